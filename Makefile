@@ -1,0 +1,50 @@
+# Everything sets itself up: `make demo` and `make test` work on a fresh clone.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.ready-$(shell cat requirements.lock pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test fast check spec bench table clean
+
+help:  ## list the commands
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP)  ## create .venv with the locked dependencies
+$(STAMP):
+	@echo "Setting up $(VENV) (once; about half a minute) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install -q --disable-pip-version-check --progress-bar off -r requirements.lock
+	@$(BIN)/pip install -q --disable-pip-version-check --progress-bar off --no-deps -e .
+	@rm -f $(VENV)/.ready-*; touch $@
+	@echo "Ready."
+
+demo: $(STAMP)  ## the main job, shown: two clients, a server, and everything that can happen to a connection
+	@$(BIN)/tailwire demo
+
+serve: $(STAMP)  ## a server on http://127.0.0.1:8480 with demo users
+	@$(BIN)/tailwire serve --data .tailwire --demo-users
+
+test: $(STAMP)  ## the whole test suite
+	@$(BIN)/python -m pytest -q
+
+fast: $(STAMP)  ## the tests that need no server process (seconds)
+	@$(BIN)/python -m pytest -q tests/unit tests/explore -m "not slow"
+
+check: $(STAMP)  ## style, types, import contracts, sizes
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --config import-contracts.ini
+	@$(BIN)/python scripts/check_sizes.py
+
+spec: $(STAMP)  ## sentences of the specification that no test covers
+	@$(BIN)/python scripts/spec_coverage.py
+
+table: $(STAMP)  ## write the connection machine's transition table and its page anew
+	@$(BIN)/python scripts/make_connection_table.py
+
+bench: $(STAMP)  ## the benchmarks, each beside a peer
+	@$(BIN)/python -m benchmarks
+
+clean:  ## remove what the commands made
+	rm -rf $(VENV) .tailwire .mypy_cache .ruff_cache .pytest_cache .hypothesis

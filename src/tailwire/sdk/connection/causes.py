@@ -1,0 +1,98 @@
+"""Why a socket ended or an attempt failed: one closed list.
+
+Rules: a cause is named where the fact is known (the driver names what the world did, the machine what it decided);
+nothing else may decide how soon to come back than the kind of the cause.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What a cause says about coming back (T5)."""
+
+    OURS = "ours"  # only this client can have met it: come back at once
+    SHARED = "shared"  # every client met it in the same moment: spread
+    TOKEN = "token"  # the token is no good
+    REFUSED = "refused"  # stay away until something changes
+    DECIDED = "decided"  # the app or the user's own will: nothing to come back from
+
+
+class Cause(StrEnum):
+    """Why the last socket ended or the last attempt failed."""
+
+    NETWORK_CHANGED = "network_changed"
+    SLEPT = "slept"
+    PROBE_FAILED = "probe_failed"
+    NEW_TOKEN = "new_token"
+    HEARTBEAT_TIMEOUT = "heartbeat_timeout"
+    SERVER_CLOSED = "server_closed"
+    SERVER_RESTARTING = "server_restarting"
+    SERVER_BUSY = "server_busy"
+    CONNECTION_RESET = "connection_reset"
+    CONNECTION_REFUSED = "connection_refused"
+    NAME_LOOKUP_FAILED = "name_lookup_failed"
+    NETWORK_UNREACHABLE = "network_unreachable"
+    TLS_FAILED = "tls_failed"
+    ATTEMPT_TIMEOUT = "attempt_timeout"
+    BAD_ANSWER = "bad_answer"
+    TOKEN_PROVIDER_FAILED = "token_provider_failed"
+    TOKEN_REJECTED = "token_rejected"
+    REFUSED = "refused"
+    GAVE_UP = "gave_up"
+    APP_IN_BACKGROUND = "app_in_background"
+    WINDOW_EXPIRED = "window_expired"
+    DISCONNECT_CALLED = "disconnect_called"
+    LOGGED_OUT = "logged_out"
+    LOGGED_IN_ANEW = "logged_in_anew"
+    CLIENT_CLOSED = "client_closed"
+
+    @property
+    def kind(self) -> Kind:
+        """What this cause says about coming back."""
+        return _KINDS.get(self, Kind.SHARED)
+
+
+_KINDS = {
+    Cause.NETWORK_CHANGED: Kind.OURS,
+    Cause.SLEPT: Kind.OURS,
+    Cause.PROBE_FAILED: Kind.OURS,
+    Cause.NEW_TOKEN: Kind.OURS,
+    Cause.TOKEN_REJECTED: Kind.TOKEN,
+    Cause.REFUSED: Kind.REFUSED,
+    Cause.GAVE_UP: Kind.REFUSED,
+    Cause.APP_IN_BACKGROUND: Kind.DECIDED,
+    Cause.WINDOW_EXPIRED: Kind.DECIDED,
+    Cause.DISCONNECT_CALLED: Kind.DECIDED,
+    Cause.LOGGED_OUT: Kind.DECIDED,
+    Cause.LOGGED_IN_ANEW: Kind.DECIDED,
+    Cause.CLIENT_CLOSED: Kind.DECIDED,
+}
+
+_STAY_AWAY = frozenset({1002, 1003, 1007, 1008, 1009})
+TOKEN_REJECTED_CLOSE = 4501
+"""The close code with which our server ends a socket whose token was revoked."""
+
+
+def cause_of_close(code: int | None) -> Cause:
+    """The cause that a WebSocket close code stands for.
+
+    Args:
+        code: the code of the close frame, or None when the transport just ended.
+
+    Returns:
+        `SERVER_RESTARTING` for 1012, `TOKEN_REJECTED` for 4501, `REFUSED` for the codes that mean stay away
+        (1002, 1003, 1007, 1008, 1009, 4500 to 4999), `CONNECTION_RESET` without a code, else `SERVER_CLOSED`.
+    """
+    if code is None or code == 1006:
+        return Cause.CONNECTION_RESET
+    if code == 1012:
+        return Cause.SERVER_RESTARTING
+    if code == 1013:
+        return Cause.SERVER_BUSY
+    if code == TOKEN_REJECTED_CLOSE:
+        return Cause.TOKEN_REJECTED
+    if code in _STAY_AWAY or 4500 <= code <= 4999:
+        return Cause.REFUSED
+    return Cause.SERVER_CLOSED

@@ -1,0 +1,94 @@
+"""Says in one sentence what the state is, why, and what will change it. Rule: reads a state, changes nothing."""
+
+from __future__ import annotations
+
+from tailwire.sdk.connection.causes import Cause
+from tailwire.sdk.connection.state import App, Mode, Network, Phase, State
+from tailwire.sdk.connection.wanted import Why, why
+
+_CAUSES = {
+    Cause.NETWORK_CHANGED: "the network changed",
+    Cause.SLEPT: "the machine slept, or the event loop was blocked",
+    Cause.PROBE_FAILED: "the server did not answer a probe",
+    Cause.NEW_TOKEN: "there is a new token",
+    Cause.HEARTBEAT_TIMEOUT: "the server did not answer a heartbeat",
+    Cause.SERVER_CLOSED: "the server closed the connection",
+    Cause.SERVER_RESTARTING: "the server is restarting",
+    Cause.SERVER_BUSY: "the server is busy",
+    Cause.CONNECTION_RESET: "the connection was reset",
+    Cause.CONNECTION_REFUSED: "nothing listens at the server's address",
+    Cause.NAME_LOOKUP_FAILED: "the server's name was not found",
+    Cause.NETWORK_UNREACHABLE: "the network is unreachable",
+    Cause.TLS_FAILED: "the server's certificate was not accepted",
+    Cause.ATTEMPT_TIMEOUT: "the attempt took too long",
+    Cause.BAD_ANSWER: "the server gave an answer that makes no sense",
+    Cause.TOKEN_PROVIDER_FAILED: "the token provider failed",
+    Cause.TOKEN_REJECTED: "the server rejected the token",
+    Cause.REFUSED: "the server refused this client",
+    Cause.GAVE_UP: "too many attempts failed",
+    Cause.APP_IN_BACKGROUND: "the app went to the background",
+    Cause.WINDOW_EXPIRED: "the background window ran out without a ping()",
+    Cause.DISCONNECT_CALLED: "disconnect() was called",
+    Cause.LOGGED_OUT: "logout() was called",
+    Cause.LOGGED_IN_ANEW: "another login took its place",
+    Cause.CLIENT_CLOSED: "the client was closed",
+}
+
+_OBSTACLES = {
+    Why.CLIENT_CLOSED: "the client is closed; a new ChatClient is needed",
+    Why.NO_SESSION: "no user is logged in; it connects after login()",
+    Why.SESSION_EXPIRED: "the server rejected the token; log in again",
+    Why.IN_BACKGROUND: (
+        "the app is in the background and auto mode closes the socket there; "
+        "it reconnects when the app returns to the foreground"
+    ),
+    Why.HELD: "disconnect() was called; connect(), login() or the next return to the foreground changes that",
+    Why.BARRED: "the server refused this client; call connect() after what it complained of has changed",
+    Why.GAVE_UP: "too many attempts failed; connect(), the network or a return to the foreground starts anew",
+}
+
+
+def describe(cause: Cause | None) -> str:
+    """A cause in words."""
+    return "nothing has happened yet" if cause is None else _CAUSES[cause]
+
+
+def explain(state: State, now: float) -> str:
+    """One sentence: what the state is, why, and what will change it.
+
+    Args:
+        now: seconds on the clock that the machine was stepped with.
+    """
+    sentence = f"{state.status}: {_reason(state, now)}"
+    if state.network is Network.OFFLINE and state.phase is not Phase.OPEN:
+        sentence += "; the platform says that there is no network"
+    return sentence
+
+
+def _reason(s: State, now: float) -> str:
+    if s.phase is Phase.OPEN:
+        return _open(s, now)
+    reason = why(s)
+    if reason is Why.NOT_REQUESTED:
+        after = f" after {describe(s.cause)}" if s.cause else ""
+        return f"manual mode, nobody has called connect(){after}; connect() changes that"
+    if reason is not Why.YES:
+        return _OBSTACLES[reason]
+    before = f" ({describe(s.cause)})" if s.cause else ""
+    if s.phase is Phase.WAITING and s.retry_at is not None:
+        asked = ", as the server asked" if s.not_before is not None else ""
+        return f"attempt {s.attempts + 1} starts in {max(0.0, s.retry_at - now):.1f} s{asked}{before}"
+    until = max(0.0, (s.attempt_until or now) - now)
+    doing = "asking the token provider" if s.phase is Phase.RENEWING else f"attempt {s.attempts + 1} is under way"
+    return f"{doing}, for {until:.1f} s more at the most{before}"
+
+
+def _open(s: State, now: float) -> str:
+    since = f"for {now - (s.opened_at if s.opened_at is not None else now):.0f} s"
+    if s.throttled:
+        since += "; the server has turned some features off under load"
+    if s.window_until is not None and s.mode is Mode.MANUAL and s.app is App.BACKGROUND:
+        return f"{since}; in the background the socket closes in {s.window_until - now:.0f} s unless ping() is called"
+    if s.probe_until is not None:
+        return f"{since}; a probe is under way, its answer is due in {max(0.0, s.probe_until - now):.1f} s"
+    return since

@@ -1,0 +1,136 @@
+"""The last transitions, and the last inputs as text that can be read back. Rule: bounded; keeps what it is given."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from tailwire.sdk.connection import inputs
+from tailwire.sdk.connection.causes import Cause
+from tailwire.sdk.connection.inputs import Input
+from tailwire.sdk.connection.state import App, Mode, Network, Phase, Session, State, Status
+from tailwire.sdk.connection.timings import Timings
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A change of phase or status.
+
+    Attributes:
+        at: seconds on the connection's clock.
+        trigger: the name of the input that led to it.
+        status: what the listeners were told.
+        phase: what is under way since.
+        epoch: the number of the socket or attempt.
+        cause: why the last socket ended or the last attempt failed, or None.
+    """
+
+    at: float
+    trigger: str
+    status: Status
+    phase: Phase
+    epoch: int
+    cause: Cause | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One input with all that the step depended on."""
+
+    at: float
+    chance: float
+    happened: Input
+
+
+class History:
+    """Keeps the last transitions and the last inputs with the state before them."""
+
+    def __init__(self, start: State, *, transitions: int = 100, steps: int = 1000) -> None:
+        self._start = start
+        self._transitions: deque[Transition] = deque(maxlen=transitions)
+        self._recorded: deque[tuple[State, Recorded]] = deque(maxlen=steps)
+
+    def record(self, before: State, happened: Input, now: float, chance: float, after: State) -> None:
+        """Note a step."""
+        self._recorded.append((before, Recorded(now, chance, happened)))
+        if before.phase is not after.phase or before.status is not after.status or before.epoch != after.epoch:
+            self._transitions.append(
+                Transition(now, type(happened).__name__, after.status, after.phase, after.epoch, after.cause)
+            )
+
+    @property
+    def transitions(self) -> tuple[Transition, ...]:
+        """The last transitions, oldest first."""
+        return tuple(self._transitions)
+
+    def dump(self) -> dict[str, Any]:
+        """The last inputs and the state before the first of them, as JSON-ready values. Holds no token and no text."""
+        first = self._recorded[0][0] if self._recorded else self._start
+        return {
+            "format": FORMAT,
+            "state": _plain(first),
+            "inputs": [
+                {"at": r.at, "chance": r.chance, "input": type(r.happened).__name__, **_plain(r.happened)}
+                for _, r in self._recorded
+            ],
+        }
+
+
+class BadDump(ValueError):
+    """The file is not a dump, or one of another format. The message says where."""
+
+
+def load(dump: Mapping[str, Any]) -> tuple[State, list[Recorded]]:
+    """Read a dump back.
+
+    Raises:
+        BadDump: when it is not one.
+    """
+    if dump.get("format") != FORMAT:
+        raise BadDump(f"format {dump.get('format')!r}, this version reads {FORMAT}")
+    try:
+        return _state(dump["state"]), [_recorded(n, r) for n, r in enumerate(dump["inputs"], 1)]
+    except (KeyError, TypeError, ValueError, AttributeError) as e:
+        raise e if isinstance(e, BadDump) else BadDump(f"not a dump: {e!r}") from e
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    return {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.name != "timings"} | (
+        {"timings": dataclasses.asdict(value.timings)} if isinstance(value, State) else {}
+    )
+
+
+_KINDS: dict[str, Any] = {
+    "mode": Mode,
+    "session": Session,
+    "app": App,
+    "said_app": App,
+    "network": Network,
+    "phase": Phase,
+    "status": Status,
+    "cause": Cause,
+    "probe_cause": Cause,
+}
+
+
+def _typed(values: Mapping[str, Any]) -> dict[str, Any]:
+    typed = {k: _KINDS[k](v) if k in _KINDS and v is not None else v for k, v in values.items()}
+    return {k: tuple(v) if k in ("pings", "connects") else v for k, v in typed.items()}
+
+
+def _state(values: Mapping[str, Any]) -> State:
+    rest = {k: v for k, v in values.items() if k != "timings"}
+    return State(timings=Timings(**values["timings"]), **_typed(rest))
+
+
+def _recorded(number: int, values: Mapping[str, Any]) -> Recorded:
+    kind: Any = getattr(inputs, str(values["input"]), None)
+    if kind not in get_args(Input):
+        raise BadDump(f"input {number}: {values['input']!r} is not known")
+    rest = {k: v for k, v in values.items() if k not in ("at", "chance", "input")}
+    return Recorded(float(values["at"]), float(values["chance"]), kind(**_typed(rest)))

@@ -1,0 +1,193 @@
+"""What can happen to the machine. Rule: an input says what happened, never what to do about it.
+
+`caller` is a number that the driver gives to each call that waits; `epoch` the number of the socket or attempt that an
+input speaks of. An input of an older epoch changes nothing (I7).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tailwire.sdk.connection.causes import Cause
+from tailwire.sdk.connection.state import App, Network
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRestored:
+    """`init()` found a saved session (C1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """`login()` succeeded (C2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedOut:
+    """`logout()` was called (C23)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientClosed:
+    """`aclose()` was called (I10)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectCalled:
+    """`connect()`, waiting under a number."""
+
+    caller: int
+
+
+@dataclass(frozen=True, slots=True)
+class DisconnectCalled:
+    """`disconnect()`, waiting under a number."""
+
+    caller: int
+
+
+@dataclass(frozen=True, slots=True)
+class PingCalled:
+    """`ping()`, waiting under a number."""
+
+    caller: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallerGone:
+    """The task behind a waiting call was cancelled."""
+
+    caller: int
+
+
+@dataclass(frozen=True, slots=True)
+class AppStateChanged:
+    """The app, or its lifecycle adapter, reports where it is."""
+
+    app: App
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkChanged:
+    """The platform's hint about the network."""
+
+    network: Network
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptSucceeded:
+    """The socket is open and authenticated.
+
+    Attributes:
+        interval: the heartbeat interval that the server announced, in seconds, or None.
+        timeout: the heartbeat timeout that the server announced, in seconds, or None.
+    """
+
+    epoch: int
+    interval: float | None = None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    """The attempt came to an end without a connection.
+
+    Attributes:
+        wait: seconds that the server asked to wait (Retry-After), or None.
+    """
+
+    epoch: int
+    cause: Cause
+    wait: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SocketLost:
+    """An open socket ended by itself.
+
+    Attributes:
+        within: the window, in seconds, over which the server asked its clients to come back, or None.
+    """
+
+    epoch: int
+    cause: Cause
+    within: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PongReceived:
+    """The server answered a ping."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingPaused:
+    """The app does not keep up: the driver stopped reading (K4)."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingResumed:
+    """The driver reads again."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ThrottleChanged:
+    """The server turned features off under load, or on again (S21)."""
+
+    epoch: int
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRenewed:
+    """The token provider gave a new token."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRenewalFailed:
+    """The token provider raised."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """The time of `next_deadline` has come.
+
+    Attributes:
+        heard_at: when the last frame came in on the current socket. Reported here and not at each frame, so that
+            receiving costs the machine nothing.
+    """
+
+    heard_at: float | None = None
+
+
+Input = (
+    SessionRestored
+    | LoggedIn
+    | LoggedOut
+    | ClientClosed
+    | ConnectCalled
+    | DisconnectCalled
+    | PingCalled
+    | CallerGone
+    | AppStateChanged
+    | NetworkChanged
+    | AttemptSucceeded
+    | AttemptFailed
+    | SocketLost
+    | PongReceived
+    | ReadingPaused
+    | ReadingResumed
+    | ThrottleChanged
+    | TokenRenewed
+    | TokenRenewalFailed
+    | TimerFired
+)

@@ -1,0 +1,48 @@
+"""Whether a socket should exist now, and why. Rule: this is the only place that decides it (C1 to C23)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from tailwire.sdk.connection.state import App, Mode, Session, State
+
+
+class Why(StrEnum):
+    """Why a socket is wanted (`YES`), or what is in the way of it."""
+
+    YES = "yes"
+    CLIENT_CLOSED = "client_closed"
+    NO_SESSION = "no_session"
+    SESSION_EXPIRED = "session_expired"
+    BARRED = "barred"
+    GAVE_UP = "gave_up"
+    IN_BACKGROUND = "in_background"
+    HELD = "held"
+    NOT_REQUESTED = "not_requested"
+
+
+def why(state: State) -> Why:
+    """The first reason against a socket, or `Why.YES`."""
+    if state.ended:
+        return Why.CLIENT_CLOSED
+    if state.session is Session.NONE:
+        return Why.NO_SESSION
+    if state.session is Session.EXPIRED:
+        return Why.SESSION_EXPIRED
+    if state.mode is Mode.AUTO:
+        if state.app is App.BACKGROUND:
+            return Why.IN_BACKGROUND
+        if state.held:
+            return Why.HELD
+    elif not state.requested:
+        return Why.NOT_REQUESTED
+    if state.barred:
+        return Why.BARRED
+    if state.gave_up:
+        return Why.GAVE_UP
+    return Why.YES
+
+
+def is_wanted(state: State) -> bool:
+    """Whether a socket should exist in this state."""
+    return why(state) is Why.YES

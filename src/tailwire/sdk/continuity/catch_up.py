@@ -1,0 +1,165 @@
+"""Reads what was missed before the live messages pass, without loss, duplicates or disorder (K1, K2).
+
+Rules: recovery goes by number, never by time; a message is known by its id; nothing is handed over while a catch-up is
+under way; a page that fails is asked for again, by the one who carries the commands out. `ours` says whether this
+device sent the message: its own messages move the position but are not handed over (S27).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tailwire.sdk.continuity.state import Continuity, Kind, Machine, Position
+
+PAGE = 100
+MOST_REMEMBERED = 2000
+MOST_HELD = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class FetchAfter:
+    """Read the next page: messages after `after_id`, oldest first."""
+
+    after_id: int
+    limit: int = PAGE
+
+
+@dataclass(frozen=True, slots=True)
+class FetchLatest:
+    """Read the id of the latest message: the position to begin with, or the end of a gap."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """Give these messages to the app, in this order."""
+
+    messages: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TellContinuity:
+    """Say how the time without a connection joins."""
+
+    continuity: Continuity
+
+
+Command = FetchAfter | FetchLatest | HandOver | TellContinuity
+
+
+def connected(m: Machine, store: str) -> list[Command]:
+    """The socket is authenticated.
+
+    Args:
+        store: the name of the server's store, or "" when the server does not tell (feature `epoch`).
+    """
+    m.gathered = []
+    if not m.enabled:
+        m.behind = None
+        return [TellContinuity(Continuity(Kind.UNKNOWN))]
+    m.behind = []
+    position = m.position
+    if position is None or position.store != store:
+        m.position = None if position is None else Position(0, store)
+        m.floor, m.recent = 0, {}
+        return [FetchLatest()]
+    m.floor = m.asked_after = position.last_id
+    return [FetchAfter(m.asked_after)]
+
+
+def disconnected(m: Machine) -> None:
+    """The socket is gone: what was held belongs to history now, the next catch-up brings it."""
+    m.behind = None
+    m.gathered = []
+
+
+def latest(m: Machine, last_id: int, store: str) -> list[Command]:
+    """The answer to `FetchLatest`."""
+    if m.behind is None:
+        return []
+    known = m.position is not None and m.position.store == store and m.position.last_id > 0
+    if known and m.position is not None:
+        # More was missed than the limit: the bounds are known now, and the app is told them.
+        begin = m.position.last_id
+        told = TellContinuity(Continuity(Kind.GAP, 0, begin, max(begin, last_id)))
+    else:
+        begin = 0
+        told = TellContinuity(Continuity(Kind.UNKNOWN))
+    held = sorted((pair for pair in m.behind if pair[0] > begin and pair[0] not in m.recent), key=lambda pair: pair[0])
+    if known:
+        held = [pair for pair in held if pair[0] > last_id]
+    m.behind, m.gathered = None, []
+    m.floor = max(begin, last_id)
+    own = m.position.own if m.position else ()
+    m.position = Position(m.floor, store, own)
+    return [told, *_hand_over(m, held)]
+
+
+def page(m: Machine, messages: Sequence[tuple[int, Any]], *, whole: bool) -> list[Command]:
+    """The answer to `FetchAfter`.
+
+    Args:
+        messages: id and message, in the server's order, all after the id that was asked for.
+        whole: whether there may be more (the page was full).
+    """
+    if m.behind is None:
+        return []
+    m.gathered.extend(messages)
+    if messages:
+        m.asked_after = max(pair[0] for pair in messages)
+    if whole and len(m.gathered) >= m.limit:
+        return [FetchLatest()]
+    if whole:
+        return [FetchAfter(m.asked_after)]
+    own = set(m.position.own) if m.position else set()
+    missed = {n: msg for n, msg in m.gathered if n > m.floor and n not in m.recent and n not in own}
+    held = {n: msg for n, msg in m.behind if n > m.floor and n not in m.recent and n not in own}
+    together = sorted({**held, **missed}.items())
+    m.behind, m.gathered = None, []
+    told = TellContinuity(Continuity(Kind.EXACT, len(missed)))
+    settled = max([m.floor, m.asked_after, *(n for n, _ in together)])
+    commands: list[Command] = [told, *_hand_over(m, together)]
+    m.floor = max(m.floor, m.asked_after)
+    _advance(m, settled)
+    return commands
+
+
+def live(m: Machine, message_id: int, message: Any, *, ours: bool = False) -> list[Command]:
+    """A message came over the socket."""
+    if m.behind is not None:
+        if len(m.behind) < MOST_HELD and not ours:
+            m.behind.append((message_id, message))
+        return []
+    if message_id <= m.floor or message_id in m.recent:
+        return []
+    if ours:
+        sent(m, message_id)
+        return []
+    return list(_hand_over(m, [(message_id, message)]))
+
+
+def sent(m: Machine, message_id: int) -> None:
+    """This device sent a message: it must not come back to it as missed."""
+    if m.position is not None and message_id > m.position.last_id and message_id not in m.position.own:
+        own = (*m.position.own, message_id)[-MOST_REMEMBERED:]
+        m.position = Position(m.position.last_id, m.position.store, own)
+
+
+def _hand_over(m: Machine, pairs: Sequence[tuple[int, Any]]) -> list[Command]:
+    if not pairs:
+        return []
+    for message_id, _ in pairs:
+        m.recent[message_id] = None
+    while len(m.recent) > MOST_REMEMBERED:
+        oldest = next(iter(m.recent))
+        del m.recent[oldest]
+        m.floor = max(m.floor, oldest)
+    _advance(m, max(message_id for message_id, _ in pairs))
+    return [HandOver(tuple(message for _, message in pairs))]
+
+
+def _advance(m: Machine, message_id: int) -> None:
+    position = m.position or Position()
+    last_id = max(position.last_id, message_id)
+    m.position = Position(last_id, position.store, tuple(n for n in position.own if n > last_id))

@@ -1,0 +1,70 @@
+"""What the machine knows. Rule: a position only rises, except when the server's store changes its name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far this user has been served on this device.
+
+    Attributes:
+        last_id: every message up to this id has been handed over, or was there before the login.
+        store: the name of the server's store that the ids belong to; "" when the server does not tell.
+        own: ids above `last_id` that this device sent itself, so that a catch-up does not hand them over.
+    """
+
+    last_id: int = 0
+    store: str = ""
+    own: tuple[int, ...] = ()
+
+
+class Kind(StrEnum):
+    """How the messages before and after a connection join."""
+
+    EXACT = "exact"
+    GAP = "gap"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Continuity:
+    """What a `connected` event says of the time without a connection (K1).
+
+    Attributes:
+        kind: `exact`: nothing was missed, or all of it is handed over now. `gap`: more was missed than the limit; what
+            lies after `from_id` and up to `to_id` is only in history. `unknown`: positions mean nothing (the server's
+            store changed, or there is no position yet, or catch-up is switched off).
+        missed: how many messages are handed over now.
+    """
+
+    kind: Kind
+    missed: int = 0
+    from_id: int = 0
+    to_id: int = 0
+
+
+@dataclass(slots=True)
+class Machine:
+    """State of the continuity machine (changed by the functions of `catch_up` alone).
+
+    Attributes:
+        limit: the most messages that are caught up (K1).
+        recent: ids handed over live, above `floor`: what a second delivery is recognised by.
+        floor: everything up to here is settled: handed over, given up as a gap, or older than the login.
+        behind: while not None, a catch-up is under way and holds the live messages that came meanwhile.
+        gathered: what the catch-up has read so far.
+        asked_after: the id after which the catch-up reads on.
+    """
+
+    position: Position | None = None
+    limit: int = 1000
+    enabled: bool = True
+    floor: int = 0
+    recent: dict[int, None] = field(default_factory=dict)
+    behind: list[tuple[int, Any]] | None = None
+    gathered: list[tuple[int, Any]] = field(default_factory=list)
+    asked_after: int = 0

@@ -1,0 +1,225 @@
+"""Every reachable state of the connection machine with every event, every invariant checked at each step.
+
+Time is exact but coarse: the durations are small whole numbers and time moves by one, to the next deadline, or far past
+it. A state is stored relative to now, with what no longer matters forgotten (`normal`), so that the set is finite.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+from tailwire.sdk.connection import inputs as i
+from tailwire.sdk.connection.causes import Cause
+from tailwire.sdk.connection.commands import Answer, Command, TellError, TellStatus
+from tailwire.sdk.connection.machine import step
+from tailwire.sdk.connection.state import App, Mode, Network, Phase, Session, State, copy_of, next_deadline
+from tailwire.sdk.connection.timings import Timings
+from tailwire.testing.invariants import check_step
+
+COARSE = Timings(
+    background_window=3,
+    attempt=2,
+    heartbeat_interval=2,
+    heartbeat_timeout=1,
+    stable_after=3,
+    retry_base=4,
+    retry_cap=4,
+    spread=1,
+    late=2,
+    max_attempts=None,
+)
+_CHANCES = (0.0, 1.0)
+_MOST_CALLERS = 1
+
+
+def starts() -> list[State]:
+    """The states in which a client can begin."""
+    return [
+        State(mode=mode, timings=replace(COARSE, max_attempts=limit), has_provider=provider, interval=2, timeout=1)
+        for mode in Mode
+        for provider, limit in ((True, None), (False, 2))
+    ]
+
+
+def events(s: State) -> Iterator[tuple[str, i.Input, float]]:
+    """Every event that can meet this state: its name, the input, and how many seconds pass before it."""
+    e = s.epoch
+    for name, happened in _facts(s):
+        yield name, happened, 0.0
+    if s.phase is not Phase.IDLE:
+        for epoch, age in ((e, ""), (e - 1, " (older socket)")):
+            for name, happened in _socket_events(epoch, full=not age):
+                yield name + age, happened, 0.0
+    due = next_deadline(s)
+    if due is not None:
+        ahead = max(due, 0.0)
+        yield "timer", i.TimerFired(), ahead
+        yield "timer, late", i.TimerFired(), ahead + s.timings.late + 1
+        if s.phase is Phase.OPEN:
+            yield "timer, frames came", i.TimerFired(ahead), ahead
+
+
+def _facts(s: State) -> Iterator[tuple[str, i.Input]]:
+    yield "session restored", i.SessionRestored()
+    yield "logged in", i.LoggedIn()
+    yield "logged out", i.LoggedOut()
+    yield "client closed", i.ClientClosed()
+    if len(s.connects) < _MOST_CALLERS:
+        yield "connect()", i.ConnectCalled(len(s.connects) + 1)
+    yield "disconnect()", i.DisconnectCalled(90)
+    if len(s.pings) < 2:
+        yield "ping()", i.PingCalled(50 + len(s.pings))
+    if s.connects:
+        yield "connect() cancelled", i.CallerGone(s.connects[0])
+    if any(s.pings):
+        yield "ping() cancelled", i.CallerGone(max(s.pings))
+    for app in App:
+        yield f"app {app}", i.AppStateChanged(app)
+    for network in (Network.ONLINE, Network.OFFLINE):
+        yield f"network {network}", i.NetworkChanged(network)
+
+
+def _socket_events(epoch: int, *, full: bool) -> Iterator[tuple[str, i.Input]]:
+    yield "attempt succeeded", i.AttemptSucceeded(epoch)
+    yield "attempt failed", i.AttemptFailed(epoch, Cause.CONNECTION_REFUSED)
+    yield "socket lost", i.SocketLost(epoch, Cause.SERVER_CLOSED)
+    yield "pong", i.PongReceived(epoch)
+    yield "token renewed", i.TokenRenewed(epoch)
+    yield "token renewal failed", i.TokenRenewalFailed(epoch)
+    if full:
+        yield "attempt failed: busy, Retry-After", i.AttemptFailed(epoch, Cause.SERVER_BUSY, 3.0)
+        yield "attempt failed: token rejected", i.AttemptFailed(epoch, Cause.TOKEN_REJECTED)
+        yield "attempt failed: refused", i.AttemptFailed(epoch, Cause.REFUSED)
+        yield "socket lost: restart announced", i.SocketLost(epoch, Cause.SERVER_RESTARTING, 3.0)
+        yield "socket lost: token rejected", i.SocketLost(epoch, Cause.TOKEN_REJECTED)
+        yield "reading paused", i.ReadingPaused(epoch)
+        yield "reading resumed", i.ReadingResumed(epoch)
+        yield "throttled", i.ThrottleChanged(epoch, True)
+        yield "throttled no more", i.ThrottleChanged(epoch, False)
+
+
+def normal(s: State, now: float) -> State:
+    """The same state as seen from `now`, without what cannot matter any more."""
+
+    def ahead(t: float | None) -> float | None:
+        return None if t is None else t - now
+
+    def age(t: float | None, most: float) -> float | None:
+        return None if t is None else -min(now - t, most)
+
+    n = copy_of(s)
+    n.epoch = min(s.epoch, 2)
+    n.attempts = min(s.attempts, 3)
+    n.cause = None
+    n.network = Network.UNKNOWN if s.network is Network.ONLINE else s.network
+    n.retry_at, n.attempt_until = ahead(s.retry_at), ahead(s.attempt_until)
+    n.not_before = None if s.not_before is None or s.not_before <= now else s.not_before - now
+    n.window_until, n.probe_until = ahead(s.window_until), ahead(s.probe_until)
+    n.opened_at = age(s.opened_at, s.timings.stable_after)
+    n.heard_at = age(s.heard_at, s.interval + s.timings.late)
+    n.probe_sent = age(s.probe_sent, s.interval + s.timings.late)
+    n.connects = tuple(range(1, len(s.connects) + 1))
+    n.pings = tuple(50 + k if c else 0 for k, c in enumerate(s.pings))
+    return n
+
+
+@dataclass
+class Found:
+    """What an exploration found.
+
+    Attributes:
+        states: how many states can be reached.
+        steps: how many steps were checked.
+        table: (abstract state, event) to the set of (abstract state, commands).
+    """
+
+    states: int = 0
+    steps: int = 0
+    table: dict[tuple[str, str], set[tuple[str, str]]] = field(default_factory=dict)
+
+
+def abstract(s: State) -> str:
+    """A state without its timers, as the table names it."""
+    wish = {
+        "ended": s.ended,
+        "expired": s.session is Session.EXPIRED,
+        "barred": s.barred,
+        "gave up": s.gave_up,
+        "held": s.held,
+        "requested": s.requested and s.mode is Mode.MANUAL,
+    }
+    words = [str(s.mode), str(s.app)]
+    words += ["no user"] if s.session is Session.NONE else []
+    words += [name for name, on in wish.items() if on]
+    words.append(str(s.phase) + (" throttled" if s.throttled else "") + (" paused" if s.paused else ""))
+    return ", ".join(words)
+
+
+def named(commands: list[Command]) -> str:
+    """The commands of a step, as the table names them."""
+    words = []
+    for c in commands:
+        name = type(c).__name__
+        if isinstance(c, TellStatus):
+            name += f"({c.status})"
+        elif isinstance(c, TellError):
+            name += f"({c.cause})"
+        elif isinstance(c, Answer):
+            name += f"({c.result})"
+        words.append(name)
+    return " ".join(words) or "-"
+
+
+def explore(
+    begin: list[State] | None = None,
+    *,
+    tabulate: bool = True,
+    take: Callable[..., tuple[State, list[Command]]] = step,
+    most: int | None = None,
+) -> Found:
+    """Walk through everything that can be reached.
+
+    Args:
+        begin: the states to begin with; all of `starts()` by default.
+        tabulate: whether to keep the table.
+        take: the step to explore; another one is a planted fault.
+        most: stop after this many states.
+
+    Raises:
+        tailwire.testing.invariants.Broken: at the first step that breaks an invariant.
+    """
+    found = Found()
+    begin = starts() if begin is None else begin
+    seen: set[State] = set(begin)
+    queue = deque(begin)
+    while queue and (most is None or len(seen) < most):
+        s = queue.popleft()
+        for moved in _next(s, found, take, tabulate):
+            if moved not in seen:
+                seen.add(moved)
+                queue.append(moved)
+    found.states = len(seen)
+    return found
+
+
+def _next(s: State, found: Found, take: Callable[..., tuple[State, list[Command]]], tabulate: bool) -> Iterator[State]:
+    for name, happened, passed in events(s):
+        for chance in _CHANCES:
+            after, commands = take(s, happened, passed, chance)
+            found.steps += 1
+            check_step(s, happened, passed, after, commands)
+            if tabulate:
+                row = found.table.setdefault((abstract(s), name), set())
+                row.add((abstract(after), named(commands)))
+            yield normal(after, passed)
+            if not any(_drew_a_wait(t, s) for t in (after.retry_at, after.not_before)):
+                break  # chance played no part
+    due = next_deadline(s)
+    if due is not None and due > 1:
+        yield normal(s, 1.0)
+
+
+def _drew_a_wait(t: float | None, before: State) -> bool:
+    return t is not None and t not in (before.retry_at, before.not_before)

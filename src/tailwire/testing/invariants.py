@@ -1,0 +1,167 @@
+"""The ten invariants of the connection, as checks of one step (connection.md, I1 to I10; T6 with them)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tailwire.sdk.connection import inputs as i
+from tailwire.sdk.connection.commands import (
+    AbandonSocket,
+    Answer,
+    CloseSocket,
+    Command,
+    OpenSocket,
+    RenewToken,
+    TellError,
+    TellStatus,
+)
+from tailwire.sdk.connection.state import App, Mode, Phase, Session, State, Status, next_deadline
+from tailwire.sdk.connection.wanted import is_wanted
+
+_LEGAL = {
+    Status.DISCONNECTED: {Status.CONNECTING},
+    Status.CONNECTING: {Status.CONNECTED, Status.DISCONNECTED},
+    Status.CONNECTED: {Status.DISCONNECTED, Status.FEATURE_THROTTLED},
+    Status.FEATURE_THROTTLED: {Status.CONNECTED, Status.DISCONNECTED},
+}
+
+
+class Broken(AssertionError):
+    """An invariant does not hold. `rule` is its id."""
+
+    def __init__(self, rule: str, what: str) -> None:
+        super().__init__(f"{rule}: {what}")
+        self.rule = rule
+
+
+def has_socket(s: State) -> bool:
+    """Whether a socket is open or being opened in this state."""
+    return s.phase in (Phase.CONNECTING, Phase.OPEN)
+
+
+def check_step(before: State, event: i.Input, now: float, after: State, commands: Sequence[Command]) -> None:
+    """Check one step of the machine.
+
+    Raises:
+        Broken: with the id of the invariant that does not hold.
+    """
+    check_state(after, now)
+    _check_sockets(before, event, after, commands)
+    _check_wish(before, event, after)
+    _check_telling(before, after, commands)
+    _check_callers(before, event, after, commands)
+    _check_stale(before, event, now, after, commands)
+    asked_to_wait = before.not_before is not None and before.not_before > now
+    if asked_to_wait and _opens(commands) and not isinstance(event, i.LoggedIn | i.SessionRestored):
+        raise Broken("T6", "an attempt before the server wanted it")
+    if before.ended and any(not isinstance(c, Answer) for c in commands):
+        raise Broken("I10", f"commands after the end: {commands}")
+
+
+def check_state(s: State, now: float) -> None:
+    """Check a state by itself: I1, I2, I4, I5, I6, I9 (nobody waits for nothing), I10.
+
+    Raises:
+        Broken: with the id of the invariant that does not hold.
+    """
+    socket = has_socket(s)
+    if s.mode is Mode.AUTO and s.app is App.BACKGROUND and socket:
+        raise Broken("I1", "a socket in the background in auto mode")
+    if s.session is not Session.VALID and socket:
+        raise Broken("I2", "a socket without a session")
+    has_window = s.window_until is not None and now < s.window_until <= now + s.timings.background_window
+    if s.mode is Mode.MANUAL and s.app is App.BACKGROUND and socket and not has_window:
+        raise Broken("I4", f"a socket in the background without a window: {s.window_until}")
+    due = next_deadline(s)
+    if is_wanted(s):
+        if s.phase is Phase.IDLE:
+            raise Broken("I5", "wanted, and nothing under way")
+        if not s.paused and (due is None or due < now):
+            raise Broken("I5", f"wanted, and stuck: the next deadline is {due}")
+    elif s.phase is not Phase.IDLE or due is not None or s.retry_at is not None:
+        raise Broken("I6", f"not wanted, and {s.phase} with a deadline {due}")
+    if s.connects and s.phase in (Phase.IDLE, Phase.OPEN):
+        raise Broken("I9", "connect() waits for nothing")
+    if s.pings and (s.phase is not Phase.OPEN or s.probe_until is None):
+        raise Broken("I9", "ping() waits for nothing")
+    if s.ended and (socket or due is not None or s.connects or s.pings):
+        raise Broken("I10", "something is left after the end")
+
+
+def _opens(commands: Sequence[Command]) -> bool:
+    return any(isinstance(c, OpenSocket | RenewToken) for c in commands)
+
+
+def _check_sockets(before: State, event: i.Input, after: State, commands: Sequence[Command]) -> None:
+    owner: int | None = before.epoch if has_socket(before) or before.phase is Phase.RENEWING else None
+    if _ends_by_itself(before, event):
+        owner = None
+    renewing = before.phase is Phase.RENEWING
+    for c in commands:
+        if isinstance(c, CloseSocket | AbandonSocket):
+            if c.epoch != owner:
+                raise Broken("I7", f"{c} but the socket is {owner}")
+            owner, renewing = None, False
+        elif isinstance(c, OpenSocket | RenewToken):
+            if owner is not None and not (renewing and c.epoch == owner):
+                raise Broken("I7", f"{c} beside socket {owner}")
+            if owner is None and c.epoch <= before.epoch:
+                raise Broken("I7", f"{c} under a used number")
+            owner, renewing = c.epoch, isinstance(c, RenewToken)
+    if owner is not None and not has_socket(after) and after.phase is not Phase.RENEWING:
+        raise Broken("I7", f"socket {owner} was forgotten")
+    if (has_socket(after) or after.phase is Phase.RENEWING) and owner != after.epoch:
+        raise Broken("I7", f"the state believes in socket {after.epoch}, there is {owner}")
+
+
+def _ends_by_itself(before: State, event: i.Input) -> bool:
+    ends = {i.AttemptFailed: Phase.CONNECTING, i.SocketLost: Phase.OPEN, i.TokenRenewalFailed: Phase.RENEWING}
+    return ends.get(type(event)) is before.phase and getattr(event, "epoch", None) == before.epoch
+
+
+def _check_wish(before: State, event: i.Input, after: State) -> None:
+    if after.mode is Mode.MANUAL and has_socket(after) and not after.requested:
+        raise Broken("I3", "a socket that nobody asked for")
+    if after.requested and not before.requested and not isinstance(event, i.ConnectCalled):
+        raise Broken("I3", f"{event} made a wish")
+    if after.requested and isinstance(event, i.LoggedIn | i.SessionRestored | i.LoggedOut | i.DisconnectCalled):
+        raise Broken("I3", f"the wish survived {event}")
+
+
+def _check_telling(before: State, after: State, commands: Sequence[Command]) -> None:
+    last = before.status
+    for c in commands:
+        if isinstance(c, TellStatus):
+            if c.status not in _LEGAL[last]:
+                raise Broken("I8", f"{last} then {c.status}")
+            last = c.status
+        if isinstance(c, TellStatus | TellError) and before.session is Session.NONE and after.session is Session.NONE:
+            raise Broken("I8", f"{c} after logout()")
+    if last is not after.status and not after.ended:
+        raise Broken("I8", f"the state says {after.status}, the listeners heard {last}")
+    truth = {Phase.OPEN: {Status.CONNECTED, Status.FEATURE_THROTTLED}, Phase.IDLE: {Status.DISCONNECTED}}
+    if after.status not in truth.get(after.phase, set(Status)):
+        raise Broken("I8", f"{after.status} in phase {after.phase}")
+
+
+def _check_callers(before: State, event: i.Input, after: State, commands: Sequence[Command]) -> None:
+    waiting = [*before.connects, *(c for c in before.pings if c)]
+    if isinstance(event, i.ConnectCalled | i.DisconnectCalled | i.PingCalled):
+        waiting.append(event.caller)
+    if isinstance(event, i.CallerGone) and event.caller in waiting:
+        waiting.remove(event.caller)
+    answered = [c.caller for c in commands if isinstance(c, Answer)]
+    left = [*after.connects, *(c for c in after.pings if c)]
+    if isinstance(event, i.CallerGone):
+        answered = [c for c in answered if c != event.caller]  # a deadline that passed in the same moment
+    if sorted(answered + left) != sorted(waiting):
+        raise Broken("I9", f"waiting {waiting}, answered {answered}, left {left}")
+
+
+def _check_stale(before: State, event: i.Input, now: float, after: State, commands: Sequence[Command]) -> None:
+    epoch = getattr(event, "epoch", None)
+    due = next_deadline(before)
+    if epoch is None or epoch == before.epoch or (due is not None and due <= now):
+        return
+    if commands or before != after:
+        raise Broken("I7", f"{event} of an older socket changed something")

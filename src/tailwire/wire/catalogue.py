@@ -1,0 +1,128 @@
+"""The error codes, each with its HTTP status, its message, and what to do. Failures carry a code from here, or none is raised.
+
+A code that nothing can produce does not stand here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One error code.
+
+    Attributes:
+        status: the HTTP status of the answer; 0 for codes that only the SDK raises.
+        message: what went wrong.
+        details: what to do now.
+    """
+
+    status: int
+    message: str
+    details: str
+
+
+CATALOGUE: dict[str, Entry] = {
+    # Authentication and app.
+    "AUTH_ERR_EMPTY_APPID": Entry(400, "The app id is missing.", "Send the app id in the appid header."),
+    "AUTH_ERR_INVALID_APPID": Entry(404, "The app id is not known here.", "Check the app id and the host."),
+    "AUTH_ERR_EMPTY_APIKEY": Entry(401, "The API key is missing.", "Send an API key in the apikey header."),
+    "AUTH_ERR_APIKEY_NOT_FOUND": Entry(401, "The API key is not known here.", "Check the key, or make one."),
+    "AUTH_ERR_NO_ACCESS": Entry(403, "This key may not do that.", "Use a REST API key with full access."),
+    "AUTH_ERR_EMPTY_AUTH_TOKEN": Entry(401, "The auth token is missing.", "Log in, then send the auth token."),
+    "AUTH_ERR_AUTH_TOKEN_NOT_FOUND": Entry(
+        401, "The auth token does not exist.", "Log in again to get a valid auth token."
+    ),
+    # Objects.
+    "ERR_UID_NOT_FOUND": Entry(404, "The user does not exist.", "Check the uid, or create the user first."),
+    "ERR_GUID_NOT_FOUND": Entry(404, "The specified group does not exist.", "Please provide a valid group GUID."),
+    "ERR_MESSAGE_ID_NOT_FOUND": Entry(404, "The message does not exist.", "Check the message id."),
+    "ERR_UID_ALREADY_EXISTS": Entry(409, "A user with this uid exists already.", "Choose another uid."),
+    "ERR_GUID_ALREADY_EXISTS": Entry(409, "A group with this guid exists already.", "Choose another guid."),
+    # Groups.
+    "ERR_NOT_A_MEMBER": Entry(403, "The user is not a member of this group.", "Join the group before doing this."),
+    "ERR_ALREADY_JOINED": Entry(409, "The user is a member of this group already.", "Nothing needs to be done."),
+    "ERR_GROUP_JOIN_NOT_ALLOWED": Entry(403, "This group cannot be joined.", "Ask an admin of it to add you."),
+    "ERR_EMPTY_GROUP_PASS": Entry(400, "The group's password is missing.", "Send the password of the group."),
+    "ERR_WRONG_GROUP_PASS": Entry(403, "The group's password is wrong.", "Ask an admin of the group for it."),
+    "ERR_OWNER_EXIT_FORBIDDEN": Entry(
+        403, "The owner cannot leave the group.", "Transfer the ownership to another member first."
+    ),
+    "ERR_NO_VACANCY": Entry(403, "The group is full.", "Wait until a member leaves."),
+    # Messages.
+    "ERR_EMPTY_RECEIVER": Entry(400, "The receiver is missing.", "Name a uid or a guid as receiver."),
+    "ERR_INVALID_RECEIVER_TYPE": Entry(400, "The receiver type is not supported.", "Use user or group."),
+    "ERR_EMPTY_MESSAGE_TEXT": Entry(
+        400, "The text message body is empty.", "Please provide a non-empty text for the message."
+    ),
+    "ERR_INVALID_MESSAGE_TEXT": Entry(400, "The text of the message is not a text.", "Send a string."),
+    "ERR_INVALID_MESSAGE_CATEGORY": Entry(400, "The message category is not supported.", "Use message or custom."),
+    "ERR_INVALID_MESSAGE_TYPE": Entry(
+        400, "The message type provided is not supported.", "Supported types are text, image, video, audio, and file."
+    ),
+    "ERR_EMPTY_MESSAGE_FILE": Entry(400, "The media message has no attachment.", "Give the URL of at least one."),
+    "ERR_EMPTY_CUSTOM_DATA": Entry(400, "The custom message has no data.", "Send an object as customData."),
+    "ERR_INVALID_MESSAGE_DATA": Entry(400, "The data of the message is not valid.", "Send an object of at most 10 KB."),
+    "ERR_MESSAGE_NOT_A_SENDER": Entry(403, "Only the sender may do that.", "Ask the sender of the message."),
+    "ERR_MESSAGE_NO_ACCESS": Entry(403, "This message cannot be read by this user.", "Check the message id."),
+    "ERR_MESSAGE_ACTION_NOT_ALLOWED": Entry(
+        403, "Action messages and deleted messages cannot be changed.", "Choose another message."
+    ),
+    # General.
+    "ERR_BAD_REQUEST": Entry(400, "Failed to validate the data sent with the request.", "Correct what details names."),
+    "ERR_API_NOT_FOUND": Entry(404, "There is no such path or method.", "Check the URL and the method."),
+    "ERR_TOO_LARGE": Entry(413, "The request is too large.", "Send less than the limit that details names."),
+    "ERR_TOO_MANY_REQUESTS": Entry(429, "Too many requests.", "Wait for the seconds that Retry-After names."),
+    "ERR_MISSION_FAILED": Entry(500, "Something went wrong on the server.", "Try again; if it stays, see its log."),
+    "ERR_UNAVAILABLE": Entry(503, "The server is busy or stopping.", "Try again after Retry-After."),
+    # The SDK's own.
+    "ERR_CHAT_API_FAILURE": Entry(
+        0, "SDK initialization failed.", "Please verify your App ID and region, then try again."
+    ),
+    "COMETCHAT_INITIALIZATION_NOT_DONE": Entry(
+        0, "Please initialize CometChat before using the login method.", "Call init() and await it first."
+    ),
+    "LOGIN_IN_PROGRESS": Entry(
+        0, "Please wait until the previous login request ends.", "Await the login that is under way."
+    ),
+    "USER_NOT_LOGGED_IN": Entry(
+        0, "Please log in to CometChat before calling this method.", "Call login() and await it first."
+    ),
+    "ERR_NOT_LOGGED_IN": Entry(
+        0, "No active user session.", "Please log in before establishing a WebSocket connection."
+    ),
+    "ERR_AUTH_TOKEN_EXPIRED": Entry(0, "The server rejected the auth token.", "Log in again."),
+    "NO_INTERNET_CONNECTION": Entry(
+        0, "You do not have an internet connection.", "Check the network and the host, then try again."
+    ),
+    "NO_WEBSOCKET_CONNECTION": Entry(
+        0,
+        "Connection to WebSocket server is broken. Please retry after some time.",
+        "Wait until the status is connected.",
+    ),
+    "WS_CONNECTION_FAIL": Entry(0, "The WebSocket connection failed.", "The SDK keeps trying; listeners hear of it."),
+    "ERR_APP_IN_BACKGROUND": Entry(
+        0,
+        "The app is in the background.",
+        "In auto mode there is no connection in the background; it comes back with the foreground.",
+    ),
+    "ERR_CLIENT_CLOSED": Entry(0, "The client is closed.", "Make a new ChatClient."),
+    "REQUEST_IN_PROGRESS": Entry(0, "A fetch of this request is under way.", "Await it before the next."),
+    "NOT_ENOUGH_PARAMETERS": Entry(
+        0, "fetch_next() needs a message id, a timestamp or updated_after.", "Set one of them in the builder."
+    ),
+    "ERROR_NON_POSITIVE_LIMIT": Entry(0, "The limit is not positive.", "Use a limit from 1 to 100."),
+    "ERROR_LIMIT_EXCEEDED": Entry(0, "The limit is too large.", "Use a limit from 1 to 100."),
+    "ERR_INVALID_ARGUMENT": Entry(0, "An argument is not valid.", "See details."),
+    "ERR_BAD_ERROR_RESPONSE": Entry(0, "The server's answer makes no sense.", "Check that the host is a chat server."),
+}
+
+
+def entry(code: str) -> Entry:
+    """The entry of a code.
+
+    Raises:
+        KeyError: when the code is not in the catalogue.
+    """
+    return CATALOGUE[code]

@@ -1,0 +1,283 @@
+"""Between the wire's JSON values and the entities. Unknown keys are let pass; a wrong type raises `BadWire`, never less."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from tailwire.wire.constants import Category, MessageType, ReceiverType
+from tailwire.wire.entities import (
+    Action,
+    Attachment,
+    BaseMessage,
+    CustomMessage,
+    Group,
+    MediaMessage,
+    MessageReceipt,
+    TextMessage,
+    TypingIndicator,
+    User,
+)
+
+T = TypeVar("T")
+
+
+class BadWire(ValueError):
+    """What came over the wire is not what it should be. The message says which key."""
+
+
+def _object(value: Any, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise BadWire(f"{what} is not an object")
+    return value
+
+
+def _text(d: Mapping[str, Any], key: str, default: str = "") -> str:
+    value = d.get(key)
+    if value is None:
+        return default
+    if not isinstance(value, str):
+        raise BadWire(f"{key} is not a string")
+    return value
+
+
+def _optional(d: Mapping[str, Any], key: str) -> str | None:
+    return _text(d, key) or None
+
+
+def _number(d: Mapping[str, Any], key: str) -> int:
+    value = d.get(key)
+    if type(value) is int:
+        return value
+    if value is None or value == "":
+        return 0
+    if isinstance(value, str | float) and not isinstance(value, bool):
+        try:
+            return int(value)
+        except (ValueError, OverflowError) as e:
+            raise BadWire(f"{key} is not a number") from e
+    raise BadWire(f"{key} is not a number")
+
+
+def _tags(d: Mapping[str, Any]) -> list[str]:
+    value = d.get("tags")
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(t, str) for t in value):
+        raise BadWire("tags is not a list of strings")
+    return list(value)
+
+
+def _metadata(d: Mapping[str, Any]) -> dict[str, Any]:
+    value = d.get("metadata")
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def user_from_wire(value: Any) -> User:
+    """A user; the wire's `available` is the SDK's `online`."""
+    d = _object(value, "user")
+    uid = _text(d, "uid")
+    if not uid:
+        raise BadWire("uid is missing")
+    status = _text(d, "status", "offline")
+    return User(
+        uid=uid,
+        name=_text(d, "name"),
+        avatar=_optional(d, "avatar"),
+        link=_optional(d, "link"),
+        role=_text(d, "role", "default"),
+        status="online" if status in ("available", "online") else "offline",
+        status_message=_optional(d, "statusMessage"),
+        last_active_at=_number(d, "lastActiveAt"),
+        metadata=_metadata(d),
+        tags=_tags(d),
+        created_at=_number(d, "createdAt"),
+        updated_at=_number(d, "updatedAt"),
+    )
+
+
+def group_from_wire(value: Any) -> Group:
+    """A group."""
+    d = _object(value, "group")
+    guid = _text(d, "guid")
+    if not guid:
+        raise BadWire("guid is missing")
+    return Group(
+        guid=guid,
+        name=_text(d, "name"),
+        type=_text(d, "type", "public"),
+        icon=_optional(d, "icon"),
+        description=_optional(d, "description"),
+        owner=_optional(d, "owner"),
+        metadata=_metadata(d),
+        tags=_tags(d),
+        members_count=_number(d, "membersCount"),
+        has_joined=bool(d.get("hasJoined")),
+        scope=_optional(d, "scope"),
+        joined_at=_number(d, "joinedAt"),
+        created_at=_number(d, "createdAt"),
+        updated_at=_number(d, "updatedAt"),
+    )
+
+
+def group_to_wire(group: Group) -> dict[str, Any]:
+    """The body that creates a group."""
+    pairs = {
+        "guid": group.guid,
+        "name": group.name,
+        "type": group.type,
+        "password": group.password,
+        "icon": group.icon,
+        "description": group.description,
+        "metadata": group.metadata or None,
+        "tags": group.tags or None,
+    }
+    return {k: v for k, v in pairs.items() if v is not None}
+
+
+def _entity(entities: Mapping[str, Any], key: str) -> User | Group | BaseMessage | None:
+    holder = entities.get(key)
+    if holder is None:
+        return None
+    d = _object(holder, key)
+    read: Callable[[Any], User | Group | BaseMessage] | None = _READERS.get(d.get("entityType", ""))
+    return read(d.get("entity")) if read and d.get("entity") else None
+
+
+def message_from_wire(value: Any) -> BaseMessage:
+    """A message of any category: a `TextMessage`, `MediaMessage`, `CustomMessage`, `Action`, else a `BaseMessage`.
+
+    Raises:
+        BadWire: when a key that every message has is missing or of the wrong type.
+    """
+    d = _object(value, "message")
+    data = _object(d.get("data") or {}, "data")
+    entities = _object(data.get("entities") or {}, "entities")
+    sender = _entity(entities, "sender")
+    receiver = _entity(entities, "receiver")
+    common: dict[str, Any] = {
+        "receiver": _text(d, "receiver"),
+        "receiver_type": _text(d, "receiverType", ReceiverType.USER),
+        "category": _text(d, "category", Category.MESSAGE),
+        "type": _text(d, "type"),
+        "id": _number(d, "id"),
+        "muid": _text(d, "muid"),
+        "conversation_id": _text(d, "conversationId"),
+        "sender": sender if isinstance(sender, User) else _plain_sender(d),
+        "receiver_entity": receiver if isinstance(receiver, User | Group) else None,
+        "parent_message_id": _number(d, "parentId"),
+        "sent_at": _number(d, "sentAt"),
+        "updated_at": _number(d, "updatedAt"),
+        "delivered_at": _number(d, "deliveredAt"),
+        "read_at": _number(d, "readAt"),
+        "edited_at": _number(d, "editedAt"),
+        "edited_by": _text(d, "editedBy"),
+        "deleted_at": _number(d, "deletedAt"),
+        "deleted_by": _text(d, "deletedBy"),
+        "metadata": _metadata(data),
+        "tags": _tags(d),
+        "raw": value,
+    }
+    if not common["id"]:
+        raise BadWire("id is missing")
+    category = common["category"]
+    if category == Category.ACTION:
+        return _action(common, data, entities)
+    if category == Category.CUSTOM:
+        custom = data.get("customData")
+        return CustomMessage(**common, custom_data=dict(custom) if isinstance(custom, Mapping) else {})
+    if category == Category.MESSAGE and common["type"] == MessageType.TEXT:
+        return TextMessage(**common, text=_text(data, "text"))
+    if category == Category.MESSAGE:
+        return MediaMessage(**common, attachments=_attachments(data), caption=_text(data, "text"))
+    return BaseMessage(**common)
+
+
+def _plain_sender(d: Mapping[str, Any]) -> User | None:
+    uid = d.get("sender")
+    return User(uid) if isinstance(uid, str) and uid else None
+
+
+def _action(common: dict[str, Any], data: Mapping[str, Any], entities: Mapping[str, Any]) -> Action:
+    by, on, target = _entity(entities, "by"), _entity(entities, "on"), _entity(entities, "for")
+    return Action(
+        **common,
+        action=_text(data, "action"),
+        action_by=by if isinstance(by, User) else None,
+        action_on=on if isinstance(on, User | BaseMessage) else None,
+        action_for=target if isinstance(target, User | Group) else None,
+    )
+
+
+def _attachments(data: Mapping[str, Any]) -> list[Attachment]:
+    listed = data.get("attachments")
+    if not isinstance(listed, list):
+        return [Attachment(_text(data, "url"))] if data.get("url") else []
+    return [
+        Attachment(_text(a, "url"), _text(a, "name"), _text(a, "extension"), _text(a, "mimeType"), _number(a, "size"))
+        for a in listed
+        if isinstance(a, Mapping)
+    ]
+
+
+def message_to_wire(message: BaseMessage) -> dict[str, Any]:
+    """The body that sends a message."""
+    data: dict[str, Any] = {}
+    if isinstance(message, TextMessage):
+        data["text"] = message.text
+    elif isinstance(message, CustomMessage):
+        data["customData"] = message.custom_data
+    elif isinstance(message, MediaMessage):
+        data["attachments"] = [
+            {"url": a.url, "name": a.name, "extension": a.extension, "mimeType": a.mime_type, "size": str(a.size)}
+            for a in message.attachments
+        ]
+        if message.caption:
+            data["text"] = message.caption
+    if message.metadata:
+        data["metadata"] = message.metadata
+    body: dict[str, Any] = {
+        "category": str(message.category),
+        "type": str(message.type),
+        "receiver": message.receiver,
+        "receiverType": str(message.receiver_type),
+        "data": data,
+        "muid": message.muid,
+    }
+    if message.tags:
+        body["tags"] = message.tags
+    if message.parent_message_id:
+        body["parentId"] = str(message.parent_message_id)
+    return body
+
+
+def receipt_from_frame(frame: Mapping[str, Any]) -> MessageReceipt:
+    """A receipt, from the `receipts` frame that carried it."""
+    body = _object(frame.get("body"), "body")
+    return MessageReceipt(
+        message_id=_number(body, "messageId"),
+        sender=user_from_wire(body.get("user")),
+        receiver_id=_text(frame, "receiver"),
+        receiver_type=_text(frame, "receiverType", ReceiverType.USER),
+        receipt_type=_text(body, "action"),
+        timestamp=_number(body, "timestamp"),
+    )
+
+
+def typing_from_frame(frame: Mapping[str, Any]) -> TypingIndicator:
+    """A typing indicator, from the `typing_indicator` frame that carried it."""
+    body = _object(frame.get("body"), "body")
+    return TypingIndicator(
+        sender=user_from_wire(body.get("user")),
+        receiver_id=_text(frame, "receiver"),
+        receiver_type=_text(frame, "receiverType", ReceiverType.USER),
+        typing_status=_text(body, "action"),
+        metadata=_metadata(body),
+    )
+
+
+_READERS: dict[str, Callable[[Any], User | Group | BaseMessage]] = {
+    "user": user_from_wire,
+    "group": group_from_wire,
+    "message": message_from_wire,
+}

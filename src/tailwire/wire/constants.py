@@ -1,0 +1,86 @@
+"""The documented constants, as string enums whose values are the documented strings."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ReceiverType(StrEnum):
+    """To whom a message goes."""
+
+    USER = "user"
+    GROUP = "group"
+
+
+class Category(StrEnum):
+    """What kind of thing a message is."""
+
+    MESSAGE = "message"
+    CUSTOM = "custom"
+    ACTION = "action"
+    INTERACTIVE = "interactive"
+    CALL = "call"
+
+
+class MessageType(StrEnum):
+    """The type of a message of category `message`; custom messages name their own."""
+
+    TEXT = "text"
+    IMAGE = "image"
+    VIDEO = "video"
+    AUDIO = "audio"
+    FILE = "file"
+    CUSTOM = "custom"
+
+
+class GroupType(StrEnum):
+    """Who may join a group."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+    PASSWORD = "password"
+
+
+class MemberScope(StrEnum):
+    """What a member of a group may do."""
+
+    ADMIN = "admin"
+    MODERATOR = "moderator"
+    PARTICIPANT = "participant"
+
+
+class UserStatus(StrEnum):
+    """Presence of a user, as the SDK names it (the wire says `available` for online)."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+
+
+class ReceiptType(StrEnum):
+    """What a receipt says of a message."""
+
+    DELIVERED = "delivered"
+    READ = "read"
+
+
+class ActionType(StrEnum):
+    """What an action message says has happened."""
+
+    JOINED = "joined"
+    LEFT = "left"
+    KICKED = "kicked"
+    BANNED = "banned"
+    UNBANNED = "unbanned"
+    ADDED = "added"
+    SCOPE_CHANGED = "scopeChanged"
+    EDITED = "edited"
+    DELETED = "deleted"
+
+
+class PresenceSubscription(StrEnum):
+    """Whose presence a client hears of (S24)."""
+
+    NONE = "none"
+    ALL_USERS = "allUsers"
+    ROLES = "roles"
+    FRIENDS = "friends"

@@ -1,0 +1,68 @@
+"""The frames that cross a WebSocket: their names, and the client's ones. The server builds its own from encoded parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+PING: dict[str, str] = {"action": "ping", "ack": "true"}
+PONG_ACTION = "pong"
+FEATURES = ("heartbeat", "appState", "restart", "epoch")
+"""What our own server and SDK agree on beyond the documented protocol, as far as it is built."""
+
+CLIENT_HEADER = "x-tailwire-client"
+"""Header of the upgrade with which our SDK names itself."""
+
+
+class FrameType(StrEnum):
+    """`type` of a frame."""
+
+    AUTH = "auth"
+    MESSAGE = "message"
+    TYPING = "typing_indicator"
+    RECEIPTS = "receipts"
+    PRESENCE = "presence"
+    TRANSIENT = "transient_message"
+    APP_STATE = "app_state"
+    SERVER = "server"
+
+
+def auth_frame(
+    app_id: str, uid: str, device: str, jwt: str, presence: str | Sequence[str] | None, *, version: str
+) -> dict[str, Any]:
+    """The first frame of a client: who it is, whose presence it wants, and which of our features it knows."""
+    body: dict[str, Any] = {
+        "auth": jwt,
+        "deviceId": device,
+        "params": {"platform": "python", "deviceId": device, "userAgent": version, "tailwire": {"features": FEATURES}},
+    }
+    if presence:
+        body["presenceSubscription"] = presence
+    return {"appId": app_id, "deviceId": device, "type": FrameType.AUTH, "sender": uid, "body": body}
+
+
+def envelope(
+    app_id: str, kind: FrameType, sender: str, device: str, receiver: str, receiver_type: str, body: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A frame of a client to somebody."""
+    return {
+        "appId": app_id,
+        "receiver": receiver,
+        "receiverType": str(receiver_type),
+        "deviceId": device,
+        "type": str(kind),
+        "sender": sender,
+        "body": body,
+    }
+
+
+def app_state_frame(app_id: str, uid: str, device: str, state: str, window: float) -> dict[str, Any]:
+    """Tells the server where the app is, and for how many seconds it may be silent there."""
+    return {
+        "appId": app_id,
+        "deviceId": device,
+        "type": str(FrameType.APP_STATE),
+        "sender": uid,
+        "body": {"state": state, "window": window},
+    }

@@ -1,0 +1,60 @@
+"""The settings that `GET /settings` answers with, as far as a client needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """Where the WebSocket is.
+
+    Attributes:
+        chat_host: host name of the WebSocket, without scheme.
+        chat_port: its port for wss, or for ws where the client came over http.
+    """
+
+    chat_host: str
+    chat_port: int
+
+    @classmethod
+    def from_wire(cls, data: Mapping[str, Any], *, secure: bool) -> ServerSettings:
+        """Read the answer.
+
+        Raises:
+            ValueError: when host or port are missing or of the wrong type.
+        """
+        host, port = data.get("CHAT_HOST"), data.get("CHAT_WSS_PORT" if secure else "CHAT_WS_PORT")
+        if not isinstance(host, str) or not host:
+            raise ValueError("CHAT_HOST is missing in the settings")
+        if not isinstance(port, int | str):
+            raise ValueError("the WebSocket's port is missing in the settings")
+        return cls(host, int(port))
+
+
+def settings_to_wire(*, host: str, port: int, secure: bool, app_id: str, region: str) -> dict[str, Any]:
+    """The `data` of `GET /settings`, for a client that reached us as `host:port` (CHAT_HOST_OVERRIDE must be absent)."""
+    here = f"{host}:{port}"
+    return {
+        "appId": app_id,
+        "CHAT_HOST": host,
+        "CHAT_WS_PORT": port,
+        "CHAT_WSS_PORT": port,
+        "CHAT_USE_SSL": secure,
+        "CLIENT_API_HOST": here,
+        "ADMIN_API_HOST": here,
+        "CHAT_API_VERSION": "v3",
+        "WS_API_VERSION": "v3.0",
+        "MODE": "DEFAULT",
+        "REGION": region,
+        "MAIN_DOMAIN": here,
+        "ANALYTICS_HOST": here,
+        "ANALYTICS_VERSION": "v3",
+        "ANALYTICS_PING_DISABLED": True,
+        "EXTENSION_DOMAIN": here,
+        "settingsHash": "1",
+        "extensions": [],
+        "parameters": {},
+    }

@@ -1,0 +1,24 @@
+"""Every reachable state with every event keeps every invariant; the table found is the one in the repository."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+import make_connection_table as made
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+@pytest.mark.spec("I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "T6")
+def test_every_state_with_every_event_and_the_table_agrees():
+    found = made.explore_all()
+    assert found.states > 20_000
+    expected, actual = made.TABLE.read_text(), made.table_text(found)
+    if expected != actual:
+        changed = sorted(set(actual.splitlines()) ^ set(expected.splitlines()))[:20]
+        pytest.fail("the table changed; look at it, then run `make table`:\n" + "\n".join(changed))
+    assert made.PAGE.read_text() == made.page_text(found)
