@@ -1,4 +1,4 @@
-"""The error codes, each with its HTTP status, its message, and what to do. Failures carry a code from here, or none is raised.
+"""The error codes, each with its HTTP status, its message, and what to do. Every failure carries a code from here.
 
 A code that nothing can produce does not stand here.
 """

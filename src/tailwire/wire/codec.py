@@ -1,4 +1,4 @@
-"""Between the wire's JSON values and the entities. Unknown keys are let pass; a wrong type raises `BadWire`, never less."""
+"""Between the wire's JSON values and the entities. Unknown keys are let pass; a wrong type raises `BadWire`."""
 
 from __future__ import annotations
 

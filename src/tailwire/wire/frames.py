@@ -1,4 +1,4 @@
-"""The frames that cross a WebSocket: their names, and the client's ones. The server builds its own from encoded parts."""
+"""The frames that cross a WebSocket: their names, and how a client builds its own."""
 
 from __future__ import annotations
 

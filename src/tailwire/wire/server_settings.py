@@ -35,7 +35,7 @@ class ServerSettings:
 
 
 def settings_to_wire(*, host: str, port: int, secure: bool, app_id: str, region: str) -> dict[str, Any]:
-    """The `data` of `GET /settings`, for a client that reached us as `host:port` (CHAT_HOST_OVERRIDE must be absent)."""
+    """The `data` of `GET /settings`, for a client that reached us as `host:port` (without CHAT_HOST_OVERRIDE)."""
     here = f"{host}:{port}"
     return {
         "appId": app_id,

@@ -58,7 +58,7 @@ def connected(m: Machine, store: str) -> list[Command]:
     if not m.enabled:
         m.behind = None
         return [TellContinuity(Continuity(Kind.UNKNOWN))]
-    m.behind = []
+    m.behind, m.overflowed = [], False
     position = m.position
     if position is None or position.store != store:
         m.position = None if position is None else Position(0, store)
@@ -110,7 +110,8 @@ def page(m: Machine, messages: Sequence[tuple[int, Any]], *, whole: bool) -> lis
         m.asked_after = max(pair[0] for pair in messages)
     if whole and len(m.gathered) >= m.limit:
         return [FetchLatest()]
-    if whole:
+    if whole or m.overflowed:
+        m.overflowed = False
         return [FetchAfter(m.asked_after)]
     own = set(m.position.own) if m.position else set()
     missed = {n: msg for n, msg in m.gathered if n > m.floor and n not in m.recent and n not in own}
@@ -128,7 +129,10 @@ def page(m: Machine, messages: Sequence[tuple[int, Any]], *, whole: bool) -> lis
 def live(m: Machine, message_id: int, message: Any, *, ours: bool = False) -> list[Command]:
     """A message came over the socket."""
     if m.behind is not None:
-        if len(m.behind) < MOST_HELD and not ours:
+        if len(m.behind) >= MOST_HELD:
+            m.behind.clear()
+            m.overflowed = True
+        if not ours:
             m.behind.append((message_id, message))
         return []
     if message_id <= m.floor or message_id in m.recent:

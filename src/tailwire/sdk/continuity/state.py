@@ -58,6 +58,7 @@ class Machine:
         behind: while not None, a catch-up is under way and holds the live messages that came meanwhile.
         gathered: what the catch-up has read so far.
         asked_after: the id after which the catch-up reads on.
+        overflowed: more came meanwhile than is held; they are in history, so the catch-up reads on for them.
     """
 
     position: Position | None = None
@@ -68,3 +69,4 @@ class Machine:
     behind: list[tuple[int, Any]] | None = None
     gathered: list[tuple[int, Any]] = field(default_factory=list)
     asked_after: int = 0
+    overflowed: bool = False
