@@ -1,0 +1,5 @@
+"""The commands: `tailwire serve`, `demo`, `keys`, `user`, `token`, `doctor`, `replay`.
+
+Who may import it: nobody.
+Design page: server.md (The command).
+"""

@@ -1,0 +1,88 @@
+"""Reads the command line and calls the command. Each command imports what it needs when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="tailwire", description="A chat connection that holds, and its server.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="run the server")
+    serve.add_argument("--config", default="", metavar="FILE", help="a TOML file with settings")
+    serve.add_argument("--data", metavar="DIR", help="folder of the database (.tailwire)")
+    serve.add_argument("--host", help="address to listen at (127.0.0.1)")
+    serve.add_argument("--port", type=int, help="port to listen at (8480); 0 takes a free one")
+    serve.add_argument("--database", metavar="URL", help="database, instead of the file in the data folder")
+    serve.add_argument("--broker", metavar="URL", help="broker, instead of the one in this process")
+    serve.add_argument("--tls-cert", metavar="FILE", help="certificate (PEM)")
+    serve.add_argument("--tls-key", metavar="FILE", help="private key (PEM)")
+    serve.add_argument("--tls-self-signed", action="store_true", default=None, help="a certificate for development")
+    serve.add_argument("--ready-file", metavar="FILE", help="written when the server listens")
+    serve.add_argument("--public-url", metavar="URL", help="how clients reach the server behind a proxy")
+    serve.add_argument("--demo-users", action="store_true", default=None, help="make alice, bob and carol")
+    serve.add_argument("--log-level", help="debug, info, warning or error")
+
+    commands.add_parser("demo", help="two clients, a server, and everything that can happen to a connection")
+
+    keys = commands.add_parser("keys", help="make new keys")
+    keys.add_argument("--data", metavar="DIR", default=None, help="folder of the database (.tailwire)")
+
+    user = commands.add_parser("user", help="users of the database").add_subparsers(dest="verb", required=True)
+    create_user = user.add_parser("create", help="make a user")
+    create_user.add_argument("uid")
+    create_user.add_argument("name")
+    create_user.add_argument("--data", metavar="DIR", default=None)
+
+    token = commands.add_parser("token", help="auth tokens").add_subparsers(dest="verb", required=True)
+    create_token = token.add_parser("create", help="make an auth token of a user")
+    create_token.add_argument("uid")
+    create_token.add_argument("--data", metavar="DIR", default=None)
+
+    doctor = commands.add_parser("doctor", help="try a server from here, step by step")
+    doctor.add_argument("url")
+
+    replay = commands.add_parser("replay", help="run a dump of a connection again, step by step")
+    replay.add_argument("file")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The `tailwire` command.
+
+    Returns:
+        0 when it did what was asked; 1 when it failed; 2 for a wrong call.
+    """
+    given = _parser().parse_args(arguments)
+    try:
+        if given.command == "serve":
+            from tailwire.cli.serve import serve
+
+            return serve(given)
+        if given.command in ("keys", "user", "token"):
+            from tailwire.cli.administer import administer
+
+            return administer(given)
+        if given.command == "demo":
+            from tailwire.cli.demo import demo
+
+            return demo()
+        if given.command == "doctor":
+            from tailwire.cli.doctor import doctor
+
+            return doctor(given.url)
+        from tailwire.cli.replay import replay
+
+        return replay(given.file)
+    except ModuleNotFoundError as e:
+        if e.name and e.name.startswith("tailwire"):
+            raise
+        print(f"tailwire: {e.name} is not installed; run: pip install 'tailwire[server]'", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

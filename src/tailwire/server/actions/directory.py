@@ -1,0 +1,62 @@
+"""Users and groups as messages carry them, encoded once and remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from tailwire.server.actions import present
+from tailwire.server.ports.records import UserRow
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.store import Store
+
+MOST_REMEMBERED = 20_000
+
+
+class Directory:
+    """Looks users up for those who build messages.
+
+    Args:
+        online: whether a user has a socket.
+    """
+
+    def __init__(self, store: Store, online: Callable[[str], bool]) -> None:
+        self._store = store
+        self._online = online
+        self._encoded: dict[tuple[str, bool], msgspec.Raw] = {}
+
+    async def user(self, uid: str) -> UserRow:
+        """A user.
+
+        Raises:
+            Refused: ERR_UID_NOT_FOUND.
+        """
+        found = await self._store.user(uid)
+        if found is None:
+            raise Refused("ERR_UID_NOT_FOUND", {"uid": uid})
+        return found
+
+    async def user_entity(self, uid: str) -> msgspec.Raw:
+        """A user, encoded.
+
+        Raises:
+            Refused: ERR_UID_NOT_FOUND.
+        """
+        key = (uid, self._online(uid))
+        known = self._encoded.get(key)
+        if known is None:
+            row = await self.user(uid)
+            if len(self._encoded) >= MOST_REMEMBERED:
+                self._encoded.clear()
+            known = self._encoded[key] = msgspec.Raw(present.encode(present.user(row, online=key[1])))
+        return known
+
+    def forget(self, uid: str) -> None:
+        """A user has changed."""
+        self._encoded.pop((uid, True), None)
+        self._encoded.pop((uid, False), None)
+
+    def present(self, row: UserRow) -> dict[str, object]:
+        """A user as REST gives her."""
+        return present.user(row, online=self._online(row.uid))

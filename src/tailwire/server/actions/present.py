@@ -1,0 +1,84 @@
+"""How things look on the wire, as encoded JSON. Optional keys are left out, not null."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from tailwire.server.ports.records import GroupRow, MemberRow, UserRow
+
+encode = msgspec.json.Encoder().encode
+
+
+def _raw(text: str | None) -> msgspec.Raw | None:
+    return msgspec.Raw(text.encode()) if text else None
+
+
+def without_none(pairs: Mapping[str, Any]) -> dict[str, Any]:
+    """The pairs that have a value."""
+    return {k: v for k, v in pairs.items() if v is not None}
+
+
+def user(u: UserRow, *, online: bool) -> dict[str, Any]:
+    """A user."""
+    return without_none(
+        {
+            "uid": u.uid,
+            "name": u.name,
+            "avatar": u.avatar,
+            "link": u.link,
+            "role": u.role,
+            "metadata": _raw(u.metadata),
+            "statusMessage": u.status_message,
+            "status": "available" if online else "offline",
+            "lastActiveAt": u.last_active_at or None,
+            "createdAt": u.created_at,
+            "updatedAt": u.updated_at or None,
+            "tags": _raw(u.tags),
+        }
+    )
+
+
+def group(g: GroupRow, member: MemberRow | None) -> dict[str, Any]:
+    """A group, as a user sees it who is a member or not."""
+    pairs: dict[str, Any] = {
+        "guid": g.guid,
+        "name": g.name,
+        "type": g.type,
+        "icon": g.icon,
+        "description": g.description,
+        "owner": g.owner,
+        "metadata": _raw(g.metadata),
+        "tags": _raw(g.tags),
+        "membersCount": g.members_count,
+        "conversationId": f"group_{g.guid}",
+        "hasJoined": member is not None,
+        "createdAt": g.created_at,
+        "updatedAt": g.updated_at or None,
+    }
+    if member is not None:
+        pairs |= {"scope": member.scope, "joinedAt": member.joined_at}
+    return without_none(pairs)
+
+
+def entity(value: Any, kind: str) -> dict[str, Any]:
+    """Something as messages carry it in `data.entities`."""
+    return {"entity": value, "entityType": kind}
+
+
+def page(rows: list[Any], *, total: int, limit: int, number: int) -> dict[str, Any]:
+    """A list in the page style."""
+    return {
+        "data": rows,
+        "meta": {
+            "pagination": {
+                "total": total,
+                "count": len(rows),
+                "per_page": limit,
+                "current_page": number,
+                "total_pages": -(-total // limit),
+            },
+        },
+    }

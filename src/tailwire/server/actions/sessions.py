@@ -1,0 +1,110 @@
+"""Logs users in and out, and says who a token or key belongs to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tailwire.server.actions.caller import Caller
+from tailwire.server.actions.delivery import Delivery
+from tailwire.server.actions.directory import Directory
+from tailwire.server.auth.secrets import SocketPass, fingerprint, new_token, read_pass, sign_pass
+from tailwire.server.limits.buckets import Buckets
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.store import Store
+from tailwire.server.ports.world import World
+from tailwire.server.rules.names import identifier
+
+MOST_TOKENS = 100
+MOST_SECRET = 500
+MOST_DEVICE = 200
+FULL_ACCESS = "fullAccess"
+AUTH_ONLY = "authOnly"
+
+
+class Sessions:
+    """Keys, tokens and passes.
+
+    Args:
+        logins: a bucket for each uid.
+        lifetime: of a WebSocket's pass, in seconds.
+    """
+
+    def __init__(
+        self, store: Store, directory: Directory, delivery: Delivery, world: World, logins: Buckets, lifetime: float
+    ) -> None:
+        self._store = store
+        self._directory = directory
+        self._delivery = delivery
+        self._world = world
+        self._logins = logins
+        self._lifetime = lifetime
+
+    async def check_key(self, key: str, *, full: bool) -> None:
+        """An API key must be known, and may do more than create users and tokens only with full access.
+
+        Raises:
+            Refused: AUTH_ERR_EMPTY_APIKEY, AUTH_ERR_APIKEY_NOT_FOUND, AUTH_ERR_NO_ACCESS.
+        """
+        if not key:
+            raise Refused("AUTH_ERR_EMPTY_APIKEY")
+        scope = await self._store.key_scope(fingerprint(key)) if len(key) <= MOST_SECRET else None
+        if scope is None:
+            raise Refused("AUTH_ERR_APIKEY_NOT_FOUND")
+        if full and scope != FULL_ACCESS:
+            raise Refused("AUTH_ERR_NO_ACCESS")
+
+    async def caller(self, token: str, device: str) -> Caller:
+        """Whose auth token it is.
+
+        Raises:
+            Refused: AUTH_ERR_EMPTY_AUTH_TOKEN, AUTH_ERR_AUTH_TOKEN_NOT_FOUND.
+        """
+        if not token:
+            raise Refused("AUTH_ERR_EMPTY_AUTH_TOKEN")
+        hashed = fingerprint(token)
+        uid = await self._store.token_owner(hashed) if len(token) <= MOST_SECRET else None
+        if uid is None:
+            raise Refused("AUTH_ERR_AUTH_TOKEN_NOT_FOUND")
+        return Caller(uid, device[:MOST_DEVICE], hashed)
+
+    async def create_token(self, uid: str) -> dict[str, Any]:
+        """A new auth token of a user: the user with `authToken`.
+
+        Raises:
+            Refused: ERR_UID_NOT_FOUND, ERR_TOO_MANY_REQUESTS.
+        """
+        uid = identifier(uid, "uid")
+        wait = self._logins.take(uid)
+        if wait:
+            raise Refused("ERR_TOO_MANY_REQUESTS", retry_after=wait)
+        row = await self._directory.user(uid)
+        token = new_token(uid, self._world)
+        await self._store.add_token(fingerprint(token), uid, self._world.seconds(), MOST_TOKENS)
+        return {**self._directory.present(row), "authToken": token}
+
+    async def me(self, caller: Caller, token: str) -> dict[str, Any]:
+        """The caller, and the pass with which she opens a WebSocket."""
+        row = await self._directory.user(caller.uid)
+        signed = sign_pass(caller.uid, caller.token, self._store.secret, self._lifetime, self._world)
+        return {
+            **self._directory.present(row),
+            "authToken": token,
+            "wsChannel": {"identity": caller.uid},
+            "jwt": signed,
+        }
+
+    async def logout(self, caller: Caller) -> None:
+        """Take the caller's token back; the sockets that it opened end."""
+        await self._store.remove_token(caller.token)
+        self._delivery.token_gone(caller.uid, caller.token)
+
+    async def groups_of(self, uid: str) -> list[str]:
+        """The groups whose messages a user's socket hears."""
+        return await self._store.groups_of(uid)
+
+    async def admit(self, signed: str) -> SocketPass | None:
+        """Whose pass it is, or None when it is no good, or its auth token was taken back."""
+        found = read_pass(signed, self._store.secret, self._world) if len(signed) < 4096 else None
+        if found is None or await self._store.token_owner(found.token) != found.uid:
+            return None
+        return found

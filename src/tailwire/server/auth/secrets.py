@@ -1,0 +1,63 @@
+"""Tokens and keys are stored as hashes; group passwords slowly hashed; WebSocket tokens are signed."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+
+import jwt
+
+from tailwire.server.ports.world import World
+
+
+def fingerprint(secret: str) -> str:
+    """The hash under which a token or key is stored. They are long and random: one round is enough."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def new_token(uid: str, world: World) -> str:
+    """A new auth token: the uid, the time, 30 random hexadecimal digits."""
+    return f"{uid}_{world.seconds()}{world.secret(15)}"
+
+
+def hash_password(password: str, world: World) -> str:
+    """A group's password as it is stored."""
+    salt = world.secret(16)
+    return f"{salt}${_slow(password, salt)}"
+
+
+def same_password(password: str, stored: str) -> bool:
+    """Whether a password is the stored one, in constant time."""
+    salt, _, digest = stored.partition("$")
+    return hmac.compare_digest(_slow(password, salt), digest)
+
+
+def _slow(password: str, salt: str) -> str:
+    return hashlib.scrypt(password.encode("utf-8", "surrogatepass"), salt=salt.encode(), n=2**12, r=8, p=1).hex()
+
+
+@dataclass(frozen=True, slots=True)
+class SocketPass:
+    """What the signed token of a WebSocket says: the user, and the fingerprint of the auth token it came from."""
+
+    uid: str
+    token: str
+
+
+def sign_pass(uid: str, token: str, secret: str, lifetime: float, world: World) -> str:
+    """The `jwt` of `PUT /me`."""
+    now = world.seconds()
+    return jwt.encode({"sub": uid, "tok": token, "iat": now, "exp": now + int(lifetime)}, secret, algorithm="HS256")
+
+
+def read_pass(signed: str, secret: str, world: World) -> SocketPass | None:
+    """The pass, or None when it is forged, damaged or past its time."""
+    try:
+        claims = jwt.decode(signed, secret, algorithms=["HS256"], options={"verify_exp": False, "verify_iat": False})
+    except jwt.InvalidTokenError:
+        return None
+    uid, token, until = claims.get("sub"), claims.get("tok"), claims.get("exp")
+    if not isinstance(uid, str) or not isinstance(token, str) or not isinstance(until, int):
+        return None
+    return SocketPass(uid, token) if world.seconds() < until else None

@@ -1,0 +1,157 @@
+"""Every setting of the server: name, type, default, meaning. From arguments, `TAILWIRE_*` and a TOML file."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+class BadSetting(ValueError):
+    """A setting has a wrong name, type or value. The message says which, and where it came from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The server's settings. Durations are seconds, sizes bytes, rates per minute unless the name says otherwise.
+
+    Attributes:
+        data: the folder of the SQLite file and of the development certificate.
+        host: the address to listen at.
+        port: the port to listen at; 0 takes a free one.
+        database: a database URL; empty for the SQLite file in `data`.
+        broker: a broker URL; empty for the one in this process.
+        region: what `GET /settings` names as the region.
+        tls_cert: certificate file (PEM).
+        tls_key: private key file (PEM).
+        tls_self_signed: make and use a certificate for development.
+        ready_file: written when the server listens.
+        public_url: how clients reach the server, when it stands behind a proxy.
+        demo_users: create a few users to try things with.
+        auth_deadline: a socket that has not authenticated by then is closed.
+        silence_limit: an authenticated socket that was silent for so long is closed.
+        heartbeat_interval: the interval of heartbeats that is announced to clients.
+        heartbeat_timeout: the timeout of heartbeats that is announced to clients.
+        sweep_interval: how often the sockets are looked over.
+        upgrade_delay: how long the upgrade of a client that does not name itself is held back (for the JavaScript SDK).
+        receipt_delay: how long receipts are held back and merged.
+        restart_window: the seconds over which clients are asked to come back when the server stops.
+        max_body: the largest request body.
+        max_frame: the largest WebSocket message.
+        max_data: the largest `data` of a message.
+        slow_drop: buffered bytes of a socket above which typing and presence are not sent to it.
+        slow_close: buffered bytes of a socket above which it is closed, to come back and catch up.
+        frames_per_second: frames of one socket, on average over a sweep; more closes it.
+        sends_per_minute: requests that one token may make to send messages; 0 for no limit.
+        requests_per_minute: other requests that one token may make; 0 for no limit.
+        logins_per_minute: logins for one uid; 0 for no limit.
+        upgrades_per_second: new WebSockets that are let in; 0 for no limit.
+        max_group_members: the largest group.
+        jwt_lifetime: how long the token that authenticates a WebSocket is good for.
+        log_level: `debug`, `info`, `warning` or `error`.
+    """
+
+    data: str = ".tailwire"
+    host: str = "127.0.0.1"
+    port: int = 8480
+    database: str = ""
+    broker: str = ""
+    region: str = "us"
+    tls_cert: str = ""
+    tls_key: str = ""
+    tls_self_signed: bool = False
+    ready_file: str = ""
+    public_url: str = ""
+    demo_users: bool = False
+    auth_deadline: float = 10.0
+    silence_limit: float = 60.0
+    heartbeat_interval: float = 15.0
+    heartbeat_timeout: float = 3.0
+    sweep_interval: float = 2.0
+    upgrade_delay: float = 0.04
+    receipt_delay: float = 0.05
+    restart_window: float = 2.0
+    max_body: int = 256 * 1024
+    max_frame: int = 64 * 1024
+    max_data: int = 10 * 1024
+    slow_drop: int = 256 * 1024
+    slow_close: int = 4 * 1024 * 1024
+    frames_per_second: int = 100
+    sends_per_minute: int = 10_000
+    requests_per_minute: int = 20_000
+    logins_per_minute: int = 600
+    upgrades_per_second: int = 5_000
+    max_group_members: int = 100_000
+    jwt_lifetime: float = 86_400.0
+    log_level: str = "info"
+
+
+def load(arguments: Mapping[str, Any], environment: Mapping[str, str] | None = None, file: str = "") -> Settings:
+    """The settings: arguments win over the environment, that over the file, that over the defaults.
+
+    Args:
+        arguments: by the setting's name; None counts as not given.
+        environment: `TAILWIRE_<NAME>`; the process's own by default.
+        file: a TOML file, or "".
+
+    Raises:
+        BadSetting: naming the setting and its source.
+    """
+    fields = {f.name: type(f.default) for f in dataclasses.fields(Settings)}
+    values: dict[str, Any] = {}
+    if file:
+        values |= _from_file(file, fields)
+    for key, value in (os.environ if environment is None else environment).items():
+        name = key.removeprefix("TAILWIRE_").lower()
+        if key.startswith("TAILWIRE_") and name in fields:
+            values[name] = _typed(name, value, fields[name], key)
+    values |= {k: _typed(k, v, fields[k], f"--{k}") for k, v in arguments.items() if v is not None}
+    settings = Settings(**values)
+    _check(settings)
+    return settings
+
+
+def _from_file(file: str, fields: Mapping[str, type]) -> dict[str, Any]:
+    try:
+        read = tomllib.loads(Path(file).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
+        raise BadSetting(f"{file}: {e}") from e
+    for name in read:
+        if name not in fields:
+            raise BadSetting(f"{file}: there is no setting {name!r}")
+    return {name: _typed(name, value, fields[name], file) for name, value in read.items()}
+
+
+def _typed(name: str, value: Any, kind: type, source: str) -> Any:
+    if kind is bool and isinstance(value, str):
+        if value.lower() in ("1", "true", "yes", "on"):
+            return True
+        if value.lower() in ("0", "false", "no", "off", ""):
+            return False
+        raise BadSetting(f"{source}: {name} must be true or false, not {value!r}")
+    if isinstance(value, bool) is not (kind is bool):
+        raise BadSetting(f"{source}: {name} must be a {kind.__name__}, not {value!r}")
+    try:
+        return kind(value)
+    except (TypeError, ValueError) as e:
+        raise BadSetting(f"{source}: {name} must be a {kind.__name__}, not {value!r}") from e
+
+
+def _check(s: Settings) -> None:
+    if not 0 <= s.port <= 65535:
+        raise BadSetting(f"port must be from 0 to 65535, not {s.port}")
+    if bool(s.tls_cert) != bool(s.tls_key):
+        raise BadSetting("tls_cert and tls_key belong together")
+    if s.database and not s.database.startswith("sqlite:///"):
+        raise BadSetting("database: only sqlite:///FILE is supported in this version")
+    if s.broker:
+        raise BadSetting("broker: only the broker in this process is supported in this version")
+    for name in ("sweep_interval", "auth_deadline", "silence_limit", "heartbeat_interval", "heartbeat_timeout"):
+        if getattr(s, name) <= 0:
+            raise BadSetting(f"{name} must be more than 0")
+    if s.log_level not in ("debug", "info", "warning", "error"):
+        raise BadSetting(f"log_level must be debug, info, warning or error, not {s.log_level!r}")

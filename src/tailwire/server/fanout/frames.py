@@ -1,0 +1,22 @@
+"""Encodes frames: once per event, not once per socket."""
+
+from __future__ import annotations
+
+from websockets.frames import Frame, Opcode
+
+
+def text_frame(payload: bytes) -> bytes:
+    """A WebSocket text frame, as a server sends it: ready to be written to any number of sockets."""
+    return Frame(Opcode.TEXT, payload).serialize(mask=False)
+
+
+def with_head(kind: bytes, receiver: bytes, receiver_type: bytes, device: bytes, sender: bytes, app: bytes) -> bytes:
+    """The envelope's head, up to the body. Arguments are JSON strings with their quotation marks, already escaped."""
+    return b'{"appId":%b,"receiver":%b,"receiverType":%b,"deviceId":%b,"type":%b,"sender":%b,"body":' % (
+        app,
+        receiver,
+        receiver_type,
+        device,
+        kind,
+        sender,
+    )

@@ -1,0 +1,175 @@
+"""Who listens in this process. Collects the frames of one turn of the event loop and writes each socket once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from tailwire.server.fanout.frames import text_frame
+from tailwire.server.ports.broker import PRESENCE, Broker, Publication, group_subject, user_subject
+from tailwire.server.telemetry.metrics import Metrics
+
+
+class Listening(Protocol):
+    """A socket, as the hub sees it."""
+
+    uid: str
+    device: str
+    token: str
+    groups: set[str]
+    presence: frozenset[str] | None
+
+    def write(self, data: bytes) -> None: ...
+    def buffered(self) -> int: ...
+    def close(self, code: int, reason: str) -> None: ...
+
+
+ALL_USERS = frozenset({"*"})
+TRY_AGAIN = 1013
+
+
+class Hub:
+    """The sockets of this process, by user and by group.
+
+    Args:
+        broker: told which subjects this process needs.
+        schedule: calls a function once in this turn of the event loop, after what is running now (`loop.call_soon`).
+        slow_drop: buffered bytes above which droppable frames are left out.
+        slow_close: buffered bytes above which a socket is closed, to come back and catch up.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        metrics: Metrics,
+        schedule: Callable[[Callable[[], None]], object],
+        *,
+        slow_drop: int,
+        slow_close: int,
+    ) -> None:
+        self._broker = broker
+        self._metrics = metrics
+        self._schedule = schedule
+        self._slow_drop = slow_drop
+        self._slow_close = slow_close
+        self._by_subject: dict[str, dict[Listening, None]] = {}
+        self._pending: list[tuple[str, list[tuple[bytes, Publication]]]] = []
+        broker.listen(self._take)
+
+    # Who listens.
+
+    def add(self, socket: Listening) -> bool:
+        """An authenticated socket. Answers whether it is the first of its user here."""
+        first = user_subject(socket.uid) not in self._by_subject
+        self._join(socket, user_subject(socket.uid))
+        if socket.presence:
+            self._join(socket, PRESENCE)
+        return first
+
+    def hear_groups(self, socket: Listening, groups: Iterable[str]) -> None:
+        """A socket begins to hear groups."""
+        for guid in groups:
+            socket.groups.add(guid)
+            self._join(socket, group_subject(guid))
+
+    def remove(self, socket: Listening) -> bool:
+        """A socket that ended. Answers whether it was the last of its user here."""
+        self._leave(socket, user_subject(socket.uid))
+        for guid in socket.groups:
+            self._leave(socket, group_subject(guid))
+        socket.groups.clear()
+        if socket.presence:
+            self._leave(socket, PRESENCE)
+        return user_subject(socket.uid) not in self._by_subject
+
+    def is_online(self, uid: str) -> bool:
+        """Whether the user has a socket in this process."""
+        return user_subject(uid) in self._by_subject
+
+    def _join(self, socket: Listening, subject: str) -> None:
+        sockets = self._by_subject.get(subject)
+        if sockets is None:
+            sockets = self._by_subject[subject] = {}
+            self._broker.subscribe(subject)
+        sockets[socket] = None
+
+    def _leave(self, socket: Listening, subject: str) -> None:
+        sockets = self._by_subject.get(subject)
+        if sockets is None:
+            return
+        sockets.pop(socket, None)
+        if not sockets:
+            del self._by_subject[subject]
+            self._broker.unsubscribe(subject)
+
+    # What comes from the broker.
+
+    def _take(self, subject: str, publication: Publication) -> None:
+        if publication.joined is not None:
+            self.flush()  # what was sent to the group before belongs to those who were in it then
+            self._change_membership(subject, publication)
+        if publication.gone:
+            self.flush()
+            for socket in list(self._by_subject.get(subject, ())):
+                if socket.token == publication.gone:
+                    socket.close(1000, "logged out")
+        if not publication.payload:
+            return
+        if not self._pending:
+            self._schedule(self.flush)
+        frame = (text_frame(publication.payload), publication)
+        if self._pending and self._pending[-1][0] == subject:
+            self._pending[-1][1].append(frame)
+        else:
+            self._pending.append((subject, [frame]))
+
+    def _change_membership(self, subject: str, publication: Publication) -> None:
+        for socket in list(self._by_subject.get(subject, ())):
+            if publication.joined:
+                self.hear_groups(socket, (publication.guid,))
+            else:
+                socket.groups.discard(publication.guid)
+                self._leave(socket, group_subject(publication.guid))
+
+    def flush(self) -> None:
+        """Write what has come since the last flush: a run of frames to the same receivers is joined once.
+
+        Runs keep their order, so that a socket sees ids rise whatever conversations they belong to: a client that was
+        cut off can catch up from the last id it saw.
+        """
+        pending, self._pending = self._pending, []
+        for subject, frames in pending:
+            sockets = self._by_subject.get(subject)
+            if sockets:
+                self._write_all(subject, sockets, frames)
+
+    def _write_all(self, subject: str, sockets: dict[Listening, None], frames: list[tuple[bytes, Publication]]) -> None:
+        whole = frames[0][0] if len(frames) == 1 else b"".join([data for data, _ in frames])
+        apart = {p.not_to for _, p in frames if p.not_to}
+        by_role = subject == PRESENCE
+        slow = self._slow_drop
+        for socket in list(sockets):
+            buffered = socket.buffered()
+            if buffered < slow and socket.device not in apart and not by_role:
+                socket.write(whole)
+                self._metrics.deliveries += len(frames)
+            elif buffered > self._slow_close:
+                self._metrics.closes["slow"] += 1
+                socket.close(TRY_AGAIN, "too slow; come back and catch up")
+            else:
+                self._write_chosen(socket, frames, droppable=buffered < slow)
+
+    def _write_chosen(self, socket: Listening, frames: list[tuple[bytes, Publication]], *, droppable: bool) -> None:
+        chosen = []
+        for data, p in frames:
+            if p.not_to and p.not_to == socket.device:
+                continue
+            if p.droppable and not droppable:
+                self._metrics.frames_dropped += 1
+                continue
+            if p.role and socket.presence is not ALL_USERS and p.role not in (socket.presence or ()):
+                continue
+            chosen.append(data)
+        if chosen:
+            socket.write(b"".join(chosen))
+            self._metrics.deliveries += len(chosen)

@@ -1,0 +1,352 @@
+"""All sockets of this process, and what happens to a frame that comes in."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol
+
+import msgspec
+
+from tailwire.server.actions.caller import Caller
+from tailwire.server.actions.live import Live
+from tailwire.server.actions.sessions import Sessions
+from tailwire.server.config import Settings
+from tailwire.server.fanout.frames import text_frame
+from tailwire.server.fanout.hub import ALL_USERS, Hub
+from tailwire.server.limits.buckets import Buckets
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.world import World
+from tailwire.server.telemetry.logs import log
+from tailwire.server.telemetry.metrics import Metrics
+
+PONG = text_frame(b'{"action":"pong","ack":"true"}')
+FEATURES = ("heartbeat", "appState", "restart", "epoch")
+TOKEN_REJECTED = 4501
+TOO_FAST = 4029
+NOT_AUTHENTICATED = 4003
+TOO_LATE = 4008
+WINDOW_OVER = 4010
+POLICY = 1008
+MOST_BAD_FRAMES = 20
+MOST_WAITING = 256
+WINDOW_GRACE = 5.0
+LONGEST_WINDOW = 120.0
+
+
+class FrameIn(msgspec.Struct, rename="camel"):
+    """What a client sends, as far as it is read."""
+
+    type: str = ""
+    action: str = ""
+    receiver: str = ""
+    receiver_type: str = ""
+    device_id: str = ""
+    sender: str = ""
+    body: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _Tailwire(msgspec.Struct):
+    features: list[str] = []
+
+
+class _Params(msgspec.Struct):
+    tailwire: _Tailwire | None = None
+
+
+class _Auth(msgspec.Struct, rename="camel"):
+    auth: str = ""
+    device_id: str = ""
+    presence_subscription: str | list[str] | None = None
+    params: _Params | None = None
+
+
+class _Receipt(msgspec.Struct, rename="camel"):
+    action: str = ""
+    message_id: str | int = ""
+
+
+class _Typing(msgspec.Struct):
+    action: str = ""
+    metadata: dict[str, Any] | None = None
+
+
+class _AppState(msgspec.Struct):
+    state: str = ""
+    window: float = 30.0
+
+
+_decode_frame = msgspec.json.Decoder(FrameIn).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Socket(Protocol):
+    """A WebSocket, as the gateway sees it (see `protocol.SocketProtocol`)."""
+
+    uid: str
+    device: str
+    token: str
+    groups: set[str]
+    presence: frozenset[str] | None
+    features: frozenset[str]
+    opened_at: float
+    heard_at: float
+    frames: int
+    bad_frames: int
+    background_until: float
+    inbox: list[bytes] | None
+
+    def write(self, data: bytes) -> None: ...
+    def buffered(self) -> int: ...
+    def close(self, code: int, reason: str) -> None: ...
+    def abort(self) -> None: ...
+
+
+class Gateway:
+    """Takes frames from sockets and gives them to the actions.
+
+    Args:
+        loop: whose clock is used, and in which what a frame asks for runs.
+        upgrades: the bucket that new sockets take from.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        settings: Settings,
+        hub: Hub,
+        sessions: Sessions,
+        live: Live,
+        metrics: Metrics,
+        world: World,
+        upgrades: Buckets,
+        *,
+        store_name: str,
+        app_id: str,
+    ) -> None:
+        self.loop = loop
+        self.settings = settings
+        self.metrics = metrics
+        self.upgrades = upgrades
+        self._hub = hub
+        self._sessions = sessions
+        self._live = live
+        self._world = world
+        self._store_name = store_name
+        self._app_id = app_id
+        self._sockets: set[Socket] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sweep_timer: asyncio.TimerHandle | None = None
+
+    # Coming and going.
+
+    def opened(self, socket: Socket) -> None:
+        """The handshake of a socket is done."""
+        self._sockets.add(socket)
+        self.metrics.sockets += 1
+        self.metrics.upgrades += 1
+        if self._sweep_timer is None:
+            self._sweep_timer = self.loop.call_later(self.settings.sweep_interval, self._sweep)
+
+    def ended(self, socket: Socket) -> None:
+        """A socket is gone."""
+        if socket not in self._sockets:
+            return
+        self._sockets.discard(socket)
+        self.metrics.sockets -= 1
+        if socket.uid and self._hub.remove(socket):
+            self._run(self._live.went(socket.uid))
+
+    def _run(self, action: Any) -> None:
+        task = self.loop.create_task(self._guarded(action))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guarded(self, action: Any) -> None:
+        try:
+            await action
+        except Refused as e:
+            log.info("refused code=%s", e.code)
+        except Exception:  # noqa: BLE001 - logged; nobody waits for it
+            log.exception("an action of the gateway failed")
+
+    async def close(self) -> None:
+        """Stop watching; wait for what frames have begun."""
+        if self._sweep_timer is not None:
+            self._sweep_timer.cancel()
+            self._sweep_timer = None
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=5)
+
+    # Frames in.
+
+    def frame(self, socket: Socket, text: bytes) -> None:
+        """A whole text message came in."""
+        socket.heard_at = self.loop.time()
+        socket.frames += 1
+        self.metrics.frames_in += 1
+        if socket.inbox is not None:
+            if len(socket.inbox) >= MOST_WAITING:
+                socket.close(TOO_FAST, "too many frames at once; send fewer")
+            else:
+                socket.inbox.append(text)
+        elif text == b'{"action":"ping","ack":"true"}' and socket.uid:
+            self._pong(socket)
+        else:
+            socket.inbox = [text]
+            self._run(self._drain(socket))
+
+    def _pong(self, socket: Socket) -> None:
+        if socket.background_until:
+            socket.background_until = socket.heard_at + socket.window + WINDOW_GRACE  # type: ignore[attr-defined]
+        socket.write(PONG)
+
+    async def _drain(self, socket: Socket) -> None:
+        # Frames of one socket are taken one after the other.
+        while socket.inbox:
+            text = socket.inbox.pop(0)
+            try:
+                await self._take(socket, text)
+            except Refused as e:
+                self._complain(socket, e)
+            except Exception:  # noqa: BLE001 - logged, and answered as what it is: our fault
+                log.exception("a frame of %s failed", socket.uid)
+                self._complain(socket, Refused("ERR_MISSION_FAILED"))
+        socket.inbox = None
+
+    async def _take(self, socket: Socket, text: bytes) -> None:
+        try:
+            frame = _decode_frame(text)
+        except msgspec.DecodeError as e:
+            self._bad_frame(socket)
+            raise Refused("ERR_BAD_REQUEST", f"The frame is not what was expected: {e}") from e
+        if not socket.uid:
+            if frame.type != "auth":
+                socket.close(NOT_AUTHENTICATED, "authenticate first: send an auth frame")
+            else:
+                await self._authenticate(socket, _body(frame, _Auth))
+            return
+        if frame.action == "ping":
+            self._pong(socket)
+            return
+        caller = Caller(socket.uid, socket.device, socket.token)
+        if frame.type == "typing_indicator":
+            typing = _body(frame, _Typing)
+            await self._live.typing(caller, frame.receiver, frame.receiver_type, typing.action, typing.metadata)
+        elif frame.type == "receipts":
+            receipt = _body(frame, _Receipt)
+            await self._live.receipt(caller, receipt.action, receipt.message_id)
+        elif frame.type == "app_state":
+            self._app_state(socket, _body(frame, _AppState))
+        elif frame.type != "auth":
+            self._bad_frame(socket)
+            raise Refused("ERR_BAD_REQUEST", {"type": f"There is no frame of type {frame.type[:50]!r}."})
+
+    def _bad_frame(self, socket: Socket) -> None:
+        socket.bad_frames += 1
+        if socket.bad_frames > MOST_BAD_FRAMES:
+            self.metrics.closes["bad frames"] += 1
+            socket.close(POLICY, "too many frames that make no sense")
+
+    def _complain(self, socket: Socket, refused: Refused) -> None:
+        # Only to our own clients: others are never sent what they did not ask for.
+        if socket.features:
+            error = {"code": refused.code, "message": refused.entry.message, "details": refused.details}
+            socket.write(text_frame(_encode({"type": "server", "body": {"action": "error", "error": error}})))
+
+    async def _authenticate(self, socket: Socket, auth: _Auth) -> None:
+        admitted = await self._sessions.admit(auth.auth)
+        device = auth.device_id[:200]
+        if admitted is None:
+            socket.write(text_frame(_encode(self._answer(device, "", {"status": "ERROR", "code": "401"}))))
+            self.metrics.closes["token rejected"] += 1
+            socket.close(TOKEN_REJECTED, "the token is not valid: log in again")
+            return
+        asked = auth.params.tailwire.features if auth.params and auth.params.tailwire else []
+        socket.device, socket.token = device, admitted.token
+        socket.features = frozenset(f for f in asked if f in FEATURES)
+        socket.presence = _subscription(auth.presence_subscription)
+        socket.uid = admitted.uid
+        first = self._hub.add(socket)
+        self._hub.hear_groups(socket, await self._sessions.groups_of(admitted.uid))
+        socket.write(text_frame(_encode(self._answer(device, admitted.uid, self._granted(socket)))))
+        self.metrics.authenticated += 1
+        if first:
+            await self._live.came(admitted.uid)
+
+    def _granted(self, socket: Socket) -> dict[str, Any]:
+        body: dict[str, Any] = {"status": "OK", "code": "200"}
+        if socket.features:
+            granted: dict[str, Any] = {"features": sorted(socket.features), "time": self._world.milliseconds()}
+            if "heartbeat" in socket.features:
+                s = self.settings
+                granted["heartbeat"] = {"interval": s.heartbeat_interval, "timeout": s.heartbeat_timeout}
+            if "epoch" in socket.features:
+                granted["epoch"] = self._store_name
+            body["tailwire"] = granted
+        return body
+
+    def _answer(self, device: str, uid: str, body: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "appId": self._app_id,
+            "receiver": uid,
+            "receiverType": "user",
+            "deviceId": device,
+            "type": "auth",
+            "sender": uid,
+            "body": body,
+        }
+
+    def _app_state(self, socket: Socket, state: _AppState) -> None:
+        if state.state == "background" and 0 < state.window <= LONGEST_WINDOW:
+            socket.window = state.window  # type: ignore[attr-defined]
+            socket.background_until = self.loop.time() + state.window + WINDOW_GRACE
+        elif state.state == "foreground":
+            socket.background_until = 0.0
+        else:
+            raise Refused("ERR_BAD_REQUEST", {"body": "Use background with a window of up to 120 s, or foreground."})
+
+    # The sweep: one timer for all sockets.
+
+    def _sweep(self) -> None:
+        now = self.loop.time()
+        s = self.settings
+        most_frames = s.frames_per_second * s.sweep_interval
+        for socket in list(self._sockets):
+            if not socket.uid:
+                if now - socket.opened_at > s.auth_deadline:
+                    self._end(socket, "not authenticated", TOO_LATE, "no auth frame in time")
+            elif now - socket.heard_at > s.silence_limit:
+                self.metrics.closes["silent"] += 1
+                socket.abort()
+            elif socket.background_until and now > socket.background_until:
+                self._end(socket, "background window", WINDOW_OVER, "the background window is over")
+            elif socket.frames > most_frames:
+                self._end(socket, "too fast", TOO_FAST, "too many frames; send fewer")
+            socket.frames = 0
+        again = self._sockets
+        self._sweep_timer = self.loop.call_later(s.sweep_interval, self._sweep) if again else None
+
+    def _end(self, socket: Socket, why: str, code: int, reason: str) -> None:
+        self.metrics.closes[why] += 1
+        socket.close(code, reason)
+
+    def say_goodbye(self, socket: Socket) -> None:
+        """The server stops: tell a client that asked for it over how many seconds to come back."""
+        if "restart" in socket.features:
+            within = self.settings.restart_window
+            socket.write(text_frame(_encode({"type": "server", "body": {"action": "restarting", "within": within}})))
+
+
+def _body(frame: FrameIn, kind: Any) -> Any:
+    try:
+        return msgspec.json.decode(frame.body, type=kind)
+    except msgspec.ValidationError as e:
+        raise Refused("ERR_BAD_REQUEST", {"body": str(e)}) from e
+
+
+def _subscription(asked: str | list[str] | None) -> frozenset[str] | None:
+    if asked == "ALL_USERS":
+        return ALL_USERS
+    if isinstance(asked, list):
+        return frozenset(asked[:100]) or None
+    return None

@@ -1,0 +1,190 @@
+"""One WebSocket: a thin shell around the sans-I/O protocol. No task, no timer, no ASGI scope of its own.
+
+uvicorn makes one when a client asks for the upgrade, and hands it the transport and the bytes of the request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http
+from typing import Any, cast
+
+from websockets.exceptions import InvalidState
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+from tailwire.server.gateway.gateway import Gateway
+
+PATHS = frozenset({"", "/v3", "/v3.0"})
+CLIENT_HEADER = "x-tailwire-client"
+RESTART = 1012
+NO_FEATURES: frozenset[str] = frozenset()
+
+
+class SocketProtocol(asyncio.Protocol):
+    """A WebSocket of the server. `gateway` is set on the subclass that the app makes."""
+
+    gateway: Gateway
+
+    __slots__ = (
+        "_connections",
+        "_fragments",
+        "_protocol",
+        "_transport",
+        "background_until",
+        "bad_frames",
+        "device",
+        "features",
+        "frames",
+        "groups",
+        "heard_at",
+        "inbox",
+        "opened_at",
+        "presence",
+        "token",
+        "uid",
+        "window",
+    )
+
+    def __init__(self, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> None:
+        self._connections = server_state.connections
+        self._protocol = ServerProtocol(max_size=self.gateway.settings.max_frame)
+        self._transport: asyncio.Transport | None = None
+        self._fragments: list[bytes] | None = None
+        self.uid = self.device = self.token = ""
+        self.groups: set[str] = set()
+        self.presence: frozenset[str] | None = None
+        self.features = NO_FEATURES
+        self.opened_at = self.heard_at = self.gateway.loop.time()
+        self.frames = self.bad_frames = 0
+        self.background_until = self.window = 0.0
+        self.inbox: list[bytes] | None = None
+
+    # asyncio's side.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The transport is ours."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came in."""
+        self._protocol.receive_data(data)
+        self._take_events()
+
+    def eof_received(self) -> bool | None:
+        """The other end will send no more."""
+        self._protocol.receive_eof()
+        self._take_events()
+        return None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The transport is gone."""
+        self._connections.discard(self)
+        self._transport = None
+        self.gateway.ended(self)
+
+    def shutdown(self) -> None:
+        """The server stops (called by uvicorn)."""
+        if self.uid:
+            self.gateway.say_goodbye(self)
+        self.close(RESTART, "restarting")
+
+    # The protocol's side.
+
+    def _take_events(self) -> None:
+        for event in self._protocol.events_received():
+            if isinstance(event, Request):
+                self._upgrade(event)
+            else:
+                self._frame(cast(Frame, event))
+        self._flush()
+
+    def _upgrade(self, request: Request) -> None:
+        wait = self.gateway.upgrades.take("")
+        if request.path.partition("?")[0].rstrip("/") not in PATHS:
+            self._respond(self._protocol.reject(http.HTTPStatus.NOT_FOUND, "There is no WebSocket here.\n"))
+        elif wait:
+            busy = self._protocol.reject(http.HTTPStatus.SERVICE_UNAVAILABLE, "Too many at once; come back later.\n")
+            busy.headers["Retry-After"] = str(max(1, round(wait)))
+            self._respond(busy)
+        elif CLIENT_HEADER in request.headers or self.gateway.settings.upgrade_delay <= 0:
+            self._accept(request)
+        else:
+            # The JavaScript SDK never authenticates a socket that opens before its own PUT /me is answered.
+            self.gateway.loop.call_later(self.gateway.settings.upgrade_delay, self._accept_late, request)
+
+    def _accept_late(self, request: Request) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._accept(request)
+            self._flush()
+
+    def _accept(self, request: Request) -> None:
+        self._respond(self._protocol.accept(request))
+
+    def _respond(self, response: Any) -> None:
+        self._protocol.send_response(response)
+        if self._protocol.state is State.OPEN:
+            self.gateway.opened(self)
+
+    def _frame(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.TEXT and frame.fin:
+            self.gateway.frame(self, bytes(frame.data))
+        elif frame.opcode in (Opcode.TEXT, Opcode.BINARY):
+            if frame.fin:
+                self.close(1003, "text frames only")
+            else:
+                self._fragments = [bytes(frame.data)]
+        elif frame.opcode is Opcode.CONT and self._fragments is not None:
+            self._fragments.append(bytes(frame.data))
+            if frame.fin:
+                whole, self._fragments = b"".join(self._fragments), None
+                self.gateway.frame(self, whole)
+        elif frame.opcode in (Opcode.PING, Opcode.PONG):
+            self.heard_at = self.gateway.loop.time()
+
+    def _flush(self) -> None:
+        transport = self._transport
+        for data in self._protocol.data_to_send():
+            if transport is None or transport.is_closing():
+                return
+            if data:
+                transport.write(data)
+            else:
+                transport.close()
+        if transport is not None and self._protocol.close_expected() and self._protocol.state is State.CLOSED:
+            transport.close()
+
+    # The hub's and the gateway's side.
+
+    def write(self, data: bytes) -> None:
+        """Write encoded frames."""
+        if self._transport is not None and self._protocol.state is State.OPEN:
+            self._transport.write(data)
+
+    def buffered(self) -> int:
+        """Bytes that the other end has not taken yet."""
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
+    def close(self, code: int, reason: str) -> None:
+        """Say goodbye and end; a slow reader is not waited for."""
+        transport = self._transport
+        if transport is None:
+            return
+        try:
+            self._protocol.send_close(code, reason)
+        except InvalidState:
+            transport.abort()
+            return
+        self._flush()
+        if self.buffered() > self.gateway.settings.slow_drop:
+            transport.abort()
+        else:
+            transport.close()
+
+    def abort(self) -> None:
+        """End without a word."""
+        if self._transport is not None:
+            self._transport.abort()

@@ -1,0 +1,38 @@
+"""How clients reach this server: what `GET /settings` tells them."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from tailwire.server.rest.edge import Scope, headers_of, text
+from tailwire.wire.server_settings import settings_to_wire
+
+
+class Addresses:
+    """Tells clients host and port as they reached the server; behind a proxy, as the setting says."""
+
+    def __init__(self, *, public_url: str, app_id: str, region: str) -> None:
+        self._public = urlsplit(public_url) if public_url else None
+        self._app_id = app_id
+        self._region = region
+
+    def settings(self, scope: Scope) -> dict[str, Any]:
+        """The `data` of `GET /settings`."""
+        if self._public is not None:
+            secure = self._public.scheme in ("https", "wss")
+            host, port = self._public.hostname or "localhost", self._public.port
+        else:
+            secure = scope["scheme"] == "https"
+            reached = urlsplit("//" + text(headers_of(scope).get(b"host")))
+            try:
+                host, port = reached.hostname or scope["server"][0], reached.port
+            except ValueError:
+                host, port = scope["server"]
+        return settings_to_wire(
+            host=host,
+            port=port or (443 if secure else 80),
+            secure=secure,
+            app_id=self._app_id,
+            region=self._region,
+        )

@@ -1,0 +1,14 @@
+"""Stopping: uvicorn stops accepting and calls each socket's `shutdown`; then what was begun is finished."""
+
+from __future__ import annotations
+
+from tailwire.server.gateway.gateway import Gateway
+from tailwire.server.ports.store import Store
+from tailwire.server.telemetry.logs import log
+
+
+async def finish(gateway: Gateway, store: Store) -> None:
+    """Wait for what frames have begun, then for what was submitted to the store; close it."""
+    await gateway.close()
+    await store.close()
+    log.info("stopped")

@@ -1,0 +1,134 @@
+"""Messages, and how far they have been received and read."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+from tailwire.server.ports.records import Draft, MessageFilter, MessageRow, Stored
+from tailwire.server.store.access import Access
+from tailwire.server.store.statements import (
+    ADD_PARTICIPANT,
+    BY_MUID,
+    INSERT_MESSAGE,
+    MESSAGE,
+    START_CONVERSATION,
+    TOUCH_CONVERSATION,
+    list_messages,
+    parameters,
+)
+
+
+class Messages(Access):
+    """Messages. Ids rise in the order of the commits (see `writer`)."""
+
+    async def add_message(self, draft: Draft) -> Stored:
+        """Store a message once: a muid that its sender has used before gives the message of then."""
+        return await self._writer.submit(lambda c: self._insert(c, draft))
+
+    def _insert(self, c: sqlite3.Connection, d: Draft) -> Stored:
+        message_id = self._last_id + 1
+        inserted = c.execute(
+            INSERT_MESSAGE,
+            {
+                "id": message_id,
+                "conversation_id": d.conversation_id,
+                "sender": d.sender,
+                "receiver": d.receiver,
+                "receiver_type": d.receiver_type,
+                "category": d.category,
+                "type": d.type,
+                "muid": d.muid,
+                "parent_id": d.parent_id,
+                "sent_at": d.sent_at,
+                "updated_at": d.sent_at,
+                "body": d.body,
+            },
+        )
+        if inserted.rowcount != 1:
+            row = c.execute(BY_MUID, {"who": d.sender, "key": d.muid}).fetchone()
+            return Stored(MessageRow(*row), new=False)
+        self._last_id = message_id
+        place = {"conversation": d.conversation_id, "id": message_id, "sent_at": d.sent_at}
+        if c.execute(TOUCH_CONVERSATION, place).rowcount != 1:
+            c.execute(START_CONVERSATION, place)
+            if d.receiver_type == "user":
+                for uid in {d.sender, d.receiver}:
+                    c.execute(ADD_PARTICIPANT, {"uid": uid, "conversation_id": d.conversation_id})
+        return Stored(
+            MessageRow(
+                message_id, d.conversation_id, d.sender, d.receiver, d.receiver_type, d.category, d.type,
+                d.sent_at, d.sent_at, None, None, None, None, None, None, d.body,
+            ),
+            new=True,
+        )  # fmt: skip
+
+    async def message(self, message_id: int) -> MessageRow | None:
+        """A message, or None."""
+        row = self._one(MESSAGE, {"key": message_id})
+        return MessageRow(*row) if row else None
+
+    async def messages(self, wanted: MessageFilter) -> list[MessageRow]:
+        """Messages as a filter wants them."""
+        return [MessageRow(*row) for row in self._all(list_messages(wanted.shape()), parameters(wanted))]
+
+    async def latest_id(self) -> int:
+        """The id of the latest visible message; 0 when there is none."""
+        return self._one("SELECT coalesce(max(id), 0) FROM messages", ())[0]  # type: ignore[no-any-return]
+
+    async def edit_message(
+        self, message_id: int, body: bytes, editor: str, now: int, action: Callable[[MessageRow], Draft]
+    ) -> tuple[MessageRow, Stored]:
+        """Change a message's body and store the action message that says so."""
+
+        def edit(c: sqlite3.Connection) -> tuple[MessageRow, Stored]:
+            c.execute(
+                "UPDATE messages SET body = ?, edited_at = ?, edited_by = ?, updated_at = ? WHERE id = ?",
+                (body, now, editor, now, message_id),
+            )
+            return self._told(c, message_id, action)
+
+        return await self._writer.submit(edit)
+
+    async def delete_message(
+        self, message_id: int, body: bytes, deleter: str, now: int, action: Callable[[MessageRow], Draft]
+    ) -> tuple[MessageRow, Stored]:
+        """Mark a message as deleted, take its content away, and store the action message that says so."""
+
+        def delete(c: sqlite3.Connection) -> tuple[MessageRow, Stored]:
+            c.execute(
+                "UPDATE messages SET body = ?, deleted_at = ?, deleted_by = ?, updated_at = ? WHERE id = ?",
+                (body, now, deleter, now, message_id),
+            )
+            return self._told(c, message_id, action)
+
+        return await self._writer.submit(delete)
+
+    def _told(
+        self, c: sqlite3.Connection, message_id: int, action: Callable[[MessageRow], Draft]
+    ) -> tuple[MessageRow, Stored]:
+        row = MessageRow(*c.execute(MESSAGE, {"key": message_id}).fetchone())
+        return row, self._insert(c, action(row))
+
+    async def mark(self, conversation_id: str, reader: str, up_to: int, now: int, *, read: bool, group: bool) -> bool:
+        """Note that a reader has received, or read, a conversation up to a message. False when that was known."""
+
+        def note(c: sqlite3.Connection) -> bool:
+            c.execute("INSERT INTO marks VALUES (?, ?, 0, 0) ON CONFLICT DO NOTHING", (conversation_id, reader))
+            column = "read_id" if read else "delivered_id"
+            where = "WHERE conversation_id = ? AND uid = ?"
+            (known,) = c.execute(f"SELECT {column} FROM marks {where}", (conversation_id, reader)).fetchone()
+            if known >= up_to:
+                return False
+            c.execute(f"UPDATE marks SET {column} = ? {where}", (up_to, conversation_id, reader))
+            if not group:
+                times = "delivered_at = coalesce(delivered_at, :now)" + (", read_at = :now" if read else "")
+                unset = "read_at" if read else "delivered_at"
+                c.execute(
+                    f"UPDATE messages SET {times}, updated_at = :now WHERE conversation_id = :conversation"
+                    f" AND id > :known AND id <= :up_to AND receiver = :reader AND {unset} IS NULL",
+                    {"now": now, "conversation": conversation_id, "known": known, "up_to": up_to, "reader": reader},
+                )
+            return True
+
+        return await self._writer.submit(note)

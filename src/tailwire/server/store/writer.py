@@ -1,0 +1,108 @@
+"""Group commit: one writer commits what has come in since its last commit. No request waits for a timer.
+
+The writer is the only one who writes, in one thread, one transaction after another. It gives ids inside the
+transaction and answers in their order after the commit: so an id that is visible never has a smaller one appear after
+it, and what is published after an answer is published in the order of the ids.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Operation = Callable[[sqlite3.Connection], T]
+
+MOST_TOGETHER = 500
+
+
+class WriterClosed(RuntimeError):
+    """The store is closed."""
+
+
+class Writer:
+    """Runs operations in transactions, as many together as have come in meanwhile.
+
+    Args:
+        connection: used by the writer alone, in `executor`.
+        executor: of one thread.
+        rolled_back: called after a transaction was undone, in the executor.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, executor: Executor, rolled_back: Callable[[], None]) -> None:
+        self._rolled_back = rolled_back
+        self._connection = connection
+        self._executor = executor
+        self._pending: list[tuple[Operation[Any], asyncio.Future[Any]]] = []
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+
+    def submit(self, operation: Operation[T]) -> asyncio.Future[T]:
+        """Run an operation in the next transaction; the future is set after its commit.
+
+        An operation that raises is undone alone: those that came with it stand.
+        """
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        if self._closed:
+            future.set_exception(WriterClosed("the store is closed"))
+            return future
+        self._pending.append((operation, future))
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="tailwire store writer")
+        return future
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._pending:
+            batch, self._pending = self._pending[:MOST_TOGETHER], self._pending[MOST_TOGETHER:]
+            try:
+                results = await loop.run_in_executor(self._executor, self._commit, [op for op, _ in batch])
+            except Exception as e:  # noqa: BLE001 - whatever it is, it is the answer to each of the batch
+                results = [(False, e)] * len(batch)
+            for (_, future), (good, result) in zip(batch, results, strict=True):
+                if future.cancelled():
+                    continue
+                if good:
+                    future.set_result(result)
+                else:
+                    future.set_exception(result)
+        self._task = None
+
+    def _commit(self, operations: list[Operation[Any]]) -> list[tuple[bool, Any]]:
+        try:
+            return self._transaction(operations)
+        except Exception as e:  # noqa: BLE001 - each operation is answered below
+            if len(operations) == 1:
+                return [(False, e)]
+            # One failed after it had changed something. Each gets a transaction of its own: it alone fails.
+            return [self._commit([operation])[0] for operation in operations]
+
+    def _transaction(self, operations: list[Operation[Any]]) -> list[tuple[bool, Any]]:
+        connection = self._connection
+        results: list[tuple[bool, Any]] = []
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for operation in operations:
+                before = connection.total_changes
+                try:
+                    results.append((True, operation(connection)))
+                except Exception as e:
+                    if connection.total_changes != before:
+                        raise
+                    results.append((False, e))
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            self._rolled_back()
+            raise
+        return results
+
+    async def close(self) -> None:
+        """Finish what was submitted; take nothing more."""
+        self._closed = True
+        while self._task is not None:
+            await asyncio.wait([self._task])

@@ -1,0 +1,62 @@
+"""Counters of this process, as plain integers; `prometheus_client` turns them into text when somebody asks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+
+@dataclass(slots=True)
+class Metrics:
+    """What is counted. Plain attributes, so that a hot path pays one addition."""
+
+    messages_stored: int = 0
+    deliveries: int = 0
+    frames_in: int = 0
+    frames_dropped: int = 0
+    upgrades: int = 0
+    authenticated: int = 0
+    sockets: int = 0
+    requests: Counter[int] = field(default_factory=Counter)
+    closes: Counter[str] = field(default_factory=Counter)
+    causes: Counter[str] = field(default_factory=Counter)
+
+
+_COUNTERS = {
+    "messages_stored": "Messages stored",
+    "deliveries": "Frames written to sockets, one for each receiver",
+    "frames_in": "Frames received",
+    "frames_dropped": "Frames not sent to a slow socket",
+    "upgrades": "WebSockets opened",
+    "authenticated": "WebSockets authenticated",
+}
+
+
+class _Collector:
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        m = self._metrics
+        for name, text in _COUNTERS.items():
+            yield CounterMetricFamily(f"tailwire_{name}", text, value=getattr(m, name))
+        yield GaugeMetricFamily("tailwire_sockets", "WebSockets open now", value=m.sockets)
+        for name, text, label, counter in (
+            ("requests", "Answers, by HTTP status", "status", {str(k): v for k, v in m.requests.items()}),
+            ("closes", "Sockets closed by the server, by reason", "reason", m.closes),
+        ):
+            family = CounterMetricFamily(f"tailwire_{name}", text, labels=[label])
+            for key, value in counter.items():
+                family.add_metric([key], value)
+            yield family
+
+
+def as_text(metrics: Metrics) -> bytes:
+    """The metrics in Prometheus's text format."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collector(metrics))
+    return generate_latest(registry)
