@@ -180,6 +180,7 @@ class _Server(uvicorn.Server):
         log.info("listening url=%s app_id=%s", self._url, self._keys.app_id)
         if self._ready_file:
             await asyncio.get_running_loop().run_in_executor(None, self._write_ready_file)
+            log.info("ready file written file=%s", self._ready_file)
 
     def _write_ready_file(self) -> None:
         ready = {
@@ -234,7 +235,7 @@ async def running(
         url = f"{'https' if certificate else 'http'}://{host}:{listening.getsockname()[1]}"
         bound = type("BoundSocketProtocol", (SocketProtocol,), {"gateway": parts.gateway, "__slots__": ()})
         config = uvicorn.Config(
-            parts.api,  # type: ignore[arg-type]
+            parts.api,
             ws=bound,
             http="httptools",
             lifespan="off",

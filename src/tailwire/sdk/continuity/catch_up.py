@@ -60,10 +60,10 @@ def connected(m: Machine, store: str) -> list[Command]:
         return [TellContinuity(Continuity(Kind.UNKNOWN))]
     m.behind, m.overflowed = [], False
     position = m.position
-    if position is None or position.store != store:
-        m.position = None if position is None else Position(0, store)
-        m.floor, m.recent = 0, {}
+    if position is None or (position.store and store and position.store != store):
+        m.position, m.floor, m.recent = None, 0, {}
         return [FetchLatest()]
+    m.position = position = Position(position.last_id, store or position.store, position.own)
     m.floor = m.asked_after = position.last_id
     return [FetchAfter(m.asked_after)]
 
@@ -78,8 +78,8 @@ def latest(m: Machine, last_id: int, store: str) -> list[Command]:
     """The answer to `FetchLatest`."""
     if m.behind is None:
         return []
-    known = m.position is not None and m.position.store == store and m.position.last_id > 0
-    if known and m.position is not None:
+    known = m.position is not None
+    if m.position is not None:
         # More was missed than the limit: the bounds are known now, and the app is told them.
         begin = m.position.last_id
         told = TellContinuity(Continuity(Kind.GAP, 0, begin, max(begin, last_id)))

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from sqlalchemy import ClauseElement, ColumnElement, Select, and_, bindparam, or_, select, update
+from sqlalchemy import (
+    ClauseElement,
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    String,
+    and_,
+    bindparam,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.dialects.sqlite import insert
 
@@ -111,31 +125,50 @@ def list_messages(shape: tuple[object, ...]) -> str:
         query = query.where(m.parent_id.is_(None))
     if deleted:
         query = query.where(m.deleted_at.is_(None))
-    return compiled(query.order_by(m.id.asc() if newer else m.id.desc()).limit(bindparam("most")))
+    if everything and newer and not no_cursor:
+        # What was missed is a range at the end of each conversation that has something new.
+        query = query.with_hint(messages, "INDEXED BY messages_by_conversation", "sqlite")
+    ordered = query.order_by(m.id.asc() if newer else m.id.desc())
+    return compiled(ordered.suffix_with(text("LIMIT :most")))
+
+
+def _conversations_of(*, with_news: bool) -> CompoundSelect[tuple[str]]:
+    # The conversations with another user, and the groups. With a cursor, only those that have something after it: a
+    # short list, however many there are.
+    c = conversations.c
+    own = select(participants.c.conversation_id).where(participants.c.uid == bindparam("reader"))
+    group_id = _GROUP + members.c.guid
+    grouped = select(group_id.label("conversation_id")).where(members.c.uid == bindparam("reader"))
+    if with_news:
+        news = c.last_message_id > bindparam("cursor")
+        own = own.where(c.conversation_id == participants.c.conversation_id, news)
+        grouped = grouped.where(c.conversation_id == group_id, news)
+    return own.union_all(grouped)
+
+
+_GROUP: ColumnElement[str] = literal_column("'group_'", String)
+_USER: ColumnElement[str] = literal_column("'user'", String)
 
 
 def _readable(*, newer: bool) -> ColumnElement[bool]:
-    # What a user may see: the conversations with another user, and groups from the moment of joining. With a cursor,
-    # only conversations that have something after it are looked into: a short list, however many there are.
+    # What a user may see: her conversations with others, and groups from the moment of joining.
     m = messages.c
-    own = select(participants.c.conversation_id).where(participants.c.uid == bindparam("reader"))
-    grouped = select(("group_" + members.c.guid).label("conversation_id")).where(members.c.uid == bindparam("reader"))
-    if newer:
-        own = own.join(conversations, conversations.c.conversation_id == participants.c.conversation_id).where(
-            conversations.c.last_message_id > bindparam("cursor")
-        )
-        grouped = grouped.join(conversations, conversations.c.conversation_id == "group_" + members.c.guid).where(
-            conversations.c.last_message_id > bindparam("cursor")
-        )
     since = (
         select(members.c.joined_after_id)
         .where(members.c.uid == bindparam("reader"), members.c.guid == m.receiver)
         .scalar_subquery()
     )
     return and_(
-        m.conversation_id.in_(own.union_all(grouped)),
-        or_(m.receiver_type == "user", m.id > since),
+        m.conversation_id.in_(_conversations_of(with_news=newer)),
+        or_(m.receiver_type == _USER, m.id > since),
     )
+
+
+LATEST_OF = compiled(
+    select(func.coalesce(func.max(conversations.c.last_message_id), literal_column("0"))).where(
+        conversations.c.conversation_id.in_(_conversations_of(with_news=False))
+    )
+)
 
 
 def parameters(wanted: MessageFilter) -> dict[str, object]:

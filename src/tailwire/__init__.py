@@ -1,0 +1,131 @@
+"""Tailwire: a chat connection that holds. The SDK's public names; importing this module loads nothing else."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tailwire.adapters.terminal import watch_terminal as watch_terminal
+    from tailwire.sdk.app_settings import AppSettings as AppSettings
+    from tailwire.sdk.app_settings import AppSettingsBuilder as AppSettingsBuilder
+    from tailwire.sdk.calls.requests import MessagesRequest as MessagesRequest
+    from tailwire.sdk.calls.requests import MessagesRequestBuilder as MessagesRequestBuilder
+    from tailwire.sdk.client import ChatClient as ChatClient
+    from tailwire.sdk.cometchat import CometChat as CometChat
+    from tailwire.sdk.connection.causes import Cause as Cause
+    from tailwire.sdk.connection.state import App as AppState  # noqa: F401
+    from tailwire.sdk.connection.state import Status as ConnectionStatus  # noqa: F401
+    from tailwire.sdk.continuity.state import Continuity as Continuity
+    from tailwire.sdk.exceptions import CometChatException as CometChatException
+    from tailwire.sdk.io.files import FileSessionStore as FileSessionStore
+    from tailwire.sdk.listeners.events import (
+        ConnectionChanged as ConnectionChanged,
+    )
+    from tailwire.sdk.listeners.events import ConnectionFailed as ConnectionFailed
+    from tailwire.sdk.listeners.events import GroupChanged as GroupChanged
+    from tailwire.sdk.listeners.events import HistoryGap as HistoryGap
+    from tailwire.sdk.listeners.events import MessageDeleted as MessageDeleted
+    from tailwire.sdk.listeners.events import MessageEdited as MessageEdited
+    from tailwire.sdk.listeners.events import MessageReceived as MessageReceived
+    from tailwire.sdk.listeners.events import PresenceChanged as PresenceChanged
+    from tailwire.sdk.listeners.events import ReceiptReceived as ReceiptReceived
+    from tailwire.sdk.listeners.events import TypingChanged as TypingChanged
+    from tailwire.sdk.listeners.interfaces import ConnectionListener as ConnectionListener
+    from tailwire.sdk.listeners.interfaces import GroupListener as GroupListener
+    from tailwire.sdk.listeners.interfaces import LoginListener as LoginListener
+    from tailwire.sdk.listeners.interfaces import MessageListener as MessageListener
+    from tailwire.sdk.listeners.interfaces import UserListener as UserListener
+    from tailwire.sdk.session import MemorySessionStore as MemorySessionStore
+    from tailwire.wire.constants import ActionType as ActionType
+    from tailwire.wire.constants import Category as Category
+    from tailwire.wire.constants import GroupType as GroupType
+    from tailwire.wire.constants import MemberScope as MemberScope
+    from tailwire.wire.constants import MessageType as MessageType
+    from tailwire.wire.constants import ReceiverType as ReceiverType
+    from tailwire.wire.constants import UserStatus as UserStatus
+    from tailwire.wire.entities import Action as Action
+    from tailwire.wire.entities import Attachment as Attachment
+    from tailwire.wire.entities import BaseMessage as BaseMessage
+    from tailwire.wire.entities import CustomMessage as CustomMessage
+    from tailwire.wire.entities import Group as Group
+    from tailwire.wire.entities import MediaMessage as MediaMessage
+    from tailwire.wire.entities import MessageReceipt as MessageReceipt
+    from tailwire.wire.entities import TextMessage as TextMessage
+    from tailwire.wire.entities import TypingIndicator as TypingIndicator
+    from tailwire.wire.entities import User as User
+
+__version__ = "0.1.0"
+
+_HOMES: dict[str, tuple[str, ...]] = {
+    "adapters.terminal": ("watch_terminal",),
+    "sdk.app_settings": ("AppSettings", "AppSettingsBuilder"),
+    "sdk.calls.requests": ("MessagesRequest", "MessagesRequestBuilder"),
+    "sdk.client": ("ChatClient",),
+    "sdk.cometchat": ("CometChat",),
+    "sdk.connection.causes": ("Cause",),
+    "sdk.connection.state": ("AppState=App", "ConnectionStatus=Status"),
+    "sdk.continuity.state": ("Continuity",),
+    "sdk.exceptions": ("CometChatException",),
+    "sdk.io.files": ("FileSessionStore",),
+    "sdk.listeners.events": (
+        "ConnectionChanged",
+        "ConnectionFailed",
+        "GroupChanged",
+        "HistoryGap",
+        "MessageDeleted",
+        "MessageEdited",
+        "MessageReceived",
+        "PresenceChanged",
+        "ReceiptReceived",
+        "TypingChanged",
+    ),
+    "sdk.listeners.interfaces": (
+        "ConnectionListener",
+        "GroupListener",
+        "LoginListener",
+        "MessageListener",
+        "UserListener",
+    ),
+    "sdk.session": ("MemorySessionStore",),
+    "wire.constants": (
+        "ActionType",
+        "Category",
+        "GroupType",
+        "MemberScope",
+        "MessageType",
+        "ReceiverType",
+        "UserStatus",
+    ),
+    "wire.entities": (
+        "Action",
+        "Attachment",
+        "BaseMessage",
+        "CustomMessage",
+        "Group",
+        "MediaMessage",
+        "MessageReceipt",
+        "TextMessage",
+        "TypingIndicator",
+        "User",
+    ),
+}
+_LAZY = {
+    name.partition("=")[0]: (module, name.partition("=")[2] or name)
+    for module, names in _HOMES.items()
+    for name in names
+}
+__all__ = ["__version__", *sorted(_LAZY)]
+
+
+def __getattr__(name: str) -> Any:
+    home = _LAZY.get(name)
+    if home is None:
+        raise AttributeError(f"module 'tailwire' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"tailwire.{home[0]}"), home[1])
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,118 @@
+"""The app's settings and their builder (documented classes `AppSettings`, `AppSettingsBuilder`; S4, S24)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from tailwire.wire.constants import PresenceSubscription
+
+
+@dataclass(frozen=True, slots=True)
+class AppSettings:
+    """What an app decides once.
+
+    Attributes:
+        region: `us`, `eu`, `in`, or any name that a server of your own uses; needed where no client host is given.
+        presence: whose presence is heard of. Not set: nobody's.
+        roles: for `PresenceSubscription.ROLES`.
+        auto_establish: True: auto mode; False: manual mode.
+        admin_host: replaces the admin URL.
+        client_host: replaces the client URL: scheme optional (https), port and path may follow.
+        connect_timeout: what one attempt to connect may take, in seconds.
+        max_reconnection_attempts: give up after so many failures in a row; None: never.
+        catch_up: hand over what was missed, after each reconnect.
+        catch_up_limit: the most messages that are handed over so; more is told as a gap.
+    """
+
+    region: str = ""
+    presence: PresenceSubscription = PresenceSubscription.NONE
+    roles: tuple[str, ...] = ()
+    auto_establish: bool = True
+    admin_host: str = ""
+    client_host: str = ""
+    connect_timeout: float = 10.0
+    max_reconnection_attempts: int | None = None
+    catch_up: bool = True
+    catch_up_limit: int = 1000
+
+    def base_url(self, app_id: str) -> str:
+        """The client API's URL, without a slash at its end.
+
+        Raises:
+            ValueError: when neither a region nor a usable host is set.
+        """
+        if not self.client_host:
+            if not self.region or not self.region.isascii() or not self.region.isalnum():
+                raise ValueError("set a region (us, eu, in) or override the client host")
+            return f"https://{app_id}.apiclient-{self.region}.cometchat.io/v3"
+        host = self.client_host if "://" in self.client_host else f"https://{self.client_host}"
+        parts = urlsplit(host)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{self.client_host!r} is no host: use [http[s]://]name[:port][/path]")
+        _ = parts.port  # raises ValueError for a port that is none
+        return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v3'}"
+
+    def presence_on_the_wire(self) -> str | Sequence[str] | None:
+        """`presenceSubscription` of the auth frame."""
+        if self.presence is PresenceSubscription.ALL_USERS:
+            return "ALL_USERS"
+        if self.presence is PresenceSubscription.FRIENDS:
+            return "FRIENDS"
+        return list(self.roles) if self.presence is PresenceSubscription.ROLES else None
+
+
+class AppSettingsBuilder:
+    """Builds `AppSettings`; each method returns the builder."""
+
+    def __init__(self) -> None:
+        self._settings = AppSettings()
+
+    def _with(self, **changes: object) -> AppSettingsBuilder:
+        self._settings = replace(self._settings, **changes)  # type: ignore[arg-type]
+        return self
+
+    def set_region(self, region: str) -> AppSettingsBuilder:
+        """The app's region: `us`, `eu` or `in`."""
+        return self._with(region=region.strip().lower())
+
+    def subscribe_presence_for_all_users(self) -> AppSettingsBuilder:
+        """Hear of everybody's presence."""
+        return self._with(presence=PresenceSubscription.ALL_USERS)
+
+    def subscribe_presence_for_roles(self, roles: Sequence[str]) -> AppSettingsBuilder:
+        """Hear of the presence of users with these roles."""
+        return self._with(presence=PresenceSubscription.ROLES, roles=tuple(roles))
+
+    def subscribe_presence_for_friends(self) -> AppSettingsBuilder:
+        """Hear of friends' presence."""
+        return self._with(presence=PresenceSubscription.FRIENDS)
+
+    def auto_establish_socket_connection(self, auto: bool = True) -> AppSettingsBuilder:
+        """True (default): the SDK decides when it is connected. False: `connect()` and `disconnect()` do (S4)."""
+        return self._with(auto_establish=bool(auto))
+
+    def override_admin_host(self, host: str) -> AppSettingsBuilder:
+        """Another admin host."""
+        return self._with(admin_host=host.strip())
+
+    def override_client_host(self, host: str) -> AppSettingsBuilder:
+        """Another client host: a server of your own. Scheme optional (https), port and path may follow."""
+        return self._with(client_host=host.strip())
+
+    def set_web_socket_timeout(self, seconds: float) -> AppSettingsBuilder:
+        """What one attempt to connect may take, in seconds (10)."""
+        return self._with(connect_timeout=float(seconds))
+
+    def set_max_reconnection_attempts(self, attempts: int | None) -> AppSettingsBuilder:
+        """Give up after so many failures in a row. None (default): never."""
+        return self._with(max_reconnection_attempts=attempts)
+
+    def catch_up_after_reconnect(self, on: bool = True, *, limit: int = 1000) -> AppSettingsBuilder:
+        """Hand over what was missed while there was no connection (default). Off: it is only in history."""
+        return self._with(catch_up=bool(on), catch_up_limit=int(limit))
+
+    def build(self) -> AppSettings:
+        """The settings."""
+        return self._settings

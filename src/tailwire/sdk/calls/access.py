@@ -1,0 +1,87 @@
+"""What every call needs: HTTP with the user's token, and the documented way to end a call."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar, cast
+
+from tailwire.sdk.exceptions import CometChatException, failure
+from tailwire.sdk.io.http import Http
+from tailwire.sdk.io.world import Identity, World
+from tailwire.sdk.outbox import Outbox
+from tailwire.sdk.session import Session
+from tailwire.wire.codec import BadWire
+
+T = TypeVar("T")
+OnSuccess = Callable[[T], object] | None
+OnError = Callable[[CometChatException], object] | None
+
+
+async def settle(call: Awaitable[T], on_success: OnSuccess[T], on_error: OnError) -> T:
+    """End a call the documented way: tell `on_success`, or `on_error` if there is one (then the result is None)."""
+    try:
+        result = await call
+    except CometChatException as e:
+        if on_error is None:
+            raise
+        on_error(e)
+        return cast(T, None)
+    if on_success is not None:
+        on_success(result)
+    return result
+
+
+def decoded(decode: Callable[[Any], T], value: Any) -> T:
+    """What the server answered, decoded.
+
+    Raises:
+        CometChatException: `ERR_BAD_ERROR_RESPONSE` when it makes no sense.
+    """
+    try:
+        return decode(value)
+    except BadWire as e:
+        raise failure("ERR_BAD_ERROR_RESPONSE", str(e)) from e
+
+
+class Access:
+    """The parts of a client that its calls use."""
+
+    world: World
+    identity: Identity
+    outbox: Outbox
+    _http: Http | None = None
+    _session: Session | None = None
+
+    def _reached(self) -> Http:
+        if self._http is None:
+            raise failure("COMETCHAT_INITIALIZATION_NOT_DONE")
+        return self._http
+
+    def _logged_in(self) -> Session:
+        self._reached()
+        if self._session is None:
+            raise failure("USER_NOT_LOGGED_IN")
+        return self._session
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, Any] | None = None,
+    ) -> Any:
+        # A request as the logged-in user.
+        token = self._logged_in().auth_token
+        return await self._reached().ask(method, path, token=token, body=body, query=query)
+
+    def _message_sent(self, message_id: int) -> None:
+        """This client stored a message: it must not come back to it as missed."""
+
+    def _send_frame(self, text: str) -> None:
+        """Send a frame.
+
+        Raises:
+            CometChatException: `NO_WEBSOCKET_CONNECTION`.
+        """
+        raise NotImplementedError

@@ -1,0 +1,113 @@
+"""The part of a client that deals with the connection (S5 to S23; C1 to C23)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from tailwire.sdk.calls.access import Access, OnError, OnSuccess, settle
+from tailwire.sdk.calls.connection import Connection, answer_of
+from tailwire.sdk.calls.listening import ListeningCalls
+from tailwire.sdk.connection import inputs as i
+from tailwire.sdk.connection.state import App, Network, Status
+from tailwire.sdk.dispatch.incoming import Incoming
+from tailwire.sdk.dispatch.queue import Queue
+from tailwire.sdk.exceptions import failure
+from tailwire.sdk.io.driver import Driver
+from tailwire.sdk.io.link import Connector
+
+
+class ConnectionCalls(Access, ListeningCalls):
+    """The part of a client that deals with the connection."""
+
+    _driver: Driver | None = None
+    _incoming: Incoming | None = None
+    _connector: Connector | None = None
+
+    @property
+    def _parts(self) -> tuple[Driver, Incoming, Queue, Connector]:
+        if self._driver is None or self._incoming is None or self._queue is None or self._connector is None:
+            raise failure("COMETCHAT_INITIALIZATION_NOT_DONE")
+        return self._driver, self._incoming, self._queue, self._connector
+
+    async def connect(self, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
+        """Open the connection, and wait for it (S8, S17, C13, C16 to C18).
+
+        Returns:
+            "Web socket connection successful".
+
+        Raises:
+            CometChatException: `ERR_NOT_LOGGED_IN`; `WS_CONNECTION_FAIL` when the attempt fails: the wish stays, the
+                SDK goes on trying; `ERR_APP_IN_BACKGROUND`; `ERR_AUTH_TOKEN_EXPIRED`.
+        """
+        return await settle(self._call(i.ConnectCalled), on_success, on_error)
+
+    async def disconnect(self, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
+        """Close the connection (S9, S18, C12, C14, C15).
+
+        Returns:
+            "Web socket disconnection successful".
+
+        Raises:
+            CometChatException: `ERR_NOT_LOGGED_IN`.
+        """
+        return await settle(self._call(i.DisconnectCalled), on_success, on_error)
+
+    async def ping(self, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
+        """Tell the server that the app is active; in manual mode's background, keep the socket 30 s more (S11, S19).
+
+        Returns:
+            "ping successful", when the server has answered.
+
+        Raises:
+            CometChatException: `ERR_NOT_LOGGED_IN`, `NO_WEBSOCKET_CONNECTION`.
+        """
+        return await settle(self._call(i.PingCalled), on_success, on_error)
+
+    async def _call(self, make: Callable[[int], i.Input]) -> str:
+        result, cause = await self._parts[0].call(make)
+        return answer_of(result, cause)
+
+    def get_connection_status(self) -> Status:
+        """The status of now (S21)."""
+        return self._driver.state.status if self._driver is not None else Status.DISCONNECTED
+
+    @property
+    def connection(self) -> Connection:
+        """Status, explanation, history and dump of the connection."""
+        return Connection(self._parts[0], self.world)
+
+    async def wait_connected(self, timeout: float | None = None) -> None:
+        """Wait until the status is `connected`.
+
+        Args:
+            timeout: seconds; None waits for ever.
+
+        Raises:
+            TimeoutError: it was not in time; `connection.explain()` says why.
+        """
+        stream = self.events()
+        try:
+            async with asyncio.timeout(timeout):
+                while self.get_connection_status() not in (Status.CONNECTED, Status.FEATURE_THROTTLED):
+                    await anext(stream)
+        except TimeoutError:
+            raise TimeoutError(self.connection.explain()) from None
+        finally:
+            stream.close()
+
+    def set_app_state(self, state: str) -> None:
+        """Report where the app is: `foreground` or `background` (S5, S6, S10).
+
+        Raises:
+            ValueError: for another word.
+        """
+        self._parts[0].feed(i.AppStateChanged(App(state)))
+
+    def set_network(self, network: str) -> None:
+        """Report what the platform says of the network: `online`, `offline` or `unknown`. A hint, never a proof.
+
+        Raises:
+            ValueError: for another word.
+        """
+        self._parts[0].feed(i.NetworkChanged(Network(network)))

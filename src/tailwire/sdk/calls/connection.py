@@ -1,0 +1,81 @@
+"""What the connection says of itself, and what its calls end with (S16 to S19)."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from tailwire.sdk.connection.causes import Cause
+from tailwire.sdk.connection.commands import Result
+from tailwire.sdk.connection.explain import describe, explain
+from tailwire.sdk.connection.history import Transition
+from tailwire.sdk.connection.state import Status
+from tailwire.sdk.exceptions import CometChatException, failure
+from tailwire.sdk.io.driver import Driver
+from tailwire.sdk.io.world import World
+
+_SUCCESS = {
+    Result.CONNECTED: "Web socket connection successful",
+    Result.DISCONNECTED: "Web socket disconnection successful",
+    Result.PONG: "ping successful",
+}
+_NOT_LOGGED_IN = {
+    Result.NOT_LOGGED_IN_CONNECT: "Please log in before establishing a WebSocket connection.",
+    Result.NOT_LOGGED_IN_DISCONNECT: "Please log in before disconnecting the WebSocket connection.",
+    Result.NOT_LOGGED_IN_PING: "Please log in before sending a ping to the server.",
+}
+
+
+def answer_of(result: Result, cause: Cause | None) -> str:
+    """The success text of a call that the machine ended.
+
+    Raises:
+        CometChatException: when it ended otherwise.
+    """
+    if result in _SUCCESS:
+        return _SUCCESS[result]
+    if result in _NOT_LOGGED_IN:
+        raise failure("ERR_NOT_LOGGED_IN", _NOT_LOGGED_IN[result])
+    if result is Result.SESSION_EXPIRED:
+        raise failure("ERR_AUTH_TOKEN_EXPIRED")
+    if result is Result.IN_BACKGROUND:
+        raise failure("ERR_APP_IN_BACKGROUND")
+    if result is Result.CLIENT_CLOSED:
+        raise failure("ERR_CLIENT_CLOSED")
+    if result in (Result.NO_SOCKET, Result.NO_ANSWER):
+        raise failure("NO_WEBSOCKET_CONNECTION")
+    raise failure("WS_CONNECTION_FAIL", f"The attempt ended: {describe(cause)}.")
+
+
+def error_of(cause: Cause) -> CometChatException:
+    """What `on_connection_error` is told."""
+    if cause is Cause.TOKEN_REJECTED:
+        return failure("ERR_AUTH_TOKEN_EXPIRED")
+    return failure("WS_CONNECTION_FAIL", f"{describe(cause)[0].upper()}{describe(cause)[1:]}. The SDK keeps trying.")
+
+
+class Connection:
+    """The connection of a client, to look at."""
+
+    def __init__(self, driver: Driver, world: World) -> None:
+        self._driver = driver
+        self._world = world
+
+    @property
+    def status(self) -> Status:
+        """`connected`, `connecting`, `disconnected` or `featureThrottled` (S21)."""
+        return self._driver.state.status
+
+    def explain(self) -> str:
+        """One sentence: what the state is, why, and what will change it."""
+        return explain(self._driver.state, self._world.now())
+
+    @property
+    def history(self) -> tuple[Transition, ...]:
+        """The last 100 transitions with causes and times, oldest first."""
+        return self._driver.history.transitions
+
+    def dump(self, path: str | os.PathLike[str]) -> None:
+        """Write the machine's last inputs to a file. `tailwire replay FILE` runs them again. Holds no secret."""
+        Path(path).write_text(json.dumps(self._driver.history.dump(), indent=1), encoding="utf-8")

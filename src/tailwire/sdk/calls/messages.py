@@ -1,0 +1,235 @@
+"""Send, read, edit and delete messages; typing and receipts (facts-sdk.md, section 6)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from tailwire.sdk.calls.access import Access, OnError, OnSuccess, decoded, settle
+from tailwire.sdk.exceptions import failure
+from tailwire.wire.codec import message_from_wire, message_to_wire
+from tailwire.wire.constants import ReceiverType
+from tailwire.wire.entities import Action, BaseMessage, CustomMessage, MediaMessage, TextMessage
+from tailwire.wire.frames import FrameType, envelope
+
+M = TypeVar("M", bound=BaseMessage)
+
+
+class MessageCalls(Access):
+    """The part of a client that deals with messages."""
+
+    async def send_message(
+        self, message: TextMessage, *, on_success: OnSuccess[TextMessage] = None, on_error: OnError = None
+    ) -> TextMessage:
+        """Send a text to a user or a group.
+
+        Args:
+            message: with `receiver`, `receiver_type` and `text`; gets a `muid` when it has none.
+
+        Returns:
+            The message as it was stored, with its id.
+
+        Raises:
+            CometChatException: as the server refused it; `NO_INTERNET_CONNECTION` when it was not reached after
+                several tries. Sent again with the same `muid`, it is stored once.
+        """
+        return await settle(self._send(message, TextMessage), on_success, on_error)
+
+    async def send_media_message(
+        self, message: MediaMessage, *, on_success: OnSuccess[MediaMessage] = None, on_error: OnError = None
+    ) -> MediaMessage:
+        """Send an image, video, audio or file by URL. Arguments, result and errors as `send_message`."""
+        return await settle(self._send(message, MediaMessage), on_success, on_error)
+
+    async def send_custom_message(
+        self, message: CustomMessage, *, on_success: OnSuccess[CustomMessage] = None, on_error: OnError = None
+    ) -> CustomMessage:
+        """Send data of the app's own. Arguments, result and errors as `send_message`."""
+        return await settle(self._send(message, CustomMessage), on_success, on_error)
+
+    async def _send(self, message: M, kind: type[M]) -> M:
+        self._logged_in()
+        if not isinstance(message, kind):
+            raise failure("ERR_INVALID_ARGUMENT", f"Give a {kind.__name__}, not {type(message).__name__}.")
+        if message.receiver_type not in ("user", "group"):
+            raise failure("ERR_INVALID_RECEIVER_TYPE")
+        if not message.muid:
+            message.muid = self.world.unique()
+        body = message_to_wire(message)
+
+        async def attempt() -> Any:
+            return await self._ask("POST", "/messages", body=body)
+
+        conversation = f"{message.receiver_type}:{message.receiver}"
+        stored = decoded(message_from_wire, await self.outbox.send(conversation, attempt))
+        self._message_sent(stored.id)
+        if not isinstance(stored, kind):
+            raise failure("ERR_BAD_ERROR_RESPONSE", f"The server answered with a {type(stored).__name__}.")
+        return stored
+
+    async def edit_message(
+        self, message: BaseMessage, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
+    ) -> BaseMessage:
+        """Change a text or custom message.
+
+        Args:
+            message: with the `id` of the message to change, and its new content.
+
+        Returns:
+            The message as it reads now, with `edited_at` and `edited_by`.
+
+        Raises:
+            CometChatException: as the server refused it.
+        """
+
+        async def edit() -> BaseMessage:
+            wire = message_to_wire(message)
+            body = {"data": wire["data"], **({"tags": message.tags} if message.tags else {})}
+            return self._changed(await self._ask("PUT", f"/messages/{message.id}", body=body))
+
+        return await settle(edit(), on_success, on_error)
+
+    async def delete_message(
+        self, message_id: int, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
+    ) -> BaseMessage:
+        """Delete a message.
+
+        Returns:
+            What is left of it, with `deleted_at` and `deleted_by`.
+
+        Raises:
+            CometChatException: as the server refused it.
+        """
+
+        async def delete() -> BaseMessage:
+            return self._changed(await self._ask("DELETE", f"/messages/{int(message_id)}"))
+
+        return await settle(delete(), on_success, on_error)
+
+    def _changed(self, answer: Any) -> BaseMessage:
+        action = decoded(message_from_wire, answer)
+        self._message_sent(action.id)
+        if isinstance(action, Action) and isinstance(action.action_on, BaseMessage):
+            return action.action_on
+        raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer names no message.")
+
+    async def get_message(
+        self, message_id: int, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
+    ) -> BaseMessage:
+        """One message by its id."""
+
+        async def get() -> BaseMessage:
+            return decoded(message_from_wire, await self._ask("GET", f"/messages/{int(message_id)}"))
+
+        return await settle(get(), on_success, on_error)
+
+    async def _list_messages(self, query: Mapping[str, Any], *, uid: str = "", guid: str = "") -> list[Any]:
+        path = "/messages"
+        if uid:
+            path = f"/users/{quote(uid, safe='')}/messages"
+        elif guid:
+            path = f"/groups/{quote(guid, safe='')}/messages"
+        listed = await self._ask("GET", path, query=query)
+        if not isinstance(listed, list):
+            raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer is no list.")
+        return listed
+
+    async def messages(
+        self, *, uid: str = "", guid: str = "", before: int = 0, after: int = 0, limit: int = 30
+    ) -> AsyncIterator[BaseMessage]:
+        """The messages of a conversation, page by page as they are taken.
+
+        Args:
+            uid: the conversation with a user; or
+            guid: of a group; neither: all of the user's.
+            before: newest first, from before this id; the newest by default.
+            after: oldest first, from after this id.
+            limit: messages a page.
+
+        Raises:
+            CometChatException: as the server refused it.
+        """
+        newer = after > 0
+        cursor = after if newer else before
+        while True:
+            query: dict[str, Any] = {"per_page": limit, "affix": "append" if newer else "prepend"}
+            if cursor:
+                query["id"] = cursor
+            listed = await self._list_messages(query, uid=uid, guid=guid)
+            page = [decoded(message_from_wire, value) for value in listed]
+            if not page:
+                return
+            for message in page if newer else reversed(page):
+                yield message
+            cursor = page[-1].id if newer else page[0].id
+
+    # Typing and receipts go over the socket.
+
+    async def start_typing(
+        self, receiver: str, receiver_type: str = ReceiverType.USER, metadata: Mapping[str, Any] | None = None
+    ) -> None:
+        """Tell a user or group that the user types. Without a connection nothing is sent, and nothing raised."""
+        self._typing("started", receiver, receiver_type, metadata)
+
+    async def end_typing(
+        self, receiver: str, receiver_type: str = ReceiverType.USER, metadata: Mapping[str, Any] | None = None
+    ) -> None:
+        """Tell a user or group that the user has stopped typing."""
+        self._typing("ended", receiver, receiver_type, metadata)
+
+    def _typing(self, action: str, receiver: str, receiver_type: str, metadata: Mapping[str, Any] | None) -> None:
+        user = self._logged_in().user
+        body = {"action": action, "user": dict(user), "metadata": dict(metadata or {})}
+        frame = envelope(
+            self.identity.app_id,
+            FrameType.TYPING,
+            self._logged_in().uid,
+            self.identity.resource,
+            receiver,
+            receiver_type,
+            body,
+        )
+        try:
+            self._send_frame(json.dumps(frame))
+        except Exception as e:
+            if getattr(e, "code", "") != "NO_WEBSOCKET_CONNECTION":
+                raise
+
+    async def mark_as_delivered(
+        self, message: BaseMessage, *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Say that the conversation was received up to this message.
+
+        Raises:
+            CometChatException: `NO_WEBSOCKET_CONNECTION`.
+        """
+        return await settle(self._mark(message, "delivered", "markAsDelivered success"), on_success, on_error)
+
+    async def mark_as_read(
+        self, message: BaseMessage, *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Say that the conversation was read up to this message.
+
+        Raises:
+            CometChatException: `NO_WEBSOCKET_CONNECTION`.
+        """
+        return await settle(self._mark(message, "read", "markAsRead success"), on_success, on_error)
+
+    async def _mark(self, message: BaseMessage, action: str, success: str) -> str:
+        session = self._logged_in()
+        sender = message.sender.uid if message.sender else ""
+        to = message.receiver if message.receiver_type == ReceiverType.GROUP else sender
+        body = {"action": action, "messageId": str(message.id), "user": dict(session.user)}
+        frame = envelope(
+            self.identity.app_id,
+            FrameType.RECEIPTS,
+            session.uid,
+            self.identity.resource,
+            to,
+            message.receiver_type,
+            body,
+        )
+        self._send_frame(json.dumps({**frame, "messageSender": sender}))
+        return success

@@ -1,0 +1,171 @@
+"""The documented request builder for messages: a request keeps its cursor; a new one begins anew (section 6.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tailwire.sdk.calls.access import decoded
+from tailwire.sdk.calls.current import current
+from tailwire.sdk.calls.messages import MessageCalls
+from tailwire.sdk.exceptions import failure
+from tailwire.wire.codec import message_from_wire
+from tailwire.wire.entities import BaseMessage
+
+MOST = 100
+DEFAULT = 30
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    uid: str = ""
+    guid: str = ""
+    limit: int = DEFAULT
+    message_id: int = 0
+    timestamp: int = 0
+    updated_after: int = 0
+    updates_only: bool = False
+    categories: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    hide_replies: bool = False
+    hide_deleted: bool = False
+    parent_message_id: int = 0
+
+
+class MessagesRequest:
+    """Fetches messages page by page. Made by `MessagesRequestBuilder.build()`."""
+
+    def __init__(self, wanted: _Wanted, client: MessageCalls | None) -> None:
+        self._wanted = wanted
+        self._client = client
+        self._first: int = wanted.message_id
+        self._last: int = wanted.message_id
+        self._under_way = False
+
+    async def fetch_previous(self) -> list[BaseMessage]:
+        """The page before, oldest first; from the newest on at the first call.
+
+        Raises:
+            CometChatException: `REQUEST_IN_PROGRESS`, or as the server refused it.
+        """
+        return await self._fetch(newer=False)
+
+    async def fetch_next(self) -> list[BaseMessage]:
+        """The page after, oldest first. Needs a message id, a timestamp or `updated_after` to begin with.
+
+        Raises:
+            CometChatException: `NOT_ENOUGH_PARAMETERS`, `REQUEST_IN_PROGRESS`, or as the server refused it.
+        """
+        w = self._wanted
+        if not (self._last or w.timestamp or w.updated_after):
+            raise failure("NOT_ENOUGH_PARAMETERS")
+        return await self._fetch(newer=True)
+
+    async def _fetch(self, *, newer: bool) -> list[BaseMessage]:
+        if self._under_way:
+            raise failure("REQUEST_IN_PROGRESS")
+        self._under_way = True
+        try:
+            client = self._client or current()
+            listed = await client._list_messages(self._query(newer), uid=self._wanted.uid, guid=self._wanted.guid)
+            page = [decoded(message_from_wire, value) for value in listed]
+        finally:
+            self._under_way = False
+        if page:
+            self._first = page[0].id if not self._first else min(self._first, page[0].id)
+            self._last = max(self._last, page[-1].id)
+        return page
+
+    def _query(self, newer: bool) -> dict[str, Any]:
+        w = self._wanted
+        cursor = self._last if newer else self._first
+        pairs: dict[str, Any] = {
+            "per_page": w.limit,
+            "affix": "append" if newer else "prepend",
+            "id": cursor or None,
+            "sentAt": w.timestamp or None if not cursor else None,
+            "updatedAt": w.updated_after or None,
+            "onlyUpdates": 1 if w.updates_only else None,
+            "categories": ",".join(w.categories) or None,
+            "types": ",".join(w.types) or None,
+            "hideReplies": 1 if w.hide_replies else None,
+            "hideDeleted": 1 if w.hide_deleted else None,
+            "parentId": w.parent_message_id or None,
+        }
+        return {k: v for k, v in pairs.items() if v is not None}
+
+
+class MessagesRequestBuilder:
+    """Builds a `MessagesRequest`; each method returns the builder."""
+
+    def __init__(self) -> None:
+        self._wanted = _Wanted()
+
+    def _with(self, **changes: Any) -> MessagesRequestBuilder:
+        self._wanted = replace(self._wanted, **changes)
+        return self
+
+    def set_uid(self, uid: str) -> MessagesRequestBuilder:
+        """The conversation with a user."""
+        return self._with(uid=uid, guid="")
+
+    def set_guid(self, guid: str) -> MessagesRequestBuilder:
+        """The conversation of a group."""
+        return self._with(guid=guid, uid="")
+
+    def set_limit(self, limit: int) -> MessagesRequestBuilder:
+        """Messages a page, 1 to 100 (30).
+
+        Raises:
+            CometChatException: `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`.
+        """
+        if limit <= 0:
+            raise failure("ERROR_NON_POSITIVE_LIMIT")
+        if limit > MOST:
+            raise failure("ERROR_LIMIT_EXCEEDED")
+        return self._with(limit=limit)
+
+    def set_message_id(self, message_id: int) -> MessagesRequestBuilder:
+        """Before, or after, this message."""
+        return self._with(message_id=max(0, message_id))
+
+    def set_timestamp(self, timestamp: int) -> MessagesRequestBuilder:
+        """Before, or after, this time (seconds since 1970)."""
+        return self._with(timestamp=timestamp)
+
+    def set_updated_after(self, timestamp: int) -> MessagesRequestBuilder:
+        """Changed, or new, since this time (seconds since 1970)."""
+        return self._with(updated_after=timestamp)
+
+    def updates_only(self, only: bool = True) -> MessagesRequestBuilder:
+        """With `set_updated_after`: only what has changed."""
+        return self._with(updates_only=only)
+
+    def set_categories(self, categories: Sequence[str]) -> MessagesRequestBuilder:
+        """Only these categories."""
+        return self._with(categories=tuple(str(c) for c in categories))
+
+    def set_types(self, types: Sequence[str]) -> MessagesRequestBuilder:
+        """Only these types."""
+        return self._with(types=tuple(str(t) for t in types))
+
+    def hide_replies(self, hide: bool = True) -> MessagesRequestBuilder:
+        """Leave replies in threads out."""
+        return self._with(hide_replies=hide)
+
+    def hide_deleted_messages(self, hide: bool = True) -> MessagesRequestBuilder:
+        """Leave deleted messages out."""
+        return self._with(hide_deleted=hide)
+
+    def set_parent_message_id(self, message_id: int) -> MessagesRequestBuilder:
+        """Only the replies to this message."""
+        return self._with(parent_message_id=message_id)
+
+    def build(self, client: MessageCalls | None = None) -> MessagesRequest:
+        """The request.
+
+        Args:
+            client: the client that asks; `CometChat`'s current one by default.
+        """
+        return MessagesRequest(self._wanted, client)

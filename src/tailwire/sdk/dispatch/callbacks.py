@@ -1,0 +1,167 @@
+"""Which callback of which listener stands for an event."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tailwire.sdk.connection.state import Status
+from tailwire.sdk.listeners import events as e
+from tailwire.sdk.listeners.interfaces import (
+    ConnectionListener,
+    GroupListener,
+    LoginListener,
+    MessageListener,
+    UserListener,
+)
+from tailwire.sdk.listeners.registry import Listeners, Streams
+from tailwire.wire.constants import Category
+from tailwire.wire.entities import Action, BaseMessage, CustomMessage, Group, MediaMessage, TextMessage, User
+
+log = logging.getLogger("tailwire")
+
+
+@dataclass(slots=True)
+class Registries:
+    """All listeners and streams of a client."""
+
+    connection: Listeners[ConnectionListener] = field(default_factory=Listeners)
+    login: Listeners[LoginListener] = field(default_factory=Listeners)
+    user: Listeners[UserListener] = field(default_factory=Listeners)
+    group: Listeners[GroupListener] = field(default_factory=Listeners)
+    message: Listeners[MessageListener] = field(default_factory=Listeners)
+    streams: Streams = field(default_factory=Streams)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusTold:
+    """The listeners hear a status at once; the event of the streams follows when its continuity is known."""
+
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class LateListener:
+    """A connection listener was added: it alone is told the status of now."""
+
+    listener_id: str
+    listener: ConnectionListener
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class LoginTold:
+    """A login or logout came to its end."""
+
+    name: str
+    arguments: tuple[Any, ...] = ()
+
+
+_STATUS = {
+    Status.CONNECTED: "on_connected",
+    Status.CONNECTING: "on_connecting",
+    Status.DISCONNECTED: "on_disconnected",
+    Status.FEATURE_THROTTLED: "on_feature_throttled",
+}
+_BY_TYPE: dict[type, str] = {
+    TextMessage: "on_text_message_received",
+    MediaMessage: "on_media_message_received",
+    CustomMessage: "on_custom_message_received",
+}
+_RECEIPTS = {"delivered": "on_messages_delivered", "read": "on_messages_read"}
+_TYPING = {"started": "on_typing_started", "ended": "on_typing_ended"}
+
+Call = tuple[Listeners[Any], str, tuple[Any, ...]]
+
+
+class Callbacks:
+    """Calls listeners and fills streams."""
+
+    def __init__(self, registries: Registries) -> None:
+        self._r = registries
+
+    async def handle(self, entry: object) -> None:
+        """Call everyone whom an entry of the queue concerns, one after the other."""
+        if isinstance(entry, LateListener):
+            if any(known is entry.listener for known in self._r.connection):
+                await _call(getattr(entry.listener, _STATUS[entry.status]), ())
+            return
+        for listeners, name, arguments in self._calls(entry):
+            for listener in listeners:
+                await _call(getattr(listener, name), arguments)
+        if self._r.streams and isinstance(entry, e.Event):
+            await self._r.streams.put(entry)
+
+    def _calls(self, entry: object) -> Iterator[Call]:
+        r = self._r
+        if isinstance(entry, e.MessageReceived):
+            name = _BY_TYPE.get(type(entry.message))
+            if name is not None and r.message:
+                yield r.message, name, (entry.message,)
+        elif isinstance(entry, StatusTold):
+            yield r.connection, _STATUS[entry.status], ()
+        elif isinstance(entry, e.ConnectionFailed):
+            yield r.connection, "on_connection_error", (entry.error,)
+        elif isinstance(entry, e.MessageEdited):
+            yield r.message, "on_message_edited", (entry.message,)
+        elif isinstance(entry, e.MessageDeleted):
+            yield r.message, "on_message_deleted", (entry.message,)
+        elif isinstance(entry, e.ReceiptReceived):
+            if entry.receipt.receipt_type in _RECEIPTS:
+                yield r.message, _RECEIPTS[entry.receipt.receipt_type], (entry.receipt,)
+        elif isinstance(entry, e.TypingChanged):
+            if entry.indicator.typing_status in _TYPING:
+                yield r.message, _TYPING[entry.indicator.typing_status], (entry.indicator,)
+        elif isinstance(entry, e.PresenceChanged):
+            yield r.user, "on_user_online" if entry.user.status == "online" else "on_user_offline", (entry.user,)
+        elif isinstance(entry, e.HistoryGap):
+            yield r.message, "on_history_gap", (entry,)
+        elif isinstance(entry, e.GroupChanged):
+            yield from self._group(entry.action)
+        elif isinstance(entry, LoginTold):
+            yield r.login, entry.name, entry.arguments
+
+    def _group(self, a: Action) -> Iterator[Call]:
+        by, on = a.action_by or User(""), a.action_on if isinstance(a.action_on, User) else a.action_by or User("")
+        group = a.action_for if isinstance(a.action_for, Group) else Group(a.receiver)
+        scopes = (a.raw.get("data") or {}).get("extras", {}).get("scope", {}) if a.action == "scopeChanged" else {}
+        calls: dict[str, tuple[str, tuple[Any, ...]]] = {
+            "joined": ("on_group_member_joined", (a, by, group)),
+            "left": ("on_group_member_left", (a, by, group)),
+            "kicked": ("on_group_member_kicked", (a, on, by, group)),
+            "banned": ("on_group_member_banned", (a, on, by, group)),
+            "unbanned": ("on_group_member_unbanned", (a, on, by, group)),
+            "added": ("on_member_added_to_group", (a, by, on, group)),
+            "scopeChanged": (
+                "on_group_member_scope_changed",
+                (a, by, on, scopes.get("new", ""), scopes.get("old", ""), group),
+            ),
+        }
+        if a.action in calls:
+            yield self._r.group, *calls[a.action]
+
+
+async def _call(callback: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    # An exception in one is reported and harms nothing (K4).
+    try:
+        result = callback(*arguments)
+        if inspect.isawaitable(result):
+            await result
+    except Exception:
+        log.exception("listener %s raised", getattr(callback, "__qualname__", callback))
+
+
+def event_of(message: BaseMessage) -> e.Event:
+    """The event that a message of the server stands for."""
+    if isinstance(message, Action) and message.category == Category.ACTION:
+        on = message.action_on
+        if message.action == "edited" and isinstance(on, BaseMessage):
+            return e.MessageEdited(on, message)
+        if message.action == "deleted" and isinstance(on, BaseMessage):
+            return e.MessageDeleted(on, message)
+        if message.type == "groupMember":
+            return e.GroupChanged(message)
+    return e.MessageReceived(message)

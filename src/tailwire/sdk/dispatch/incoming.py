@@ -1,0 +1,202 @@
+"""Takes frames, runs the continuity machine, and fills the queue in the order that the machine says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from tailwire.sdk.connection.state import Status
+from tailwire.sdk.continuity import catch_up
+from tailwire.sdk.continuity.state import Continuity, Kind, Machine, Position
+from tailwire.sdk.dispatch.callbacks import event_of
+from tailwire.sdk.dispatch.queue import Queue
+from tailwire.sdk.exceptions import CometChatException
+from tailwire.sdk.io.link import Granted
+from tailwire.sdk.listeners import events as e
+from tailwire.wire.codec import BadWire, message_from_wire, receipt_from_frame, typing_from_frame, user_from_wire
+
+log = logging.getLogger("tailwire")
+
+Fetch = Callable[[Mapping[str, Any]], Awaitable[list[Any]]]
+FIRST_RETRY = 0.5
+LONGEST_RETRY = 10.0
+
+
+class Settled:
+    """Marks in the queue how far the app has been served: behind the callbacks of these messages."""
+
+    __slots__ = ("position",)
+
+    def __init__(self, position: Position) -> None:
+        self.position = position
+
+
+class Incoming:
+    """One client's stream of what comes in.
+
+    Args:
+        queue: called in order.
+        fetch: `GET /messages` with a query; gives the messages as the server sent them.
+        device: this client's resource: what it caused itself is not handed over (S27).
+        pong, throttled: told to the connection.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        fetch: Fetch,
+        device: str,
+        machine: Machine,
+        *,
+        pong: Callable[[], None],
+        throttled: Callable[[bool], None],
+    ) -> None:
+        self._queue = queue
+        self._fetch = fetch
+        self._device = device
+        self._machine = machine
+        self._pong = pong
+        self._throttled = throttled
+        self._store = ""
+        self._reader: asyncio.Task[None] | None = None
+
+    @property
+    def machine(self) -> Machine:
+        """The continuity machine."""
+        return self._machine
+
+    def begin_session(self, position: Position | None) -> None:
+        """Another user, or the same from the saved session."""
+        self.link_ended()
+        m = self._machine
+        self._machine = Machine(position=position, limit=m.limit, enabled=m.enabled)
+
+    # The socket's coming and going.
+
+    def link_opened(self, granted: Granted) -> None:
+        """The socket is authenticated: read what was missed before anything live passes."""
+        self._store = granted.store
+        self._carry_out(catch_up.connected(self._machine, granted.store))
+
+    def link_ended(self) -> None:
+        """The socket is gone."""
+        catch_up.disconnected(self._machine)
+        if self._reader is not None:
+            self._reader.cancel()
+            self._reader = None
+
+    def sent(self, message_id: int) -> None:
+        """This client sent a message."""
+        catch_up.sent(self._machine, message_id)
+
+    def _carry_out(self, commands: list[catch_up.Command]) -> None:
+        for command in commands:
+            if isinstance(command, catch_up.HandOver):
+                for message in command.messages:
+                    self._queue.put(event_of(message))
+                if self._machine.position is not None:
+                    self._queue.put(Settled(self._machine.position))
+            elif isinstance(command, catch_up.TellContinuity):
+                self._tell(command.continuity)
+            else:
+                self._reader = asyncio.get_running_loop().create_task(self._read(command), name="tailwire catch-up")
+
+    def _tell(self, continuity: Continuity) -> None:
+        self._queue.put(e.ConnectionChanged(Status.CONNECTED, continuity))
+        if continuity.kind is Kind.GAP:
+            self._queue.put(e.HistoryGap(continuity.from_id, continuity.to_id))
+        if self._machine.position is not None:
+            self._queue.put(Settled(self._machine.position))
+
+    async def _read(self, command: catch_up.FetchAfter | catch_up.FetchLatest) -> None:
+        # A page that fails is asked for again: nothing live passes before it (K1). The connection's end ends this too.
+        wait = FIRST_RETRY
+        while True:
+            try:
+                commands = await self._page(command)
+                break
+            except CometChatException as error:
+                log.info("catching up failed, again in %.1f s: %s", error.retry_after or wait, error.code)
+                await asyncio.sleep(error.retry_after or wait)
+                wait = min(wait * 2, LONGEST_RETRY)
+        self._reader = None
+        self._carry_out(commands)
+
+    async def _page(self, command: catch_up.FetchAfter | catch_up.FetchLatest) -> list[catch_up.Command]:
+        if isinstance(command, catch_up.FetchLatest):
+            newest = self._known(await self._fetch({"per_page": 1, "affix": "prepend"}))
+            return catch_up.latest(self._machine, newest[-1][0] if newest else 0, self._store)
+        query = {"per_page": command.limit, "affix": "append", "id": command.after_id}
+        listed = await self._fetch(query)
+        messages = self._known(listed)
+        whole = len(listed) >= command.limit
+        mine = [n for n, m in messages if self._is_own(m)]
+        for message_id in mine:
+            catch_up.sent(self._machine, message_id)
+        return catch_up.page(self._machine, messages, whole=whole)
+
+    def _known(self, listed: list[Any]) -> list[tuple[int, Any]]:
+        messages = []
+        for value in listed:
+            try:
+                message = message_from_wire(value)
+            except BadWire as error:
+                log.warning("a message of the history cannot be read: %s", error)
+                continue
+            messages.append((message.id, message))
+        return messages
+
+    def _is_own(self, message: Any) -> bool:
+        return (message.raw.get("data") or {}).get("resource") == self._device
+
+    # Frames.
+
+    def frame_came(self, text: str | bytes) -> float | None:
+        """A frame came; answers the window of an announced restart, in seconds, where it is one."""
+        try:
+            frame = json.loads(text)
+            kind = frame.get("type")
+            if kind == "message":
+                if frame.get("deviceId") != self._device:
+                    message = message_from_wire(frame.get("body"))
+                    self._carry_out(catch_up.live(self._machine, message.id, message))
+            elif kind is None:
+                if frame.get("action") == "pong":
+                    self._pong()
+            elif kind == "server":
+                return self._server_says(frame)
+            elif frame.get("deviceId") != self._device or not frame.get("deviceId"):
+                self._others(kind, frame)
+        except (ValueError, AttributeError, TypeError, KeyError) as error:  # BadWire is a ValueError
+            log.warning("a frame cannot be read: %s", error)
+        return None
+
+    def _others(self, kind: str, frame: Mapping[str, Any]) -> None:
+        if kind == "receipts":
+            self._queue.put(e.ReceiptReceived(receipt_from_frame(frame)))
+        elif kind == "typing_indicator":
+            self._queue.put(e.TypingChanged(typing_from_frame(frame)))
+        elif kind == "presence":
+            user = user_from_wire(frame["body"]["user"])
+            user.status = "online" if frame["body"].get("action") == "online" else "offline"
+            self._queue.put(e.PresenceChanged(user))
+
+    def _server_says(self, frame: Mapping[str, Any]) -> float | None:
+        body = frame["body"]
+        if body.get("action") == "restarting":
+            return float(body.get("within", 0.0))
+        if body.get("action") in ("throttled", "throttledNoMore"):
+            self._throttled(body["action"] == "throttled")
+        elif body.get("action") == "error":
+            log.warning("the server did not take a frame: %s", body.get("error"))
+        return None
+
+    async def close(self) -> None:
+        """Stop reading history; wait until it has stopped."""
+        reader = self._reader
+        self.link_ended()
+        if reader is not None and reader is not asyncio.current_task():
+            await asyncio.wait([reader])

@@ -1,0 +1,76 @@
+"""Calls the app, one callback after the other, in order, off the read path (K4).
+
+The task that does so exists only while there is something to do. When the queue is full, reading stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+log = logging.getLogger("tailwire")
+
+MOST_QUEUED = 1000
+
+
+class Queue:
+    """The callbacks that are still to be called.
+
+    Args:
+        handle: calls the app with one entry; may raise.
+    """
+
+    def __init__(self, handle: Callable[[object], Awaitable[None]]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._handle = handle
+        self._entries: deque[object] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._room: asyncio.Event | None = None
+        self._closed = False
+
+    def put(self, entry: object) -> None:
+        """Add an entry. Nothing after `close()`."""
+        if self._closed:
+            return
+        self._entries.append(entry)
+        if self._task is None:
+            self._task = self._loop.create_task(self._run(), name="tailwire callbacks")
+
+    def room(self) -> Awaitable[object] | None:
+        """None while there is room, else what to wait for."""
+        if len(self._entries) < MOST_QUEUED:
+            return None
+        if self._room is None:
+            self._room = asyncio.Event()
+        return self._room.wait()
+
+    async def _run(self) -> None:
+        entries, handle = self._entries, self._handle
+        while entries:
+            entry = entries.popleft()
+            try:
+                await handle(entry)
+            except Exception:
+                log.exception("a listener raised")
+            if self._room is not None and len(entries) <= MOST_QUEUED // 2:
+                self._room.set()
+                self._room = None
+        self._task = None
+
+    async def drained(self) -> None:
+        """Wait until every entry of now is done (not from within a callback)."""
+        while self._task is not None and self._task is not asyncio.current_task():
+            await asyncio.wait([self._task])
+
+    async def close(self) -> None:
+        """Call nothing more; wait for the end of the callback that runs, unless it is the one that closes."""
+        self._closed = True
+        self._entries.clear()
+        if self._room is not None:
+            self._room.set()
+        task = self._task
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
+            await asyncio.wait([task])

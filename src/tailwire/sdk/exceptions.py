@@ -1,0 +1,40 @@
+"""The one exception that the SDK raises: a code of the catalogue, what went wrong, what to do now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tailwire.wire.catalogue import CATALOGUE
+
+
+class CometChatException(Exception):
+    """A call failed (documented class `CometChatException`).
+
+    Attributes:
+        code: a code of the catalogue, or the server's own.
+        message: what went wrong.
+        details: what to do now; by field where the server says which field is wrong.
+        retry_after: seconds after which it may work, where the server says so.
+    """
+
+    def __init__(self, code: str, message: str, details: Any = "", *, retry_after: float | None = None) -> None:
+        super().__init__(code, message, details)
+        self.code = code
+        self.message = message
+        self.details = details
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}" + (f" ({self.details})" if self.details else "")
+
+
+def failure(code: str, details: Any = None, *, retry_after: float | None = None) -> CometChatException:
+    """An exception with the catalogue's words.
+
+    Args:
+        details: other details than the catalogue's.
+    """
+    entry = CATALOGUE[code]
+    return CometChatException(
+        code, entry.message, entry.details if details is None else details, retry_after=retry_after
+    )

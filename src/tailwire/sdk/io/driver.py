@@ -1,0 +1,303 @@
+"""Carries out what the connection machine commands, and reports what happened.
+
+Rules: it decides nothing; after an await it never asks whether the state is still right, it only reports; one timer;
+one task for a socket, from the attempt to its end; nothing is left after `aclose()` (I10).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol
+
+from tailwire.sdk.connection import commands as c
+from tailwire.sdk.connection import inputs as i
+from tailwire.sdk.connection.causes import Cause
+from tailwire.sdk.connection.history import History
+from tailwire.sdk.connection.machine import step
+from tailwire.sdk.connection.state import State, next_deadline
+from tailwire.sdk.io.link import Granted, Link
+from tailwire.sdk.io.websocket import AttemptError, WireClosed
+from tailwire.sdk.io.world import Wire, World
+
+log = logging.getLogger("tailwire")
+NORMAL = 1000
+
+
+class Owner(Protocol):
+    """What the driver asks of the client, and tells it."""
+
+    async def open_link(self) -> Link:
+        """An authenticated socket, or `AttemptError`."""
+
+    async def renew_token(self) -> None:
+        """Ask the token provider, and keep what it gives."""
+
+    def link_opened(self, granted: Granted) -> None:
+        """The socket is authenticated; frames follow."""
+
+    def link_ended(self) -> None:
+        """No frame of this socket will follow."""
+
+    def frame_came(self, text: str | bytes) -> float | None:
+        """A frame; answers the window of an announced restart, in seconds, where it is one."""
+
+    def room(self) -> Awaitable[object] | None:
+        """None, or what to wait for before more is read (K4)."""
+
+    def status_changed(self, status: Any) -> None:
+        """The listeners are to be told."""
+
+    def attempt_failed(self, cause: Cause) -> None:
+        """The listeners are to be told."""
+
+    def session_expired(self) -> None:
+        """The token is no good any more."""
+
+    def ping_frame(self) -> str: ...
+    def app_state_frame(self, app: str, window: float) -> str | None: ...
+
+
+class Driver:
+    """Drives one connection machine on asyncio."""
+
+    def __init__(self, state: State, world: World, owner: Owner) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._state = state
+        self._world = world
+        self._owner = owner
+        self._history = History(state)
+        self._timer: asyncio.TimerHandle | None = None
+        self._heard_at: float | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._wire: Wire | None = None
+        self._others: set[asyncio.Task[None]] = set()
+        self._closing: asyncio.Task[None] | None = None
+        self._callers: dict[int, asyncio.Future[tuple[c.Result, Cause | None]]] = {}
+        self._next_caller = 0
+        self._inputs: list[i.Input] = []
+        self._stepping = False
+        self._pong_waits = False
+
+    @property
+    def state(self) -> State:
+        """The machine's state."""
+        return self._state
+
+    @property
+    def history(self) -> History:
+        """The last transitions and inputs."""
+        return self._history
+
+    # Inputs.
+
+    def feed(self, happened: i.Input) -> None:
+        """Give an input to the machine and carry out what it commands."""
+        self._inputs.append(happened)
+        if self._stepping:
+            return
+        self._stepping = True
+        try:
+            while self._inputs:
+                self._step(self._inputs.pop(0))
+        finally:
+            self._stepping = False
+        self._arm()
+
+    def _step(self, happened: i.Input) -> None:
+        before, now, chance = self._state, self._world.now(), self._world.chance()
+        self._state, commands = step(before, happened, now, chance)
+        self._history.record(before, happened, now, chance, self._state)
+        for command in commands:
+            self._CARRIERS[type(command)](self, command)
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due = next_deadline(self._state)
+        if due is not None:
+            self._timer = self._loop.call_later(max(0.0, due - self._world.now()), self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self.feed(i.TimerFired(self._heard_at))
+
+    async def call(self, make: Callable[[int], i.Input]) -> tuple[c.Result, Cause | None]:
+        """Feed a call and wait for its end; when the waiting task is cancelled the machine is told."""
+        self._next_caller += 1
+        number = self._next_caller
+        future: asyncio.Future[tuple[c.Result, Cause | None]] = self._loop.create_future()
+        self._callers[number] = future
+        self.feed(make(number))
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if self._callers.pop(number, None) is not None:
+                self.feed(i.CallerGone(number))
+            raise
+        finally:
+            self._callers.pop(number, None)
+
+    # Commands.
+
+    def _open(self, command: c.OpenSocket) -> None:
+        self._task = self._begin(self._live(command.epoch))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(work, name="tailwire connection")
+        self._others.add(task)
+        task.add_done_callback(self._others.discard)
+        return task
+
+    async def _live(self, epoch: int) -> None:
+        # One socket, from the attempt to its end.
+        if self._closing is not None:
+            await asyncio.wait([self._closing])  # at most one socket at any moment (I7): the last one goes first
+        try:
+            link = await self._owner.open_link()
+        except AttemptError as e:
+            self.feed(i.AttemptFailed(epoch, e.cause, e.wait))
+            return
+        except Exception:
+            log.exception("an attempt to connect failed in a way that was not foreseen")
+            self.feed(i.AttemptFailed(epoch, Cause.BAD_ANSWER))
+            return
+        self._wire = link.wire
+        self._heard_at = self._world.now()
+        self.feed(i.AttemptSucceeded(epoch, link.granted.interval, link.granted.timeout))
+        if self._wire is link.wire:
+            self._owner.link_opened(link.granted)
+            await self._read(epoch, link.wire)
+
+    async def _read(self, epoch: int, wire: Wire) -> None:
+        within: float | None = None
+        owner, now = self._owner, self._world.now
+        try:
+            while True:
+                text = await wire.receive()
+                self._heard_at = now()
+                asked = owner.frame_came(text)
+                if asked is not None:
+                    within = asked
+                room = owner.room()
+                if room is not None:
+                    self.feed(i.ReadingPaused(epoch))
+                    await room
+                    self._heard_at = now()
+                    self.feed(i.ReadingResumed(epoch))
+        except WireClosed as e:
+            self._wire = None
+            self._owner.link_ended()
+            self.feed(i.SocketLost(epoch, e.cause, within))
+
+    def pong_came(self) -> None:
+        """The owner saw an answer to a ping among the frames."""
+        self.feed(i.PongReceived(self._state.epoch))
+
+    def throttled(self, on: bool) -> None:
+        """The owner saw the server turn features off, or on again."""
+        self.feed(i.ThrottleChanged(self._state.epoch, on))
+
+    def _let_go(self) -> Wire | None:
+        # The task is cancelled and the wire is nobody's: what it still delivers reaches no one (I7).
+        task, self._task = self._task, None
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            self._owner.link_ended()
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
+        return wire
+
+    def _close(self, command: c.CloseSocket) -> None:
+        wire = self._let_go()
+        if wire is not None:
+            self._closing = self._begin(self._say_goodbye(wire, self._closing))
+
+    async def _say_goodbye(self, wire: Wire, before: asyncio.Task[None] | None) -> None:
+        try:
+            await wire.close(NORMAL)
+            if before is not None and not before.done():
+                await asyncio.wait([before])
+        except asyncio.CancelledError:
+            wire.abort()
+            raise
+
+    def _abandon(self, command: c.AbandonSocket) -> None:
+        wire = self._let_go()
+        if wire is not None:
+            wire.abort()
+
+    def _send_ping(self, command: c.SendPing) -> None:
+        self._send(self._owner.ping_frame())
+
+    def _send_app_state(self, command: c.SendAppState) -> None:
+        frame = self._owner.app_state_frame(command.app, command.window)
+        if frame is not None:
+            self._send(frame)
+
+    def send(self, text: str) -> bool:
+        """Send a frame on the open socket; False when there is none."""
+        if self._wire is None:
+            return False
+        self._send(text)
+        return True
+
+    def _send(self, text: str) -> None:
+        if self._wire is not None:
+            self._begin(self._try_to_send(self._wire, text))
+
+    async def _try_to_send(self, wire: Wire, text: str) -> None:
+        try:
+            await wire.send(text)
+        except WireClosed:
+            return  # the reader meets the same end, and reports it
+
+    def _renew(self, command: c.RenewToken) -> None:
+        self._task = self._begin(self._ask_provider(command.epoch))
+
+    async def _ask_provider(self, epoch: int) -> None:
+        try:
+            await self._owner.renew_token()
+        except Exception as e:  # noqa: BLE001 - the app's own code: whatever it raises is its answer
+            log.warning("the token provider failed: %r", e)
+            self.feed(i.TokenRenewalFailed(epoch))
+        else:
+            self.feed(i.TokenRenewed(epoch))
+
+    def _answer(self, command: c.Answer) -> None:
+        future = self._callers.pop(command.caller, None)
+        if future is not None and not future.done():
+            future.set_result((command.result, command.cause))
+
+    def _tell_status(self, command: c.TellStatus) -> None:
+        self._owner.status_changed(command.status)
+
+    def _tell_error(self, command: c.TellError) -> None:
+        self._owner.attempt_failed(command.cause)
+
+    def _expire(self, command: c.ExpireSession) -> None:
+        self._owner.session_expired()
+
+    _CARRIERS: dict[type, Callable[[Driver, Any], None]] = {
+        c.OpenSocket: _open,
+        c.CloseSocket: _close,
+        c.AbandonSocket: _abandon,
+        c.SendPing: _send_ping,
+        c.SendAppState: _send_app_state,
+        c.RenewToken: _renew,
+        c.ExpireSession: _expire,
+        c.Answer: _answer,
+        c.TellStatus: _tell_status,
+        c.TellError: _tell_error,
+    }
+
+    async def aclose(self) -> None:
+        """End everything, and wait until it has ended."""
+        self.feed(i.ClientClosed())
+        current = asyncio.current_task()
+        while left := [t for t in self._others if t is not current]:
+            await asyncio.wait(left, timeout=1.0)
+            for task in left:
+                task.cancel()

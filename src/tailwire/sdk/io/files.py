@@ -1,0 +1,80 @@
+"""Sessions in files: one an app id, readable by the user alone, written as a whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger("tailwire")
+
+
+class FileSessionStore:
+    """Keeps sessions in the platform's user data folder, or in another.
+
+    A file that cannot be read is set aside (`*.damaged`), reported, and never stops the app.
+
+    Args:
+        folder: where; the platform's user data folder by default.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
+        self._folder = Path(folder) if folder is not None else None
+
+    def _path(self, app_id: str) -> Path:
+        if self._folder is None:
+            from platformdirs import user_data_path
+
+            self._folder = user_data_path("tailwire", appauthor=False)
+        safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in app_id)[:60]
+        return self._folder / f"session-{safe}-{hashlib.sha256(app_id.encode()).hexdigest()[:8]}.json"
+
+    def load(self, app_id: str) -> Mapping[str, Any] | None:
+        """The saved session of an app, or None."""
+        path = self._path(app_id)
+        try:
+            saved = json.loads(path.read_text(encoding="utf-8"))
+            if isinstance(saved, dict):
+                return saved
+            raise ValueError("not an object")
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as e:
+            self._set_aside(path, e)
+            return None
+
+    def _set_aside(self, path: Path, error: Exception) -> None:
+        aside = path.with_suffix(".damaged")
+        log.warning("the saved session %s cannot be read (%s); it is set aside as %s", path, error, aside.name)
+        try:
+            path.replace(aside)
+        except OSError as e:
+            log.warning("it cannot be set aside: %s", e)
+
+    def save(self, app_id: str, session: Mapping[str, Any]) -> None:
+        """Keep a session. A disk that is full or read-only is reported, and does not stop the app."""
+        path = self._path(app_id)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, fresh = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # mode 0600
+            try:
+                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                    json.dump(session, file)
+                os.replace(fresh, path)
+            except BaseException:
+                os.unlink(fresh)
+                raise
+        except OSError as e:
+            log.warning("the session cannot be saved in %s: %s", path, e)
+
+    def clear(self, app_id: str) -> None:
+        """Forget the session of an app."""
+        try:
+            self._path(app_id).unlink(missing_ok=True)
+        except OSError as e:
+            log.warning("the saved session cannot be removed: %s", e)

@@ -1,0 +1,173 @@
+"""From a session to an authenticated socket: what the bootstrap still needs, the upgrade, the auth frame."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from tailwire.sdk.connection.causes import Cause
+from tailwire.sdk.exceptions import CometChatException
+from tailwire.sdk.io.http import VERSION, Http
+from tailwire.sdk.io.websocket import AttemptError, WireClosed, cause_of_error
+from tailwire.sdk.io.world import Identity, Wire, World
+from tailwire.wire.frames import CLIENT_HEADER, auth_frame
+from tailwire.wire.server_settings import ServerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What the server granted beyond the documented protocol; empty on a server that knows none of it."""
+
+    features: frozenset[str] = frozenset()
+    interval: float | None = None
+    timeout: float | None = None
+    store: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An authenticated socket."""
+
+    wire: Wire
+    granted: Granted
+
+
+class Connector:
+    """Opens authenticated sockets for one client. Keeps the pass and the settings between attempts.
+
+    Args:
+        presence: `presenceSubscription` of the auth frame.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        http: Http,
+        identity: Identity,
+        presence: str | Sequence[str] | None,
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        self._world = world
+        self._http = http
+        self._identity = identity
+        self._presence = presence
+        self._tls = tls
+        self._pass = ""
+        self._settings: ServerSettings | None = None
+
+    def forget(self) -> None:
+        """Another user, another token: begin anew."""
+        self._pass = ""
+        self._settings = None
+
+    async def me(self, token: str) -> Mapping[str, Any]:
+        """`PUT /me`: the user; keeps the pass that comes with her.
+
+        Raises:
+            CometChatException: as the request failed.
+        """
+        body = {"platform": "python", "deviceId": self._identity.resource, "appInfo": {"version": VERSION}}
+        user = await self._http.ask("PUT", "/me", token=token, body=body)
+        if not isinstance(user, dict) or not isinstance(user.get("uid"), str):
+            raise CometChatException("ERR_BAD_ERROR_RESPONSE", "The server's answer names no user.")
+        self._pass = str(user.get("jwt") or "")
+        return user
+
+    async def open(self, uid: str, token: str) -> Link:
+        """An authenticated socket.
+
+        Raises:
+            AttemptError: saying why there is none.
+        """
+        try:
+            kept = bool(self._pass)
+            link = await self._try(uid, token)
+            if link is None and kept:
+                self._pass = ""  # it may just have been too old: once more with a fresh one
+                link = await self._try(uid, token)
+        except AttemptError:
+            self._settings = None
+            raise
+        if link is None:
+            raise AttemptError(Cause.TOKEN_REJECTED)
+        return link
+
+    async def _try(self, uid: str, token: str) -> Link | None:
+        secure = urlsplit(self._http.base_url).scheme == "https"
+        try:
+            if not self._pass:
+                await self.me(token)
+            if self._settings is None:
+                data = await self._http.ask("GET", "/settings", token=token)
+                self._settings = ServerSettings.from_wire(data, secure=secure)
+        except CometChatException as e:
+            raise _failed(e) from e
+        except (ValueError, TypeError, AttributeError) as e:
+            raise AttemptError(Cause.BAD_ANSWER) from e
+        host = self._settings.chat_host
+        host = f"[{host}]" if ":" in host else host
+        url = f"{'wss' if secure else 'ws'}://{host}:{self._settings.chat_port}/"
+        wire = await self._world.open_wire(url, {CLIENT_HEADER: VERSION}, self._tls)
+        try:
+            return await self._authenticate(wire, uid)
+        except BaseException:
+            wire.abort()
+            raise
+
+    async def _authenticate(self, wire: Wire, uid: str) -> Link | None:
+        frame = auth_frame(
+            self._identity.app_id,
+            uid,
+            self._identity.resource,
+            self._pass,
+            self._presence,
+            version=f"tailwire/{VERSION}",
+        )
+        try:
+            await wire.send(json.dumps(frame))
+            while True:
+                answer = json.loads(await wire.receive())
+                if isinstance(answer, dict) and answer.get("type") == "auth":
+                    break
+        except WireClosed as e:
+            if e.cause is Cause.TOKEN_REJECTED:
+                return None
+            raise AttemptError(e.cause) from e
+        except ValueError as e:
+            raise AttemptError(Cause.BAD_ANSWER) from e
+        body = answer.get("body")
+        if not isinstance(body, dict) or body.get("status") != "OK":
+            wire.abort()
+            return None
+        return Link(wire, _granted(body.get("tailwire")))
+
+
+def _granted(value: Any) -> Granted:
+    if not isinstance(value, dict):
+        return Granted()
+    beat = value.get("heartbeat")
+    interval = beat.get("interval") if isinstance(beat, dict) else None
+    timeout = beat.get("timeout") if isinstance(beat, dict) else None
+    features = value.get("features")
+    return Granted(
+        features=frozenset(f for f in features if isinstance(f, str)) if isinstance(features, list) else frozenset(),
+        interval=float(interval) if isinstance(interval, int | float) and interval > 0 else None,
+        timeout=float(timeout) if isinstance(timeout, int | float) and timeout > 0 else None,
+        store=str(value.get("epoch") or ""),
+    )
+
+
+def _failed(e: CometChatException) -> AttemptError:
+    if e.code in ("AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "AUTH_ERR_EMPTY_AUTH_TOKEN", "ERR_UID_NOT_FOUND"):
+        return AttemptError(Cause.TOKEN_REJECTED)
+    if e.code == "NO_INTERNET_CONNECTION":
+        return AttemptError(cause_of_error(e))
+    if e.code in ("ERR_TOO_MANY_REQUESTS", "ERR_UNAVAILABLE"):
+        return AttemptError(Cause.SERVER_BUSY, e.retry_after)
+    if e.code in ("AUTH_ERR_INVALID_APPID", "AUTH_ERR_EMPTY_APPID"):
+        return AttemptError(Cause.REFUSED)
+    return AttemptError(Cause.BAD_ANSWER)

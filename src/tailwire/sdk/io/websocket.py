@@ -1,0 +1,139 @@
+"""A WebSocket by `websockets`, and what its failures mean."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+from collections.abc import Mapping
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+from tailwire.sdk.connection.causes import Cause, cause_of_close
+
+MOST_BYTES = 4 * 1024 * 1024
+GOODBYE = 0.5
+
+
+class WireClosed(Exception):
+    """The socket has ended; `cause` says how."""
+
+    def __init__(self, cause: Cause) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
+class AttemptError(Exception):
+    """An attempt failed; `cause` says how, `wait` what the server asked for (seconds)."""
+
+    def __init__(self, cause: Cause, wait: float | None = None) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.wait = wait
+
+
+class WebSocketWire:
+    """An open WebSocket."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+
+    async def send(self, text: str) -> None:
+        """Send a text message.
+
+        Raises:
+            WireClosed: when the socket has ended.
+        """
+        try:
+            await self._connection.send(text)
+        except ConnectionClosed as e:
+            raise WireClosed(cause_of_close(e.rcvd.code if e.rcvd else None)) from e
+
+    async def receive(self) -> str | bytes:
+        """The next message.
+
+        Raises:
+            WireClosed: when the socket has ended.
+        """
+        try:
+            return await self._connection.recv(decode=False)
+        except ConnectionClosed as e:
+            raise WireClosed(cause_of_close(e.rcvd.code if e.rcvd else None)) from e
+
+    async def close(self, code: int) -> None:
+        """Say goodbye, wait a moment for the answer, end."""
+        try:
+            async with asyncio.timeout(GOODBYE):
+                await self._connection.close(code)
+        except (TimeoutError, OSError):
+            self.abort()
+
+    def abort(self) -> None:
+        """End without a word."""
+        self._connection.transport.abort()
+
+
+async def open_wire(url: str, headers: Mapping[str, str], tls: ssl.SSLContext | None) -> WebSocketWire:
+    """Open a WebSocket; a proxy of the environment is used.
+
+    Raises:
+        AttemptError: when it cannot be opened.
+    """
+    try:
+        connection = await connect(
+            url,
+            additional_headers=headers,
+            user_agent_header="tailwire-python",
+            compression=None,
+            ping_interval=None,  # the heartbeat is the machine's
+            open_timeout=None,  # the end of an attempt too
+            close_timeout=GOODBYE,
+            max_size=MOST_BYTES,
+            ssl=(tls or True) if url.startswith("wss:") else None,
+        )
+    except InvalidStatus as e:
+        raise _refused(e.response.status_code, e.response.headers.get("Retry-After")) from e
+    except InvalidHandshake as e:
+        raise AttemptError(Cause.BAD_ANSWER) from e
+    except (OSError, EOFError) as e:
+        raise AttemptError(cause_of_error(e)) from e
+    return WebSocketWire(connection)
+
+
+def _refused(status: int, retry_after: str | None) -> AttemptError:
+    if status in (429, 502, 503, 504):
+        return AttemptError(Cause.SERVER_BUSY, seconds_of(retry_after))
+    return AttemptError(Cause.BAD_ANSWER)
+
+
+def seconds_of(retry_after: str | None) -> float | None:
+    """A Retry-After header in seconds; None when there is none that says seconds."""
+    try:
+        return max(0.0, float(retry_after)) if retry_after else None
+    except ValueError:
+        return None
+
+
+def cause_of_error(error: BaseException) -> Cause:
+    """What an error of the network means; looks at what it was raised from, too."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLError):
+            return Cause.TLS_FAILED
+        if isinstance(seen, socket.gaierror):
+            return Cause.NAME_LOOKUP_FAILED
+        if isinstance(seen, ConnectionRefusedError):
+            return Cause.CONNECTION_REFUSED
+        if isinstance(seen, TimeoutError):
+            return Cause.ATTEMPT_TIMEOUT
+        if isinstance(seen, OSError) and seen.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN):
+            return Cause.NETWORK_UNREACHABLE
+        seen = seen.__cause__ or seen.__context__
+    text = str(error)
+    if "Name or service not known" in text or "nodename nor servname" in text or "getaddrinfo" in text:
+        return Cause.NAME_LOOKUP_FAILED
+    if "Connect call failed" in text or "connection attempts failed" in text:
+        return Cause.CONNECTION_REFUSED
+    return Cause.CONNECTION_RESET

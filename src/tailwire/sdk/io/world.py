@@ -1,0 +1,79 @@
+"""Time, chance and sockets as the SDK uses them, in one place, so that a test or a simulation can decide them."""
+
+from __future__ import annotations
+
+import random
+import ssl
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tailwire.sdk.io import clock
+
+
+class Wire(Protocol):
+    """An open WebSocket."""
+
+    async def send(self, text: str) -> None:
+        """Send a text message."""
+
+    async def receive(self) -> str | bytes:
+        """The next message.
+
+        Raises:
+            tailwire.sdk.io.websocket.WireClosed: when the socket has ended.
+        """
+
+    async def close(self, code: int) -> None:
+        """Say goodbye, wait a moment for the answer, end."""
+
+    def abort(self) -> None:
+        """End without a word."""
+
+
+class World:
+    """The real one."""
+
+    def now(self) -> float:
+        """Seconds, on a clock that counts while the machine sleeps."""
+        return clock.seconds()
+
+    def wall(self) -> float:
+        """Seconds since 1970."""
+        return time.time()
+
+    def chance(self) -> float:
+        """A random number in [0, 1)."""
+        return random.random()
+
+    def unique(self) -> str:
+        """A name that nobody else has."""
+        return str(uuid.uuid4())
+
+    async def open_wire(self, url: str, headers: Mapping[str, str], tls: ssl.SSLContext | None) -> Wire:
+        """Open a WebSocket."""
+        from tailwire.sdk.io.websocket import open_wire
+
+        return await open_wire(url, headers, tls)
+
+    def http_client(self, tls: ssl.SSLContext | None) -> Any:
+        """An `httpx2.AsyncClient`."""
+        import httpx2
+
+        verify = tls if tls is not None else True
+        limits = httpx2.Limits(max_connections=20, max_keepalive_connections=4, keepalive_expiry=30)
+        return httpx2.AsyncClient(verify=verify, timeout=httpx2.Timeout(15.0, connect=8.0), limits=limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this client is towards the server.
+
+    Attributes:
+        resource: this client instance's own name: two instances with one saved session do not drive each other out.
+    """
+
+    app_id: str
+    resource: str

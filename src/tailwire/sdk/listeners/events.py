@@ -1,0 +1,104 @@
+"""The typed events of `ChatClient.events()`, one for each thing that a listener can hear."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tailwire.sdk.connection.state import Status
+from tailwire.sdk.continuity.state import Continuity
+from tailwire.sdk.exceptions import CometChatException
+from tailwire.wire.entities import Action, BaseMessage, MessageReceipt, TypingIndicator, User
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionChanged:
+    """The status changed (S21).
+
+    Attributes:
+        status: the status since.
+        continuity: with `connected`: how the time without a connection joins (K1). It is known, and the event comes,
+            when what was missed has been read; listeners hear `on_connected` at once.
+    """
+
+    status: Status
+    continuity: Continuity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionFailed:
+    """An attempt failed."""
+
+    error: CometChatException
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    """A message came: a `TextMessage`, `MediaMessage`, `CustomMessage`, or a `BaseMessage` of another category."""
+
+    message: BaseMessage
+
+
+@dataclass(frozen=True, slots=True)
+class MessageEdited:
+    """A message was changed; `message` is how it reads now."""
+
+    message: BaseMessage
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDeleted:
+    """A message was deleted."""
+
+    message: BaseMessage
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class GroupChanged:
+    """The membership of a group changed; `action.action` says how."""
+
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptReceived:
+    """Somebody received, or read, a conversation up to a message."""
+
+    receipt: MessageReceipt
+
+
+@dataclass(frozen=True, slots=True)
+class TypingChanged:
+    """Somebody began, or stopped, typing."""
+
+    indicator: TypingIndicator
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceChanged:
+    """A user came online or went offline; `user.status` says which."""
+
+    user: User
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryGap:
+    """More was missed than is handed over: messages after `from_id` and up to `to_id` are only in history (K1)."""
+
+    from_id: int
+    to_id: int
+
+
+Event = (
+    ConnectionChanged
+    | ConnectionFailed
+    | MessageReceived
+    | MessageEdited
+    | MessageDeleted
+    | GroupChanged
+    | ReceiptReceived
+    | TypingChanged
+    | PresenceChanged
+    | HistoryGap
+)

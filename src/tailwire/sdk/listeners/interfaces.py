@@ -1,0 +1,137 @@
+"""The listener classes. Override what you need; methods may be plain or async (facts-sdk.md, section 5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tailwire.sdk.exceptions import CometChatException
+    from tailwire.sdk.listeners.events import HistoryGap
+    from tailwire.wire.entities import (
+        Action,
+        BaseMessage,
+        CustomMessage,
+        Group,
+        MediaMessage,
+        MessageReceipt,
+        TextMessage,
+        TypingIndicator,
+        User,
+    )
+
+Hook = Any
+"""What a callback may return: None, or an awaitable that is awaited before the next callback."""
+
+
+class ConnectionListener:
+    """Hears of the connection (S22). Added late, it is told the current status."""
+
+    def on_connected(self) -> Hook:
+        """The socket is up."""
+
+    def on_connecting(self) -> Hook:
+        """An attempt is under way."""
+
+    def on_disconnected(self) -> Hook:
+        """There is no socket."""
+
+    def on_feature_throttled(self) -> Hook:
+        """The server has turned some features off under load; the socket is up."""
+
+    def on_connection_error(self, exception: CometChatException) -> Hook:
+        """An attempt failed, or the server refused the token."""
+
+
+class LoginListener:
+    """Hears of logins and logouts (S26)."""
+
+    def login_success(self, user: User) -> Hook:
+        """A login succeeded."""
+
+    def login_failure(self, exception: CometChatException) -> Hook:
+        """A login failed."""
+
+    def logout_success(self) -> Hook:
+        """A logout succeeded."""
+
+    def logout_failure(self, exception: CometChatException) -> Hook:
+        """A logout failed."""
+
+
+class UserListener:
+    """Hears of presence, as far as the settings subscribe to it (S24)."""
+
+    def on_user_online(self, user: User) -> Hook:
+        """A user came online."""
+
+    def on_user_offline(self, user: User) -> Hook:
+        """A user went offline."""
+
+
+class GroupListener:
+    """Hears of the membership of the user's groups."""
+
+    def on_group_member_joined(self, action: Action, joined_user: User, joined_group: Group) -> Hook:
+        """A user joined by herself."""
+
+    def on_group_member_left(self, action: Action, left_user: User, left_group: Group) -> Hook:
+        """A member left."""
+
+    def on_group_member_kicked(self, action: Action, kicked_user: User, kicked_by: User, kicked_from: Group) -> Hook:
+        """A member was kicked."""
+
+    def on_group_member_banned(self, action: Action, banned_user: User, banned_by: User, banned_from: Group) -> Hook:
+        """A member was banned."""
+
+    def on_group_member_unbanned(
+        self, action: Action, unbanned_user: User, unbanned_by: User, unbanned_from: Group
+    ) -> Hook:
+        """A ban was lifted."""
+
+    def on_group_member_scope_changed(
+        self,
+        action: Action,
+        updated_by: User,
+        updated_user: User,
+        scope_changed_to: str,
+        scope_changed_from: str,
+        group: Group,
+    ) -> Hook:
+        """A member may do more, or less."""
+
+    def on_member_added_to_group(self, action: Action, added_by: User, user_added: User, added_to: Group) -> Hook:
+        """A user was added by another."""
+
+
+class MessageListener:
+    """Hears of messages to the user and to her groups (S2, S27). The sending device does not hear of its own."""
+
+    def on_text_message_received(self, message: TextMessage) -> Hook:
+        """A text came."""
+
+    def on_media_message_received(self, message: MediaMessage) -> Hook:
+        """An image, video, audio or file came."""
+
+    def on_custom_message_received(self, message: CustomMessage) -> Hook:
+        """A custom message came."""
+
+    def on_message_edited(self, message: BaseMessage) -> Hook:
+        """A message was changed: this is how it reads now."""
+
+    def on_message_deleted(self, message: BaseMessage) -> Hook:
+        """A message was deleted."""
+
+    def on_typing_started(self, indicator: TypingIndicator) -> Hook:
+        """Somebody began to type."""
+
+    def on_typing_ended(self, indicator: TypingIndicator) -> Hook:
+        """Somebody stopped typing."""
+
+    def on_messages_delivered(self, receipt: MessageReceipt) -> Hook:
+        """Somebody received a conversation up to a message."""
+
+    def on_messages_read(self, receipt: MessageReceipt) -> Hook:
+        """Somebody read a conversation up to a message."""
+
+    def on_history_gap(self, gap: HistoryGap) -> Hook:
+        """More was missed than is handed over: what lies within the bounds is only in history (K1)."""

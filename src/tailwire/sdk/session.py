@@ -1,0 +1,85 @@
+"""The logged-in user with her token and position, and where they are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tailwire.sdk.continuity.state import Position
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session. Its `repr` shows no token.
+
+    Attributes:
+        user: the user as the server sent her.
+        expired: the server rejected the token: a new login is needed.
+    """
+
+    user: Mapping[str, Any]
+    auth_token: str = field(repr=False)
+    position: Position | None = None
+    expired: bool = False
+
+    @property
+    def uid(self) -> str:
+        """The user's uid."""
+        return str(self.user["uid"])
+
+    def to_saved(self) -> dict[str, Any]:
+        """The session as JSON-ready values."""
+        position = self.position
+        return {
+            "format": FORMAT,
+            "user": dict(self.user),
+            "auth_token": self.auth_token,
+            "expired": self.expired,
+            "position": position and {"last_id": position.last_id, "store": position.store, "own": list(position.own)},
+        }
+
+    @classmethod
+    def from_saved(cls, saved: Mapping[str, Any]) -> Session:
+        """Read a saved session back.
+
+        Raises:
+            ValueError: when it is not one.
+        """
+        try:
+            if saved["format"] != FORMAT or not isinstance(saved["user"]["uid"], str):
+                raise ValueError(f"format {saved['format']!r}, this version reads {FORMAT}")
+            kept = saved.get("position")
+            position = kept and Position(int(kept["last_id"]), str(kept["store"]), tuple(int(n) for n in kept["own"]))
+            return cls(saved["user"], str(saved["auth_token"]), position or None, bool(saved.get("expired")))
+        except (KeyError, TypeError) as e:
+            raise ValueError(f"not a saved session: {e!r}") from e
+
+
+class SessionStore(Protocol):
+    """Where sessions are kept, by app id. Each method may be called often and must be quick."""
+
+    def load(self, app_id: str) -> Mapping[str, Any] | None: ...
+    def save(self, app_id: str, session: Mapping[str, Any]) -> None: ...
+    def clear(self, app_id: str) -> None: ...
+
+
+class MemorySessionStore:
+    """Keeps sessions for as long as the object lives."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, Mapping[str, Any]] = {}
+
+    def load(self, app_id: str) -> Mapping[str, Any] | None:
+        """The saved session of an app, or None."""
+        return self._sessions.get(app_id)
+
+    def save(self, app_id: str, session: Mapping[str, Any]) -> None:
+        """Keep a session."""
+        self._sessions[app_id] = dict(session)
+
+    def clear(self, app_id: str) -> None:
+        """Forget the session of an app."""
+        self._sessions.pop(app_id, None)

@@ -1,0 +1,116 @@
+"""A real server in a process of its own, for tests: started, killed, started again on the same data and port."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+QUIET_LIMITS = {
+    "TAILWIRE_SENDS_PER_MINUTE": "0",
+    "TAILWIRE_REQUESTS_PER_MINUTE": "0",
+    "TAILWIRE_LOGINS_PER_MINUTE": "0",
+}
+
+
+class ServerProcess:
+    """`tailwire serve` as a process.
+
+    ```python
+    async with ServerProcess(tmp_path) as server:
+        client = ChatClient(server.app_id, AppSettingsBuilder().override_client_host(server.url).build())
+    ```
+
+    Args:
+        folder: for the data and the ready file.
+        settings: `TAILWIRE_*`, beside no limits of rates.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None, *arguments: str) -> None:
+        self.folder = folder
+        self.url = self.app_id = self.auth_key = self.api_key = ""
+        self.port = 0
+        self._settings = {**QUIET_LIMITS, **(settings or {})}
+        self._arguments = arguments
+        self._process: asyncio.subprocess.Process | None = None
+        self.log: list[str] = []
+        self._reading: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        if self._process is None:
+            raise RuntimeError("the server is not started")
+        return self._process.pid
+
+    async def start(self) -> None:
+        """Start, and wait until it listens.
+
+        Raises:
+            RuntimeError: when it ended instead; with what it printed.
+        """
+        ready = self.folder / "ready.json"
+        command = ["-m", "tailwire.cli.main", "serve", "--data", str(self.folder / "data")]
+        command += ["--port", str(self.port), "--ready-file", str(ready), *self._arguments]
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *command,
+            env={**os.environ, **self._settings},
+            stderr=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+        listening = asyncio.get_running_loop().create_future()
+        self._reading = asyncio.create_task(self._read(self._process, ready, listening))
+        await listening
+
+    async def _read(self, process: asyncio.subprocess.Process, ready: Path, listening: asyncio.Future[None]) -> None:
+        if process.stderr is None:
+            raise RuntimeError("the server's output is not piped")
+        while line := await process.stderr.readline():
+            self.log.append(line.decode(errors="replace").rstrip())
+            if " ready file written" in self.log[-1] and not listening.done():
+                self._take(ready)
+                listening.set_result(None)
+        if not listening.done():
+            listening.set_exception(RuntimeError("the server did not start:\n" + "\n".join(self.log[-20:])))
+
+    def _take(self, file: Path) -> None:
+        ready: Mapping[str, Any] = json.loads(file.read_text())
+        self.url, self.app_id = ready["url"], ready["app_id"]
+        self.port = int(self.url.rpartition(":")[2])
+        self.auth_key = ready.get("auth_key", self.auth_key)
+        self.api_key = ready.get("api_key", self.api_key)
+
+    async def kill(self) -> None:
+        """kill -9."""
+        await self._end(signal.SIGKILL)
+
+    async def stop(self) -> int:
+        """SIGTERM; answers the exit code."""
+        return await self._end(signal.SIGTERM)
+
+    async def _end(self, signum: signal.Signals) -> int:
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        if process.returncode is None:
+            process.send_signal(signum)
+        code = await process.wait()
+        if self._reading is not None:
+            await self._reading
+        return code
+
+    async def __aenter__(self) -> ServerProcess:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._end(signal.SIGKILL)
