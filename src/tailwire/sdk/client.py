@@ -53,6 +53,7 @@ class ChatClient(MessageCalls, GroupCalls, UserCalls, ConnectionCalls):
         session_store: where the session is kept; a file in the platform's user data folder by default.
         auth_token_provider: an async function that gives a new auth token; asked when the server rejects the old one.
         tls: an SSL context, for a server with a certificate of its own.
+        timings: other durations than the documented ones; for tests and demonstrations.
         world: time, chance and sockets; for tests.
     """
 
@@ -64,6 +65,7 @@ class ChatClient(MessageCalls, GroupCalls, UserCalls, ConnectionCalls):
         session_store: SessionStore | None = None,
         auth_token_provider: TokenProvider | None = None,
         tls: ssl_module.SSLContext | None = None,
+        timings: Timings | None = None,
         world: World | None = None,
     ) -> None:
         self.world = world or World()
@@ -73,6 +75,7 @@ class ChatClient(MessageCalls, GroupCalls, UserCalls, ConnectionCalls):
         self._store: SessionStore = session_store if session_store is not None else FileSessionStore()
         self._provider = auth_token_provider
         self._tls = tls
+        self._timings = timings or Timings()
         self._registries = Registries()
         self._queue: Queue | None = None
         self._logging_in = False
@@ -112,7 +115,7 @@ class ChatClient(MessageCalls, GroupCalls, UserCalls, ConnectionCalls):
         self._http = Http(self.world, base_url, self.identity, self._tls)
         presence = s.presence_on_the_wire()
         self._connector = Connector(self.world, self._http, self.identity, presence, self._tls)
-        timings = Timings(attempt=s.connect_timeout, max_attempts=s.max_reconnection_attempts)
+        timings = replace(self._timings, attempt=s.connect_timeout, max_attempts=s.max_reconnection_attempts)
         state = State(
             mode=Mode.AUTO if s.auto_establish else Mode.MANUAL,
             timings=timings,

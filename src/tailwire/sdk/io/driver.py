@@ -59,6 +59,31 @@ class Owner(Protocol):
     def app_state_frame(self, app: str, window: float) -> str | None: ...
 
 
+class Callers:
+    """Calls that wait: numbers in the machine, futures here."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, asyncio.Future[tuple[c.Result, Cause | None]]] = {}
+        self._last = 0
+
+    def new(self) -> tuple[int, asyncio.Future[tuple[c.Result, Cause | None]]]:
+        """A number, and the future behind it."""
+        self._last += 1
+        future: asyncio.Future[tuple[c.Result, Cause | None]] = asyncio.get_running_loop().create_future()
+        self._waiting[self._last] = future
+        return self._last, future
+
+    def forget(self, number: int) -> bool:
+        """The one who waits was cancelled. Answers whether there was no answer yet."""
+        return self._waiting.pop(number, None) is not None
+
+    def answer(self, command: c.Answer) -> None:
+        """End a call."""
+        future = self._waiting.pop(command.caller, None)
+        if future is not None and not future.done():
+            future.set_result((command.result, command.cause))
+
+
 class Driver:
     """Drives one connection machine on asyncio."""
 
@@ -74,11 +99,9 @@ class Driver:
         self._wire: Wire | None = None
         self._others: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
-        self._callers: dict[int, asyncio.Future[tuple[c.Result, Cause | None]]] = {}
-        self._next_caller = 0
+        self._callers = Callers()
         self._inputs: list[i.Input] = []
         self._stepping = False
-        self._pong_waits = False
 
     @property
     def state(self) -> State:
@@ -126,19 +149,14 @@ class Driver:
 
     async def call(self, make: Callable[[int], i.Input]) -> tuple[c.Result, Cause | None]:
         """Feed a call and wait for its end; when the waiting task is cancelled the machine is told."""
-        self._next_caller += 1
-        number = self._next_caller
-        future: asyncio.Future[tuple[c.Result, Cause | None]] = self._loop.create_future()
-        self._callers[number] = future
+        number, future = self._callers.new()
         self.feed(make(number))
         try:
             return await future
         except asyncio.CancelledError:
-            if self._callers.pop(number, None) is not None:
+            if self._callers.forget(number):
                 self.feed(i.CallerGone(number))
             raise
-        finally:
-            self._callers.pop(number, None)
 
     # Commands.
 
@@ -229,9 +247,6 @@ class Driver:
         if wire is not None:
             wire.abort()
 
-    def _send_ping(self, command: c.SendPing) -> None:
-        self._send(self._owner.ping_frame())
-
     def _send_app_state(self, command: c.SendAppState) -> None:
         frame = self._owner.app_state_frame(command.app, command.window)
         if frame is not None:
@@ -266,31 +281,17 @@ class Driver:
         else:
             self.feed(i.TokenRenewed(epoch))
 
-    def _answer(self, command: c.Answer) -> None:
-        future = self._callers.pop(command.caller, None)
-        if future is not None and not future.done():
-            future.set_result((command.result, command.cause))
-
-    def _tell_status(self, command: c.TellStatus) -> None:
-        self._owner.status_changed(command.status)
-
-    def _tell_error(self, command: c.TellError) -> None:
-        self._owner.attempt_failed(command.cause)
-
-    def _expire(self, command: c.ExpireSession) -> None:
-        self._owner.session_expired()
-
     _CARRIERS: dict[type, Callable[[Driver, Any], None]] = {
         c.OpenSocket: _open,
         c.CloseSocket: _close,
         c.AbandonSocket: _abandon,
-        c.SendPing: _send_ping,
+        c.SendPing: lambda self, command: self._send(self._owner.ping_frame()),
         c.SendAppState: _send_app_state,
         c.RenewToken: _renew,
-        c.ExpireSession: _expire,
-        c.Answer: _answer,
-        c.TellStatus: _tell_status,
-        c.TellError: _tell_error,
+        c.ExpireSession: lambda self, command: self._owner.session_expired(),
+        c.Answer: lambda self, command: self._callers.answer(command),
+        c.TellStatus: lambda self, command: self._owner.status_changed(command.status),
+        c.TellError: lambda self, command: self._owner.attempt_failed(command.cause),
     }
 
     async def aclose(self) -> None:

@@ -1,0 +1,303 @@
+"""`tailwire demo`: a real server, two real clients, and everything that can happen to a connection, as a timeline.
+
+Each step waits for what it shows and fails when it does not come; the exit code is 0 only when all of them succeed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from tailwire.sdk.app_settings import AppSettingsBuilder
+from tailwire.sdk.client import ChatClient
+from tailwire.sdk.connection.state import Status
+from tailwire.sdk.connection.timings import Timings
+from tailwire.sdk.exceptions import CometChatException
+from tailwire.sdk.listeners.interfaces import ConnectionListener, MessageListener
+from tailwire.sdk.session import MemorySessionStore
+from tailwire.testing.proxy import FaultProxy
+from tailwire.testing.server import ServerProcess
+from tailwire.wire.entities import TextMessage
+
+PATIENCE = 20.0
+SHORT_WINDOW = 2.0
+_COLORS = {"connected": "green", "connecting": "yellow", "disconnected": "red", "featureThrottled": "magenta"}
+
+
+class StepFailed(Exception):
+    """Something that a step shows did not come."""
+
+
+class Watched(ConnectionListener, MessageListener):
+    """Keeps what a client hears, and wakes those who wait for it."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.statuses: list[Status] = []
+        self._changed = asyncio.Event()
+
+    def _note(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def on_connected(self) -> None:
+        """The socket is up."""
+        self.statuses.append(Status.CONNECTED)
+        self._note()
+
+    def on_connecting(self) -> None:
+        """An attempt is under way."""
+        self.statuses.append(Status.CONNECTING)
+        self._note()
+
+    def on_disconnected(self) -> None:
+        """There is no socket."""
+        self.statuses.append(Status.DISCONNECTED)
+        self._note()
+
+    def on_text_message_received(self, message: TextMessage) -> None:
+        """A text came."""
+        self.texts.append(message.text)
+        self._note()
+
+    async def until(self, what: str, condition: Callable[[], bool]) -> None:
+        """Wait until a condition holds."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not condition():
+                    await self._changed.wait()
+        except TimeoutError:
+            raise StepFailed(f"did not come within {PATIENCE:.0f} s: {what}") from None
+
+
+class Demo:
+    """The demonstration."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._begin = time.monotonic()
+        self._server = ServerProcess(folder, None, "--demo-users")
+        self._proxy = FaultProxy("127.0.0.1", 0)
+        self._watched: dict[str, Watched] = {}
+        self._clients: dict[str, ChatClient] = {}
+        self._sent: dict[str, list[str]] = {"alice": [], "bob": []}
+        self._reconnects: list[tuple[str, float]] = []
+
+    # What is shown.
+
+    def _show(self, what: str) -> None:
+        at = time.monotonic() - self._begin
+        states = "  ".join(self._state(name) for name in ("alice", "bob"))
+        self._console.print(f"[dim]{at:6.2f} s[/]  {states}  {what}")
+
+    def _state(self, name: str) -> str:
+        client = self._clients.get(name)
+        status = str(client.get_connection_status()) if client is not None else "-"
+        return f"{name} [{_COLORS.get(status, 'dim')}]{status:<12}[/]"
+
+    def _title(self, text: str) -> None:
+        self._console.print(f"\n[bold]{text}[/]")
+
+    # What is done.
+
+    def _client(self, name: str, *, auto: bool = True, window: float = 30.0) -> ChatClient:
+        builder = AppSettingsBuilder().override_client_host(self._proxy.url if name == "bob" else self._server.url)
+        settings = builder.auto_establish_socket_connection(auto).build()
+        timings = replace(Timings(), background_window=window)
+        client = ChatClient(self._server.app_id, settings, session_store=MemorySessionStore(), timings=timings)
+        self._clients[name] = client
+        return client
+
+    async def _enter(self, name: str, client: ChatClient) -> Watched:
+        await client.init()
+        watched = self._watched[name] = self._watched.get(name) or Watched()
+        client.add_connection_listener("demo", watched)
+        client.add_message_listener("demo", watched)
+        await client.login(name, auth_key=self._server.auth_key)
+        return watched
+
+    async def _send(self, count: int) -> None:
+        for _ in range(count):
+            text = f"message {len(self._sent['bob']) + 1}"
+            await self._clients["alice"].send_message(TextMessage(receiver="bob", text=text))
+            self._sent["bob"].append(text)
+
+    async def _all_here(self) -> None:
+        bob, sent = self._watched["bob"], self._sent["bob"]
+        await bob.until(f"{len(sent)} messages, in order", lambda: len(bob.texts) >= len(sent))
+        if bob.texts != sent:
+            raise StepFailed(f"sent {sent}, received {bob.texts}")
+
+    async def _status(self, name: str, status: Status) -> None:
+        client, watched = self._clients[name], self._watched[name]
+        await watched.until(f"{name} {status}", lambda: client.get_connection_status() is status)
+
+    async def _timed(self, what: str, name: str, work: Awaitable[None]) -> float:
+        begin = time.monotonic()
+        await work
+        took = time.monotonic() - begin
+        self._reconnects.append((f"{name}: {what}", took))
+        return took
+
+    async def run(self) -> None:
+        """All steps.
+
+        Raises:
+            StepFailed: at the first that does not show what it should.
+        """
+        async with self._server, self._proxy:
+            self._proxy.aim(self._server.port)
+            self._show(f"a server on SQLite at {self._server.url}; bob goes through a proxy that can be cut")
+            try:
+                await self._auto_mode()
+                await self._network()
+                await self._server_dies()
+                await self._manual_mode()
+                await self._log_out()
+            finally:
+                for client in self._clients.values():
+                    await client.aclose()
+        self._summary()
+
+    async def _auto_mode(self) -> None:
+        self._title("Auto mode: the SDK decides")
+        await self._enter("alice", self._client("alice"))
+        await self._enter("bob", self._client("bob"))
+        await self._status("alice", Status.CONNECTED)
+        await self._status("bob", Status.CONNECTED)
+        self._show("both logged in: connected by themselves")
+        await self._send(1)
+        await self._all_here()
+        self._show("alice sent a message, bob has it")
+        bob = self._clients["bob"]
+        bob.set_app_state("background")
+        await self._status("bob", Status.DISCONNECTED)
+        self._show("bob's app goes to the background: closed at once")
+        await self._send(3)
+        self._show("alice sends 3 messages meanwhile")
+
+        async def back() -> None:
+            bob.set_app_state("foreground")
+            await self._status("bob", Status.CONNECTED)
+            await self._all_here()
+
+        took = await self._timed("foreground", "bob", back())
+        self._show(f"bob's app is back: connected, and exactly the 3 missed messages, in {took * 1000:.0f} ms")
+
+    async def _network(self) -> None:
+        self._title("The network goes and comes")
+        bob = self._clients["bob"]
+        self._proxy.cut()
+        await self._status("bob", Status.DISCONNECTED)
+        self._show("bob's network is cut")
+        bob.set_network("offline")
+        await self._send(2)
+        self._show("alice sends 2 messages meanwhile; " + bob.connection.explain())
+        self._proxy.restore()
+
+        async def back() -> None:
+            bob.set_network("online")
+            await self._status("bob", Status.CONNECTED)
+            await self._all_here()
+
+        took = await self._timed("network", "bob", back())
+        self._show(f"the network is back: connected, and both messages, in {took * 1000:.0f} ms")
+
+    async def _server_dies(self) -> None:
+        self._title("The server is killed with -9")
+        await self._send(1)
+        await self._all_here()
+        await self._server.kill()
+        await self._status("alice", Status.DISCONNECTED)
+        await self._status("bob", Status.DISCONNECTED)
+        self._show("killed; " + self._clients["alice"].connection.explain())
+        await self._server.start()
+        self._show("started again on the same data")
+        await self._send(1)
+
+        async def back() -> None:
+            await self._status("alice", Status.CONNECTED)
+            await self._status("bob", Status.CONNECTED)
+            await self._all_here()
+
+        took = await self._timed("server restarted", "both", back())
+        self._show(f"both connected again in {took:.1f} s (spread at random, so that a herd does not come at once)")
+
+    async def _manual_mode(self) -> None:
+        self._title(f"Manual mode: the app decides (the 30 s window is {SHORT_WINDOW:.0f} s here)")
+        await self._clients.pop("bob").aclose()
+        bob = self._client("bob", auto=False, window=SHORT_WINDOW)
+        await self._enter("bob", bob)
+        self._show("bob logs in in manual mode: no connection until connect()")
+        await bob.connect()
+        await self._status("bob", Status.CONNECTED)
+        self._show("connect()")
+        bob.set_app_state("background")
+        begin = time.monotonic()
+        pings = 0
+        while time.monotonic() - begin < 2 * SHORT_WINDOW:
+            await self._pause(SHORT_WINDOW / 2)
+            await bob.ping()
+            pings += 1
+        if bob.get_connection_status() is not Status.CONNECTED:
+            raise StepFailed("ping() did not keep the connection")
+        self._show(f"in the background, {pings} × ping() keeps it for {time.monotonic() - begin:.1f} s")
+        begin = time.monotonic()
+        await self._status("bob", Status.DISCONNECTED)
+        self._show(f"without ping() it ends after {time.monotonic() - begin:.1f} s")
+        await self._send(1)
+        bob.set_app_state("foreground")
+        if bob.get_connection_status() is not Status.DISCONNECTED:
+            raise StepFailed("manual mode connected by itself")
+        self._show("back in the foreground: stays disconnected, a message waits; " + bob.connection.explain())
+        await self._timed("connect()", "bob", self._connect_again(bob))
+        self._show("connect() again: the message is here")
+
+    async def _connect_again(self, bob: ChatClient) -> None:
+        await bob.connect()
+        await self._all_here()
+
+    async def _pause(self, seconds: float) -> None:
+        # Time passing is what this step shows.
+        await asyncio.get_running_loop().create_task(asyncio.sleep(seconds))
+
+    async def _log_out(self) -> None:
+        self._title("Logout")
+        for name in ("alice", "bob"):
+            await self._clients[name].logout()
+        self._show("both logged out: the connections are closed, the sessions forgotten")
+
+    def _summary(self) -> None:
+        sent, received = self._sent["bob"], self._watched["bob"].texts
+        lost = [t for t in sent if t not in received]
+        doubled = len(received) - len(set(received))
+        self._console.print(
+            f"\nsent [bold]{len(sent)}[/], received [bold]{len(received)}[/], "
+            f"lost [bold]{len(lost)}[/], duplicated [bold]{doubled}[/]"
+        )
+        for what, took in self._reconnects:
+            self._console.print(f"  {took * 1000:7.0f} ms  {what}")
+        if lost or doubled:
+            raise StepFailed(f"lost {lost}, duplicated {doubled}")
+
+
+def demo() -> int:
+    """Run the demonstration.
+
+    Returns:
+        0 when every step showed what it should, else 1.
+    """
+    with tempfile.TemporaryDirectory(prefix="tailwire-demo-") as folder:
+        try:
+            asyncio.run(Demo(Path(folder)).run())
+        except (StepFailed, CometChatException) as e:
+            Console(stderr=True).print(f"[red]the demo failed:[/] {e}")
+            return 1
+    return 0

@@ -1,0 +1,33 @@
+"""`tailwire replay FILE`: runs a dump of a connection again, step by step."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from tailwire.sdk.connection.explain import explain
+from tailwire.sdk.connection.history import BadDump, load
+from tailwire.sdk.connection.machine import step
+
+
+def replay(file: str) -> int:
+    """Print each step of a dump: when, what happened, what was commanded, and the sentence that explains the state.
+
+    Returns:
+        0; 1 when the file is no dump.
+    """
+    try:
+        state, recorded = load(json.loads(Path(file).read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, ValueError, BadDump) as e:
+        print(f"tailwire: {file}: {e}", file=sys.stderr)
+        return 1
+    begin = recorded[0].at if recorded else 0.0
+    print(f"          start: {explain(state, begin)}")
+    for r in recorded:
+        state, commands = step(state, r.happened, r.at, r.chance)
+        print(f"{r.at - begin:9.3f} {r.happened}")
+        for command in commands:
+            print(f"            -> {command}")
+        print(f"          {explain(state, r.at)}")
+    return 0
