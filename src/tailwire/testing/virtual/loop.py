@@ -1,0 +1,114 @@
+"""An asyncio event loop whose clock jumps to the next timer when nothing else is left to do."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import socket
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any, TypeVar
+
+from tailwire.testing.virtual.network import Network
+
+T = TypeVar("T")
+
+
+class Deadlock(RuntimeError):
+    """Nothing will ever happen any more, and somebody still waits."""
+
+
+class _Selector(selectors.BaseSelector):
+    # Real descriptors (the loop's own wake-up pipe) are looked at; time never passes here, it jumps.
+    def __init__(self) -> None:
+        self._real = selectors.DefaultSelector()
+        self.loop: VirtualLoop | None = None
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        return self._real.register(fileobj, events, data)
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        return self._real.unregister(fileobj)
+
+    def modify(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        return self._real.modify(fileobj, events, data)
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = self._real.select(0)
+        if ready or timeout == 0:
+            return ready
+        if timeout is None:
+            raise Deadlock("nothing will ever happen any more")
+        if self.loop is not None:
+            self.loop.jump(timeout)
+        return []
+
+    def close(self) -> None:
+        self._real.close()
+
+    def get_map(self) -> Any:
+        return self._real.get_map()
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """The loop. Its sockets are `network`'s; work for an executor runs in place.
+
+    Attributes:
+        network: where `create_server` listens and `create_connection` connects.
+    """
+
+    def __init__(self) -> None:
+        self._now = 1_000.0
+        self._asleep = 0.0
+        selector = _Selector()
+        super().__init__(selector)
+        selector.loop = self
+        self.network = Network(self)
+
+    def time(self) -> float:
+        """The virtual clock, in seconds."""
+        return self._now
+
+    def jump(self, seconds: float) -> None:
+        """Let time pass (called when nothing else is left to do)."""
+        self._now += max(0.0, seconds)
+
+    def boot_time(self) -> float:
+        """The clock that counts while the machine sleeps, in seconds."""
+        return self._now + self._asleep
+
+    def sleep_machine(self, seconds: float) -> None:
+        """The machine sleeps: only the clock that counts it moves; timers are as far away as before."""
+        self._asleep += seconds
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Executor | None, func: Callable[..., T], *args: Any
+    ) -> asyncio.Future[T]:
+        """Runs the work in place: there are no threads in virtual time."""
+        future: asyncio.Future[T] = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as e:  # noqa: BLE001 - it is the future's
+            future.set_exception(e)
+        return future
+
+    async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> list[Any]:
+        """Names are addresses here."""
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (str(host), int(port or 0)))]
+
+    async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **_: Any) -> Any:  # type: ignore[override]
+        """Connect to what listens in the network."""
+        return await self.network.connect(protocol_factory, str(host), int(port))
+
+    def pending(self) -> list[asyncio.TimerHandle]:
+        """The timers that are set and not cancelled."""
+        return sorted(
+            (h for h in self._scheduled if not h.cancelled()),  # type: ignore[attr-defined]
+            key=lambda h: h.when(),
+        )
+
+
+def run(main: Any) -> Any:
+    """Run a coroutine function's coroutine on a virtual loop; everything it left behind is cancelled."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main)

@@ -1,0 +1,141 @@
+"""A real server and real clients on a virtual loop: only time, chance and the network are not the world's."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from tailwire.sdk.io.world import World as SdkWorld
+from tailwire.server.actions.users import NewUser
+from tailwire.server.app import Parts, assemble
+from tailwire.server.config import Settings
+from tailwire.server.gateway.protocol import SocketProtocol
+from tailwire.server.ports.world import World as ServerWorld
+from tailwire.server.shutdown import finish
+from tailwire.testing.virtual.loop import VirtualLoop
+
+EPOCH = 1_800_000_000.0
+PORT = 8480
+
+
+def virtual_loop() -> VirtualLoop:
+    """The loop that runs.
+
+    Raises:
+        RuntimeError: when it is no virtual one.
+    """
+    loop = asyncio.get_running_loop()
+    if not isinstance(loop, VirtualLoop):
+        raise RuntimeError("this needs a virtual loop")
+    return loop
+
+
+class VirtualSdkWorld(SdkWorld):
+    """Time and chance of a client on a virtual loop."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self._random = random.Random(seed)
+
+    def now(self) -> float:
+        """The clock that counts while the machine sleeps."""
+        return virtual_loop().boot_time()
+
+    def wall(self) -> float:
+        """Seconds since 1970."""
+        return EPOCH + virtual_loop().boot_time()
+
+    def chance(self) -> float:
+        """Chance from a seed."""
+        return self._random.random()
+
+    def unique(self) -> str:
+        """A name that nobody else has."""
+        return f"{self._random.getrandbits(128):032x}"
+
+    def http_client(self, tls: ssl.SSLContext | None) -> Any:
+        """HTTP as ever; no TLS context is made, which is slow."""
+        import httpx2
+
+        return httpx2.AsyncClient(verify=False, timeout=httpx2.Timeout(15.0, connect=8.0), trust_env=False)
+
+
+class VirtualServerWorld(ServerWorld):
+    """Time and chance of a server on a virtual loop."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self._random = random.Random(seed)
+
+    def seconds(self) -> int:
+        """Whole seconds since 1970."""
+        return int(EPOCH + virtual_loop().time())
+
+    def milliseconds(self) -> int:
+        """Milliseconds since 1970."""
+        return int((EPOCH + virtual_loop().time()) * 1000)
+
+    def secret(self, size: int) -> str:
+        """Chance from a seed."""
+        return self._random.randbytes(size).hex()
+
+
+class VirtualServer:
+    """The real server: uvicorn's protocol, our gateway, a store on a real file. Can be killed and started again."""
+
+    def __init__(self, folder: Path, settings: Settings | None = None) -> None:
+        self._settings = settings or Settings(
+            data=str(folder), sends_per_minute=0, requests_per_minute=0, logins_per_minute=0
+        )
+        self.world = VirtualServerWorld()
+        self.parts: Parts | None = None
+        self.app_id = self.auth_key = ""
+        self.url = f"http://server:{PORT}"
+        self._state: ServerState | None = None
+
+    async def start(self) -> None:
+        """Assemble, and listen."""
+        parts = self.parts = await assemble(self._settings, self.world)
+        self.app_id = parts.keys.app_id
+        self.auth_key = parts.keys.auth_key or self.auth_key
+        bound = type("BoundSocketProtocol", (SocketProtocol,), {"gateway": parts.gateway, "__slots__": ()})
+        config = uvicorn.Config(parts.api, ws=bound, lifespan="off", log_config=None, access_log=False)
+        config.load()
+        state = self._state = ServerState()
+
+        def accept() -> Any:
+            return HttpToolsProtocol(config=config, server_state=state, app_state={})
+
+        virtual_loop().network.listen(PORT, accept)
+
+    async def add_users(self, *uids: str) -> None:
+        """Make users."""
+        if self.parts is None:
+            raise RuntimeError("the server is not started")
+        for uid in uids:
+            await self.parts.users.create(NewUser(uid=uid, name=uid.title()))
+
+    async def stop(self) -> None:
+        """As SIGTERM: say goodbye to the clients, finish, close."""
+        parts, self.parts = self.parts, None
+        if parts is None or self._state is None:
+            return
+        virtual_loop().network.stop_listening(PORT)
+        for connection in list(self._state.connections):
+            connection.shutdown()
+        await finish(parts.gateway, parts.store)
+
+    async def kill(self) -> None:
+        """As kill -9: connections are reset; what was not committed is gone."""
+        parts, self.parts = self.parts, None
+        if parts is None:
+            return
+        network = virtual_loop().network
+        network.stop_listening(PORT)
+        network.drop()
+        await finish(parts.gateway, parts.store)
