@@ -1,8 +1,48 @@
-"""Marks and fixtures for all tests."""
+"""Async tests, the stages, and the order: fast ones first."""
 
 from __future__ import annotations
 
+import asyncio
+import inspect
+from pathlib import Path
+
 import pytest
+
+from harness import LiveStage, Stage
+from tailwire.testing.virtual.loop import VirtualLoop
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    """A server and clients on virtual time."""
+    return Stage(tmp_path)
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> LiveStage:
+    """A server process and clients over real sockets."""
+    return LiveStage(tmp_path)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run an async test: on a virtual loop where it has a `stage` or is marked `virtual`, else on a real one."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    set_up = arguments.get("stage") or arguments.get("live")
+
+    async def main() -> None:
+        if set_up is None:
+            await pyfuncitem.obj(**arguments)
+        else:
+            async with set_up:
+                await pyfuncitem.obj(**arguments)
+
+    virtual = "stage" in arguments or pyfuncitem.get_closest_marker("virtual") is not None
+    with asyncio.Runner(loop_factory=VirtualLoop if virtual else None) as runner:
+        runner.run(main())
+    return True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -29,7 +29,7 @@ class NewGroup(msgspec.Struct, rename="camel"):
     password: str | None = None
     icon: str | None = None
     description: str | None = None
-    metadata: msgspec.Raw | None = None
+    metadata: msgspec.Raw = msgspec.Raw(b"null")
     tags: list[str] | None = None
 
 
@@ -68,7 +68,7 @@ class Groups:
             icon=names.url(new.icon, "icon"),
             description=new.description or None,
             owner=caller.uid,
-            metadata=names.metadata(bytes(new.metadata) if new.metadata is not None else None),
+            metadata=names.metadata(bytes(new.metadata)),
             tags=encode(names.tags(new.tags)).decode() if new.tags else None,
             members_count=1,
             created_at=now,

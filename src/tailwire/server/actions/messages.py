@@ -20,6 +20,8 @@ from tailwire.server.rules import messages as rules
 from tailwire.server.rules.groups import check_visible
 from tailwire.server.rules.names import conversation_of, identifier, tags
 
+ABSENT = msgspec.Raw(b"null")  # msgspec knows no "Raw or None"
+
 
 class Attachment(msgspec.Struct, rename="camel"):
     """An attachment as a client sends it."""
@@ -35,8 +37,8 @@ class Data(msgspec.Struct, rename="camel"):
     """`data` of a message as a client sends it: the documented keys only, nothing else is kept."""
 
     text: Any = None
-    metadata: msgspec.Raw | None = None
-    custom_data: msgspec.Raw | None = None
+    metadata: msgspec.Raw = ABSENT
+    custom_data: msgspec.Raw = ABSENT
     attachments: list[Attachment] | None = None
     url: str | None = None
 
@@ -138,7 +140,7 @@ class Messages:
         attachments = [a for a in sent.attachments or () if a.url]
         if sent.url and not attachments:
             attachments = [Attachment(url=sent.url)]
-        custom = sent.custom_data is not None and bytes(sent.custom_data).startswith(b"{")
+        custom = bytes(sent.custom_data).startswith(b"{")
         rules.check_content(
             category, kind, sent.text, len(attachments), custom, len(bytes(raw)), self._limits.most_data
         )
@@ -150,7 +152,7 @@ class Messages:
             data["url"] = attachments[0].url
         if custom and category == "custom":
             data["customData"] = sent.custom_data
-        if sent.metadata is not None and bytes(sent.metadata) != b"null":
+        if bytes(sent.metadata) != b"null":
             if not bytes(sent.metadata).startswith(b"{"):
                 raise Refused("ERR_INVALID_MESSAGE_DATA", {"data.metadata": "Send an object."})
             data["metadata"] = sent.metadata

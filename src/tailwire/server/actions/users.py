@@ -24,7 +24,7 @@ class NewUser(msgspec.Struct, rename="camel"):
     link: str | None = None
     role: str | None = None
     status_message: str | None = None
-    metadata: msgspec.Raw | None = None
+    metadata: msgspec.Raw = msgspec.Raw(b"null")
     tags: list[str] | None = None
 
 
@@ -50,7 +50,7 @@ class Users:
             link=names.url(new.link, "link"),
             role=names.identifier(new.role, "role") if new.role else "default",
             status_message=new.status_message,
-            metadata=names.metadata(bytes(new.metadata) if new.metadata is not None else None),
+            metadata=names.metadata(bytes(new.metadata)),
             tags=encode(names.tags(new.tags)).decode() if new.tags else None,
             created_at=now,
         )

@@ -60,13 +60,13 @@ def tags(value: list[str]) -> list[str]:
     return value
 
 
-def metadata(encoded: bytes | None) -> str | None:
-    """Metadata of a user or group, as encoded JSON.
+def metadata(encoded: bytes) -> str | None:
+    """Metadata of a user or group, as encoded JSON; `null` is none.
 
     Raises:
         Refused: ERR_BAD_REQUEST.
     """
-    if encoded is None:
+    if encoded == b"null":
         return None
     if not encoded.lstrip().startswith(b"{") or len(encoded) > MOST_METADATA:
         raise Refused("ERR_BAD_REQUEST", {"metadata": f"Use an object of at most {MOST_METADATA} bytes."})

@@ -96,7 +96,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Names are addresses here."""
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (str(host), int(port or 0)))]
 
-    async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **_: Any) -> Any:  # type: ignore[override]
+    async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **_: Any) -> Any:
         """Connect to what listens in the network."""
         return await self.network.connect(protocol_factory, str(host), int(port))
 

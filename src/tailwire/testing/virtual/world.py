@@ -128,6 +128,8 @@ class VirtualServer:
         virtual_loop().network.stop_listening(PORT)
         for connection in list(self._state.connections):
             connection.shutdown()
+        while self._state.connections:
+            await asyncio.sleep(0.01)
         await finish(parts.gateway, parts.store)
 
     async def kill(self) -> None:
@@ -137,5 +139,6 @@ class VirtualServer:
             return
         network = virtual_loop().network
         network.stop_listening(PORT)
+        parts.gateway._sockets.clear()  # a dead process notices nothing any more
         network.drop()
         await finish(parts.gateway, parts.store)

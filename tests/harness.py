@@ -1,0 +1,268 @@
+"""A stage for tests: a server and its clients, on virtual time or for real, and ears that keep what they hear."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tailwire import (
+    AppSettingsBuilder,
+    ChatClient,
+    ConnectionListener,
+    ConnectionStatus,
+    GroupListener,
+    LoginListener,
+    MemorySessionStore,
+    MessageListener,
+    TextMessage,
+    UserListener,
+)
+from tailwire.testing.server import ServerProcess
+from tailwire.testing.virtual.world import VirtualSdkWorld, VirtualServer, virtual_loop
+
+CONNECTED, CONNECTING, DISCONNECTED = (
+    ConnectionStatus.CONNECTED,
+    ConnectionStatus.CONNECTING,
+    ConnectionStatus.DISCONNECTED,
+)
+
+
+class Ears(ConnectionListener, LoginListener, UserListener, GroupListener, MessageListener):
+    """Keeps what is heard, in order, with the loop's time."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[float, str, Any]] = []
+        self._changed = asyncio.Event()
+
+    def _note(self, what: str, value: Any = None) -> None:
+        self.heard.append((asyncio.get_running_loop().time(), what, value))
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def on_connected(self):
+        self._note("status", CONNECTED)
+
+    def on_connecting(self):
+        self._note("status", CONNECTING)
+
+    def on_disconnected(self):
+        self._note("status", DISCONNECTED)
+
+    def on_feature_throttled(self):
+        self._note("status", ConnectionStatus.FEATURE_THROTTLED)
+
+    def on_connection_error(self, exception):
+        self._note("error", exception)
+
+    def login_success(self, user):
+        self._note("login", user.uid)
+
+    def login_failure(self, exception):
+        self._note("login failure", exception.code)
+
+    def logout_success(self):
+        self._note("logout")
+
+    def logout_failure(self, exception):
+        self._note("logout failure", exception.code)
+
+    def on_user_online(self, user):
+        self._note("online", user.uid)
+
+    def on_user_offline(self, user):
+        self._note("offline", user.uid)
+
+    def on_group_member_joined(self, action, joined_user, joined_group):
+        self._note("joined", (joined_user.uid, joined_group.guid))
+
+    def on_group_member_left(self, action, left_user, left_group):
+        self._note("left", (left_user.uid, left_group.guid))
+
+    def on_text_message_received(self, message):
+        self._note("text", message)
+
+    def on_media_message_received(self, message):
+        self._note("media", message)
+
+    def on_custom_message_received(self, message):
+        self._note("custom", message)
+
+    def on_message_edited(self, message):
+        self._note("edited", message)
+
+    def on_message_deleted(self, message):
+        self._note("deleted", message)
+
+    def on_typing_started(self, indicator):
+        self._note("typing", indicator.sender.uid)
+
+    def on_typing_ended(self, indicator):
+        self._note("typing ended", indicator.sender.uid)
+
+    def on_messages_delivered(self, receipt):
+        self._note("delivered", receipt)
+
+    def on_messages_read(self, receipt):
+        self._note("read", receipt)
+
+    def on_history_gap(self, gap):
+        self._note("gap", gap)
+
+    def all(self, what: str) -> list[Any]:
+        """All values heard under a name."""
+        return [value for _, name, value in self.heard if name == what]
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts, in order."""
+        return [m.text for m in self.all("text")]
+
+    @property
+    def statuses(self) -> list[ConnectionStatus]:
+        """The statuses, in order."""
+        return self.all("status")
+
+    async def until(self, condition: Callable[[], bool], timeout: float = 30) -> None:
+        """Wait until a condition holds."""
+        async with asyncio.timeout(timeout):
+            while not condition():
+                await self._changed.wait()
+
+
+@dataclass
+class Actor:
+    """A client and its ears."""
+
+    chat: ChatClient
+    ears: Ears = field(default_factory=Ears)
+
+    @property
+    def status(self) -> ConnectionStatus:
+        return self.chat.get_connection_status()
+
+    def listen(self) -> None:
+        for kind in ("connection", "login", "user", "group", "message"):
+            getattr(self.chat, f"add_{kind}_listener")("ears", self.ears)
+
+    async def say(self, receiver: str, text: str, receiver_type: str = "user", **more: Any) -> TextMessage:
+        message = TextMessage(receiver=receiver, receiver_type=receiver_type, text=text, **more)
+        return await self.chat.send_message(message)
+
+    async def connected(self) -> None:
+        await self.ears.until(lambda: self.status is CONNECTED)
+
+
+class Stage:
+    """A server on a virtual loop, and its clients."""
+
+    uids = ("alice", "bob", "carol")
+
+    def __init__(self, folder: Path) -> None:
+        self.server = VirtualServer(folder)
+        self.actors: list[Actor] = []
+
+    @property
+    def network(self):
+        return virtual_loop().network
+
+    @property
+    def now(self) -> float:
+        return virtual_loop().time()
+
+    def settings(self, *, auto: bool = True, **more: Any):
+        builder = AppSettingsBuilder().override_client_host(self.server.url).auto_establish_socket_connection(auto)
+        if more.get("presence"):
+            builder.subscribe_presence_for_all_users()
+        if "catch_up" in more:
+            builder.catch_up_after_reconnect(more["catch_up"])
+        if "limit" in more:
+            builder.catch_up_after_reconnect(limit=more["limit"])
+        if "attempts" in more:
+            builder.set_max_reconnection_attempts(more["attempts"])
+        return builder.build()
+
+    def actor(self, *, store: Any = None, provider: Any = None, world: Any = None, **settings: Any) -> Actor:
+        """A client that has not begun."""
+        chat = ChatClient(
+            self.server.app_id,
+            self.settings(**settings),
+            session_store=MemorySessionStore() if store is None else store,
+            auth_token_provider=provider,
+            world=world or VirtualSdkWorld(len(self.actors)),
+        )
+        actor = Actor(chat)
+        self.actors.append(actor)
+        return actor
+
+    async def enter(self, uid: str, **settings: Any) -> Actor:
+        """A client that is logged in; in auto mode also connected."""
+        actor = self.actor(**settings)
+        await actor.chat.init()
+        actor.listen()
+        await actor.chat.login(uid, auth_key=self.server.auth_key)
+        if settings.get("auto", True):
+            await actor.connected()
+        return actor
+
+    async def pass_time(self, seconds: float) -> None:
+        """Let virtual time pass."""
+        await asyncio.sleep(seconds)
+
+    async def __aenter__(self) -> Stage:
+        await self.server.start()
+        await self.server.add_users(*self.uids)
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        for actor in self.actors:
+            await actor.chat.aclose()
+        await self.server.stop()
+        if error[0] is None:
+            await asyncio.sleep(200)  # whatever is still on its way arrives
+            left = [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
+            assert not left, f"left behind: {left}"
+            assert not virtual_loop().pending(), f"left behind: {virtual_loop().pending()}"
+
+
+class LiveStage:
+    """A real server in a process of its own, and clients over real sockets."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.server = ServerProcess(folder, None, "--demo-users")
+        self.actors: list[Actor] = []
+
+    def actor(self, *, url: str = "", auto: bool = True, store: Any = None, presence: bool = False) -> Actor:
+        """A client that has not begun."""
+        builder = AppSettingsBuilder().override_client_host(url or self.server.url)
+        builder.auto_establish_socket_connection(auto)
+        if presence:
+            builder.subscribe_presence_for_all_users()
+        store = MemorySessionStore() if store is None else store
+        actor = Actor(ChatClient(self.server.app_id, builder.build(), session_store=store))
+        self.actors.append(actor)
+        return actor
+
+    async def enter(self, uid: str, **settings: Any) -> Actor:
+        """A client that is logged in; in auto mode also connected."""
+        actor = self.actor(**settings)
+        await actor.chat.init()
+        actor.listen()
+        await actor.chat.login(uid, auth_key=self.server.auth_key)
+        if settings.get("auto", True):
+            await actor.connected()
+        return actor
+
+    async def __aenter__(self) -> LiveStage:
+        await self.server.start()
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        for actor in self.actors:
+            await actor.chat.aclose()
+        await self.server.kill()
+        if error[0] is not None:
+            print("\n".join(self.server.log[-40:]))

@@ -1,0 +1,342 @@
+"""Init, login, logout, status and listeners (S16, S20 to S27)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from harness import CONNECTED, CONNECTING, DISCONNECTED, Actor, Ears, Stage
+from tailwire import (
+    AppSettingsBuilder,
+    ChatClient,
+    CometChat,
+    CometChatException,
+    ConnectionListener,
+    MemorySessionStore,
+    MessageListener,
+)
+
+spec = pytest.mark.spec
+
+
+@spec("S16")
+@pytest.mark.parametrize(
+    ("app_id", "builder"),
+    [
+        ("", AppSettingsBuilder().set_region("us")),
+        ("  ", AppSettingsBuilder().set_region("us")),
+        ("app", AppSettingsBuilder()),
+        ("app", AppSettingsBuilder().set_region("no region!")),
+        ("app", AppSettingsBuilder().override_client_host("ftp://host")),
+        ("app", AppSettingsBuilder().override_client_host("host:notaport")),
+    ],
+)
+@pytest.mark.virtual
+async def test_init_fails_with_what_is_no_good(app_id: str, builder: AppSettingsBuilder):
+    chat = ChatClient(app_id, builder.build(), session_store=MemorySessionStore())
+    with pytest.raises(CometChatException) as caught:
+        await chat.init()
+    e = caught.value
+    assert (e.code, e.message) == ("ERR_CHAT_API_FAILURE", "SDK initialization failed.")
+    assert e.details == "Please verify your App ID and region, then try again."
+    assert isinstance(e.__cause__, ValueError)
+    told = []
+    assert await chat.init(on_error=told.append) is None
+    assert told[0].code == "ERR_CHAT_API_FAILURE"
+
+
+@spec("S16")
+async def test_init_succeeds_and_may_be_called_again(stage: Stage):
+    told = []
+    alice = stage.actor()
+    assert await alice.chat.init(on_success=told.append) == "Initialization completed successfully"
+    assert await alice.chat.init() == "Initialization completed successfully"
+    assert told == ["Initialization completed successfully"]
+
+
+@pytest.mark.virtual
+async def test_a_call_before_init_says_so():
+    chat = ChatClient("app", AppSettingsBuilder().set_region("us").build(), session_store=MemorySessionStore())
+    with pytest.raises(CometChatException, match="COMETCHAT_INITIALIZATION_NOT_DONE"):
+        await chat.login("alice", auth_key="k")
+    with pytest.raises(CometChatException, match="COMETCHAT_INITIALIZATION_NOT_DONE"):
+        await CometChat.login("alice", auth_key="k")
+    await chat.aclose()
+
+
+@spec("S25", "S26")
+async def test_login_with_key_and_with_token_and_its_failures(stage: Stage):
+    alice = stage.actor()
+    await alice.chat.init()
+    alice.listen()
+    for uid, key, code in (
+        ("nobody", stage.server.auth_key, "ERR_UID_NOT_FOUND"),
+        ("alice", "wrong", "AUTH_ERR_APIKEY_NOT_FOUND"),
+        ("alice", "", "AUTH_ERR_EMPTY_APIKEY"),
+        ("not a uid!", stage.server.auth_key, "ERR_BAD_REQUEST"),
+    ):
+        with pytest.raises(CometChatException, match=code):
+            await alice.chat.login(uid, auth_key=key)
+        await alice.ears.until(lambda code=code: alice.ears.all("login failure")[-1:] == [code])
+    with pytest.raises(CometChatException, match="AUTH_ERR_AUTH_TOKEN_NOT_FOUND"):
+        await alice.chat.login_with_auth_token("alice_1_nonsense")
+    assert alice.chat.get_logged_in_user() is None
+    made = await stage.server.parts.sessions.create_token("alice")
+    user = await alice.chat.login_with_auth_token(made["authToken"])
+    assert (user.uid, user.name) == ("alice", "Alice")
+    await alice.connected()
+    await alice.ears.until(lambda: alice.ears.all("login") == ["alice"])
+
+
+async def test_login_without_network(stage: Stage):
+    alice = stage.actor()
+    await alice.chat.init()
+    stage.network.cut()
+    with pytest.raises(CometChatException, match="NO_INTERNET_CONNECTION"):
+        await alice.chat.login("alice", auth_key=stage.server.auth_key)
+    stage.network.restore()
+
+
+async def test_a_second_login_while_one_runs(stage: Stage):
+    alice = stage.actor()
+    await alice.chat.init()
+    first = asyncio.create_task(alice.chat.login("alice", auth_key=stage.server.auth_key))
+    await stage.pass_time(0.001)
+    with pytest.raises(CometChatException, match="LOGIN_IN_PROGRESS"):
+        await alice.chat.login("alice", auth_key=stage.server.auth_key)
+    assert (await first).uid == "alice"
+
+
+@spec("S21", "S22", "S23")
+async def test_status_and_listener_agree_through_the_cycle(stage: Stage):
+    alice = await stage.enter("alice")
+    assert alice.chat.get_connection_status() == alice.chat.connection.status == "connected"
+    seen: list[tuple[str, str]] = []
+
+    class Checking(ConnectionListener):
+        def on_connected(self):
+            seen.append(("connected", str(alice.status)))
+
+        def on_disconnected(self):
+            seen.append(("disconnected", "-"))
+
+    alice.chat.add_connection_listener("checking", Checking())
+    await stage.pass_time(0.1)
+    assert seen == [("connected", "connected")]  # added late, it is told the status of now
+    stage.network.drop()
+    await stage.pass_time(5)
+    assert seen == [("connected", "connected"), ("disconnected", "-"), ("connected", "connected")]
+    alice.chat.remove_connection_listener("checking")
+    stage.network.drop()
+    await stage.pass_time(60)
+    assert len(seen) == 3
+
+
+@spec("S21", "S22")
+async def test_feature_throttled(stage: Stage):
+    alice = await stage.enter("alice")
+    socket = next(iter(stage.server.parts.gateway._sockets))
+    from tailwire.server.fanout.frames import text_frame
+
+    socket.write(text_frame(b'{"type":"server","body":{"action":"throttled"}}'))
+    await alice.ears.until(lambda: alice.ears.statuses[-1] == "featureThrottled")
+    assert alice.status == "featureThrottled"
+    assert "features" in alice.chat.connection.explain()
+    assert await alice.chat.ping() == "ping successful"
+    socket.write(text_frame(b'{"type":"server","body":{"action":"throttledNoMore"}}'))
+    await alice.ears.until(lambda: alice.ears.statuses[-1] is CONNECTED)
+
+
+@spec("S2", "S27")
+async def test_who_hears_a_message(stage: Stage):
+    phone, laptop = await stage.enter("alice"), await stage.enter("alice")
+    bob, carol = await stage.enter("bob"), await stage.enter("carol")
+    await phone.say("bob", "hello")
+    await stage.pass_time(1)
+    assert (phone.ears.texts, laptop.ears.texts) == ([], ["hello"])
+    assert (bob.ears.texts, carol.ears.texts) == (["hello"], [])
+
+
+@spec("S27")
+async def test_the_same_id_replaces_a_listener(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    other = Ears()
+    bob.chat.add_message_listener("ears", other)
+    await alice.say("bob", "hello")
+    await stage.pass_time(1)
+    assert (bob.ears.texts, other.texts) == ([], ["hello"])
+    bob.chat.remove_message_listener("ears")
+    await alice.say("bob", "again")
+    await stage.pass_time(1)
+    assert other.texts == ["hello"]
+
+
+@spec("S24")
+async def test_presence_for_those_who_subscribed(stage: Stage):
+    watching, other = await stage.enter("alice", presence=True), await stage.enter("carol")
+    bob = await stage.enter("bob")
+    second = await stage.enter("bob")
+    await stage.pass_time(1)
+    assert watching.ears.all("online")[-1:] == ["bob"]
+    assert watching.ears.all("online").count("bob") == 1
+    await second.chat.disconnect()
+    await stage.pass_time(1)
+    assert watching.ears.all("offline") == []
+    await bob.chat.disconnect()
+    await stage.pass_time(1)
+    assert watching.ears.all("offline") == ["bob"]
+    assert other.ears.all("online") == other.ears.all("offline") == []
+
+
+@spec("S20")
+async def test_get_logged_in_user_is_the_way_to_check(stage: Stage):
+    alice = stage.actor(auto=False)
+    await alice.chat.init()
+    assert alice.chat.get_logged_in_user() is None
+    await alice.chat.login("alice", auth_key=stage.server.auth_key)
+    assert alice.chat.get_logged_in_user().name == "Alice"
+
+
+async def test_the_documented_face(stage: Stage):
+    settings = stage.settings()
+    world = stage.actor().chat.world
+    options = {"session_store": MemorySessionStore(), "world": world}
+    await CometChat.init(stage.server.app_id, settings, **options)
+    stage.actors.append(Actor(CometChat.client))
+    first = CometChat.client
+    assert await CometChat.init(stage.server.app_id, settings) == "Initialization completed successfully"
+    assert CometChat.client is first
+    ears = Ears()
+    CometChat.add_connection_listener("ears", ears)
+    CometChat.add_message_listener("ears", ears)
+    user = await CometChat.login("alice", auth_key=stage.server.auth_key)
+    assert user.uid == CometChat.get_logged_in_user().uid == "alice"
+    await ears.until(lambda: CometChat.get_connection_status() is CONNECTED)
+    bob = await stage.enter("bob")
+    await bob.say("alice", "hi")
+    await ears.until(lambda: ears.texts == ["hi"])
+    from tailwire import MessagesRequestBuilder
+
+    request = MessagesRequestBuilder().set_uid("bob").set_limit(10).build()
+    assert [m.text for m in await request.fetch_previous()] == ["hi"]
+    assert await request.fetch_previous() == []
+    await CometChat.logout()
+    assert CometChat.get_connection_status() is DISCONNECTED
+    await CometChat.aclose()
+
+
+async def test_on_success_and_on_error(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    told = []
+    await alice.chat.connect(on_success=told.append)
+    assert told == ["Web socket connection successful"]
+    await alice.chat.disconnect()
+    errors = []
+    assert await alice.chat.ping(on_error=errors.append) is None
+    assert errors[0].code == "NO_WEBSOCKET_CONNECTION"
+
+
+async def test_wait_connected(stage: Stage):
+    alice = await stage.enter("alice")
+    await alice.chat.wait_connected(1)
+    await alice.chat.disconnect()
+    with pytest.raises(TimeoutError, match=r"disconnect\(\) was called"):
+        await alice.chat.wait_connected(2)
+
+
+@spec("K4")
+async def test_listeners_that_raise_block_or_call_the_sdk(stage: Stage, caplog):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    order: list[str] = []
+
+    class Raising(MessageListener):
+        def on_text_message_received(self, message):
+            order.append(f"raise {message.text}")
+            raise RuntimeError("as planned")
+
+    class Slow(MessageListener):
+        async def on_text_message_received(self, message):
+            await asyncio.sleep(5)
+            order.append(f"slow {message.text}")
+
+    class Answering(MessageListener):
+        async def on_text_message_received(self, message):
+            await bob.say("alice", f"re: {message.text}")
+            await bob.chat.ping()
+            order.append(f"answer {message.text}")
+
+    bob.chat.add_message_listener("a", Raising())
+    bob.chat.add_message_listener("b", Slow())
+    bob.chat.add_message_listener("c", Answering())
+    await alice.say("bob", "1")
+    await alice.say("bob", "2")
+    await stage.pass_time(60)
+    assert order == ["raise 1", "slow 1", "answer 1", "raise 2", "slow 2", "answer 2"]
+    assert alice.ears.texts == ["re: 1", "re: 2"]
+    assert bob.status is CONNECTED
+    assert "as planned" in caplog.text
+
+
+@spec("K4")
+async def test_a_removed_listener_is_not_called_again_though_messages_wait(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    got: list[str] = []
+
+    class Once(MessageListener):
+        async def on_text_message_received(self, message):
+            got.append(message.text)
+            bob.chat.remove_message_listener("once")
+            await asyncio.sleep(1)
+
+    bob.chat.add_message_listener("once", Once())
+    for n in range(5):
+        await alice.say("bob", str(n))
+    await stage.pass_time(30)
+    assert got == ["0"]
+
+
+@spec("K4", "I10")
+async def test_a_listener_may_close_the_client(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+
+    class Closing(MessageListener):
+        async def on_text_message_received(self, message):
+            await bob.chat.aclose()
+
+    bob.chat.add_message_listener("closing", Closing())
+    await alice.say("bob", "bye")
+    await stage.pass_time(10)
+    assert bob.status is DISCONNECTED
+
+
+@spec("K4")
+async def test_a_slow_app_stops_the_reading_and_loses_nothing(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    gate = asyncio.Event()
+
+    class Blocking(MessageListener):
+        async def on_text_message_received(self, message):
+            await gate.wait()
+
+    bob.chat.add_message_listener("blocking", Blocking())
+    for n in range(1300):
+        await alice.say("bob", str(n))
+    await stage.pass_time(40)
+    assert bob.chat.connection.history[-1].status is CONNECTED
+    assert len(bob.ears.texts) < 1300
+    gate.set()
+    await bob.ears.until(lambda: len(bob.ears.texts) == 1300)
+    assert bob.ears.texts == [str(n) for n in range(1300)]
+
+
+async def test_two_clients_of_one_user_and_app_do_not_drive_each_other_out(stage: Stage):
+    store = MemorySessionStore()
+    one = await stage.enter("alice", store=store)
+    two = stage.actor(store=store)
+    await two.chat.init()
+    two.listen()
+    await two.connected()
+    await stage.pass_time(120)
+    assert one.status is two.status is CONNECTED
+    assert one.ears.statuses.count(CONNECTING) <= 1

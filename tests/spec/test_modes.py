@@ -1,0 +1,522 @@
+"""Auto and manual mode: when a socket exists (S1 to S15, C1 to C23). Real client, real server, virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from harness import CONNECTED, CONNECTING, DISCONNECTED, Stage
+from tailwire import AppSettingsBuilder, CometChatException, MemorySessionStore
+
+spec = pytest.mark.spec
+
+
+async def code_of(call) -> str:
+    with pytest.raises(CometChatException) as caught:
+        await call
+    return caught.value.code
+
+
+# Auto mode.
+
+
+@spec("S1", "S5", "C2", "S23")
+async def test_login_saves_the_user_and_connects(stage: Stage):
+    store = MemorySessionStore()
+    alice = await stage.enter("alice", store=store)
+    assert alice.ears.statuses[-2:] == [CONNECTING, CONNECTED]
+    assert store.load(stage.server.app_id)["user"]["uid"] == "alice"
+    assert alice.chat.get_logged_in_user().uid == "alice"
+
+
+@spec("S3", "C1", "S20")
+async def test_init_with_a_saved_session_connects_by_itself(stage: Stage):
+    store = MemorySessionStore()
+    first = await stage.enter("alice", store=store)
+    await first.chat.aclose()
+    again = stage.actor(store=store)
+    await again.chat.init()
+    again.listen()
+    assert again.chat.get_logged_in_user().uid == "alice"
+    await again.connected()
+
+
+@spec("S3", "S7", "S16")
+async def test_init_needs_no_network(stage: Stage):
+    store = MemorySessionStore()
+    first = await stage.enter("alice", store=store)
+    await first.chat.aclose()
+    stage.network.cut()
+    again = stage.actor(store=store)
+    assert await again.chat.init() == "Initialization completed successfully"
+    again.listen()
+    await stage.pass_time(30)
+    assert again.status is not CONNECTED
+    stage.network.restore()
+    await again.connected()
+
+
+@spec("S4", "S24")
+async def test_auto_mode_is_the_default():
+    assert AppSettingsBuilder().build().auto_establish is True
+    assert AppSettingsBuilder().auto_establish_socket_connection(True).build() == AppSettingsBuilder().build()
+    assert AppSettingsBuilder().auto_establish_socket_connection(False).build().auto_establish is False
+
+
+@spec("S6", "C3", "C9", "I1")
+async def test_background_closes_at_once_and_foreground_connects_again(stage: Stage):
+    alice = await stage.enter("alice")
+    alice.chat.set_app_state("background")
+    assert alice.status is DISCONNECTED
+    await stage.pass_time(0.1)
+    assert not [t for t in stage.network.open if t.name == "server" and t.protocol.__class__.__name__.startswith("B")]
+    await stage.pass_time(3600)
+    assert alice.status is DISCONNECTED
+    before = stage.now
+    alice.chat.set_app_state("foreground")
+    assert alice.status is CONNECTING
+    await alice.connected()
+    assert stage.now - before < 0.1
+
+
+@spec("C3")
+async def test_background_drops_a_pending_attempt(stage: Stage):
+    alice = await stage.enter("alice")
+    stage.network.cut()
+    await stage.pass_time(5)
+    alice.chat.set_app_state("background")
+    stage.network.restore()
+    connections = stage.network.connected
+    await stage.pass_time(600)
+    assert (alice.status, stage.network.connected) == (DISCONNECTED, connections)
+
+
+@spec("S7", "C10", "S23", "T4")
+async def test_a_lost_connection_comes_back_however_long_it_takes(stage: Stage):
+    alice = await stage.enter("alice")
+    alice.ears.heard.clear()
+    stage.network.cut()
+    await stage.pass_time(7200)
+    assert alice.status is not CONNECTED
+    assert alice.ears.statuses[:3] == [DISCONNECTED, CONNECTING, DISCONNECTED]
+    stage.network.restore()
+    before = stage.now
+    await alice.connected()
+    assert stage.now - before <= 20 + 1
+
+
+@spec("C12")
+async def test_disconnect_holds_until_connect_or_the_next_foreground(stage: Stage):
+    alice = await stage.enter("alice")
+    assert await alice.chat.disconnect() == "Web socket disconnection successful"
+    await stage.pass_time(600)
+    assert alice.status is DISCONNECTED
+    assert "disconnect() was called" in alice.chat.connection.explain()
+    await alice.chat.connect()
+    assert alice.status is CONNECTED
+    await alice.chat.disconnect()
+    alice.chat.set_app_state("background")
+    await stage.pass_time(1)
+    assert alice.status is DISCONNECTED
+    alice.chat.set_app_state("foreground")
+    await alice.connected()
+
+
+@spec("C12", "S1")
+async def test_login_lifts_the_hold(stage: Stage):
+    alice = await stage.enter("alice")
+    await alice.chat.disconnect()
+    await alice.chat.login("alice", auth_key=stage.server.auth_key)
+    await alice.connected()
+
+
+@spec("C18")
+async def test_connect_in_the_background_of_auto_mode_is_an_error(stage: Stage):
+    alice = await stage.enter("alice")
+    alice.chat.set_app_state("background")
+    assert await code_of(alice.chat.connect()) == "ERR_APP_IN_BACKGROUND"
+    await stage.pass_time(60)
+    assert alice.status is DISCONNECTED
+
+
+@spec("C19", "I7")
+@pytest.mark.parametrize("words", ["bfb", "bfbf", "fbfbfbfb", "bfbfbfbfbfbfbf"])
+async def test_flapping_within_one_turn_ends_as_the_last_word_says(stage: Stage, words: str):
+    alice = await stage.enter("alice")
+    for word in words:
+        alice.chat.set_app_state("background" if word == "b" else "foreground")
+    await stage.pass_time(5)
+    assert (alice.status is CONNECTED) == words.endswith("f")
+    sockets = [t for t in stage.network.open if type(t.protocol).__name__ == "BoundSocketProtocol"]
+    assert len(sockets) == (1 if words.endswith("f") else 0)
+
+
+# Manual mode.
+
+
+@spec("S8", "C1", "C2", "I3")
+async def test_manual_mode_waits_for_connect(stage: Stage):
+    store = MemorySessionStore()
+    alice = await stage.enter("alice", auto=False, store=store)
+    await stage.pass_time(600)
+    assert alice.status is DISCONNECTED
+    await alice.chat.aclose()
+    again = stage.actor(auto=False, store=store)
+    await again.chat.init()
+    await stage.pass_time(600)
+    assert again.status is DISCONNECTED
+    assert await again.chat.connect() == "Web socket connection successful"
+    assert again.status is CONNECTED
+
+
+@spec("S9", "S15", "C12", "C14")
+async def test_disconnect_ends_the_events_until_connect(stage: Stage):
+    alice = await stage.enter("alice")
+    bob = await stage.enter("bob", auto=False)
+    await bob.chat.connect()
+    assert await bob.chat.disconnect() == "Web socket disconnection successful"
+    assert await bob.chat.disconnect() == "Web socket disconnection successful"
+    await alice.say("bob", "unheard")
+    bob.chat.set_app_state("background")
+    bob.chat.set_app_state("foreground")
+    bob.chat.set_network("offline")
+    bob.chat.set_network("online")
+    await stage.pass_time(600)
+    assert (bob.status, bob.ears.texts) == (DISCONNECTED, [])
+    await bob.chat.connect()
+    await bob.ears.until(lambda: bob.ears.texts == ["unheard"])
+
+
+@spec("S10", "C7", "I4", "S13")
+async def test_the_window_is_thirty_seconds_to_the_second(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    await alice.chat.connect()
+    alice.chat.set_app_state("background")
+    await stage.pass_time(29.99)
+    assert alice.status is CONNECTED
+    await stage.pass_time(0.02)
+    assert alice.status is DISCONNECTED
+    assert "window" in alice.chat.connection.explain()
+
+
+@spec("S13", "S15", "C9")
+async def test_what_is_sent_after_the_window_comes_with_the_next_connection(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob", auto=False)
+    await bob.chat.connect()
+    bob.chat.set_app_state("background")
+    await stage.pass_time(31)
+    await alice.say("bob", "while you were away")
+    bob.chat.set_app_state("foreground")
+    await stage.pass_time(600)
+    assert (bob.status, bob.ears.texts) == (DISCONNECTED, [])
+    await bob.chat.connect()
+    await bob.ears.until(lambda: bob.ears.texts == ["while you were away"])
+
+
+@spec("S11", "C5")
+async def test_ping_starts_the_window_again(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    await alice.chat.connect()
+    alice.chat.set_app_state("background")
+    await stage.pass_time(29)
+    called = stage.now
+    assert await alice.chat.ping() == "ping successful"
+    await stage.pass_time(called + 29.99 - stage.now)
+    assert alice.status is CONNECTED
+    await stage.pass_time(0.02)
+    assert alice.status is DISCONNECTED
+
+
+@spec("S12")
+async def test_a_ping_loop_keeps_the_connection_for_hours(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob", auto=False)
+    await bob.chat.connect()
+    bob.chat.set_app_state("background")
+    bob.ears.heard.clear()
+    for n in range(5 * 3600 // 25):
+        await stage.pass_time(25)
+        await bob.chat.ping()
+        if n % 100 == 0:
+            await alice.say("bob", str(n))
+    assert (bob.status, bob.ears.statuses) == (CONNECTED, [])
+    assert bob.ears.texts == [str(n) for n in range(0, 720, 100)]
+
+
+@spec("S11")
+async def test_the_server_learns_from_ping_that_the_app_is_active(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    await alice.chat.connect()
+    before = stage.server.parts.metrics.frames_in
+    await alice.chat.ping()
+    assert stage.server.parts.metrics.frames_in == before + 1
+
+
+@spec("S14", "C10")
+async def test_manual_mode_reconnects_by_itself_in_the_foreground(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    await alice.chat.connect()
+    stage.network.cut()
+    await stage.pass_time(100)
+    assert alice.status is not CONNECTED
+    stage.network.restore()
+    await alice.connected()
+
+
+@spec("C11", "S15")
+async def test_a_loss_in_the_background_of_manual_mode_needs_connect(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    await alice.chat.connect()
+    alice.chat.set_app_state("background")
+    await stage.pass_time(1)
+    stage.network.drop()
+    await stage.pass_time(20)
+    alice.chat.set_app_state("foreground")
+    await stage.pass_time(600)
+    assert alice.status is DISCONNECTED
+    await alice.chat.connect()
+
+
+@spec("C8")
+async def test_foreground_with_the_socket_up_cancels_the_window_and_probes(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    await alice.chat.connect()
+    alice.chat.set_app_state("background")
+    await stage.pass_time(20)
+    before = stage.server.parts.metrics.frames_in
+    alice.chat.set_app_state("foreground")
+    await stage.pass_time(1)
+    assert stage.server.parts.metrics.frames_in == before + 2  # the app state, and the probe
+    await stage.pass_time(3600)
+    assert alice.status is CONNECTED
+
+
+@spec("C18")
+async def test_connect_in_the_background_of_manual_mode_starts_a_window(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    alice.chat.set_app_state("background")
+    await stage.pass_time(100)
+    called = stage.now
+    await alice.chat.connect()
+    await stage.pass_time(called + 29.9 - stage.now)
+    assert alice.status is CONNECTED
+    await stage.pass_time(0.2)
+    assert alice.status is DISCONNECTED
+
+
+# Calls, in both modes.
+
+
+@spec("C4", "C6", "S19")
+@pytest.mark.parametrize("auto", [True, False])
+async def test_ping_succeeds_with_a_socket_and_fails_without(stage: Stage, auto: bool):
+    alice = await stage.enter("alice", auto=auto)
+    await alice.chat.connect()
+    assert await alice.chat.ping() == "ping successful"
+    await alice.chat.disconnect()
+    assert await code_of(alice.chat.ping()) == "NO_WEBSOCKET_CONNECTION"
+
+
+@spec("C13", "I9")
+@pytest.mark.parametrize("auto", [True, False])
+async def test_connect_fails_with_its_attempt_and_the_wish_stays(stage: Stage, auto: bool):
+    alice = await stage.enter("alice", auto=auto)
+    await alice.chat.disconnect()
+    stage.network.cut()
+    with pytest.raises(CometChatException, match="WS_CONNECTION_FAIL"):
+        await alice.chat.connect()
+    assert alice.ears.all("error")[-1].code == "WS_CONNECTION_FAIL"
+    stage.network.restore()
+    await alice.connected()
+
+
+@spec("C15")
+@pytest.mark.parametrize("auto", [True, False])
+async def test_disconnect_while_connecting_abandons_the_attempt(stage: Stage, auto: bool):
+    alice = await stage.enter("alice", auto=auto)
+    await alice.chat.disconnect()
+    stage.network.delay = 1.0
+    waiting = asyncio.create_task(alice.chat.connect())
+    await stage.pass_time(0.5)
+    assert alice.status is CONNECTING
+    await alice.chat.disconnect()
+    assert await code_of(waiting) == "WS_CONNECTION_FAIL"
+    await stage.pass_time(60)
+    assert alice.status is DISCONNECTED
+    stage.network.delay = 0.005
+
+
+@spec("C16", "C17")
+async def test_connect_joins_what_is_under_way(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    together = await asyncio.gather(*(alice.chat.connect() for _ in range(5)))
+    assert together == ["Web socket connection successful"] * 5
+    assert alice.chat.connection.history[-1].epoch == 1
+    assert await alice.chat.connect() == "Web socket connection successful"
+    assert alice.chat.connection.history[-1].epoch == 1
+
+
+@spec("C17", "T4")
+async def test_connect_cuts_a_waiting_time_short(stage: Stage):
+    alice = await stage.enter("alice")
+    stage.network.cut()
+    await stage.pass_time(300)
+    stage.network.restore()
+    await stage.pass_time(0.01)
+    if alice.status is DISCONNECTED:
+        before = stage.now
+        await alice.chat.connect()
+        assert stage.now - before < 0.1
+
+
+@spec("C20", "T5")
+async def test_the_network_hint_hastens_an_attempt(stage: Stage):
+    alice = await stage.enter("alice")
+    stage.network.cut()
+    alice.chat.set_network("offline")
+    await stage.pass_time(300)
+    assert alice.status is not CONNECTED
+    stage.network.restore()
+    before = stage.now
+    alice.chat.set_network("online")
+    await alice.connected()
+    assert stage.now - before < 0.1
+
+
+@spec("C20")
+async def test_the_network_hint_replaces_an_attempt_that_hangs(stage: Stage):
+    alice = await stage.enter("alice")
+    alice.chat.set_network("offline")
+    stage.network.swallowing = True
+    await stage.pass_time(60)
+    stage.network.restore()
+    before = stage.now
+    alice.chat.set_network("online")
+    await alice.connected()
+    assert stage.now - before < 0.2
+
+
+@spec("C21", "T3")
+async def test_the_offline_hint_probes_and_is_not_trusted(stage: Stage):
+    alice = await stage.enter("alice")
+    alice.chat.set_network("offline")
+    await stage.pass_time(60)
+    assert alice.status is CONNECTED
+    alice.chat.set_network("online")
+    stage.network.swallowing = True
+    alice.chat.set_network("offline")
+    await stage.pass_time(3.1)
+    assert alice.status is not CONNECTED
+    assert alice.chat.connection.history[-1].cause == "probe_failed"
+
+
+@spec("C22", "I2")
+async def test_a_rejected_token_ends_the_session(stage: Stage):
+    store = MemorySessionStore()
+    alice = await stage.enter("alice", store=store)
+    await stage.server.parts.store.remove_token(_hash_of(store, stage))
+    stage.network.drop()
+    await alice.ears.until(lambda: any(e.code == "ERR_AUTH_TOKEN_EXPIRED" for e in alice.ears.all("error")))
+    connections = stage.network.connected
+    await stage.pass_time(600)
+    assert (alice.status, stage.network.connected) == (DISCONNECTED, connections)
+    assert store.load(stage.server.app_id)["expired"] is True
+    assert await code_of(alice.chat.connect()) == "ERR_AUTH_TOKEN_EXPIRED"
+    await alice.chat.login("alice", auth_key=stage.server.auth_key)
+    await alice.connected()
+
+
+@spec("C22")
+async def test_a_token_provider_is_asked_once_for_a_rejected_token(stage: Stage):
+    store, asked = MemorySessionStore(), []
+
+    async def provide() -> str:
+        asked.append(stage.now)
+        return (await stage.server.parts.sessions.create_token("alice"))["authToken"]
+
+    alice = await stage.enter("alice", store=store, provider=provide)
+    await stage.server.parts.store.remove_token(_hash_of(store, stage))
+    stage.network.drop()
+    await alice.ears.until(lambda: alice.ears.statuses[-1] is DISCONNECTED)
+    await alice.connected()
+    assert len(asked) == 1
+    assert alice.status is CONNECTED
+
+
+@spec("C22")
+async def test_a_token_provider_that_gives_a_bad_token_is_not_asked_for_ever(stage: Stage):
+    store, asked = MemorySessionStore(), []
+
+    async def provide() -> str:
+        asked.append(stage.now)
+        return "nonsense"
+
+    await stage.enter("alice", store=store, provider=provide)
+    await stage.server.parts.store.remove_token(_hash_of(store, stage))
+    stage.network.drop()
+    await stage.pass_time(600)
+    assert len(asked) == 1
+    assert store.load(stage.server.app_id)["expired"] is True
+
+
+def _hash_of(store: MemorySessionStore, stage: Stage) -> str:
+    from tailwire.server.auth.secrets import fingerprint
+
+    return fingerprint(store.load(stage.server.app_id)["auth_token"])
+
+
+@spec("C23", "S25", "I8")
+async def test_logout_closes_and_forgets(stage: Stage):
+    store = MemorySessionStore()
+    alice = await stage.enter("alice", store=store)
+    token = store.load(stage.server.app_id)["auth_token"]
+    await alice.chat.logout()
+    assert alice.status is DISCONNECTED
+    await stage.pass_time(600)
+    assert alice.ears.statuses[-1] is DISCONNECTED
+    assert alice.ears.heard[-1][1] == "logout"
+    assert (store.load(stage.server.app_id), alice.chat.get_logged_in_user()) == (None, None)
+    assert await code_of(alice.chat.login_with_auth_token(token)) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
+
+
+@spec("S17", "S18", "S19")
+async def test_calls_without_a_user(stage: Stage):
+    nobody = stage.actor()
+    await nobody.chat.init()
+    for call, details in (
+        (nobody.chat.connect, "Please log in before establishing a WebSocket connection."),
+        (nobody.chat.disconnect, "Please log in before disconnecting the WebSocket connection."),
+        (nobody.chat.ping, "Please log in before sending a ping to the server."),
+    ):
+        with pytest.raises(CometChatException) as caught:
+            await call()
+        e = caught.value
+        assert (e.code, e.message, e.details) == ("ERR_NOT_LOGGED_IN", "No active user session.", details)
+
+
+@spec("I9")
+async def test_a_cancelled_call_changes_nothing(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    stage.network.delay = 0.5
+    waiting = asyncio.create_task(alice.chat.connect())
+    await stage.pass_time(0.1)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await alice.connected()
+    stage.network.delay = 0.005
+
+
+@spec("I10")
+async def test_aclose_while_everything_is_under_way(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    stage.network.delay = 0.5
+    waiting = asyncio.create_task(alice.chat.connect())
+    await stage.pass_time(0.1)
+    await alice.chat.aclose()
+    assert await code_of(waiting) == "ERR_CLIENT_CLOSED"
+    assert await code_of(alice.chat.connect()) == "ERR_CLIENT_CLOSED"
+    heard = len(alice.ears.heard)
+    await stage.pass_time(100)
+    assert len(alice.ears.heard) == heard
+    stage.network.delay = 0.005

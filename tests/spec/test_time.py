@@ -1,0 +1,151 @@
+"""Clocks, heartbeats and waiting times (T1 to T7)."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from harness import CONNECTED, CONNECTING, DISCONNECTED, Stage
+from tailwire.testing.virtual.world import virtual_loop
+
+spec = pytest.mark.spec
+
+
+@spec("T1", "S10")
+async def test_an_app_that_was_frozen_in_the_background_knows_that_its_window_is_over(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    await alice.chat.connect()
+    alice.chat.set_app_state("background")
+    await stage.pass_time(2)
+    virtual_loop().sleep_machine(3600)
+    alice.chat.set_app_state("foreground")  # the first thing that happens after waking
+    assert alice.status is DISCONNECTED
+    assert "window" in alice.chat.connection.explain()
+
+
+@spec("T1", "T2", "T5")
+async def test_a_night_of_sleep_in_the_foreground_ends_with_a_fresh_connection(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    virtual_loop().sleep_machine(8 * 3600)
+    stage.network.swallowing = True  # the socket of yesterday is dead, however open it looks
+    await stage.pass_time(15)
+    assert bob.chat.connection.history[-1].status is CONNECTED  # probed before it is blamed
+    await stage.pass_time(3.1)
+    assert bob.status is not CONNECTED
+    causes = [t.cause for t in bob.chat.connection.history]
+    assert "slept" in causes
+    stage.network.restore()
+    await bob.connected()
+    await alice.connected()
+    await alice.say("bob", "good morning")
+    await bob.ears.until(lambda: bob.ears.texts == ["good morning"])
+
+
+@spec("T2")
+async def test_a_sleep_that_the_socket_survived_is_only_probed(stage: Stage):
+    alice = await stage.enter("alice")
+    alice.ears.heard.clear()
+    virtual_loop().sleep_machine(3600)
+    await stage.pass_time(60)
+    assert (alice.status, alice.ears.statuses) == (CONNECTED, [])
+
+
+@spec("T3")
+async def test_a_dead_connection_is_noticed_within_eighteen_seconds(stage: Stage):
+    alice = await stage.enter("alice")
+    begin = stage.now
+    stage.network.swallowing = True
+    await alice.ears.until(lambda: alice.ears.statuses[-1] is DISCONNECTED)
+    assert stage.now - begin <= 18.0
+    assert "heartbeat_timeout" in [t.cause for t in alice.chat.connection.history]
+    stage.network.restore()
+
+
+@spec("T3")
+async def test_no_heartbeat_while_frames_come_in(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    before = stage.server.parts.metrics.frames_in
+    for n in range(20):
+        await stage.pass_time(5)
+        await alice.say("bob", str(n))
+    # Alice is silent towards the socket (her sends go over HTTP) and hears nothing: hers are the only pings.
+    assert stage.server.parts.metrics.frames_in - before <= 100 / 15 + 1
+    assert bob.status is CONNECTED
+
+
+@spec("T3")
+async def test_the_servers_interval_is_used(stage: Stage):
+    from dataclasses import replace
+
+    stage.server.parts.gateway.settings = replace(stage.server.parts.gateway.settings, heartbeat_interval=5.0)
+    alice = await stage.enter("alice")
+    before = stage.server.parts.metrics.frames_in
+    await stage.pass_time(51)
+    assert stage.server.parts.metrics.frames_in - before in (9, 10)
+    assert alice.status is CONNECTED
+
+
+@spec("T4")
+async def test_waiting_times_grow_to_twenty_seconds_and_no_further(stage: Stage):
+    alice = await stage.enter("alice")
+    stage.network.cut()
+    await stage.pass_time(1800)
+    attempts = [t.at for t in alice.chat.connection.history if t.status is CONNECTING]
+    waits = [b - a for a, b in itertools.pairwise(attempts[1:])]
+    assert all(wait <= 20.1 for wait in waits)
+    assert all(wait >= 4.9 for wait in waits[8:])
+
+
+@spec("T4", "S24")
+async def test_a_limit_of_attempts_can_be_set(stage: Stage):
+    alice = await stage.enter("alice", attempts=3)
+    stage.network.cut()
+    await stage.pass_time(3600)
+    assert len(alice.ears.all("error")) <= 4
+    stage.network.restore()
+    await stage.pass_time(3600)
+    assert alice.status is DISCONNECTED
+    await alice.chat.connect()
+    assert alice.status is CONNECTED
+
+
+@spec("T5")
+async def test_after_a_server_closes_clients_spread_over_a_second(stage: Stage):
+    bobs = [await stage.enter("bob") for _ in range(20)]
+    await stage.pass_time(60)
+    begin = stage.now
+    stage.network.drop()
+    for bob in bobs:
+        await bob.connected()
+    back = [b.chat.connection.history[-2].at - begin for b in bobs]
+    assert max(back) <= 1.1
+    assert max(back) - min(back) > 0.3
+
+
+@spec("T6")
+async def test_a_restart_window_is_kept_and_shown(stage: Stage):
+    bobs = [await stage.enter("bob") for _ in range(10)]
+    await stage.pass_time(60)
+    await stage.server.stop()
+    lost = [next(t for t in b.chat.connection.history if t.trigger == "SocketLost") for b in bobs]
+    assert {t.cause for t in lost} == {"server_restarting"}
+    assert any("as the server asked" in b.chat.connection.explain() for b in bobs)
+    await stage.server.start()
+    for bob in bobs:
+        await bob.connected()
+    begin = lost[0].at
+    first = [next(t.at for t in b.chat.connection.history if t.at > begin and t.status is CONNECTING) for b in bobs]
+    assert max(first) - min(first) > 0.5  # spread over the two seconds that the server named
+
+
+@spec("T7")
+async def test_an_attempt_ends_after_ten_seconds(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    stage.network.swallowing = True
+    begin = stage.now
+    with pytest.raises(Exception, match="WS_CONNECTION_FAIL"):
+        await alice.chat.connect()
+    assert 5 < stage.now - begin < 10.1
+    stage.network.restore()
+    await alice.connected()
