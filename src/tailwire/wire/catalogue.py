@@ -65,7 +65,6 @@ CATALOGUE: dict[str, Entry] = {
     "ERR_EMPTY_CUSTOM_DATA": Entry(400, "The custom message has no data.", "Send an object as customData."),
     "ERR_INVALID_MESSAGE_DATA": Entry(400, "The data of the message is not valid.", "Send an object of at most 10 KB."),
     "ERR_MESSAGE_NOT_A_SENDER": Entry(403, "Only the sender may do that.", "Ask the sender of the message."),
-    "ERR_MESSAGE_NO_ACCESS": Entry(403, "This message cannot be read by this user.", "Check the message id."),
     "ERR_MESSAGE_ACTION_NOT_ALLOWED": Entry(
         403, "Action messages and deleted messages cannot be changed.", "Choose another message."
     ),

@@ -108,7 +108,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         )
 
 
-def run(main: Any) -> Any:
+def virtual_run(main: Any) -> Any:
     """Run a coroutine function's coroutine on a virtual loop; everything it left behind is cancelled."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)

@@ -128,7 +128,7 @@ class VirtualServer:
         virtual_loop().network.stop_listening(PORT)
         for connection in list(self._state.connections):
             connection.shutdown()
-        while self._state.connections:
+        while self._state.connections:  # noqa: ASYNC110 - virtual time, and uvicorn tells nobody
             await asyncio.sleep(0.01)
         await finish(parts.gateway, parts.store)
 

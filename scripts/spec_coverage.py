@@ -1,0 +1,48 @@
+"""Prints the sentences of the specification that no test covers; exits with 1 when there are any (see docs/project)."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SPECIFICATION = ROOT / "docs" / "project" / "specification.md"
+DEVIATIONS = ROOT / "docs" / "project" / "deviations.md"
+_MARK = re.compile(r"spec\(([^)]*)\)")
+_ID = re.compile(r"[SCTIK]\d+")
+
+
+def ids_in(path: Path, begin: str = r"(?:\| |- )") -> list[str]:
+    """The ids that a page defines, in order: those that begin a table row or a list item."""
+    found = re.findall(rf"^{begin}([SCTIK]\d+)\b", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return list(dict.fromkeys(found))
+
+
+def covered() -> dict[str, list[str]]:
+    """The tests of each id."""
+    tests: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for marked in _MARK.findall(path.read_text(encoding="utf-8")):
+            for name in _ID.findall(marked):
+                tests.setdefault(name, []).append(str(path.relative_to(ROOT)))
+    return tests
+
+
+def main() -> int:
+    """Print what is missing."""
+    tests, later = covered(), set(ids_in(DEVIATIONS, "- "))
+    known = ids_in(SPECIFICATION)
+    missing = [i for i in known if i not in tests and i not in later]
+    unknown = sorted(set(tests) - set(known))
+    for name in missing:
+        print(f"no test covers {name}")
+    for name in unknown:
+        print(f"a test names {name}, which the specification does not know")
+    if not missing and not unknown:
+        print(f"{len(known)} sentences; {sum(i in tests for i in known)} covered by tests, {len(later)} left for later")
+    return 1 if missing or unknown else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,177 @@
+"""What every store promises."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+
+import pytest
+
+from tailwire.server.ports.records import Draft, GroupRow, MemberRow, MessageFilter, UserRow
+from tailwire.server.ports.world import World
+from tailwire.server.store.migrate import NewerDatabase, upgrade
+from tailwire.server.store.schema import metadata
+from tailwire.server.store.sqlite import SqliteStore
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "store.db"
+
+
+def draft(sender="alice", receiver="bob", kind="user", muid=None, text=b"{}", at=1) -> Draft:
+    conversation = f"group_{receiver}" if kind == "group" else "_user_".join(sorted((sender, receiver)))
+    body = b'{"data":' + text + b"}"
+    return Draft(conversation, sender, receiver, kind, "message", "text", body, at, muid)
+
+
+async def test_ids_rise_and_are_answered_in_order(path):
+    store = await SqliteStore.open(path, World())
+    answered: list[int] = []
+
+    async def send():
+        answered.append((await store.add_message(draft())).message.id)
+
+    await asyncio.gather(*(send() for _ in range(500)))
+    assert answered == sorted(answered) == list(range(1, 501))
+    assert await store.latest_id() == 500
+    await store.close()
+    again = await SqliteStore.open(path, World())
+    assert (await again.add_message(draft())).message.id == 501
+    assert again.name == store.name
+    await again.close()
+
+
+async def test_one_message_per_sender_and_muid(path):
+    store = await SqliteStore.open(path, World())
+    results = await asyncio.gather(*(store.add_message(draft(muid="m")) for _ in range(20)))
+    assert sum(r.new for r in results) == 1
+    assert len({r.message.id for r in results}) == 1
+    other = await store.add_message(draft(sender="bob", receiver="alice", muid="m"))
+    assert other.new
+    await store.close()
+
+
+async def test_an_operation_that_fails_fails_alone(path):
+    store = await SqliteStore.open(path, World())
+
+    def half(c: sqlite3.Connection):
+        c.execute("INSERT INTO participants VALUES ('x', 'half')")
+        raise RuntimeError("as planned")
+
+    sends = [store.add_message(draft()) for _ in range(5)]
+    results = await asyncio.gather(*sends[:2], store._writer.submit(half), *sends[2:], return_exceptions=True)
+    assert [getattr(r, "new", str(r)) for r in results] == [True, True, "as planned", True, True, True]
+    assert store._all("SELECT * FROM participants WHERE conversation_id = 'half'", ()) == []
+    assert await store.latest_id() == 5
+    await store.close()
+
+
+async def test_what_a_reader_may_see_and_since_when(path):
+    store = await SqliteStore.open(path, World())
+    await store.add_group(GroupRow("g", "G", "public", owner="alice", created_at=1))
+    await store.add_message(draft(receiver="g", kind="group"))  # 1: before bob joined
+    action = draft(sender="bob", receiver="g", kind="group")
+    await store.add_member(MemberRow("g", "bob", "participant", 1, 0), action)  # 2
+    await store.add_message(draft(receiver="g", kind="group"))  # 3
+    await store.add_message(draft())  # 4: alice to bob
+    await store.add_message(draft(sender="carol", receiver="dave"))  # 5: not bob's
+    await store.add_message(draft(sender="bob", receiver="carol"))  # 6
+
+    async def ids(reader, cursor, **more):
+        wanted = MessageFilter(reader=reader, newer=True, cursor=cursor, limit=100, **more)
+        return [m.id for m in await store.messages(wanted)]
+
+    assert await ids("bob", 0) == [2, 3, 4, 6]
+    assert await ids("bob", 3) == [4, 6]
+    assert await ids("carol", 0) == [5, 6]
+    assert await ids("alice", 0) == [1, 2, 3, 4]
+    assert await ids("nobody", 0) == []
+    assert [m.id for m in await store.messages(MessageFilter("bob", limit=1))] == [6]
+    assert [m.id for m in await store.messages(MessageFilter("dave", limit=1))] == [5]
+    assert await store.messages(MessageFilter("nobody", limit=1)) == []
+    assert [m.id for m in await store.messages(MessageFilter("bob", limit=2))] == [6, 4]
+    assert [m.id for m in await store.messages(MessageFilter("bob", conversation_id="group_g", limit=9))] == [3, 2, 1]
+    assert await ids("bob", 0, categories=("custom",)) == []
+    assert await store.remove_member("g", "bob", action) is not None
+    assert await ids("bob", 0) == [4, 6]
+    assert await store.remove_member("g", "bob", action) is None
+    await store.close()
+
+
+async def test_marks(path):
+    store = await SqliteStore.open(path, World())
+    for _ in range(5):
+        await store.add_message(draft())
+    mark = {"read": True, "group": False}
+    assert await store.mark("alice_user_bob", "bob", 3, 50, **mark)
+    assert not await store.mark("alice_user_bob", "bob", 2, 60, **mark)
+    assert await store.mark("alice_user_bob", "bob", 4, 70, **mark)
+    rows = await store.messages(MessageFilter("bob", conversation_id="alice_user_bob", newer=True, cursor=0))
+    assert [(r.delivered_at, r.read_at) for r in rows] == [(50, 50)] * 3 + [(70, 70), (None, None)]
+    updated = MessageFilter("alice", conversation_id="alice_user_bob", newer=True, updated_after=60, only_updates=True)
+    assert [r.id for r in await store.messages(updated)] == [4]
+    await store.close()
+
+
+async def test_users_groups_keys_and_tokens(path):
+    store = await SqliteStore.open(path, World())
+    assert store.created
+    assert await store.add_user(UserRow("alice", "Alice", created_at=1))
+    assert not await store.add_user(UserRow("alice", "Other", created_at=1))
+    await store.add_user(UserRow("bob", "100%_Bob", created_at=1))
+    assert (await store.users(search="ali"))[1] == 1
+    assert (await store.users(search="%"))[1] == 0
+    assert (await store.users(search="100%_"))[1] == 1
+    assert [u.uid for u in (await store.users(uids=["bob", "nobody"]))[0]] == ["bob"]
+    await store.add_group(GroupRow("private", "P", "private", owner="alice", created_at=1))
+    assert (await store.groups("bob"))[1] == 0
+    assert (await store.groups("alice", joined=True))[1] == 1
+    assert await store.groups_of("alice") == ["private"]
+    for n in range(5):
+        await store.add_token(f"t{n}", "alice", n, 3)
+    assert [await store.token_owner(f"t{n}") for n in range(5)] == [None, None, "alice", "alice", "alice"]
+    await store.remove_token("t4")
+    assert await store.token_owner("t4") is None
+    await store.add_key("k", "K", "authOnly", 1)
+    assert (await store.key_scope("k"), await store.key_scope("x")) == ("authOnly", None)
+    await store.seen("alice", 99)
+    assert (await store.user("alice")).last_active_at == 99
+    await store.close()
+    with pytest.raises(RuntimeError):
+        await store.seen("alice", 1)
+
+
+async def test_a_newer_database_is_refused_and_left_alone(path):
+    store = await SqliteStore.open(path, World())
+    await store.close()
+    with sqlite3.connect(path) as c:
+        c.execute("UPDATE alembic_version SET version_num = '9999'")
+    c.close()
+    before = path.read_bytes()
+    with pytest.raises(NewerDatabase, match="9999"):
+        await SqliteStore.open(path, World())
+    assert path.read_bytes() == before
+
+
+async def test_the_migrations_make_what_the_schema_says(path):
+    from alembic.autogenerate import compare_metadata
+    from alembic.runtime.migration import MigrationContext
+    from sqlalchemy import create_engine
+
+    upgrade(f"sqlite:///{path}")
+    upgrade(f"sqlite:///{path}")
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+
+
+async def test_the_catch_up_query_uses_its_index(path):
+    from tailwire.server.store.statements import list_messages, parameters
+
+    store = await SqliteStore.open(path, World())
+    wanted = MessageFilter("bob", newer=True, cursor=5)
+    plan = store._all("EXPLAIN QUERY PLAN " + list_messages(wanted.shape()), parameters(wanted))
+    assert any("messages_by_conversation (conversation_id=? AND id>?)" in row[3] for row in plan), plan
+    await store.close()

@@ -1,0 +1,270 @@
+"""Everything that a stranger can send: a clear error, nothing is lost, nobody else notices."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import httpx2
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from harness import CONNECTED, LiveStage
+
+HEAD = b"POST /v3/messages HTTP/1.1\r\nHost: x\r\n"
+
+
+class Stranger:
+    """Raw HTTP and WebSocket, as alice."""
+
+    def __init__(self, live: LiveStage, http: httpx2.AsyncClient) -> None:
+        self.live, self.http = live, http
+        self.token = self.jwt = ""
+
+    async def begin(self) -> None:
+        server = self.live.server
+        key = {"appid": server.app_id, "apikey": server.auth_key}
+        made = await self.http.post("/v3/users/alice/auth_tokens", headers=key, json={"platform": "x"})
+        self.token = made.json()["data"]["authToken"]
+        me = await self.http.put("/v3/me", headers=self.headers)
+        self.jwt = me.json()["data"]["jwt"]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"appid": self.live.server.app_id, "authtoken": self.token, "resource": "RAW-1"}
+
+    def auth(self, **changes) -> str:
+        body = {"auth": self.jwt, "deviceId": "RAW-1", "params": {"tailwire": {"features": ["heartbeat", "x"]}}}
+        return json.dumps({"type": "auth", "deviceId": "RAW-1", "sender": "alice", "body": {**body, **changes}})
+
+    @property
+    def socket_url(self) -> str:
+        return self.live.server.url.replace("http", "ws") + "/"
+
+
+async def closed_with(ws) -> int | None:
+    try:
+        while True:
+            await ws.recv()
+    except ConnectionClosed as e:
+        return e.rcvd.code if e.rcvd else None
+
+
+async def test_http(live: LiveStage):
+    witness = await live.enter("bob")
+    async with httpx2.AsyncClient(base_url=live.server.url) as http:
+        s = Stranger(live, http)
+        await s.begin()
+        good = {"receiver": "bob", "receiverType": "user", "data": {"text": "x"}}
+
+        async def refused(method, path, status, code, headers=None, **more):
+            answer = await http.request(method, path, headers=s.headers if headers is None else headers, **more)
+            assert answer.status_code == status, answer.text
+            error = answer.json()["error"]
+            assert error["code"] == code, answer.text
+            assert error["message"]
+            assert error["details"]
+
+        post = ("POST", "/v3/messages")
+        app = live.server.app_id
+        for headers, status, code in (
+            ({}, 400, "AUTH_ERR_EMPTY_APPID"),
+            ({"appid": "other"}, 404, "AUTH_ERR_INVALID_APPID"),
+            ({"appid": app}, 401, "AUTH_ERR_EMPTY_AUTH_TOKEN"),
+            ({"appid": app, "authtoken": "x"}, 401, "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"),
+            ({"appid": app, "authtoken": "x" * 5000}, 401, "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"),
+        ):
+            await refused(*post, status, code, headers=headers, json=good)
+        for body, code in (
+            (b"", "ERR_EMPTY_RECEIVER"),
+            (b"{", "ERR_BAD_REQUEST"),
+            (b"[]", "ERR_BAD_REQUEST"),
+            (b'"text"', "ERR_BAD_REQUEST"),
+            (b"\xff\xfe\x00", "ERR_BAD_REQUEST"),
+            (b'{"receiver": 5}', "ERR_BAD_REQUEST"),
+            (b'{"receiver": "bob"}', "ERR_INVALID_RECEIVER_TYPE"),
+            (b'{"receiver": "bob", "receiverType": "planet"}', "ERR_INVALID_RECEIVER_TYPE"),
+            (b"[" * 100_000, "ERR_BAD_REQUEST"),
+        ):
+            await refused(*post, 400, code, content=body)
+        for change, status, code in (
+            ({"receiver": "Nobody Here"}, 400, "ERR_BAD_REQUEST"),
+            ({"receiver": "nobody"}, 404, "ERR_UID_NOT_FOUND"),
+            ({"receiver": "x" * 101}, 400, "ERR_BAD_REQUEST"),
+            ({"receiverType": "group", "receiver": "none"}, 404, "ERR_GUID_NOT_FOUND"),
+            ({"category": "call"}, 400, "ERR_INVALID_MESSAGE_CATEGORY"),
+            ({"category": "action"}, 400, "ERR_INVALID_MESSAGE_CATEGORY"),
+            ({"type": "hologram"}, 400, "ERR_INVALID_MESSAGE_TYPE"),
+            ({"type": "image"}, 400, "ERR_EMPTY_MESSAGE_FILE"),
+            ({"category": "custom", "type": "x"}, 400, "ERR_EMPTY_CUSTOM_DATA"),
+            ({"data": {}}, 400, "ERR_EMPTY_MESSAGE_TEXT"),
+            ({"data": {"text": "  "}}, 400, "ERR_EMPTY_MESSAGE_TEXT"),
+            ({"data": {"text": 5}}, 400, "ERR_INVALID_MESSAGE_TEXT"),
+            ({"data": {"text": "x" * 11_000}}, 400, "ERR_INVALID_MESSAGE_DATA"),
+            ({"data": {"text": "x", "metadata": [1]}}, 400, "ERR_INVALID_MESSAGE_DATA"),
+            ({"data": 5}, 400, "ERR_INVALID_MESSAGE_DATA"),
+            ({"muid": ""}, 400, "ERR_BAD_REQUEST"),
+            ({"muid": "x" * 201}, 400, "ERR_BAD_REQUEST"),
+            ({"tags": ["x"] * 26}, 400, "ERR_BAD_REQUEST"),
+            ({"parentId": "x"}, 404, "ERR_MESSAGE_ID_NOT_FOUND"),
+            ({"parentId": 10**30}, 404, "ERR_MESSAGE_ID_NOT_FOUND"),
+        ):
+            await refused(*post, status, code, json={**good, **change})
+        await refused(*post, 413, "ERR_TOO_LARGE", content=b" " * (300 * 1024))
+        for method, path, status, code in (
+            ("GET", "/v3/nothing", 404, "ERR_API_NOT_FOUND"),
+            ("PATCH", "/v3/messages", 404, "ERR_API_NOT_FOUND"),
+            ("GET", "/v3/messages/999", 404, "ERR_MESSAGE_ID_NOT_FOUND"),
+            ("GET", "/v3/messages/" + "9" * 50, 404, "ERR_MESSAGE_ID_NOT_FOUND"),
+            ("DELETE", "/v3/messages/x", 404, "ERR_MESSAGE_ID_NOT_FOUND"),
+            ("GET", "/v3/messages?per_page=0", 400, "ERR_BAD_REQUEST"),
+            ("GET", "/v3/messages?per_page=9999", 400, "ERR_BAD_REQUEST"),
+            ("GET", "/v3/messages?id=-1", 400, "ERR_BAD_REQUEST"),
+            ("GET", "/v3/users/nobody", 404, "ERR_UID_NOT_FOUND"),
+            ("GET", "/v3/users/nobody/messages", 404, "ERR_UID_NOT_FOUND"),
+            ("GET", "/v3/groups/nothing/messages", 404, "ERR_GUID_NOT_FOUND"),
+        ):
+            await refused(method, path, status, code)
+        await refused("POST", "/v3/users", 401, "AUTH_ERR_EMPTY_APIKEY", json={"uid": "x", "name": "X"})
+        key = {"appid": app, "apikey": live.server.auth_key}
+        for new, status, code in (
+            ({"uid": "alice", "name": "A"}, 409, "ERR_UID_ALREADY_EXISTS"),
+            ({"uid": "app_system", "name": "A"}, 409, "ERR_UID_ALREADY_EXISTS"),
+            ({"uid": "ö", "name": "A"}, 400, "ERR_BAD_REQUEST"),
+            ({"uid": "new", "name": ""}, 400, "ERR_BAD_REQUEST"),
+            ({"uid": "new", "name": "x", "metadata": [1]}, 400, "ERR_BAD_REQUEST"),
+            ({"uid": "new", "name": "x", "avatar": "x" * 3001}, 400, "ERR_BAD_REQUEST"),
+        ):
+            await refused("POST", "/v3/users", status, code, headers=key, json=new)
+        answer = await http.post("/v3/messages", headers=s.headers, json={**good, "sender": {"authToken": "secret"}})
+        assert "secret" not in answer.text
+        preflight = await http.options("/v3/messages")
+        assert (preflight.status_code, preflight.headers["access-control-allow-origin"]) == (204, "*")
+        assert (await http.get("/health")).json()["data"]["status"] == "ok"
+        assert "tailwire_messages_stored_total 1.0" in (await http.get("/metrics")).text
+    await witness.ears.until(lambda: witness.ears.texts == ["x"])
+    assert witness.status is CONNECTED
+    assert not [line for line in live.server.log if "Traceback" in line]
+
+
+async def test_someone_elses_messages(live: LiveStage):
+    alice, bob, carol = await live.enter("alice"), await live.enter("bob"), await live.enter("carol")
+    sent = await alice.say("bob", "private")
+    for call in (
+        carol.chat.get_message(sent.id),
+        carol.chat.delete_message(sent.id),
+    ):
+        with pytest.raises(Exception, match="ERR_MESSAGE_ID_NOT_FOUND"):
+            await call
+    sent.text = "forged"
+    with pytest.raises(Exception, match="ERR_MESSAGE_ID_NOT_FOUND"):
+        await carol.chat.edit_message(sent)
+    with pytest.raises(Exception, match="ERR_MESSAGE_NOT_A_SENDER"):
+        await bob.chat.edit_message(sent)
+    deleted = await alice.chat.delete_message(sent.id)
+    assert deleted.deleted_by == "alice"
+    with pytest.raises(Exception, match="ERR_MESSAGE_ACTION_NOT_ALLOWED"):
+        await alice.chat.edit_message(sent)
+    assert [m.text async for m in carol.chat.messages()] == []
+
+
+async def test_frames(live: LiveStage):
+    witness = await live.enter("bob")
+    async with httpx2.AsyncClient(base_url=live.server.url) as http:
+        s = Stranger(live, http)
+        await s.begin()
+        for first, code in (
+            ('{"action":"ping","ack":"true"}', 4003),
+            ('{"type":"typing_indicator","receiver":"bob","receiverType":"user","body":{"action":"started"}}', 4003),
+            (s.auth(auth="nonsense"), 4501),
+            (s.auth(auth=s.jwt[:-2]), 4501),
+            (s.auth(auth=""), 4501),
+            (s.auth(auth="x" * 10_000), 4501),
+            (b"\x00\x01", 1003),
+            ("x" * 70_000, 1009),
+        ):
+            async with connect(s.socket_url) as ws:
+                await ws.send(first)
+                assert await closed_with(ws) == code, first[:50]
+        async with connect(s.socket_url) as ws:
+            await ws.send(s.auth())
+            answer = json.loads(await ws.recv())
+            assert answer["body"]["status"] == "OK"
+            assert answer["body"]["tailwire"]["features"] == ["heartbeat"]
+            for bad in (
+                "not json",
+                "[]",
+                '{"type":"nonsense"}',
+                '{"type":"receipts","body":{"action":"read","messageId":"99999"}}',
+                '{"type":"receipts","body":{"action":"eaten","messageId":"1"}}',
+                '{"type":"receipts","body":5}',
+                '{"type":"typing_indicator","receiver":"nobody","receiverType":"user","body":{"action":"started"}}',
+                '{"type":"typing_indicator","receiver":"bob","receiverType":"planet","body":{"action":"started"}}',
+                '{"type":"typing_indicator","receiver":"bob","receiverType":"user","body":{"action":"dances"}}',
+                '{"type":"app_state","body":{"state":"background","window":1e9}}',
+            ):
+                await ws.send(bad)
+                said = json.loads(await ws.recv())
+                assert said["body"]["action"] == "error", (bad, said)
+                assert said["body"]["error"]["code"].startswith("ERR_"), said
+            await ws.send('{"action":"ping","ack":"true"}')
+            assert json.loads(await ws.recv()) == {"action": "pong", "ack": "true"}
+            await ws.send(["in ", "two ", "pieces"])
+            assert json.loads(await ws.recv())["body"]["action"] == "error"
+            for _ in range(30):
+                await ws.send("not json")
+            assert await closed_with(ws) == 1008
+        async with connect(s.socket_url) as ws:  # one that did not ask for our features never sees any of it
+            await ws.send(s.auth(params={}))
+            assert json.loads(await ws.recv())["body"] == {"status": "OK", "code": "200"}
+            await ws.send("not json")
+            await ws.send('{"action":"ping","ack":"true"}')
+            assert json.loads(await ws.recv()) == {"action": "pong", "ack": "true"}
+        await half_frames(live.server.port)
+        with pytest.raises(Exception, match="404"):
+            await connect(s.socket_url + "nowhere")
+    await witness.say("alice", "still here")
+    assert witness.status is CONNECTED
+    assert not [line for line in live.server.log if "Traceback" in line]
+
+
+async def half_frames(port: int) -> None:
+    """Half a request, half a body, half an upgrade, half a frame, garbage."""
+    upgrade = (
+        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    for piece in (
+        b"POST /v3/mess",
+        HEAD + b"Content-Length: 100\r\n\r\n{",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        upgrade[:60],
+        upgrade + b"\x81\xfe\xff",
+        upgrade + b"\xff\xff\xff\xff",
+        upgrade + b"\x81\x05hello",
+    ):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(piece)
+        await writer.drain()
+        writer.write_eof()
+        async with asyncio.timeout(10):
+            while await reader.read(4096):
+                pass
+        writer.close()
+
+
+async def test_thousands_of_sockets_that_never_speak(live: LiveStage):
+    """They are closed after the deadline, and nobody else notices."""
+    live.server._settings |= {"TAILWIRE_AUTH_DEADLINE": "1", "TAILWIRE_SWEEP_INTERVAL": "0.2"}
+    await live.server.kill()
+    await live.server.start()
+    bob, alice = await live.enter("bob"), await live.enter("alice")
+    url = live.server.url.replace("http", "ws") + "/"
+    silent = await asyncio.gather(*(connect(url, ping_interval=None) for _ in range(400)))
+    for n in range(20):
+        await alice.say("bob", str(n))
+    codes = await asyncio.gather(*(closed_with(ws) for ws in silent))
+    assert set(codes) == {4008}
+    await bob.ears.until(lambda: len(bob.ears.texts) == 20)
+    assert bob.status is alice.status is CONNECTED

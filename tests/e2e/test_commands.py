@@ -1,0 +1,86 @@
+"""The commands, as processes."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import ssl
+import sys
+
+import pytest
+
+from harness import LiveStage
+from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
+from tailwire.testing.server import ServerProcess
+
+
+async def run(*arguments: str) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tailwire.cli.main", *arguments, stdout=-1, stderr=asyncio.subprocess.STDOUT
+    )
+    out, _ = await process.communicate()
+    return process.returncode or 0, out.decode()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(100)
+async def test_the_demo_ends_by_itself_and_loses_nothing():
+    code, shown = await run("demo")
+    assert code == 0, shown
+    assert "lost 0, duplicated 0" in shown
+
+
+async def test_users_tokens_and_keys_beside_a_running_server(live: LiveStage):
+    data = str(live.folder / "data")
+    assert await run("user", "create", "dave", "Dave", "--data", data) == (0, "made user dave\n")
+    code, said = await run("user", "create", "dave", "Dave", "--data", data)
+    assert (code, "ERR_UID_ALREADY_EXISTS" in said) == (1, True)
+    code, token = await run("token", "create", "dave", "--data", data)
+    assert code == 0
+    code, keys = await run("keys", "--data", data)
+    assert code == 0
+    settings = AppSettingsBuilder().override_client_host(live.server.url).build()
+    async with ChatClient(live.server.app_id, settings, session_store=MemorySessionStore()) as chat:
+        assert (await chat.login_with_auth_token(token.strip())).uid == "dave"
+        auth_key = keys.splitlines()[1].split()[-1]
+        assert (await chat.login("dave", auth_key=auth_key)).uid == "dave"
+
+
+async def test_doctor(live: LiveStage):
+    code, said = await run("doctor", live.server.url)
+    assert (code, said.count("ok ")) == (0, 4), said
+    port = live.server.port
+    await live.server.kill()
+    code, said = await run("doctor", f"http://127.0.0.1:{port}")
+    assert (code, "failed" in said) == (1, True)
+    assert (await run("doctor", "nonsense://x"))[0] == 1
+
+
+async def test_serve_says_what_is_wrong(tmp_path, live: LiveStage):
+    code, said = await run("serve", "--port", "99999")
+    assert (code, "port must be from 0 to 65535" in said) == (2, True)
+    code, said = await run("serve", "--data", str(tmp_path / "other"), "--port", str(live.server.port))
+    assert (code, "in use" in said) == (1, True)
+    newer = tmp_path / "newer"
+    server = ServerProcess(newer)
+    async with server:
+        await server.stop()
+    with sqlite3.connect(newer / "data" / "tailwire.db") as c:
+        c.execute("UPDATE alembic_version SET version_num = '9999'")
+    c.close()
+    with pytest.raises(RuntimeError, match="schema version 9999"):
+        await server.start()
+
+
+async def test_tls_of_its_own(tmp_path):
+    async with ServerProcess(tmp_path, None, "--demo-users", "--tls-self-signed") as server:
+        assert server.url.startswith("https://")
+        tls = ssl.create_default_context(cafile=str(tmp_path / "data" / "development-cert.pem"))
+        settings = AppSettingsBuilder().override_client_host(server.url).build()
+        async with ChatClient(server.app_id, settings, session_store=MemorySessionStore(), tls=tls) as chat:
+            await chat.login("alice", auth_key=server.auth_key)
+            await chat.wait_connected(10)
+            assert await chat.ping() == "ping successful"
+        async with ChatClient(server.app_id, settings, session_store=MemorySessionStore()) as chat:
+            with pytest.raises(Exception, match="NO_INTERNET_CONNECTION"):
+                await chat.login("alice", auth_key=server.auth_key)

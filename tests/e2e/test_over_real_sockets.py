@@ -1,0 +1,162 @@
+"""The connection over real sockets, against the server in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+
+import pytest
+
+from harness import CONNECTED, DISCONNECTED, LiveStage
+from tailwire import CometChatException, FileSessionStore, watch_terminal
+from tailwire.testing.proxy import FaultProxy
+
+spec = pytest.mark.spec
+
+
+@spec("S1", "S2", "S3", "S5", "S6", "S9", "S27", "C1", "C2", "C3", "C9")
+async def test_auto_mode(live: LiveStage, tmp_path):
+    store = FileSessionStore(tmp_path / "sessions")
+    alice, bob = await live.enter("alice"), await live.enter("bob", store=store)
+    await alice.say("bob", "live")
+    await bob.ears.until(lambda: bob.ears.texts == ["live"])
+    bob.chat.set_app_state("background")
+    assert bob.status is DISCONNECTED
+    await alice.say("bob", "in the background")
+    bob.chat.set_app_state("foreground")
+    await bob.ears.until(lambda: bob.ears.texts == ["live", "in the background"])
+    await bob.chat.aclose()
+    await alice.say("bob", "while closed")
+    again = live.actor(store=store)
+    await again.chat.init()
+    again.listen()
+    await again.ears.until(lambda: again.ears.texts == ["while closed"])
+
+
+@spec("S8", "S9", "S14", "S17", "S18", "S19", "C4", "C7")
+async def test_manual_mode(live: LiveStage):
+    alice = await live.enter("alice", auto=False)
+    assert await alice.chat.connect() == "Web socket connection successful"
+    assert await alice.chat.ping() == "ping successful"
+    assert await alice.chat.disconnect() == "Web socket disconnection successful"
+    assert alice.status is DISCONNECTED
+
+
+@spec("S7", "C10", "C20", "C21", "K1")
+async def test_through_a_network_that_goes_and_comes(live: LiveStage):
+    async with FaultProxy("127.0.0.1", live.server.port) as proxy:
+        alice, bob = await live.enter("alice"), await live.enter("bob", url=proxy.url)
+        for n in range(5):
+            proxy.cut()
+            await bob.ears.until(lambda: bob.status is not CONNECTED)
+            await alice.say("bob", str(n))
+            proxy.restore()
+            bob.chat.set_network("offline")
+            bob.chat.set_network("online")
+            await bob.ears.until(lambda n=n: len(bob.ears.texts) == n + 1)
+        assert bob.ears.texts == ["0", "1", "2", "3", "4"]
+        proxy.swallow()
+        bob.chat.set_network("offline")  # the hint: a probe goes out, and no answer comes
+        await bob.ears.until(lambda: bob.status is not CONNECTED)
+        await alice.say("bob", "5")
+        proxy.restore()
+        bob.chat.set_network("online")
+        await bob.ears.until(lambda: bob.ears.texts[-1] == "5")
+
+
+@spec("K1", "K3", "S7")
+async def test_killed_again_and_again_in_the_middle_of_sends(live: LiveStage):
+    """Every acknowledged message is there afterwards, at its receiver once and in order, and no id is given twice."""
+    alice, bob = await live.enter("alice"), await live.enter("bob")
+    acknowledged: dict[int, str] = {}
+    failures: list[str] = []
+    senders_done = False
+    count = 0
+
+    async def send(lane: int) -> None:
+        nonlocal count
+        while not senders_done:
+            count += 1
+            text = f"{lane}-{count}"
+            try:
+                stored = await alice.say("bob", text, muid=text)
+            except CometChatException as e:
+                failures.append(e.code)
+                continue
+            assert stored.id not in acknowledged, "an id was given twice"
+            acknowledged[stored.id] = text
+
+    senders = [asyncio.create_task(send(lane)) for lane in range(8)]
+    for _ in range(6):
+        goal = len(acknowledged) + 40
+        while len(acknowledged) < goal:
+            await asyncio.wait(senders, timeout=0.01)
+        await live.server.kill()
+        await live.server.start()
+    senders_done = True
+    await asyncio.gather(*senders)
+    assert set(failures) <= {"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE"}
+    await bob.ears.until(lambda: len(bob.ears.texts) >= len(acknowledged), 40)
+    received = {m.id: m.text for m in bob.ears.all("text")}
+    ids = [m.id for m in bob.ears.all("text")]
+    assert ids == sorted(set(ids))
+    assert {n: received.get(n) for n in acknowledged} == acknowledged
+    history = {m.id: m.text async for m in bob.chat.messages(uid="alice", limit=100)}
+    assert {n: history.get(n) for n in acknowledged} == acknowledged
+    assert len(set(history.values())) == len(history), "a muid was stored twice"
+
+
+@spec("T6")
+async def test_a_polite_stop(live: LiveStage):
+    alice = await live.enter("alice")
+    assert await live.server.stop() == 0
+    await alice.ears.until(lambda: alice.status is not CONNECTED)
+    lost = next(t for t in alice.chat.connection.history if t.trigger == "SocketLost")
+    assert lost.cause == "server_restarting"
+    await live.server.start()
+    await alice.connected()
+
+
+async def test_ctrl_z_and_fg(live: LiveStage):
+    """Ctrl+Z: in the background while stopped; the state after waking is right."""
+    alice = await live.enter("alice")
+    stopped = asyncio.Event()
+    with watch_terminal(alice.chat, stop=stopped.set):
+        os.kill(os.getpid(), signal.SIGTSTP)
+        await stopped.wait()
+        assert alice.status is DISCONNECTED
+        os.kill(os.getpid(), signal.SIGCONT)
+        await alice.connected()
+        os.kill(os.getpid(), signal.SIGCONT)
+        await alice.connected()
+
+
+async def test_dump_and_replay(live: LiveStage, tmp_path, capsys):
+    from tailwire.cli.main import main
+
+    alice = await live.enter("alice")
+    alice.chat.set_app_state("background")
+    file = tmp_path / "dump.json"
+    alice.chat.connection.dump(file)
+    assert live.server.auth_key not in file.read_text()
+    assert "authToken" not in file.read_text()
+    assert main(["replay", str(file)]) == 0
+    shown = capsys.readouterr().out
+    assert "LoggedIn()" in shown
+    assert "OpenSocket(epoch=1)" in shown
+    assert shown.rstrip().endswith("it reconnects when the app returns to the foreground")
+    file.write_text(json.dumps({"format": 7}))
+    assert main(["replay", str(file)]) == 1
+
+
+async def test_a_thousand_quick_changes_end_as_the_last_says(live: LiveStage):
+    alice = await live.enter("alice")
+    for _ in range(500):
+        alice.chat.set_app_state("background")
+        alice.chat.set_app_state("foreground")
+        if _ % 50 == 0:
+            await asyncio.sleep(0)
+    await alice.connected()
+    assert await alice.chat.ping() == "ping successful"

@@ -1,0 +1,55 @@
+"""Waiting times."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailwire.sdk.connection.backoff import asked_wait, retry_delay
+from tailwire.sdk.connection.causes import Cause, Kind, cause_of_close
+from tailwire.sdk.connection.state import Network
+from tailwire.sdk.connection.timings import Timings
+
+T = Timings()
+
+
+@given(
+    st.sampled_from(Cause),
+    st.integers(0, 10**9),
+    st.sampled_from(Network),
+    st.floats(0, 1, exclude_max=True),
+)
+def test_every_wait_is_within_its_bounds(cause, failures, network, chance):
+    wait = retry_delay(T, cause, failures, network, chance)
+    if cause is Cause.NEW_TOKEN:
+        assert wait == 0
+    elif network is Network.OFFLINE:
+        assert 5 <= wait <= 20
+    elif failures == 0:
+        assert 0 <= wait <= (0 if cause.kind is Kind.OURS else 1)
+    elif failures == 1 and cause.kind is Kind.OURS:
+        assert wait == 0
+    else:
+        cap = min(20, 2 ** (min(failures, 60) - 1))
+        assert cap / 4 <= wait <= cap
+
+
+@given(st.one_of(st.none(), st.floats(-10, 1e9)), st.one_of(st.none(), st.floats(-10, 1e9)), st.floats(0, 0.999))
+def test_what_the_server_asks_is_kept_but_not_for_ever(wait, within, chance):
+    asked = asked_wait(T, wait, within, chance)
+    if wait is not None and wait >= 0:
+        assert min(wait, 3600) <= asked <= 3601
+    elif within is not None and within >= 0:
+        assert 0 <= asked <= min(within, 3600)
+    else:
+        assert asked is None
+
+
+def test_close_codes():
+    for code in (1000, 1001, 1011, 1013, 4000, 4499):
+        assert cause_of_close(code).kind is Kind.SHARED
+    assert cause_of_close(1012) is Cause.SERVER_RESTARTING
+    assert cause_of_close(4501) is Cause.TOKEN_REJECTED
+    for code in (1002, 1003, 1007, 1008, 1009, 4500, 4502, 4999):
+        assert cause_of_close(code) is Cause.REFUSED
+    assert cause_of_close(None) is cause_of_close(1006) is Cause.CONNECTION_RESET

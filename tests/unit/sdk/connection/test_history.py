@@ -1,0 +1,84 @@
+"""A dump is read back and runs again to the same states."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+from tailwire.sdk.connection import inputs as i
+from tailwire.sdk.connection.causes import Cause
+from tailwire.sdk.connection.explain import describe, explain
+from tailwire.sdk.connection.history import BadDump, History, load
+from tailwire.sdk.connection.machine import step
+from tailwire.sdk.connection.state import App, Mode, State, next_deadline
+from tailwire.testing.explore import events, starts
+
+
+def walk(seed: int, steps: int) -> tuple[History, State]:
+    chance = random.Random(seed)
+    state = State(mode=chance.choice(list(Mode)))
+    history, now = History(state), 100.0
+    for _ in range(steps):
+        _, happened, _ = chance.choice(list(events(state)))
+        due = next_deadline(state)
+        now = max(now, due or now) if isinstance(happened, i.TimerFired) else now + chance.random()
+        rolled = chance.random()
+        after, _ = step(state, happened, now, rolled)
+        history.record(state, happened, now, rolled, after)
+        state = after
+        explain(state, now)
+    return history, state
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_dump_replays_to_the_same_state(seed: int):
+    history, end = walk(seed, 200)
+    state, recorded = load(json.loads(json.dumps(history.dump())))
+    for r in recorded:
+        state, _ = step(state, r.happened, r.at, r.chance)
+    assert state == end
+    assert len(recorded) == 200
+
+
+def test_history_is_bounded_and_keeps_the_last():
+    history, _ = walk(1, 3000)
+    assert len(history.transitions) <= 100
+    _, recorded = load(history.dump())
+    assert len(recorded) == 1000
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {},
+        {"format": 2},
+        {"format": 1, "state": {}, "inputs": []},
+        {"format": 1, "state": None, "inputs": []},
+        {"format": 1, "state": [], "inputs": [{"at": 1}]},
+    ],
+)
+def test_what_is_no_dump_is_refused(broken):
+    with pytest.raises(BadDump):
+        load(broken)
+
+
+def test_an_unknown_input_is_named():
+    history, _ = walk(1, 1)
+    dump = history.dump()
+    dump["inputs"][0]["input"] = "Cause"
+    with pytest.raises(BadDump, match="input 1: 'Cause' is not known"):
+        load(dump)
+
+
+def test_every_cause_has_words_and_every_state_a_sentence():
+    assert all(describe(cause) for cause in Cause)
+    for start in starts():
+        assert explain(start, 0.0).startswith("disconnected: ")
+    background = State(app=App.BACKGROUND)
+    logged_in, _ = step(background, i.LoggedIn(), 0.0, 0.0)
+    assert explain(logged_in, 41.0) == (
+        "disconnected: the app is in the background and auto mode closes the socket there; "
+        "it reconnects when the app returns to the foreground"
+    )

@@ -1,0 +1,72 @@
+"""Sessions in files."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+
+import pytest
+
+from tailwire import FileSessionStore
+from tailwire.sdk.continuity.state import Position
+from tailwire.sdk.session import Session
+
+
+def test_saved_read_and_forgotten(tmp_path):
+    store = FileSessionStore(tmp_path / "new" / "folder")
+    session = Session({"uid": "alice", "name": "Alice"}, "secret", Position(7, "s", (8, 9)))
+    store.save("app", session.to_saved())
+    assert Session.from_saved(store.load("app")) == session
+    assert store.load("another app") is None
+    (file,) = (tmp_path / "new" / "folder").iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    store.clear("app")
+    store.clear("app")
+    assert store.load("app") is None
+
+
+def test_two_apps_do_not_share_a_file(tmp_path):
+    store = FileSessionStore(tmp_path)
+    store.save("a/b", {"n": 1})
+    store.save("a_b", {"n": 2})
+    assert (store.load("a/b"), store.load("a_b")) == ({"n": 1}, {"n": 2})
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"null"])
+def test_a_damaged_file_is_set_aside(tmp_path, content, caplog):
+    store = FileSessionStore(tmp_path)
+    store.save("app", {"format": 1})
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(content)
+    assert store.load("app") is None
+    assert [f.suffix for f in tmp_path.iterdir()] == [".damaged"]
+    assert "set aside" in caplog.text
+
+
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path, caplog):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    store = FileSessionStore(blocked / "below")
+    store.save("app", {})
+    assert "cannot be saved" in caplog.text
+
+
+def test_the_platforms_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    FileSessionStore().save("app", {"n": 1})
+    assert FileSessionStore().load("app") == {"n": 1}
+    assert any(f.startswith("session-app") for _, _, files in os.walk(tmp_path) for f in files)
+
+
+@pytest.mark.parametrize(
+    "saved", [{}, {"format": 9}, {"format": 1, "user": 1}, {"format": 1, "user": {"uid": 1}, "auth_token": "t"}]
+)
+def test_what_is_no_session_is_refused(saved):
+    with pytest.raises(ValueError):
+        Session.from_saved(json.loads(json.dumps(saved)))
+
+
+def test_no_secret_in_repr():
+    assert "secret" not in repr(Session({"uid": "a"}, "secret"))

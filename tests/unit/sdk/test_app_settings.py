@@ -1,0 +1,38 @@
+"""Settings and their builder."""
+
+from __future__ import annotations
+
+import pytest
+
+from tailwire import AppSettingsBuilder
+
+
+@pytest.mark.spec("S24")
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("", "https://app.apiclient-eu.cometchat.io/v3"),
+        ("chat.example.org", "https://chat.example.org/v3"),
+        ("https://chat.example.org/", "https://chat.example.org/v3"),
+        ("http://127.0.0.1:8480", "http://127.0.0.1:8480/v3"),
+        ("localhost:8443/v3.0", "https://localhost:8443/v3.0"),
+        ("http://[::1]:8480/", "http://[::1]:8480/v3"),
+    ],
+)
+def test_hosts(host, url):
+    assert AppSettingsBuilder().set_region("EU ").override_client_host(host).build().base_url("app") == url
+
+
+@pytest.mark.spec("S24")
+def test_presence():
+    builder = AppSettingsBuilder
+    assert builder().build().presence_on_the_wire() is None
+    assert builder().subscribe_presence_for_all_users().build().presence_on_the_wire() == "ALL_USERS"
+    assert builder().subscribe_presence_for_friends().build().presence_on_the_wire() == "FRIENDS"
+    assert builder().subscribe_presence_for_roles(["a", "b"]).build().presence_on_the_wire() == ["a", "b"]
+
+
+def test_the_rest():
+    built = AppSettingsBuilder().override_admin_host("admin").set_web_socket_timeout(5).build()
+    assert (built.admin_host, built.connect_timeout, built.catch_up) == ("admin", 5.0, True)
+    assert AppSettingsBuilder().catch_up_after_reconnect(False).build().catch_up is False

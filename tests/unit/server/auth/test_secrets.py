@@ -1,0 +1,58 @@
+"""Tokens, passes and passwords."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailwire.server.auth.secrets import (
+    SocketPass,
+    fingerprint,
+    hash_password,
+    new_token,
+    read_pass,
+    same_password,
+    sign_pass,
+)
+from tailwire.server.ports.world import World
+
+SECRET = "s" * 64
+
+
+class Later(World):
+    def __init__(self, by: int) -> None:
+        self.by = by
+
+    def seconds(self) -> int:
+        return super().seconds() + self.by
+
+
+def test_a_pass_is_read_by_the_one_who_signed_it_in_time():
+    signed = sign_pass("alice", "hash", SECRET, 60, World())
+    assert read_pass(signed, SECRET, World()) == SocketPass("alice", "hash")
+    assert read_pass(signed, "x" * 64, World()) is None
+    assert read_pass(signed, SECRET, Later(59)) is not None
+    assert read_pass(signed, SECRET, Later(61)) is None
+
+
+@given(st.text(max_size=200))
+def test_anything_else_is_no_pass(text):
+    assert read_pass(text, SECRET, World()) is None
+
+
+@pytest.mark.parametrize("place", range(0, 120, 7))
+def test_a_changed_pass_is_no_pass(place):
+    signed = sign_pass("alice", "hash", SECRET, 60, World())
+    changed = signed[:place] + ("A" if signed[place] != "A" else "B") + signed[place + 1 :]
+    assert read_pass(changed, SECRET, World()) is None
+
+
+def test_tokens_and_passwords():
+    assert new_token("alice", World()) != new_token("alice", World())
+    assert len(new_token("alice", World()).split("_")[-1]) == 40
+    assert fingerprint("a") != fingerprint("b")
+    stored = hash_password("sesame", World())
+    assert "sesame" not in stored
+    assert same_password("sesame", stored)
+    assert not same_password("Sesame", stored)

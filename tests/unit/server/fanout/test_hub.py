@@ -1,0 +1,142 @@
+"""The hub: who gets what, joined, in order; slow sockets."""
+
+from __future__ import annotations
+
+from tailwire.server.broker.memory import MemoryBroker
+from tailwire.server.fanout.frames import text_frame
+from tailwire.server.fanout.hub import ALL_USERS, Hub
+from tailwire.server.ports.broker import PRESENCE, Publication, group_subject, user_subject
+from tailwire.server.telemetry.metrics import Metrics
+
+
+class Sock:
+    def __init__(self, uid, device="", presence=None):
+        self.uid, self.device, self.token, self.groups, self.presence = uid, device, "t", set(), presence
+        self.written: list[bytes] = []
+        self.waiting = 0
+        self.closed = None
+
+    def write(self, data):
+        self.written.append(data)
+
+    def buffered(self):
+        return self.waiting
+
+    def close(self, code, reason):
+        self.closed = code
+
+
+class Turn:
+    """A turn of the loop: what was scheduled runs at its end."""
+
+    def __init__(self):
+        self.broker, self.metrics, self.scheduled = MemoryBroker(), Metrics(), []
+        self.hub = Hub(self.broker, self.metrics, self.scheduled.append, slow_drop=100, slow_close=1000)
+
+    def end(self):
+        scheduled, self.scheduled[:] = list(self.scheduled), []
+        for call in scheduled:
+            call()
+
+
+def test_one_write_for_all_frames_of_a_turn():
+    t = Turn()
+    socks = [Sock("a", str(n)) for n in range(3)]
+    for s in socks:
+        t.hub.add(s)
+        t.hub.hear_groups(s, ["g"])
+    frames = [b"1", b"2", b"3"]
+    for f in frames:
+        t.broker.publish(group_subject("g"), Publication(f))
+    assert len(t.scheduled) == 1
+    t.end()
+    assert [s.written for s in socks] == [[b"".join(map(text_frame, frames))]] * 3
+    assert t.metrics.deliveries == 9
+
+
+def test_order_across_subjects_is_kept():
+    t = Turn()
+    s = Sock("a")
+    t.hub.add(s)
+    t.hub.hear_groups(s, ["g"])
+    for subject, f in ((user_subject("a"), b"1"), (group_subject("g"), b"2"), (user_subject("a"), b"3")):
+        t.broker.publish(subject, Publication(f))
+    t.end()
+    assert b"".join(s.written) == b"".join(map(text_frame, [b"1", b"2", b"3"]))
+
+
+def test_the_device_that_caused_it_does_not_hear_of_it():
+    t = Turn()
+    phone, laptop = Sock("a", "phone"), Sock("a", "laptop")
+    t.hub.add(phone)
+    t.hub.add(laptop)
+    t.broker.publish(user_subject("a"), Publication(b"1", "phone"))
+    t.broker.publish(user_subject("a"), Publication(b"2", "laptop"))
+    t.end()
+    assert (phone.written, laptop.written) == ([text_frame(b"2")], [text_frame(b"1")])
+
+
+def test_membership_begins_and_ends_between_frames():
+    t = Turn()
+    s = Sock("a")
+    t.hub.add(s)
+    t.broker.publish(group_subject("g"), Publication(b"before"))
+    t.broker.publish(user_subject("a"), Publication(guid="g", joined=True))
+    t.broker.publish(group_subject("g"), Publication(b"during"))
+    t.broker.publish(user_subject("a"), Publication(guid="g", joined=False))
+    t.broker.publish(group_subject("g"), Publication(b"after"))
+    t.end()
+    assert b"".join(s.written) == text_frame(b"during")
+
+
+def test_a_slow_socket_loses_what_can_be_dropped_and_is_closed_when_it_gets_worse():
+    t = Turn()
+    s, other = Sock("a"), Sock("a")
+    t.hub.add(s)
+    t.hub.add(other)
+    s.waiting = 500
+    t.broker.publish(user_subject("a"), Publication(b"typing", droppable=True))
+    t.broker.publish(user_subject("a"), Publication(b"message"))
+    t.end()
+    assert s.written == [text_frame(b"message")]
+    assert other.written == [text_frame(b"typing") + text_frame(b"message")]
+    s.waiting = 5000
+    t.broker.publish(user_subject("a"), Publication(b"more"))
+    t.end()
+    assert s.closed == 1013
+    assert (t.metrics.frames_dropped, t.metrics.closes["slow"]) == (1, 1)
+
+
+def test_presence_goes_to_those_who_asked():
+    t = Turn()
+    everyone, admins, nobody = Sock("a", presence=ALL_USERS), Sock("b", presence=frozenset({"admin"})), Sock("c")
+    for s in (everyone, admins, nobody):
+        t.hub.add(s)
+    t.broker.publish(PRESENCE, Publication(b"1", droppable=True, role="default"))
+    t.broker.publish(PRESENCE, Publication(b"2", droppable=True, role="admin"))
+    t.end()
+    assert everyone.written == [text_frame(b"1") + text_frame(b"2")]
+    assert admins.written == [text_frame(b"2")]
+    assert nobody.written == []
+
+
+def test_first_and_last_socket_of_a_user():
+    t = Turn()
+    one, two = Sock("a"), Sock("a")
+    assert t.hub.add(one) is True
+    assert t.hub.add(two) is False
+    assert t.hub.remove(one) is False
+    assert t.hub.is_online("a")
+    assert t.hub.remove(two) is True
+    assert not t.hub.is_online("a")
+    assert t.hub._by_subject == {}
+
+
+def test_a_token_that_was_taken_back_ends_its_sockets():
+    t = Turn()
+    mine, other = Sock("a"), Sock("a")
+    other.token = "another"
+    t.hub.add(mine)
+    t.hub.add(other)
+    t.broker.publish(user_subject("a"), Publication(gone="t"))
+    assert (mine.closed, other.closed) == (1000, None)

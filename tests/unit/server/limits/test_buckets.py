@@ -1,0 +1,34 @@
+"""Token buckets."""
+
+from __future__ import annotations
+
+import pytest
+
+from tailwire.server.limits import buckets
+from tailwire.server.limits.buckets import Buckets
+
+
+def test_a_bucket_empties_and_fills():
+    now = [0.0]
+    b = Buckets(2.0, 4, lambda: now[0])
+    assert [b.take("a") for _ in range(5)] == [0, 0, 0, 0, 0.5]
+    assert b.take("b") == 0
+    now[0] = 0.5
+    assert b.take("a") == 0
+    assert b.take("a") > 0
+    now[0] = 100.0
+    assert [b.take("a") for _ in range(4)] == [0, 0, 0, 0]
+
+
+def test_no_limit():
+    assert all(Buckets(0, 1, lambda: 0.0).take("a") == 0 for _ in range(1000))
+
+
+def test_keys_are_forgotten(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(buckets, "MOST_KEYS", 10)
+    now = [0.0]
+    b = Buckets(1.0, 1, lambda: now[0])
+    for n in range(1000):
+        now[0] += 0.001
+        b.take(str(n))
+        assert len(b._buckets) <= 10

@@ -1,0 +1,53 @@
+"""Settings of the server."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from tailwire.server.config import BadSetting, Settings, load
+
+
+def test_arguments_win_over_environment_over_file_over_defaults(tmp_path):
+    file = tmp_path / "tailwire.toml"
+    file.write_text('port = 1\nhost = "file"\nregion = "file"\ntls_self_signed = true\n')
+    environment = {"TAILWIRE_PORT": "2", "TAILWIRE_HOST": "environment", "TAILWIRE_UNKNOWN": "x", "OTHER": "y"}
+    settings = load({"port": 3, "host": None}, environment, str(file))
+    assert (settings.port, settings.host, settings.region) == (3, "environment", "file")
+    assert settings.tls_self_signed is True
+    assert settings.max_body == Settings().max_body
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "text", "named"),
+    [
+        ({}, {"TAILWIRE_PORT": "many"}, "", "TAILWIRE_PORT"),
+        ({"port": 70000}, {}, "", "port"),
+        ({}, {"TAILWIRE_TLS_SELF_SIGNED": "perhaps"}, "", "TAILWIRE_TLS_SELF_SIGNED"),
+        ({"tls_cert": "c"}, {}, "", "tls_key"),
+        ({"database": "mysql://x"}, {}, "", "database"),
+        ({"broker": "nats://x"}, {}, "", "broker"),
+        ({"log_level": "loud"}, {}, "", "log_level"),
+        ({"sweep_interval": 0.0}, {}, "", "sweep_interval"),
+        ({}, {}, "nonsense = 1", "nonsense"),
+        ({}, {}, "port = true", "port"),
+        ({}, {}, "port = [", "tailwire.toml"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, arguments, environment, text, named):
+    file = tmp_path / "tailwire.toml"
+    file.write_text(text)
+    with pytest.raises(BadSetting, match=named):
+        load(arguments, environment, str(file))
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(BadSetting, match="nowhere"):
+        load({}, {}, str(tmp_path / "nowhere"))
+
+
+def test_every_setting_is_documented():
+    documented = Settings.__doc__ or ""
+    for field in dataclasses.fields(Settings):
+        assert f"        {field.name}: " in documented, field.name

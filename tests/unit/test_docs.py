@@ -1,0 +1,35 @@
+"""The docs say what is so."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+from tailwire.cli.main import _parser
+from tailwire.server.config import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_setting_is_in_the_docs_with_its_default():
+    text = (ROOT / "docs" / "server.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", text, re.MULTILINE))
+    for field in dataclasses.fields(Settings):
+        default = field.default
+        shown = "" if default == "" else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+        assert rows[field.name] == shown, field.name
+
+
+def test_every_command_is_in_the_docs():
+    text = (ROOT / "docs" / "server.md").read_text()
+    (commands,) = [a.choices for a in _parser()._actions if a.choices]
+    for name in commands:
+        assert f"`tailwire {name}" in text, name
+
+
+def test_links_lead_somewhere():
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
+        for target in re.findall(r"\]\(([^)#]+?)(?:#.*?)?\)", page.read_text()):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name}: {target}"

@@ -1,0 +1,59 @@
+"""The house's own rules."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import spec_coverage
+import tailwire
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_sentence_of_the_specification_has_a_test():
+    assert spec_coverage.main() == 0
+
+
+def test_importing_loads_nothing_else():
+    heavy = "('tailwire.', 'asyncio', 'httpx2', 'websockets')"
+    code = f"import sys, tailwire; print([m for m in sys.modules if m.startswith({heavy})])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_every_public_name_is_there_and_documented():
+    for name in tailwire.__all__:
+        value = getattr(tailwire, name)
+        if isinstance(value, type):
+            assert value.__doc__, name
+    assert dir(tailwire) == sorted(tailwire.__all__)
+    with pytest.raises(AttributeError):
+        _ = tailwire.nonsense
+
+
+def test_every_public_method_of_the_client_is_documented():
+    for face in (tailwire.ChatClient, tailwire.CometChat):
+        for name in dir(face):
+            if not name.startswith("_") and name not in ("world", "identity", "outbox", "client"):
+                value = next(vars(c)[name] for c in face.__mro__ if name in vars(c))
+                assert getattr(value, "__doc__", None), f"{face.__name__}.{name}"
+
+
+def test_every_error_code_can_be_produced():
+    source = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "src").rglob("*.py") if p.name != "catalogue.py")
+    from tailwire.wire.catalogue import CATALOGUE
+
+    assert [code for code in CATALOGUE if f'"{code}"' not in source] == []
+
+
+def test_unit_tests_mirror_the_source():
+    for path in (ROOT / "tests" / "unit").rglob("test_*.py"):
+        folder = path.parent.relative_to(ROOT / "tests" / "unit")
+        home = ROOT / "src" / "tailwire" / folder
+        assert home.is_dir(), f"{path}: there is no {home}"
+        name = path.name.removeprefix("test_")
+        assert (home / name).exists() or folder == Path("."), f"{path}: there is no {home / name}"
