@@ -79,9 +79,8 @@ class Watched(ConnectionListener, MessageListener):
 class Demo:
     """The demonstration."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._console = Console(highlight=False, soft_wrap=True)
+    def __init__(self, folder: Path, console: Console) -> None:
+        self._console = console
         self._begin = time.monotonic()
         self._server = ServerProcess(folder, None, "--demo-users")
         self._proxy = FaultProxy("127.0.0.1", 0)
@@ -288,16 +287,22 @@ class Demo:
             raise StepFailed(f"lost {lost}, duplicated {doubled}")
 
 
-def demo() -> int:
+def demo(picture: str = "") -> int:
     """Run the demonstration.
+
+    Args:
+        picture: an SVG file to keep what was shown in, or "".
 
     Returns:
         0 when every step showed what it should, else 1.
     """
+    console = Console(highlight=False, soft_wrap=True, record=bool(picture), width=150 if picture else None)
     with tempfile.TemporaryDirectory(prefix="tailwire-demo-") as folder:
         try:
-            asyncio.run(Demo(Path(folder)).run())
+            asyncio.run(Demo(Path(folder), console).run())
         except (StepFailed, CometChatException) as e:
             Console(stderr=True).print(f"[red]the demo failed:[/] {e}")
             return 1
+    if picture:
+        console.save_svg(picture, title="tailwire demo")
     return 0

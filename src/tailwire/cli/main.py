@@ -26,7 +26,8 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--demo-users", action="store_true", default=None, help="make alice, bob and carol")
     serve.add_argument("--log-level", help="debug, info, warning or error")
 
-    commands.add_parser("demo", help="two clients, a server, and everything that can happen to a connection")
+    demo = commands.add_parser("demo", help="two clients, a server, and everything that can happen to a connection")
+    demo.add_argument("--svg", default="", metavar="FILE", help="keep what was shown as a picture")
 
     keys = commands.add_parser("keys", help="make new keys")
     keys.add_argument("--data", metavar="DIR", default=None, help="folder of the database (.tailwire)")
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.command == "demo":
             from tailwire.cli.demo import demo
 
-            return demo()
+            return demo(given.svg)
         if given.command == "doctor":
             from tailwire.cli.doctor import doctor
 
