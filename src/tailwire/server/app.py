@@ -88,7 +88,7 @@ async def assemble(settings: Settings, world: World) -> Parts:
     keys = await _first_keys(store, world) if store.created else Keys(store.app_id, "", "")
     metrics = Metrics()
     broker = MemoryBroker()
-    hub = Hub(broker, metrics, loop.call_soon, slow_drop=settings.slow_drop, slow_close=settings.slow_close)
+    hub = Hub(broker, metrics, loop.call_soon, slow_close=settings.slow_close)
     directory = Directory(store, hub.is_online)
     delivery = Delivery(broker, store.app_id)
     logins = _per_minute(settings.logins_per_minute, loop)

@@ -18,8 +18,9 @@ class Listening(Protocol):
     token: str
     groups: set[str]
     presence: frozenset[str] | None
+    slow: bool  # more is buffered than a droppable frame is worth
+    write: Callable[[bytes], object]
 
-    def write(self, data: bytes) -> None: ...
     def buffered(self) -> int: ...
     def close(self, code: int, reason: str) -> None: ...
 
@@ -34,7 +35,6 @@ class Hub:
     Args:
         broker: told which subjects this process needs.
         schedule: calls a function once in this turn of the event loop, after what is running now (`loop.call_soon`).
-        slow_drop: buffered bytes above which droppable frames are left out.
         slow_close: buffered bytes above which a socket is closed, to come back and catch up.
     """
 
@@ -44,13 +44,11 @@ class Hub:
         metrics: Metrics,
         schedule: Callable[[Callable[[], None]], object],
         *,
-        slow_drop: int,
         slow_close: int,
     ) -> None:
         self._broker = broker
         self._metrics = metrics
         self._schedule = schedule
-        self._slow_drop = slow_drop
         self._slow_close = slow_close
         self._by_subject: dict[str, dict[Listening, None]] = {}
         self._pending: list[tuple[str, list[tuple[bytes, Publication]]]] = []
@@ -147,17 +145,17 @@ class Hub:
         whole = frames[0][0] if len(frames) == 1 else b"".join([data for data, _ in frames])
         apart = {p.not_to for _, p in frames if p.not_to}
         by_role = subject == PRESENCE
-        slow = self._slow_drop
+        written = 0
         for socket in list(sockets):
-            buffered = socket.buffered()
-            if buffered < slow and socket.device not in apart and not by_role:
+            if not (socket.slow or by_role or socket.device in apart):
                 socket.write(whole)
-                self._metrics.deliveries += len(frames)
-            elif buffered > self._slow_close:
+                written += 1
+            elif socket.slow and socket.buffered() > self._slow_close:
                 self._metrics.closes["slow"] += 1
                 socket.close(TRY_AGAIN, "too slow; come back and catch up")
             else:
-                self._write_chosen(socket, frames, droppable=buffered < slow)
+                self._write_chosen(socket, frames, droppable=not socket.slow)
+        self._metrics.deliveries += written * len(frames)
 
     def _write_chosen(self, socket: Listening, frames: list[tuple[bytes, Publication]], *, droppable: bool) -> None:
         chosen = []

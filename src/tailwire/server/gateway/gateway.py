@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
@@ -94,8 +95,10 @@ class Socket(Protocol):
     bad_frames: int
     background_until: float
     inbox: list[bytes] | None
+    window: float
+    slow: bool
+    write: Callable[[bytes], object]
 
-    def write(self, data: bytes) -> None: ...
     def buffered(self) -> int: ...
     def close(self, code: int, reason: str) -> None: ...
     def abort(self) -> None: ...
@@ -197,7 +200,7 @@ class Gateway:
 
     def _pong(self, socket: Socket) -> None:
         if socket.background_until:
-            socket.background_until = socket.heard_at + socket.window + WINDOW_GRACE  # type: ignore[attr-defined]
+            socket.background_until = socket.heard_at + socket.window + WINDOW_GRACE
         socket.write(PONG)
 
     async def _drain(self, socket: Socket) -> None:
@@ -298,7 +301,7 @@ class Gateway:
 
     def _app_state(self, socket: Socket, state: _AppState) -> None:
         if state.state == "background" and 0 < state.window <= LONGEST_WINDOW:
-            socket.window = state.window  # type: ignore[attr-defined]
+            socket.window = state.window
             socket.background_until = self.loop.time() + state.window + WINDOW_GRACE
         elif state.state == "foreground":
             socket.background_until = 0.0

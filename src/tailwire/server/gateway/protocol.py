@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import http
+from collections.abc import Callable
 from typing import Any, cast
 
 from websockets.exceptions import InvalidState
@@ -21,6 +22,10 @@ PATHS = frozenset({"", "/v3", "/v3.0"})
 CLIENT_HEADER = "x-tailwire-client"
 RESTART = 1012
 NO_FEATURES: frozenset[str] = frozenset()
+
+
+def _nowhere(data: bytes) -> None:
+    """A socket that is not open takes nothing."""
 
 
 class SocketProtocol(asyncio.Protocol):
@@ -43,9 +48,11 @@ class SocketProtocol(asyncio.Protocol):
         "inbox",
         "opened_at",
         "presence",
+        "slow",
         "token",
         "uid",
         "window",
+        "write",
     )
 
     def __init__(self, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> None:
@@ -61,6 +68,9 @@ class SocketProtocol(asyncio.Protocol):
         self.frames = self.bad_frames = 0
         self.background_until = self.window = 0.0
         self.inbox: list[bytes] | None = None
+        self.slow = False
+        # Writes encoded frames: the transport's own method while the socket is open, so that fan-out pays one call.
+        self.write: Callable[[bytes], object] = _nowhere
 
     # asyncio's side.
 
@@ -84,7 +94,16 @@ class SocketProtocol(asyncio.Protocol):
         """The transport is gone."""
         self._connections.discard(self)
         self._transport = None
+        self.write = _nowhere
         self.gateway.ended(self)
+
+    def pause_writing(self) -> None:
+        """More is buffered than `slow_drop`."""
+        self.slow = True
+
+    def resume_writing(self) -> None:
+        """The other end has taken enough of it."""
+        self.slow = False
 
     def shutdown(self) -> None:
         """The server stops (called by uvicorn)."""
@@ -126,7 +145,9 @@ class SocketProtocol(asyncio.Protocol):
 
     def _respond(self, response: Any) -> None:
         self._protocol.send_response(response)
-        if self._protocol.state is State.OPEN:
+        if self._protocol.state is State.OPEN and self._transport is not None:
+            self._transport.set_write_buffer_limits(high=self.gateway.settings.slow_drop)
+            self.write = self._transport.write
             self.gateway.opened(self)
 
     def _frame(self, frame: Frame) -> None:
@@ -154,15 +175,12 @@ class SocketProtocol(asyncio.Protocol):
                 transport.write(data)
             else:
                 transport.close()
+        if self._protocol.state is not State.OPEN:
+            self.write = _nowhere
         if transport is not None and self._protocol.close_expected() and self._protocol.state is State.CLOSED:
             transport.close()
 
     # The hub's and the gateway's side.
-
-    def write(self, data: bytes) -> None:
-        """Write encoded frames."""
-        if self._transport is not None and self._protocol.state is State.OPEN:
-            self._transport.write(data)
 
     def buffered(self) -> int:
         """Bytes that the other end has not taken yet."""
@@ -171,6 +189,7 @@ class SocketProtocol(asyncio.Protocol):
     def close(self, code: int, reason: str) -> None:
         """Say goodbye and end; a slow reader is not waited for."""
         transport = self._transport
+        self.write = _nowhere
         if transport is None:
             return
         try:
@@ -179,7 +198,7 @@ class SocketProtocol(asyncio.Protocol):
             transport.abort()
             return
         self._flush()
-        if self.buffered() > self.gateway.settings.slow_drop:
+        if self.slow:
             transport.abort()
         else:
             transport.close()

@@ -14,6 +14,7 @@ class Sock:
         self.uid, self.device, self.token, self.groups, self.presence = uid, device, "t", set(), presence
         self.written: list[bytes] = []
         self.waiting = 0
+        self.slow = False
         self.closed = None
 
     def write(self, data):
@@ -31,7 +32,7 @@ class Turn:
 
     def __init__(self):
         self.broker, self.metrics, self.scheduled = MemoryBroker(), Metrics(), []
-        self.hub = Hub(self.broker, self.metrics, self.scheduled.append, slow_drop=100, slow_close=1000)
+        self.hub = Hub(self.broker, self.metrics, self.scheduled.append, slow_close=1000)
 
     def end(self):
         scheduled, self.scheduled[:] = list(self.scheduled), []
@@ -94,7 +95,7 @@ def test_a_slow_socket_loses_what_can_be_dropped_and_is_closed_when_it_gets_wors
     s, other = Sock("a"), Sock("a")
     t.hub.add(s)
     t.hub.add(other)
-    s.waiting = 500
+    s.waiting, s.slow = 500, True
     t.broker.publish(user_subject("a"), Publication(b"typing", droppable=True))
     t.broker.publish(user_subject("a"), Publication(b"message"))
     t.end()

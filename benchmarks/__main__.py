@@ -1,0 +1,46 @@
+"""`python -m benchmarks [NAME …]`: runs them and writes RESULTS.md (only when all are run)."""
+
+from __future__ import annotations
+
+import datetime
+import importlib
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+NAMES = ("fanout", "connections", "sends", "reconnect", "client", "machine")
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def main() -> int:
+    """Each benchmark in a process of its own, so that none sees another's memory."""
+    if len(sys.argv) == 3 and sys.argv[1] == "--one":
+        print("\n".join(importlib.import_module(f"benchmarks.{sys.argv[2]}").run()))
+        return 0
+    names = sys.argv[1:] or list(NAMES)
+    sections = []
+    for name in names:
+        print(f"... {name}", file=sys.stderr)
+        done = subprocess.run([sys.executable, "-m", "benchmarks", "--one", name], stdout=subprocess.PIPE, check=True)
+        sections.append(done.stdout.decode().strip())
+        print(sections[-1], "\n")
+    if names == list(NAMES):
+        head = (
+            "# Results\n\nMade by `make bench`: each figure beside a peer or a limit, measured in the same run. Servers run on core 0,\n"
+            "the load on core 1. Absolute figures are this machine's; the ratios are what to look at.\n\n"
+            f"{datetime.date.today()}, {_processor()}, {platform.system()} {platform.release()}, "
+            f"Python {platform.python_version()}.\n\n"
+        )
+        Path(__file__).with_name("RESULTS.md").write_text(head + "\n\n".join(sections) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

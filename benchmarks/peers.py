@@ -1,0 +1,135 @@
+"""Starts what is measured, each on core 0: our server, nats-server, Node's ws. The load runs on core 1."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+SERVER_CORE, LOAD_CORE = 0, 1
+
+
+def pin_load() -> None:
+    """This process makes the load: on core 1."""
+    os.sched_setaffinity(0, {LOAD_CORE})
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+@dataclass
+class Started:
+    """A process under measurement."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    more: dict[str, Any] = field(default_factory=dict)
+
+    def cpu(self) -> float:
+        """Seconds of CPU that it has used."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory(self) -> int:
+        """Resident bytes."""
+        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _pinned(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command, preexec_fn=lambda: os.sched_setaffinity(0, {SERVER_CORE}), stderr=subprocess.DEVNULL, **options
+    )
+
+
+def _until(condition: Any, seconds: float = 20) -> Any:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise TimeoutError("a peer did not start")
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@contextmanager
+def tailwire(script: str = "") -> Iterator[Started]:
+    """Our server, without limits of rates, on a disk of this machine."""
+    with tempfile.TemporaryDirectory(prefix="tailwire-bench-", dir=HERE.parent) as folder:
+        ready = Path(folder) / "ready.json"
+        environment = {
+            **os.environ,
+            "TAILWIRE_SENDS_PER_MINUTE": "0",
+            "TAILWIRE_REQUESTS_PER_MINUTE": "0",
+            "TAILWIRE_LOGINS_PER_MINUTE": "0",
+            "TAILWIRE_UPGRADES_PER_SECOND": "0",
+            "TAILWIRE_AUTH_DEADLINE": "60",
+            "TAILWIRE_SILENCE_LIMIT": "600",
+        }
+        program = [script] if script else ["-m", "tailwire.cli.main"]
+        command = [sys.executable, *program, "serve", "--data", folder, "--port", "0", "--ready-file", str(ready)]
+        process = _pinned([*command, "--demo-users"], env=environment)
+        with _ended(process):
+            _until(ready.exists)
+            said = json.loads(ready.read_text())
+            yield Started(process, int(said["url"].rpartition(":")[2]), said)
+
+
+@contextmanager
+def nats(*, jetstream: bool = False) -> Iterator[Started]:
+    """nats-server with a WebSocket port; with JetStream it syncs each message to the disk."""
+    with tempfile.TemporaryDirectory(prefix="tailwire-bench-", dir=HERE.parent) as folder:
+        port, ws_port = free_port(), free_port()
+        config = f"port: {port}\nhost: 127.0.0.1\nwebsocket {{ port: {ws_port}, host: 127.0.0.1, no_tls: true }}\n"
+        if jetstream:
+            config += f'jetstream {{ store_dir: "{folder}", sync_interval: always }}\n'
+        file = Path(folder) / "nats.conf"
+        file.write_text(config)
+        process = _pinned(
+            [str(Path(sys.executable).parent / "nats-server"), "-c", str(file)], stdout=subprocess.DEVNULL
+        )
+        with _ended(process):
+            _until(lambda: _listens(port) and _listens(ws_port))
+            yield Started(process, ws_port, {"tcp": port})
+
+
+@contextmanager
+def node_ws() -> Iterator[Started]:
+    """Node's ws, bare."""
+    folder = HERE / "node"
+    if not (folder / "node_modules").exists():
+        npm = shutil.which("npm") or "npm"
+        subprocess.run([npm, "install", "--silent", "--no-audit", "--no-fund"], cwd=folder, check=True)
+    port = free_port()
+    process = _pinned([shutil.which("node") or "node", str(folder / "server.js"), str(port)], stdout=subprocess.PIPE)
+    with _ended(process):
+        _until(lambda: _listens(port))
+        yield Started(process, port)
