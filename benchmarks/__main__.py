@@ -33,8 +33,8 @@ def main() -> int:
         print(sections[-1], "\n")
     if names == list(NAMES):
         head = (
-            "# Results\n\nMade by `make bench`: each figure beside a peer or a limit, measured in the same run. Servers run on core 0,\n"
-            "the load on core 1. Absolute figures are this machine's; the ratios are what to look at.\n\n"
+            "# Results\n\nMade by `make bench`: each figure beside a peer or a limit, measured in the same run. "
+            "Servers run on core 0,\nthe load on core 1. Absolute figures are this machine's; look at the ratios.\n\n"
             f"{datetime.date.today()}, {_processor()}, {platform.system()} {platform.release()}, "
             f"Python {platform.python_version()}.\n\n"
         )

@@ -1,4 +1,4 @@
-"""One message to 1000 authenticated sockets of a group, through `POST /messages`, stored, delivered; bare frames for the peers."""
+"""One message to 1000 authenticated sockets of a group, through `POST /messages`; bare frames for the peers."""
 
 from __future__ import annotations
 

@@ -58,6 +58,19 @@ def read_answer(s: socket.socket) -> bytes:
     return body
 
 
+def whole_answer(data: bytes) -> bool:
+    """Whether an HTTP answer with Content-Length is complete."""
+    head, gap, body = data.partition(b"\r\n\r\n")
+    if not gap:
+        return False
+    return len(body) >= int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+
+
+def whole_frame(data: bytes) -> bool:
+    """Whether a server's frame of 126 to 65,535 bytes is complete."""
+    return len(data) >= 4 and len(data) >= 4 + int.from_bytes(data[2:4], "big")
+
+
 def request(method: str, path: str, headers: dict[str, str], body: bytes = b"") -> bytes:
     """A request, ready to be sent again and again."""
     lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(body)}"]

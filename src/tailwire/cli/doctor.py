@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from tailwire.sdk.connection.explain import describe
 from tailwire.sdk.exceptions import CometChatException
+from tailwire.sdk.io.failures import AttemptError
 from tailwire.sdk.io.http import Http
-from tailwire.sdk.io.websocket import AttemptError
 from tailwire.sdk.io.world import Identity, World
 from tailwire.wire.frames import CLIENT_HEADER
 from tailwire.wire.server_settings import ServerSettings

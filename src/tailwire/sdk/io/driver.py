@@ -17,8 +17,8 @@ from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.connection.history import History
 from tailwire.sdk.connection.machine import step
 from tailwire.sdk.connection.state import State, next_deadline
+from tailwire.sdk.io.failures import AttemptError, WireClosed
 from tailwire.sdk.io.link import Granted, Link
-from tailwire.sdk.io.websocket import AttemptError, WireClosed
 from tailwire.sdk.io.world import Wire, World
 
 log = logging.getLogger("tailwire")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tailwire.sdk.exceptions import CometChatException, failure
-from tailwire.sdk.io.websocket import seconds_of
+from tailwire.sdk.io.failures import seconds_of
 from tailwire.sdk.io.world import Identity, World
 
 VERSION = "0.1.0"

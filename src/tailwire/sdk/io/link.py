@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.exceptions import CometChatException
+from tailwire.sdk.io.failures import AttemptError, WireClosed, cause_of_error
 from tailwire.sdk.io.http import VERSION, Http
-from tailwire.sdk.io.websocket import AttemptError, WireClosed, cause_of_error
 from tailwire.sdk.io.world import Identity, Wire, World
 from tailwire.wire.frames import CLIENT_HEADER, auth_frame
 from tailwire.wire.server_settings import ServerSettings

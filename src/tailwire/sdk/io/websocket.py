@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import socket
 import ssl
 from collections.abc import Mapping
 
@@ -12,26 +10,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from tailwire.sdk.connection.causes import Cause, cause_of_close
+from tailwire.sdk.io.failures import AttemptError, WireClosed, cause_of_error, seconds_of
 
 MOST_BYTES = 4 * 1024 * 1024
 GOODBYE = 0.5
-
-
-class WireClosed(Exception):
-    """The socket has ended; `cause` says how."""
-
-    def __init__(self, cause: Cause) -> None:
-        super().__init__(cause)
-        self.cause = cause
-
-
-class AttemptError(Exception):
-    """An attempt failed; `cause` says how, `wait` what the server asked for (seconds)."""
-
-    def __init__(self, cause: Cause, wait: float | None = None) -> None:
-        super().__init__(cause)
-        self.cause = cause
-        self.wait = wait
 
 
 class WebSocketWire:
@@ -106,34 +88,3 @@ def _refused(status: int, retry_after: str | None) -> AttemptError:
     if status in (429, 502, 503, 504):
         return AttemptError(Cause.SERVER_BUSY, seconds_of(retry_after))
     return AttemptError(Cause.BAD_ANSWER)
-
-
-def seconds_of(retry_after: str | None) -> float | None:
-    """A Retry-After header in seconds; None when there is none that says seconds."""
-    try:
-        return max(0.0, float(retry_after)) if retry_after else None
-    except ValueError:
-        return None
-
-
-def cause_of_error(error: BaseException) -> Cause:
-    """What an error of the network means; looks at what it was raised from, too."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLError):
-            return Cause.TLS_FAILED
-        if isinstance(seen, socket.gaierror):
-            return Cause.NAME_LOOKUP_FAILED
-        if isinstance(seen, ConnectionRefusedError):
-            return Cause.CONNECTION_REFUSED
-        if isinstance(seen, TimeoutError):
-            return Cause.ATTEMPT_TIMEOUT
-        if isinstance(seen, OSError) and seen.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN):
-            return Cause.NETWORK_UNREACHABLE
-        seen = seen.__cause__ or seen.__context__
-    text = str(error)
-    if "Name or service not known" in text or "nodename nor servname" in text or "getaddrinfo" in text:
-        return Cause.NAME_LOOKUP_FAILED
-    if "Connect call failed" in text or "connection attempts failed" in text:
-        return Cause.CONNECTION_REFUSED
-    return Cause.CONNECTION_RESET

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import ssl
 import time
@@ -23,7 +24,7 @@ class Wire(Protocol):
         """The next message.
 
         Raises:
-            tailwire.sdk.io.websocket.WireClosed: when the socket has ended.
+            tailwire.sdk.io.failures.WireClosed: when the socket has ended.
         """
 
     async def close(self, code: int) -> None:
@@ -62,9 +63,18 @@ class World:
         """An `httpx2.AsyncClient`."""
         import httpx2
 
-        verify = tls if tls is not None else True
+        verify = tls if tls is not None else _default_tls()
         limits = httpx2.Limits(max_connections=20, max_keepalive_connections=4, keepalive_expiry=30)
         return httpx2.AsyncClient(verify=verify, timeout=httpx2.Timeout(15.0, connect=8.0), limits=limits)
+
+
+@functools.cache
+def _default_tls() -> ssl.SSLContext:
+    # One for all clients of a process: it holds the certificates of all authorities, half a megabyte.
+    import httpx2
+
+    context: ssl.SSLContext = httpx2.create_ssl_context()
+    return context
 
 
 @dataclass(frozen=True, slots=True)

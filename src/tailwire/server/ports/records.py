@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,8 @@ class Draft:
     parent_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MessageRow:
-    """A stored message."""
+class MessageRow(NamedTuple):
+    """A stored message (a tuple: thirty of them are made for every page of history)."""
 
     id: int
     conversation_id: str

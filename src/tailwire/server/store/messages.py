@@ -67,7 +67,7 @@ class Messages(Access):
     async def message(self, message_id: int) -> MessageRow | None:
         """A message, or None."""
         row = self._one(MESSAGE, {"key": message_id})
-        return MessageRow(*row) if row else None
+        return MessageRow._make(row) if row else None
 
     async def messages(self, wanted: MessageFilter) -> list[MessageRow]:
         """Messages as a filter wants them."""
@@ -76,7 +76,7 @@ class Messages(Access):
             (latest,) = self._one(LATEST_OF, {"reader": wanted.reader})
             newest = await self.message(latest)
             return [newest] if newest is not None else []
-        return [MessageRow(*row) for row in self._all(list_messages(wanted.shape()), parameters(wanted))]
+        return [MessageRow._make(row) for row in self._all(list_messages(wanted.shape()), parameters(wanted))]
 
     async def latest_id(self) -> int:
         """The id of the latest visible message; 0 when there is none."""

@@ -41,7 +41,12 @@ def test_anything_else_is_no_pass(text):
     assert read_pass(text, SECRET, World()) is None
 
 
-@pytest.mark.parametrize("place", range(0, 120, 7))
+@pytest.mark.parametrize("text", ["", ".", "a.b.c", "a.b.c.d", "..." + "0" * 64, "alice.hash.99999999999." + "0" * 64])
+def test_what_looks_like_a_pass_is_none(text):
+    assert read_pass(text, SECRET, World()) is None
+
+
+@pytest.mark.parametrize("place", range(0, 80, 7))
 def test_a_changed_pass_is_no_pass(place):
     signed = sign_pass("alice", "hash", SECRET, 60, World())
     changed = signed[:place] + ("A" if signed[place] != "A" else "B") + signed[place + 1 :]
