@@ -121,7 +121,7 @@ class ChatClient(MessageCalls, GroupCalls, UserCalls, ConnectionCalls):
             timings=timings,
             has_provider=self._provider is not None,
         )
-        self._queue = Queue(self._handle)
+        self._queue = Queue(self._handle, self._note_served)
         owner = Owner(self, self.identity, self._connector, self._received, self._queue, self._provider)
         self._driver = Driver(state, self.world, owner)
         self._callbacks = Callbacks(self._registries)
@@ -298,8 +298,7 @@ class ChatClient(MessageCalls, GroupCalls, UserCalls, ConnectionCalls):
     def _message_sent(self, message_id: int) -> None:
         if self._incoming is not None:
             self._incoming.sent(message_id)
-            if self._queue is not None and self._incoming.machine.position is not None:
-                self._queue.put(Settled(self._incoming.machine.position))
+            self._note_served()
 
     def _send_frame(self, text: str) -> None:
         if self._driver is None or not self._driver.send(text):
@@ -308,10 +307,19 @@ class ChatClient(MessageCalls, GroupCalls, UserCalls, ConnectionCalls):
     async def _handle(self, entry: object) -> None:
         if isinstance(entry, Settled):
             self._served = entry.position
-            if self._save_timer is None:
-                self._save_timer = asyncio.get_running_loop().call_later(SAVE_AFTER, self._save_position)
+            self._save_soon()
         else:
             await self._callbacks.handle(entry)
+
+    def _note_served(self) -> None:
+        # Nothing waits to be handed over: the position is what the app has been served.
+        if self._incoming is not None and self._queue is not None and self._queue.empty:
+            self._served = self._incoming.machine.position or self._served
+            self._save_soon()
+
+    def _save_soon(self) -> None:
+        if self._save_timer is None and self._session is not None and self._served != self._session.position:
+            self._save_timer = asyncio.get_running_loop().call_later(SAVE_AFTER, self._save_position)
 
     def _save_position(self) -> None:
         if self._save_timer is not None:

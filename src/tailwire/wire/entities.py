@@ -72,7 +72,6 @@ class BaseMessage:
         id: rises with time within the app; 0 until sent.
         muid: the client's own id: one message is stored per sender and muid, however often it is sent.
         sender: None until sent.
-        receiver_entity: the user or group behind `receiver`, as the server sent it.
         raw: the message as the server sent it.
     """
 
@@ -84,7 +83,6 @@ class BaseMessage:
     muid: str = ""
     conversation_id: str = ""
     sender: User | None = None
-    receiver_entity: User | Group | None = None
     parent_message_id: int = 0
     sent_at: int = 0
     updated_at: int = 0
@@ -97,6 +95,13 @@ class BaseMessage:
     metadata: dict[str, Any] = field(default_factory=dict)
     tags: list[str] = field(default_factory=list)
     raw: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def receiver_entity(self) -> User | Group | None:
+        """The user or group behind `receiver`, as the server sent it. Read when it is asked for."""
+        from tailwire.wire.codec import receiver_of
+
+        return receiver_of(self.raw)
 
 
 @dataclass(slots=True, kw_only=True)

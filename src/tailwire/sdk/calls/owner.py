@@ -24,6 +24,10 @@ PING_FRAME = json.dumps(PING, separators=(",", ":"))
 TokenProvider = Callable[[], Awaitable[str]]
 
 
+def _nobody(text: str | bytes) -> float | None:
+    raise RuntimeError("a frame came before the link was opened")
+
+
 class Keeper(Protocol):
     """Who keeps the session: the client."""
 
@@ -53,6 +57,8 @@ class Owner:
         self._queue = queue
         self._provider = provider
         self._granted = Granted()
+        self.frame_came: Callable[[str | bytes], float | None] = _nobody
+        self.room = queue.room
 
     async def open_link(self) -> Link:
         """An authenticated socket, or `AttemptError`."""
@@ -73,20 +79,14 @@ class Owner:
     def link_opened(self, granted: Granted) -> None:
         """The socket is authenticated; frames follow."""
         self._granted = granted
-        self._incoming().link_opened(granted)
+        incoming = self._incoming()
+        self.frame_came = incoming.frame_came
+        incoming.link_opened(granted)
 
     def link_ended(self) -> None:
         """No frame of this socket will follow."""
         self._granted = Granted()
         self._incoming().link_ended()
-
-    def frame_came(self, text: str | bytes) -> float | None:
-        """A frame."""
-        return self._incoming().frame_came(text)
-
-    def room(self) -> Awaitable[object] | None:
-        """None, or what to wait for before more is read (K4)."""
-        return self._queue.room()
 
     def status_changed(self, status: Status) -> None:
         """The listeners are told at once; the event `connected` follows when its continuity is known (K1)."""

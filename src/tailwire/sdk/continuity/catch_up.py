@@ -61,7 +61,8 @@ def connected(m: Machine, store: str) -> list[Command]:
     m.behind, m.overflowed = [], False
     position = m.position
     if position is None or (position.store and store and position.store != store):
-        m.position, m.floor, m.recent = None, 0, {}
+        m.position, m.floor = None, 0
+        m.recent.clear()
         return [FetchLatest()]
     m.position = position = Position(position.last_id, store or position.store, position.own)
     m.floor = m.asked_after = position.last_id
@@ -140,7 +141,12 @@ def live(m: Machine, message_id: int, message: Any, *, ours: bool = False) -> li
     if ours:
         sent(m, message_id)
         return []
-    return list(_hand_over(m, [(message_id, message)]))
+    # As `_hand_over`, for the one message that it nearly always is.
+    m.recent[message_id] = None
+    if len(m.recent) > MOST_REMEMBERED:
+        _forget_oldest(m)
+    _advance(m, message_id)
+    return [HandOver((message,))]
 
 
 def sent(m: Machine, message_id: int) -> None:
@@ -156,14 +162,23 @@ def _hand_over(m: Machine, pairs: Sequence[tuple[int, Any]]) -> list[Command]:
     for message_id, _ in pairs:
         m.recent[message_id] = None
     while len(m.recent) > MOST_REMEMBERED:
-        oldest = next(iter(m.recent))
-        del m.recent[oldest]
-        m.floor = max(m.floor, oldest)
+        _forget_oldest(m)
     _advance(m, max(message_id for message_id, _ in pairs))
     return [HandOver(tuple(message for _, message in pairs))]
 
 
+def _forget_oldest(m: Machine) -> None:
+    oldest, _ = m.recent.popitem(last=False)
+    m.floor = max(m.floor, oldest)
+
+
 def _advance(m: Machine, message_id: int) -> None:
     position = m.position or Position()
+    if not position.own:
+        if message_id > position.last_id:
+            m.position = Position(message_id, position.store)
+        elif m.position is None:
+            m.position = position
+        return
     last_id = max(position.last_id, message_id)
     m.position = Position(last_id, position.store, tuple(n for n in position.own if n > last_id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -65,7 +66,7 @@ class Machine:
     limit: int = 1000
     enabled: bool = True
     floor: int = 0
-    recent: dict[int, None] = field(default_factory=dict)
+    recent: OrderedDict[int, None] = field(default_factory=OrderedDict)
     behind: list[tuple[int, Any]] | None = None
     gathered: list[tuple[int, Any]] = field(default_factory=list)
     asked_after: int = 0

@@ -85,6 +85,14 @@ class Callbacks:
 
     async def handle(self, entry: object) -> None:
         """Call everyone whom an entry of the queue concerns, one after the other."""
+        if type(entry) is e.MessageReceived:
+            name = _BY_TYPE.get(type(entry.message))
+            if name is not None:
+                for listener in self._r.message:
+                    await _call(getattr(listener, name), (entry.message,))
+            if self._r.streams:
+                await self._r.streams.put(entry)
+            return
         if isinstance(entry, LateListener):
             if any(known is entry.listener for known in self._r.connection):
                 await _call(getattr(entry.listener, _STATUS[entry.status]), ())
@@ -97,11 +105,7 @@ class Callbacks:
 
     def _calls(self, entry: object) -> Iterator[Call]:
         r = self._r
-        if isinstance(entry, e.MessageReceived):
-            name = _BY_TYPE.get(type(entry.message))
-            if name is not None and r.message:
-                yield r.message, name, (entry.message,)
-        elif isinstance(entry, StatusTold):
+        if isinstance(entry, StatusTold):
             yield r.connection, _STATUS[entry.status], ()
         elif isinstance(entry, e.ConnectionFailed):
             yield r.connection, "on_connection_error", (entry.error,)
@@ -148,7 +152,7 @@ async def _call(callback: Callable[..., Any], arguments: tuple[Any, ...]) -> Non
     # An exception in one is reported and harms nothing (K4).
     try:
         result = callback(*arguments)
-        if inspect.isawaitable(result):
+        if result is not None and inspect.isawaitable(result):
             await result
     except Exception:
         log.exception("listener %s raised", getattr(callback, "__qualname__", callback))
@@ -156,6 +160,8 @@ async def _call(callback: Callable[..., Any], arguments: tuple[Any, ...]) -> Non
 
 def event_of(message: BaseMessage) -> e.Event:
     """The event that a message of the server stands for."""
+    if type(message) is TextMessage:
+        return e.MessageReceived(message)
     if isinstance(message, Action) and message.category == Category.ACTION:
         on = message.action_on
         if message.action == "edited" and isinstance(on, BaseMessage):

@@ -23,10 +23,15 @@ log = logging.getLogger("tailwire")
 Fetch = Callable[[Mapping[str, Any]], Awaitable[list[Any]]]
 FIRST_RETRY = 0.5
 LONGEST_RETRY = 10.0
+SETTLE_EVERY = 200
+_decode = json.JSONDecoder().decode
 
 
 class Settled:
-    """Marks in the queue how far the app has been served: behind the callbacks of these messages."""
+    """Marks in the queue how far the app has been served: behind the callbacks of these messages.
+
+    For a queue that is never empty; one that is says the same by being so.
+    """
 
     __slots__ = ("position",)
 
@@ -62,6 +67,7 @@ class Incoming:
         self._throttled = throttled
         self._store = ""
         self._reader: asyncio.Task[None] | None = None
+        self._unsettled = 0
 
     @property
     def machine(self) -> Machine:
@@ -97,7 +103,9 @@ class Incoming:
             if isinstance(command, catch_up.HandOver):
                 for message in command.messages:
                     self._queue.put(event_of(message))
-                if self._machine.position is not None:
+                self._unsettled += len(command.messages)
+                if self._unsettled >= SETTLE_EVERY and self._machine.position is not None:
+                    self._unsettled = 0
                     self._queue.put(Settled(self._machine.position))
             elif isinstance(command, catch_up.TellContinuity):
                 self._tell(command.continuity)
@@ -108,8 +116,6 @@ class Incoming:
         self._queue.put(e.ConnectionChanged(Status.CONNECTED, continuity))
         if continuity.kind is Kind.GAP:
             self._queue.put(e.HistoryGap(continuity.from_id, continuity.to_id))
-        if self._machine.position is not None:
-            self._queue.put(Settled(self._machine.position))
 
     async def _read(self, command: catch_up.FetchAfter | catch_up.FetchLatest) -> None:
         # A page that fails is asked for again: nothing live passes before it (K1). The connection's end ends this too.
@@ -157,12 +163,14 @@ class Incoming:
     def frame_came(self, text: str | bytes) -> float | None:
         """A frame came; answers the window of an announced restart, in seconds, where it is one."""
         try:
-            frame = json.loads(text)
+            frame = _decode(text if isinstance(text, str) else text.decode())
             kind = frame.get("type")
             if kind == "message":
                 if frame.get("deviceId") != self._device:
                     message = message_from_wire(frame.get("body"))
-                    self._carry_out(catch_up.live(self._machine, message.id, message))
+                    commands = catch_up.live(self._machine, message.id, message)
+                    if commands:
+                        self._carry_out(commands)
             elif kind is None:
                 if frame.get("action") == "pong":
                     self._pong()

@@ -20,11 +20,13 @@ class Queue:
 
     Args:
         handle: calls the app with one entry; may raise.
+        idle: called when all entries are done.
     """
 
-    def __init__(self, handle: Callable[[object], Awaitable[None]]) -> None:
+    def __init__(self, handle: Callable[[object], Awaitable[None]], idle: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._handle = handle
+        self._idle = idle
         self._entries: deque[object] = deque()
         self._task: asyncio.Task[None] | None = None
         self._room: asyncio.Event | None = None
@@ -37,6 +39,11 @@ class Queue:
         self._entries.append(entry)
         if self._task is None:
             self._task = self._loop.create_task(self._run(), name="tailwire callbacks")
+
+    @property
+    def empty(self) -> bool:
+        """Whether all entries are done."""
+        return self._task is None
 
     def room(self) -> Awaitable[object] | None:
         """None while there is room, else what to wait for."""
@@ -58,6 +65,7 @@ class Queue:
                 self._room.set()
                 self._room = None
         self._task = None
+        self._idle()
 
     async def drained(self) -> None:
         """Wait until every entry of now is done (not from within a callback)."""

@@ -23,6 +23,7 @@ from tailwire.sdk.io.world import Wire, World
 
 log = logging.getLogger("tailwire")
 NORMAL = 1000
+BREATHE_EVERY = 32
 
 
 class Owner(Protocol):
@@ -40,11 +41,11 @@ class Owner(Protocol):
     def link_ended(self) -> None:
         """No frame of this socket will follow."""
 
-    def frame_came(self, text: str | bytes) -> float | None:
-        """A frame; answers the window of an announced restart, in seconds, where it is one."""
+    frame_came: Callable[[str | bytes], float | None]
+    """A frame; answers the window of an announced restart, in seconds, where it is one. Set when the link opens."""
 
-    def room(self) -> Awaitable[object] | None:
-        """None, or what to wait for before more is read (K4)."""
+    room: Callable[[], Awaitable[object] | None]
+    """None, or what to wait for before more is read (K4)."""
 
     def status_changed(self, status: Any) -> None:
         """The listeners are to be told."""
@@ -191,15 +192,20 @@ class Driver:
 
     async def _read(self, epoch: int, wire: Wire) -> None:
         within: float | None = None
-        owner, now = self._owner, self._world.now
+        receive, now = wire.receive, self._world.now
+        take, has_room = self._owner.frame_came, self._owner.room
+        read = 0
         try:
             while True:
-                text = await wire.receive()
+                text = await receive()
+                read += 1
+                if read % BREATHE_EVERY == 0:
+                    await asyncio.sleep(0)  # a full socket does not keep the callbacks waiting
                 self._heard_at = now()
-                asked = owner.frame_came(text)
+                asked = take(text)
                 if asked is not None:
                     within = asked
-                room = owner.room()
+                room = has_room()
                 if room is not None:
                     self.feed(i.ReadingPaused(epoch))
                     await room

@@ -31,7 +31,7 @@ class ConnectionFailed:
     error: CometChatException
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class MessageReceived:
     """A message came: a `TextMessage`, `MediaMessage`, `CustomMessage`, or a `BaseMessage` of another category."""
 

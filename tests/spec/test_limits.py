@@ -1,0 +1,114 @@
+"""Rates: who sends too much is told so with Retry-After, and the SDK keeps to it (T6, K3)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from harness import CONNECTED, Stage
+from tailwire import CometChatException
+from tailwire.server.config import Settings
+from tailwire.testing.virtual.world import VirtualServer
+
+
+def limited(stage: Stage, folder, **limits) -> None:
+    quiet = {"sends_per_minute": 0, "requests_per_minute": 0, "logins_per_minute": 0}
+    stage.server = VirtualServer(folder, Settings(data=str(folder), **{**quiet, **limits}))
+
+
+@pytest.fixture
+def slow_sends(stage: Stage, tmp_path) -> Stage:
+    limited(stage, tmp_path, sends_per_minute=60)
+    return stage
+
+
+async def test_a_burst_passes_and_then_the_sdk_waits_as_it_is_told(stage: Stage, slow_sends):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    begin = stage.now
+    for n in range(25):
+        await alice.say("bob", str(n))
+    # A quarter of a minute's worth passes at once; then it is one a second.
+    assert 9 <= stage.now - begin <= 21
+    await bob.ears.until(lambda: len(bob.ears.texts) == 25)
+    assert bob.ears.texts == [str(n) for n in range(25)]
+
+
+@pytest.fixture
+def few_logins(stage: Stage, tmp_path) -> Stage:
+    limited(stage, tmp_path, logins_per_minute=8)
+    return stage
+
+
+async def test_too_many_logins_of_one_user(stage: Stage, few_logins):
+    for _ in range(2):
+        await stage.enter("alice")
+    with pytest.raises(CometChatException) as caught:
+        await stage.enter("alice")
+    assert caught.value.code == "ERR_TOO_MANY_REQUESTS"
+    assert caught.value.retry_after >= 1
+    assert (await stage.enter("bob")).status is CONNECTED
+
+
+@pytest.fixture
+def few_upgrades(stage: Stage, tmp_path) -> Stage:
+    limited(stage, tmp_path, upgrades_per_second=2)
+    return stage
+
+
+@pytest.mark.spec("T6")
+async def test_too_many_sockets_at_once_come_later(stage: Stage, few_upgrades):
+    clients = [await stage.enter("alice", auto=False) for _ in range(8)]
+    for client in clients:
+        client.ears.heard.clear()
+    begin = stage.now
+    results = await asyncio.gather(*(c.chat.connect() for c in clients), return_exceptions=True)
+    assert sum(isinstance(r, CometChatException) for r in results) == 6
+    busy = next(c for c, r in zip(clients, results, strict=True) if isinstance(r, CometChatException))
+    assert "busy" in busy.chat.connection.explain()
+    assert "as the server asked" in busy.chat.connection.explain()
+    for client in clients:
+        await client.connected()
+    assert stage.now - begin < 30
+
+
+@pytest.fixture
+def few_frames(stage: Stage, tmp_path) -> Stage:
+    limited(stage, tmp_path, frames_per_second=5)
+    return stage
+
+
+async def test_a_socket_that_sends_too_fast_is_closed_and_comes_back(stage: Stage, few_frames):
+    alice = await stage.enter("alice")
+    for _ in range(100):
+        await alice.chat.start_typing("bob")
+        await stage.pass_time(0.02)
+    await alice.ears.until(lambda: "server_closed" in [t.cause for t in alice.chat.connection.history])
+    await alice.connected()
+    assert stage.server.parts.metrics.closes["too fast"] >= 1
+
+
+async def test_the_server_enforces_the_window_of_a_frozen_app(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    await alice.chat.connect()
+    alice.chat.set_app_state("background")
+    await stage.pass_time(1)
+    frozen = alice.chat._driver
+    frozen._timer.cancel()  # the system has frozen the app: none of its timers fires
+    await stage.pass_time(33)
+    assert stage.server.parts.metrics.sockets == 1
+    await stage.pass_time(5)
+    assert stage.server.parts.metrics.sockets == 0
+    assert stage.server.parts.metrics.closes["background window"] == 1
+
+
+async def test_a_client_whose_line_is_dead_is_let_go_by_the_server(stage: Stage):
+    await stage.enter("alice", presence=True)
+    bob = await stage.enter("bob")
+    assert stage.server.parts.metrics.sockets == 2
+    for transport in stage.network.open:
+        if transport.protocol.__class__.__name__ == "BoundSocketProtocol" and transport.protocol.uid == "bob":
+            transport.peer.peer = None  # what bob sends arrives nowhere
+    await stage.pass_time(120)
+    assert stage.server.parts.metrics.closes["silent"] >= 1
+    assert bob.status is CONNECTED
