@@ -45,3 +45,30 @@ async def test_the_bot_answers(live: LiveStage, tmp_path):
     finally:
         bot.terminate()
         await bot.wait()
+
+
+def test_the_docs_code_is_python_and_names_what_there_is():
+    import tailwire
+
+    for page in (ROOT / "docs" / "sdk.md", ROOT / "README.md"):
+        for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
+            tree = ast.parse(block)
+            names = [a.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for a in n.names]
+            calls = [
+                n.attr
+                for n in ast.walk(tree)
+                if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id == "chat"
+            ]
+            for name in names:
+                assert hasattr(tailwire, name), f"{page.name}: {name}"
+            for name in calls:
+                assert hasattr(tailwire.ChatClient, name), f"{page.name}: chat.{name}"
+
+
+async def test_the_docs_calls_work(live: LiveStage):
+    page = (ROOT / "docs" / "sdk.md").read_text()
+    (block,) = [b for b in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "some_calls" in b]
+    alice = await live.enter("alice")
+    scope = {"chat": alice.chat}
+    exec(block, scope)
+    await scope["some_calls"]()
