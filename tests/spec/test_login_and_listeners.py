@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -340,3 +341,18 @@ async def test_two_clients_of_one_user_and_app_do_not_drive_each_other_out(stage
     await stage.pass_time(120)
     assert one.status is two.status is CONNECTED
     assert one.ears.statuses.count(CONNECTING) <= 1
+
+
+@spec("S27")
+async def test_a_server_that_sends_a_device_its_own_message_is_not_heard(stage: Stage):
+    from tailwire.server.fanout.frames import text_frame
+
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    sent = await alice.say("bob", "mine")
+    await bob.ears.until(lambda: bob.ears.texts == ["mine"])
+    frame = {"type": "message", "deviceId": alice.chat.identity.resource, "body": {**sent.raw, "id": str(sent.id + 1)}}
+    for socket in stage.server.parts.gateway._sockets:
+        socket.write(text_frame(json.dumps(frame).encode()))
+    await stage.pass_time(1)
+    assert alice.ears.texts == []
+    assert bob.ears.texts == ["mine", "mine"]

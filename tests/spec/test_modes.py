@@ -520,3 +520,21 @@ async def test_aclose_while_everything_is_under_way(stage: Stage):
     await stage.pass_time(100)
     assert len(alice.ears.heard) == heard
     stage.network.delay = 0.005
+
+
+@spec("I7")
+async def test_the_last_socket_is_gone_before_the_next_is_opened(stage: Stage):
+    alice = await stage.enter("alice")
+    stage.network.delay = 0.05
+    alice.chat.set_app_state("background")
+    alice.chat.set_app_state("foreground")
+    most = 0
+    while alice.status is not CONNECTED:
+        await stage.pass_time(0.01)
+        most = max(most, sum(t.name == "client" and _is_websocket(t) for t in stage.network.open))
+    assert most == 1
+    stage.network.delay = 0.005
+
+
+def _is_websocket(transport) -> bool:
+    return type(transport.protocol).__module__.startswith("websockets")
