@@ -111,11 +111,32 @@ def _metadata(d: Mapping[str, Any]) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {}
 
 
+_Fields = tuple[str, str, str | None, str | None, str, str, str | None, int]
+_last_seen: dict[str, tuple[Mapping[str, Any], _Fields, tuple[int, int]]] = {}
+_MOST_SEEN = 256
+
+
+def _remember(d: Mapping[str, Any], v: list[Any]) -> None:
+    # Most messages come from somebody who has just sent one: the same object again needs no second look. Each message
+    # still gets a user of its own; only those without metadata are remembered, so nothing in it is shared.
+    if len(_last_seen) >= _MOST_SEEN:
+        _last_seen.clear()
+    status = "online" if v[5] in ("available", "online") else "offline"
+    fields = (v[0], v[1] or "", v[2] or None, v[3] or None, v[4] or "default", status, v[6] or None, v[7] or 0)
+    _last_seen[v[0]] = (d, fields, (v[10] or 0, v[11] or 0))
+
+
 def user_from_wire(value: Any) -> User:
     """A user; the wire's `available` is the SDK's `online`."""
     d = _object(value, "user")
+    known = _last_seen.get(d.get("uid"))  # type: ignore[arg-type]
+    if known is not None and known[0] == d:
+        created, updated = known[2]
+        return User(*known[1], {}, [], created, updated)
     v = _USER.values(d)
     if v is not None and v[0]:
+        if not v[8]:
+            _remember(d, v)
         return User(
             v[0], v[1] or "", v[2] or None, v[3] or None, v[4] or "default",
             "online" if v[5] == "available" or v[5] == "online" else "offline",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from tailwire.sdk.continuity.state import Continuity, Kind, Machine, Position
 
@@ -31,8 +31,7 @@ class FetchLatest:
     """Read the id of the latest message: the position to begin with, or the end of a gap."""
 
 
-@dataclass(frozen=True, slots=True)
-class HandOver:
+class HandOver(NamedTuple):
     """Give these messages to the app, in this order."""
 
     messages: tuple[Any, ...]

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
-    """How far this user has been served on this device.
+class Position(NamedTuple):
+    """How far this user has been served on this device (a tuple: one is made for every message).
 
     Attributes:
         last_id: every message up to this id has been handed over, or was there before the login.

@@ -89,7 +89,12 @@ class Callbacks:
             name = _BY_TYPE.get(type(entry.message))
             if name is not None:
                 for listener in self._r.message:
-                    await _call(getattr(listener, name), (entry.message,))
+                    try:  # as `_call`, without a coroutine for each
+                        result = getattr(listener, name)(entry.message)
+                        if result is not None and inspect.isawaitable(result):
+                            await result
+                    except Exception:
+                        log.exception("listener %s raised", type(listener).__qualname__)
             if self._r.streams:
                 await self._r.streams.put(entry)
             return

@@ -24,7 +24,7 @@ Fetch = Callable[[Mapping[str, Any]], Awaitable[list[Any]]]
 FIRST_RETRY = 0.5
 LONGEST_RETRY = 10.0
 SETTLE_EVERY = 200
-_decode = json.JSONDecoder().decode
+_decode = json.JSONDecoder().raw_decode
 
 
 class Settled:
@@ -163,7 +163,12 @@ class Incoming:
     def frame_came(self, text: str | bytes) -> float | None:
         """A frame came; answers the window of an announced restart, in seconds, where it is one."""
         try:
-            frame = _decode(text if isinstance(text, str) else text.decode())
+            if not isinstance(text, str):
+                text = text.decode()
+            text = text.lstrip()
+            frame, end = _decode(text)
+            if end != len(text) and text[end:].strip():
+                raise ValueError("something stands behind the frame")
             kind = frame.get("type")
             if kind == "message":
                 if frame.get("deviceId") != self._device:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 
 _BOOT = getattr(time, "CLOCK_BOOTTIME", None)
 # macOS and iOS: CLOCK_MONOTONIC is the continuous clock there, CLOCK_UPTIME_RAW the one that stops.
 _CONTINUOUS = getattr(time, "CLOCK_MONOTONIC", None) if sys.platform in ("darwin", "ios") else None
 
 
-def seconds() -> float:
-    """Seconds on the clock that counts while the machine sleeps, where the platform has one; else monotonic."""
-    if _BOOT is not None:
-        return time.clock_gettime(_BOOT)
-    if _CONTINUOUS is not None:
-        return time.clock_gettime(_CONTINUOUS)
-    return time.monotonic()
+seconds: Callable[[], float] = time.monotonic
+"""Seconds on the clock that counts while the machine sleeps, where the platform has one; else monotonic."""
+
+if _BOOT is not None:
+    seconds = partial(time.clock_gettime, _BOOT)
+elif _CONTINUOUS is not None:
+    seconds = partial(time.clock_gettime, _CONTINUOUS)

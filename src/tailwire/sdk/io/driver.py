@@ -192,7 +192,7 @@ class Driver:
 
     async def _read(self, epoch: int, wire: Wire) -> None:
         within: float | None = None
-        receive, now = wire.receive, self._world.now
+        receive, now = wire.reader(), self._world.now
         take, has_room = self._owner.frame_came, self._owner.room
         read = 0
         try:
@@ -211,10 +211,13 @@ class Driver:
                     await room
                     self._heard_at = now()
                     self.feed(i.ReadingResumed(epoch))
-        except WireClosed as e:
+        except Exception as e:
+            cause = wire.cause_of_end(e)
+            if cause is None:
+                raise
             self._wire = None
             self._owner.link_ended()
-            self.feed(i.SocketLost(epoch, e.cause, within))
+            self.feed(i.SocketLost(epoch, cause, within))
 
     def pong_came(self) -> None:
         """The owner saw an answer to a ping among the frames."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
@@ -43,6 +44,16 @@ class WebSocketWire:
             return await self._connection.recv(decode=False)
         except ConnectionClosed as e:
             raise WireClosed(cause_of_close(e.rcvd.code if e.rcvd else None)) from e
+
+    def reader(self) -> Callable[[], Awaitable[str | bytes]]:
+        """The library's own method: a coroutine less for each message."""
+        return partial(self._connection.recv, decode=False)
+
+    def cause_of_end(self, error: Exception) -> Cause | None:
+        """How the socket ended, from what `reader` raised; None when that is another error."""
+        if not isinstance(error, ConnectionClosed):
+            return None
+        return cause_of_close(error.rcvd.code if error.rcvd else None)
 
     async def close(self, code: int) -> None:
         """Say goodbye, wait a moment for the answer, end."""

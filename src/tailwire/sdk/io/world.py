@@ -7,10 +7,11 @@ import random
 import ssl
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.io import clock
 
 
@@ -26,6 +27,12 @@ class Wire(Protocol):
         Raises:
             tailwire.sdk.io.failures.WireClosed: when the socket has ended.
         """
+
+    def reader(self) -> Callable[[], Awaitable[str | bytes]]:
+        """As `receive`, for a loop that reads everything; what it raises is for `cause_of_end`."""
+
+    def cause_of_end(self, error: Exception) -> Cause | None:
+        """How the socket ended, from what `reader` raised; None when that is another error."""
 
     async def close(self, code: int) -> None:
         """Say goodbye, wait a moment for the answer, end."""
