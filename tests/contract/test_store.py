@@ -174,4 +174,7 @@ async def test_the_catch_up_query_uses_its_index(path):
     wanted = MessageFilter("bob", newer=True, cursor=5)
     plan = store._all("EXPLAIN QUERY PLAN " + list_messages(wanted.shape()), parameters(wanted))
     assert any("messages_by_conversation (conversation_id=? AND id>?)" in row[3] for row in plan), plan
+    wanted = MessageFilter("bob", newer=True, cursor=0, updated_after=5, only_updates=True)
+    plan = store._all("EXPLAIN QUERY PLAN " + list_messages(wanted.shape()), parameters(wanted))
+    assert any("messages_by_update (conversation_id=? AND updated_at>?)" in row[3] for row in plan), plan
     await store.close()

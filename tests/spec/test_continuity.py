@@ -279,6 +279,9 @@ async def test_receipts_and_typing(stage: Stage):
     await alice.chat.end_typing("bob")
     await bob.ears.until(lambda: bool(bob.ears.all("typing ended")))
     assert bob.ears.all("typing") == ["alice"]
+    await alice.chat.mark_as_read(sent)  # her own: that says nothing
+    await stage.pass_time(1)
+    assert bob.ears.all("read") == []
     await bob.chat.disconnect()
     with pytest.raises(CometChatException, match="NO_WEBSOCKET_CONNECTION"):
         await bob.chat.mark_as_read(received)
@@ -330,3 +333,46 @@ async def test_a_message_with_a_muid_of_its_own_is_stored_once(stage: Stage):
         await alice.chat.send_message(TextMessage(receiver="bob", text=" "))
     with pytest.raises(CometChatException, match="ERR_UID_NOT_FOUND"):
         await alice.say("nobody", "hello")
+
+
+@spec("K2")
+async def test_receipts_that_were_missed_come_through_the_update_time(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    sent = [await alice.say("bob", str(n)) for n in range(5)]
+    await bob.ears.until(lambda: len(bob.ears.texts) == 5)
+    await stage.pass_time(20)
+    alice.chat.set_app_state("background")
+    received = bob.ears.all("text")
+    await bob.chat.mark_as_delivered(received[4])
+    await bob.chat.mark_as_read(received[2])
+    await stage.pass_time(100)
+    alice.chat.set_app_state("foreground")
+    await alice.ears.until(lambda: bool(alice.ears.all("read")))
+    await stage.pass_time(5)
+    delivered, read = alice.ears.all("delivered"), alice.ears.all("read")
+    assert [(r.message_id, r.sender.uid) for r in delivered] == [(sent[4].id, "bob")]
+    assert [(r.message_id, r.sender.uid) for r in read] == [(sent[2].id, "bob")]
+    for _ in range(3):  # nothing comes twice
+        alice.chat.set_app_state("background")
+        alice.chat.set_app_state("foreground")
+        await stage.pass_time(5)
+    assert (len(alice.ears.all("delivered")), len(alice.ears.all("read"))) == (1, 1)
+
+
+@spec("K2")
+async def test_receipts_are_caught_up_over_a_restart_and_while_sending_without_a_socket(stage: Stage):
+    store = MemorySessionStore()
+    alice, bob = await stage.enter("alice", store=store), await stage.enter("bob")
+    sent = await alice.say("bob", "before")
+    await bob.ears.until(lambda: bool(bob.ears.texts))
+    await stage.pass_time(20)
+    alice.chat.set_app_state("background")
+    await bob.chat.mark_as_read(bob.ears.all("text")[0])
+    await stage.pass_time(50)
+    await alice.say("bob", "sent without a socket")  # later than the receipt that was missed
+    await alice.chat.aclose()
+    again = stage.actor(store=store)
+    await again.chat.init()
+    again.listen()
+    await again.ears.until(lambda: bool(again.ears.all("read")))
+    assert again.ears.all("read")[0].message_id == sent.id

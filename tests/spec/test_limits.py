@@ -112,3 +112,18 @@ async def test_a_client_whose_line_is_dead_is_let_go_by_the_server(stage: Stage)
     await stage.pass_time(120)
     assert stage.server.parts.metrics.closes["silent"] >= 1
     assert bob.status is CONNECTED
+
+
+@pytest.fixture
+def short_passes(stage: Stage, tmp_path) -> Stage:
+    limited(stage, tmp_path, jwt_lifetime=60.0)
+    return stage
+
+
+@pytest.mark.spec("C22", "S7")
+async def test_a_pass_that_has_become_too_old_is_made_anew(stage: Stage, short_passes):
+    alice = await stage.enter("alice")
+    await stage.pass_time(3600)
+    stage.network.drop()
+    await alice.ears.until(lambda: alice.ears.statuses.count(CONNECTED) >= 2)
+    assert alice.ears.all("error") == []

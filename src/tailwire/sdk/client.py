@@ -32,7 +32,7 @@ from tailwire.sdk.io.world import Identity, World
 from tailwire.sdk.outbox import Outbox
 from tailwire.sdk.session import Session, SessionStore
 from tailwire.wire.codec import user_from_wire
-from tailwire.wire.entities import User
+from tailwire.wire.entities import BaseMessage, User
 
 log = logging.getLogger("tailwire")
 
@@ -248,7 +248,9 @@ class ChatClient(MessageCalls, GroupCalls, UserCalls, ConnectionCalls):
         query = {"per_page": 1, "affix": "prepend"}
         newest = await self._reached().ask("GET", "/messages", token=token, query=query)
         try:
-            return Position(int(newest[-1]["id"]) if newest else 0)
+            if not newest:
+                return Position()
+            return Position(int(newest[-1]["id"]), updated_at=int(newest[-1].get("updatedAt") or 0))
         except (TypeError, KeyError, ValueError) as e:
             raise failure("ERR_BAD_ERROR_RESPONSE", "The server's list of messages cannot be read.") from e
 
@@ -258,7 +260,7 @@ class ChatClient(MessageCalls, GroupCalls, UserCalls, ConnectionCalls):
             connector.forget()
         self._session = session
         self._served = session.position
-        incoming.begin_session(session.position)
+        incoming.begin_session(session.uid, session.position)
 
     async def logout(self, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
         """End the session on this device: the connection closes, the saved session is forgotten (S25, C23).
@@ -280,7 +282,7 @@ class ChatClient(MessageCalls, GroupCalls, UserCalls, ConnectionCalls):
         self._session = self._served = None
         self._store.clear(self.identity.app_id)
         driver.feed(i.LoggedOut())
-        incoming.begin_session(None)
+        incoming.begin_session("", None)
         connector.forget()
         try:
             await self._reached().ask("DELETE", "/me", token=token)
@@ -295,9 +297,9 @@ class ChatClient(MessageCalls, GroupCalls, UserCalls, ConnectionCalls):
 
     # What the parts ask of each other.
 
-    def _message_sent(self, message_id: int) -> None:
+    def _message_sent(self, message: BaseMessage) -> None:
         if self._incoming is not None:
-            self._incoming.sent(message_id)
+            self._incoming.sent(message.id, message.updated_at)
             self._note_served()
 
     def _send_frame(self, text: str) -> None:

@@ -38,7 +38,7 @@ class Session:
             "user": dict(self.user),
             "auth_token": self.auth_token,
             "expired": self.expired,
-            "position": position and {"last_id": position.last_id, "store": position.store, "own": list(position.own)},
+            "position": position and {**position._asdict(), "own": list(position.own)},
         }
 
     @classmethod
@@ -52,7 +52,9 @@ class Session:
             if saved["format"] != FORMAT or not isinstance(saved["user"]["uid"], str):
                 raise ValueError(f"format {saved['format']!r}, this version reads {FORMAT}")
             kept = saved.get("position")
-            position = kept and Position(int(kept["last_id"]), str(kept["store"]), tuple(int(n) for n in kept["own"]))
+            own = tuple(int(n) for n in kept["own"]) if kept else ()
+            updated_at = int(kept.get("updated_at", 0)) if kept else 0
+            position = kept and Position(int(kept["last_id"]), str(kept["store"]), own, updated_at)
             return cls(saved["user"], str(saved["auth_token"]), position or None, bool(saved.get("expired")))
         except (KeyError, TypeError) as e:
             raise ValueError(f"not a saved session: {e!r}") from e

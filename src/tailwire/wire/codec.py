@@ -129,7 +129,8 @@ def _remember(d: Mapping[str, Any], v: list[Any]) -> None:
 def user_from_wire(value: Any) -> User:
     """A user; the wire's `available` is the SDK's `online`."""
     d = _object(value, "user")
-    known = _last_seen.get(d.get("uid"))  # type: ignore[arg-type]
+    uid = d.get("uid")
+    known = _last_seen.get(uid) if type(uid) is str else None
     if known is not None and known[0] == d:
         created, updated = known[2]
         return User(*known[1], {}, [], created, updated)
@@ -142,12 +143,11 @@ def user_from_wire(value: Any) -> User:
             "online" if v[5] == "available" or v[5] == "online" else "offline",
             v[6] or None, v[7] or 0, dict(v[8]) if v[8] else {}, [], v[10] or 0, v[11] or 0,
         )  # fmt: skip
-    uid = _text(d, "uid")
-    if not uid:
+    if not _text(d, "uid"):
         raise BadWire("uid is missing")
     status = _text(d, "status", "offline")
     return User(
-        uid=uid,
+        uid=_text(d, "uid"),
         name=_text(d, "name"),
         avatar=_optional(d, "avatar"),
         link=_optional(d, "link"),

@@ -11,6 +11,7 @@ from tailwire.sdk.io.world import Identity, World
 from tailwire.sdk.outbox import Outbox
 from tailwire.sdk.session import Session
 from tailwire.wire.codec import BadWire
+from tailwire.wire.entities import BaseMessage
 
 T = TypeVar("T")
 OnSuccess = Callable[[T], object] | None
@@ -75,7 +76,7 @@ class Access:
         token = self._logged_in().auth_token
         return await self._reached().ask(method, path, token=token, body=body, query=query)
 
-    def _message_sent(self, message_id: int) -> None:
+    def _message_sent(self, message: BaseMessage) -> None:
         """This client stored a message: it must not come back to it as missed."""
 
     def _send_frame(self, text: str) -> None:

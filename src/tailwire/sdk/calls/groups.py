@@ -60,7 +60,7 @@ class GroupCalls(Access):
             body = {"password": password} if password else {}
             path = f"/groups/{quote(guid, safe='')}/members"
             action = decoded(message_from_wire, await self._ask("POST", path, body=body))
-            self._message_sent(action.id)
+            self._message_sent(action)
             if not isinstance(action, Action) or not isinstance(action.action_for, Group):
                 raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer names no group.")
             action.action_for.has_joined = True
@@ -77,7 +77,7 @@ class GroupCalls(Access):
 
         async def leave() -> str:
             answer = await self._ask("DELETE", f"/groups/{quote(guid, safe='')}/members")
-            self._message_sent(decoded(message_from_wire, answer).id)
+            self._message_sent(decoded(message_from_wire, answer))
             return f"{guid} left successfully"
 
         return await settle(leave(), on_success, on_error)

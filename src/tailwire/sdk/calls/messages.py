@@ -64,7 +64,7 @@ class MessageCalls(Access):
 
         conversation = f"{message.receiver_type}:{message.receiver}"
         stored = decoded(message_from_wire, await self.outbox.send(conversation, attempt))
-        self._message_sent(stored.id)
+        self._message_sent(stored)
         if not isinstance(stored, kind):
             raise failure("ERR_BAD_ERROR_RESPONSE", f"The server answered with a {type(stored).__name__}.")
         return stored
@@ -110,7 +110,7 @@ class MessageCalls(Access):
 
     def _changed(self, answer: Any) -> BaseMessage:
         action = decoded(message_from_wire, answer)
-        self._message_sent(action.id)
+        self._message_sent(action)
         if isinstance(action, Action) and isinstance(action.action_on, BaseMessage):
             return action.action_on
         raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer names no message.")

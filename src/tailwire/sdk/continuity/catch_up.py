@@ -63,7 +63,7 @@ def connected(m: Machine, store: str) -> list[Command]:
         m.position, m.floor = None, 0
         m.recent.clear()
         return [FetchLatest()]
-    m.position = position = Position(position.last_id, store or position.store, position.own)
+    m.position = position = position._replace(store=store or position.store)
     m.floor = m.asked_after = position.last_id
     return [FetchAfter(m.asked_after)]
 
@@ -91,8 +91,8 @@ def latest(m: Machine, last_id: int, store: str) -> list[Command]:
         held = [pair for pair in held if pair[0] > last_id]
     m.behind, m.gathered = None, []
     m.floor = max(begin, last_id)
-    own = m.position.own if m.position else ()
-    m.position = Position(m.floor, store, own)
+    before = m.position or Position()
+    m.position = before._replace(last_id=m.floor, store=store)
     return [told, *_hand_over(m, held)]
 
 
@@ -152,7 +152,7 @@ def sent(m: Machine, message_id: int) -> None:
     """This device sent a message: it must not come back to it as missed."""
     if m.position is not None and message_id > m.position.last_id and message_id not in m.position.own:
         own = (*m.position.own, message_id)[-MOST_REMEMBERED:]
-        m.position = Position(m.position.last_id, m.position.store, own)
+        m.position = m.position._replace(own=own)
 
 
 def _hand_over(m: Machine, pairs: Sequence[tuple[int, Any]]) -> list[Command]:
@@ -173,11 +173,6 @@ def _forget_oldest(m: Machine) -> None:
 
 def _advance(m: Machine, message_id: int) -> None:
     position = m.position or Position()
-    if not position.own:
-        if message_id > position.last_id:
-            m.position = Position(message_id, position.store)
-        elif m.position is None:
-            m.position = position
-        return
     last_id = max(position.last_id, message_id)
-    m.position = Position(last_id, position.store, tuple(n for n in position.own if n > last_id))
+    own = tuple([n for n in position.own if n > last_id]) if position.own else ()
+    m.position = Position(last_id, position.store, own, position.updated_at)

@@ -15,11 +15,13 @@ class Position(NamedTuple):
         last_id: every message up to this id has been handed over, or was there before the login.
         store: the name of the server's store that the ids belong to; "" when the server does not tell.
         own: ids above `last_id` that this device sent itself, so that a catch-up does not hand them over.
+        updated_at: server time, in seconds, up to which changes of older messages (receipts) have been heard of.
     """
 
     last_id: int = 0
     store: str = ""
     own: tuple[int, ...] = ()
+    updated_at: int = 0
 
 
 class Kind(StrEnum):
@@ -58,6 +60,7 @@ class Machine:
         behind: while not None, a catch-up is under way and holds the live messages that came meanwhile.
         gathered: what the catch-up has read so far.
         asked_after: the id after which the catch-up reads on.
+        told: receipts that were told: conversation, reader and kind, to the highest message id.
         overflowed: more came meanwhile than is held; they are in history, so the catch-up reads on for them.
     """
 
@@ -69,4 +72,5 @@ class Machine:
     behind: list[tuple[int, Any]] | None = None
     gathered: list[tuple[int, Any]] = field(default_factory=list)
     asked_after: int = 0
+    told: OrderedDict[tuple[str, str, str], int] = field(default_factory=OrderedDict)
     overflowed: bool = False

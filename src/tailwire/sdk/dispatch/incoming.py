@@ -6,10 +6,11 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from tailwire.sdk.connection.state import Status
-from tailwire.sdk.continuity import catch_up
+from tailwire.sdk.continuity import catch_up, updates
 from tailwire.sdk.continuity.state import Continuity, Kind, Machine, Position
 from tailwire.sdk.dispatch.callbacks import event_of
 from tailwire.sdk.dispatch.queue import Queue
@@ -17,9 +18,11 @@ from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.io.link import Granted
 from tailwire.sdk.listeners import events as e
 from tailwire.wire.codec import BadWire, message_from_wire, receipt_from_frame, typing_from_frame, user_from_wire
+from tailwire.wire.entities import BaseMessage, MessageReceipt, User
 
 log = logging.getLogger("tailwire")
 
+T = TypeVar("T")
 Fetch = Callable[[Mapping[str, Any]], Awaitable[list[Any]]]
 FIRST_RETRY = 0.5
 LONGEST_RETRY = 10.0
@@ -65,18 +68,21 @@ class Incoming:
         self._machine = machine
         self._pong = pong
         self._throttled = throttled
-        self._store = ""
+        self._store = self._uid = ""
         self._reader: asyncio.Task[None] | None = None
         self._unsettled = 0
+        self._updater: asyncio.Task[None] | None = None
+        self._connected = False
 
     @property
     def machine(self) -> Machine:
         """The continuity machine."""
         return self._machine
 
-    def begin_session(self, position: Position | None) -> None:
+    def begin_session(self, uid: str, position: Position | None) -> None:
         """Another user, or the same from the saved session."""
         self.link_ended()
+        self._uid = uid
         m = self._machine
         self._machine = Machine(position=position, limit=m.limit, enabled=m.enabled)
 
@@ -84,19 +90,28 @@ class Incoming:
 
     def link_opened(self, granted: Granted) -> None:
         """The socket is authenticated: read what was missed before anything live passes."""
+        self._connected = True
         self._store = granted.store
         self._carry_out(catch_up.connected(self._machine, granted.store))
 
     def link_ended(self) -> None:
         """The socket is gone."""
+        self._connected = False
         catch_up.disconnected(self._machine)
-        if self._reader is not None:
-            self._reader.cancel()
-            self._reader = None
+        for task in (self._reader, self._updater):
+            if task is not None:
+                task.cancel()
+        self._reader = self._updater = None
 
-    def sent(self, message_id: int) -> None:
-        """This client sent a message."""
+    def sent(self, message_id: int, updated_at: int) -> None:
+        """This client sent a message. With a connection that has caught up, its time is one that was heard of."""
         catch_up.sent(self._machine, message_id)
+        self._heard(updated_at)
+
+    def _heard(self, updated_at: int) -> None:
+        # What is still missing must not be taken for heard: nothing counts without a socket that has caught up.
+        if self._connected and self._updater is None:
+            updates.heard(self._machine, updated_at)
 
     def _carry_out(self, commands: list[catch_up.Command]) -> None:
         for command in commands:
@@ -116,20 +131,58 @@ class Incoming:
         self._queue.put(e.ConnectionChanged(Status.CONNECTED, continuity))
         if continuity.kind is Kind.GAP:
             self._queue.put(e.HistoryGap(continuity.from_id, continuity.to_id))
+        begin = updates.since(self._machine)
+        if begin is not None:
+            work = self._read_updates(begin)
+            self._updater = asyncio.get_running_loop().create_task(work, name="tailwire catch-up of receipts")
 
     async def _read(self, command: catch_up.FetchAfter | catch_up.FetchLatest) -> None:
-        # A page that fails is asked for again: nothing live passes before it (K1). The connection's end ends this too.
+        commands = await self._again(lambda: self._page(command))
+        self._reader = None
+        self._carry_out(commands)
+
+    async def _again(self, ask: Callable[[], Awaitable[T]]) -> T:
+        # What fails is asked for again: nothing live passes before it (K1). The connection's end ends this too.
         wait = FIRST_RETRY
         while True:
             try:
-                commands = await self._page(command)
-                break
+                return await ask()
             except CometChatException as error:
                 log.info("catching up failed, again in %.1f s: %s", error.retry_after or wait, error.code)
                 await asyncio.sleep(error.retry_after or wait)
                 wait = min(wait * 2, LONGEST_RETRY)
-        self._reader = None
-        self._carry_out(commands)
+
+    async def _read_updates(self, begin: int) -> None:
+        # Receipts of the time without a connection (K2): read from the messages that they changed.
+        cursor, newest = 0, 0
+        while True:
+            query = {"per_page": catch_up.PAGE, "affix": "append", "id": cursor, "updatedAt": begin, "onlyUpdates": 1}
+            listed = await self._again(partial(self._fetch, query))
+            messages = [message for _, message in self._known(listed)]
+            for kind in ("delivered", "read"):
+                latest = {m.conversation_id: m for m in messages if self._has_receipt(m, kind, begin)}
+                for message in latest.values():
+                    self._tell_receipt(message, kind)
+            newest = max([newest, *(m.updated_at for m in messages)])
+            if len(listed) < catch_up.PAGE or not messages:
+                break
+            cursor = messages[-1].id
+        self._updater = None
+        self._heard(newest)
+
+    def _has_receipt(self, message: BaseMessage, kind: str, begin: int) -> bool:
+        at = message.delivered_at if kind == "delivered" else message.read_at
+        mine = message.sender is not None and message.sender.uid == self._uid
+        return mine and message.receiver_type == "user" and at >= begin
+
+    def _tell_receipt(self, message: BaseMessage, kind: str) -> None:
+        reader = message.receiver_entity
+        if not isinstance(reader, User):
+            reader = User(message.receiver)
+        if updates.told(self._machine, self._uid, reader.uid, kind, message.id):
+            at = message.delivered_at if kind == "delivered" else message.read_at
+            receipt = MessageReceipt(message.id, reader, self._uid, "user", kind, at)
+            self._queue.put(e.ReceiptReceived(receipt))
 
     async def _page(self, command: catch_up.FetchAfter | catch_up.FetchLatest) -> list[catch_up.Command]:
         if isinstance(command, catch_up.FetchLatest):
@@ -138,7 +191,7 @@ class Incoming:
         query = {"per_page": command.limit, "affix": "append", "id": command.after_id}
         listed = await self._fetch(query)
         messages = self._known(listed)
-        whole = len(listed) >= command.limit
+        whole = len(listed) >= command.limit and bool(messages)
         mine = [n for n, m in messages if self._is_own(m)]
         for message_id in mine:
             catch_up.sent(self._machine, message_id)
@@ -175,6 +228,7 @@ class Incoming:
                     message = message_from_wire(frame.get("body"))
                     commands = catch_up.live(self._machine, message.id, message)
                     if commands:
+                        self._heard(message.updated_at)
                         self._carry_out(commands)
             elif kind is None:
                 if frame.get("action") == "pong":
@@ -189,7 +243,11 @@ class Incoming:
 
     def _others(self, kind: str, frame: Mapping[str, Any]) -> None:
         if kind == "receipts":
-            self._queue.put(e.ReceiptReceived(receipt_from_frame(frame)))
+            receipt = receipt_from_frame(frame)
+            reader = receipt.sender.uid
+            updates.told(self._machine, receipt.receiver_id, reader, receipt.receipt_type, receipt.message_id)
+            self._heard(receipt.timestamp)
+            self._queue.put(e.ReceiptReceived(receipt))
         elif kind == "typing_indicator":
             self._queue.put(e.TypingChanged(typing_from_frame(frame)))
         elif kind == "presence":
@@ -209,7 +267,7 @@ class Incoming:
 
     async def close(self) -> None:
         """Stop reading history; wait until it has stopped."""
-        reader = self._reader
+        tasks = [t for t in (self._reader, self._updater) if t is not None and t is not asyncio.current_task()]
         self.link_ended()
-        if reader is not None and reader is not asyncio.current_task():
-            await asyncio.wait([reader])
+        if tasks:
+            await asyncio.wait(tasks)

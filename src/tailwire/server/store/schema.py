@@ -101,6 +101,14 @@ messages = Table(
     Column("deleted_by", String(100)),
     Column("body", LargeBinary, nullable=False),
     Index("messages_by_conversation", "conversation_id", "id"),
+    # Only of messages that were changed after they were sent: a new one pays nothing for it.
+    Index(
+        "messages_by_update",
+        "conversation_id",
+        "updated_at",
+        sqlite_where=text("updated_at > sent_at"),
+        postgresql_where=text("updated_at > sent_at"),
+    ),
     Index(
         "messages_by_muid",
         "sender",

@@ -125,7 +125,9 @@ def list_messages(shape: tuple[object, ...]) -> str:
         query = query.where(m.parent_id.is_(None))
     if deleted:
         query = query.where(m.deleted_at.is_(None))
-    if everything and newer and not no_cursor:
+    if everything and only_updates and not no_updated:
+        query = query.with_hint(messages, "INDEXED BY messages_by_update", "sqlite")
+    elif everything and newer and not no_cursor:
         # What was missed is a range at the end of each conversation that has something new.
         query = query.with_hint(messages, "INDEXED BY messages_by_conversation", "sqlite")
     ordered = query.order_by(m.id.asc() if newer else m.id.desc())

@@ -96,6 +96,14 @@ def upgrade() -> None:
         sa.Column("body", sa.LargeBinary, nullable=False),
     )
     op.create_index("messages_by_conversation", "messages", ["conversation_id", "id"])
+    changed = sa.text("updated_at > sent_at")
+    op.create_index(
+        "messages_by_update",
+        "messages",
+        ["conversation_id", "updated_at"],
+        sqlite_where=changed,
+        postgresql_where=changed,
+    )
     where = sa.text("muid IS NOT NULL")
     op.create_index(
         "messages_by_muid", "messages", ["sender", "muid"], unique=True, sqlite_where=where, postgresql_where=where
