@@ -73,7 +73,8 @@ async def test_killed_again_and_again_in_the_middle_of_sends(live: LiveStage):
     acknowledged: dict[int, str] = {}
     failures: list[str] = []
     senders_done = False
-    count = 0
+    count = goal = 0
+    reached = asyncio.Event()
 
     async def send(lane: int) -> None:
         nonlocal count
@@ -87,12 +88,14 @@ async def test_killed_again_and_again_in_the_middle_of_sends(live: LiveStage):
                 continue
             assert stored.id not in acknowledged, "an id was given twice"
             acknowledged[stored.id] = text
+            if len(acknowledged) >= goal:
+                reached.set()
 
     senders = [asyncio.create_task(send(lane)) for lane in range(8)]
     for _ in range(6):
         goal = len(acknowledged) + 40
-        while len(acknowledged) < goal:
-            await asyncio.wait(senders, timeout=0.01)
+        reached.clear()
+        await reached.wait()
         await live.server.kill()
         await live.server.start()
     senders_done = True

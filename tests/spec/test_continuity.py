@@ -279,9 +279,10 @@ async def test_receipts_and_typing(stage: Stage):
     await alice.chat.end_typing("bob")
     await bob.ears.until(lambda: bool(bob.ears.all("typing ended")))
     assert bob.ears.all("typing") == ["alice"]
-    await alice.chat.mark_as_read(sent)  # her own: that says nothing
+    laptop = await stage.enter("alice")
+    await alice.chat.mark_as_read(sent)  # her own: that says nothing, to nobody
     await stage.pass_time(1)
-    assert bob.ears.all("read") == []
+    assert bob.ears.all("read") == laptop.ears.all("read") == []
     await bob.chat.disconnect()
     with pytest.raises(CometChatException, match="NO_WEBSOCKET_CONNECTION"):
         await bob.chat.mark_as_read(received)
@@ -312,7 +313,10 @@ async def test_groups(stage: Stage):
         await bob.chat.join_group("safe", "password", "sesame")
     await bob.chat.join_group("open")
     await alice.ears.until(lambda: alice.ears.all("joined") == [("bob", "safe"), ("bob", "open")])
-    await alice.say("open", "to all", "group")
+    to_all = await alice.say("open", "to all", "group")
+    with pytest.raises(CometChatException, match="ERR_MESSAGE_ID_NOT_FOUND"):
+        await carol.chat.get_message(to_all.id)
+    assert (await bob.chat.get_message(to_all.id)).text == "to all"
     await bob.ears.until(lambda: bob.ears.texts == ["to all"])
     assert await bob.chat.leave_group("open") == "open left successfully"
     await alice.say("open", "to those who are left", "group")

@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import Any
 
 PING: dict[str, str] = {"action": "ping", "ack": "true"}
-PONG_ACTION = "pong"
 FEATURES = ("heartbeat", "appState", "restart", "epoch")
 """What our own server and SDK agree on beyond the documented protocol, as far as it is built."""
 
@@ -23,9 +22,7 @@ class FrameType(StrEnum):
     TYPING = "typing_indicator"
     RECEIPTS = "receipts"
     PRESENCE = "presence"
-    TRANSIENT = "transient_message"
     APP_STATE = "app_state"
-    SERVER = "server"
 
 
 def auth_frame(

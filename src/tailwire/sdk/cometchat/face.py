@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from tailwire.sdk.app_settings import AppSettings
@@ -118,6 +118,3 @@ class CometChat:
     get_user = _Forward()
     create_user = _Forward()
     events = _Forward()
-
-
-Waits = Awaitable[Any]

@@ -67,11 +67,6 @@ class Queue:
         self._task = None
         self._idle()
 
-    async def drained(self) -> None:
-        """Wait until every entry of now is done (not from within a callback)."""
-        while self._task is not None and self._task is not asyncio.current_task():
-            await asyncio.wait([self._task])
-
     async def close(self) -> None:
         """Call nothing more; wait for the end of the callback that runs, unless it is the one that closes."""
         self._closed = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from tailwire.sdk.listeners.events import Event
@@ -119,6 +119,3 @@ class Streams:
 
     def __bool__(self) -> bool:
         return bool(self._streams)
-
-
-Callback = Callable[..., object]

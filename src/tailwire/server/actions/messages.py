@@ -72,7 +72,6 @@ class Limits:
 
 _decode_data = msgspec.json.Decoder(Data).decode
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_encode_text = msgspec.json.Encoder().encode
 
 
 class Messages:
@@ -233,7 +232,7 @@ class Messages:
         Raises:
             Refused: with the documented code of what is wrong.
         """
-        row = await self._changeable(caller, wanted, delete=False)
+        row = await self._changeable(caller, wanted)
         fresh = self._content(row.category, row.type, edit.data)
         fields = _decode_object(row.body)
         data = _decode_object(fields["data"])
@@ -249,16 +248,16 @@ class Messages:
         Raises:
             Refused: with the documented code of what is wrong.
         """
-        row = await self._changeable(caller, wanted, delete=True)
+        row = await self._changeable(caller, wanted)
         fields = _decode_object(row.body)
         data = _decode_object(fields["data"])
         fields["data"] = msgspec.Raw(encode({k: data[k] for k in ("entities", "resource") if k in data}))
         return await self._change(caller, row, encode(fields), "deleted")
 
-    async def _changeable(self, caller: Caller, wanted: str, *, delete: bool) -> MessageRow:
+    async def _changeable(self, caller: Caller, wanted: str) -> MessageRow:
         row = await self.get(caller, wanted)
         member = await self._store.member(row.receiver, caller.uid) if row.receiver_type == "group" else None
-        rules.check_change(row, caller.uid, member.scope if member else None, delete=delete)
+        rules.check_change(row, caller.uid, member.scope if member else None)
         return row
 
     async def _change(self, caller: Caller, row: MessageRow, body: bytes, action: str) -> bytes:

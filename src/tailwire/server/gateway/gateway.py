@@ -19,9 +19,9 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
+from tailwire.wire.frames import FEATURES
 
 PONG = text_frame(b'{"action":"pong","ack":"true"}')
-FEATURES = ("heartbeat", "appState", "restart", "epoch")
 TOKEN_REJECTED = 4501
 TOO_FAST = 4029
 NOT_AUTHENTICATED = 4003

@@ -17,9 +17,9 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from tailwire.server.gateway.gateway import Gateway
+from tailwire.wire.frames import CLIENT_HEADER
 
 PATHS = frozenset({"", "/v3", "/v3.0"})
-CLIENT_HEADER = "x-tailwire-client"
 RESTART = 1012
 NO_FEATURES: frozenset[str] = frozenset()
 

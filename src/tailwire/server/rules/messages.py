@@ -67,7 +67,7 @@ def may_read(message: MessageRow, reader: str, joined_after_id: int | None) -> b
     return joined_after_id is not None
 
 
-def check_change(message: MessageRow, who: str, scope: str | None, *, delete: bool) -> None:
+def check_change(message: MessageRow, who: str, scope: str | None) -> None:
     """Editing and deleting: the sender; in a group also its admins and moderators.
 
     Args:

@@ -26,8 +26,3 @@ class Access:
 
     def _all(self, sql: str, parameters: Parameters) -> list[Any]:
         return self._reader.execute(sql, parameters).fetchall()
-
-    def _next_id(self) -> int:
-        # Called by the writer alone, inside a transaction.
-        self._last_id += 1
-        return self._last_id

@@ -78,10 +78,6 @@ class Messages(Access):
             return [newest] if newest is not None else []
         return [MessageRow._make(row) for row in self._all(list_messages(wanted.shape()), parameters(wanted))]
 
-    async def latest_id(self) -> int:
-        """The id of the latest visible message; 0 when there is none."""
-        return self._one("SELECT coalesce(max(id), 0) FROM messages", ())[0]  # type: ignore[no-any-return]
-
     async def edit_message(
         self, message_id: int, body: bytes, editor: str, now: int, action: Callable[[MessageRow], Draft]
     ) -> tuple[MessageRow, Stored]:

@@ -23,7 +23,6 @@ class Metrics:
     sockets: int = 0
     requests: Counter[int] = field(default_factory=Counter)
     closes: Counter[str] = field(default_factory=Counter)
-    causes: Counter[str] = field(default_factory=Counter)
 
 
 _COUNTERS = {
