@@ -326,8 +326,11 @@ async def test_a_slow_app_stops_the_reading_and_loses_nothing(stage: Stage):
     await stage.pass_time(40)
     assert bob.chat.connection.history[-1].status is CONNECTED
     assert len(bob.ears.texts) < 1300
+    assert bob.chat._driver.state.paused
+    assert len(bob.chat._queue._entries) <= 1001
     gate.set()
     await bob.ears.until(lambda: len(bob.ears.texts) == 1300)
+    assert not bob.chat._driver.state.paused
     assert bob.ears.texts == [str(n) for n in range(1300)]
 
 

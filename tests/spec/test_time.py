@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 
 import pytest
 
 from harness import CONNECTED, CONNECTING, DISCONNECTED, Stage
+from tailwire import CometChatException
 from tailwire.testing.virtual.world import virtual_loop
 
 spec = pytest.mark.spec
@@ -149,3 +151,22 @@ async def test_an_attempt_ends_after_ten_seconds(stage: Stage):
     assert 5 < stage.now - begin < 10.1
     stage.network.restore()
     await alice.connected()
+
+
+@spec("I7", "T1")
+async def test_a_socket_that_is_let_go_by_its_own_reader_is_read_no_more(stage: Stage):
+    alice, bob = await stage.enter("alice", auto=False), await stage.enter("bob")
+    await alice.chat.connect()
+    alice.chat.set_app_state("background")
+    pinging = asyncio.create_task(alice.chat.ping())
+    await stage.pass_time(0.006)  # the ping is there, its answer is on the way back
+    virtual_loop().sleep_machine(3600)
+    await bob.say("alice", "too late for this socket")
+    await stage.pass_time(1)
+    assert isinstance((await asyncio.gather(pinging, return_exceptions=True))[0], CometChatException)
+    inputs = [i["input"] for i in alice.chat._driver.history.dump()["inputs"]]
+    assert "PongReceived" in inputs  # it was the answer that found that the window was over
+    assert "SocketLost" not in inputs
+    assert (alice.status, alice.ears.texts) == (DISCONNECTED, [])
+    await alice.chat.connect()
+    await alice.ears.until(lambda: alice.ears.texts == ["too late for this socket"])

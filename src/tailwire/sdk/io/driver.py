@@ -198,6 +198,8 @@ class Driver:
         try:
             while True:
                 text = await receive()
+                if self._wire is not wire:
+                    return  # let go by what this task itself reported: nothing of it reaches anyone any more (I7)
                 read += 1
                 if read % BREATHE_EVERY == 0:
                     await asyncio.sleep(0)  # a full socket does not keep the callbacks waiting
@@ -215,6 +217,8 @@ class Driver:
             cause = wire.cause_of_end(e)
             if cause is None:
                 raise
+            if self._wire is not wire:
+                return
             self._wire = None
             self._owner.link_ended()
             self.feed(i.SocketLost(epoch, cause, within))
