@@ -359,3 +359,56 @@ async def test_a_server_that_sends_a_device_its_own_message_is_not_heard(stage: 
     await stage.pass_time(1)
     assert alice.ears.texts == []
     assert bob.ears.texts == ["mine", "mine"]
+
+
+@spec("S25")
+async def test_a_login_that_fails_halfway_leaves_the_session_as_it_was(stage: Stage):
+    phone = await stage.enter("alice")
+
+    async def fail(token):
+        raise CometChatException("ERR_MISSION_FAILED", "as planned")
+
+    phone.chat._position_now, honest = fail, phone.chat._position_now
+    with pytest.raises(CometChatException, match="as planned"):
+        await phone.chat.login("bob", auth_key=stage.server.auth_key)
+    phone.chat._position_now = honest
+    assert phone.chat.get_logged_in_user().uid == "alice"
+    stage.network.drop()
+    await phone.ears.until(lambda: phone.ears.statuses.count(CONNECTED) >= 2)
+    carol = await stage.enter("carol")
+    await carol.say("bob", "for bob")
+    await carol.say("alice", "for alice")
+    await stage.pass_time(5)
+    assert phone.ears.texts == ["for alice"]
+
+
+@spec("S25", "C2")
+async def test_another_user_may_log_in_on_the_same_client(stage: Stage):
+    phone, carol = await stage.enter("alice"), await stage.enter("carol")
+    await phone.chat.login("bob", auth_key=stage.server.auth_key)
+    await phone.connected()
+    await carol.say("alice", "for alice")
+    await carol.say("bob", "for bob")
+    await stage.pass_time(5)
+    assert phone.ears.texts == ["for bob"]
+
+
+@spec("K4", "S27")
+async def test_a_listener_that_another_removes_is_not_called_for_the_same_message(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    heard: list[str] = []
+
+    class First(MessageListener):
+        def on_text_message_received(self, message):
+            heard.append("first")
+            bob.chat.remove_message_listener("second")
+
+    class Second(MessageListener):
+        def on_text_message_received(self, message):
+            heard.append("second")
+
+    bob.chat.add_message_listener("first", First())
+    bob.chat.add_message_listener("second", Second())
+    await alice.say("bob", "hello")
+    await stage.pass_time(1)
+    assert heard == ["first"]

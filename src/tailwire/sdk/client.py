@@ -225,8 +225,7 @@ class ChatClient(MessageCalls, GroupCalls, UserCalls, ConnectionCalls):
         self._logging_in = True
         try:
             token = await get_token()
-            connector.forget()
-            me = dict(await connector.me(token))
+            me, signed = await connector.me(token)
             session = Session({k: v for k, v in me.items() if k not in ("authToken", "jwt", "wsChannel")}, token)
             user = decoded(user_from_wire, session.user)
             session = replace(session, position=await self._position_now(token))
@@ -235,6 +234,8 @@ class ChatClient(MessageCalls, GroupCalls, UserCalls, ConnectionCalls):
             raise
         finally:
             self._logging_in = False
+        connector.forget()
+        connector.keep_pass(signed)
         self._begin(session)
         self._save()
         queue.put(LoginTold("login_success", (user,)))
@@ -255,9 +256,7 @@ class ChatClient(MessageCalls, GroupCalls, UserCalls, ConnectionCalls):
             raise failure("ERR_BAD_ERROR_RESPONSE", "The server's list of messages cannot be read.") from e
 
     def _begin(self, session: Session) -> None:
-        _, incoming, _, connector = self._parts
-        if self._session is not None and self._session.uid != session.uid:
-            connector.forget()
+        incoming = self._parts[1]
         self._session = session
         self._served = session.position
         incoming.begin_session(session.uid, session.position)

@@ -195,7 +195,6 @@ def _app_state_changed(s: State, happened: i.AppStateChanged, now: float, chance
     if s.app is App.FOREGROUND:
         s.held = s.gave_up = False  # C12
         s.retry_at = None  # T5: at once
-        s.window_until = None  # C8
         probe(s, now, Cause.PROBE_FAILED, out)
 
 

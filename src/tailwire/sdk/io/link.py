@@ -64,8 +64,12 @@ class Connector:
         self._pass = ""
         self._settings = None
 
-    async def me(self, token: str) -> Mapping[str, Any]:
-        """`PUT /me`: the user; keeps the pass that comes with her.
+    def keep_pass(self, signed: str) -> None:
+        """The pass of the user who is logged in now."""
+        self._pass = signed
+
+    async def me(self, token: str) -> tuple[Mapping[str, Any], str]:
+        """`PUT /me`: the user, and the pass that comes with her.
 
         Raises:
             CometChatException: as the request failed.
@@ -74,8 +78,7 @@ class Connector:
         user = await self._http.ask("PUT", "/me", token=token, body=body)
         if not isinstance(user, dict) or not isinstance(user.get("uid"), str):
             raise CometChatException("ERR_BAD_ERROR_RESPONSE", "The server's answer names no user.")
-        self._pass = str(user.get("jwt") or "")
-        return user
+        return user, str(user.get("jwt") or "")
 
     async def open(self, uid: str, token: str) -> Link:
         """An authenticated socket.
@@ -100,7 +103,7 @@ class Connector:
         secure = urlsplit(self._http.base_url).scheme == "https"
         try:
             if not self._pass:
-                await self.me(token)
+                _, self._pass = await self.me(token)
             if self._settings is None:
                 data = await self._http.ask("GET", "/settings", token=token)
                 self._settings = ServerSettings.from_wire(data, secure=secure)
