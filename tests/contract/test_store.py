@@ -99,6 +99,21 @@ async def test_what_a_reader_may_see_and_since_when(path):
     await store.close()
 
 
+async def test_what_was_deleted_is_not_brought_back_by_an_edit_that_comes_late(path):
+    store = await SqliteStore.open(path, World())
+    stored = await store.add_message(draft(text=b'{"text":"secret"}'))
+    told = lambda row: draft(muid=None)  # noqa: E731
+    deleting = store.delete_message(stored.message.id, b'{"data":{}}', "alice", 5, told)
+    editing = store.edit_message(stored.message.id, b'{"data":{"text":"secret again"}}', "alice", 5, told)
+    again = store.delete_message(stored.message.id, b"{}", "alice", 9, told)
+    first, late, second = await asyncio.gather(deleting, editing, again)
+    assert (first is not None, late, second) == (True, None, None)
+    row = await store.message(stored.message.id)
+    assert (row.deleted_at, b"secret" in row.json()) == (5, False)
+    assert (await store.message(3)) is None
+    await store.close()
+
+
 async def test_marks(path):
     store = await SqliteStore.open(path, World())
     for _ in range(5):

@@ -412,3 +412,43 @@ async def test_a_listener_that_another_removes_is_not_called_for_the_same_messag
     await alice.say("bob", "hello")
     await stage.pass_time(1)
     assert heard == ["first"]
+
+
+@spec("S24")
+async def test_a_user_who_is_back_at_once_is_online_in_the_end(stage: Stage):
+    watching, bob = await stage.enter("alice", presence=True), await stage.enter("bob")
+    store = stage.server.parts.store
+    honest = store.seen
+
+    async def slowly(uid, now):
+        await asyncio.sleep(0.5)
+        await honest(uid, now)
+
+    store.seen = slowly
+    bob.chat.set_app_state("background")
+    await stage.pass_time(0.1)
+    bob.chat.set_app_state("foreground")
+    await stage.pass_time(5)
+    names = [name for _, name, value in watching.ears.heard if value == "bob" and name in ("online", "offline")]
+    assert names[-1] == "online"
+    assert (await watching.chat.get_user("bob")).status == "online"
+
+
+async def test_a_socket_that_ends_while_it_is_being_admitted_leaves_nothing_behind(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    sessions, hub = stage.server.parts.sessions, stage.server.parts.gateway._hub
+    for name in ("admit", "groups_of"):
+        honest = getattr(sessions, name)
+
+        async def slowly(argument, honest=honest):
+            await asyncio.sleep(0.5)
+            return await honest(argument)
+
+        setattr(sessions, name, slowly)
+        waiting = asyncio.create_task(alice.chat.connect())
+        await stage.pass_time(0.2)
+        await alice.chat.disconnect()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await stage.pass_time(5)
+        setattr(sessions, name, honest)
+        assert hub._by_subject == {}

@@ -52,6 +52,10 @@ class Directory:
             known = self._encoded[key] = msgspec.Raw(present.encode(present.user(row, online=key[1])))
         return known
 
+    def is_online(self, uid: str) -> bool:
+        """Whether a user has a socket."""
+        return self._online(uid)
+
     def forget(self, uid: str) -> None:
         """A user has changed."""
         self._encoded.pop((uid, True), None)

@@ -110,7 +110,8 @@ class Live:
     async def went(self, uid: str) -> None:
         """The last socket of a user ended."""
         await self._store.seen(uid, self._world.seconds())
-        await self._presence(uid, "offline")
+        if not self._directory.is_online(uid):  # she may be back already: then offline would be the last word
+            await self._presence(uid, "offline")
 
     async def _presence(self, uid: str, action: str) -> None:
         self._directory.forget(uid)

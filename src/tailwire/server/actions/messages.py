@@ -284,7 +284,9 @@ class Messages:
             return self._draft(caller.uid, receiver, row.receiver_type, row.conversation_id, "action", "message", data)
 
         change = self._store.edit_message if action == "edited" else self._store.delete_message
-        _, stored = await change(row.id, body, caller.uid, self._world.seconds(), told)
+        stored = await change(row.id, body, caller.uid, self._world.seconds(), told)
+        if stored is None:
+            raise Refused("ERR_MESSAGE_ACTION_NOT_ALLOWED")
         json = stored.message.json()
         self._delivery.message(stored.message, json, caller.device)
         return json

@@ -258,6 +258,8 @@ class Gateway:
 
     async def _authenticate(self, socket: Socket, auth: _Auth) -> None:
         admitted = await self._sessions.admit(auth.auth)
+        if socket not in self._sockets:
+            return  # it has ended meanwhile: nobody would take it out of the hub again
         device = auth.device_id[:200]
         if admitted is None:
             socket.write(text_frame(_encode(self._answer(device, "", {"status": "ERROR", "code": "401"}))))
@@ -270,7 +272,10 @@ class Gateway:
         socket.presence = _subscription(auth.presence_subscription)
         socket.uid = admitted.uid
         first = self._hub.add(socket)
-        self._hub.hear_groups(socket, await self._sessions.groups_of(admitted.uid))
+        groups = await self._sessions.groups_of(admitted.uid)
+        if socket not in self._sockets:
+            return
+        self._hub.hear_groups(socket, groups)
         socket.write(text_frame(_encode(self._answer(device, admitted.uid, self._granted(socket)))))
         self.metrics.authenticated += 1
         if first:

@@ -80,37 +80,36 @@ class Messages(Access):
 
     async def edit_message(
         self, message_id: int, body: bytes, editor: str, now: int, action: Callable[[MessageRow], Draft]
-    ) -> tuple[MessageRow, Stored]:
-        """Change a message's body and store the action message that says so."""
+    ) -> Stored | None:
+        """Change a message's body and store the action message that says so. None when it was deleted meanwhile."""
 
-        def edit(c: sqlite3.Connection) -> tuple[MessageRow, Stored]:
-            c.execute(
-                "UPDATE messages SET body = ?, edited_at = ?, edited_by = ?, updated_at = ? WHERE id = ?",
+        def edit(c: sqlite3.Connection) -> Stored | None:
+            changed = c.execute(
+                "UPDATE messages SET body = ?, edited_at = ?, edited_by = ?, updated_at = ?"
+                " WHERE id = ? AND deleted_at IS NULL",
                 (body, now, editor, now, message_id),
             )
-            return self._told(c, message_id, action)
+            return self._told(c, message_id, action) if changed.rowcount else None
 
         return await self._writer.submit(edit)
 
     async def delete_message(
         self, message_id: int, body: bytes, deleter: str, now: int, action: Callable[[MessageRow], Draft]
-    ) -> tuple[MessageRow, Stored]:
-        """Mark a message as deleted, take its content away, and store the action message that says so."""
+    ) -> Stored | None:
+        """Mark a message as deleted, take its content away, and store the action message. None when it was already."""
 
-        def delete(c: sqlite3.Connection) -> tuple[MessageRow, Stored]:
-            c.execute(
-                "UPDATE messages SET body = ?, deleted_at = ?, deleted_by = ?, updated_at = ? WHERE id = ?",
+        def delete(c: sqlite3.Connection) -> Stored | None:
+            changed = c.execute(
+                "UPDATE messages SET body = ?, deleted_at = ?, deleted_by = ?, updated_at = ?"
+                " WHERE id = ? AND deleted_at IS NULL",
                 (body, now, deleter, now, message_id),
             )
-            return self._told(c, message_id, action)
+            return self._told(c, message_id, action) if changed.rowcount else None
 
         return await self._writer.submit(delete)
 
-    def _told(
-        self, c: sqlite3.Connection, message_id: int, action: Callable[[MessageRow], Draft]
-    ) -> tuple[MessageRow, Stored]:
-        row = MessageRow(*c.execute(MESSAGE, {"key": message_id}).fetchone())
-        return row, self._insert(c, action(row))
+    def _told(self, c: sqlite3.Connection, message_id: int, action: Callable[[MessageRow], Draft]) -> Stored:
+        return self._insert(c, action(MessageRow(*c.execute(MESSAGE, {"key": message_id}).fetchone())))
 
     async def mark(self, conversation_id: str, reader: str, up_to: int, now: int, *, read: bool, group: bool) -> bool:
         """Note that a reader has received, or read, a conversation up to a message. False when that was known."""
