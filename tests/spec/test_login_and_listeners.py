@@ -452,3 +452,21 @@ async def test_a_socket_that_ends_while_it_is_being_admitted_leaves_nothing_behi
         await stage.pass_time(5)
         setattr(sessions, name, honest)
         assert hub._by_subject == {}
+
+
+@spec("S24")
+async def test_another_host_and_port_for_the_socket(stage: Stage):
+    from tailwire.testing.virtual import world
+
+    builder = AppSettingsBuilder().override_client_host(stage.server.url).set_web_socket_host("elsewhere")
+    nowhere = builder.set_web_socket_port(9).auto_establish_socket_connection(False).build()
+    somewhere = builder.set_web_socket_port(world.PORT).build()
+    for settings, works in ((nowhere, False), (somewhere, True)):
+        stage.settings = lambda settings=settings, **_: settings
+        alice = await stage.enter("alice", auto=False)
+        if works:
+            await alice.chat.connect()
+        else:
+            with pytest.raises(CometChatException, match="nothing listens"):
+                await alice.chat.connect()
+            await alice.chat.aclose()

@@ -20,6 +20,8 @@ class AppSettings:
         auto_establish: True: auto mode; False: manual mode.
         admin_host: replaces the admin URL.
         client_host: replaces the client URL: scheme optional (https), port and path may follow.
+        web_socket_host: replaces the WebSocket's host that the server names.
+        web_socket_port: replaces its port; 0 keeps it.
         connect_timeout: what one attempt to connect may take, in seconds.
         max_reconnection_attempts: give up after so many failures in a row; None: never.
         catch_up: hand over what was missed, after each reconnect.
@@ -32,6 +34,8 @@ class AppSettings:
     auto_establish: bool = True
     admin_host: str = ""
     client_host: str = ""
+    web_socket_host: str = ""
+    web_socket_port: int = 0
     connect_timeout: float = 10.0
     max_reconnection_attempts: int | None = None
     catch_up: bool = True
@@ -100,6 +104,14 @@ class AppSettingsBuilder:
     def override_client_host(self, host: str) -> AppSettingsBuilder:
         """Another client host: a server of your own. Scheme optional (https), port and path may follow."""
         return self._with(client_host=host.strip())
+
+    def set_web_socket_host(self, host: str) -> AppSettingsBuilder:
+        """Another host for the WebSocket than the one that the server names."""
+        return self._with(web_socket_host=host.strip())
+
+    def set_web_socket_port(self, port: int) -> AppSettingsBuilder:
+        """Another port for the WebSocket than the one that the server names."""
+        return self._with(web_socket_port=int(port))
 
     def set_web_socket_timeout(self, seconds: float) -> AppSettingsBuilder:
         """What one attempt to connect may take, in seconds (10)."""

@@ -114,7 +114,9 @@ class ChatClient(MessageCalls, GroupCalls, UserCalls, ConnectionCalls):
         s = self._settings
         self._http = Http(self.world, base_url, self.identity, self._tls)
         presence = s.presence_on_the_wire()
-        self._connector = Connector(self.world, self._http, self.identity, presence, self._tls)
+        self._connector = Connector(
+            self.world, self._http, self.identity, presence, self._tls, s.web_socket_host, s.web_socket_port
+        )
         timings = replace(self._timings, attempt=s.connect_timeout, max_attempts=s.max_reconnection_attempts)
         state = State(
             mode=Mode.AUTO if s.auto_establish else Mode.MANUAL,

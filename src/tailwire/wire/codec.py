@@ -268,9 +268,12 @@ def _quick_text(v: list[Any], raw: Any) -> TextMessage | None:
     entities, text, metadata = data.get("entities"), data.get("text"), data.get("metadata")
     if type(entities) is not dict or type(text) is not str or not (metadata is None or type(metadata) is dict):
         return None
-    sender = _entity(entities, "sender")
+    holder = entities.get("sender")
+    if type(holder) is not dict or holder.get("entityType") != "user":
+        return None
+    sender = user_from_wire(holder.get("entity"))
     number = v[4] if type(v[4]) is int else int(v[4]) if v[4].isdecimal() else 0
-    if type(sender) is not User or not number:
+    if not number:
         return None
     return TextMessage(
         receiver=v[0], receiver_type=v[1], category=v[2], type=v[3], id=number, muid=v[5] or "",

@@ -135,17 +135,25 @@ def live(m: Machine, message_id: int, message: Any, *, ours: bool = False) -> li
         if not ours:
             m.behind.append((message_id, message))
         return []
-    if message_id <= m.floor or message_id in m.recent:
-        return []
     if ours:
-        sent(m, message_id)
+        if message_id > m.floor and message_id not in m.recent:
+            sent(m, message_id)
         return []
-    # As `_hand_over`, for the one message that it nearly always is.
+    return [HandOver((message,))] if passes(m, message_id) else []
+
+
+def passes(m: Machine, message_id: int) -> bool:
+    """Whether a message that came over the socket is handed over now, by itself: nothing is held, and it is new.
+
+    It is noted as handed over. This is `live` for the one case that it nearly always is.
+    """
+    if m.behind is not None or message_id <= m.floor or message_id in m.recent:
+        return False
     m.recent[message_id] = None
     if len(m.recent) > MOST_REMEMBERED:
         _forget_oldest(m)
     _advance(m, message_id)
-    return [HandOver((message,))]
+    return True
 
 
 def sent(m: Machine, message_id: int) -> None:

@@ -110,6 +110,9 @@ class Incoming:
 
     def _heard(self, updated_at: int) -> None:
         # What is still missing must not be taken for heard: nothing counts without a socket that has caught up.
+        position = self._machine.position
+        if position is None or updated_at <= position.updated_at:
+            return
         if self._connected and self._updater is None:
             updates.heard(self._machine, updated_at)
 
@@ -119,9 +122,8 @@ class Incoming:
                 for message in command.messages:
                     self._queue.put(event_of(message))
                 self._unsettled += len(command.messages)
-                if self._unsettled >= SETTLE_EVERY and self._machine.position is not None:
-                    self._unsettled = 0
-                    self._queue.put(Settled(self._machine.position))
+                if self._unsettled >= SETTLE_EVERY:
+                    self._settle()
             elif isinstance(command, catch_up.TellContinuity):
                 self._tell(command.continuity)
             else:
@@ -225,11 +227,7 @@ class Incoming:
             kind = frame.get("type")
             if kind == "message":
                 if frame.get("deviceId") != self._device:
-                    message = message_from_wire(frame.get("body"))
-                    commands = catch_up.live(self._machine, message.id, message)
-                    if commands:
-                        self._heard(message.updated_at)
-                        self._carry_out(commands)
+                    self._message(message_from_wire(frame.get("body")))
             elif kind is None:
                 if frame.get("action") == "pong":
                     self._pong()
@@ -240,6 +238,21 @@ class Incoming:
         except (ValueError, AttributeError, TypeError, KeyError) as error:  # BadWire is a ValueError
             log.warning("a frame cannot be read: %s", error)
         return None
+
+    def _message(self, message: BaseMessage) -> None:
+        if catch_up.passes(self._machine, message.id):
+            self._queue.put(event_of(message))
+            self._heard(message.updated_at)
+            self._unsettled += 1
+            if self._unsettled >= SETTLE_EVERY:
+                self._settle()
+        else:
+            self._carry_out(catch_up.live(self._machine, message.id, message))
+
+    def _settle(self) -> None:
+        if self._machine.position is not None:
+            self._unsettled = 0
+            self._queue.put(Settled(self._machine.position))
 
     def _others(self, kind: str, frame: Mapping[str, Any]) -> None:
         if kind == "receipts":

@@ -41,6 +41,7 @@ class Connector:
 
     Args:
         presence: `presenceSubscription` of the auth frame.
+        host, port: of the WebSocket, where the app overrides what the server names.
     """
 
     def __init__(
@@ -50,7 +51,11 @@ class Connector:
         identity: Identity,
         presence: str | Sequence[str] | None,
         tls: ssl.SSLContext | None,
+        host: str = "",
+        port: int = 0,
     ) -> None:
+        self._host = host
+        self._port = port
         self._world = world
         self._http = http
         self._identity = identity
@@ -111,9 +116,9 @@ class Connector:
             raise _failed(e) from e
         except (ValueError, TypeError, AttributeError) as e:
             raise AttemptError(Cause.BAD_ANSWER) from e
-        host = self._settings.chat_host
+        host, port = self._host or self._settings.chat_host, self._port or self._settings.chat_port
         host = f"[{host}]" if ":" in host else host
-        url = f"{'wss' if secure else 'ws'}://{host}:{self._settings.chat_port}/"
+        url = f"{'wss' if secure else 'ws'}://{host}:{port}/"
         wire = await self._world.open_wire(url, {CLIENT_HEADER: VERSION}, self._tls)
         try:
             return await self._authenticate(wire, uid)
