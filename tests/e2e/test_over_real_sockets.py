@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import signal
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -134,6 +136,40 @@ async def test_ctrl_z_and_fg(live: LiveStage):
         await alice.connected()
         os.kill(os.getpid(), signal.SIGCONT)
         await alice.connected()
+
+
+async def test_ctrl_z_of_a_real_process(live: LiveStage):
+    """The process is really stopped; its socket is closed before, and what came meanwhile is there afterwards."""
+    server = live.server
+    app = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(Path(__file__).with_name("terminal_app.py")),
+        server.url,
+        server.app_id,
+        server.auth_key,
+        stdout=asyncio.subprocess.PIPE,
+    )
+
+    async def until(word: str) -> None:
+        while (line := (await app.stdout.readline()).decode().strip()) != word:
+            assert line, "the app has ended"
+
+    try:
+        alice = await live.enter("alice", presence=True)
+        await until("connected")
+        app.send_signal(signal.SIGTSTP)
+        stopped = asyncio.get_running_loop().run_in_executor(
+            None, os.waitid, os.P_PID, app.pid, os.WSTOPPED | os.WNOWAIT
+        )
+        await stopped
+        await alice.ears.until(lambda: "bob" in alice.ears.all("offline"))
+        await alice.say("bob", "while stopped")
+        app.send_signal(signal.SIGCONT)
+        await until("while stopped")
+        await alice.ears.until(lambda: alice.ears.all("online")[-1:] == ["bob"])
+    finally:
+        app.kill()
+        await app.wait()
 
 
 async def test_dump_and_replay(live: LiveStage, tmp_path, capsys):
