@@ -124,7 +124,7 @@ class ChatClient(MessageCalls, GroupCalls, UserCalls, ConnectionCalls):
             has_provider=self._provider is not None,
         )
         self._queue = Queue(self._handle, self._note_served)
-        owner = Owner(self, self.identity, self._connector, self._received, self._queue, self._provider)
+        owner = Owner(self, self.identity, self._connector, lambda: self._parts[1], self._queue, self._provider)
         self._driver = Driver(state, self.world, owner)
         self._callbacks = Callbacks(self._registries)
         self._incoming = Incoming(
@@ -135,9 +135,6 @@ class ChatClient(MessageCalls, GroupCalls, UserCalls, ConnectionCalls):
             pong=self._driver.pong_came,
             throttled=self._driver.throttled,
         )
-
-    def _received(self) -> Incoming:
-        return self._parts[1]
 
     def _restore(self) -> None:
         saved = self._store.load(self.identity.app_id)
