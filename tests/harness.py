@@ -155,7 +155,28 @@ class Actor:
         await self.ears.until(lambda: self.status is CONNECTED)
 
 
-class Stage:
+class Cast:
+    """What both stages can do with their actors."""
+
+    server: Any
+    actors: list[Actor]
+
+    def actor(self, **settings: Any) -> Actor:
+        """A client that has not begun."""
+        raise NotImplementedError
+
+    async def enter(self, uid: str, **settings: Any) -> Actor:
+        """A client that is logged in; in auto mode also connected."""
+        actor = self.actor(**settings)
+        await actor.chat.init()
+        actor.listen()
+        await actor.chat.login(uid, auth_key=self.server.auth_key)
+        if settings.get("auto", True):
+            await actor.connected()
+        return actor
+
+
+class Stage(Cast):
     """A server on a virtual loop, and its clients."""
 
     uids = ("alice", "bob", "carol")
@@ -197,16 +218,6 @@ class Stage:
         self.actors.append(actor)
         return actor
 
-    async def enter(self, uid: str, **settings: Any) -> Actor:
-        """A client that is logged in; in auto mode also connected."""
-        actor = self.actor(**settings)
-        await actor.chat.init()
-        actor.listen()
-        await actor.chat.login(uid, auth_key=self.server.auth_key)
-        if settings.get("auto", True):
-            await actor.connected()
-        return actor
-
     async def pass_time(self, seconds: float) -> None:
         """Let virtual time pass."""
         await asyncio.sleep(seconds)
@@ -227,7 +238,7 @@ class Stage:
             assert not virtual_loop().pending(), f"left behind: {virtual_loop().pending()}"
 
 
-class LiveStage:
+class LiveStage(Cast):
     """A real server in a process of its own, and clients over real sockets."""
 
     def __init__(self, folder: Path) -> None:
@@ -244,16 +255,6 @@ class LiveStage:
         store = MemorySessionStore() if store is None else store
         actor = Actor(ChatClient(self.server.app_id, builder.build(), session_store=store))
         self.actors.append(actor)
-        return actor
-
-    async def enter(self, uid: str, **settings: Any) -> Actor:
-        """A client that is logged in; in auto mode also connected."""
-        actor = self.actor(**settings)
-        await actor.chat.init()
-        actor.listen()
-        await actor.chat.login(uid, auth_key=self.server.auth_key)
-        if settings.get("auto", True):
-            await actor.connected()
         return actor
 
     async def __aenter__(self) -> LiveStage:
