@@ -6,6 +6,7 @@ Real client, real server, virtual time. The steps are drawn first and then run i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 from pathlib import Path
 
@@ -111,7 +112,10 @@ class Play:
             await task  # I9: each ends
         self.bob.chat.set_network("online")
         self.bob.chat.set_app_state("foreground")
-        await self.bob.chat.connect()
+        # It may join an attempt that hangs in the network of before, and end with it (C13): the wish stays.
+        with contextlib.suppress(CometChatException):
+            await self.bob.chat.connect()
+        await asyncio.sleep(25)  # T4, T7: the end of that attempt, and one wait
         assert self.bob.status is CONNECTED
         await asyncio.sleep(30)
         self.collect()
