@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from pathlib import Path
 
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS, MOST_TOKENS
+from tailwire.server.actions.sessions import MOST_TOKENS
 from tailwire.server.actions.users import NewUser, Users
-from tailwire.server.app import database_path
+from tailwire.server.app import database_path, make_keys
 from tailwire.server.auth.secrets import fingerprint, new_token
 from tailwire.server.config import BadSetting, load
 from tailwire.server.ports.refusal import Refused
@@ -26,7 +27,7 @@ def administer(given: argparse.Namespace) -> int:
     """
     try:
         settings = load({"data": given.data})
-        return asyncio.run(_do(given, SqliteStore.open(database_path(settings), World())))
+        return asyncio.run(_do(given, database_path(settings)))
     except BadSetting as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 2
@@ -37,16 +38,14 @@ def administer(given: argparse.Namespace) -> int:
     return 1
 
 
-async def _do(given: argparse.Namespace, opening: object) -> int:
+async def _do(given: argparse.Namespace, path: Path) -> int:
     world = World()
-    store = await opening  # type: ignore[misc]
+    store = await SqliteStore.open(path, world)
     directory = Directory(store, lambda _: False)
     try:
         if given.command == "keys":
-            auth_key, api_key = world.secret(20), world.secret(20)
-            await store.add_key(fingerprint(auth_key), "Auth Key", AUTH_ONLY, world.seconds())
-            await store.add_key(fingerprint(api_key), "REST API Key", FULL_ACCESS, world.seconds())
-            print(f"app id       {store.app_id}\nauth key     {auth_key}\nREST API key {api_key}")
+            keys = await make_keys(store, world)
+            print(f"app id       {keys.app_id}\nauth key     {keys.auth_key}\nREST API key {keys.api_key}")
         elif given.command == "user":
             made = await Users(store, directory, world).create(NewUser(uid=given.uid, name=given.name))
             print(f"made user {made['uid']}")

@@ -50,7 +50,7 @@ DEMO_USERS = {"alice": "Alice", "bob": "Bob", "carol": "Carol"}
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What the first start makes and shows once."""
+    """What is made and shown once."""
 
     app_id: str
     auth_key: str
@@ -85,7 +85,7 @@ async def assemble(settings: Settings, world: World) -> Parts:
     """
     loop = asyncio.get_running_loop()
     store = await SqliteStore.open(database_path(settings), world)
-    keys = await _first_keys(store, world) if store.created else Keys(store.app_id, "", "")
+    keys = await make_keys(store, world) if store.created else Keys(store.app_id, "", "")
     metrics = Metrics()
     broker = MemoryBroker()
     hub = Hub(broker, metrics, loop.call_soon, slow_close=settings.slow_close)
@@ -136,7 +136,8 @@ def _per_minute(rate: int, loop: asyncio.AbstractEventLoop) -> Buckets:
     return Buckets(rate / 60, max(1.0, rate / 4), loop.time)
 
 
-async def _first_keys(store: SqliteStore, world: World) -> Keys:
+async def make_keys(store: SqliteStore, world: World) -> Keys:
+    """Make an auth key and a REST API key; only their hashes are kept."""
     keys = Keys(store.app_id, world.secret(20), world.secret(20))
     await store.add_key(fingerprint(keys.auth_key), "Auth Key", AUTH_ONLY, world.seconds())
     await store.add_key(fingerprint(keys.api_key), "REST API Key", FULL_ACCESS, world.seconds())

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from tailwire.sdk.calls.access import Access, OnError, OnSuccess, decoded, settle
-from tailwire.sdk.exceptions import failure
+from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.wire.codec import message_from_wire, message_to_wire
 from tailwire.wire.constants import ReceiverType
 from tailwire.wire.entities import Action, BaseMessage, CustomMessage, MediaMessage, TextMessage
@@ -193,8 +193,8 @@ class MessageCalls(Access):
         )
         try:
             self._send_frame(json.dumps(frame))
-        except Exception as e:
-            if getattr(e, "code", "") != "NO_WEBSOCKET_CONNECTION":
+        except CometChatException as e:
+            if e.code != "NO_WEBSOCKET_CONNECTION":
                 raise
 
     async def mark_as_delivered(
