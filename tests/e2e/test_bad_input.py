@@ -103,7 +103,7 @@ async def test_http(live: LiveStage):
             ({"data": {"text": "  "}}, 400, "ERR_EMPTY_MESSAGE_TEXT"),
             ({"data": {"text": 5}}, 400, "ERR_INVALID_MESSAGE_TEXT"),
             ({"data": {"text": "x" * 11_000}}, 400, "ERR_INVALID_MESSAGE_DATA"),
-            ({"data": {"text": "x", "metadata": [1]}}, 400, "ERR_INVALID_MESSAGE_DATA"),
+            ({"data": {"text": "x", "metadata": [1]}}, 400, "ERR_INVALID_METADATA"),
             ({"data": 5}, 400, "ERR_INVALID_MESSAGE_DATA"),
             ({"muid": ""}, 400, "ERR_BAD_REQUEST"),
             ({"muid": "x" * 201}, 400, "ERR_BAD_REQUEST"),

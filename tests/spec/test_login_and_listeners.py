@@ -83,7 +83,7 @@ async def test_login_with_key_and_with_token_and_its_failures(stage: Stage):
     with pytest.raises(CometChatException, match="AUTH_ERR_AUTH_TOKEN_NOT_FOUND"):
         await alice.chat.login_with_auth_token("alice_1_nonsense")
     assert alice.chat.get_logged_in_user() is None
-    made = await stage.server.parts.sessions.create_token("alice")
+    made = await stage.server.parts.actions.sessions.create_token("alice")
     user = await alice.chat.login_with_auth_token(made["authToken"])
     assert (user.uid, user.name) == ("alice", "Alice")
     await alice.connected()
@@ -436,7 +436,7 @@ async def test_a_user_who_is_back_at_once_is_online_in_the_end(stage: Stage):
 
 async def test_a_socket_that_ends_while_it_is_being_admitted_leaves_nothing_behind(stage: Stage):
     alice = await stage.enter("alice", auto=False)
-    sessions, hub = stage.server.parts.sessions, stage.server.parts.gateway._hub
+    sessions, hub = stage.server.parts.actions.sessions, stage.server.parts.gateway._hub
     for name in ("admit", "groups_of"):
         honest = getattr(sessions, name)
 

@@ -432,7 +432,7 @@ async def test_a_token_provider_is_asked_once_for_a_rejected_token(stage: Stage)
 
     async def provide() -> str:
         asked.append(stage.now)
-        return (await stage.server.parts.sessions.create_token("alice"))["authToken"]
+        return (await stage.server.parts.actions.sessions.create_token("alice"))["authToken"]
 
     alice = await stage.enter("alice", store=store, provider=provide)
     await stage.server.parts.store.remove_token(_hash_of(store, stage))

@@ -5,18 +5,18 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from pathlib import Path
 
-from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.sessions import MOST_TOKENS
-from tailwire.server.actions.users import NewUser, Users
-from tailwire.server.app import database_path, make_keys
-from tailwire.server.auth.secrets import fingerprint, new_token
-from tailwire.server.config import BadSetting, load
+from tailwire.server.actions.users import NewUser
+from tailwire.server.app import make_keys
+from tailwire.server.app.assembly import build, database_path
+from tailwire.server.broker.memory import MemoryBroker
+from tailwire.server.config import BadSetting, Settings, load
+from tailwire.server.fanout.hub import Hub
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.store.migrate import NewerDatabase
 from tailwire.server.store.sqlite import SqliteStore
+from tailwire.server.telemetry.metrics import Metrics
 
 
 def administer(given: argparse.Namespace) -> int:
@@ -27,7 +27,7 @@ def administer(given: argparse.Namespace) -> int:
     """
     try:
         settings = load({"data": given.data})
-        return asyncio.run(_do(given, database_path(settings)))
+        return asyncio.run(_do(given, settings))
     except BadSetting as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 2
@@ -38,22 +38,21 @@ def administer(given: argparse.Namespace) -> int:
     return 1
 
 
-async def _do(given: argparse.Namespace, path: Path) -> int:
-    world = World()
-    store = await SqliteStore.open(path, world)
-    directory = Directory(store, lambda _: False)
+async def _do(given: argparse.Namespace, settings: Settings) -> int:
+    world, metrics = World(), Metrics()
+    store = await SqliteStore.open(database_path(settings), world)
+    hub = Hub(MemoryBroker(), metrics, asyncio.get_running_loop().call_soon, slow_close=0)
+    actions = await build(settings, store, hub, world, metrics)
     try:
         if given.command == "keys":
             keys = await make_keys(store, world)
             print(f"app id       {keys.app_id}\nauth key     {keys.auth_key}\nREST API key {keys.api_key}")
         elif given.command == "user":
-            made = await Users(store, directory, world).create(NewUser(uid=given.uid, name=given.name))
+            made = await actions.users.create(NewUser(uid=given.uid, name=given.name))
             print(f"made user {made['uid']}")
         else:
-            row = await directory.user(given.uid.lower())
-            token = new_token(row.uid, world)
-            await store.add_token(fingerprint(token), row.uid, world.seconds(), MOST_TOKENS)
-            print(token)
+            made = await actions.sessions.create_token(given.uid)
+            print(made["authToken"])
     finally:
         await store.close()
     return 0

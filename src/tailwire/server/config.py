@@ -51,6 +51,15 @@ class Settings:
         logins_per_minute: logins for one uid; 0 for no limit.
         upgrades_per_second: new WebSockets that are let in; 0 for no limit.
         max_group_members: the largest group.
+        max_receipt_members: the largest group whose members' receipts are told and kept one by one.
+        max_groups_per_user: groups that one user may be in.
+        max_friends: friends of one user.
+        max_tokens: auth tokens of one user; the oldest go.
+        max_file: the largest file.
+        max_files: files of one message.
+        max_pinned_messages: pinned messages of one conversation.
+        max_saved_messages: saved messages of one user.
+        max_pinned_conversations: pinned conversations of one user.
         jwt_lifetime: how long the token that authenticates a WebSocket is good for.
         log_level: `debug`, `info`, `warning` or `error`.
     """
@@ -86,6 +95,15 @@ class Settings:
     logins_per_minute: int = 600
     upgrades_per_second: int = 5_000
     max_group_members: int = 100_000
+    max_receipt_members: int = 300
+    max_groups_per_user: int = 2_000
+    max_friends: int = 1_000
+    max_tokens: int = 100
+    max_file: int = 100 * 1024 * 1024
+    max_files: int = 10
+    max_pinned_messages: int = 100
+    max_saved_messages: int = 100
+    max_pinned_conversations: int = 5
     jwt_lifetime: float = 86_400.0
     log_level: str = "info"
 

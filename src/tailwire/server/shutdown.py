@@ -5,10 +5,12 @@ from __future__ import annotations
 from tailwire.server.gateway.gateway import Gateway
 from tailwire.server.ports.store import Store
 from tailwire.server.telemetry.logs import log
+from tailwire.server.webhooks.sender import WebhookSender
 
 
-async def finish(gateway: Gateway, store: Store) -> None:
+async def finish(gateway: Gateway, webhooks: WebhookSender, store: Store) -> None:
     """Wait for what frames have begun, then for what was submitted to the store; close it."""
     await gateway.close()
+    await webhooks.close()
     await store.close()
     log.info("stopped")

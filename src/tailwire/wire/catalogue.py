@@ -68,6 +68,66 @@ CATALOGUE: dict[str, Entry] = {
     "ERR_MESSAGE_ACTION_NOT_ALLOWED": Entry(
         403, "Action messages and deleted messages cannot be changed.", "Choose another message."
     ),
+    # Keys, roles, webhooks.
+    "ERR_APIKEY_NOT_FOUND": Entry(404, "The API key does not exist.", "Check the key."),
+    "ERR_APIKEY_NO_SELF_ACTION": Entry(403, "A key cannot change or delete itself.", "Use another REST API key."),
+    "ERR_AUTH_TOKEN_NOT_FOUND": Entry(404, "The auth token does not exist.", "Check the token and the uid."),
+    "ERR_ROLE_NOT_FOUND": Entry(404, "The role does not exist.", "Check the role, or create it first."),
+    "ERR_ROLE_ALREADY_EXISTS": Entry(409, "A role of this name exists already.", "Choose another name."),
+    "ERR_ROLE_DELETE_DENIED": Entry(403, "The default role cannot be deleted.", "Choose another role."),
+    "ERR_FEATURE_RESTRICTED": Entry(
+        403, "The user's role may not use this feature.", "Allow the feature for the role, or use another role."
+    ),
+    "ERR_WEBHOOK_NOT_FOUND": Entry(404, "The webhook does not exist.", "Check its id."),
+    "ERR_TRIGGER_NOT_FOUND": Entry(400, "There is no such trigger.", "Use one that details names."),
+    "ERR_LIMIT_EXCEEDED": Entry(403, "There are too many already.", "Remove some; details names the limit."),
+    # Between users.
+    "ERR_CANNOT_BLOCK_SELF": Entry(400, "Nobody can block herself.", "Name another user."),
+    "ERR_BLOCKED_RECEIVER": Entry(403, "You have blocked this user.", "Unblock the user first."),
+    "ERR_BLOCKED_SENDER": Entry(403, "This user does not take messages from you.", "Write to somebody else."),
+    "ERR_CANNOT_FORM_SELF_RELATION": Entry(400, "Nobody can be her own friend.", "Name another user."),
+    "ERR_ALREADY_FRIEND": Entry(409, "The two are friends already.", "Nothing needs to be done."),
+    "ERR_NOT_A_FRIEND": Entry(403, "The two are not friends.", "Make them friends first."),
+    "ERR_FAILED_TO_ADD_FRIEND": Entry(403, "One of the two has too many friends.", "End a friendship first."),
+    # Conversations.
+    "ERR_CONVERSATION_NOT_FOUND": Entry(404, "The conversation does not exist.", "Check its id."),
+    "ERR_CONVERSATION_NOT_ACCESSIBLE": Entry(
+        404, "There is no such conversation for this user yet.", "It begins with the first message."
+    ),
+    "ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED": Entry(403, "Too many conversations are pinned.", "Unpin one first."),
+    # Groups.
+    "ERR_BANNED_GROUPMEMBER": Entry(403, "The user is banned from this group.", "Ask a moderator to lift the ban."),
+    "ERR_ALREADY_BANNED": Entry(409, "The user is banned already.", "Nothing needs to be done."),
+    "ERR_NOT_A_BANNED_USER": Entry(404, "The user is not banned from this group.", "Check the uid."),
+    "ERR_SAME_SCOPE": Entry(409, "The member has this scope already.", "Nothing needs to be done."),
+    "ERR_GROUP_NO_SELF_ACTION": Entry(
+        403, "Nobody can do that to herself.", "Leave the group instead, or ask another."
+    ),
+    "ERR_GROUP_NO_CLEARANCE": Entry(403, "Only the owner of the group may do that.", "Ask the owner."),
+    "ERR_GROUP_NO_ADMIN_SCOPE": Entry(403, "Only admins of the group may do that.", "Ask an admin."),
+    "ERR_GROUP_NO_MODERATOR_SCOPE": Entry(403, "Only moderators and admins may do that.", "Ask one of them."),
+    "ERR_GROUP_NO_SCOPE_CLEARANCE": Entry(
+        403, "Your scope does not reach that far.", "Ask a member with a higher scope, or the owner."
+    ),
+    # Messages.
+    "ERR_EMPTY_MESSAGE_CATEGORY": Entry(400, "The message category is missing.", "Use message, custom or interactive."),
+    "ERR_EMPTY_MESSAGE_TYPE": Entry(400, "The message type is missing.", "Use text, image, video, audio or file."),
+    "ERR_INVALID_METADATA": Entry(400, "The metadata is not valid.", "Send an object."),
+    "ERR_WRONG_MESSAGE_THREAD": Entry(
+        400, "The parent message is in another conversation.", "Reply in the conversation of the parent."
+    ),
+    "ERR_MESSAGE_THREAD_NESTING": Entry(400, "A reply cannot begin a thread.", "Reply to the parent of the thread."),
+    "ERR_WRONG_MESSAGE_THREAD_CATEGORY": Entry(400, "An action cannot begin a thread.", "Choose another message."),
+    "ERR_PERMISSION_DENIED": Entry(403, "You may not do that.", "Ask a moderator or an admin."),
+    "ERR_PINNED_MESSAGES_LIMIT_EXCEEDED": Entry(403, "Too many messages are pinned here.", "Unpin one first."),
+    "ERR_SAVED_MESSAGES_LIMIT_EXCEEDED": Entry(403, "Too many messages are saved.", "Remove one first."),
+    "ERR_REASON_NOT_FOUND": Entry(400, "There is no such reason.", "Use one that GET /moderation/reasons lists."),
+    # Files.
+    "ERR_FILE_NOT_FOUND": Entry(404, "The file does not exist.", "Check its URL."),
+    "ERR_FILE_COUNT_EXCEEDED": Entry(400, "There are too many files.", "Send fewer; details names the limit."),
+    "ERR_FILE_SIZE_EXCEEDED": Entry(413, "The file is too large.", "Send a smaller one; details names the limit."),
+    "ERR_INVALID_FILE_OBJECT": Entry(400, "The file is not described.", "Give its name, size and type."),
+    "ERR_PRESIGNED_URL_EXPIRED": Entry(403, "The form has expired.", "Ask for a new one, and upload at once."),
     # General.
     "ERR_BAD_REQUEST": Entry(400, "Failed to validate the data sent with the request.", "Correct what details names."),
     "ERR_API_NOT_FOUND": Entry(404, "There is no such path or method.", "Check the URL and the method."),

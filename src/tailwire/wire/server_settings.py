@@ -56,5 +56,4 @@ def settings_to_wire(*, host: str, port: int, secure: bool, app_id: str, region:
         "EXTENSION_DOMAIN": here,
         "settingsHash": "1",
         "extensions": [],
-        "parameters": {},
     }

@@ -20,17 +20,28 @@ class Delivery:
         self._broker = broker
         self._app = encode(app_id)
 
-    def message(self, row: MessageRow, json: bytes, device: str) -> None:
-        """A message was stored."""
+    def message(self, row: MessageRow, json: bytes, device: str, also: str = "") -> None:
+        """A message was stored. `also` is told too: somebody who is no member of the group (any more)."""
         payload = self._frame(b'"message"', row.sender, device, row.receiver, row.receiver_type, json)
-        self._to_conversation(row.sender, row.receiver, row.receiver_type, Publication(payload, device))
+        publication = Publication(payload, device)
+        self._to_conversation(row.sender, row.receiver, row.receiver_type, publication)
+        if also:
+            self._broker.publish(user_subject(also), publication)
 
     def typing(self, caller: Caller, receiver: str, receiver_type: str, body: dict[str, Any]) -> None:
         """Somebody began, or stopped, typing."""
-        frame = self._frame(b'"typing_indicator"', caller.uid, caller.device, receiver, receiver_type, encode(body))
-        publication = Publication(frame, caller.device, droppable=True)
+        self._live(b'"typing_indicator"', caller, receiver, receiver_type, body, droppable=True)
+
+    def transient(self, caller: Caller, receiver: str, receiver_type: str, body: dict[str, Any]) -> None:
+        """Somebody sent a message that is not kept."""
+        self._live(b'"transient_message"', caller, receiver, receiver_type, body, droppable=False)
+
+    def _live(
+        self, kind: bytes, caller: Caller, receiver: str, receiver_type: str, body: dict[str, Any], *, droppable: bool
+    ) -> None:
+        frame = self._frame(kind, caller.uid, caller.device, receiver, receiver_type, encode(body))
         subject = group_subject(receiver) if receiver_type == "group" else user_subject(receiver)
-        self._broker.publish(subject, publication)
+        self._broker.publish(subject, Publication(frame, caller.device, droppable=droppable))
 
     def receipt(
         self, caller: Caller, receiver: str, receiver_type: str, message_sender: str, body: dict[str, Any]
@@ -41,10 +52,53 @@ class Delivery:
         for uid in {message_sender, caller.uid}:
             self._broker.publish(user_subject(uid), Publication(frame, caller.device))
 
-    def presence(self, uid: str, role: str, body: dict[str, Any]) -> None:
-        """A user came online or went offline."""
+    def receipt_of_all(self, caller: Caller, guid: str, message_sender: str, body: dict[str, Any]) -> None:
+        """All members of a group have received, or read, a message: told to its sender."""
+        frame = self._frame(b'"receipts"', caller.uid, caller.device, guid, "group", encode(body))
+        frame = frame[:-1] + b',"messageSender":%b}' % encode(message_sender)
+        self._broker.publish(user_subject(message_sender), Publication(frame, caller.device))
+
+    def reaction(self, caller: Caller, row: MessageRow, body: dict[str, Any]) -> None:
+        """Somebody reacted to a message, or took it back."""
+        receiver = row.receiver
+        if row.receiver_type == "user" and caller.uid == row.receiver:
+            receiver = row.sender
+        body |= {
+            "conversationId": row.conversation_id,
+            "receiverId": receiver,
+            "receiverType": row.receiver_type,
+        }
+        if row.parent_id is not None:
+            body["parentMessageId"] = str(row.parent_id)
+        frame = self._frame(b'"reaction"', caller.uid, caller.device, receiver, row.receiver_type, encode(body))
+        self._to_conversation(row.sender, row.receiver, row.receiver_type, Publication(frame, caller.device))
+
+    def pin(self, caller: Caller, row: MessageRow, action: str, json: bytes) -> None:
+        """A message was pinned, or unpinned."""
+        body = encode({"action": action, "message": msgspec.Raw(json)})
+        frame = self._frame(b'"pin"', caller.uid, caller.device, row.receiver, row.receiver_type, body)
+        self._to_conversation(row.sender, row.receiver, row.receiver_type, Publication(frame, caller.device))
+
+    def save(self, caller: Caller, action: str, json: bytes) -> None:
+        """A user saved a message, or no longer: told to her other devices."""
+        self._to_own_devices(b'"save"', caller, encode({"action": action, "message": msgspec.Raw(json)}))
+
+    def conversation_pin(self, caller: Caller, action: str, json: bytes) -> None:
+        """A user pinned a conversation, or unpinned it: told to her other devices."""
+        body = encode({"action": action, "conversation": msgspec.Raw(json)})
+        self._to_own_devices(b'"conversation_pin"', caller, body)
+
+    def _to_own_devices(self, kind: bytes, caller: Caller, body: bytes) -> None:
+        frame = self._frame(kind, caller.uid, caller.device, caller.uid, "user", body)
+        self._broker.publish(user_subject(caller.uid), Publication(frame, caller.device))
+
+    def presence(
+        self, uid: str, role: str, body: dict[str, Any], friends: frozenset[str], hidden_from: frozenset[str]
+    ) -> None:
+        """A user came online or went offline. Those with whom there is a block do not hear of it."""
         frame = self._frame(b'"presence"', uid, "", uid, "user", encode(body))
-        self._broker.publish(PRESENCE, Publication(frame, droppable=True, role=role))
+        publication = Publication(frame, droppable=True, role=role, friends=friends, hidden_from=hidden_from)
+        self._broker.publish(PRESENCE, publication)
 
     def membership(self, uid: str, guid: str, *, joined: bool) -> None:
         """A user's sockets begin, or cease, to hear a group."""

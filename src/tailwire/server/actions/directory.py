@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -10,8 +10,10 @@ from tailwire.server.actions import present
 from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
+from tailwire.server.rules.names import SYSTEM_USER
 
 MOST_REMEMBERED = 20_000
+SYSTEM = UserRow(SYSTEM_USER, "System")
 
 
 class Directory:
@@ -19,11 +21,15 @@ class Directory:
 
     Args:
         online: whether a user has a socket.
+        everyone_online: the uids of those who have.
     """
 
-    def __init__(self, store: Store, online: Callable[[str], bool]) -> None:
+    def __init__(
+        self, store: Store, online: Callable[[str], bool], everyone_online: Callable[[], Iterable[str]]
+    ) -> None:
         self._store = store
         self._online = online
+        self._everyone_online = everyone_online
         self._encoded: dict[tuple[str, bool], msgspec.Raw] = {}
 
     async def user(self, uid: str) -> UserRow:
@@ -33,7 +39,7 @@ class Directory:
             Refused: ERR_UID_NOT_FOUND.
         """
         found = await self._store.user(uid)
-        if found is None:
+        if found is None or found.deactivated_at:
             raise Refused("ERR_UID_NOT_FOUND", {"uid": uid})
         return found
 
@@ -46,7 +52,7 @@ class Directory:
         key = (uid, self._online(uid))
         known = self._encoded.get(key)
         if known is None:
-            row = await self.user(uid)
+            row = SYSTEM if uid == SYSTEM_USER else await self.user(uid)
             if len(self._encoded) >= MOST_REMEMBERED:
                 self._encoded.clear()
             known = self._encoded[key] = msgspec.Raw(present.encode(present.user(row, online=key[1])))
@@ -60,6 +66,14 @@ class Directory:
         """A user has changed."""
         self._encoded.pop((uid, True), None)
         self._encoded.pop((uid, False), None)
+
+    def forget_all(self) -> None:
+        """Many users may have changed."""
+        self._encoded.clear()
+
+    def online_uids(self) -> tuple[str, ...]:
+        """Everybody who has a socket here."""
+        return tuple(self._everyone_online())
 
     def present(self, row: UserRow) -> dict[str, object]:
         """A user as REST gives her."""

@@ -1,8 +1,9 @@
-"""Makes, shows, joins and leaves groups."""
+"""Makes, shows, changes and deletes groups."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -10,9 +11,12 @@ import msgspec
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.present import encode, entity, group, page
-from tailwire.server.auth.secrets import hash_password, same_password
-from tailwire.server.ports.records import Draft, GroupRow, MemberRow, Stored
+from tailwire.server.actions.doors import Doors
+from tailwire.server.actions.members import Members, NewMembers
+from tailwire.server.actions.present import encode, group, page
+from tailwire.server.auth.secrets import hash_password
+from tailwire.server.ports.filters import GroupFilter
+from tailwire.server.ports.records import Event, GroupRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
@@ -30,53 +34,98 @@ class NewGroup(msgspec.Struct, rename="camel"):
     icon: str | None = None
     description: str | None = None
     metadata: msgspec.Raw = msgspec.Raw(b"null")
+    owner: str | None = None
     tags: list[str] | None = None
+    members: NewMembers | None = None
 
 
-class Join(msgspec.Struct):
-    """What a client sends to join."""
+class GroupChange(msgspec.Struct, rename="camel"):
+    """What of a group somebody wants to change."""
 
+    name: str | None = None
+    type: str | None = None
     password: str | None = None
+    icon: str | None = None
+    description: str | None = None
+    metadata: msgspec.Raw = msgspec.Raw(b"null")
+    owner: str | None = None
+    tags: list[str] | None = None
+    unset: list[str] | None = None
+
+
+class NewOwner(msgspec.Struct):
+    """To whom a group is given."""
+
+    owner: str = ""
+
+
+UNSETTABLE = ("icon", "description", "metadata")
 
 
 class Groups:
     """What can be done with groups."""
 
-    def __init__(self, store: Store, directory: Directory, delivery: Delivery, world: World, most_members: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        directory: Directory,
+        doors: Doors,
+        members: Members,
+        delivery: Delivery,
+        world: World,
+        most_groups: int,
+    ) -> None:
         self._store = store
         self._directory = directory
+        self._doors = doors
+        self._members = members
         self._delivery = delivery
         self._world = world
-        self._most_members = most_members
+        self._most_groups = most_groups
 
     async def create(self, caller: Caller, new: NewGroup) -> dict[str, Any]:
         """Make a group; the caller owns it and is its first admin.
 
         Raises:
-            Refused: ERR_BAD_REQUEST, ERR_EMPTY_GROUP_PASS, ERR_GUID_ALREADY_EXISTS.
+            Refused: ERR_BAD_REQUEST, ERR_EMPTY_GROUP_PASS, ERR_GUID_ALREADY_EXISTS, ERR_LIMIT_EXCEEDED.
         """
         rules.check_new(new.type, new.password, new.description)
         now = self._world.seconds()
-        hashed = None
-        if new.type == "password" and new.password:
-            hashed = await asyncio.get_running_loop().run_in_executor(None, hash_password, new.password, self._world)
+        owner = caller.uid
+        if caller.system and new.owner:
+            owner = (await self._directory.user(names.identifier(new.owner, "owner"))).uid
+        if len(await self._store.groups_of(owner)) >= self._most_groups:
+            raise Refused("ERR_LIMIT_EXCEEDED", {"groups": f"A user may be in {self._most_groups} groups."})
+        a_user = owner != names.SYSTEM_USER
         row = GroupRow(
             guid=names.identifier(new.guid, "guid"),
             name=names.display_name(new.name),
             type=new.type,
-            password_hash=hashed,
+            password_hash=await self._hash(new.password) if new.type == "password" and new.password else None,
             icon=names.url(new.icon, "icon"),
             description=new.description or None,
-            owner=caller.uid,
+            owner=owner,
             metadata=names.metadata(bytes(new.metadata)),
             tags=encode(names.tags(new.tags)).decode() if new.tags else None,
-            members_count=1,
+            members_count=1 if a_user else 0,
             created_at=now,
         )
-        if not await self._store.add_group(row):
+        if not await self._store.add_group(row, owner_is_member=a_user):
             raise Refused("ERR_GUID_ALREADY_EXISTS", {"guid": row.guid})
-        self._delivery.membership(caller.uid, row.guid, joined=True)
-        return group(row, await self._store.member(row.guid, caller.uid))
+        if a_user:
+            self._delivery.membership(owner, row.guid, joined=True)
+        shown = group(row, await self._store.member(row.guid, caller.uid))
+        if self._store.has_webhooks:
+            members = {owner: await self._directory.user_entity(owner)}
+            await self._store.add_events([Event("group_created", encode({"group": shown, "members": members}))])
+        if new.members is not None:
+            shown["members"] = await self._members.add(caller, row.guid, new.members)
+            fresh = await self._store.group(row.guid)
+            shown["membersCount"] = fresh.members_count if fresh else row.members_count
+        return shown
+
+    async def _hash(self, password: str) -> str:
+        return await asyncio.get_running_loop().run_in_executor(None, hash_password, password, self._world)
 
     async def get(self, caller: Caller, guid: str) -> dict[str, Any]:
         """A group that the caller may see.
@@ -84,99 +133,81 @@ class Groups:
         Raises:
             Refused: ERR_GUID_NOT_FOUND.
         """
-        found, member = await self._find(caller, guid)
-        return group(found, member)
+        found, member = await self._doors.group(caller, guid, "see")
+        shown = group(found, member)
+        if member is None and not caller.system and await self._store.ban_of(found.guid, caller.uid) is not None:
+            shown["isBanned"] = True
+        return shown
 
-    async def list(self, caller: Caller, *, joined: bool, search: str, limit: int, number: int) -> dict[str, Any]:
+    async def listed(self, caller: Caller, wanted: GroupFilter, *, number: int) -> dict[str, Any]:
         """A page of the groups that the caller may see."""
-        rows, total = await self._store.groups(
-            caller.uid, joined=joined, search=search, limit=limit, offset=(number - 1) * limit
+        rows, total = await self._store.groups(wanted)
+        mine = await self._store.memberships([row.guid for row in rows], caller.uid)
+        listed = [group(row, mine.get(row.guid)) for row in rows]
+        return page(listed, total=total, limit=wanted.limit, number=number)
+
+    async def update(self, caller: Caller, guid: str, change: GroupChange) -> dict[str, Any]:
+        """Change a group: its moderators, admins and owner may.
+
+        Raises:
+            Refused: ERR_GUID_NOT_FOUND, as the table says, ERR_BAD_REQUEST, ERR_EMPTY_GROUP_PASS.
+        """
+        found, member = await self._doors.group(caller, guid, "update")
+        kind = rules.check_type(change.type) if change.type else found.type
+        hashed = found.password_hash if kind == "password" else None
+        if change.password and kind == "password":
+            rules.check_new(kind, change.password, change.description)
+            hashed = await self._hash(change.password)
+        elif kind == "password" and not hashed:
+            raise Refused("ERR_EMPTY_GROUP_PASS")
+        rules.check_new("public", None, change.description)
+        metadata = names.metadata(bytes(change.metadata))
+        row = replace(
+            found,
+            name=names.display_name(change.name) if change.name is not None else found.name,
+            type=kind,
+            password_hash=hashed,
+            icon=names.url(change.icon, "icon") if change.icon is not None else found.icon,
+            description=change.description if change.description is not None else found.description,
+            metadata=metadata if metadata is not None else found.metadata,
+            tags=encode(names.tags(change.tags)).decode() if change.tags is not None else found.tags,
+            updated_at=self._world.seconds(),
+            updated_by=caller.uid,
+            **dict.fromkeys(n for n in change.unset or () if n in UNSETTABLE),  # type: ignore[arg-type]
         )
-        listed = [group(r, await self._store.member(r.guid, caller.uid)) for r in rows]
-        return page(listed, total=total, limit=limit, number=number)
+        shown = group(row, member)
+        await self._store.change_group(row, (Event("group_updated", encode({"group": shown})),))
+        if change.owner and caller.system:
+            await self.transfer(caller, guid, change.owner)
+            shown = group((await self._store.group(row.guid)) or row, member)
+        return shown
 
-    async def members(self, caller: Caller, guid: str, *, limit: int, number: int) -> dict[str, Any]:
-        """A page of a group's members.
-
-        Raises:
-            Refused: ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER.
-        """
-        found, member = await self._find(caller, guid)
-        if member is None:
-            raise Refused("ERR_NOT_A_MEMBER")
-        rows, total = await self._store.members(found.guid, limit=limit, offset=(number - 1) * limit)
-        listed = [
-            {**self._directory.present(await self._directory.user(m.uid)), "scope": m.scope, "joinedAt": m.joined_at}
-            for m in rows
-        ]
-        return page(listed, total=total, limit=limit, number=number)
-
-    async def join(self, caller: Caller, guid: str, join: Join) -> bytes:
-        """Join a group. The answer is the action message that says so.
+    async def delete(self, caller: Caller, guid: str) -> dict[str, Any]:
+        """Delete a group and what was said in it: its admins and owner may.
 
         Raises:
-            Refused: ERR_GUID_NOT_FOUND, ERR_ALREADY_JOINED, and as `rules.groups.check_join`.
+            Refused: ERR_GUID_NOT_FOUND, or as the table says.
         """
-        found, member = await self._find(caller, guid)
-        if member is not None:
-            raise Refused("ERR_ALREADY_JOINED")
-        right = False
-        if found.password_hash and join.password:
-            given = join.password[: rules.MOST_PASSWORD + 1]
-            right = await asyncio.get_running_loop().run_in_executor(None, same_password, given, found.password_hash)
-        rules.check_join(found, password=join.password, right=right, most=self._most_members)
-        now = self._world.seconds()
-        member = MemberRow(found.guid, caller.uid, "participant", now, 0)
-        stored = await self._store.add_member(member, await self._told(caller, found, "joined", now))
-        if stored is None:
-            raise Refused("ERR_ALREADY_JOINED")
-        self._delivery.membership(caller.uid, found.guid, joined=True)
-        return self._publish(caller, stored)
+        found, _ = await self._doors.group(caller, guid, "delete")
+        events = (Event("group_deleted", encode({"group": group(found, None)})),)
+        for uid in await self._store.remove_group(found.guid, events):
+            self._delivery.membership(uid, found.guid, joined=False)
+        return {"success": True, "message": f"Group with guid {found.guid} has been deleted successfully."}
 
-    async def leave(self, caller: Caller, guid: str) -> bytes:
-        """Leave a group. The answer is the action message that says so.
+    async def transfer(self, caller: Caller, guid: str, to: str) -> dict[str, Any]:
+        """Give a group to one of its members: its owner may.
 
         Raises:
-            Refused: ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER, ERR_OWNER_EXIT_FORBIDDEN.
+            Refused: ERR_GUID_NOT_FOUND, as the table says, ERR_NOT_A_MEMBER.
         """
-        found, member = await self._find(caller, guid)
-        rules.check_leave(found, member)
-        now = self._world.seconds()
-        stored = await self._store.remove_member(found.guid, caller.uid, await self._told(caller, found, "left", now))
-        if stored is None:
-            raise Refused("ERR_NOT_A_MEMBER")
-        json = self._publish(caller, stored)
-        self._delivery.membership(caller.uid, found.guid, joined=False)
-        return json
-
-    async def _find(self, caller: Caller, guid: str) -> tuple[GroupRow, MemberRow | None]:
-        guid = names.identifier(guid, "guid")
-        member = await self._store.member(guid, caller.uid)
-        return rules.check_visible(await self._store.group(guid), member), member
-
-    async def _told(self, caller: Caller, found: GroupRow, action: str, now: int) -> Draft:
-        by = await self._directory.user_entity(caller.uid)
-        change = 1 if action == "joined" else -1
-        after = {**group(found, None), "membersCount": found.members_count + change}
-        fields = {
-            "conversationId": f"group_{found.guid}",
-            "sender": caller.uid,
-            "receiverType": "group",
-            "receiver": found.guid,
-            "category": "action",
-            "type": "groupMember",
-            "data": {
-                "action": action,
-                "entities": {"by": entity(by, "user"), "on": entity(by, "user"), "for": entity(after, "group")},
-                "resource": caller.device,
-            },
-            "sentAt": now,
+        found, _ = await self._doors.group(caller, guid, "transfer")
+        uid = names.identifier(to, "owner")
+        if await self._store.member(found.guid, uid) is None:
+            raise Refused("ERR_NOT_A_MEMBER", {"owner": "Name a member of the group."})
+        shown = {**group(replace(found, owner=uid), None), "oldOwner": found.owner}
+        events = (Event("group_owner_transferred", encode({"group": shown})),)
+        await self._store.transfer_ownership(found.guid, uid, self._world.seconds(), events)
+        return {
+            "success": True,
+            "message": f"The ownership of the group {found.guid} is transferred to the user {uid}.",
         }
-        return Draft(
-            f"group_{found.guid}", caller.uid, found.guid, "group", "action", "groupMember", encode(fields), now
-        )
-
-    def _publish(self, caller: Caller, stored: Stored) -> bytes:
-        json = stored.message.json()
-        self._delivery.message(stored.message, json, caller.device)
-        return json

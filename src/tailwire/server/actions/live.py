@@ -1,49 +1,33 @@
-"""What comes over a socket: receipts, typing, and coming and going."""
+"""What comes over a socket and is not kept: typing, transient messages, and coming and going."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
+
+import msgspec
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.messages import message_id
+from tailwire.server.actions.doors import Doors
+from tailwire.server.actions.present import encode
+from tailwire.server.ports.records import Event
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
-from tailwire.server.rules.groups import check_visible
-from tailwire.server.rules.messages import may_read
-from tailwire.server.rules.names import identifier
 
-Later = Callable[[float, Callable[[], None]], object]
+MOST_DATA = 10 * 1024
 
 
 class Live:
-    """Receipts, typing, presence.
+    """Typing, transient messages, presence."""
 
-    Args:
-        later: calls a function after some seconds.
-        receipt_delay: how long receipts are held back and merged, in seconds: a receipt that overtakes the answer to
-            the send that it speaks of is lost by the JavaScript SDK.
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        directory: Directory,
-        delivery: Delivery,
-        world: World,
-        later: Later,
-        receipt_delay: float,
-    ) -> None:
+    def __init__(self, store: Store, directory: Directory, doors: Doors, delivery: Delivery, world: World) -> None:
         self._store = store
         self._directory = directory
+        self._doors = doors
         self._delivery = delivery
         self._world = world
-        self._later = later
-        self._receipt_delay = receipt_delay
-        self._receipts: dict[tuple[str, str, str], tuple[Caller, str, str, str, dict[str, Any]]] = {}
 
     async def typing(self, caller: Caller, receiver: str, receiver_type: str, action: str, metadata: Any) -> None:
         """Tell those concerned that the caller began (`started`) or stopped (`ended`) typing.
@@ -58,50 +42,25 @@ class Live:
         body = {"action": action, "user": user, "metadata": metadata or {}}
         self._delivery.typing(caller, receiver, receiver_type, body)
 
+    async def transient(self, caller: Caller, receiver: str, receiver_type: str, data: msgspec.Raw) -> None:
+        """Hand a message on to those who listen now; it is not kept.
+
+        Raises:
+            Refused: when she may not write there, or the frame is not valid.
+        """
+        if not bytes(data).startswith(b"{") or len(bytes(data)) > MOST_DATA:
+            raise Refused("ERR_BAD_REQUEST", {"body.data": f"Send an object of at most {MOST_DATA} bytes."})
+        receiver = await self._addressee(caller, receiver, receiver_type)
+        user = await self._directory.user_entity(caller.uid)
+        self._delivery.transient(caller, receiver, receiver_type, {"user": user, "data": data})
+
     async def _addressee(self, caller: Caller, receiver: str, receiver_type: str) -> str:
         if receiver_type not in ("user", "group"):
             raise Refused("ERR_INVALID_RECEIVER_TYPE")
-        receiver = identifier(receiver, "receiver")
         if receiver_type == "user":
-            await self._directory.user_entity(receiver)
-            return receiver
-        member = await self._store.member(receiver, caller.uid)
-        check_visible(await self._store.group(receiver), member)
-        if member is None:
-            raise Refused("ERR_NOT_A_MEMBER")
-        return receiver
-
-    async def receipt(self, caller: Caller, action: str, wanted: str | int) -> None:
-        """Note that the caller has received, or read, a conversation up to a message; tell its sender.
-
-        Raises:
-            Refused: when there is no such message for her, or the frame is not valid.
-        """
-        if action not in ("delivered", "read"):
-            raise Refused("ERR_BAD_REQUEST", {"body.action": "Use delivered or read."})
-        row = await self._store.message(message_id(wanted))
-        group = row is not None and row.receiver_type == "group"
-        member = await self._store.member(row.receiver, caller.uid) if row and group else None
-        if row is None or not may_read(row, caller.uid, member.joined_after_id if member else None):
-            raise Refused("ERR_MESSAGE_ID_NOT_FOUND")
-        if row.sender == caller.uid:
-            return
-        now = self._world.seconds()
-        read = action == "read"
-        if not await self._store.mark(row.conversation_id, caller.uid, row.id, now, read=read, group=group):
-            return
-        user = await self._directory.user_entity(caller.uid)
-        body = {"action": action, "messageId": str(row.id), "user": user, "timestamp": now}
-        receiver = row.receiver if group else row.sender
-        if not self._receipts:
-            self._later(self._receipt_delay, self._send_receipts)
-        key = (row.conversation_id + "\0" + row.sender, caller.uid, action)
-        self._receipts[key] = (caller, receiver, row.receiver_type, row.sender, body)
-
-    def _send_receipts(self) -> None:
-        held, self._receipts = self._receipts, {}
-        for caller, receiver, receiver_type, sender, body in held.values():
-            self._delivery.receipt(caller, receiver, receiver_type, sender, body)
+            return (await self._doors.user(caller, receiver, "type")).uid
+        found, _ = await self._doors.group(caller, receiver, "write")
+        return found.guid
 
     async def came(self, uid: str) -> None:
         """The first socket of a user opened."""
@@ -115,6 +74,25 @@ class Live:
 
     async def _presence(self, uid: str, action: str) -> None:
         self._directory.forget(uid)
-        row = await self._directory.user(uid)
-        body = {"action": action, "timestamp": self._world.seconds(), "user": self._directory.present(row)}
-        self._delivery.presence(uid, row.role, body)
+        row = await self._store.user(uid)
+        if row is None:
+            return  # deleted meanwhile
+        shown = self._directory.present(row)
+        body = {"action": action, "timestamp": self._world.seconds(), "user": shown}
+        friends = await self._store.friends_of(uid)
+        blocked = await self._store.everyone_blocked(uid)
+        self._delivery.presence(uid, row.role, body, friends, blocked)
+        if self._store.has_webhooks:
+            await self._store.add_events([self._connection(shown, action)])
+
+    def _connection(self, shown: dict[str, Any], action: str) -> Event:
+        now = self._world.milliseconds()
+        connection = {"action": "connected" if action == "online" else "disconnected", "connectedAt": now}
+        data = {
+            "timestamp": now,
+            "user": shown,
+            "status": action,
+            "currentConnection": connection,
+            "userPresenceChanged": True,
+        }
+        return Event("user_connection_status_changed", encode(data))

@@ -3,64 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
 from tailwire.server.actions.caller import Caller
+from tailwire.server.actions.content import Body, Content, Edit, read_content
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
+from tailwire.server.actions.doors import Doors
 from tailwire.server.actions.present import encode, entity, group
-from tailwire.server.ports.records import Draft, MessageFilter, MessageRow
+from tailwire.server.actions.roles import Roles
+from tailwire.server.actions.uploads import Files
+from tailwire.server.actions.views import Views, with_quoted
+from tailwire.server.ports.filters import MessageFilter
+from tailwire.server.ports.records import Draft, Event, MessageRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
 from tailwire.server.rules import messages as rules
-from tailwire.server.rules.groups import check_visible
 from tailwire.server.rules.names import conversation_of, identifier, tags
 
-ABSENT = msgspec.Raw(b"null")  # msgspec knows no "Raw or None"
-
-
-class Attachment(msgspec.Struct, rename="camel"):
-    """An attachment as a client sends it."""
-
-    url: str = ""
-    name: str = ""
-    mime_type: str = ""
-    extension: str = ""
-    size: str | int = ""
-
-
-class Data(msgspec.Struct, rename="camel"):
-    """`data` of a message as a client sends it: the documented keys only, nothing else is kept."""
-
-    text: Any = None
-    metadata: msgspec.Raw = ABSENT
-    custom_data: msgspec.Raw = ABSENT
-    attachments: list[Attachment] | None = None
-    url: str | None = None
-
-
-class Body(msgspec.Struct, rename="camel"):
-    """A message as a client sends it."""
-
-    receiver: str | None = None
-    receiver_type: str | None = None
-    category: str = "message"
-    type: str = "text"
-    data: msgspec.Raw = msgspec.Raw(b"{}")
-    muid: str | None = None
-    tags: list[str] | None = None
-    parent_id: str | int | None = None
-
-
-class Edit(msgspec.Struct, rename="camel"):
-    """A change of a message as a client sends it."""
-
-    data: msgspec.Raw = msgspec.Raw(b"{}")
-    tags: list[str] | None = None
+SENT = (Event("message_sent"),)
+EDITED, DELETED = (Event("message_edited"),), (Event("message_deleted"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +36,6 @@ class Limits:
     most_data: int
 
 
-_decode_data = msgspec.json.Decoder(Data).decode
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -85,6 +50,10 @@ class Messages:
         self,
         store: Store,
         directory: Directory,
+        doors: Doors,
+        roles: Roles,
+        views: Views,
+        files: Files,
         delivery: Delivery,
         world: World,
         limits: Limits,
@@ -92,6 +61,10 @@ class Messages:
     ) -> None:
         self._store = store
         self._directory = directory
+        self._doors = doors
+        self._roles = roles
+        self._views = views
+        self._files = files
         self._delivery = delivery
         self._world = world
         self._limits = limits
@@ -108,71 +81,92 @@ class Messages:
         """
         rules.check_receiver(body.receiver, body.receiver_type)
         receiver, receiver_type = identifier(body.receiver or "", "receiver"), body.receiver_type or ""
-        data = self._content(body.category, body.type, body.data)
+        content = await read_content(body.category, body.type, body.data, self._directory, self._limits.most_data)
+        data = content.data
+        if "attachments" in data:
+            if len(data["attachments"]) > self._files.most_count:
+                raise Refused(
+                    "ERR_FILE_COUNT_EXCEEDED", {"data.attachments": f"Send at most {self._files.most_count}."}
+                )
+            data["attachments"] = [await self._files.describe(a) for a in data["attachments"]]
         if body.muid is not None and not 0 < len(body.muid) <= rules.MOST_MUID:
             raise Refused("ERR_BAD_REQUEST", {"muid": f"Use 1 to {rules.MOST_MUID} characters."})
         sender_entity = await self._directory.user_entity(caller.uid)
         receiver_entity = await self._receiver(caller, receiver, receiver_type)
         conversation = conversation_of(caller.uid, receiver, receiver_type)
-        parent = await self._parent(body.parent_id, conversation)
+        quoted = None
         data["entities"] = {
             "sender": entity(sender_entity, "user"),
             "receiver": entity(receiver_entity, receiver_type),
         }
         data["resource"] = caller.device
-        draft = self._draft(caller.uid, receiver, receiver_type, conversation, body.category, body.type, data)
-        if body.muid or body.tags or parent:
-            draft = _complete(draft, body, parent)
+        draft = self._draft(caller.uid, receiver, receiver_type, conversation, body.category, body.type, content)
+        if body.muid or body.tags or body.parent_id or body.parent_message_id or body.quoted_message_id:
+            quoted = await self._quoted(caller, body.quoted_message_id, conversation)
+            draft = await self._complete(caller, draft, body, quoted)
         stored = await self._store.add_message(draft)
         json = stored.message.json()
+        if quoted is not None:
+            json = with_quoted(json, quoted)
         if stored.new:
             # In the turn in which the store answered, without an await between: publications keep the ids' order.
             self._delivery.message(stored.message, json, caller.device)
             self._stored()
         return json
 
-    def _content(self, category: str, kind: str, raw: msgspec.Raw) -> dict[str, Any]:
-        try:
-            sent = _decode_data(raw)
-        except msgspec.ValidationError as e:
-            raise Refused("ERR_INVALID_MESSAGE_DATA", {"data": str(e)}) from e
-        attachments = [a for a in sent.attachments or () if a.url]
-        if sent.url and not attachments:
-            attachments = [Attachment(url=sent.url)]
-        custom = bytes(sent.custom_data).startswith(b"{")
-        rules.check_content(
-            category, kind, sent.text, len(attachments), custom, len(bytes(raw)), self._limits.most_data
-        )
-        data: dict[str, Any] = {}
-        if sent.text is not None:
-            data["text"] = sent.text
-        if attachments and category == "message" and kind != "text":
-            data["attachments"] = attachments
-            data["url"] = attachments[0].url
-        if custom and category == "custom":
-            data["customData"] = sent.custom_data
-        if bytes(sent.metadata) != b"null":
-            if not bytes(sent.metadata).startswith(b"{"):
-                raise Refused("ERR_INVALID_MESSAGE_DATA", {"data.metadata": "Send an object."})
-            data["metadata"] = sent.metadata
-        return data
+    async def send_to_many(self, caller: Caller, body: Body) -> list[msgspec.Raw]:
+        """Store a message for each of several receivers, and publish it.
+
+        Raises:
+            Refused: as `send`, for the first receiver with whom something is wrong.
+        """
+        wanted = body.multiple_receivers
+        places = [(uid, "user") for uid in wanted.uids] + [(guid, "group") for guid in wanted.guids] if wanted else []
+        if not 0 < len(places) <= 100:
+            raise Refused("ERR_EMPTY_RECEIVER", {"multipleReceivers": "Name 1 to 100 uids and guids."})
+        sent = []
+        for receiver, kind in places:
+            one = msgspec.structs.replace(body, receiver=receiver, receiver_type=kind, muid=None)
+            sent.append(msgspec.Raw(await self.send(caller, one)))
+        return sent
 
     async def _receiver(self, caller: Caller, receiver: str, receiver_type: str) -> Any:
         if receiver_type == "user":
+            await self._doors.user(caller, receiver, "write")
+            await self._roles.check_receiver(caller, receiver)
             return await self._directory.user_entity(receiver)
-        member = await self._store.member(receiver, caller.uid)
-        found = check_visible(await self._store.group(receiver), member)
-        if member is None:
-            raise Refused("ERR_NOT_A_MEMBER")
+        found, _ = await self._doors.group(caller, receiver, "write")
         return group(found, None)
 
-    async def _parent(self, parent_id: str | int | None, conversation: str) -> int | None:
-        if parent_id is None:
+    async def _quoted(self, caller: Caller, quoted_id: str | int | None, conversation: str) -> MessageRow | None:
+        if not quoted_id:
             return None
-        parent = await self._store.message(message_id(parent_id))
-        if parent is None or parent.conversation_id != conversation:
-            raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"parentId": "There is no such message in this conversation."})
-        return parent.id
+        quoted = await self._doors.message(caller, quoted_id, "quote")
+        if quoted.conversation_id != conversation:
+            raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"quotedMessageId": "There is no such message here."})
+        return quoted
+
+    async def _complete(self, caller: Caller, draft: Draft, body: Body, quoted: MessageRow | None) -> Draft:
+        more: dict[str, Any] = {}
+        if body.muid:
+            more["muid"] = body.muid
+        if body.tags:
+            more["tags"] = tags(body.tags)
+        parent = None
+        wanted = body.parent_id or body.parent_message_id
+        if wanted:
+            parent = await self._doors.message(caller, wanted, "reply")
+            rules.check_parent(parent, draft.conversation_id)
+            more["parentId"] = str(parent.id)
+        if quoted is not None:
+            more["quotedMessageId"] = str(quoted.id)
+        return replace(
+            draft,
+            body=draft.body[:-1] + b"," + encode(more)[1:] if more else draft.body,
+            muid=body.muid,
+            parent_id=parent.id if parent else None,
+            quoted_id=quoted.id if quoted else None,
+        )
 
     def _draft(
         self,
@@ -182,7 +176,8 @@ class Messages:
         conversation: str,
         category: str,
         kind: str,
-        data: dict[str, Any],
+        content: Content,
+        events: tuple[Event, ...] = SENT,
     ) -> Draft:
         now = self._world.seconds()
         fields = {
@@ -192,25 +187,50 @@ class Messages:
             "receiver": receiver,
             "category": category,
             "type": kind,
-            "data": data,
+            "data": content.data,
             "sentAt": now,
         }
-        return Draft(conversation, sender, receiver, receiver_type, category, kind, encode(fields), now)
+        if content.mentions and self._store.has_webhooks:
+            events = (*events, Event("user_mentioned"))
+        return Draft(
+            conversation, sender, receiver, receiver_type, category, kind, encode(fields), now,
+            traits=content.traits, mentions=content.mentions, shown=content.updates_conversation, events=events,
+        )  # fmt: skip
 
-    async def get(self, caller: Caller, wanted: str | int) -> MessageRow:
+    async def check(self, caller: Caller, body: Body) -> None:
+        """Whether the caller may send a message to its receiver, before its files are kept.
+
+        Raises:
+            Refused: as `send`.
+        """
+        rules.check_receiver(body.receiver, body.receiver_type)
+        await self._receiver(caller, identifier(body.receiver or "", "receiver"), body.receiver_type or "")
+
+    async def find(self, caller: Caller, wanted: str | int) -> MessageRow:
         """A message that the caller may read.
+
+        Raises:
+            Refused: ERR_MESSAGE_ID_NOT_FOUND.
+        """
+        return await self._doors.message(caller, wanted, "read")
+
+    async def get(self, caller: Caller, wanted: str | int, *, following: bool = False) -> bytes:
+        """A message that the caller may read; with who has received it, for its sender.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, also for one that she may not read: whether it exists is not told.
         """
-        row = await self._store.message(message_id(wanted))
-        if row is not None:
-            member = await self._store.member(row.receiver, caller.uid) if row.receiver_type == "group" else None
-            if rules.may_read(row, caller.uid, member.joined_after_id if member else None):
-                return row
-        raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"id": str(wanted)})
+        row = await self._doors.message(caller, wanted, "read")
+        shown = await self._views.one(row, caller.reader, following=following)
+        if row.sender != caller.uid and not caller.key:
+            return shown
+        listed = []
+        for uid, delivered, read in await self._store.receipts(row):
+            times = {k: v for k, v in (("deliveredAt", delivered), ("readAt", read)) if v}
+            listed.append({"recipient": await self._directory.user_entity(uid), **times})
+        return b'%b,"receipts":%b}' % (shown[:-1], encode({"data": listed}))
 
-    async def list(self, caller: Caller, wanted: MessageFilter, *, uid: str = "", guid: str = "") -> list[MessageRow]:
+    async def listed(self, caller: Caller, wanted: MessageFilter, *, uid: str = "", guid: str = "") -> list[MessageRow]:
         """Messages of a conversation, or of all that the caller may read; oldest first.
 
         Raises:
@@ -219,10 +239,11 @@ class Messages:
         if uid:
             await self._directory.user_entity(identifier(uid, "uid"))
         if guid:
-            member = await self._store.member(identifier(guid, "guid"), caller.uid)
-            check_visible(await self._store.group(identifier(guid, "guid")), member)
-            if member is None:
-                raise Refused("ERR_NOT_A_MEMBER")
+            await self._doors.group(caller, guid, "read")
+        if wanted.conversation_id is not None and wanted.reader:
+            mark = await self._store.mark_of(wanted.conversation_id, wanted.reader)
+            if mark.cleared_id:
+                wanted = replace(wanted, since=mark.cleared_id)
         rows = await self._store.messages(wanted)
         return rows if wanted.newer else rows[::-1]
 
@@ -232,40 +253,59 @@ class Messages:
         Raises:
             Refused: with the documented code of what is wrong.
         """
-        row = await self._changeable(caller, wanted)
-        fresh = self._content(row.category, row.type, edit.data)
+        row = await self._doors.message(caller, wanted, "edit")
+        rules.check_changeable(row)
         fields = _decode_object(row.body)
         data = _decode_object(fields["data"])
-        kept = {k: data[k] for k in ("entities", "resource") if k in data}
-        fields["data"] = msgspec.Raw(encode({**kept, **fresh}))
+        traits, mentions = row.traits, await self._store.mentioned(row.id)
+        if bytes(edit.data) not in (b"{}", b"null"):
+            kept = {k: data[k] for k in ("entities", "resource") if k in data}
+            sent = edit.data
+            if row.category == "message" and row.type != "text":
+                # A new caption keeps the attachments.
+                sent = msgspec.Raw(
+                    encode({**{k: data[k] for k in ("attachments", "url") if k in data}, **_object(sent)})
+                )
+            content = await read_content(row.category, row.type, sent, self._directory, self._limits.most_data)
+            fields["data"] = msgspec.Raw(encode({**kept, **content.data}))
+            traits, mentions = content.traits, content.mentions
         if edit.tags is not None:
             fields["tags"] = msgspec.Raw(encode(tags(edit.tags)))
-        return await self._change(caller, row, encode(fields), "edited")
+        told = await self._told(caller, row, "edited", EDITED)
+        stored = await self._store.edit_message(
+            row, encode(fields), caller.uid, self._world.seconds(), told, traits=traits, mentions=mentions
+        )
+        return self._publish(caller, stored)
 
-    async def delete(self, caller: Caller, wanted: str) -> bytes:
+    async def delete(self, caller: Caller, wanted: str, *, permanent: bool = False) -> bytes:
         """Delete a message: its content goes, its place stays. The answer is the action message that says so.
+
+        Args:
+            permanent: (REST keys) its place goes too, once everybody has been told.
 
         Raises:
             Refused: with the documented code of what is wrong.
         """
-        row = await self._changeable(caller, wanted)
+        row = await self._doors.message(caller, wanted, "delete")
+        rules.check_changeable(row)
         fields = _decode_object(row.body)
         data = _decode_object(fields["data"])
         fields["data"] = msgspec.Raw(encode({k: data[k] for k in ("entities", "resource") if k in data}))
-        return await self._change(caller, row, encode(fields), "deleted")
+        told = await self._told(caller, row, "deleted", DELETED)
+        stored = await self._store.delete_message(row, encode(fields), caller.uid, self._world.seconds(), told)
+        json = self._publish(caller, stored)
+        if permanent and caller.key:
+            await self._store.remove_message(row)
+        return json
 
-    async def _changeable(self, caller: Caller, wanted: str) -> MessageRow:
-        row = await self.get(caller, wanted)
-        member = await self._store.member(row.receiver, caller.uid) if row.receiver_type == "group" else None
-        rules.check_change(row, caller.uid, member.scope if member else None)
-        return row
-
-    async def _change(self, caller: Caller, row: MessageRow, body: bytes, action: str) -> bytes:
+    async def _told(
+        self, caller: Caller, row: MessageRow, action: str, events: tuple[Event, ...]
+    ) -> Callable[[MessageRow], Draft]:
         by = await self._directory.user_entity(caller.uid)
         receiver_entity: Any = msgspec.Raw(b"{}")
         if row.receiver_type == "user":
-            other = row.receiver if row.sender == caller.uid else row.sender
-            receiver, receiver_entity = other, await self._directory.user_entity(other)
+            receiver = row.receiver if row.sender == caller.uid or caller.system else row.sender
+            receiver_entity = await self._directory.user_entity(receiver)
         else:
             receiver = row.receiver
             found = await self._store.group(receiver)
@@ -281,42 +321,21 @@ class Messages:
                 },
                 "resource": caller.device,
             }
-            return self._draft(caller.uid, receiver, row.receiver_type, row.conversation_id, "action", "message", data)
+            place = (caller.uid, receiver, row.receiver_type, row.conversation_id, "action", "message")
+            return replace(self._draft(*place, Content(data, 0), events), shown=False)
 
-        change = self._store.edit_message if action == "edited" else self._store.delete_message
-        stored = await change(row.id, body, caller.uid, self._world.seconds(), told)
+        return told
+
+    def _publish(self, caller: Caller, stored: Any) -> bytes:
         if stored is None:
             raise Refused("ERR_MESSAGE_ACTION_NOT_ALLOWED")
-        json = stored.message.json()
+        json: bytes = stored.message.json()
         self._delivery.message(stored.message, json, caller.device)
         return json
 
 
-def message_id(value: str | int) -> int:
-    """A message id as clients send it.
-
-    Raises:
-        Refused: ERR_MESSAGE_ID_NOT_FOUND.
-    """
+def _object(raw: msgspec.Raw) -> dict[str, msgspec.Raw]:
     try:
-        number = int(value)
-    except (ValueError, TypeError) as e:
-        raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"id": str(value)[:50]}) from e
-    if not 0 < number < 2**63:
-        raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"id": str(value)[:50]})
-    return number
-
-
-def _complete(draft: Draft, body: Body, parent: int | None) -> Draft:
-    more: dict[str, Any] = {}
-    if body.muid:
-        more["muid"] = body.muid
-    if body.tags:
-        more["tags"] = tags(body.tags)
-    if parent:
-        more["parentId"] = str(parent)
-    joined = draft.body[:-1] + b"," + encode(more)[1:]
-    return Draft(
-        draft.conversation_id, draft.sender, draft.receiver, draft.receiver_type, draft.category, draft.type, joined,
-        draft.sent_at, body.muid, parent,
-    )  # fmt: skip
+        return _decode_object(raw)
+    except msgspec.ValidationError as e:
+        raise Refused("ERR_INVALID_MESSAGE_DATA", {"data": str(e)}) from e

@@ -57,6 +57,7 @@ def group(g: GroupRow, member: MemberRow | None) -> dict[str, Any]:
         "hasJoined": member is not None,
         "createdAt": g.created_at,
         "updatedAt": g.updated_at or None,
+        "updatedBy": g.updated_by,
     }
     if member is not None:
         pairs |= {"scope": member.scope, "joinedAt": member.joined_at}

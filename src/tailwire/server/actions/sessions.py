@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from tailwire.server.actions.caller import Caller
@@ -9,12 +10,13 @@ from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
 from tailwire.server.auth.secrets import SocketPass, fingerprint, new_token, read_pass, sign_pass
 from tailwire.server.limits.buckets import Buckets
+from tailwire.server.ports.records import TokenRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
-from tailwire.server.rules.names import identifier
+from tailwire.server.rules.names import SYSTEM_USER, identifier
+from tailwire.server.rules.permissions import check_key
 
-MOST_TOKENS = 100
 MOST_SECRET = 500
 MOST_DEVICE = 200
 FULL_ACCESS = "fullAccess"
@@ -27,10 +29,18 @@ class Sessions:
     Args:
         logins: a bucket for each uid.
         lifetime: of a WebSocket's pass, in seconds.
+        most_tokens: of one user; the oldest go.
     """
 
     def __init__(
-        self, store: Store, directory: Directory, delivery: Delivery, world: World, logins: Buckets, lifetime: float
+        self,
+        store: Store,
+        directory: Directory,
+        delivery: Delivery,
+        world: World,
+        logins: Buckets,
+        lifetime: float,
+        most_tokens: int,
     ) -> None:
         self._store = store
         self._directory = directory
@@ -38,20 +48,31 @@ class Sessions:
         self._world = world
         self._logins = logins
         self._lifetime = lifetime
+        self._most_tokens = most_tokens
 
-    async def check_key(self, key: str, *, full: bool) -> None:
-        """An API key must be known, and may do more than create users and tokens only with full access.
+    async def check_key(self, key: str, operation: str) -> None:
+        """Whether something may be done with an API key.
 
         Raises:
             Refused: AUTH_ERR_EMPTY_APIKEY, AUTH_ERR_APIKEY_NOT_FOUND, AUTH_ERR_NO_ACCESS.
         """
-        if not key:
-            raise Refused("AUTH_ERR_EMPTY_APIKEY")
-        scope = await self._store.key_scope(fingerprint(key)) if len(key) <= MOST_SECRET else None
-        if scope is None:
-            raise Refused("AUTH_ERR_APIKEY_NOT_FOUND")
-        if full and scope != FULL_ACCESS:
-            raise Refused("AUTH_ERR_NO_ACCESS")
+        role = "none"
+        if key:
+            scope = await self._store.key_scope(fingerprint(key)) if len(key) <= MOST_SECRET else None
+            role = {None: "unknown", FULL_ACCESS: "rest"}.get(scope, "auth")
+        check_key(operation, role)
+
+    async def key_caller(self, key: str, on_behalf_of: str) -> Caller:
+        """A REST key as a caller: as the user that it acts for, or as the app itself.
+
+        Raises:
+            Refused: as `check_key`; ERR_UID_NOT_FOUND.
+        """
+        await self.check_key(key, "administer")
+        if not on_behalf_of:
+            return Caller(SYSTEM_USER, "", "", key=True)
+        row = await self._directory.user(identifier(on_behalf_of, "onBehalfOf"))
+        return Caller(row.uid, "", "", key=True)
 
     async def caller(self, token: str, device: str) -> Caller:
         """Whose auth token it is.
@@ -67,8 +88,11 @@ class Sessions:
             raise Refused("AUTH_ERR_AUTH_TOKEN_NOT_FOUND")
         return Caller(uid, device[:MOST_DEVICE], hashed)
 
-    async def create_token(self, uid: str) -> dict[str, Any]:
+    async def create_token(self, uid: str, device: TokenRow | None = None) -> dict[str, Any]:
         """A new auth token of a user: the user with `authToken`.
+
+        Args:
+            device: what is known of the device that it is for.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND, ERR_TOO_MANY_REQUESTS.
@@ -79,7 +103,9 @@ class Sessions:
             raise Refused("ERR_TOO_MANY_REQUESTS", retry_after=wait)
         row = await self._directory.user(uid)
         token = new_token(uid, self._world)
-        await self._store.add_token(fingerprint(token), uid, self._world.seconds(), MOST_TOKENS)
+        known = device if device is not None else TokenRow("", uid, 0)
+        kept = replace(known, token_hash=fingerprint(token), uid=uid, created_at=self._world.seconds(), hint=token[-4:])
+        await self._store.add_token(kept, self._most_tokens)
         return {**self._directory.present(row), "authToken": token}
 
     async def me(self, caller: Caller, token: str) -> dict[str, Any]:
@@ -97,6 +123,10 @@ class Sessions:
         """Take the caller's token back; the sockets that it opened end."""
         await self._store.remove_token(caller.token)
         self._delivery.token_gone(caller.uid, caller.token)
+
+    def now(self) -> int:
+        """Whole seconds since 1970."""
+        return self._world.seconds()
 
     async def groups_of(self, uid: str) -> list[str]:
         """The groups whose messages a user's socket hears."""

@@ -1,18 +1,28 @@
-"""Makes and shows users."""
+"""Makes, shows, changes and deletes users."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
+from tailwire.server.actions.caller import Caller
+from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.present import encode, page
+from tailwire.server.actions.relations import block_flags
+from tailwire.server.actions.roles import Roles
+from tailwire.server.ports.filters import UserFilter
 from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
 from tailwire.server.rules import names
+
+UNSETTABLE = ("avatar", "link", "metadata")
+MOST_STATUS = 500
+MOST_UIDS = 25
 
 
 class NewUser(msgspec.Struct, rename="camel"):
@@ -26,47 +36,182 @@ class NewUser(msgspec.Struct, rename="camel"):
     status_message: str | None = None
     metadata: msgspec.Raw = msgspec.Raw(b"null")
     tags: list[str] | None = None
+    with_auth_token: bool = False
+
+
+class UserChange(msgspec.Struct, rename="camel"):
+    """What of a user somebody wants to change."""
+
+    name: str | None = None
+    avatar: str | None = None
+    link: str | None = None
+    role: str | None = None
+    status_message: str | None = None
+    metadata: msgspec.Raw = msgspec.Raw(b"null")
+    tags: list[str] | None = None
+    unset: list[str] | None = None
+
+
+class Deactivated(msgspec.Struct, rename="camel"):
+    """Who is put to rest."""
+
+    uids_to_deactivate: list[str] = []
+
+
+class Reactivated(msgspec.Struct, rename="camel"):
+    """Who comes back."""
+
+    uids_to_activate: list[str] = []
+
+
+class Deleted(msgspec.Struct):
+    """Whether what a user wrote goes with her."""
+
+    permanent: bool = False
 
 
 class Users:
     """What can be done with users."""
 
-    def __init__(self, store: Store, directory: Directory, world: World) -> None:
+    def __init__(self, store: Store, directory: Directory, roles: Roles, delivery: Delivery, world: World) -> None:
         self._store = store
         self._directory = directory
+        self._roles = roles
+        self._delivery = delivery
         self._world = world
 
     async def create(self, new: NewUser) -> dict[str, Any]:
         """Make a user.
 
         Raises:
-            Refused: ERR_BAD_REQUEST, ERR_UID_ALREADY_EXISTS.
+            Refused: ERR_BAD_REQUEST, ERR_UID_ALREADY_EXISTS, ERR_ROLE_NOT_FOUND.
         """
-        now = self._world.seconds()
         row = UserRow(
             uid=names.identifier(new.uid, "uid"),
             name=names.display_name(new.name),
             avatar=names.url(new.avatar, "avatar"),
             link=names.url(new.link, "link"),
-            role=names.identifier(new.role, "role") if new.role else "default",
-            status_message=new.status_message,
+            role=await self._role(new.role),
+            status_message=_status_message(new.status_message),
             metadata=names.metadata(bytes(new.metadata)),
             tags=encode(names.tags(new.tags)).decode() if new.tags else None,
-            created_at=now,
+            created_at=self._world.seconds(),
         )
         if row.uid == names.SYSTEM_USER or not await self._store.add_user(row):
             raise Refused("ERR_UID_ALREADY_EXISTS", {"uid": row.uid})
         return self._directory.present(row)
 
-    async def get(self, uid: str) -> dict[str, Any]:
-        """A user.
+    async def _role(self, role: str | None) -> str:
+        if not role:
+            return "default"
+        if not await self._roles.exists(names.identifier(role, "role")):
+            raise Refused("ERR_ROLE_NOT_FOUND", {"role": role[:100]})
+        return names.identifier(role, "role")
+
+    async def get(self, caller: Caller, uid: str) -> dict[str, Any]:
+        """A user, with what is between her and the caller.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND.
         """
-        return self._directory.present(await self._directory.user(names.identifier(uid, "uid")))
+        row = await self._directory.user(names.identifier(uid, "uid"))
+        shown = self._directory.present(row)
+        if not caller.system:
+            shown["conversationId"] = names.conversation_of(caller.uid, row.uid, "user")
+            blocks = await self._store.blocked_with(caller.uid, [row.uid])
+            shown |= block_flags(*blocks.get(row.uid, (None, None)))
+        return shown
 
-    async def list(self, *, search: str, uids: list[str], limit: int, number: int) -> dict[str, Any]:
-        """A page of users."""
-        rows, total = await self._store.users(search=search, uids=uids, limit=limit, offset=(number - 1) * limit)
-        return page([self._directory.present(r) for r in rows], total=total, limit=limit, number=number)
+    async def listed(self, caller: Caller, wanted: UserFilter, *, status: str, number: int) -> dict[str, Any]:
+        """A page of users.
+
+        Args:
+            status: `online` (or `available`), `offline`, or "" for both.
+
+        Raises:
+            Refused: ERR_BAD_REQUEST.
+        """
+        if status not in ("", "online", "available", "offline"):
+            raise Refused("ERR_BAD_REQUEST", {"status": "Use available, online or offline."})
+        if len(wanted.uids) > MOST_UIDS:
+            raise Refused("ERR_BAD_REQUEST", {"uids": f"Name at most {MOST_UIDS} uids."})
+        if status:
+            wanted = replace(wanted, online=status != "offline", status_of=self._directory.online_uids())
+        if await self._roles.lists_friends_only(caller):
+            wanted = replace(wanted, friends_only=True)
+        rows, total = await self._store.users(wanted)
+        listed = [self._directory.present(row) for row in rows]
+        if not caller.system:
+            blocks = await self._store.blocked_with(caller.uid, [row.uid for row in rows])
+            for shown in listed:
+                if shown["uid"] in blocks:
+                    shown |= block_flags(*blocks[shown["uid"]])
+        return page(listed, total=total, limit=wanted.limit, number=number)
+
+    async def update(self, uid: str, change: UserChange, *, own: bool = False) -> dict[str, Any]:
+        """Change a user. By herself (`own`) she cannot change her role.
+
+        Raises:
+            Refused: ERR_UID_NOT_FOUND, ERR_BAD_REQUEST, ERR_ROLE_NOT_FOUND.
+        """
+        found = await self._directory.user(names.identifier(uid, "uid"))
+        metadata = names.metadata(bytes(change.metadata))
+        row = replace(
+            found,
+            name=names.display_name(change.name) if change.name is not None else found.name,
+            avatar=names.url(change.avatar, "avatar") if change.avatar is not None else found.avatar,
+            link=names.url(change.link, "link") if change.link is not None else found.link,
+            role=await self._role(change.role) if change.role and not own else found.role,
+            status_message=_status_message(change.status_message) or found.status_message,
+            metadata=metadata if metadata is not None else found.metadata,
+            tags=encode(names.tags(change.tags)).decode() if change.tags is not None else found.tags,
+            updated_at=self._world.seconds(),
+            **dict.fromkeys(n for n in change.unset or () if n in UNSETTABLE),  # type: ignore[arg-type]
+        )
+        await self._store.change_user(row)
+        self._directory.forget(row.uid)
+        return self._directory.present(row)
+
+    async def deactivate(self, uids: list[str]) -> dict[str, Any]:
+        """Put users to rest: they cannot log in, and nobody finds them. Their sockets end."""
+        wanted = [names.identifier(uid, "uidsToDeactivate") for uid in uids]
+        for uid in wanted:
+            await self._end_sessions(uid)
+        done = await self._store.deactivate(wanted, self._world.seconds())
+        self._directory.forget_all()
+        return {"deactivatedUids": done}
+
+    async def _end_sessions(self, uid: str) -> None:
+        for token in await self._store.remove_tokens(uid):
+            self._delivery.token_gone(uid, token)
+
+    async def reactivate(self, uids: list[str]) -> dict[str, Any]:
+        """Bring users back."""
+        done = await self._store.deactivate([names.identifier(uid, "uidsToActivate") for uid in uids], None)
+        self._directory.forget_all()
+        return {"nonDeactivatedUids": done}
+
+    async def delete(self, uid: str, *, permanent: bool) -> dict[str, Any]:
+        """Delete a user; with `permanent` also what she wrote, and her conversations.
+
+        Raises:
+            Refused: ERR_UID_NOT_FOUND.
+        """
+        found = await self._store.user(names.identifier(uid, "uid"))
+        if found is None:
+            raise Refused("ERR_UID_NOT_FOUND", {"uid": uid[:100]})
+        await self._end_sessions(found.uid)
+        for guid in await self._store.remove_user(found.uid, with_messages=permanent):
+            self._delivery.membership(found.uid, guid, joined=False)
+        self._directory.forget_all()
+        return {"success": True, "message": f"User with {found.uid} has been deleted successfully."}
+
+    def online_count(self) -> int:
+        """How many users are online."""
+        return len(self._directory.online_uids())
+
+
+def _status_message(text: str | None) -> str | None:
+    if text is not None and len(text) > MOST_STATUS:
+        raise Refused("ERR_BAD_REQUEST", {"statusMessage": f"Use at most {MOST_STATUS} characters."})
+    return text

@@ -26,6 +26,7 @@ class Listening(Protocol):
 
 
 ALL_USERS = frozenset({"*"})
+FRIENDS = frozenset({"friends only"})  # no role has a space in it
 TRY_AGAIN = 1013
 
 
@@ -53,6 +54,11 @@ class Hub:
         self._by_subject: dict[str, dict[Listening, None]] = {}
         self._pending: list[tuple[str, list[tuple[bytes, Publication]]]] = []
         broker.listen(self._take)
+
+    @property
+    def broker(self) -> Broker:
+        """What publications come from."""
+        return self._broker
 
     # Who listens.
 
@@ -83,6 +89,11 @@ class Hub:
     def is_online(self, uid: str) -> bool:
         """Whether the user has a socket in this process."""
         return user_subject(uid) in self._by_subject
+
+    def everyone_online(self) -> list[str]:
+        """The users who have a socket in this process."""
+        start = len(user_subject(""))
+        return [subject[start:] for subject in self._by_subject if subject.startswith(user_subject(""))]
 
     def _join(self, socket: Listening, subject: str) -> None:
         sockets = self._by_subject.get(subject)
@@ -165,9 +176,18 @@ class Hub:
             if p.droppable and not droppable:
                 self._metrics.frames_dropped += 1
                 continue
-            if p.role and socket.presence is not ALL_USERS and p.role not in (socket.presence or ()):
+            if p.role and not _concerned(socket, p):
                 continue
             chosen.append(data)
         if chosen:
             socket.write(b"".join(chosen))
             self._metrics.deliveries += len(chosen)
+
+
+def _concerned(socket: Listening, p: Publication) -> bool:
+    # Whether a socket has subscribed to the presence of the user that a publication is about.
+    if socket.uid in p.hidden_from:
+        return False
+    if socket.presence is ALL_USERS:
+        return True
+    return socket.uid in p.friends if socket.presence is FRIENDS else p.role in (socket.presence or ())

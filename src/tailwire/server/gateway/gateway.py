@@ -10,10 +10,11 @@ import msgspec
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.live import Live
+from tailwire.server.actions.receipts import Receipts
 from tailwire.server.actions.sessions import Sessions
 from tailwire.server.config import Settings
 from tailwire.server.fanout.frames import text_frame
-from tailwire.server.fanout.hub import ALL_USERS, Hub
+from tailwire.server.fanout.hub import ALL_USERS, FRIENDS, Hub
 from tailwire.server.limits.buckets import Buckets
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
@@ -64,6 +65,10 @@ class _Auth(msgspec.Struct, rename="camel"):
 class _Receipt(msgspec.Struct, rename="camel"):
     action: str = ""
     message_id: str | int = ""
+
+
+class _Transient(msgspec.Struct):
+    data: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _Typing(msgspec.Struct):
@@ -119,6 +124,7 @@ class Gateway:
         hub: Hub,
         sessions: Sessions,
         live: Live,
+        receipts: Receipts,
         metrics: Metrics,
         world: World,
         upgrades: Buckets,
@@ -133,6 +139,7 @@ class Gateway:
         self._hub = hub
         self._sessions = sessions
         self._live = live
+        self._receipts = receipts
         self._world = world
         self._store_name = store_name
         self._app_id = app_id
@@ -237,7 +244,10 @@ class Gateway:
             await self._live.typing(caller, frame.receiver, frame.receiver_type, typing.action, typing.metadata)
         elif frame.type == "receipts":
             receipt = _body(frame, _Receipt)
-            await self._live.receipt(caller, receipt.action, receipt.message_id)
+            await self._receipts.receipt(caller, receipt.action, receipt.message_id)
+        elif frame.type == "transient_message":
+            sent = _body(frame, _Transient)
+            await self._live.transient(caller, frame.receiver, frame.receiver_type, sent.data)
         elif frame.type == "app_state":
             self._app_state(socket, _body(frame, _AppState))
         elif frame.type != "auth":
@@ -355,6 +365,8 @@ def _body(frame: FrameIn, kind: Any) -> Any:
 def _subscription(asked: str | list[str] | None) -> frozenset[str] | None:
     if asked == "ALL_USERS":
         return ALL_USERS
+    if asked == "FRIENDS":
+        return FRIENDS
     if isinstance(asked, list):
         return frozenset(asked[:100]) or None
     return None

@@ -41,6 +41,15 @@ class Buckets:
         self._buckets[key] = (left - 1.0, now)
         return 0.0
 
+    @property
+    def per_minute(self) -> int:
+        """How many a minute; 0 for no limit."""
+        return round(self._per_second * 60)
+
+    def left(self, key: str) -> int | None:
+        """How many can be taken now; None without a limit."""
+        return int(self._buckets.get(key, (self._size, 0.0))[0]) if self._per_second > 0 else None
+
     def _forget(self, now: float) -> None:
         full_after = self._size / self._per_second
         self._buckets = {k: v for k, v in self._buckets.items() if now - v[1] < full_after}

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+NOBODY: frozenset[str] = frozenset()
+
 
 @dataclass(frozen=True, slots=True)
 class Publication:
@@ -20,6 +22,8 @@ class Publication:
         not_to: the device that caused it and does not hear of it.
         droppable: typing or presence: a slow socket can do without.
         role: presence: the role of the user whose it is.
+        friends: presence: her friends, who may have subscribed to that alone.
+        hidden_from: presence: those who do not hear of it.
         joined: a membership began (True) or ended (False) of the user whose subject this is, in `guid`.
         gone: a token was taken back: sockets that it opened are closed.
     """
@@ -28,6 +32,8 @@ class Publication:
     not_to: str = ""
     droppable: bool = False
     role: str = ""
+    friends: frozenset[str] = NOBODY
+    hidden_from: frozenset[str] = NOBODY
     guid: str = ""
     joined: bool | None = None
     gone: str = ""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from enum import IntFlag
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class UserRow:
     last_active_at: int = 0
     created_at: int = 0
     updated_at: int = 0
+    deactivated_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class GroupRow:
     members_count: int = 0
     created_at: int = 0
     updated_at: int = 0
+    updated_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,40 @@ class MemberRow:
     scope: str
     joined_at: int
     joined_after_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class BanRow:
+    """Somebody who may not come back, and the scope that she had."""
+
+    guid: str
+    uid: str
+    scope: str
+    banned_at: int
+    banned_by: str
+
+
+class Trait(IntFlag):
+    """What a message has, as bits of its row."""
+
+    LINK = 1
+    MENTION = 2
+    ATTACHMENT = 4
+    REACTION = 8
+    SEARCHABLE = 16
+    INTERACTED = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What webhooks are told: kept in the queue in the transaction of what it tells of.
+
+    Attributes:
+        data: the `data` of the webhook's envelope, encoded; None for `{"message": …}`, the message itself.
+    """
+
+    trigger: str
+    data: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +108,11 @@ class Draft:
     sent_at: int
     muid: str | None = None
     parent_id: int | None = None
+    quoted_id: int | None = None
+    traits: int = 0
+    mentions: tuple[str, ...] = ()
+    shown: bool = True
+    events: tuple[Event, ...] = ()
 
 
 class MessageRow(NamedTuple):
@@ -92,9 +134,15 @@ class MessageRow(NamedTuple):
     deleted_at: int | None
     deleted_by: str | None
     body: bytes
+    parent_id: int | None = None
+    reply_count: int = 0
+    pinned_at: int | None = None
+    pinned_by: str | None = None
+    quoted_id: int | None = None
+    traits: int = 0
 
     def json(self) -> bytes:
-        """The message as REST gives it."""
+        """The message as REST gives it, but for what depends on the reader and for reactions (`actions.views`)."""
         parts = [b'{"id":"%d",' % self.id, self.body[1:-1]]
         parts.append(b',"updatedAt":%d' % self.updated_at)
         if self.delivered_at:
@@ -105,6 +153,10 @@ class MessageRow(NamedTuple):
             parts.append(b',"editedAt":%d,"editedBy":"%s"' % (self.edited_at, (self.edited_by or "").encode()))
         if self.deleted_at:
             parts.append(b',"deletedAt":%d,"deletedBy":"%s"' % (self.deleted_at, (self.deleted_by or "").encode()))
+        if self.reply_count:
+            parts.append(b',"replyCount":%d' % self.reply_count)
+        if self.pinned_at:
+            parts.append(b',"pinnedAt":%d,"pinnedBy":"%s"' % (self.pinned_at, (self.pinned_by or "").encode()))
         parts.append(b"}")
         return b"".join(parts)
 
@@ -118,44 +170,134 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class MessageFilter:
-    """Which messages a reader wants.
+class ReactionRow:
+    """One user's reaction to a message."""
+
+    id: int
+    message_id: int
+    reaction: str
+    uid: str
+    reacted_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarkRow:
+    """A user's side of a conversation.
 
     Attributes:
-        reader: only what this user may see.
-        conversation_id: one conversation, or None for all of the reader's.
-        newer: messages after the cursor, oldest first; else before it, newest first.
-        after_id: the cursor: an id, or None.
-        updated_after: only what changed at or after this time.
-        hide_deleted: leave deleted messages out.
+        cleared_id: what lies up to here she has deleted for herself.
+        tags: encoded JSON.
+        pinned_at: when she pinned it, or None.
     """
 
-    reader: str
-    conversation_id: str | None = None
-    newer: bool = False
-    cursor: int | None = None
-    sent_cursor: int | None = None
-    updated_after: int | None = None
-    only_updates: bool = False
-    categories: tuple[str, ...] = ()
-    types: tuple[str, ...] = ()
-    parent_id: int | None = None
-    hide_replies: bool = False
-    hide_deleted: bool = False
-    limit: int = 30
+    conversation_id: str
+    uid: str
+    delivered_id: int = 0
+    read_id: int = 0
+    cleared_id: int = 0
+    tags: str | None = None
+    pinned_at: int | None = None
 
-    def shape(self) -> tuple[Any, ...]:
-        """What of it decides the form of the query, not its values."""
-        return (
-            self.conversation_id is None,
-            self.newer,
-            self.cursor is None,
-            self.sent_cursor is None,
-            self.updated_after is None,
-            self.only_updates,
-            len(self.categories),
-            len(self.types),
-            self.parent_id is None,
-            self.hide_replies,
-            self.hide_deleted,
-        )
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What a mark has changed.
+
+    Attributes:
+        by_all: of groups: sender, id of a message, and whether all others have now read it (else: received it).
+    """
+
+    by_all: tuple[tuple[str, int, bool], ...] = ()
+
+
+class ConversationRow(NamedTuple):
+    """A conversation as one user sees it."""
+
+    conversation_id: str
+    last_message_id: int
+    shown_message_id: int
+    created_at: int
+    updated_at: int
+    read_id: int
+    cleared_id: int
+    tags: str | None
+    pinned_at: int | None
+    unread: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RoleRow:
+    """A role of users. `metadata` and `settings` hold encoded JSON."""
+
+    role: str
+    name: str
+    description: str | None = None
+    metadata: str | None = None
+    settings: str | None = None
+    created_at: int = 0
+    updated_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """An API key: only its hash and its last characters are known."""
+
+    key_hash: str
+    name: str
+    scope: str
+    created_at: int
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """An auth token: only its hash and its last characters are known."""
+
+    token_hash: str
+    uid: str
+    created_at: int
+    hint: str = ""
+    platform: str | None = None
+    user_agent: str | None = None
+    app_info: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A file that was uploaded, under a name that nobody can guess."""
+
+    name: str
+    uid: str
+    file_name: str
+    mime_type: str
+    size: int
+    created_at: int
+    width: int | None = None
+    height: int | None = None
+    thumbnail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRow:
+    """Somebody who wants to be told of events. `triggers` are comma-joined."""
+
+    id: str
+    name: str
+    url: str
+    triggers: str
+    username: str | None = None
+    password: str | None = None
+    retry: int = 1
+    enabled: int = 1
+    created_at: int = 0
+
+
+class DeliveryRow(NamedTuple):
+    """An event on its way to a webhook."""
+
+    id: int
+    webhook: str
+    trigger: str
+    body: bytes
+    attempt: int
+    due_at: int

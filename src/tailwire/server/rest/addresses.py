@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,15 +11,30 @@ from tailwire.wire.server_settings import settings_to_wire
 
 
 class Addresses:
-    """Tells clients host and port as they reached the server; behind a proxy, as the setting says."""
+    """Tells clients host and port as they reached the server; behind a proxy, as the setting says.
 
-    def __init__(self, *, public_url: str, app_id: str, region: str) -> None:
+    Args:
+        offers: what else the settings say: what the server can do, and its limits.
+    """
+
+    def __init__(self, *, public_url: str, app_id: str, region: str, offers: Mapping[str, Any]) -> None:
         self._public = urlsplit(public_url) if public_url else None
         self._app_id = app_id
         self._region = region
+        self._offers = offers
 
     def settings(self, scope: Scope) -> dict[str, Any]:
         """The `data` of `GET /settings`."""
+        host, port, secure = self._reached(scope)
+        here = settings_to_wire(host=host, port=port, secure=secure, app_id=self._app_id, region=self._region)
+        return {**here, **self._offers}
+
+    def base(self, scope: Scope) -> str:
+        """The URL under which a client reached the server."""
+        host, port, secure = self._reached(scope)
+        return f"{'https' if secure else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def _reached(self, scope: Scope) -> tuple[str, int, bool]:
         if self._public is not None:
             secure = self._public.scheme in ("https", "wss")
             host, port = self._public.hostname or "localhost", self._public.port
@@ -29,10 +45,4 @@ class Addresses:
                 host, port = reached.hostname or scope["server"][0], reached.port
             except ValueError:
                 host, port = scope["server"]
-        return settings_to_wire(
-            host=host,
-            port=port or (443 if secure else 80),
-            secure=secure,
-            app_id=self._app_id,
-            region=self._region,
-        )
+        return host, port or (443 if secure else 80), secure

@@ -1,4 +1,4 @@
-"""The HTTP side as one ASGI app: the hot routes in front, the others through Starlette's router.
+"""The HTTP side as one ASGI app: finds the operation, checks who asks and what, calls it, answers.
 
 Every route is served under `/v3`, `/v3.0` and without a base path: clients use all of them.
 """
@@ -6,33 +6,25 @@ Every route is served under `/v3`, `/v3.0` and without a base path: clients use 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from re import Pattern
+from typing import Any
+from urllib.parse import unquote
 
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Match, Route
+from starlette.routing import compile_path
 
 from tailwire.server.actions.caller import Caller
+from tailwire.server.actions.present import encode
+from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.sessions import Sessions
 from tailwire.server.limits.buckets import Buckets
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.rest.edge import (
-    Call,
-    Handler,
-    Receive,
-    Routes,
-    Scope,
-    Send,
-    answer,
-    headers_of,
-    problem,
-    read_body,
-    text,
-)
-from tailwire.server.rest.messages import MessageRoutes
+from tailwire.server.rest.edge import CORS, Receive, Scope, Send, answer, headers_of, problem, read_body, text
+from tailwire.server.rest.operations import Call, Operation, Streamed, Who, parse, read_query
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 
-Answer = tuple[int, bytes, list[tuple[bytes, bytes]]]
+Headers = list[tuple[bytes, bytes]]
+NOBODY = Caller("", "", "")
 
 
 def strip_base(path: str) -> str:
@@ -47,18 +39,17 @@ class Api:
     """The HTTP side.
 
     Args:
-        hot: the resource whose `POST` and `GET` on the collection do not pay for a router.
-        routes: everything else.
-        most_body: the largest request body, in bytes.
+        operations: all of them.
+        most_body: the largest request body but for forms, in bytes.
         sends: a bucket for each token, for sends.
         requests: a bucket for each token, for everything else.
     """
 
     def __init__(
         self,
-        hot: MessageRoutes,
-        routes: Iterable[Routes],
+        operations: Iterable[Operation],
         sessions: Sessions,
+        roles: Roles,
         metrics: Metrics,
         *,
         app_id: str,
@@ -66,65 +57,122 @@ class Api:
         sends: Buckets,
         requests: Buckets,
     ) -> None:
-        self._hot = hot
         self._sessions = sessions
+        self._roles = roles
         self._metrics = metrics
         self._app_id = app_id.encode()
         self._most_body = most_body
         self._sends = sends
         self._requests = requests
-        self._routes: list[tuple[Route, Handler]] = [
-            (Route(path, _never, methods=[method]), handler)
-            for resource in routes
-            for method, path, handler in resource
-        ]
+        # Found by method and path at once, or where something of the path varies: by method, length and first part.
+        self._fixed: dict[tuple[str, str], Operation] = {}
+        self._varying: dict[tuple[str, int, str], list[tuple[Pattern[str], Operation]]] = {}
+        for operation in operations:
+            if "{" not in operation.path:
+                self._fixed[operation.method, operation.path] = operation
+                continue
+            pattern, _, _ = compile_path(operation.path)
+            self._varying.setdefault(_place(operation.method, operation.path), []).append((pattern, operation))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         if scope["type"] != "http":
             raise RuntimeError(f"no {scope['type']} here")
+        headers: Headers = []
         try:
-            status, body, more = await self._respond(scope, receive)
+            result = await self._respond(scope, receive, headers)
         except Refused as e:
-            status, body, more = problem(e)
+            status, result, more = problem(e)
+            headers += more
         except Exception:  # noqa: BLE001 - logged, and answered as what it is: our fault
             log.exception("%s %s failed", scope["method"], scope["path"])
-            status, body, more = problem(Refused("ERR_MISSION_FAILED"))
-        self._metrics.requests[status] += 1
-        await answer(send, status, body, more)
+            status, result, _ = problem(Refused("ERR_MISSION_FAILED"))
+        else:
+            status = 204 if result is None else 200
+        if isinstance(result, Streamed):
+            self._metrics.requests[result.status] += 1
+            await _stream(send, result, headers)
+        else:
+            self._metrics.requests[status] += 1
+            await answer(send, status, result or b"", headers)
 
-    async def _respond(self, scope: Scope, receive: Receive) -> Answer:
+    async def _respond(self, scope: Scope, receive: Receive, headers: Headers) -> bytes | Streamed | None:
         path, method = strip_base(scope["path"]), scope["method"]
-        if path == "/messages":
-            if method == "POST":
-                caller = await self._caller(scope, True)
-                return 200, await self._hot.send(caller, await read_body(receive, self._most_body)), []
-            if method == "GET":
-                return 200, await self._hot.list(await self._caller(scope, False), scope["query_string"]), []
         if method == "OPTIONS":
-            return 204, b"", []
-        return await self._through_router({**scope, "path": path}, receive)
+            return None
+        params: dict[str, str] = {}
+        operation = self._fixed.get((method, path))
+        if operation is None:
+            # The path as it was sent: what stands in it may hold an escaped slash.
+            operation, params = self._find(method, strip_base(scope["raw_path"].decode("ascii", "replace")))
+        given = headers_of(scope)
+        caller = await self._caller(operation, given, headers)
+        if operation.feature:
+            await self._roles.check_feature(caller, operation.feature)
+        call = Call(scope, receive, params, caller)
+        if operation.query is not None:
+            call.query = read_query(scope["query_string"], operation.query)
+        handler = operation.handler
+        if operation.form is not None and given.get(b"content-type", b"").startswith(b"multipart/"):
+            handler = operation.form
+        elif operation.body is not None:
+            call.body = parse(await read_body(receive, self._most_body), operation.body)
+        result = await handler(call)
+        if isinstance(result, Streamed) or result is None:
+            return result
+        return _enveloped(result, operation.whole)
 
-    async def _caller(self, scope: Scope, sends: bool) -> Caller:
-        headers = headers_of(scope)
-        app_id = headers.get(b"appid")
-        if app_id != self._app_id:
+    def _find(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
+        for pattern, operation in self._varying.get(_place(method, path), ()):
+            match = pattern.match(path)
+            if match is not None:
+                return operation, {name: unquote(value) for name, value in match.groupdict().items()}
+        raise Refused("ERR_API_NOT_FOUND", f"{method} {path[:200]}")
+
+    # Who asks.
+
+    async def _caller(self, operation: Operation, given: dict[bytes, bytes], headers: Headers) -> Caller:
+        if operation.who is Who.ANYONE:
+            return NOBODY
+        key = given.get(b"apikey")
+        token = given.get(b"authtoken")
+        app_id = given.get(b"appid")
+        if app_id != self._app_id and (app_id or not key):
             raise Refused("AUTH_ERR_INVALID_APPID" if app_id else "AUTH_ERR_EMPTY_APPID")
-        caller = await self._sessions.caller(text(headers.get(b"authtoken")), text(headers.get(b"resource")))
-        wait = (self._sends if sends else self._requests).take(caller.token)
+        if operation.who is Who.KEY:
+            await self._sessions.check_key(text(key), "create_user")
+            return NOBODY
+        if operation.who is Who.ADMIN or (key and not token):
+            caller = await self._sessions.key_caller(text(key), text(given.get(b"onbehalfof")))
+            bucket = text(key)
+        else:
+            caller = await self._sessions.caller(text(token), text(given.get(b"resource")))
+            bucket = caller.token
+        buckets = self._sends if operation.sends else self._requests
+        wait = buckets.take(bucket)
+        left = buckets.left(bucket)
+        if left is not None:
+            headers.append((b"x-rate-limit", b"%d" % buckets.per_minute))
+            headers.append((b"x-rate-limit-remaining", b"%d" % left))
         if wait:
+            headers.append((b"x-rate-limit-reset", b"%d" % (self._sessions.now() + max(1, round(wait)))))
             raise Refused("ERR_TOO_MANY_REQUESTS", retry_after=wait)
         return caller
 
-    async def _through_router(self, scope: Scope, receive: Receive) -> Answer:
-        for route, handler in self._routes:
-            match, child = route.matches(scope)
-            if match is Match.FULL:
-                call = Call(scope, receive, child["path_params"], self._caller, self._most_body)
-                plain = [(b"content-type", b"text/plain; version=0.0.4")] if scope["path"] == "/metrics" else []
-                return 200, await handler(call), plain
-        raise Refused("ERR_API_NOT_FOUND", f"{scope['method']} {scope['path'][:200]}")
+
+def _place(method: str, path: str) -> tuple[str, int, str]:
+    parts = path.split("/")
+    return method, len(parts), parts[1] if len(parts) > 1 else ""
 
 
-async def _never(request: Request) -> Response:
-    raise RuntimeError("routes are matched here; Api calls their handlers")
+def _enveloped(result: Any, whole: bool) -> bytes:
+    encoded: bytes = result if isinstance(result, bytes) else encode(result)
+    return encoded if whole else b'{"data":%b}' % encoded
+
+
+async def _stream(send: Send, result: Streamed, more: Headers) -> None:
+    await send({"type": "http.response.start", "status": result.status, "headers": [*result.headers, *more, *CORS]})
+    if result.pieces is not None:
+        async for piece in result.pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})

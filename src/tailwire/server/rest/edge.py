@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
 
-from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.present import encode
 from tailwire.server.ports.refusal import Refused
 
@@ -24,6 +23,7 @@ CORS = [
     (b"access-control-allow-headers", b"*"),
     (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE, OPTIONS"),
     (b"access-control-max-age", b"86400"),
+    (b"access-control-expose-headers", b"*"),
 ]
 JSON = [(b"content-type", b"application/json"), (b"cache-control", b"no-store"), *CORS]
 
@@ -75,111 +75,27 @@ def parse(body: bytes, kind: type[T]) -> T:
         raise Refused("ERR_BAD_REQUEST", {"body": str(e)}) from e
 
 
-class Query:
-    """The query of a request."""
+def pairs_of(query: bytes) -> dict[str, str]:
+    """The query of a request; of repeated names the last counts, `name[]` is `name`.
 
-    def __init__(self, query: bytes) -> None:
-        self._values: dict[str, str] = {}
-        if query:
-            try:
-                self._values = dict(parse_qsl(query.decode("ascii"), keep_blank_values=True, max_num_fields=100))
-            except (UnicodeDecodeError, ValueError) as e:
-                raise Refused("ERR_BAD_REQUEST", {"query": "The query cannot be read."}) from e
-
-    def text(self, name: str) -> str:
-        """A text; "" when it is not there."""
-        return self._values.get(name, "")
-
-    def flag(self, name: str) -> bool:
-        """A flag: `1` and `true` are true."""
-        return self._values.get(name, "").lower() in ("1", "true")
-
-    def words(self, name: str) -> tuple[str, ...]:
-        """A list, comma-joined."""
-        value = self._values.get(name, "")
-        return tuple(w for w in value.split(",") if w)[:100]
-
-    def number(self, *names: str, least: int, most: int, default: int | None = None) -> int | None:
-        """A whole number within bounds, under the first of the names that is there.
-
-        Raises:
-            Refused: ERR_BAD_REQUEST, naming it.
-        """
-        for name in names:
-            value = self._values.get(name, "")
-            if value:
-                if not value.lstrip("-").isdecimal() or len(value) > 20 or not least <= int(value) <= most:
-                    raise Refused("ERR_BAD_REQUEST", {name: f"Use a whole number from {least} to {most}."})
-                return int(value)
-        return default
-
-
-class Call:
-    """One request on its way to a handler.
-
-    Args:
-        params: what stands in the path, by name.
-        caller: who calls, checked; `sends=True` counts it as a send.
+    Raises:
+        Refused: ERR_BAD_REQUEST.
     """
-
-    def __init__(
-        self,
-        scope: Scope,
-        receive: Receive,
-        params: Mapping[str, str],
-        caller: Callable[[Scope, bool], Awaitable[Caller]],
-        most_body: int,
-    ) -> None:
-        self.scope = scope
-        self.params = params
-        self._receive = receive
-        self._caller = caller
-        self._most_body = most_body
-
-    async def caller(self, *, sends: bool = False) -> Caller:
-        """Who calls.
-
-        Raises:
-            Refused: when the app id or the auth token is no good, or too much was asked.
-        """
-        return await self._caller(self.scope, sends)
-
-    async def body(self) -> bytes:
-        """The body."""
-        return await read_body(self._receive, self._most_body)
-
-    def header(self, name: bytes) -> str:
-        """A header; "" when it is not there."""
-        return text(headers_of(self.scope).get(name))
-
-    @property
-    def query(self) -> Query:
-        """The query."""
-        return Query(self.scope["query_string"])
-
-    def page(self) -> tuple[int, int]:
-        """Size and number of the page that is asked for."""
-        q = self.query
-        limit = q.number("per_page", "perPage", "limit", least=1, most=1000, default=30) or 30
-        return limit, q.number("page", least=1, most=10_000_000, default=1) or 1
-
-
-Handler = Callable[[Call], Awaitable[bytes]]
-Routes = list[tuple[str, str, Handler]]
+    if not query:
+        return {}
+    try:
+        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=False, max_num_fields=100)
+    except (UnicodeDecodeError, ValueError) as e:
+        raise Refused("ERR_BAD_REQUEST", {"query": "The query cannot be read."}) from e
+    return {name.removesuffix("[]"): value for name, value in pairs}
 
 
 async def answer(send: Send, status: int, body: bytes, more: list[tuple[bytes, bytes]] | None = None) -> None:
-    """Send an answer."""
-    headers = [(b"content-length", b"%d" % len(body)), *JSON]
-    if more:
-        headers = [*more, *headers]
+    """Send an answer; JSON, unless `more` says otherwise."""
+    plain = CORS if more and any(name == b"content-type" for name, _ in more) else JSON
+    headers = [(b"content-length", b"%d" % len(body)), *(more or ()), *plain]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def data(value: Any) -> bytes:
-    """A value in the envelope of success."""
-    return b'{"data":%b}' % (value if isinstance(value, bytes) else encode(value))
 
 
 def problem(refused: Refused) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:

@@ -1,53 +1,159 @@
-"""Groups over HTTP."""
+"""Groups and their members over HTTP."""
 
 from __future__ import annotations
 
-from tailwire.server.actions.groups import Groups, Join, NewGroup
-from tailwire.server.actions.present import encode
-from tailwire.server.rest.edge import Call, Routes, data, parse
+from typing import Any
+
+from tailwire.server.actions.groups import GroupChange, Groups, NewGroup, NewOwner
+from tailwire.server.actions.members import Join, Members, NewMembers, NewScope
+from tailwire.server.ports.filters import GroupFilter, MemberFilter
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.rest import shapes
+from tailwire.server.rest.operations import Call, Operation
+from tailwire.server.rest.queries import GroupQuery, MemberQuery, OnlineQuery
+
+
+class JoinOrAdd(NewMembers, rename="camel"):
+    """A client joins with it (`password`), a REST key adds members with it (the lists)."""
+
+    password: str | None = None
 
 
 class GroupRoutes:
-    """The resource `groups`, with its members."""
+    """The resource `groups`."""
 
-    def __init__(self, groups: Groups) -> None:
+    def __init__(self, groups: Groups, members: Members) -> None:
         self._groups = groups
+        self._members = members
 
-    def routes(self) -> Routes:
-        """The routes."""
+    def operations(self) -> list[Operation]:
+        """The operations."""
+        g, one, done = self._groups, shapes.Group, shapes.Done
+        path = "/groups/{guid}"
         return [
-            ("POST", "/groups", self._create),
-            ("GET", "/groups", self._list),
-            ("GET", "/groups/{guid}", self._get),
-            ("GET", "/groups/{guid}/members", self._members),
-            ("POST", "/groups/{guid}/members", self._join),
-            ("DELETE", "/groups/{guid}/members", self._leave),
+            Operation("POST", "/groups", "Create a group", lambda c: g.create(c.caller, c.body), body=NewGroup,
+                      answer=one, feature="createGroup"),
+            Operation("GET", "/groups", "List groups", self._list, query=GroupQuery, answer=list[shapes.Group],
+                      feature="listGroups", whole=True),
+            Operation("GET", "/groups/online/members", "Count the members of groups that are online", self._online,
+                      query=OnlineQuery, answer=dict[str, int]),
+            Operation("GET", path, "See a group", lambda c: g.get(c.caller, c.params["guid"]), answer=one,
+                      feature="getGroup"),
+            Operation("PUT", path, "Change a group", lambda c: g.update(c.caller, c.params["guid"], c.body),
+                      body=GroupChange, answer=one, feature="updateGroup"),
+            Operation("DELETE", path, "Delete a group", lambda c: g.delete(c.caller, c.params["guid"]), answer=done,
+                      feature="deleteGroup"),
+            Operation("PATCH", path + "/owner", "Transfer the ownership of a group",
+                      lambda c: g.transfer(c.caller, c.params["guid"], c.body.owner), body=NewOwner, answer=done,
+                      feature="patchOwner"),
+            *self._of_members(path),
+            *self._of_banned(path + "/bannedusers"),
+            *self._of_banned(path + "/banned_members"),
+        ]  # fmt: skip
+
+    def _of_members(self, path: str) -> list[Operation]:
+        m = self._members
+        return [
+            Operation("GET", path + "/members", "List the members of a group", self._listed, query=MemberQuery,
+                      answer=list[shapes.Member], feature="listGroupMembers", whole=True),
+            Operation("POST", path + "/members", "Join a group; with a REST key, add members", self._join_or_add,
+                      body=JoinOrAdd, answer=Any, feature="joinGroup"),
+            Operation("PUT", path + "/members", "Add members to a group",
+                      lambda c: m.add(c.caller, c.params["guid"], c.body), body=NewMembers, answer=Any,
+                      feature="addMember"),
+            Operation("DELETE", path + "/members", "Leave a group", lambda c: m.leave(c.caller, c.params["guid"]),
+                      answer=shapes.Message, feature="leaveGroup"),
+            Operation("PUT", path + "/members/{uid}", "Change the scope of a member", self._change_scope,
+                      body=NewScope, answer=Any, feature="changeScope"),
+            Operation("DELETE", path + "/members/{uid}", "Kick a member", self._kick, answer=Any,
+                      feature="kickMember"),
+        ]  # fmt: skip
+
+    def _of_banned(self, path: str) -> list[Operation]:
+        return [
+            Operation(
+                "GET",
+                path,
+                "List who is banned from a group",
+                self._banned,
+                query=MemberQuery,
+                answer=list[shapes.User],
+                feature="listBannedUsers",
+                whole=True,
+            ),
+            Operation("POST", path + "/{uid}", "Ban a user from a group", self._ban, answer=Any, feature="ban"),
+            Operation("DELETE", path + "/{uid}", "Lift a ban", self._unban, answer=Any, feature="unban"),
         ]
 
-    async def _create(self, call: Call) -> bytes:
-        caller = await call.caller()
-        return data(await self._groups.create(caller, parse(await call.body(), NewGroup)))
-
-    async def _list(self, call: Call) -> bytes:
-        caller = await call.caller()
-        limit, number = call.page()
-        q = call.query
-        found = await self._groups.list(
-            caller, joined=q.flag("hasJoined"), search=q.text("searchKey"), limit=limit, number=number
+    async def _list(self, call: Call) -> dict[str, Any]:
+        q: GroupQuery = call.query
+        wanted = GroupFilter(
+            reader=call.caller.reader,
+            joined=q.has_joined and bool(call.caller.reader),
+            search=q.search_key,
+            search_in=tuple(f for f in q.search_in if f in ("name", "guid")) or ("name", "guid"),
+            types=tuple(q.types) or ((q.type,) if q.type else ()),
+            tags=tuple(q.tags),
+            updated_after=q.updated_at,
+            sort_by=q.sort_by,
+            descending=q.sort_order == "desc",
+            limit=q.size,
+            offset=q.offset,
         )
-        return encode(found)
+        return await self._groups.listed(call.caller, wanted, number=q.page)
 
-    async def _get(self, call: Call) -> bytes:
-        return data(await self._groups.get(await call.caller(), call.params["guid"]))
+    def _wanted(self, call: Call) -> MemberFilter:
+        q: MemberQuery = call.query
+        if q.status not in ("", "online", "available", "offline"):
+            raise Refused("ERR_BAD_REQUEST", {"status": "Use available, online or offline."})
+        return MemberFilter(
+            guid=call.params["guid"],
+            search=q.search_key,
+            scopes=tuple(q.scopes),
+            online=q.status != "offline" if q.status else None,
+            limit=q.size,
+            offset=q.offset,
+        )
 
-    async def _members(self, call: Call) -> bytes:
-        caller = await call.caller()
-        limit, number = call.page()
-        return encode(await self._groups.members(caller, call.params["guid"], limit=limit, number=number))
+    async def _listed(self, call: Call) -> dict[str, Any]:
+        return await self._members.listed(call.caller, self._wanted(call), number=call.query.page)
 
-    async def _join(self, call: Call) -> bytes:
-        caller = await call.caller()
-        return data(await self._groups.join(caller, call.params["guid"], parse(await call.body(), Join)))
+    async def _banned(self, call: Call) -> dict[str, Any]:
+        return await self._members.banned(call.caller, self._wanted(call), number=call.query.page)
 
-    async def _leave(self, call: Call) -> bytes:
-        return data(await self._groups.leave(await call.caller(), call.params["guid"]))
+    async def _online(self, call: Call) -> dict[str, int]:
+        return await self._members.online_counts(call.caller, call.query.guids)
+
+    async def _join_or_add(self, call: Call) -> Any:
+        body: JoinOrAdd = call.body
+        if call.caller.key and (body.admins or body.moderators or body.participants or body.users_to_ban):
+            return await self._members.add(call.caller, call.params["guid"], body)
+        return await self._members.join(call.caller, call.params["guid"], Join(body.password))
+
+    # What a client is answered with the action message, a REST key is answered with a text.
+
+    async def _change_scope(self, call: Call) -> Any:
+        guid, uid = call.params["guid"], call.params["uid"]
+        action, member = await self._members.change_scope(call.caller, guid, uid, call.body.scope)
+        if not call.caller.key:
+            return action
+        return {"guid": member.guid, "uid": member.uid, "scope": member.scope, "joinedAt": member.joined_at}
+
+    async def _kick(self, call: Call) -> Any:
+        guid, uid = call.params["guid"], call.params["uid"]
+        action = await self._members.kick(call.caller, guid, uid)
+        return _said(call, action, f"The member with {uid} has been kicked from the Group with {guid}.")
+
+    async def _ban(self, call: Call) -> Any:
+        guid, uid = call.params["guid"], call.params["uid"]
+        action = await self._members.ban(call.caller, guid, uid)
+        return _said(call, action, f"The user with uid {uid} has been banned from the Group with {guid}.")
+
+    async def _unban(self, call: Call) -> Any:
+        guid, uid = call.params["guid"], call.params["uid"]
+        action = await self._members.unban(call.caller, guid, uid)
+        return _said(call, action, f"The user with uid {uid} has been unbanned from the Group with {guid}.")
+
+
+def _said(call: Call, action: bytes, text: str) -> Any:
+    return {"success": True, "message": text} if call.caller.key else action

@@ -2,82 +2,224 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
 from tailwire.server.actions.caller import Caller
-from tailwire.server.actions.messages import Body, Edit, Messages
-from tailwire.server.ports.records import MessageFilter
-from tailwire.server.rest.edge import Call, Query, Routes, data, parse
+from tailwire.server.actions.content import Body, Edit
+from tailwire.server.actions.conversations import Conversations
+from tailwire.server.actions.messages import Messages
+from tailwire.server.actions.present import encode
+from tailwire.server.actions.uploads import Files
+from tailwire.server.actions.views import Views
+from tailwire.server.ports.filters import MessageFilter
+from tailwire.server.ports.records import Trait
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.rest import shapes
+from tailwire.server.rest.addresses import Addresses
+from tailwire.server.rest.edge import headers_of
+from tailwire.server.rest.forms import read_form
+from tailwire.server.rest.operations import Call, Operation, parse
+from tailwire.server.rest.queries import MessageQuery, OneMessageQuery
 from tailwire.server.rules.names import conversation_of, identifier
 
-MOST = 1000
-DEFAULT = 30
-LATEST = 2**63 - 1
+_WITH = {
+    "has_attachments": Trait.ATTACHMENT,
+    "has_links": Trait.LINK,
+    "has_mentions": Trait.MENTION,
+    "has_reactions": Trait.REACTION,
+}
+
+
+class Permanent(msgspec.Struct):
+    """How a message is deleted. Clients send its id once more."""
+
+    permanent: bool = False
 
 
 class MessageRoutes:
     """The resource `messages`."""
 
-    def __init__(self, messages: Messages) -> None:
+    def __init__(
+        self, messages: Messages, conversations: Conversations, views: Views, files: Files, addresses: Addresses
+    ) -> None:
         self._messages = messages
+        self._conversations = conversations
+        self._views = views
+        self._files = files
+        self._addresses = addresses
 
-    def routes(self) -> Routes:
-        """The routes but the hot ones."""
+    def operations(self) -> list[Operation]:
+        """The operations."""
+        m, one = self._messages, shapes.Message
+        many = list[shapes.Message]
         return [
-            ("GET", "/messages/{id}", self._get),
-            ("PUT", "/messages/{id}", self._edit),
-            ("DELETE", "/messages/{id}", self._delete),
-            ("GET", "/users/{uid}/messages", self._of_user),
-            ("GET", "/groups/{guid}/messages", self._of_group),
-        ]
+            Operation("POST", "/messages", "Send a message", self._send, body=Body, form=self._send_files, answer=one,
+                      feature="createMessage", sends=True),
+            Operation("GET", "/messages", "Read messages of all conversations, or count unread ones", self._list,
+                      query=MessageQuery, answer=many, feature="listMessages", whole=True),
+            Operation("GET", "/users/{uid}/messages", "Read the messages with a user", self._of_user,
+                      query=MessageQuery, answer=many, feature="getUserMessages", whole=True),
+            Operation("GET", "/groups/{guid}/messages", "Read the messages of a group", self._of_group,
+                      query=MessageQuery, answer=many, feature="getGroupMessages", whole=True),
+            Operation("GET", "/messages/{id}/thread", "Read the replies to a message", self._of_thread,
+                      query=MessageQuery, answer=many, feature="listThreadedMessages", whole=True),
+            Operation("POST", "/messages/{id}/thread", "Reply in a thread", self._reply, body=Body,
+                      form=self._send_files, answer=one, feature="createMessageThread", sends=True),
+            Operation("GET", "/messages/{id}", "See a message", self._get, query=OneMessageQuery, answer=one,
+                      feature="getMessage"),
+            Operation("PUT", "/messages/{id}", "Edit a message",
+                      lambda c: m.edit(c.caller, c.params["id"], c.body), body=Edit, answer=one,
+                      feature="updateMessage", sends=True),
+            Operation("DELETE", "/messages/{id}", "Delete a message",
+                      lambda c: m.delete(c.caller, c.params["id"], permanent=c.body.permanent), body=Permanent,
+                      answer=one, feature="deleteMessage", sends=True),
+        ]  # fmt: skip
 
-    async def send(self, caller: Caller, body: bytes) -> bytes:
-        """`POST /messages`."""
-        return data(await self._messages.send(caller, parse(body, Body)))
+    async def _send(self, call: Call) -> Any:
+        if call.body.multiple_receivers is not None:
+            return await self._messages.send_to_many(call.caller, call.body)
+        return await self._messages.send(call.caller, call.body)
 
-    async def list(self, caller: Caller, query: bytes, *, uid: str = "", guid: str = "") -> bytes:
-        """`GET /messages`, `/users/{uid}/messages`, `/groups/{guid}/messages`."""
-        q = Query(query)
-        limit = q.number("per_page", "limit", "perPage", least=1, most=MOST, default=DEFAULT) or DEFAULT
+    async def _reply(self, call: Call) -> bytes:
+        body = call.body
+        body.parent_id, body.parent_message_id = call.params["id"], None
+        return await self._messages.send(call.caller, body)
+
+    async def _send_files(self, call: Call) -> bytes:
+        files = self._files
+        begun = 0
+
+        def begin(fields: dict[str, str]) -> Any:
+            nonlocal begun
+            begun += 1
+            if begun > files.most_count:
+                raise Refused("ERR_FILE_COUNT_EXCEEDED", f"A message has at most {files.most_count} files.")
+            return files.begin()
+
+        content_type = headers_of(call.scope)[b"content-type"]
+        form = await read_form(call.receive, content_type, begin, lambda fields, size: files.check_size(size))
+        try:
+            body = _body_of(form.fields, call.params.get("id"))
+            await self._messages.check(call.caller, body)
+            base = self._addresses.base(call.scope)
+            attachments = [await files.keep(call.caller, name, sink, base) for name, sink in form.files if sink.size]
+        except BaseException:
+            form.drop()
+            raise
+        if attachments:
+            data = msgspec.json.decode(body.data, type=dict[str, msgspec.Raw])
+            listed = msgspec.json.decode(data.get("attachments", b"[]"), type=list[msgspec.Raw])
+            data["attachments"] = msgspec.Raw(encode([*listed, *attachments]))
+            body.data = msgspec.Raw(encode(data))
+        return await self._messages.send(call.caller, body)
+
+    # Lists.
+
+    async def _list(self, call: Call) -> bytes:
+        q: MessageQuery = call.query
+        if q.unread and q.count:
+            return await self._counts(call.caller, q.receiver_type, "", hidden=q.hide_messages_from_blocked_users)
         conversation = None
-        if uid:
-            conversation = conversation_of(caller.uid, identifier(uid, "uid"), "user")
-        elif guid:
-            conversation = conversation_of("", identifier(guid, "guid"), "group")
-        wanted = MessageFilter(
-            reader=caller.uid,
-            conversation_id=conversation,
-            newer=q.text("affix") == "append",
-            cursor=q.number("id", least=0, most=LATEST),
-            sent_cursor=q.number("sentAt", least=0, most=LATEST),
-            updated_after=q.number("updatedAt", least=0, most=LATEST),
-            only_updates=q.flag("onlyUpdates"),
-            categories=q.words("categories") or q.words("category"),
-            types=q.words("types") or q.words("type"),
-            parent_id=q.number("parentId", least=1, most=LATEST),
-            hide_replies=q.flag("hideReplies"),
-            hide_deleted=q.flag("hideDeleted"),
-            limit=limit,
-        )
-        rows = await self._messages.list(caller, wanted, uid=uid, guid=guid)
-        meta = b'"current":{"limit":%d,"count":%d}' % (limit, len(rows))
+        if q.conversation_id:
+            kind, other = await self._conversations.by_id(call.caller, q.conversation_id)
+            conversation = conversation_of(call.caller.uid, other, kind)
+        return await self._page(call.caller, q, conversation)
+
+    async def _of_user(self, call: Call) -> bytes:
+        uid = identifier(call.params["uid"], "uid")
+        if call.query.unread and call.query.count:
+            hidden = call.query.hide_messages_from_blocked_users
+            return await self._counts(call.caller, "user", uid, hidden=hidden)
+        return await self._page(call.caller, call.query, conversation_of(call.caller.uid, uid, "user"), uid=uid)
+
+    async def _of_group(self, call: Call) -> bytes:
+        guid = identifier(call.params["guid"], "guid")
+        if call.query.unread and call.query.count:
+            return await self._counts(call.caller, "group", guid)
+        return await self._page(call.caller, call.query, conversation_of("", guid, "group"), guid=guid)
+
+    async def _of_thread(self, call: Call) -> bytes:
+        parent = await self._messages.find(call.caller, call.params["id"])
+        q = msgspec.structs.replace(call.query, parent_id=parent.id)
+        return await self._page(call.caller, q, parent.conversation_id)
+
+    async def _counts(self, caller: Caller, kind: str, other: str, *, hidden: bool = False) -> bytes:
+        counts = await self._conversations.unread_counts(caller, kind=kind, other=other, hide_blocked=hidden)
+        return encode({"data": counts, "meta": {}})
+
+    async def _page(
+        self, caller: Caller, q: MessageQuery, conversation: str | None, *, uid: str = "", guid: str = ""
+    ) -> bytes:
+        wanted = _filter(caller, q, conversation)
+        rows = await self._messages.listed(caller, wanted, uid=uid, guid=guid)
+        shown = await self._views.many(rows, caller.reader, following=q.with_thread_subscribed)
+        meta = b'"current":{"limit":%d,"count":%d}' % (wanted.limit, len(rows))
         if rows:
             edge = rows[-1] if wanted.newer else rows[0]
             affix = b"append" if wanted.newer else b"prepend"
             cursor = b'{"affix":"%b","id":"%d","sentAt":%d}' % (affix, edge.id, edge.sent_at)
             meta += b',"next":%b,"cursor":%b' % (cursor, cursor)
-        return b'{"data":[%b],"meta":{%b}}' % (b",".join([row.json() for row in rows]), meta)
-
-    async def _of_user(self, call: Call) -> bytes:
-        return await self.list(await call.caller(), call.scope["query_string"], uid=call.params["uid"])
-
-    async def _of_group(self, call: Call) -> bytes:
-        return await self.list(await call.caller(), call.scope["query_string"], guid=call.params["guid"])
+        return b'{"data":[%b],"meta":{%b}}' % (b",".join(shown), meta)
 
     async def _get(self, call: Call) -> bytes:
-        return data((await self._messages.get(await call.caller(), call.params["id"])).json())
+        following = call.query.with_thread_subscribed
+        return await self._messages.get(call.caller, call.params["id"], following=following)
 
-    async def _edit(self, call: Call) -> bytes:
-        caller = await call.caller(sends=True)
-        return data(await self._messages.edit(caller, call.params["id"], parse(await call.body(), Edit)))
 
-    async def _delete(self, call: Call) -> bytes:
-        return data(await self._messages.delete(await call.caller(sends=True), call.params["id"]))
+def _filter(caller: Caller, q: MessageQuery, conversation: str | None) -> MessageFilter:
+    wanted = MessageFilter(
+        reader=caller.reader,
+        conversation_id=conversation,
+        newer=q.affix == "append",
+        cursor=q.id if q.id is not None and q.id > -1 else None,
+        sent_cursor=q.sent_at,
+        updated_after=q.updated_at,
+        only_updates=q.only_updates,
+        categories=tuple(q.categories or q.category),
+        types=tuple(q.attachment_types or q.types or q.type),
+        parent_id=q.parent_id,
+        hide_replies=q.hide_replies,
+        hide_deleted=q.hide_deleted,
+        limit=q.size,
+    )
+    mentioned = (caller.uid,) if q.my_mentions_only else tuple(q.mentioned_uids)
+    rare: dict[str, Any] = {
+        "receiver_type": q.receiver_type,
+        "sender": q.sender,
+        "only_deleted": q.only_deleted,
+        "hide_quoted": q.hide_quoted_messages,
+        "unread": q.unread,
+        "undelivered": q.undelivered,
+        "from_time": q.from_timestamp,
+        "to_time": q.to_timestamp if q.from_timestamp is not None else None,
+        "traits": int(sum(bit for name, bit in _WITH.items() if getattr(q, name))),
+        "mentioned": mentioned,
+        "tags": tuple(q.tags),
+        "not_from_blocked": q.hide_messages_from_blocked_users and bool(caller.reader),
+        "pinned": q.pinned,
+        "saved": q.saved and bool(caller.reader),
+        "search": q.search_key,
+        "offset": q.offset,
+    }
+    asked = {name: value for name, value in rare.items() if value}
+    return replace(wanted, **asked) if asked else wanted
+
+
+def _body_of(fields: dict[str, str], parent: str | None) -> Body:
+    # The fields of a form as the body that they would be in JSON.
+    known = {f.encode_name for f in msgspec.structs.fields(Body)}
+    pairs: dict[str, Any] = {k: v for k, v in fields.items() if k in known and k not in ("data", "tags")}
+    for name, default in (("data", "{}"), ("tags", "null")):
+        text = fields.get(name) or default
+        try:
+            pairs[name] = msgspec.Raw(encode(msgspec.json.decode(text.encode("utf-8", "replace"))))
+        except msgspec.DecodeError as e:
+            raise Refused("ERR_BAD_REQUEST", {name: f"{e}."}) from e
+    if bytes(pairs["data"])[:1] != b"{":
+        raise Refused("ERR_INVALID_MESSAGE_DATA", {"data": "Send an object."})
+    if parent is not None:
+        pairs["parentId"] = parent
+    return parse(encode(pairs), Body)

@@ -2,31 +2,58 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
+
 from tailwire.server.actions.sessions import Sessions
-from tailwire.server.rest.edge import Call, Routes, data
+from tailwire.server.actions.users import UserChange, Users
+from tailwire.server.rest import shapes
+from tailwire.server.rest.operations import Call, Operation, Who
+
+
+class Me(UserChange, rename="camel"):
+    """What a client says of itself at login, or changes of its user."""
+
+    platform: str | None = None
+    device_id: str | None = None
+    app_info: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_CHANGES = ("name", "avatar", "link", "status_message", "tags", "unset")
 
 
 class SessionRoutes:
     """The resource `me`, and what the JavaScript SDK reports of its sessions (taken, not kept)."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, users: Users) -> None:
         self._sessions = sessions
+        self._users = users
 
-    def routes(self) -> Routes:
-        """The routes."""
+    def operations(self) -> list[Operation]:
+        """The operations."""
         return [
-            ("PUT", "/me", self._me),
-            ("DELETE", "/me", self._logout),
-            ("POST", "/user_sessions", self._report),
-            ("POST", "/ping", self._report),
-        ]
+            Operation("PUT", "/me", "See oneself, with the pass for a WebSocket; or change oneself", self._me, body=Me,
+                      answer=shapes.Me, feature="getMyDetails"),
+            Operation("GET", "/me", "See oneself", self._me, answer=shapes.Me, feature="getMyDetails"),
+            Operation("DELETE", "/me", "Log out", self._logout, answer=shapes.Done),
+            Operation("POST", "/user_sessions", "Report a session (taken, not kept)", self._report, who=Who.ANYONE,
+                      answer=shapes.Success),
+            Operation("POST", "/ping", "Report being there (taken, not kept)", self._report, who=Who.ANYONE,
+                      answer=shapes.Success),
+        ]  # fmt: skip
 
-    async def _me(self, call: Call) -> bytes:
-        return data(await self._sessions.me(await call.caller(), call.header(b"authtoken")))
+    async def _me(self, call: Call) -> dict[str, Any]:
+        body: Me | None = call.body
+        if body is not None and (
+            any(getattr(body, name) is not None for name in _CHANGES) or bytes(body.metadata) != b"null"
+        ):
+            await self._users.update(call.caller.uid, body, own=True)
+        return await self._sessions.me(call.caller, call.header(b"authtoken"))
 
-    async def _logout(self, call: Call) -> bytes:
-        await self._sessions.logout(await call.caller())
-        return data({"success": True, "message": "Logged out successfully."})
+    async def _logout(self, call: Call) -> dict[str, Any]:
+        await self._sessions.logout(call.caller)
+        return {"success": True, "message": "Logged out successfully."}
 
-    async def _report(self, call: Call) -> bytes:
-        return data({"success": True})
+    async def _report(self, call: Call) -> dict[str, Any]:
+        return {"success": True}

@@ -1,46 +1,147 @@
-"""Users over HTTP."""
+"""Users over HTTP: who they are, whom they block, with whom they are friends."""
 
 from __future__ import annotations
 
-from tailwire.server.actions.present import encode
+from typing import Any
+
+from tailwire.server.actions.keys import TokenChange, device_of
+from tailwire.server.actions.relations import Blocked, NewFriends, Relations, Unfriended
 from tailwire.server.actions.sessions import Sessions
-from tailwire.server.actions.users import NewUser, Users
-from tailwire.server.rest.edge import Call, Routes, data, parse
+from tailwire.server.actions.users import Deactivated, Deleted, NewUser, Reactivated, UserChange, Users
+from tailwire.server.ports.filters import UserFilter
+from tailwire.server.ports.records import TokenRow
+from tailwire.server.rest import shapes
+from tailwire.server.rest.operations import Call, Operation, Who
+from tailwire.server.rest.queries import BlockQuery, SearchQuery, UserQuery
+
+
+class TokenWanted(TokenChange, rename="camel"):
+    """For which device an auth token is wanted."""
+
+    device_id: str | None = None
+    force: bool = False
 
 
 class UserRoutes:
-    """The resource `users`, with the auth tokens of a user."""
+    """The resource `users`."""
 
-    def __init__(self, users: Users, sessions: Sessions) -> None:
+    def __init__(self, users: Users, sessions: Sessions, relations: Relations) -> None:
         self._users = users
         self._sessions = sessions
+        self._relations = relations
 
-    def routes(self) -> Routes:
-        """The routes."""
+    def operations(self) -> list[Operation]:
+        """The operations."""
+        u, one, done = self._users, shapes.User, shapes.Done
         return [
-            ("POST", "/users", self._create),
-            ("GET", "/users", self._list),
-            ("GET", "/users/{uid}", self._get),
-            ("POST", "/users/{uid}/auth_tokens", self._create_token),
+            Operation("POST", "/users", "Create a user", self._create, who=Who.KEY, body=NewUser, answer=one),
+            Operation("GET", "/users", "List users", self._list, query=UserQuery, answer=list[shapes.User],
+                      feature="listUsers", whole=True),
+            Operation("GET", "/users/{uid}", "See a user", lambda c: u.get(c.caller, c.params["uid"]), answer=one,
+                      feature="getUser"),
+            Operation("PUT", "/users/{uid}", "Change a user", lambda c: u.update(c.params["uid"], c.body),
+                      who=Who.ADMIN, body=UserChange, answer=one),
+            Operation("DELETE", "/users/{uid}", "Delete a user",
+                      lambda c: u.delete(c.params["uid"], permanent=c.body.permanent), who=Who.ADMIN, body=Deleted,
+                      answer=done),
+            Operation("DELETE", "/users", "Deactivate users", lambda c: u.deactivate(c.body.uids_to_deactivate),
+                      who=Who.ADMIN, body=Deactivated, answer=shapes.Deactivated),
+            Operation("PUT", "/users", "Reactivate users", lambda c: u.reactivate(c.body.uids_to_activate),
+                      who=Who.ADMIN, body=Reactivated, answer=shapes.Reactivated),
+            Operation("GET", "/users/online/count", "Count the users that are online", self._online,
+                      answer=shapes.Count),
+            Operation("POST", "/users/{uid}/auth_tokens", "Create an auth token", self._create_token, who=Who.KEY,
+                      body=TokenWanted, answer=one),
+            *self._blocks("/blockedusers"),
+            *self._blocks("/users/{uid}/blockedusers"),
+            *self._friends("/friends"),
+            *self._friends("/users/{uid}/friends"),
+        ]  # fmt: skip
+
+    def _blocks(self, path: str) -> list[Operation]:
+        r, outcome = self._relations, dict[str, shapes.Outcome]
+        who = Who.ADMIN if "{" in path else Who.USER
+
+        async def block(call: Call) -> Any:
+            return await r.block(await self._acting(call), call.body)
+
+        async def unblock(call: Call) -> Any:
+            return await r.block(await self._acting(call), call.body, take_back=True)
+
+        async def listed(call: Call) -> Any:
+            q: BlockQuery = call.query
+            caller = await self._acting(call)
+            return await r.blocked(caller, direction=q.direction, search=q.search_key, limit=q.size, number=q.page)
+
+        return [
+            Operation("POST", path, "Block users", block, who=who, body=Blocked, answer=outcome, feature="blockUser"),
+            Operation("DELETE", path, "Unblock users", unblock, who=who, body=Blocked, answer=outcome,
+                      feature="unblockUser"),
+            Operation("GET", path, "List blocked users", listed, who=who, query=BlockQuery, answer=list[shapes.User],
+                      feature="getBlockedUsers", whole=True),
+        ]  # fmt: skip
+
+    def _friends(self, path: str) -> list[Operation]:
+        r = self._relations
+        who = Who.ADMIN if "{" in path else Who.USER
+
+        async def befriend(call: Call) -> Any:
+            return await r.befriend(await self._acting(call), call.body)
+
+        async def unfriend(call: Call) -> Any:
+            return await r.unfriend(await self._acting(call), call.body)
+
+        async def listed(call: Call) -> Any:
+            q: SearchQuery = call.query
+            return await r.friends(await self._acting(call), search=q.search_key, limit=q.size, number=q.page)
+
+        reading = Operation("GET", path, "List friends", listed, who=who, query=SearchQuery, answer=list[shapes.User],
+                            whole=True)  # fmt: skip
+        if who is Who.USER:
+            return [reading]  # who are friends is for the app to say
+        return [
+            Operation("POST", path, "Make friends", befriend, who=who, body=NewFriends, answer=shapes.Accepted),
+            Operation("DELETE", path, "End friendships", unfriend, who=who, body=Unfriended, answer=shapes.Done),
+            reading,
         ]
 
-    async def _create(self, call: Call) -> bytes:
-        await self._sessions.check_key(call.header(b"apikey"), full=False)
-        return data(await self._users.create(parse(await call.body(), NewUser)))
+    async def _acting(self, call: Call) -> Any:
+        # With a REST key the path says for whom.
+        if "uid" not in call.params:
+            return call.caller
+        return await self._sessions.key_caller(call.header(b"apikey"), call.params["uid"])
 
-    async def _create_token(self, call: Call) -> bytes:
-        await self._sessions.check_key(call.header(b"apikey"), full=False)
-        return data(await self._sessions.create_token(call.params["uid"]))
+    async def _create(self, call: Call) -> dict[str, Any]:
+        made = await self._users.create(call.body)
+        if call.body.with_auth_token:
+            made |= {"authToken": (await self._sessions.create_token(made["uid"]))["authToken"]}
+        return made
 
-    async def _list(self, call: Call) -> bytes:
-        await call.caller()
-        limit, number = call.page()
-        q = call.query
-        found = await self._users.list(
-            search=q.text("searchKey"), uids=list(q.words("uids")), limit=limit, number=number
+    async def _create_token(self, call: Call) -> dict[str, Any]:
+        device = device_of(call.body, TokenRow("", "", 0))
+        return await self._sessions.create_token(call.params["uid"], device)
+
+    async def _online(self, call: Call) -> dict[str, int]:
+        return {"count": self._users.online_count()}
+
+    async def _list(self, call: Call) -> dict[str, Any]:
+        q: UserQuery = call.query
+        deactivated: bool | None = False
+        if call.caller.system and (q.only_deactivated or q.with_deactivated):
+            deactivated = True if q.only_deactivated else None
+        wanted = UserFilter(
+            reader=call.caller.reader,
+            search=q.search_key,
+            search_in=tuple(f for f in q.search_in if f in ("name", "uid")) or ("name", "uid"),
+            uids=tuple(uid.lower() for uid in q.uids),
+            roles=tuple(q.roles) or ((q.role,) if q.role else ()),
+            tags=tuple(q.tags),
+            friends_only=q.friends_only,
+            hide_blocked=q.hide_blocked_users,
+            deactivated=deactivated,
+            sort_by=q.sort_by,
+            descending=q.sort_order == "desc",
+            limit=q.size,
+            offset=q.offset,
         )
-        return encode(found)
-
-    async def _get(self, call: Call) -> bytes:
-        await call.caller()
-        return data(await self._users.get(call.params["uid"]))
+        return await self._users.listed(call.caller, wanted, status=q.status, number=q.page)

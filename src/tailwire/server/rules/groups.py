@@ -1,13 +1,36 @@
-"""Who may join, leave and see a group."""
+"""What a group must be, and what a password opens. Who may do what stands in `permissions`."""
 
 from __future__ import annotations
 
-from tailwire.server.ports.records import GroupRow, MemberRow
+from tailwire.server.ports.records import GroupRow
 from tailwire.server.ports.refusal import Refused
 
 TYPES = ("public", "private", "password")
+SCOPES = ("admin", "moderator", "participant")
 MOST_PASSWORD = 100
 MOST_DESCRIPTION = 255
+
+
+def check_type(kind: str) -> str:
+    """The type of a group.
+
+    Raises:
+        Refused: ERR_BAD_REQUEST.
+    """
+    if kind not in TYPES:
+        raise Refused("ERR_BAD_REQUEST", {"type": "Use public, private or password."})
+    return kind
+
+
+def check_scope(scope: str) -> str:
+    """The scope of a member.
+
+    Raises:
+        Refused: ERR_BAD_REQUEST.
+    """
+    if scope not in SCOPES:
+        raise Refused("ERR_BAD_REQUEST", {"scope": "Use admin, moderator or participant."})
+    return scope
 
 
 def check_new(kind: str, password: str | None, description: str | None) -> None:
@@ -16,8 +39,7 @@ def check_new(kind: str, password: str | None, description: str | None) -> None:
     Raises:
         Refused: ERR_BAD_REQUEST, ERR_EMPTY_GROUP_PASS.
     """
-    if kind not in TYPES:
-        raise Refused("ERR_BAD_REQUEST", {"type": "Use public, private or password."})
+    check_type(kind)
     if kind == "password" and not password:
         raise Refused("ERR_EMPTY_GROUP_PASS")
     if password is not None and len(password) > MOST_PASSWORD:
@@ -26,19 +48,8 @@ def check_new(kind: str, password: str | None, description: str | None) -> None:
         raise Refused("ERR_BAD_REQUEST", {"description": f"Use at most {MOST_DESCRIPTION} characters."})
 
 
-def check_visible(group: GroupRow | None, member: MemberRow | None) -> GroupRow:
-    """A private group exists for its members alone.
-
-    Raises:
-        Refused: ERR_GUID_NOT_FOUND.
-    """
-    if group is None or (group.type == "private" and member is None):
-        raise Refused("ERR_GUID_NOT_FOUND")
-    return group
-
-
 def check_join(group: GroupRow, *, password: str | None, right: bool, most: int) -> None:
-    """Who may join.
+    """What else a join needs, for those who may join at all.
 
     Args:
         right: whether the password is the group's.
@@ -56,15 +67,3 @@ def check_join(group: GroupRow, *, password: str | None, right: bool, most: int)
             raise Refused("ERR_WRONG_GROUP_PASS")
     if group.members_count >= most:
         raise Refused("ERR_NO_VACANCY")
-
-
-def check_leave(group: GroupRow, member: MemberRow | None) -> None:
-    """Who may leave.
-
-    Raises:
-        Refused: ERR_NOT_A_MEMBER, ERR_OWNER_EXIT_FORBIDDEN.
-    """
-    if member is None:
-        raise Refused("ERR_NOT_A_MEMBER", "Cannot leave a group that you are not a member of.")
-    if group.owner == member.uid:
-        raise Refused("ERR_OWNER_EXIT_FORBIDDEN")

@@ -1,13 +1,21 @@
-"""What a message must be, and who may do what to it."""
+"""What a message must be. Who may do what to it stands in `permissions`."""
 
 from __future__ import annotations
 
-from tailwire.server.ports.records import MessageRow
+import re
+from collections.abc import Sequence
+
+from tailwire.server.ports.records import MessageRow, Trait
 from tailwire.server.ports.refusal import Refused
 
 MEDIA = frozenset({"image", "video", "audio", "file"})
 MOST_MUID = 200
 MOST_TYPE = 100
+MOST_REACTION = 100
+MOST_MENTIONS = 100
+CHANGEABLE = frozenset({"message", "custom", "interactive"})
+_MENTION = re.compile(r"<@uid:([A-Za-z0-9_-]{1,100})>")
+_LINK = re.compile(r"https?://[^\s<>]", re.IGNORECASE)
 
 
 def check_receiver(receiver: str | None, receiver_type: str | None) -> None:
@@ -22,13 +30,16 @@ def check_receiver(receiver: str | None, receiver_type: str | None) -> None:
         raise Refused("ERR_INVALID_RECEIVER_TYPE")
 
 
-def check_content(category: str, kind: str, text: object, attachments: int, custom: bool, size: int, most: int) -> None:
+def check_content(
+    category: str, kind: str, text: object, attachments: int, custom: bool, interactive: bool, size: int, most: int
+) -> None:
     """The content must fit the category and type.
 
     Args:
         text: `data.text` as it was sent.
         attachments: how many attachments have a URL.
         custom: whether `data.customData` is an object.
+        interactive: whether `data.interactiveData` is one.
         size: bytes of `data`.
         most: the most that is taken.
 
@@ -40,6 +51,8 @@ def check_content(category: str, kind: str, text: object, attachments: int, cust
     if text is not None and not isinstance(text, str):
         raise Refused("ERR_INVALID_MESSAGE_TEXT")
     if category == "message":
+        if not kind:
+            raise Refused("ERR_EMPTY_MESSAGE_TYPE")
         if kind == "text":
             if not isinstance(text, str) or not text.strip():
                 raise Refused("ERR_EMPTY_MESSAGE_TEXT")
@@ -47,36 +60,68 @@ def check_content(category: str, kind: str, text: object, attachments: int, cust
             raise Refused("ERR_INVALID_MESSAGE_TYPE")
         elif not attachments:
             raise Refused("ERR_EMPTY_MESSAGE_FILE")
-    elif category == "custom":
-        if not custom:
+    elif category in ("custom", "interactive"):
+        if category == "custom" and not custom:
             raise Refused("ERR_EMPTY_CUSTOM_DATA")
+        if category == "interactive" and not interactive:
+            raise Refused("ERR_INVALID_MESSAGE_DATA", {"data.interactiveData": "Send an object."})
         if not kind or len(kind) > MOST_TYPE:
             raise Refused("ERR_INVALID_MESSAGE_TYPE", f"Use a type of 1 to {MOST_TYPE} characters.")
+    elif not category:
+        raise Refused("ERR_EMPTY_MESSAGE_CATEGORY")
     else:
         raise Refused("ERR_INVALID_MESSAGE_CATEGORY")
 
 
-def may_read(message: MessageRow, reader: str, joined_after_id: int | None) -> bool:
-    """Whether a user may see a message.
-
-    Args:
-        joined_after_id: of the reader's membership in the message's group; None when she is no member.
-    """
-    if message.receiver_type == "user":
-        return reader in (message.sender, message.receiver)
-    return joined_after_id is not None
-
-
-def check_change(message: MessageRow, who: str, scope: str | None) -> None:
-    """Editing and deleting: the sender; in a group also its admins and moderators.
-
-    Args:
-        scope: of the user in the message's group, or None.
+def check_changeable(message: MessageRow) -> None:
+    """Action messages and deleted messages stay as they are.
 
     Raises:
-        Refused: ERR_MESSAGE_ACTION_NOT_ALLOWED, ERR_MESSAGE_NOT_A_SENDER.
+        Refused: ERR_MESSAGE_ACTION_NOT_ALLOWED.
     """
-    if message.category == "action" or message.deleted_at:
+    if message.category not in CHANGEABLE or message.deleted_at:
         raise Refused("ERR_MESSAGE_ACTION_NOT_ALLOWED")
-    if who != message.sender and not (message.receiver_type == "group" and scope in ("admin", "moderator")):
-        raise Refused("ERR_MESSAGE_NOT_A_SENDER")
+
+
+def check_parent(parent: MessageRow, conversation: str) -> None:
+    """What a reply in a thread may answer.
+
+    Raises:
+        Refused: ERR_WRONG_MESSAGE_THREAD, ERR_MESSAGE_THREAD_NESTING, ERR_WRONG_MESSAGE_THREAD_CATEGORY.
+    """
+    if parent.conversation_id != conversation:
+        raise Refused("ERR_WRONG_MESSAGE_THREAD")
+    if parent.parent_id is not None:
+        raise Refused("ERR_MESSAGE_THREAD_NESTING")
+    if parent.category not in CHANGEABLE:
+        raise Refused("ERR_WRONG_MESSAGE_THREAD_CATEGORY")
+
+
+def check_reaction(reaction: str) -> str:
+    """A reaction: an emoji, or a short word.
+
+    Raises:
+        Refused: ERR_BAD_REQUEST.
+    """
+    if not 0 < len(reaction) <= MOST_REACTION or reaction.isspace():
+        raise Refused("ERR_BAD_REQUEST", {"reaction": f"Use an emoji, or a word of up to {MOST_REACTION} characters."})
+    return reaction
+
+
+def mentioned_in(text: str) -> list[str]:
+    """The uids that a text mentions as `<@uid:UID>`, each once."""
+    if "<@uid:" not in text:
+        return []
+    return list(dict.fromkeys(uid.lower() for uid in _MENTION.findall(text)))[:MOST_MENTIONS]
+
+
+def traits_of(text: str | None, mentions: Sequence[str], attachments: int) -> int:
+    """What a message has, as bits."""
+    traits = Trait.SEARCHABLE if text else Trait(0)
+    if text and "://" in text and _LINK.search(text):
+        traits |= Trait.LINK
+    if mentions:
+        traits |= Trait.MENTION
+    if attachments:
+        traits |= Trait.ATTACHMENT
+    return int(traits)

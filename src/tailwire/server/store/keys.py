@@ -1,49 +1,105 @@
-"""API keys and auth tokens, by their hashes."""
+"""API keys, auth tokens and uploaded files, by their hashes and names."""
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 
+from tailwire.server.ports.records import FileRow, KeyRow, TokenRow
 from tailwire.server.store.access import Access
 from tailwire.server.store.statements import KEY_SCOPE, TOKEN_OWNER
 
+_KEY = ", ".join(f.name for f in dataclasses.fields(KeyRow))
+_FILE = ", ".join(f.name for f in dataclasses.fields(FileRow))
+_TOKEN = ", ".join(f.name for f in dataclasses.fields(TokenRow))
+
 
 class Keys(Access):
-    """API keys and auth tokens."""
+    """API keys, auth tokens, files."""
 
     async def key_scope(self, key_hash: str) -> str | None:
         """The scope of an API key, or None."""
         row = self._one(KEY_SCOPE, {"hash": key_hash})
         return row[0] if row else None
 
-    async def add_key(self, key_hash: str, name: str, scope: str, now: int) -> None:
-        """Keep an API key."""
+    async def key(self, key_hash: str) -> KeyRow | None:
+        """An API key, or None."""
+        row = self._one(f"SELECT {_KEY} FROM api_keys WHERE key_hash = ?", (key_hash,))
+        return KeyRow(*row) if row else None
 
-        def add(c: sqlite3.Connection) -> None:
-            c.execute("INSERT INTO api_keys VALUES (?, ?, ?, ?)", (key_hash, name, scope, now))
+    async def keys(self, scope: str, search: str, *, limit: int, offset: int) -> tuple[list[KeyRow], int]:
+        """API keys, oldest first, and how many there are."""
+        where = "(? = '' OR scope = ?) AND (? = '' OR instr(lower(name), ?) > 0)"
+        values = (scope, scope, search, search.lower())
+        (total,) = self._one(f"SELECT count(*) FROM api_keys WHERE {where}", values)
+        sql = f"SELECT {_KEY} FROM api_keys WHERE {where} ORDER BY created_at, key_hash LIMIT ? OFFSET ?"
+        return [KeyRow(*row) for row in self._all(sql, (*values, limit, offset))], total
 
-        await self._writer.submit(add)
+    async def add_key(self, key: KeyRow) -> None:
+        """Keep an API key, new or changed."""
+        sql = f"INSERT OR REPLACE INTO api_keys ({_KEY}) VALUES (?, ?, ?, ?, ?)"
+        await self._writer.submit(lambda c: c.execute(sql, dataclasses.astuple(key)).rowcount)
+
+    async def remove_key(self, key_hash: str) -> None:
+        """Forget an API key."""
+        sql = "DELETE FROM api_keys WHERE key_hash = ?"
+        await self._writer.submit(lambda c: c.execute(sql, (key_hash,)).rowcount)
 
     async def token_owner(self, token_hash: str) -> str | None:
         """The uid that an auth token belongs to, or None."""
         row = self._one(TOKEN_OWNER, {"hash": token_hash})
         return row[0] if row else None
 
-    async def add_token(self, token_hash: str, uid: str, now: int, most: int) -> None:
+    async def token(self, token_hash: str) -> TokenRow | None:
+        """An auth token, or None."""
+        row = self._one(f"SELECT {_TOKEN} FROM auth_tokens WHERE token_hash = ?", (token_hash,))
+        return TokenRow(*row) if row else None
+
+    async def tokens(self, uid: str, *, limit: int, offset: int) -> tuple[list[TokenRow], int]:
+        """A user's auth tokens, newest first, and how many there are."""
+        (total,) = self._one("SELECT count(*) FROM auth_tokens WHERE uid = ?", (uid,))
+        sql = f"SELECT {_TOKEN} FROM auth_tokens WHERE uid = ? ORDER BY number DESC LIMIT ? OFFSET ?"
+        return [TokenRow(*row) for row in self._all(sql, (uid, limit, offset))], total
+
+    async def add_token(self, token: TokenRow, most: int) -> None:
         """Keep an auth token; of more than `most` of a user the oldest go."""
 
         def add(c: sqlite3.Connection) -> None:
-            last = c.execute("SELECT max(number), count(*) FROM auth_tokens WHERE uid = ?", (uid,)).fetchone()
-            c.execute("INSERT INTO auth_tokens VALUES (?, ?, ?, ?)", (token_hash, uid, now, (last[0] or 0) + 1))
+            sql = "SELECT max(number), count(*) FROM auth_tokens WHERE uid = ?"
+            last = c.execute(sql, (token.uid,)).fetchone()
+            number = (last[0] or 0) + 1
+            c.execute(
+                f"INSERT INTO auth_tokens ({_TOKEN}, number) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (*dataclasses.astuple(token), number),
+            )
             if last[1] >= most:
-                c.execute("DELETE FROM auth_tokens WHERE uid = ? AND number <= ?", (uid, (last[0] or 0) + 1 - most))
+                c.execute("DELETE FROM auth_tokens WHERE uid = ? AND number <= ?", (token.uid, number - most))
 
         await self._writer.submit(add)
 
+    async def change_token(self, token: TokenRow) -> None:
+        """Keep what is known of the device of an auth token."""
+        sql = "UPDATE auth_tokens SET platform = ?, user_agent = ?, app_info = ? WHERE token_hash = ?"
+        values = (token.platform, token.user_agent, token.app_info, token.token_hash)
+        await self._writer.submit(lambda c: c.execute(sql, values).rowcount)
+
     async def remove_token(self, token_hash: str) -> None:
         """Take an auth token back."""
+        sql = "DELETE FROM auth_tokens WHERE token_hash = ?"
+        await self._writer.submit(lambda c: c.execute(sql, (token_hash,)).rowcount)
 
-        def remove(c: sqlite3.Connection) -> None:
-            c.execute("DELETE FROM auth_tokens WHERE token_hash = ?", (token_hash,))
+    async def remove_tokens(self, uid: str) -> list[str]:
+        """Take all auth tokens of a user back; answers their hashes."""
+        sql = "DELETE FROM auth_tokens WHERE uid = ? RETURNING token_hash"
+        return await self._writer.submit(lambda c: [row[0] for row in c.execute(sql, (uid,)).fetchall()])
 
-        await self._writer.submit(remove)
+    async def add_file(self, file: FileRow) -> None:
+        """Keep what is known of an uploaded file."""
+        marks = ", ".join("?" for _ in dataclasses.fields(FileRow))
+        sql = f"INSERT OR REPLACE INTO files ({_FILE}) VALUES ({marks})"
+        await self._writer.submit(lambda c: c.execute(sql, dataclasses.astuple(file)).rowcount)
+
+    async def file(self, name: str) -> FileRow | None:
+        """An uploaded file, or None."""
+        row = self._one(f"SELECT {_FILE} FROM files WHERE name = ?", (name,))
+        return FileRow(*row) if row else None

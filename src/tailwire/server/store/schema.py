@@ -14,6 +14,8 @@ app = Table(
     Column("store_name", String(64), nullable=False),
     Column("secret", String(128), nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    # The highest id given out when messages were last deleted for good: it is not given out again.
+    Column("last_id", _Id, nullable=False, server_default="0"),
 )
 
 api_keys = Table(
@@ -23,6 +25,7 @@ api_keys = Table(
     Column("name", String(100), nullable=False),
     Column("scope", String(20), nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("hint", String(8), nullable=False, server_default=""),
 )
 
 users = Table(
@@ -39,6 +42,7 @@ users = Table(
     Column("last_active_at", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Column("deactivated_at", BigInteger),
 )
 
 auth_tokens = Table(
@@ -48,6 +52,10 @@ auth_tokens = Table(
     Column("uid", String(100), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("number", _Id, nullable=False),
+    Column("hint", String(8), nullable=False, server_default=""),
+    Column("platform", String(100)),
+    Column("user_agent", Text),
+    Column("app_info", Text),
     Index("auth_tokens_by_uid", "uid", "number"),
 )
 
@@ -66,6 +74,7 @@ groups = Table(
     Column("members_count", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Column("updated_by", String(100)),
 )
 
 members = Table(
@@ -100,7 +109,27 @@ messages = Table(
     Column("deleted_at", BigInteger),
     Column("deleted_by", String(100)),
     Column("body", LargeBinary, nullable=False),
+    Column("reply_count", Integer, nullable=False, server_default="0"),
+    Column("pinned_at", BigInteger),
+    Column("pinned_by", String(100)),
+    Column("quoted_id", _Id),
+    # What it has, as bits (`records.Trait`): so that filters and views need not open the body.
+    Column("traits", Integer, nullable=False, server_default="0"),
     Index("messages_by_conversation", "conversation_id", "id"),
+    Index(
+        "messages_by_parent",
+        "parent_id",
+        "id",
+        sqlite_where=text("parent_id IS NOT NULL"),
+        postgresql_where=text("parent_id IS NOT NULL"),
+    ),
+    Index(
+        "messages_pinned",
+        "conversation_id",
+        "pinned_at",
+        sqlite_where=text("pinned_at IS NOT NULL"),
+        postgresql_where=text("pinned_at IS NOT NULL"),
+    ),
     # Only of messages that were changed after they were sent: a new one pays nothing for it.
     Index(
         "messages_by_update",
@@ -125,6 +154,9 @@ conversations = Table(
     Column("conversation_id", String(210), primary_key=True),
     Column("last_message_id", _Id, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    # The message that a list of conversations shows: no edits, no replies in threads.
+    Column("shown_message_id", _Id, nullable=False, server_default="0"),
+    Column("created_at", BigInteger, nullable=False, server_default="0"),
 )
 
 # Who takes part in conversations between two users; for groups `members` says it.
@@ -135,7 +167,8 @@ participants = Table(
     Column("conversation_id", String(210), primary_key=True),
 )
 
-# How far somebody has received and read a conversation.
+# A user's side of a conversation: how far she has received and read it, from where on she sees it (`cleared_id`: she
+# deleted what lies before), her tags and her pin.
 marks = Table(
     "marks",
     metadata,
@@ -143,4 +176,163 @@ marks = Table(
     Column("uid", String(100), primary_key=True),
     Column("delivered_id", _Id, nullable=False),
     Column("read_id", _Id, nullable=False),
+    Column("cleared_id", _Id, nullable=False, server_default="0"),
+    Column("tags", Text),
+    Column("pinned_at", BigInteger),
+    Index("marks_by_uid", "uid"),
+)
+
+# When the members of a group received and read it, step by step: from this come the receipts of one message.
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("conversation_id", String(210), primary_key=True),
+    Column("uid", String(100), primary_key=True),
+    Column("read", Integer, primary_key=True),
+    Column("up_to", _Id, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+)
+
+bans = Table(
+    "bans",
+    metadata,
+    Column("guid", String(100), primary_key=True),
+    Column("uid", String(100), primary_key=True),
+    Column("scope", String(20), nullable=False),
+    Column("banned_at", BigInteger, nullable=False),
+    Column("banned_by", String(100), nullable=False),
+)
+
+blocks = Table(
+    "blocks",
+    metadata,
+    Column("uid", String(100), primary_key=True),
+    Column("blocked", String(100), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Index("blocks_by_blocked", "blocked"),
+)
+
+# Both directions are kept: who are the friends of a user is one range.
+friends = Table(
+    "friends",
+    metadata,
+    Column("uid", String(100), primary_key=True),
+    Column("friend", String(100), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+)
+
+reactions = Table(
+    "reactions",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("message_id", _Id, nullable=False),
+    Column("reaction", String(100), nullable=False),
+    Column("uid", String(100), nullable=False),
+    Column("reacted_at", BigInteger, nullable=False),
+    Index("reactions_once", "message_id", "reaction", "uid", unique=True),
+    sqlite_autoincrement=True,
+)
+
+saves = Table(
+    "saves",
+    metadata,
+    Column("uid", String(100), primary_key=True),
+    Column("message_id", _Id, primary_key=True),
+    Column("saved_at", BigInteger, nullable=False),
+)
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("uid", String(100), primary_key=True),
+    Column("message_id", _Id, primary_key=True),
+)
+
+mentions = Table(
+    "mentions",
+    metadata,
+    Column("message_id", _Id, primary_key=True),
+    Column("uid", String(100), primary_key=True),
+    Index("mentions_by_uid", "uid", "message_id"),
+)
+
+interactions = Table(
+    "interactions",
+    metadata,
+    Column("message_id", _Id, primary_key=True),
+    Column("uid", String(100), primary_key=True),
+    Column("element_id", String(100), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+)
+
+flags = Table(
+    "flags",
+    metadata,
+    Column("message_id", _Id, primary_key=True),
+    Column("uid", String(100), primary_key=True),
+    Column("reason_id", String(100), nullable=False),
+    Column("remark", Text),
+    Column("at", BigInteger, nullable=False),
+)
+
+roles = Table(
+    "roles",
+    metadata,
+    Column("role", String(100), primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("description", Text),
+    Column("metadata", Text),
+    Column("settings", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
+restrictions = Table(
+    "restrictions",
+    metadata,
+    Column("role", String(100), primary_key=True),
+    Column("feature", String(100), primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+files = Table(
+    "files",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("uid", String(100), nullable=False),
+    Column("file_name", String(255), nullable=False),
+    Column("mime_type", String(100), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("thumbnail", String(100)),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", String(100), primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("triggers", Text, nullable=False),
+    Column("username", String(100)),
+    Column("password", String(200)),
+    Column("retry", Integer, nullable=False),
+    Column("enabled", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+# The queue: written in the transaction of what it tells of.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("webhook", String(100), nullable=False),
+    Column("trigger", String(100), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Index("deliveries_by_time", "due_at"),
+    sqlite_autoincrement=True,
 )

@@ -11,14 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tailwire.server.ports.world import World
-from tailwire.server.store.groups import Groups
+from tailwire.server.store.conversations import Conversations
 from tailwire.server.store.keys import Keys
+from tailwire.server.store.marks import Marks
 from tailwire.server.store.migrate import upgrade
+from tailwire.server.store.reactions import Reactions
+from tailwire.server.store.relations import Relations
+from tailwire.server.store.removal import Removal
 from tailwire.server.store.users import Users
 from tailwire.server.store.writer import Writer
 
 
-class SqliteStore(Keys, Users, Groups):
+class SqliteStore(Keys, Users, Removal, Marks, Conversations, Reactions, Relations):
     """The embedded store."""
 
     def __init__(self, path: Path, world: World) -> None:
@@ -28,6 +32,8 @@ class SqliteStore(Keys, Users, Groups):
         self._reader.execute("PRAGMA query_only = ON")
         self._writer = Writer(self._writing, self._executor, self._rolled_back)
         self._last_id = self._read_last_id(self._reader)
+        self._indexed_id = self._read_indexed_id(self._reader)
+        self._by_trigger = self._read_triggers(self._reader)
         self._app_id, self._name, self._secret, self._created = self._identity(world)
 
     @classmethod
@@ -64,6 +70,7 @@ class SqliteStore(Keys, Users, Groups):
 
     async def close(self) -> None:
         """Finish the writes and close the file."""
+        self._stop_indexing()
         await self._writer.close()
         self._reader.close()
         await asyncio.get_running_loop().run_in_executor(self._executor, self._writing.close)
@@ -75,15 +82,18 @@ class SqliteStore(Keys, Users, Groups):
         if row:
             return row[0], row[1], row[2], False
         made = (world.secret(8), world.secret(8), world.secret(32))
-        c.execute("INSERT INTO app VALUES (?, ?, ?, ?)", (*made, world.seconds()))
+        c.execute("INSERT INTO app VALUES (?, ?, ?, ?, 0)", (*made, world.seconds()))
         return (*made, True)
 
     def _rolled_back(self) -> None:
         self._last_id = self._read_last_id(self._writing)
+        self._indexed_id = self._read_indexed_id(self._writing)
+        self._by_trigger = self._read_triggers(self._writing)
 
     @staticmethod
     def _read_last_id(c: sqlite3.Connection) -> int:
-        return int(c.execute("SELECT coalesce(max(id), 0) FROM messages").fetchone()[0])
+        last = "max((SELECT coalesce(max(id), 0) FROM messages), (SELECT coalesce(max(last_id), 0) FROM app))"
+        return int(c.execute(f"SELECT {last}").fetchone()[0])
 
 
 def _connect(path: Path) -> sqlite3.Connection:

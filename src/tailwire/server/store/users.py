@@ -1,48 +1,78 @@
-"""Users."""
+"""Users and roles."""
 
 from __future__ import annotations
 
 import dataclasses
 import sqlite3
 from collections.abc import Sequence
+from typing import Any
 
-from tailwire.server.ports.records import UserRow
+from tailwire.server.ports.filters import UserFilter
+from tailwire.server.ports.records import RoleRow, UserRow
 from tailwire.server.store.access import Access
 from tailwire.server.store.statements import USER
 
 _COLUMNS = ", ".join(f.name for f in dataclasses.fields(UserRow))
 _MARKS = ", ".join("?" for _ in dataclasses.fields(UserRow))
+_ROLE = ", ".join(f.name for f in dataclasses.fields(RoleRow))
+_SORTS = {"name": "name", "uid": "uid", "createdAt": "created_at", "status": "last_active_at"}
+
+
+def begins(columns: Sequence[str], word: str, values: list[Any]) -> str:
+    """A condition: one of some columns begins with a word, in whatever case."""
+    values += [word.lower()] * (2 * len(columns))
+    return "(" + " OR ".join(f"substr(lower({c}), 1, length(?)) = ?" for c in columns) + ")"
+
+
+def one_of(column: str, wanted: Sequence[str], values: list[Any]) -> str:
+    """A condition: a column has one of some values."""
+    values += wanted
+    return f"{column} IN ({', '.join('?' for _ in wanted)})"
+
+
+def tagged(column: str, wanted: Sequence[str], values: list[Any]) -> str:
+    """A condition: a column with a list of tags has one of some."""
+    return f"EXISTS (SELECT 1 FROM json_each({column}) WHERE {one_of('value', wanted, values)})"
 
 
 class Users(Access):
-    """Users."""
+    """Users and roles."""
 
     async def user(self, uid: str) -> UserRow | None:
         """A user, or None."""
         row = self._one(USER, {"key": uid})
         return UserRow(*row) if row else None
 
-    async def users(
-        self, *, search: str = "", uids: Sequence[str] = (), limit: int = 30, offset: int = 0
-    ) -> tuple[list[UserRow], int]:
-        """Users by name, and how many there are.
-
-        Args:
-            search: the beginning of the name or uid.
-            uids: only these, when any are named.
-        """
-        where, values = "1", []
-        if search:
-            where += " AND (substr(lower(name), 1, ?) = ? OR substr(uid, 1, ?) = ?)"
-            values += [len(search), search.lower(), len(search), search.lower()]
-        if uids:
-            where += f" AND uid IN ({', '.join('?' for _ in uids)})"
-            values += list(uids)
-        total = self._one(f"SELECT count(*) FROM users WHERE {where}", values)[0]
-        rows = self._all(
-            f"SELECT {_COLUMNS} FROM users WHERE {where} ORDER BY name, uid LIMIT ? OFFSET ?", [*values, limit, offset]
-        )
-        return [UserRow(*row) for row in rows], total
+    async def users(self, wanted: UserFilter) -> tuple[list[UserRow], int]:
+        """Users as a filter wants them, and how many there are."""
+        values: list[Any] = []
+        where = ["1"]
+        if wanted.deactivated is not None:
+            where.append(f"deactivated_at IS {'NOT ' if wanted.deactivated else ''}NULL")
+        if wanted.search:
+            where.append(begins(wanted.search_in, wanted.search, values))
+        if wanted.uids:
+            where.append(one_of("uid", wanted.uids, values))
+        if wanted.roles:
+            where.append(one_of("role", wanted.roles, values))
+        if wanted.tags:
+            where.append(tagged("tags", wanted.tags, values))
+        if wanted.friends_only:
+            where.append("uid IN (SELECT friend FROM friends WHERE uid = ?)")
+            values.append(wanted.reader)
+        if wanted.hide_blocked:
+            where.append(
+                "uid NOT IN (SELECT blocked FROM blocks WHERE uid = ? UNION SELECT uid FROM blocks WHERE blocked = ?)"
+            )
+            values += [wanted.reader, wanted.reader]
+        if wanted.online is not None:
+            found = one_of("uid", wanted.status_of, values)
+            where.append(found if wanted.online else f"NOT {found}")
+        condition = " AND ".join(where)
+        (total,) = self._one(f"SELECT count(*) FROM users WHERE {condition}", values)
+        order = f"{_SORTS.get(wanted.sort_by, 'name')} {'DESC' if wanted.descending else 'ASC'}, uid"
+        sql = f"SELECT {_COLUMNS} FROM users WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?"
+        return [UserRow(*row) for row in self._all(sql, [*values, wanted.limit, wanted.offset])], total
 
     async def add_user(self, user: UserRow) -> bool:
         """Keep a new user. False when the uid is taken."""
@@ -53,6 +83,16 @@ class Users(Access):
 
         return await self._writer.submit(add)
 
+    async def change_user(self, user: UserRow) -> None:
+        """Keep what has changed of a user."""
+
+        def change(c: sqlite3.Connection) -> None:
+            columns = [f.name for f in dataclasses.fields(UserRow) if f.name not in ("uid", "last_active_at")]
+            marks = ", ".join(f"{name} = ?" for name in columns)
+            c.execute(f"UPDATE users SET {marks} WHERE uid = ?", [*(getattr(user, n) for n in columns), user.uid])
+
+        await self._writer.submit(change)
+
     async def seen(self, uid: str, now: int) -> None:
         """Note when a user was last online."""
 
@@ -60,3 +100,70 @@ class Users(Access):
             c.execute("UPDATE users SET last_active_at = ? WHERE uid = ?", (now, uid))
 
         await self._writer.submit(note)
+
+    async def deactivate(self, uids: Sequence[str], at: int | None) -> list[str]:
+        """Deactivate users (or bring them back: None). Answers whom there was to do it to; their tokens go."""
+
+        def change(c: sqlite3.Connection) -> list[str]:
+            done = []
+            for uid in uids:
+                was = "IS NULL" if at is not None else "IS NOT NULL"
+                sql = f"UPDATE users SET deactivated_at = ? WHERE uid = ? AND deactivated_at {was}"
+                if c.execute(sql, (at, uid)).rowcount:
+                    done.append(uid)
+                    if at is not None:
+                        c.execute("DELETE FROM auth_tokens WHERE uid = ?", (uid,))
+            return done
+
+        return await self._writer.submit(change)
+
+    # Roles.
+
+    async def role(self, role: str) -> RoleRow | None:
+        """A role, or None."""
+        row = self._one(f"SELECT {_ROLE} FROM roles WHERE role = ?", (role,))
+        return RoleRow(*row) if row else None
+
+    async def roles(self, *, limit: int, offset: int) -> tuple[list[RoleRow], int]:
+        """Roles by name, and how many there are."""
+        (total,) = self._one("SELECT count(*) FROM roles", ())
+        rows = self._all(f"SELECT {_ROLE} FROM roles ORDER BY role LIMIT ? OFFSET ?", (limit, offset))
+        return [RoleRow(*row) for row in rows], total
+
+    async def put_role(self, role: RoleRow, *, new: bool) -> bool:
+        """Keep a role, new or changed. False when a new one's name is taken."""
+
+        def put(c: sqlite3.Connection) -> bool:
+            how = "INSERT INTO" if new else "INSERT OR REPLACE INTO"
+            marks = ", ".join("?" for _ in dataclasses.fields(RoleRow))
+            conflict = " ON CONFLICT DO NOTHING" if new else ""
+            return (
+                c.execute(f"{how} roles ({_ROLE}) VALUES ({marks}){conflict}", dataclasses.astuple(role)).rowcount == 1
+            )
+
+        return await self._writer.submit(put)
+
+    async def remove_role(self, role: str) -> None:
+        """Forget a role; its users get the default one."""
+
+        def remove(c: sqlite3.Connection) -> None:
+            c.execute("UPDATE users SET role = 'default' WHERE role = ?", (role,))
+            c.execute("DELETE FROM roles WHERE role = ?", (role,))
+            c.execute("DELETE FROM restrictions WHERE role = ?", (role,))
+
+        await self._writer.submit(remove)
+
+    async def restrict(self, role: str, features: Sequence[str], now: int) -> None:
+        """Keep that a role may not use some features."""
+        sql = "INSERT INTO restrictions VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+        rows = [(role, feature, now) for feature in features]
+        await self._writer.submit(lambda c: c.executemany(sql, rows).rowcount)
+
+    async def allow(self, role: str, features: Sequence[str]) -> None:
+        """Let a role use features again."""
+        sql = "DELETE FROM restrictions WHERE role = ? AND feature = ?"
+        await self._writer.submit(lambda c: c.executemany(sql, [(role, f) for f in features]).rowcount)
+
+    async def restrictions(self, role: str) -> dict[str, int]:
+        """The features that a role may not use, and since when."""
+        return dict(self._all("SELECT feature, created_at FROM restrictions WHERE role = ? ORDER BY feature", (role,)))

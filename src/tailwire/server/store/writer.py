@@ -101,6 +101,16 @@ class Writer:
             raise
         return results
 
+    @property
+    def busy(self) -> bool:
+        """Whether there is something to write."""
+        return self._task is not None
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more is taken."""
+        return self._closed
+
     async def close(self) -> None:
         """Finish what was submitted; take nothing more."""
         self._closed = True

@@ -23,6 +23,7 @@ class Metrics:
     sockets: int = 0
     requests: Counter[int] = field(default_factory=Counter)
     closes: Counter[str] = field(default_factory=Counter)
+    webhooks: Counter[str] = field(default_factory=Counter)
 
 
 _COUNTERS = {
@@ -47,6 +48,7 @@ class _Collector:
         for name, text, label, counter in (
             ("requests", "Answers, by HTTP status", "status", {str(k): v for k, v in m.requests.items()}),
             ("closes", "Sockets closed by the server, by reason", "reason", m.closes),
+            ("webhooks", "What became of deliveries to webhooks", "outcome", m.webhooks),
         ):
             family = CounterMetricFamily(f"tailwire_{name}", text, labels=[label])
             for key, value in counter.items():

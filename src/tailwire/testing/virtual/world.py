@@ -118,7 +118,7 @@ class VirtualServer:
         if self.parts is None:
             raise RuntimeError("the server is not started")
         for uid in uids:
-            await self.parts.users.create(NewUser(uid=uid, name=uid.title()))
+            await self.parts.actions.users.create(NewUser(uid=uid, name=uid.title()))
 
     async def stop(self) -> None:
         """As SIGTERM: say goodbye to the clients, finish, close."""
@@ -130,7 +130,7 @@ class VirtualServer:
             connection.shutdown()
         while self._state.connections:  # noqa: ASYNC110 - virtual time, and uvicorn tells nobody
             await asyncio.sleep(0.01)
-        await finish(parts.gateway, parts.store)
+        await finish(parts.gateway, parts.webhooks, parts.store)
 
     async def kill(self) -> None:
         """As kill -9: connections are reset; what was not committed is gone."""
@@ -141,4 +141,4 @@ class VirtualServer:
         network.stop_listening(PORT)
         parts.gateway._sockets.clear()  # a dead process notices nothing any more
         network.drop()
-        await finish(parts.gateway, parts.store)
+        await finish(parts.gateway, parts.webhooks, parts.store)

@@ -1,4 +1,4 @@
-"""Puts the parts together, and is the only one who knows all of them."""
+"""The running server: assembled, bound to its port, stopped in order."""
 
 from __future__ import annotations
 
@@ -16,13 +16,9 @@ from typing import Any
 
 import uvicorn
 
-from tailwire.server.actions.delivery import Delivery
-from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.groups import Groups
-from tailwire.server.actions.live import Live
-from tailwire.server.actions.messages import Limits, Messages
-from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS, Sessions
-from tailwire.server.actions.users import NewUser, Users
+from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
+from tailwire.server.actions.users import NewUser
+from tailwire.server.app.assembly import Actions, build, database_path, per_minute
 from tailwire.server.auth.certificate import self_signed
 from tailwire.server.auth.secrets import fingerprint
 from tailwire.server.broker.memory import MemoryBroker
@@ -31,12 +27,18 @@ from tailwire.server.fanout.hub import Hub
 from tailwire.server.gateway.gateway import Gateway
 from tailwire.server.gateway.protocol import SocketProtocol
 from tailwire.server.limits.buckets import Buckets
+from tailwire.server.ports.records import KeyRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.rest.addresses import Addresses
+from tailwire.server.rest.administration import AdministrationRoutes
 from tailwire.server.rest.api import Api
+from tailwire.server.rest.conversations import ConversationRoutes
+from tailwire.server.rest.files import FileRoutes
 from tailwire.server.rest.groups import GroupRoutes
 from tailwire.server.rest.messages import MessageRoutes
+from tailwire.server.rest.offers import offers
+from tailwire.server.rest.reactions import ReactionRoutes
 from tailwire.server.rest.service import ServiceRoutes
 from tailwire.server.rest.sessions import SessionRoutes
 from tailwire.server.rest.users import UserRoutes
@@ -44,7 +46,9 @@ from tailwire.server.shutdown import finish
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
+from tailwire.server.webhooks.sender import WebhookSender
 
+VERSION = "0.1.0"
 DEMO_USERS = {"alice": "Alice", "bob": "Bob", "carol": "Carol"}
 
 
@@ -64,17 +68,10 @@ class Parts:
     store: SqliteStore
     api: Api
     gateway: Gateway
-    users: Users
-    sessions: Sessions
+    actions: Actions
+    webhooks: WebhookSender
     keys: Keys
     metrics: Metrics
-
-
-def database_path(settings: Settings) -> Path:
-    """The SQLite file."""
-    if settings.database:
-        return Path(settings.database.removeprefix("sqlite:///"))
-    return Path(settings.data) / "tailwire.db"
 
 
 async def assemble(settings: Settings, world: World) -> Parts:
@@ -87,60 +84,58 @@ async def assemble(settings: Settings, world: World) -> Parts:
     store = await SqliteStore.open(database_path(settings), world)
     keys = await make_keys(store, world) if store.created else Keys(store.app_id, "", "")
     metrics = Metrics()
-    broker = MemoryBroker()
-    hub = Hub(broker, metrics, loop.call_soon, slow_close=settings.slow_close)
-    directory = Directory(store, hub.is_online)
-    delivery = Delivery(broker, store.app_id)
-    logins = _per_minute(settings.logins_per_minute, loop)
-    sessions = Sessions(store, directory, delivery, world, logins, settings.jwt_lifetime)
-
-    def count_message() -> None:
-        metrics.messages_stored += 1
-
-    messages = Messages(store, directory, delivery, world, Limits(settings.max_data), count_message)
-    users = Users(store, directory, world)
-    groups = Groups(store, directory, delivery, world, settings.max_group_members)
-    live = Live(store, directory, delivery, world, loop.call_later, settings.receipt_delay)
+    hub = Hub(MemoryBroker(), metrics, loop.call_soon, slow_close=settings.slow_close)
+    webhooks = WebhookSender(store, world, metrics, app_id=store.app_id, region=settings.region)
+    store.on_delivery(webhooks.queued)
+    actions = await build(settings, store, hub, world, metrics)
     upgrades = Buckets(settings.upgrades_per_second, settings.upgrades_per_second, loop.time)
     gateway = Gateway(
-        loop, settings, hub, sessions, live, metrics, world, upgrades, store_name=store.name, app_id=store.app_id
-    )
-    addresses = Addresses(public_url=settings.public_url, app_id=store.app_id, region=settings.region)
+        loop, settings, hub, actions.sessions, actions.live, actions.receipts, metrics, world, upgrades,
+        store_name=store.name, app_id=store.app_id,
+    )  # fmt: skip
+    api = _api(settings, actions, metrics, store.app_id)
+    webhooks.wake()
+    return Parts(store, api, gateway, actions, webhooks, keys, metrics)
+
+
+def _api(settings: Settings, a: Actions, metrics: Metrics, app_id: str) -> Api:
+    loop = asyncio.get_running_loop()
     started = loop.time()
 
     def health() -> dict[str, Any]:
         return {"status": "ok", "sockets": metrics.sockets, "uptime": round(loop.time() - started, 1)}
 
-    hot = MessageRoutes(messages)
-    api = Api(
-        hot,
-        [
-            hot.routes(),
-            SessionRoutes(sessions).routes(),
-            ServiceRoutes(addresses, metrics, health).routes(),
-            UserRoutes(users, sessions).routes(),
-            GroupRoutes(groups).routes(),
-        ],
-        sessions,
-        metrics,
-        app_id=store.app_id,
-        most_body=settings.max_body,
-        sends=_per_minute(settings.sends_per_minute, loop),
-        requests=_per_minute(settings.requests_per_minute, loop),
+    addresses = Addresses(
+        public_url=settings.public_url, app_id=app_id, region=settings.region, offers=offers(settings)
     )
-    return Parts(store, api, gateway, users, sessions, keys, metrics)
-
-
-def _per_minute(rate: int, loop: asyncio.AbstractEventLoop) -> Buckets:
-    # A bucket that holds a quarter of a minute's worth: bursts pass, a loop does not.
-    return Buckets(rate / 60, max(1.0, rate / 4), loop.time)
+    operations = [
+        *MessageRoutes(a.messages, a.conversations, a.views, a.files, addresses).operations(),
+        *ReactionRoutes(a.reactions).operations(),
+        *ConversationRoutes(a.conversations, a.receipts).operations(),
+        *UserRoutes(a.users, a.sessions, a.relations).operations(),
+        *GroupRoutes(a.groups, a.members).operations(),
+        *FileRoutes(a.files, a.uploads, addresses).operations(),
+        *SessionRoutes(a.sessions, a.users).operations(),
+        *AdministrationRoutes(a.keys, a.roles, a.webhooks).operations(),
+    ]
+    operations += ServiceRoutes(addresses, metrics, health, operations, VERSION).operations()
+    return Api(
+        operations,
+        a.sessions,
+        a.roles,
+        metrics,
+        app_id=app_id,
+        most_body=settings.max_body,
+        sends=per_minute(settings.sends_per_minute, loop.time),
+        requests=per_minute(settings.requests_per_minute, loop.time),
+    )
 
 
 async def make_keys(store: SqliteStore, world: World) -> Keys:
     """Make an auth key and a REST API key; only their hashes are kept."""
     keys = Keys(store.app_id, world.secret(20), world.secret(20))
-    await store.add_key(fingerprint(keys.auth_key), "Auth Key", AUTH_ONLY, world.seconds())
-    await store.add_key(fingerprint(keys.api_key), "REST API Key", FULL_ACCESS, world.seconds())
+    for key, name, scope in ((keys.auth_key, "Auth Key", AUTH_ONLY), (keys.api_key, "REST API Key", FULL_ACCESS)):
+        await store.add_key(KeyRow(fingerprint(key), name, scope, world.seconds(), key[-4:]))
     return keys
 
 
@@ -148,7 +143,7 @@ async def make_demo_users(parts: Parts) -> None:
     """Make the demo users that are not there yet."""
     for uid, name in DEMO_USERS.items():
         try:
-            await parts.users.create(NewUser(uid=uid, name=name))
+            await parts.actions.users.create(NewUser(uid=uid, name=name))
         except Refused as e:
             if e.code != "ERR_UID_ALREADY_EXISTS":
                 raise
@@ -251,7 +246,7 @@ async def running(
         server = _Server(config, url, parts.keys, settings.ready_file, signals)
         yield Running(parts, server, listening, url)
     finally:
-        await finish(parts.gateway, parts.store)
+        await finish(parts.gateway, parts.webhooks, parts.store)
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -1,0 +1,172 @@
+"""The content of a message: the documented keys only, checked. Nothing else that a client sends is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from tailwire.server.actions.directory import Directory
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.rules import messages as rules
+
+ABSENT = msgspec.Raw(b"null")  # msgspec knows no "Raw or None"
+
+
+class Attachment(msgspec.Struct, rename="camel", omit_defaults=True):
+    """An attachment as a client sends it."""
+
+    url: str = ""
+    name: str = ""
+    mime_type: str = ""
+    extension: str = ""
+    size: str | int = ""
+    width: int | None = None
+    height: int | None = None
+    thumbnail: str | None = None
+
+
+class Data(msgspec.Struct, rename="camel"):
+    """`data` of a message as a client sends it."""
+
+    text: Any = None
+    metadata: msgspec.Raw = ABSENT
+    custom_data: msgspec.Raw = ABSENT
+    interactive_data: msgspec.Raw = ABSENT
+    interaction_goal: msgspec.Raw = ABSENT
+    allow_sender_interaction: bool | None = None
+    attachments: list[Attachment] | None = None
+    url: str | None = None
+    sub_type: str | None = None
+    conversation_text: str | None = None
+    update_conversation: bool | None = None
+    send_notification: bool | None = None
+
+
+class Receivers(msgspec.Struct):
+    """Several receivers at once."""
+
+    uids: list[str] = []
+    guids: list[str] = []
+
+
+class Body(msgspec.Struct, rename="camel"):
+    """A message as a client sends it."""
+
+    receiver: str | None = None
+    receiver_type: str | None = None
+    category: str = "message"
+    type: str = "text"
+    data: msgspec.Raw = msgspec.Raw(b"{}")
+    muid: str | None = None
+    tags: list[str] | None = None
+    parent_id: str | int | None = None
+    parent_message_id: str | int | None = None
+    quoted_message_id: str | int | None = None
+    multiple_receivers: Receivers | None = None
+
+
+class Edit(msgspec.Struct, rename="camel"):
+    """A change of a message as a client sends it."""
+
+    data: msgspec.Raw = msgspec.Raw(b"{}")
+    tags: list[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What was sent, checked.
+
+    Attributes:
+        data: for the message's `data`.
+        traits: bits of `records.Trait`.
+        mentions: the uids that the text mentions.
+        updates_conversation: whether it may become the last message of its conversation.
+    """
+
+    data: dict[str, Any]
+    traits: int
+    mentions: tuple[str, ...] = ()
+    updates_conversation: bool = True
+
+
+_decode_data = msgspec.json.Decoder(Data).decode
+
+
+async def read_content(category: str, kind: str, raw: msgspec.Raw, directory: Directory, most: int) -> Content:
+    """Check what was sent as `data`.
+
+    Args:
+        most: the most bytes that are taken.
+
+    Raises:
+        Refused: with the documented code of what is wrong.
+    """
+    try:
+        sent = _decode_data(raw)
+    except msgspec.ValidationError as e:
+        raise Refused("ERR_INVALID_MESSAGE_DATA", {"data": str(e)}) from e
+    attachments = [a for a in sent.attachments or () if a.url]
+    if sent.url and not attachments:
+        attachments = [Attachment(url=sent.url)]
+    custom = bytes(sent.custom_data).startswith(b"{")
+    interactive = bytes(sent.interactive_data).startswith(b"{")
+    size = len(bytes(raw))
+    rules.check_content(category, kind, sent.text, len(attachments), custom, interactive, size, most)
+    data: dict[str, Any] = {}
+    if sent.text is not None:
+        data["text"] = sent.text
+    if attachments and category == "message" and kind != "text":
+        data["attachments"] = attachments
+        data["url"] = attachments[0].url
+    elif attachments:
+        attachments = []
+    if category == "custom":
+        data["customData"] = sent.custom_data
+    elif category == "interactive":
+        _interactive(sent, data)
+    if bytes(sent.metadata) != b"null":
+        if not bytes(sent.metadata).startswith(b"{"):
+            raise Refused("ERR_INVALID_METADATA")
+        data["metadata"] = sent.metadata
+    if category != "message":
+        _options(sent, data)
+    mentions: tuple[str, ...] = ()
+    if sent.text and "<@uid:" in sent.text:
+        mentions = await _mentions(sent.text, data, directory)
+    traits = rules.traits_of(sent.text, mentions, len(attachments))
+    return Content(data, traits, mentions, sent.update_conversation is not False)
+
+
+def _interactive(sent: Data, data: dict[str, Any]) -> None:
+    data["interactiveData"] = sent.interactive_data
+    if bytes(sent.interaction_goal) != b"null":
+        data["interactionGoal"] = sent.interaction_goal
+    if sent.allow_sender_interaction is not None:
+        data["allowSenderInteraction"] = sent.allow_sender_interaction
+
+
+def _options(sent: Data, data: dict[str, Any]) -> None:
+    for key, value in (
+        ("subType", sent.sub_type),
+        ("conversationText", sent.conversation_text),
+        ("updateConversation", sent.update_conversation),
+        ("sendNotification", sent.send_notification),
+    ):
+        if value is not None:
+            data[key] = value
+
+
+async def _mentions(text: str, data: dict[str, Any], directory: Directory) -> tuple[str, ...]:
+    # Who is mentioned and exists; a name that nobody has stays text.
+    found: dict[str, Any] = {}
+    for uid in rules.mentioned_in(text):
+        try:
+            found[uid] = await directory.user_entity(uid)
+        except Refused as e:
+            if e.code != "ERR_UID_NOT_FOUND":
+                raise
+    if found:
+        data["mentions"] = found
+    return tuple(found)

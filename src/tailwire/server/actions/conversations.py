@@ -1,0 +1,206 @@
+"""Conversations as their participants see them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tailwire.server.actions.caller import Caller
+from tailwire.server.actions.delivery import Delivery
+from tailwire.server.actions.directory import Directory
+from tailwire.server.actions.doors import Doors
+from tailwire.server.actions.present import encode, group, page, without_none
+from tailwire.server.actions.views import Views
+from tailwire.server.ports.filters import ConversationFilter
+from tailwire.server.ports.records import ConversationRow
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.store import Store
+from tailwire.server.ports.world import World
+from tailwire.server.rules.names import conversation_of, identifier, tags
+
+
+class Conversations:
+    """What can be done with conversations.
+
+    Args:
+        most_pins: conversations that a user may pin.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        directory: Directory,
+        doors: Doors,
+        views: Views,
+        delivery: Delivery,
+        world: World,
+        most_pins: int,
+    ) -> None:
+        self._store = store
+        self._directory = directory
+        self._doors = doors
+        self._views = views
+        self._delivery = delivery
+        self._world = world
+        self._most_pins = most_pins
+
+    async def listed(self, caller: Caller, wanted: ConversationFilter, *, number: int, with_tags: bool) -> bytes:
+        """A page of the caller's conversations, pinned ones first, then by the time of the last message."""
+        rows, total = await self._store.conversations(wanted)
+        shown = await self._present(caller, rows, with_tags=with_tags or bool(wanted.tags))
+        return encode(page(shown, total=total, limit=wanted.limit, number=number))
+
+    async def _present(self, caller: Caller, rows: list[ConversationRow], *, with_tags: bool = True) -> list[Any]:
+        found = await self._store.messages_of([row.shown_message_id for row in rows if row.shown_message_id])
+        last = [found[row.shown_message_id] for row in rows if row.shown_message_id in found]
+        last = [message for message in last if not message.deleted_at]
+        shown = dict(zip([m.id for m in last], await self._views.many(last, caller.reader), strict=True))
+        guids = [row.conversation_id.removeprefix("group_") for row in rows if _is_group(row, caller.uid)]
+        memberships = await self._store.memberships(guids, caller.uid)
+        return [await self._one(caller, row, shown.get(row.shown_message_id), memberships, with_tags) for row in rows]
+
+    async def _one(
+        self, caller: Caller, row: ConversationRow, last: bytes | None, memberships: Any, with_tags: bool
+    ) -> dict[str, Any]:
+        other: Any
+        if _is_group(row, caller.uid):
+            kind, guid = "group", row.conversation_id.removeprefix("group_")
+            found = await self._store.group(guid)
+            other = group(found, memberships.get(guid)) if found else {"guid": guid}
+        else:
+            kind, uid = "user", other_of(row.conversation_id, caller.uid)
+            try:
+                other = await self._directory.user_entity(uid)
+            except Refused:
+                other = {"uid": uid, "name": uid, "status": "offline"}
+        after = max(row.read_id, row.cleared_id)
+        mentions = await self._store.unread_mentions(row.conversation_id, caller.uid, after) if row.unread else 0
+        return without_none(
+            {
+                "conversationId": row.conversation_id,
+                "conversationType": kind,
+                "unreadMessageCount": str(row.unread),
+                "unreadMentionsCount": mentions,
+                "createdAt": row.created_at or row.updated_at,
+                "updatedAt": row.updated_at,
+                "lastMessage": msgspec.Raw(last) if last else None,
+                "lastReadMessageId": str(row.read_id) if row.read_id else None,
+                "latestMessageId": str(row.last_message_id) if row.last_message_id else None,
+                "conversationWith": other,
+                "tags": msgspec.Raw(row.tags.encode()) if row.tags and with_tags else None,
+                "pinnedAt": row.pinned_at,
+                "pinnedBy": caller.uid if row.pinned_at else None,
+            }
+        )
+
+    async def get(self, caller: Caller, kind: str, other: str) -> dict[str, Any]:
+        """One conversation.
+
+        Raises:
+            Refused: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER, ERR_CONVERSATION_NOT_ACCESSIBLE: there
+                was no message yet.
+        """
+        conversation = await self._id(caller, kind, other)
+        row = await self._store.conversation(conversation, caller.uid, kind)
+        if row is None:
+            raise Refused("ERR_CONVERSATION_NOT_ACCESSIBLE")
+        (shown,) = await self._present(caller, [row])
+        return dict(shown)
+
+    async def _id(self, caller: Caller, kind: str, other: str) -> str:
+        if kind == "group":
+            found, _ = await self._doors.group(caller, other, "read")
+            return conversation_of("", found.guid, "group")
+        await self._directory.user(identifier(other, "uid"))
+        return conversation_of(caller.uid, identifier(other, "uid"), "user")
+
+    async def by_id(self, caller: Caller, conversation_id: str) -> tuple[str, str]:
+        """What a conversation's id names, as far as the caller takes part in it: its kind and the uid or guid.
+
+        Raises:
+            Refused: ERR_CONVERSATION_NOT_FOUND.
+        """
+        if conversation_id.startswith("group_") and await self._store.member(conversation_id[6:], caller.uid):
+            return "group", conversation_id[6:]
+        for kind in ("user",):
+            if await self._store.conversation(conversation_id, caller.uid, kind) is not None:
+                return kind, other_of(conversation_id, caller.uid)
+        raise Refused("ERR_CONVERSATION_NOT_FOUND")
+
+    async def tag(self, caller: Caller, kind: str, other: str, wanted: list[str]) -> dict[str, Any]:
+        """Set the caller's tags of a conversation.
+
+        Raises:
+            Refused: as `get`; ERR_BAD_REQUEST.
+        """
+        await self.get(caller, kind, other)
+        kept = encode(tags(wanted)).decode() if wanted else None
+        await self._store.tag_conversation(await self._id(caller, kind, other), caller.uid, kept)
+        return await self.get(caller, kind, other)
+
+    async def delete(self, caller: Caller, kind: str, other: str, *, permanently: bool = False) -> dict[str, Any]:
+        """Delete a conversation for the caller: others keep it, and it comes back with the next message.
+
+        Args:
+            permanently: (REST keys) its messages go, for everybody.
+
+        Raises:
+            Refused: as `get`.
+        """
+        await self.get(caller, kind, other)
+        conversation = await self._id(caller, kind, other)
+        if permanently and caller.key:
+            await self._store.remove_conversation(conversation)
+            text = f"The conversation {conversation} has been deleted successfully for all the users."
+            return {"success": True, "message": text}
+        last = await self._store.last_message_id(conversation)
+        await self._store.clear(conversation, caller.uid, last)
+        text = f"The conversation {conversation} has been deleted successfully for UID {caller.uid}."
+        return {"success": True, "message": text}
+
+    async def pin(self, caller: Caller, kind: str, other: str, *, pinned: bool) -> dict[str, Any]:
+        """Pin a conversation to the head of the caller's list, or unpin it.
+
+        Raises:
+            Refused: as `get`; ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED.
+        """
+        before = await self.get(caller, kind, other)
+        conversation = await self._id(caller, kind, other)
+        if pinned and "pinnedAt" not in before:
+            count = await self._store.pinned_conversations(caller.uid)
+            if count >= self._most_pins:
+                raise Refused("ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED", {"limit": self._most_pins})
+        await self._store.pin_conversation(conversation, caller.uid, self._world.seconds() if pinned else None)
+        shown = await self.get(caller, kind, other)
+        self._delivery.conversation_pin(caller, "pinned" if pinned else "unpinned", encode(shown))
+        return shown
+
+    async def unread_counts(
+        self, caller: Caller, *, kind: str = "", other: str = "", hide_blocked: bool = False
+    ) -> list[dict[str, Any]]:
+        """How many messages the caller has not read: of one conversation, of those of a kind, or of all."""
+        wanted = await self._id(caller, kind, other) if other else ""
+        listed = []
+        for each in (kind,) if kind else ("user", "group"):
+            found = await self._store.unread_counts(caller.uid, each, wanted, hide_blocked)
+            for conversation, count in found:
+                name = conversation[6:] if each == "group" else other_of(conversation, caller.uid)
+                listed.append({"entityType": each, "entityId": name, "count": count})
+        return listed
+
+
+def _is_group(row: ConversationRow, uid: str) -> bool:
+    # `group_x` is a group's; `group_x_user_bob` may be one between the users `group_x` and `bob`.
+    if not row.conversation_id.startswith("group_"):
+        return False
+    return other_of(row.conversation_id, uid) == ""
+
+
+def other_of(conversation_id: str, uid: str) -> str:
+    """The other user of a conversation between two; "" when the user takes no part in it."""
+    if conversation_id.startswith(f"{uid}_user_"):
+        return conversation_id[len(uid) + 6 :]
+    if conversation_id.endswith(f"_user_{uid}"):
+        return conversation_id[: -len(uid) - 6]
+    return ""

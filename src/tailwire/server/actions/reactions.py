@@ -1,0 +1,224 @@
+"""What is done to single messages: reactions, pins, saves, threads followed, flags, interactions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tailwire.server.actions.caller import Caller
+from tailwire.server.actions.delivery import Delivery
+from tailwire.server.actions.directory import Directory
+from tailwire.server.actions.doors import Doors
+from tailwire.server.actions.present import encode, page
+from tailwire.server.actions.views import Views
+from tailwire.server.ports.records import Event, MessageRow, ReactionRow
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.store import Store
+from tailwire.server.ports.world import World
+from tailwire.server.rules import messages as rules
+from tailwire.server.rules.reasons import FLAG_REASONS, MOST_REMARK
+
+MOST_KINDS = 100
+MOST_ELEMENTS = 100
+
+
+class Flag(msgspec.Struct, rename="camel"):
+    """A report of a message as a client sends it."""
+
+    id: str = ""
+    reason_id: str = ""
+    remark: str | None = None
+
+
+class Interactions(msgspec.Struct):
+    """Which elements of an interactive message were used."""
+
+    interactions: list[str] = []
+
+
+class Reactions:
+    """What can be done to messages.
+
+    Args:
+        most_pins, most_saves: in a conversation, of a user.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        directory: Directory,
+        doors: Doors,
+        views: Views,
+        delivery: Delivery,
+        world: World,
+        *,
+        most_pins: int,
+        most_saves: int,
+    ) -> None:
+        self._store = store
+        self._directory = directory
+        self._doors = doors
+        self._views = views
+        self._delivery = delivery
+        self._world = world
+        self._most_pins = most_pins
+        self._most_saves = most_saves
+
+    async def _shown(self, row: MessageRow, reader: str) -> bytes:
+        fresh = await self._store.message(row.id)
+        return await self._views.one(fresh if fresh is not None else row, reader)
+
+    # Reactions.
+
+    async def react(self, caller: Caller, wanted: str, reaction: str, *, take_back: bool = False) -> bytes:
+        """React to a message, or take a reaction back. The answer is the message.
+
+        Raises:
+            Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_MESSAGE_ACTION_NOT_ALLOWED, ERR_BAD_REQUEST.
+        """
+        row = await self._doors.message(caller, wanted, "react")
+        rules.check_changeable(row)
+        rules.check_reaction(reaction)
+        now = self._world.seconds()
+        if take_back:
+            changed = await self._store.unreact(row.id, reaction, caller.uid, now)
+        else:
+            changed = await self._store.react(row.id, reaction, caller.uid, now, MOST_KINDS)
+        if changed is not None:
+            name = "message_reaction_removed" if take_back else "message_reaction_added"
+            flat = {**await self._reaction(changed), "messageId": str(row.id)}
+            self._delivery.reaction(caller, row, {"action": name, **flat})
+            if self._store.has_webhooks:
+                await self._store.add_events([Event(name, encode({"reaction": flat}))])
+        return await self._shown(row, caller.reader)
+
+    async def _reaction(self, r: ReactionRow) -> dict[str, Any]:
+        try:
+            by: Any = await self._directory.user_entity(r.uid)
+        except Refused:
+            by = {"uid": r.uid, "name": r.uid}
+        return {
+            "id": str(r.id),
+            "messageId": str(r.message_id),
+            "reaction": r.reaction,
+            "uid": r.uid,
+            "reactedAt": r.reacted_at,
+            "reactedBy": by,
+        }
+
+    async def reactions(
+        self, caller: Caller, wanted: str, reaction: str, *, newer: bool, cursor: int | None, limit: int
+    ) -> dict[str, Any]:
+        """Who reacted to a message, in the cursor style.
+
+        Raises:
+            Refused: ERR_MESSAGE_ID_NOT_FOUND.
+        """
+        row = await self._doors.message(caller, wanted, "read")
+        rows = await self._store.reactions(row.id, reaction, newer=newer, cursor=cursor, limit=limit)
+        meta: dict[str, Any] = {"current": {"limit": limit, "count": len(rows)}}
+        if rows:
+            edge = rows[-1] if newer else rows[0]
+            meta["next"] = {"affix": "append" if newer else "prepend", "id": str(edge.id)}
+        return {"data": [await self._reaction(r) for r in rows], "meta": meta}
+
+    # Pins and saves.
+
+    async def pin(self, caller: Caller, wanted: str, *, pinned: bool) -> bytes:
+        """Pin a message in its conversation, or take the pin away. The answer is the message.
+
+        Raises:
+            Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_PERMISSION_DENIED, ERR_PINNED_MESSAGES_LIMIT_EXCEEDED.
+        """
+        row = await self._doors.message(caller, wanted, "pin")
+        rules.check_changeable(row)
+        by = caller.uid if pinned else None
+        if not await self._store.pin(row, by, self._world.seconds(), self._most_pins):
+            raise Refused("ERR_PINNED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._most_pins})
+        self._delivery.pin(caller, row, "pinned" if pinned else "unpinned", await self._shown(row, ""))
+        return await self._shown(row, caller.reader)
+
+    async def save(self, caller: Caller, wanted: str, *, saved: bool) -> bytes:
+        """Save a message for oneself, or no longer. The answer is the message.
+
+        Raises:
+            Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_SAVED_MESSAGES_LIMIT_EXCEEDED.
+        """
+        row = await self._doors.message(caller, wanted, "save")
+        rules.check_changeable(row)
+        if not saved:
+            await self._store.unsave(row.id, caller.uid)
+        elif not await self._store.save(row.id, caller.uid, self._world.seconds(), self._most_saves):
+            raise Refused("ERR_SAVED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._most_saves})
+        shown = await self._shown(row, caller.reader)
+        self._delivery.save(caller, "saved" if saved else "unsaved", shown)
+        return shown
+
+    # Threads, flags, interactions.
+
+    async def follow(self, caller: Caller, wanted: str, *, following: bool) -> dict[str, Any]:
+        """Follow a thread, or no longer.
+
+        Raises:
+            Refused: ERR_MESSAGE_ID_NOT_FOUND.
+        """
+        row = await self._doors.message(caller, wanted, "follow")
+        await self._store.subscribe(row.id, caller.uid, wanted=following)
+        what = "subscribed to" if following else "unsubscribed from"
+        return {"success": True, "message": f"The user {caller.uid} has {what} the thread of message id {row.id}."}
+
+    async def threads(self, caller: Caller, *, limit: int, number: int) -> bytes:
+        """A page of the messages whose threads the caller follows."""
+        ids, total = await self._store.followed_threads(caller.uid, limit=limit, offset=(number - 1) * limit)
+        found = await self._store.messages_of(ids)
+        rows = [found[i] for i in ids if i in found]
+        shown = await self._views.many(rows, caller.reader, following=True)
+        return encode(page([msgspec.Raw(s) for s in shown], total=total, limit=limit, number=number))
+
+    async def flag(self, caller: Caller, wanted: str, flag: Flag) -> dict[str, Any]:
+        """Report a message.
+
+        Raises:
+            Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_REASON_NOT_FOUND, ERR_BAD_REQUEST.
+        """
+        row = await self._doors.message(caller, wanted, "flag")
+        reason = flag.reason_id or flag.id
+        if reason not in FLAG_REASONS:
+            raise Refused("ERR_REASON_NOT_FOUND", {"id": f"Use one of {', '.join(FLAG_REASONS)}."})
+        if flag.remark is not None and len(flag.remark) > MOST_REMARK:
+            raise Refused("ERR_BAD_REQUEST", {"remark": f"Use at most {MOST_REMARK} characters."})
+        await self._store.flag(row.id, caller.uid, reason, flag.remark, self._world.seconds())
+        return {"success": True, "message": f"Message {row.id} has been flagged successfully."}
+
+    async def flagged(self, *, limit: int, number: int) -> bytes:
+        """A page of what was reported, newest first (REST keys)."""
+        rows, total = await self._store.flags(limit=limit, offset=(number - 1) * limit)
+        found = await self._store.messages_of([row[0] for row in rows])
+        listed = [
+            {
+                "message": msgspec.Raw(found[number_].json()) if number_ in found else None,
+                "messageId": str(number_),
+                "flaggedBy": uid,
+                "reasonId": reason,
+                "remark": remark,
+                "flaggedAt": at,
+            }
+            for number_, uid, reason, remark, at in rows
+        ]
+        return encode(page(listed, total=total, limit=limit, number=number))
+
+    async def interact(self, caller: Caller, wanted: str, sent: Interactions) -> dict[str, Any]:
+        """Keep that elements of an interactive message were used.
+
+        Raises:
+            Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_INVALID_MESSAGE_CATEGORY, ERR_BAD_REQUEST.
+        """
+        row = await self._doors.message(caller, wanted, "interact")
+        if row.category != "interactive":
+            raise Refused("ERR_INVALID_MESSAGE_CATEGORY", "Only interactive messages have elements.")
+        if not 0 < len(sent.interactions) <= MOST_ELEMENTS or any(not 0 < len(e) <= 100 for e in sent.interactions):
+            raise Refused("ERR_BAD_REQUEST", {"interactions": f"Name 1 to {MOST_ELEMENTS} elements."})
+        await self._store.interact(row.id, caller.uid, sent.interactions, self._world.seconds())
+        text = f"The message id {row.id} has been marked as interacted for the user {caller.uid}."
+        return {"success": True, "message": text}

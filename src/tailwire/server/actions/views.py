@@ -1,0 +1,84 @@
+"""Messages as one reader sees them: reactions, what she saved, quoted messages. Most messages have none of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from tailwire.server.actions.present import encode
+from tailwire.server.ports.records import MessageRow, Trait
+from tailwire.server.ports.store import Store
+
+_decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_SPECIAL = int(Trait.REACTION | Trait.INTERACTED)
+
+
+class Views:
+    """Presents messages."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def one(self, row: MessageRow, reader: str, *, following: bool = False) -> bytes:
+        """A message as a reader sees it."""
+        return (await self.many([row], reader, following=following))[0]
+
+    async def many(self, rows: Sequence[MessageRow], reader: str, *, following: bool = False) -> list[bytes]:
+        """Messages as a reader sees them.
+
+        Args:
+            reader: a uid, or "" for nobody in particular.
+            following: say of each whether the reader follows its thread.
+        """
+        if not rows:
+            return []
+        shown = [row.json() for row in rows]
+        first, last = rows[0].id, rows[-1].id
+        if first > last:
+            first, last = last, first
+        if reader:
+            saved = await self._store.saved_at(first, last, reader)
+            followed = await self._store.subscribed(first, last, reader) if following else set()
+            if saved or following:
+                for n, row in enumerate(rows):
+                    if row.id in saved:
+                        shown[n] = b'%b,"savedAt":%d}' % (shown[n][:-1], saved[row.id])
+                    if following:
+                        shown[n] = b'%b,"threadSubscribed":%b}' % (
+                            shown[n][:-1],
+                            b"true" if row.id in followed else b"false",
+                        )
+        if any(row.traits & _SPECIAL for row in rows):
+            await self._decorate(rows, shown, reader)
+        quoted = [row.quoted_id for row in rows if row.quoted_id is not None]
+        if quoted:
+            found = await self._store.messages_of(quoted)
+            for n, row in enumerate(rows):
+                if row.quoted_id in found:
+                    shown[n] = with_quoted(shown[n], found[row.quoted_id])
+        return shown
+
+    async def _decorate(self, rows: Sequence[MessageRow], shown: list[bytes], reader: str) -> None:
+        special = [row.id for row in rows if row.traits & _SPECIAL]
+        counts = await self._store.reaction_counts(special, reader)
+        used = await self._store.interactions(special, reader) if reader else {}
+        for n, row in enumerate(rows):
+            more: dict[str, Any] = {}
+            if row.id in counts:
+                more["reactions"] = [
+                    {"reaction": reaction, "count": count, **({"reactedByMe": True} if mine else {})}
+                    for reaction, count, mine in counts[row.id]
+                ]
+            if row.id in used:
+                more["interactions"] = [{"elementId": e, "interactedAt": at} for e, at in used[row.id]]
+            if more:
+                fields = _decode_object(shown[n])
+                fields["data"] = msgspec.Raw(encode({**_decode_object(fields["data"]), **more}))
+                shown[n] = encode(fields)
+
+
+def with_quoted(shown: bytes, quoted: MessageRow) -> bytes:
+    """A message with the one that it quotes, as that reads now."""
+    return b'%b,"quotedMessage":%b}' % (shown[:-1], quoted.json())

@@ -1,0 +1,115 @@
+"""Puts the actions together: what the server does, on a store and a hub. `app` puts the doors before them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tailwire.server.actions.conversations import Conversations
+from tailwire.server.actions.delivery import Delivery
+from tailwire.server.actions.directory import Directory
+from tailwire.server.actions.doors import Doors
+from tailwire.server.actions.groups import Groups
+from tailwire.server.actions.keys import Keys
+from tailwire.server.actions.live import Live
+from tailwire.server.actions.members import Members
+from tailwire.server.actions.messages import Limits, Messages
+from tailwire.server.actions.reactions import Reactions
+from tailwire.server.actions.receipts import Receipts
+from tailwire.server.actions.relations import Relations
+from tailwire.server.actions.roles import Roles
+from tailwire.server.actions.sessions import Sessions
+from tailwire.server.actions.uploads import Files
+from tailwire.server.actions.users import Users
+from tailwire.server.actions.views import Views
+from tailwire.server.actions.webhooks import WebhookAdministration
+from tailwire.server.config import Settings
+from tailwire.server.fanout.hub import Hub
+from tailwire.server.limits.buckets import Buckets
+from tailwire.server.ports.world import World
+from tailwire.server.store.sqlite import SqliteStore
+from tailwire.server.telemetry.metrics import Metrics
+from tailwire.server.uploads.folder import FolderUploads
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """All that the server does."""
+
+    messages: Messages
+    reactions: Reactions
+    receipts: Receipts
+    conversations: Conversations
+    groups: Groups
+    members: Members
+    users: Users
+    relations: Relations
+    sessions: Sessions
+    keys: Keys
+    roles: Roles
+    webhooks: WebhookAdministration
+    files: Files
+    live: Live
+    views: Views
+    uploads: FolderUploads
+
+
+def database_path(settings: Settings) -> Path:
+    """The SQLite file."""
+    if settings.database:
+        return Path(settings.database.removeprefix("sqlite:///"))
+    return Path(settings.data) / "tailwire.db"
+
+
+def per_minute(rate: int, clock: Callable[[], float]) -> Buckets:
+    """Buckets that hold a quarter of a minute's worth: bursts pass, a loop does not."""
+    return Buckets(rate / 60, max(1.0, rate / 4), clock)
+
+
+async def build(settings: Settings, store: SqliteStore, hub: Hub, world: World, metrics: Metrics) -> Actions:
+    """The actions."""
+    s, loop = settings, asyncio.get_running_loop()
+    directory = Directory(store, hub.is_online, hub.everyone_online)
+    delivery = Delivery(hub.broker, store.app_id)
+    doors = Doors(store, directory)
+    views = Views(store)
+    roles = Roles(store, directory, world)
+    await roles.load()
+    uploads = FolderUploads(Path(s.data) / "uploads")
+    files = Files(store, uploads, doors, world, most_size=s.max_file, most_count=s.max_files, secret=store.secret)
+
+    def count_message() -> None:
+        metrics.messages_stored += 1
+
+    members = Members(
+        store, directory, doors, delivery, world,
+        most_members=s.max_group_members, most_groups=s.max_groups_per_user,
+    )  # fmt: skip
+    logins = per_minute(s.logins_per_minute, loop.time)
+    return Actions(
+        messages=Messages(
+            store, directory, doors, roles, views, files, delivery, world, Limits(s.max_data), count_message
+        ),
+        reactions=Reactions(
+            store, directory, doors, views, delivery, world,
+            most_pins=s.max_pinned_messages, most_saves=s.max_saved_messages,
+        ),
+        receipts=Receipts(
+            store, directory, doors, delivery, world, loop.call_later, s.receipt_delay, s.max_receipt_members
+        ),
+        conversations=Conversations(store, directory, doors, views, delivery, world, s.max_pinned_conversations),
+        groups=Groups(store, directory, doors, members, delivery, world, s.max_groups_per_user),
+        members=members,
+        users=Users(store, directory, roles, delivery, world),
+        relations=Relations(store, directory, doors, world, s.max_friends),
+        sessions=Sessions(store, directory, delivery, world, logins, s.jwt_lifetime, s.max_tokens),
+        keys=Keys(store, directory, delivery, world),
+        roles=roles,
+        webhooks=WebhookAdministration(store, world),
+        files=files,
+        live=Live(store, directory, doors, delivery, world),
+        views=views,
+        uploads=uploads,
+    )  # fmt: skip

@@ -1,0 +1,173 @@
+"""What a reader wants of a list. A filter's `shape()` decides the form of a query, its values fill it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from types import SimpleNamespace
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFilter:
+    """Which messages a reader wants.
+
+    Attributes:
+        reader: only what this user may see; "" for everything (a REST key without `onBehalfOf`).
+        conversation_id: one conversation, or None for all of the reader's.
+        since: only messages after this id: what lies before, the reader has deleted for herself.
+        newer: messages after the cursor, oldest first; else before it, newest first.
+        cursor: an id, or None.
+        sent_cursor: a time, or None.
+        updated_after: only what changed at or after this time.
+        unread: only what others sent and the reader has not read.
+        undelivered: only what others sent and the reader has not received.
+        traits: bits of `records.Trait` that a message must have.
+        mentioned: only messages that mention one of these.
+        not_from_blocked: leave out what users sent whom the reader has blocked.
+        pinned: only pinned ones, by the time of the pin.
+        saved: only those that the reader saved, by the time of the save.
+        search: only messages with these words, the last one perhaps only begun.
+    """
+
+    reader: str
+    conversation_id: str | None = None
+    since: int = 0
+    newer: bool = False
+    cursor: int | None = None
+    sent_cursor: int | None = None
+    updated_after: int | None = None
+    only_updates: bool = False
+    receiver_type: str = ""
+    sender: str = ""
+    categories: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    parent_id: int | None = None
+    hide_replies: bool = False
+    hide_deleted: bool = False
+    only_deleted: bool = False
+    hide_quoted: bool = False
+    unread: bool = False
+    undelivered: bool = False
+    from_time: int | None = None
+    to_time: int | None = None
+    traits: int = 0
+    mentioned: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    not_from_blocked: bool = False
+    pinned: bool = False
+    saved: bool = False
+    search: str = ""
+    limit: int = 30
+    offset: int = 0
+
+    def shape(self) -> tuple[Any, ...]:
+        """What of it decides the form of the query, not its values: see `read_shape`."""
+        return tuple([rule(getattr(self, name)) for name, rule in _RULES])
+
+
+def _there(value: Any) -> bool:
+    return value is not None
+
+
+# Of flags and texts it counts whether they are set, of lists how long they are, of what may be None whether it is not.
+_MAY_BE_NONE = {"conversation_id", "cursor", "sent_cursor", "updated_after", "parent_id", "from_time", "to_time"}
+_RULES: list[tuple[str, Callable[[Any], Any]]] = [
+    (f.name, _there if f.name in _MAY_BE_NONE else len if isinstance(f.default, tuple) else bool)
+    for f in fields(MessageFilter)
+    if f.name != "limit"
+]
+_NAMES = [name for name, _ in _RULES]
+
+
+def read_shape(shape: tuple[Any, ...]) -> Any:
+    """A filter's `shape()` with the names of its fields."""
+    return SimpleNamespace(**dict(zip(_NAMES, shape, strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class UserFilter:
+    """Which users somebody wants.
+
+    Attributes:
+        reader: who asks; "" for a REST key.
+        search: the beginning of the name or uid.
+        status_of: with `online`: the uids that have a socket.
+        online: only those in `status_of` (True), only the others (False), or all (None).
+    """
+
+    reader: str = ""
+    search: str = ""
+    search_in: tuple[str, ...] = ("name", "uid")
+    uids: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    friends_only: bool = False
+    hide_blocked: bool = False
+    online: bool | None = None
+    status_of: tuple[str, ...] = ()
+    deactivated: bool | None = False
+    sort_by: str = "name"
+    descending: bool = False
+    limit: int = 30
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFilter:
+    """Which groups somebody wants.
+
+    Attributes:
+        reader: who asks; "" for a REST key, which sees all.
+        joined: only those that she is a member of.
+    """
+
+    reader: str = ""
+    joined: bool = False
+    search: str = ""
+    search_in: tuple[str, ...] = ("name", "guid")
+    types: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    updated_after: int = 0
+    sort_by: str = "name"
+    descending: bool = False
+    limit: int = 30
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MemberFilter:
+    """Which members of a group somebody wants. `online` and `status_of` as in `UserFilter`."""
+
+    guid: str
+    search: str = ""
+    scopes: tuple[str, ...] = ()
+    online: bool | None = None
+    status_of: tuple[str, ...] = ()
+    limit: int = 30
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationFilter:
+    """Which of her conversations a user wants, newest first.
+
+    Attributes:
+        kind: `user`, `group`, or "" for both.
+        unread: only those with unread messages.
+        tags: of the conversation (the user's own).
+        hide_blocked: leave out those with users whom she blocked, or who blocked her.
+    """
+
+    uid: str
+    kind: str = ""
+    conversation_id: str = ""
+    search: str = ""
+    tags: tuple[str, ...] = ()
+    user_tags: tuple[str, ...] = ()
+    group_tags: tuple[str, ...] = ()
+    unread: bool = False
+    hide_blocked: bool = False
+    pinned: bool = False
+    limit: int = 30
+    offset: int = 0

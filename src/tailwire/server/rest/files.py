@@ -1,0 +1,118 @@
+"""Files over HTTP: forms to upload them with, and the files themselves, whole or in part."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from tailwire.server.actions.uploads import SHOWN, Files, UploadRequest
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.uploads import Uploads
+from tailwire.server.rest import shapes
+from tailwire.server.rest.addresses import Addresses
+from tailwire.server.rest.edge import headers_of
+from tailwire.server.rest.forms import read_form
+from tailwire.server.rest.operations import Call, Operation, Streamed, Who
+from tailwire.server.rest.queries import FileQuery
+
+SAFE = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; sandbox"),
+    (b"cross-origin-resource-policy", b"cross-origin"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"private, max-age=31536000, immutable"),
+    (b"accept-ranges", b"bytes"),
+]
+PLAYED = ("audio/", "video/")
+
+
+class FileRoutes:
+    """The resource `files`."""
+
+    def __init__(self, files: Files, uploads: Uploads, addresses: Addresses) -> None:
+        self._files = files
+        self._uploads = uploads
+        self._addresses = addresses
+
+    def operations(self) -> list[Operation]:
+        """The operations."""
+        return [
+            Operation("POST", "/files/upload-url", "Get forms to upload files with", self._forms, body=UploadRequest,
+                      answer=dict[str, shapes.UploadForm]),
+            Operation("POST", "/files", "Upload a file with a form", self._no_form, who=Who.ANYONE, form=self._take),
+            Operation("GET", "/files/{name}", "Download a file, whole or in part", self._get, who=Who.ANYONE,
+                      query=FileQuery),
+            Operation("HEAD", "/files/{name}", "See the headers of a file", self._get, who=Who.ANYONE,
+                      query=FileQuery),
+        ]  # fmt: skip
+
+    async def _forms(self, call: Call) -> Any:
+        return await self._files.forms(call.caller, call.body, self._addresses.base(call.scope))
+
+    async def _no_form(self, call: Call) -> None:
+        raise Refused("ERR_BAD_REQUEST", {"content-type": "Send multipart/form-data."})
+
+    async def _take(self, call: Call) -> None:
+        files, allowed = self._files, 0
+
+        def begin(fields: dict[str, str]) -> Any:
+            nonlocal allowed
+            if allowed:
+                raise Refused("ERR_FILE_COUNT_EXCEEDED", "A form takes one file.")
+            allowed = files.check_form(fields)
+            return files.begin()
+
+        def check(fields: dict[str, str], size: int) -> None:
+            files.check_size(size)
+            if size > allowed:
+                raise Refused("ERR_FILE_SIZE_EXCEEDED", f"The form is for a file of {allowed} bytes.")
+
+        form = await read_form(call.receive, headers_of(call.scope)[b"content-type"], begin, check)
+        if not form.files:
+            raise Refused("ERR_EMPTY_MESSAGE_FILE")
+        ((_, sink),) = form.files
+        await files.keep_form(form.fields, sink)
+
+    async def _get(self, call: Call) -> Streamed:
+        row, name = await self._files.find(call.params["name"])
+        mime_type, size = row.mime_type, row.size
+        if call.query.thumbnail and row.thumbnail:
+            name, mime_type = row.thumbnail, "image/jpeg"
+            size = await self._uploads.size(name)
+        shown = mime_type in SHOWN or mime_type.startswith(PLAYED)
+        disposition = f"{'inline' if shown else 'attachment'}; filename*=UTF-8''{quote(row.file_name, safe='')}"
+        headers = [
+            (b"content-type", (mime_type if shown else "application/octet-stream").encode()),
+            (b"content-disposition", disposition.encode()),
+            (b"etag", f'"{name}"'.encode()),
+            *SAFE,
+        ]
+        given = headers_of(call.scope)
+        if given.get(b"if-none-match") == f'"{name}"'.encode():
+            return Streamed(304, headers)
+        start, length, status = _part(given.get(b"range"), given.get(b"if-range"), name, size)
+        if status == 416:
+            return Streamed(416, [*headers, (b"content-range", b"bytes */%d" % size), (b"content-length", b"0")])
+        if status == 206:
+            headers.append((b"content-range", b"bytes %d-%d/%d" % (start, start + length - 1, size)))
+        headers.append((b"content-length", b"%d" % length))
+        pieces = None if call.scope["method"] == "HEAD" else self._uploads.read(name, start, length)
+        return Streamed(status, headers, pieces)
+
+
+def _part(wanted: bytes | None, known: bytes | None, name: str, size: int) -> tuple[int, int, int]:
+    # Start, length and status of what is asked for. A range that is not understood is as none (RFC 9110).
+    whole = (0, size, 200)
+    if not wanted or not wanted.startswith(b"bytes=") or b"," in wanted:
+        return whole
+    if known is not None and known != f'"{name}"'.encode():
+        return whole
+    first, dash, last = wanted[6:].strip().partition(b"-")
+    if not dash or not (first.isdigit() or last.isdigit()) or (first and not first.isdigit()) or len(wanted) > 50:
+        return whole
+    if not first:
+        length = min(int(last), size)
+        return (size - length, length, 206) if length else (0, 0, 416)
+    start = int(first)
+    end = min(int(last), size - 1) if last.isdigit() else size - 1
+    return (start, end - start + 1, 206) if start <= end else (0, 0, 416)

@@ -1,0 +1,144 @@
+"""Reads multipart forms piece by piece: files go to their place while they come in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.uploads import Sink
+from tailwire.server.rest.edge import Receive
+
+MOST_FIELDS = 256 * 1024
+MOST_PARTS = 100
+
+
+@dataclass
+class Form:
+    """What a form holds.
+
+    Attributes:
+        fields: texts, by name.
+        files: the name that each file came with, and where it was written.
+    """
+
+    fields: dict[str, str] = field(default_factory=dict)
+    files: list[tuple[str, Sink]] = field(default_factory=list)
+
+    def drop(self) -> None:
+        """Forget the files."""
+        for _, sink in self.files:
+            sink.drop()
+
+
+class _Reader:
+    # Takes what the parser finds.
+
+    def __init__(self, begin: Callable[[dict[str, str]], Sink], check: Callable[[dict[str, str], int], None]) -> None:
+        self.form = Form()
+        self._begin = begin
+        self._check = check
+        self._header = self._value = b""
+        self._headers: dict[str, bytes] = {}
+        self._name = ""
+        self._text: list[bytes] | None = None
+        self._sink: Sink | None = None
+        self._size = self._parts = 0
+        self.complete = False
+
+    def on_part_begin(self) -> None:
+        self._headers = {}
+        self._parts += 1
+        if self._parts > MOST_PARTS:
+            raise Refused("ERR_BAD_REQUEST", f"A form has at most {MOST_PARTS} parts.")
+
+    def on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def on_header_end(self) -> None:
+        self._headers[self._header.decode("latin-1").lower()] = self._value
+        self._header = self._value = b""
+
+    def on_headers_finished(self) -> None:
+        _, options = parse_options_header(self._headers.get("content-disposition", b""))
+        self._name = options.get(b"name", b"").decode("utf-8", "replace")
+        file_name = options.get(b"filename")
+        self._text = self._sink = None
+        if file_name is None:
+            self._text = []
+        else:
+            self._sink = self._begin(self.form.fields)
+            self.form.files.append((file_name.decode("utf-8", "replace"), self._sink))
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._sink is not None:
+            self._check(self.form.fields, self._sink.size + end - start)
+            self._sink.write(data[start:end])
+        elif self._text is not None:
+            self._size += end - start
+            if self._size > MOST_FIELDS:
+                raise Refused("ERR_TOO_LARGE", f"The fields of a form have at most {MOST_FIELDS} bytes.")
+            self._text.append(data[start:end])
+
+    def on_end(self) -> None:
+        self.complete = True
+
+    def on_part_end(self) -> None:
+        if self._text is not None:
+            self.form.fields[self._name.removesuffix("[]")] = b"".join(self._text).decode("utf-8", "replace")
+
+
+async def read_form(
+    receive: Receive,
+    content_type: bytes,
+    begin: Callable[[dict[str, str]], Sink],
+    check: Callable[[dict[str, str], int], None],
+) -> Form:
+    """Read a form.
+
+    Args:
+        begin: called when a file begins, with the fields before it; gives the place to write it to.
+        check: called with the fields and the size that a file reaches; refuses one that is too large, while it is read.
+
+    Raises:
+        Refused: ERR_BAD_REQUEST, ERR_TOO_LARGE, and what `begin` and `check` refuse. Nothing is left behind then.
+    """
+    _, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary")
+    if not boundary or len(boundary) > 200:
+        raise Refused("ERR_BAD_REQUEST", {"content-type": "A multipart form needs a boundary."})
+    reader = _Reader(begin, check)
+    names = (
+        "part_begin",
+        "part_data",
+        "part_end",
+        "header_field",
+        "header_value",
+        "header_end",
+        "headers_finished",
+        "end",
+    )
+    parser = MultipartParser(boundary, {f"on_{n}": getattr(reader, f"on_{n}") for n in names})  # type: ignore[arg-type]
+    try:
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Refused("ERR_BAD_REQUEST", "The request ended before its body.")
+            parser.write(message.get("body", b""))
+            if not message.get("more_body"):
+                break
+        if not reader.complete:
+            raise Refused("ERR_BAD_REQUEST", {"body": "The form ends before its last boundary."})
+    except FormParserError as e:
+        reader.form.drop()
+        raise Refused("ERR_BAD_REQUEST", {"body": f"The form cannot be read: {e}"}) from e
+    except BaseException:
+        reader.form.drop()
+        raise
+    return reader.form

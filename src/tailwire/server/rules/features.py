@@ -1,0 +1,44 @@
+"""The features that a role can be kept from, by their documented keys: what each does, and at which path. PURE."""
+
+from __future__ import annotations
+
+FEATURES: dict[str, tuple[str, str]] = {
+    "addMember": ("Add members to a group", "/v3/groups/{guid}/members"),
+    "ban": ("Ban from a group", "/v3/groups/{guid}/bannedusers/{uid}"),
+    "blockUser": ("Block users", "/v3/blockedusers"),
+    "changeScope": ("Change the scope of a member", "/v3/groups/{guid}/members/{uid}"),
+    "createGroup": ("Create a group", "/v3/groups"),
+    "createMessage": ("Send messages", "/v3/messages"),
+    "createMessageThread": ("Reply in a thread", "/v3/messages/{id}/thread"),
+    "deleteConversationForUser": ("Delete a conversation", "/v3/users/{uid}/conversation"),
+    "deleteGroup": ("Delete a group", "/v3/groups/{guid}"),
+    "deleteMessage": ("Delete a message", "/v3/messages/{id}"),
+    "getBlockedUsers": ("List blocked users", "/v3/blockedusers"),
+    "getConversation": ("See a conversation", "/v3/users/{uid}/conversation"),
+    "getGroup": ("See a group", "/v3/groups/{guid}"),
+    "getGroupMessages": ("Read the messages of a group", "/v3/groups/{guid}/messages"),
+    "getMessage": ("See a message", "/v3/messages/{id}"),
+    "getMyDetails": ("See oneself", "/v3/me"),
+    "getUser": ("See a user", "/v3/users/{uid}"),
+    "getUserMessages": ("Read the messages with a user", "/v3/users/{uid}/messages"),
+    "joinGroup": ("Join a group", "/v3/groups/{guid}/members"),
+    "kickMember": ("Kick a member", "/v3/groups/{guid}/members/{uid}"),
+    "leaveGroup": ("Leave a group", "/v3/groups/{guid}/members"),
+    "listBannedUsers": ("List who is banned from a group", "/v3/groups/{guid}/bannedusers"),
+    "listConversations": ("List conversations", "/v3/conversations"),
+    "listGroupMembers": ("List the members of a group", "/v3/groups/{guid}/members"),
+    "listGroups": ("List groups", "/v3/groups"),
+    "listMessages": ("Read messages", "/v3/messages"),
+    "listThreadedMessages": ("Read a thread", "/v3/messages/{id}/thread"),
+    "listUsers": ("List users", "/v3/users"),
+    "patchOwner": ("Transfer the ownership of a group", "/v3/groups/{guid}/owner"),
+    "unban": ("Lift a ban", "/v3/groups/{guid}/bannedusers/{uid}"),
+    "unblockUser": ("Unblock users", "/v3/blockedusers"),
+    "updateGroup": ("Change a group", "/v3/groups/{guid}"),
+    "updateMessage": ("Edit a message", "/v3/messages/{id}"),
+}
+
+
+def feature_key(feature: str) -> str:
+    """A feature as answers name it."""
+    return f"u.{feature}"

@@ -1,0 +1,21 @@
+"""Why a message can be reported. PURE."""
+
+from __future__ import annotations
+
+FLAG_REASONS: dict[str, tuple[str, str]] = {
+    "spam": ("Spam", "Unwanted, repeated or commercial content."),
+    "harassment": ("Harassment", "Insults, threats or bullying."),
+    "hate": ("Hate", "Attacks on people for what they are."),
+    "sexual": ("Sexual content", "Nudity or sexual content that is not wanted here."),
+    "violence": ("Violence", "Violence, or a call for it."),
+    "scam": ("Scam", "Deception, or an attempt to get money or secrets."),
+    "other": ("Something else", "Say what in the remark."),
+}
+"""By id: name and description."""
+
+MOST_REMARK = 1000
+
+
+def listed_reasons() -> list[dict[str, str]]:
+    """The reasons as clients are told of them."""
+    return [{"id": key, "name": name, "description": text} for key, (name, text) in FLAG_REASONS.items()]

@@ -1,0 +1,214 @@
+"""The query for a list of messages: one for each form that a `MessageFilter` takes, compiled once."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Select,
+    String,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    column,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    table,
+    text,
+)
+
+from tailwire.server.ports.filters import MessageFilter, read_shape
+from tailwire.server.store.schema import blocks, conversations, marks, members, mentions, messages, participants, saves
+from tailwire.server.store.statements import MESSAGE_COLUMNS, compiled
+
+_GROUP: ColumnElement[str] = literal_column("'group_'", String)
+_USER: ColumnElement[str] = literal_column("'user'", String)
+_WORD = re.compile(r"\w+")
+_FTS = table("messages_fts", column("rowid"))
+Query = Select[tuple[object, ...]]
+
+
+@lru_cache(maxsize=1024)
+def list_messages(shape: tuple[object, ...]) -> str:
+    """The query for a `MessageFilter` of this shape."""
+    s = read_shape(shape)
+    m = messages.c
+    query: Query = select(*MESSAGE_COLUMNS)
+    if s.search:
+        query = query.select_from(_FTS.join(messages, m.id == _FTS.c.rowid)).where(text("messages_fts MATCH :search"))
+    if s.conversation_id:
+        query = query.where(m.conversation_id == bindparam("conversation_id"))
+        if s.since:
+            query = query.where(m.id > bindparam("since"))
+    elif s.reader:
+        query = query.where(_readable(newer=s.newer and s.cursor))
+    query = _within(query, s)
+    query = _having(query, s)
+    if not s.conversation_id and s.only_updates and s.updated_after:
+        query = query.with_hint(messages, "INDEXED BY messages_by_update", "sqlite")
+    elif not s.conversation_id and s.reader and s.newer and s.cursor:
+        # What was missed is a range at the end of each conversation that has something new.
+        query = query.with_hint(messages, "INDEXED BY messages_by_conversation", "sqlite")
+    return compiled(_ordered(query, s))
+
+
+def _ordered(query: Query, s: Any) -> Query:
+    m = messages.c
+    if s.pinned:
+        query = query.order_by(m.pinned_at.desc(), m.id.desc())
+    elif s.saved:
+        query = query.order_by(saves.c.saved_at.desc(), m.id.desc())
+    elif s.search:
+        query = query.order_by(_FTS.c.rowid.asc() if s.newer else _FTS.c.rowid.desc())
+    else:
+        query = query.order_by(m.id.asc() if s.newer else m.id.desc())
+    return query.suffix_with(text("LIMIT :limit OFFSET :offset" if s.offset else "LIMIT :limit"))
+
+
+def _within(query: Query, s: Any) -> Query:
+    # Bounds of place and time.
+    m = messages.c
+    if s.cursor:
+        query = query.where(m.id > bindparam("cursor") if s.newer else m.id < bindparam("cursor"))
+    if s.sent_cursor:
+        query = query.where(m.sent_at > bindparam("sent_cursor") if s.newer else m.sent_at < bindparam("sent_cursor"))
+    if s.from_time:
+        query = query.where(m.sent_at >= bindparam("from_time"))
+    if s.to_time:
+        query = query.where(m.sent_at <= bindparam("to_time"))
+    if s.updated_after:
+        query = query.where(m.updated_at >= bindparam("updated_after"))
+        if s.only_updates:
+            query = query.where(m.updated_at > m.sent_at)
+    if s.parent_id:
+        query = query.where(m.parent_id == bindparam("parent_id"))
+    elif s.hide_replies:
+        query = query.where(m.parent_id.is_(None))
+    if s.pinned:
+        query = query.where(m.pinned_at.is_not(None))
+    if s.saved:
+        query = query.join(saves, and_(saves.c.message_id == m.id, saves.c.uid == bindparam("reader")))
+    return query
+
+
+def _having(query: Query, s: Any) -> Query:
+    # What a message must be.
+    m = messages.c
+    for name in ("sender", "receiver_type"):
+        if getattr(s, name):
+            query = query.where(m[name] == bindparam(name))
+    for where, count, name in ((m.category, s.categories, "categories"), (m.type, s.types, "types")):
+        if count:
+            query = query.where(where.in_(_numbered(name, count)))
+    if s.hide_deleted:
+        query = query.where(m.deleted_at.is_(None))
+    if s.only_deleted:
+        query = query.where(m.deleted_at.is_not(None))
+    if s.hide_quoted:
+        query = query.where(m.quoted_id.is_(None))
+    if s.traits:
+        query = query.where(m.traits.op("&")(bindparam("traits")) == bindparam("traits"))
+    if s.mentioned:
+        named = mentions.c.uid.in_(_numbered("mentioned", s.mentioned))
+        query = query.where(exists().where(mentions.c.message_id == m.id, named))
+    if s.tags:
+        each = func.json_each(cast(m.body, Text), "$.tags").table_valued("value", name="tag")
+        query = query.where(exists(select(1).select_from(each).where(each.c.value.in_(_numbered("tags", s.tags)))))
+    if s.not_from_blocked:
+        blocked = exists().where(blocks.c.uid == bindparam("reader"), blocks.c.blocked == m.sender)
+        query = query.where(~blocked)
+    for wanted, mark in ((s.unread, marks.c.read_id), (s.undelivered, marks.c.delivered_id)):
+        if wanted:
+            mine = and_(marks.c.conversation_id == m.conversation_id, marks.c.uid == bindparam("reader"))
+            known = func.coalesce(select(mark).where(mine).scalar_subquery(), 0)
+            query = query.where(m.sender != bindparam("reader"), m.category != "action", m.id > known)
+    return query
+
+
+def _numbered(name: str, count: int) -> list[ColumnElement[str]]:
+    return [bindparam(f"{name}{n}") for n in range(count)]
+
+
+def _conversations_of(*, with_news: bool) -> CompoundSelect[tuple[str]]:
+    # The conversations with another user, and the groups. With a cursor, only those that have something after it: a
+    # short list, however many there are.
+    c = conversations.c
+    own = select(participants.c.conversation_id).where(participants.c.uid == bindparam("reader"))
+    group_id = _GROUP + members.c.guid
+    grouped = select(group_id.label("conversation_id")).where(members.c.uid == bindparam("reader"))
+    if with_news:
+        news = c.last_message_id > bindparam("cursor")
+        own = own.where(c.conversation_id == participants.c.conversation_id, news)
+        grouped = grouped.where(c.conversation_id == group_id, news)
+    return own.union_all(grouped)
+
+
+def _readable(*, newer: bool) -> ColumnElement[bool]:
+    # What a user may see: her conversations with others, and groups from the moment of joining; but not what she has
+    # deleted for herself.
+    m = messages.c
+    since = (
+        select(members.c.joined_after_id)
+        .where(members.c.uid == bindparam("reader"), members.c.guid == m.receiver)
+        .scalar_subquery()
+    )
+    cleared = (
+        select(marks.c.cleared_id)
+        .where(marks.c.conversation_id == m.conversation_id, marks.c.uid == bindparam("reader"))
+        .scalar_subquery()
+    )
+    return and_(
+        m.conversation_id.in_(_conversations_of(with_news=newer)),
+        or_(m.receiver_type == _USER, m.id > since),
+        m.id > func.coalesce(cleared, literal_column("0")),
+    )
+
+
+LATEST_OF = compiled(
+    select(func.coalesce(func.max(conversations.c.last_message_id), literal_column("0"))).where(
+        conversations.c.conversation_id.in_(_conversations_of(with_news=False))
+    )
+)
+
+
+def parameters(wanted: MessageFilter) -> dict[str, object]:
+    """The values of a filter, by the names that `list_messages` uses."""
+    values: dict[str, object] = {
+        name: getattr(wanted, name)
+        for name in (
+            "reader", "conversation_id", "since", "cursor", "sent_cursor", "updated_after", "receiver_type", "sender",
+            "parent_id", "from_time", "to_time", "traits", "search", "limit", "offset",
+        )
+    }  # fmt: skip
+    for name in ("categories", "types", "mentioned", "tags"):
+        values |= {f"{name}{n}": value for n, value in enumerate(getattr(wanted, name))}
+    return values
+
+
+def place(conversation_id: str) -> str:
+    """A conversation as one word of the full-text index."""
+    return "c" + blake2b(conversation_id.encode(), digest_size=8).hexdigest()
+
+
+def match(words: str, conversations: list[str]) -> str:
+    """What the full-text index is asked: all words, the last as the beginning of one, in some conversations.
+
+    Returns:
+        "" when there is no word in what was asked for.
+    """
+    found = _WORD.findall(words)
+    if not found:
+        return ""
+    asked = "text : (" + " AND ".join(f'"{w}"' for w in found) + "*)"
+    if conversations:
+        asked += " AND place : (" + " OR ".join(f'"{place(c)}"' for c in conversations) + ")"
+    return asked

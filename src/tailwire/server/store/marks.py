@@ -1,0 +1,153 @@
+"""A user's side of a conversation: how far it is received and read, its tags and pin, what she deleted for herself."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from tailwire.server.ports.records import Marked, MarkRow, MessageRow
+from tailwire.server.store.access import Access
+from tailwire.server.store.statements import MARK
+
+MOST_LOOKED_AT = 1000
+
+
+class Marks(Access):
+    """Marks of users on conversations."""
+
+    async def mark_of(self, conversation_id: str, uid: str) -> MarkRow:
+        """A user's side of a conversation."""
+        row = self._one(MARK, {"conversation": conversation_id, "who": uid})
+        return MarkRow(*row) if row else MarkRow(conversation_id, uid)
+
+    async def mark(
+        self, conversation_id: str, reader: str, up_to: int, now: int, *, read: bool, group: str = "", log: bool = True
+    ) -> Marked | None:
+        """Note that a reader has received, or read, a conversation up to a message. None when that was known.
+
+        Args:
+            group: the guid, where the conversation is a group's.
+            log: keep it for the receipts of single messages, and see what all have received or read (small groups).
+        """
+
+        def note(c: sqlite3.Connection) -> Marked | None:
+            c.execute(
+                "INSERT INTO marks (conversation_id, uid, delivered_id, read_id) VALUES (?, ?, 0, 0)"
+                " ON CONFLICT DO NOTHING",
+                (conversation_id, reader),
+            )
+            where = "WHERE conversation_id = ? AND uid = ?"
+            sql = f"SELECT delivered_id, read_id FROM marks {where}"
+            delivered_id, read_id = c.execute(sql, (conversation_id, reader)).fetchone()
+            known = read_id if read else delivered_id
+            if known >= up_to:
+                return None
+            if read:
+                sql = f"UPDATE marks SET read_id = ?, delivered_id = max(delivered_id, ?) {where}"
+                c.execute(sql, (up_to, up_to, conversation_id, reader))
+            else:
+                c.execute(f"UPDATE marks SET delivered_id = ? {where}", (up_to, conversation_id, reader))
+            if not group:
+                _note_times(c, conversation_id, reader, known, up_to, now, read)
+                return Marked()
+            if not log:
+                return Marked()
+            by_all: list[tuple[str, int, bool]] = []
+            for kind, before in ((False, delivered_id), (True, read_id)):
+                if (kind and not read) or before >= up_to:
+                    continue
+                sql = "INSERT INTO receipts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+                c.execute(sql, (conversation_id, reader, int(kind), up_to, now))
+                by_all += _note_all(c, conversation_id, group, reader, before, up_to, now, kind)
+            return Marked(tuple(by_all))
+
+        return await self._writer.submit(note)
+
+    async def unmark(self, conversation_id: str, reader: str, after: int) -> None:
+        """Note that a reader has not read a conversation beyond a message."""
+        await self._set(conversation_id, reader, "read_id", after)
+
+    async def clear(self, conversation_id: str, uid: str, up_to: int) -> None:
+        """Delete a conversation for one user: she sees only what comes after."""
+        await self._set(conversation_id, uid, "cleared_id", up_to)
+
+    async def tag_conversation(self, conversation_id: str, uid: str, tags: str | None) -> None:
+        """Set a user's tags of a conversation."""
+        await self._set(conversation_id, uid, "tags", tags)
+
+    async def pin_conversation(self, conversation_id: str, uid: str, at: int | None) -> None:
+        """Pin a conversation for one user, or unpin it."""
+        await self._set(conversation_id, uid, "pinned_at", at)
+
+    async def pinned_conversations(self, uid: str) -> int:
+        """How many conversations a user has pinned."""
+        sql = "SELECT count(*) FROM marks WHERE uid = ? AND pinned_at IS NOT NULL"
+        return int(self._one(sql, (uid,))[0])
+
+    async def _set(self, conversation_id: str, uid: str, column: str, value: int | str | None) -> None:
+        def change(c: sqlite3.Connection) -> None:
+            c.execute(
+                f"INSERT INTO marks (conversation_id, uid, delivered_id, read_id, {column}) VALUES (?, ?, 0, 0, ?)"
+                f" ON CONFLICT DO UPDATE SET {column} = excluded.{column}"
+                if column != "read_id"
+                else "INSERT INTO marks (conversation_id, uid, delivered_id, read_id) VALUES (?, ?, 0, ?)"
+                " ON CONFLICT DO UPDATE SET read_id = excluded.read_id",
+                (conversation_id, uid, value),
+            )
+
+        await self._writer.submit(change)
+
+    async def receipts(self, row: MessageRow) -> list[tuple[str, int | None, int | None]]:
+        """Who has received and read a message, and when: uid, delivered, read."""
+        if row.receiver_type == "user":
+            return [(row.receiver, row.delivered_at, row.read_at)] if row.delivered_at else []
+        found: dict[str, list[int | None]] = {}
+        rows = self._all(
+            "SELECT uid, read, min(at) FROM receipts WHERE conversation_id = ? AND up_to >= ? AND uid <> ?"
+            " GROUP BY uid, read",
+            (row.conversation_id, row.id, row.sender),
+        )
+        for uid, read, at in rows:
+            found.setdefault(uid, [None, None])[read] = at
+        return [(uid, delivered or read, read) for uid, (delivered, read) in found.items()]
+
+
+def _note_times(
+    c: sqlite3.Connection, conversation: str, reader: str, known: int, up_to: int, now: int, read: bool
+) -> None:
+    times = "delivered_at = coalesce(delivered_at, :now)" + (", read_at = :now" if read else "")
+    unset = "read_at" if read else "delivered_at"
+    c.execute(
+        f"UPDATE messages SET {times}, updated_at = :now WHERE conversation_id = :conversation"
+        f" AND id > :known AND id <= :up_to AND receiver = :reader AND {unset} IS NULL",
+        {"now": now, "conversation": conversation, "known": known, "up_to": up_to, "reader": reader},
+    )
+
+
+def _note_all(
+    c: sqlite3.Connection, conversation: str, guid: str, reader: str, known: int, up_to: int, now: int, read: bool
+) -> list[tuple[str, int, bool]]:
+    # What all members but the sender have now received (or read): as far as the slowest of them has come.
+    column, at = ("read_id", "read_at") if read else ("delivered_id", "delivered_at")
+    slowest = c.execute(
+        f"SELECT m.uid, coalesce(k.{column}, 0) FROM members m"
+        " LEFT JOIN marks k ON k.conversation_id = ? AND k.uid = m.uid WHERE m.guid = ? ORDER BY 2 LIMIT 2",
+        (conversation, guid),
+    ).fetchall()
+    if len(slowest) < 2:
+        return []
+    senders = c.execute(
+        "SELECT sender, min(id) FROM (SELECT sender, id FROM messages WHERE conversation_id = ? AND id > ? AND id <= ?"
+        f" AND sender <> ? AND category <> 'action' AND {at} IS NULL ORDER BY id DESC LIMIT ?) GROUP BY sender",
+        (conversation, known, up_to, reader, MOST_LOOKED_AT),
+    ).fetchall()
+    told = []
+    for sender, first in senders:
+        floor = min(up_to, slowest[1][1] if slowest[0][0] == sender else slowest[0][1])
+        reached = c.execute(
+            f"UPDATE messages SET {at} = ?, updated_at = ? WHERE conversation_id = ? AND id >= ? AND id <= ?"
+            f" AND sender = ? AND {at} IS NULL RETURNING id",
+            (now, now, conversation, first, floor, sender),
+        ).fetchall()
+        if reached:
+            told.append((sender, max(number for (number,) in reached), read))
+    return told

@@ -1,0 +1,68 @@
+"""The whole chat: reactions, pins, blocks, bans, roles, files, webhooks, full-text search."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from tailwire.server.store.schema import (
+    bans,
+    blocks,
+    deliveries,
+    files,
+    flags,
+    friends,
+    interactions,
+    mentions,
+    reactions,
+    receipts,
+    restrictions,
+    roles,
+    saves,
+    subscriptions,
+    webhooks,
+)
+
+revision = "0002"
+down_revision = "0001"
+
+_id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
+def upgrade() -> None:
+    """Add columns and tables."""
+    _columns()
+    made = (receipts, bans, blocks, friends, reactions, saves, subscriptions, mentions, interactions, flags)
+    for table in (*made, roles, restrictions, files, webhooks, deliveries):
+        table.create(op.get_bind())
+    op.create_index("marks_by_uid", "marks", ["uid"])
+    for name, columns, where in (
+        ("messages_by_parent", ["parent_id", "id"], "parent_id IS NOT NULL"),
+        ("messages_pinned", ["conversation_id", "pinned_at"], "pinned_at IS NOT NULL"),
+    ):
+        op.create_index(name, "messages", columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+    op.execute("UPDATE conversations SET shown_message_id = last_message_id")
+    if op.get_bind().dialect.name == "sqlite":
+        # Contentless: the text stays in the message. `place` is the conversation, as one word.
+        op.execute("CREATE VIRTUAL TABLE messages_fts USING fts5(text, place, content='', tokenize='unicode61')")
+
+
+def _columns() -> None:
+    op.add_column("app", sa.Column("last_id", _id, nullable=False, server_default="0"))
+    op.add_column("api_keys", sa.Column("hint", sa.String(8), nullable=False, server_default=""))
+    op.add_column("users", sa.Column("deactivated_at", sa.BigInteger))
+    op.add_column("auth_tokens", sa.Column("hint", sa.String(8), nullable=False, server_default=""))
+    op.add_column("auth_tokens", sa.Column("platform", sa.String(100)))
+    op.add_column("auth_tokens", sa.Column("user_agent", sa.Text))
+    op.add_column("auth_tokens", sa.Column("app_info", sa.Text))
+    op.add_column("groups", sa.Column("updated_by", sa.String(100)))
+    op.add_column("messages", sa.Column("reply_count", sa.Integer, nullable=False, server_default="0"))
+    op.add_column("messages", sa.Column("pinned_at", sa.BigInteger))
+    op.add_column("messages", sa.Column("pinned_by", sa.String(100)))
+    op.add_column("messages", sa.Column("quoted_id", _id))
+    op.add_column("messages", sa.Column("traits", sa.Integer, nullable=False, server_default="0"))
+    op.add_column("conversations", sa.Column("shown_message_id", _id, nullable=False, server_default="0"))
+    op.add_column("conversations", sa.Column("created_at", sa.BigInteger, nullable=False, server_default="0"))
+    op.add_column("marks", sa.Column("cleared_id", _id, nullable=False, server_default="0"))
+    op.add_column("marks", sa.Column("tags", sa.Text))
+    op.add_column("marks", sa.Column("pinned_at", sa.BigInteger))

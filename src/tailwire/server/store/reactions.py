@@ -1,0 +1,170 @@
+"""What users do to single messages beside answering them: reactions, pins, saves, flags, threads they follow."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from tailwire.server.ports.records import MessageRow, ReactionRow, Trait
+from tailwire.server.store.access import Access
+
+
+class Reactions(Access):
+    """Reactions, pins, saves, flags, interactions, subscriptions."""
+
+    async def react(self, message_id: int, reaction: str, uid: str, now: int, most: int) -> ReactionRow | None:
+        """Keep a reaction. None when it was known, or the message has as many different ones as are taken."""
+
+        def add(c: sqlite3.Connection) -> ReactionRow | None:
+            sql = "SELECT count(DISTINCT reaction) FROM reactions WHERE message_id = ? AND reaction <> ?"
+            if c.execute(sql, (message_id, reaction)).fetchone()[0] >= most:
+                return None
+            sql = "INSERT INTO reactions (message_id, reaction, uid, reacted_at) VALUES (?, ?, ?, ?)"
+            sql += " ON CONFLICT DO NOTHING"
+            added = c.execute(sql, (message_id, reaction, uid, now))
+            if added.rowcount != 1:
+                return None
+            sql = "UPDATE messages SET traits = traits | ?, updated_at = ? WHERE id = ?"
+            c.execute(sql, (int(Trait.REACTION), now, message_id))
+            return ReactionRow(int(added.lastrowid or 0), message_id, reaction, uid, now)
+
+        return await self._writer.submit(add)
+
+    async def unreact(self, message_id: int, reaction: str, uid: str, now: int) -> ReactionRow | None:
+        """Take a reaction back. None when there is none."""
+
+        def remove(c: sqlite3.Connection) -> ReactionRow | None:
+            sql = "DELETE FROM reactions WHERE message_id = ? AND reaction = ? AND uid = ? RETURNING id, reacted_at"
+            gone = c.execute(sql, (message_id, reaction, uid)).fetchone()
+            if gone is None:
+                return None
+            sql = (
+                "UPDATE messages SET updated_at = ?, traits = CASE WHEN EXISTS (SELECT 1 FROM reactions WHERE"
+                " message_id = ?) THEN traits ELSE traits & ~? END WHERE id = ?"
+            )
+            c.execute(sql, (now, message_id, int(Trait.REACTION), message_id))
+            return ReactionRow(gone[0], message_id, reaction, uid, gone[1])
+
+        return await self._writer.submit(remove)
+
+    async def reactions(
+        self, message_id: int, reaction: str = "", *, newer: bool = True, cursor: int | None = None, limit: int = 100
+    ) -> list[ReactionRow]:
+        """Reactions to a message, oldest first."""
+        where, values = "message_id = ?", [message_id]
+        if reaction:
+            where += " AND reaction = ?"
+            values.append(reaction)  # type: ignore[arg-type]
+        if cursor:
+            where += " AND id > ?" if newer else " AND id < ?"
+            values.append(cursor)
+        sql = f"SELECT id, message_id, reaction, uid, reacted_at FROM reactions WHERE {where} ORDER BY id"
+        rows = self._all(f"{sql} {'' if newer else 'DESC'} LIMIT ?", [*values, limit])
+        found = [ReactionRow(*row) for row in rows]
+        return found if newer else found[::-1]
+
+    async def reaction_counts(self, ids: Sequence[int], reader: str) -> dict[int, list[tuple[str, int, bool]]]:
+        """What messages were reacted with: reaction, how often, whether the reader did. In the order of the first."""
+        marks = ", ".join("?" for _ in ids)
+        rows = self._all(
+            "SELECT message_id, reaction, count(*), max(uid = ?), min(id) FROM reactions"
+            f" WHERE message_id IN ({marks}) GROUP BY message_id, reaction ORDER BY message_id, min(id)",
+            [reader, *ids],
+        )
+        found: dict[int, list[tuple[str, int, bool]]] = {}
+        for number, reaction, count, mine, _ in rows:
+            found.setdefault(number, []).append((reaction, count, bool(mine)))
+        return found
+
+    # Pins and saves.
+
+    async def pin(self, message: MessageRow, uid: str | None, now: int, most: int) -> bool:
+        """Pin a message in its conversation, or take the pin away (uid None). False when there are too many."""
+
+        def change(c: sqlite3.Connection) -> bool:
+            if uid is not None:
+                sql = "SELECT count(*) FROM messages WHERE conversation_id = ? AND pinned_at IS NOT NULL AND id <> ?"
+                if c.execute(sql, (message.conversation_id, message.id)).fetchone()[0] >= most:
+                    return False
+            sql = "UPDATE messages SET pinned_at = ?, pinned_by = ?, updated_at = ? WHERE id = ?"
+            c.execute(sql, (None if uid is None else now, uid, now, message.id))
+            return True
+
+        return await self._writer.submit(change)
+
+    async def save(self, message_id: int, uid: str, now: int, most: int) -> bool:
+        """Save a message for a user. False when she has saved too many."""
+
+        def add(c: sqlite3.Connection) -> bool:
+            sql = "SELECT count(*) FROM saves WHERE uid = ? AND message_id <> ?"
+            if c.execute(sql, (uid, message_id)).fetchone()[0] >= most:
+                return False
+            c.execute("INSERT OR REPLACE INTO saves VALUES (?, ?, ?)", (uid, message_id, now))
+            return True
+
+        return await self._writer.submit(add)
+
+    async def unsave(self, message_id: int, uid: str) -> None:
+        """Take a message out of a user's saved ones."""
+        sql = "DELETE FROM saves WHERE uid = ? AND message_id = ?"
+        await self._writer.submit(lambda c: c.execute(sql, (uid, message_id)).rowcount)
+
+    async def saved_at(self, first: int, last: int, uid: str) -> dict[int, int]:
+        """When a user saved messages with ids in a range."""
+        sql = "SELECT message_id, saved_at FROM saves WHERE uid = ? AND message_id BETWEEN ? AND ?"
+        return dict(self._all(sql, (uid, first, last)))
+
+    # Threads, flags, interactions.
+
+    async def subscribe(self, message_id: int, uid: str, *, wanted: bool) -> None:
+        """Follow a thread, or no longer."""
+        sql = "INSERT INTO subscriptions (uid, message_id) VALUES (?, ?) ON CONFLICT DO NOTHING"
+        if not wanted:
+            sql = "DELETE FROM subscriptions WHERE uid = ? AND message_id = ?"
+        await self._writer.submit(lambda c: c.execute(sql, (uid, message_id)).rowcount)
+
+    async def subscribed(self, first: int, last: int, uid: str) -> set[int]:
+        """Which threads with ids in a range a user follows."""
+        sql = "SELECT message_id FROM subscriptions WHERE uid = ? AND message_id BETWEEN ? AND ?"
+        return {row[0] for row in self._all(sql, (uid, first, last))}
+
+    async def followed_threads(self, uid: str, *, limit: int, offset: int) -> tuple[list[int], int]:
+        """The messages whose threads a user follows, latest first, and how many there are."""
+        (total,) = self._one("SELECT count(*) FROM subscriptions WHERE uid = ?", (uid,))
+        sql = "SELECT message_id FROM subscriptions WHERE uid = ? ORDER BY message_id DESC LIMIT ? OFFSET ?"
+        return [row[0] for row in self._all(sql, (uid, limit, offset))], total
+
+    async def flag(self, message_id: int, uid: str, reason_id: str, remark: str | None, now: int) -> None:
+        """Keep a user's report of a message."""
+        sql = "INSERT OR REPLACE INTO flags VALUES (?, ?, ?, ?, ?)"
+        await self._writer.submit(lambda c: c.execute(sql, (message_id, uid, reason_id, remark, now)).rowcount)
+
+    async def flags(self, *, limit: int, offset: int) -> tuple[list[tuple[int, str, str, str | None, int]], int]:
+        """Reports, newest first: message, who, reason, remark, when; and how many there are."""
+        (total,) = self._one("SELECT count(*) FROM flags", ())
+        return self._all(
+            "SELECT * FROM flags ORDER BY at DESC, message_id DESC LIMIT ? OFFSET ?", (limit, offset)
+        ), total
+
+    async def interact(self, message_id: int, uid: str, elements: Sequence[str], now: int) -> None:
+        """Keep which elements of an interactive message a user has used; the first time counts."""
+
+        def add(c: sqlite3.Connection) -> None:
+            c.executemany(
+                "INSERT INTO interactions VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                [(message_id, uid, element, now) for element in elements],
+            )
+            c.execute("UPDATE messages SET traits = traits | ? WHERE id = ?", (int(Trait.INTERACTED), message_id))
+
+        await self._writer.submit(add)
+
+    async def interactions(self, ids: Sequence[int], uid: str) -> dict[int, list[tuple[str, int]]]:
+        """Which elements of interactive messages a user has used, and when."""
+        marks = ", ".join("?" for _ in ids)
+        sql = (
+            f"SELECT message_id, element_id, at FROM interactions WHERE uid = ? AND message_id IN ({marks}) ORDER BY at"
+        )
+        found: dict[int, list[tuple[str, int]]] = {}
+        for number, element, at in self._all(sql, [uid, *ids]):
+            found.setdefault(number, []).append((element, at))
+        return found

@@ -1,0 +1,82 @@
+"""What is deleted for good: users, groups, messages, with all that hangs on them. No id is given out again."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from tailwire.server.ports.records import Event, MessageRow, Trait
+from tailwire.server.store.groups import Groups
+
+_OF_MESSAGES = ("reactions", "mentions", "saves", "flags", "interactions", "subscriptions")
+
+
+class Removal(Groups):
+    """Deletes for good."""
+
+    async def remove_user(self, uid: str, *, with_messages: bool) -> list[str]:
+        """Forget a user, with or without what she wrote. Answers the groups that she was in."""
+
+        def remove(c: sqlite3.Connection) -> list[str]:
+            mine = "(SELECT guid FROM members WHERE uid = ?)"
+            groups = [row[0] for row in c.execute("SELECT guid FROM members WHERE uid = ?", (uid,))]
+            c.execute(f"UPDATE groups SET members_count = members_count - 1 WHERE guid IN {mine}", (uid,))
+            if with_messages:
+                own = "(SELECT conversation_id FROM participants WHERE uid = ?)"
+                self._forget(c, f"sender = ? OR conversation_id IN {own}", (uid, uid))
+                for table in ("marks", "conversations"):
+                    c.execute(f"DELETE FROM {table} WHERE conversation_id IN {own}", (uid,))
+                c.execute(f"DELETE FROM participants WHERE conversation_id IN {own}", (uid,))
+            for table in ("users", "auth_tokens", "members", "bans", "saves", "subscriptions"):
+                c.execute(f"DELETE FROM {table} WHERE uid = ?", (uid,))
+            c.execute("DELETE FROM blocks WHERE uid = ? OR blocked = ?", (uid, uid))
+            c.execute("DELETE FROM friends WHERE uid = ? OR friend = ?", (uid, uid))
+            return groups
+
+        return await self._writer.submit(remove)
+
+    async def remove_group(self, guid: str, events: tuple[Event, ...] = ()) -> list[str]:
+        """Forget a group and what was said in it. Answers who was in it."""
+
+        def remove(c: sqlite3.Connection) -> list[str]:
+            members = [row[0] for row in c.execute("SELECT uid FROM members WHERE guid = ?", (guid,))]
+            self._forget_conversation(c, f"group_{guid}")
+            for table in ("members", "bans", "groups"):
+                c.execute(f"DELETE FROM {table} WHERE guid = ?", (guid,))
+            self._enqueue_all(c, events, None)
+            return members
+
+        return await self._writer.submit(remove)
+
+    async def remove_conversation(self, conversation_id: str) -> None:
+        """Forget what was said in a conversation, for everybody."""
+        await self._writer.submit(lambda c: self._forget_conversation(c, conversation_id))
+
+    async def remove_message(self, message: MessageRow) -> None:
+        """Forget a message for good."""
+
+        def remove(c: sqlite3.Connection) -> None:
+            self._forget(c, "id = ?", (message.id,))
+            sql = "UPDATE messages SET reply_count = reply_count - 1 WHERE id = ? AND reply_count > 0"
+            c.execute(sql, (message.parent_id,))
+            shown = (
+                "(SELECT coalesce(max(id), 0) FROM messages WHERE conversation_id = ? AND parent_id IS NULL AND id < ?)"
+            )
+            sql = f"UPDATE conversations SET shown_message_id = {shown} WHERE shown_message_id = ?"
+            c.execute(sql, (message.conversation_id, message.id, message.id))
+
+        await self._writer.submit(remove)
+
+    def _forget_conversation(self, c: sqlite3.Connection, conversation_id: str) -> None:
+        self._forget(c, "conversation_id = ?", (conversation_id,))
+        for table in ("conversations", "marks", "receipts", "participants"):
+            c.execute(f"DELETE FROM {table} WHERE conversation_id = ?", (conversation_id,))
+
+    def _forget(self, c: sqlite3.Connection, which: str, values: tuple[Any, ...]) -> None:
+        sql = f"SELECT id, conversation_id, body FROM messages WHERE ({which}) AND traits & {int(Trait.SEARCHABLE)}"
+        for number, conversation, body in c.execute(sql, values).fetchall():
+            self._reindex(c, number, conversation, body, None)
+        for table in _OF_MESSAGES:
+            c.execute(f"DELETE FROM {table} WHERE message_id IN (SELECT id FROM messages WHERE {which})", values)
+        c.execute(f"DELETE FROM messages WHERE {which}", values)
+        c.execute("UPDATE app SET last_id = ?", (self._last_id,))

@@ -1,0 +1,103 @@
+"""Webhooks, and the queue of what they are told. The queue is written with what it tells of: a restart loses none."""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+from collections.abc import Callable, Iterable
+
+from tailwire.server.ports.records import DeliveryRow, Event, MessageRow, WebhookRow
+from tailwire.server.store.access import Access
+
+_COLUMNS = ", ".join(f.name for f in dataclasses.fields(WebhookRow))
+_MARKS = ", ".join("?" for _ in dataclasses.fields(WebhookRow))
+
+
+class Webhooks(Access):
+    """Webhooks by trigger, in memory; their queue, on disk."""
+
+    _by_trigger: dict[str, list[str]]
+    _queued: Callable[[], None] | None = None
+
+    def on_delivery(self, call: Callable[[], None]) -> None:
+        """Name the one who is told, in the writer's thread, that something was put into the queue."""
+        self._queued = call
+
+    @property
+    def has_webhooks(self) -> bool:
+        """Whether anybody wants to be told of anything."""
+        return bool(self._by_trigger)
+
+    async def webhooks(self) -> list[WebhookRow]:
+        """All webhooks, oldest first."""
+        return [WebhookRow(*row) for row in self._all(f"SELECT {_COLUMNS} FROM webhooks ORDER BY created_at, id", ())]
+
+    async def webhook(self, webhook_id: str) -> WebhookRow | None:
+        """A webhook, or None."""
+        row = self._one(f"SELECT {_COLUMNS} FROM webhooks WHERE id = ?", (webhook_id,))
+        return WebhookRow(*row) if row else None
+
+    async def put_webhook(self, webhook: WebhookRow) -> None:
+        """Keep a webhook, new or changed."""
+
+        def put(c: sqlite3.Connection) -> None:
+            c.execute(f"INSERT OR REPLACE INTO webhooks ({_COLUMNS}) VALUES ({_MARKS})", dataclasses.astuple(webhook))
+            self._by_trigger = self._read_triggers(c)
+
+        await self._writer.submit(put)
+
+    async def remove_webhook(self, webhook_id: str) -> bool:
+        """Forget a webhook and what waits for it. False when there is none."""
+
+        def remove(c: sqlite3.Connection) -> bool:
+            gone = c.execute("DELETE FROM webhooks WHERE id = ?", (webhook_id,)).rowcount == 1
+            c.execute("DELETE FROM deliveries WHERE webhook = ?", (webhook_id,))
+            self._by_trigger = self._read_triggers(c)
+            return gone
+
+        return await self._writer.submit(remove)
+
+    @staticmethod
+    def _read_triggers(c: sqlite3.Connection) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for number, triggers in c.execute("SELECT id, triggers FROM webhooks WHERE enabled = 1"):
+            for trigger in triggers.split(","):
+                found.setdefault(trigger, []).append(number)
+        return found
+
+    def _enqueue_all(self, c: sqlite3.Connection, events: Iterable[Event], row: MessageRow | None) -> None:
+        # Within the transaction of what the events tell of.
+        for event in events:
+            wanted = self._by_trigger.get(event.trigger)
+            if not wanted:
+                continue
+            data = event.data if event.data is not None else b'{"message":%b}' % (row.json() if row else b"null")
+            for webhook in wanted:
+                c.execute(
+                    "INSERT INTO deliveries (webhook, trigger, body, attempt, due_at) VALUES (?, ?, ?, 0, 0)",
+                    (webhook, event.trigger, data),
+                )
+            if self._queued is not None:
+                self._queued()
+
+    async def due_deliveries(self, now: int, most: int) -> list[DeliveryRow]:
+        """What is to be told by now, in order."""
+        rows = self._all(
+            "SELECT id, webhook, trigger, body, attempt, due_at FROM deliveries WHERE due_at <= ? ORDER BY id LIMIT ?",
+            (now, most),
+        )
+        return [DeliveryRow._make(row) for row in rows]
+
+    async def next_delivery(self) -> int | None:
+        """When the next is due, or None when the queue is empty."""
+        (due,) = self._one("SELECT min(due_at) FROM deliveries", ())
+        return None if due is None else int(due)
+
+    async def delivered(self, delivery_id: int) -> None:
+        """Take a delivery out of the queue."""
+        await self._writer.submit(lambda c: c.execute("DELETE FROM deliveries WHERE id = ?", (delivery_id,)).rowcount)
+
+    async def put_off(self, delivery_id: int, due_at: int) -> None:
+        """Try a delivery again later."""
+        sql = "UPDATE deliveries SET attempt = attempt + 1, due_at = ? WHERE id = ?"
+        await self._writer.submit(lambda c: c.execute(sql, (due_at, delivery_id)).rowcount)
