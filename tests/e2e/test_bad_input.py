@@ -121,7 +121,7 @@ async def test_http(live: LiveStage):
             ("DELETE", "/v3/messages/x", 404, "ERR_MESSAGE_ID_NOT_FOUND"),
             ("GET", "/v3/messages?per_page=0", 400, "ERR_BAD_REQUEST"),
             ("GET", "/v3/messages?per_page=9999", 400, "ERR_BAD_REQUEST"),
-            ("GET", "/v3/messages?id=-1", 400, "ERR_BAD_REQUEST"),
+            ("GET", "/v3/messages?id=-2", 400, "ERR_BAD_REQUEST"),
             ("GET", "/v3/users/nobody", 404, "ERR_UID_NOT_FOUND"),
             ("GET", "/v3/users/nobody/messages", 404, "ERR_UID_NOT_FOUND"),
             ("GET", "/v3/groups/nothing/messages", 404, "ERR_GUID_NOT_FOUND"),
