@@ -1,0 +1,3 @@
+import { CometChat } from "@cometchat/chat-sdk-javascript";
+
+window.CometChat = CometChat;

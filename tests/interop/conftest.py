@@ -1,0 +1,85 @@
+"""The official clients in a real browser against a real server: run by `make interop` alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from interop.browser import Browser
+
+if "TAILWIRE_INTEROP" not in os.environ:
+    collect_ignore_glob = ["test_*.py"]
+
+
+class Server:
+    """`tailwire serve --tls-self-signed` in a process of its own; can be killed and started again on the same port."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            self._port = s.getsockname()[1]
+        self.host = f"localhost:{self._port}"
+        self.url = f"https://{self.host}"
+        self.keys: dict[str, Any] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self.tls = ssl.create_default_context()
+        self.tls.check_hostname = False
+        self.tls.verify_mode = ssl.CERT_NONE
+
+    def start(self) -> None:
+        """Start, and wait until it listens."""
+        ready = self._folder / "ready.json"
+        ready.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "tailwire.cli.main", "serve", "--data", str(self._folder), "--port"]
+        command += [str(self._port), "--tls-self-signed", "--ready-file", str(ready), "--host", "127.0.0.1"]
+        with (self._folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        until = time.monotonic() + 20
+        while not ready.exists():
+            if time.monotonic() > until or self._process.poll() is not None:
+                raise RuntimeError((self._folder / "server.log").read_text())
+            time.sleep(0.05)
+        self.keys = {**self.keys, **json.loads(ready.read_text())}
+
+    def kill(self) -> None:
+        """As kill -9."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def http(self) -> Any:
+        """A client for the REST API with the REST key."""
+        import httpx2
+
+        headers = {"apikey": self.keys["api_key"], "appid": self.keys["app_id"]}
+        return httpx2.Client(base_url=self.url + "/v3", verify=False, headers=headers, timeout=20)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server for all tests."""
+    server = Server(tmp_path_factory.mktemp("server"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A browser for all tests."""
+    browser = Browser()
+    yield browser
+    browser.close()

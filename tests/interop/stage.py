@@ -1,0 +1,112 @@
+"""Users in pages, logged in with the vendor's JavaScript SDK, and in Python, with ours."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from harness import Actor
+from interop.browser import Browser, Page
+from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
+
+_names = itertools.count(1)
+
+START = """
+const settings = new CometChat.AppSettingsBuilder().setRegion("us").autoEstablishSocketConnection(auto)
+  .overrideClientHost(host + "/v3.0").overrideAdminHost(host + "/v3.0");
+if (presence === "all") settings.subscribePresenceForAllUsers();
+if (presence === "friends") settings.subscribePresenceForFriends();
+if (Array.isArray(presence)) settings.subscribePresenceForRoles(presence);
+await CometChat.init(appId, settings.build());
+"""
+
+LISTEN = """
+const keep = (name) => (...what) => heard(name, plain(what.length > 1 ? what : what[0]));
+const C = CometChat;
+C.addConnectionListener("t", new C.ConnectionListener({ onConnected: keep("connected"), inConnecting: keep("connecting"),
+  onDisconnected: keep("disconnected") }));
+const named = (names) => Object.fromEntries(names.map((n) => [n, keep(n)]));
+C.addMessageListener("t", new C.MessageListener(named(["onTextMessageReceived", "onMediaMessageReceived",
+  "onCustomMessageReceived", "onInteractiveMessageReceived", "onTypingStarted", "onTypingEnded", "onMessagesDelivered",
+  "onMessagesRead", "onMessagesDeliveredToAll", "onMessagesReadByAll", "onMessageEdited", "onMessageDeleted",
+  "onTransientMessageReceived", "onMessageReactionAdded", "onMessageReactionRemoved", "onMessagePinned",
+  "onMessageUnpinned", "onMessageSaved", "onMessageUnsaved"])));
+C.addUserListener("t", new C.UserListener(named(["onUserOnline", "onUserOffline"])));
+C.addGroupListener("t", new C.GroupListener(named(["onGroupMemberJoined", "onGroupMemberLeft", "onGroupMemberKicked",
+  "onGroupMemberBanned", "onGroupMemberUnbanned", "onMemberAddedToGroup", "onGroupMemberScopeChanged"])));
+C.addLoginListener("t", new C.LoginListener({ loginSuccess: keep("loginSuccess"), logoutSuccess: keep("logoutSuccess") }));
+"""
+
+
+class Stage:
+    """A server, a browser, and users in both worlds."""
+
+    def __init__(self, server: Any, browser: Browser) -> None:
+        self.server = server
+        self.browser = browser
+        self.actors: list[Actor] = []
+
+    def user(self, name: str, **more: Any) -> str:
+        """A new user; her uid begins with the name."""
+        uid = f"{name}-{next(_names)}"
+        with self.server.http() as http:
+            answer = http.post("/users", json={"uid": uid, "name": name.title(), **more})
+            assert answer.status_code == 200, answer.text
+        return uid
+
+    def ask(self, method: str, path: str, as_: str = "", **more: Any) -> Any:
+        """The REST API with the REST key."""
+        with self.server.http() as http:
+            answer = http.request(method, path, headers={"onBehalfOf": as_} if as_ else {}, **more)
+            assert answer.status_code == 200, answer.text
+            return answer.json()["data"]
+
+    async def page(self, uid: str, *, name: str = "", presence: Any = "all", auto: bool = True, token: str = "") -> Page:
+        """The user in a page of her own, connected."""
+        page = await self.browser.open(name or uid)
+        await page.run(START, appId=self.server.keys["app_id"], host=self.server.host, presence=presence, auto=auto)
+        await page.run(LISTEN)
+        key = self.server.keys["auth_key"]
+        if token:
+            await page.run("return await CometChat.login(token)", token=token)
+        else:
+            await page.run("return await CometChat.login(uid, key)", uid=uid, key=key)
+        if auto:
+            await self.authenticated(page)
+        return page
+
+    async def authenticated(self, page: Page) -> None:
+        """Wait until the page's socket can hear: its user sees herself online."""
+        await page.hears("connected")
+        await page.run(
+            """
+            for (let i = 0; i < 100; i++) {
+              const me = await CometChat.getUser((await CometChat.getLoggedinUser()).getUid());
+              if (me.getStatus() === "online") return;
+              await new Promise((r) => setTimeout(r, 50));
+            }
+            throw new Error("never online");
+            """
+        )
+
+    async def python(self, uid: str, **more: Any) -> Actor:
+        """The user in Python, connected."""
+        builder = AppSettingsBuilder().override_client_host(self.server.url).subscribe_presence_for_all_users()
+        chat = ChatClient(
+            self.server.keys["app_id"], builder.build(), session_store=MemorySessionStore(), tls=self.server.tls, **more
+        )
+        actor = Actor(chat)
+        self.actors.append(actor)
+        await chat.init()
+        actor.listen()
+        await chat.login(uid, auth_key=self.server.keys["auth_key"])
+        await actor.connected()
+        return actor
+
+    async def __aenter__(self) -> Stage:
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        for actor in self.actors:
+            await actor.chat.aclose()
+        await self.browser.close_pages()
