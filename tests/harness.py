@@ -81,6 +81,21 @@ class Ears(ConnectionListener, LoginListener, UserListener, GroupListener, Messa
     def on_group_member_left(self, action, left_user, left_group):
         self._note("left", (left_user.uid, left_group.guid))
 
+    def on_group_member_kicked(self, action, kicked_user, kicked_by, kicked_from):
+        self._note("kicked", (kicked_user.uid, kicked_by.uid, kicked_from.guid))
+
+    def on_group_member_banned(self, action, banned_user, banned_by, banned_from):
+        self._note("banned", (banned_user.uid, banned_by.uid, banned_from.guid))
+
+    def on_group_member_unbanned(self, action, unbanned_user, unbanned_by, unbanned_from):
+        self._note("unbanned", (unbanned_user.uid, unbanned_by.uid, unbanned_from.guid))
+
+    def on_group_member_scope_changed(self, action, updated_by, updated_user, changed_to, changed_from, group):
+        self._note("scope", (updated_user.uid, updated_by.uid, changed_to, changed_from, group.guid))
+
+    def on_member_added_to_group(self, action, added_by, user_added, added_to):
+        self._note("added", (user_added.uid, added_by.uid, added_to.guid))
+
     def on_text_message_received(self, message):
         self._note("text", message)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
 import subprocess
 import threading
 from collections.abc import Callable
@@ -30,9 +31,10 @@ class PageError(Exception):
 class Browser:
     """The browser's process, driven by lines of JSON."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 443) -> None:
+        environment = {**os.environ, "TAILWIRE_PORT": str(port)}
         self._process = subprocess.Popen(
-            ["node", "bridge.mjs"], cwd=FOLDER, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            ["node", "bridge.mjs"], cwd=FOLDER, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self._numbers = itertools.count(1)
         self._answers: dict[int, dict[str, Any]] = {}

@@ -29,8 +29,8 @@ class Server:
         self._folder = folder
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
-            self._port = s.getsockname()[1]
-        self.host = f"localhost:{self._port}"
+            self.port = s.getsockname()[1]
+        self.host = f"localhost:{self.port}"
         self.url = f"https://{self.host}"
         self.keys: dict[str, Any] = {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -43,7 +43,7 @@ class Server:
         ready = self._folder / "ready.json"
         ready.unlink(missing_ok=True)
         command = [sys.executable, "-m", "tailwire.cli.main", "serve", "--data", str(self._folder), "--port"]
-        command += [str(self._port), "--tls-self-signed", "--ready-file", str(ready), "--host", "127.0.0.1"]
+        command += [str(self.port), "--tls-self-signed", "--ready-file", str(ready), "--host", "127.0.0.1"]
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         until = time.monotonic() + 20
@@ -78,8 +78,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser(server: Server) -> Iterator[Browser]:
     """A browser for all tests."""
-    browser = Browser()
+    browser = Browser(server.port)
     yield browser
     browser.close()

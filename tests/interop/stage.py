@@ -80,9 +80,10 @@ class Stage:
         await page.hears("connected")
         await page.run(
             """
-            for (let i = 0; i < 100; i++) {
-              const me = await CometChat.getUser((await CometChat.getLoggedinUser()).getUid());
-              if (me.getStatus() === "online") return;
+            for (let i = 0; i < 200; i++) {
+              const mine = await CometChat.getLoggedinUser();
+              const me = mine && await CometChat.getUser(mine.getUid());
+              if (me && me.getStatus() === "online") return;
               await new Promise((r) => setTimeout(r, 50));
             }
             throw new Error("never online");

@@ -53,7 +53,9 @@ const origin = `http://localhost:${site.address().port}`;
 
 const browser = await puppeteer.launch({
   executablePath: await chromium.executablePath(), headless: "shell",
-  args: ["--no-sandbox", "--ignore-certificate-errors", "--disable-dev-shm-usage", "--disable-gpu"], acceptInsecureCerts: true,
+  args: ["--no-sandbox", "--ignore-certificate-errors", "--disable-dev-shm-usage", "--disable-gpu",
+    // Who is online is asked at the chat host's port 443, whatever its port is.
+    `--host-resolver-rules=MAP localhost:443 127.0.0.1:${process.env.TAILWIRE_PORT || 443}`], acceptInsecureCerts: true,
 });
 const pages = new Map();
 

@@ -173,15 +173,16 @@ class Members:
             for name, uids in lists.items():
                 if uids:
                     check_group(f"make_{name[:-1]}", role)
-        outcome: dict[str, dict[str, Any]] = {}
+        # All four lists stand in the answer: without them the JavaScript SDK waits for ever.
+        outcome: dict[str, dict[str, Any]] = {name: {} for name in (*lists, "usersToBan")}
         seen: set[str] = set()
         for name, uids in lists.items():
             for uid in uids:
                 if uid.lower() not in seen:
                     seen.add(uid.lower())
-                    outcome.setdefault(name, {})[uid] = await self._one(self._add(caller, found.guid, uid, name[:-1]))
+                    outcome[name][uid] = await self._one(self._add(caller, found.guid, uid, name[:-1]))
         for uid in new.users_to_ban:
-            outcome.setdefault("usersToBan", {})[uid] = await self._one(self._ban_quietly(caller, found.guid, uid))
+            outcome["usersToBan"][uid] = await self._one(self._ban_quietly(caller, found.guid, uid))
         return outcome
 
     async def _one(self, work: Any) -> dict[str, Any]:
@@ -295,6 +296,8 @@ class Members:
 
     async def online_counts(self, caller: Caller, guids: Sequence[str]) -> dict[str, int]:
         """How many members of some groups are online."""
+        if not 0 < len(guids) <= MOST_AT_ONCE:
+            raise Refused("ERR_BAD_REQUEST", {"groups": f"Name 1 to {MOST_AT_ONCE} groups."})
         counts = {}
         online = list(self._directory.online_uids())
         for guid in guids:

@@ -132,6 +132,19 @@ class Sessions:
         """The groups whose messages a user's socket hears."""
         return await self._store.groups_of(uid)
 
+    async def pass_caller(self, signed: str) -> Caller:
+        """Whose pass it is.
+
+        Raises:
+            Refused: AUTH_ERR_EMPTY_AUTH_TOKEN, AUTH_ERR_AUTH_TOKEN_NOT_FOUND.
+        """
+        if not signed:
+            raise Refused("AUTH_ERR_EMPTY_AUTH_TOKEN")
+        found = await self.admit(signed)
+        if found is None:
+            raise Refused("AUTH_ERR_AUTH_TOKEN_NOT_FOUND")
+        return Caller(found.uid, "", found.token)
+
     async def admit(self, signed: str) -> SocketPass | None:
         """Whose pass it is, or None when it is no good, or its auth token was taken back."""
         found = read_pass(signed, self._store.secret, self._world) if len(signed) < 4096 else None

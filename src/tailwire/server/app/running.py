@@ -115,7 +115,7 @@ def _api(settings: Settings, a: Actions, metrics: Metrics, app_id: str) -> Api:
         *UserRoutes(a.users, a.sessions, a.relations).operations(),
         *GroupRoutes(a.groups, a.members).operations(),
         *FileRoutes(a.files, a.uploads, addresses).operations(),
-        *SessionRoutes(a.sessions, a.users).operations(),
+        *SessionRoutes(a.sessions, a.users, a.members).operations(),
         *AdministrationRoutes(a.keys, a.roles, a.webhooks).operations(),
     ]
     operations += ServiceRoutes(addresses, metrics, health, operations, VERSION).operations()

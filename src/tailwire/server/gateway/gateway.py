@@ -59,6 +59,7 @@ class _Auth(msgspec.Struct, rename="camel"):
     auth: str = ""
     device_id: str = ""
     presence_subscription: str | list[str] | None = None
+    roles: list[str] = []
     params: _Params | None = None
 
 
@@ -279,7 +280,7 @@ class Gateway:
         asked = auth.params.tailwire.features if auth.params and auth.params.tailwire else []
         socket.device, socket.token = device, admitted.token
         socket.features = frozenset(f for f in asked if f in FEATURES)
-        socket.presence = _subscription(auth.presence_subscription)
+        socket.presence = _subscription(auth.presence_subscription, auth.roles)
         socket.uid = admitted.uid
         first = self._hub.add(socket)
         groups = await self._sessions.groups_of(admitted.uid)
@@ -362,11 +363,13 @@ def _body(frame: FrameIn, kind: Any) -> Any:
         raise Refused("ERR_BAD_REQUEST", {"body": str(e)}) from e
 
 
-def _subscription(asked: str | list[str] | None) -> frozenset[str] | None:
+def _subscription(asked: str | list[str] | None, roles: list[str]) -> frozenset[str] | None:
     if asked == "ALL_USERS":
         return ALL_USERS
     if asked == "FRIENDS":
         return FRIENDS
+    if asked == "ROLES":
+        asked = roles
     if isinstance(asked, list):
         return frozenset(asked[:100]) or None
     return None

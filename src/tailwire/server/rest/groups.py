@@ -10,7 +10,7 @@ from tailwire.server.ports.filters import GroupFilter, MemberFilter
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest import shapes
 from tailwire.server.rest.operations import Call, Operation
-from tailwire.server.rest.queries import GroupQuery, MemberQuery, OnlineQuery
+from tailwire.server.rest.queries import GroupQuery, MemberQuery
 
 
 class JoinOrAdd(NewMembers, rename="camel"):
@@ -35,8 +35,6 @@ class GroupRoutes:
                       answer=one, feature="createGroup"),
             Operation("GET", "/groups", "List groups", self._list, query=GroupQuery, answer=list[shapes.Group],
                       feature="listGroups", whole=True),
-            Operation("GET", "/groups/online/members", "Count the members of groups that are online", self._online,
-                      query=OnlineQuery, answer=dict[str, int]),
             Operation("GET", path, "See a group", lambda c: g.get(c.caller, c.params["guid"]), answer=one,
                       feature="getGroup"),
             Operation("PUT", path, "Change a group", lambda c: g.update(c.caller, c.params["guid"], c.body),
@@ -120,9 +118,6 @@ class GroupRoutes:
 
     async def _banned(self, call: Call) -> dict[str, Any]:
         return await self._members.banned(call.caller, self._wanted(call), number=call.query.page)
-
-    async def _online(self, call: Call) -> dict[str, int]:
-        return await self._members.online_counts(call.caller, call.query.guids)
 
     async def _join_or_add(self, call: Call) -> Any:
         body: JoinOrAdd = call.body

@@ -158,9 +158,3 @@ class FileQuery(msgspec.Struct):
     """Which form of a file is wanted."""
 
     thumbnail: bool = False
-
-
-class OnlineQuery(msgspec.Struct):
-    """Of which groups the members that are online are counted."""
-
-    guids: list[str] = []

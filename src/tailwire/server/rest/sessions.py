@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from tailwire.server.actions.members import Members
 from tailwire.server.actions.sessions import Sessions
 from tailwire.server.actions.users import UserChange, Users
 from tailwire.server.rest import shapes
@@ -20,15 +21,22 @@ class Me(UserChange, rename="camel"):
     app_info: msgspec.Raw = msgspec.Raw(b"null")
 
 
+class Groups(msgspec.Struct):
+    """The groups whose members are counted; without them users are."""
+
+    groups: list[str] | None = None
+
+
 _CHANGES = ("name", "avatar", "link", "status_message", "tags", "unset")
 
 
 class SessionRoutes:
     """The resource `me`, and what the JavaScript SDK reports of its sessions (taken, not kept)."""
 
-    def __init__(self, sessions: Sessions, users: Users) -> None:
+    def __init__(self, sessions: Sessions, users: Users, members: Members) -> None:
         self._sessions = sessions
         self._users = users
+        self._members = members
 
     def operations(self) -> list[Operation]:
         """The operations."""
@@ -37,6 +45,8 @@ class SessionRoutes:
                       answer=shapes.Me, feature="getMyDetails"),
             Operation("GET", "/me", "See oneself", self._me, answer=shapes.Me, feature="getMyDetails"),
             Operation("DELETE", "/me", "Log out", self._logout, answer=shapes.Done),
+            Operation("POST", "/api/v3.0/online-members", "Count who is online (`authorization`: the pass of `PUT /me`)",
+                      self._online, who=Who.ANYONE, body=Groups, answer=shapes.Online),
             Operation("POST", "/user_sessions", "Report a session (taken, not kept)", self._report, who=Who.ANYONE,
                       answer=shapes.Success),
             Operation("POST", "/ping", "Report being there (taken, not kept)", self._report, who=Who.ANYONE,
@@ -54,6 +64,12 @@ class SessionRoutes:
     async def _logout(self, call: Call) -> dict[str, Any]:
         await self._sessions.logout(call.caller)
         return {"success": True, "message": "Logged out successfully."}
+
+    async def _online(self, call: Call) -> dict[str, Any]:
+        caller = await self._sessions.pass_caller(call.header(b"authorization"))
+        if call.body.groups is None:
+            return {"onlineUsersCount": self._users.online_count()}
+        return {"groups": await self._members.online_counts(caller, call.body.groups)}
 
     async def _report(self, call: Call) -> dict[str, Any]:
         return {"success": True}

@@ -173,10 +173,11 @@ class Reactivated(Shape, kw_only=True):
     non_deactivated_uids: list[str]
 
 
-class Count(Shape, kw_only=True):
-    """How many."""
+class Online(Shape, kw_only=True):
+    """How many are online: users, or members by group."""
 
-    count: int
+    online_users_count: int = 0
+    groups: dict[str, int] = {}
 
 
 class ApiKey(Shape, kw_only=True):

@@ -48,8 +48,6 @@ class UserRoutes:
                       who=Who.ADMIN, body=Deactivated, answer=shapes.Deactivated),
             Operation("PUT", "/users", "Reactivate users", lambda c: u.reactivate(c.body.uids_to_activate),
                       who=Who.ADMIN, body=Reactivated, answer=shapes.Reactivated),
-            Operation("GET", "/users/online/count", "Count the users that are online", self._online,
-                      answer=shapes.Count),
             Operation("POST", "/users/{uid}/auth_tokens", "Create an auth token", self._create_token, who=Who.KEY,
                       body=TokenWanted, answer=one),
             *self._blocks("/blockedusers"),
@@ -120,9 +118,6 @@ class UserRoutes:
     async def _create_token(self, call: Call) -> dict[str, Any]:
         device = device_of(call.body, TokenRow("", "", 0))
         return await self._sessions.create_token(call.params["uid"], device)
-
-    async def _online(self, call: Call) -> dict[str, int]:
-        return {"count": self._users.online_count()}
 
     async def _list(self, call: Call) -> dict[str, Any]:
         q: UserQuery = call.query
