@@ -4,7 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready-$(shell cat requirements.lock pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test fast check spec bench table clean
+INTEROP := tests/interop/browser
+.PHONY: help setup demo serve test fast check spec bench table interop clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +43,15 @@ spec: $(STAMP)  ## sentences of the specification that no test covers
 
 table: $(STAMP)  ## write the connection machine's transition table and its page anew
 	@$(BIN)/python scripts/make_connection_table.py
+
+interop: $(STAMP) $(INTEROP)/node_modules/.ready  ## the official clients, unchanged, in a real browser (installs the vendor's packages)
+	@TAILWIRE_INTEROP=1 $(BIN)/python -m pytest -q tests/interop
+
+$(INTEROP)/node_modules/.ready: $(INTEROP)/package-lock.json
+	@echo "Installing the vendor's packages into $(INTEROP)/node_modules: they are under the vendor's terms, not ours."
+	@echo "They are only run by these tests, never read, bundled or distributed; see docs/reference/compatibility.md."
+	@cd $(INTEROP) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
 
 bench: $(STAMP)  ## the benchmarks, each beside a peer
 	@$(BIN)/python -m benchmarks

@@ -78,6 +78,10 @@ class Stage:
     async def authenticated(self, page: Page) -> None:
         """Wait until the page's socket can hear: its user sees herself online."""
         await page.hears("connected")
+        await self.online(page)
+
+    async def online(self, page: Page) -> None:
+        """Wait until the page's user sees herself online."""
         await page.run(
             """
             for (let i = 0; i < 200; i++) {
