@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.directory import Directory
-from tailwire.server.ports.records import GroupRow, MemberRow, MessageRow, UserRow
+from tailwire.server.ports.records import GroupRow, MemberRow, MessageRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.rules import permissions
@@ -53,17 +53,18 @@ class Doors:
         permissions.check_message(operation, permissions.message_role(row, caller.uid, member, owner))
         return row
 
-    async def user(self, caller: Caller, uid: str, operation: str) -> UserRow:
-        """A user to whom the caller may do something.
+    async def user(self, caller: Caller, uid: str, operation: str) -> str:
+        """The uid of a user to whom the caller may do something.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND, or as the table says.
         """
-        row = await self._directory.user(identifier(uid, "uid"))
+        uid = identifier(uid, "uid")
+        await self._directory.user_entity(uid)
         if not caller.system:
-            blocked_by = await self._store.blocked_between(caller.uid, row.uid)
-            permissions.check_user(operation, permissions.user_role(caller.uid, row.uid, blocked_by))
-        return row
+            blocked_by = await self._store.blocked_between(caller.uid, uid)
+            permissions.check_user(operation, permissions.user_role(caller.uid, uid, blocked_by))
+        return uid
 
 
 def message_id(value: str | int) -> int:

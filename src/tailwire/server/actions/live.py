@@ -58,7 +58,7 @@ class Live:
         if receiver_type not in ("user", "group"):
             raise Refused("ERR_INVALID_RECEIVER_TYPE")
         if receiver_type == "user":
-            return (await self._doors.user(caller, receiver, "type")).uid
+            return await self._doors.user(caller, receiver, "type")
         found, _ = await self._doors.group(caller, receiver, "write")
         return found.guid
 

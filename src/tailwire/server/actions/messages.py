@@ -26,6 +26,7 @@ from tailwire.server.rules import messages as rules
 from tailwire.server.rules.names import conversation_of, identifier, tags
 
 SENT = (Event("message_sent"),)
+NOTHING: dict[str, Any] = {}
 EDITED, DELETED = (Event("message_edited"),), (Event("message_deleted"),)
 
 
@@ -94,16 +95,14 @@ class Messages:
         sender_entity = await self._directory.user_entity(caller.uid)
         receiver_entity = await self._receiver(caller, receiver, receiver_type)
         conversation = conversation_of(caller.uid, receiver, receiver_type)
-        quoted = None
+        more, parent, quoted = await self._more(caller, body, conversation)
         data["entities"] = {
             "sender": entity(sender_entity, "user"),
             "receiver": entity(receiver_entity, receiver_type),
         }
         data["resource"] = caller.device
-        draft = self._draft(caller.uid, receiver, receiver_type, conversation, body.category, body.type, content)
-        if body.muid or body.tags or body.parent_id or body.parent_message_id or body.quoted_message_id:
-            quoted = await self._quoted(caller, body.quoted_message_id, conversation)
-            draft = await self._complete(caller, draft, body, quoted)
+        place = (caller.uid, receiver, receiver_type, conversation, body.category, body.type)
+        draft = self._draft(*place, content, SENT, more, parent, quoted)
         stored = await self._store.add_message(draft)
         json = stored.message.json()
         if quoted is not None:
@@ -138,35 +137,27 @@ class Messages:
         found, _ = await self._doors.group(caller, receiver, "write")
         return group(found, None)
 
-    async def _quoted(self, caller: Caller, quoted_id: str | int | None, conversation: str) -> MessageRow | None:
-        if not quoted_id:
-            return None
-        quoted = await self._doors.message(caller, quoted_id, "quote")
-        if quoted.conversation_id != conversation:
-            raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"quotedMessageId": "There is no such message here."})
-        return quoted
-
-    async def _complete(self, caller: Caller, draft: Draft, body: Body, quoted: MessageRow | None) -> Draft:
+    async def _more(
+        self, caller: Caller, body: Body, conversation: str
+    ) -> tuple[dict[str, Any], MessageRow | None, MessageRow | None]:
+        # What not every message has: a muid, tags, a message that it answers, one that it quotes.
         more: dict[str, Any] = {}
+        parent = quoted = None
         if body.muid:
             more["muid"] = body.muid
         if body.tags:
             more["tags"] = tags(body.tags)
-        parent = None
         wanted = body.parent_id or body.parent_message_id
         if wanted:
             parent = await self._doors.message(caller, wanted, "reply")
-            rules.check_parent(parent, draft.conversation_id)
+            rules.check_parent(parent, conversation)
             more["parentId"] = str(parent.id)
-        if quoted is not None:
+        if body.quoted_message_id:
+            quoted = await self._doors.message(caller, body.quoted_message_id, "quote")
+            if quoted.conversation_id != conversation:
+                raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"quotedMessageId": "There is no such message here."})
             more["quotedMessageId"] = str(quoted.id)
-        return replace(
-            draft,
-            body=draft.body[:-1] + b"," + encode(more)[1:] if more else draft.body,
-            muid=body.muid,
-            parent_id=parent.id if parent else None,
-            quoted_id=quoted.id if quoted else None,
-        )
+        return more, parent, quoted
 
     def _draft(
         self,
@@ -177,7 +168,10 @@ class Messages:
         category: str,
         kind: str,
         content: Content,
-        events: tuple[Event, ...] = SENT,
+        events: tuple[Event, ...],
+        more: dict[str, Any] = NOTHING,
+        parent: MessageRow | None = None,
+        quoted: MessageRow | None = None,
     ) -> Draft:
         now = self._world.seconds()
         fields = {
@@ -189,12 +183,14 @@ class Messages:
             "type": kind,
             "data": content.data,
             "sentAt": now,
+            **more,
         }
         if content.mentions and self._store.has_webhooks:
             events = (*events, Event("user_mentioned"))
         return Draft(
-            conversation, sender, receiver, receiver_type, category, kind, encode(fields), now,
-            traits=content.traits, mentions=content.mentions, shown=content.updates_conversation, events=events,
+            conversation, sender, receiver, receiver_type, category, kind, encode(fields), now, more.get("muid"),
+            parent.id if parent else None, quoted.id if quoted else None, content.traits, content.mentions,
+            content.updates_conversation, events,
         )  # fmt: skip
 
     async def check(self, caller: Caller, body: Body) -> None:

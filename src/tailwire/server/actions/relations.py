@@ -67,13 +67,13 @@ class Relations:
         done = {}
         for uid in uids:
             try:
-                row = await self._doors.user(caller, uid, "block")
+                other = await self._doors.user(caller, uid, "block")
             except Refused as e:
                 outcome[uid] = {"success": False, "error": {"code": e.code, "message": e.entry.message}}
                 continue
-            done[row.uid] = await self._directory.user_entity(row.uid)
+            done[other] = await self._directory.user_entity(other)
             what = "unblocked" if take_back else "blocked"
-            text = f"The user with UID {caller.uid} has {what} user with UID {row.uid} successfully."
+            text = f"The user with UID {caller.uid} has {what} user with UID {other} successfully."
             outcome[uid] = {"success": True, "message": text}
         if done:
             trigger = "user_unblocked" if take_back else "user_blocked"
@@ -114,15 +114,15 @@ class Relations:
         now = self._world.seconds()
         for uid in _some(sent.accepted, "accepted"):
             try:
-                row = await self._doors.user(caller, uid, "befriend")
-                problem = await self._store.befriend(caller.uid, row.uid, now, self._most_friends)
+                other = await self._doors.user(caller, uid, "befriend")
+                problem = await self._store.befriend(caller.uid, other, now, self._most_friends)
                 if problem:
                     raise Refused("ERR_ALREADY_FRIEND" if problem == "known" else "ERR_FAILED_TO_ADD_FRIEND")
             except Refused as e:
                 outcome[uid] = {"success": False, "error": {"code": e.code, "message": e.entry.message}}
                 continue
             if sent.add_to_conversations:
-                await self._store.start_conversation(caller.uid, row.uid, now)
+                await self._store.start_conversation(caller.uid, other, now)
             outcome[uid] = {"success": True, "message": "Created relationship with status accepted."}
         return {"accepted": outcome}
 

@@ -35,21 +35,8 @@ class Views:
         if not rows:
             return []
         shown = [row.json() for row in rows]
-        first, last = rows[0].id, rows[-1].id
-        if first > last:
-            first, last = last, first
         if reader:
-            saved = await self._store.saved_at(first, last, reader)
-            followed = await self._store.subscribed(first, last, reader) if following else set()
-            if saved or following:
-                for n, row in enumerate(rows):
-                    if row.id in saved:
-                        shown[n] = b'%b,"savedAt":%d}' % (shown[n][:-1], saved[row.id])
-                    if following:
-                        shown[n] = b'%b,"threadSubscribed":%b}' % (
-                            shown[n][:-1],
-                            b"true" if row.id in followed else b"false",
-                        )
+            await self._own(rows, shown, reader, following=following)
         if any(row.traits & _SPECIAL for row in rows):
             await self._decorate(rows, shown, reader)
         quoted = [row.quoted_id for row in rows if row.quoted_id is not None]
@@ -59,6 +46,19 @@ class Views:
                 if row.quoted_id in found:
                     shown[n] = with_quoted(shown[n], found[row.quoted_id])
         return shown
+
+    async def _own(self, rows: Sequence[MessageRow], shown: list[bytes], reader: str, *, following: bool) -> None:
+        # What the reader alone sees: what she saved, which threads she follows.
+        ids = [row.id for row in rows]
+        first, last = min(ids), max(ids)
+        saved = await self._store.saved_at(first, last, reader)
+        for n, row in enumerate(rows) if saved else ():
+            if row.id in saved:
+                shown[n] = b'%b,"savedAt":%d}' % (shown[n][:-1], saved[row.id])
+        if following:
+            followed = await self._store.subscribed(first, last, reader)
+            for n, row in enumerate(rows):
+                shown[n] = b'%b,"threadSubscribed":%b}' % (shown[n][:-1], b"true" if row.id in followed else b"false")
 
     async def _decorate(self, rows: Sequence[MessageRow], shown: list[bytes], reader: str) -> None:
         special = [row.id for row in rows if row.traits & _SPECIAL]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any
 
@@ -63,26 +64,51 @@ class MessageFilter:
 
     def shape(self) -> tuple[Any, ...]:
         """What of it decides the form of the query, not its values: see `read_shape`."""
-        return tuple([rule(getattr(self, name)) for name, rule in _RULES])
+        common = (
+            bool(self.reader), self.conversation_id is not None, bool(self.since), self.newer, self.cursor is not None,
+            self.hide_replies, self.hide_deleted, len(self.categories), len(self.types),
+        )  # fmt: skip
+        return (
+            common
+            if self.is_common()
+            else (*common, *[rule(value) for rule, value in zip(_RARE, _rare(self), strict=True)])
+        )
+
+    def is_common(self) -> bool:
+        """Whether nothing is asked that is rarely asked."""
+        return bool(_rare(self) == _USUAL)
 
 
 def _there(value: Any) -> bool:
     return value is not None
 
 
+_COMMON = (
+    "reader",
+    "conversation_id",
+    "since",
+    "newer",
+    "cursor",
+    "hide_replies",
+    "hide_deleted",
+    "categories",
+    "types",
+)
 # Of flags and texts it counts whether they are set, of lists how long they are, of what may be None whether it is not.
-_MAY_BE_NONE = {"conversation_id", "cursor", "sent_cursor", "updated_after", "parent_id", "from_time", "to_time"}
-_RULES: list[tuple[str, Callable[[Any], Any]]] = [
-    (f.name, _there if f.name in _MAY_BE_NONE else len if isinstance(f.default, tuple) else bool)
-    for f in fields(MessageFilter)
-    if f.name != "limit"
+_MAY_BE_NONE = {"sent_cursor", "updated_after", "parent_id", "from_time", "to_time"}
+_RARE_FIELDS = [f for f in fields(MessageFilter) if f.name not in (*_COMMON, "limit")]
+_RARE: list[Callable[[Any], Any]] = [
+    _there if f.name in _MAY_BE_NONE else len if isinstance(f.default, tuple) else bool for f in _RARE_FIELDS
 ]
-_NAMES = [name for name, _ in _RULES]
+_rare = attrgetter(*[f.name for f in _RARE_FIELDS])
+_USUAL = tuple([f.default for f in _RARE_FIELDS])
 
 
 def read_shape(shape: tuple[Any, ...]) -> Any:
     """A filter's `shape()` with the names of its fields."""
-    return SimpleNamespace(**dict(zip(_NAMES, shape, strict=True)))
+    rare = shape[len(_COMMON) :] or [rule(value) for rule, value in zip(_RARE, _USUAL, strict=True)]
+    names = (*_COMMON, *[f.name for f in _RARE_FIELDS])
+    return SimpleNamespace(**dict(zip(names, (*shape[: len(_COMMON)], *rare), strict=True)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -169,6 +170,15 @@ class MessageRoutes:
         return await self._messages.get(call.caller, call.params["id"], following=following)
 
 
+# What is rarely asked: looked at only when something of it is.
+_rarely = attrgetter(
+    "receiver_type", "sender", "only_deleted", "hide_quoted_messages", "unread", "undelivered", "from_timestamp",
+    "to_timestamp", *_WITH, "my_mentions_only", "mentioned_uids", "tags", "hide_messages_from_blocked_users", "pinned",
+    "saved", "search_key", "page",
+)  # fmt: skip
+_USUALLY = _rarely(MessageQuery())
+
+
 def _filter(caller: Caller, q: MessageQuery, conversation: str | None) -> MessageFilter:
     wanted = MessageFilter(
         reader=caller.reader,
@@ -185,6 +195,8 @@ def _filter(caller: Caller, q: MessageQuery, conversation: str | None) -> Messag
         hide_deleted=q.hide_deleted,
         limit=q.size,
     )
+    if _rarely(q) == _USUALLY:
+        return wanted
     mentioned = (caller.uid,) if q.my_mentions_only else tuple(q.mentioned_uids)
     rare: dict[str, Any] = {
         "receiver_type": q.receiver_type,

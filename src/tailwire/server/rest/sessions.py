@@ -45,7 +45,7 @@ class SessionRoutes:
                       answer=shapes.Me, feature="getMyDetails"),
             Operation("GET", "/me", "See oneself", self._me, answer=shapes.Me, feature="getMyDetails"),
             Operation("DELETE", "/me", "Log out", self._logout, answer=shapes.Done),
-            Operation("POST", "/api/v3.0/online-members", "Count who is online (`authorization`: the pass of `PUT /me`)",
+            Operation("POST", "/api/v3.0/online-members", "Count who is online (authorization: the jwt of PUT /me)",
                       self._online, who=Who.ANYONE, body=Groups, answer=shapes.Online),
             Operation("POST", "/user_sessions", "Report a session (taken, not kept)", self._report, who=Who.ANYONE,
                       answer=shapes.Success),

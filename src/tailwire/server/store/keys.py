@@ -9,6 +9,7 @@ from tailwire.server.ports.records import FileRow, KeyRow, TokenRow
 from tailwire.server.store.access import Access
 from tailwire.server.store.statements import KEY_SCOPE, TOKEN_OWNER
 
+MOST_OWNERS = 50_000
 _KEY = ", ".join(f.name for f in dataclasses.fields(KeyRow))
 _FILE = ", ".join(f.name for f in dataclasses.fields(FileRow))
 _TOKEN = ", ".join(f.name for f in dataclasses.fields(TokenRow))
@@ -16,6 +17,8 @@ _TOKEN = ", ".join(f.name for f in dataclasses.fields(TokenRow))
 
 class Keys(Access):
     """API keys, auth tokens, files."""
+
+    _owners: dict[str, str]
 
     async def key_scope(self, key_hash: str) -> str | None:
         """The scope of an API key, or None."""
@@ -46,9 +49,20 @@ class Keys(Access):
         await self._writer.submit(lambda c: c.execute(sql, (key_hash,)).rowcount)
 
     async def token_owner(self, token_hash: str) -> str | None:
-        """The uid that an auth token belongs to, or None."""
+        """The uid that an auth token belongs to, or None.
+
+        Asked at every request: those that were found are known by heart, until any is taken back.
+        """
+        known = self._owners.get(token_hash)
+        if known is not None:
+            return known
         row = self._one(TOKEN_OWNER, {"hash": token_hash})
-        return row[0] if row else None
+        if row is None:
+            return None
+        if len(self._owners) >= MOST_OWNERS:
+            self._owners.clear()
+        self._owners[token_hash] = row[0]
+        return str(row[0])
 
     async def token(self, token_hash: str) -> TokenRow | None:
         """An auth token, or None."""
@@ -74,6 +88,7 @@ class Keys(Access):
             )
             if last[1] >= most:
                 c.execute("DELETE FROM auth_tokens WHERE uid = ? AND number <= ?", (token.uid, number - most))
+                self._owners.clear()
 
         await self._writer.submit(add)
 
@@ -87,11 +102,14 @@ class Keys(Access):
         """Take an auth token back."""
         sql = "DELETE FROM auth_tokens WHERE token_hash = ?"
         await self._writer.submit(lambda c: c.execute(sql, (token_hash,)).rowcount)
+        self._owners.clear()
 
     async def remove_tokens(self, uid: str) -> list[str]:
         """Take all auth tokens of a user back; answers their hashes."""
         sql = "DELETE FROM auth_tokens WHERE uid = ? RETURNING token_hash"
-        return await self._writer.submit(lambda c: [row[0] for row in c.execute(sql, (uid,)).fetchall()])
+        gone = await self._writer.submit(lambda c: [row[0] for row in c.execute(sql, (uid,)).fetchall()])
+        self._owners.clear()
+        return gone
 
     async def add_file(self, file: FileRow) -> None:
         """Keep what is known of an uploaded file."""

@@ -183,15 +183,28 @@ LATEST_OF = compiled(
 def parameters(wanted: MessageFilter) -> dict[str, object]:
     """The values of a filter, by the names that `list_messages` uses."""
     values: dict[str, object] = {
-        name: getattr(wanted, name)
-        for name in (
-            "reader", "conversation_id", "since", "cursor", "sent_cursor", "updated_after", "receiver_type", "sender",
-            "parent_id", "from_time", "to_time", "traits", "search", "limit", "offset",
-        )
-    }  # fmt: skip
-    for name in ("categories", "types", "mentioned", "tags"):
+        "reader": wanted.reader,
+        "conversation_id": wanted.conversation_id,
+        "since": wanted.since,
+        "cursor": wanted.cursor,
+        "limit": wanted.limit,
+    }
+    for name, listed in (("categories", wanted.categories), ("types", wanted.types)):
+        for n, value in enumerate(listed):
+            values[f"{name}{n}"] = value
+    if wanted.is_common():
+        return values
+    for name in _RARE_VALUES:
+        values[name] = getattr(wanted, name)
+    for name in ("mentioned", "tags"):
         values |= {f"{name}{n}": value for n, value in enumerate(getattr(wanted, name))}
     return values
+
+
+_RARE_VALUES = (
+    "sent_cursor", "updated_after", "receiver_type", "sender", "parent_id", "from_time", "to_time", "traits", "search",
+    "offset",
+)  # fmt: skip
 
 
 def place(conversation_id: str) -> str:

@@ -118,7 +118,7 @@ class Messages(Search, Webhooks):
             values["search"] = match(wanted.search, self._places(wanted))
             if not values["search"]:
                 return []
-        return [MessageRow._make(row) for row in self._all(list_messages(wanted.shape()), values)]
+        return list(map(MessageRow._make, self._all(list_messages(wanted.shape()), values)))
 
     def _places(self, wanted: MessageFilter) -> list[str]:
         # The conversations that are searched: the index finds them together with the words. With too many of them the

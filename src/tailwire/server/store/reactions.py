@@ -12,6 +12,8 @@ from tailwire.server.store.access import Access
 class Reactions(Access):
     """Reactions, pins, saves, flags, interactions, subscriptions."""
 
+    _savers: set[str]  # who has saved anything: nobody else's pages of history are looked through for it
+
     async def react(self, message_id: int, reaction: str, uid: str, now: int, most: int) -> ReactionRow | None:
         """Keep a reaction. None when it was known, or the message has as many different ones as are taken."""
 
@@ -100,6 +102,7 @@ class Reactions(Access):
             if c.execute(sql, (uid, message_id)).fetchone()[0] >= most:
                 return False
             c.execute("INSERT OR REPLACE INTO saves VALUES (?, ?, ?)", (uid, message_id, now))
+            self._savers.add(uid)
             return True
 
         return await self._writer.submit(add)
@@ -111,6 +114,8 @@ class Reactions(Access):
 
     async def saved_at(self, first: int, last: int, uid: str) -> dict[int, int]:
         """When a user saved messages with ids in a range."""
+        if uid not in self._savers:
+            return {}
         sql = "SELECT message_id, saved_at FROM saves WHERE uid = ? AND message_id BETWEEN ? AND ?"
         return dict(self._all(sql, (uid, first, last)))
 

@@ -6,18 +6,23 @@ import sqlite3
 from collections.abc import Sequence
 
 from tailwire.server.ports.records import Event
-from tailwire.server.store.statements import BLOCKS_BETWEEN
 from tailwire.server.store.webhooks import Webhooks
 
 
 class Relations(Webhooks):
-    """Blocks and friendships."""
+    """Blocks and friendships. Who has blocked whom is known by heart: it is asked with every message."""
+
+    _pairs: set[tuple[str, str]]
+
+    @staticmethod
+    def _read_pairs(c: sqlite3.Connection) -> set[tuple[str, str]]:
+        return set(c.execute("SELECT uid, blocked FROM blocks").fetchall())
 
     async def blocked_between(self, one: str, other: str) -> str:
         """Who of two has blocked the other: `one`, if she has; "" when neither has."""
-        rows = self._all(BLOCKS_BETWEEN, {"one": one, "other": other})
-        found = [row[0] for row in rows]
-        return one if one in found else found[0] if found else ""
+        if (one, other) in self._pairs:
+            return one
+        return other if (other, one) in self._pairs else ""
 
     async def block(self, uid: str, blocked: Sequence[str], now: int, events: Sequence[Event] = ()) -> None:
         """Keep that a user blocks others."""
@@ -29,6 +34,7 @@ class Relations(Webhooks):
             self._enqueue_all(c, events, None)
 
         await self._writer.submit(add)
+        self._pairs.update((uid, b) for b in blocked)
 
     async def unblock(self, uid: str, blocked: Sequence[str], events: Sequence[Event] = ()) -> None:
         """Forget that a user blocks others."""
@@ -38,6 +44,7 @@ class Relations(Webhooks):
             self._enqueue_all(c, events, None)
 
         await self._writer.submit(remove)
+        self._pairs.difference_update((uid, b) for b in blocked)
 
     async def blocks(
         self, uid: str, direction: str, *, search: str = "", limit: int = 30, offset: int = 0

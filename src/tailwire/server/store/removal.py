@@ -7,11 +7,13 @@ from typing import Any
 
 from tailwire.server.ports.records import Event, MessageRow, Trait
 from tailwire.server.store.groups import Groups
+from tailwire.server.store.keys import Keys
+from tailwire.server.store.relations import Relations
 
 _OF_MESSAGES = ("reactions", "mentions", "saves", "flags", "interactions", "subscriptions")
 
 
-class Removal(Groups):
+class Removal(Groups, Relations, Keys):
     """Deletes for good."""
 
     async def remove_user(self, uid: str, *, with_messages: bool) -> list[str]:
@@ -33,7 +35,10 @@ class Removal(Groups):
             c.execute("DELETE FROM friends WHERE uid = ? OR friend = ?", (uid, uid))
             return groups
 
-        return await self._writer.submit(remove)
+        groups = await self._writer.submit(remove)
+        self._pairs = {pair for pair in self._pairs if uid not in pair}
+        self._owners.clear()
+        return groups
 
     async def remove_group(self, guid: str, events: tuple[Event, ...] = ()) -> list[str]:
         """Forget a group and what was said in it. Answers who was in it."""

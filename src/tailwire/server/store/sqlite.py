@@ -12,17 +12,15 @@ from pathlib import Path
 
 from tailwire.server.ports.world import World
 from tailwire.server.store.conversations import Conversations
-from tailwire.server.store.keys import Keys
 from tailwire.server.store.marks import Marks
 from tailwire.server.store.migrate import upgrade
 from tailwire.server.store.reactions import Reactions
-from tailwire.server.store.relations import Relations
 from tailwire.server.store.removal import Removal
 from tailwire.server.store.users import Users
 from tailwire.server.store.writer import Writer
 
 
-class SqliteStore(Keys, Users, Removal, Marks, Conversations, Reactions, Relations):
+class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
     """The embedded store."""
 
     def __init__(self, path: Path, world: World) -> None:
@@ -32,6 +30,9 @@ class SqliteStore(Keys, Users, Removal, Marks, Conversations, Reactions, Relatio
         self._reader.execute("PRAGMA query_only = ON")
         self._writer = Writer(self._writing, self._executor, self._rolled_back)
         self._last_id = self._read_last_id(self._reader)
+        self._owners = {}
+        self._pairs = self._read_pairs(self._reader)
+        self._savers = {row[0] for row in self._reader.execute("SELECT DISTINCT uid FROM saves")}
         self._indexed_id = self._read_indexed_id(self._reader)
         self._by_trigger = self._read_triggers(self._reader)
         self._app_id, self._name, self._secret, self._created = self._identity(world)
@@ -89,6 +90,7 @@ class SqliteStore(Keys, Users, Removal, Marks, Conversations, Reactions, Relatio
         self._last_id = self._read_last_id(self._writing)
         self._indexed_id = self._read_indexed_id(self._writing)
         self._by_trigger = self._read_triggers(self._writing)
+        self._pairs = self._read_pairs(self._writing)
 
     @staticmethod
     def _read_last_id(c: sqlite3.Connection) -> int:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ClauseElement, and_, bindparam, case, literal_column, or_, select, update
+from sqlalchemy import ClauseElement, bindparam, case, literal_column, select, update
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.dialects.sqlite import insert
 
 from tailwire.server.store.schema import (
     api_keys,
     auth_tokens,
-    blocks,
     conversations,
     groups,
     marks,
@@ -100,14 +99,6 @@ MARK = compiled(
         marks.c.tags,
         marks.c.pinned_at,
     ).where(marks.c.conversation_id == bindparam("conversation"), marks.c.uid == bindparam("who"))
-)
-BLOCKS_BETWEEN = compiled(
-    select(blocks.c.uid).where(
-        or_(
-            and_(blocks.c.uid == bindparam("one"), blocks.c.blocked == bindparam("other")),
-            and_(blocks.c.uid == bindparam("other"), blocks.c.blocked == bindparam("one")),
-        )
-    )
 )
 ADD_PARTICIPANT = compiled(
     insert(participants)
