@@ -9,8 +9,16 @@ if TYPE_CHECKING:
     from tailwire.adapters.terminal import watch_terminal as watch_terminal
     from tailwire.sdk.app_settings import AppSettings as AppSettings
     from tailwire.sdk.app_settings import AppSettingsBuilder as AppSettingsBuilder
+    from tailwire.sdk.calls.lists import BannedGroupMembersRequestBuilder as BannedGroupMembersRequestBuilder
+    from tailwire.sdk.calls.lists import BlockedUsersRequestBuilder as BlockedUsersRequestBuilder
+    from tailwire.sdk.calls.lists import ConversationsRequestBuilder as ConversationsRequestBuilder
+    from tailwire.sdk.calls.lists import GroupMembersRequestBuilder as GroupMembersRequestBuilder
+    from tailwire.sdk.calls.lists import GroupsRequestBuilder as GroupsRequestBuilder
+    from tailwire.sdk.calls.lists import ReactionsRequestBuilder as ReactionsRequestBuilder
+    from tailwire.sdk.calls.lists import UsersRequestBuilder as UsersRequestBuilder
     from tailwire.sdk.calls.requests import MessagesRequest as MessagesRequest
     from tailwire.sdk.calls.requests import MessagesRequestBuilder as MessagesRequestBuilder
+    from tailwire.sdk.calls.uploads import UploadFile as UploadFile
     from tailwire.sdk.client import ChatClient as ChatClient
     from tailwire.sdk.cometchat import CometChat as CometChat
     from tailwire.sdk.connection.causes import Cause as Cause
@@ -23,13 +31,18 @@ if TYPE_CHECKING:
         ConnectionChanged as ConnectionChanged,
     )
     from tailwire.sdk.listeners.events import ConnectionFailed as ConnectionFailed
+    from tailwire.sdk.listeners.events import ConversationPinned as ConversationPinned
     from tailwire.sdk.listeners.events import GroupChanged as GroupChanged
     from tailwire.sdk.listeners.events import HistoryGap as HistoryGap
     from tailwire.sdk.listeners.events import MessageDeleted as MessageDeleted
     from tailwire.sdk.listeners.events import MessageEdited as MessageEdited
+    from tailwire.sdk.listeners.events import MessagePinned as MessagePinned
     from tailwire.sdk.listeners.events import MessageReceived as MessageReceived
+    from tailwire.sdk.listeners.events import MessageSaved as MessageSaved
     from tailwire.sdk.listeners.events import PresenceChanged as PresenceChanged
+    from tailwire.sdk.listeners.events import ReactionChanged as ReactionChanged
     from tailwire.sdk.listeners.events import ReceiptReceived as ReceiptReceived
+    from tailwire.sdk.listeners.events import TransientReceived as TransientReceived
     from tailwire.sdk.listeners.events import TypingChanged as TypingChanged
     from tailwire.sdk.listeners.interfaces import ConnectionListener as ConnectionListener
     from tailwire.sdk.listeners.interfaces import GroupListener as GroupListener
@@ -47,11 +60,20 @@ if TYPE_CHECKING:
     from tailwire.wire.entities import Action as Action
     from tailwire.wire.entities import Attachment as Attachment
     from tailwire.wire.entities import BaseMessage as BaseMessage
+    from tailwire.wire.entities import Conversation as Conversation
     from tailwire.wire.entities import CustomMessage as CustomMessage
+    from tailwire.wire.entities import FlagDetail as FlagDetail
+    from tailwire.wire.entities import FlagReason as FlagReason
     from tailwire.wire.entities import Group as Group
+    from tailwire.wire.entities import GroupMember as GroupMember
+    from tailwire.wire.entities import InteractiveMessage as InteractiveMessage
     from tailwire.wire.entities import MediaMessage as MediaMessage
     from tailwire.wire.entities import MessageReceipt as MessageReceipt
+    from tailwire.wire.entities import Reaction as Reaction
+    from tailwire.wire.entities import ReactionCount as ReactionCount
+    from tailwire.wire.entities import ReactionEvent as ReactionEvent
     from tailwire.wire.entities import TextMessage as TextMessage
+    from tailwire.wire.entities import TransientMessage as TransientMessage
     from tailwire.wire.entities import TypingIndicator as TypingIndicator
     from tailwire.wire.entities import User as User
 
@@ -61,6 +83,16 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "adapters.terminal": ("watch_terminal",),
     "sdk.app_settings": ("AppSettings", "AppSettingsBuilder"),
     "sdk.calls.requests": ("MessagesRequest", "MessagesRequestBuilder"),
+    "sdk.calls.lists": (
+        "BannedGroupMembersRequestBuilder",
+        "BlockedUsersRequestBuilder",
+        "ConversationsRequestBuilder",
+        "GroupMembersRequestBuilder",
+        "GroupsRequestBuilder",
+        "ReactionsRequestBuilder",
+        "UsersRequestBuilder",
+    ),
+    "sdk.calls.uploads": ("UploadFile",),
     "sdk.client": ("ChatClient",),
     "sdk.cometchat": ("CometChat",),
     "sdk.connection.causes": ("Cause",),
@@ -69,6 +101,11 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "sdk.exceptions": ("CometChatException",),
     "sdk.io.files": ("FileSessionStore",),
     "sdk.listeners.events": (
+        "ConversationPinned",
+        "MessagePinned",
+        "MessageSaved",
+        "ReactionChanged",
+        "TransientReceived",
         "ConnectionChanged",
         "ConnectionFailed",
         "GroupChanged",
@@ -98,6 +135,15 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "UserStatus",
     ),
     "wire.entities": (
+        "Conversation",
+        "FlagDetail",
+        "FlagReason",
+        "GroupMember",
+        "InteractiveMessage",
+        "Reaction",
+        "ReactionCount",
+        "ReactionEvent",
+        "TransientMessage",
         "Action",
         "Attachment",
         "BaseMessage",

@@ -105,9 +105,7 @@ async def test_what_was_deleted_is_not_brought_back_by_an_edit_that_comes_late(p
     stored = await store.add_message(draft(text=b'{"text":"secret"}'))
     told = lambda row: draft(muid=None)  # noqa: E731
     deleting = store.delete_message(stored.message, b'{"data":{}}', "alice", 5, told)
-    editing = store.edit_message(
-        stored.message, b'{"data":{"text":"secret again"}}', "alice", 5, told, traits=0
-    )
+    editing = store.edit_message(stored.message, b'{"data":{"text":"secret again"}}', "alice", 5, told, traits=0)
     again = store.delete_message(stored.message, b"{}", "alice", 9, told)
     first, late, second = await asyncio.gather(deleting, editing, again)
     assert (first is not None, late, second) == (True, None, None)

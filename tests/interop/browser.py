@@ -34,7 +34,12 @@ class Browser:
     def __init__(self, port: int = 443) -> None:
         environment = {**os.environ, "TAILWIRE_PORT": str(port)}
         self._process = subprocess.Popen(
-            ["node", "bridge.mjs"], cwd=FOLDER, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            ["node", "bridge.mjs"],
+            cwd=FOLDER,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         self._numbers = itertools.count(1)
         self._answers: dict[int, dict[str, Any]] = {}

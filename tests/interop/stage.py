@@ -61,7 +61,9 @@ class Stage:
             assert answer.status_code == 200, answer.text
             return answer.json()["data"]
 
-    async def page(self, uid: str, *, name: str = "", presence: Any = "all", auto: bool = True, token: str = "") -> Page:
+    async def page(
+        self, uid: str, *, name: str = "", presence: Any = "all", auto: bool = True, token: str = ""
+    ) -> Page:
         """The user in a page of her own, connected."""
         page = await self.browser.open(name or uid)
         await page.run(START, appId=self.server.keys["app_id"], host=self.server.host, presence=presence, auto=auto)

@@ -216,7 +216,8 @@ async def test_reactions(cast):
         )
         assert [(r["reaction"], r["uid"]) for r in listed] == [("😀", bob)]
         fetched = await pa.run(
-            "return (await new CometChat.MessagesRequestBuilder().setUID(b).setLimit(1).build().fetchPrevious())[0].getReactions()", b=bob
+            "return (await new CometChat.MessagesRequestBuilder().setUID(b).setLimit(1).build().fetchPrevious())[0].getReactions()",
+            b=bob,
         )
         assert [(r["count"], bool(r.get("reactedByMe"))) for r in fetched] == [(1, False)]
         await pb.run("return await CometChat.removeReaction(id, '😀')", id=sent["id"])
@@ -282,7 +283,9 @@ async def test_typing_transient_and_presence(cast):
         assert (await pa.hears("onTypingStarted"))["metadata"] == {"k": 1}
         await pb.run("CometChat.endTyping(new CometChat.TypingIndicator(to, 'user', {}))", to=alice)
         await pa.hears("onTypingEnded")
-        await pb.run("CometChat.sendTransientMessage(new CometChat.TransientMessage(to, 'user', { cheer: 3 }))", to=alice)
+        await pb.run(
+            "CometChat.sendTransientMessage(new CometChat.TransientMessage(to, 'user', { cheer: 3 }))", to=alice
+        )
         got = await pa.hears("onTransientMessageReceived")
         assert (got["data"], got["sender"]["uid"]) == ({"cheer": 3}, bob)
         await pb.run("await CometChat.logout()")
@@ -345,16 +348,20 @@ async def test_users_blocks_and_own_details(cast):
         got = await pa.run("return await CometChat.getUser(u)", u=bob)
         assert (got["name"], got["avatar"], got["status"]) == ("Bob", "https://x.test/b.png", "online")
         found = await pa.run(
-            "return await new CometChat.UsersRequestBuilder().setLimit(5).setUIDs([u]).withTags(true).build().fetchNext()", u=bob
+            "return await new CometChat.UsersRequestBuilder().setLimit(5).setUIDs([u]).withTags(true).build().fetchNext()",
+            u=bob,
         )
         assert [u["uid"] for u in found] == [bob]
         found = await pa.run(
-            "return await new CometChat.UsersRequestBuilder().setLimit(5).setSearchKeyword(u).build().fetchNext()", u=bob
+            "return await new CometChat.UsersRequestBuilder().setLimit(5).setSearchKeyword(u).build().fetchNext()",
+            u=bob,
         )
         assert [u["uid"] for u in found] == [bob]
         assert await pa.run("return await CometChat.getOnlineUserCount()") >= 2
         assert await pa.run("return await CometChat.blockUsers([u])", u=bob)
-        blocked = await pa.run("return await new CometChat.BlockedUsersRequestBuilder().setLimit(5).blockedByMe().build().fetchNext()")
+        blocked = await pa.run(
+            "return await new CometChat.BlockedUsersRequestBuilder().setLimit(5).blockedByMe().build().fetchNext()"
+        )
         assert [u["uid"] for u in blocked] == [bob]
         with pytest.raises(Exception, match="ERR_BLOCKED_SENDER"):
             await bp.say(alice, "do you hear me")
@@ -364,16 +371,21 @@ async def test_users_blocks_and_own_details(cast):
         await bp.say(alice, "and now")
         await pa.hears("onTextMessageReceived", lambda m: m["text"] == "and now")
         changed = await pa.run(
-            "const u = new CometChat.User(me); u.setName('Alicia'); return await CometChat.updateCurrentUserDetails(u)", me=alice
+            "const u = new CometChat.User(me); u.setName('Alicia'); return await CometChat.updateCurrentUserDetails(u)",
+            me=alice,
         )
         assert changed["name"] == "Alicia"
         key = cast.server.keys["api_key"]
         made = await pa.run(
-            "const u = new CometChat.User(n); u.setName('New'); return await CometChat.createUser(u, key)", n=alice + "x", key=key
+            "const u = new CometChat.User(n); u.setName('New'); return await CometChat.createUser(u, key)",
+            n=alice + "x",
+            key=key,
         )
         assert made["uid"] == alice + "x"
         made = await pa.run(
-            "const u = new CometChat.User(n); u.setName('Newer'); return await CometChat.updateUser(u, key)", n=alice + "x", key=key
+            "const u = new CometChat.User(n); u.setName('Newer'); return await CometChat.updateUser(u, key)",
+            n=alice + "x",
+            key=key,
         )
         assert made["name"] == "Newer"
 
@@ -394,7 +406,9 @@ async def test_groups_members_scopes_and_bans(cast):
         got = await pa.hears("onGroupMemberJoined")
         assert (got[1]["uid"], got[2]["membersCount"]) == (bob, 2)
         added = await pa.run(
-            "return await CometChat.addMembersToGroup(g, [new CometChat.GroupMember(c, 'participant')], [])", g=guid, c=carol
+            "return await CometChat.addMembersToGroup(g, [new CometChat.GroupMember(c, 'participant')], [])",
+            g=guid,
+            c=carol,
         )
         assert added == {carol: "success"}
         got = await pb.hears("onMemberAddedToGroup")
@@ -403,21 +417,26 @@ async def test_groups_members_scopes_and_bans(cast):
         await pa.run("return await CometChat.updateGroupMemberScope(g, b, 'moderator')", g=guid, b=bob)
         got = await pb.hears("onGroupMemberScopeChanged")
         assert (got[1]["uid"], got[2], got[3]) == (bob, "moderator", "participant")
-        members = await pa.run("return await new CometChat.GroupMembersRequestBuilder(g).setLimit(10).build().fetchNext()", g=guid)
+        members = await pa.run(
+            "return await new CometChat.GroupMembersRequestBuilder(g).setLimit(10).build().fetchNext()", g=guid
+        )
         assert {m["uid"]: m["scope"] for m in members} == {alice: "admin", bob: "moderator", carol: "participant"}
         await pb.run("return await CometChat.kickGroupMember(g, c)", g=guid, c=carol)
         assert (await pa.hears("onGroupMemberKicked"))[1]["uid"] == carol
         await cp.ears.until(lambda: bool(cp.ears.all("kicked")))
         await pb.run("return await CometChat.banGroupMember(g, c)", g=guid, c=carol)
         await pa.hears("onGroupMemberBanned")
-        banned = await pa.run("return await new CometChat.BannedMembersRequestBuilder(g).setLimit(10).build().fetchNext()", g=guid)
+        banned = await pa.run(
+            "return await new CometChat.BannedMembersRequestBuilder(g).setLimit(10).build().fetchNext()", g=guid
+        )
         assert [u["uid"] for u in banned] == [carol]
         await pa.run("return await CometChat.unbanGroupMember(g, c)", g=guid, c=carol)
         await pb.hears("onGroupMemberUnbanned")
         count = await pa.run("return await CometChat.getOnlineGroupMemberCount([g])", g=guid)
         assert count == {guid: 2}
         changed = await pa.run(
-            "const g2 = new CometChat.Group(g, 'Renamed', 'password'); g2.setDescription('d'); return await CometChat.updateGroup(g2)", g=guid
+            "const g2 = new CometChat.Group(g, 'Renamed', 'password'); g2.setDescription('d'); return await CometChat.updateGroup(g2)",
+            g=guid,
         )
         assert (changed["name"], changed["description"]) == ("Renamed", "d")
         found = await pa.run(
@@ -454,7 +473,9 @@ async def test_pins_saves_and_flags(cast):
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, pb, other = await cast.page(alice), await cast.page(bob), await cast.page(alice, name="tablet")
         sent = await say(pa, bob, "keep this")
-        assert await pa.run("return [CometChat.isPinMessageEnabled(), CometChat.isSaveMessageEnabled()].map(Boolean)") == [True, True]
+        assert await pa.run(
+            "return [CometChat.isPinMessageEnabled(), CometChat.isSaveMessageEnabled()].map(Boolean)"
+        ) == [True, True]
         pinned = await pa.run("return await CometChat.pinMessage(id)", id=sent["id"])
         assert pinned["pinnedBy"] in (alice, {"uid": alice}) or pinned["pinnedAt"]
         await pb.hears("onMessagePinned")
@@ -491,7 +512,11 @@ async def test_search_and_filters(cast):
 async def test_several_devices_of_one_user(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
-        phone, tablet, pb = await cast.page(alice, name="phone"), await cast.page(alice, name="tablet"), await cast.page(bob)
+        phone, tablet, pb = (
+            await cast.page(alice, name="phone"),
+            await cast.page(alice, name="tablet"),
+            await cast.page(bob),
+        )
         sent = await say(phone, bob, "from my phone")
         got = await tablet.hears("onTextMessageReceived")
         assert got["id"] == sent["id"]

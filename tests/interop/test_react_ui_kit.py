@@ -106,7 +106,12 @@ async def test_edit_delete_reactions_and_threads(cast):
         first.text = "the first, edited"
         await bp.chat.edit_message(first)
         await page.do("see", text="the first, edited", selector=LIST)
-        cast.ask("POST", f"/messages/{first.id}/thread", as_=bob, json={"receiver": alice, "receiverType": "user", "data": {"text": "in thread"}})
+        cast.ask(
+            "POST",
+            f"/messages/{first.id}/thread",
+            as_=bob,
+            json={"receiver": alice, "receiverType": "user", "data": {"text": "in thread"}},
+        )
         await page.do("see", text="1 Repl", selector=LIST)
         await page.run("await show({ uid, threadOf: id })", uid=bob, id=str(first.id))
         await page.do("see", text="in thread", selector=LIST)

@@ -45,9 +45,8 @@ def test_every_public_method_of_the_client_is_documented():
 
 def test_every_error_code_can_be_produced():
     source = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "src").rglob("*.py") if p.name != "catalogue.py")
-    from tailwire.wire.catalogue import CATALOGUE
-
     from tailwire.server.rules import permissions
+    from tailwire.wire.catalogue import CATALOGUE
 
     tables = (permissions._GROUPS, permissions._MESSAGES, permissions._USERS, permissions._KEYS)
     in_tables = {code for table in tables for row in table.values() for code in row.values()}

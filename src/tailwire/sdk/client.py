@@ -12,9 +12,13 @@ from types import TracebackType
 from tailwire.sdk.app_settings import AppSettings
 from tailwire.sdk.calls.access import OnError, OnSuccess, decoded, settle
 from tailwire.sdk.calls.connecting import ConnectionCalls
+from tailwire.sdk.calls.conversations import ConversationCalls
 from tailwire.sdk.calls.groups import GroupCalls
 from tailwire.sdk.calls.messages import MessageCalls
 from tailwire.sdk.calls.owner import Owner, TokenProvider
+from tailwire.sdk.calls.reactions import ReactionCalls
+from tailwire.sdk.calls.receipts import ReceiptCalls
+from tailwire.sdk.calls.uploads import UploadCalls
 from tailwire.sdk.calls.users import UserCalls
 from tailwire.sdk.connection import inputs as i
 from tailwire.sdk.connection.state import Mode, State
@@ -39,7 +43,9 @@ log = logging.getLogger("tailwire")
 SAVE_AFTER = 0.2
 
 
-class ChatClient(MessageCalls, GroupCalls, UserCalls, ConnectionCalls):
+class ChatClient(
+    UploadCalls, MessageCalls, ReactionCalls, ReceiptCalls, ConversationCalls, UserCalls, GroupCalls, ConnectionCalls
+):
     """A chat client: one user, one connection, kept exactly when it should exist (api.md; S1 to S27).
 
     ```python

@@ -12,6 +12,7 @@ from tailwire.wire.entities import (
     BaseMessage,
     CustomMessage,
     Group,
+    InteractiveMessage,
     MediaMessage,
     MessageReceipt,
     TextMessage,
@@ -53,12 +54,13 @@ _NONE = type(None)
 _TEXT, _TIME, _OBJECT = (str, _NONE), (int, _NONE), (dict, _NONE)
 _USER = _Shapes(
     uid=(str,), name=_TEXT, avatar=_TEXT, link=_TEXT, role=_TEXT, status=_TEXT, statusMessage=_TEXT,
-    lastActiveAt=_TIME, metadata=_OBJECT, tags=(_NONE,), createdAt=_TIME, updatedAt=_TIME,
+    lastActiveAt=_TIME, metadata=_OBJECT, tags=(_NONE,), createdAt=_TIME, updatedAt=_TIME, blockedByMe=(_NONE,),
+    hasBlockedMe=(_NONE,), conversationId=(_NONE,),
 )  # fmt: skip
 _MESSAGE = _Shapes(
     receiver=(str,), receiverType=(str,), category=(str,), type=(str,), id=(str, int), muid=_TEXT, conversationId=_TEXT,
     parentId=(_NONE,), sentAt=_TIME, updatedAt=_TIME, deliveredAt=_TIME, readAt=_TIME, editedAt=_TIME, editedBy=_TEXT,
-    deletedAt=_TIME, deletedBy=_TEXT, tags=(_NONE,), data=(dict,),
+    deletedAt=_TIME, deletedBy=_TEXT, tags=(_NONE,), data=(dict,), quotedMessageId=(_NONE,),
 )  # fmt: skip
 
 
@@ -159,6 +161,9 @@ def user_from_wire(value: Any) -> User:
         tags=_tags(d),
         created_at=_number(d, "createdAt"),
         updated_at=_number(d, "updatedAt"),
+        blocked_by_me=bool(d.get("blockedByMe")),
+        has_blocked_me=bool(d.get("hasBlockedMe")),
+        conversation_id=_text(d, "conversationId"),
     )
 
 
@@ -183,22 +188,9 @@ def group_from_wire(value: Any) -> Group:
         joined_at=_number(d, "joinedAt"),
         created_at=_number(d, "createdAt"),
         updated_at=_number(d, "updatedAt"),
+        is_banned_from_group=bool(d.get("isBanned")),
+        conversation_id=_text(d, "conversationId"),
     )
-
-
-def group_to_wire(group: Group) -> dict[str, Any]:
-    """The body that creates a group."""
-    pairs = {
-        "guid": group.guid,
-        "name": group.name,
-        "type": group.type,
-        "password": group.password,
-        "icon": group.icon,
-        "description": group.description,
-        "metadata": group.metadata or None,
-        "tags": group.tags or None,
-    }
-    return {k: v for k, v in pairs.items() if v is not None}
 
 
 def _entity(entities: Mapping[str, Any], key: str) -> User | Group | BaseMessage | None:
@@ -245,6 +237,7 @@ def message_from_wire(value: Any) -> BaseMessage:
         "deleted_by": _text(d, "deletedBy"),
         "metadata": _metadata(data),
         "tags": _tags(d),
+        "quoted_message_id": _number(d, "quotedMessageId"),
         "raw": value,
     }
     if not common["id"]:
@@ -254,12 +247,30 @@ def message_from_wire(value: Any) -> BaseMessage:
         return _action(common, data, entities)
     if category == Category.CUSTOM:
         custom = data.get("customData")
-        return CustomMessage(**common, custom_data=dict(custom) if isinstance(custom, Mapping) else {})
+        return CustomMessage(
+            **common,
+            custom_data=dict(custom) if isinstance(custom, Mapping) else {},
+            sub_type=_text(data, "subType"),
+            conversation_text=_text(data, "conversationText"),
+            update_conversation=data.get("updateConversation") is not False,
+        )
+    if category == Category.INTERACTIVE:
+        return _interactive(common, data)
     if category == Category.MESSAGE and common["type"] == MessageType.TEXT:
         return TextMessage(**common, text=_text(data, "text"))
     if category == Category.MESSAGE:
         return MediaMessage(**common, attachments=_attachments(data), caption=_text(data, "text"))
     return BaseMessage(**common)
+
+
+def _interactive(common: dict[str, Any], data: Mapping[str, Any]) -> InteractiveMessage:
+    shown, goal = data.get("interactiveData"), data.get("interactionGoal")
+    return InteractiveMessage(
+        **common,
+        interactive_data=dict(shown) if isinstance(shown, Mapping) else {},
+        interaction_goal=dict(goal) if isinstance(goal, Mapping) else {},
+        allow_sender_interaction=bool(data.get("allowSenderInteraction")),
+    )
 
 
 def _quick_text(v: list[Any], raw: Any) -> TextMessage | None:
@@ -314,41 +325,19 @@ def _attachments(data: Mapping[str, Any]) -> list[Attachment]:
     if not isinstance(listed, list):
         return [Attachment(_text(data, "url"))] if data.get("url") else []
     return [
-        Attachment(_text(a, "url"), _text(a, "name"), _text(a, "extension"), _text(a, "mimeType"), _number(a, "size"))
+        Attachment(
+            _text(a, "url"),
+            _text(a, "name"),
+            _text(a, "extension"),
+            _text(a, "mimeType"),
+            _number(a, "size"),
+            _number(a, "width"),
+            _number(a, "height"),
+            _text(a, "thumbnail"),
+        )
         for a in listed
         if isinstance(a, Mapping)
     ]
-
-
-def message_to_wire(message: BaseMessage) -> dict[str, Any]:
-    """The body that sends a message."""
-    data: dict[str, Any] = {}
-    if isinstance(message, TextMessage):
-        data["text"] = message.text
-    elif isinstance(message, CustomMessage):
-        data["customData"] = message.custom_data
-    elif isinstance(message, MediaMessage):
-        data["attachments"] = [
-            {"url": a.url, "name": a.name, "extension": a.extension, "mimeType": a.mime_type, "size": str(a.size)}
-            for a in message.attachments
-        ]
-        if message.caption:
-            data["text"] = message.caption
-    if message.metadata:
-        data["metadata"] = message.metadata
-    body: dict[str, Any] = {
-        "category": str(message.category),
-        "type": str(message.type),
-        "receiver": message.receiver,
-        "receiverType": str(message.receiver_type),
-        "data": data,
-        "muid": message.muid,
-    }
-    if message.tags:
-        body["tags"] = message.tags
-    if message.parent_message_id:
-        body["parentId"] = str(message.parent_message_id)
-    return body
 
 
 def receipt_from_frame(frame: Mapping[str, Any]) -> MessageReceipt:

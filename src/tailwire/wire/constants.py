@@ -61,6 +61,8 @@ class ReceiptType(StrEnum):
 
     DELIVERED = "delivered"
     READ = "read"
+    DELIVERED_TO_ALL = "deliveredToAll"
+    READ_BY_ALL = "readByAll"
 
 
 class ActionType(StrEnum):

@@ -25,6 +25,17 @@ class User:
     tags: list[str] = field(default_factory=list)
     created_at: int = 0
     updated_at: int = 0
+    blocked_by_me: bool = False
+    has_blocked_me: bool = False
+    conversation_id: str = ""
+
+
+@dataclass(slots=True)
+class GroupMember(User):
+    """A member of a group (documented class `GroupMember`); to add one, `uid` and `scope` suffice."""
+
+    scope: str = "participant"
+    joined_at: int = 0
 
 
 @dataclass(slots=True)
@@ -50,17 +61,22 @@ class Group:
     joined_at: int = 0
     created_at: int = 0
     updated_at: int = 0
+    is_banned_from_group: bool = False
+    conversation_id: str = ""
 
 
 @dataclass(slots=True)
 class Attachment:
-    """A file of a media message, by URL. `size` is in bytes."""
+    """A file of a media message, by URL. `size` is in bytes; images have `width`, `height` and a `thumbnail`."""
 
     url: str
     name: str = ""
     extension: str = ""
     mime_type: str = ""
     size: int = 0
+    width: int = 0
+    height: int = 0
+    thumbnail: str = ""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,6 +89,7 @@ class BaseMessage:
         id: rises with time within the app; 0 until sent.
         muid: the client's own id: one message is stored per sender and muid, however often it is sent.
         sender: None until sent.
+        quoted_message_id: of the message that this one quotes, or 0.
         raw: the message as the server sent it.
     """
 
@@ -95,12 +112,64 @@ class BaseMessage:
     deleted_by: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
     tags: list[str] = field(default_factory=list)
+    quoted_message_id: int = 0
     raw: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def receiver_entity(self) -> User | Group | None:
         """The user or group behind `receiver`, as the server sent it. Read when it is asked for."""
         return self.read_receiver(self.raw)
+
+    # What not every message has is read when it is asked for: decoding is most of what it costs to hand one over.
+
+    @property
+    def reply_count(self) -> int:
+        """How many replies its thread has."""
+        return int(self.raw.get("replyCount") or 0)
+
+    @property
+    def pinned_at(self) -> int:
+        """When it was pinned in its conversation; 0 when it is not."""
+        return int(self.raw.get("pinnedAt") or 0)
+
+    @property
+    def pinned_by(self) -> str:
+        """The uid of who pinned it; `app_system` for the app."""
+        return str(self.raw.get("pinnedBy") or "")
+
+    @property
+    def saved_at(self) -> int:
+        """When the user saved it for herself; 0 when she has not."""
+        return int(self.raw.get("savedAt") or 0)
+
+    @property
+    def thread_subscribed(self) -> bool:
+        """Whether the user follows its thread, where that was asked for."""
+        return bool(self.raw.get("threadSubscribed"))
+
+    @property
+    def reactions(self) -> list[ReactionCount]:
+        """What it was reacted with."""
+        listed = (self.raw.get("data") or {}).get("reactions") or []
+        return [ReactionCount(r["reaction"], int(r.get("count") or 0), bool(r.get("reactedByMe"))) for r in listed]
+
+    @property
+    def mentioned_users(self) -> list[User]:
+        """Whom its text mentions."""
+        mentions = (self.raw.get("data") or {}).get("mentions") or {}
+        return [User(uid, (user or {}).get("name", "")) for uid, user in mentions.items()]
+
+    def mentions(self, uid: str) -> bool:
+        """Whether its text mentions a user (documented `hasMentionedMe`)."""
+        return uid in ((self.raw.get("data") or {}).get("mentions") or {})
+
+    @property
+    def quoted_message(self) -> BaseMessage | None:
+        """The message that it quotes, as that read when this one was asked for."""
+        from tailwire.wire.codec import message_from_wire
+
+        quoted = self.raw.get("quotedMessage")
+        return message_from_wire(quoted) if quoted else None
 
     @staticmethod
     def read_receiver(raw: Mapping[str, Any]) -> User | Group | None:
@@ -118,9 +187,15 @@ class TextMessage(BaseMessage):
 
 @dataclass(slots=True, kw_only=True)
 class MediaMessage(BaseMessage):
-    """An image, video, audio or file, by URL (documented class `MediaMessage`)."""
+    """An image, video, audio or file (documented class `MediaMessage`).
+
+    Attributes:
+        attachments: by URL.
+        files: to be uploaded when it is sent: paths, or `UploadFile`s. They become attachments.
+    """
 
     attachments: list[Attachment] = field(default_factory=list)
+    files: list[Any] = field(default_factory=list, compare=False)
     caption: str = ""
     type: str = MessageType.FILE
 
@@ -132,11 +207,43 @@ class MediaMessage(BaseMessage):
 
 @dataclass(slots=True, kw_only=True)
 class CustomMessage(BaseMessage):
-    """A message with data of the app's own (documented class `CustomMessage`)."""
+    """A message with data of the app's own (documented class `CustomMessage`).
+
+    Attributes:
+        sub_type: of the app's own.
+        conversation_text: what a list of conversations shows for it.
+        update_conversation: whether it becomes the last message of its conversation.
+    """
 
     custom_data: dict[str, Any] = field(default_factory=dict)
+    sub_type: str = ""
+    conversation_text: str = ""
+    update_conversation: bool = True
     category: str = Category.CUSTOM
     type: str = MessageType.CUSTOM
+
+
+@dataclass(slots=True, kw_only=True)
+class InteractiveMessage(BaseMessage):
+    """A form, card or the like, whose elements are used (documented class `InteractiveMessage`).
+
+    Attributes:
+        interactive_data: what it shows.
+        interaction_goal: when its purpose is reached.
+        allow_sender_interaction: whether its sender may use it too.
+    """
+
+    interactive_data: dict[str, Any] = field(default_factory=dict)
+    interaction_goal: dict[str, Any] = field(default_factory=dict)
+    allow_sender_interaction: bool = False
+    category: str = Category.INTERACTIVE
+    type: str = "form"
+
+    @property
+    def interactions(self) -> dict[str, int]:
+        """The elements that the user has used, and when."""
+        listed = (self.raw.get("data") or {}).get("interactions") or []
+        return {str(i["elementId"]): int(i.get("interactedAt") or 0) for i in listed}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -167,6 +274,8 @@ class MessageReceipt:
     receiver_type: str
     receipt_type: str
     timestamp: int = 0
+    delivered_at: int = 0
+    read_at: int = 0
 
 
 @dataclass(slots=True)
@@ -178,3 +287,90 @@ class TypingIndicator:
     receiver_type: str
     typing_status: str
     metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class TransientMessage:
+    """A message that is not kept: it reaches those who listen now (documented class `TransientMessage`).
+
+    Attributes:
+        sender: None until it came from somebody.
+    """
+
+    receiver_id: str
+    receiver_type: str
+    data: dict[str, Any] = field(default_factory=dict)
+    sender: User | None = None
+
+
+@dataclass(slots=True)
+class ReactionCount:
+    """How often a message was reacted with something (documented class `ReactionCount`)."""
+
+    reaction: str
+    count: int
+    reacted_by_me: bool = False
+
+
+@dataclass(slots=True)
+class Reaction:
+    """One user's reaction to a message (documented class `Reaction`)."""
+
+    id: int
+    message_id: int
+    reaction: str
+    uid: str
+    reacted_at: int = 0
+    reacted_by: User | None = None
+
+
+@dataclass(slots=True)
+class ReactionEvent:
+    """Somebody reacted, or took it back (documented class `ReactionEvent`)."""
+
+    reaction: Reaction
+    receiver_id: str
+    receiver_type: str
+    conversation_id: str
+    parent_message_id: int = 0
+
+
+@dataclass(slots=True)
+class Conversation:
+    """A conversation, as the user sees it (documented class `Conversation`).
+
+    Attributes:
+        conversation_with: the other user, or the group.
+        last_message: None when there is none, or it was deleted.
+        unread_message_count: counted up to 1,000.
+        tags: the user's own.
+    """
+
+    conversation_id: str
+    conversation_type: str
+    conversation_with: User | Group
+    last_message: BaseMessage | None = None
+    unread_message_count: int = 0
+    unread_mentions_count: int = 0
+    last_read_message_id: int = 0
+    tags: list[str] = field(default_factory=list)
+    pinned_at: int = 0
+    created_at: int = 0
+    updated_at: int = 0
+
+
+@dataclass(slots=True)
+class FlagReason:
+    """Why a message can be reported (documented class `FlagReason`)."""
+
+    id: str
+    name: str
+    description: str = ""
+
+
+@dataclass(slots=True)
+class FlagDetail:
+    """A report of a message (documented class `FlagDetail`)."""
+
+    reason_id: str
+    remark: str = ""

@@ -22,6 +22,7 @@ class FrameType(StrEnum):
     TYPING = "typing_indicator"
     RECEIPTS = "receipts"
     PRESENCE = "presence"
+    TRANSIENT = "transient_message"
     APP_STATE = "app_state"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -14,10 +14,12 @@ class ServerSettings:
     Attributes:
         chat_host: host name of the WebSocket, without scheme.
         chat_port: its port for wss, or for ws where the client came over http.
+        parameters: what the server offers, and its limits.
     """
 
     chat_host: str
     chat_port: int
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_wire(cls, data: Mapping[str, Any], *, secure: bool) -> ServerSettings:
@@ -31,7 +33,8 @@ class ServerSettings:
             raise ValueError("CHAT_HOST is missing in the settings")
         if not isinstance(port, int | str):
             raise ValueError("the WebSocket's port is missing in the settings")
-        return cls(host, int(port))
+        parameters = data.get("parameters")
+        return cls(host, int(port), parameters if isinstance(parameters, Mapping) else {})
 
 
 def settings_to_wire(*, host: str, port: int, secure: bool, app_id: str, region: str) -> dict[str, Any]:

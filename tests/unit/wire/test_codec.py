@@ -13,11 +13,11 @@ from tailwire.wire.codec import (
     BadWire,
     group_from_wire,
     message_from_wire,
-    message_to_wire,
     receipt_from_frame,
     typing_from_frame,
     user_from_wire,
 )
+from tailwire.wire.encoding import message_to_wire
 from tailwire.wire.entities import Attachment, CustomMessage, MediaMessage, TextMessage
 from tailwire.wire.server_settings import ServerSettings, settings_to_wire
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar, cast
+from urllib.parse import quote
 
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.io.http import Http
@@ -44,6 +45,16 @@ def decoded(decode: Callable[[Any], T], value: Any) -> T:
         raise failure("ERR_BAD_ERROR_RESPONSE", str(e)) from e
 
 
+def quoted(name: object) -> str:
+    """A uid, guid, id or reaction as a part of a path."""
+    return quote(str(name), safe="")
+
+
+def text_of(answer: Any) -> str:
+    """The text of a documented success."""
+    return str(answer.get("message") or answer.get("Message") or "success") if isinstance(answer, dict) else "success"
+
+
 class Access:
     """The parts of a client that its calls use."""
 
@@ -75,6 +86,30 @@ class Access:
         # A request as the logged-in user.
         token = self._logged_in().auth_token
         return await self._reached().ask(method, path, token=token, body=body, query=query)
+
+    async def _fetch(
+        self,
+        decode: Callable[[Any], T],
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, Any] | None = None,
+    ) -> T:
+        # A request as the logged-in user, and its answer decoded.
+        return decoded(decode, await self._ask(method, path, body=body, query=query))
+
+    def _tell(self, event: object) -> None:
+        """Hand an event to the app's listeners, in its turn."""
+        raise NotImplementedError
+
+    def _parameters(self) -> Mapping[str, Any]:
+        """What the server offers, by the names of its settings, as far as it was asked."""
+        raise NotImplementedError
+
+    def _chat_url(self) -> str:
+        """The URL of the chat host, where who is online is counted."""
+        raise NotImplementedError
 
     def _message_sent(self, message: BaseMessage) -> None:
         """This client stored a message: it must not come back to it as missed."""

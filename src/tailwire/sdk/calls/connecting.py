@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from tailwire.sdk.calls.access import Access, OnError, OnSuccess, settle
 from tailwire.sdk.calls.connection import Connection, answer_of
@@ -63,6 +64,21 @@ class ConnectionCalls(Access, ListeningCalls):
             CometChatException: `ERR_NOT_LOGGED_IN`, `NO_WEBSOCKET_CONNECTION`.
         """
         return await settle(self._call(i.PingCalled), on_success, on_error)
+
+    def _tell(self, event: object) -> None:
+        if self._queue is not None:
+            self._queue.put(event)
+
+    def _parameters(self) -> Mapping[str, Any]:
+        settings = self._connector.settings if self._connector is not None else None
+        return settings.parameters if settings is not None else {}
+
+    def _chat_url(self) -> str:
+        settings = self._parts[3].settings
+        if settings is None:
+            raise failure("NO_WEBSOCKET_CONNECTION")
+        scheme = self._reached().base_url.partition("://")[0]
+        return f"{scheme}://{settings.chat_host}:{settings.chat_port}"
 
     async def _call(self, make: Callable[[int], i.Input]) -> str:
         result, cause = await self._parts[0].call(make)

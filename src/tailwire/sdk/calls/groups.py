@@ -1,17 +1,20 @@
-"""Make, join and leave groups (facts-sdk.md, section 9)."""
+"""Make, change, join and leave groups (facts-sdk.md, section 9)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import quote
 
-from tailwire.sdk.calls.access import Access, OnError, OnSuccess, decoded, settle
+from tailwire.sdk.calls.access import Access, OnError, OnSuccess, decoded, quoted, settle, text_of
+from tailwire.sdk.calls.members import MemberCalls, add_body
 from tailwire.sdk.exceptions import failure
-from tailwire.wire.codec import group_from_wire, group_to_wire, message_from_wire
+from tailwire.wire.codec import group_from_wire, message_from_wire
 from tailwire.wire.constants import GroupType
-from tailwire.wire.entities import Action, Group
+from tailwire.wire.encoding import group_to_wire
+from tailwire.wire.entities import Action, Group, GroupMember
 
 
-class GroupCalls(Access):
+class GroupCalls(MemberCalls, Access):
     """The part of a client that deals with groups."""
 
     async def create_group(
@@ -81,3 +84,65 @@ class GroupCalls(Access):
             return f"{guid} left successfully"
 
         return await settle(leave(), on_success, on_error)
+
+    async def create_group_with_members(
+        self,
+        group: Group,
+        members: Sequence[GroupMember],
+        banned: Sequence[str] = (),
+        *,
+        on_success: OnSuccess[tuple[Group, dict[str, str]]] = None,
+        on_error: OnError = None,
+    ) -> tuple[Group, dict[str, str]]:
+        """Make a group with members.
+
+        Args:
+            members: with `uid` and `scope`; at most 25, with the banned.
+            banned: uids that may not join.
+
+        Returns:
+            The group, and by uid why a member could not be added.
+        """
+
+        async def create() -> tuple[Group, dict[str, str]]:
+            body = {**group_to_wire(group), "members": add_body(members, banned)}
+            answer = await self._ask("POST", "/groups", body=body)
+            outcome = self._outcome(answer.get("members") if isinstance(answer, dict) else None)
+            failed = {uid: text for uid, text in outcome.items() if text != "success"}
+            return decoded(group_from_wire, answer), failed
+
+        return await settle(create(), on_success, on_error)
+
+    async def update_group(
+        self, group: Group, *, on_success: OnSuccess[Group] = None, on_error: OnError = None
+    ) -> Group:
+        """Change a group's name, icon, description, metadata and tags. Its guid, type and password stay.
+
+        Raises:
+            CometChatException: as the server refused it (`ERR_GROUP_NO_MODERATOR_SCOPE` …).
+        """
+
+        async def update() -> Group:
+            fixed = ("guid", "type", "password")
+            body = {k: v for k, v in group_to_wire(group).items() if k not in fixed}
+            return await self._fetch(group_from_wire, "PUT", f"/groups/{quoted(group.guid)}", body=body)
+
+        return await settle(update(), on_success, on_error)
+
+    async def delete_group(self, guid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
+        """Delete a group with all that was said in it; its admins and owner may."""
+
+        async def delete() -> str:
+            return text_of(await self._ask("DELETE", f"/groups/{quoted(guid)}"))
+
+        return await settle(delete(), on_success, on_error)
+
+    async def transfer_group_ownership(
+        self, guid: str, uid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None
+    ) -> str:
+        """Give a group to one of its members; only its owner may."""
+
+        async def transfer() -> str:
+            return text_of(await self._ask("PATCH", f"/groups/{quoted(guid)}/owner", body={"owner": uid}))
+
+        return await settle(transfer(), on_success, on_error)

@@ -1,17 +1,28 @@
-"""Send, read, edit and delete messages; typing and receipts (facts-sdk.md, section 6)."""
+"""Send, read, edit and delete messages; typing and transient messages (facts-sdk.md, section 6)."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from tailwire.sdk.calls.access import Access, OnError, OnSuccess, decoded, settle
+from tailwire.sdk.calls.uploads import OnProgress
 from tailwire.sdk.exceptions import CometChatException, failure
-from tailwire.wire.codec import message_from_wire, message_to_wire
+from tailwire.wire.codec import message_from_wire
 from tailwire.wire.constants import ReceiverType
-from tailwire.wire.entities import Action, BaseMessage, CustomMessage, MediaMessage, TextMessage
+from tailwire.wire.encoding import message_to_wire
+from tailwire.wire.entities import (
+    Action,
+    Attachment,
+    BaseMessage,
+    CustomMessage,
+    InteractiveMessage,
+    MediaMessage,
+    TextMessage,
+    TransientMessage,
+)
 from tailwire.wire.frames import FrameType, envelope
 
 M = TypeVar("M", bound=BaseMessage)
@@ -38,16 +49,47 @@ class MessageCalls(Access):
         return await settle(self._send(message, TextMessage), on_success, on_error)
 
     async def send_media_message(
-        self, message: MediaMessage, *, on_success: OnSuccess[MediaMessage] = None, on_error: OnError = None
+        self,
+        message: MediaMessage,
+        *,
+        on_progress: OnProgress = None,
+        on_success: OnSuccess[MediaMessage] = None,
+        on_error: OnError = None,
     ) -> MediaMessage:
-        """Send an image, video, audio or file by URL. Arguments, result and errors as `send_message`."""
-        return await settle(self._send(message, MediaMessage), on_success, on_error)
+        """Send an image, video, audio or file: by URL (`attachments`), or uploaded (`files`).
+
+        Args:
+            on_progress: called with the file's name, and how many of how many bytes have been sent.
+
+        Result and errors as `send_message`; and `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED`,
+        `ERR_INVALID_FILE_OBJECT`.
+        """
+
+        async def send() -> MediaMessage:
+            if message.files:
+                uploaded = await self._upload(message.receiver, message.receiver_type, message.files, on_progress)
+                message.attachments = [*message.attachments, *uploaded]
+                message.files = []
+            return await self._send(message, MediaMessage)
+
+        return await settle(send(), on_success, on_error)
+
+    async def _upload(
+        self, receiver: str, receiver_type: str, files: Sequence[Any], on_progress: OnProgress
+    ) -> list[Attachment]:
+        raise NotImplementedError
 
     async def send_custom_message(
         self, message: CustomMessage, *, on_success: OnSuccess[CustomMessage] = None, on_error: OnError = None
     ) -> CustomMessage:
         """Send data of the app's own. Arguments, result and errors as `send_message`."""
         return await settle(self._send(message, CustomMessage), on_success, on_error)
+
+    async def send_interactive_message(
+        self, message: InteractiveMessage, *, on_success: OnSuccess[InteractiveMessage] = None, on_error: OnError = None
+    ) -> InteractiveMessage:
+        """Send a form, card or the like. Arguments, result and errors as `send_message`."""
+        return await settle(self._send(message, InteractiveMessage), on_success, on_error)
 
     async def _send(self, message: M, kind: type[M]) -> M:
         self._logged_in()
@@ -125,9 +167,13 @@ class MessageCalls(Access):
 
         return await settle(get(), on_success, on_error)
 
-    async def _list_messages(self, query: Mapping[str, Any], *, uid: str = "", guid: str = "") -> list[Any]:
+    async def _list_messages(
+        self, query: Mapping[str, Any], *, uid: str = "", guid: str = "", thread: int = 0
+    ) -> list[Any]:
         path = "/messages"
-        if uid:
+        if thread:
+            path = f"/messages/{thread}/thread"
+        elif uid:
             path = f"/users/{quote(uid, safe='')}/messages"
         elif guid:
             path = f"/groups/{quote(guid, safe='')}/messages"
@@ -165,7 +211,7 @@ class MessageCalls(Access):
                 yield message
             cursor = page[-1].id if newer else page[0].id
 
-    # Typing and receipts go over the socket.
+    # Typing and transient messages go over the socket.
 
     async def start_typing(
         self, receiver: str, receiver_type: str = ReceiverType.USER, metadata: Mapping[str, Any] | None = None
@@ -197,39 +243,18 @@ class MessageCalls(Access):
             if e.code != "NO_WEBSOCKET_CONNECTION":
                 raise
 
-    async def mark_as_delivered(
-        self, message: BaseMessage, *, on_success: OnSuccess[str] = None, on_error: OnError = None
-    ) -> str:
-        """Say that the conversation was received up to this message.
+    async def send_transient_message(self, message: TransientMessage) -> None:
+        """Send a message that is not kept: who does not listen now never hears of it (section 6.6).
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION`.
+            CometChatException: `NO_WEBSOCKET_CONNECTION`, `ERR_INVALID_RECEIVER_TYPE`.
         """
-        return await settle(self._mark(message, "delivered", "markAsDelivered success"), on_success, on_error)
-
-    async def mark_as_read(
-        self, message: BaseMessage, *, on_success: OnSuccess[str] = None, on_error: OnError = None
-    ) -> str:
-        """Say that the conversation was read up to this message.
-
-        Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION`.
-        """
-        return await settle(self._mark(message, "read", "markAsRead success"), on_success, on_error)
-
-    async def _mark(self, message: BaseMessage, action: str, success: str) -> str:
+        if message.receiver_type not in ("user", "group"):
+            raise failure("ERR_INVALID_RECEIVER_TYPE")
         session = self._logged_in()
-        sender = message.sender.uid if message.sender else ""
-        to = message.receiver if message.receiver_type == ReceiverType.GROUP else sender
-        body = {"action": action, "messageId": str(message.id), "user": dict(session.user)}
+        body = {"user": dict(session.user), "data": message.data}
         frame = envelope(
-            self.identity.app_id,
-            FrameType.RECEIPTS,
-            session.uid,
-            self.identity.resource,
-            to,
-            message.receiver_type,
-            body,
-        )
-        self._send_frame(json.dumps({**frame, "messageSender": sender}))
-        return success
+            self.identity.app_id, FrameType.TRANSIENT, session.uid, self.identity.resource, message.receiver_id,
+            message.receiver_type, body,
+        )  # fmt: skip
+        self._send_frame(json.dumps(frame))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 from tailwire.sdk.calls.access import decoded
 from tailwire.sdk.calls.current import current
@@ -31,6 +31,7 @@ class _Wanted:
     hide_replies: bool = False
     hide_deleted: bool = False
     parent_message_id: int = 0
+    more: tuple[tuple[str, Any], ...] = ()
 
 
 class MessagesRequest:
@@ -68,7 +69,8 @@ class MessagesRequest:
         self._under_way = True
         try:
             client = self._client or current()
-            listed = await client._list_messages(self._query(newer), uid=self._wanted.uid, guid=self._wanted.guid)
+            w = self._wanted
+            listed = await client._list_messages(self._query(newer), uid=w.uid, guid=w.guid, thread=w.parent_message_id)
             page = [decoded(message_from_wire, value) for value in listed]
         finally:
             self._under_way = False
@@ -91,20 +93,83 @@ class MessagesRequest:
             "types": ",".join(w.types) or None,
             "hideReplies": 1 if w.hide_replies else None,
             "hideDeleted": 1 if w.hide_deleted else None,
-            "parentId": w.parent_message_id or None,
+            **dict(w.more),
         }
         return {k: v for k, v in pairs.items() if v is not None}
 
 
-class MessagesRequestBuilder:
+class _Filters:
+    """What of messages is rarely asked; each method returns the builder."""
+
+    _wanted: _Wanted
+
+    def _with(self, **changes: Any) -> Self:
+        self._wanted = replace(self._wanted, **changes)
+        return self
+
+    def _more(self, name: str, value: Any) -> Self:
+        return self._with(more=(*self._wanted.more, (name, value)))
+
+    def set_unread(self, only: bool = True) -> Self:
+        """Only what others sent and the user has not read."""
+        return self._more("unread", 1 if only else None)
+
+    def set_undelivered(self, only: bool = True) -> Self:
+        """Only what others sent and the user has not received."""
+        return self._more("undelivered", 1 if only else None)
+
+    def set_search_keyword(self, keyword: str) -> Self:
+        """Only messages with these words; the last may only be begun."""
+        return self._more("searchKey", keyword or None)
+
+    def hide_messages_from_blocked_users(self, hide: bool = True) -> Self:
+        """Leave out what users sent whom the user has blocked."""
+        return self._more("hideMessagesFromBlockedUsers", 1 if hide else None)
+
+    def hide_quoted_messages(self, hide: bool = True) -> Self:
+        """Leave out messages that quote another."""
+        return self._more("hideQuotedMessages", 1 if hide else None)
+
+    def set_tags(self, tags: Sequence[str]) -> Self:
+        """Only messages with one of these tags."""
+        return self._more("tags", ",".join(tags) or None)
+
+    def with_content(
+        self, *, attachments: bool = False, links: bool = False, mentions: bool = False, reactions: bool = False
+    ) -> Self:
+        """Only messages that have all of what is wanted (documented `hasAttachments`, `hasLinks` …)."""
+        builder = self
+        for name, wanted in (
+            ("hasAttachments", attachments),
+            ("hasLinks", links),
+            ("hasMentions", mentions),
+            ("hasReactions", reactions),
+        ):
+            builder = builder._more(name, 1 if wanted else None)
+        return builder
+
+    def set_attachment_types(self, types: Sequence[str]) -> Self:
+        """Only attachments of these types: `image`, `video`, `audio`, `file`."""
+        return self._more("attachmentTypes", ",".join(types) or None)
+
+    def set_mentioned_uids(self, uids: Sequence[str]) -> Self:
+        """Only messages that mention one of these users."""
+        return self._more("mentionedUids", ",".join(uids) or None)
+
+    def set_pinned(self, only: bool = True) -> Self:
+        """Only pinned messages of the conversation, newest pin first; with `fetch_previous()`."""
+        return self._more("pinned", 1 if only else None)
+
+    def set_saved(self, only: bool = True) -> Self:
+        """Only messages that the user saved, newest first; without uid and guid, with `fetch_previous()`."""
+        return self._more("saved", 1 if only else None)
+
+
+class MessagesRequestBuilder(_Filters):
     """Builds a `MessagesRequest`; each method returns the builder."""
 
     def __init__(self) -> None:
         self._wanted = _Wanted()
-
-    def _with(self, **changes: Any) -> MessagesRequestBuilder:
-        self._wanted = replace(self._wanted, **changes)
-        return self
 
     def set_uid(self, uid: str) -> MessagesRequestBuilder:
         """The conversation with a user."""

@@ -19,7 +19,16 @@ from tailwire.sdk.listeners.interfaces import (
 )
 from tailwire.sdk.listeners.registry import Listeners, Streams
 from tailwire.wire.constants import Category
-from tailwire.wire.entities import Action, BaseMessage, CustomMessage, Group, MediaMessage, TextMessage, User
+from tailwire.wire.entities import (
+    Action,
+    BaseMessage,
+    CustomMessage,
+    Group,
+    InteractiveMessage,
+    MediaMessage,
+    TextMessage,
+    User,
+)
 
 log = logging.getLogger("tailwire")
 
@@ -70,8 +79,14 @@ _BY_TYPE: dict[type, str] = {
     TextMessage: "on_text_message_received",
     MediaMessage: "on_media_message_received",
     CustomMessage: "on_custom_message_received",
+    InteractiveMessage: "on_interactive_message_received",
 }
-_RECEIPTS = {"delivered": "on_messages_delivered", "read": "on_messages_read"}
+_RECEIPTS = {
+    "delivered": "on_messages_delivered",
+    "read": "on_messages_read",
+    "deliveredToAll": "on_messages_delivered_to_all",
+    "readByAll": "on_messages_read_by_all",
+}
 _TYPING = {"started": "on_typing_started", "ended": "on_typing_ended"}
 
 Call = tuple[Listeners[Any], str, tuple[Any, ...]]
@@ -132,6 +147,19 @@ class Callbacks:
             yield from self._group(entry.action)
         elif isinstance(entry, LoginTold):
             yield r.login, entry.name, entry.arguments
+        else:
+            yield from self._rare(entry)
+
+    def _rare(self, entry: object) -> Iterator[Call]:
+        message = self._r.message
+        if isinstance(entry, e.TransientReceived):
+            yield message, "on_transient_message_received", (entry.message,)
+        elif isinstance(entry, e.ReactionChanged):
+            yield message, f"on_message_reaction_{'added' if entry.added else 'removed'}", (entry.event,)
+        elif isinstance(entry, e.MessagePinned):
+            yield message, "on_message_pinned" if entry.pinned else "on_message_unpinned", (entry.message,)
+        elif isinstance(entry, e.MessageSaved):
+            yield message, "on_message_saved" if entry.saved else "on_message_unsaved", (entry.message,)
 
     def _group(self, a: Action) -> Iterator[Call]:
         by, on = a.action_by or User(""), a.action_on if isinstance(a.action_on, User) else a.action_by or User("")

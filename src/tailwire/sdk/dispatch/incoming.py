@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from tailwire.sdk.connection.state import Status
 from tailwire.sdk.continuity import catch_up, updates
 from tailwire.sdk.continuity.state import Continuity, Kind, Machine, Position
+from tailwire.sdk.dispatch import social
 from tailwire.sdk.dispatch.callbacks import event_of
 from tailwire.sdk.dispatch.queue import Queue
 from tailwire.sdk.exceptions import CometChatException
@@ -258,7 +259,8 @@ class Incoming:
         if kind == "receipts":
             receipt = receipt_from_frame(frame)
             reader = receipt.sender.uid
-            updates.told(self._machine, receipt.receiver_id, reader, receipt.receipt_type, receipt.message_id)
+            if receipt.receipt_type in ("delivered", "read"):
+                updates.told(self._machine, receipt.receiver_id, reader, receipt.receipt_type, receipt.message_id)
             self._heard(receipt.timestamp)
             self._queue.put(e.ReceiptReceived(receipt))
         elif kind == "typing_indicator":
@@ -267,6 +269,10 @@ class Incoming:
             user = user_from_wire(frame["body"]["user"])
             user.status = "online" if frame["body"].get("action") == "online" else "offline"
             self._queue.put(e.PresenceChanged(user))
+        else:
+            rare = social.event_of_frame(kind, frame)
+            if rare is not None:
+                self._queue.put(rare)
 
     def _server_says(self, frame: Mapping[str, Any]) -> float | None:
         body = frame["body"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from tailwire.sdk.exceptions import CometChatException, failure
@@ -12,6 +12,7 @@ from tailwire.sdk.io.failures import seconds_of
 from tailwire.sdk.io.world import Identity, World
 
 VERSION = "0.1.0"
+UPLOAD_STALLED = 30.0
 
 
 class Http:
@@ -43,13 +44,15 @@ class Http:
         key: str = "",
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
+        authorization: str = "",
     ) -> Any:
         """One request.
 
         Args:
-            path: below the base URL, with its slash.
+            path: below the base URL, with its slash; or a whole URL.
             token: an auth token.
             key: an auth key.
+            authorization: the pass of `PUT /me`, where that is asked for.
 
         Returns:
             `data` of the answer.
@@ -67,17 +70,36 @@ class Http:
             headers["authtoken"] = token
         if key:
             headers["apikey"] = key
+        if authorization:
+            headers["authorization"] = authorization
         content = None
         if body is not None:
             content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
             headers["content-type"] = "application/json"
         try:
-            response = await self._client.request(
-                method, self._base_url + path, headers=headers, content=content, params=query
-            )
+            url = path if "://" in path else self._base_url + path
+            response = await self._client.request(method, url, headers=headers, content=content, params=query)
         except (httpx2.TransportError, OSError) as e:
             raise failure("NO_INTERNET_CONNECTION", f"{type(e).__name__}: {e}") from e
         return _read(response.status_code, response.content, response.headers.get("retry-after"))
+
+    async def upload(self, url: str, pieces: AsyncIterator[bytes], size: int, content_type: str) -> None:
+        """Send a form to where the server said.
+
+        Raises:
+            CometChatException: with the server's code; `NO_INTERNET_CONNECTION` when it was not reached.
+        """
+        import httpx2
+
+        if self._client is None:
+            self._client = self._world.http_client(self._tls)
+        headers = {"content-type": content_type, "content-length": str(size)}
+        try:
+            response = await self._client.post(url, content=pieces, headers=headers, timeout=UPLOAD_STALLED)
+        except (httpx2.TransportError, OSError) as e:
+            raise failure("NO_INTERNET_CONNECTION", f"{type(e).__name__}: {e}") from e
+        if response.status_code not in (200, 201, 204):
+            _read(response.status_code, response.content, response.headers.get("retry-after"))
 
     async def close(self) -> None:
         """Close the connections."""

@@ -64,6 +64,11 @@ class Connector:
         self._pass = ""
         self._settings: ServerSettings | None = None
 
+    @property
+    def settings(self) -> ServerSettings | None:
+        """The server's settings, as they were last read."""
+        return self._settings
+
     def forget(self) -> None:
         """Another user, another token: begin anew."""
         self._pass = ""

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from tailwire.sdk.connection.state import Status
 from tailwire.sdk.continuity.state import Continuity
 from tailwire.sdk.exceptions import CometChatException
-from tailwire.wire.entities import Action, BaseMessage, MessageReceipt, TypingIndicator, User
+from tailwire.wire.entities import (
+    Action,
+    BaseMessage,
+    Conversation,
+    MessageReceipt,
+    ReactionEvent,
+    TransientMessage,
+    TypingIndicator,
+    User,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,45 @@ class PresenceChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class TransientReceived:
+    """A message came that is not kept."""
+
+    message: TransientMessage
+
+
+@dataclass(frozen=True, slots=True)
+class ReactionChanged:
+    """Somebody reacted to a message (`added`), or took it back."""
+
+    event: ReactionEvent
+    added: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePinned:
+    """A message was pinned in its conversation, or unpinned."""
+
+    message: BaseMessage
+    pinned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSaved:
+    """The user saved a message on one of her devices, or saved it no longer."""
+
+    message: BaseMessage
+    saved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationPinned:
+    """The user pinned a conversation on another of her devices, or unpinned it."""
+
+    conversation: Conversation
+    pinned: bool
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryGap:
     """More was missed than is handed over: messages after `from_id` and up to `to_id` are only in history (K1)."""
 
@@ -100,5 +148,10 @@ Event = (
     | ReceiptReceived
     | TypingChanged
     | PresenceChanged
+    | TransientReceived
+    | ReactionChanged
+    | MessagePinned
+    | MessageSaved
+    | ConversationPinned
     | HistoryGap
 )

@@ -12,9 +12,12 @@ if TYPE_CHECKING:
         BaseMessage,
         CustomMessage,
         Group,
+        InteractiveMessage,
         MediaMessage,
         MessageReceipt,
+        ReactionEvent,
         TextMessage,
+        TransientMessage,
         TypingIndicator,
         User,
     )
@@ -115,6 +118,9 @@ class MessageListener:
     def on_custom_message_received(self, message: CustomMessage) -> Hook:
         """A custom message came."""
 
+    def on_interactive_message_received(self, message: InteractiveMessage) -> Hook:
+        """A form, card or the like came."""
+
     def on_message_edited(self, message: BaseMessage) -> Hook:
         """A message was changed: this is how it reads now."""
 
@@ -132,6 +138,33 @@ class MessageListener:
 
     def on_messages_read(self, receipt: MessageReceipt) -> Hook:
         """Somebody read a conversation up to a message."""
+
+    def on_messages_delivered_to_all(self, receipt: MessageReceipt) -> Hook:
+        """All members of a group have received its messages up to one."""
+
+    def on_messages_read_by_all(self, receipt: MessageReceipt) -> Hook:
+        """All members of a group have read its messages up to one."""
+
+    def on_transient_message_received(self, message: TransientMessage) -> Hook:
+        """A message came that is not kept."""
+
+    def on_message_reaction_added(self, event: ReactionEvent) -> Hook:
+        """Somebody reacted to a message."""
+
+    def on_message_reaction_removed(self, event: ReactionEvent) -> Hook:
+        """Somebody took a reaction back."""
+
+    def on_message_pinned(self, message: BaseMessage) -> Hook:
+        """A message was pinned; the device that did so hears it too."""
+
+    def on_message_unpinned(self, message: BaseMessage) -> Hook:
+        """A message was unpinned; the device that did so hears it too."""
+
+    def on_message_saved(self, message: BaseMessage) -> Hook:
+        """The user saved a message, on this or another device."""
+
+    def on_message_unsaved(self, message: BaseMessage) -> Hook:
+        """The user saved a message no longer, on this or another device."""
 
     def on_history_gap(self, gap: HistoryGap) -> Hook:
         """More was missed than is handed over: what lies within the bounds is only in history (K1)."""
