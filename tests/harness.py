@@ -123,6 +123,36 @@ class Ears(ConnectionListener, LoginListener, UserListener, GroupListener, Messa
     def on_messages_read(self, receipt):
         self._note("read", receipt)
 
+    def on_interactive_message_received(self, message):
+        self._note("interactive", message)
+
+    def on_messages_delivered_to_all(self, receipt):
+        self._note("delivered to all", receipt)
+
+    def on_messages_read_by_all(self, receipt):
+        self._note("read by all", receipt)
+
+    def on_transient_message_received(self, message):
+        self._note("transient", message)
+
+    def on_message_reaction_added(self, event):
+        self._note("reaction", (True, event))
+
+    def on_message_reaction_removed(self, event):
+        self._note("reaction", (False, event))
+
+    def on_message_pinned(self, message):
+        self._note("pinned", message.id)
+
+    def on_message_unpinned(self, message):
+        self._note("unpinned", message.id)
+
+    def on_message_saved(self, message):
+        self._note("saved", message.id)
+
+    def on_message_unsaved(self, message):
+        self._note("unsaved", message.id)
+
     def on_history_gap(self, gap):
         self._note("gap", gap)
 

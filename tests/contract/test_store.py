@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import itertools
 import sqlite3
 
 import pytest
@@ -194,4 +196,58 @@ async def test_the_catch_up_query_uses_its_index(path):
     wanted = MessageFilter("bob", newer=True, cursor=0, updated_after=5, only_updates=True)
     plan = store._all("EXPLAIN QUERY PLAN " + list_messages(wanted.shape()), parameters(wanted))
     assert any("messages_by_update (conversation_id=? AND updated_at>?)" in row[3] for row in plan), plan
+    await store.close()
+
+
+async def test_every_filter_can_be_asked_with_every_other(path):
+    store = await SqliteStore.open(path, World())
+    asked = {
+        "since": 3, "newer": True, "cursor": 2, "sent_cursor": 3, "updated_after": 3, "only_updates": True,
+        "receiver_type": "user", "sender": "a", "categories": ("x",), "types": ("y", "z"), "parent_id": 3,
+        "hide_replies": True, "hide_deleted": True, "only_deleted": True, "hide_quoted": True, "unread": True,
+        "undelivered": True, "from_time": 1, "to_time": 2, "traits": 3, "mentioned": ("a",), "tags": ("t", "u"),
+        "not_from_blocked": True, "pinned": True, "saved": True, "search": "word", "offset": 3,
+    }  # fmt: skip
+    names = [f.name for f in dataclasses.fields(MessageFilter)]
+    assert set(names) == {*asked, "reader", "conversation_id", "hide_replies", "limit"}
+    readers = ("unread", "undelivered", "saved", "not_from_blocked")  # of nobody in particular it is not asked
+    for conversation, reader in itertools.product((None, "alice_user_bob"), ("alice", "")):
+        for pair in itertools.combinations(asked, 2):
+            if reader or not set(pair) & set(readers):
+                wanted = {name: asked[name] for name in pair}
+                assert await store.messages(MessageFilter(reader, conversation_id=conversation, **wanted)) == []
+    await store.close()
+
+
+async def test_what_is_deleted_for_good_gives_no_id_twice(path):
+    store = await SqliteStore.open(path, World())
+    await store.add_group(GroupRow("g", "G", "public", owner="alice", created_at=1))
+    for _ in range(3):
+        await store.add_message(draft(receiver="g", kind="group"))
+    assert await store.remove_group("g") == ["alice"]
+    await store.close()
+    store = await SqliteStore.open(path, World())
+    assert (await store.message(3)) is None
+    assert (await store.add_message(draft())).message.id == 4
+    await store.add_user(UserRow("bob", "Bob"))
+    await store.remove_user("bob", with_messages=True)
+    assert (await store.message(4)) is None
+    assert (await store.conversation("alice_user_bob", "alice", "user")) is None
+    await store.close()
+
+
+async def test_the_index_of_words_survives_a_restart_and_forgets_what_is_deleted(path):
+    store = await SqliteStore.open(path, World())
+    for word in ("apple", "pear", "plum"):
+        await store.add_message(dataclasses.replace(draft(text=b'{"text":"%b"}' % word.encode()), traits=16))
+    find = lambda words: store.messages(MessageFilter("bob", search=words))  # noqa: E731
+    assert [m.id for m in await find("pear")] == [2]
+    await store.close()
+    store = await SqliteStore.open(path, World())
+    assert [m.id for m in await find("p")] == [3, 2]
+    row = await store.message(2)
+    await store.delete_message(row, b'{"data":{}}', "alice", 5, lambda _: draft())
+    assert [m.id for m in await find("p")] == [3]
+    await store.remove_message(await store.message(3))
+    assert await find("p") == []
     await store.close()

@@ -32,6 +32,7 @@ from tailwire.server.store.statements import MESSAGE_COLUMNS, compiled
 
 _GROUP: ColumnElement[str] = literal_column("'group_'", String)
 _USER: ColumnElement[str] = literal_column("'user'", String)
+_ACTION: ColumnElement[str] = literal_column("'action'", String)
 _WORD = re.compile(r"\w+")
 _FTS = table("messages_fts", column("rowid"))
 Query = Select[tuple[object, ...]]
@@ -121,7 +122,7 @@ def _having(query: Query, s: Any) -> Query:
         named = mentions.c.uid.in_(_numbered("mentioned", s.mentioned))
         query = query.where(exists().where(mentions.c.message_id == m.id, named))
     if s.tags:
-        each = func.json_each(cast(m.body, Text), "$.tags").table_valued("value", name="tag")
+        each = func.json_each(cast(m.body, Text), literal_column("'$.tags'")).table_valued("value", name="tag")
         query = query.where(exists(select(1).select_from(each).where(each.c.value.in_(_numbered("tags", s.tags)))))
     if s.not_from_blocked:
         blocked = exists().where(blocks.c.uid == bindparam("reader"), blocks.c.blocked == m.sender)
@@ -129,8 +130,8 @@ def _having(query: Query, s: Any) -> Query:
     for wanted, mark in ((s.unread, marks.c.read_id), (s.undelivered, marks.c.delivered_id)):
         if wanted:
             mine = and_(marks.c.conversation_id == m.conversation_id, marks.c.uid == bindparam("reader"))
-            known = func.coalesce(select(mark).where(mine).scalar_subquery(), 0)
-            query = query.where(m.sender != bindparam("reader"), m.category != "action", m.id > known)
+            known = func.coalesce(select(mark).where(mine).scalar_subquery(), literal_column("0"))
+            query = query.where(m.sender != bindparam("reader"), m.category != _ACTION, m.id > known)
     return query
 
 

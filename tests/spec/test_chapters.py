@@ -1,0 +1,374 @@
+"""The chapters of the documented surface, each method once: client and server together on virtual time."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from PIL import Image
+
+from tailwire import (
+    Attachment,
+    BannedGroupMembersRequestBuilder,
+    BlockedUsersRequestBuilder,
+    CometChatException,
+    ConversationPinned,
+    ConversationsRequestBuilder,
+    CustomMessage,
+    FlagDetail,
+    Group,
+    GroupMember,
+    GroupMembersRequestBuilder,
+    GroupsRequestBuilder,
+    InteractiveMessage,
+    MediaMessage,
+    MessagesRequestBuilder,
+    ReactionsRequestBuilder,
+    TextMessage,
+    TransientMessage,
+    UploadFile,
+    User,
+    UsersRequestBuilder,
+)
+
+
+async def refused(code, call):
+    """A call that is refused with a code."""
+    with pytest.raises(CometChatException) as caught:
+        await call
+    assert caught.value.code == code, caught.value
+
+
+async def test_reactions(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    sent = await alice.say("bob", "nice")
+    reacted = await bob.chat.add_reaction(sent.id, "😀")
+    assert [(r.reaction, r.count, r.reacted_by_me) for r in reacted.reactions] == [("😀", 1, True)]
+    await alice.ears.until(lambda: bool(alice.ears.all("reaction")))
+    added, event = alice.ears.all("reaction")[0]
+    assert (added, event.reaction.reaction, event.reaction.uid) == (True, "😀", "bob")
+    assert (event.reaction.message_id, event.receiver_id, event.conversation_id) == (sent.id, "alice", "alice_user_bob")
+    await alice.chat.add_reaction(sent.id, "👍/👎")
+    request = ReactionsRequestBuilder().set_message_id(sent.id).set_limit(1).build(alice.chat)
+    assert [[r.uid for r in await request.fetch_next()] for _ in range(3)] == [["bob"], ["alice"], []]
+    seen = (await alice.chat.get_message(sent.id)).reactions
+    assert [(r.reaction, r.reacted_by_me) for r in seen] == [("😀", False), ("👍/👎", True)]
+    await bob.chat.remove_reaction(sent.id, "😀")
+    await alice.ears.until(lambda: len(alice.ears.all("reaction")) == 2)
+    assert not alice.ears.all("reaction")[1][0]
+    assert not bob.ears.all("reaction")[1:]  # alice's alone: the device that reacts does not hear of itself
+    await refused("ERR_MESSAGE_ID_NOT_FOUND", bob.chat.add_reaction(999, "x"))
+    await refused("ERR_BAD_REQUEST", bob.chat.add_reaction(sent.id, "x" * 101))
+
+
+async def test_threads_quotes_and_mentions(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    parent = await alice.say("bob", "parent")
+    reply = await bob.say("alice", "reply", parent_message_id=parent.id)
+    assert reply.parent_message_id == parent.id
+    assert (await alice.chat.get_message(parent.id)).reply_count == 1
+    thread = MessagesRequestBuilder().set_parent_message_id(parent.id).build(alice.chat)
+    assert [m.text for m in await thread.fetch_previous()] == ["reply"]
+    plain = MessagesRequestBuilder().set_uid("bob").hide_replies().build(alice.chat)
+    assert [m.text for m in await plain.fetch_previous()] == ["parent"]
+    await refused("ERR_MESSAGE_THREAD_NESTING", bob.say("alice", "deeper", parent_message_id=reply.id))
+    await refused("ERR_MESSAGE_ID_NOT_FOUND", bob.say("carol", "elsewhere", parent_message_id=999))
+    await refused("ERR_WRONG_MESSAGE_THREAD", bob.say("carol", "elsewhere", parent_message_id=parent.id))
+    assert "subscribed" in await alice.chat.subscribe_to_thread(parent.id)
+    assert "unsubscribed" in await alice.chat.unsubscribe_from_thread(parent.id)
+    quote = await bob.say("alice", "as you said", quoted_message_id=parent.id)
+    assert (quote.quoted_message_id, quote.quoted_message.text) == (parent.id, "parent")
+    await alice.ears.until(lambda: "as you said" in alice.ears.texts)
+    assert alice.ears.all("text")[-1].quoted_message.text == "parent"
+    named = await bob.say("alice", "hi <@uid:alice> and <@uid:nobody>")
+    assert [u.uid for u in named.mentioned_users] == ["alice"]
+    assert named.mentions("alice")
+    found = MessagesRequestBuilder().set_uid("bob").with_content(mentions=True).build(alice.chat)
+    assert [m.id for m in await found.fetch_previous()] == [named.id]
+    without = MessagesRequestBuilder().set_uid("bob").hide_quoted_messages().build(alice.chat)
+    assert quote.id not in [m.id for m in await without.fetch_previous()]
+
+
+async def test_receipts_and_counts(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    sent = [await alice.say("bob", f"text {n}") for n in range(3)]
+    await bob.ears.until(lambda: len(bob.ears.texts) == 3)
+    assert await bob.chat.get_unread_message_count() == {"user": {"alice": 3}, "group": {}}
+    assert await bob.chat.get_unread_message_count_for_user("alice") == {"alice": 3}
+    await bob.chat.mark_as_read(bob.ears.all("text")[1])
+    await alice.ears.until(lambda: bool(alice.ears.all("read")))
+    assert await bob.chat.get_unread_message_count_for_all_users() == {"alice": 1}
+    assert await bob.chat.get_unread_message_count_for_all_groups() == {}
+    conversation = await bob.chat.get_conversation("alice")
+    await bob.chat.mark_conversation_as_delivered(conversation)
+    assert "read" in await bob.chat.mark_conversation_as_read(conversation)
+    await alice.ears.until(lambda: alice.ears.all("read")[-1].message_id == sent[2].id)
+    assert (await bob.chat.get_conversation("alice")).unread_message_count == 0
+    again = await bob.chat.mark_message_as_unread(bob.ears.all("text")[1])
+    assert again.unread_message_count == 2
+    (receipt,) = await alice.chat.get_message_receipts(sent[0].id)
+    assert (receipt.sender.uid, bool(receipt.delivered_at), bool(receipt.read_at)) == ("bob", True, True)
+    unread = MessagesRequestBuilder().set_uid("alice").set_unread().build(bob.chat)
+    assert [m.text for m in await unread.fetch_previous()] == ["text 1", "text 2"]
+    assert bob.chat.get_last_delivered_message_id() <= sent[2].id
+
+
+async def test_receipts_of_a_group(stage):
+    alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
+    await alice.chat.create_group(Group("team", "Team"))
+    await bob.chat.join_group("team")
+    await carol.chat.join_group("team")
+    sent = await alice.say("team", "to all", "group")
+    for actor in (bob, carol):
+        await actor.ears.until(lambda actor=actor: actor.ears.texts == ["to all"])
+    assert await bob.chat.get_unread_message_count_for_group("team") == {"team": 1}
+    await bob.chat.mark_as_read(bob.ears.all("text")[0])
+    await alice.ears.until(lambda: bool(alice.ears.all("read")))
+    await stage.pass_time(1)
+    assert not alice.ears.all("read by all")
+    await carol.chat.mark_as_delivered(carol.ears.all("text")[0])
+    await alice.ears.until(lambda: bool(alice.ears.all("delivered to all")))
+    await carol.chat.mark_as_read(carol.ears.all("text")[0])
+    await alice.ears.until(lambda: bool(alice.ears.all("read by all")))
+    assert alice.ears.all("read by all")[0].message_id == sent.id
+    assert {r.sender.uid for r in await alice.chat.get_message_receipts(sent.id)} == {"bob", "carol"}
+    stored = await alice.chat.get_message(sent.id)
+    assert stored.delivered_at and stored.read_at
+
+
+async def test_conversations(stage):
+    alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
+    phone = await stage.enter("alice")
+    events = phone.chat.events()
+    await bob.say("alice", "from bob")
+    await stage.pass_time(2)
+    last = await carol.say("alice", "from carol")
+    request = ConversationsRequestBuilder().set_limit(1).build(alice.chat)
+    pages = [await request.fetch_next() for _ in range(3)]
+    assert [[c.conversation_with.uid for c in page] for page in pages] == [["carol"], ["bob"], []]
+    assert (pages[0][0].last_message.text, pages[0][0].unread_message_count) == ("from carol", 1)
+    assert alice.chat.get_conversation_from_message(last).conversation_with.uid == "carol"
+    assert (await alice.chat.tag_conversation("bob", "user", ["vip"])).tags == ["vip"]
+    tagged = ConversationsRequestBuilder().set_tags(["vip"]).build(alice.chat)
+    assert [c.conversation_with.uid for c in await tagged.fetch_next()] == ["bob"]
+    assert (await alice.chat.pin_conversation("bob")).pinned_at
+    async for event in events:
+        if isinstance(event, ConversationPinned):
+            assert (event.pinned, event.conversation.conversation_with.uid) == (True, "bob")
+            break
+    listed = await ConversationsRequestBuilder().build(alice.chat).fetch_next()
+    assert [c.conversation_with.uid for c in listed] == ["bob", "carol"]
+    assert not (await alice.chat.unpin_conversation("bob")).pinned_at
+    found = ConversationsRequestBuilder().set_search_keyword("car").build(alice.chat)
+    assert [c.conversation_with.uid for c in await found.fetch_next()] == ["carol"]
+    assert "deleted" in await alice.chat.delete_conversation("bob")
+    await refused("ERR_CONVERSATION_NOT_ACCESSIBLE", alice.chat.get_conversation("bob"))
+    await refused("INVALID_CONVERSATION_TYPE", alice.chat.get_conversation("bob", "planet"))
+    assert (await bob.chat.get_conversation("alice")).last_message.text == "from bob"
+    await bob.say("alice", "again")
+    shown = [m.text async for m in alice.chat.messages(uid="bob")]
+    assert shown == ["again"]
+    unread = ConversationsRequestBuilder().set_unread().set_conversation_type("user").build(alice.chat)
+    assert {c.conversation_with.uid for c in await unread.fetch_next()} == {"bob", "carol"}
+
+
+async def test_users_and_blocks(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    changed = await bob.chat.update_current_user_details(User("bob", "Bobby", metadata={"k": 1}, tags=["t"]))
+    assert (changed.name, changed.metadata, changed.tags) == ("Bobby", {"k": 1}, ["t"])
+    names = ["Alice", "Bobby", "Carol"]
+    request = UsersRequestBuilder().set_limit(2).build(alice.chat)
+    assert [u.name for _ in range(3) for u in await request.fetch_next()] == names
+    for builder, uids in (
+        (UsersRequestBuilder().set_search_keyword("bo"), ["bob"]),
+        (UsersRequestBuilder().set_tags(["t"]).with_tags(), ["bob"]),
+        (UsersRequestBuilder().set_uids(["carol"]), ["carol"]),
+        (UsersRequestBuilder().set_user_status("offline"), ["carol"]),
+        (UsersRequestBuilder().set_user_status("online"), ["alice", "bob"]),
+        (UsersRequestBuilder().set_roles(["default"]).sort_by("name").sort_by_order("desc"), ["carol", "bob", "alice"]),
+        (UsersRequestBuilder().friends_only(), []),
+    ):
+        assert [u.uid for u in await builder.build(alice.chat).fetch_next()] == uids
+    assert await alice.chat.get_online_user_count() == 2
+    assert await alice.chat.block_users(["bob", "nobody"]) == {"bob": "success", "nobody": "fail"}
+    assert (await alice.chat.get_user("bob")).blocked_by_me
+    assert (await bob.chat.get_user("alice")).has_blocked_me
+    await refused("ERR_BLOCKED_SENDER", bob.say("alice", "do you hear me"))
+    await refused("ERR_BLOCKED_RECEIVER", alice.say("bob", "no"))
+    for builder, chat, uids in (
+        (BlockedUsersRequestBuilder().set_direction("blockedByMe"), alice.chat, ["bob"]),
+        (BlockedUsersRequestBuilder().set_direction("hasBlockedMe"), alice.chat, []),
+        (BlockedUsersRequestBuilder(), bob.chat, ["alice"]),
+        (UsersRequestBuilder().hide_blocked_users(), alice.chat, ["alice", "carol"]),
+    ):
+        assert [u.uid for u in await builder.build(chat).fetch_next()] == uids
+    assert await alice.chat.unblock_users(["bob"]) == {"bob": "success"}
+    await bob.say("alice", "and now")
+    await refused("EMPTY_USERS_LIST", alice.chat.block_users([]))
+    assert await alice.chat.block_users(["alice"]) == {"alice": "fail"}
+    made = await alice.chat.create_user(User("dave", "Dave"), stage.server.auth_key)
+    assert made.name == "Dave"
+    await refused("AUTH_ERR_NO_ACCESS", alice.chat.update_user(User("dave", "D"), stage.server.auth_key))
+
+
+async def test_groups_and_members(stage):
+    alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
+    group, failed = await alice.chat.create_group_with_members(
+        Group("club", "Club", "private"), [GroupMember("bob", scope="moderator"), GroupMember("nobody")]
+    )
+    assert (group.members_count, list(failed)) == (2, ["nobody"])
+    await bob.ears.until(lambda: bool(bob.ears.all("added")))
+    assert await alice.chat.add_members_to_group("club", [GroupMember("carol")]) == {"carol": "success"}
+    await carol.ears.until(lambda: carol.ears.all("added") == [("carol", "alice", "club")])
+    members = GroupMembersRequestBuilder("club").set_limit(2).build(alice.chat)
+    listed = [(m.uid, m.scope) for _ in range(3) for m in await members.fetch_next()]
+    assert listed == [("alice", "admin"), ("bob", "moderator"), ("carol", "participant")]
+    only = GroupMembersRequestBuilder("club").set_scopes(["moderator"]).set_search_keyword("b").build(alice.chat)
+    assert [m.uid for m in await only.fetch_next()] == ["bob"]
+    assert await alice.chat.get_online_group_member_count(["club"]) == {"club": 3}
+    assert await alice.chat.update_group_member_scope("club", "carol", "moderator") == "club scope changed successfully"
+    await carol.ears.until(lambda: bool(carol.ears.all("scope")))
+    assert carol.ears.all("scope") == [("carol", "alice", "moderator", "participant", "club")]
+    await refused("ERR_SAME_SCOPE", alice.chat.update_group_member_scope("club", "carol", "moderator"))
+    await refused("INVALID_SCOPE_VALUE", alice.chat.update_group_member_scope("club", "carol", "king"))
+    await refused("ERR_GROUP_NO_SCOPE_CLEARANCE", bob.chat.kick_group_member("club", "carol"))
+    await alice.chat.kick_group_member("club", "carol")
+    await carol.ears.until(lambda: carol.ears.all("kicked") == [("carol", "alice", "club")])
+    await alice.chat.ban_group_member("club", "carol")
+    await carol.ears.until(lambda: bool(carol.ears.all("banned")))
+    banned = BannedGroupMembersRequestBuilder("club").build(alice.chat)
+    assert [m.uid for m in await banned.fetch_next()] == ["carol"]
+    added = await alice.chat.add_members_to_group("club", [GroupMember("carol")])
+    assert "banned" in added["carol"]
+    await alice.chat.unban_group_member("club", "carol")
+    await bob.ears.until(lambda: bool(bob.ears.all("unbanned")))
+    changed = await alice.chat.update_group(Group("club", "Renamed", description="d", tags=["t"]))
+    assert (changed.name, changed.description, changed.tags, changed.type) == ("Renamed", "d", ["t"], "private")
+    for builder, chat, guids in (
+        (GroupsRequestBuilder().joined_only(), alice.chat, ["club"]),
+        (GroupsRequestBuilder().set_tags(["t"]).with_tags(), bob.chat, ["club"]),
+        (GroupsRequestBuilder().set_search_keyword("ren"), carol.chat, []),
+    ):
+        assert [g.guid for g in await builder.build(chat).fetch_next()] == guids
+    await refused("ERR_GROUP_NO_CLEARANCE", bob.chat.transfer_group_ownership("club", "bob"))
+    await alice.chat.transfer_group_ownership("club", "bob")
+    assert await alice.chat.leave_group("club") == "club left successfully"
+    assert "deleted" in await bob.chat.delete_group("club")
+    await refused("ERR_GUID_NOT_FOUND", bob.chat.get_group("club"))
+
+
+async def test_pins_saves_and_reports(stage):
+    alice, bob, tablet = await stage.enter("alice"), await stage.enter("bob"), await stage.enter("alice")
+    sent = await bob.say("alice", "keep this")
+    assert (alice.chat.is_pin_message_enabled(), alice.chat.is_save_message_enabled()) == (True, True)
+    assert (alice.chat.get_pinned_messages_limit(), alice.chat.get_saved_messages_limit()) == (100, 100)
+    pinned = await alice.chat.pin_message(sent.id)
+    assert (bool(pinned.pinned_at), pinned.pinned_by) == (True, "alice")
+    await bob.ears.until(lambda: bob.ears.all("pinned") == [sent.id])
+    await alice.ears.until(lambda: alice.ears.all("pinned") == [sent.id])
+    listed = MessagesRequestBuilder().set_uid("alice").set_pinned().build(bob.chat)
+    assert [m.id for m in await listed.fetch_previous()] == [sent.id]
+    assert not (await bob.chat.unpin_message(sent.id)).pinned_at
+    await alice.ears.until(lambda: alice.ears.all("unpinned") == [sent.id])
+    assert (await alice.chat.save_message(sent.id)).saved_at
+    await tablet.ears.until(lambda: tablet.ears.all("saved") == [sent.id])
+    saved = MessagesRequestBuilder().set_saved().build(alice.chat)
+    assert [m.id for m in await saved.fetch_previous()] == [sent.id]
+    assert not (await bob.chat.get_message(sent.id)).saved_at
+    assert not (await alice.chat.unsave_message(sent.id)).saved_at
+    await tablet.ears.until(lambda: tablet.ears.all("unsaved") == [sent.id])
+    reasons = await alice.chat.get_flag_reasons()
+    assert "spam" in [r.id for r in reasons]
+    assert await alice.chat.flag_message(sent.id, FlagDetail("spam", "r")) == (
+        f"Message {sent.id} has been flagged successfully."
+    )
+    await refused("INVALID_REASON_ID", alice.chat.flag_message(sent.id, FlagDetail("because")))
+
+
+async def test_messages_of_every_kind(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    custom = CustomMessage(receiver="bob", type="place", custom_data={"lat": 1}, sub_type="s", conversation_text="c")
+    stored = await alice.chat.send_custom_message(custom)
+    assert (stored.custom_data, stored.sub_type, stored.conversation_text) == ({"lat": 1}, "s", "c")
+    form = InteractiveMessage(
+        receiver="bob", interactive_data={"title": "T"}, interaction_goal={"type": "anyAction", "elementIds": ["ok"]}
+    )
+    stored = await alice.chat.send_interactive_message(form)
+    await bob.ears.until(lambda: bool(bob.ears.all("interactive")))
+    assert bob.ears.all("interactive")[0].interactive_data == {"title": "T"}
+    await bob.chat.mark_as_interacted(stored.id, ["ok"])
+    assert list((await bob.chat.get_message(stored.id)).interactions) == ["ok"]
+    assert (await alice.chat.get_message(stored.id)).interactions == {}
+    await alice.chat.send_transient_message(TransientMessage("bob", "user", {"cheer": 1}))
+    await bob.ears.until(lambda: bool(bob.ears.all("transient")))
+    assert (bob.ears.all("transient")[0].data, bob.ears.all("transient")[0].sender.uid) == ({"cheer": 1}, "alice")
+    media = MediaMessage(receiver="bob", type="image", caption="c", attachments=[Attachment("https://x.test/a.png")])
+    stored = await alice.chat.send_media_message(media)
+    assert (stored.caption, stored.attachment.url) == ("c", "https://x.test/a.png")
+    stored.caption = "another"
+    assert (await alice.chat.edit_message(stored)).attachment.url == "https://x.test/a.png"
+    await refused("ERR_EMPTY_MESSAGE_FILE", alice.chat.send_media_message(MediaMessage(receiver="bob")))
+
+
+async def test_uploads_with_progress(stage, tmp_path):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    picture = io.BytesIO()
+    Image.new("RGB", (640, 480), "teal").save(picture, "PNG")
+    notes = tmp_path / "notes.txt"
+    notes.write_bytes(b"x" * 200_000)
+    heard = []
+    media = MediaMessage(
+        receiver="bob", type="file", files=[notes, UploadFile(content=picture.getvalue(), name="../teal picture.png")]
+    )
+    stored = await alice.chat.send_media_message(media, on_progress=lambda *what: heard.append(what))
+    text, image = stored.attachments
+    assert (text.name, text.mime_type, text.size) == ("notes.txt", "text/plain", 200_000)
+    assert (image.name, image.mime_type, image.width, image.height) == ("teal picture.png", "image/png", 640, 480)
+    assert heard[0][0] == "notes.txt" and heard[0][1] <= 65_536 and ("notes.txt", 200_000, 200_000) in heard
+    assert [sent for name, sent, _ in heard if name == "notes.txt"] == sorted(s for n, s, _ in heard if n == "notes.txt")
+    await bob.ears.until(lambda: bool(bob.ears.all("media")))
+    assert bob.ears.all("media")[0].attachments[1].thumbnail.endswith("?thumbnail=1")
+    found = MessagesRequestBuilder().set_uid("alice").with_content(attachments=True).build(bob.chat)
+    assert [m.id for m in await found.fetch_previous()] == [stored.id]
+    gone = MediaMessage(receiver="bob", type="file", files=[tmp_path / "none.txt"])
+    await refused("ERR_INVALID_FILE_OBJECT", alice.chat.send_media_message(gone))
+    many = MediaMessage(receiver="bob", type="file", files=[UploadFile(content=b"x", name=f"{n}") for n in range(11)])
+    await refused("ERR_FILE_COUNT_EXCEEDED", alice.chat.send_media_message(many))
+
+
+async def test_search(stage):
+    alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
+    for text in ("the quick brown fox", "a lazy dog", "see https://x.test/page"):
+        await bob.say("alice", text)
+    await carol.say("bob", "quick, but not for alice")
+
+    async def search(words, **where):
+        builder = MessagesRequestBuilder().set_search_keyword(words)
+        if where:
+            builder.set_uid(where["uid"])
+        return [m.text for m in await builder.build(alice.chat).fetch_previous()]
+
+    assert await search("quick") == ["the quick brown fox"]
+    assert await search("fox quick") == ["the quick brown fox"]
+    assert await search("LAZ") == ["a lazy dog"]
+    assert await search("uick") == []
+    assert await search('"; DROP TABLE messages', uid="bob") == []
+    assert await search("...", uid="bob") == []
+    (fox, *_) = [m async for m in bob.chat.messages(uid="alice") if m.text.startswith("the quick")]
+    fox.text = "the slow brown fox"
+    await bob.chat.edit_message(fox)
+    assert (await search("quick"), await search("slow", uid="bob")) == ([], ["the slow brown fox"])
+    await bob.chat.delete_message(fox.id)
+    assert await search("slow") == []
+    links = MessagesRequestBuilder().set_uid("bob").with_content(links=True).build(alice.chat)
+    assert [m.text for m in await links.fetch_previous()] == ["see https://x.test/page"]
+
+
+async def test_sends_of_a_conversation_keep_their_order(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    import asyncio
+
+    messages = [TextMessage(receiver="bob", text=str(n)) for n in range(20)]
+    await asyncio.gather(*(alice.chat.send_message(m) for m in messages))
+    await bob.ears.until(lambda: len(bob.ears.texts) == 20)
+    assert bob.ears.texts == [str(n) for n in range(20)]
