@@ -173,8 +173,8 @@ class Groups:
             tags=encode(names.tags(change.tags)).decode() if change.tags is not None else found.tags,
             updated_at=self._world.seconds(),
             updated_by=caller.uid,
-            **dict.fromkeys(n for n in change.unset or () if n in UNSETTABLE),  # type: ignore[arg-type]
         )
+        row = replace(row, **dict.fromkeys(n for n in change.unset or () if n in UNSETTABLE))  # type: ignore[arg-type]
         shown = group(row, member)
         await self._store.change_group(row, (Event("group_updated", encode({"group": shown})),))
         if change.owner and caller.system:

@@ -121,15 +121,15 @@ class Roles:
             if setting not in ("all", "friendsOnly"):
                 raise Refused("ERR_BAD_REQUEST", {"settings": "Use all or friendsOnly."})
         unset = {name: None for name in new.unset or () if name in ("settings", "description", "metadata")}
-        return replace(
+        filled = replace(
             row,
             name=names.display_name(new.name or row.name),
             description=new.description if new.description is not None else row.description,
             metadata=names.metadata(bytes(new.metadata)) or row.metadata,
             settings=encode(new.settings).decode() if new.settings else row.settings,
             updated_at=self._world.seconds(),
-            **unset,  # type: ignore[arg-type]
         )
+        return replace(filled, **unset)  # type: ignore[arg-type]
 
     async def get(self, role: str) -> dict[str, Any]:
         """A role.

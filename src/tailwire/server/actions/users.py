@@ -166,8 +166,8 @@ class Users:
             metadata=metadata if metadata is not None else found.metadata,
             tags=encode(names.tags(change.tags)).decode() if change.tags is not None else found.tags,
             updated_at=self._world.seconds(),
-            **dict.fromkeys(n for n in change.unset or () if n in UNSETTABLE),  # type: ignore[arg-type]
         )
+        row = replace(row, **dict.fromkeys(n for n in change.unset or () if n in UNSETTABLE))  # type: ignore[arg-type]
         await self._store.change_user(row)
         self._directory.forget(row.uid)
         return self._directory.present(row)

@@ -94,7 +94,7 @@ class VirtualServer:
         )
         self.world = VirtualServerWorld()
         self.parts: Parts | None = None
-        self.app_id = self.auth_key = ""
+        self.app_id = self.auth_key = self.api_key = ""
         self.url = f"http://server:{PORT}"
         self._state: ServerState | None = None
 
@@ -103,6 +103,7 @@ class VirtualServer:
         parts = self.parts = await assemble(self._settings, self.world)
         self.app_id = parts.keys.app_id
         self.auth_key = parts.keys.auth_key or self.auth_key
+        self.api_key = parts.keys.api_key or self.api_key
         bound = type("BoundSocketProtocol", (SocketProtocol,), {"gateway": parts.gateway, "__slots__": ()})
         config = uvicorn.Config(parts.api, ws=bound, lifespan="off", log_config=None, access_log=False)
         config.load()

@@ -1,0 +1,64 @@
+"""The REST API of a stage's server, over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness import Stage
+from tailwire.testing.virtual.world import VirtualSdkWorld
+
+
+class Rest:
+    """Asks the server of a stage: with the REST key, or as a user."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._http = VirtualSdkWorld(99).http_client(None)
+        self.tokens: dict[str, str] = {}
+
+    async def answer(self, method: str, path: str, *, as_: str = "", behalf: str = "", **more: Any) -> Any:
+        """The HTTP response. `as_`: the user whose token is sent; else the REST key, perhaps on behalf of a user."""
+        headers = {"appid": self._stage.server.app_id, **more.pop("headers", {})}
+        if as_:
+            headers["authtoken"] = await self.token(as_)
+            headers.setdefault("resource", f"device-of-{as_}")
+        elif "apikey" not in headers:
+            headers["apikey"] = self._stage.server.api_key
+        if behalf:
+            headers["onBehalfOf"] = behalf
+        url = path if "://" in path else f"{self._stage.server.url}/v3{path}"
+        return await self._http.request(method, url, headers={k: v for k, v in headers.items() if v}, **more)
+
+    async def token(self, uid: str) -> str:
+        """An auth token of a user."""
+        if uid not in self.tokens:
+            made = await self._stage.server.parts.actions.sessions.create_token(uid)
+            self.tokens[uid] = made["authToken"]
+        return self.tokens[uid]
+
+    async def __call__(self, method: str, path: str, **more: Any) -> Any:
+        """The `data` of a success."""
+        answer = await self.answer(method, path, **more)
+        assert answer.status_code == 200, (method, path, answer.text)
+        return answer.json()["data"]
+
+    async def refused(self, code: str, method: str, path: str, **more: Any) -> Any:
+        """The error of a refusal with a code."""
+        answer = await self.answer(method, path, **more)
+        assert answer.status_code >= 400, (method, path, answer.text)
+        error = answer.json()["error"]
+        assert error["code"] == code, (method, path, answer.text)
+        assert error["message"]
+        assert error["details"]
+        return error
+
+    async def user(self, *uids: str, **more: Any) -> None:
+        """Make users."""
+        for uid in uids:
+            await self("POST", "/users", json={"uid": uid, "name": uid.title(), **more})
+
+    async def __aenter__(self) -> Rest:
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._http.aclose()

@@ -1,0 +1,157 @@
+"""Uploads and downloads: in pieces, by their content, within their limits, in parts."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from PIL import Image
+
+from rest import Rest
+from tailwire.server.config import Settings
+
+
+def picture(size=(400, 300), kind="PNG") -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", size, "teal").save(out, kind)
+    return out.getvalue()
+
+
+async def form_for(rest, name, size, mime="text/plain", **more):
+    wanted = {"f": {"fileId": "f", "name": name, "size": size, "mimeType": mime}}
+    return (await rest("POST", "/files/upload-url", as_="alice", json={"files": wanted, **more}))["f"]
+
+
+async def test_a_form_takes_its_file_once_and_no_other(stage):
+    async with Rest(stage) as rest:
+        form = await form_for(rest, "a.txt", 5, receiver="bob", receiverType="user")
+        request, url = form["request"], form["attachment"]["url"]
+
+        async def send(fields, content=b"hello"):
+            return await rest.answer(
+                "POST", request["url"], headers={"apikey": ""}, data=fields, files={"file": ("a.txt", content)}
+            )
+
+        forged = await send({**request["body"], "uid": "bob"})
+        assert forged.json()["error"]["code"] == "ERR_PERMISSION_DENIED"
+        larger = await send(request["body"], b"hello!")
+        assert (larger.status_code, larger.json()["error"]["code"]) == (413, "ERR_FILE_SIZE_EXCEEDED")
+        assert (await send(request["body"])).status_code == 204
+        assert (await send(request["body"])).json()["error"]["code"] == "ERR_BAD_REQUEST"
+        answer = await rest.answer("GET", url, headers={"apikey": ""})
+        assert answer.content == b"hello"
+        late = await form_for(rest, "b.txt", 5)
+        await stage.pass_time(1000)
+        answer = await rest.answer(
+            "POST", late["request"]["url"], data=late["request"]["body"], files={"file": ("b", b"hello")}
+        )
+        assert answer.json()["error"]["code"] == "ERR_PRESIGNED_URL_EXPIRED"
+        await rest.refused("ERR_FILE_NOT_FOUND", "GET", late["attachment"]["url"])
+        await rest.refused(
+            "ERR_INVALID_FILE_OBJECT", "POST", "/files/upload-url", as_="alice", json={"files": {"f": {"name": "x"}}}
+        )
+        await rest("POST", "/groups", behalf="bob", json={"guid": "g", "name": "G", "type": "private"})
+        wanted = {"files": {"f": {"name": "x", "size": 1}}, "receiver": "g", "receiverType": "group"}
+        await rest.refused("ERR_GUID_NOT_FOUND", "POST", "/files/upload-url", as_="alice", json=wanted)
+
+
+async def test_a_message_with_files_by_multipart(stage):
+    async with Rest(stage) as rest:
+        fields = {
+            "receiver": "bob",
+            "receiverType": "user",
+            "category": "message",
+            "type": "image",
+            "data": '{"text":"c"}',
+        }
+        files = [("files[]", ("a.png", picture())), ("files[]", ("b.jpg", picture(kind="JPEG")))]
+        made = await rest("POST", "/messages", as_="alice", data=fields, files=files)
+        first, second = made["data"]["attachments"]
+        assert (first["mimeType"], first["width"], first["height"]) == ("image/png", 400, 300)
+        assert (second["mimeType"], second["name"], made["data"]["text"]) == ("image/jpeg", "b.jpg", "c")
+        small = await rest.answer("GET", first["thumbnail"])
+        assert Image.open(io.BytesIO(small.content)).size == (320, 240)
+        await rest.refused(
+            "ERR_UID_NOT_FOUND", "POST", "/messages", as_="alice", data={**fields, "receiver": "none"}, files=files
+        )
+        many = [("files[]", (f"{n}.txt", b"x")) for n in range(11)]
+        await rest.refused("ERR_FILE_COUNT_EXCEEDED", "POST", "/messages", as_="alice", data=fields, files=many)
+        await rest.refused(
+            "ERR_EMPTY_MESSAGE_FILE", "POST", "/messages", as_="alice", data=fields, files=[("x", ("", b""))]
+        )
+        for body in (b"", b"--x\r\n", b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nhalf'):
+            headers = {"content-type": "multipart/form-data; boundary=x"}
+            await rest.refused("ERR_BAD_REQUEST", "POST", "/messages", as_="alice", content=body, headers=headers)
+        left = [p.name for p in stage.server.parts.actions.uploads._folder.glob(".*")]
+        assert left == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "mime", "disposition"),
+    [
+        ("page.html", b"<script>alert(1)</script>", "application/octet-stream", "attachment"),
+        ("picture.png", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "application/octet-stream", "attachment"),
+        ("not a picture.png", picture()[:40], "image/png", "inline"),
+        ("doc.pdf", b"%PDF-1.7 ...", "application/pdf", "inline"),
+        ("../../etc/passwd", b"\x00\x01", "application/octet-stream", "attachment"),
+    ],
+)
+async def test_the_content_says_what_a_file_is_and_headers_keep_it_harmless(stage, name, content, mime, disposition):
+    async with Rest(stage) as rest:
+        form = await form_for(rest, name, len(content))
+        await rest.answer("POST", form["request"]["url"], data=form["request"]["body"], files={"file": (name, content)})
+        answer = await rest.answer("GET", form["attachment"]["url"])
+        assert answer.headers["content-type"] == mime
+        assert answer.headers["content-disposition"].startswith(disposition)
+        assert ".." not in answer.headers["content-disposition"].replace("etc", "")
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "sandbox" in answer.headers["content-security-policy"]
+        assert len(form["attachment"]["url"].rpartition("/")[2]) >= 40
+
+
+async def test_parts_of_files(stage):
+    async with Rest(stage) as rest:
+        content = bytes(range(256)) * 10
+        form = await form_for(rest, "a.bin", len(content))
+        await rest.answer("POST", form["request"]["url"], data=form["request"]["body"], files={"file": ("a", content)})
+        url = form["attachment"]["url"]
+        tag = (await rest.answer("HEAD", url)).headers["etag"]
+        for wanted, status, part in (
+            ("bytes=0-9", 206, content[:10]),
+            ("bytes=2550-", 206, content[2550:]),
+            ("bytes=-10", 206, content[-10:]),
+            ("bytes=2550-9999", 206, content[2550:]),
+            ("bytes=2560-", 416, b""),
+            ("bytes=5-2", 416, b""),
+            ("bytes=0-1,4-5", 200, content),
+            ("lines=1-2", 200, content),
+            ("bytes=x-y", 200, content),
+        ):
+            answer = await rest.answer("GET", url, headers={"range": wanted})
+            assert (answer.status_code, answer.content) == (status, part), wanted
+        answer = await rest.answer("GET", url, headers={"range": "bytes=0-9", "if-range": '"other"'})
+        assert answer.status_code == 200
+        assert (await rest.answer("GET", url, headers={"if-none-match": tag})).status_code == 304
+        for name in ("..%2f..%2ftailwire.db", "x", "%00"):
+            await rest.refused("ERR_FILE_NOT_FOUND", "GET", f"/files/{name}")
+
+
+async def test_a_file_that_is_too_large_is_refused_while_it_is_read(stage, tmp_path):
+    stage.server._settings = Settings(data=str(tmp_path), max_file=1000)
+    await stage.server.stop()
+    await stage.server.start()
+    async with Rest(stage) as rest:
+        fields = {"receiver": "bob", "receiverType": "user", "type": "file", "data": "{}"}
+        await rest.refused(
+            "ERR_FILE_SIZE_EXCEEDED",
+            "POST",
+            "/messages",
+            as_="alice",
+            data=fields,
+            files={"files[]": ("a", b"x" * 100_000)},
+        )
+        await rest.refused(
+            "ERR_FILE_SIZE_EXCEEDED", "POST", "/files/upload-url", as_="alice",
+            json={"files": {"f": {"name": "a", "size": 1001}}},
+        )  # fmt: skip
+        await rest("POST", "/messages", as_="alice", data=fields, files={"files[]": ("a", b"x" * 1000)})

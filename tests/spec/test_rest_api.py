@@ -1,0 +1,261 @@
+"""The REST API with an API key: each resource, its success texts, both styles of pages."""
+
+from __future__ import annotations
+
+from rest import Rest
+
+
+async def test_api_keys(stage):
+    async with Rest(stage) as rest:
+        made = await rest("POST", "/apikeys", json={"name": "K", "scope": "fullAccess"})
+        key = made["apiKey"]
+        assert (len(key), made["name"], made["scope"]) == (40, "K", "fullAccess")
+        listed = await rest("GET", "/apikeys?searchKey=k")
+        assert {"Auth Key", "K"} <= {k["name"] for k in listed}
+        assert not any(key in str(k) for k in listed)  # whole it is shown once
+        assert (await rest("GET", f"/apikeys/{key}"))["name"] == "K"
+        assert (await rest("PUT", f"/apikeys/{key}", json={"name": "New", "scope": "authOnly"}))["scope"] == "authOnly"
+        await rest.refused("AUTH_ERR_NO_ACCESS", "GET", "/users", headers={"apikey": key})
+        own = stage.server.api_key
+        await rest.refused("ERR_APIKEY_NO_SELF_ACTION", "DELETE", f"/apikeys/{own}")
+        await rest.refused("ERR_APIKEY_NO_SELF_ACTION", "PUT", f"/apikeys/{own}", json={"name": "x"})
+        done = await rest("DELETE", f"/apikeys/{key}")
+        assert done["message"] == f"The Api Key {key} has been deleted successfully."
+        await rest.refused("ERR_APIKEY_NOT_FOUND", "GET", f"/apikeys/{key}")
+        await rest.refused("AUTH_ERR_APIKEY_NOT_FOUND", "GET", "/users", headers={"apikey": key})
+        await rest.refused("ERR_BAD_REQUEST", "POST", "/apikeys", json={"name": "K", "scope": "all"})
+
+
+async def test_users(stage):
+    async with Rest(stage) as rest:
+        user = {
+            "uid": "U6",
+            "name": "Barry",
+            "avatar": "https://x.test/a.png",
+            "metadata": {"@private": {"email": "e"}},
+        }
+        made = await rest("POST", "/users", json={**user, "tags": ["Engineer"], "withAuthToken": True})
+        assert (made["uid"], made["role"], made["tags"]) == ("u6", "default", ["Engineer"])
+        assert made["authToken"].startswith("u6_")
+        await rest.refused("ERR_UID_ALREADY_EXISTS", "POST", "/users", json=user)
+        await rest.refused("ERR_ROLE_NOT_FOUND", "POST", "/users", json={"uid": "x", "name": "X", "role": "none"})
+        error = await rest.refused("ERR_BAD_REQUEST", "POST", "/users", json={"uid": "x", "name": 5})
+        assert "name" in error["details"]
+        changed = await rest("PUT", "/users/u6", json={"name": "B", "unset": ["avatar"], "tags": []})
+        assert (changed["name"], "avatar" in changed, changed["metadata"]) == ("B", False, user["metadata"])
+        answer = (await rest.answer("GET", "/users?perPage=2&page=2")).json()
+        page = answer["meta"]["pagination"]
+        assert page == {"total": 4, "count": 2, "per_page": 2, "current_page": 2, "total_pages": 2}
+        assert [u["uid"] for u in await rest("GET", "/users?searchKey=u&searchIn=uid")] == ["u6"]
+        done = await rest("DELETE", "/users", json={"uidsToDeactivate": ["u6", "nobody"]})
+        assert done == {"deactivatedUids": ["u6"]}
+        await rest.refused("ERR_UID_NOT_FOUND", "GET", "/users/u6")
+        await rest.refused("ERR_UID_NOT_FOUND", "POST", "/users/u6/auth_tokens")
+        answer = await rest.answer("PUT", "/me", headers={"authtoken": made["authToken"]})
+        assert answer.json()["error"]["code"] == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
+        assert [u["uid"] for u in await rest("GET", "/users?onlyDeactivated=true")] == ["u6"]
+        assert await rest("PUT", "/users", json={"uidsToActivate": ["u6"]}) == {"nonDeactivatedUids": ["u6"]}
+        await rest(
+            "POST", "/messages", behalf="u6", json={"receiver": "bob", "receiverType": "user", "data": {"text": "a"}}
+        )
+        await rest(
+            "POST", "/messages", behalf="bob", json={"receiver": "u6", "receiverType": "user", "data": {"text": "b"}}
+        )
+        done = await rest("DELETE", "/users/u6", json={"permanent": True})
+        assert done["message"] == "User with u6 has been deleted successfully."
+        assert await rest("GET", "/messages", as_="bob") == []
+        await rest.refused("ERR_UID_NOT_FOUND", "DELETE", "/users/u6")
+
+
+async def test_deleting_a_user_keeps_what_was_said_and_ends_her_sockets(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    async with Rest(stage) as rest:
+        await bob.say("alice", "stays")
+        assert (await rest("DELETE", "/users/bob"))["success"]
+        await bob.ears.until(lambda: any(e.code == "ERR_AUTH_TOKEN_EXPIRED" for e in bob.ears.all("error")))
+        assert [m.text async for m in alice.chat.messages()] == ["stays"]
+        (conversation,) = await rest("GET", "/conversations", as_="alice")
+        assert conversation["conversationWith"]["uid"] == "bob"
+
+
+async def test_auth_tokens(stage):
+    async with Rest(stage) as rest:
+        token = (await rest("POST", "/users/alice/auth_tokens", json={"force": True}))["authToken"]
+        (listed,) = await rest("GET", "/users/alice/auth_tokens")
+        assert (listed["uid"], listed["authToken"]) == ("alice", f"…{token[-4:]}")
+        path = f"/users/alice/auth_tokens/{token}"
+        changed = await rest("PUT", path, json={"platform": "ios", "appInfo": {"v": 1}})
+        assert (changed["platform"], changed["appInfo"]) == ("ios", {"v": 1})
+        assert (await rest("GET", path))["platform"] == "ios"
+        await rest.refused("ERR_AUTH_TOKEN_NOT_FOUND", "GET", path.replace("alice", "bob"))
+        await rest("DELETE", path)
+        await rest.refused("ERR_AUTH_TOKEN_NOT_FOUND", "GET", path)
+        await rest("POST", "/users/alice/auth_tokens")
+        done = await rest("DELETE", "/users/alice/auth_tokens")
+        assert done["message"] == "Cleared Auth Tokens successfully for uid alice."
+
+
+async def test_messages_of_the_app_and_on_behalf(stage):
+    alice = await stage.enter("alice")
+    async with Rest(stage) as rest:
+        text = {"receiver": "alice", "receiverType": "user", "data": {"text": "hello", "metadata": {"k": "v"}}}
+        made = await rest("POST", "/messages", json={**text, "tags": ["t"]})
+        assert (made["sender"], made["tags"]) == ("app_system", ["t"])
+        behalf = await rest("POST", "/messages", behalf="bob", json=text)
+        assert (behalf["sender"], behalf["conversationId"]) == ("bob", "alice_user_bob")
+        await alice.ears.until(lambda: alice.ears.texts == ["hello", "hello"])
+        await rest.refused("ERR_UID_NOT_FOUND", "POST", "/messages", behalf="nobody", json=text)
+        many = await rest(
+            "POST", "/messages", json={"data": {"text": "all"}, "multipleReceivers": {"uids": ["alice", "bob"]}}
+        )
+        assert [m["receiver"] for m in many] == ["alice", "bob"]
+        edited = await rest("PUT", f"/messages/{behalf['id']}", json={"data": {"text": "changed"}})
+        assert (edited["category"], edited["data"]["action"], edited["sender"]) == ("action", "edited", "app_system")
+        assert edited["data"]["entities"]["on"]["entity"]["data"]["text"] == "changed"
+        reply = await rest(
+            "POST", f"/messages/{behalf['id']}/thread", behalf="bob", json={**text, "data": {"text": "re"}}
+        )
+        assert reply["parentId"] == behalf["id"]
+        assert [m["id"] for m in await rest("GET", f"/messages/{behalf['id']}/thread")] == [reply["id"]]
+        await rest("POST", f"/messages/{behalf['id']}/reactions/x", behalf="bob")
+        answer = (await rest.answer("GET", f"/messages/{behalf['id']}/reactions")).json()
+        assert answer["meta"] == {"current": {"limit": 100, "count": 1}, "next": {"affix": "append", "id": "1"}}
+        answer = (await rest.answer("GET", "/messages?limit=2&affix=append&id=1")).json()
+        assert [m["id"] for m in answer["data"]] == ["2", "3"]
+        assert (answer["meta"]["current"], answer["meta"]["next"]["id"]) == ({"limit": 2, "count": 2}, "3")
+        assert {m["sender"] for m in await rest("GET", "/messages?sender=bob")} == {"bob"}
+        assert [m["id"] for m in await rest("GET", "/messages?tags=t")] == [made["id"]]
+        gone = await rest("DELETE", f"/messages/{behalf['id']}", json={"permanent": True})
+        assert gone["data"]["action"] == "deleted"
+        await rest.refused("ERR_MESSAGE_ID_NOT_FOUND", "GET", f"/messages/{behalf['id']}")
+
+
+async def test_groups_members_and_bans(stage):
+    carol = await stage.enter("carol")
+    async with Rest(stage) as rest:
+        members = {"admins": ["alice"], "participants": ["alice", "bob", "nobody"], "usersToBan": ["carol"]}
+        made = await rest("POST", "/groups", json={"guid": "g", "name": "G", "type": "public", "members": members})
+        assert (made["owner"], made["membersCount"]) == ("app_system", 2)
+        assert made["members"]["participants"]["nobody"]["success"] is False
+        assert "alice" not in made["members"]["participants"]  # once, with her highest scope
+        action = made["members"]["admins"]["alice"]["data"]
+        assert (action["category"], action["data"]["action"]) == ("action", "added")
+        assert action["data"]["entities"]["by"]["entity"]["uid"] == "app_system"
+        await carol.ears.until(lambda: carol.ears.all("banned") == [("carol", "app_system", "g")])
+        await rest.refused("ERR_BANNED_GROUPMEMBER", "POST", "/groups/g/members", behalf="carol", json={})
+        done = await rest("DELETE", "/groups/g/bannedusers/carol")
+        assert done["message"] == "The user with uid carol has been unbanned from the Group with g."
+        done = await rest("PUT", "/groups/g/members/bob", json={"scope": "moderator"})
+        assert (done["guid"], done["uid"], done["scope"]) == ("g", "bob", "moderator")
+        done = await rest("POST", "/groups/g/bannedusers/bob")
+        assert done["message"] == "The user with uid bob has been banned from the Group with g."
+        (banned,) = await rest("GET", "/groups/g/bannedusers")
+        assert (banned["uid"], banned["scope"]) == ("bob", "moderator")
+        await rest("DELETE", "/groups/g/banned_members/bob")
+        await rest("POST", "/groups/g/members", json={"participants": ["bob"]})
+        done = await rest("DELETE", "/groups/g/members/bob")
+        assert done["message"] == "The member with bob has been kicked from the Group with g."
+        changed = await rest("PUT", "/groups/g", json={"type": "password", "password": "p", "owner": "alice"})
+        assert (changed["type"], changed["owner"]) == ("password", "alice")
+        assert "password" not in str(await rest("GET", "/groups/g")).replace("'password'", "")
+        history = await rest("GET", "/groups/g/messages?categories=action&affix=append", as_="alice")
+        told = [m["data"]["action"] for m in history]
+        assert told == ["added", "added", "banned", "unbanned", "scopeChanged", "banned", "unbanned", "added", "kicked"]
+        await rest.refused("ERR_BAD_REQUEST", "POST", "/groups/g/members", json={"participants": ["x"] * 26})
+        done = await rest("DELETE", "/groups/g", behalf="alice")
+        assert done["message"] == "Group with guid g has been deleted successfully."
+        await rest.refused("ERR_GUID_NOT_FOUND", "GET", "/groups/g")
+
+
+async def test_conversations(stage):
+    async with Rest(stage) as rest:
+        text = {"receiver": "alice", "receiverType": "user", "data": {"text": "one"}}
+        first = await rest("POST", "/messages", behalf="bob", json=text)
+        await rest("POST", "/messages", behalf="bob", json=text)
+        one = await rest("GET", "/users/bob/conversation", behalf="alice")
+        assert (one["conversationId"], one["unreadMessageCount"]) == ("alice_user_bob", "2")
+        done = await rest("POST", "/users/bob/conversation/read", behalf="alice", json={})
+        assert done["Message"] == "All the messages from the user are marked as read for the requesting user."
+        # With a REST key those after the message count as unread.
+        done = await rest(
+            "DELETE", "/users/bob/conversation/read", behalf="alice", json={"messageId": int(first["id"])}
+        )
+        assert done["message"].startswith(f"The messages after the message id {first['id']} from the user bob")
+        assert (await rest("GET", "/users/bob/conversation", behalf="alice"))["unreadMessageCount"] == "1"
+        assert (await rest("GET", "/conversations/alice_user_bob", behalf="alice"))["conversationWith"]["uid"] == "bob"
+        await rest.refused("ERR_CONVERSATION_NOT_FOUND", "GET", "/conversations/alice_user_bob", behalf="carol")
+        done = await rest("DELETE", "/users/bob/conversation", behalf="alice", json={"deleteMessagesPermanently": True})
+        assert done["message"].endswith("for all the users.")
+        assert await rest("GET", "/users/alice/messages", behalf="bob") == []
+
+
+async def test_friends_and_blocks(stage):
+    async with Rest(stage) as rest:
+        done = await rest(
+            "POST", "/users/alice/friends", json={"accepted": ["bob", "nobody"], "addToConversations": True}
+        )
+        assert done["accepted"]["bob"]["message"] == "Created relationship with status accepted."
+        assert done["accepted"]["nobody"]["error"]["code"] == "ERR_UID_NOT_FOUND"
+        done = await rest("POST", "/users/bob/friends", json={"accepted": ["alice"]})
+        assert done["accepted"]["alice"]["error"]["code"] == "ERR_ALREADY_FRIEND"
+        assert [u["uid"] for u in await rest("GET", "/users/bob/friends")] == ["alice"]
+        assert [u["uid"] for u in await rest("GET", "/users?friendsOnly=true", as_="alice")] == ["bob"]
+        await rest("DELETE", "/users/alice/friends", json={"friends": ["bob"]})
+        await rest.refused("ERR_NOT_A_FRIEND", "DELETE", "/users/alice/friends", json={"friends": ["bob"]})
+        done = await rest("POST", "/users/alice/blockedusers", json={"blockedUids": ["bob"]})
+        assert done["bob"]["message"] == "The user with UID alice has blocked user with UID bob successfully."
+        (blocked,) = await rest("GET", "/users/alice/blockedusers")
+        assert (blocked["uid"], blocked["blockedByMe"]) == ("bob", True)
+        assert (await rest("DELETE", "/users/alice/blockedusers", json={"blockedUids": ["bob"]}))["bob"]["success"]
+
+
+async def test_roles_and_restricted_features(stage):
+    async with Rest(stage) as rest:
+        settings = {"listUsers": "friendsOnly", "sendMessagesTo": "friendsOnly"}
+        made = await rest("POST", "/roles", json={"role": "child", "name": "Child", "settings": settings})
+        assert made["settings"] == settings
+        await rest.refused("ERR_ROLE_ALREADY_EXISTS", "POST", "/roles", json={"role": "child", "name": "C"})
+        await rest.user("kid", role="child")
+        assert await rest("GET", "/users", as_="kid") == []
+        text = {"receiver": "bob", "receiverType": "user", "data": {"text": "one"}}
+        await rest.refused("ERR_NOT_A_FRIEND", "POST", "/messages", as_="kid", json=text)
+        await rest("POST", "/users/kid/friends", json={"accepted": ["bob"]})
+        await rest("POST", "/messages", as_="kid", json=text)
+        done = await rest(
+            "POST", "/roles/child/restrictedfeatures", json={"featuresToRestrict": ["u.createGroup", "no"]}
+        )
+        assert (done["u.createGroup"]["success"], done["no"]["success"]) == (True, False)
+        (feature,) = await rest("GET", "/roles/child/restrictedfeatures")
+        assert feature["key"] == "u.createGroup"
+        group = {"guid": "g", "name": "G"}
+        await rest.refused("ERR_FEATURE_RESTRICTED", "POST", "/groups", as_="kid", json=group)
+        await rest("DELETE", "/roles/child/restrictedfeatures", json={"allowAll": True})
+        await rest("POST", "/groups", as_="kid", json=group)
+        await rest("PUT", "/roles/child", json={"name": "Kid", "settings": {}})
+        assert [u["uid"] for u in await rest("GET", "/users?role=child")] == ["kid"]
+        await rest.refused("ERR_ROLE_DELETE_DENIED", "DELETE", "/roles/default")
+        assert (await rest("DELETE", "/roles/child"))["message"] == "Role child has been deleted successfully."
+        assert (await rest("GET", "/users/kid"))["role"] == "default"
+        await rest.refused("ERR_ROLE_NOT_FOUND", "GET", "/roles/child")
+
+
+async def test_reports(stage):
+    async with Rest(stage) as rest:
+        made = await rest(
+            "POST", "/messages", behalf="bob", json={"receiver": "alice", "receiverType": "user", "data": {"text": "x"}}
+        )
+        await rest("POST", f"/messages/{made['id']}/flagged", as_="alice", json={"reasonId": "spam", "remark": "r"})
+        (report,) = await rest("GET", "/moderation/flagged-messages")
+        assert (report["messageId"], report["flaggedBy"], report["reasonId"]) == (made["id"], "alice", "spam")
+        await rest.refused(
+            "ERR_REASON_NOT_FOUND", "POST", f"/messages/{made['id']}/flagged", as_="alice", json={"id": "x"}
+        )
+
+
+async def test_every_base_path_and_the_rate_headers(stage):
+    async with Rest(stage) as rest:
+        for base in ("", "/v3", "/v3.0"):
+            answer = await rest.answer("GET", f"{stage.server.url}{base}/users", as_="alice")
+            assert answer.status_code == 200
+        await rest.refused("ERR_API_NOT_FOUND", "GET", "/planets")
+        await rest.refused("ERR_API_NOT_FOUND", "PATCH", "/users")

@@ -1,0 +1,169 @@
+"""Webhooks: what they are told, in which envelope, and that a restart loses nothing."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from rest import Rest
+from tailwire.testing.virtual.world import virtual_loop
+
+PORT = 9000
+HOOK = {"name": "H", "webhookUrl": f"http://hook:{PORT}/in"}
+
+
+class Receiver:
+    """Somebody else's server, which keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[dict] = []
+        self.headers: list[dict] = []
+        self.status = 200
+        self.seconds = 0.0
+
+    async def __call__(self, scope, receive, send):
+        body = b""
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                break
+        import asyncio
+
+        await asyncio.sleep(self.seconds)
+        self.told.append(json.loads(body))
+        self.headers.append({k.decode(): v.decode() for k, v in scope["headers"]})
+        await send({"type": "http.response.start", "status": self.status, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    def listen(self) -> None:
+        config = uvicorn.Config(self, lifespan="off", log_config=None, access_log=False)
+        config.load()
+        state = ServerState()
+        virtual_loop().network.listen(PORT, lambda: HttpToolsProtocol(config=config, server_state=state, app_state={}))
+
+    @property
+    def triggers(self) -> list[str]:
+        return [t["trigger"] for t in self.told]
+
+
+async def until(stage, condition):
+    """Let time pass until something holds."""
+    for _ in range(600):
+        if condition():
+            return
+        await stage.pass_time(0.1)
+    raise AssertionError("it never did")
+
+
+async def test_what_webhooks_are_told(stage):
+    receiver = Receiver()
+    receiver.listen()
+    async with Rest(stage) as rest:
+        triggers = [
+            "message_sent", "message_edited", "message_deleted", "message_read_receipt", "message_reaction_added",
+            "message_reaction_removed", "user_mentioned", "user_connection_status_changed", "user_blocked",
+            "user_unblocked", "group_created", "group_updated", "group_deleted", "group_owner_transferred",
+            "group_member_joined", "group_member_left", "group_member_added", "group_member_kicked",
+            "group_member_banned", "group_member_unbanned", "group_member_scope_changed", "message_delivery_receipt",
+        ]  # fmt: skip
+        made = await rest("POST", "/webhooks", json={**HOOK, "triggers": triggers, "username": "u", "password": "p"})
+        alice, bob = await stage.enter("alice"), await stage.enter("bob")
+        sent = await alice.say("bob", "hi <@uid:bob>")
+        await bob.ears.until(lambda: bool(bob.ears.texts))
+        await bob.chat.mark_as_delivered(bob.ears.all("text")[0])
+        await bob.chat.mark_as_read(bob.ears.all("text")[0])
+        await bob.chat.add_reaction(sent.id, "x")
+        await bob.chat.remove_reaction(sent.id, "x")
+        sent.text = "changed"
+        await alice.chat.edit_message(sent)
+        await alice.chat.delete_message(sent.id)
+        await alice.chat.block_users(["bob"])
+        await alice.chat.unblock_users(["bob"])
+        await rest("POST", "/groups", behalf="alice", json={"guid": "g", "name": "G"})
+        await bob.chat.join_group("g")
+        await bob.chat.leave_group("g")
+        await rest("PUT", "/groups/g", json={"name": "New"})
+        await rest("POST", "/groups/g/members", json={"participants": ["bob"]})
+        await rest("PUT", "/groups/g/members/bob", json={"scope": "moderator"})
+        await rest("DELETE", "/groups/g/members/bob")
+        await rest("POST", "/groups/g/bannedusers/bob")
+        await rest("DELETE", "/groups/g/bannedusers/bob")
+        await rest("POST", "/groups/g/members", json={"participants": ["bob"]})
+        await rest("PATCH", "/groups/g/owner", json={"owner": "bob"})
+        await rest("DELETE", "/groups/g")
+        await until(stage, lambda: "group_deleted" in receiver.triggers)
+        assert set(receiver.triggers) == set(triggers)
+        told = {t["trigger"]: t for t in receiver.told}
+        envelope = told["message_sent"]
+        assert set(envelope) == {"trigger", "data", "appId", "region", "webhook"}
+        assert (envelope["appId"], envelope["webhook"]) == (stage.server.app_id, made["id"])
+        assert envelope["data"]["message"]["id"] == str(sent.id)
+        assert told["message_edited"]["data"]["message"]["data"]["action"] == "edited"
+        read = told["message_read_receipt"]["data"]
+        assert (read["sender"], read["messageSender"], read["body"]["messageId"]) == ("bob", "alice", str(sent.id))
+        assert told["message_reaction_added"]["data"]["reaction"]["reaction"] == "x"
+        assert list(told["user_blocked"]["data"]["users"]) == ["bob"]
+        assert told["group_member_kicked"]["data"]["by"]["uid"] == "app_system"
+        assert told["user_connection_status_changed"]["data"]["userPresenceChanged"] is True
+        assert receiver.headers[0]["authorization"] == "Basic " + base64.b64encode(b"u:p").decode()
+
+
+async def test_retries_at_ten_and_thirty_seconds_and_then_no_more(stage):
+    receiver = Receiver()
+    receiver.status = 500
+    receiver.listen()
+    async with Rest(stage) as rest:
+        await rest("POST", "/webhooks", json={**HOOK, "triggers": ["message_sent"], "retryOnFailure": True})
+        text = {"receiver": "bob", "receiverType": "user", "data": {"text": "one"}}
+        begin = stage.now
+        await rest("POST", "/messages", json=text)
+        times = []
+        for n in range(1, 4):
+            await until(stage, lambda n=n: len(receiver.told) == n)
+            times.append(stage.now - begin)
+        assert times[0] < 2
+        assert 9 < times[1] - times[0] < 13
+        assert 29 < times[2] - times[1] < 34
+        await stage.pass_time(120)
+        assert len(receiver.told) == 3
+        # A slow one is not waited for, a good one ends it.
+        receiver.seconds, receiver.status = 5.0, 200
+        await rest("POST", "/messages", json=text)
+        await stage.pass_time(8)
+        receiver.seconds = 0.0
+        await stage.pass_time(60)
+        assert stage.server.parts.metrics.webhooks == {"put off": 3, "given up": 1, "sent": 1}
+
+
+async def test_a_restart_loses_none(stage):
+    receiver = Receiver()
+    async with Rest(stage) as rest:
+        await rest("POST", "/webhooks", json={**HOOK, "triggers": ["message_sent"]})
+        text = {"receiver": "bob", "receiverType": "user", "data": {"text": "one"}}
+        for _ in range(3):
+            await rest("POST", "/messages", json=text)
+        await stage.server.kill()
+        receiver.listen()
+        await stage.server.start()
+        await until(stage, lambda: len(receiver.told) == 3)
+        assert sorted(t["data"]["message"]["id"] for t in receiver.told) == ["1", "2", "3"]
+
+
+async def test_their_administration(stage):
+    async with Rest(stage) as rest:
+        made = await rest("POST", "/webhooks", json={**HOOK, "id": "Mine", "triggers": ["message_sent"]})
+        assert (made["id"], made["triggers"], made["enabled"]) == ("mine", ["message_sent"], True)
+        assert "password" not in made
+        changed = await rest("PUT", "/webhooks/mine", json={"enabled": False, "triggers": ["user_blocked"]})
+        assert (changed["enabled"], changed["triggers"], changed["name"]) == (False, ["user_blocked"], "H")
+        assert await rest("GET", "/webhooks") == [changed]
+        assert await rest("GET", "/webhooks/mine") == changed
+        await rest.refused("ERR_TRIGGER_NOT_FOUND", "POST", "/webhooks", json={**HOOK, "triggers": ["moon"]})
+        await rest.refused("ERR_BAD_REQUEST", "POST", "/webhooks", json={"name": "x", "webhookUrl": "ftp://x"})
+        await rest("DELETE", "/webhooks/mine")
+        await rest.refused("ERR_WEBHOOK_NOT_FOUND", "GET", "/webhooks/mine")
