@@ -8,10 +8,9 @@ from typing import Any
 import msgspec
 
 from tailwire.server.actions.directory import Directory
+from tailwire.server.actions.present import absent, empty
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rules import messages as rules
-
-ABSENT = msgspec.Raw(b"null")  # msgspec knows no "Raw or None"
 
 
 class Attachment(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -31,10 +30,10 @@ class Data(msgspec.Struct, rename="camel"):
     """`data` of a message as a client sends it."""
 
     text: Any = None
-    metadata: msgspec.Raw = ABSENT
-    custom_data: msgspec.Raw = ABSENT
-    interactive_data: msgspec.Raw = ABSENT
-    interaction_goal: msgspec.Raw = ABSENT
+    metadata: msgspec.Raw = msgspec.field(default_factory=absent)
+    custom_data: msgspec.Raw = msgspec.field(default_factory=absent)
+    interactive_data: msgspec.Raw = msgspec.field(default_factory=absent)
+    interaction_goal: msgspec.Raw = msgspec.field(default_factory=absent)
     allow_sender_interaction: bool | None = None
     attachments: list[Attachment] | None = None
     url: str | None = None
@@ -58,7 +57,7 @@ class Body(msgspec.Struct, rename="camel"):
     receiver_type: str | None = None
     category: str = "message"
     type: str = "text"
-    data: msgspec.Raw = msgspec.Raw(b"{}")
+    data: msgspec.Raw = msgspec.field(default_factory=empty)
     muid: str | None = None
     tags: list[str] | None = None
     parent_id: str | int | None = None
@@ -70,7 +69,7 @@ class Body(msgspec.Struct, rename="camel"):
 class Edit(msgspec.Struct, rename="camel"):
     """A change of a message as a client sends it."""
 
-    data: msgspec.Raw = msgspec.Raw(b"{}")
+    data: msgspec.Raw = msgspec.field(default_factory=empty)
     tags: list[str] | None = None
 
 

@@ -13,7 +13,7 @@ from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.doors import Doors
 from tailwire.server.actions.members import Members, NewMembers
-from tailwire.server.actions.present import encode, group, page
+from tailwire.server.actions.present import absent, encode, group, page
 from tailwire.server.auth.secrets import hash_password
 from tailwire.server.ports.filters import GroupFilter
 from tailwire.server.ports.records import Event, GroupRow
@@ -33,7 +33,7 @@ class NewGroup(msgspec.Struct, rename="camel"):
     password: str | None = None
     icon: str | None = None
     description: str | None = None
-    metadata: msgspec.Raw = msgspec.Raw(b"null")
+    metadata: msgspec.Raw = msgspec.field(default_factory=absent)
     owner: str | None = None
     tags: list[str] | None = None
     members: NewMembers | None = None
@@ -47,7 +47,7 @@ class GroupChange(msgspec.Struct, rename="camel"):
     password: str | None = None
     icon: str | None = None
     description: str | None = None
-    metadata: msgspec.Raw = msgspec.Raw(b"null")
+    metadata: msgspec.Raw = msgspec.field(default_factory=absent)
     owner: str | None = None
     tags: list[str] | None = None
     unset: list[str] | None = None

@@ -12,7 +12,7 @@ import msgspec
 
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.present import page, without_none
+from tailwire.server.actions.present import absent, page, without_none
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.auth.secrets import fingerprint
 from tailwire.server.ports.records import KeyRow, TokenRow
@@ -36,7 +36,7 @@ class TokenChange(msgspec.Struct, rename="camel"):
 
     platform: str | None = None
     user_agent: str | None = None
-    app_info: msgspec.Raw = msgspec.Raw(b"null")
+    app_info: msgspec.Raw = msgspec.field(default_factory=absent)
 
 
 class Keys:

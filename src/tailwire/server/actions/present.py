@@ -12,6 +12,22 @@ from tailwire.server.ports.records import GroupRow, MemberRow, UserRow
 encode = msgspec.json.Encoder().encode
 
 
+# Defaults of what a client may leave out: from a function, since the description of the API cannot show a Raw.
+
+
+def absent() -> msgspec.Raw:
+    """Nothing was sent (msgspec knows no "Raw or None")."""
+    return _NULL
+
+
+def empty() -> msgspec.Raw:
+    """An empty object."""
+    return _EMPTY
+
+
+_NULL, _EMPTY = msgspec.Raw(b"null"), msgspec.Raw(b"{}")
+
+
 def _raw(text: str | None) -> msgspec.Raw | None:
     return msgspec.Raw(text.encode()) if text else None
 

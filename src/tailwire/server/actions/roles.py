@@ -9,7 +9,7 @@ import msgspec
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.present import encode, page, without_none
+from tailwire.server.actions.present import absent, encode, page, without_none
 from tailwire.server.ports.records import RoleRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
@@ -33,7 +33,7 @@ class NewRole(msgspec.Struct):
     role: str = ""
     name: str = ""
     description: str | None = None
-    metadata: msgspec.Raw = msgspec.Raw(b"null")
+    metadata: msgspec.Raw = msgspec.field(default_factory=absent)
     settings: RoleSettings | None = None
     unset: list[str] | None = None
 

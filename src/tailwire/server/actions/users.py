@@ -10,7 +10,7 @@ import msgspec
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.present import encode, page
+from tailwire.server.actions.present import absent, encode, page
 from tailwire.server.actions.relations import block_flags
 from tailwire.server.actions.roles import Roles
 from tailwire.server.ports.filters import UserFilter
@@ -34,7 +34,7 @@ class NewUser(msgspec.Struct, rename="camel"):
     link: str | None = None
     role: str | None = None
     status_message: str | None = None
-    metadata: msgspec.Raw = msgspec.Raw(b"null")
+    metadata: msgspec.Raw = msgspec.field(default_factory=absent)
     tags: list[str] | None = None
     with_auth_token: bool = False
 
@@ -47,7 +47,7 @@ class UserChange(msgspec.Struct, rename="camel"):
     link: str | None = None
     role: str | None = None
     status_message: str | None = None
-    metadata: msgspec.Raw = msgspec.Raw(b"null")
+    metadata: msgspec.Raw = msgspec.field(default_factory=absent)
     tags: list[str] | None = None
     unset: list[str] | None = None
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from tailwire.server.actions.members import Members
+from tailwire.server.actions.present import absent
 from tailwire.server.actions.sessions import Sessions
 from tailwire.server.actions.users import UserChange, Users
 from tailwire.server.rest import shapes
@@ -18,7 +19,7 @@ class Me(UserChange, rename="camel"):
 
     platform: str | None = None
     device_id: str | None = None
-    app_info: msgspec.Raw = msgspec.Raw(b"null")
+    app_info: msgspec.Raw = msgspec.field(default_factory=absent)
 
 
 class Groups(msgspec.Struct):

@@ -1,0 +1,77 @@
+"""The description of the API holds: generated requests against a running server, with authentication."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from pathlib import Path
+
+import httpx2
+import pytest
+
+# What is not a question of the description: an answer of 404 is fine for a name that was made up.
+NOT_ASKED = (
+    "unsupported_method,ignored_auth,missing_required_header,use_after_free,ensure_resource_availability,"
+    "negative_data_rejection,positive_data_acceptance"
+)
+
+
+async def check(server, headers, *more, hooks=False):
+    """Run the generator; answers how many requests it made."""
+    command = [
+        sys.executable,
+        "-m",
+        "schemathesis.cli",
+        "run",
+        f"{server.url}/openapi.json",
+        "--url",
+        f"{server.url}/v3",
+    ]
+    for name, value in headers.items():
+        command += ["-H", f"{name}: {value}"]
+    command += [
+        "--phases",
+        "coverage,fuzzing",
+        "--max-examples",
+        "2",
+        "--exclude-checks",
+        NOT_ASKED,
+        "--seed",
+        "1",
+        *more,
+    ]
+    environment = {**os.environ, "SCHEMATHESIS_HOOKS": "openapi_hooks", "PYTHONPATH": str(Path(__file__).parent)}
+    process = await asyncio.create_subprocess_exec(
+        *command, "--continue-on-failure", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        env=environment if hooks else {**os.environ}, cwd=server.folder,
+    )  # fmt: skip
+    out = (await process.communicate())[0].decode()
+    assert process.returncode == 0, out[-6000:]
+    found = re.search(r"(\d+) generated, (\d+) passed", out)
+    assert found, out[-2000:]
+    return int(found[1])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+async def test_generated_requests_get_documented_answers(live):
+    server = live.server
+    async with httpx2.AsyncClient(base_url=f"{server.url}/v3") as http:
+        key = {"apikey": server.api_key, "appid": server.app_id}
+        token = (await http.post("/users/alice/auth_tokens", headers=key)).json()["data"]["authToken"]
+        group = {"guid": "team", "name": "Team", "members": {"participants": ["alice", "bob"]}}
+        assert (await http.post("/groups", headers=key, json=group)).status_code == 200
+        text = {"receiver": "bob", "receiverType": "user", "data": {"text": "hello"}}
+        mine = {"authtoken": token, "appid": server.app_id}
+        assert (await http.post("/messages", headers=mine, json=text)).status_code == 200
+        await http.post("/messages/1/reactions/x", headers=mine)
+    everything, as_a_user, on_behalf = await asyncio.gather(
+        check(server, key),
+        check(server, mine, "--include-method", "GET", hooks=True),
+        check(server, {**key, "onBehalfOf": "alice"}, "--include-method", "GET", hooks=True),
+    )
+    assert everything > 1000
+    assert as_a_user > 300
+    assert on_behalf > 300
