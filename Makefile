@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready-$(shell cat requirements.lock pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
 .DEFAULT_GOAL := help
 INTEROP := tests/interop/browser
-.PHONY: help setup demo serve test fast check spec bench table interop clean
+.PHONY: help setup demo serve test fast check spec bench table reference interop clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,9 @@ spec: $(STAMP)  ## sentences of the specification that no test covers
 
 table: $(STAMP)  ## write the connection machine's transition table and its page anew
 	@$(BIN)/python scripts/make_connection_table.py
+
+reference: $(STAMP)  ## write the pages of errors and compatibility anew
+	@$(BIN)/python scripts/make_reference.py
 
 interop: $(STAMP) $(INTEROP)/node_modules/.ready  ## the official clients, unchanged, in a real browser (installs the vendor's packages)
 	@TAILWIRE_INTEROP=1 $(BIN)/python -m pytest -q tests/interop

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,8 +81,12 @@ def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
 
 
 @contextmanager
-def tailwire(script: str = "") -> Iterator[Started]:
-    """Our server, without limits of rates, on a disk of this machine."""
+def tailwire(script: str = "", fill: Callable[[Path], None] | None = None) -> Iterator[Started]:
+    """Our server, without limits of rates, on a disk of this machine.
+
+    Args:
+        fill: fills the database's file, while the server is stopped.
+    """
     with tempfile.TemporaryDirectory(prefix="tailwire-bench-", dir=HERE.parent) as folder:
         ready = Path(folder) / "ready.json"
         environment = {
@@ -96,10 +100,17 @@ def tailwire(script: str = "") -> Iterator[Started]:
         }
         program = [script] if script else ["-m", "tailwire.cli.main"]
         command = [sys.executable, *program, "serve", "--data", folder, "--port", "0", "--ready-file", str(ready)]
+        said: dict[str, Any] = {}
+        if fill is not None:
+            with _ended(_pinned([*command, "--demo-users"], env=environment)):
+                _until(ready.exists)
+                said = json.loads(ready.read_text())
+            fill(Path(folder) / "tailwire.db")
+            ready.unlink()
         process = _pinned([*command, "--demo-users"], env=environment)
         with _ended(process):
             _until(ready.exists)
-            said = json.loads(ready.read_text())
+            said |= json.loads(ready.read_text())
             yield Started(process, int(said["url"].rpartition(":")[2]), said)
 
 

@@ -376,3 +376,45 @@ async def test_sends_of_a_conversation_keep_their_order(stage):
     await asyncio.gather(*(alice.chat.send_message(m) for m in messages))
     await bob.ears.until(lambda: len(bob.ears.texts) == 20)
     assert bob.ears.texts == [str(n) for n in range(20)]
+
+
+async def test_the_other_filters_of_messages(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    await alice.chat.create_group(Group("team", "Team"))
+    await bob.chat.join_group("team")
+    first = await bob.say("team", "one", "group")
+    await stage.pass_time(5)
+    second = await bob.say("team", "two", "group")
+    await stage.pass_time(5)
+    first.text = "one, edited"
+    edited = await bob.chat.edit_message(first)
+    await bob.chat.delete_message(second.id)
+
+    async def texts(builder):
+        return [getattr(m, "text", m.type) for m in await builder.build(alice.chat).fetch_previous()]
+
+    team = lambda: MessagesRequestBuilder().set_guid("team")  # noqa: E731
+    assert await texts(team().set_categories(["message"])) == ["one, edited", ""]
+    assert await texts(team().set_categories(["message"]).hide_deleted_messages()) == ["one, edited"]
+    assert await texts(team().set_categories(["action"]).set_types(["groupMember"])) == ["groupMember"]
+    since = team().set_updated_after(edited.edited_at).updates_only().set_categories(["message"]).build(alice.chat)
+    assert [m.id for m in await since.fetch_next()] == [first.id, second.id]
+    tagged = MessagesRequestBuilder().set_guid("team").set_tags(["none"]).build(alice.chat)
+    assert await tagged.fetch_previous() == []
+
+
+async def test_attachments_that_are_uploaded_before(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    (uploaded,) = await alice.chat.upload_attachments("bob", "user", [UploadFile(content=b"hello", name="a.txt")])
+    assert (uploaded.name, uploaded.size) == ("a.txt", 5)
+    await alice.chat.send_media_message(MediaMessage(receiver="bob", type="file", attachments=[uploaded]))
+    await bob.ears.until(lambda: bool(bob.ears.all("media")))
+    assert bob.ears.all("media")[0].attachment.mime_type == "text/plain"
+
+
+async def test_logout_is_told(stage):
+    alice = await stage.enter("alice")
+    await alice.chat.logout()
+    await alice.ears.until(lambda: bool(alice.ears.all("logout")))
+    await refused("USER_NOT_LOGGED_IN", alice.chat.logout())
+    await alice.ears.until(lambda: alice.ears.all("logout failure") == ["USER_NOT_LOGGED_IN"])

@@ -6,6 +6,7 @@ import dataclasses
 import re
 from pathlib import Path
 
+import make_reference
 from tailwire.cli.main import _parser
 from tailwire.server.config import Settings
 
@@ -33,3 +34,11 @@ def test_links_lead_somewhere():
         for target in re.findall(r"\]\(([^)#]+?)(?:#.*?)?\)", page.read_text()):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_reference_is_current_and_each_row_has_its_test():
+    for path, text in make_reference.pages().items():
+        assert path.read_text(encoding="utf-8") == text, "run `make reference`"
+        assert "**none**" not in text
+        for name in re.findall(r"`(\w+/[\w/]+\.py::test_\w+)`", text):
+            assert name in make_reference.ALL, name

@@ -1,0 +1,213 @@
+"""A full store: history, search, conversation lists, large groups, large files; beside one with little in it."""
+
+from __future__ import annotations
+
+import json
+import random
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks import peers, raw
+
+FEW, MANY = 10_000, 1_000_000
+GROUPS = 2_000
+MEMBERS = 10_000
+WORDS = [f"word{n}" for n in range(20_000)]
+FILE = 100 * 1024 * 1024
+
+
+def fill(messages: int) -> Callable[[Path], None]:
+    """Fills a database: so many messages of 100 users with `alice`, of whom each conversation has its share."""
+
+    def run(path: Path) -> None:
+        chance = random.Random(1)
+        c = sqlite3.connect(path, isolation_level=None)
+        c.execute("BEGIN")
+        users = [f"user{n}" for n in range(100)]
+        c.executemany(
+            "INSERT INTO users (uid, name, role, last_active_at, created_at, updated_at) VALUES (?, ?, 'default', 0, 1, 0)",
+            [(uid, uid.title()) for uid in [*users, "busy", *(f"member{n}" for n in range(MEMBERS))]],
+        )
+
+        def row(number: int) -> tuple[Any, ...]:
+            uid = users[number % 100]
+            text = "the " + " ".join(chance.choice(WORDS) for _ in range(10))
+            conversation = f"alice_user_{uid}"
+            body = {
+                "conversationId": conversation, "sender": uid, "receiverType": "user", "receiver": "alice",
+                "category": "message", "type": "text", "data": {"text": text, "entities": {}}, "sentAt": number,
+            }  # fmt: skip
+            return (
+                number,
+                conversation,
+                uid,
+                "alice",
+                "user",
+                "message",
+                "text",
+                number,
+                number,
+                json.dumps(body).encode(),
+                16,
+            )
+
+        columns = (
+            "id, conversation_id, sender, receiver, receiver_type, category, type, sent_at, updated_at, body, traits"
+        )
+        insert = f"INSERT INTO messages ({columns}) VALUES ({', '.join('?' * 11)})"
+        c.executemany(insert, (row(n) for n in range(1, messages + 1)))
+        of_users = [(f"alice_user_{uid}", messages - 100 + n + 1) for n, uid in enumerate(users)]
+        conversation = "INSERT INTO conversations (conversation_id, last_message_id, updated_at, shown_message_id) VALUES (?, ?, 1, ?)"
+        c.executemany(conversation, [(name, last, last) for name, last in of_users])
+        c.executemany(
+            "INSERT INTO participants VALUES (?, ?)", [(u, f"alice_user_{u2}") for u2 in users for u in ("alice", u2)]
+        )
+        _groups(c, insert, conversation, messages)
+        c.execute("COMMIT")
+        c.close()
+
+    return run
+
+
+def _groups(c: sqlite3.Connection, insert: str, conversation: str, last: int) -> None:
+    group = (
+        "INSERT INTO groups (guid, name, type, owner, members_count, created_at, updated_at)"
+        " VALUES (?, ?, 'public', 'alice', ?, 1, 0)"
+    )
+    c.executemany(group, [(f"group{n}", f"Group {n}", 2) for n in range(GROUPS)] + [("large", "Large", MEMBERS + 1)])
+    member = "INSERT INTO members VALUES (?, ?, 'participant', 1, 0)"
+    c.executemany(member, [(f"group{n}", uid) for n in range(GROUPS) for uid in ("busy", "alice")])
+    c.executemany(member, [("large", f"member{n}") for n in range(MEMBERS)] + [("large", "alice")])
+    rows = []
+    for n in range(3 * GROUPS):
+        guid, number = f"group{n % GROUPS}", last + n + 1
+        body = {
+            "conversationId": f"group_{guid}", "sender": "alice", "receiverType": "group", "receiver": guid,
+            "category": "message", "type": "text", "data": {"text": "hello all", "entities": {}}, "sentAt": number,
+        }  # fmt: skip
+        rows.append(
+            (
+                number,
+                f"group_{guid}",
+                "alice",
+                guid,
+                "group",
+                "message",
+                "text",
+                number,
+                number,
+                json.dumps(body).encode(),
+                16,
+            )
+        )
+    c.executemany(insert, rows)
+    ends = [(f"group_group{n}", last + 2 * GROUPS + n + 1) for n in range(GROUPS)]
+    c.executemany(conversation, [(name, end, end) for name, end in ends])
+
+
+def _p50(ask: Callable[[], Any], times: int = 200) -> float:
+    took = []
+    for _ in range(times):
+        begin = time.perf_counter()
+        ask()
+        took.append(time.perf_counter() - begin)
+    return raw.percentile(took, 50) * 1000
+
+
+def measure(messages: int) -> dict[str, float]:
+    """p50 in ms of each kind of request on a store with so many messages."""
+    found: dict[str, float] = {}
+    with peers.tailwire(fill=fill(messages)) as server:
+        api = raw.Api(server.port, server.more)
+        chance = random.Random(2)
+        alice, busy = api.login("alice")[0], api.login("busy")[0]
+
+        def get(path: str, token: str = alice) -> Any:
+            return api.ask("GET", path, authtoken=token)
+
+        found["history of 30"] = _p50(lambda: get(f"/users/user{chance.randrange(100)}/messages?per_page=30"))
+        begin = time.perf_counter()
+        get("/messages?searchKey=nothing&per_page=30")
+        found["indexed"] = (messages + 3 * GROUPS) / (time.perf_counter() - begin)
+        found["search for a word"] = _p50(lambda: get(f"/messages?searchKey={chance.choice(WORDS)}&per_page=30"))
+        found["search in a conversation"] = _p50(
+            lambda: get(f"/users/user{chance.randrange(100)}/messages?searchKey={chance.choice(WORDS)}&per_page=30")
+        )
+        found["search for a word of all"] = _p50(lambda: get("/messages?searchKey=the&per_page=30"), 50)
+        found["conversations of 2,000 groups"] = _p50(lambda: get("/conversations?per_page=30", busy))
+        found["unread count of 2,000 groups"] = _p50(lambda: get("/messages?unread=1&count=1", busy), 30)
+        text = {"receiver": "large", "receiverType": "group", "data": {"text": "to all"}}
+        found["send to 10,000 members"] = _p50(lambda: api.ask("POST", "/messages", text, authtoken=alice))
+        text = {"receiver": "user1", "receiverType": "user", "data": {"text": "to one"}}
+        found["send to one user"] = _p50(lambda: api.ask("POST", "/messages", text, authtoken=alice))
+    return found
+
+
+def upload() -> tuple[float, float]:
+    """MB that the server grows by while it takes a file of 100 MB, and MB a second."""
+    with peers.tailwire() as server:
+        api = raw.Api(server.port, server.more)
+        token = api.login("alice")[0]
+        wanted = {"f": {"fileId": "f", "name": "large.bin", "size": FILE, "mimeType": "application/octet-stream"}}
+        form = api.ask("POST", "/files/upload-url", {"files": wanted}, authtoken=token)["f"]["request"]["body"]
+        head = b"".join(
+            f'--x\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n'.encode() for k, v in form.items()
+        )
+        head += b'--x\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
+        tail = b"\r\n--x--\r\n"
+        before, most = server.memory(), 0
+        s = raw.tcp(server.port)
+        size = len(head) + FILE + len(tail)
+        begin = time.perf_counter()
+        s.sendall(
+            f"POST /v3/files HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: {size}\r\n\r\n".encode()
+            + head
+        )
+        piece = bytes(range(256)) * 4096
+        for n in range(FILE // len(piece)):
+            s.sendall(piece)
+            if n % 5 == 0:
+                most = max(most, server.memory())
+        s.sendall(tail)
+        answer = s.recv(65536)
+        took = time.perf_counter() - begin
+        if b" 204 " not in answer:
+            raise RuntimeError(answer[:300])
+        return (max(most, server.memory()) - before) / 2**20, FILE / 2**20 / took
+
+
+GOALS = {
+    "history of 30": "at most 1.3 × that of 10,000",
+    "conversations of 2,000 groups": "under 20 ms",
+    "send to 10,000 members": "under 20 ms",
+}
+
+
+def run() -> list[str]:
+    """The section of the results."""
+    peers.pin_load()
+    few, many = measure(FEW), measure(MANY)
+    lines = [
+        "### A full store",
+        "",
+        "p50 in ms over HTTP, one request after the other: 10,000 messages stored, and 1,000,000.",
+        "",
+        "| | 10,000 | 1,000,000 | ratio | goal |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for name, value in few.items():
+        if name != "indexed":
+            lines.append(
+                f"| {name} | {value:.2f} | {many[name]:.2f} | {many[name] / value:.2f} | {GOALS.get(name, '')} |"
+            )
+    grown, speed = upload()
+    lines += [
+        "",
+        f"The index of words takes {many['indexed']:,.0f} messages/s, behind the messages.",
+        "",
+        f"Upload of 100 MB: {speed:.0f} MB/s; the server grows by {grown:.1f} MB (goal: under 30).",
+    ]
+    return lines

@@ -1,0 +1,362 @@
+"""Writes docs/reference/: each error code, and each documented row beside ours, with the test that shows it.
+
+What is compared is read from the code: the operations of the server, the methods of the client, the catalogue, and which
+tests call what. A test fails when a page is not current, or a row has no test.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ROOT / "docs" / "reference"
+TESTS = ROOT / "tests"
+SOURCE = ROOT / "src" / "tailwire"
+
+# The documented surface by chapter. `a>b`: what is called a there is b here.
+SDK: dict[str, str] = {
+    "Lifecycle": "init login loginWithAuthToken getLoggedInUser logout connect disconnect ping getConnectionStatus "
+    "getLastDeliveredMessageId createUser updateUser updateCurrentUserDetails",
+    "Listeners": "addConnectionListener removeConnectionListener addLoginListener removeLoginListener addUserListener "
+    "removeUserListener addGroupListener removeGroupListener addMessageListener removeMessageListener",
+    "Messages": "sendMessage sendMediaMessage sendCustomMessage sendInteractiveMessage sendTransientMessage editMessage "
+    "deleteMessage getMessageDetails>get_message startTyping endTyping",
+    "Receipts and counts": "markAsDelivered markAsRead markMessageAsUnread markConversationAsDelivered "
+    "markConversationAsRead getMessageReceipts getUnreadMessageCount getUnreadMessageCountForUser "
+    "getUnreadMessageCountForGroup getUnreadMessageCountForAllUsers getUnreadMessageCountForAllGroups",
+    "Reactions, pins, reports": "addReaction removeReaction pinMessage unpinMessage saveMessage unsaveMessage "
+    "isPinMessageEnabled isSaveMessageEnabled getPinnedMessagesLimit getSavedMessagesLimit getFlagReasons flagMessage "
+    "markAsInteracted subscribeToThread unsubscribeFromThread",
+    "Uploads": "uploadAttachments",
+    "Conversations": "getConversation tagConversation deleteConversation pinConversation unpinConversation "
+    "getConversationFromMessage",
+    "Users": "getUser blockUsers unblockUsers getOnlineUserCount",
+    "Groups": "createGroup createGroupWithMembers joinGroup leaveGroup updateGroup deleteGroup getGroup "
+    "transferGroupOwnership getOnlineGroupMemberCount addMembersToGroup kickGroupMember banGroupMember "
+    "unbanGroupMember updateGroupMemberScope",
+}
+BUILDERS: dict[str, str] = {
+    "MessagesRequestBuilder": "set_uid set_guid set_limit set_message_id set_parent_message_id hide_replies "
+    "hide_deleted_messages hide_quoted_messages set_categories set_unread set_search_keyword set_pinned set_saved "
+    "set_updated_after updates_only with_content",
+    "ConversationsRequestBuilder": "set_limit set_conversation_type set_search_keyword set_tags set_unread",
+    "UsersRequestBuilder": "set_limit set_search_keyword set_user_status hide_blocked_users set_roles friends_only "
+    "set_tags with_tags set_uids sort_by sort_by_order",
+    "BlockedUsersRequestBuilder": "set_direction",
+    "GroupsRequestBuilder": "set_search_keyword joined_only set_tags with_tags",
+    "GroupMembersRequestBuilder": "set_limit set_search_keyword set_scopes",
+    "BannedGroupMembersRequestBuilder": "build",
+    "ReactionsRequestBuilder": "set_message_id set_limit",
+}
+CALLBACKS: dict[str, str] = {  # the callback, and what the tests' listener notes for it
+    "onConnected": "status", "onConnecting": "status", "onDisconnected": "status", "onConnectionError": "error",
+    "loginSuccess": "login", "loginFailure": "login failure", "logoutSuccess": "logout", "logoutFailure": "logout failure",
+    "onUserOnline": "online", "onUserOffline": "offline", "onTextMessageReceived": "text",
+    "onMediaMessageReceived": "media", "onCustomMessageReceived": "custom", "onInteractiveMessageReceived": "interactive",
+    "onTypingStarted": "typing", "onTypingEnded": "typing ended", "onMessagesDelivered": "delivered",
+    "onMessagesRead": "read", "onMessagesDeliveredToAll": "delivered to all", "onMessagesReadByAll": "read by all",
+    "onMessageEdited": "edited", "onMessageDeleted": "deleted", "onTransientMessageReceived": "transient",
+    "onMessageReactionAdded": "reaction", "onMessageReactionRemoved": "reaction", "onMessagePinned": "pinned",
+    "onMessageUnpinned": "unpinned", "onMessageSaved": "saved", "onMessageUnsaved": "unsaved",
+    "onGroupMemberJoined": "joined", "onGroupMemberLeft": "left", "onGroupMemberKicked": "kicked",
+    "onGroupMemberBanned": "banned", "onGroupMemberUnbanned": "unbanned", "onGroupMemberScopeChanged": "scope",
+    "onMemberAddedToGroup": "added",
+}  # fmt: skip
+LEFT_OUT = {
+    "Calls (`startCall`, `acceptCall` …, `CallListener`)": "needs media servers; out of scope",
+    "AI agents and assistants (`askBot`, smart replies, `AIAssistantListener`)": "needs models; out of scope",
+    "Push (`registerTokenForPushNotification` …, preferences)": "needs the phone vendors' services; out of scope",
+    "Extensions (`callExtension`, polls, stickers, translation)": "services of the vendor's own; the list of them is empty",
+    "`onMessageModerated`, moderation rules and keywords": "there is no moderation engine; reports are kept",
+    "`onCardMessageReceived`, campaigns, notification feed": "made by the vendor's dashboard",
+    "`onInteractionGoalCompleted`": "interactions are kept and shown with the message; no frame for the goal was observed",
+    "App-wide pins of conversations, RBAC, metrics, data import, management API": "of the vendor's dashboard",
+}
+JAVASCRIPT = [
+    "init",
+    "login",
+    "logout",
+    "getLoggedinUser",
+    "getConnectionStatus",
+    "connect",
+    "disconnect",
+    "sendMessage",
+    "sendMediaMessage",
+    "sendCustomMessage",
+    "sendInteractiveMessage",
+    "sendTransientMessage",
+    "editMessage",
+    "deleteMessage",
+    "getMessageDetails",
+    "addReaction",
+    "removeReaction",
+    "markAsRead",
+    "markAsDelivered",
+    "markConversationAsRead",
+    "markMessageAsUnread",
+    "getMessageReceipts",
+    "getUnreadMessageCount",
+    "getUnreadMessageCountForUser",
+    "getUnreadMessageCountForAllUsers",
+    "markAsInteracted",
+    "subscribeToThread",
+    "unsubscribeFromThread",
+    "startTyping",
+    "endTyping",
+    "getConversation",
+    "tagConversation",
+    "deleteConversation",
+    "pinConversation",
+    "unpinConversation",
+    "getUser",
+    "getOnlineUserCount",
+    "blockUsers",
+    "unblockUsers",
+    "createUser",
+    "updateUser",
+    "updateCurrentUserDetails",
+    "createGroup",
+    "createGroupWithMembers",
+    "joinGroup",
+    "leaveGroup",
+    "updateGroup",
+    "deleteGroup",
+    "getGroup",
+    "transferGroupOwnership",
+    "addMembersToGroup",
+    "updateGroupMemberScope",
+    "kickGroupMember",
+    "banGroupMember",
+    "unbanGroupMember",
+    "getOnlineGroupMemberCount",
+    "pinMessage",
+    "unpinMessage",
+    "saveMessage",
+    "unsaveMessage",
+    "getFlagReasons",
+    "flagMessage",
+    "createUploadFileRequest",
+    "MessagesRequestBuilder",
+    "ConversationsRequestBuilder",
+    "UsersRequestBuilder",
+    "BlockedUsersRequestBuilder",
+    "GroupsRequestBuilder",
+    "GroupMembersRequestBuilder",
+    "BannedMembersRequestBuilder",
+    "ReactionsRequestBuilder",
+]
+JS_CALLBACKS = [
+    c
+    for c in CALLBACKS
+    if c.startswith("on") and c not in ("onConnected", "onConnecting", "onDisconnected", "onConnectionError")
+]
+
+
+def snake(name: str) -> str:
+    """A documented name in Python's form."""
+    return re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
+
+
+def tests() -> dict[str, str]:
+    """The source of every test, by its name."""
+    found = {}
+    for path in sorted(TESTS.rglob("test_*.py")):
+        text = path.read_text(encoding="utf-8")
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+                found[f"{path.relative_to(TESTS)}::{node.name}"] = ast.get_source_segment(text, node) or ""
+    return found
+
+
+ALL = tests()
+
+
+def showing(pattern: str, folders: Iterable[str] = ("spec", "property", "e2e", "unit")) -> str:
+    """A test whose source has a pattern; "" when none has."""
+    for name, source in ALL.items():
+        if name.split("/")[0] in folders and re.search(pattern, source):
+            return name
+    return ""
+
+
+def cell(test: str) -> str:
+    """A test as a cell of a table."""
+    return f"`{test}`" if test else "**none**"
+
+
+def errors_page() -> str:
+    """Each code: its status, where it comes from, what to do."""
+    from tailwire.server.rules import permissions
+    from tailwire.wire.catalogue import CATALOGUE
+
+    tables = {
+        "GROUPS": permissions._GROUPS,
+        "MESSAGES": permissions._MESSAGES,
+        "USERS": permissions._USERS,
+        "KEYS": permissions._KEYS,
+    }
+    lines = [
+        "# Errors", "",
+        "Made by `make reference`. The server answers `{\"error\": {\"code\", \"message\", \"details\"}}`; the SDK raises",
+        "`CometChatException` with the same. `details` says what to do, by field where a field is wrong.", "",
+        "| code | HTTP | what went wrong | what to do | comes from |", "| --- | --- | --- | --- | --- |",
+    ]  # fmt: skip
+    sources = {p: p.read_text(encoding="utf-8") for p in SOURCE.rglob("*.py") if p.name != "catalogue.py"}
+    for code, entry in sorted(CATALOGUE.items()):
+        homes = sorted(str(p.relative_to(SOURCE)).removesuffix(".py") for p, t in sources.items() if f'"{code}"' in t)
+        homes += [
+            f"server/rules/permissions ({n})" for n, t in tables.items() if any(code in r.values() for r in t.values())
+        ]
+        status = str(entry.status) if entry.status else "SDK"
+        lines.append(f"| `{code}` | {status} | {entry.message} | {entry.details} | {', '.join(homes[:3])} |")
+    return "\n".join(lines) + "\n"
+
+
+def compatibility_page() -> str:
+    """Row by row: what is documented or was observed, what stands for it here, and the test."""
+    lines = [(PAGES / "compatibility.head.md").read_text(encoding="utf-8").rstrip(), ""]
+    lines += ["## The JavaScript SDK, unchanged", "", "| method or builder | test |", "| --- | --- |"]
+    for name in JAVASCRIPT:
+        test = showing(rf"CometChat\.{name}\b", ["interop"]) or js_helper(name)
+        lines.append(f"| `{name}` | {cell(test)} |")
+    lines += ["", "| callback | test |", "| --- | --- |"]
+    for name in JS_CALLBACKS:
+        test = showing(rf"\b{name}\b", ["interop"])
+        lines.append(f"| `{name}` | {cell(test)} |")
+    lines += ["", "## The React UI kit, unchanged", "", "| what | test |", "| --- | --- |"]
+    for name in ALL:
+        if name.startswith("interop/test_react"):
+            lines.append(f"| {name.partition('::test_')[2].replace('_', ' ')} | {cell(name)} |")
+    lines += [
+        "",
+        "## The REST API and the client API",
+        "",
+        "| operation | what it does | test |",
+        "| --- | --- | --- |",
+    ]
+    for method, path, summary in operations():
+        lines.append(f"| `{method} {path}` | {summary} | {cell(operation_test(method, path))} |")
+    lines += ["", "## The Python SDK beside the documented one", ""]
+    lines += ["| chapter | documented | ours | test |", "| --- | --- | --- | --- |"]
+    from tailwire import ChatClient
+
+    for chapter, names in SDK.items():
+        for name in names.split():
+            documented, _, ours = name.partition(">")
+            ours = ours or snake(documented)
+            if not inspect.isroutine(getattr(ChatClient, ours, None)):
+                raise SystemExit(f"there is no ChatClient.{ours}")
+            pattern = (
+                rf"\.{ours}\(" if "istener" not in ours else rf"{ours}|_{ours.split('_')[1]}_listener|stage\.enter"
+            )
+            lines.append(f"| {chapter} | `{documented}` | `{ours}` | {cell(showing(pattern) or helper_test(ours))} |")
+    for builder, names in BUILDERS.items():
+        for ours in names.split():
+            lines.append(f"| Builders | `{builder}` | `{ours}` | {cell(builder_test(builder, ours))} |")
+    for documented, noted in CALLBACKS.items():
+        pattern = (
+            rf'all\("{noted}"\)'
+            if noted not in ("status", "text")
+            else rf"ears\.{ {'status': 'statuses', 'text': 'texts'}[noted] }"
+        )
+        lines.append(f"| Callbacks | `{documented}` | `{snake(documented)}` | {cell(showing(pattern))} |")
+    lines += ["", "## Left out, and why", "", "| what | why |", "| --- | --- |"]
+    lines += [f"| {what} | {why} |" for what, why in LEFT_OUT.items()]
+    return "\n".join(lines) + "\n"
+
+
+def js_helper(name: str) -> str:
+    """A test that uses what the stage of the interop tests does for each."""
+    used = (TESTS / "interop" / "stage.py").read_text(encoding="utf-8") + (
+        TESTS / "interop" / "test_javascript_sdk.py"
+    ).read_text(encoding="utf-8")
+    return showing("test_login_settings", ["interop"]) if f"CometChat.{name}" in used else ""
+
+
+def helper_test(ours: str) -> str:
+    """A test that uses what the stage does for each."""
+    used = (TESTS / "harness.py").read_text(encoding="utf-8")
+    return showing(r"stage\.enter") if f".{ours}(" in used else ""
+
+
+def builder_test(builder: str, method: str) -> str:
+    """A test that uses a method of a builder."""
+    for name, source in ALL.items():
+        if name.split("/")[0] in ("spec", "property", "e2e", "unit") and builder in source and f".{method}(" in source:
+            return name
+    return ""
+
+
+def operations() -> list[tuple[str, str, str]]:
+    """The operations of the server, as its description lists them."""
+    import asyncio
+    import tempfile
+
+    from tailwire.server.app import assemble
+    from tailwire.server.config import Settings
+    from tailwire.server.ports.world import World
+
+    async def listed() -> list[tuple[str, str, str]]:
+        with tempfile.TemporaryDirectory() as folder:
+            parts = await assemble(Settings(data=folder), World())
+            api = parts.api
+            found = [*api._fixed.values(), *(o for group in api._varying.values() for _, o in group)]
+            await parts.webhooks.close()
+            await parts.store.close()
+            return sorted((o.path, o.method, o.summary) for o in found)
+
+    return [(method, path, summary) for path, method, summary in asyncio.run(listed())]
+
+
+def operation_test(method: str, path: str) -> str:
+    """A test that asks an operation over HTTP, directly or through the SDK."""
+    literal = re.sub(r"\\{\w+\\}", r"[^/\"?]+", re.escape(path))
+    asked = showing(rf'"{method}",\s*f?"(http[^"]*)?{literal}[\"?]')
+    if asked:
+        return asked
+    calls = [m for m, (verb, where) in sdk_calls().items() if verb == method and re.fullmatch(literal, where)]
+    for ours in calls:
+        test = showing(rf"\.{ours}\(") or helper_test(ours)
+        if test:
+            return test
+    return showing(rf"[\"']{literal}[\"'?]") or "e2e/test_openapi.py::test_generated_requests_get_documented_answers"
+
+
+def sdk_calls() -> dict[str, tuple[str, str]]:
+    """Which operation a method of the SDK asks, where its source says so in one line."""
+    found = {}
+    for path in (SOURCE / "sdk" / "calls").glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.AsyncFunctionDef):
+                source = ast.get_source_segment(text, node) or ""
+                where = re.search(r'"(GET|POST|PUT|DELETE|PATCH)",\s*f?"(/[^"]*)"', source)
+                if where:
+                    found[node.name] = (where[1], re.sub(r"\{[^}]*\}", "x", where[2]))
+    return found
+
+
+def pages() -> dict[Path, str]:
+    """All pages."""
+    return {PAGES / "errors.md": errors_page(), PAGES / "compatibility.md": compatibility_page()}
+
+
+def main() -> int:
+    """Write the pages."""
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
+        missing = text.count("**none**")
+        print(
+            f"{path.relative_to(ROOT)}: {text.count(chr(10))} lines"
+            + (f", {missing} rows without a test" if missing else "")
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
