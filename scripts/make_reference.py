@@ -67,6 +67,26 @@ CALLBACKS: dict[str, str] = {  # the callback, and what the tests' listener note
     "onGroupMemberBanned": "banned", "onGroupMemberUnbanned": "unbanned", "onGroupMemberScopeChanged": "scope",
     "onMemberAddedToGroup": "added",
 }  # fmt: skip
+FRAMES = {  # what crosses the WebSocket, in the order of the protocol's tables
+    "`auth` and its answer": "interop/test_javascript_sdk.py::test_login_settings_socket_and_logout",
+    "a refused `auth`": "e2e/test_bad_input.py::test_frames",
+    "ping, pong": "spec/test_modes.py::test_ping_succeeds_with_a_socket_and_fails_without",
+    "`typing_indicator` started, ended": "interop/test_javascript_sdk.py::test_typing_transient_and_presence",
+    "`transient_message`": "interop/test_javascript_sdk.py::test_typing_transient_and_presence",
+    "`receipts` delivered, read": "interop/test_javascript_sdk.py::test_receipts_and_unread_counts",
+    "`receipts` deliveredToAll, readByAll": "interop/test_javascript_sdk.py::test_group_receipts_for_all",
+    "`message` of each category": "interop/test_javascript_sdk.py::test_custom_and_interactive_messages",
+    "`message`, action edited, deleted": "interop/test_javascript_sdk.py::test_edit_and_delete",
+    "`message`, action of a group's members": "interop/test_javascript_sdk.py::test_groups_members_scopes_and_bans",
+    "`presence`, of all, by role, of friends": "interop/test_javascript_sdk.py::test_presence_by_role_and_of_friends",
+    "`reaction`": "interop/test_javascript_sdk.py::test_reactions",
+    "`pin`, `save`": "interop/test_javascript_sdk.py::test_pins_saves_and_flags",
+    "`conversation_pin`": "spec/test_chapters.py::test_conversations",
+    "own messages and receipts on other devices": "interop/test_javascript_sdk.py::test_several_devices_of_one_user",
+    "after a reload": "interop/test_javascript_sdk.py::test_a_reloaded_page_hears_again",
+    "after a time offline": "interop/test_javascript_sdk.py::test_a_device_that_is_offline_for_a_while",
+    "after the server was killed": "interop/test_javascript_sdk.py::test_a_server_that_is_killed_and_comes_back",
+}
 LEFT_OUT = {
     "Calls (`startCall`, `acceptCall` …, `CallListener`)": "needs media servers; out of scope",
     "AI agents and assistants (`askBot`, smart replies, `AIAssistantListener`)": "needs models; out of scope",
@@ -228,6 +248,8 @@ def compatibility_page() -> str:
     for name in JS_CALLBACKS:
         test = showing(rf"\b{name}\b", ["interop"])
         lines.append(f"| `{name}` | {cell(test)} |")
+    lines += ["", "## Frames", "", "| frame | test |", "| --- | --- |"]
+    lines += [f"| {what} | {cell(test if test in ALL else '')} |" for what, test in FRAMES.items()]
     lines += ["", "## The React UI kit, unchanged", "", "| what | test |", "| --- | --- |"]
     for name in ALL:
         if name.startswith("interop/test_react"):

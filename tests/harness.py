@@ -240,7 +240,12 @@ class Stage(Cast):
 
     def settings(self, *, auto: bool = True, **more: Any):
         builder = AppSettingsBuilder().override_client_host(self.server.url).auto_establish_socket_connection(auto)
-        if more.get("presence"):
+        presence = more.get("presence")
+        if presence == "friends":
+            builder.subscribe_presence_for_friends()
+        elif isinstance(presence, list):
+            builder.subscribe_presence_for_roles(presence)
+        elif presence:
             builder.subscribe_presence_for_all_users()
         if "catch_up" in more:
             builder.catch_up_after_reconnect(more["catch_up"])

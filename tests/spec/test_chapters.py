@@ -227,6 +227,9 @@ async def test_groups_and_members(stage):
     only = GroupMembersRequestBuilder("club").set_scopes(["moderator"]).set_search_keyword("b").build(alice.chat)
     assert [m.uid for m in await only.fetch_next()] == ["bob"]
     assert await alice.chat.get_online_group_member_count(["club"]) == {"club": 3}
+    for status, uids in (("online", ["alice", "bob", "carol"]), ("offline", [])):
+        found = GroupMembersRequestBuilder("club").set_status(status).build(alice.chat)
+        assert [m.uid for m in await found.fetch_next()] == uids
     assert await alice.chat.update_group_member_scope("club", "carol", "moderator") == "club scope changed successfully"
     await carol.ears.until(lambda: bool(carol.ears.all("scope")))
     assert carol.ears.all("scope") == [("carol", "alice", "moderator", "participant", "club")]

@@ -364,6 +364,29 @@ async def test_receipts_that_were_missed_come_through_the_update_time(stage: Sta
 
 
 @spec("K2")
+async def test_what_all_of_a_group_have_read_comes_after_a_time_without_a_connection(stage: Stage):
+    alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
+    await alice.chat.create_group(Group("team", "Team"))
+    await bob.chat.join_group("team")
+    await carol.chat.join_group("team")
+    sent = [await alice.say("team", str(n), "group") for n in range(3)]
+    await bob.ears.until(lambda: len(bob.ears.texts) == 3)
+    await carol.ears.until(lambda: len(carol.ears.texts) == 3)
+    await stage.pass_time(20)
+    alice.chat.set_app_state("background")
+    await bob.chat.mark_as_read(bob.ears.all("text")[2])
+    await carol.chat.mark_as_delivered(carol.ears.all("text")[2])
+    await carol.chat.mark_as_read(carol.ears.all("text")[1])
+    await stage.pass_time(100)
+    alice.chat.set_app_state("foreground")
+    await alice.ears.until(lambda: bool(alice.ears.all("read by all")))
+    await stage.pass_time(5)
+    assert [r.message_id for r in alice.ears.all("read by all")] == [sent[1].id]
+    assert [r.message_id for r in alice.ears.all("delivered to all")] == [sent[2].id]
+    assert [r.receiver_id for r in alice.ears.all("read by all")] == ["team"]
+
+
+@spec("K2")
 async def test_receipts_are_caught_up_over_a_restart_and_while_sending_without_a_socket(stage: Stage):
     store = MemorySessionStore()
     alice, bob = await stage.enter("alice", store=store), await stage.enter("bob")

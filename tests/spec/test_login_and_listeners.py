@@ -8,6 +8,7 @@ import json
 import pytest
 
 from harness import CONNECTED, CONNECTING, DISCONNECTED, Actor, Ears, Stage
+from rest import Rest
 from tailwire import (
     AppSettingsBuilder,
     ChatClient,
@@ -188,6 +189,29 @@ async def test_presence_for_those_who_subscribed(stage: Stage):
     await stage.pass_time(1)
     assert watching.ears.all("offline") == ["bob"]
     assert other.ears.all("online") == other.ears.all("offline") == []
+
+
+@spec("S24")
+async def test_presence_of_friends_and_by_role(stage: Stage):
+    async with Rest(stage) as rest:
+        await rest("POST", "/roles", json={"role": "staff", "name": "Staff"})
+        await rest.user("dora", role="staff")
+        await rest("POST", "/users/alice/friends", json={"accepted": ["bob"]})
+        friends, staff = await stage.enter("alice", presence="friends"), await stage.enter("alice", presence=["staff"])
+        everybody = await stage.enter("alice", presence=True)
+        await stage.enter("bob")
+        await stage.enter("carol")
+        await stage.enter("dora")
+        await stage.pass_time(1)
+        assert friends.ears.all("online") == ["bob"]
+        assert staff.ears.all("online") == ["dora"]
+        assert everybody.ears.all("online")[-3:] == ["bob", "carol", "dora"]
+        # Those with whom there is a block do not hear of it.
+        await rest("POST", "/users/carol/blockedusers", json={"blockedUids": ["alice"]})
+        for actor in stage.actors[-2:-1]:
+            await actor.chat.disconnect()
+        await stage.pass_time(1)
+        assert everybody.ears.all("offline") == []
 
 
 @spec("S20")

@@ -189,6 +189,94 @@ async def test_conversations(stage):
         assert await rest("GET", "/users/alice/messages", behalf="bob") == []
 
 
+async def test_the_conversation_of_a_group(stage):
+    async with Rest(stage) as rest:
+        await rest(
+            "POST", "/groups", behalf="alice", json={"guid": "g", "name": "G", "members": {"participants": ["bob"]}}
+        )
+        made = await rest(
+            "POST", "/messages", as_="bob", json={"receiver": "g", "receiverType": "group", "data": {"text": "hi"}}
+        )
+        one = await rest("GET", "/groups/g/conversation", as_="alice")
+        assert (one["conversationId"], one["unreadMessageCount"], one["lastMessage"]["id"]) == (
+            "group_g",
+            "1",
+            made["id"],
+        )
+        assert (await rest("PUT", "/groups/g/conversation", as_="alice", json={"tags": ["t"]}))["tags"] == ["t"]
+        assert (await rest("POST", "/groups/g/conversation/pin", as_="alice"))["pinnedBy"] == "alice"
+        assert "pinnedAt" not in await rest("DELETE", "/groups/g/conversation/pin", as_="alice")
+        done = await rest("POST", "/groups/g/conversation/delivered", as_="alice", json={"messageId": made["id"]})
+        assert done["message"] == "All the messages in the group are marked as delivered for the requesting user."
+        await rest("POST", "/groups/g/conversation/read", as_="alice", json={})
+        done = await rest("DELETE", "/groups/g/conversation/read", as_="alice", json={"messageId": made["id"]})
+        assert done["conversation"]["unreadMessageCount"] == "1"
+        assert [m["id"] for m in await rest("GET", "/messages?conversationId=group_g&category=message")] == [made["id"]]
+        assert [m["id"] for m in await rest("GET", "/messages?conversationId=group_g&category=message", as_="bob")] == [
+            made["id"]
+        ]
+        await rest.refused("ERR_CONVERSATION_NOT_FOUND", "GET", "/messages?conversationId=group_g", as_="carol")
+        await rest("POST", "/users/bob/conversation/delivered", as_="alice", json={})
+        await rest.refused(
+            "ERR_BAD_REQUEST", "POST", "/groups/g/conversation/read", as_="alice", json={"messageId": "x"}
+        )
+        assert (await rest("DELETE", "/groups/g/conversation", as_="alice", json={}))["success"]
+        assert await rest("GET", "/conversations", as_="alice") == []
+        assert len(await rest("GET", "/conversations", as_="bob")) == 1
+
+
+async def test_pinned_conversations_have_a_limit(stage):
+    async with Rest(stage) as rest:
+        uids = [f"u{n}" for n in range(6)]
+        await rest.user(*uids)
+        for uid in uids:
+            await rest(
+                "POST",
+                "/messages",
+                behalf=uid,
+                json={"receiver": "alice", "receiverType": "user", "data": {"text": "x"}},
+            )
+        for uid in uids[:5]:
+            await rest("POST", f"/users/{uid}/conversation/pin", as_="alice")
+            await rest("POST", f"/users/{uid}/conversation/pin", as_="alice")
+        error = await rest.refused(
+            "ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED", "POST", "/users/u5/conversation/pin", as_="alice"
+        )
+        assert error["details"] == {"limit": 5}
+        await rest("DELETE", "/users/u0/conversation/pin", as_="alice")
+        await rest("POST", "/users/u5/conversation/pin", as_="alice")
+
+
+async def test_what_hangs_on_a_message(stage):
+    async with Rest(stage) as rest:
+        made = await rest(
+            "POST", "/messages", as_="bob", json={"receiver": "alice", "receiverType": "user", "data": {"text": "hi"}}
+        )
+        path = f"/messages/{made['id']}"
+        assert (await rest("POST", f"{path}/pin", as_="alice"))["pinnedBy"] == "alice"
+        assert [m["id"] for m in await rest("GET", "/users/alice/messages?pinned=1", as_="bob")] == [made["id"]]
+        assert "pinnedAt" not in await rest("DELETE", f"{path}/pin", as_="bob")
+        assert (await rest("POST", f"{path}/save", as_="alice"))["savedAt"]
+        assert [m["id"] for m in await rest("GET", "/messages?saved=1", as_="alice")] == [made["id"]]
+        assert "savedAt" not in await rest("DELETE", f"{path}/save", as_="alice")
+        assert (await rest("POST", f"{path}/thread/subscription", as_="alice"))["success"]
+        (thread,) = await rest("GET", "/threads", as_="alice")
+        assert (thread["id"], thread["threadSubscribed"]) == (made["id"], True)
+        await rest("DELETE", f"{path}/thread/subscription", as_="alice")
+        assert await rest("GET", "/threads", as_="alice") == []
+        for n in range(3):
+            await rest("POST", f"{path}/reactions/{n}", as_="alice")
+        assert [r["reaction"] for r in await rest("GET", f"{path}/reactions?limit=2&affix=append", as_="bob")] == [
+            "0",
+            "1",
+        ]
+        assert [r["uid"] for r in await rest("GET", f"{path}/reactions/2", as_="bob")] == ["alice"]
+        shown = await rest("DELETE", f"{path}/reactions/0", as_="alice")
+        assert [r["reaction"] for r in shown["data"]["reactions"]] == ["1", "2"]
+        await rest("POST", "/users/alice/friends", json={"accepted": ["bob"]})
+        assert [u["uid"] for u in await rest("GET", "/friends", as_="alice")] == ["bob"]
+
+
 async def test_friends_and_blocks(stage):
     async with Rest(stage) as rest:
         done = await rest(

@@ -35,8 +35,10 @@ def auth_frame(
         "deviceId": device,
         "params": {"platform": "python", "deviceId": device, "userAgent": version, "tailwire": {"features": FEATURES}},
     }
-    if presence:
+    if isinstance(presence, str) and presence:
         body["presenceSubscription"] = presence
+    elif presence:
+        body |= {"presenceSubscription": "ROLES", "roles": list(presence)}
     return {"appId": app_id, "deviceId": device, "type": FrameType.AUTH, "sender": uid, "body": body}
 
 

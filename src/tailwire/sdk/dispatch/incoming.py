@@ -176,14 +176,21 @@ class Incoming:
     def _has_receipt(self, message: BaseMessage, kind: str, begin: int) -> bool:
         at = message.delivered_at if kind == "delivered" else message.read_at
         mine = message.sender is not None and message.sender.uid == self._uid
-        return mine and message.receiver_type == "user" and at >= begin
+        return mine and at >= begin
 
     def _tell_receipt(self, message: BaseMessage, kind: str) -> None:
+        at = message.delivered_at if kind == "delivered" else message.read_at
+        if message.receiver_type == "group":
+            # The times of a group's message say when all of its members had received, or read, it.
+            of_all = "deliveredToAll" if kind == "delivered" else "readByAll"
+            group = message.receiver
+            if updates.told(self._machine, self._uid, f"group {group}", of_all, message.id):
+                self._queue.put(e.ReceiptReceived(MessageReceipt(message.id, User(""), group, "group", of_all, at)))
+            return
         reader = message.receiver_entity
         if not isinstance(reader, User):
             reader = User(message.receiver)
         if updates.told(self._machine, self._uid, reader.uid, kind, message.id):
-            at = message.delivered_at if kind == "delivered" else message.read_at
             receipt = MessageReceipt(message.id, reader, self._uid, "user", kind, at)
             self._queue.put(e.ReceiptReceived(receipt))
 
@@ -259,8 +266,11 @@ class Incoming:
         if kind == "receipts":
             receipt = receipt_from_frame(frame)
             reader = receipt.sender.uid
-            if receipt.receipt_type in ("delivered", "read"):
-                updates.told(self._machine, receipt.receiver_id, reader, receipt.receipt_type, receipt.message_id)
+            what, number = receipt.receipt_type, receipt.message_id
+            if what in ("delivered", "read"):
+                updates.told(self._machine, receipt.receiver_id, reader, what, number)
+            else:
+                updates.told(self._machine, self._uid, f"group {receipt.receiver_id}", what, number)
             self._heard(receipt.timestamp)
             self._queue.put(e.ReceiptReceived(receipt))
         elif kind == "typing_indicator":

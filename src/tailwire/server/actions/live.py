@@ -20,14 +20,21 @@ MOST_DATA = 10 * 1024
 
 
 class Live:
-    """Typing, transient messages, presence."""
+    """Typing, transient messages, presence.
 
-    def __init__(self, store: Store, directory: Directory, doors: Doors, delivery: Delivery, world: World) -> None:
+    Args:
+        most_typing: members of a group up to which it is told who types.
+    """
+
+    def __init__(
+        self, store: Store, directory: Directory, doors: Doors, delivery: Delivery, world: World, most_typing: int
+    ) -> None:
         self._store = store
         self._directory = directory
         self._doors = doors
         self._delivery = delivery
         self._world = world
+        self._most_typing = most_typing
 
     async def typing(self, caller: Caller, receiver: str, receiver_type: str, action: str, metadata: Any) -> None:
         """Tell those concerned that the caller began (`started`) or stopped (`ended`) typing.
@@ -37,7 +44,9 @@ class Live:
         """
         if action not in ("started", "ended"):
             raise Refused("ERR_BAD_REQUEST", {"body.action": "Use started or ended."})
-        receiver = await self._addressee(caller, receiver, receiver_type)
+        receiver, size = await self._addressee(caller, receiver, receiver_type)
+        if size > self._most_typing:
+            return
         user = await self._directory.user_entity(caller.uid)
         body = {"action": action, "user": user, "metadata": metadata or {}}
         self._delivery.typing(caller, receiver, receiver_type, body)
@@ -50,17 +59,18 @@ class Live:
         """
         if not bytes(data).startswith(b"{") or len(bytes(data)) > MOST_DATA:
             raise Refused("ERR_BAD_REQUEST", {"body.data": f"Send an object of at most {MOST_DATA} bytes."})
-        receiver = await self._addressee(caller, receiver, receiver_type)
+        receiver, _ = await self._addressee(caller, receiver, receiver_type)
         user = await self._directory.user_entity(caller.uid)
         self._delivery.transient(caller, receiver, receiver_type, {"user": user, "data": data})
 
-    async def _addressee(self, caller: Caller, receiver: str, receiver_type: str) -> str:
+    async def _addressee(self, caller: Caller, receiver: str, receiver_type: str) -> tuple[str, int]:
+        # The uid or guid, and of a group how many are in it.
         if receiver_type not in ("user", "group"):
             raise Refused("ERR_INVALID_RECEIVER_TYPE")
         if receiver_type == "user":
-            return await self._doors.user(caller, receiver, "type")
+            return await self._doors.user(caller, receiver, "type"), 0
         found, _ = await self._doors.group(caller, receiver, "write")
-        return found.guid
+        return found.guid, found.members_count
 
     async def came(self, uid: str) -> None:
         """The first socket of a user opened."""

@@ -91,7 +91,8 @@ class Members:
             Refused: ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER.
         """
         found, _ = await self._doors.group(caller, wanted.guid, "list_members")
-        rows, total = await self._store.members(replace(wanted, guid=found.guid))
+        online = self._directory.online_uids() if wanted.online is not None else ()
+        rows, total = await self._store.members(replace(wanted, guid=found.guid, status_of=online))
         listed = [{**await self._shown(m.uid), "scope": m.scope, "joinedAt": m.joined_at} for m in rows]
         return page(listed, total=total, limit=wanted.limit, number=number)
 

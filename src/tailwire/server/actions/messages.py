@@ -237,9 +237,9 @@ class Messages:
         if guid:
             await self._doors.group(caller, guid, "read")
         if wanted.conversation_id is not None and wanted.reader:
-            mark = await self._store.mark_of(wanted.conversation_id, wanted.reader)
-            if mark.cleared_id:
-                wanted = replace(wanted, since=mark.cleared_id)
+            cleared = await self._store.cleared_until(wanted.conversation_id, wanted.reader)
+            if cleared:
+                wanted = replace(wanted, since=cleared)
         rows = await self._store.messages(wanted)
         return rows if wanted.newer else rows[::-1]
 

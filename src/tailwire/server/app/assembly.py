@@ -109,7 +109,7 @@ async def build(settings: Settings, store: SqliteStore, hub: Hub, world: World, 
         roles=roles,
         webhooks=WebhookAdministration(store, world),
         files=files,
-        live=Live(store, directory, doors, delivery, world),
+        live=Live(store, directory, doors, delivery, world, s.max_typing_members),
         views=views,
         uploads=uploads,
     )  # fmt: skip

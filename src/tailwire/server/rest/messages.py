@@ -124,7 +124,9 @@ class MessageRoutes:
         if q.unread and q.count:
             return await self._counts(call.caller, q.receiver_type, "", hidden=q.hide_messages_from_blocked_users)
         conversation = None
-        if q.conversation_id:
+        if q.conversation_id and call.caller.system:
+            conversation = q.conversation_id
+        elif q.conversation_id:
             kind, other = await self._conversations.by_id(call.caller, q.conversation_id)
             conversation = conversation_of(call.caller.uid, other, kind)
         return await self._page(call.caller, q, conversation)

@@ -14,10 +14,18 @@ MOST_LOOKED_AT = 1000
 class Marks(Access):
     """Marks of users on conversations."""
 
+    _clearers: set[str]  # who has ever deleted a conversation: of nobody else it is looked up
+
     async def mark_of(self, conversation_id: str, uid: str) -> MarkRow:
         """A user's side of a conversation."""
         row = self._one(MARK, {"conversation": conversation_id, "who": uid})
         return MarkRow(*row) if row else MarkRow(conversation_id, uid)
+
+    async def cleared_until(self, conversation_id: str, uid: str) -> int:
+        """Up to which message a user has deleted a conversation for herself; 0 when she has not."""
+        if uid not in self._clearers:
+            return 0
+        return (await self.mark_of(conversation_id, uid)).cleared_id
 
     async def mark(
         self, conversation_id: str, reader: str, up_to: int, now: int, *, read: bool, group: str = "", log: bool = True
@@ -69,6 +77,7 @@ class Marks(Access):
     async def clear(self, conversation_id: str, uid: str, up_to: int) -> None:
         """Delete a conversation for one user: she sees only what comes after."""
         await self._set(conversation_id, uid, "cleared_id", up_to)
+        self._clearers.add(uid)
 
     async def tag_conversation(self, conversation_id: str, uid: str, tags: str | None) -> None:
         """Set a user's tags of a conversation."""

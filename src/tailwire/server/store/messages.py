@@ -106,7 +106,7 @@ class Messages(Search, Webhooks):
         return tuple(row[0] for row in rows)
 
     async def messages(self, wanted: MessageFilter) -> list[MessageRow]:
-        """Messages as a filter wants them."""
+        """Messages as a filter wants them. What their bodies say too (sender, receiver, type …) is left empty."""
         if wanted == MessageFilter(wanted.reader, limit=1) and wanted.reader:
             # The newest of all that a reader may see, without a walk through the messages of others.
             (latest,) = self._one(LATEST_OF, {"reader": wanted.reader})

@@ -38,21 +38,26 @@ class Search(Access):
     """Words of messages, by conversation."""
 
     _indexed_id: int
+    _written_at: float = 0.0
     _index_timer: asyncio.TimerHandle | None = None
 
     def _index_soon(self) -> None:
-        # Called after a write of messages: the index follows when it is quiet.
+        # Called after a write of messages: the index follows when there was none for a while.
+        loop = asyncio.get_running_loop()
+        self._written_at = loop.time()
         if self._index_timer is None and not self._writer.closed:
-            loop = asyncio.get_running_loop()
             self._index_timer = loop.call_later(IDLE, self._index_when_idle)
 
     def _index_when_idle(self) -> None:
         self._index_timer = None
         if self._writer.closed or self._indexed_id >= self._last_id:
             return
-        if not self._writer.busy:
+        loop = asyncio.get_running_loop()
+        wait = self._written_at + IDLE - loop.time()
+        if wait <= 0.001 and not self._writer.busy:
             self._writer.submit(self._index_some)
-        self._index_soon()
+            wait = 0.0
+        self._index_timer = loop.call_later(max(wait, 0.01), self._index_when_idle)
 
     def _stop_indexing(self) -> None:
         if self._index_timer is not None:

@@ -32,6 +32,7 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
         self._last_id = self._read_last_id(self._reader)
         self._owners = {}
         self._pairs = self._read_pairs(self._reader)
+        self._clearers = {row[0] for row in self._reader.execute("SELECT DISTINCT uid FROM marks WHERE cleared_id > 0")}
         self._savers = {row[0] for row in self._reader.execute("SELECT DISTINCT uid FROM saves")}
         self._indexed_id = self._read_indexed_id(self._reader)
         self._by_trigger = self._read_triggers(self._reader)
