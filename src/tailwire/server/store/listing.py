@@ -36,8 +36,8 @@ _ACTION: ColumnElement[str] = literal_column("'action'", String)
 _WORD = re.compile(r"\w+")
 _FTS = table("messages_fts", column("rowid"))
 # A page of history needs the body, which says all that these columns do: not reading them is a tenth of its cost.
-_UNREAD = {"conversation_id", "sender", "receiver", "receiver_type", "category", "type"}
-_COLUMNS = [literal_column("''", String).label(c.name) if c.name in _UNREAD else c for c in MESSAGE_COLUMNS]
+_NOT_READ = {"conversation_id", "sender", "receiver", "receiver_type", "category", "type"}
+_COLUMNS = [literal_column("''", String).label(c.name) if c.name in _NOT_READ else c for c in MESSAGE_COLUMNS]
 Query = Select[tuple[object, ...]]
 
 
