@@ -18,7 +18,7 @@ from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.views import Views, with_quoted
 from tailwire.server.ports.filters import MessageFilter
-from tailwire.server.ports.records import Draft, Event, MessageRow
+from tailwire.server.ports.records import Draft, Event, ListedRow, MessageRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
@@ -226,7 +226,7 @@ class Messages:
             listed.append({"recipient": await self._directory.user_entity(uid), **times})
         return b'%b,"receipts":%b}' % (shown[:-1], encode({"data": listed}))
 
-    async def listed(self, caller: Caller, wanted: MessageFilter, *, uid: str = "", guid: str = "") -> list[MessageRow]:
+    async def listed(self, caller: Caller, wanted: MessageFilter, *, uid: str = "", guid: str = "") -> list[ListedRow]:
         """Messages of a conversation, or of all that the caller may read; oldest first.
 
         Raises:

@@ -8,11 +8,13 @@ from typing import Any
 import msgspec
 
 from tailwire.server.actions.present import encode
-from tailwire.server.ports.records import MessageRow, Trait
+from tailwire.server.ports.records import ListedRow, MessageRow, Trait
 from tailwire.server.ports.store import Store
 
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _SPECIAL = int(Trait.REACTION | Trait.INTERACTED)
+
+Rows = Sequence[MessageRow | ListedRow]
 
 
 class Views:
@@ -25,7 +27,7 @@ class Views:
         """A message as a reader sees it."""
         return (await self.many([row], reader, following=following))[0]
 
-    async def many(self, rows: Sequence[MessageRow], reader: str, *, following: bool = False) -> list[bytes]:
+    async def many(self, rows: Rows, reader: str, *, following: bool = False) -> list[bytes]:
         """Messages as a reader sees them.
 
         Args:
@@ -47,7 +49,7 @@ class Views:
                     shown[n] = with_quoted(shown[n], found[row.quoted_id])
         return shown
 
-    async def _own(self, rows: Sequence[MessageRow], shown: list[bytes], reader: str, *, following: bool) -> None:
+    async def _own(self, rows: Rows, shown: list[bytes], reader: str, *, following: bool) -> None:
         # What the reader alone sees: what she saved, which threads she follows.
         ids = [row.id for row in rows]
         first, last = min(ids), max(ids)
@@ -60,7 +62,7 @@ class Views:
             for n, row in enumerate(rows):
                 shown[n] = b'%b,"threadSubscribed":%b}' % (shown[n][:-1], b"true" if row.id in followed else b"false")
 
-    async def _decorate(self, rows: Sequence[MessageRow], shown: list[bytes], reader: str) -> None:
+    async def _decorate(self, rows: Rows, shown: list[bytes], reader: str) -> None:
         special = [row.id for row in rows if row.traits & _SPECIAL]
         counts = await self._store.reaction_counts(special, reader)
         used = await self._store.interactions(special, reader) if reader else {}

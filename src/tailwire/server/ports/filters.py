@@ -9,9 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for every page of history, and so it costs a quarter
 class MessageFilter:
-    """Which messages a reader wants.
+    """Which messages a reader wants. Not to be changed.
 
     Attributes:
         reader: only what this user may see; "" for everything (a REST key without `onBehalfOf`).

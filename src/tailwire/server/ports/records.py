@@ -143,22 +143,50 @@ class MessageRow(NamedTuple):
 
     def json(self) -> bytes:
         """The message as REST gives it, but for what depends on the reader and for reactions (`actions.views`)."""
-        parts = [b'{"id":"%d",' % self.id, self.body[1:-1]]
-        parts.append(b',"updatedAt":%d' % self.updated_at)
-        if self.delivered_at:
-            parts.append(b',"deliveredAt":%d' % self.delivered_at)
-        if self.read_at:
-            parts.append(b',"readAt":%d' % self.read_at)
-        if self.edited_at:
-            parts.append(b',"editedAt":%d,"editedBy":"%s"' % (self.edited_at, (self.edited_by or "").encode()))
-        if self.deleted_at:
-            parts.append(b',"deletedAt":%d,"deletedBy":"%s"' % (self.deleted_at, (self.deleted_by or "").encode()))
-        if self.reply_count:
-            parts.append(b',"replyCount":%d' % self.reply_count)
-        if self.pinned_at:
-            parts.append(b',"pinnedAt":%d,"pinnedBy":"%s"' % (self.pinned_at, (self.pinned_by or "").encode()))
-        parts.append(b"}")
-        return b"".join(parts)
+        return _as_json(self)
+
+
+class ListedRow(NamedTuple):
+    """A message in a list: what its body says already is not read once more (a tenth of what a page costs)."""
+
+    id: int
+    sent_at: int
+    updated_at: int
+    delivered_at: int | None
+    read_at: int | None
+    edited_at: int | None
+    edited_by: str | None
+    deleted_at: int | None
+    deleted_by: str | None
+    body: bytes
+    reply_count: int
+    pinned_at: int | None
+    pinned_by: str | None
+    quoted_id: int | None
+    traits: int
+
+    def json(self) -> bytes:
+        """As `MessageRow.json`."""
+        return _as_json(self)
+
+
+def _as_json(row: MessageRow | ListedRow) -> bytes:
+    parts = [b'{"id":"%d",' % row.id, row.body[1:-1]]
+    parts.append(b',"updatedAt":%d' % row.updated_at)
+    if row.delivered_at:
+        parts.append(b',"deliveredAt":%d' % row.delivered_at)
+    if row.read_at:
+        parts.append(b',"readAt":%d' % row.read_at)
+    if row.edited_at:
+        parts.append(b',"editedAt":%d,"editedBy":"%s"' % (row.edited_at, (row.edited_by or "").encode()))
+    if row.deleted_at:
+        parts.append(b',"deletedAt":%d,"deletedBy":"%s"' % (row.deleted_at, (row.deleted_by or "").encode()))
+    if row.reply_count:
+        parts.append(b',"replyCount":%d' % row.reply_count)
+    if row.pinned_at:
+        parts.append(b',"pinnedAt":%d,"pinnedBy":"%s"' % (row.pinned_at, (row.pinned_by or "").encode()))
+    parts.append(b"}")
+    return b"".join(parts)
 
 
 @dataclass(frozen=True, slots=True)

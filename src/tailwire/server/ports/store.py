@@ -20,6 +20,7 @@ from tailwire.server.ports.records import (
     FileRow,
     GroupRow,
     KeyRow,
+    ListedRow,
     Marked,
     MarkRow,
     MemberRow,
@@ -103,7 +104,7 @@ class Store(Protocol):
     async def message(self, message_id: int) -> MessageRow | None: ...
     async def messages_of(self, ids: Iterable[int]) -> dict[int, MessageRow]: ...
     async def mentioned(self, message_id: int) -> tuple[str, ...]: ...
-    async def messages(self, wanted: MessageFilter) -> list[MessageRow]: ...
+    async def messages(self, wanted: MessageFilter) -> list[ListedRow]: ...
     async def edit_message(
         self,
         before: MessageRow,

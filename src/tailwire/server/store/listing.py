@@ -27,17 +27,16 @@ from sqlalchemy import (
 )
 
 from tailwire.server.ports.filters import MessageFilter, read_shape
+from tailwire.server.ports.records import ListedRow
 from tailwire.server.store.schema import blocks, conversations, marks, members, mentions, messages, participants, saves
-from tailwire.server.store.statements import MESSAGE_COLUMNS, compiled
+from tailwire.server.store.statements import compiled
 
 _GROUP: ColumnElement[str] = literal_column("'group_'", String)
 _USER: ColumnElement[str] = literal_column("'user'", String)
 _ACTION: ColumnElement[str] = literal_column("'action'", String)
 _WORD = re.compile(r"\w+")
 _FTS = table("messages_fts", column("rowid"))
-# A page of history needs the body, which says all that these columns do: not reading them is a tenth of its cost.
-_NOT_READ = {"conversation_id", "sender", "receiver", "receiver_type", "category", "type"}
-_COLUMNS = [literal_column("''", String).label(c.name) if c.name in _NOT_READ else c for c in MESSAGE_COLUMNS]
+_COLUMNS = [messages.c[name] for name in ListedRow._fields]
 Query = Select[tuple[object, ...]]
 
 

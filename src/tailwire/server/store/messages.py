@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 
 from tailwire.server.ports.filters import MessageFilter
-from tailwire.server.ports.records import Draft, Event, MessageRow, Stored, Trait
+from tailwire.server.ports.records import Draft, Event, ListedRow, MessageRow, Stored, Trait
 from tailwire.server.store.listing import LATEST_OF, list_messages, match, parameters
 from tailwire.server.store.search import Search
 from tailwire.server.store.statements import (
@@ -20,6 +20,7 @@ from tailwire.server.store.statements import (
 from tailwire.server.store.webhooks import Webhooks
 
 MOST_PLACES = 200
+_NEWEST = MessageFilter("anybody").shape()
 
 
 class Messages(Search, Webhooks):
@@ -105,20 +106,20 @@ class Messages(Search, Webhooks):
         rows = self._all("SELECT uid FROM mentions WHERE message_id = ? ORDER BY uid", (message_id,))
         return tuple(row[0] for row in rows)
 
-    async def messages(self, wanted: MessageFilter) -> list[MessageRow]:
-        """Messages as a filter wants them. What their bodies say too (sender, receiver, type …) is left empty."""
-        if wanted == MessageFilter(wanted.reader, limit=1) and wanted.reader:
+    async def messages(self, wanted: MessageFilter) -> list[ListedRow]:
+        """Messages as a filter wants them."""
+        if wanted.limit == 1 and wanted.reader and wanted.shape() == _NEWEST:
             # The newest of all that a reader may see, without a walk through the messages of others.
             (latest,) = self._one(LATEST_OF, {"reader": wanted.reader})
             newest = await self.message(latest)
-            return [newest] if newest is not None else []
+            return [ListedRow(*[getattr(newest, name) for name in ListedRow._fields])] if newest is not None else []
         values = parameters(wanted)
         if wanted.search:
             await self._index_all()
             values["search"] = match(wanted.search, self._places(wanted))
             if not values["search"]:
                 return []
-        return list(map(MessageRow._make, self._all(list_messages(wanted.shape()), values)))
+        return list(map(ListedRow._make, self._all(list_messages(wanted.shape()), values)))
 
     def _places(self, wanted: MessageFilter) -> list[str]:
         # The conversations that are searched: the index finds them together with the words. With too many of them the
