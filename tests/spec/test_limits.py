@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from harness import CONNECTED, Stage
+from rest import Rest
 from tailwire import CometChatException
 from tailwire.server.config import Settings
 from tailwire.testing.virtual.world import VirtualServer
@@ -127,3 +128,21 @@ async def test_a_pass_that_has_become_too_old_is_made_anew(stage: Stage, short_p
     stage.network.drop()
     await alice.ears.until(lambda: alice.ears.statuses.count(CONNECTED) >= 2)
     assert alice.ears.all("error") == []
+
+
+async def test_each_answer_says_how_many_requests_are_left(stage: Stage, slow_sends):
+    async with Rest(stage) as rest:
+        text = {"receiver": "bob", "receiverType": "user", "data": {"text": "x"}}
+        left = []
+        for _ in range(15):
+            answer = await rest.answer("POST", "/messages", as_="alice", json=text)
+            assert answer.headers["x-rate-limit"] == "60"
+            left.append(int(answer.headers["x-rate-limit-remaining"]))
+        assert left == sorted(left, reverse=True)
+        assert left[-1] == 0
+        answer = await rest.answer("POST", "/messages", as_="alice", json=text)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (429, "ERR_TOO_MANY_REQUESTS")
+        assert int(answer.headers["retry-after"]) >= 1
+        assert int(answer.headers["x-rate-limit-reset"]) > stage.server.world.seconds()
+        # Another user's requests are not her own's.
+        assert (await rest.answer("POST", "/messages", as_="carol", json=text)).status_code == 200

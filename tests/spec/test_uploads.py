@@ -79,7 +79,14 @@ async def test_a_message_with_files_by_multipart(stage):
         await rest.refused(
             "ERR_EMPTY_MESSAGE_FILE", "POST", "/messages", as_="alice", data=fields, files=[("x", ("", b""))]
         )
-        for body in (b"", b"--x\r\n", b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nhalf'):
+        head = b"--x\r\nContent-Disposition: form-data; name="
+        for body in (
+            head + b"a" * 100_000,
+            head + b"a\r\n" + b"h: v\r\n" * 50,
+            b"",
+            b"--x\r\n",
+            b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nhalf',
+        ):
             headers = {"content-type": "multipart/form-data; boundary=x"}
             await rest.refused("ERR_BAD_REQUEST", "POST", "/messages", as_="alice", content=body, headers=headers)
         left = [p.name for p in stage.server.parts.actions.uploads._folder.glob(".*")]

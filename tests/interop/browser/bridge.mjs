@@ -70,7 +70,7 @@ const commands = {
     if (process.env.TAILWIRE_TRACE) {
       page.on("request", (r) => say({ page: name, heard: ["trace", `${r.method()} ${r.url()} ${r.postData() || ""}`] }));
     }
-    await page.goto(`${origin}/${at || "sdk.html"}`, { waitUntil: "load", timeout: 60000 });
+    await page.goto(at?.includes("://") ? at : `${origin}/${at || "sdk.html"}`, { waitUntil: "load", timeout: 60000 });
     pages.set(name, page);
   },
   async run({ page, code, args }) {

@@ -14,6 +14,8 @@ from tailwire.server.rest.edge import Receive
 
 MOST_FIELDS = 256 * 1024
 MOST_PARTS = 100
+MOST_HEADER = 8 * 1024
+MOST_HEADERS = 20
 
 
 @dataclass
@@ -43,6 +45,7 @@ class _Reader:
         self._check = check
         self._header = self._value = b""
         self._headers: dict[str, bytes] = {}
+        self._number = 0
         self._name = ""
         self._text: list[bytes] | None = None
         self._sink: Sink | None = None
@@ -50,18 +53,25 @@ class _Reader:
         self.complete = False
 
     def on_part_begin(self) -> None:
-        self._headers = {}
+        self._headers, self._number = {}, 0
         self._parts += 1
         if self._parts > MOST_PARTS:
             raise Refused("ERR_BAD_REQUEST", f"A form has at most {MOST_PARTS} parts.")
 
     def on_header_field(self, data: bytes, start: int, end: int) -> None:
         self._header += data[start:end]
+        self._check_header()
 
     def on_header_value(self, data: bytes, start: int, end: int) -> None:
         self._value += data[start:end]
+        self._check_header()
+
+    def _check_header(self) -> None:
+        if len(self._header) + len(self._value) > MOST_HEADER or self._number > MOST_HEADERS:
+            raise Refused("ERR_BAD_REQUEST", "The headers of a part of the form are too large.")
 
     def on_header_end(self) -> None:
+        self._number += 1
         self._headers[self._header.decode("latin-1").lower()] = self._value
         self._header = self._value = b""
 
