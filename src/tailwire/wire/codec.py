@@ -304,6 +304,14 @@ def receiver_of(raw: Mapping[str, Any]) -> User | Group | None:
     return found if isinstance(found, User | Group) else None
 
 
+def quoted_of(raw: Mapping[str, Any]) -> BaseMessage | None:
+    """The message that a message quotes, as the server sent it; None where it did not, or not readably."""
+    try:
+        return message_from_wire(raw["quotedMessage"])
+    except (KeyError, BadWire):
+        return None
+
+
 def _plain_sender(d: Mapping[str, Any]) -> User | None:
     uid = d.get("sender")
     return User(uid) if isinstance(uid, str) and uid else None
@@ -372,3 +380,4 @@ _READERS: dict[str, Callable[[Any], User | Group | BaseMessage]] = {
 }
 
 BaseMessage.read_receiver = staticmethod(receiver_of)  # type: ignore[method-assign]
+BaseMessage.read_quoted = staticmethod(quoted_of)  # type: ignore[method-assign]
