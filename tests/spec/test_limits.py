@@ -8,7 +8,7 @@ import pytest
 
 from harness import CONNECTED, Stage
 from rest import Rest
-from tailwire import CometChatException
+from tailwire import CometChatException, Group
 from tailwire.server.config import Settings
 from tailwire.testing.virtual.world import VirtualServer
 
@@ -146,3 +146,68 @@ async def test_each_answer_says_how_many_requests_are_left(stage: Stage, slow_se
         assert int(answer.headers["x-rate-limit-reset"]) > stage.server.world.seconds()
         # Another user's requests are not her own's.
         assert (await rest.answer("POST", "/messages", as_="carol", json=text)).status_code == 200
+
+
+@pytest.fixture
+def small_limits(stage: Stage, tmp_path) -> Stage:
+    limited(
+        stage, tmp_path, max_groups_per_user=2, max_group_members=3, max_friends=1, max_tokens=2, max_pinned_messages=1,
+        max_saved_messages=1, max_receipt_members=2, max_typing_members=2,
+    )  # fmt: skip
+    return stage
+
+
+async def test_how_many_of_each_there_may_be(stage: Stage, small_limits):
+    async with Rest(stage) as rest:
+        await rest.user("dora", "eve")
+        for guid in ("g1", "g2"):
+            await rest("POST", "/groups", as_="alice", json={"guid": guid, "name": "G"})
+        await rest.refused("ERR_LIMIT_EXCEEDED", "POST", "/groups", as_="alice", json={"guid": "g3", "name": "G"})
+        await rest("POST", "/groups", as_="dora", json={"guid": "g3", "name": "G"})
+        await rest.refused("ERR_LIMIT_EXCEEDED", "POST", "/groups/g3/members", as_="alice", json={})
+        for uid in ("bob", "carol"):
+            await rest("POST", "/groups/g1/members", as_=uid, json={})
+        await rest.refused("ERR_NO_VACANCY", "POST", "/groups/g1/members", as_="eve", json={})
+        added = await rest("POST", "/groups/g1/members", json={"participants": ["eve"]})
+        assert added["participants"]["eve"]["error"]["code"] == "ERR_NO_VACANCY"
+        await rest("POST", "/users/alice/friends", json={"accepted": ["bob"]})
+        done = await rest("POST", "/users/carol/friends", json={"accepted": ["bob"]})
+        assert done["accepted"]["bob"]["error"]["code"] == "ERR_FAILED_TO_ADD_FRIEND"
+        ids = []
+        for text in ("one", "two"):
+            body = {"receiver": "alice", "receiverType": "user", "data": {"text": text}}
+            ids.append((await rest("POST", "/messages", as_="bob", json=body))["id"])
+        for what, code in (("pin", "PINNED"), ("save", "SAVED")):
+            for _ in range(2):  # once more is no more
+                await rest("POST", f"/messages/{ids[0]}/{what}", as_="alice")
+            error = await rest.refused(
+                f"ERR_{code}_MESSAGES_LIMIT_EXCEEDED", "POST", f"/messages/{ids[1]}/{what}", as_="alice"
+            )
+            assert error["details"] == {"limit": 1}
+        first = await rest("POST", "/users/eve/auth_tokens")
+        for _ in range(2):
+            last = await rest("POST", "/users/eve/auth_tokens")
+        old, new = (
+            {"authtoken": made["authToken"], "appid": stage.server.app_id, "apikey": ""} for made in (first, last)
+        )
+        await rest.refused("AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "GET", "/me", headers=old)
+        await rest("GET", "/me", headers=new)
+        await rest("DELETE", "/users/eve/auth_tokens")
+        await rest.refused("AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "GET", "/me", headers=new)
+
+
+async def test_in_large_groups_nobody_is_told_who_types_or_reads(stage: Stage, small_limits):
+    alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
+    await alice.chat.create_group(Group("g", "G"))
+    await bob.chat.join_group("g")
+    await bob.chat.start_typing("g", "group")
+    await alice.ears.until(lambda: alice.ears.all("typing") == ["bob"])
+    await carol.chat.join_group("g")
+    await alice.say("g", "hello", "group")
+    await bob.ears.until(lambda: bool(bob.ears.texts))
+    await bob.chat.start_typing("g", "group")
+    await bob.chat.mark_as_read(bob.ears.all("text")[0])
+    await stage.pass_time(2)
+    assert alice.ears.all("typing") == ["bob"]
+    assert alice.ears.all("read") == []
+    assert await bob.chat.get_unread_message_count() == {"user": {}, "group": {}}
