@@ -152,7 +152,7 @@ async def test_each_answer_says_how_many_requests_are_left(stage: Stage, slow_se
 def small_limits(stage: Stage, tmp_path) -> Stage:
     limited(
         stage, tmp_path, max_groups_per_user=2, max_group_members=3, max_friends=1, max_tokens=2, max_pinned_messages=1,
-        max_saved_messages=1, max_receipt_members=2, max_typing_members=2,
+        max_saved_messages=1, max_receipt_members=2, max_typing_members=2, max_presence_users=2,
     )  # fmt: skip
     return stage
 
@@ -211,3 +211,19 @@ async def test_in_large_groups_nobody_is_told_who_types_or_reads(stage: Stage, s
     assert alice.ears.all("typing") == ["bob"]
     assert alice.ears.all("read") == []
     assert await bob.chat.get_unread_message_count() == {"user": {}, "group": {}}
+
+
+async def test_with_many_online_nobody_is_told_who_comes(stage: Stage, small_limits):
+    alice = await stage.enter("alice", presence=True)
+    bob = await stage.enter("bob")
+    await alice.ears.until(lambda: alice.ears.all("online")[-1:] == ["bob"])
+    carol = await stage.enter("carol")
+    await stage.pass_time(1)
+    assert "carol" not in alice.ears.all("online")
+    assert (await alice.chat.get_user("carol")).status == "online"
+    await carol.chat.disconnect()
+    await alice.ears.until(lambda: alice.ears.all("offline") == ["carol"])
+    second = await stage.enter("bob")
+    await second.chat.disconnect()
+    await bob.chat.disconnect()
+    await alice.ears.until(lambda: alice.ears.all("offline") == ["carol", "bob"])

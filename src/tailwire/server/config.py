@@ -53,6 +53,7 @@ class Settings:
         max_group_members: the largest group.
         max_receipt_members: the largest group whose members' receipts are told and kept one by one.
         max_typing_members: the largest group whose members are told who types.
+        max_presence_users: users online up to which it is told who comes and goes.
         max_groups_per_user: groups that one user may be in.
         max_friends: friends of one user.
         max_tokens: auth tokens of one user; the oldest go.
@@ -98,6 +99,7 @@ class Settings:
     max_group_members: int = 100_000
     max_receipt_members: int = 300
     max_typing_members: int = 1_000
+    max_presence_users: int = 1_000
     max_groups_per_user: int = 2_000
     max_friends: int = 1_000
     max_tokens: int = 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -24,10 +25,18 @@ class Live:
 
     Args:
         most_typing: members of a group up to which it is told who types.
+        presence: whether so few users are online that it is told who comes and goes.
     """
 
     def __init__(
-        self, store: Store, directory: Directory, doors: Doors, delivery: Delivery, world: World, most_typing: int
+        self,
+        store: Store,
+        directory: Directory,
+        doors: Doors,
+        delivery: Delivery,
+        world: World,
+        most_typing: int,
+        presence: Callable[[], bool],
     ) -> None:
         self._store = store
         self._directory = directory
@@ -35,6 +44,7 @@ class Live:
         self._delivery = delivery
         self._world = world
         self._most_typing = most_typing
+        self._tells_presence = presence
 
     async def typing(self, caller: Caller, receiver: str, receiver_type: str, action: str, metadata: Any) -> None:
         """Tell those concerned that the caller began (`started`) or stopped (`ended`) typing.
@@ -89,9 +99,10 @@ class Live:
             return  # deleted meanwhile
         shown = self._directory.present(row)
         body = {"action": action, "timestamp": self._world.seconds(), "user": shown}
-        friends = await self._store.friends_of(uid)
-        blocked = await self._store.everyone_blocked(uid)
-        self._delivery.presence(uid, row.role, body, friends, blocked)
+        if self._tells_presence():
+            friends = await self._store.friends_of(uid)
+            blocked = await self._store.everyone_blocked(uid)
+            self._delivery.presence(uid, row.role, body, friends, blocked)
         if self._store.has_webhooks:
             await self._store.add_events([self._connection(shown, action)])
 

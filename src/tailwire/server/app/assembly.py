@@ -109,7 +109,10 @@ async def build(settings: Settings, store: SqliteStore, hub: Hub, world: World, 
         roles=roles,
         webhooks=WebhookAdministration(store, world),
         files=files,
-        live=Live(store, directory, doors, delivery, world, s.max_typing_members),
+        live=Live(
+            store, directory, doors, delivery, world, s.max_typing_members,
+            lambda: hub.users_online <= s.max_presence_users,
+        ),
         views=views,
         uploads=uploads,
     )  # fmt: skip

@@ -52,6 +52,7 @@ class Hub:
         self._schedule = schedule
         self._slow_close = slow_close
         self._by_subject: dict[str, dict[Listening, None]] = {}
+        self.users_online = 0
         self._pending: list[tuple[str, list[tuple[bytes, Publication]]]] = []
         broker.listen(self._take)
 
@@ -65,6 +66,7 @@ class Hub:
     def add(self, socket: Listening) -> bool:
         """An authenticated socket. Answers whether it is the first of its user here."""
         first = user_subject(socket.uid) not in self._by_subject
+        self.users_online += first
         self._join(socket, user_subject(socket.uid))
         if socket.presence:
             self._join(socket, PRESENCE)
@@ -84,7 +86,9 @@ class Hub:
         socket.groups.clear()
         if socket.presence:
             self._leave(socket, PRESENCE)
-        return user_subject(socket.uid) not in self._by_subject
+        last = user_subject(socket.uid) not in self._by_subject
+        self.users_online -= last
+        return last
 
     def is_online(self, uid: str) -> bool:
         """Whether the user has a socket in this process."""
