@@ -16,12 +16,13 @@ SELECT c.conversation_id, c.last_message_id, c.shown_message_id, c.created_at, c
        coalesce(k.read_id, 0), coalesce(k.cleared_id, 0), k.tags, k.pinned_at, {since} AS since
 FROM {source} JOIN conversations c ON c.conversation_id = {id}
 LEFT JOIN marks k ON k.conversation_id = c.conversation_id AND k.uid = :uid
-WHERE s.uid = :uid AND c.last_message_id > coalesce(k.cleared_id, 0){more}
+WHERE s.uid = :uid AND (coalesce(k.cleared_id, 0) = 0 OR c.last_message_id > k.cleared_id){more}
 """
-_UNREAD = """
+# Of the messages `n` of a conversation those that somebody has not read.
+_NOT_READ = "n.id > {after} AND n.sender <> :uid AND n.category <> 'action' AND n.deleted_at IS NULL"
+_UNREAD = f"""
 SELECT count(*) FROM (
-  SELECT 1 FROM messages WHERE conversation_id = ? AND id > ? AND sender <> ? AND category <> 'action'
-  AND deleted_at IS NULL LIMIT ?)
+  SELECT 1 FROM messages n WHERE n.conversation_id = :conversation AND {_NOT_READ.format(after=":after")} LIMIT :most)
 """
 
 
@@ -54,7 +55,8 @@ class Conversations(Access):
         return found._replace(shown_message_id=shown, unread=unread)
 
     def _unread(self, conversation_id: str, after: int, uid: str) -> int:
-        return int(self._one(_UNREAD, (conversation_id, after, uid, MOST_COUNTED))[0])
+        values = {"conversation": conversation_id, "after": after, "uid": uid, "most": MOST_COUNTED}
+        return int(self._one(_UNREAD, values)[0])
 
     @staticmethod
     def _conditions(wanted: ConversationFilter, values: dict[str, Any], kind: str) -> str:
@@ -77,11 +79,8 @@ class Conversations(Access):
             more += " AND k.pinned_at IS NOT NULL"
         if wanted.unread:
             since = "0" if kind == "user" else "s.joined_after_id"
-            more += (
-                " AND EXISTS (SELECT 1 FROM messages n WHERE n.conversation_id = c.conversation_id"
-                f" AND n.id > max(coalesce(k.read_id, 0), coalesce(k.cleared_id, 0), {since})"
-                " AND n.sender <> :uid AND n.category <> 'action' AND n.deleted_at IS NULL)"
-            )
+            unread = _NOT_READ.format(after=f"max(coalesce(k.read_id, 0), coalesce(k.cleared_id, 0), {since})")
+            more += f" AND EXISTS (SELECT 1 FROM messages n WHERE n.conversation_id = c.conversation_id AND {unread})"
         for name, tags, column in (
             ("tag", wanted.tags, "k.tags"),
             ("u_tag", wanted.user_tags if kind == "user" else wanted.group_tags, "u.tags"),

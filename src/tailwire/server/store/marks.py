@@ -9,6 +9,7 @@ from tailwire.server.store.access import Access
 from tailwire.server.store.statements import MARK
 
 MOST_LOOKED_AT = 1000
+_BEGIN = "INSERT INTO marks (conversation_id, uid, delivered_id, read_id) VALUES (?, ?, 0, 0) ON CONFLICT DO NOTHING"
 
 
 class Marks(Access):
@@ -38,11 +39,7 @@ class Marks(Access):
         """
 
         def note(c: sqlite3.Connection) -> Marked | None:
-            c.execute(
-                "INSERT INTO marks (conversation_id, uid, delivered_id, read_id) VALUES (?, ?, 0, 0)"
-                " ON CONFLICT DO NOTHING",
-                (conversation_id, reader),
-            )
+            c.execute(_BEGIN, (conversation_id, reader))
             where = "WHERE conversation_id = ? AND uid = ?"
             sql = f"SELECT delivered_id, read_id FROM marks {where}"
             delivered_id, read_id = c.execute(sql, (conversation_id, reader)).fetchone()
@@ -94,13 +91,9 @@ class Marks(Access):
 
     async def _set(self, conversation_id: str, uid: str, column: str, value: int | str | None) -> None:
         def change(c: sqlite3.Connection) -> None:
+            c.execute(_BEGIN, (conversation_id, uid))
             c.execute(
-                f"INSERT INTO marks (conversation_id, uid, delivered_id, read_id, {column}) VALUES (?, ?, 0, 0, ?)"
-                f" ON CONFLICT DO UPDATE SET {column} = excluded.{column}"
-                if column != "read_id"
-                else "INSERT INTO marks (conversation_id, uid, delivered_id, read_id) VALUES (?, ?, 0, ?)"
-                " ON CONFLICT DO UPDATE SET read_id = excluded.read_id",
-                (conversation_id, uid, value),
+                f"UPDATE marks SET {column} = ? WHERE conversation_id = ? AND uid = ?", (value, conversation_id, uid)
             )
 
         await self._writer.submit(change)
@@ -135,10 +128,11 @@ def _note_times(
 def _note_all(
     c: sqlite3.Connection, conversation: str, guid: str, reader: str, known: int, up_to: int, now: int, read: bool
 ) -> list[tuple[str, int, bool]]:
-    # What all members but the sender have now received (or read): as far as the slowest of them has come.
+    # What all members but the sender have now received (or read): as far as the slowest of them has come. What was sent
+    # before somebody joined was not sent to her.
     column, at = ("read_id", "read_at") if read else ("delivered_id", "delivered_at")
     slowest = c.execute(
-        f"SELECT m.uid, coalesce(k.{column}, 0) FROM members m"
+        f"SELECT m.uid, max(coalesce(k.{column}, 0), m.joined_after_id) FROM members m"
         " LEFT JOIN marks k ON k.conversation_id = ? AND k.uid = m.uid WHERE m.guid = ? ORDER BY 2 LIMIT 2",
         (conversation, guid),
     ).fetchall()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import sqlite3
 from collections.abc import Sequence
 from typing import Any
@@ -25,9 +26,9 @@ def begins(columns: Sequence[str], word: str, values: list[Any]) -> str:
 
 
 def one_of(column: str, wanted: Sequence[str], values: list[Any]) -> str:
-    """A condition: a column has one of some values."""
-    values += wanted
-    return f"{column} IN ({', '.join('?' for _ in wanted)})"
+    """A condition: a column has one of some values, however many."""
+    values.append(json.dumps(list(wanted)))
+    return f"{column} IN (SELECT value FROM json_each(?))"
 
 
 def tagged(column: str, wanted: Sequence[str], values: list[Any]) -> str:
