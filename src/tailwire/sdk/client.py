@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import TracebackType
 
 from tailwire.sdk.app_settings import AppSettings
-from tailwire.sdk.calls.access import OnError, OnSuccess, decoded, settle
+from tailwire.sdk.calls.access import OnError, OnSuccess, decoded, quoted, settle
 from tailwire.sdk.calls.connecting import ConnectionCalls
 from tailwire.sdk.calls.conversations import ConversationCalls
 from tailwire.sdk.calls.groups import GroupCalls
@@ -195,10 +195,8 @@ class ChatClient(
         """
 
         async def token() -> str:
-            from urllib.parse import quote
-
             body = {"platform": "python", "deviceId": self.identity.resource}
-            path = f"/users/{quote(uid, safe='')}/auth_tokens"
+            path = f"/users/{quoted(uid)}/auth_tokens"
             answer = await self._reached().ask("POST", path, key=auth_key, body=body)
             if not isinstance(answer, dict) or not isinstance(answer.get("authToken"), str):
                 raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer has no auth token.")

@@ -64,7 +64,8 @@ _MESSAGE = _Shapes(
 )  # fmt: skip
 
 
-def _object(value: Any, what: str) -> Mapping[str, Any]:
+def object_of(value: Any, what: str) -> Mapping[str, Any]:
+    """A value that must be an object."""
     if type(value) is dict:
         return value
     if not isinstance(value, Mapping):
@@ -72,7 +73,8 @@ def _object(value: Any, what: str) -> Mapping[str, Any]:
     return value
 
 
-def _text(d: Mapping[str, Any], key: str, default: str = "") -> str:
+def text_at(d: Mapping[str, Any], key: str, default: str = "") -> str:
+    """The text under a key; the default when there is none."""
     value = d.get(key)
     if value is None:
         return default
@@ -82,10 +84,11 @@ def _text(d: Mapping[str, Any], key: str, default: str = "") -> str:
 
 
 def _optional(d: Mapping[str, Any], key: str) -> str | None:
-    return _text(d, key) or None
+    return text_at(d, key) or None
 
 
-def _number(d: Mapping[str, Any], key: str) -> int:
+def number_at(d: Mapping[str, Any], key: str) -> int:
+    """The number under a key, perhaps written as text; 0 when there is none."""
     value = d.get(key)
     if type(value) is int:
         return value
@@ -130,7 +133,7 @@ def _remember(d: Mapping[str, Any], v: list[Any]) -> None:
 
 def user_from_wire(value: Any) -> User:
     """A user; the wire's `available` is the SDK's `online`."""
-    d = _object(value, "user")
+    d = object_of(value, "user")
     uid = d.get("uid")
     known = _last_seen.get(uid) if type(uid) is str else None
     if known is not None and known[0] == d:
@@ -145,51 +148,51 @@ def user_from_wire(value: Any) -> User:
             "online" if v[5] == "available" or v[5] == "online" else "offline",
             v[6] or None, v[7] or 0, dict(v[8]) if v[8] else {}, [], v[10] or 0, v[11] or 0,
         )  # fmt: skip
-    if not _text(d, "uid"):
+    if not text_at(d, "uid"):
         raise BadWire("uid is missing")
-    status = _text(d, "status", "offline")
+    status = text_at(d, "status", "offline")
     return User(
-        uid=_text(d, "uid"),
-        name=_text(d, "name"),
+        uid=text_at(d, "uid"),
+        name=text_at(d, "name"),
         avatar=_optional(d, "avatar"),
         link=_optional(d, "link"),
-        role=_text(d, "role", "default"),
+        role=text_at(d, "role", "default"),
         status="online" if status in ("available", "online") else "offline",
         status_message=_optional(d, "statusMessage"),
-        last_active_at=_number(d, "lastActiveAt"),
+        last_active_at=number_at(d, "lastActiveAt"),
         metadata=_metadata(d),
         tags=_tags(d),
-        created_at=_number(d, "createdAt"),
-        updated_at=_number(d, "updatedAt"),
+        created_at=number_at(d, "createdAt"),
+        updated_at=number_at(d, "updatedAt"),
         blocked_by_me=bool(d.get("blockedByMe")),
         has_blocked_me=bool(d.get("hasBlockedMe")),
-        conversation_id=_text(d, "conversationId"),
+        conversation_id=text_at(d, "conversationId"),
     )
 
 
 def group_from_wire(value: Any) -> Group:
     """A group."""
-    d = _object(value, "group")
-    guid = _text(d, "guid")
+    d = object_of(value, "group")
+    guid = text_at(d, "guid")
     if not guid:
         raise BadWire("guid is missing")
     return Group(
         guid=guid,
-        name=_text(d, "name"),
-        type=_text(d, "type", "public"),
+        name=text_at(d, "name"),
+        type=text_at(d, "type", "public"),
         icon=_optional(d, "icon"),
         description=_optional(d, "description"),
         owner=_optional(d, "owner"),
         metadata=_metadata(d),
         tags=_tags(d),
-        members_count=_number(d, "membersCount"),
+        members_count=number_at(d, "membersCount"),
         has_joined=bool(d.get("hasJoined")),
         scope=_optional(d, "scope"),
-        joined_at=_number(d, "joinedAt"),
-        created_at=_number(d, "createdAt"),
-        updated_at=_number(d, "updatedAt"),
+        joined_at=number_at(d, "joinedAt"),
+        created_at=number_at(d, "createdAt"),
+        updated_at=number_at(d, "updatedAt"),
         is_banned_from_group=bool(d.get("isBanned")),
-        conversation_id=_text(d, "conversationId"),
+        conversation_id=text_at(d, "conversationId"),
     )
 
 
@@ -197,7 +200,7 @@ def _entity(entities: Mapping[str, Any], key: str) -> User | Group | BaseMessage
     holder = entities.get(key)
     if holder is None:
         return None
-    d = _object(holder, key)
+    d = object_of(holder, key)
     read: Callable[[Any], User | Group | BaseMessage] | None = _READERS.get(d.get("entityType", ""))
     return read(d.get("entity")) if read and d.get("entity") else None
 
@@ -208,36 +211,36 @@ def message_from_wire(value: Any) -> BaseMessage:
     Raises:
         BadWire: when a key that every message has is missing or of the wrong type.
     """
-    d = _object(value, "message")
+    d = object_of(value, "message")
     v = _MESSAGE.values(d)
     if v is not None and v[2] == "message" and v[3] == "text":
         text = _quick_text(v, value)
         if text is not None:
             return text
-    data = _object(d.get("data") or {}, "data")
-    entities = _object(data.get("entities") or {}, "entities")
+    data = object_of(d.get("data") or {}, "data")
+    entities = object_of(data.get("entities") or {}, "entities")
     sender = _entity(entities, "sender")
     common: dict[str, Any] = {
-        "receiver": _text(d, "receiver"),
-        "receiver_type": _text(d, "receiverType", ReceiverType.USER),
-        "category": _text(d, "category", Category.MESSAGE),
-        "type": _text(d, "type"),
-        "id": _number(d, "id"),
-        "muid": _text(d, "muid"),
-        "conversation_id": _text(d, "conversationId"),
+        "receiver": text_at(d, "receiver"),
+        "receiver_type": text_at(d, "receiverType", ReceiverType.USER),
+        "category": text_at(d, "category", Category.MESSAGE),
+        "type": text_at(d, "type"),
+        "id": number_at(d, "id"),
+        "muid": text_at(d, "muid"),
+        "conversation_id": text_at(d, "conversationId"),
         "sender": sender if isinstance(sender, User) else _plain_sender(d),
-        "parent_message_id": _number(d, "parentId"),
-        "sent_at": _number(d, "sentAt"),
-        "updated_at": _number(d, "updatedAt"),
-        "delivered_at": _number(d, "deliveredAt"),
-        "read_at": _number(d, "readAt"),
-        "edited_at": _number(d, "editedAt"),
-        "edited_by": _text(d, "editedBy"),
-        "deleted_at": _number(d, "deletedAt"),
-        "deleted_by": _text(d, "deletedBy"),
+        "parent_message_id": number_at(d, "parentId"),
+        "sent_at": number_at(d, "sentAt"),
+        "updated_at": number_at(d, "updatedAt"),
+        "delivered_at": number_at(d, "deliveredAt"),
+        "read_at": number_at(d, "readAt"),
+        "edited_at": number_at(d, "editedAt"),
+        "edited_by": text_at(d, "editedBy"),
+        "deleted_at": number_at(d, "deletedAt"),
+        "deleted_by": text_at(d, "deletedBy"),
         "metadata": _metadata(data),
         "tags": _tags(d),
-        "quoted_message_id": _number(d, "quotedMessageId"),
+        "quoted_message_id": number_at(d, "quotedMessageId"),
         "raw": value,
     }
     if not common["id"]:
@@ -250,16 +253,16 @@ def message_from_wire(value: Any) -> BaseMessage:
         return CustomMessage(
             **common,
             custom_data=dict(custom) if isinstance(custom, Mapping) else {},
-            sub_type=_text(data, "subType"),
-            conversation_text=_text(data, "conversationText"),
+            sub_type=text_at(data, "subType"),
+            conversation_text=text_at(data, "conversationText"),
             update_conversation=data.get("updateConversation") is not False,
         )
     if category == Category.INTERACTIVE:
         return _interactive(common, data)
     if category == Category.MESSAGE and common["type"] == MessageType.TEXT:
-        return TextMessage(**common, text=_text(data, "text"))
+        return TextMessage(**common, text=text_at(data, "text"))
     if category == Category.MESSAGE:
-        return MediaMessage(**common, attachments=_attachments(data), caption=_text(data, "text"))
+        return MediaMessage(**common, attachments=_attachments(data), caption=text_at(data, "text"))
     return BaseMessage(**common)
 
 
@@ -321,7 +324,7 @@ def _action(common: dict[str, Any], data: Mapping[str, Any], entities: Mapping[s
     by, on, target = _entity(entities, "by"), _entity(entities, "on"), _entity(entities, "for")
     return Action(
         **common,
-        action=_text(data, "action"),
+        action=text_at(data, "action"),
         action_by=by if isinstance(by, User) else None,
         action_on=on if isinstance(on, User | BaseMessage) else None,
         action_for=target if isinstance(target, User | Group) else None,
@@ -331,17 +334,17 @@ def _action(common: dict[str, Any], data: Mapping[str, Any], entities: Mapping[s
 def _attachments(data: Mapping[str, Any]) -> list[Attachment]:
     listed = data.get("attachments")
     if not isinstance(listed, list):
-        return [Attachment(_text(data, "url"))] if data.get("url") else []
+        return [Attachment(text_at(data, "url"))] if data.get("url") else []
     return [
         Attachment(
-            _text(a, "url"),
-            _text(a, "name"),
-            _text(a, "extension"),
-            _text(a, "mimeType"),
-            _number(a, "size"),
-            _number(a, "width"),
-            _number(a, "height"),
-            _text(a, "thumbnail"),
+            text_at(a, "url"),
+            text_at(a, "name"),
+            text_at(a, "extension"),
+            text_at(a, "mimeType"),
+            number_at(a, "size"),
+            number_at(a, "width"),
+            number_at(a, "height"),
+            text_at(a, "thumbnail"),
         )
         for a in listed
         if isinstance(a, Mapping)
@@ -350,25 +353,25 @@ def _attachments(data: Mapping[str, Any]) -> list[Attachment]:
 
 def receipt_from_frame(frame: Mapping[str, Any]) -> MessageReceipt:
     """A receipt, from the `receipts` frame that carried it."""
-    body = _object(frame.get("body"), "body")
+    body = object_of(frame.get("body"), "body")
     return MessageReceipt(
-        message_id=_number(body, "messageId"),
+        message_id=number_at(body, "messageId"),
         sender=user_from_wire(body.get("user")),
-        receiver_id=_text(frame, "receiver"),
-        receiver_type=_text(frame, "receiverType", ReceiverType.USER),
-        receipt_type=_text(body, "action"),
-        timestamp=_number(body, "timestamp"),
+        receiver_id=text_at(frame, "receiver"),
+        receiver_type=text_at(frame, "receiverType", ReceiverType.USER),
+        receipt_type=text_at(body, "action"),
+        timestamp=number_at(body, "timestamp"),
     )
 
 
 def typing_from_frame(frame: Mapping[str, Any]) -> TypingIndicator:
     """A typing indicator, from the `typing_indicator` frame that carried it."""
-    body = _object(frame.get("body"), "body")
+    body = object_of(frame.get("body"), "body")
     return TypingIndicator(
         sender=user_from_wire(body.get("user")),
-        receiver_id=_text(frame, "receiver"),
-        receiver_type=_text(frame, "receiverType", ReceiverType.USER),
-        typing_status=_text(body, "action"),
+        receiver_id=text_at(frame, "receiver"),
+        receiver_type=text_at(frame, "receiverType", ReceiverType.USER),
+        typing_status=text_at(body, "action"),
         metadata=_metadata(body),
     )
 

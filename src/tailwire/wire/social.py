@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from tailwire.wire.codec import BadWire, group_from_wire, message_from_wire, user_from_wire
+from tailwire.wire.codec import (
+    BadWire,
+    group_from_wire,
+    message_from_wire,
+    number_at,
+    object_of,
+    text_at,
+    user_from_wire,
+)
 from tailwire.wire.constants import ReceiverType
 from tailwire.wire.entities import (
     Conversation,
@@ -22,81 +30,68 @@ from tailwire.wire.entities import (
 _USER_FIELDS = [f.name for f in fields(User)]
 
 
-def _object(value: Any, what: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise BadWire(f"{what} is not an object")
-    return value
-
-
-def _number(value: Any) -> int:
-    try:
-        return int(value or 0)
-    except (TypeError, ValueError) as e:
-        raise BadWire(f"{str(value)[:50]!r} is not a number") from e
-
-
 def member_from_wire(value: Any) -> GroupMember:
     """A member of a group."""
     user = user_from_wire(value)
     known = {name: getattr(user, name) for name in _USER_FIELDS}
-    return GroupMember(**known, scope=value.get("scope") or "participant", joined_at=_number(value.get("joinedAt")))
+    return GroupMember(**known, scope=value.get("scope") or "participant", joined_at=number_at(value, "joinedAt"))
 
 
 def conversation_from_wire(value: Any) -> Conversation:
     """A conversation."""
-    d = _object(value, "conversation")
+    d = object_of(value, "conversation")
     kind = d.get("conversationType")
     other = d.get("conversationWith")
     last = d.get("lastMessage")
     return Conversation(
-        conversation_id=str(d.get("conversationId") or ""),
+        conversation_id=text_at(d, "conversationId"),
         conversation_type=str(kind),
         conversation_with=group_from_wire(other) if kind == ReceiverType.GROUP else user_from_wire(other),
         last_message=message_from_wire(last) if last else None,
-        unread_message_count=_number(d.get("unreadMessageCount")),
-        unread_mentions_count=_number(d.get("unreadMentionsCount")),
-        last_read_message_id=_number(d.get("lastReadMessageId")),
+        unread_message_count=number_at(d, "unreadMessageCount"),
+        unread_mentions_count=number_at(d, "unreadMentionsCount"),
+        last_read_message_id=number_at(d, "lastReadMessageId"),
         tags=list(d.get("tags") or []),
-        pinned_at=_number(d.get("pinnedAt")),
-        created_at=_number(d.get("createdAt")),
-        updated_at=_number(d.get("updatedAt")),
+        pinned_at=number_at(d, "pinnedAt"),
+        created_at=number_at(d, "createdAt"),
+        updated_at=number_at(d, "updatedAt"),
     )
 
 
 def reaction_from_wire(value: Any) -> Reaction:
     """A reaction."""
-    d = _object(value, "reaction")
+    d = object_of(value, "reaction")
     by = d.get("reactedBy")
     return Reaction(
-        id=_number(d.get("id")),
-        message_id=_number(d.get("messageId")),
-        reaction=str(d.get("reaction") or ""),
-        uid=str(d.get("uid") or ""),
-        reacted_at=_number(d.get("reactedAt")),
+        id=number_at(d, "id"),
+        message_id=number_at(d, "messageId"),
+        reaction=text_at(d, "reaction"),
+        uid=text_at(d, "uid"),
+        reacted_at=number_at(d, "reactedAt"),
         reacted_by=user_from_wire(by) if by else None,
     )
 
 
 def reaction_event_from_frame(frame: Mapping[str, Any]) -> tuple[bool, ReactionEvent]:
     """What a `reaction` frame tells: whether the reaction was added, and which."""
-    body = _object(frame.get("body"), "body")
+    body = object_of(frame.get("body"), "body")
     event = ReactionEvent(
         reaction=reaction_from_wire(body),
-        receiver_id=str(body.get("receiverId") or ""),
-        receiver_type=str(body.get("receiverType") or ReceiverType.USER),
-        conversation_id=str(body.get("conversationId") or ""),
-        parent_message_id=_number(body.get("parentMessageId")),
+        receiver_id=text_at(body, "receiverId"),
+        receiver_type=text_at(body, "receiverType", ReceiverType.USER),
+        conversation_id=text_at(body, "conversationId"),
+        parent_message_id=number_at(body, "parentMessageId"),
     )
     return body.get("action") == "message_reaction_added", event
 
 
 def transient_from_frame(frame: Mapping[str, Any]) -> TransientMessage:
     """A transient message, from the frame that carried it."""
-    body = _object(frame.get("body"), "body")
+    body = object_of(frame.get("body"), "body")
     return TransientMessage(
-        receiver_id=str(frame.get("receiver") or ""),
-        receiver_type=str(frame.get("receiverType") or ReceiverType.USER),
-        data=dict(_object(body.get("data") or {}, "data")),
+        receiver_id=text_at(frame, "receiver"),
+        receiver_type=text_at(frame, "receiverType", ReceiverType.USER),
+        data=dict(object_of(body.get("data") or {}, "data")),
         sender=user_from_wire(body.get("user")),
     )
 
@@ -105,23 +100,23 @@ def reasons_from_wire(value: Any) -> list[FlagReason]:
     """The reasons for reports."""
     if not isinstance(value, list):
         raise BadWire("the reasons are no list")
-    return [FlagReason(str(r.get("id")), str(r.get("name") or ""), str(r.get("description") or "")) for r in value]
+    return [FlagReason(str(r.get("id")), text_at(r, "name"), text_at(r, "description")) for r in value]
 
 
 def receipts_from_wire(value: Any) -> list[MessageReceipt]:
     """The receipts of one message, one for each member that has received it."""
-    message = _object(value, "message")
-    listed = _object(message.get("receipts") or {}, "receipts").get("data") or []
+    message = object_of(value, "message")
+    listed = object_of(message.get("receipts") or {}, "receipts").get("data") or []
     found = []
     for receipt in listed:
-        read = _number(receipt.get("readAt"))
-        delivered = _number(receipt.get("deliveredAt"))
+        read = number_at(receipt, "readAt")
+        delivered = number_at(receipt, "deliveredAt")
         found.append(
             MessageReceipt(
-                message_id=_number(message.get("id")),
+                message_id=number_at(message, "id"),
                 sender=user_from_wire(receipt.get("recipient")),
-                receiver_id=str(message.get("receiver") or ""),
-                receiver_type=str(message.get("receiverType") or ReceiverType.USER),
+                receiver_id=text_at(message, "receiver"),
+                receiver_type=text_at(message, "receiverType", ReceiverType.USER),
                 receipt_type="read" if read else "delivered",
                 timestamp=read or delivered,
                 delivered_at=delivered,

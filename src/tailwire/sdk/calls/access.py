@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
@@ -12,11 +12,12 @@ from tailwire.sdk.io.world import Identity, World
 from tailwire.sdk.outbox import Outbox
 from tailwire.sdk.session import Session
 from tailwire.wire.codec import BadWire
-from tailwire.wire.entities import BaseMessage
+from tailwire.wire.entities import Attachment, BaseMessage
 
 T = TypeVar("T")
 OnSuccess = Callable[[T], object] | None
 OnError = Callable[[CometChatException], object] | None
+OnProgress = Callable[[str, int, int], object] | None
 
 
 async def settle(call: Awaitable[T], on_success: OnSuccess[T], on_error: OnError) -> T:
@@ -109,6 +110,16 @@ class Access:
 
     def _chat_url(self) -> str:
         """The URL of the chat host, where who is online is counted."""
+        raise NotImplementedError
+
+    async def _online(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask who is online."""
+        raise NotImplementedError
+
+    async def _upload(
+        self, receiver: str, receiver_type: str, files: Sequence[Any], on_progress: OnProgress
+    ) -> list[Attachment]:
+        """Upload files, for a message to somebody."""
         raise NotImplementedError
 
     def _message_sent(self, message: BaseMessage) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import quote
 
 from tailwire.sdk.calls.access import Access, OnError, OnSuccess, decoded, quoted, settle, text_of
 from tailwire.sdk.calls.members import MemberCalls, add_body
@@ -35,7 +34,7 @@ class GroupCalls(MemberCalls, Access):
         """A group."""
 
         async def get() -> Group:
-            return decoded(group_from_wire, await self._ask("GET", f"/groups/{quote(guid, safe='')}"))
+            return decoded(group_from_wire, await self._ask("GET", f"/groups/{quoted(guid)}"))
 
         return await settle(get(), on_success, on_error)
 
@@ -61,7 +60,7 @@ class GroupCalls(MemberCalls, Access):
             if group_type == GroupType.PASSWORD and not password:
                 raise failure("ERR_EMPTY_GROUP_PASS")
             body = {"password": password} if password else {}
-            path = f"/groups/{quote(guid, safe='')}/members"
+            path = f"/groups/{quoted(guid)}/members"
             action = decoded(message_from_wire, await self._ask("POST", path, body=body))
             self._message_sent(action)
             if not isinstance(action, Action) or not isinstance(action.action_for, Group):
@@ -79,7 +78,7 @@ class GroupCalls(MemberCalls, Access):
         """
 
         async def leave() -> str:
-            answer = await self._ask("DELETE", f"/groups/{quote(guid, safe='')}/members")
+            answer = await self._ask("DELETE", f"/groups/{quoted(guid)}/members")
             self._message_sent(decoded(message_from_wire, answer))
             return f"{guid} left successfully"
 

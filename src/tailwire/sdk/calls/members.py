@@ -126,6 +126,3 @@ class MemberCalls(Access):
             return {str(guid): int(n) for guid, n in (answer.get("groups") or {}).items()}
 
         return await settle(count(), on_success, on_error)
-
-    async def _online(self, body: dict[str, Any]) -> dict[str, Any]:
-        raise NotImplementedError

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, TypeVar
-from urllib.parse import quote
 
-from tailwire.sdk.calls.access import Access, OnError, OnSuccess, decoded, settle
-from tailwire.sdk.calls.uploads import OnProgress
+from tailwire.sdk.calls.access import Access, OnError, OnProgress, OnSuccess, decoded, quoted, settle
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.wire.codec import message_from_wire
 from tailwire.wire.constants import ReceiverType
 from tailwire.wire.encoding import message_to_wire
 from tailwire.wire.entities import (
     Action,
-    Attachment,
     BaseMessage,
     CustomMessage,
     InteractiveMessage,
@@ -73,11 +70,6 @@ class MessageCalls(Access):
             return await self._send(message, MediaMessage)
 
         return await settle(send(), on_success, on_error)
-
-    async def _upload(
-        self, receiver: str, receiver_type: str, files: Sequence[Any], on_progress: OnProgress
-    ) -> list[Attachment]:
-        raise NotImplementedError
 
     async def send_custom_message(
         self, message: CustomMessage, *, on_success: OnSuccess[CustomMessage] = None, on_error: OnError = None
@@ -174,9 +166,9 @@ class MessageCalls(Access):
         if thread:
             path = f"/messages/{thread}/thread"
         elif uid:
-            path = f"/users/{quote(uid, safe='')}/messages"
+            path = f"/users/{quoted(uid)}/messages"
         elif guid:
-            path = f"/groups/{quote(guid, safe='')}/messages"
+            path = f"/groups/{quoted(guid)}/messages"
         listed = await self._ask("GET", path, query=query)
         if not isinstance(listed, list):
             raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer is no list.")

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import mimetypes
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tailwire.sdk.calls.access import Access, OnError, OnSuccess, settle
+from tailwire.sdk.calls.access import Access, OnError, OnProgress, OnSuccess, settle
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.wire.entities import Attachment
 
-OnProgress = Callable[[str, int, int], object] | None
 PIECE = 64 * 1024
 BOUNDARY = "tailwire-upload-{}"
 ATTEMPTS = 3

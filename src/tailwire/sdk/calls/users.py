@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tailwire.sdk.calls.access import Access, OnError, OnSuccess, decoded, quoted, settle
@@ -77,7 +77,7 @@ class UserCalls(Access):
 
         return await settle(count(), on_success, on_error)
 
-    async def _online(self, body: dict[str, Any]) -> dict[str, Any]:
+    async def _online(self, body: Mapping[str, Any]) -> dict[str, Any]:
         me = await self._ask("PUT", "/me", body={})
         signed = str(me.get("jwt") or "") if isinstance(me, dict) else ""
         url = f"{self._chat_url()}/api/v3.0/online-members"
