@@ -17,7 +17,7 @@ from tailwire.server.ports.records import ConversationRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
-from tailwire.server.rules.names import conversation_of, identifier, tags
+from tailwire.server.rules.names import tags
 
 
 class Conversations:
@@ -101,19 +101,12 @@ class Conversations:
             Refused: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER, ERR_CONVERSATION_NOT_ACCESSIBLE: there
                 was no message yet.
         """
-        conversation = await self._id(caller, kind, other)
+        conversation = await self._doors.conversation(caller, kind, other)
         row = await self._store.conversation(conversation, caller.uid, kind)
         if row is None:
             raise Refused("ERR_CONVERSATION_NOT_ACCESSIBLE")
         (shown,) = await self._present(caller, [row])
         return dict(shown)
-
-    async def _id(self, caller: Caller, kind: str, other: str) -> str:
-        if kind == "group":
-            found, _ = await self._doors.group(caller, other, "read")
-            return conversation_of("", found.guid, "group")
-        await self._directory.user(identifier(other, "uid"))
-        return conversation_of(caller.uid, identifier(other, "uid"), "user")
 
     async def by_id(self, caller: Caller, conversation_id: str) -> tuple[str, str]:
         """What a conversation's id names, as far as the caller takes part in it: its kind and the uid or guid.
@@ -136,7 +129,7 @@ class Conversations:
         """
         await self.get(caller, kind, other)
         kept = encode(tags(wanted)).decode() if wanted else None
-        await self._store.tag_conversation(await self._id(caller, kind, other), caller.uid, kept)
+        await self._store.tag_conversation(await self._doors.conversation(caller, kind, other), caller.uid, kept)
         return await self.get(caller, kind, other)
 
     async def delete(self, caller: Caller, kind: str, other: str, *, permanently: bool = False) -> dict[str, Any]:
@@ -149,7 +142,7 @@ class Conversations:
             Refused: as `get`.
         """
         await self.get(caller, kind, other)
-        conversation = await self._id(caller, kind, other)
+        conversation = await self._doors.conversation(caller, kind, other)
         if permanently and caller.key:
             await self._store.remove_conversation(conversation)
             text = f"The conversation {conversation} has been deleted successfully for all the users."
@@ -166,7 +159,7 @@ class Conversations:
             Refused: as `get`; ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED.
         """
         before = await self.get(caller, kind, other)
-        conversation = await self._id(caller, kind, other)
+        conversation = await self._doors.conversation(caller, kind, other)
         if pinned and "pinnedAt" not in before:
             count = await self._store.pinned_conversations(caller.uid)
             if count >= self._most_pins:
@@ -180,7 +173,7 @@ class Conversations:
         self, caller: Caller, *, kind: str = "", other: str = "", hide_blocked: bool = False
     ) -> list[dict[str, Any]]:
         """How many messages the caller has not read: of one conversation, of those of a kind, or of all."""
-        wanted = await self._id(caller, kind, other) if other else ""
+        wanted = await self._doors.conversation(caller, kind, other) if other else ""
         listed = []
         for each in (kind,) if kind else ("user", "group"):
             found = await self._store.unread_counts(caller.uid, each, wanted, hide_blocked)

@@ -190,7 +190,7 @@ class Members:
         try:
             stored = await work
         except Refused as e:
-            return {"success": False, "error": {"code": e.code, "message": e.entry.message, "details": e.details}}
+            return {"success": False, "error": e.told()}
         return {"success": True, **({"data": msgspec.Raw(stored)} if stored else {})}
 
     async def _add(self, caller: Caller, guid: str, uid: str, scope: str) -> bytes:

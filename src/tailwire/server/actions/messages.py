@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -30,13 +30,6 @@ NOTHING: dict[str, Any] = {}
 EDITED, DELETED = (Event("message_edited"),), (Event("message_deleted"),)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What of the settings concerns messages."""
-
-    most_data: int
-
-
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -44,6 +37,7 @@ class Messages:
     """What can be done with messages.
 
     Args:
+        most_data: bytes of a message's `data`.
         stored: called for each new message (a counter).
     """
 
@@ -57,7 +51,7 @@ class Messages:
         files: Files,
         delivery: Delivery,
         world: World,
-        limits: Limits,
+        most_data: int,
         stored: Callable[[], None],
     ) -> None:
         self._store = store
@@ -68,7 +62,7 @@ class Messages:
         self._files = files
         self._delivery = delivery
         self._world = world
-        self._limits = limits
+        self._most_data = most_data
         self._stored = stored
 
     async def send(self, caller: Caller, body: Body) -> bytes:
@@ -82,7 +76,7 @@ class Messages:
         """
         rules.check_receiver(body.receiver, body.receiver_type)
         receiver, receiver_type = identifier(body.receiver or "", "receiver"), body.receiver_type or ""
-        content = await read_content(body.category, body.type, body.data, self._directory, self._limits.most_data)
+        content = await read_content(body.category, body.type, body.data, self._directory, self._most_data)
         data = content.data
         if "attachments" in data:
             if len(data["attachments"]) > self._files.most_count:
@@ -262,7 +256,7 @@ class Messages:
                 sent = msgspec.Raw(
                     encode({**{k: data[k] for k in ("attachments", "url") if k in data}, **_object(sent)})
                 )
-            content = await read_content(row.category, row.type, sent, self._directory, self._limits.most_data)
+            content = await read_content(row.category, row.type, sent, self._directory, self._most_data)
             fields["data"] = msgspec.Raw(encode({**kept, **content.data}))
             traits, mentions = content.traits, content.mentions
         if edit.tags is not None:

@@ -14,7 +14,6 @@ from tailwire.server.ports.records import Event, MessageRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
-from tailwire.server.rules.names import conversation_of, identifier
 
 Later = Callable[[float, Callable[[], None]], object]
 _ALL = {False: "deliveredToAll", True: "readByAll"}
@@ -115,7 +114,7 @@ class Receipts:
         Raises:
             Refused: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER, ERR_CONVERSATION_NOT_ACCESSIBLE.
         """
-        conversation = await self._conversation(caller, kind, other)
+        conversation = await self._doors.conversation(caller, kind, other)
         last = await self._last_from_others(conversation, caller.uid, up_to)
         if last is not None:
             await self._note(caller, last, read=read)
@@ -123,13 +122,6 @@ class Receipts:
         where = "from the user" if kind == "user" else "in the group"
         text = f"All the messages {where} are marked as {what} for the requesting user."
         return {"success": True, "Message" if kind == "user" else "message": text}
-
-    async def _conversation(self, caller: Caller, kind: str, other: str) -> str:
-        if kind == "group":
-            found, _ = await self._doors.group(caller, other, "read")
-            return conversation_of("", found.guid, "group")
-        await self._directory.user(identifier(other, "uid"))
-        return conversation_of(caller.uid, identifier(other, "uid"), "user")
 
     async def _last_from_others(self, conversation: str, uid: str, up_to: int | None) -> MessageRow | None:
         # The last message, or the one that is named: whose sender is told.
@@ -147,7 +139,7 @@ class Receipts:
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, and as `mark_conversation`.
         """
-        conversation = await self._conversation(caller, kind, other)
+        conversation = await self._doors.conversation(caller, kind, other)
         row = await self._doors.message(caller, wanted, "read")
         if row.conversation_id != conversation:
             raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"messageId": "There is no such message in this conversation."})

@@ -222,7 +222,7 @@ def _outcomes(features: list[str], message: str) -> dict[str, Any]:
     return {
         f: {"success": True, "message": message}
         if f.removeprefix("u.") in FEATURES
-        else {"success": False, "error": {"code": "ERR_BAD_REQUEST", "message": "There is no such feature."}}
+        else {"success": False, "error": Refused("ERR_BAD_REQUEST", {f: "There is no such feature."}).told()}
         for f in features
     }
 

@@ -183,8 +183,8 @@ class Files:
         row = await self._store.file(name) if base and "/" not in name else None
         return attachment if row is None else _described(attachment, row, base)
 
-    async def find(self, name: str) -> tuple[FileRow, str]:
-        """A file, and the name under which it lies (a thumbnail lies beside its image).
+    async def find(self, name: str) -> FileRow:
+        """What is known of a file.
 
         Raises:
             Refused: ERR_FILE_NOT_FOUND.
@@ -192,7 +192,7 @@ class Files:
         row = await self._store.file(name)
         if row is None:
             raise Refused("ERR_FILE_NOT_FOUND")
-        return row, row.name
+        return row
 
 
 def _described(a: Attachment, row: FileRow, base: str) -> Attachment:

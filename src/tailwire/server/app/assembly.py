@@ -15,7 +15,7 @@ from tailwire.server.actions.groups import Groups
 from tailwire.server.actions.keys import Keys
 from tailwire.server.actions.live import Live
 from tailwire.server.actions.members import Members
-from tailwire.server.actions.messages import Limits, Messages
+from tailwire.server.actions.messages import Messages
 from tailwire.server.actions.reactions import Reactions
 from tailwire.server.actions.receipts import Receipts
 from tailwire.server.actions.relations import Relations
@@ -90,7 +90,7 @@ async def build(settings: Settings, store: SqliteStore, hub: Hub, world: World, 
     logins = per_minute(s.logins_per_minute, loop.time)
     return Actions(
         messages=Messages(
-            store, directory, doors, roles, views, files, delivery, world, Limits(s.max_data), count_message
+            store, directory, doors, roles, views, files, delivery, world, s.max_data, count_message
         ),
         reactions=Reactions(
             store, directory, doors, views, delivery, world,

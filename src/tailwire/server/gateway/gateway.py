@@ -264,8 +264,7 @@ class Gateway:
     def _complain(self, socket: Socket, refused: Refused) -> None:
         # Only to our own clients: others are never sent what they did not ask for.
         if socket.features:
-            error = {"code": refused.code, "message": refused.entry.message, "details": refused.details}
-            socket.write(text_frame(_encode({"type": "server", "body": {"action": "error", "error": error}})))
+            socket.write(text_frame(_encode({"type": "server", "body": {"action": "error", "error": refused.told()}})))
 
     async def _authenticate(self, socket: Socket, auth: _Auth) -> None:
         admitted = await self._sessions.admit(auth.auth)

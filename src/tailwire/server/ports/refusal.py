@@ -26,6 +26,10 @@ class Refused(Exception):
         self.details = details if details is not None else self.entry.details
         self.retry_after = retry_after
 
+    def told(self) -> dict[str, Any]:
+        """What somebody is told: code, what went wrong, what to do."""
+        return {"code": self.code, "message": self.entry.message, "details": self.details}
+
     @property
     def status(self) -> int:
         """The HTTP status of the answer."""

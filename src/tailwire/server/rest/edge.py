@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import parse_qsl
-
-import msgspec
 
 from tailwire.server.actions.present import encode
 from tailwire.server.ports.refusal import Refused
@@ -16,7 +14,6 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-T = TypeVar("T")
 
 CORS = [
     (b"access-control-allow-origin", b"*"),
@@ -63,18 +60,6 @@ async def read_body(receive: Receive, most: int) -> bytes:
     return b"".join(parts)
 
 
-def parse(body: bytes, kind: type[T]) -> T:
-    """A JSON body of a known shape.
-
-    Raises:
-        Refused: ERR_BAD_REQUEST, saying where.
-    """
-    try:
-        return msgspec.json.decode(body or b"{}", type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as e:
-        raise Refused("ERR_BAD_REQUEST", {"body": str(e)}) from e
-
-
 def pairs_of(query: bytes) -> dict[str, str]:
     """The query of a request; of repeated names the last counts, `name[]` is `name`.
 
@@ -100,8 +85,7 @@ async def answer(send: Send, status: int, body: bytes, more: list[tuple[bytes, b
 
 def problem(refused: Refused) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
     """A refusal as an answer: status, body, headers."""
-    error = {"code": refused.code, "message": refused.entry.message, "details": refused.details}
     more = []
     if refused.retry_after is not None:
         more.append((b"retry-after", b"%d" % max(1, math.ceil(refused.retry_after))))
-    return refused.status, encode({"error": error}), more
+    return refused.status, encode({"error": refused.told()}), more

@@ -74,8 +74,8 @@ class FileRoutes:
         await files.keep_form(form.fields, sink)
 
     async def _get(self, call: Call) -> Streamed:
-        row, name = await self._files.find(call.params["name"])
-        mime_type, size = row.mime_type, row.size
+        row = await self._files.find(call.params["name"])
+        name, mime_type, size = row.name, row.mime_type, row.size
         if call.query.thumbnail and row.thumbnail:
             name, mime_type = row.thumbnail, "image/jpeg"
             size = await self._uploads.size(name)

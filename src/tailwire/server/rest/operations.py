@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -84,7 +84,6 @@ class Operation:
     feature: str = ""
     whole: bool = False
     sends: bool = False
-    refusals: tuple[str, ...] = field(default=())
 
 
 def read_query(query: bytes, kind: type[Q]) -> Q:
