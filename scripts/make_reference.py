@@ -40,19 +40,6 @@ SDK: dict[str, str] = {
     "transferGroupOwnership getOnlineGroupMemberCount addMembersToGroup kickGroupMember banGroupMember "
     "unbanGroupMember updateGroupMemberScope",
 }
-BUILDERS: dict[str, str] = {
-    "MessagesRequestBuilder": "set_uid set_guid set_limit set_message_id set_parent_message_id hide_replies "
-    "hide_deleted_messages hide_quoted_messages set_categories set_unread set_search_keyword set_pinned set_saved "
-    "set_updated_after updates_only with_content",
-    "ConversationsRequestBuilder": "set_limit set_conversation_type set_search_keyword set_tags set_unread",
-    "UsersRequestBuilder": "set_limit set_search_keyword set_user_status hide_blocked_users set_roles friends_only "
-    "set_tags with_tags set_uids sort_by sort_by_order",
-    "BlockedUsersRequestBuilder": "set_direction",
-    "GroupsRequestBuilder": "set_search_keyword joined_only set_tags with_tags",
-    "GroupMembersRequestBuilder": "set_limit set_search_keyword set_scopes",
-    "BannedGroupMembersRequestBuilder": "build",
-    "ReactionsRequestBuilder": "set_message_id set_limit",
-}
 CALLBACKS: dict[str, str] = {  # the callback, and what the tests' listener notes for it
     "onConnected": "status", "onConnecting": "status", "onDisconnected": "status", "onConnectionError": "error",
     "loginSuccess": "login", "loginFailure": "login failure", "logoutSuccess": "logout", "logoutFailure": "logout failure",
@@ -277,9 +264,8 @@ def compatibility_page() -> str:
                 rf"\.{ours}\(" if "istener" not in ours else rf"{ours}|_{ours.split('_')[1]}_listener|stage\.enter"
             )
             lines.append(f"| {chapter} | `{documented}` | `{ours}` | {cell(showing(pattern) or helper_test(ours))} |")
-    for builder, names in BUILDERS.items():
-        for ours in names.split():
-            lines.append(f"| Builders | `{builder}` | `{ours}` | {cell(builder_test(builder, ours))} |")
+    for builder, ours in builder_methods():
+        lines.append(f"| Builders | `{builder}` | `{ours}` | {cell(builder_test(builder, ours))} |")
     for documented, noted in CALLBACKS.items():
         pattern = (
             rf'all\("{noted}"\)'
@@ -306,10 +292,27 @@ def helper_test(ours: str) -> str:
     return showing(r"stage\.enter") if f".{ours}(" in used else ""
 
 
+def builder_methods() -> list[tuple[str, str]]:
+    """Each public method of each request builder but `build`, under the class that has it."""
+    import tailwire
+    from tailwire.sdk.calls.requests import MessagesRequestBuilder
+
+    found: dict[tuple[str, str], None] = {}
+    named = [n for n in sorted(tailwire.__all__) if n.endswith("RequestBuilder") and n != "MessagesRequestBuilder"]
+    for kind in (MessagesRequestBuilder, *(getattr(tailwire, n) for n in named)):
+        for home in kind.__mro__:
+            shown = kind if home.__name__ == "_Filters" else home
+            for name, member in vars(home).items():
+                if inspect.isroutine(member) and not name.startswith("_") and name != "build":
+                    found["each of a list" if shown.__name__ == "_Builder" else shown.__name__, name] = None
+    return list(found)
+
+
 def builder_test(builder: str, method: str) -> str:
     """A test that uses a method of a builder."""
     for name, source in ALL.items():
-        if name.split("/")[0] in ("spec", "property", "e2e", "unit") and builder in source and f".{method}(" in source:
+        known = builder in source or builder == "each of a list"
+        if name.split("/")[0] in ("spec", "property", "e2e", "unit") and known and f".{method}(" in source:
             return name
     return ""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness import CONNECTED, DISCONNECTED, LiveStage
-from tailwire import CometChatException, FileSessionStore, watch_terminal
+from tailwire import CometChatException, FileSessionStore, MediaMessage, UploadFile, watch_terminal
 from tailwire.testing.proxy import FaultProxy
 
 spec = pytest.mark.spec
@@ -114,6 +114,34 @@ async def test_killed_again_and_again_in_the_middle_of_sends(live: LiveStage):
 
 
 @spec("T6")
+async def test_a_server_that_is_killed_amid_an_upload_keeps_no_half_file(live: LiveStage):
+    alice, bob = await live.enter("alice"), await live.enter("bob")
+    file, begun, killed = UploadFile(content=bytes(3_000_000), name="a.bin"), asyncio.Event(), asyncio.Event()
+    uploads = live.folder / "data" / "uploads"
+
+    async def kill() -> None:
+        await begun.wait()
+        await live.server.kill()
+        assert list(uploads.glob(".*.part"))
+        killed.set()
+        await live.server.start()
+
+    def half(name: str, sent: int, total: int) -> None:
+        if sent > total / 2:
+            begun.set()
+
+    killing = asyncio.create_task(kill())
+    try:
+        await alice.chat.upload_attachments("bob", "user", [file], on_progress=half)
+    except CometChatException as e:
+        assert e.code == "NO_INTERNET_CONNECTION"
+    await killing
+    assert not list(uploads.glob(".*.part"))
+    await alice.chat.send_media_message(MediaMessage(receiver="bob", type="file", files=[file]))
+    await bob.ears.until(lambda: bool(bob.ears.all("media")))
+    assert bob.ears.all("media")[0].attachment.size == 3_000_000
+
+
 async def test_a_polite_stop(live: LiveStage):
     alice = await live.enter("alice")
     assert await live.server.stop() == 0

@@ -9,7 +9,7 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,9 @@ class Server:
         self.host = f"localhost:{self.port}"
         self.url = f"https://{self.host}"
         self.keys: dict[str, Any] = {}
-        self._process: subprocess.Popen[bytes] | None = None
+        self.log: list[str] = []
+        self._process: subprocess.Popen[str] | None = None
+        self._reading: threading.Thread | None = None
         self.tls = ssl.create_default_context()
         self.tls.check_hostname = False
         self.tls.verify_mode = ssl.CERT_NONE
@@ -44,14 +46,22 @@ class Server:
         ready.unlink(missing_ok=True)
         command = [sys.executable, "-m", "tailwire.cli.main", "serve", "--data", str(self._folder), "--port"]
         command += [str(self.port), "--tls-self-signed", "--ready-file", str(ready), "--host", "127.0.0.1"]
-        with (self._folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        until = time.monotonic() + 20
-        while not ready.exists():
-            if time.monotonic() > until or self._process.poll() is not None:
-                raise RuntimeError((self._folder / "server.log").read_text())
-            time.sleep(0.05)
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        listening = threading.Event()
+        self._reading = threading.Thread(target=self._read, args=(self._process, listening), daemon=True)
+        self._reading.start()
+        if not listening.wait(30) or not ready.exists():
+            raise RuntimeError("the server did not start:\n" + "".join(self.log[-20:]))
         self.keys = {**self.keys, **json.loads(ready.read_text())}
+
+    def _read(self, process: subprocess.Popen[str], listening: threading.Event) -> None:
+        assert process.stderr is not None
+        with process.stderr:
+            for line in process.stderr:
+                self.log.append(line)
+                if " ready file written" in line:
+                    listening.set()
+        listening.set()  # it ended
 
     def kill(self) -> None:
         """As kill -9."""
@@ -59,6 +69,8 @@ class Server:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
             self._process = None
+        if self._reading is not None:
+            self._reading.join(5)
 
     def http(self) -> Any:
         """A client for the REST API with the REST key."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from interop.stage import Stage
+from tailwire import ConversationPinned
 
 PICTURES = Path(os.environ.get("TAILWIRE_PICTURES", Path(__file__).parent / "browser" / "pictures"))
 
@@ -158,6 +159,7 @@ async def test_pinned_and_saved_messages_and_the_menu(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         bp = await cast.python(bob)
+        told = (await cast.python(alice)).chat.events()
         message = await bp.say(alice, "worth keeping")
         page = await kit(cast, alice)
         await page.run("await show({ uid })", uid=bob)
@@ -168,11 +170,7 @@ async def test_pinned_and_saved_messages_and_the_menu(cast):
             """[...document.querySelectorAll(".cometchat-context-menu__submenu-panel *")]
               .filter((e) => e.innerText?.trim() === "Pin message").pop().click()"""
         )
-        for again in range(100):
-            if "pinnedAt" in cast.ask("GET", f"/messages/{message.id}", as_=bob):
-                break
-            await asyncio.sleep(0.05)
-        assert again < 99
+        await bp.ears.until(lambda: bp.ears.all("pinned") == [message.id])
         await page.run("await show({})")
         await page.run("await show({ uid })", uid=bob)
         await page.do("see", text="worth keeping", selector=LIST)
@@ -189,11 +187,10 @@ async def test_pinned_and_saved_messages_and_the_menu(cast):
             }
             throw new Error("not offered");"""
         )
-        for again in range(100):
-            if "pinnedAt" in cast.ask("GET", f"/users/{bob}/conversation", as_=alice):
-                break
-            await asyncio.sleep(0.05)
-        assert again < 99
+        async with asyncio.timeout(30):
+            while not isinstance(event := await anext(told), ConversationPinned):
+                pass
+        assert (event.pinned, event.conversation.conversation_with.uid) == (True, bob)
         await page.run("await CometChat.saveMessage(id)", id=str(message.id))
         await page.run("await show({ uid, side: 'pinned' })", uid=bob)
         await page.do("see", text="worth keeping", selector="[class*=pinned]")

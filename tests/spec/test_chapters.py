@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 
 import pytest
 from PIL import Image
 
+from rest import Rest
 from tailwire import (
     Attachment,
     BannedGroupMembersRequestBuilder,
@@ -49,6 +51,8 @@ async def test_reactions(stage):
     assert (added, event.reaction.reaction, event.reaction.uid) == (True, "😀", "bob")
     assert (event.reaction.message_id, event.receiver_id, event.conversation_id) == (sent.id, "alice", "alice_user_bob")
     await alice.chat.add_reaction(sent.id, "👍/👎")
+    hands = ReactionsRequestBuilder().set_message_id(sent.id).set_reaction("👍/👎").build(alice.chat)
+    assert [r.uid for r in await hands.fetch_next()] == ["alice"]
     request = ReactionsRequestBuilder().set_message_id(sent.id).set_limit(1).build(alice.chat)
     assert [[r.uid for r in await request.fetch_next()] for _ in range(3)] == [["bob"], ["alice"], []]
     seen = (await alice.chat.get_message(sent.id)).reactions
@@ -137,6 +141,18 @@ async def test_receipts_of_a_group(stage):
     assert stored.read_at
 
 
+async def test_who_joins_later_keeps_nobody_from_having_read(stage):
+    alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
+    await alice.chat.create_group(Group("team", "Team"))
+    await bob.chat.join_group("team")
+    sent = await alice.say("team", "before carol", "group")
+    await bob.ears.until(lambda: bob.ears.texts == ["before carol"])
+    await carol.chat.join_group("team")
+    await bob.chat.mark_as_read(bob.ears.all("text")[0])
+    await alice.ears.until(lambda: bool(alice.ears.all("read by all")))
+    assert alice.ears.all("read by all")[0].message_id == sent.id
+
+
 async def test_conversations(stage):
     alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
     phone = await stage.enter("alice")
@@ -152,6 +168,9 @@ async def test_conversations(stage):
     assert (await alice.chat.tag_conversation("bob", "user", ["vip"])).tags == ["vip"]
     tagged = ConversationsRequestBuilder().set_tags(["vip"]).build(alice.chat)
     assert [c.conversation_with.uid for c in await tagged.fetch_next()] == ["bob"]
+    for builder, tags in ((ConversationsRequestBuilder().with_tags(), ["vip"]), (ConversationsRequestBuilder(), [])):
+        found = {c.conversation_with.uid: c.tags for c in await builder.build(alice.chat).fetch_next()}
+        assert found == {"bob": tags, "carol": []}
     assert (await alice.chat.pin_conversation("bob")).pinned_at
     async for event in events:
         if isinstance(event, ConversationPinned):
@@ -173,6 +192,30 @@ async def test_conversations(stage):
     assert {c.conversation_with.uid for c in await unread.fetch_next()} == {"bob", "carol"}
 
 
+async def test_conversations_by_whom_they_are_with(stage):
+    alice = await stage.enter("alice")
+    async with Rest(stage) as rest:
+        await rest.user("vera", tags=["vip"])
+        await rest("POST", "/groups", json={"guid": "team", "name": "T", "type": "public", "tags": ["work", "x"]})
+    await alice.chat.join_group("team")
+    for uid in ("vera", "bob"):
+        await alice.say(uid, "hi")
+    await alice.say("team", "hi", "group")
+
+    async def found(builder):
+        listed = await builder.build(alice.chat).fetch_next()
+        return {getattr(c.conversation_with, "uid", None) or c.conversation_with.guid: c for c in listed}
+
+    assert set(await found(ConversationsRequestBuilder().set_user_tags(["vip"]))) == {"vera"}
+    assert set(await found(ConversationsRequestBuilder().set_group_tags(["work"]))) == {"team"}
+    tagged = await found(ConversationsRequestBuilder().with_user_and_group_tags())
+    shown = {name: c.conversation_with.tags for name, c in tagged.items()}
+    assert shown == {"vera": ["vip"], "bob": [], "team": ["work", "x"]}
+    second = ConversationsRequestBuilder().set_limit(1).set_page(2).build(alice.chat)
+    ((first,), (last,)) = await second.fetch_next(), await second.fetch_next()
+    assert {first.conversation_with.uid, last.conversation_with.uid} == {"bob", "vera"}
+
+
 async def test_users_and_blocks(stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     changed = await bob.chat.update_current_user_details(User("bob", "Bobby", metadata={"k": 1}, tags=["t"]))
@@ -182,6 +225,7 @@ async def test_users_and_blocks(stage):
     assert [u.name for _ in range(3) for u in await request.fetch_next()] == names
     for builder, uids in (
         (UsersRequestBuilder().set_search_keyword("bo"), ["bob"]),
+        (UsersRequestBuilder().set_search_keyword("bobb").search_in(["uid"]), []),
         (UsersRequestBuilder().set_tags(["t"]).with_tags(), ["bob"]),
         (UsersRequestBuilder().set_uids(["carol"]), ["carol"]),
         (UsersRequestBuilder().set_user_status("offline"), ["carol"]),
@@ -191,6 +235,16 @@ async def test_users_and_blocks(stage):
     ):
         assert [u.uid for u in await builder.build(alice.chat).fetch_next()] == uids
     assert await alice.chat.get_online_user_count() == 2
+    await alice.chat.create_group(Group("team", "Team"))
+    async with Rest(stage) as rest:
+        await rest("POST", "/groups/team/members", json={"participants": ["bob", "carol"]})
+        for uid in ("bob", "carol"):
+            body = {"receiver": "team", "receiverType": "group", "data": {"text": f"from {uid}"}}
+            await rest("POST", "/messages", as_=uid, json=body)
+    await alice.say("carol", "first")
+    await stage.pass_time(1)
+    await alice.say("bob", "then")
+    await stage.pass_time(1)
     assert await alice.chat.block_users(["bob", "nobody"]) == {"bob": "success", "nobody": "fail"}
     assert (await alice.chat.get_user("bob")).blocked_by_me
     assert (await bob.chat.get_user("alice")).has_blocked_me
@@ -200,9 +254,20 @@ async def test_users_and_blocks(stage):
         (BlockedUsersRequestBuilder().set_direction("blockedByMe"), alice.chat, ["bob"]),
         (BlockedUsersRequestBuilder().set_direction("hasBlockedMe"), alice.chat, []),
         (BlockedUsersRequestBuilder(), bob.chat, ["alice"]),
+        (BlockedUsersRequestBuilder().set_search_keyword("al"), bob.chat, ["alice"]),
+        (BlockedUsersRequestBuilder().set_search_keyword("ca"), bob.chat, []),
         (UsersRequestBuilder().hide_blocked_users(), alice.chat, ["alice", "carol"]),
     ):
         assert [u.uid for u in await builder.build(chat).fetch_next()] == uids
+    users = lambda: ConversationsRequestBuilder().set_conversation_type("user")  # noqa: E731
+    shown = users().include_blocked_users(False).build(alice.chat)
+    assert [c.conversation_with.uid for c in await shown.fetch_next()] == ["carol"]
+    shown = users().include_blocked_users(True).build(alice.chat)
+    assert [c.conversation_with.uid for c in await shown.fetch_next()] == ["bob", "carol"]
+    team = lambda: MessagesRequestBuilder().set_guid("team").set_categories(["message"])  # noqa: E731
+    assert [m.text for m in await team().build(alice.chat).fetch_previous()] == ["from bob", "from carol"]
+    hidden = team().hide_messages_from_blocked_users().build(alice.chat)
+    assert [m.text for m in await hidden.fetch_previous()] == ["from carol"]
     assert await alice.chat.unblock_users(["bob"]) == {"bob": "success"}
     await bob.say("alice", "and now")
     await refused("EMPTY_USERS_LIST", alice.chat.block_users([]))
@@ -242,6 +307,12 @@ async def test_groups_and_members(stage):
     await carol.ears.until(lambda: bool(carol.ears.all("banned")))
     banned = BannedGroupMembersRequestBuilder("club").build(alice.chat)
     assert [m.uid for m in await banned.fetch_next()] == ["carol"]
+    for builder, uids in (
+        (BannedGroupMembersRequestBuilder("club").set_search_keyword("car").set_scopes(["participant"]), ["carol"]),
+        (BannedGroupMembersRequestBuilder("club").set_search_keyword("bo"), []),
+        (BannedGroupMembersRequestBuilder("club").set_scopes(["admin"]), []),
+    ):
+        assert [m.uid for m in await builder.build(alice.chat).fetch_next()] == uids
     added = await alice.chat.add_members_to_group("club", [GroupMember("carol")])
     assert "banned" in added["carol"]
     await alice.chat.unban_group_member("club", "carol")
@@ -343,6 +414,34 @@ async def test_uploads_with_progress(stage, tmp_path):
     await refused("ERR_FILE_COUNT_EXCEEDED", alice.chat.send_media_message(many))
 
 
+async def test_an_upload_is_begun_anew_when_the_network_fails(stage, tmp_path):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    file, cuts = UploadFile(content=bytes(range(256)) * 1000, name="a.bin"), []
+
+    def cut(times):
+        def heard(name, sent, total):
+            if sent == 131_072 and len(cuts) < times:
+                cuts.append(sent)
+                stage.network.drop()
+
+        return heard
+
+    (done,) = await alice.chat.upload_attachments("bob", "user", [file], on_progress=cut(2))
+    assert len(cuts) == 2
+    await alice.chat.send_media_message(MediaMessage(receiver="bob", type="file", attachments=[done]))
+    await bob.ears.until(lambda: bool(bob.ears.all("media")))
+    async with Rest(stage) as rest:
+        answer = await rest.answer("GET", bob.ears.all("media")[0].attachment.url)
+        assert answer.content == file.content
+    cuts.clear()
+    await refused(
+        "NO_INTERNET_CONNECTION", alice.chat.upload_attachments("bob", "user", [file], on_progress=cut(99))
+    )
+    assert len(cuts) == 3
+    (kept,) = [p for p in (tmp_path / "uploads").rglob("*") if p.is_file()]
+    assert kept.stat().st_size == file.size  # what was cut off has left nothing
+
+
 async def test_search(stage):
     alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
     for text in ("the quick brown fox", "a lazy dog", "see https://x.test/page"):
@@ -373,8 +472,6 @@ async def test_search(stage):
 
 async def test_sends_of_a_conversation_keep_their_order(stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
-    import asyncio
-
     messages = [TextMessage(receiver="bob", text=str(n)) for n in range(20)]
     await asyncio.gather(*(alice.chat.send_message(m) for m in messages))
     await bob.ears.until(lambda: len(bob.ears.texts) == 20)
@@ -402,8 +499,31 @@ async def test_the_other_filters_of_messages(stage):
     assert await texts(team().set_categories(["action"]).set_types(["groupMember"])) == ["groupMember"]
     since = team().set_updated_after(edited.edited_at).updates_only().set_categories(["message"]).build(alice.chat)
     assert [m.id for m in await since.fetch_next()] == [first.id, second.id]
-    tagged = MessagesRequestBuilder().set_guid("team").set_tags(["none"]).build(alice.chat)
-    assert await tagged.fetch_previous() == []
+    assert await texts(team().set_tags(["none"])) == []
+    assert await texts(team().set_categories(["message"]).set_timestamp(second.sent_at)) == ["one, edited"]
+    named = await bob.say("team", "hi <@uid:alice>", "group")
+    assert await texts(team().set_mentioned_uids(["alice", "carol"])) == [named.text]
+    assert await texts(team().set_mentioned_uids(["carol"])) == []
+    for kind in ("image", "file"):
+        attachment = Attachment(f"https://files/{kind}", kind, "bin", "application/octet-stream", 1)
+        await bob.chat.send_media_message(
+            MediaMessage(receiver="team", receiver_type="group", type=kind, attachments=[attachment])
+        )
+    assert await texts(team().set_attachment_types(["image"])) == ["image"]
+    assert await texts(team().set_attachment_types(["image", "file"])) == ["image", "file"]
+
+
+async def test_only_what_was_not_delivered(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    await bob.say("alice", "one")
+    await alice.ears.until(lambda: alice.ears.texts == ["one"])
+    await alice.chat.mark_as_delivered(alice.ears.all("text")[0])
+    await stage.pass_time(1)
+    await alice.chat.logout()
+    await bob.say("alice", "two")
+    later = await stage.enter("alice", catch_up=False)
+    request = MessagesRequestBuilder().set_uid("bob").set_undelivered().build(later.chat)
+    assert [m.text for m in await request.fetch_previous()] == ["two"]
 
 
 async def test_attachments_that_are_uploaded_before(stage):

@@ -287,6 +287,10 @@ async def test_friends_and_blocks(stage):
         done = await rest("POST", "/users/bob/friends", json={"accepted": ["alice"]})
         assert done["accepted"]["alice"]["error"]["code"] == "ERR_ALREADY_FRIEND"
         assert [u["uid"] for u in await rest("GET", "/users/bob/friends")] == ["alice"]
+        for uid, friend in (("alice", "bob"), ("bob", "alice")):
+            (begun,) = await rest("GET", "/conversations", as_=uid)
+            assert (begun["conversationWith"]["uid"], begun["unreadMessageCount"]) == (friend, "0")
+            assert "lastMessage" not in begun
         assert [u["uid"] for u in await rest("GET", "/users?friendsOnly=true", as_="alice")] == ["bob"]
         await rest("DELETE", "/users/alice/friends", json={"friends": ["bob"]})
         await rest.refused("ERR_NOT_A_FRIEND", "DELETE", "/users/alice/friends", json={"friends": ["bob"]})

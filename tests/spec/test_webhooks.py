@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 
@@ -32,8 +33,6 @@ class Receiver:
             body += message.get("body", b"")
             if not message.get("more_body"):
                 break
-        import asyncio
-
         await asyncio.sleep(self.seconds)
         self.told.append(json.loads(body))
         self.headers.append({k.decode(): v.decode() for k, v in scope["headers"]})

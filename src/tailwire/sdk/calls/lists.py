@@ -286,7 +286,7 @@ class ConversationsRequestBuilder(_Builder[Conversation]):
         return self._with("groupTags", tags)
 
     def with_user_and_group_tags(self, wanted: bool = True) -> Self:
-        """With the tags of users and groups."""
+        """With the tags of users and groups; Tailwire's server gives them in any case."""
         return self._with("withUserAndGroupTags", wanted)
 
     def set_unread(self, only: bool = True) -> Self:

@@ -116,9 +116,8 @@ class Conversations:
         """
         if conversation_id.startswith("group_") and await self._store.member(conversation_id[6:], caller.uid):
             return "group", conversation_id[6:]
-        for kind in ("user",):
-            if await self._store.conversation(conversation_id, caller.uid, kind) is not None:
-                return kind, other_of(conversation_id, caller.uid)
+        if await self._store.conversation(conversation_id, caller.uid, "user") is not None:
+            return "user", other_of(conversation_id, caller.uid)
         raise Refused("ERR_CONVERSATION_NOT_FOUND")
 
     async def tag(self, caller: Caller, kind: str, other: str, wanted: list[str]) -> dict[str, Any]:
