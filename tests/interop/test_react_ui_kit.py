@@ -38,6 +38,8 @@ async def picture(page, name):
 
 
 COMPOSER = "[contenteditable=true]"
+REACTION = ".cometchat-reactions__chip"
+MENTIONS = ".cometchat-message-composer__mentions-list"
 LIST = "[class*=message-list]"
 
 
@@ -50,6 +52,14 @@ async def open_menu(page, text):
         if (more) more.click();""",
         text=text,
     )
+
+
+async def of_member(page, name, label):
+    """Choose something from the menu of a member."""
+    row = f".cometchat-group-members__item[aria-label^={name}]"
+    await page.do("hover", selector=row)
+    await page.do("click", selector=f"{row} .cometchat-context-menu__trigger")
+    await page.do("click", text=label)
 
 
 async def choose(page, text, label):
@@ -104,6 +114,17 @@ async def test_edit_delete_reactions_and_threads(cast):
         await page.do("see", text="the first of us", selector=LIST)
         cast.ask("POST", f"/messages/{first.id}/reactions/%F0%9F%98%80", as_=bob)
         await page.do("see", text="1", selector="[class*=reaction]")
+        await page.do("click", selector=REACTION)  # alice joins in, and takes it back
+        await page.do("see", text="2", selector=REACTION)
+        await bp.ears.until(lambda: bool(bp.ears.all("reaction")))
+        assert [(added, e.reaction.uid) for added, e in bp.ears.all("reaction")][-1] == (True, alice)
+        await page.do("click", selector=REACTION)
+        await page.do("see", text="1", selector=REACTION)
+        await bp.ears.until(lambda: not bp.ears.all("reaction")[-1][0])
+        await open_menu(page, "the first of us")
+        await page.run("document.querySelector('[data-message-id] [aria-label=React]').click()")
+        await page.do("click", selector=".cometchat-emoji-keyboard [aria-label=joy]")
+        await bp.ears.until(lambda: bp.ears.all("reaction")[-1][1].reaction.reaction == "😂")
         first.text = "the first, edited"
         await bp.chat.edit_message(first)
         await page.do("see", text="the first, edited", selector=LIST)
@@ -155,6 +176,36 @@ async def test_a_group_its_members_and_search(cast):
         await picture(page, "users")
 
 
+async def test_members_are_mentioned_changed_kicked_and_banned_by_clicks(cast):
+    async with cast:
+        alice, bob, carol = cast.user("alice"), cast.user("bob"), cast.user("carol")
+        guid = alice.replace("alice", "club")
+        cast.ask("POST", "/groups", as_=alice, json={"guid": guid, "name": "The Club", "type": "public"})
+        bp, cp = await cast.python(bob), await cast.python(carol)
+        for actor in (bp, cp):
+            await actor.chat.join_group(guid)
+        page = await kit(cast, alice)
+        await page.run("await show({ guid, side: 'members' })", guid=guid)
+        await page.do("see", text="Carol", selector=".cometchat-group-members")
+        await page.do("type", selector=COMPOSER, text="hi @Bo")
+        await page.do("see", text="Bob", selector=MENTIONS)
+        await page.do("click", selector=f"{MENTIONS} [aria-label^=Bob]")
+        await picture(page, "mention")
+        await page.do("press", key="Enter")
+        await bp.ears.until(lambda: bool(bp.ears.texts))
+        (said,) = bp.ears.all("text")
+        assert (said.text.strip(), [u.uid for u in said.mentioned_users]) == (f"hi <@uid:{bob}>", [bob])
+        await of_member(page, "Bob", "Change Scope")
+        await page.do("click", selector=".cometchat-change-scope label:has([value=moderator])")
+        await page.do("click", selector=".cometchat-change-scope__submit-button button")
+        await bp.ears.until(lambda: bp.ears.all("scope") == [(bob, alice, "moderator", "participant", guid)])
+        await of_member(page, "Carol", "Kick")
+        await bp.ears.until(lambda: bp.ears.all("kicked") == [(carol, alice, guid)])
+        await of_member(page, "Bob", "Ban")
+        await bp.ears.until(lambda: bp.ears.all("banned") == [(bob, alice, guid)])
+        await picture(page, "members-changed")
+
+
 async def test_pinned_and_saved_messages_and_the_menu(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
@@ -199,7 +250,9 @@ async def test_pinned_and_saved_messages_and_the_menu(cast):
         await picture(page, "saved")
 
 
-async def test_an_attachment_goes_by_the_presigned_form(cast):
+async def test_an_attachment_is_chosen_in_the_composer(cast, tmp_path):
+    file = tmp_path / "kit.txt"
+    file.write_text("a file of the kit")
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         bp = await cast.python(bob)
@@ -207,25 +260,17 @@ async def test_an_attachment_goes_by_the_presigned_form(cast):
         page = await kit(cast, alice)
         await page.run("await show({ uid })", uid=bob)
         await page.do("see", text="send me a file", selector=LIST)
-        await page.run(
-            """const request = await CometChat.createUploadFileRequest(to, "user");
-            const file = new File(["a file of the kit"], "kit.txt", { type: "text/plain" });
-            window.request = request;""",
-            to=bob,
-        )
-        sent = await page.run(
-            """const ask = await fetch(`https://${host}/v3/files/upload-url`, { method: "POST", headers: { appid, authtoken: token, "content-type": "application/json" },
-              body: JSON.stringify({ files: { f1: { fileId: "f1", name: "kit.txt", size: 17, mimeType: "text/plain" } }, receiver: to, receiverType: "user" }) });
-            const { request, attachment } = (await ask.json()).data.f1;
-            const form = new FormData();
-            for (const [k, v] of Object.entries(request.body)) form.append(k, v);
-            form.append("file", new File(["a file of the kit"], "kit.txt", { type: "text/plain" }));
-            const put = await fetch(request.url, { method: request.method, body: form });
-            return { status: put.status, attachment, text: await (await fetch(attachment.url)).text() };""",
-            host=cast.server.host, appid=cast.server.keys["app_id"], to=bob,
-            token=cast.ask("POST", f"/users/{alice}/auth_tokens")["authToken"],
-        )  # fmt: skip
-        assert (sent["status"], sent["text"]) == (204, "a file of the kit")
+        await page.do("click", selector=".cometchat-message-composer__attachment-button")
+        await page.do("choose_file", text="Attach File", path=str(file))
+        await page.do("see", text="kit", selector="[class*=composer]")
+        await page.do("click", selector=".cometchat-message-composer__send-button:not([disabled])")
+        await bp.ears.until(lambda: bool(bp.ears.all("media")))
+        attachment = bp.ears.all("media")[0].attachment
+        assert (attachment.name, attachment.mime_type, attachment.size) == ("kit.txt", "text/plain", 17)
+        with cast.server.http() as http:
+            assert http.get(attachment.url).text == "a file of the kit"
+        await page.do("see", text="kit.txt", selector=LIST)
+        await picture(page, "attachment")
 
 
 async def test_a_reload(cast):

@@ -1,6 +1,6 @@
 // A browser that a test drives with lines of JSON: opens pages, runs code in them, says what they heard.
 //
-// in:  {"id", "do": "open" | "run" | "offline" | "reload" | "close" | "screenshot" | "wait", "page", …}
+// in:  {"id", "do": "open" | "run" | "click" | …: see commands below, "page", …}
 // out: {"id", "value"} or {"id", "error"}; and at any time {"page", "heard": [name, value]}
 
 import { createServer } from "node:http";
@@ -94,6 +94,10 @@ const commands = {
       ? await pages.get(page).waitForSelector(`xpath/.//*[contains(concat(' ', normalize-space(text()), ' '), '${text}')]`, { timeout: 10000, visible: true })
       : await pages.get(page).waitForSelector(selector, { timeout: 10000, visible: true });
     await found.click();
+  },
+  async choose_file({ page, text, path }) {
+    const [chooser] = await Promise.all([pages.get(page).waitForFileChooser({ timeout: 10000 }), commands.click({ page, text })]);
+    await chooser.accept([path]);
   },
   async hover({ page, selector }) { await (await pages.get(page).waitForSelector(selector, { timeout: 10000, visible: true })).hover(); },
   async type({ page, selector, text, delay }) { await pages.get(page).type(selector, text, { delay: delay ?? 5 }); },
