@@ -94,6 +94,8 @@ def tailwire(script: str = "", fill: Callable[[Path], None] | None = None) -> It
             "TAILWIRE_SENDS_PER_MINUTE": "0",
             "TAILWIRE_REQUESTS_PER_MINUTE": "0",
             "TAILWIRE_LOGINS_PER_MINUTE": "0",
+            "TAILWIRE_CORE_PER_MINUTE": "0",
+            "TAILWIRE_STANDARD_PER_MINUTE": "0",
             "TAILWIRE_UPGRADES_PER_SECOND": "0",
             "TAILWIRE_AUTH_DEADLINE": "60",
             "TAILWIRE_SILENCE_LIMIT": "600",

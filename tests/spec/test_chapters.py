@@ -434,9 +434,7 @@ async def test_an_upload_is_begun_anew_when_the_network_fails(stage, tmp_path):
         answer = await rest.answer("GET", bob.ears.all("media")[0].attachment.url)
         assert answer.content == file.content
     cuts.clear()
-    await refused(
-        "NO_INTERNET_CONNECTION", alice.chat.upload_attachments("bob", "user", [file], on_progress=cut(99))
-    )
+    await refused("NO_INTERNET_CONNECTION", alice.chat.upload_attachments("bob", "user", [file], on_progress=cut(99)))
     assert len(cuts) == 3
     (kept,) = [p for p in (tmp_path / "uploads").rglob("*") if p.is_file()]
     assert kept.stat().st_size == file.size  # what was cut off has left nothing

@@ -14,7 +14,7 @@ from tailwire.testing.virtual.world import VirtualServer
 
 
 def limited(stage: Stage, folder, **limits) -> None:
-    quiet = {"sends_per_minute": 0, "requests_per_minute": 0, "logins_per_minute": 0}
+    quiet = {f"{name}_per_minute": 0 for name in ("sends", "requests", "logins", "core", "standard")}
     stage.server = VirtualServer(folder, Settings(data=str(folder), **{**quiet, **limits}))
 
 
@@ -146,6 +146,130 @@ async def test_each_answer_says_how_many_requests_are_left(stage: Stage, slow_se
         assert int(answer.headers["x-rate-limit-reset"]) > stage.server.world.seconds()
         # Another user's requests are not her own's.
         assert (await rest.answer("POST", "/messages", as_="carol", json=text)).status_code == 200
+
+
+@pytest.fixture
+def small_app(stage: Stage, tmp_path) -> Stage:
+    limited(stage, tmp_path, core_per_minute=60, standard_per_minute=120)
+    return stage
+
+
+async def test_the_app_as_a_whole_has_two_rates(stage: Stage, small_app):
+    async with Rest(stage) as rest:
+        for n in range(60):
+            await rest("POST", "/users", json={"uid": f"u{n}", "name": "U"})
+        error = await rest.refused("ERR_TOO_MANY_REQUESTS", "POST", "/users", json={"uid": "more", "name": "U"})
+        assert "core_per_minute" in error["details"]
+        await rest.refused("ERR_TOO_MANY_REQUESTS", "POST", "/groups", as_="alice", json={"guid": "g", "name": "G"})
+        headers = {"apikey": stage.server.auth_key}
+        await rest.refused("ERR_TOO_MANY_REQUESTS", "POST", "/users/bob/auth_tokens", headers=headers)
+        uids, asked = ("alice", "bob", "carol"), 0
+        while True:  # what all users ask counts together
+            answer = await rest.answer("GET", "/users", as_=uids[asked % 3])
+            assert answer.headers["x-rate-limit"] == "120"
+            if answer.status_code == 429:
+                break
+            asked += 1
+        assert 120 <= asked <= 125  # while it asks, time passes
+        assert "standard_per_minute" in answer.json()["error"]["details"]
+        await stage.pass_time(2)
+        await rest("GET", "/users", as_="alice")
+        await rest("POST", "/users", json={"uid": "more", "name": "U"})
+
+
+@pytest.fixture
+def short_lengths(stage: Stage, tmp_path) -> Stage:
+    limited(
+        stage, tmp_path, max_name=10, max_url=20, max_metadata=30, max_tags=2, max_tag=3, max_group_password=4,
+        max_group_description=5, max_at_once=2, max_data=100,
+    )  # fmt: skip
+    return stage
+
+
+@pytest.mark.parametrize(
+    ("field", "good", "bad"),
+    [
+        ("name", "n" * 10, "n" * 11),
+        ("avatar", "u" * 20, "u" * 21),
+        ("link", "u" * 20, "u" * 21),
+        ("metadata", {"k": "v" * 22}, {"k": "v" * 23}),
+        ("tags", ["a", "b"], ["a", "b", "c"]),
+        ("tags", ["abc"], ["abcd"]),
+    ],
+)
+async def test_how_long_it_may_be_of_a_user(stage: Stage, short_lengths, field, good, bad):
+    async with Rest(stage) as rest:
+        made = await rest("POST", "/users", json={"uid": "dora", "name": "Dora", field: good})
+        assert made[field] == good
+        for method, path in (("POST", "/users"), ("PUT", "/users/dora")):
+            error = await rest.refused("ERR_BAD_REQUEST", method, path, json={"uid": "eve", "name": "E", field: bad})
+            assert field in error["details"]
+
+
+@pytest.mark.parametrize(
+    ("field", "good", "bad"),
+    [
+        ("name", "n" * 10, "n" * 11),
+        ("icon", "u" * 20, "u" * 21),
+        ("metadata", {"k": "v" * 22}, {"k": "v" * 23}),
+        ("tags", ["a", "b"], ["a", "b", "c"]),
+        ("description", "d" * 5, "d" * 6),
+        ("password", "1234", "12345"),
+    ],
+)
+async def test_how_long_it_may_be_of_a_group(stage: Stage, short_lengths, field, good, bad):
+    kind = "password" if field == "password" else "public"
+    async with Rest(stage) as rest:
+        body = {"guid": "g", "name": "G", "type": kind}
+        await rest("POST", "/groups", as_="alice", json={**body, field: good})
+        for method, path in (("POST", "/groups"), ("PUT", "/groups/g")):
+            error = await rest.refused(
+                "ERR_BAD_REQUEST", method, path, as_="alice", json={**body, "guid": "h", field: bad}
+            )
+            assert field in error["details"]
+
+
+async def test_how_much_at_once_and_in_messages(stage: Stage, short_lengths):
+    async with Rest(stage) as rest:
+        await rest("POST", "/groups", as_="alice", json={"guid": "g", "name": "G"})
+        members = "/groups/g/members"
+        await rest("POST", members, json={"participants": ["bob", "carol"]})
+        await rest.refused("ERR_BAD_REQUEST", "POST", members, json={"participants": ["a", "b"], "admins": ["c"]})
+        uids = ["bob", "carol", "dora"]
+        for path, name in (("friends", "accepted"), ("blockedusers", "blockedUids")):
+            error = await rest.refused("ERR_BAD_REQUEST", "POST", f"/users/alice/{path}", json={name: uids})
+            assert name in error["details"]
+        body = {"receiver": "bob", "receiverType": "user", "data": {"text": "x" * 80}}
+        sent = await rest("POST", "/messages", as_="alice", json={**body, "tags": ["abc"]})
+        for wrong, code in (
+            ({"tags": ["abcd"]}, "ERR_BAD_REQUEST"),
+            ({"data": {"text": "x" * 100}}, "ERR_INVALID_MESSAGE_DATA"),
+        ):
+            await rest.refused(code, "POST", "/messages", as_="alice", json={**body, **wrong})
+            await rest.refused(code, "PUT", f"/messages/{sent['id']}", as_="alice", json=wrong)
+        tags = {"tags": ["a", "b", "c"]}
+        await rest.refused("ERR_BAD_REQUEST", "PUT", "/users/bob/conversation", as_="alice", json=tags)
+
+
+@pytest.fixture
+def small_crowd(stage: Stage, tmp_path) -> Stage:
+    limited(stage, tmp_path, max_unread_members=2)
+    return stage
+
+
+async def test_in_large_groups_unread_messages_are_not_counted(stage: Stage, small_crowd):
+    alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
+    await alice.chat.create_group(Group("g", "G"))
+    await bob.chat.join_group("g")
+    await alice.say("g", "hello", "group")
+    assert await bob.chat.get_unread_message_count() == {"user": {}, "group": {"g": 1}}
+    await carol.chat.join_group("g")
+    await alice.say("g", "hello all", "group")
+    assert await bob.chat.get_unread_message_count() == {"user": {}, "group": {}}
+    shown = await bob.chat.get_conversation("g", "group")
+    assert (shown.unread_message_count, shown.last_message.text) == (0, "hello all")
+    await carol.chat.leave_group("g")
+    assert await bob.chat.get_unread_message_count() == {"user": {}, "group": {"g": 2}}
 
 
 @pytest.fixture

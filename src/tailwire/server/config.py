@@ -46,6 +46,8 @@ class Settings:
         slow_drop: buffered bytes of a socket above which typing and presence are not sent to it.
         slow_close: buffered bytes of a socket above which it is closed, to come back and catch up.
         frames_per_second: frames of one socket, on average over a sweep; more closes it.
+        core_per_minute: logins, users made and deleted, groups made and joined, in the whole app; 0 for no limit.
+        standard_per_minute: all other requests of the whole app; 0 for no limit.
         sends_per_minute: requests that one token may make to send messages; 0 for no limit.
         requests_per_minute: other requests that one token may make; 0 for no limit.
         logins_per_minute: logins for one uid; 0 for no limit.
@@ -54,8 +56,17 @@ class Settings:
         max_receipt_members: the largest group whose members' receipts are told and kept one by one.
         max_typing_members: the largest group whose members are told who types.
         max_presence_users: users online up to which it is told who comes and goes.
+        max_unread_members: the largest group whose unread messages are counted; 0 for any.
         max_groups_per_user: groups that one user may be in.
         max_friends: friends of one user.
+        max_at_once: users or groups named in one call.
+        max_name: characters of a name.
+        max_url: characters of an avatar, icon or link.
+        max_metadata: bytes of the metadata of a user, group or role.
+        max_tags: tags of one thing.
+        max_tag: characters of a tag.
+        max_group_password: characters of a group's password.
+        max_group_description: characters of a group's description.
         max_tokens: auth tokens of one user; the oldest go.
         max_file: the largest file.
         max_files: files of one message.
@@ -92,6 +103,8 @@ class Settings:
     slow_drop: int = 256 * 1024
     slow_close: int = 4 * 1024 * 1024
     frames_per_second: int = 100
+    core_per_minute: int = 10_000
+    standard_per_minute: int = 20_000
     sends_per_minute: int = 10_000
     requests_per_minute: int = 20_000
     logins_per_minute: int = 600
@@ -100,8 +113,17 @@ class Settings:
     max_receipt_members: int = 300
     max_typing_members: int = 1_000
     max_presence_users: int = 1_000
+    max_unread_members: int = 300
     max_groups_per_user: int = 2_000
     max_friends: int = 1_000
+    max_at_once: int = 25
+    max_name: int = 100
+    max_url: int = 3000
+    max_metadata: int = 5 * 1024
+    max_tags: int = 25
+    max_tag: int = 100
+    max_group_password: int = 100
+    max_group_description: int = 255
     max_tokens: int = 100
     max_file: int = 100 * 1024 * 1024
     max_files: int = 10

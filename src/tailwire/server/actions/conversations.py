@@ -17,7 +17,7 @@ from tailwire.server.ports.records import ConversationRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
-from tailwire.server.rules.names import tags
+from tailwire.server.rules.lengths import Lengths
 
 
 class Conversations:
@@ -35,6 +35,7 @@ class Conversations:
         views: Views,
         delivery: Delivery,
         world: World,
+        lengths: Lengths,
         most_pins: int,
     ) -> None:
         self._store = store
@@ -43,6 +44,7 @@ class Conversations:
         self._views = views
         self._delivery = delivery
         self._world = world
+        self._lengths = lengths
         self._most_pins = most_pins
 
     async def listed(self, caller: Caller, wanted: ConversationFilter, *, number: int, with_tags: bool) -> bytes:
@@ -127,7 +129,7 @@ class Conversations:
             Refused: as `get`; ERR_BAD_REQUEST.
         """
         await self.get(caller, kind, other)
-        kept = encode(tags(wanted)).decode() if wanted else None
+        kept = encode(self._lengths.check_tags(wanted)).decode() if wanted else None
         await self._store.tag_conversation(await self._doors.conversation(caller, kind, other), caller.uid, kept)
         return await self.get(caller, kind, other)
 

@@ -22,6 +22,7 @@ from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
 from tailwire.server.rules import groups as rules
 from tailwire.server.rules import names
+from tailwire.server.rules.lengths import Lengths
 
 
 class NewGroup(msgspec.Struct, rename="camel"):
@@ -73,6 +74,7 @@ class Groups:
         members: Members,
         delivery: Delivery,
         world: World,
+        lengths: Lengths,
         most_groups: int,
     ) -> None:
         self._store = store
@@ -81,6 +83,7 @@ class Groups:
         self._members = members
         self._delivery = delivery
         self._world = world
+        self._lengths = lengths
         self._most_groups = most_groups
 
     async def create(self, caller: Caller, new: NewGroup) -> dict[str, Any]:
@@ -89,7 +92,8 @@ class Groups:
         Raises:
             Refused: ERR_BAD_REQUEST, ERR_EMPTY_GROUP_PASS, ERR_GUID_ALREADY_EXISTS, ERR_LIMIT_EXCEEDED.
         """
-        rules.check_new(new.type, new.password, new.description)
+        rules.check_new(new.type, new.password)
+        self._lengths.check_group(new.password, new.description)
         now = self._world.seconds()
         owner = caller.uid
         if caller.system and new.owner:
@@ -99,14 +103,14 @@ class Groups:
         a_user = owner != names.SYSTEM_USER
         row = GroupRow(
             guid=names.identifier(new.guid, "guid"),
-            name=names.display_name(new.name),
+            name=self._lengths.check_name(new.name),
             type=new.type,
             password_hash=await self._hash(new.password) if new.type == "password" and new.password else None,
-            icon=names.url(new.icon, "icon"),
+            icon=self._lengths.check_url(new.icon, "icon"),
             description=new.description or None,
             owner=owner,
-            metadata=names.metadata(bytes(new.metadata)),
-            tags=encode(names.tags(new.tags)).decode() if new.tags else None,
+            metadata=self._lengths.check_metadata(bytes(new.metadata)),
+            tags=encode(self._lengths.check_tags(new.tags)).decode() if new.tags else None,
             members_count=1 if a_user else 0,
             created_at=now,
         )
@@ -156,21 +160,21 @@ class Groups:
         kind = rules.check_type(change.type) if change.type else found.type
         hashed = found.password_hash if kind == "password" else None
         if change.password and kind == "password":
-            rules.check_new(kind, change.password, change.description)
+            rules.check_new(kind, change.password)
             hashed = await self._hash(change.password)
         elif kind == "password" and not hashed:
             raise Refused("ERR_EMPTY_GROUP_PASS")
-        rules.check_new("public", None, change.description)
-        metadata = names.metadata(bytes(change.metadata))
+        self._lengths.check_group(change.password, change.description)
+        metadata = self._lengths.check_metadata(bytes(change.metadata))
         row = replace(
             found,
-            name=names.display_name(change.name) if change.name is not None else found.name,
+            name=self._lengths.check_name(change.name) if change.name is not None else found.name,
             type=kind,
             password_hash=hashed,
-            icon=names.url(change.icon, "icon") if change.icon is not None else found.icon,
+            icon=self._lengths.check_url(change.icon, "icon") if change.icon is not None else found.icon,
             description=change.description if change.description is not None else found.description,
             metadata=metadata if metadata is not None else found.metadata,
-            tags=encode(names.tags(change.tags)).decode() if change.tags is not None else found.tags,
+            tags=encode(self._lengths.check_tags(change.tags)).decode() if change.tags is not None else found.tags,
             updated_at=self._world.seconds(),
             updated_by=caller.uid,
         )

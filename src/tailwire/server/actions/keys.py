@@ -19,7 +19,8 @@ from tailwire.server.ports.records import KeyRow, TokenRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
-from tailwire.server.rules.names import display_name, identifier
+from tailwire.server.rules.lengths import Lengths
+from tailwire.server.rules.names import identifier
 
 MOST_KEYS = 25
 
@@ -42,11 +43,12 @@ class TokenChange(msgspec.Struct, rename="camel"):
 class Keys:
     """What can be done with keys and tokens."""
 
-    def __init__(self, store: Store, directory: Directory, delivery: Delivery, world: World) -> None:
+    def __init__(self, store: Store, directory: Directory, delivery: Delivery, world: World, lengths: Lengths) -> None:
         self._store = store
         self._directory = directory
         self._delivery = delivery
         self._world = world
+        self._lengths = lengths
 
     # API keys.
 
@@ -60,7 +62,9 @@ class Keys:
         if total >= MOST_KEYS:
             raise Refused("ERR_LIMIT_EXCEEDED", {"apikeys": f"An app has at most {MOST_KEYS} keys."})
         key = self._world.secret(20)
-        row = KeyRow(fingerprint(key), display_name(new.name), _scope(new.scope), self._world.seconds(), key[-4:])
+        row = KeyRow(
+            fingerprint(key), self._lengths.check_name(new.name), _scope(new.scope), self._world.seconds(), key[-4:]
+        )
         await self._store.add_key(row)
         return {**_present_key(row), "apiKey": key}
 
@@ -95,7 +99,7 @@ class Keys:
         row = await self._find(key)
         if key == used:
             raise Refused("ERR_APIKEY_NO_SELF_ACTION")
-        row = replace(row, name=display_name(change.name or row.name), scope=_scope(change.scope))
+        row = replace(row, name=self._lengths.check_name(change.name or row.name), scope=_scope(change.scope))
         await self._store.add_key(row)
         return {**_present_key(row), "apiKey": key}
 

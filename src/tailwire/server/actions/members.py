@@ -21,10 +21,9 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
 from tailwire.server.rules import groups as rules
+from tailwire.server.rules.lengths import Lengths
 from tailwire.server.rules.names import identifier
 from tailwire.server.rules.permissions import check_group, group_role
-
-MOST_AT_ONCE = 25
 
 
 class Join(msgspec.Struct):
@@ -70,6 +69,7 @@ class Members:
         doors: Doors,
         delivery: Delivery,
         world: World,
+        lengths: Lengths,
         *,
         most_members: int,
         most_groups: int,
@@ -79,6 +79,7 @@ class Members:
         self._doors = doors
         self._delivery = delivery
         self._world = world
+        self._lengths = lengths
         self._most_members = most_members
         self._most_groups = most_groups
 
@@ -122,7 +123,7 @@ class Members:
         found, _ = await self._doors.group(caller, guid, "join")
         right = False
         if found.password_hash and join.password:
-            given = join.password[: rules.MOST_PASSWORD + 1]
+            given = join.password[: self._lengths.password + 1]
             right = await asyncio.get_running_loop().run_in_executor(None, same_password, given, found.password_hash)
         rules.check_join(found, password=join.password, right=right, most=self._most_members)
         stored = await self._enter(caller, found, caller.uid, "participant", "joined")
@@ -167,8 +168,8 @@ class Members:
         """
         found, member = await self._doors.group(caller, guid, "add_member")
         lists = {"admins": new.admins, "moderators": new.moderators, "participants": new.participants}
-        if sum(len(uids) for uids in (*lists.values(), new.users_to_ban)) > MOST_AT_ONCE:
-            raise Refused("ERR_BAD_REQUEST", {"members": f"Name at most {MOST_AT_ONCE} at once."})
+        count = sum(len(uids) for uids in (*lists.values(), new.users_to_ban))
+        self._lengths.check_count(count, "members", "members", least=0)
         if not caller.system:
             role = group_role(found, member, knows=caller.key)
             for name, uids in lists.items():
@@ -297,8 +298,7 @@ class Members:
 
     async def online_counts(self, caller: Caller, guids: Sequence[str]) -> dict[str, int]:
         """How many members of some groups are online."""
-        if not 0 < len(guids) <= MOST_AT_ONCE:
-            raise Refused("ERR_BAD_REQUEST", {"groups": f"Name 1 to {MOST_AT_ONCE} groups."})
+        self._lengths.check_count(len(guids), "groups", "groups")
         counts = {}
         online = list(self._directory.online_uids())
         for guid in guids:

@@ -23,7 +23,8 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
 from tailwire.server.rules import messages as rules
-from tailwire.server.rules.names import conversation_of, identifier, tags
+from tailwire.server.rules.lengths import Lengths
+from tailwire.server.rules.names import conversation_of, identifier
 
 SENT = (Event("message_sent"),)
 NOTHING: dict[str, Any] = {}
@@ -51,6 +52,7 @@ class Messages:
         files: Files,
         delivery: Delivery,
         world: World,
+        lengths: Lengths,
         most_data: int,
         stored: Callable[[], None],
     ) -> None:
@@ -62,6 +64,7 @@ class Messages:
         self._files = files
         self._delivery = delivery
         self._world = world
+        self._lengths = lengths
         self._most_data = most_data
         self._stored = stored
 
@@ -140,7 +143,7 @@ class Messages:
         if body.muid:
             more["muid"] = body.muid
         if body.tags:
-            more["tags"] = tags(body.tags)
+            more["tags"] = self._lengths.check_tags(body.tags)
         wanted = body.parent_id or body.parent_message_id
         if wanted:
             parent = await self._doors.message(caller, wanted, "reply")
@@ -260,7 +263,7 @@ class Messages:
             fields["data"] = msgspec.Raw(encode({**kept, **content.data}))
             traits, mentions = content.traits, content.mentions
         if edit.tags is not None:
-            fields["tags"] = msgspec.Raw(encode(tags(edit.tags)))
+            fields["tags"] = msgspec.Raw(encode(self._lengths.check_tags(edit.tags)))
         told = await self._told(caller, row, "edited", EDITED)
         stored = await self._store.edit_message(
             row, encode(fields), caller.uid, self._world.seconds(), told, traits=traits, mentions=mentions

@@ -15,9 +15,9 @@ from tailwire.server.ports.records import Event
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
+from tailwire.server.rules.lengths import Lengths
 from tailwire.server.rules.names import identifier
 
-MOST_AT_ONCE = 25
 DIRECTIONS = ("blockedByMe", "hasBlockedMe", "both")
 
 
@@ -47,11 +47,14 @@ class Relations:
         most_friends: of one user.
     """
 
-    def __init__(self, store: Store, directory: Directory, doors: Doors, world: World, most_friends: int) -> None:
+    def __init__(
+        self, store: Store, directory: Directory, doors: Doors, world: World, lengths: Lengths, most_friends: int
+    ) -> None:
         self._store = store
         self._directory = directory
         self._doors = doors
         self._world = world
+        self._lengths = lengths
         self._most_friends = most_friends
 
     # Blocks.
@@ -62,7 +65,7 @@ class Relations:
         Raises:
             Refused: ERR_BAD_REQUEST.
         """
-        uids = _some(sent.blocked_uids, "blockedUids")
+        uids = self._some(sent.blocked_uids, "blockedUids")
         outcome: dict[str, Any] = {}
         done = {}
         for uid in uids:
@@ -112,7 +115,7 @@ class Relations:
         """
         outcome: dict[str, Any] = {}
         now = self._world.seconds()
-        for uid in _some(sent.accepted, "accepted"):
+        for uid in self._some(sent.accepted, "accepted"):
             try:
                 other = await self._doors.user(caller, uid, "befriend")
                 problem = await self._store.befriend(caller.uid, other, now, self._most_friends)
@@ -138,11 +141,15 @@ class Relations:
         Raises:
             Refused: ERR_BAD_REQUEST, ERR_NOT_A_FRIEND.
         """
-        uids = [identifier(uid, "friends") for uid in _some(sent.friends, "friends")]
+        uids = [identifier(uid, "friends") for uid in self._some(sent.friends, "friends")]
         gone = [await self._store.unfriend(caller.uid, uid) for uid in uids]
         if not any(gone):
             raise Refused("ERR_NOT_A_FRIEND")
         return {"success": True, "message": f"The friends have been removed successfully for the user {caller.uid}."}
+
+    def _some(self, uids: list[str], name: str) -> list[str]:
+        self._lengths.check_count(len(uids), name, "uids")
+        return list(dict.fromkeys(uids))
 
 
 def block_flags(mine: int | None, theirs: int | None) -> dict[str, Any]:
@@ -155,9 +162,3 @@ def block_flags(mine: int | None, theirs: int | None) -> dict[str, Any]:
             "blockedAt": theirs,
         }
     )
-
-
-def _some(uids: list[str], name: str) -> list[str]:
-    if not 0 < len(uids) <= MOST_AT_ONCE:
-        raise Refused("ERR_BAD_REQUEST", {name: f"Name 1 to {MOST_AT_ONCE} uids."})
-    return list(dict.fromkeys(uids))

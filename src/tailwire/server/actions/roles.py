@@ -16,6 +16,7 @@ from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
 from tailwire.server.rules import names
 from tailwire.server.rules.features import FEATURES, feature_key
+from tailwire.server.rules.lengths import Lengths
 
 DEFAULT = "default"
 
@@ -41,10 +42,11 @@ class NewRole(msgspec.Struct):
 class Roles:
     """Roles. What they restrict is kept in memory: it is asked at every request."""
 
-    def __init__(self, store: Store, directory: Directory, world: World) -> None:
+    def __init__(self, store: Store, directory: Directory, world: World, lengths: Lengths) -> None:
         self._store = store
         self._directory = directory
         self._world = world
+        self._lengths = lengths
         self._restricted: dict[str, frozenset[str]] = {}
         self._friends_only: dict[str, RoleSettings] = {}
 
@@ -123,9 +125,9 @@ class Roles:
         unset = {name: None for name in new.unset or () if name in ("settings", "description", "metadata")}
         filled = replace(
             row,
-            name=names.display_name(new.name or row.name),
+            name=self._lengths.check_name(new.name or row.name),
             description=new.description if new.description is not None else row.description,
-            metadata=names.metadata(bytes(new.metadata)) or row.metadata,
+            metadata=self._lengths.check_metadata(bytes(new.metadata)) or row.metadata,
             settings=encode(new.settings).decode() if new.settings else row.settings,
             updated_at=self._world.seconds(),
         )

@@ -19,10 +19,10 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
 from tailwire.server.rules import names
+from tailwire.server.rules.lengths import Lengths
 
 UNSETTABLE = ("avatar", "link", "metadata")
 MOST_STATUS = 500
-MOST_UIDS = 25
 
 
 class NewUser(msgspec.Struct, rename="camel"):
@@ -73,12 +73,15 @@ class Deleted(msgspec.Struct):
 class Users:
     """What can be done with users."""
 
-    def __init__(self, store: Store, directory: Directory, roles: Roles, delivery: Delivery, world: World) -> None:
+    def __init__(
+        self, store: Store, directory: Directory, roles: Roles, delivery: Delivery, world: World, lengths: Lengths
+    ) -> None:
         self._store = store
         self._directory = directory
         self._roles = roles
         self._delivery = delivery
         self._world = world
+        self._lengths = lengths
 
     async def create(self, new: NewUser) -> dict[str, Any]:
         """Make a user.
@@ -88,13 +91,13 @@ class Users:
         """
         row = UserRow(
             uid=names.identifier(new.uid, "uid"),
-            name=names.display_name(new.name),
-            avatar=names.url(new.avatar, "avatar"),
-            link=names.url(new.link, "link"),
+            name=self._lengths.check_name(new.name),
+            avatar=self._lengths.check_url(new.avatar, "avatar"),
+            link=self._lengths.check_url(new.link, "link"),
             role=await self._role(new.role),
             status_message=_status_message(new.status_message),
-            metadata=names.metadata(bytes(new.metadata)),
-            tags=encode(names.tags(new.tags)).decode() if new.tags else None,
+            metadata=self._lengths.check_metadata(bytes(new.metadata)),
+            tags=encode(self._lengths.check_tags(new.tags)).decode() if new.tags else None,
             created_at=self._world.seconds(),
         )
         if row.uid == names.SYSTEM_USER or not await self._store.add_user(row):
@@ -133,8 +136,7 @@ class Users:
         """
         if status not in ("", "online", "available", "offline"):
             raise Refused("ERR_BAD_REQUEST", {"status": "Use available, online or offline."})
-        if len(wanted.uids) > MOST_UIDS:
-            raise Refused("ERR_BAD_REQUEST", {"uids": f"Name at most {MOST_UIDS} uids."})
+        self._lengths.check_count(len(wanted.uids), "uids", "uids", least=0)
         if status:
             wanted = replace(wanted, online=status != "offline", status_of=self._directory.online_uids())
         if await self._roles.lists_friends_only(caller):
@@ -155,16 +157,16 @@ class Users:
             Refused: ERR_UID_NOT_FOUND, ERR_BAD_REQUEST, ERR_ROLE_NOT_FOUND.
         """
         found = await self._directory.user(names.identifier(uid, "uid"))
-        metadata = names.metadata(bytes(change.metadata))
+        metadata = self._lengths.check_metadata(bytes(change.metadata))
         row = replace(
             found,
-            name=names.display_name(change.name) if change.name is not None else found.name,
-            avatar=names.url(change.avatar, "avatar") if change.avatar is not None else found.avatar,
-            link=names.url(change.link, "link") if change.link is not None else found.link,
+            name=self._lengths.check_name(change.name) if change.name is not None else found.name,
+            avatar=self._lengths.check_url(change.avatar, "avatar") if change.avatar is not None else found.avatar,
+            link=self._lengths.check_url(change.link, "link") if change.link is not None else found.link,
             role=await self._role(change.role) if change.role and not own else found.role,
             status_message=_status_message(change.status_message) or found.status_message,
             metadata=metadata if metadata is not None else found.metadata,
-            tags=encode(names.tags(change.tags)).decode() if change.tags is not None else found.tags,
+            tags=encode(self._lengths.check_tags(change.tags)).decode() if change.tags is not None else found.tags,
             updated_at=self._world.seconds(),
         )
         row = replace(row, **dict.fromkeys(n for n in change.unset or () if n in UNSETTABLE))  # type: ignore[arg-type]

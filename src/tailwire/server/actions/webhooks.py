@@ -13,7 +13,8 @@ from tailwire.server.ports.records import WebhookRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
-from tailwire.server.rules.names import MOST_URL, display_name, identifier
+from tailwire.server.rules.lengths import Lengths
+from tailwire.server.rules.names import identifier
 from tailwire.server.rules.triggers import TRIGGERS
 
 MOST_WEBHOOKS = 25
@@ -40,9 +41,10 @@ class NewWebhook(msgspec.Struct, rename="camel"):
 class WebhookAdministration:
     """What can be done with webhooks."""
 
-    def __init__(self, store: Store, world: World) -> None:
+    def __init__(self, store: Store, world: World, lengths: Lengths) -> None:
         self._store = store
         self._world = world
+        self._lengths = lengths
 
     async def create(self, new: NewWebhook) -> dict[str, Any]:
         """Make a webhook.
@@ -53,7 +55,7 @@ class WebhookAdministration:
         if len(await self._store.webhooks()) >= MOST_WEBHOOKS:
             raise Refused("ERR_LIMIT_EXCEEDED", {"webhooks": f"An app has at most {MOST_WEBHOOKS}."})
         number = identifier(new.id, "id") if new.id else self._world.secret(8)
-        row = _filled(WebhookRow(number, "", "", "", created_at=self._world.seconds()), new)
+        row = _filled(WebhookRow(number, "", "", "", created_at=self._world.seconds()), new, self._lengths)
         await self._store.put_webhook(row)
         return _present(row)
 
@@ -81,7 +83,7 @@ class WebhookAdministration:
         Raises:
             Refused: ERR_WEBHOOK_NOT_FOUND, ERR_BAD_REQUEST, ERR_TRIGGER_NOT_FOUND.
         """
-        row = _filled(await self._find(webhook_id), change)
+        row = _filled(await self._find(webhook_id), change, self._lengths)
         await self._store.put_webhook(row)
         return _present(row)
 
@@ -96,11 +98,11 @@ class WebhookAdministration:
         return {"success": True, "message": f"The webhook {webhook_id} has been deleted successfully."}
 
 
-def _filled(row: WebhookRow, new: NewWebhook) -> WebhookRow:
+def _filled(row: WebhookRow, new: NewWebhook, lengths: Lengths) -> WebhookRow:
     url = new.webhook_url or row.url
     try:
         parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and len(url) <= MOST_URL
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and len(url) <= lengths.url
     except ValueError:
         good = False
     if not good:
@@ -116,7 +118,7 @@ def _filled(row: WebhookRow, new: NewWebhook) -> WebhookRow:
             raise Refused("ERR_BAD_REQUEST", {name: "Use at most 100 characters."})
     return replace(
         row,
-        name=display_name(new.name or row.name),
+        name=lengths.check_name(new.name or row.name),
         url=url,
         triggers=",".join(dict.fromkeys(triggers)),
         username=new.username if new.username is not None else row.username,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +26,9 @@ from tailwire.server.actions.views import Views
 from tailwire.server.actions.webhooks import WebhookAdministration
 from tailwire.server.config import Settings
 from tailwire.server.fanout.hub import Hub
-from tailwire.server.limits.buckets import Buckets
+from tailwire.server.limits.rates import per_minute
 from tailwire.server.ports.world import World
+from tailwire.server.rules.lengths import Lengths
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.telemetry.metrics import Metrics
 from tailwire.server.uploads.folder import FolderUploads
@@ -63,19 +63,18 @@ def database_path(settings: Settings) -> Path:
     return Path(settings.data) / "tailwire.db"
 
 
-def per_minute(rate: int, clock: Callable[[], float]) -> Buckets:
-    """Buckets that hold a quarter of a minute's worth: bursts pass, a loop does not."""
-    return Buckets(rate / 60, max(1.0, rate / 4), clock)
-
-
 async def build(settings: Settings, store: SqliteStore, hub: Hub, world: World, metrics: Metrics) -> Actions:
     """The actions."""
     s, loop = settings, asyncio.get_running_loop()
+    lengths = Lengths(
+        name=s.max_name, url=s.max_url, metadata=s.max_metadata, tags=s.max_tags, tag=s.max_tag,
+        password=s.max_group_password, description=s.max_group_description, at_once=s.max_at_once,
+    )  # fmt: skip
     directory = Directory(store, hub.is_online, hub.everyone_online)
     delivery = Delivery(hub.broker, store.app_id)
     doors = Doors(store, directory)
     views = Views(store)
-    roles = Roles(store, directory, world)
+    roles = Roles(store, directory, world, lengths)
     await roles.load()
     uploads = FolderUploads(Path(s.data) / "uploads")
     files = Files(store, uploads, doors, world, most_size=s.max_file, most_count=s.max_files, secret=store.secret)
@@ -84,13 +83,13 @@ async def build(settings: Settings, store: SqliteStore, hub: Hub, world: World, 
         metrics.messages_stored += 1
 
     members = Members(
-        store, directory, doors, delivery, world,
+        store, directory, doors, delivery, world, lengths,
         most_members=s.max_group_members, most_groups=s.max_groups_per_user,
     )  # fmt: skip
     logins = per_minute(s.logins_per_minute, loop.time)
     return Actions(
         messages=Messages(
-            store, directory, doors, roles, views, files, delivery, world, s.max_data, count_message
+            store, directory, doors, roles, views, files, delivery, world, lengths, s.max_data, count_message
         ),
         reactions=Reactions(
             store, directory, doors, views, delivery, world,
@@ -99,15 +98,17 @@ async def build(settings: Settings, store: SqliteStore, hub: Hub, world: World, 
         receipts=Receipts(
             store, directory, doors, delivery, world, loop.call_later, s.receipt_delay, s.max_receipt_members
         ),
-        conversations=Conversations(store, directory, doors, views, delivery, world, s.max_pinned_conversations),
-        groups=Groups(store, directory, doors, members, delivery, world, s.max_groups_per_user),
+        conversations=Conversations(
+            store, directory, doors, views, delivery, world, lengths, s.max_pinned_conversations
+        ),
+        groups=Groups(store, directory, doors, members, delivery, world, lengths, s.max_groups_per_user),
         members=members,
-        users=Users(store, directory, roles, delivery, world),
-        relations=Relations(store, directory, doors, world, s.max_friends),
+        users=Users(store, directory, roles, delivery, world, lengths),
+        relations=Relations(store, directory, doors, world, lengths, s.max_friends),
         sessions=Sessions(store, directory, delivery, world, logins, s.jwt_lifetime, s.max_tokens),
-        keys=Keys(store, directory, delivery, world),
+        keys=Keys(store, directory, delivery, world, lengths),
         roles=roles,
-        webhooks=WebhookAdministration(store, world),
+        webhooks=WebhookAdministration(store, world, lengths),
         files=files,
         live=Live(
             store, directory, doors, delivery, world, s.max_typing_members,

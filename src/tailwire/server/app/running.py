@@ -18,7 +18,7 @@ import uvicorn
 
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.actions.users import NewUser
-from tailwire.server.app.assembly import Actions, build, database_path, per_minute
+from tailwire.server.app.assembly import Actions, build, database_path
 from tailwire.server.auth.certificate import self_signed
 from tailwire.server.auth.secrets import fingerprint
 from tailwire.server.broker.memory import MemoryBroker
@@ -27,6 +27,7 @@ from tailwire.server.fanout.hub import Hub
 from tailwire.server.gateway.gateway import Gateway
 from tailwire.server.gateway.protocol import SocketProtocol
 from tailwire.server.limits.buckets import Buckets
+from tailwire.server.limits.rates import Rates
 from tailwire.server.ports.records import KeyRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
@@ -81,7 +82,7 @@ async def assemble(settings: Settings, world: World) -> Parts:
         tailwire.server.store.migrate.NewerDatabase: when a newer version wrote the database.
     """
     loop = asyncio.get_running_loop()
-    store = await SqliteStore.open(database_path(settings), world)
+    store = await SqliteStore.open(database_path(settings), world, settings.max_unread_members)
     keys = await make_keys(store, world) if store.created else Keys(store.app_id, "", "")
     metrics = Metrics()
     hub = Hub(MemoryBroker(), metrics, loop.call_soon, slow_close=settings.slow_close)
@@ -126,8 +127,13 @@ def _api(settings: Settings, a: Actions, metrics: Metrics, app_id: str) -> Api:
         metrics,
         app_id=app_id,
         most_body=settings.max_body,
-        sends=per_minute(settings.sends_per_minute, loop.time),
-        requests=per_minute(settings.requests_per_minute, loop.time),
+        rates=Rates(
+            sends=settings.sends_per_minute,
+            others=settings.requests_per_minute,
+            core=settings.core_per_minute,
+            standard=settings.standard_per_minute,
+            clock=loop.time,
+        ),
     )
 
 

@@ -16,7 +16,7 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.present import encode
 from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.sessions import Sessions
-from tailwire.server.limits.buckets import Buckets
+from tailwire.server.limits.rates import Rates
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.edge import CORS, Receive, Scope, Send, answer, headers_of, problem, read_body, text
 from tailwire.server.rest.operations import Call, Operation, Streamed, Who, parse, read_query
@@ -41,8 +41,7 @@ class Api:
     Args:
         operations: all of them.
         most_body: the largest request body but for forms, in bytes.
-        sends: a bucket for each token, for sends.
-        requests: a bucket for each token, for everything else.
+        rates: how many requests there may be.
     """
 
     def __init__(
@@ -54,16 +53,14 @@ class Api:
         *,
         app_id: str,
         most_body: int,
-        sends: Buckets,
-        requests: Buckets,
+        rates: Rates,
     ) -> None:
         self._sessions = sessions
         self._roles = roles
         self._metrics = metrics
         self._app_id = app_id.encode()
         self._most_body = most_body
-        self._sends = sends
-        self._requests = requests
+        self._rates = rates
         # Found by method and path at once, or where something of the path varies: by method, length and first part.
         self._fixed: dict[tuple[str, str], Operation] = {}
         self._varying: dict[tuple[str, int, str], list[tuple[Pattern[str], Operation]]] = {}
@@ -141,23 +138,25 @@ class Api:
             raise Refused("AUTH_ERR_INVALID_APPID" if app_id else "AUTH_ERR_EMPTY_APPID")
         if operation.who is Who.KEY:
             await self._sessions.check_key(text(key), "create_user")
+            self._count(operation, "", headers)
             return NOBODY
         if operation.who is Who.ADMIN or (key and not token):
             caller = await self._sessions.key_caller(text(key), text(given.get(b"onbehalfof")))
-            bucket = text(key)
+            self._count(operation, text(key), headers)
         else:
             caller = await self._sessions.caller(text(token), text(given.get(b"resource")))
-            bucket = caller.token
-        buckets = self._sends if operation.sends else self._requests
-        wait = buckets.take(bucket)
-        left = buckets.left(bucket)
-        if left is not None:
-            headers.append((b"x-rate-limit", b"%d" % buckets.per_minute))
-            headers.append((b"x-rate-limit-remaining", b"%d" % left))
-        if wait:
-            headers.append((b"x-rate-limit-reset", b"%d" % (self._sessions.now() + max(1, round(wait)))))
-            raise Refused("ERR_TOO_MANY_REQUESTS", retry_after=wait)
+            self._count(operation, caller.token, headers)
         return caller
+
+    def _count(self, operation: Operation, token: str, headers: Headers) -> None:
+        taken = self._rates.take(operation.counts, token)
+        if taken.most:
+            headers.append((b"x-rate-limit", b"%d" % taken.most))
+            headers.append((b"x-rate-limit-remaining", b"%d" % taken.left))
+        if taken.wait:
+            headers.append((b"x-rate-limit-reset", b"%d" % (self._sessions.now() + max(1, round(taken.wait)))))
+            what = "Wait for the seconds that Retry-After names, or let the server's setting allow more:"
+            raise Refused("ERR_TOO_MANY_REQUESTS", f"{what} {taken.setting}.", retry_after=taken.wait)
 
 
 def _place(method: str, path: str) -> tuple[str, int, str]:

@@ -15,6 +15,7 @@ from tailwire.server.actions.messages import Messages
 from tailwire.server.actions.present import encode
 from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.views import Views
+from tailwire.server.limits.rates import Kind
 from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.records import Trait
 from tailwire.server.ports.refusal import Refused
@@ -58,7 +59,7 @@ class MessageRoutes:
         many = list[shapes.Message]
         return [
             Operation("POST", "/messages", "Send a message", self._send, body=Body, form=self._send_files, answer=one,
-                      feature="createMessage", sends=True),
+                      feature="createMessage", counts=Kind.SEND),
             Operation("GET", "/messages", "Read messages of all conversations, or count unread ones", self._list,
                       query=MessageQuery, answer=many, feature="listMessages", whole=True),
             Operation("GET", "/users/{uid}/messages", "Read the messages with a user", self._of_user,
@@ -68,15 +69,15 @@ class MessageRoutes:
             Operation("GET", "/messages/{id}/thread", "Read the replies to a message", self._of_thread,
                       query=MessageQuery, answer=many, feature="listThreadedMessages", whole=True),
             Operation("POST", "/messages/{id}/thread", "Reply in a thread", self._reply, body=Body,
-                      form=self._send_files, answer=one, feature="createMessageThread", sends=True),
+                      form=self._send_files, answer=one, feature="createMessageThread", counts=Kind.SEND),
             Operation("GET", "/messages/{id}", "See a message", self._get, query=OneMessageQuery, answer=one,
                       feature="getMessage"),
             Operation("PUT", "/messages/{id}", "Edit a message",
                       lambda c: m.edit(c.caller, c.params["id"], c.body), body=Edit, answer=one,
-                      feature="updateMessage", sends=True),
+                      feature="updateMessage", counts=Kind.SEND),
             Operation("DELETE", "/messages/{id}", "Delete a message",
                       lambda c: m.delete(c.caller, c.params["id"], permanent=c.body.permanent), body=Permanent,
-                      answer=one, feature="deleteMessage", sends=True),
+                      answer=one, feature="deleteMessage", counts=Kind.SEND),
         ]  # fmt: skip
 
     async def _send(self, call: Call) -> Any:

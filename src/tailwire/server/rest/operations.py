@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from tailwire.server.actions.caller import Caller
+from tailwire.server.limits.rates import Kind
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.edge import Receive, Scope, headers_of, pairs_of, text
 
@@ -70,6 +71,7 @@ class Operation:
         answer: the type of `data`, for the documentation.
         feature: the documented key by which a role can be kept from it.
         whole: the handler gives the whole answer, envelope included.
+        counts: with what it counts towards the limits of rates.
     """
 
     method: str
@@ -83,7 +85,7 @@ class Operation:
     form: Handler | None = None
     feature: str = ""
     whole: bool = False
-    sends: bool = False
+    counts: Kind = Kind.OTHER
 
 
 def read_query(query: bytes, kind: type[Q]) -> Q:

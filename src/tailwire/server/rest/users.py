@@ -8,6 +8,7 @@ from tailwire.server.actions.keys import TokenChange, device_of
 from tailwire.server.actions.relations import Blocked, NewFriends, Relations, Unfriended
 from tailwire.server.actions.sessions import Sessions
 from tailwire.server.actions.users import Deactivated, Deleted, NewUser, Reactivated, UserChange, Users
+from tailwire.server.limits.rates import Kind
 from tailwire.server.ports.filters import UserFilter
 from tailwire.server.ports.records import TokenRow
 from tailwire.server.rest import shapes
@@ -34,7 +35,8 @@ class UserRoutes:
         """The operations."""
         u, one, done = self._users, shapes.User, shapes.Done
         return [
-            Operation("POST", "/users", "Create a user", self._create, who=Who.KEY, body=NewUser, answer=one),
+            Operation("POST", "/users", "Create a user", self._create, who=Who.KEY, body=NewUser, answer=one,
+                      counts=Kind.CORE),
             Operation("GET", "/users", "List users", self._list, query=UserQuery, answer=list[shapes.User],
                       feature="listUsers", whole=True),
             Operation("GET", "/users/{uid}", "See a user", lambda c: u.get(c.caller, c.params["uid"]), answer=one,
@@ -43,13 +45,13 @@ class UserRoutes:
                       who=Who.ADMIN, body=UserChange, answer=one),
             Operation("DELETE", "/users/{uid}", "Delete a user",
                       lambda c: u.delete(c.params["uid"], permanent=c.body.permanent), who=Who.ADMIN, body=Deleted,
-                      answer=done),
+                      answer=done, counts=Kind.CORE),
             Operation("DELETE", "/users", "Deactivate users", lambda c: u.deactivate(c.body.uids_to_deactivate),
                       who=Who.ADMIN, body=Deactivated, answer=shapes.Deactivated),
             Operation("PUT", "/users", "Reactivate users", lambda c: u.reactivate(c.body.uids_to_activate),
                       who=Who.ADMIN, body=Reactivated, answer=shapes.Reactivated),
             Operation("POST", "/users/{uid}/auth_tokens", "Create an auth token", self._create_token, who=Who.KEY,
-                      body=TokenWanted, answer=one),
+                      body=TokenWanted, answer=one, counts=Kind.CORE),
             *self._blocks("/blockedusers"),
             *self._blocks("/users/{uid}/blockedusers"),
             *self._friends("/friends"),

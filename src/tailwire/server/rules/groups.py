@@ -7,8 +7,6 @@ from tailwire.server.ports.refusal import Refused
 
 TYPES = ("public", "private", "password")
 SCOPES = ("admin", "moderator", "participant")
-MOST_PASSWORD = 100
-MOST_DESCRIPTION = 255
 
 
 def check_type(kind: str) -> str:
@@ -33,7 +31,7 @@ def check_scope(scope: str) -> str:
     return scope
 
 
-def check_new(kind: str, password: str | None, description: str | None) -> None:
+def check_new(kind: str, password: str | None) -> None:
     """What a new group must be.
 
     Raises:
@@ -42,10 +40,6 @@ def check_new(kind: str, password: str | None, description: str | None) -> None:
     check_type(kind)
     if kind == "password" and not password:
         raise Refused("ERR_EMPTY_GROUP_PASS")
-    if password is not None and len(password) > MOST_PASSWORD:
-        raise Refused("ERR_BAD_REQUEST", {"password": f"Use at most {MOST_PASSWORD} characters."})
-    if description is not None and len(description) > MOST_DESCRIPTION:
-        raise Refused("ERR_BAD_REQUEST", {"description": f"Use at most {MOST_DESCRIPTION} characters."})
 
 
 def check_join(group: GroupRow, *, password: str | None, right: bool, most: int) -> None:

@@ -20,6 +20,12 @@ WHERE s.uid = :uid AND (coalesce(k.cleared_id, 0) = 0 OR c.last_message_id > k.c
 """
 # Of the messages `n` of a conversation those that somebody has not read.
 _NOT_READ = "n.id > {after} AND n.sender <> :uid AND n.category <> 'action' AND n.deleted_at IS NULL"
+# From where on messages of a group are unread to a member: never, where there are too many members.
+_SINCE_JOINED = "s.joined_after_id"
+_SINCE_JOINED_UNLESS_CROWDED = (
+    "(SELECT CASE WHEN g.members_count > :crowd THEN 9223372036854775807 ELSE s.joined_after_id END"
+    " FROM groups g WHERE g.guid = s.guid)"
+)
 _UNREAD = f"""
 SELECT count(*) FROM (
   SELECT 1 FROM messages n WHERE n.conversation_id = :conversation AND {_NOT_READ.format(after=":after")} LIMIT :most)
@@ -29,17 +35,18 @@ SELECT count(*) FROM (
 class Conversations(Access):
     """Lists of conversations."""
 
+    _most_counted: int
+
     async def conversations(self, wanted: ConversationFilter) -> tuple[list[ConversationRow], int]:
         """A page of a user's conversations, newest first, and how many there are."""
-        parts, values = [], {"uid": wanted.uid, "limit": wanted.limit, "offset": wanted.offset}
+        parts: list[str] = []
+        values = {"uid": wanted.uid, "limit": wanted.limit, "offset": wanted.offset, "crowd": self._most_counted}
         if wanted.kind in ("", "user"):
             more = self._conditions(wanted, values, "user")
             parts.append(_OF_USER.format(source="participants s", id="s.conversation_id", since="0", more=more))
         if wanted.kind in ("", "group"):
             more = self._conditions(wanted, values, "group")
-            parts.append(
-                _OF_USER.format(source="members s", id="'group_' || s.guid", since="s.joined_after_id", more=more)
-            )
+            parts.append(_OF_USER.format(source="members s", id="'group_' || s.guid", since=self._since(), more=more))
         union = " UNION ALL ".join(parts)
         (total,) = self._one(f"SELECT count(*) FROM ({union})", values)
         rows = self._all(
@@ -58,8 +65,10 @@ class Conversations(Access):
         values = {"conversation": conversation_id, "after": after, "uid": uid, "most": MOST_COUNTED}
         return int(self._one(_UNREAD, values)[0])
 
-    @staticmethod
-    def _conditions(wanted: ConversationFilter, values: dict[str, Any], kind: str) -> str:
+    def _since(self) -> str:
+        return _SINCE_JOINED_UNLESS_CROWDED if self._most_counted else _SINCE_JOINED
+
+    def _conditions(self, wanted: ConversationFilter, values: dict[str, Any], kind: str) -> str:
         more = ""
         table, key, name_of = "groups u", "u.guid = s.guid", "u.guid"
         if kind == "user":
@@ -78,7 +87,7 @@ class Conversations(Access):
         if wanted.pinned:
             more += " AND k.pinned_at IS NOT NULL"
         if wanted.unread:
-            since = "0" if kind == "user" else "s.joined_after_id"
+            since = "0" if kind == "user" else self._since()
             unread = _NOT_READ.format(after=f"max(coalesce(k.read_id, 0), coalesce(k.cleared_id, 0), {since})")
             more += f" AND EXISTS (SELECT 1 FROM messages n WHERE n.conversation_id = c.conversation_id AND {unread})"
         for name, tags, column in (

@@ -21,9 +21,14 @@ from tailwire.server.store.writer import Writer
 
 
 class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
-    """The embedded store."""
+    """The embedded store.
 
-    def __init__(self, path: Path, world: World) -> None:
+    Args:
+        most_counted: the largest group whose unread messages are counted; 0 for any.
+    """
+
+    def __init__(self, path: Path, world: World, most_counted: int) -> None:
+        self._most_counted = most_counted
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="tailwire-store")
         self._writing = _connect(path)
         self._reader = _connect(path)
@@ -39,7 +44,7 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
         self._app_id, self._name, self._secret, self._created = self._identity(world)
 
     @classmethod
-    async def open(cls, path: Path, world: World) -> SqliteStore:
+    async def open(cls, path: Path, world: World, most_counted: int = 0) -> SqliteStore:
         """Open the file, or make it, and bring it to this version's schema.
 
         Raises:
@@ -48,7 +53,7 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
         path.parent.mkdir(parents=True, exist_ok=True)
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, upgrade, f"sqlite:///{path}")
-        return cls(path, world)
+        return cls(path, world, most_counted)
 
     @property
     def name(self) -> str:

@@ -90,7 +90,12 @@ class VirtualServer:
 
     def __init__(self, folder: Path, settings: Settings | None = None) -> None:
         self._settings = settings or Settings(
-            data=str(folder), sends_per_minute=0, requests_per_minute=0, logins_per_minute=0
+            data=str(folder),
+            sends_per_minute=0,
+            requests_per_minute=0,
+            logins_per_minute=0,
+            core_per_minute=0,
+            standard_per_minute=0,
         )
         self.world = VirtualServerWorld()
         self.parts: Parts | None = None

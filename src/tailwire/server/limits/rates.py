@@ -1,0 +1,82 @@
+"""How many requests there may be: of one token, and of the app as a whole, as is documented for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import NamedTuple
+
+from tailwire.server.limits.buckets import Buckets
+
+APP = ""
+
+
+class Kind(StrEnum):
+    """What counts together."""
+
+    CORE = "core"  # logins; users made and deleted; groups made and joined
+    SEND = "send"
+    OTHER = "other"
+
+
+class Taken(NamedTuple):
+    """What a request was told.
+
+    Attributes:
+        most: requests a minute; 0 for no limit.
+        left: how many can be made now.
+        wait: seconds until the next; 0.0 when this one may be made.
+        setting: the setting whose limit it is.
+    """
+
+    most: int
+    left: int
+    wait: float
+    setting: str
+
+
+class Rates:
+    """The limits of requests.
+
+    Args:
+        sends, others: a minute, for each token or key; 0 for no limit.
+        core, standard: a minute, for the app as a whole; 0 for no limit.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, *, sends: int, others: int, core: int, standard: int, clock: Callable[[], float]) -> None:
+        self._own = {
+            Kind.SEND: ("sends_per_minute", per_minute(sends, clock)),
+            Kind.OTHER: ("requests_per_minute", per_minute(others, clock)),
+        }
+        self._own[Kind.CORE] = self._own[Kind.OTHER]
+        shared = Buckets(standard / 60, max(1.0, standard), clock)
+        self._app = {
+            Kind.CORE: ("core_per_minute", Buckets(core / 60, max(1.0, core), clock)),
+            Kind.SEND: ("standard_per_minute", shared),
+            Kind.OTHER: ("standard_per_minute", shared),
+        }
+
+    def take(self, kind: Kind, token: str) -> Taken:
+        """Count a request; of both limits the one that is nearer is told.
+
+        Args:
+            token: whose it is; "" where nobody is known by one.
+        """
+        found = Taken(0, 0, 0.0, "")
+        limits = [(token, *self._own[kind])] if token else []
+        for key, setting, buckets in (*limits, (APP, *self._app[kind])):
+            if not buckets.per_minute:
+                continue
+            wait = buckets.take(key)
+            taken = Taken(buckets.per_minute, buckets.left(key) or 0, wait, setting)
+            if wait:
+                return taken
+            if not found.most or taken.left < found.left:
+                found = taken
+        return found
+
+
+def per_minute(rate: int, clock: Callable[[], float]) -> Buckets:
+    """Buckets that hold a quarter of a minute's worth: bursts pass, a loop does not."""
+    return Buckets(rate / 60, max(1.0, rate / 4), clock)

@@ -1,0 +1,99 @@
+"""How long what people write may be: the documented lengths, each of which can be set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tailwire.server.ports.refusal import Refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lengths:
+    """The most that is taken. Each check gives back what is good.
+
+    Attributes:
+        name: characters of a name.
+        url: characters of an avatar, icon or link.
+        metadata: bytes of a user's, group's or role's metadata.
+        tags: tags of one thing.
+        tag: characters of a tag.
+        password: characters of a group's password.
+        description: characters of a group's description.
+        at_once: users or groups named in one call.
+    """
+
+    name: int = 100
+    url: int = 3000
+    metadata: int = 5 * 1024
+    tags: int = 25
+    tag: int = 100
+    password: int = 100
+    description: int = 255
+    at_once: int = 25
+
+    def check_name(self, value: str, field: str = "name") -> str:
+        """A name that people read.
+
+        Raises:
+            Refused: ERR_BAD_REQUEST, naming the field.
+        """
+        if not value.strip() or len(value) > self.name:
+            raise Refused("ERR_BAD_REQUEST", {field: f"Use 1 to {self.name} characters."})
+        return value
+
+    def check_url(self, value: str | None, field: str) -> str | None:
+        """A URL of an icon, avatar or link.
+
+        Raises:
+            Refused: ERR_BAD_REQUEST, naming the field.
+        """
+        self._check(value, self.url, field)
+        return value or None
+
+    def check_tags(self, value: list[str]) -> list[str]:
+        """Tags of a user, group, message or conversation.
+
+        Raises:
+            Refused: ERR_BAD_REQUEST.
+        """
+        if len(value) > self.tags or any(not t or len(t) > self.tag for t in value):
+            raise Refused("ERR_BAD_REQUEST", {"tags": f"Use at most {self.tags} tags of 1 to {self.tag} characters."})
+        return value
+
+    def check_metadata(self, encoded: bytes) -> str | None:
+        """Metadata, as encoded JSON; `null` is none.
+
+        Raises:
+            Refused: ERR_BAD_REQUEST.
+        """
+        if encoded == b"null":
+            return None
+        if not encoded.lstrip().startswith(b"{") or len(encoded) > self.metadata:
+            raise Refused("ERR_BAD_REQUEST", {"metadata": f"Use an object of at most {self.metadata} bytes."})
+        return encoded.decode()
+
+    def check_group(self, password: str | None, description: str | None) -> None:
+        """What else is written of a group.
+
+        Raises:
+            Refused: ERR_BAD_REQUEST.
+        """
+        self._check(password, self.password, "password")
+        self._check(description, self.description, "description")
+
+    def check_count(self, count: int, field: str, what: str, least: int = 1) -> None:
+        """How many are named in one call.
+
+        Args:
+            what: what they are, in plural.
+
+        Raises:
+            Refused: ERR_BAD_REQUEST.
+        """
+        if not least <= count <= self.at_once:
+            raise Refused("ERR_BAD_REQUEST", {field: f"Name {least} to {self.at_once} {what}."})
+
+    @staticmethod
+    def _check(value: str | None, most: int, field: str) -> None:
+        if value is not None and len(value) > most:
+            raise Refused("ERR_BAD_REQUEST", {field: f"Use at most {most} characters."})
