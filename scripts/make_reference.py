@@ -32,7 +32,7 @@ SDK: dict[str, str] = {
     "Reactions, pins, reports": "addReaction removeReaction pinMessage unpinMessage saveMessage unsaveMessage "
     "isPinMessageEnabled isSaveMessageEnabled getPinnedMessagesLimit getSavedMessagesLimit getFlagReasons flagMessage "
     "markAsInteracted subscribeToThread unsubscribeFromThread",
-    "Uploads": "uploadAttachments",
+    "Uploads": "createUploadFileRequest uploadAttachments",
     "Conversations": "getConversation tagConversation deleteConversation pinConversation unpinConversation "
     "getConversationFromMessage",
     "Users": "getUser blockUsers unblockUsers getOnlineUserCount",
@@ -52,7 +52,8 @@ CALLBACKS: dict[str, str] = {  # the callback, and what the tests' listener note
     "onMessageUnpinned": "unpinned", "onMessageSaved": "saved", "onMessageUnsaved": "unsaved",
     "onGroupMemberJoined": "joined", "onGroupMemberLeft": "left", "onGroupMemberKicked": "kicked",
     "onGroupMemberBanned": "banned", "onGroupMemberUnbanned": "unbanned", "onGroupMemberScopeChanged": "scope",
-    "onMemberAddedToGroup": "added",
+    "onMemberAddedToGroup": "added", "onFileProgress": "progress", "onFileUploaded": "uploaded",
+    "onFileError": "rejected", "onFileFailure": "failed", "onComplete": "complete",
 }  # fmt: skip
 FRAMES = {  # what crosses the WebSocket, in the order of the protocol's tables
     "`auth` and its answer": "interop/test_javascript_sdk.py::test_login_settings_socket_and_logout",

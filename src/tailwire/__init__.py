@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from tailwire.sdk.calls.lists import UsersRequestBuilder as UsersRequestBuilder
     from tailwire.sdk.calls.requests import MessagesRequest as MessagesRequest
     from tailwire.sdk.calls.requests import MessagesRequestBuilder as MessagesRequestBuilder
+    from tailwire.sdk.calls.upload_request import UploadAttachment as UploadAttachment
+    from tailwire.sdk.calls.upload_request import UploadFileRequest as UploadFileRequest
+    from tailwire.sdk.calls.upload_request import UploadResult as UploadResult
     from tailwire.sdk.calls.uploads import UploadFile as UploadFile
     from tailwire.sdk.client import ChatClient as ChatClient
     from tailwire.sdk.cometchat import CometChat as CometChat
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
     from tailwire.sdk.listeners.interfaces import GroupListener as GroupListener
     from tailwire.sdk.listeners.interfaces import LoginListener as LoginListener
     from tailwire.sdk.listeners.interfaces import MessageListener as MessageListener
+    from tailwire.sdk.listeners.interfaces import UploadFileListener as UploadFileListener
     from tailwire.sdk.listeners.interfaces import UserListener as UserListener
     from tailwire.sdk.session import MemorySessionStore as MemorySessionStore
     from tailwire.wire.constants import ActionType as ActionType
@@ -92,6 +96,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "ReactionsRequestBuilder",
         "UsersRequestBuilder",
     ),
+    "sdk.calls.upload_request": ("UploadAttachment", "UploadFileRequest", "UploadResult"),
     "sdk.calls.uploads": ("UploadFile",),
     "sdk.client": ("ChatClient",),
     "sdk.cometchat": ("CometChat",),
@@ -122,6 +127,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "GroupListener",
         "LoginListener",
         "MessageListener",
+        "UploadFileListener",
         "UserListener",
     ),
     "sdk.session": ("MemorySessionStore",),

@@ -532,6 +532,48 @@ async def test_several_devices_of_one_user(cast):
         assert (await tablet.hears("onMessagesRead"))["messageId"] == answer["id"]
 
 
+async def test_an_upload_request_and_its_listener(cast):
+    async with cast:
+        alice, bob = cast.user("alice"), cast.user("bob")
+        pa, bp = await cast.page(alice), await cast.python(bob)
+        await pa.run(
+            """const file = new File(["a file of the sdk"], "a.txt", { type: "text/plain" });
+            const request = CometChat.createUploadFileRequest(to, "user");
+            const names = ["onFileProgress", "onFileUploaded", "onFileError", "onFileFailure", "onComplete"];
+            const listener = new CometChat.UploadFileListener(Object.fromEntries(names.map((n) => [n, (...w) => heard(n, plain(w))])));
+            request.uploadAttachments([{ fileId: "x1", file }], listener);
+            window.request = request;""",
+            to=bob,
+        )
+        (result,) = await pa.hears("onComplete")
+        assert [done["fileId"] for done in result["successful"]] == ["x1"]
+        assert (pa.all("onFileProgress")[-1][3], pa.all("onFileError") + pa.all("onFileFailure")) == (100, [])
+        await pa.run(
+            """const message = new CometChat.MediaMessage(to, "", "file", "user");
+            message.setAttachments(request.getAttachments());
+            await CometChat.sendMediaMessage(message);""",
+            to=bob,
+        )
+        await bp.ears.until(lambda: bool(bp.ears.all("media")))
+        attachment = bp.ears.all("media")[0].attachment
+        with cast.server.http() as http:
+            assert http.get(attachment.url).text == "a file of the sdk"
+
+
+async def test_a_reloaded_page_hears_again_on_a_slow_line(cast):
+    async with cast:
+        alice, bob = cast.user("alice"), cast.user("bob")
+        pa, bp = await cast.page(alice), await cast.python(bob)
+        await pa.do("slow", latency=400)  # of requests; the socket opens before they are answered
+        await pa.do("reload")
+        pa.heard.clear()
+        await pa.run(START, appId=cast.server.keys["app_id"], host=cast.server.host, presence="all", auto=True)
+        await pa.run(LISTEN)
+        await pa.hears("onUserOnline", lambda u: u["uid"] == alice, timeout=40)
+        await bp.say(alice, "after the reload")
+        await pa.hears("onTextMessageReceived")
+
+
 async def test_a_reloaded_page_hears_again(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")

@@ -28,7 +28,9 @@ from tailwire import (
     ReactionsRequestBuilder,
     TextMessage,
     TransientMessage,
+    UploadAttachment,
     UploadFile,
+    UploadFileListener,
     User,
     UsersRequestBuilder,
 )
@@ -438,6 +440,54 @@ async def test_an_upload_is_begun_anew_when_the_network_fails(stage, tmp_path):
     assert len(cuts) == 3
     (kept,) = [p for p in (tmp_path / "uploads").rglob("*") if p.is_file()]
     assert kept.stat().st_size == file.size  # what was cut off has left nothing
+
+
+class UploadEars(UploadFileListener):
+    def __init__(self) -> None:
+        self.heard = []
+
+    def all(self, what):
+        return [values for name, *values in self.heard if name == what]
+
+    def on_file_progress(self, file_id, loaded, total, percent):
+        self.heard.append(("progress", file_id, loaded, total, percent))
+
+    async def on_file_uploaded(self, file_id, attachment):
+        self.heard.append(("uploaded", file_id, attachment.name))
+
+    def on_file_error(self, file_id, exception):
+        self.heard.append(("rejected", file_id, exception.code))
+
+    def on_file_failure(self, file_id, exception):
+        self.heard.append(("failed", file_id, exception.code))
+
+    def on_complete(self, result):
+        self.heard.append(("complete", result))
+
+
+async def test_an_upload_request_and_its_listener(stage, tmp_path):
+    alice = await stage.enter("alice")
+    request, ears = alice.chat.create_upload_file_request("bob", "user").set_concurrency(2), UploadEars()
+    good = UploadAttachment("good", UploadFile(content=bytes(200_000), name="a.bin"))
+    lost = UploadAttachment("lost", UploadFile(tmp_path / "not-there"))
+    result = await request.upload_attachments([good, lost], ears)
+    assert ears.all("progress")[-1] == ["good", 200_000, 200_000, 100]
+    assert ears.all("progress")[0] == ["good", 65_536, 200_000, 33]
+    assert ears.all("uploaded") == [["good", "a.bin"]]
+    assert ears.all("rejected") == [["lost", "ERR_INVALID_FILE_OBJECT"]]
+    assert ears.all("complete") == [[result]]
+    assert (list(result.successful), list(result.rejected), list(result.failed)) == (["good"], ["lost"], [])
+    stage.network.cut()
+    again = UploadAttachment("again", UploadFile(content=b"more", name="b.bin"))
+    result = await request.upload_attachments([again], ears)
+    assert ears.all("failed") == [["again", "NO_INTERNET_CONNECTION"]]
+    stage.network.restore()
+    result = await request.upload_attachments([again])
+    assert [a.name for a in request.get_attachments()] == ["a.bin", "b.bin"]
+    sent = await alice.chat.send_media_message(
+        MediaMessage(receiver="bob", type="file", attachments=request.get_attachments())
+    )
+    assert len(sent.attachments) == 2
 
 
 async def test_search(stage):

@@ -88,6 +88,7 @@ const commands = {
     }, code, args || {});
   },
   async offline({ page, value }) { await pages.get(page).setOfflineMode(value); },
+  async slow({ page, latency }) { await pages.get(page).emulateNetworkConditions({ latency, download: 5_000_000, upload: 500_000 }); },
   async reload({ page }) { await pages.get(page).reload({ waitUntil: "load" }); },
   async click({ page, selector, text }) {
     const found = text

@@ -104,7 +104,7 @@ class Callbacks:
             name = _BY_TYPE.get(type(entry.message))
             if name is not None:
                 for listener in self._r.message:
-                    try:  # as `_call`, without a coroutine for each
+                    try:  # as `call_listener`, without a coroutine for each
                         result = getattr(listener, name)(entry.message)
                         if result is not None and inspect.isawaitable(result):
                             await result
@@ -115,11 +115,11 @@ class Callbacks:
             return
         if isinstance(entry, LateListener):
             if any(known is entry.listener for known in self._r.connection):
-                await _call(getattr(entry.listener, _STATUS[entry.status]), ())
+                await call_listener(getattr(entry.listener, _STATUS[entry.status]), ())
             return
         for listeners, name, arguments in self._calls(entry):
             for listener in listeners:
-                await _call(getattr(listener, name), arguments)
+                await call_listener(getattr(listener, name), arguments)
         if self._r.streams and isinstance(entry, e.Event):
             await self._r.streams.put(entry)
 
@@ -181,8 +181,8 @@ class Callbacks:
             yield self._r.group, *calls[a.action]
 
 
-async def _call(callback: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    # An exception in one is reported and harms nothing (K4).
+async def call_listener(callback: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    """Call a listener, which may be async. An exception in it is reported and harms nothing (K4)."""
     try:
         result = callback(*arguments)
         if result is not None and inspect.isawaitable(result):

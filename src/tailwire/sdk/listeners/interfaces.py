@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tailwire.sdk.calls.upload_request import UploadResult
     from tailwire.sdk.exceptions import CometChatException
     from tailwire.sdk.listeners.events import HistoryGap
     from tailwire.wire.entities import (
         Action,
+        Attachment,
         BaseMessage,
         CustomMessage,
         Group,
@@ -43,6 +45,25 @@ class ConnectionListener:
 
     def on_connection_error(self, exception: CometChatException) -> Hook:
         """An attempt failed, or the server refused the token."""
+
+
+class UploadFileListener:
+    """Hears how uploads get on (section 6.12). `on_file_progress` is called often, and must be plain."""
+
+    def on_file_progress(self, file_id: str, loaded: int, total: int, percent: int) -> None:
+        """So many of so many bytes have been sent."""
+
+    def on_file_uploaded(self, file_id: str, attachment: Attachment) -> Hook:
+        """A file is there."""
+
+    def on_file_error(self, file_id: str, exception: CometChatException) -> Hook:
+        """A file is not taken as it is."""
+
+    def on_file_failure(self, file_id: str, exception: CometChatException) -> Hook:
+        """A file did not arrive; it may when it is tried again."""
+
+    def on_complete(self, result: UploadResult) -> Hook:
+        """All files have come to their end."""
 
 
 class LoginListener:
