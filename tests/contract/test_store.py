@@ -10,7 +10,7 @@ import sqlite3
 import pytest
 
 from tailwire.server.ports.filters import GroupFilter, MessageFilter, UserFilter
-from tailwire.server.ports.records import Draft, GroupRow, KeyRow, MemberRow, TokenRow, UserRow
+from tailwire.server.ports.records import Draft, Event, GroupRow, KeyRow, MemberRow, TokenRow, UserRow, WebhookRow
 from tailwire.server.ports.world import World
 from tailwire.server.store.migrate import NewerDatabase, upgrade
 from tailwire.server.store.schema import metadata
@@ -130,6 +130,41 @@ async def test_marks(path):
     updated = MessageFilter("alice", conversation_id="alice_user_bob", newer=True, updated_after=60, only_updates=True)
     assert [r.id for r in await store.messages(updated)] == [4]
     await store.close()
+
+
+class Impossible:
+    """An event that cannot be queued."""
+
+    trigger = "message_reaction_added"
+
+    @property
+    def data(self):
+        raise ZeroDivisionError
+
+
+async def test_what_webhooks_are_told_is_one_transaction_with_what_it_tells_of(path):
+    store = await SqliteStore.open(path, World())
+    await store.add_message(draft())
+    await store.put_webhook(WebhookRow("w", "W", "http://hook", Impossible.trigger, created_at=1))
+    group = GroupRow("g", "G", "public", owner="alice", created_at=1)
+    for changing in (
+        store.react(1, "x", "bob", 5, 100, lambda row: [Impossible()]),
+        store.mark("alice_user_bob", "bob", 1, 5, read=True, events=[Impossible()]),
+        store.add_group(group, events=[Impossible()]),
+    ):
+        with pytest.raises(ZeroDivisionError):
+            await changing
+    assert await store.reactions(1) == []
+    assert (await store.mark_of("alice_user_bob", "bob")).read_id == 0
+    assert await store.group("g") is None
+    event = Event(Impossible.trigger, b"{}")
+    await store.react(1, "x", "bob", 5, 100, lambda row: [event])
+    await store.mark("alice_user_bob", "bob", 1, 5, read=True, events=[event])
+    await store.add_group(group, events=[event])
+    await store.close()
+    again = await SqliteStore.open(path, World())
+    assert [row.trigger for row in await again.due_deliveries(10, 10)] == [Impossible.trigger] * 3
+    await again.close()
 
 
 async def test_users_groups_keys_and_tokens(path):

@@ -114,14 +114,15 @@ class Groups:
             members_count=1 if a_user else 0,
             created_at=now,
         )
-        if not await self._store.add_group(row, owner_is_member=a_user):
+        events = []
+        if self._store.has_webhooks:
+            members = {owner: await self._directory.user_entity(owner)}
+            events.append(Event("group_created", encode({"group": group(row, None), "members": members})))
+        if not await self._store.add_group(row, owner_is_member=a_user, events=events):
             raise Refused("ERR_GUID_ALREADY_EXISTS", {"guid": row.guid})
         if a_user:
             self._delivery.membership(owner, row.guid, joined=True)
         shown = group(row, await self._store.member(row.guid, caller.uid))
-        if self._store.has_webhooks:
-            members = {owner: await self._directory.user_entity(owner)}
-            await self._store.add_events([Event("group_created", encode({"group": shown, "members": members}))])
         if new.members is not None:
             shown["members"] = await self._members.add(caller, row.guid, new.members)
             fresh = await self._store.group(row.guid)

@@ -81,31 +81,26 @@ class Reactions:
         rules.check_changeable(row)
         rules.check_reaction(reaction)
         now = self._world.seconds()
+        by = await self._by(caller.uid)
+        name = "message_reaction_removed" if take_back else "message_reaction_added"
+
+        def told(changed: ReactionRow) -> tuple[Event, ...]:
+            return (Event(name, encode({"reaction": _flat(changed, by)})),)
+
+        telling = told if self._store.has_webhooks else None
         if take_back:
-            changed = await self._store.unreact(row.id, reaction, caller.uid, now)
+            changed = await self._store.unreact(row.id, reaction, caller.uid, now, telling)
         else:
-            changed = await self._store.react(row.id, reaction, caller.uid, now, MOST_KINDS)
+            changed = await self._store.react(row.id, reaction, caller.uid, now, MOST_KINDS, telling)
         if changed is not None:
-            name = "message_reaction_removed" if take_back else "message_reaction_added"
-            flat = {**await self._reaction(changed), "messageId": str(row.id)}
-            self._delivery.reaction(caller, row, {"action": name, **flat})
-            if self._store.has_webhooks:
-                await self._store.add_events([Event(name, encode({"reaction": flat}))])
+            self._delivery.reaction(caller, row, {"action": name, **_flat(changed, by)})
         return await self._shown(row, caller.reader)
 
-    async def _reaction(self, r: ReactionRow) -> dict[str, Any]:
+    async def _by(self, uid: str) -> Any:
         try:
-            by: Any = await self._directory.user_entity(r.uid)
+            return await self._directory.user_entity(uid)
         except Refused:
-            by = {"uid": r.uid, "name": r.uid}
-        return {
-            "id": str(r.id),
-            "messageId": str(r.message_id),
-            "reaction": r.reaction,
-            "uid": r.uid,
-            "reactedAt": r.reacted_at,
-            "reactedBy": by,
-        }
+            return {"uid": uid, "name": uid}
 
     async def reactions(
         self, caller: Caller, wanted: str, reaction: str, *, newer: bool, cursor: int | None, limit: int
@@ -121,7 +116,7 @@ class Reactions:
         if rows:
             edge = rows[-1] if newer else rows[0]
             meta["next"] = {"affix": "append" if newer else "prepend", "id": str(edge.id)}
-        return {"data": [await self._reaction(r) for r in rows], "meta": meta}
+        return {"data": [_flat(r, await self._by(r.uid)) for r in rows], "meta": meta}
 
     # Pins and saves.
 
@@ -222,3 +217,14 @@ class Reactions:
         await self._store.interact(row.id, caller.uid, sent.interactions, self._world.seconds())
         text = f"The message id {row.id} has been marked as interacted for the user {caller.uid}."
         return {"success": True, "message": text}
+
+
+def _flat(r: ReactionRow, by: Any) -> dict[str, Any]:
+    return {
+        "id": str(r.id),
+        "messageId": str(r.message_id),
+        "reaction": r.reaction,
+        "uid": r.uid,
+        "reactedAt": r.reacted_at,
+        "reactedBy": by,
+    }

@@ -67,28 +67,32 @@ class Receipts:
         found = await self._store.group(group) if group else None
         small = found is not None and found.members_count <= self._most_members
         now = self._world.seconds()
-        marked = await self._store.mark(row.conversation_id, caller.uid, row.id, now, read=read, group=group, log=small)
-        if marked is None or (group and not small):
-            return
+        told = small or not group
         action = "read" if read else "delivered"
         user = await self._directory.user_entity(caller.uid)
         body = {"action": action, "messageId": str(row.id), "user": user, "timestamp": now}
         receiver = group or row.sender
+        events = []
+        if told and self._store.has_webhooks:
+            events.append(Event(f"message_{'read' if read else 'delivery'}_receipt", encode({
+                "receiver": receiver, "receiverType": row.receiver_type, "type": "receipts", "sender": caller.uid,
+                "messageSender": row.sender, "body": body,
+            })))  # fmt: skip
+        marked = await self._store.mark(
+            row.conversation_id, caller.uid, row.id, now, read=read, group=group, log=small, events=events
+        )
+        if marked is None or not told:
+            return
         self._hold(
             (f"{row.conversation_id}\0{row.sender}", caller.uid, action),
             lambda: self._delivery.receipt(caller, receiver, row.receiver_type, row.sender, body),
         )
         for sender, number, all_read in marked.by_all:
-            told = {"action": _ALL[all_read], "messageId": str(number), "user": user, "timestamp": now}
+            of_all = {"action": _ALL[all_read], "messageId": str(number), "user": user, "timestamp": now}
             self._hold(
                 (f"{row.conversation_id}\0{sender}", "", _ALL[all_read]),
-                lambda sender=sender, told=told: self._delivery.receipt_of_all(caller, group, sender, told),  # type: ignore[misc]
+                lambda sender=sender, body=of_all: self._delivery.receipt_of_all(caller, group, sender, body),  # type: ignore[misc]
             )
-        if self._store.has_webhooks:
-            await self._store.add_events([Event(f"message_{'read' if read else 'delivery'}_receipt", encode({
-                "receiver": receiver, "receiverType": row.receiver_type, "type": "receipts", "sender": caller.uid,
-                "messageSender": row.sender, "body": body,
-            }))])  # fmt: skip
 
     def _hold(self, key: tuple[str, str, str], tell: Callable[[], None]) -> None:
         if not self._held:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 from tailwire.server.ports.filters import GroupFilter, MemberFilter
@@ -51,7 +52,7 @@ class Groups(Messages):
         sql = f"SELECT {_COLUMNS} FROM groups WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?"
         return [GroupRow(*row) for row in self._all(sql, [*values, wanted.limit, wanted.offset])], total
 
-    async def add_group(self, group: GroupRow, *, owner_is_member: bool = True) -> bool:
+    async def add_group(self, group: GroupRow, *, owner_is_member: bool = True, events: Sequence[Event] = ()) -> bool:
         """Keep a new group, with its owner as its first member. False when the guid is taken."""
 
         def add(c: sqlite3.Connection) -> bool:
@@ -61,6 +62,7 @@ class Groups(Messages):
             if group.owner and owner_is_member:
                 owner = (group.guid, group.owner, "admin", group.created_at, self._last_id)
                 c.execute("INSERT INTO members VALUES (?, ?, ?, ?, ?)", owner)
+            self._enqueue_all(c, events, None)
             return True
 
         return await self._writer.submit(add)

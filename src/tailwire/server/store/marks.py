@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
-from tailwire.server.ports.records import Marked, MarkRow, MessageRow
-from tailwire.server.store.access import Access
+from tailwire.server.ports.records import Event, Marked, MarkRow, MessageRow
 from tailwire.server.store.statements import MARK
+from tailwire.server.store.webhooks import Webhooks
 
 MOST_LOOKED_AT = 1000
 _BEGIN = "INSERT INTO marks (conversation_id, uid, delivered_id, read_id) VALUES (?, ?, 0, 0) ON CONFLICT DO NOTHING"
 
 
-class Marks(Access):
+class Marks(Webhooks):
     """Marks of users on conversations."""
 
     _clearers: set[str]  # who has ever deleted a conversation: of nobody else it is looked up
@@ -29,13 +30,23 @@ class Marks(Access):
         return (await self.mark_of(conversation_id, uid)).cleared_id
 
     async def mark(
-        self, conversation_id: str, reader: str, up_to: int, now: int, *, read: bool, group: str = "", log: bool = True
+        self,
+        conversation_id: str,
+        reader: str,
+        up_to: int,
+        now: int,
+        *,
+        read: bool,
+        group: str = "",
+        log: bool = True,
+        events: Sequence[Event] = (),
     ) -> Marked | None:
         """Note that a reader has received, or read, a conversation up to a message. None when that was known.
 
         Args:
             group: the guid, where the conversation is a group's.
             log: keep it for the receipts of single messages, and see what all have received or read (small groups).
+            events: what webhooks are told of it.
         """
 
         def note(c: sqlite3.Connection) -> Marked | None:
@@ -51,6 +62,7 @@ class Marks(Access):
                 c.execute(sql, (up_to, up_to, conversation_id, reader))
             else:
                 c.execute(f"UPDATE marks SET delivered_id = ? {where}", (up_to, conversation_id, reader))
+            self._enqueue_all(c, events, None)
             if not group:
                 _note_times(c, conversation_id, reader, known, up_to, now, read)
                 return Marked()

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from tailwire.server.ports.records import MessageRow, ReactionRow, Trait
-from tailwire.server.store.access import Access
+from tailwire.server.ports.records import Event, MessageRow, ReactionRow, Trait
+from tailwire.server.store.webhooks import Webhooks
+
+Told = Callable[[ReactionRow], Sequence[Event]]
 
 
-class Reactions(Access):
+class Reactions(Webhooks):
     """Reactions, pins, saves, flags, interactions, subscriptions."""
 
     _savers: set[str]  # who has saved anything: nobody else's pages of history are looked through for it
 
-    async def react(self, message_id: int, reaction: str, uid: str, now: int, most: int) -> ReactionRow | None:
-        """Keep a reaction. None when it was known, or the message has as many different ones as are taken."""
+    async def react(
+        self, message_id: int, reaction: str, uid: str, now: int, most: int, told: Told | None = None
+    ) -> ReactionRow | None:
+        """Keep a reaction. None when it was known, or the message has as many different ones as are taken.
+
+        Args:
+            told: what webhooks are told of it.
+        """
 
         def add(c: sqlite3.Connection) -> ReactionRow | None:
             sql = "SELECT count(DISTINCT reaction) FROM reactions WHERE message_id = ? AND reaction <> ?"
@@ -28,11 +36,15 @@ class Reactions(Access):
                 return None
             sql = "UPDATE messages SET traits = traits | ?, updated_at = ? WHERE id = ?"
             c.execute(sql, (int(Trait.REACTION), now, message_id))
-            return ReactionRow(int(added.lastrowid or 0), message_id, reaction, uid, now)
+            row = ReactionRow(int(added.lastrowid or 0), message_id, reaction, uid, now)
+            self._enqueue_all(c, told(row) if told else (), None)
+            return row
 
         return await self._writer.submit(add)
 
-    async def unreact(self, message_id: int, reaction: str, uid: str, now: int) -> ReactionRow | None:
+    async def unreact(
+        self, message_id: int, reaction: str, uid: str, now: int, told: Told | None = None
+    ) -> ReactionRow | None:
         """Take a reaction back. None when there is none."""
 
         def remove(c: sqlite3.Connection) -> ReactionRow | None:
@@ -45,7 +57,9 @@ class Reactions(Access):
                 " message_id = ?) THEN traits ELSE traits & ~? END WHERE id = ?"
             )
             c.execute(sql, (now, message_id, int(Trait.REACTION), message_id))
-            return ReactionRow(gone[0], message_id, reaction, uid, gone[1])
+            row = ReactionRow(gone[0], message_id, reaction, uid, gone[1])
+            self._enqueue_all(c, told(row) if told else (), None)
+            return row
 
         return await self._writer.submit(remove)
 
