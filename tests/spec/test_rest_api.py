@@ -189,6 +189,29 @@ async def test_conversations(stage):
         assert await rest("GET", "/users/alice/messages", behalf="bob") == []
 
 
+async def test_the_conversations_of_all_users_are_the_apps_to_see(stage):
+    async with Rest(stage) as rest:
+        await rest("POST", "/groups", behalf="bob", json={"guid": "g", "name": "G"})
+        for by, to, kind in (("alice", "bob", "user"), ("carol", "bob", "user"), ("bob", "g", "group")):
+            body = {"receiver": to, "receiverType": kind, "data": {"text": f"{by} to {to}"}}
+            await rest("POST", "/messages", behalf=by, json=body)
+            await stage.pass_time(1)
+        listed = await rest("GET", "/conversations")
+        seen = [
+            (c["uid"], c["conversationWith"].get("uid") or c["conversationWith"]["guid"], c["unreadMessageCount"])
+            for c in listed
+        ]
+        expected = [("alice", "bob", "0"), ("bob", "g", "0"), ("bob", "carol", "1"), ("bob", "alice", "1")]
+        assert seen == [*expected, ("carol", "bob", "0")]
+        pages = [await rest("GET", f"/conversations?perPage=2&page={n}") for n in (1, 2, 3)]
+        assert [c for page in pages for c in page] == listed
+        unread = await rest("GET", "/conversations?unread=true&conversationType=user")
+        assert {(c["uid"], c["lastMessage"]["data"]["text"]) for c in unread} == {
+            ("bob", "alice to bob"), ("bob", "carol to bob"),
+        }  # fmt: skip
+        assert [c["conversationId"] for c in await rest("GET", "/conversations", behalf="carol")] == ["bob_user_carol"]
+
+
 async def test_the_conversation_of_a_group(stage):
     async with Rest(stage) as rest:
         await rest(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -48,7 +49,12 @@ class Conversations:
         self._most_pins = most_pins
 
     async def listed(self, caller: Caller, wanted: ConversationFilter, *, number: int, with_tags: bool) -> bytes:
-        """A page of the caller's conversations, pinned ones first, then by the time of the last message."""
+        """A page of the caller's conversations, pinned ones first, then by the time of the last message.
+
+        To the app itself: those of all users, by uid.
+        """
+        if caller.system:
+            wanted = replace(wanted, uid="")
         rows, total = await self._store.conversations(wanted)
         shown = await self._present(caller, rows, with_tags=with_tags or bool(wanted.tags))
         return encode(page(shown, total=total, limit=wanted.limit, number=number))
@@ -58,26 +64,30 @@ class Conversations:
         last = [found[row.shown_message_id] for row in rows if row.shown_message_id in found]
         last = [message for message in last if not message.deleted_at]
         shown = dict(zip([m.id for m in last], await self._views.many(last, caller.reader), strict=True))
-        guids = [row.conversation_id.removeprefix("group_") for row in rows if _is_group(row, caller.uid)]
-        memberships = await self._store.memberships(guids, caller.uid)
-        return [await self._one(caller, row, shown.get(row.shown_message_id), memberships, with_tags) for row in rows]
+        guids: dict[str, list[str]] = {}
+        for row in rows:
+            if _is_group(row):
+                guids.setdefault(row.uid, []).append(row.conversation_id.removeprefix("group_"))
+        of = {uid: await self._store.memberships(names, uid) for uid, names in guids.items()}
+        listed = [await self._one(row, shown.get(row.shown_message_id), of.get(row.uid, {}), with_tags) for row in rows]
+        if caller.system:
+            listed = [{**one, "uid": row.uid} for one, row in zip(listed, rows, strict=True)]
+        return listed
 
-    async def _one(
-        self, caller: Caller, row: ConversationRow, last: bytes | None, memberships: Any, with_tags: bool
-    ) -> dict[str, Any]:
+    async def _one(self, row: ConversationRow, last: bytes | None, memberships: Any, with_tags: bool) -> dict[str, Any]:
         other: Any
-        if _is_group(row, caller.uid):
+        if _is_group(row):
             kind, guid = "group", row.conversation_id.removeprefix("group_")
             found = await self._store.group(guid)
             other = group(found, memberships.get(guid)) if found else {"guid": guid}
         else:
-            kind, uid = "user", other_of(row.conversation_id, caller.uid)
+            kind, uid = "user", other_of(row.conversation_id, row.uid)
             try:
                 other = await self._directory.user_entity(uid)
             except Refused:
                 other = {"uid": uid, "name": uid, "status": "offline"}
         after = max(row.read_id, row.cleared_id)
-        mentions = await self._store.unread_mentions(row.conversation_id, caller.uid, after) if row.unread else 0
+        mentions = await self._store.unread_mentions(row.conversation_id, row.uid, after) if row.unread else 0
         return without_none(
             {
                 "conversationId": row.conversation_id,
@@ -92,7 +102,7 @@ class Conversations:
                 "conversationWith": other,
                 "tags": msgspec.Raw(row.tags.encode()) if row.tags and with_tags else None,
                 "pinnedAt": row.pinned_at,
-                "pinnedBy": caller.uid if row.pinned_at else None,
+                "pinnedBy": row.uid if row.pinned_at else None,
             }
         )
 
@@ -184,11 +194,11 @@ class Conversations:
         return listed
 
 
-def _is_group(row: ConversationRow, uid: str) -> bool:
+def _is_group(row: ConversationRow) -> bool:
     # `group_x` is a group's; `group_x_user_bob` may be one between the users `group_x` and `bob`.
     if not row.conversation_id.startswith("group_"):
         return False
-    return other_of(row.conversation_id, uid) == ""
+    return other_of(row.conversation_id, row.uid) == ""
 
 
 def other_of(conversation_id: str, uid: str) -> str:

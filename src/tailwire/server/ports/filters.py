@@ -179,6 +179,7 @@ class ConversationFilter:
     """Which of her conversations a user wants, newest first.
 
     Attributes:
+        uid: whose; "" for those of all users, one after the other.
         kind: `user`, `group`, or "" for both.
         unread: only those with unread messages.
         tags: of the conversation (the user's own).

@@ -241,6 +241,7 @@ class Marked:
 class ConversationRow(NamedTuple):
     """A conversation as one user sees it."""
 
+    uid: str
     conversation_id: str
     last_message_id: int
     shown_message_id: int

@@ -127,6 +127,7 @@ class Conversation(Shape, kw_only=True):
     tags: list[str] = []
     pinned_at: int = 0
     pinned_by: str = ""
+    uid: str = ""
 
 
 class Success(Shape, kw_only=True):

@@ -12,14 +12,14 @@ MOST_COUNTED = 1000
 
 # All conversations of a user: those with another user, and those of her groups, each with her marks.
 _OF_USER = """
-SELECT c.conversation_id, c.last_message_id, c.shown_message_id, c.created_at, c.updated_at,
+SELECT s.uid, c.conversation_id, c.last_message_id, c.shown_message_id, c.created_at, c.updated_at,
        coalesce(k.read_id, 0), coalesce(k.cleared_id, 0), k.tags, k.pinned_at, {since} AS since
 FROM {source} JOIN conversations c ON c.conversation_id = {id}
-LEFT JOIN marks k ON k.conversation_id = c.conversation_id AND k.uid = :uid
-WHERE s.uid = :uid AND (coalesce(k.cleared_id, 0) = 0 OR c.last_message_id > k.cleared_id){more}
+LEFT JOIN marks k ON k.conversation_id = c.conversation_id AND k.uid = s.uid
+WHERE {whose} AND (coalesce(k.cleared_id, 0) = 0 OR c.last_message_id > k.cleared_id){more}
 """
 # Of the messages `n` of a conversation those that somebody has not read.
-_NOT_READ = "n.id > {after} AND n.sender <> :uid AND n.category <> 'action' AND n.deleted_at IS NULL"
+_NOT_READ = "n.id > {after} AND n.sender <> {uid} AND n.category <> 'action' AND n.deleted_at IS NULL"
 # From where on messages of a group are unread to a member: never, where there are too many members.
 _SINCE_JOINED = "s.joined_after_id"
 _SINCE_JOINED_UNLESS_CROWDED = (
@@ -28,7 +28,8 @@ _SINCE_JOINED_UNLESS_CROWDED = (
 )
 _UNREAD = f"""
 SELECT count(*) FROM (
-  SELECT 1 FROM messages n WHERE n.conversation_id = :conversation AND {_NOT_READ.format(after=":after")} LIMIT :most)
+  SELECT 1 FROM messages n WHERE n.conversation_id = :conversation
+  AND {_NOT_READ.format(after=":after", uid=":uid")} LIMIT :most)
 """
 
 
@@ -40,24 +41,28 @@ class Conversations(Access):
     async def conversations(self, wanted: ConversationFilter) -> tuple[list[ConversationRow], int]:
         """A page of a user's conversations, newest first, and how many there are."""
         parts: list[str] = []
+        whose = "s.uid = :uid" if wanted.uid else "s.uid <> ''"
         values = {"uid": wanted.uid, "limit": wanted.limit, "offset": wanted.offset, "crowd": self._most_counted}
         if wanted.kind in ("", "user"):
             more = self._conditions(wanted, values, "user")
-            parts.append(_OF_USER.format(source="participants s", id="s.conversation_id", since="0", more=more))
+            parts.append(
+                _OF_USER.format(source="participants s", id="s.conversation_id", since="0", whose=whose, more=more)
+            )
         if wanted.kind in ("", "group"):
             more = self._conditions(wanted, values, "group")
-            parts.append(_OF_USER.format(source="members s", id="'group_' || s.guid", since=self._since(), more=more))
+            source, name = "members s", "'group_' || s.guid"
+            parts.append(_OF_USER.format(source=source, id=name, since=self._since(), whose=whose, more=more))
         union = " UNION ALL ".join(parts)
         (total,) = self._one(f"SELECT count(*) FROM ({union})", values)
+        order = "pinned_at IS NULL" if wanted.uid else "uid"
         rows = self._all(
-            f"SELECT * FROM ({union}) ORDER BY pinned_at IS NULL, updated_at DESC, 2 DESC LIMIT :limit OFFSET :offset",
-            values,
+            f"SELECT * FROM ({union}) ORDER BY {order}, updated_at DESC, 3 DESC LIMIT :limit OFFSET :offset", values
         )
-        return [self._seen(row, wanted.uid) for row in rows], total
+        return [self._seen(row) for row in rows], total
 
-    def _seen(self, row: Any, uid: str) -> ConversationRow:
+    def _seen(self, row: Any) -> ConversationRow:
         found = ConversationRow._make((*row[:-1], 0))
-        unread = self._unread(found.conversation_id, max(found.read_id, found.cleared_id, row[-1]), uid)
+        unread = self._unread(found.conversation_id, max(found.read_id, found.cleared_id, row[-1]), found.uid)
         shown = found.shown_message_id if found.shown_message_id > found.cleared_id else 0
         return found._replace(shown_message_id=shown, unread=unread)
 
@@ -74,7 +79,7 @@ class Conversations(Access):
         if kind == "user":
             name_of = "u.uid"
             table = "participants other JOIN users u ON u.uid = other.uid"
-            key = "other.conversation_id = c.conversation_id AND other.uid <> :uid"
+            key = "other.conversation_id = c.conversation_id AND other.uid <> s.uid"
         if wanted.conversation_id:
             more += " AND c.conversation_id = :conversation_id"
             values["conversation_id"] = wanted.conversation_id
@@ -88,7 +93,8 @@ class Conversations(Access):
             more += " AND k.pinned_at IS NOT NULL"
         if wanted.unread:
             since = "0" if kind == "user" else self._since()
-            unread = _NOT_READ.format(after=f"max(coalesce(k.read_id, 0), coalesce(k.cleared_id, 0), {since})")
+            after = f"max(coalesce(k.read_id, 0), coalesce(k.cleared_id, 0), {since})"
+            unread = _NOT_READ.format(after=after, uid="s.uid")
             more += f" AND EXISTS (SELECT 1 FROM messages n WHERE n.conversation_id = c.conversation_id AND {unread})"
         for name, tags, column in (
             ("tag", wanted.tags, "k.tags"),
@@ -110,9 +116,9 @@ class Conversations(Access):
             more += " AND 0"
         if wanted.hide_blocked and kind == "user":
             more += (
-                " AND NOT EXISTS (SELECT 1 FROM participants o JOIN blocks b ON (b.uid = :uid AND b.blocked = o.uid)"
-                " OR (b.blocked = :uid AND b.uid = o.uid)"
-                " WHERE o.conversation_id = c.conversation_id AND o.uid <> :uid)"
+                " AND NOT EXISTS (SELECT 1 FROM participants o JOIN blocks b ON (b.uid = s.uid AND b.blocked = o.uid)"
+                " OR (b.blocked = s.uid AND b.uid = o.uid)"
+                " WHERE o.conversation_id = c.conversation_id AND o.uid <> s.uid)"
             )
         return more
 
