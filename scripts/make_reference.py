@@ -82,6 +82,11 @@ LEFT_OUT = {
     "Extensions (`callExtension`, polls, stickers, translation)": "services of the vendor's own; the list of them is empty",
     "`onMessageModerated`, moderation rules and keywords": "there is no moderation engine; reports are kept",
     "`onCardMessageReceived`, campaigns, notification feed": "made by the vendor's dashboard",
+    "`mentionsWithTagInfo`, `mentionsWithBlockedInfo`": "mentioned users carry uid and name; `get_user` says the rest",
+    "`interactionGoalCompletedOnly`, `withParent`, `setPage` of messages": "a request's cursor moves through pages; parents are read by id",
+    "`unreadRepliesCount`, `deliveredToMeAt`, `readByMeAt`": "what the user has read is kept by conversation: `last_read_message_id`",
+    "`setSource`, `setPlatformParams`, `setDemoMetaInfo`": "for the vendor's statistics",
+    "`hideAgentic`, `onlyAgentic`": "no agents here",
     "`onInteractionGoalCompleted`": "interactions are kept and shown with the message; no frame for the goal was observed",
     "App-wide pins of conversations, RBAC, metrics, data import, management API": "of the vendor's dashboard",
 }
@@ -197,6 +202,26 @@ def cell(test: str) -> str:
     return f"`{test}`" if test else "**none**"
 
 
+CONSTANTS = {  # the documented values, and the class that has them here
+    "CometChatReceiverType": ("ReceiverType", "user group"),
+    "CometChatConversationType": ("ConversationType", "user group"),
+    "CometChatMessageType": ("MessageType", "text image video audio file custom"),
+    "message category": ("Category", "message custom action call interactive"),
+    "group member and message actions": (
+        "ActionType", "joined left kicked banned unbanned added scopeChanged edited deleted",
+    ),
+    "interactive types": ("InteractiveType", "form card scheduler customInteractive"),
+    "CometChatGroupType": ("GroupType", "public private password"),
+    "CometChatMemberScope": ("MemberScope", "admin moderator participant"),
+    "CometChatUserStatus": ("UserStatus", "online offline"),
+    "CometChatSubscriptionType": ("PresenceSubscription", "none allUsers roles friends"),
+    "receipt type": ("ReceiptType", "delivered read deliveredToAll readByAll"),
+    "moderation status": ("ModerationStatus", "pending approved disapproved unmoderated"),
+    "reaction action": ("ReactionAction", "REACTION_ADDED REACTION_REMOVED"),
+    "CometChatWSState": ("ConnectionStatus", "connected connecting disconnected featureThrottled"),
+}  # fmt: skip
+
+
 def errors_page() -> str:
     """Each code: its status, where it comes from, what to do."""
     from tailwire.server.rules import permissions
@@ -265,6 +290,8 @@ def compatibility_page() -> str:
                 rf"\.{ours}\(" if "istener" not in ours else rf"{ours}|_{ours.split('_')[1]}_listener|stage\.enter"
             )
             lines.append(f"| {chapter} | `{documented}` | `{ours}` | {cell(showing(pattern) or helper_test(ours))} |")
+    helper = "update_message_with_reaction_info"
+    lines.append(f"| Helper | `updateMessageWithReactionInfo` | `{helper}` | {cell(showing(rf'{helper}'))} |")
     for builder, ours in builder_methods():
         lines.append(f"| Builders | `{builder}` | `{ours}` | {cell(builder_test(builder, ours))} |")
     for documented, noted in CALLBACKS.items():
@@ -274,6 +301,9 @@ def compatibility_page() -> str:
             else rf"ears\.{ {'status': 'statuses', 'text': 'texts'}[noted] }"
         )
         lines.append(f"| Callbacks | `{documented}` | `{snake(documented)}` | {cell(showing(pattern))} |")
+    lines += ["", "## Constants", "", "| documented | ours | values |", "| --- | --- | --- |"]
+    for documented, (ours, values) in CONSTANTS.items():
+        lines.append(f"| {documented} | `{ours}` | {' '.join(f'`{v}`' for v in values.split())} |")
     lines += ["", "## Left out, and why", "", "| what | why |", "| --- | --- |"]
     lines += [f"| {what} | {why} |" for what, why in LEFT_OUT.items()]
     return "\n".join(lines) + "\n"

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tailwire.sdk.connection.state import Status as ConnectionStatus  # noqa: F401
     from tailwire.sdk.continuity.state import Continuity as Continuity
     from tailwire.sdk.exceptions import CometChatException as CometChatException
+    from tailwire.sdk.helper import CometChatHelper as CometChatHelper
     from tailwire.sdk.io.files import FileSessionStore as FileSessionStore
     from tailwire.sdk.listeners.events import (
         ConnectionChanged as ConnectionChanged,
@@ -56,9 +57,15 @@ if TYPE_CHECKING:
     from tailwire.sdk.session import MemorySessionStore as MemorySessionStore
     from tailwire.wire.constants import ActionType as ActionType
     from tailwire.wire.constants import Category as Category
+    from tailwire.wire.constants import ConversationType as ConversationType
     from tailwire.wire.constants import GroupType as GroupType
+    from tailwire.wire.constants import InteractiveType as InteractiveType
     from tailwire.wire.constants import MemberScope as MemberScope
     from tailwire.wire.constants import MessageType as MessageType
+    from tailwire.wire.constants import ModerationStatus as ModerationStatus
+    from tailwire.wire.constants import PresenceSubscription as PresenceSubscription
+    from tailwire.wire.constants import ReactionAction as ReactionAction
+    from tailwire.wire.constants import ReceiptType as ReceiptType
     from tailwire.wire.constants import ReceiverType as ReceiverType
     from tailwire.wire.constants import UserStatus as UserStatus
     from tailwire.wire.entities import Action as Action
@@ -96,6 +103,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "ReactionsRequestBuilder",
         "UsersRequestBuilder",
     ),
+    "sdk.helper": ("CometChatHelper",),
     "sdk.calls.upload_request": ("UploadAttachment", "UploadFileRequest", "UploadResult"),
     "sdk.calls.uploads": ("UploadFile",),
     "sdk.client": ("ChatClient",),
@@ -134,9 +142,15 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "wire.constants": (
         "ActionType",
         "Category",
+        "ConversationType",
         "GroupType",
+        "InteractiveType",
         "MemberScope",
         "MessageType",
+        "ModerationStatus",
+        "PresenceSubscription",
+        "ReactionAction",
+        "ReceiptType",
         "ReceiverType",
         "UserStatus",
     ),

@@ -14,6 +14,7 @@ from tailwire import (
     BannedGroupMembersRequestBuilder,
     BlockedUsersRequestBuilder,
     CometChatException,
+    CometChatHelper,
     ConversationPinned,
     ConversationsRequestBuilder,
     CustomMessage,
@@ -25,6 +26,9 @@ from tailwire import (
     InteractiveMessage,
     MediaMessage,
     MessagesRequestBuilder,
+    ModerationStatus,
+    Reaction,
+    ReactionCount,
     ReactionsRequestBuilder,
     TextMessage,
     TransientMessage,
@@ -65,6 +69,25 @@ async def test_reactions(stage):
     assert not bob.ears.all("reaction")[1:]  # alice's alone: the device that reacts does not hear of itself
     await refused("ERR_MESSAGE_ID_NOT_FOUND", bob.chat.add_reaction(999, "x"))
     await refused("ERR_BAD_REQUEST", bob.chat.add_reaction(sent.id, "x" * 101))
+
+
+async def test_the_helper_counts_reactions_of_messages_that_the_app_keeps(stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    kept = await alice.say("bob", "nice")
+    count = CometChatHelper.update_message_with_reaction_info
+    for change, action in ((bob.chat.add_reaction, "REACTION_ADDED"), (bob.chat.remove_reaction, "REACTION_REMOVED")):
+        alice.ears.heard.clear()
+        await change(kept.id, "😀")
+        await alice.ears.until(lambda: bool(alice.ears.all("reaction")))
+        count(kept, alice.ears.all("reaction")[0][1].reaction, action)
+        assert kept.reactions == (await alice.chat.get_message(kept.id)).reactions
+        if action == "REACTION_ADDED":
+            mine = Reaction(0, kept.id, "😀", "alice")
+            assert count(kept, mine, action, by_me=True).reactions == [ReactionCount("😀", 2, True)]
+            assert count(kept, mine, "REACTION_REMOVED", by_me=True).reactions == [ReactionCount("😀", 1, False)]
+    other = Reaction(0, kept.id + 1, "😀", "bob")
+    assert count(kept, other, "REACTION_ADDED").reactions == []
+    assert count(kept, Reaction(0, kept.id, "x", "bob"), "NOTHING").reactions == []
 
 
 async def test_threads_quotes_and_mentions(stage):
@@ -264,8 +287,9 @@ async def test_users_and_blocks(stage):
     users = lambda: ConversationsRequestBuilder().set_conversation_type("user")  # noqa: E731
     shown = users().include_blocked_users(False).build(alice.chat)
     assert [c.conversation_with.uid for c in await shown.fetch_next()] == ["carol"]
-    shown = users().include_blocked_users(True).build(alice.chat)
-    assert [c.conversation_with.uid for c in await shown.fetch_next()] == ["bob", "carol"]
+    shown = users().include_blocked_users(True).with_blocked_info().build(alice.chat)
+    blocked = {c.conversation_with.uid: c.conversation_with.blocked_by_me for c in await shown.fetch_next()}
+    assert blocked == {"bob": True, "carol": False}
     team = lambda: MessagesRequestBuilder().set_guid("team").set_categories(["message"])  # noqa: E731
     assert [m.text for m in await team().build(alice.chat).fetch_previous()] == ["from bob", "from carol"]
     hidden = team().hide_messages_from_blocked_users().build(alice.chat)
@@ -364,9 +388,14 @@ async def test_pins_saves_and_reports(stage):
 
 async def test_messages_of_every_kind(stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
-    custom = CustomMessage(receiver="bob", type="place", custom_data={"lat": 1}, sub_type="s", conversation_text="c")
+    custom = CustomMessage(
+        receiver="bob", type="place", custom_data={"lat": 1}, sub_type="s", conversation_text="c",
+        send_notification=False,
+    )  # fmt: skip
     stored = await alice.chat.send_custom_message(custom)
     assert (stored.custom_data, stored.sub_type, stored.conversation_text) == ({"lat": 1}, "s", "c")
+    assert (stored.send_notification, stored.update_conversation) == (False, True)
+    assert stored.moderation_status == ModerationStatus.UNMODERATED
     form = InteractiveMessage(
         receiver="bob", interactive_data={"title": "T"}, interaction_goal={"type": "anyAction", "elementIds": ["ok"]}
     )
@@ -547,7 +576,7 @@ async def test_the_other_filters_of_messages(stage):
     assert await texts(team().set_categories(["action"]).set_types(["groupMember"])) == ["groupMember"]
     since = team().set_updated_after(edited.edited_at).updates_only().set_categories(["message"]).build(alice.chat)
     assert [m.id for m in await since.fetch_next()] == [first.id, second.id]
-    assert await texts(team().set_tags(["none"])) == []
+    assert await texts(team().set_tags(["none"]).with_tags()) == []
     assert await texts(team().set_categories(["message"]).set_timestamp(second.sent_at)) == ["one, edited"]
     named = await bob.say("team", "hi <@uid:alice>", "group")
     assert await texts(team().set_mentioned_uids(["alice", "carol"])) == [named.text]

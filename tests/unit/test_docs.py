@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import make_reference
+import tailwire
 from tailwire.cli.main import _parser
 from tailwire.server.config import Settings
 
@@ -34,6 +35,11 @@ def test_links_lead_somewhere():
         for target in re.findall(r"\]\(([^)#]+?)(?:#.*?)?\)", page.read_text()):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_documented_constants_have_their_values():
+    for ours, values in make_reference.CONSTANTS.values():
+        assert {str(v) for v in getattr(tailwire, ours)} == set(values.split()), ours
 
 
 def test_the_reference_is_current_and_each_row_has_its_test():

@@ -24,6 +24,11 @@ class CometChatException(Exception):
         self.details = details
         self.retry_after = retry_after
 
+    @property
+    def error_params(self) -> dict[str, Any]:
+        """What the server named by field or name, such as a limit; else empty (documented `errorParams`)."""
+        return dict(self.details) if isinstance(self.details, dict) else {}
+
     def __str__(self) -> str:
         return f"{self.code}: {self.message}" + (f" ({self.details})" if self.details else "")
 

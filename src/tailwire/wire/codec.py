@@ -256,6 +256,7 @@ def message_from_wire(value: Any) -> BaseMessage:
             sub_type=text_at(data, "subType"),
             conversation_text=text_at(data, "conversationText"),
             update_conversation=data.get("updateConversation") is not False,
+            send_notification=data.get("sendNotification") is not False,
         )
     if category == Category.INTERACTIVE:
         return _interactive(common, data)

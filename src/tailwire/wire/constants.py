@@ -33,6 +33,38 @@ class MessageType(StrEnum):
     CUSTOM = "custom"
 
 
+class InteractiveType(StrEnum):
+    """The type of an interactive message."""
+
+    FORM = "form"
+    CARD = "card"
+    SCHEDULER = "scheduler"
+    CUSTOM_INTERACTIVE = "customInteractive"
+
+
+class ConversationType(StrEnum):
+    """With whom a conversation is."""
+
+    USER = "user"
+    GROUP = "group"
+
+
+class ModerationStatus(StrEnum):
+    """What moderation said of a message; Tailwire's server has none."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    DISAPPROVED = "disapproved"
+    UNMODERATED = "unmoderated"
+
+
+class ReactionAction(StrEnum):
+    """What became of a reaction, for `CometChatHelper.update_message_with_reaction_info`."""
+
+    REACTION_ADDED = "REACTION_ADDED"
+    REACTION_REMOVED = "REACTION_REMOVED"
+
+
 class GroupType(StrEnum):
     """Who may join a group."""
 

@@ -56,6 +56,8 @@ def message_to_wire(message: BaseMessage) -> dict[str, Any]:
         data |= {k: v for k, v in options.items() if v}
         if not message.update_conversation:
             data["updateConversation"] = False
+        if not message.send_notification:
+            data["sendNotification"] = False
     elif isinstance(message, InteractiveMessage):
         data["interactiveData"] = message.interactive_data
         data["interactionGoal"] = message.interaction_goal or {"type": "none", "elementIds": []}

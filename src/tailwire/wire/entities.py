@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tailwire.wire.constants import Category, MessageType, ReceiverType
+from tailwire.wire.constants import Category, MessageType, ModerationStatus, ReceiverType
 
 
 @dataclass(slots=True)
@@ -148,6 +148,12 @@ class BaseMessage:
         return bool(self.raw.get("threadSubscribed"))
 
     @property
+    def moderation_status(self) -> str:
+        """What moderation said of it; `unmoderated` where there is none."""
+        moderation = (self.raw.get("data") or {}).get("moderation") or {}
+        return str(moderation.get("status") or ModerationStatus.UNMODERATED)
+
+    @property
     def reactions(self) -> list[ReactionCount]:
         """What it was reacted with."""
         listed = (self.raw.get("data") or {}).get("reactions") or []
@@ -215,12 +221,14 @@ class CustomMessage(BaseMessage):
         sub_type: of the app's own.
         conversation_text: what a list of conversations shows for it.
         update_conversation: whether it becomes the last message of its conversation.
+        send_notification: whether receivers' devices are to be woken; kept for those who do so.
     """
 
     custom_data: dict[str, Any] = field(default_factory=dict)
     sub_type: str = ""
     conversation_text: str = ""
     update_conversation: bool = True
+    send_notification: bool = True
     category: str = Category.CUSTOM
     type: str = MessageType.CUSTOM
 

@@ -289,6 +289,10 @@ class ConversationsRequestBuilder(_Builder[Conversation]):
         """With the tags of users and groups; Tailwire's server gives them in any case."""
         return self._with("withUserAndGroupTags", wanted)
 
+    def with_blocked_info(self, wanted: bool = True) -> Self:
+        """Say of each user whether there is a block between her and the user."""
+        return self._with("withBlockedInfo", wanted)
+
     def set_unread(self, only: bool = True) -> Self:
         """Only those with unread messages."""
         return self._with("unread", only)

@@ -134,6 +134,10 @@ class _Filters:
         """Only messages with one of these tags."""
         return self._more("tags", ",".join(tags) or None)
 
+    def with_tags(self, wanted: bool = True) -> Self:
+        """With the tags of each; Tailwire's server gives them in any case."""
+        return self._more("withTags", 1 if wanted else None)
+
     def with_content(
         self, *, attachments: bool = False, links: bool = False, mentions: bool = False, reactions: bool = False
     ) -> Self:

@@ -12,6 +12,7 @@ from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.doors import Doors
 from tailwire.server.actions.present import encode, group, page, without_none
+from tailwire.server.actions.relations import block_flags
 from tailwire.server.actions.views import Views
 from tailwire.server.ports.filters import ConversationFilter
 from tailwire.server.ports.records import ConversationRow
@@ -48,16 +49,32 @@ class Conversations:
         self._lengths = lengths
         self._most_pins = most_pins
 
-    async def listed(self, caller: Caller, wanted: ConversationFilter, *, number: int, with_tags: bool) -> bytes:
+    async def listed(
+        self, caller: Caller, wanted: ConversationFilter, *, number: int, with_tags: bool, with_blocks: bool
+    ) -> bytes:
         """A page of the caller's conversations, pinned ones first, then by the time of the last message.
 
         To the app itself: those of all users, by uid.
+
+        Args:
+            with_tags: with the tags of each.
+            with_blocks: say of each other user whether there is a block.
         """
         if caller.system:
             wanted = replace(wanted, uid="")
         rows, total = await self._store.conversations(wanted)
         shown = await self._present(caller, rows, with_tags=with_tags or bool(wanted.tags))
+        if with_blocks:
+            await self._add_blocks(shown, rows)
         return encode(page(shown, total=total, limit=wanted.limit, number=number))
+
+    async def _add_blocks(self, shown: list[Any], rows: list[ConversationRow]) -> None:
+        for conversation, row in zip(shown, rows, strict=True):
+            if conversation["conversationType"] == "user":
+                uid = other_of(row.conversation_id, row.uid)
+                blocks = await self._store.blocked_with(row.uid, [uid])
+                fields = msgspec.json.decode(encode(conversation["conversationWith"]), type=dict[str, msgspec.Raw])
+                conversation["conversationWith"] = {**fields, **block_flags(*blocks.get(uid, (None, None)))}
 
     async def _present(self, caller: Caller, rows: list[ConversationRow], *, with_tags: bool = True) -> list[Any]:
         found = await self._store.messages_of([row.shown_message_id for row in rows if row.shown_message_id])

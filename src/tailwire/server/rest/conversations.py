@@ -96,7 +96,9 @@ class ConversationRoutes:
             limit=q.size,
             offset=q.offset,
         )
-        return await self._conversations.listed(call.caller, wanted, number=q.page, with_tags=q.with_tags)
+        return await self._conversations.listed(
+            call.caller, wanted, number=q.page, with_tags=q.with_tags, with_blocks=q.with_blocked_info
+        )
 
     async def _by_id(self, call: Call) -> Any:
         named = await self._conversations.by_id(call.caller, call.params["id"])

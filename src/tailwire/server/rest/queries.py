@@ -124,6 +124,7 @@ class ConversationQuery(Paged, rename="camel", kw_only=True):
     with_user_and_group_tags: bool = False
     unread: bool = False
     include_blocked_users: bool = True
+    with_blocked_info: bool = False
     pinned: bool = False
 
 

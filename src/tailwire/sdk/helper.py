@@ -1,0 +1,38 @@
+"""The documented helper: what can be known of a message without asking the server (section 6.7)."""
+
+from __future__ import annotations
+
+from tailwire.wire.constants import ReactionAction
+from tailwire.wire.entities import BaseMessage, Reaction
+
+
+class CometChatHelper:
+    """Helpers for apps that keep messages of their own."""
+
+    @staticmethod
+    def update_message_with_reaction_info(
+        message: BaseMessage, reaction: Reaction, action: str | ReactionAction, *, by_me: bool = False
+    ) -> BaseMessage:
+        """Count a reaction that was added to, or removed from, a message that the app keeps.
+
+        Args:
+            reaction: that of a `ReactionEvent`.
+            action: `REACTION_ADDED` or `REACTION_REMOVED`.
+            by_me: whether it is the logged-in user's own.
+
+        Returns:
+            The same message, changed. That of another message, or an action of another name, changes nothing.
+        """
+        if reaction.message_id != message.id or action not in set(ReactionAction):
+            return message
+        data = message.raw.setdefault("data", {})
+        listed = [dict(r) for r in data.get("reactions") or []]
+        known = next((r for r in listed if r.get("reaction") == reaction.reaction), None)
+        if known is None:
+            known = {"reaction": reaction.reaction, "count": 0}
+            listed.append(known)
+        known["count"] = int(known["count"]) + (1 if action == ReactionAction.REACTION_ADDED else -1)
+        if by_me:
+            known["reactedByMe"] = action == ReactionAction.REACTION_ADDED
+        data["reactions"] = [r for r in listed if r["count"] > 0]
+        return message
