@@ -202,6 +202,28 @@ def cell(test: str) -> str:
     return f"`{test}`" if test else "**none**"
 
 
+LIMITS = {  # what is documented to be limited, our settings for it, and the test that reaches them
+    "message in all": ("max_body max_frame", "how_much_at_once_and_in_messages"),
+    "`data` of a message": ("max_data", "how_much_at_once_and_in_messages"),
+    "files and attachments": ("max_file max_files", "how_large_and_how_many_files"),
+    "names": ("max_name", "how_long_it_may_be_of_a_user"),
+    "avatar, icon, link": ("max_url", "how_long_it_may_be_of_a_user"),
+    "metadata of users and groups": ("max_metadata", "how_long_it_may_be_of_a_user"),
+    "tags": ("max_tags max_tag", "how_long_it_may_be_of_a_user"),
+    "password and description of groups": ("max_group_password max_group_description", "how_long_it_may_be_of_a_group"),
+    "members of a group": ("max_group_members", "how_many_of_each_there_may_be"),
+    "groups and friends of a user": ("max_groups_per_user max_friends", "how_many_of_each_there_may_be"),
+    "auth tokens of a user": ("max_tokens", "how_many_of_each_there_may_be"),
+    "presence": ("max_presence_users", "with_many_online_nobody_is_told_who_comes"),
+    "typing in groups": ("max_typing_members", "in_large_groups_nobody_is_told_who_types_or_reads"),
+    "receipts in groups": ("max_receipt_members", "in_large_groups_nobody_is_told_who_types_or_reads"),
+    "unread counts in groups": ("max_unread_members", "in_large_groups_unread_messages_are_not_counted"),
+    "members in one call": ("max_at_once", "how_much_at_once_and_in_messages"),
+    "pins and saves": (
+        "max_pinned_messages max_saved_messages max_pinned_conversations", "how_many_of_each_there_may_be",
+    ),
+    "requests a minute": ("core_per_minute standard_per_minute", "the_app_as_a_whole_has_two_rates"),
+}  # fmt: skip
 CONSTANTS = {  # the documented values, and the class that has them here
     "CometChatReceiverType": ("ReceiverType", "user group"),
     "CometChatConversationType": ("ConversationType", "user group"),
@@ -301,6 +323,15 @@ def compatibility_page() -> str:
             else rf"ears\.{ {'status': 'statuses', 'text': 'texts'}[noted] }"
         )
         lines.append(f"| Callbacks | `{documented}` | `{snake(documented)}` | {cell(showing(pattern))} |")
+    from tailwire.server.config import Settings
+
+    lines += ["", "## Limits", "", "| documented | setting | default | test |", "| --- | --- | --- | --- |"]
+    limits = (TESTS / "spec" / "test_limits.py").read_text(encoding="utf-8")
+    for documented, (settings, test) in LIMITS.items():
+        for name in settings.split():
+            home = f"spec/test_limits.py::test_{test}"
+            shown = home if home in ALL and f"{name}=" in limits else ""
+            lines.append(f"| {documented} | `{name}` | {getattr(Settings(), name):,} | {cell(shown)} |")
     lines += ["", "## Constants", "", "| documented | ours | values |", "| --- | --- | --- |"]
     for documented, (ours, values) in CONSTANTS.items():
         lines.append(f"| {documented} | `{ours}` | {' '.join(f'`{v}`' for v in values.split())} |")

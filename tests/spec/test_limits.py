@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from harness import CONNECTED, Stage
+from harness import CONNECTED, DISCONNECTED, Stage
 from rest import Rest
-from tailwire import CometChatException, Group
+from tailwire import CometChatException, Group, MediaMessage, UploadFile
 from tailwire.server.config import Settings
 from tailwire.testing.virtual.world import VirtualServer
 
@@ -182,6 +182,7 @@ def short_lengths(stage: Stage, tmp_path) -> Stage:
     limited(
         stage, tmp_path, max_name=10, max_url=20, max_metadata=30, max_tags=2, max_tag=3, max_group_password=4,
         max_group_description=5, max_at_once=2, max_data=100,
+        max_body=2000, max_frame=2000,
     )  # fmt: skip
     return stage
 
@@ -247,8 +248,34 @@ async def test_how_much_at_once_and_in_messages(stage: Stage, short_lengths):
         ):
             await rest.refused(code, "POST", "/messages", as_="alice", json={**body, **wrong})
             await rest.refused(code, "PUT", f"/messages/{sent['id']}", as_="alice", json=wrong)
+        await rest.refused("ERR_TOO_LARGE", "POST", "/messages", as_="alice", json={**body, "more": "x" * 2000})
+        alice, bob = await stage.enter("alice"), await stage.enter("bob")
+        await alice.chat.start_typing("bob", metadata={"k": "v" * 50})
+        await bob.ears.until(lambda: bob.ears.all("typing") == ["alice"])
+        await alice.chat.start_typing("bob", metadata={"k": "v" * 3000})
+        await alice.ears.until(lambda: alice.ears.statuses[-1:] == [DISCONNECTED])
+        assert bob.ears.all("typing") == ["alice"]
         tags = {"tags": ["a", "b", "c"]}
         await rest.refused("ERR_BAD_REQUEST", "PUT", "/users/bob/conversation", as_="alice", json=tags)
+
+
+@pytest.fixture
+def small_files(stage: Stage, tmp_path) -> Stage:
+    limited(stage, tmp_path, max_file=100, max_files=2)
+    return stage
+
+
+async def test_how_large_and_how_many_files(stage: Stage, small_files):
+    alice = await stage.enter("alice")
+    files = [UploadFile(content=b"x" * 100, name=f"{n}.txt") for n in range(3)]
+    await alice.chat.send_media_message(MediaMessage(receiver="bob", type="file", files=files[:2]))
+    for wrong, code in (
+        (files, "ERR_FILE_COUNT_EXCEEDED"),
+        ([UploadFile(content=b"x" * 101, name="large.txt")], "ERR_FILE_SIZE_EXCEEDED"),
+    ):
+        with pytest.raises(CometChatException) as caught:
+            await alice.chat.send_media_message(MediaMessage(receiver="bob", type="file", files=wrong))
+        assert caught.value.code == code
 
 
 @pytest.fixture
@@ -277,6 +304,7 @@ def small_limits(stage: Stage, tmp_path) -> Stage:
     limited(
         stage, tmp_path, max_groups_per_user=2, max_group_members=3, max_friends=1, max_tokens=2, max_pinned_messages=1,
         max_saved_messages=1, max_receipt_members=2, max_typing_members=2, max_presence_users=2,
+        max_pinned_conversations=1,
     )  # fmt: skip
     return stage
 
@@ -308,6 +336,12 @@ async def test_how_many_of_each_there_may_be(stage: Stage, small_limits):
                 f"ERR_{code}_MESSAGES_LIMIT_EXCEEDED", "POST", f"/messages/{ids[1]}/{what}", as_="alice"
             )
             assert error["details"] == {"limit": 1}
+        await rest("POST", "/messages", as_="carol", json=body)
+        await rest("POST", "/users/bob/conversation/pin", as_="alice")
+        error = await rest.refused(
+            "ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED", "POST", "/users/carol/conversation/pin", as_="alice"
+        )
+        assert error["details"] == {"limit": 1}
         first = await rest("POST", "/users/eve/auth_tokens")
         for _ in range(2):
             last = await rest("POST", "/users/eve/auth_tokens")
