@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tailwire.sdk.calls.requests import MessagesRequestBuilder as MessagesRequestBuilder
     from tailwire.sdk.calls.upload_request import UploadAttachment as UploadAttachment
     from tailwire.sdk.calls.upload_request import UploadFileRequest as UploadFileRequest
-    from tailwire.sdk.calls.upload_request import UploadResult as UploadResult
     from tailwire.sdk.calls.uploads import UploadFile as UploadFile
     from tailwire.sdk.client import ChatClient as ChatClient
     from tailwire.sdk.cometchat import CometChat as CometChat
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
     from tailwire.sdk.listeners.events import ReceiptReceived as ReceiptReceived
     from tailwire.sdk.listeners.events import TransientReceived as TransientReceived
     from tailwire.sdk.listeners.events import TypingChanged as TypingChanged
+    from tailwire.sdk.listeners.events import UploadResult as UploadResult
     from tailwire.sdk.listeners.interfaces import ConnectionListener as ConnectionListener
     from tailwire.sdk.listeners.interfaces import GroupListener as GroupListener
     from tailwire.sdk.listeners.interfaces import LoginListener as LoginListener
@@ -104,7 +104,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "UsersRequestBuilder",
     ),
     "sdk.helper": ("CometChatHelper",),
-    "sdk.calls.upload_request": ("UploadAttachment", "UploadFileRequest", "UploadResult"),
+    "sdk.calls.upload_request": ("UploadAttachment", "UploadFileRequest"),
     "sdk.calls.uploads": ("UploadFile",),
     "sdk.client": ("ChatClient",),
     "sdk.cometchat": ("CometChat",),
@@ -129,6 +129,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "PresenceChanged",
         "ReceiptReceived",
         "TypingChanged",
+        "UploadResult",
     ),
     "sdk.listeners.interfaces": (
         "ConnectionListener",

@@ -18,7 +18,7 @@ from tailwire.sdk.calls.messages import MessageCalls
 from tailwire.sdk.calls.owner import Owner, TokenProvider
 from tailwire.sdk.calls.reactions import ReactionCalls
 from tailwire.sdk.calls.receipts import ReceiptCalls
-from tailwire.sdk.calls.uploads import UploadCalls
+from tailwire.sdk.calls.upload_request import UploadRequestCalls
 from tailwire.sdk.calls.users import UserCalls
 from tailwire.sdk.connection import inputs as i
 from tailwire.sdk.connection.state import Mode, State
@@ -44,7 +44,14 @@ SAVE_AFTER = 0.2
 
 
 class ChatClient(
-    UploadCalls, MessageCalls, ReactionCalls, ReceiptCalls, ConversationCalls, UserCalls, GroupCalls, ConnectionCalls
+    UploadRequestCalls,
+    MessageCalls,
+    ReactionCalls,
+    ReceiptCalls,
+    ConversationCalls,
+    UserCalls,
+    GroupCalls,
+    ConnectionCalls,
 ):
     """A chat client: one user, one connection, kept exactly when it should exist (api.md; S1 to S27).
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tailwire.sdk.calls.uploads import UploadCalls, UploadFile
 from tailwire.sdk.dispatch.callbacks import call_listener
 from tailwire.sdk.exceptions import CometChatException
+from tailwire.sdk.listeners.events import UploadResult
 from tailwire.sdk.listeners.interfaces import UploadFileListener
 from tailwire.wire.entities import Attachment
 
@@ -25,21 +26,6 @@ class UploadAttachment:
 
     file_id: str
     file: UploadFile
-
-
-@dataclass(frozen=True, slots=True)
-class UploadResult:
-    """What became of the files, by their ids.
-
-    Attributes:
-        rejected: what will not succeed as it is.
-        failed: what may succeed when it is tried again.
-    """
-
-    batch_id: str
-    successful: dict[str, Attachment] = field(default_factory=dict)
-    rejected: dict[str, CometChatException] = field(default_factory=dict)
-    failed: dict[str, CometChatException] = field(default_factory=dict)
 
 
 class UploadFileRequest:
@@ -99,3 +85,11 @@ class UploadFileRequest:
     def get_attachments(self) -> list[Attachment]:
         """What has been uploaded, to be sent with a `MediaMessage`."""
         return list(self._done.values())
+
+
+class UploadRequestCalls(UploadCalls):
+    """The part of a client that uploads files, one by one or by a request with a listener."""
+
+    def create_upload_file_request(self, receiver_id: str, receiver_type: str = "user") -> UploadFileRequest:
+        """A request that uploads files for a message to a user or group, and tells a listener of each."""
+        return UploadFileRequest(self, receiver_id, receiver_type)

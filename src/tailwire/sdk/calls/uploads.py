@@ -7,14 +7,11 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tailwire.sdk.calls.access import Access, OnError, OnProgress, OnSuccess, settle
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.wire.entities import Attachment
-
-if TYPE_CHECKING:
-    from tailwire.sdk.calls.upload_request import UploadFileRequest
 
 PIECE = 64 * 1024
 BOUNDARY = "tailwire-upload-{}"
@@ -79,12 +76,6 @@ class UploadCalls(Access):
                 `NO_INTERNET_CONNECTION` after several tries.
         """
         return await settle(self._upload(receiver_id, receiver_type, files, on_progress), on_success, on_error)
-
-    def create_upload_file_request(self, receiver_id: str, receiver_type: str = "user") -> UploadFileRequest:
-        """A request that uploads files for a message, and tells a listener of each."""
-        from tailwire.sdk.calls.upload_request import UploadFileRequest
-
-        return UploadFileRequest(self, receiver_id, receiver_type)
 
     async def _upload(
         self, receiver: str, receiver_type: str, files: Sequence[Any], on_progress: OnProgress

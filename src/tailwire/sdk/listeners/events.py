@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tailwire.sdk.connection.state import Status
 from tailwire.sdk.continuity.state import Continuity
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.wire.entities import (
     Action,
+    Attachment,
     BaseMessage,
     Conversation,
     MessageReceipt,
@@ -155,3 +156,18 @@ Event = (
     | ConversationPinned
     | HistoryGap
 )
+
+
+@dataclass(frozen=True, slots=True)
+class UploadResult:
+    """What became of files that were uploaded together, by their ids.
+
+    Attributes:
+        rejected: what will not succeed as it is.
+        failed: what may succeed when it is tried again.
+    """
+
+    batch_id: str
+    successful: dict[str, Attachment] = field(default_factory=dict)
+    rejected: dict[str, CometChatException] = field(default_factory=dict)
+    failed: dict[str, CometChatException] = field(default_factory=dict)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tailwire.sdk.calls.upload_request import UploadResult
     from tailwire.sdk.exceptions import CometChatException
-    from tailwire.sdk.listeners.events import HistoryGap
+    from tailwire.sdk.listeners.events import HistoryGap, UploadResult
     from tailwire.wire.entities import (
         Action,
         Attachment,
