@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from tailwire.sdk.connection.state import Status as ConnectionStatus  # noqa: F401
     from tailwire.sdk.continuity.state import Continuity as Continuity
     from tailwire.sdk.exceptions import CometChatException as CometChatException
-    from tailwire.sdk.helper import CometChatHelper as CometChatHelper
     from tailwire.sdk.io.files import FileSessionStore as FileSessionStore
     from tailwire.sdk.listeners.events import (
         ConnectionChanged as ConnectionChanged,
@@ -54,6 +53,7 @@ if TYPE_CHECKING:
     from tailwire.sdk.listeners.interfaces import MessageListener as MessageListener
     from tailwire.sdk.listeners.interfaces import UploadFileListener as UploadFileListener
     from tailwire.sdk.listeners.interfaces import UserListener as UserListener
+    from tailwire.sdk.reaction_counts import CometChatHelper as CometChatHelper
     from tailwire.sdk.session import MemorySessionStore as MemorySessionStore
     from tailwire.wire.constants import ActionType as ActionType
     from tailwire.wire.constants import Category as Category
@@ -103,7 +103,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "ReactionsRequestBuilder",
         "UsersRequestBuilder",
     ),
-    "sdk.helper": ("CometChatHelper",),
+    "sdk.reaction_counts": ("CometChatHelper",),
     "sdk.calls.upload_request": ("UploadAttachment", "UploadFileRequest"),
     "sdk.calls.uploads": ("UploadFile",),
     "sdk.client": ("ChatClient",),
