@@ -72,6 +72,9 @@ class Ears(ConnectionListener, LoginListener, UserListener, GroupListener, Messa
     def on_user_online(self, user):
         self._note("online", user.uid)
 
+    def on_user_away(self, user):
+        self._note("away", user.uid)
+
     def on_user_offline(self, user):
         self._note("offline", user.uid)
 

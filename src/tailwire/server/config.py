@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tailwire.wire.frames import FEATURES
+
 
 class BadSetting(ValueError):
     """A setting has a wrong name, type or value. The message says which, and where it came from."""
@@ -39,6 +41,8 @@ class Settings:
         sweep_interval: how often the sockets are looked over.
         upgrade_delay: how long the upgrade of a client that does not name itself is held back (for the JavaScript SDK).
         receipt_delay: how long receipts are held back and merged.
+        features: what is offered to clients that ask for it, beyond the documented protocol (comma between).
+        presence_grace: how long a user counts as online after her last socket broke off.
         restart_window: the seconds over which clients are asked to come back when the server stops.
         max_body: the largest request body.
         max_frame: the largest WebSocket message.
@@ -96,6 +100,8 @@ class Settings:
     sweep_interval: float = 2.0
     upgrade_delay: float = 0.04
     receipt_delay: float = 0.05
+    features: str = ",".join(FEATURES)
+    presence_grace: float = 10.0
     restart_window: float = 2.0
     max_body: int = 256 * 1024
     max_frame: int = 64 * 1024
@@ -194,6 +200,9 @@ def _check(s: Settings) -> None:
         raise BadSetting("database: only sqlite:///FILE is supported in this version")
     if s.broker:
         raise BadSetting("broker: only the broker in this process is supported in this version")
+    for name in s.features.replace(" ", "").split(","):
+        if name and name not in FEATURES:
+            raise BadSetting(f"features: there is no feature {name!r}; there are {', '.join(FEATURES)}")
     for name in ("sweep_interval", "auth_deadline", "silence_limit", "heartbeat_interval", "heartbeat_timeout"):
         if getattr(s, name) <= 0:
             raise BadSetting(f"{name} must be more than 0")

@@ -86,6 +86,8 @@ class UserStatus(StrEnum):
 
     ONLINE = "online"
     OFFLINE = "offline"
+    AWAY = "away"
+    """Every app of the user is in the background; of Tailwire's own, and only in presence events."""
 
 
 class ReceiptType(StrEnum):

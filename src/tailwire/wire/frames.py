@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import Any
 
 PING: dict[str, str] = {"action": "ping", "ack": "true"}
-FEATURES = ("heartbeat", "appState", "restart", "epoch")
-"""What our own server and SDK agree on beyond the documented protocol, as far as it is built."""
+FEATURES = ("heartbeat", "appState", "restart", "chain", "epoch", "grace", "cause")
+"""What our own server and SDK agree on beyond the documented protocol."""
 
 CLIENT_HEADER = "x-tailwire-client"
 """Header of the upgrade with which our SDK names itself."""
@@ -27,13 +27,25 @@ class FrameType(StrEnum):
 
 
 def auth_frame(
-    app_id: str, uid: str, device: str, jwt: str, presence: str | Sequence[str] | None, *, version: str
+    app_id: str,
+    uid: str,
+    device: str,
+    jwt: str,
+    presence: str | Sequence[str] | None,
+    *,
+    version: str,
+    last: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The first frame of a client: who it is, whose presence it wants, and which of our features it knows."""
+    """The first frame of a client: who it is, whose presence it wants, and which of our features it knows.
+
+    Args:
+        last: how its last socket ended: `cause`, `lived` in seconds, `attempts` since.
+    """
+    ours: dict[str, Any] = {"features": FEATURES, **({"last": last} if last else {})}
     body: dict[str, Any] = {
         "auth": jwt,
         "deviceId": device,
-        "params": {"platform": "python", "deviceId": device, "userAgent": version, "tailwire": {"features": FEATURES}},
+        "params": {"platform": "python", "deviceId": device, "userAgent": version, "tailwire": ours},
     }
     if isinstance(presence, str) and presence:
         body["presenceSubscription"] = presence

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from tailwire.sdk.calls.connection import error_of
 from tailwire.sdk.connection.causes import Cause
@@ -60,10 +60,10 @@ class Owner:
         self.frame_came: Callable[[str | bytes], float | None] = _nobody
         self.room = queue.room
 
-    async def open_link(self) -> Link:
+    async def open_link(self, last: Mapping[str, Any] | None) -> Link:
         """An authenticated socket, or `AttemptError`."""
         session = self._keeper.kept_session()
-        return await self._connector.open(session.uid, session.auth_token)
+        return await self._connector.open(session.uid, session.auth_token, last)
 
     async def renew_token(self) -> None:
         """Ask the token provider, and keep what it gives."""

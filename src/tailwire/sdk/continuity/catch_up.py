@@ -53,7 +53,7 @@ def connected(m: Machine, store: str) -> list[Command]:
     Args:
         store: the name of the server's store, or "" when the server does not tell (feature `epoch`).
     """
-    m.gathered = []
+    m.gathered, m.holes, m.mending = [], set(), False
     if not m.enabled:
         m.behind = None
         return [TellContinuity(Continuity(Kind.UNKNOWN))]
@@ -71,7 +71,7 @@ def connected(m: Machine, store: str) -> list[Command]:
 def disconnected(m: Machine) -> None:
     """The socket is gone: what was held belongs to history now, the next catch-up brings it."""
     m.behind = None
-    m.gathered = []
+    m.gathered, m.holes, m.mending = [], set(), False
 
 
 def latest(m: Machine, last_id: int, store: str) -> list[Command]:
@@ -89,11 +89,11 @@ def latest(m: Machine, last_id: int, store: str) -> list[Command]:
     held = sorted((pair for pair in m.behind if pair[0] > begin and pair[0] not in m.recent), key=lambda pair: pair[0])
     if known:
         held = [pair for pair in held if pair[0] > last_id]
-    m.behind, m.gathered = None, []
+    m.behind, m.gathered, m.mending = None, [], False
     m.floor = max(begin, last_id)
     before = m.position or Position()
     m.position = before._replace(last_id=m.floor, store=store)
-    return [told, *_hand_over(m, held)]
+    return [told, *hand_over(m, held)]
 
 
 def page(m: Machine, messages: Sequence[tuple[int, Any]], *, whole: bool) -> list[Command]:
@@ -105,7 +105,7 @@ def page(m: Machine, messages: Sequence[tuple[int, Any]], *, whole: bool) -> lis
     """
     if m.behind is None:
         return []
-    m.gathered.extend(messages)
+    m.gathered.extend(pair for pair in messages if pair[0] > m.floor and pair[0] not in m.recent)
     if messages:
         m.asked_after = max(pair[0] for pair in messages)
     if whole and len(m.gathered) >= m.limit:
@@ -118,9 +118,10 @@ def page(m: Machine, messages: Sequence[tuple[int, Any]], *, whole: bool) -> lis
     held = {n: msg for n, msg in m.behind if n > m.floor and n not in m.recent and n not in own}
     together = sorted({**held, **missed}.items())
     m.behind, m.gathered = None, []
-    told = TellContinuity(Continuity(Kind.EXACT, len(missed)))
+    told = [] if m.mending else [TellContinuity(Continuity(Kind.EXACT, len(missed)))]
+    m.mending = False
     settled = max([m.floor, m.asked_after, *(n for n, _ in together)])
-    commands: list[Command] = [told, *_hand_over(m, together)]
+    commands: list[Command] = [*told, *hand_over(m, together)]
     m.floor = max(m.floor, m.asked_after)
     _advance(m, settled)
     return commands
@@ -158,12 +159,17 @@ def passes(m: Machine, message_id: int) -> bool:
 
 def sent(m: Machine, message_id: int) -> None:
     """This device sent a message: it must not come back to it as missed."""
+    if m.position is not None and message_id > m.floor and (m.behind is None or m.holes):
+        m.recent[message_id] = None  # another message may name it as the one before
+        if m.behind is None and len(m.recent) > MOST_REMEMBERED:
+            _forget_oldest(m)
     if m.position is not None and message_id > m.position.last_id and message_id not in m.position.own:
         own = (*m.position.own, message_id)[-MOST_REMEMBERED:]
         m.position = m.position._replace(own=own)
 
 
-def _hand_over(m: Machine, pairs: Sequence[tuple[int, Any]]) -> list[Command]:
+def hand_over(m: Machine, pairs: Sequence[tuple[int, Any]]) -> list[Command]:
+    """Give messages to the app that come next, in this order."""
     if not pairs:
         return []
     for message_id, _ in pairs:

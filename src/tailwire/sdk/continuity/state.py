@@ -61,6 +61,8 @@ class Machine:
         gathered: what the catch-up has read so far.
         asked_after: the id after which the catch-up reads on.
         told: receipts that were told: conversation, reader and kind, to the highest message id.
+        holes: ids of messages that others say came before them, and that have not come; what follows is held for them.
+        mending: a page of history is read for such a hole, not for a new connection.
         overflowed: more came meanwhile than is held; they are in history, so the catch-up reads on for them.
     """
 
@@ -74,3 +76,5 @@ class Machine:
     asked_after: int = 0
     told: OrderedDict[tuple[str, str, str], int] = field(default_factory=OrderedDict)
     overflowed: bool = False
+    holes: set[int] = field(default_factory=set)
+    mending: bool = False

@@ -87,6 +87,7 @@ _RECEIPTS = {
     "deliveredToAll": "on_messages_delivered_to_all",
     "readByAll": "on_messages_read_by_all",
 }
+_PRESENCE = {"online": "on_user_online", "away": "on_user_away", "offline": "on_user_offline"}
 _TYPING = {"started": "on_typing_started", "ended": "on_typing_ended"}
 
 Call = tuple[Listeners[Any], str, tuple[Any, ...]]
@@ -140,7 +141,7 @@ class Callbacks:
             if entry.indicator.typing_status in _TYPING:
                 yield r.message, _TYPING[entry.indicator.typing_status], (entry.indicator,)
         elif isinstance(entry, e.PresenceChanged):
-            yield r.user, "on_user_online" if entry.user.status == "online" else "on_user_offline", (entry.user,)
+            yield r.user, _PRESENCE.get(entry.user.status, "on_user_offline"), (entry.user,)
         elif isinstance(entry, e.HistoryGap):
             yield r.message, "on_history_gap", (entry,)
         elif isinstance(entry, e.GroupChanged):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 from tailwire.sdk.connection.state import Status
-from tailwire.sdk.continuity import catch_up, updates
+from tailwire.sdk.continuity import catch_up, chain, updates
 from tailwire.sdk.continuity.state import Continuity, Kind, Machine, Position
 from tailwire.sdk.dispatch import social
 from tailwire.sdk.dispatch.callbacks import event_of
@@ -71,6 +71,7 @@ class Incoming:
         self._throttled = throttled
         self._store = self._uid = ""
         self._reader: asyncio.Task[None] | None = None
+        self._waiting: asyncio.TimerHandle | None = None
         self._unsettled = 0
         self._updater: asyncio.Task[None] | None = None
         self._connected = False
@@ -103,10 +104,14 @@ class Incoming:
             if task is not None:
                 task.cancel()
         self._reader = self._updater = None
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
 
     def sent(self, message_id: int, updated_at: int) -> None:
         """This client sent a message. With a connection that has caught up, its time is one that was heard of."""
         catch_up.sent(self._machine, message_id)
+        self._carry_out(chain.mended(self._machine))
         self._heard(updated_at)
 
     def _heard(self, updated_at: int) -> None:
@@ -117,7 +122,7 @@ class Incoming:
         if self._connected and self._updater is None:
             updates.heard(self._machine, updated_at)
 
-    def _carry_out(self, commands: list[catch_up.Command]) -> None:
+    def _carry_out(self, commands: Sequence[catch_up.Command | chain.Wait]) -> None:
         for command in commands:
             if isinstance(command, catch_up.HandOver):
                 for message in command.messages:
@@ -127,6 +132,8 @@ class Incoming:
                     self._settle()
             elif isinstance(command, catch_up.TellContinuity):
                 self._tell(command.continuity)
+            elif isinstance(command, chain.Wait):
+                self._waiting = asyncio.get_running_loop().call_later(command.seconds, self._waited)
             else:
                 self._reader = asyncio.get_running_loop().create_task(self._read(command), name="tailwire catch-up")
 
@@ -138,6 +145,10 @@ class Incoming:
         if begin is not None:
             work = self._read_updates(begin)
             self._updater = asyncio.get_running_loop().create_task(work, name="tailwire catch-up of receipts")
+
+    def _waited(self) -> None:
+        self._waiting = None
+        self._carry_out(chain.waited(self._machine))
 
     async def _read(self, command: catch_up.FetchAfter | catch_up.FetchLatest) -> None:
         commands = await self._again(lambda: self._page(command))
@@ -235,7 +246,7 @@ class Incoming:
             kind = frame.get("type")
             if kind == "message":
                 if frame.get("deviceId") != self._device:
-                    self._message(message_from_wire(frame.get("body")))
+                    self._message(message_from_wire(frame.get("body")), frame.get("before"))
             elif kind is None:
                 if frame.get("action") == "pong":
                     self._pong()
@@ -247,8 +258,10 @@ class Incoming:
             log.warning("a frame cannot be read: %s", error)
         return None
 
-    def _message(self, message: BaseMessage) -> None:
-        if catch_up.passes(self._machine, message.id):
+    def _message(self, message: BaseMessage, before: int | None) -> None:
+        if before and chain.broken(self._machine, before):
+            self._carry_out(chain.hold(self._machine, before, message.id, message))
+        elif catch_up.passes(self._machine, message.id):
             self._queue.put(event_of(message))
             self._heard(message.updated_at)
             self._unsettled += 1
@@ -256,6 +269,7 @@ class Incoming:
                 self._settle()
         else:
             self._carry_out(catch_up.live(self._machine, message.id, message))
+            self._carry_out(chain.mended(self._machine))
 
     def _settle(self) -> None:
         if self._machine.position is not None:
@@ -277,7 +291,8 @@ class Incoming:
             self._queue.put(e.TypingChanged(typing_from_frame(frame)))
         elif kind == "presence":
             user = user_from_wire(frame["body"]["user"])
-            user.status = "online" if frame["body"].get("action") == "online" else "offline"
+            action = frame["body"].get("action")
+            user.status = action if action in ("online", "away") else "offline"
             self._queue.put(e.PresenceChanged(user))
         else:
             rare = social.event_of_frame(kind, frame)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
 from tailwire.sdk.connection import commands as c
@@ -29,8 +29,8 @@ BREATHE_EVERY = 32
 class Owner(Protocol):
     """What the driver asks of the client, and tells it."""
 
-    async def open_link(self) -> Link:
-        """An authenticated socket, or `AttemptError`."""
+    async def open_link(self, last: Mapping[str, Any] | None) -> Link:
+        """An authenticated socket, or `AttemptError`. `last` says how the last one ended, or None."""
 
     async def renew_token(self) -> None:
         """Ask the token provider, and keep what it gives."""
@@ -98,6 +98,8 @@ class Driver:
         self._heard_at: float | None = None
         self._task: asyncio.Task[None] | None = None
         self._wire: Wire | None = None
+        self._opened_at = self._lived = 0.0
+        self._tries = 0  # attempts since the last socket ended
         self._others: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
         self._callers = Callers()
@@ -175,7 +177,8 @@ class Driver:
         if self._closing is not None:
             await asyncio.wait([self._closing])  # at most one socket at any moment (I7): the last one goes first
         try:
-            link = await self._owner.open_link()
+            self._tries += 1
+            link = await self._owner.open_link(self._last_end())
         except AttemptError as e:
             self.feed(i.AttemptFailed(epoch, e.cause, e.wait))
             return
@@ -184,11 +187,17 @@ class Driver:
             self.feed(i.AttemptFailed(epoch, Cause.BAD_ANSWER))
             return
         self._wire = link.wire
+        self._opened_at = self._world.now()
         self._heard_at = self._world.now()
         self.feed(i.AttemptSucceeded(epoch, link.granted.interval, link.granted.timeout))
         if self._wire is link.wire:
             self._owner.link_opened(link.granted)
             await self._read(epoch, link.wire)
+
+    def _last_end(self) -> dict[str, Any] | None:
+        # How the last socket ended, for a server that counts (feature `cause`).
+        cause = self._state.cause
+        return {"cause": str(cause), "lived": round(self._lived, 1), "attempts": self._tries} if cause else None
 
     async def _read(self, epoch: int, wire: Wire) -> None:
         within: float | None = None
@@ -220,8 +229,12 @@ class Driver:
             if self._wire is not wire:
                 return
             self._wire = None
-            self._owner.link_ended()
+            self._link_ended()
             self.feed(i.SocketLost(epoch, cause, within))
+
+    def _link_ended(self) -> None:
+        self._lived, self._tries = self._world.now() - self._opened_at, 0
+        self._owner.link_ended()
 
     def pong_came(self) -> None:
         """The owner saw an answer to a ping among the frames."""
@@ -236,7 +249,7 @@ class Driver:
         task, self._task = self._task, None
         wire, self._wire = self._wire, None
         if wire is not None:
-            self._owner.link_ended()
+            self._link_ended()
         if task is not None and task is not asyncio.current_task():
             task.cancel()
         return wire

@@ -90,18 +90,21 @@ class Connector:
             raise CometChatException("ERR_BAD_ERROR_RESPONSE", "The server's answer names no user.")
         return user, str(user.get("jwt") or "")
 
-    async def open(self, uid: str, token: str) -> Link:
+    async def open(self, uid: str, token: str, last: Mapping[str, Any] | None = None) -> Link:
         """An authenticated socket.
+
+        Args:
+            last: how the last one ended (feature `cause`).
 
         Raises:
             AttemptError: saying why there is none.
         """
         try:
             kept = bool(self._pass)
-            link = await self._try(uid, token)
+            link = await self._try(uid, token, last)
             if link is None and kept:
                 self._pass = ""  # it may just have been too old: once more with a fresh one
-                link = await self._try(uid, token)
+                link = await self._try(uid, token, last)
         except AttemptError:
             self._settings = None
             raise
@@ -109,7 +112,7 @@ class Connector:
             raise AttemptError(Cause.TOKEN_REJECTED)
         return link
 
-    async def _try(self, uid: str, token: str) -> Link | None:
+    async def _try(self, uid: str, token: str, last: Mapping[str, Any] | None) -> Link | None:
         secure = urlsplit(self._http.base_url).scheme == "https"
         try:
             if not self._pass:
@@ -126,12 +129,12 @@ class Connector:
         url = f"{'wss' if secure else 'ws'}://{host}:{port}/"
         wire = await self._world.open_wire(url, {CLIENT_HEADER: VERSION}, self._tls)
         try:
-            return await self._authenticate(wire, uid)
+            return await self._authenticate(wire, uid, last)
         except BaseException:
             wire.abort()
             raise
 
-    async def _authenticate(self, wire: Wire, uid: str) -> Link | None:
+    async def _authenticate(self, wire: Wire, uid: str, last: Mapping[str, Any] | None) -> Link | None:
         frame = auth_frame(
             self._identity.app_id,
             uid,
@@ -139,6 +142,7 @@ class Connector:
             self._pass,
             self._presence,
             version=f"tailwire/{VERSION}",
+            last=last,
         )
         try:
             await wire.send(json.dumps(frame))

@@ -87,6 +87,9 @@ class UserListener:
     def on_user_online(self, user: User) -> Hook:
         """A user came online."""
 
+    def on_user_away(self, user: User) -> Hook:
+        """Every app of a user is in the background (Tailwire's own); `on_user_online` says that one is back."""
+
     def on_user_offline(self, user: User) -> Hook:
         """A user went offline."""
 

@@ -20,10 +20,15 @@ class Delivery:
         self._broker = broker
         self._app = encode(app_id)
 
-    def message(self, row: MessageRow, json: bytes, device: str, also: str = "") -> None:
-        """A message was stored. `also` is told too: somebody who is no member of the group (any more)."""
+    def message(self, row: MessageRow, json: bytes, device: str, also: str = "", *, before: int = 0) -> None:
+        """A message was stored.
+
+        Args:
+            also: is told too: somebody who is no member of the group (any more).
+            before: the message before it in its conversation; 0 where some who hear this one have not heard that.
+        """
         payload = self._frame(b'"message"', row.sender, device, row.receiver, row.receiver_type, json)
-        publication = Publication(payload, device)
+        publication = Publication(payload, device, before=before)
         self._to_conversation(row.sender, row.receiver, row.receiver_type, publication)
         if also:
             self._broker.publish(user_subject(also), publication)
@@ -93,11 +98,23 @@ class Delivery:
         self._broker.publish(user_subject(caller.uid), Publication(frame, caller.device))
 
     def presence(
-        self, uid: str, role: str, body: dict[str, Any], friends: frozenset[str], hidden_from: frozenset[str]
+        self,
+        uid: str,
+        role: str,
+        body: dict[str, Any],
+        friends: frozenset[str],
+        hidden_from: frozenset[str],
+        feature: str = "",
     ) -> None:
-        """A user came online or went offline. Those with whom there is a block do not hear of it."""
+        """A user came online or went offline. Those with whom there is a block do not hear of it.
+
+        Args:
+            feature: only sockets with it are told.
+        """
         frame = self._frame(b'"presence"', uid, "", uid, "user", encode(body))
-        publication = Publication(frame, droppable=True, role=role, friends=friends, hidden_from=hidden_from)
+        publication = Publication(
+            frame, droppable=True, role=role, friends=friends, hidden_from=hidden_from, feature=feature
+        )
         self._broker.publish(PRESENCE, publication)
 
     def membership(self, uid: str, guid: str, *, joined: bool) -> None:

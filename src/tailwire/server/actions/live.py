@@ -92,18 +92,25 @@ class Live:
         if not self._directory.is_online(uid):  # she may be back already: then offline would be the last word
             await self._presence(uid, "offline")
 
-    async def _presence(self, uid: str, action: str) -> None:
+    async def away(self, uid: str, *, away: bool) -> None:
+        """All the user's apps are in the background (she has a window of some seconds), or one is back."""
+        if self._directory.is_online(uid):
+            await self._presence(uid, "away" if away else "online", "appState")
+
+    async def _presence(self, uid: str, action: str, feature: str = "") -> None:
         self._directory.forget(uid)
         row = await self._store.user(uid)
         if row is None:
             return  # deleted meanwhile
         shown = self._directory.present(row)
+        if action == "away":
+            shown = {**shown, "status": "away"}
         body = {"action": action, "timestamp": self._world.seconds(), "user": shown}
         if self._tells_presence():
             friends = await self._store.friends_of(uid)
             blocked = await self._store.everyone_blocked(uid)
-            self._delivery.presence(uid, row.role, body, friends, blocked)
-        if self._store.has_webhooks:
+            self._delivery.presence(uid, row.role, body, friends, blocked, feature)
+        if self._store.has_webhooks and not feature:
             await self._store.add_events([self._connection(shown, action)])
 
     def _connection(self, shown: dict[str, Any], action: str) -> Event:

@@ -127,7 +127,7 @@ class Members:
             right = await asyncio.get_running_loop().run_in_executor(None, same_password, given, found.password_hash)
         rules.check_join(found, password=join.password, right=right, most=self._most_members)
         stored = await self._enter(caller, found, caller.uid, "participant", "joined")
-        return self._publish(caller, stored)
+        return self._publish(caller, stored, entered=True)
 
     async def _enter(self, caller: Caller, found: GroupRow, uid: str, scope: str, action: str) -> Stored:
         if found.members_count >= self._most_members:
@@ -202,7 +202,7 @@ class Members:
         if await self._store.ban_of(guid, user.uid) is not None:
             raise Refused("ERR_BANNED_GROUPMEMBER")
         stored = await self._enter(caller, found, user.uid, scope, "added")
-        return self._publish(caller, stored)
+        return self._publish(caller, stored, entered=True)
 
     async def _ban_quietly(self, caller: Caller, guid: str, uid: str) -> None:
         await self.ban(caller, guid, uid)
@@ -346,7 +346,9 @@ class Members:
             events=(event,),
         )  # fmt: skip
 
-    def _publish(self, caller: Caller, stored: Stored, also: str = "") -> bytes:
+    def _publish(self, caller: Caller, stored: Stored, also: str = "", *, entered: bool = False) -> bytes:
+        # Who has just entered has not heard the message before.
         json = stored.message.json()
-        self._delivery.message(stored.message, json, caller.device, also)
+        before = 0 if entered else stored.before
+        self._delivery.message(stored.message, json, caller.device, also, before=before)
         return json

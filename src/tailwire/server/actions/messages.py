@@ -106,7 +106,7 @@ class Messages:
             json = with_quoted(json, quoted)
         if stored.new:
             # In the turn in which the store answered, without an await between: publications keep the ids' order.
-            self._delivery.message(stored.message, json, caller.device)
+            self._delivery.message(stored.message, json, caller.device, before=stored.before)
             self._stored()
         return json
 
@@ -323,7 +323,7 @@ class Messages:
         if stored is None:
             raise Refused("ERR_MESSAGE_ACTION_NOT_ALLOWED")
         json: bytes = stored.message.json()
-        self._delivery.message(stored.message, json, caller.device)
+        self._delivery.message(stored.message, json, caller.device, before=stored.before)
         return json
 
 

@@ -16,6 +16,8 @@ class Listening(Protocol):
     uid: str
     device: str
     token: str
+    features: frozenset[str]
+    chained: bool  # messages are sent to it with the id of the one before
     groups: set[str]
     presence: frozenset[str] | None
     slow: bool  # more is buffered than a droppable frame is worth
@@ -28,6 +30,28 @@ class Listening(Protocol):
 ALL_USERS = frozenset({"*"})
 FRIENDS = frozenset({"friends only"})  # no role has a space in it
 TRY_AGAIN = 1013
+
+
+class _Frame:
+    """A publication, encoded: once as it is, and once with the message before it for those who asked for that."""
+
+    __slots__ = ("_linked", "data", "of")
+
+    def __init__(self, publication: Publication) -> None:
+        self.of = publication
+        self.data = text_frame(publication.payload)
+        self._linked = b"" if publication.before else self.data
+
+    def for_socket(self, chained: bool) -> bytes:
+        """The bytes for a socket."""
+        return self.linked if chained else self.data
+
+    @property
+    def linked(self) -> bytes:
+        """With the message before."""
+        if not self._linked:
+            self._linked = text_frame(b'%b,"before":%d}' % (self.of.payload[:-1], self.of.before))
+        return self._linked
 
 
 class Hub:
@@ -53,7 +77,9 @@ class Hub:
         self._slow_close = slow_close
         self._by_subject: dict[str, dict[Listening, None]] = {}
         self.users_online = 0
-        self._pending: list[tuple[str, list[tuple[bytes, Publication]]]] = []
+        self._pending: list[tuple[str, list[_Frame]]] = []
+        self._encoded: _Frame | None = None
+        self._lingering: dict[str, float] = {}
         broker.listen(self._take)
 
     @property
@@ -64,8 +90,9 @@ class Hub:
     # Who listens.
 
     def add(self, socket: Listening) -> bool:
-        """An authenticated socket. Answers whether it is the first of its user here."""
-        first = user_subject(socket.uid) not in self._by_subject
+        """An authenticated socket. Answers whether its user comes online with it."""
+        first = not self.is_online(socket.uid)
+        self._lingering.pop(socket.uid, None)
         self.users_online += first
         self._join(socket, user_subject(socket.uid))
         if socket.presence:
@@ -78,26 +105,52 @@ class Hub:
             socket.groups.add(guid)
             self._join(socket, group_subject(guid))
 
-    def remove(self, socket: Listening) -> bool:
-        """A socket that ended. Answers whether it was the last of its user here."""
+    def remove(self, socket: Listening, linger_until: float = 0.0) -> bool:
+        """A socket that ended. Answers whether its user goes offline with it.
+
+        Args:
+            linger_until: until when its user counts as online all the same, where it was her last one (see `gone`).
+        """
         self._leave(socket, user_subject(socket.uid))
         for guid in socket.groups:
             self._leave(socket, group_subject(guid))
         socket.groups.clear()
         if socket.presence:
             self._leave(socket, PRESENCE)
-        last = user_subject(socket.uid) not in self._by_subject
-        self.users_online -= last
-        return last
+        if user_subject(socket.uid) in self._by_subject or socket.uid in self._lingering:
+            return False
+        if linger_until:
+            self._lingering[socket.uid] = linger_until
+            return False
+        self.users_online -= 1
+        return True
+
+    @property
+    def lingers(self) -> bool:
+        """Whether a user without a socket still counts as online."""
+        return bool(self._lingering)
+
+    def gone(self, now: float) -> list[str]:
+        """The users who have not come back in time: offline since now."""
+        gone = [uid for uid, until in self._lingering.items() if until <= now]
+        for uid in gone:
+            del self._lingering[uid]
+        self.users_online -= len(gone)
+        return gone
 
     def is_online(self, uid: str) -> bool:
-        """Whether the user has a socket in this process."""
-        return user_subject(uid) in self._by_subject
+        """Whether the user has a socket in this process, or had one just now."""
+        return user_subject(uid) in self._by_subject or uid in self._lingering
+
+    def sockets_of(self, uid: str) -> list[Listening]:
+        """A user's sockets."""
+        return list(self._by_subject.get(user_subject(uid), ()))
 
     def everyone_online(self) -> list[str]:
-        """The users who have a socket in this process."""
+        """The users who have a socket in this process, or had one just now."""
         start = len(user_subject(""))
-        return [subject[start:] for subject in self._by_subject if subject.startswith(user_subject(""))]
+        here = [subject[start:] for subject in self._by_subject if subject.startswith(user_subject(""))]
+        return [*here, *self._lingering]
 
     def _join(self, socket: Listening, subject: str) -> None:
         sockets = self._by_subject.get(subject)
@@ -130,7 +183,9 @@ class Hub:
             return
         if not self._pending:
             self._schedule(self.flush)
-        frame = (text_frame(publication.payload), publication)
+        frame = self._encoded
+        if frame is None or frame.of is not publication:
+            frame = self._encoded = _Frame(publication)  # the same one comes for each subject: it is encoded once
         if self._pending and self._pending[-1][0] == subject:
             self._pending[-1][1].append(frame)
         else:
@@ -151,19 +206,25 @@ class Hub:
         cut off can catch up from the last id it saw.
         """
         pending, self._pending = self._pending, []
+        self._encoded = None
         for subject, frames in pending:
             sockets = self._by_subject.get(subject)
             if sockets:
                 self._write_all(subject, sockets, frames)
 
-    def _write_all(self, subject: str, sockets: dict[Listening, None], frames: list[tuple[bytes, Publication]]) -> None:
-        whole = frames[0][0] if len(frames) == 1 else b"".join([data for data, _ in frames])
-        apart = {p.not_to for _, p in frames if p.not_to}
+    def _write_all(self, subject: str, sockets: dict[Listening, None], frames: list[_Frame]) -> None:
+        whole = frames[0].data if len(frames) == 1 else b"".join([f.data for f in frames])
+        linked = b""
+        apart = {f.of.not_to for f in frames if f.of.not_to}
         by_role = subject == PRESENCE
         written = 0
         for socket in list(sockets):
             if not (socket.slow or by_role or socket.device in apart):
-                socket.write(whole)
+                if socket.chained:
+                    linked = linked or b"".join([f.linked for f in frames])
+                    socket.write(linked)
+                else:
+                    socket.write(whole)
                 written += 1
             elif socket.slow and socket.buffered() > self._slow_close:
                 self._metrics.closes["slow"] += 1
@@ -172,9 +233,10 @@ class Hub:
                 self._write_chosen(socket, frames, droppable=not socket.slow)
         self._metrics.deliveries += written * len(frames)
 
-    def _write_chosen(self, socket: Listening, frames: list[tuple[bytes, Publication]], *, droppable: bool) -> None:
+    def _write_chosen(self, socket: Listening, frames: list[_Frame], *, droppable: bool) -> None:
         chosen = []
-        for data, p in frames:
+        for frame in frames:
+            p = frame.of
             if p.not_to and p.not_to == socket.device:
                 continue
             if p.droppable and not droppable:
@@ -182,7 +244,7 @@ class Hub:
                 continue
             if p.role and not _concerned(socket, p):
                 continue
-            chosen.append(data)
+            chosen.append(frame.for_socket(socket.chained))
         if chosen:
             socket.write(b"".join(chosen))
             self._metrics.deliveries += len(chosen)
@@ -190,7 +252,7 @@ class Hub:
 
 def _concerned(socket: Listening, p: Publication) -> bool:
     # Whether a socket has subscribed to the presence of the user that a publication is about.
-    if socket.uid in p.hidden_from:
+    if socket.uid in p.hidden_from or (p.feature and p.feature not in socket.features):
         return False
     if socket.presence is ALL_USERS:
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import msgspec
 
@@ -47,8 +47,15 @@ class FrameIn(msgspec.Struct, rename="camel"):
     body: msgspec.Raw = msgspec.Raw(b"{}")
 
 
+class _Last(msgspec.Struct):
+    cause: str = ""
+    lived: float = 0.0
+    attempts: int = 0
+
+
 class _Tailwire(msgspec.Struct):
     features: list[str] = []
+    last: _Last | None = None
 
 
 class _Params(msgspec.Struct):
@@ -82,6 +89,7 @@ class _AppState(msgspec.Struct):
     window: float = 30.0
 
 
+_NOTHING = _Tailwire()
 _decode_frame = msgspec.json.Decoder(FrameIn).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -95,6 +103,8 @@ class Socket(Protocol):
     groups: set[str]
     presence: frozenset[str] | None
     features: frozenset[str]
+    chained: bool
+    left: bool
     opened_at: float
     heard_at: float
     frames: int
@@ -144,7 +154,9 @@ class Gateway:
         self._world = world
         self._store_name = store_name
         self._app_id = app_id
+        self._offered = frozenset(settings.features.replace(" ", "").split(",")) & frozenset(FEATURES)
         self._sockets: set[Socket] = set()
+        self._away: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweep_timer: asyncio.TimerHandle | None = None
 
@@ -164,8 +176,25 @@ class Gateway:
             return
         self._sockets.discard(socket)
         self.metrics.sockets -= 1
-        if socket.uid and self._hub.remove(socket):
-            self._run(self._live.went(socket.uid))
+        if not socket.uid:
+            return
+        grace = 0.0 if socket.left or "grace" not in socket.features else self.settings.presence_grace
+        if self._hub.remove(socket, self.loop.time() + grace if grace else 0.0):
+            self._went(socket.uid)
+        else:
+            self._see_whether_away(socket.uid)
+
+    def _went(self, uid: str) -> None:
+        self._away.discard(uid)
+        self._run(self._live.went(uid))
+
+    def _see_whether_away(self, uid: str) -> None:
+        # Away: every app of hers is in the background. Only a client that says where its app is can be.
+        sockets = cast(list[Socket], self._hub.sockets_of(uid))
+        away = bool(sockets) and all(socket.background_until for socket in sockets)
+        if sockets and away is not (uid in self._away):
+            self._away ^= {uid}
+            self._run(self._live.away(uid, away=away))
 
     def _run(self, action: Any) -> None:
         task = self.loop.create_task(self._guarded(action))
@@ -276,9 +305,10 @@ class Gateway:
             self.metrics.closes["token rejected"] += 1
             socket.close(TOKEN_REJECTED, "the token is not valid: log in again")
             return
-        asked = auth.params.tailwire.features if auth.params and auth.params.tailwire else []
+        ours = auth.params.tailwire if auth.params and auth.params.tailwire else _NOTHING
         socket.device, socket.token = device, admitted.token
-        socket.features = frozenset(f for f in asked if f in FEATURES)
+        socket.features = self._offered.intersection(ours.features)
+        socket.chained = "chain" in socket.features
         socket.presence = _subscription(auth.presence_subscription, auth.roles)
         socket.uid = admitted.uid
         first = self._hub.add(socket)
@@ -288,8 +318,12 @@ class Gateway:
         self._hub.hear_groups(socket, groups)
         socket.write(text_frame(_encode(self._answer(device, admitted.uid, self._granted(socket)))))
         self.metrics.authenticated += 1
+        if ours.last is not None and "cause" in socket.features:
+            self.metrics.came_back(ours.last.cause, ours.last.lived, ours.last.attempts)
         if first:
             await self._live.came(admitted.uid)
+        else:
+            self._see_whether_away(admitted.uid)
 
     def _granted(self, socket: Socket) -> dict[str, Any]:
         body: dict[str, Any] = {"status": "OK", "code": "200"}
@@ -322,6 +356,7 @@ class Gateway:
             socket.background_until = 0.0
         else:
             raise Refused("ERR_BAD_REQUEST", {"body": "Use background with a window of up to 120 s, or foreground."})
+        self._see_whether_away(socket.uid)
 
     # The sweep: one timer for all sockets.
 
@@ -341,7 +376,9 @@ class Gateway:
             elif socket.frames > most_frames:
                 self._end(socket, "too fast", TOO_FAST, "too many frames; send fewer")
             socket.frames = 0
-        again = self._sockets
+        for uid in self._hub.gone(now):
+            self._went(uid)
+        again = self._sockets or self._hub.lingers
         self._sweep_timer = self.loop.call_later(s.sweep_interval, self._sweep) if again else None
 
     def _end(self, socket: Socket, why: str, code: int, reason: str) -> None:

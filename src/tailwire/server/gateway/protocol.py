@@ -16,11 +16,12 @@ from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from tailwire.server.gateway.gateway import Gateway
+from tailwire.server.gateway.gateway import WINDOW_OVER, Gateway
 from tailwire.wire.frames import CLIENT_HEADER
 
 PATHS = frozenset({"", "/v3", "/v3.0"})
 RESTART = 1012
+FOR_GOOD = (1000, WINDOW_OVER)
 NO_FEATURES: frozenset[str] = frozenset()
 
 
@@ -40,12 +41,14 @@ class SocketProtocol(asyncio.Protocol):
         "_transport",
         "background_until",
         "bad_frames",
+        "chained",
         "device",
         "features",
         "frames",
         "groups",
         "heard_at",
         "inbox",
+        "left",
         "opened_at",
         "presence",
         "slow",
@@ -68,7 +71,8 @@ class SocketProtocol(asyncio.Protocol):
         self.frames = self.bad_frames = 0
         self.background_until = self.window = 0.0
         self.inbox: list[bytes] | None = None
-        self.slow = False
+        self.slow = self.chained = False
+        self.left = False  # its user went on purpose: she does not come back by herself
         # Writes encoded frames: the transport's own method while the socket is open, so that fan-out pays one call.
         self.write: Callable[[bytes], object] = _nowhere
 
@@ -95,6 +99,8 @@ class SocketProtocol(asyncio.Protocol):
         self._connections.discard(self)
         self._transport = None
         self.write = _nowhere
+        if self._protocol.close_rcvd is not None and self._protocol.close_rcvd_then_sent:
+            self.left = True
         self.gateway.ended(self)
 
     def pause_writing(self) -> None:
@@ -190,6 +196,7 @@ class SocketProtocol(asyncio.Protocol):
         """Say goodbye and end; a slow reader is not waited for."""
         transport = self._transport
         self.write = _nowhere
+        self.left = self.left or code in FOR_GOOD
         if transport is None:
             return
         try:

@@ -191,10 +191,15 @@ def _as_json(row: MessageRow | ListedRow) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The outcome of storing a draft: the message, and whether it is new (or its muid was known)."""
+    """The outcome of storing a draft: the message, and whether it is new (or its muid was known).
+
+    Attributes:
+        before: the id of the message before it in its conversation; 0 for the first.
+    """
 
     message: MessageRow
     new: bool
+    before: int = 0
 
 
 @dataclass(frozen=True, slots=True)

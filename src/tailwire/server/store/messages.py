@@ -13,6 +13,7 @@ from tailwire.server.store.statements import (
     ADD_PARTICIPANT,
     BY_MUID,
     INSERT_MESSAGE,
+    LAST_OF,
     MESSAGE,
     START_CONVERSATION,
     TOUCH_CONVERSATION,
@@ -60,6 +61,7 @@ class Messages(Search, Webhooks):
         self._last_id = message_id
         shown = 1 if d.shown and d.parent_id is None else 0
         place = {"conversation": d.conversation_id, "id": message_id, "sent_at": d.sent_at, "shown": shown}
+        before = c.execute(LAST_OF, place).fetchone()
         if c.execute(TOUCH_CONVERSATION, place).rowcount != 1:
             c.execute(START_CONVERSATION, {**place, "shown_id": message_id if shown else 0})
             if d.receiver_type == "user":
@@ -75,7 +77,7 @@ class Messages(Search, Webhooks):
             d.parent_id, 0, None, None, d.quoted_id, d.traits,
         )  # fmt: skip
         self._enqueue_all(c, d.events, row)
-        return Stored(row, new=True)
+        return Stored(row, new=True, before=before[0] if before else 0)
 
     @staticmethod
     def _replied(c: sqlite3.Connection, d: Draft) -> None:

@@ -69,6 +69,9 @@ INSERT_MESSAGE = compiled(
     }})
     .on_conflict_do_nothing()
 )  # fmt: skip
+LAST_OF = compiled(
+    select(conversations.c.last_message_id).where(conversations.c.conversation_id == bindparam("conversation"))
+)
 TOUCH_CONVERSATION = compiled(
     update(conversations)
     .where(conversations.c.conversation_id == bindparam("conversation"))

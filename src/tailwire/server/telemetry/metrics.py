@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import inf
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -24,8 +26,25 @@ class Metrics:
     requests: Counter[int] = field(default_factory=Counter)
     closes: Counter[str] = field(default_factory=Counter)
     webhooks: Counter[str] = field(default_factory=Counter)
+    returns: Counter[str] = field(default_factory=Counter)
+    attempts: Counter[str] = field(default_factory=Counter)
+    lived: Counter[str] = field(default_factory=Counter)
+
+    def came_back(self, cause: str, lived: float, attempts: int) -> None:
+        """A client is here again, and says why its last socket ended, how long that lived, how often it tried since.
+
+        What clients say is not trusted: words that are no causes count as one.
+        """
+        known = cause if _CAUSE.fullmatch(cause) and (cause in self.returns or len(self.returns) < MOST_CAUSES) else ""
+        cause = known or "other"
+        self.returns[cause] += 1
+        self.attempts[cause] += min(max(attempts, 0), 1000)
+        self.lived[next(name for name, most in LIVED if lived <= most)] += 1
 
 
+_CAUSE = re.compile(r"[a-z_]{1,40}")
+MOST_CAUSES = 50
+LIVED = (("under 10 s", 10.0), ("under 1 min", 60.0), ("under 10 min", 600.0), ("under 1 h", 3600.0), ("longer", inf))
 _COUNTERS = {
     "messages_stored": "Messages stored",
     "deliveries": "Frames written to sockets, one for each receiver",
@@ -48,6 +67,9 @@ class _Collector:
         for name, text, label, counter in (
             ("requests", "Answers, by HTTP status", "status", {str(k): v for k, v in m.requests.items()}),
             ("closes", "Sockets closed by the server, by reason", "reason", m.closes),
+            ("returns", "Clients that came back, by the cause that ended their last socket", "cause", m.returns),
+            ("return_attempts", "Their attempts until then, by the same", "cause", m.attempts),
+            ("returned_after", "Clients that came back, by how long their last socket had lived", "lived", m.lived),
             ("webhooks", "What became of deliveries to webhooks", "outcome", m.webhooks),
         ):
             family = CounterMetricFamily(f"tailwire_{name}", text, labels=[label])

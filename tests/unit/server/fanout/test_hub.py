@@ -14,7 +14,8 @@ class Sock:
         self.uid, self.device, self.token, self.groups, self.presence = uid, device, "t", set(), presence
         self.written: list[bytes] = []
         self.waiting = 0
-        self.slow = False
+        self.slow = self.chained = False
+        self.features = frozenset()
         self.closed = None
 
     def write(self, data):
@@ -141,3 +142,47 @@ def test_a_token_that_was_taken_back_ends_its_sockets():
     t.hub.add(other)
     t.broker.publish(user_subject("a"), Publication(gone="t"))
     assert (mine.closed, other.closed) == (1000, None)
+
+
+def test_the_message_before_is_told_to_those_who_asked_for_it():
+    t = Turn()
+    plain, chained = Sock("a", "1"), Sock("a", "2")
+    chained.chained = True
+    for s in (plain, chained):
+        t.hub.add(s)
+    t.broker.publish(user_subject("a"), Publication(b'{"n":1}', before=7))
+    t.broker.publish(user_subject("a"), Publication(b'{"n":2}'))
+    t.end()
+    assert plain.written == [text_frame(b'{"n":1}') + text_frame(b'{"n":2}')]
+    assert chained.written == [text_frame(b'{"n":1,"before":7}') + text_frame(b'{"n":2}')]
+    chained.slow = True
+    t.broker.publish(user_subject("a"), Publication(b'{"n":3}', before=8))
+    t.end()
+    assert chained.written[1:] == [text_frame(b'{"n":3,"before":8}')]
+
+
+def test_a_user_lingers_after_a_blip():
+    t = Turn()
+    first, second = Sock("a"), Sock("a")
+    assert t.hub.add(first)
+    assert not t.hub.remove(first, linger_until=10.0)
+    assert (t.hub.is_online("a"), t.hub.users_online, t.hub.everyone_online(), t.hub.lingers) == (True, 1, ["a"], True)
+    assert t.hub.gone(9.9) == []
+    assert not t.hub.add(second)  # she never was offline
+    assert t.hub.gone(10.0) == []
+    assert not t.hub.remove(second, linger_until=20.0)
+    assert t.hub.gone(20.0) == ["a"]
+    assert (t.hub.is_online("a"), t.hub.users_online, t.hub.lingers) == (False, 0, False)
+    assert t.hub.add(first)
+    assert t.hub.remove(first)
+
+
+def test_presence_for_a_feature_reaches_only_those_who_have_it():
+    t = Turn()
+    plain, ours = Sock("a", presence=ALL_USERS), Sock("b", presence=ALL_USERS)
+    ours.features = frozenset({"appState"})
+    for s in (plain, ours):
+        t.hub.add(s)
+    t.broker.publish(PRESENCE, Publication(b"away", role="default", feature="appState"))
+    t.end()
+    assert (plain.written, ours.written) == ([], [text_frame(b"away")])

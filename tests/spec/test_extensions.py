@@ -1,0 +1,206 @@
+"""What our own server and SDK agree on beyond the documented protocol, and that each of it can be missing."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness import CONNECTED, Stage
+from rest import Rest
+from tailwire import Group
+from tailwire.server.config import Settings
+from tailwire.server.ports.broker import group_subject, user_subject
+from tailwire.testing.virtual.world import VirtualServer
+from tailwire.wire.frames import FEATURES
+
+
+def offering(stage: Stage, folder, features: str, **more) -> None:
+    quiet = {f"{name}_per_minute": 0 for name in ("sends", "requests", "logins", "core", "standard")}
+    stage.server = VirtualServer(folder, Settings(data=str(folder), features=features, **quiet, **more))
+
+
+class Losing:
+    """Loses publications on their way from the broker to the sockets."""
+
+    def __init__(self, stage: Stage) -> None:
+        broker = stage.server.parts.gateway._hub.broker
+        self._publish = broker.publish
+        self.subjects: set[str] = set()
+        self.lost = 0
+        broker.publish = self.publish
+
+    def publish(self, subject, publication) -> None:
+        if subject in self.subjects:
+            self.lost += 1
+        else:
+            self._publish(subject, publication)
+
+
+@pytest.mark.spec("K1")
+async def test_a_message_that_the_server_lost_on_its_way_is_read_from_history(stage: Stage):
+    alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
+    losing = Losing(stage)
+    await alice.say("bob", "one")
+    losing.subjects = {user_subject("bob")}
+    await alice.say("bob", "two")
+    await carol.say("bob", "also lost")
+    losing.subjects = set()
+    begin = stage.now
+    await alice.say("bob", "three")
+    await bob.ears.until(lambda: "three" in bob.ears.texts)
+    assert losing.lost == 2
+    assert bob.ears.texts == ["one", "two", "also lost", "three"]
+    assert 0.5 <= stage.now - begin <= 0.7
+    await alice.say("bob", "four")
+    await bob.ears.until(lambda: bob.ears.texts[-1] == "four")
+    assert len(bob.ears.texts) == 5
+    assert bob.ears.statuses.count(CONNECTED) == 1
+
+
+async def test_in_a_group_too_and_who_joins_or_replies_waits_for_nothing(stage: Stage):
+    alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
+    await alice.chat.create_group(Group("team", "Team"))
+    await bob.chat.join_group("team")
+    await alice.say("team", "before carol", "group")
+    await carol.chat.join_group("team")
+    begin = stage.now
+    await alice.say("team", "hello", "group")
+    await carol.ears.until(lambda: carol.ears.texts == ["hello"])
+    await carol.say("team", "hi", "group")
+    await alice.say("team", "how are you", "group")  # after carol's own, which she does not hear
+    await carol.ears.until(lambda: len(carol.ears.texts) == 2)
+    assert stage.now - begin < 0.3
+    losing = Losing(stage)
+    losing.subjects = {group_subject("team")}
+    await alice.say("team", "lost", "group")
+    losing.subjects = set()
+    await bob.say("team", "found", "group")
+    await carol.ears.until(lambda: carol.ears.texts[-1] == "found")
+    assert carol.ears.texts == ["hello", "how are you", "lost", "found"]
+
+
+async def test_a_blip_is_not_told_and_an_absence_is(stage: Stage):
+    alice = await stage.enter("alice", presence=True)
+    bob = await stage.enter("bob")
+    await alice.ears.until(lambda: "bob" in alice.ears.all("online"))
+    stage.network.cut()
+    await stage.pass_time(3)
+    stage.network.restore()
+    await alice.connected()
+    await bob.connected()
+    await stage.pass_time(30)
+    assert "bob" not in alice.ears.all("offline")
+    assert alice.ears.all("online").count("bob") == 1
+    begin = stage.now
+    stage.network.drop()
+    bob.chat.set_network("offline")
+    stage.network.refusing = True
+    await stage.pass_time(5)
+    async with Rest(stage) as rest:
+        stage.network.refusing = False
+        assert (await rest("GET", "/users/bob"))["status"] == "available"
+    bob.chat.set_app_state("background")  # it does not come back
+    await alice.ears.until(lambda: "bob" in alice.ears.all("offline"))
+    assert 10 <= stage.now - begin <= 13
+    assert bob.status is not CONNECTED
+
+
+async def test_who_says_goodbye_is_offline_at_once(stage: Stage):
+    alice = await stage.enter("alice", presence=True)
+    bob = await stage.enter("bob")
+    await alice.ears.until(lambda: "bob" in alice.ears.all("online"))
+    begin = stage.now
+    bob.chat.set_app_state("background")
+    await alice.ears.until(lambda: "bob" in alice.ears.all("offline"))
+    assert stage.now - begin < 1
+
+
+async def test_in_the_background_a_user_is_away(stage: Stage):
+    alice = await stage.enter("alice", presence=True)
+    phone, desk = await stage.enter("bob", auto=False), await stage.enter("bob", auto=False)
+    for device in (phone, desk):
+        await device.chat.connect()
+    await alice.ears.until(lambda: alice.ears.all("online") == ["alice", "bob"])
+    phone.chat.set_app_state("background")
+    await stage.pass_time(1)
+    assert alice.ears.all("away") == []  # she is at her desk
+    desk.chat.set_app_state("background")
+    await alice.ears.until(lambda: alice.ears.all("away") == ["bob"])
+    phone.chat.set_app_state("foreground")
+    await alice.ears.until(lambda: alice.ears.all("online") == ["alice", "bob", "bob"])
+    await phone.chat.disconnect()
+    await alice.ears.until(lambda: alice.ears.all("away") == ["bob", "bob"])
+    await stage.pass_time(40)  # the window of the desk is over
+    assert alice.ears.all("offline") == ["bob"]
+
+
+async def test_the_server_counts_why_clients_come_back(stage: Stage):
+    alice = await stage.enter("alice")
+    await stage.pass_time(20)
+    stage.network.drop()
+    await alice.ears.until(lambda: alice.ears.statuses.count(CONNECTED) == 2)
+    metrics = stage.server.parts.metrics
+    (cause,) = metrics.returns
+    assert cause == str(alice.chat.connection.history[-1].cause or "connection_reset")
+    assert (metrics.attempts[cause], dict(metrics.lived)) == (1, {"under 1 min": 1})
+    async with Rest(stage) as rest:
+        counters = (await rest.answer("GET", "/metrics")).text
+    assert f'tailwire_returns_total{{cause="{cause}"}} 1.0' in counters
+    metrics.came_back("no such thing!", -1.0, -5)
+    metrics.came_back("x" * 100, 1e9, 10**9)
+    assert (metrics.returns["other"], metrics.attempts["other"]) == (2, 1000)
+    for n in range(100):
+        metrics.came_back(f"made_up_{'abcdefghij'[n // 10]}{'abcdefghij'[n % 10]}", 0, 0)
+    assert len(metrics.returns) <= 51
+
+
+@pytest.fixture(params=["", *FEATURES])
+def without(request, stage: Stage, tmp_path) -> str:
+    """A server that offers nothing, or all but one feature."""
+    missing = request.param
+    offering(stage, tmp_path, ",".join(f for f in FEATURES if missing and f != missing))
+    return missing
+
+
+async def test_a_server_that_lacks_it_is_used_as_documented(stage: Stage, without: str):
+    alice = await stage.enter("alice", presence=True)
+    bob, carol = await stage.enter("bob"), await stage.enter("carol", auto=False)
+    await carol.chat.connect()
+    offered = {f for f in FEATURES if without and f != without}
+    assert {socket.features for socket in stage.server.parts.gateway._sockets} == {frozenset(offered)}
+    await alice.say("bob", "one")
+    await bob.ears.until(lambda: bob.ears.texts == ["one"])
+    await bob.chat.start_typing("alice")
+    await alice.ears.until(lambda: alice.ears.all("typing") == ["bob"])
+    carol.chat.set_app_state("background")
+    await stage.pass_time(25)
+    assert await carol.chat.ping() == "ping successful"
+    await stage.pass_time(25)
+    assert carol.status is CONNECTED
+    await stage.pass_time(10)
+    assert carol.status is not CONNECTED  # the window is the SDK's own
+    stage.network.cut()
+    await stage.pass_time(1)
+    stage.network.restore()
+    await alice.connected()
+    await bob.connected()
+    await alice.say("bob", "two")
+    await bob.ears.until(lambda: bob.ears.texts == ["one", "two"])
+    await stage.server.stop()
+    await alice.ears.until(lambda: alice.status is not CONNECTED)
+    await stage.server.start()
+    await alice.connected()
+    await bob.connected()
+    await alice.say("bob", "three")
+    await bob.ears.until(lambda: bob.ears.texts == ["one", "two", "three"])
+    alice.chat.set_app_state("background")
+    await stage.pass_time(1)
+    assert alice.status is not CONNECTED
+
+
+def test_a_feature_that_does_not_exist_is_no_good_setting():
+    from tailwire.server.config import BadSetting, load
+
+    assert load({"features": "heartbeat, grace"}, {}).features == "heartbeat, grace"
+    assert load({"features": ""}, {}).features == ""
+    with pytest.raises(BadSetting, match="no feature 'telepathy'"):
+        load({"features": "heartbeat,telepathy"}, {})

@@ -1,0 +1,142 @@
+"""The chain: a message that is missing is noticed by the one that follows it."""
+
+from __future__ import annotations
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailwire.sdk.continuity import catch_up, chain
+from tailwire.sdk.continuity.catch_up import FetchAfter, HandOver, TellContinuity
+from tailwire.sdk.continuity.state import Machine, Position
+
+
+def caught_up(last_id: int = 10) -> Machine:
+    m = Machine(position=Position(last_id, "store"))
+    catch_up.connected(m, "store")
+    catch_up.page(m, [], whole=False)
+    return m
+
+
+def test_a_chain_that_is_whole_is_not_noticed():
+    m = caught_up()
+    assert not chain.broken(m, 10)
+    assert catch_up.passes(m, 11)
+    assert not chain.broken(m, 11)
+    assert not chain.broken(m, 3)  # from before the connection
+
+
+def test_the_missing_one_comes_by_itself():
+    m = caught_up()
+    assert chain.broken(m, 11)
+    assert chain.hold(m, 11, 12, "twelve") == [chain.Wait(chain.PATIENCE)]
+    assert chain.mended(m) == []
+    assert catch_up.live(m, 11, "eleven") == []
+    assert chain.mended(m) == [HandOver(("eleven", "twelve"))]
+    assert chain.waited(m) == []
+    assert not chain.broken(m, 12)
+
+
+def test_what_follows_is_held_too_with_holes_of_its_own():
+    m = caught_up()
+    chain.hold(m, 11, 12, "twelve")
+    catch_up.live(m, 13, "thirteen")
+    assert chain.broken(m, 14)
+    assert chain.hold(m, 14, 15, "fifteen") == []
+    catch_up.live(m, 11, "eleven")
+    assert chain.mended(m) == []
+    catch_up.live(m, 14, "fourteen")
+    assert chain.mended(m) == [HandOver(("eleven", "twelve", "thirteen", "fourteen", "fifteen"))]
+
+
+def test_history_is_read_for_one_that_does_not_come():
+    m = caught_up()
+    catch_up.passes(m, 11)
+    chain.hold(m, 12, 13, "thirteen")
+    assert chain.waited(m) == [FetchAfter(10)]
+    assert not chain.broken(m, 99)  # history is being read: it brings what is missing
+    catch_up.live(m, 14, "fourteen")
+    # No word of continuity: the connection was there all the time. Eleven is not handed over again.
+    assert catch_up.page(m, [(11, "eleven"), (12, "twelve"), (13, "thirteen")], whole=False) == [
+        HandOver(("twelve", "thirteen", "fourteen"))
+    ]
+    assert (m.position.last_id, m.mending) == (14, False)
+
+
+def test_what_history_does_not_know_either_holds_nothing_back():
+    m = caught_up()
+    chain.hold(m, 11, 12, "twelve")
+    chain.waited(m)
+    assert catch_up.page(m, [(12, "twelve")], whole=False) == [HandOver(("twelve",))]
+
+
+def test_an_own_message_fills_the_hole():
+    m = caught_up()
+    chain.hold(m, 11, 12, "answer")
+    catch_up.sent(m, 11)  # the answer of the server to the send came later than what somebody replied
+    assert chain.mended(m) == [HandOver(("answer",))]
+    catch_up.sent(m, 13)
+    catch_up.passes(m, 14)
+    assert not chain.broken(m, 13)
+
+
+def test_the_end_of_the_connection_ends_the_wait():
+    m = caught_up()
+    chain.hold(m, 11, 12, "twelve")
+    catch_up.disconnected(m)
+    assert chain.waited(m) == []
+    assert catch_up.connected(m, "store") == [FetchAfter(10)]
+    commands = catch_up.page(m, [(11, "eleven"), (12, "twelve")], whole=False)
+    assert [type(c) for c in commands] == [TellContinuity, HandOver]
+
+
+def test_switched_off_or_without_a_position_nothing_is_held():
+    off = caught_up()
+    off.enabled = False
+    assert not chain.broken(off, 99)
+    assert not chain.broken(Machine(), 99)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=30), st.integers(1, 3))
+def test_whatever_is_lost_everything_is_handed_over_once_and_in_the_order_of_its_conversation(lost, conversations):
+    m, handed, waiting = caught_up(0), [], False
+    ids = range(1, len(lost) + 1)
+    stored = [(n, n) for n in ids]
+    last: dict[int, int] = {}
+
+    def take(commands):
+        for command in commands:
+            if isinstance(command, HandOver):
+                handed.extend(command.messages)
+            elif isinstance(command, FetchAfter):
+                page = [pair for pair in stored if pair[0] > command.after_id and pair[0] <= arrived]
+                take(catch_up.page(m, page, whole=False))
+
+    arrived = 0
+    for n, missing in itertools.zip_longest(ids, lost):
+        before, last[n % conversations] = last.get(n % conversations, 0), n
+        arrived = n
+        if missing:
+            continue
+        if before and chain.broken(m, before):
+            waiting = True
+            take(chain.hold(m, before, n, n))
+        elif catch_up.passes(m, n):
+            handed.append(n)
+        else:
+            take(catch_up.live(m, n, n))
+            take(chain.mended(m))
+        if waiting and n % 3 == 0:
+            waiting = False
+            take(chain.waited(m))
+    take(chain.waited(m))
+    assert len(handed) == len(set(handed))
+    for c in range(conversations):
+        of_one = [n for n in handed if n % conversations == c]
+        assert of_one == sorted(of_one)
+    # What is not handed over was lost behind the last message of its conversation that came: nothing could tell of it.
+    heard = {
+        c: max((n for n in ids if n % conversations == c and not lost[n - 1]), default=0) for c in range(conversations)
+    }
+    assert {n for n in ids if n <= heard[n % conversations]} <= set(handed)
