@@ -85,6 +85,27 @@ class Callers:
             future.set_result((command.result, command.cause))
 
 
+class Lives:
+    """How long the last socket lived, and how often it was tried since: told to a server that counts (`cause`)."""
+
+    def __init__(self) -> None:
+        self._opened_at = self._lived = 0.0
+        self._tries = 0
+
+    def begun(self, cause: Cause | None) -> dict[str, Any] | None:
+        """An attempt begins. Answers what the server is told; None before the first socket."""
+        self._tries += 1
+        return {"cause": str(cause), "lived": round(self._lived, 1), "attempts": self._tries} if cause else None
+
+    def opened(self, now: float) -> None:
+        """A socket is open."""
+        self._opened_at = now
+
+    def ended(self, now: float) -> None:
+        """It has ended."""
+        self._lived, self._tries = now - self._opened_at, 0
+
+
 class Driver:
     """Drives one connection machine on asyncio."""
 
@@ -98,8 +119,7 @@ class Driver:
         self._heard_at: float | None = None
         self._task: asyncio.Task[None] | None = None
         self._wire: Wire | None = None
-        self._opened_at = self._lived = 0.0
-        self._tries = 0  # attempts since the last socket ended
+        self._lives = Lives()
         self._others: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
         self._callers = Callers()
@@ -177,8 +197,7 @@ class Driver:
         if self._closing is not None:
             await asyncio.wait([self._closing])  # at most one socket at any moment (I7): the last one goes first
         try:
-            self._tries += 1
-            link = await self._owner.open_link(self._last_end())
+            link = await self._owner.open_link(self._lives.begun(self._state.cause))
         except AttemptError as e:
             self.feed(i.AttemptFailed(epoch, e.cause, e.wait))
             return
@@ -187,17 +206,12 @@ class Driver:
             self.feed(i.AttemptFailed(epoch, Cause.BAD_ANSWER))
             return
         self._wire = link.wire
-        self._opened_at = self._world.now()
+        self._lives.opened(self._world.now())
         self._heard_at = self._world.now()
         self.feed(i.AttemptSucceeded(epoch, link.granted.interval, link.granted.timeout))
         if self._wire is link.wire:
             self._owner.link_opened(link.granted)
             await self._read(epoch, link.wire)
-
-    def _last_end(self) -> dict[str, Any] | None:
-        # How the last socket ended, for a server that counts (feature `cause`).
-        cause = self._state.cause
-        return {"cause": str(cause), "lived": round(self._lived, 1), "attempts": self._tries} if cause else None
 
     async def _read(self, epoch: int, wire: Wire) -> None:
         within: float | None = None
@@ -229,12 +243,9 @@ class Driver:
             if self._wire is not wire:
                 return
             self._wire = None
-            self._link_ended()
+            self._lives.ended(self._world.now())
+            self._owner.link_ended()
             self.feed(i.SocketLost(epoch, cause, within))
-
-    def _link_ended(self) -> None:
-        self._lived, self._tries = self._world.now() - self._opened_at, 0
-        self._owner.link_ended()
 
     def pong_came(self) -> None:
         """The owner saw an answer to a ping among the frames."""
@@ -249,7 +260,8 @@ class Driver:
         task, self._task = self._task, None
         wire, self._wire = self._wire, None
         if wire is not None:
-            self._link_ended()
+            self._lives.ended(self._world.now())
+            self._owner.link_ended()
         if task is not None and task is not asyncio.current_task():
             task.cancel()
         return wire

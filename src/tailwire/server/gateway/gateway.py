@@ -15,6 +15,16 @@ from tailwire.server.actions.sessions import Sessions
 from tailwire.server.config import Settings
 from tailwire.server.fanout.frames import text_frame
 from tailwire.server.fanout.hub import ALL_USERS, FRIENDS, Hub
+from tailwire.server.gateway.frames import (
+    NOTHING,
+    AppState,
+    Auth,
+    Receipt,
+    Transient,
+    Typing,
+    body_of,
+    decode_frame,
+)
 from tailwire.server.limits.buckets import Buckets
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
@@ -35,62 +45,6 @@ WINDOW_GRACE = 5.0
 LONGEST_WINDOW = 120.0
 
 
-class FrameIn(msgspec.Struct, rename="camel"):
-    """What a client sends, as far as it is read."""
-
-    type: str = ""
-    action: str = ""
-    receiver: str = ""
-    receiver_type: str = ""
-    device_id: str = ""
-    sender: str = ""
-    body: msgspec.Raw = msgspec.Raw(b"{}")
-
-
-class _Last(msgspec.Struct):
-    cause: str = ""
-    lived: float = 0.0
-    attempts: int = 0
-
-
-class _Tailwire(msgspec.Struct):
-    features: list[str] = []
-    last: _Last | None = None
-
-
-class _Params(msgspec.Struct):
-    tailwire: _Tailwire | None = None
-
-
-class _Auth(msgspec.Struct, rename="camel"):
-    auth: str = ""
-    device_id: str = ""
-    presence_subscription: str | list[str] | None = None
-    roles: list[str] = []
-    params: _Params | None = None
-
-
-class _Receipt(msgspec.Struct, rename="camel"):
-    action: str = ""
-    message_id: str | int = ""
-
-
-class _Transient(msgspec.Struct):
-    data: msgspec.Raw = msgspec.Raw(b"null")
-
-
-class _Typing(msgspec.Struct):
-    action: str = ""
-    metadata: dict[str, Any] | None = None
-
-
-class _AppState(msgspec.Struct):
-    state: str = ""
-    window: float = 30.0
-
-
-_NOTHING = _Tailwire()
-_decode_frame = msgspec.json.Decoder(FrameIn).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -255,7 +209,7 @@ class Gateway:
 
     async def _take(self, socket: Socket, text: bytes) -> None:
         try:
-            frame = _decode_frame(text)
+            frame = decode_frame(text)
         except msgspec.DecodeError as e:
             self._bad_frame(socket)
             raise Refused("ERR_BAD_REQUEST", f"The frame is not what was expected: {e}") from e
@@ -263,23 +217,23 @@ class Gateway:
             if frame.type != "auth":
                 socket.close(NOT_AUTHENTICATED, "authenticate first: send an auth frame")
             else:
-                await self._authenticate(socket, _body(frame, _Auth))
+                await self._authenticate(socket, body_of(frame, Auth))
             return
         if frame.action == "ping":
             self._pong(socket)
             return
         caller = Caller(socket.uid, socket.device, socket.token)
         if frame.type == "typing_indicator":
-            typing = _body(frame, _Typing)
+            typing = body_of(frame, Typing)
             await self._live.typing(caller, frame.receiver, frame.receiver_type, typing.action, typing.metadata)
         elif frame.type == "receipts":
-            receipt = _body(frame, _Receipt)
+            receipt = body_of(frame, Receipt)
             await self._receipts.receipt(caller, receipt.action, receipt.message_id)
         elif frame.type == "transient_message":
-            sent = _body(frame, _Transient)
+            sent = body_of(frame, Transient)
             await self._live.transient(caller, frame.receiver, frame.receiver_type, sent.data)
         elif frame.type == "app_state":
-            self._app_state(socket, _body(frame, _AppState))
+            self._app_state(socket, body_of(frame, AppState))
         elif frame.type != "auth":
             self._bad_frame(socket)
             raise Refused("ERR_BAD_REQUEST", {"type": f"There is no frame of type {frame.type[:50]!r}."})
@@ -295,7 +249,7 @@ class Gateway:
         if socket.features:
             socket.write(text_frame(_encode({"type": "server", "body": {"action": "error", "error": refused.told()}})))
 
-    async def _authenticate(self, socket: Socket, auth: _Auth) -> None:
+    async def _authenticate(self, socket: Socket, auth: Auth) -> None:
         admitted = await self._sessions.admit(auth.auth)
         if socket not in self._sockets:
             return  # it has ended meanwhile: nobody would take it out of the hub again
@@ -305,7 +259,7 @@ class Gateway:
             self.metrics.closes["token rejected"] += 1
             socket.close(TOKEN_REJECTED, "the token is not valid: log in again")
             return
-        ours = auth.params.tailwire if auth.params and auth.params.tailwire else _NOTHING
+        ours = auth.params.tailwire if auth.params and auth.params.tailwire else NOTHING
         socket.device, socket.token = device, admitted.token
         socket.features = self._offered.intersection(ours.features)
         socket.chained = "chain" in socket.features
@@ -348,7 +302,7 @@ class Gateway:
             "body": body,
         }
 
-    def _app_state(self, socket: Socket, state: _AppState) -> None:
+    def _app_state(self, socket: Socket, state: AppState) -> None:
         if state.state == "background" and 0 < state.window <= LONGEST_WINDOW:
             socket.window = state.window
             socket.background_until = self.loop.time() + state.window + WINDOW_GRACE
@@ -390,13 +344,6 @@ class Gateway:
         if "restart" in socket.features:
             within = self.settings.restart_window
             socket.write(text_frame(_encode({"type": "server", "body": {"action": "restarting", "within": within}})))
-
-
-def _body(frame: FrameIn, kind: Any) -> Any:
-    try:
-        return msgspec.json.decode(frame.body, type=kind)
-    except msgspec.ValidationError as e:
-        raise Refused("ERR_BAD_REQUEST", {"body": str(e)}) from e
 
 
 def _subscription(asked: str | list[str] | None, roles: list[str]) -> frozenset[str] | None:

@@ -1,0 +1,97 @@
+"""What clients send over a socket, as far as it is read. Decoded from the bytes of strangers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tailwire.server.ports.refusal import Refused
+
+
+class FrameIn(msgspec.Struct, rename="camel"):
+    """What a client sends, as far as it is read."""
+
+    type: str = ""
+    action: str = ""
+    receiver: str = ""
+    receiver_type: str = ""
+    device_id: str = ""
+    sender: str = ""
+    body: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class Last(msgspec.Struct):
+    """How the last socket of a client ended (feature `cause`)."""
+
+    cause: str = ""
+    lived: float = 0.0
+    attempts: int = 0
+
+
+class Ours(msgspec.Struct):
+    """What a client of ours says of itself: `tailwire` in the auth frame."""
+
+    features: list[str] = []
+    last: Last | None = None
+
+
+class Params(msgspec.Struct):
+    """`params` of the auth frame."""
+
+    tailwire: Ours | None = None
+
+
+class Auth(msgspec.Struct, rename="camel"):
+    """The body of an auth frame."""
+
+    auth: str = ""
+    device_id: str = ""
+    presence_subscription: str | list[str] | None = None
+    roles: list[str] = []
+    params: Params | None = None
+
+
+class Receipt(msgspec.Struct, rename="camel"):
+    """The body of a receipt."""
+
+    action: str = ""
+    message_id: str | int = ""
+
+
+class Transient(msgspec.Struct):
+    """The body of a transient message."""
+
+    data: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class Typing(msgspec.Struct):
+    """The body of a typing indicator."""
+
+    action: str = ""
+    metadata: dict[str, Any] | None = None
+
+
+class AppState(msgspec.Struct):
+    """Where the app is (feature `appState`)."""
+
+    state: str = ""
+    window: float = 30.0
+
+
+NOTHING = Ours()
+
+
+decode_frame = msgspec.json.Decoder(FrameIn).decode
+
+
+def body_of(frame: FrameIn, kind: Any) -> Any:
+    """The body of a frame.
+
+    Raises:
+        Refused: ERR_BAD_REQUEST.
+    """
+    try:
+        return msgspec.json.decode(frame.body, type=kind)
+    except msgspec.ValidationError as e:
+        raise Refused("ERR_BAD_REQUEST", {"body": str(e)}) from e
