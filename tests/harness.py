@@ -156,6 +156,9 @@ class Ears(ConnectionListener, LoginListener, UserListener, GroupListener, Messa
     def on_message_unsaved(self, message):
         self._note("unsaved", message.id)
 
+    def on_queued_message_changed(self, entry):
+        self._note("queued", entry)
+
     def on_history_gap(self, gap):
         self._note("gap", gap)
 
@@ -254,6 +257,8 @@ class Stage(Cast):
             builder.catch_up_after_reconnect(more["catch_up"])
         if "limit" in more:
             builder.catch_up_after_reconnect(limit=more["limit"])
+        if more.get("outbox"):
+            builder.keep_unsent_messages(limit=1000 if more["outbox"] is True else more["outbox"])
         if "attempts" in more:
             builder.set_max_reconnection_attempts(more["attempts"])
         return builder.build()

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from tailwire.sdk.listeners.events import MessagePinned as MessagePinned
     from tailwire.sdk.listeners.events import MessageReceived as MessageReceived
     from tailwire.sdk.listeners.events import MessageSaved as MessageSaved
+    from tailwire.sdk.listeners.events import OutboxChanged as OutboxChanged
     from tailwire.sdk.listeners.events import PresenceChanged as PresenceChanged
     from tailwire.sdk.listeners.events import ReactionChanged as ReactionChanged
     from tailwire.sdk.listeners.events import ReceiptReceived as ReceiptReceived
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
     from tailwire.sdk.listeners.interfaces import MessageListener as MessageListener
     from tailwire.sdk.listeners.interfaces import UploadFileListener as UploadFileListener
     from tailwire.sdk.listeners.interfaces import UserListener as UserListener
+    from tailwire.sdk.outbox import OutboxEntry as OutboxEntry
+    from tailwire.sdk.outbox import OutboxStatus as OutboxStatus
     from tailwire.sdk.reaction_counts import CometChatHelper as CometChatHelper
     from tailwire.sdk.session import MemorySessionStore as MemorySessionStore
     from tailwire.wire.constants import ActionType as ActionType
@@ -129,6 +132,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "PresenceChanged",
         "ReceiptReceived",
         "TypingChanged",
+        "OutboxChanged",
         "UploadResult",
     ),
     "sdk.listeners.interfaces": (
@@ -139,6 +143,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "UploadFileListener",
         "UserListener",
     ),
+    "sdk.outbox": ("OutboxEntry", "OutboxStatus"),
     "sdk.session": ("MemorySessionStore",),
     "wire.constants": (
         "ActionType",

@@ -26,6 +26,7 @@ class AppSettings:
         max_reconnection_attempts: give up after so many failures in a row; None: never.
         catch_up: hand over what was missed, after each reconnect.
         catch_up_limit: the most messages that are handed over so; more is told as a gap.
+        outbox_limit: messages that may wait for a network; 0: there is no outbox.
     """
 
     region: str = ""
@@ -40,6 +41,7 @@ class AppSettings:
     max_reconnection_attempts: int | None = None
     catch_up: bool = True
     catch_up_limit: int = 1000
+    outbox_limit: int = 0
 
     def base_url(self, app_id: str) -> str:
         """The client API's URL, without a slash at its end.
@@ -124,6 +126,10 @@ class AppSettingsBuilder:
     def catch_up_after_reconnect(self, on: bool = True, *, limit: int = 1000) -> AppSettingsBuilder:
         """Hand over what was missed while there was no connection (default). Off: it is only in history."""
         return self._with(catch_up=bool(on), catch_up_limit=int(limit))
+
+    def keep_unsent_messages(self, on: bool = True, *, limit: int = 1000) -> AppSettingsBuilder:
+        """Have an outbox: `queue_message` keeps what cannot be sent yet, over a restart of the process too (K5)."""
+        return self._with(outbox_limit=int(limit) if on else 0)
 
     def build(self) -> AppSettings:
         """The settings."""

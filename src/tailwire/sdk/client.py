@@ -8,23 +8,24 @@ import ssl as ssl_module
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from types import TracebackType
+from typing import cast
 
 from tailwire.sdk.app_settings import AppSettings
 from tailwire.sdk.calls.access import OnError, OnSuccess, decoded, quoted, settle
 from tailwire.sdk.calls.connecting import ConnectionCalls
 from tailwire.sdk.calls.conversations import ConversationCalls
 from tailwire.sdk.calls.groups import GroupCalls
-from tailwire.sdk.calls.messages import MessageCalls
 from tailwire.sdk.calls.owner import Owner, TokenProvider
+from tailwire.sdk.calls.queueing import QueueCalls
 from tailwire.sdk.calls.reactions import ReactionCalls
 from tailwire.sdk.calls.receipts import ReceiptCalls
 from tailwire.sdk.calls.upload_request import UploadRequestCalls
 from tailwire.sdk.calls.users import UserCalls
 from tailwire.sdk.connection import inputs as i
-from tailwire.sdk.connection.state import Mode, State
+from tailwire.sdk.connection.state import Mode, State, Status
 from tailwire.sdk.connection.timings import Timings
 from tailwire.sdk.continuity.state import Machine, Position
-from tailwire.sdk.dispatch.callbacks import Callbacks, LoginTold, Registries
+from tailwire.sdk.dispatch.callbacks import Callbacks, LoginTold, Registries, StatusTold
 from tailwire.sdk.dispatch.incoming import Incoming, Settled
 from tailwire.sdk.dispatch.queue import Queue
 from tailwire.sdk.exceptions import CometChatException, failure
@@ -33,7 +34,9 @@ from tailwire.sdk.io.files import FileSessionStore
 from tailwire.sdk.io.http import Http
 from tailwire.sdk.io.link import Connector
 from tailwire.sdk.io.world import Identity, World
-from tailwire.sdk.outbox import Outbox
+from tailwire.sdk.listeners.events import OutboxChanged
+from tailwire.sdk.outbox import Outbox, OutboxStore
+from tailwire.sdk.sending import Sending
 from tailwire.sdk.session import Session, SessionStore
 from tailwire.wire.codec import user_from_wire
 from tailwire.wire.entities import BaseMessage, User
@@ -45,7 +48,7 @@ SAVE_AFTER = 0.2
 
 class ChatClient(
     UploadRequestCalls,
-    MessageCalls,
+    QueueCalls,
     ReactionCalls,
     ReceiptCalls,
     ConversationCalls,
@@ -83,7 +86,7 @@ class ChatClient(
     ) -> None:
         self.world = world or World()
         self.identity = Identity(app_id, f"PYTHON-0_1_0-{self.world.unique()}-{int(self.world.wall() * 1000)}")
-        self.outbox = Outbox(self.world.chance)
+        self.sending = Sending(self.world.chance)
         self._settings = settings
         self._store: SessionStore = session_store if session_store is not None else FileSessionStore()
         self._provider = auth_token_provider
@@ -149,6 +152,18 @@ class ChatClient(
             throttled=self._driver.throttled,
         )
 
+        if s.outbox_limit:
+            keeps = hasattr(self._store, "load_outbox") and hasattr(self._store, "save_outbox")
+            store = cast(OutboxStore, self._store) if keeps else None
+            self._outbox = Outbox(
+                self.identity.app_id,
+                store,
+                self._send_body,
+                lambda entry: self._tell(OutboxChanged(entry)),
+                s.outbox_limit,
+                self.world.unique,
+            )
+
     def _restore(self) -> None:
         saved = self._store.load(self.identity.app_id)
         if saved is None:
@@ -169,6 +184,8 @@ class ChatClient(
             return
         self._closed = True
         if self._driver is not None and self._queue is not None and self._incoming is not None:
+            if self._outbox is not None:
+                await self._outbox.close()
             await self._driver.aclose()
             await self._incoming.close()
             await self._queue.close()
@@ -270,6 +287,8 @@ class ChatClient(
         self._session = session
         self._served = session.position
         incoming.begin_session(session.uid, session.position)
+        if self._outbox is not None:
+            self._outbox.begin(session.uid)
 
     async def logout(self, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
         """End the session on this device: the connection closes, the saved session is forgotten (S25, C23).
@@ -288,6 +307,8 @@ class ChatClient(
         except CometChatException as e:
             queue.put(LoginTold("logout_failure", (e,)))
             raise
+        if self._outbox is not None:
+            self._outbox.forget()
         self._session = self._served = None
         self._store.clear(self.identity.app_id)
         driver.feed(i.LoggedOut())
@@ -316,6 +337,8 @@ class ChatClient(
             raise failure("NO_WEBSOCKET_CONNECTION")
 
     async def _handle(self, entry: object) -> None:
+        if self._outbox is not None and isinstance(entry, StatusTold) and entry.status is Status.CONNECTED:
+            self._outbox.wake()
         if isinstance(entry, Settled):
             self._served = entry.position
             self._save_soon()

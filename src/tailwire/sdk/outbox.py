@@ -1,65 +1,273 @@
-"""Order and retry of sends (K3).
+"""Messages that wait for a network, over a restart of the process too (K5).
 
-One conversation's sends keep their order; one whose answer was lost is sent again under the same muid, of which the
-server stores one.
+Rules: what is queued is on the device before the call returns; it is sent in the order in which it was queued, once
+(under its muid); one that the server refuses holds up none of the others; nothing runs while nothing waits.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from enum import StrEnum
+from typing import Any, Protocol
 
-from tailwire.sdk.exceptions import CometChatException
+from tailwire.sdk.exceptions import CometChatException, failure
+from tailwire.wire.codec import message_from_wire
+from tailwire.wire.encoding import message_to_wire
+from tailwire.wire.entities import BaseMessage, MediaMessage
 
-ATTEMPTS = 4
-FIRST_WAIT = 0.25
-LONGEST_WAIT = 5.0
-_AGAIN = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_MISSION_FAILED", "ERR_TOO_MANY_REQUESTS"})
+log = logging.getLogger("tailwire")
+FORMAT = 1
+FIRST_WAIT, LONGEST_WAIT = 2.0, 60.0
+LATER = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_TOO_MANY_REQUESTS", "ERR_MISSION_FAILED"})
+LATER |= {"AUTH_ERR_AUTH_TOKEN_NOT_FOUND"}  # the token is being renewed, or the next login brings a good one
+
+
+class OutboxStatus(StrEnum):
+    """What became of a queued message."""
+
+    PENDING = "pending"
+    SENT = "sent"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class OutboxEntry:
+    """A queued message.
+
+    Attributes:
+        message: what was queued; what the server stored, once it is sent.
+        status: pending, sent, failed or cancelled.
+        error: why it failed; while it waits, why it was not sent at the last try.
+    """
+
+    def __init__(self, outbox: Outbox, message: BaseMessage, body: dict[str, Any]) -> None:
+        self._outbox = outbox
+        self._body = body
+        self._under_way = False
+        self._ended = asyncio.Event()
+        self.message = message
+        self.status = OutboxStatus.PENDING
+        self.error: CometChatException | None = None
+
+    @property
+    def muid(self) -> str:
+        """The id under which the server stores it once."""
+        return str(self._body["muid"])
+
+    def cancel(self) -> bool:
+        """Do not send it. False when it is too late: it is on its way, or has come to its end."""
+        if self.status is not OutboxStatus.PENDING or self._under_way:
+            return False
+        self._outbox._end(self, OutboxStatus.CANCELLED)
+        return True
+
+    def retry(self) -> bool:
+        """Queue it again, as the last one. False unless it has failed."""
+        return self.status is OutboxStatus.FAILED and self._outbox._again(self)
+
+    async def result(self) -> BaseMessage:
+        """Wait until it has come to its end.
+
+        Returns:
+            The message as the server stored it.
+
+        Raises:
+            CometChatException: why it failed; `OUTBOX_CANCELLED`.
+        """
+        await self._ended.wait()
+        if self.status is OutboxStatus.SENT:
+            return self.message
+        raise self.error or failure("OUTBOX_CANCELLED")
+
+
+class OutboxStore(Protocol):
+    """Where queued messages are kept. A session store that has these methods keeps them over a restart."""
+
+    def load_outbox(self, app_id: str, uid: str) -> Mapping[str, Any] | None: ...
+    def save_outbox(self, app_id: str, uid: str, outbox: Mapping[str, Any] | None) -> None: ...
 
 
 class Outbox:
-    """Sends one after the other within a conversation; conversations do not wait for each other.
+    """The queued messages of one client.
 
     Args:
-        chance: a random number in [0, 1), for the jitter of the waits.
+        store: None keeps them in memory alone.
+        send: sends the body of a message, in the order of its conversation; gives the message as it was stored.
+        tell: an entry has changed.
+        limit: the most that wait.
+        unique: makes a muid.
     """
 
-    def __init__(self, chance: Callable[[], float]) -> None:
-        self._chance = chance
-        self._last: dict[str, asyncio.Future[None]] = {}
+    def __init__(
+        self,
+        app_id: str,
+        store: OutboxStore | None,
+        send: Callable[[Mapping[str, Any]], Awaitable[BaseMessage]],
+        tell: Callable[[OutboxEntry], object],
+        limit: int,
+        unique: Callable[[], str],
+    ) -> None:
+        self._app_id = app_id
+        self._store = store
+        self._send = send
+        self._tell = tell
+        self._limit = limit
+        self._unique = unique
+        self._uid = ""
+        self._entries: list[OutboxEntry] = []
+        self._task: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
 
-    async def send(self, conversation: str, attempt: Callable[[], Awaitable[Any]]) -> Any:
-        """Send, after those of the same conversation that were begun before.
+    @property
+    def entries(self) -> list[OutboxEntry]:
+        """What waits or has failed, in order."""
+        return list(self._entries)
 
-        Args:
-            attempt: one try; called again, under the same muid, when its answer was lost.
+    def begin(self, uid: str) -> None:
+        """A user is logged in: what she had queued goes on."""
+        if uid == self._uid:
+            self.wake()
+            return
+        self._stop()
+        self._uid, self._entries = uid, []
+        saved = self._store.load_outbox(self._app_id, uid) if self._store is not None else None
+        for one in (saved or {}).get("entries", ()):
+            try:
+                entry = OutboxEntry(self, _restored(one["body"]), one["body"])
+                if one.get("error"):
+                    entry.error = CometChatException(*one["error"])
+                if one["status"] == OutboxStatus.FAILED:
+                    self._settle(entry, OutboxStatus.FAILED)
+            except (KeyError, TypeError, ValueError) as e:
+                log.warning("a queued message cannot be read, it is left out: %r", e)
+                continue
+            self._entries.append(entry)
+        self._go_on()
+
+    def forget(self) -> None:
+        """The user logs out: what she had queued is not sent, and not kept."""
+        for entry in self._entries:
+            if entry.status is OutboxStatus.PENDING:
+                self._settle(entry, OutboxStatus.CANCELLED)
+        self._entries = []
+        self._save()
+        self._stop()
+        self._uid = ""
+
+    def put(self, message: BaseMessage) -> OutboxEntry:
+        """Queue a message. It is on the device when this returns.
 
         Raises:
-            CometChatException: of the last try.
+            CometChatException: `OUTBOX_FULL`, `ERR_INVALID_ARGUMENT`.
         """
-        before = self._last.get(conversation)
-        mine = self._last[conversation] = asyncio.get_running_loop().create_future()
-        try:
-            if before is not None:
-                await asyncio.shield(before)
-            return await self._tries(attempt)
-        finally:
-            if before is None or before.done():
-                mine.set_result(None)
-            else:
-                before.add_done_callback(lambda _: mine.set_result(None))  # cancelled while waiting: its turn passes on
-            if self._last.get(conversation) is mine:
-                del self._last[conversation]
+        if isinstance(message, MediaMessage) and message.files:
+            raise failure("ERR_INVALID_ARGUMENT", "Upload the files first: a queued message has attachments by URL.")
+        if sum(e.status is OutboxStatus.PENDING for e in self._entries) >= self._limit:
+            raise failure("OUTBOX_FULL", {"limit": self._limit})
+        message.muid = message.muid or self._unique()
+        entry = OutboxEntry(self, message, message_to_wire(message))
+        self._entries.append(entry)
+        self._save()
+        self._tell(entry)
+        self._go_on()
+        return entry
 
-    async def _tries(self, attempt: Callable[[], Awaitable[Any]]) -> Any:
+    def wake(self) -> None:
+        """The network may be back."""
+        self._wake.set()
+        self._go_on()
+
+    async def close(self) -> None:
+        """Stop; what waits stays on the device."""
+        task = self._task
+        self._stop()
+        if task is not None and task is not asyncio.current_task():
+            await asyncio.wait([task])
+
+    def _stop(self) -> None:
+        task, self._task = self._task, None
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
+
+    def _next(self) -> OutboxEntry | None:
+        return next((e for e in self._entries if e.status is OutboxStatus.PENDING), None)
+
+    def _go_on(self) -> None:
+        if self._task is None and self._uid and self._next() is not None:
+            self._task = asyncio.get_running_loop().create_task(self._work(), name="tailwire outbox")
+
+    async def _work(self) -> None:
         wait = FIRST_WAIT
-        for n in range(1, ATTEMPTS + 1):
+        while (entry := self._next()) is not None:
+            self._wake.clear()
+            entry._under_way = True
             try:
-                return await attempt()
+                entry.message = await self._send(entry._body)
             except CometChatException as e:
-                if e.code not in _AGAIN or n == ATTEMPTS or (e.retry_after or 0) > LONGEST_WAIT:
-                    raise
-                await asyncio.sleep(max(e.retry_after or 0.0, wait * (0.5 + self._chance() / 2)))
-                wait *= 3
-        raise AssertionError("the loop returns or raises")
+                entry.error = e
+                if e.code not in LATER:
+                    self._end(entry, OutboxStatus.FAILED)
+                    continue
+                entry._under_way = False
+                await self._pause(max(wait, e.retry_after or 0.0))
+                wait = min(wait * 2, LONGEST_WAIT)
+            else:
+                wait = FIRST_WAIT
+                self._end(entry, OutboxStatus.SENT)
+            finally:
+                entry._under_way = False
+        self._task = None
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    def _end(self, entry: OutboxEntry, status: OutboxStatus) -> None:
+        self._settle(entry, status)
+        if status is not OutboxStatus.FAILED and entry in self._entries:
+            self._entries.remove(entry)
+        self._save()
+        self._tell(entry)
+
+    @staticmethod
+    def _settle(entry: OutboxEntry, status: OutboxStatus) -> None:
+        entry.status = status
+        entry._ended.set()
+
+    def _again(self, entry: OutboxEntry) -> bool:
+        if entry not in self._entries:
+            return False
+        self._entries.remove(entry)
+        self._entries.append(entry)
+        entry.status, entry.error = OutboxStatus.PENDING, None
+        entry._ended.clear()
+        self._save()
+        self._tell(entry)
+        self._go_on()
+        return True
+
+    def _save(self) -> None:
+        if self._store is None or not self._uid:
+            return
+        entries = [
+            {
+                "body": e._body,
+                "status": str(e.status),
+                "error": [e.error.code, e.error.message, e.error.details] if e.error else None,
+            }
+            for e in self._entries
+        ]
+        self._store.save_outbox(self._app_id, self._uid, {"format": FORMAT, "entries": entries} if entries else None)
+
+
+def _restored(body: Mapping[str, Any]) -> BaseMessage:
+    if not isinstance(body["muid"], str) or not body["muid"]:
+        raise ValueError("muid is missing")
+    message = message_from_wire({**body, "id": "1"})
+    message.id = 0
+    return message

@@ -73,6 +73,7 @@ class MemorySessionStore:
 
     def __init__(self) -> None:
         self._sessions: dict[str, Mapping[str, Any]] = {}
+        self._outboxes: dict[tuple[str, str], Mapping[str, Any]] = {}
 
     def load(self, app_id: str) -> Mapping[str, Any] | None:
         """The saved session of an app, or None."""
@@ -85,3 +86,14 @@ class MemorySessionStore:
     def clear(self, app_id: str) -> None:
         """Forget the session of an app."""
         self._sessions.pop(app_id, None)
+
+    def load_outbox(self, app_id: str, uid: str) -> Mapping[str, Any] | None:
+        """What a user had queued, or None."""
+        return self._outboxes.get((app_id, uid))
+
+    def save_outbox(self, app_id: str, uid: str, outbox: Mapping[str, Any] | None) -> None:
+        """Keep what a user has queued; None when it is nothing."""
+        if outbox is None:
+            self._outboxes.pop((app_id, uid), None)
+        else:
+            self._outboxes[app_id, uid] = dict(outbox)

@@ -155,6 +155,9 @@ CATALOGUE: dict[str, Entry] = {
     "NO_INTERNET_CONNECTION": Entry(
         0, "You do not have an internet connection.", "Check the network and the host, then try again."
     ),
+    "OUTBOX_NOT_ENABLED": Entry(0, "There is no outbox.", "Switch it on: AppSettingsBuilder().keep_unsent_messages()."),
+    "OUTBOX_FULL": Entry(0, "Too many messages wait for a network.", "Wait until some are sent, or cancel some."),
+    "OUTBOX_CANCELLED": Entry(0, "The message was taken out of the outbox.", "Queue it again if it is to be sent."),
     "NO_WEBSOCKET_CONNECTION": Entry(
         0,
         "Connection to WebSocket server is broken. Please retry after some time.",

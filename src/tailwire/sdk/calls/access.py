@@ -9,7 +9,7 @@ from urllib.parse import quote
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.io.http import Http
 from tailwire.sdk.io.world import Identity, World
-from tailwire.sdk.outbox import Outbox
+from tailwire.sdk.sending import Sending
 from tailwire.sdk.session import Session
 from tailwire.wire.codec import BadWire
 from tailwire.wire.entities import Attachment, BaseMessage
@@ -61,7 +61,7 @@ class Access:
 
     world: World
     identity: Identity
-    outbox: Outbox
+    sending: Sending
     _http: Http | None = None
     _session: Session | None = None
 

@@ -91,16 +91,19 @@ class MessageCalls(Access):
             raise failure("ERR_INVALID_RECEIVER_TYPE")
         if not message.muid:
             message.muid = self.world.unique()
-        body = message_to_wire(message)
+        stored = await self._send_body(message_to_wire(message))
+        if not isinstance(stored, kind):
+            raise failure("ERR_BAD_ERROR_RESPONSE", f"The server answered with a {type(stored).__name__}.")
+        return stored
 
+    async def _send_body(self, body: Mapping[str, Any]) -> BaseMessage:
+        # In its conversation's order, and again under the same muid when the answer was lost (K3).
         async def attempt() -> Any:
             return await self._ask("POST", "/messages", body=body)
 
-        conversation = f"{message.receiver_type}:{message.receiver}"
-        stored = decoded(message_from_wire, await self.outbox.send(conversation, attempt))
+        conversation = f"{body['receiverType']}:{body['receiver']}"
+        stored = decoded(message_from_wire, await self.sending.send(conversation, attempt))
         self._message_sent(stored)
-        if not isinstance(stored, kind):
-            raise failure("ERR_BAD_ERROR_RESPONSE", f"The server answered with a {type(stored).__name__}.")
         return stored
 
     async def edit_message(

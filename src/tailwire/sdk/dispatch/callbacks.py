@@ -161,6 +161,8 @@ class Callbacks:
             yield message, "on_message_pinned" if entry.pinned else "on_message_unpinned", (entry.message,)
         elif isinstance(entry, e.MessageSaved):
             yield message, "on_message_saved" if entry.saved else "on_message_unsaved", (entry.message,)
+        elif isinstance(entry, e.OutboxChanged):
+            yield message, "on_queued_message_changed", (entry.entry,)
 
     def _group(self, a: Action) -> Iterator[Call]:
         by, on = a.action_by or User(""), a.action_on if isinstance(a.action_on, User) else a.action_by or User("")

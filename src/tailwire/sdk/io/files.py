@@ -26,17 +26,19 @@ class FileSessionStore:
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
         self._folder = Path(folder) if folder is not None else None
 
-    def _path(self, app_id: str) -> Path:
+    def _path(self, app_id: str, kind: str = "session") -> Path:
         if self._folder is None:
             from platformdirs import user_data_path
 
             self._folder = user_data_path("tailwire", appauthor=False)
         safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in app_id)[:60]
-        return self._folder / f"session-{safe}-{hashlib.sha256(app_id.encode()).hexdigest()[:8]}.json"
+        return self._folder / f"{kind}-{safe}-{hashlib.sha256(app_id.encode()).hexdigest()[:8]}.json"
 
     def load(self, app_id: str) -> Mapping[str, Any] | None:
         """The saved session of an app, or None."""
-        path = self._path(app_id)
+        return self._read(self._path(app_id))
+
+    def _read(self, path: Path) -> Mapping[str, Any] | None:
         try:
             saved = json.loads(path.read_text(encoding="utf-8"))
             if isinstance(saved, dict):
@@ -50,7 +52,7 @@ class FileSessionStore:
 
     def _set_aside(self, path: Path, error: Exception) -> None:
         aside = path.with_suffix(".damaged")
-        log.warning("the saved session %s cannot be read (%s); it is set aside as %s", path, error, aside.name)
+        log.warning("the saved file %s cannot be read (%s); it is set aside as %s", path, error, aside.name)
         try:
             path.replace(aside)
         except OSError as e:
@@ -58,23 +60,41 @@ class FileSessionStore:
 
     def save(self, app_id: str, session: Mapping[str, Any]) -> None:
         """Keep a session. A disk that is full or read-only is reported, and does not stop the app."""
-        path = self._path(app_id)
+        self._write(self._path(app_id), session)
+
+    def _write(self, path: Path, value: Mapping[str, Any]) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor, fresh = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # mode 0600
             try:
                 with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                    json.dump(session, file)
+                    json.dump(value, file)
                 os.replace(fresh, path)
             except BaseException:
                 os.unlink(fresh)
                 raise
         except OSError as e:
-            log.warning("the session cannot be saved in %s: %s", path, e)
+            log.warning("%s cannot be saved: %s", path, e)
 
     def clear(self, app_id: str) -> None:
         """Forget the session of an app."""
+        self._remove(self._path(app_id))
+
+    @staticmethod
+    def _remove(path: Path) -> None:
         try:
-            self._path(app_id).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
         except OSError as e:
-            log.warning("the saved session cannot be removed: %s", e)
+            log.warning("%s cannot be removed: %s", path, e)
+
+    def load_outbox(self, app_id: str, uid: str) -> Mapping[str, Any] | None:
+        """What a user had queued, or None."""
+        return self._read(self._path(f"{app_id} {uid}", "outbox"))
+
+    def save_outbox(self, app_id: str, uid: str, outbox: Mapping[str, Any] | None) -> None:
+        """Keep what a user has queued; None when it is nothing."""
+        path = self._path(f"{app_id} {uid}", "outbox")
+        if outbox is None:
+            self._remove(path)
+        else:
+            self._write(path, outbox)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from tailwire.sdk.connection.state import Status
 from tailwire.sdk.continuity.state import Continuity
 from tailwire.sdk.exceptions import CometChatException
+from tailwire.sdk.outbox import OutboxEntry
 from tailwire.wire.entities import (
     Action,
     Attachment,
@@ -139,6 +140,13 @@ class HistoryGap:
     to_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class OutboxChanged:
+    """A queued message was queued, sent, refused, cancelled or queued again (K5)."""
+
+    entry: OutboxEntry
+
+
 Event = (
     ConnectionChanged
     | ConnectionFailed
@@ -155,6 +163,7 @@ Event = (
     | MessageSaved
     | ConversationPinned
     | HistoryGap
+    | OutboxChanged
 )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tailwire.sdk.exceptions import CometChatException
     from tailwire.sdk.listeners.events import HistoryGap, UploadResult
+    from tailwire.sdk.outbox import OutboxEntry
     from tailwire.wire.entities import (
         Action,
         Attachment,
@@ -188,6 +189,9 @@ class MessageListener:
 
     def on_message_unsaved(self, message: BaseMessage) -> Hook:
         """The user saved a message no longer, on this or another device."""
+
+    def on_queued_message_changed(self, entry: OutboxEntry) -> Hook:
+        """A message of the outbox was queued, sent, refused, cancelled or queued again (K5, Tailwire's own)."""
 
     def on_history_gap(self, gap: HistoryGap) -> Hook:
         """More was missed than is handed over: what lies within the bounds is only in history (K1)."""

@@ -1,0 +1,65 @@
+"""Order and retry of sends (K3).
+
+One conversation's sends keep their order; one whose answer was lost is sent again under the same muid, of which the
+server stores one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tailwire.sdk.exceptions import CometChatException
+
+ATTEMPTS = 4
+FIRST_WAIT = 0.25
+LONGEST_WAIT = 5.0
+_AGAIN = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_MISSION_FAILED", "ERR_TOO_MANY_REQUESTS"})
+
+
+class Sending:
+    """Sends one after the other within a conversation; conversations do not wait for each other.
+
+    Args:
+        chance: a random number in [0, 1), for the jitter of the waits.
+    """
+
+    def __init__(self, chance: Callable[[], float]) -> None:
+        self._chance = chance
+        self._last: dict[str, asyncio.Future[None]] = {}
+
+    async def send(self, conversation: str, attempt: Callable[[], Awaitable[Any]]) -> Any:
+        """Send, after those of the same conversation that were begun before.
+
+        Args:
+            attempt: one try; called again, under the same muid, when its answer was lost.
+
+        Raises:
+            CometChatException: of the last try.
+        """
+        before = self._last.get(conversation)
+        mine = self._last[conversation] = asyncio.get_running_loop().create_future()
+        try:
+            if before is not None:
+                await asyncio.shield(before)
+            return await self._tries(attempt)
+        finally:
+            if before is None or before.done():
+                mine.set_result(None)
+            else:
+                before.add_done_callback(lambda _: mine.set_result(None))  # cancelled while waiting: its turn passes on
+            if self._last.get(conversation) is mine:
+                del self._last[conversation]
+
+    async def _tries(self, attempt: Callable[[], Awaitable[Any]]) -> Any:
+        wait = FIRST_WAIT
+        for n in range(1, ATTEMPTS + 1):
+            try:
+                return await attempt()
+            except CometChatException as e:
+                if e.code not in _AGAIN or n == ATTEMPTS or (e.retry_after or 0) > LONGEST_WAIT:
+                    raise
+                await asyncio.sleep(max(e.retry_after or 0.0, wait * (0.5 + self._chance() / 2)))
+                wait *= 3
+        raise AssertionError("the loop returns or raises")

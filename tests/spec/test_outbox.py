@@ -1,0 +1,257 @@
+"""The outbox: what is queued without a network is sent once, in order, over a restart of the app too (K5)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from harness import CONNECTED, Stage
+from tailwire import (
+    Attachment,
+    CometChatException,
+    CustomMessage,
+    FileSessionStore,
+    MediaMessage,
+    MemorySessionStore,
+    OutboxChanged,
+    OutboxStatus,
+    TextMessage,
+    UploadFile,
+)
+
+spec = pytest.mark.spec
+PENDING, SENT, FAILED, CANCELLED = OutboxStatus
+
+
+def text(words: str, receiver: str = "bob") -> TextMessage:
+    return TextMessage(receiver=receiver, text=words)
+
+
+@pytest.fixture
+def store(tmp_path) -> FileSessionStore:
+    return FileSessionStore(tmp_path / "device")
+
+
+@spec("K5")
+async def test_what_is_queued_in_a_tunnel_is_sent_behind_it(stage: Stage):
+    alice, bob = await stage.enter("alice", outbox=True), await stage.enter("bob")
+    events = alice.chat.events()
+    stage.network.cut()
+    entries = [alice.chat.queue_message(text(str(n))) for n in range(5)]
+    await stage.pass_time(120)
+    assert [e.status for e in alice.chat.queued_messages()] == [PENDING] * 5
+    assert entries[0].error.code == "NO_INTERNET_CONNECTION"  # why it waits
+    stage.network.restore()
+    back = stage.now
+    stored = [await entry.result() for entry in entries]
+    assert stage.now - back < 30
+    await bob.ears.until(lambda: len(bob.ears.texts) == 5)
+    assert bob.ears.texts == ["0", "1", "2", "3", "4"]
+    assert [m.id for m in stored] == sorted(m.id for m in bob.ears.all("text"))
+    assert alice.chat.queued_messages() == []
+    changes = []
+    async for event in events:
+        if isinstance(event, OutboxChanged):
+            changes.append(event.entry)
+            if len(changes) == 10:
+                break
+    assert changes == [*entries, *entries]
+    assert alice.ears.all("queued") == changes
+
+
+@spec("K5")
+async def test_a_connection_that_comes_back_is_not_waited_past(stage: Stage):
+    alice, bob = await stage.enter("alice", outbox=True), await stage.enter("bob")
+    stage.network.cut()
+    alice.chat.queue_message(text("soon"))
+    await stage.pass_time(600)  # it tries once a minute by now
+    stage.network.restore()
+    alice.chat.set_network("online")
+    back = stage.now
+    await bob.ears.until(lambda: bob.ears.texts == ["soon"])
+    assert stage.now - back < 25
+
+
+@spec("K5")
+async def test_over_a_restart_of_the_app(stage: Stage, store):
+    alice, bob = await stage.enter("alice", outbox=True, store=store), await stage.enter("bob")
+    stage.network.cut()
+    alice.chat.queue_message(text("one"))
+    place = CustomMessage(receiver="bob", type="place", custom_data={"lat": 1}, metadata={"k": 1}, tags=["t"])
+    alice.chat.queue_message(place)
+    picture = Attachment("https://files/x", "x.png", "png", "image/png", 3)
+    alice.chat.queue_message(MediaMessage(receiver="bob", type="image", attachments=[picture], caption="see"))
+    await alice.chat.aclose()
+    again = stage.actor(outbox=True, store=store)
+    await again.chat.init()
+    again.listen()
+    kept = again.chat.queued_messages()
+    assert [(type(e.message), e.message.id, e.status) for e in kept] == [
+        (TextMessage, 0, PENDING), (CustomMessage, 0, PENDING), (MediaMessage, 0, PENDING),
+    ]  # fmt: skip
+    assert (kept[1].message.custom_data, kept[1].message.metadata, kept[1].message.tags) == (
+        {"lat": 1},
+        {"k": 1},
+        ["t"],
+    )
+    assert kept[1].muid == place.muid
+    stage.network.restore()
+    await bob.ears.until(lambda: bool(bob.ears.all("media")))
+    assert bob.ears.texts == ["one"]
+    assert bob.ears.all("custom")[0].custom_data == {"lat": 1}
+    assert (bob.ears.all("media")[0].caption, bob.ears.all("media")[0].attachment.url) == ("see", "https://files/x")
+    await kept[2].result()
+    assert store.load_outbox(stage.server.app_id, "alice") is None
+
+
+@spec("K5", "K3")
+async def test_an_app_that_dies_between_send_and_answer_sends_it_once(stage: Stage, store):
+    alice, bob = await stage.enter("alice", outbox=True, store=store), await stage.enter("bob")
+    entry = alice.chat.queue_message(text("once"))
+    saved = store.load_outbox(stage.server.app_id, "alice")
+    await entry.result()
+    await alice.chat.aclose()
+    store.save_outbox(stage.server.app_id, "alice", saved)  # as it was when the app died
+    again = stage.actor(outbox=True, store=store)
+    await again.chat.init()
+    (kept,) = again.chat.queued_messages()
+    assert (await kept.result()).id == entry.message.id
+    await stage.pass_time(5)
+    assert bob.ears.texts == ["once"]
+    assert [m.text async for m in bob.chat.messages(uid="alice")] == ["once"]
+
+
+@spec("K5")
+async def test_one_that_is_refused_holds_up_none_and_can_be_tried_again(stage: Stage, store):
+    alice, bob = await stage.enter("alice", outbox=True, store=store), await stage.enter("bob")
+    carol = await stage.enter("carol")
+    await bob.chat.block_users(["alice"])
+    refused, fine = alice.chat.queue_message(text("to bob")), alice.chat.queue_message(text("to carol", "carol"))
+    with pytest.raises(CometChatException) as caught:
+        await refused.result()
+    assert caught.value.code == "ERR_BLOCKED_RECEIVER" or caught.value.code == "ERR_BLOCKED_SENDER"
+    await fine.result()
+    await carol.ears.until(lambda: carol.ears.texts == ["to carol"])
+    assert alice.chat.queued_messages() == [refused]
+    await alice.chat.aclose()
+    again = stage.actor(outbox=True, store=store)
+    await again.chat.init()
+    (kept,) = again.chat.queued_messages()
+    assert (kept.status, kept.error.code) == (FAILED, caught.value.code)
+    await bob.chat.unblock_users(["alice"])
+    assert kept.retry()
+    assert not kept.retry()
+    await kept.result()
+    await bob.ears.until(lambda: bob.ears.texts == ["to bob"])
+    assert again.chat.queued_messages() == []
+
+
+@spec("K5")
+async def test_cancelling(stage: Stage):
+    alice, bob = await stage.enter("alice", outbox=True), await stage.enter("bob")
+    stage.network.cut()
+    first, second = alice.chat.queue_message(text("first")), alice.chat.queue_message(text("second"))
+    await stage.pass_time(0.1)
+    assert not first.cancel()  # it is on its way
+    assert second.cancel()
+    assert not second.cancel()
+    with pytest.raises(CometChatException) as caught:
+        await second.result()
+    assert (caught.value.code, second.status) == ("OUTBOX_CANCELLED", CANCELLED)
+    stage.network.restore()
+    await first.result()
+    await bob.ears.until(lambda: bob.ears.texts == ["first"])
+    await stage.pass_time(10)
+    assert (bob.ears.texts, first.status, first.cancel()) == (["first"], SENT, False)
+
+
+@spec("K5")
+async def test_who_logs_out_leaves_nothing_behind(stage: Stage, store):
+    alice = await stage.enter("alice", outbox=True, store=store)
+    stage.network.cut()
+    entry = alice.chat.queue_message(text("secret"))
+    await stage.pass_time(1)
+    await alice.chat.logout()
+    assert (entry.status, alice.chat.queued_messages()) == (CANCELLED, [])
+    assert not list(store._folder.glob("outbox*"))
+    with pytest.raises(CometChatException) as caught:
+        alice.chat.queue_message(text("more"))
+    assert caught.value.code == "USER_NOT_LOGGED_IN"
+
+
+@spec("K5")
+async def test_its_bounds_and_what_it_does_not_take(stage: Stage):
+    alice = await stage.enter("alice", outbox=2)
+    stage.network.cut()
+    for n in range(2):
+        alice.chat.queue_message(text(str(n)))
+    for message, code in (
+        (text("full"), "OUTBOX_FULL"),
+        (MediaMessage(receiver="bob", files=[UploadFile(content=b"x", name="x")]), "ERR_INVALID_ARGUMENT"),
+    ):
+        with pytest.raises(CometChatException) as caught:
+            alice.chat.queue_message(message)
+        assert caught.value.code == code
+    plain = stage.actor()
+    await plain.chat.init()
+    stage.network.restore()
+    await plain.chat.login("bob", auth_key=stage.server.auth_key)
+    with pytest.raises(CometChatException) as caught:
+        plain.chat.queue_message(text("x"))
+    assert caught.value.code == "OUTBOX_NOT_ENABLED"
+
+
+@spec("K5")
+async def test_a_damaged_file_stops_nothing(stage: Stage, store, caplog):
+    alice = await stage.enter("alice", outbox=True, store=store)
+    stage.network.cut()
+    for words in ("one", "two"):
+        alice.chat.queue_message(text(words))
+    await alice.chat.aclose()
+    (file,) = store._folder.glob("outbox*")
+    saved = json.loads(file.read_text())
+    del saved["entries"][0]["body"]["muid"]
+    file.write_text(json.dumps(saved))
+    again = stage.actor(outbox=True, store=store)
+    await again.chat.init()
+    assert [e.message.text for e in again.chat.queued_messages()] == ["two"]
+    assert "left out" in caplog.text
+    await again.chat.aclose()
+    file.write_text("{")
+    third = stage.actor(outbox=True, store=store)
+    await third.chat.init()
+    assert third.chat.queued_messages() == []
+    stage.network.restore()
+
+
+@spec("K5")
+async def test_a_store_of_the_apps_own_may_know_nothing_of_it(stage: Stage):
+    class Plain:
+        def __init__(self):
+            kept = MemorySessionStore()
+            self.load, self.save, self.clear = kept.load, kept.save, kept.clear
+
+    alice, bob = await stage.enter("alice", outbox=True, store=Plain()), await stage.enter("bob")
+    await alice.chat.queue_message(text("hello")).result()
+    await bob.ears.until(lambda: bob.ears.texts == ["hello"])
+    assert alice.status is CONNECTED
+
+
+@spec("K5")
+async def test_two_users_of_one_device_have_an_outbox_each(stage: Stage, store):
+    alice = await stage.enter("alice", outbox=True, store=store)
+    stage.network.cut()
+    alice.chat.queue_message(text("from alice"))
+    await alice.chat.aclose()
+    stage.network.restore()
+    carol = stage.actor(outbox=True, store=store)
+    store.clear(stage.server.app_id)  # alice's session is gone, but she did not log out
+    await carol.chat.init()
+    await carol.chat.login("carol", auth_key=stage.server.auth_key)
+    assert carol.chat.queued_messages() == []
+    await carol.chat.login("alice", auth_key=stage.server.auth_key)
+    (entry,) = carol.chat.queued_messages()
+    async with asyncio.timeout(30):
+        assert (await entry.result()).text == "from alice"
