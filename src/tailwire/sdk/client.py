@@ -26,7 +26,7 @@ from tailwire.sdk.connection.state import Mode, State, Status
 from tailwire.sdk.connection.timings import Timings
 from tailwire.sdk.continuity.state import Machine, Position
 from tailwire.sdk.dispatch.callbacks import Callbacks, LoginTold, Registries, StatusTold
-from tailwire.sdk.dispatch.incoming import Incoming, Settled
+from tailwire.sdk.dispatch.incoming import Incoming
 from tailwire.sdk.dispatch.queue import Queue
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.io.driver import Driver
@@ -284,6 +284,10 @@ class ChatClient(
 
     def _begin(self, session: Session) -> None:
         incoming = self._parts[1]
+        known = incoming.machine.position
+        if known is not None and session.position is not None and incoming.uid == session.uid:
+            # The same user once more: what came while she logged in does not come twice.
+            session = replace(session, position=max(session.position, known, key=lambda p: p.last_id))
         self._session = session
         self._served = session.position
         incoming.begin_session(session.uid, session.position)
@@ -337,13 +341,17 @@ class ChatClient(
             raise failure("NO_WEBSOCKET_CONNECTION")
 
     async def _handle(self, entry: object) -> None:
+        if type(entry) is tuple:  # a message, and how far the app has been served behind it
+            event, position = entry
+            await self._callbacks.handle(event)
+            served = self._served
+            if served is None or position.store != served.store or position.last_id >= served.last_id:
+                self._served = position
+                self._save_soon()
+            return
         if self._outbox is not None and isinstance(entry, StatusTold) and entry.status is Status.CONNECTED:
             self._outbox.wake()
-        if isinstance(entry, Settled):
-            self._served = entry.position
-            self._save_soon()
-        else:
-            await self._callbacks.handle(entry)
+        await self._callbacks.handle(entry)
 
     def _note_served(self) -> None:
         # Nothing waits to be handed over: the position is what the app has been served.

@@ -74,11 +74,14 @@ class OutboxEntry:
             The message as the server stored it.
 
         Raises:
-            CometChatException: why it failed; `OUTBOX_CANCELLED`.
+            CometChatException: why it failed; `OUTBOX_CANCELLED`; `ERR_CLIENT_CLOSED` when it still waits on the
+                device.
         """
         await self._ended.wait()
         if self.status is OutboxStatus.SENT:
             return self.message
+        if self.status is OutboxStatus.PENDING:
+            raise failure("ERR_CLIENT_CLOSED")
         raise self.error or failure("OUTBOX_CANCELLED")
 
 
@@ -180,7 +183,9 @@ class Outbox:
         self._go_on()
 
     async def close(self) -> None:
-        """Stop; what waits stays on the device."""
+        """Stop; what waits stays on the device, and whoever waits for it is told so."""
+        for entry in self._entries:
+            entry._ended.set()
         task = self._task
         self._stop()
         if task is not None and task is not asyncio.current_task():

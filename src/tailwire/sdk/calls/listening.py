@@ -29,6 +29,7 @@ class ListeningCalls:
         """Hear of the connection. Added after `init()`, the listener is told the status of now."""
         self._registries.connection.add(listener_id, listener)
         if self._queue is not None:
+            self._registries.late.append(listener)
             self._queue.put(LateListener(listener_id, listener, self.get_connection_status()))
 
     def remove_connection_listener(self, listener_id: str) -> None:

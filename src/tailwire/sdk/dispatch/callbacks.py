@@ -43,6 +43,8 @@ class Registries:
     group: Listeners[GroupListener] = field(default_factory=Listeners)
     message: Listeners[MessageListener] = field(default_factory=Listeners)
     streams: Streams = field(default_factory=Streams)
+    late: list[ConnectionListener] = field(default_factory=list)
+    """Added, and not told the status of then yet: what was queued before is not for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +117,15 @@ class Callbacks:
                 await self._r.streams.put(entry)
             return
         if isinstance(entry, LateListener):
+            self._r.late.remove(entry.listener)
             if any(known is entry.listener for known in self._r.connection):
                 await call_listener(getattr(entry.listener, _STATUS[entry.status]), ())
             return
         for listeners, name, arguments in self._calls(entry):
+            late = self._r.late if listeners is self._r.connection else ()
             for listener in listeners:
-                await call_listener(getattr(listener, name), arguments)
+                if not any(listener is other for other in late):
+                    await call_listener(getattr(listener, name), arguments)
         if self._r.streams and isinstance(entry, e.Event):
             await self._r.streams.put(entry)
 

@@ -27,20 +27,7 @@ T = TypeVar("T")
 Fetch = Callable[[Mapping[str, Any]], Awaitable[list[Any]]]
 FIRST_RETRY = 0.5
 LONGEST_RETRY = 10.0
-SETTLE_EVERY = 200
 _decode = json.JSONDecoder().raw_decode
-
-
-class Settled:
-    """Marks in the queue how far the app has been served: behind the callbacks of these messages.
-
-    For a queue that is never empty; one that is says the same by being so.
-    """
-
-    __slots__ = ("position",)
-
-    def __init__(self, position: Position) -> None:
-        self.position = position
 
 
 class Incoming:
@@ -72,7 +59,6 @@ class Incoming:
         self._store = self._uid = ""
         self._reader: asyncio.Task[None] | None = None
         self._waiting: asyncio.TimerHandle | None = None
-        self._unsettled = 0
         self._updater: asyncio.Task[None] | None = None
         self._connected = False
 
@@ -80,6 +66,11 @@ class Incoming:
     def machine(self) -> Machine:
         """The continuity machine."""
         return self._machine
+
+    @property
+    def uid(self) -> str:
+        """The user whose session it is; "" when nobody is logged in."""
+        return self._uid
 
     def begin_session(self, uid: str, position: Position | None) -> None:
         """Another user, or the same from the saved session."""
@@ -125,17 +116,23 @@ class Incoming:
     def _carry_out(self, commands: Sequence[catch_up.Command | chain.Wait]) -> None:
         for command in commands:
             if isinstance(command, catch_up.HandOver):
-                for message in command.messages:
-                    self._queue.put(event_of(message))
-                self._unsettled += len(command.messages)
-                if self._unsettled >= SETTLE_EVERY:
-                    self._settle()
+                self._hand_over(command.messages)
             elif isinstance(command, catch_up.TellContinuity):
                 self._tell(command.continuity)
             elif isinstance(command, chain.Wait):
                 self._waiting = asyncio.get_running_loop().call_later(command.seconds, self._waited)
             else:
                 self._reader = asyncio.get_running_loop().create_task(self._read(command), name="tailwire catch-up")
+
+    def _hand_over(self, messages: Sequence[BaseMessage]) -> None:
+        # With each goes how far the app has been served behind it: up to the next one that it has not been given.
+        position = self._machine.position
+        if position is None:
+            return
+        following = [message.id - 1 for message in messages[1:]]
+        for message, end in zip(messages, [*following, position.last_id], strict=True):
+            served = position if end >= position.last_id else position._replace(last_id=end)
+            self._queue.put((event_of(message), served))
 
     def _tell(self, continuity: Continuity) -> None:
         self._queue.put(e.ConnectionChanged(Status.CONNECTED, continuity))
@@ -262,19 +259,11 @@ class Incoming:
         if before and chain.broken(self._machine, before):
             self._carry_out(chain.hold(self._machine, before, message.id, message))
         elif catch_up.passes(self._machine, message.id):
-            self._queue.put(event_of(message))
             self._heard(message.updated_at)
-            self._unsettled += 1
-            if self._unsettled >= SETTLE_EVERY:
-                self._settle()
+            self._queue.put((event_of(message), self._machine.position))
         else:
             self._carry_out(catch_up.live(self._machine, message.id, message))
             self._carry_out(chain.mended(self._machine))
-
-    def _settle(self) -> None:
-        if self._machine.position is not None:
-            self._unsettled = 0
-            self._queue.put(Settled(self._machine.position))
 
     def _others(self, kind: str, frame: Mapping[str, Any]) -> None:
         if kind == "receipts":

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 log = logging.getLogger("tailwire")
 
 MOST_QUEUED = 1000
+PATIENCE = 5.0
 
 
 class Queue:
@@ -68,12 +69,17 @@ class Queue:
         self._idle()
 
     async def close(self) -> None:
-        """Call nothing more; wait for the end of the callback that runs, unless it is the one that closes."""
+        """Call nothing more; wait some seconds for the end of the callback that runs, unless it is the one that closes.
+
+        One that does not end is cancelled.
+        """
         self._closed = True
         self._entries.clear()
         if self._room is not None:
             self._room.set()
         task = self._task
         if task is not None and task is not asyncio.current_task():
-            task.cancel()
-            await asyncio.wait([task])
+            _, late = await asyncio.wait([task], timeout=PATIENCE)
+            if late:
+                task.cancel()
+                await asyncio.wait(late)

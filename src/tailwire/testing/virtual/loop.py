@@ -8,8 +8,9 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
-from tailwire.testing.virtual.network import Network
+from tailwire.testing.virtual.network import Network, owner
 
 T = TypeVar("T")
 
@@ -55,6 +56,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     Attributes:
         network: where `create_server` listens and `create_connection` connects.
+        work_takes: gives the seconds until it is known that work for an executor is done.
     """
 
     def __init__(self) -> None:
@@ -64,6 +66,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super().__init__(selector)
         selector.loop = self
         self.network = Network(self)
+        self.work_takes: Callable[[], float] = float
+        self._owners: WeakKeyDictionary[asyncio.Task[Any], str] = WeakKeyDictionary()
+        self.set_task_factory(self._make_task)
+
+    def _make_task(self, loop: Any, coro: Any, **more: Any) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, **more)
+        context = more.get("context")
+        self._owners[task] = context.get(owner, "") if context is not None else owner.get()
+        return task
 
     def time(self) -> float:
         """The virtual clock, in seconds."""
@@ -77,6 +88,20 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """The clock that counts while the machine sleeps, in seconds."""
         return self._now + self._asleep
 
+    def freeze(self, seconds: float) -> None:
+        """The process does not run for so long: time passes, and no timer fires meanwhile."""
+        self._now += seconds
+
+    def kill(self, name: str) -> None:
+        """Somebody's process dies: her connections are reset, her timers and tasks are gone."""
+        self.network.drop(name)
+        for handle in self._scheduled:  # type: ignore[attr-defined]
+            if handle._context is not None and handle._context.get(owner, "") == name:
+                handle.cancel()
+        for task, of in list(self._owners.items()):
+            if of == name and not task.done():
+                task.cancel()
+
     def sleep_machine(self, seconds: float) -> None:
         """The machine sleeps: only the clock that counts it moves; timers are as far away as before."""
         self._asleep += seconds
@@ -87,9 +112,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Runs the work in place: there are no threads in virtual time."""
         future: asyncio.Future[T] = self.create_future()
         try:
-            future.set_result(func(*args))
+            result = func(*args)
         except Exception as e:  # noqa: BLE001 - it is the future's
             future.set_exception(e)
+            return future
+        seconds = self.work_takes()
+        if seconds:
+            self.call_later(seconds, _end, future, result)
+        else:
+            future.set_result(result)
         return future
 
     async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> list[Any]:
@@ -106,6 +137,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             (h for h in self._scheduled if not h.cancelled()),  # type: ignore[attr-defined]
             key=lambda h: h.when(),
         )
+
+
+def _end(future: asyncio.Future[Any], result: Any) -> None:
+    if not future.done():
+        future.set_result(result)
 
 
 def virtual_run(main: Any) -> Any:

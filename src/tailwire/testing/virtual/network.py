@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextvars import Context, ContextVar, copy_context
 from typing import Any
 
 DELAY = 0.005
-HIGH_WATER = 64 * 1024
+DEAD_CONNECT = 130.0
+
+owner: ContextVar[str] = ContextVar("owner", default="")
+"""Whose work runs: connections, tasks and timers belong to who is named here when they are made."""
 
 
 class _NoSocket:
@@ -33,10 +38,15 @@ class _NoSocket:
 class MemoryTransport(asyncio.Transport):
     """One end of a connection. What is written arrives at the other after the network's delay, in order."""
 
-    def __init__(self, network: Network, name: str) -> None:
+    def __init__(self, network: Network, name: str, of: str) -> None:
         super().__init__({"socket": _NoSocket(), "peername": ("127.0.0.1", 2), "sockname": ("127.0.0.1", 1)})
         self._network = network
         self.name = name
+        self.of = of
+        self.context = copy_context()  # in which what arrives here is taken
+        self.half_open = False
+        self.bytes_left: int | None = None
+        self._arrives = 0.0
         self.peer: MemoryTransport | None = None
         self.protocol: Any = None
         self._closing = False
@@ -88,18 +98,18 @@ class MemoryTransport(asyncio.Transport):
         if not self._closing:
             self._closing = True
             self._network.carry(self, None)
-            self._network.loop.call_soon(self._lost, None)
+            self._network.loop.call_soon(self._lost, None, context=self.context)
 
     def abort(self) -> None:
         self._closing = True
-        self._network.loop.call_soon(self._lost, None)
+        self._network.loop.call_soon(self._lost, None, context=self.context)
         if self.peer is not None:
             self._network.reset(self.peer)
 
     def _lost(self, error: Exception | None) -> None:
         if not self._gone:
             self._gone = self._closing = True
-            self._network.open.discard(self)
+            self._network.open.pop(self, None)
             self.protocol.connection_lost(error)
 
     def arrived(self, data: bytes | None) -> None:
@@ -125,23 +135,33 @@ class Network:
 
     Attributes:
         delay: seconds from one end to the other.
+        jitter: gives what is added to it for each piece; pieces of one connection keep their order, others do not.
+        accept_delay: seconds that a new connection takes more.
         refusing: new connections are refused, as when the network is gone.
+        offline: of those (see `owner`) new connections are refused.
         swallowing: connections stay, nothing arrives.
+        nameless: the name of the server is not found.
+        untrusted: no TLS is agreed on.
         connected: how many connections there have been.
     """
 
     def __init__(self, loop: Any) -> None:
         self.loop = loop
         self.delay = DELAY
+        self.jitter: Callable[[], float] = float
+        self.accept_delay = 0.0
         self.refusing = False
+        self.offline: set[str] = set()
         self.swallowing = False
+        self.nameless = False
+        self.untrusted = False
         self.connected = 0
-        self.open: set[MemoryTransport] = set()
-        self._listening: dict[int, Callable[[], Any]] = {}
+        self.open: dict[MemoryTransport, None] = {}
+        self._listening: dict[int, tuple[Callable[[], Any], Context]] = {}
 
     def listen(self, port: int, factory: Callable[[], Any]) -> None:
-        """A server listens at a port."""
-        self._listening[port] = factory
+        """A server listens at a port; it takes what comes as who it is now (see `owner`)."""
+        self._listening[port] = factory, copy_context()
 
     def stop_listening(self, port: int) -> None:
         """It listens no more."""
@@ -149,57 +169,95 @@ class Network:
 
     async def connect(self, factory: Callable[[], Any], host: str, port: int) -> tuple[MemoryTransport, Any]:
         """Connect to a port."""
-        await asyncio.sleep(self.delay)
+        await asyncio.sleep(self.delay + self.accept_delay + self.jitter())
         if self.swallowing:
-            await asyncio.sleep(130)
+            await asyncio.sleep(DEAD_CONNECT)
             raise TimeoutError("timed out")
-        if self.refusing:
+        if self.nameless:
+            raise socket.gaierror(-3, "Temporary failure in name resolution")
+        if self.refusing or owner.get() in self.offline:
             raise OSError(101, "Network is unreachable")
         serve = self._listening.get(port)
         if serve is None:
             raise ConnectionRefusedError(111, "Connection refused")
-        here, there = MemoryTransport(self, "client"), MemoryTransport(self, "server")
+        if self.untrusted:
+            raise ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")
+        here, there = MemoryTransport(self, "client", owner.get()), MemoryTransport(self, "server", owner.get())
+        factory_there, context = serve
+        there.context = context.copy()
         here.peer, there.peer = there, here
-        self.open |= {here, there}
+        self.open |= {here: None, there: None}
         self.connected += 1
-        there.protocol = serve()
-        there.protocol.connection_made(there)
+        there.protocol = there.context.run(factory_there)
+        there.context.run(there.protocol.connection_made, there)
         here.protocol = factory()
         here.protocol.connection_made(here)
         return here, here.protocol
 
     def carry(self, source: MemoryTransport, data: bytes | None) -> None:
         """Bytes on their way."""
-
+        left = source.bytes_left
+        if left is not None and data is not None:
+            data, source.bytes_left = data[:left], max(0, left - len(data))
+            if source.bytes_left == 0:
+                self.loop.call_later(self.delay, self._break, source)
         # Timers due at the same instant are not kept in order by the loop; what travels on one connection is.
         source.travelling.append(data)
+        source._arrives = max(source._arrives, self.loop.time() + self.delay + self.jitter())
 
         def arrive() -> None:
             first = source.travelling.popleft()
             source._in_flight -= len(first or b"")
-            if source.peer is not None and not self.swallowing:
+            if source.peer is not None and not self.swallowing and not source.half_open:
                 source.peer.arrived(first)
 
-        self.loop.call_later(self.delay, arrive)
+        self.loop.call_at(source._arrives, arrive, context=source.peer.context if source.peer is not None else None)
+
+    def _break(self, transport: MemoryTransport) -> None:
+        for end in (transport, transport.peer):
+            if end is not None:
+                end._closing = True
+                self._reset_now(end)
+
+    def of(self, name: str) -> Iterable[MemoryTransport]:
+        """The open ends of somebody's connections; of all for "", in the order in which they were made."""
+        return [t for t in self.open if not name or t.of == name]
+
+    def cut_amid(self, name: str, left: int) -> None:
+        """Somebody's connections break after so many bytes more: amid a frame, or an answer."""
+        for transport in self.of(name):
+            transport.bytes_left = left
+
+    def half_open(self, name: str) -> None:
+        """Somebody's connections look open, and nothing arrives on them any more."""
+        for transport in self.of(name):
+            transport.half_open = True
 
     def reset(self, transport: MemoryTransport) -> None:
         """The other end was aborted."""
-        if not self.swallowing:
-            self.loop.call_later(self.delay, transport._lost, ConnectionResetError(104, "Connection reset by peer"))
+        if not self.swallowing and not transport.half_open:
+            error = ConnectionResetError(104, "Connection reset by peer")
+            self.loop.call_later(self.delay, transport._lost, error, context=transport.context)
 
     def cut(self) -> None:
         """Reset all connections; refuse new ones until `restore()`."""
         self.refusing = True
         self.drop()
 
-    def drop(self) -> None:
-        """Reset all connections; new ones are taken."""
-        for transport in list(self.open):
+    def drop(self, name: str = "") -> None:
+        """Reset somebody's connections, or all; new ones are taken."""
+        for transport in self.of(name):
             transport._closing = True
-            self.loop.call_soon(transport._lost, ConnectionResetError(104, "Connection reset by peer"))
+            self._reset_now(transport)
+
+    def _reset_now(self, transport: MemoryTransport) -> None:
+        error = ConnectionResetError(104, "Connection reset by peer")
+        self.loop.call_soon(transport._lost, error, context=transport.context)
 
     def restore(self) -> None:
         """All is well again."""
         if self.swallowing:
             self.drop()
-        self.refusing = self.swallowing = False
+        self.refusing = self.swallowing = self.nameless = self.untrusted = False
+        self.offline.clear()
+        self.accept_delay = 0.0

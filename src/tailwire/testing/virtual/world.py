@@ -19,10 +19,13 @@ from tailwire.server.config import Settings
 from tailwire.server.gateway.protocol import SocketProtocol
 from tailwire.server.ports.world import World as ServerWorld
 from tailwire.server.shutdown import finish
+from tailwire.server.store.sqlite import SqliteStore
 from tailwire.testing.virtual.loop import VirtualLoop
+from tailwire.testing.virtual.network import owner
 
 EPOCH = 1_800_000_000.0
 PORT = 8480
+SERVER = "server"
 
 
 def virtual_loop() -> VirtualLoop:
@@ -38,18 +41,24 @@ def virtual_loop() -> VirtualLoop:
 
 
 class VirtualSdkWorld(SdkWorld):
-    """Time and chance of a client on a virtual loop."""
+    """Time and chance of a client on a virtual loop.
+
+    Attributes:
+        slept: seconds that this client's own machine has slept.
+        wall_offset: seconds by which its wall clock is wrong.
+    """
 
     def __init__(self, seed: int = 0) -> None:
         self._random = random.Random(seed)
+        self.slept = self.wall_offset = 0.0
 
     def now(self) -> float:
         """The clock that counts while the machine sleeps."""
-        return virtual_loop().boot_time()
+        return virtual_loop().boot_time() + self.slept
 
     def wall(self) -> float:
         """Seconds since 1970."""
-        return EPOCH + virtual_loop().boot_time()
+        return EPOCH + self.now() + self.wall_offset
 
     def chance(self) -> float:
         """Chance from a seed."""
@@ -67,22 +76,35 @@ class VirtualSdkWorld(SdkWorld):
 
 
 class VirtualServerWorld(ServerWorld):
-    """Time and chance of a server on a virtual loop."""
+    """Time and chance of a server on a virtual loop.
+
+    Attributes:
+        wall_offset: seconds by which its wall clock is wrong.
+    """
 
     def __init__(self, seed: int = 0) -> None:
         self._random = random.Random(seed)
+        self.wall_offset = 0.0
 
     def seconds(self) -> int:
         """Whole seconds since 1970."""
-        return int(EPOCH + virtual_loop().time())
+        return int(EPOCH + virtual_loop().time() + self.wall_offset)
 
     def milliseconds(self) -> int:
         """Milliseconds since 1970."""
-        return int((EPOCH + virtual_loop().time()) * 1000)
+        return int((EPOCH + virtual_loop().time() + self.wall_offset) * 1000)
 
     def secret(self, size: int) -> str:
         """Chance from a seed."""
         return self._random.randbytes(size).hex()
+
+
+def _crash(store: SqliteStore) -> None:
+    # A process that is killed lets go of its file, and finishes nothing.
+    store._stop_indexing()
+    store._reader.close()
+    store._writing.close()
+    store._executor.shutdown(wait=False)
 
 
 class VirtualServer:
@@ -104,7 +126,14 @@ class VirtualServer:
         self._state: ServerState | None = None
 
     async def start(self) -> None:
-        """Assemble, and listen."""
+        """Assemble, and listen. All that the server does is owned by `SERVER`."""
+        before = owner.set(SERVER)
+        try:
+            await self._start()
+        finally:
+            owner.reset(before)
+
+    async def _start(self) -> None:
         parts = self.parts = await assemble(self._settings, self.world)
         self.app_id = parts.keys.app_id
         self.auth_key = parts.keys.auth_key or self.auth_key
@@ -139,7 +168,7 @@ class VirtualServer:
         await finish(parts.gateway, parts.webhooks, parts.store)
 
     async def kill(self) -> None:
-        """As kill -9: connections are reset; what was not committed is gone."""
+        """As kill -9: connections are reset, nothing goes on; what was not committed is gone."""
         parts, self.parts = self.parts, None
         if parts is None:
             return
@@ -147,4 +176,7 @@ class VirtualServer:
         network.stop_listening(PORT)
         parts.gateway._sockets.clear()  # a dead process notices nothing any more
         network.drop()
-        await finish(parts.gateway, parts.webhooks, parts.store)
+        virtual_loop().kill(SERVER)
+        await asyncio.sleep(0)  # what was cancelled ends
+        await parts.webhooks.close()
+        _crash(parts.store)

@@ -1,0 +1,90 @@
+"""`make simulate`: runs seeds for as long as asked; a seed that fails is shrunk and printed as a test."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+
+from tailwire.testing.simulation.plan import make_plan
+from tailwire.testing.simulation.play import Failed, Report, simulate
+from tailwire.testing.simulation.shrink import as_test, shrink
+
+BATCH = 25
+
+
+def run_batch(seeds: list[int]) -> list[tuple[int, Report | None, str, str]]:
+    """Run seeds: of each the report, or the broken rule and what is wrong."""
+    done: list[tuple[int, Report | None, str, str]] = []
+    for seed in seeds:
+        try:
+            done.append((seed, simulate(make_plan(seed)), "", ""))
+        except Failed as failed:
+            done.append((seed, None, failed.rule, str(failed)))
+    return done
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="make simulate")
+    parser.add_argument("--seeds", type=int, default=1000, help="how many (1000)")
+    parser.add_argument("--first", type=int, default=0, help="the first seed (0)")
+    parser.add_argument("--minutes", type=float, default=0.0, help="stop after so long; 0: when all seeds are run")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--trace", action="store_true", help="print all that happened in the first seed")
+    args = parser.parse_args()
+    if args.trace:
+        return _trace(args.first)
+    begin = time.monotonic()
+    end = begin + args.minutes * 60 if args.minutes else float("inf")
+    batches = [
+        list(range(n, min(n + BATCH, args.first + args.seeds)))
+        for n in range(args.first, args.first + args.seeds, BATCH)
+    ]
+    runs, hours, failures = 0, 0.0, []
+    with ProcessPoolExecutor(args.jobs) as pool:
+        waiting = {pool.submit(run_batch, batch) for batch in batches}
+        for future in as_completed(waiting):
+            for seed, report, rule, what in future.result():
+                runs += 1
+                if report is None:
+                    failures.append((seed, rule))
+                    print(f"\nseed {seed}: {what}", flush=True)
+                else:
+                    hours += report.seconds / 3600
+            minutes = (time.monotonic() - begin) / 60
+            print(f"\r{runs} runs, {hours:.0f} hours of app life in {minutes:.1f} min, {len(failures)} failed", end="")
+            sys.stdout.flush()
+            if time.monotonic() > end:
+                pool.shutdown(cancel_futures=True)
+                break
+    print(f"\n{hours / max((time.monotonic() - begin) / 60, 1e-9):.0f} hours of app life a minute")
+    for seed, rule in failures[:3]:
+        _explain(seed, rule)
+    return 1 if failures else 0
+
+
+def _explain(seed: int, rule: str) -> None:
+    print(f"\nshrinking seed {seed} …", flush=True)
+    plan = shrink(make_plan(seed), rule)
+    try:
+        simulate(plan)
+    except Failed as failed:
+        print(as_test(plan, failed))
+
+
+def _trace(seed: int) -> int:
+    try:
+        print(simulate(make_plan(seed)))
+    except Failed as failed:
+        for line in failed.trace:
+            print(*line)
+        print(failed)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

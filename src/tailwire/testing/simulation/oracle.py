@@ -1,0 +1,126 @@
+"""What must be true at the end of a run, whatever happened in it."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from tailwire.sdk.connection.state import Status
+from tailwire.testing.invariants import _LEGAL
+
+if TYPE_CHECKING:
+    from tailwire.testing.simulation.person import Person
+    from tailwire.testing.simulation.play import Play
+
+
+class Wrong(AssertionError):
+    """A promise was broken; the word before the colon says which."""
+
+
+def require(condition: bool, what: str) -> None:
+    """Raise `Wrong` unless a condition holds."""
+    if not condition:
+        raise Wrong(what)
+
+
+async def judge(play: Play) -> int:
+    """Everything, once all has calmed down; answers how many messages are stored.
+
+    Raises:
+        Wrong: saying what is not as promised.
+    """
+    require(not play.broken, play.broken[0] if play.broken else "")
+    parts = play.server.parts
+    assert parts is not None
+    columns = "id, sender, receiver, receiver_type, conversation_id, muid, body"
+    rows = [dict(zip(columns.split(", "), row, strict=True)) for row in parts.store._all(
+        f"SELECT {columns} FROM messages WHERE category = 'message' ORDER BY id", ()
+    )]  # fmt: skip
+    _stored(play, rows)
+    for person in play.people.values():
+        _ended(person)
+        _legal(person)
+        _served(play, person, rows)
+    online = sum(1 for p in play.people.values() if p.chat is not None)
+    require(parts.metrics.sockets == online, f"logs: the server has {parts.metrics.sockets} sockets, clients {online}")
+    return len(rows)
+
+
+def _stored(play: Play, rows: list[dict[str, Any]]) -> None:
+    muids = [row["muid"] for row in rows]
+    require(len(set(muids)) == len(muids), "once: a message is stored twice")
+    require(set(muids) <= set(play.sends), "sent: something is stored that nobody sent")
+    by_id = {row["id"]: row["muid"] for row in rows}
+    for send in play.sends.values():
+        if send.outcome == "acknowledged":
+            require(by_id.get(send.id) == send.muid, f"durable: {send.muid} was acknowledged as {send.id} and is gone")
+    # What is refused is not stored, and nothing stays open.
+    refused = {s.muid for s in play.sends.values() if s.outcome == "refused"}
+    require(not refused & set(muids), "refused: what was refused is stored")
+
+
+def _ended(person: Person) -> None:
+    chat = person.chat
+    assert chat is not None
+    status = chat.get_connection_status()
+    require(status is Status.CONNECTED, f"stuck: {person.name} is {status} at the end: {chat.connection.explain()}")
+    left = [task for task in person.calls if not task.done()]
+    require(not left, f"I9: a call of {person.name} has not ended: {left[:1]}")
+    for task in person.calls:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            raise Wrong(f"raised: a call of {person.name} raised {error!r}") from error
+    if person.uid == "carol":
+        waits = [entry.muid for entry in chat.queued_messages() if entry.status == "pending"]
+        require(not waits, f"outbox: {waits} wait although all is well")
+
+
+def _legal(person: Person) -> None:
+    # I8: a legal sequence in each life of the app.
+    lives: dict[int, list[str]] = defaultdict(list)
+    for life, status in person.statuses:
+        lives[life].append(status)
+    for life, told in lives.items():
+        last = Status.DISCONNECTED
+        for n, status in enumerate(told):
+            if n == 0 and status == Status.DISCONNECTED:
+                continue  # a listener that is added late is told the status of now
+            first = n == 0
+            ok = first or Status(status) in _LEGAL[last]
+            require(ok, f"I8: {person.name} in life {life} heard {last} and then {status}")
+            last = Status(status)
+
+
+def _served(play: Play, person: Person, rows: list[dict[str, Any]]) -> None:
+    known = {row["id"]: row for row in rows}
+    times: dict[int, int] = defaultdict(int)
+    last: dict[tuple[int, str], int] = {}
+    for heard in person.heard:
+        row = known.get(heard.id)
+        require(row is not None, f"sent: {person.name} heard {heard.id}, which is not stored")
+        assert row is not None
+        texts = play.sends[row["muid"]].texts
+        require(heard.text in texts, f"true: {person.name} heard {heard.text!r}, it was {texts}")
+        mine = person.uid in (row["sender"], row["receiver"]) or row["receiver_type"] == "group"
+        require(mine, f"private: {person.name} heard {heard.id}, which is not hers")
+        times[heard.id] += 1
+        key = (heard.life, heard.conversation)
+        require(last.get(key, 0) < heard.id, f"order: {person.name} heard {heard.id} after {last.get(key)}")
+        last[key] = heard.id
+    for number, count in times.items():
+        most = 1 + (number in person.again)
+        require(count <= most or number in person.again, f"once: {person.name} heard {number} {count} times")
+    for row in rows:
+        if _is_owed(play, person, row) and not times[row["id"]]:
+            text = json.loads(row["body"]).get("data", {}).get("text")
+            raise Wrong(f"lost: {person.name} did not hear {row['id']} ({row['muid']}: {text!r}); gaps {person.gaps}")
+
+
+def _is_owed(play: Play, person: Person, row: dict[str, Any]) -> bool:
+    hers = person.uid in (row["sender"], row["receiver"]) or row["receiver_type"] == "group"
+    if not hers or play.sends[row["muid"]].by == person.name:
+        return False
+    if any(begin < row["id"] <= end for begin, end in person.gaps):
+        return False
+    return any(o.after < row["id"] and (o.until is None or row["id"] <= o.until) for o in person.owed)

@@ -1,0 +1,122 @@
+"""What happens in a run, as data: made from a seed, written as JSON, and good with any of its steps left out."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from typing import Any
+
+PEOPLE = ("alice-phone", "alice-desk", "bob-phone", "carol-phone")
+"""Devices; before the dash stands the user. The desk is in manual mode, carol has an outbox, bob catches up little."""
+USERS = ("alice", "bob", "carol")
+SHORT, MEDIUM, LONG = (0.0005, 0.05), (0.1, 8.0), (10.0, 900.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that happens.
+
+    Attributes:
+        wait: seconds since the step before.
+        who: a device of `PEOPLE`, `network` or `server`.
+        what: see `play.Play`.
+        value: of a kind that JSON knows.
+    """
+
+    wait: float
+    who: str
+    what: str
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A run. `seed` decides what the steps leave open: delays, jitter, the clients' own chance."""
+
+    seed: int
+    steps: tuple[Step, ...]
+
+    def to_json(self) -> str:
+        """As text that `from_json` reads, a step a line."""
+        steps = ",\n".join(json.dumps([s.wait, s.who, s.what, s.value]) for s in self.steps)
+        return f'{{"seed": {self.seed}, "steps": [\n{steps}\n]}}'
+
+    @classmethod
+    def from_json(cls, text: str) -> Plan:
+        """Read a plan back.
+
+        Raises:
+            ValueError, KeyError, TypeError: when it is none.
+        """
+        read = json.loads(text)
+        return cls(int(read["seed"]), tuple(Step(*step) for step in read["steps"]))
+
+
+# What can happen: how often, by whom, and with which value. Each run uses a part of it (see `make_plan`).
+_DEEDS: dict[str, int] = {
+    "say": 14, "say group": 8, "burst": 3, "queue": 5, "edit": 3, "delete": 2, "read": 4, "type": 2, "react": 2,
+}  # fmt: skip
+_WILL: dict[str, int] = {
+    "connect": 3, "disconnect": 2, "ping": 3, "background": 4, "foreground": 6, "hint offline": 2, "hint online": 3,
+    "log out": 1, "log in": 2, "close": 2, "kill": 3, "start": 4,
+}  # fmt: skip
+_MACHINE: dict[str, int] = {"sleep": 2, "clock": 1, "raise": 2, "block": 2}
+_LINE: dict[str, int] = {"drop": 4, "half open": 3, "cut amid": 5, "offline": 3, "back": 5}
+_NETWORK: dict[str, int] = {
+    "swallow": 1, "refuse": 1, "nameless": 1, "untrusted": 1, "slow accept": 1, "jitter": 2, "restore": 6, "drop": 2,
+    "freeze": 1,
+}  # fmt: skip
+_SERVER: dict[str, int] = {"kill": 3, "stop": 2, "start": 6, "clock": 1, "revoke": 1, "slow work": 2}
+
+
+_PARTS = (("person", _WILL), ("person", _MACHINE), ("line", _LINE), ("network", _NETWORK), ("server", _SERVER))
+
+
+def make_plan(seed: int, steps: int = 60) -> Plan:
+    """The plan of a seed.
+
+    Not everything happens in each run: a fault that another one covers up is found in a run without that one.
+    """
+    chance = random.Random(seed)
+    vocabulary: list[tuple[str, str, int]] = [("person", what, often) for what, often in _DEEDS.items()]
+    for kind, words in (
+        ("person", _WILL),
+        ("person", _MACHINE),
+        ("line", _LINE),
+        ("network", _NETWORK),
+        ("server", _SERVER),
+    ):
+        share = chance.choice((0.0, 0.3, 0.7, 1.0))
+        vocabulary += [(kind, what, often) for what, often in words.items() if chance.random() < share]
+    pace = chance.choice(((8, 3, 1), (3, 3, 1), (1, 4, 3)))
+    made = []
+    for _ in range(chance.randint(steps // 3, steps)):
+        ((kind, what, _),) = chance.choices(vocabulary, [often for _, _, often in vocabulary])
+        (span,) = chance.choices((SHORT, MEDIUM, LONG), pace)
+        wait = round(chance.uniform(*span), 5)
+        who = chance.choice(PEOPLE) if kind in ("person", "line") else kind
+        made.append(Step(wait, who, what, _value(chance, who, what)))
+    return Plan(seed, tuple(made))
+
+
+def _value(chance: random.Random, who: str, what: str) -> Any:
+    if what in ("say", "queue"):
+        return chance.choice([u for u in USERS if not who.startswith(u)])
+    if what == "burst":
+        return chance.randint(2, 40)
+    if what == "sleep":
+        return chance.choice((20, 120, 3600, 8 * 3600))
+    if what == "clock":
+        return chance.choice((-90_000, -3600, -5, 5, 3600, 90_000))
+    if what == "cut amid":
+        return chance.choice((0, 1, 2, 5, 20, 60, 150, 300, 1000))
+    if what in ("block", "freeze"):
+        return chance.choice((0.5, 4.0, 25.0))
+    if what in ("kill", "stop") and who == "server":
+        return chance.choice((0.0, 0.3, 5.0, 60.0))  # until it is started again
+    if what in ("jitter", "slow work", "slow accept"):
+        return chance.choice((0.001, 0.02, 0.3, 2.0))
+    if what == "revoke":
+        return chance.choice(USERS)
+    return None

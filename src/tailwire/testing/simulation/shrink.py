@@ -1,0 +1,74 @@
+"""The shortest history that still fails, and as a test to paste."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from tailwire.testing.simulation.plan import Plan, Step
+from tailwire.testing.simulation.play import Failed, simulate
+
+
+def fails(plan: Plan, rule: str = "") -> Failed | None:
+    """How a plan fails, or None. With a rule: only if it breaks that one."""
+    try:
+        simulate(plan)
+    except Failed as failed:
+        return failed if not rule or failed.rule == rule else None
+    return None
+
+
+def shrink(plan: Plan, rule: str, tried: Callable[[Plan], None] = lambda plan: None, most: int = 300) -> Plan:
+    """Leave out steps, then waits, as long as the same rule is broken.
+
+    Args:
+        tried: called with each shorter plan that still fails.
+        most: runs at most.
+    """
+    left = most
+
+    def still(candidate: Plan) -> bool:
+        nonlocal left
+        left -= 1
+        return fails(candidate, rule) is not None
+
+    size = max(1, len(plan.steps) // 2)
+    while size and left > 0:
+        start = 0
+        while start < len(plan.steps) and left > 0:
+            shorter = replace(plan, steps=_without(plan.steps, start, size))
+            if still(shorter):
+                plan = shorter
+                tried(plan)
+            else:
+                start += size
+        size //= 2
+    for n in range(len(plan.steps)):
+        if left <= 0:
+            break
+        step = plan.steps[n]
+        rounder = replace(step, wait=0.0 if step.wait < 0.1 else float(round(step.wait)))
+        if rounder != step:
+            candidate = replace(plan, steps=(*plan.steps[:n], rounder, *plan.steps[n + 1 :]))
+            if still(candidate):
+                plan = candidate
+    return plan
+
+
+def _without(steps: tuple[Step, ...], start: int, size: int) -> tuple[Step, ...]:
+    # The time that passed before them passes all the same, so that what follows stays where it was.
+    gone = sum(step.wait for step in steps[start : start + size])
+    rest = steps[start + size :]
+    if rest:
+        rest = (replace(rest[0], wait=round(rest[0].wait + gone, 5)), *rest[1:])
+    return (*steps[:start], *rest)
+
+
+def as_test(plan: Plan, failed: Failed) -> str:
+    """A test to paste into `tests/sim/`."""
+    history = plan.to_json().replace("\\", "\\\\")
+    return (
+        f"def test_seed_{plan.seed}():\n"
+        f"    # {failed}\n"
+        f'    simulate(Plan.from_json("""{history}"""))\n'
+    )  # fmt: skip
