@@ -42,11 +42,14 @@ def has_socket(s: State) -> bool:
 def check_step(before: State, event: i.Input, now: float, after: State, commands: Sequence[Command]) -> None:
     """Check one step of the machine.
 
+    What an input says of a socket may come after a deadline that let go of it (a process that slept): then the deadline
+    is answered first.
+
     Raises:
         Broken: with the id of the invariant that does not hold.
     """
     check_state(after, now)
-    _check_sockets(before, event, after, commands)
+    _check_sockets(before, event, now, after, commands)
     _check_wish(before, event, after)
     _check_telling(before, after, commands)
     _check_callers(before, event, after, commands)
@@ -92,9 +95,11 @@ def _opens(commands: Sequence[Command]) -> bool:
     return any(isinstance(c, OpenSocket | RenewToken) for c in commands)
 
 
-def _check_sockets(before: State, event: i.Input, after: State, commands: Sequence[Command]) -> None:
+def _check_sockets(before: State, event: i.Input, now: float, after: State, commands: Sequence[Command]) -> None:
     owner: int | None = before.epoch if has_socket(before) or before.phase is Phase.RENEWING else None
-    if _ends_by_itself(before, event):
+    due = next_deadline(before)
+    overdue = due is not None and due < now and isinstance(next(iter(commands), None), AbandonSocket | CloseSocket)
+    if _ends_by_itself(before, event) and not overdue:
         owner = None
     renewing = before.phase is Phase.RENEWING
     for c in commands:

@@ -120,7 +120,7 @@ class Driver:
         self._task: asyncio.Task[None] | None = None
         self._wire: Wire | None = None
         self._lives = Lives()
-        self._others: set[asyncio.Task[None]] = set()
+        self._others: dict[asyncio.Task[None], None] = {}
         self._closing: asyncio.Task[None] | None = None
         self._callers = Callers()
         self._inputs: list[i.Input] = []
@@ -188,8 +188,8 @@ class Driver:
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work, name="tailwire connection")
-        self._others.add(task)
-        task.add_done_callback(self._others.discard)
+        self._others[task] = None
+        task.add_done_callback(self._others.pop)
         return task
 
     async def _live(self, epoch: int) -> None:

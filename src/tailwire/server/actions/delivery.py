@@ -54,7 +54,7 @@ class Delivery:
         """Somebody received or read a conversation: told to the message's sender, and to the reader's other devices."""
         frame = self._frame(b'"receipts"', caller.uid, caller.device, receiver, receiver_type, encode(body))
         frame = frame[:-1] + b',"messageSender":%b}' % encode(message_sender)
-        for uid in {message_sender, caller.uid}:
+        for uid in dict.fromkeys((message_sender, caller.uid)):
             self._broker.publish(user_subject(uid), Publication(frame, caller.device))
 
     def receipt_of_all(self, caller: Caller, guid: str, message_sender: str, body: dict[str, Any]) -> None:

@@ -109,7 +109,7 @@ class Gateway:
         self._store_name = store_name
         self._app_id = app_id
         self._offered = frozenset(settings.features.replace(" ", "").split(",")) & frozenset(FEATURES)
-        self._sockets: set[Socket] = set()
+        self._sockets: dict[Socket, None] = {}  # in the order in which they came
         self._away: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweep_timer: asyncio.TimerHandle | None = None
@@ -118,7 +118,7 @@ class Gateway:
 
     def opened(self, socket: Socket) -> None:
         """The handshake of a socket is done."""
-        self._sockets.add(socket)
+        self._sockets[socket] = None
         self.metrics.sockets += 1
         self.metrics.upgrades += 1
         if self._sweep_timer is None:
@@ -128,7 +128,7 @@ class Gateway:
         """A socket is gone."""
         if socket not in self._sockets:
             return
-        self._sockets.discard(socket)
+        del self._sockets[socket]
         self.metrics.sockets -= 1
         if not socket.uid:
             return

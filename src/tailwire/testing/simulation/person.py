@@ -126,7 +126,6 @@ class Person:
 
     def __post_init__(self) -> None:
         self.context = copy_context()
-        self.context.run(owner.set, self.name)
         self.world = VirtualSdkWorld(self.seed)
 
     @property
@@ -161,6 +160,8 @@ class Person:
         if self.chat is not None:
             return
         self.life += 1
+        self.context = copy_context()
+        self.context.run(owner.set, f"{self.name}#{self.life}")
         builder = AppSettingsBuilder().override_client_host(self.server.url)
         builder.auto_establish_socket_connection(self.auto).subscribe_presence_for_all_users()
         if self.uid == "bob":
@@ -195,7 +196,7 @@ class Person:
         self.again |= {h.id for h in self.heard if h.life == self.life and h.id > last}
         for kind in ("connection", "message"):
             getattr(chat, f"remove_{kind}_listener")("sim")
-        virtual_loop().kill(self.name)
+        virtual_loop().kill(f"{self.name}#{self.life}")
         self.log("killed")
 
     async def close(self) -> None:

@@ -7,6 +7,7 @@ import selectors
 import socket
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextvars import Context
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -73,7 +74,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _make_task(self, loop: Any, coro: Any, **more: Any) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, **more)
         context = more.get("context")
-        self._owners[task] = context.get(owner, "") if context is not None else owner.get()
+        of = self._owners[task] = context.get(owner, "") if context is not None else owner.get()
+        if of in self.network.dead:
+            task.cancel()
         return task
 
     def time(self) -> float:
@@ -92,15 +95,32 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """The process does not run for so long: time passes, and no timer fires meanwhile."""
         self._now += seconds
 
-    def kill(self, name: str) -> None:
-        """Somebody's process dies: her connections are reset, her timers and tasks are gone."""
-        self.network.drop(name)
+    def kill(self, process: str) -> None:
+        """A process dies (see `owner`): its connections are reset, its timers and tasks end, it connects no more.
+
+        What its tasks still do on their way out reaches nobody.
+        """
+        self.network.drop(process.partition("#")[0])
+        self.network.dead.add(process)
         for handle in self._scheduled:  # type: ignore[attr-defined]
-            if handle._context is not None and handle._context.get(owner, "") == name:
-                handle.cancel()
+            self._bury(handle)
         for task, of in list(self._owners.items()):
-            if of == name and not task.done():
+            if of == process and not task.done():
                 task.cancel()
+
+    def _bury(self, handle: asyncio.TimerHandle) -> None:
+        context = handle._context  # type: ignore[attr-defined]
+        if context is not None and context.get(owner, "") in self.network.dead:
+            handle.cancel()
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """As ever; nothing for a process that is dead."""
+        handle = super().call_at(when, callback, *args, context=context)
+        if self.network.dead:
+            self._bury(handle)
+        return handle
 
     def sleep_machine(self, seconds: float) -> None:
         """The machine sleeps: only the clock that counts it moves; timers are as far away as before."""

@@ -14,7 +14,10 @@ DELAY = 0.005
 DEAD_CONNECT = 130.0
 
 owner: ContextVar[str] = ContextVar("owner", default="")
-"""Whose work runs: connections, tasks and timers belong to who is named here when they are made."""
+"""Whose work runs: connections, tasks and timers belong to who is named here when they are made.
+
+A name, and behind `#` which of her processes it is.
+"""
 
 
 class _NoSocket:
@@ -42,7 +45,7 @@ class MemoryTransport(asyncio.Transport):
         super().__init__({"socket": _NoSocket(), "peername": ("127.0.0.1", 2), "sockname": ("127.0.0.1", 1)})
         self._network = network
         self.name = name
-        self.of = of
+        self.of = of.partition("#")[0]
         self.context = copy_context()  # in which what arrives here is taken
         self.half_open = False
         self.bytes_left: int | None = None
@@ -139,6 +142,7 @@ class Network:
         accept_delay: seconds that a new connection takes more.
         refusing: new connections are refused, as when the network is gone.
         offline: of those (see `owner`) new connections are refused.
+        dead: processes that were killed.
         swallowing: connections stay, nothing arrives.
         nameless: the name of the server is not found.
         untrusted: no TLS is agreed on.
@@ -152,6 +156,7 @@ class Network:
         self.accept_delay = 0.0
         self.refusing = False
         self.offline: set[str] = set()
+        self.dead: set[str] = set()
         self.swallowing = False
         self.nameless = False
         self.untrusted = False
@@ -169,13 +174,15 @@ class Network:
 
     async def connect(self, factory: Callable[[], Any], host: str, port: int) -> tuple[MemoryTransport, Any]:
         """Connect to a port."""
+        if owner.get() in self.dead:
+            raise OSError(9, "Bad file descriptor")
         await asyncio.sleep(self.delay + self.accept_delay + self.jitter())
         if self.swallowing:
             await asyncio.sleep(DEAD_CONNECT)
             raise TimeoutError("timed out")
         if self.nameless:
             raise socket.gaierror(-3, "Temporary failure in name resolution")
-        if self.refusing or owner.get() in self.offline:
+        if self.refusing or owner.get().partition("#")[0] in self.offline:
             raise OSError(101, "Network is unreachable")
         serve = self._listening.get(port)
         if serve is None:

@@ -99,6 +99,15 @@ class VirtualServerWorld(ServerWorld):
         return self._random.randbytes(size).hex()
 
 
+class _InOrder(dict[Any, None]):
+    # As a set; those that came first are told first that the server stops: a run depends on its seed alone.
+    def add(self, one: Any) -> None:
+        self[one] = None
+
+    def discard(self, one: Any) -> None:
+        self.pop(one, None)
+
+
 def _crash(store: SqliteStore) -> None:
     # A process that is killed lets go of its file, and finishes nothing.
     store._stop_indexing()
@@ -124,10 +133,12 @@ class VirtualServer:
         self.app_id = self.auth_key = self.api_key = ""
         self.url = f"http://server:{PORT}"
         self._state: ServerState | None = None
+        self._starts = 0
 
     async def start(self) -> None:
         """Assemble, and listen. All that the server does is owned by `SERVER`."""
-        before = owner.set(SERVER)
+        self._starts += 1
+        before = owner.set(f"{SERVER}#{self._starts}")
         try:
             await self._start()
         finally:
@@ -142,6 +153,7 @@ class VirtualServer:
         config = uvicorn.Config(parts.api, ws=bound, lifespan="off", log_config=None, access_log=False)
         config.load()
         state = self._state = ServerState()
+        state.connections = _InOrder()  # type: ignore[assignment]
 
         def accept() -> Any:
             return HttpToolsProtocol(config=config, server_state=state, app_state={})
@@ -176,7 +188,7 @@ class VirtualServer:
         network.stop_listening(PORT)
         parts.gateway._sockets.clear()  # a dead process notices nothing any more
         network.drop()
-        virtual_loop().kill(SERVER)
+        virtual_loop().kill(f"{SERVER}#{self._starts}")
         await asyncio.sleep(0)  # what was cancelled ends
         await parts.webhooks.close()
         _crash(parts.store)
