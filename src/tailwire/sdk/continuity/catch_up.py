@@ -7,7 +7,7 @@ device sent the message: its own messages move the position but are not handed o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -96,16 +96,21 @@ def latest(m: Machine, last_id: int, store: str) -> list[Command]:
     return [told, *hand_over(m, held)]
 
 
-def page(m: Machine, messages: Sequence[tuple[int, Any]], *, whole: bool) -> list[Command]:
+def page(
+    m: Machine, messages: Sequence[tuple[int, Any]], *, whole: bool, ours: Collection[int] = ()
+) -> list[Command]:
     """The answer to `FetchAfter`.
 
     Args:
         messages: id and message, in the server's order, all after the id that was asked for.
         whole: whether there may be more (the page was full).
+        ours: ids among them that this device sent.
     """
     if m.behind is None:
         return []
-    m.gathered.extend(pair for pair in messages if pair[0] > m.floor and pair[0] not in m.recent)
+    for number in ours:
+        sent(m, number)
+    m.gathered.extend(p for p in messages if p[0] > m.floor and p[0] not in m.recent and p[0] not in ours)
     if messages:
         m.asked_after = max(pair[0] for pair in messages)
     if whole and len(m.gathered) >= m.limit:

@@ -210,10 +210,8 @@ class Incoming:
         listed = await self._fetch(query)
         messages = self._known(listed)
         whole = len(listed) >= command.limit and bool(messages)
-        mine = [n for n, m in messages if self._is_own(m)]
-        for message_id in mine:
-            catch_up.sent(self._machine, message_id)
-        return catch_up.page(self._machine, messages, whole=whole)
+        mine = {n for n, m in messages if self._is_own(m)}
+        return catch_up.page(self._machine, messages, whole=whole, ours=mine)
 
     def _known(self, listed: list[Any]) -> list[tuple[int, Any]]:
         messages = []

@@ -64,6 +64,16 @@ def test_history_is_read_for_one_that_does_not_come():
     assert (m.position.last_id, m.mending) == (14, False)
 
 
+def test_own_messages_are_not_handed_over_from_history():
+    m = caught_up()
+    catch_up.sent(m, 11)
+    catch_up.passes(m, 12)
+    chain.hold(m, 13, 14, "fourteen")
+    chain.waited(m)
+    pairs = [(11, "mine"), (12, "twelve"), (13, "thirteen"), (14, "fourteen"), (15, "mine too")]
+    assert catch_up.page(m, pairs, whole=False, ours={11, 15}) == [HandOver(("thirteen", "fourteen"))]
+
+
 def test_what_history_does_not_know_either_holds_nothing_back():
     m = caught_up()
     chain.hold(m, 11, 12, "twelve")
