@@ -122,6 +122,7 @@ class Person:
     again: set[int] = field(default_factory=set)
     blocks: float = 0.0
     raises: bool = False
+    closing: bool = False
     calls: list[asyncio.Task[Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -157,7 +158,7 @@ class Person:
 
     def start(self) -> None:
         """Start the app."""
-        if self.chat is not None:
+        if self.chat is not None or self.closing:
             return
         self.life += 1
         self.context = copy_context()
@@ -203,7 +204,9 @@ class Person:
         """Close the app in order."""
         chat, self.chat = self.chat, None
         if chat is not None:
+            self.closing = True
             await self.run(chat.aclose())
+            self.closing = False
 
     # Login.
 

@@ -76,6 +76,7 @@ class Play:
             name: Person(name, self.server, self.plan.seed * 10 + n, self.trace) for n, name in enumerate(PEOPLE)
         }
         self._later: list[asyncio.Task[None]] = []
+        self._starting = asyncio.Lock()
         self._numbers = 0
 
     # The run.
@@ -192,6 +193,10 @@ class Play:
     # The server.
 
     async def _start_server(self) -> None:
+        async with self._starting:
+            await self._start_server_once()
+
+    async def _start_server_once(self) -> None:
         if self.server.parts is None:
             await self.server.start()
             parts = self.server.parts
@@ -372,6 +377,20 @@ def _checked(broken: list[str]) -> Iterator[None]:
         module.step = honest
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    # What is killed amid its work says so in the log, thousands of times.
+    loggers = [logging.getLogger(name) for name in ("tailwire", "uvicorn.error", "asyncio")]
+    before = [logger.disabled for logger in loggers]
+    for logger in loggers:
+        logger.disabled = True
+    try:
+        yield
+    finally:
+        for logger, disabled in zip(loggers, before, strict=True):
+            logger.disabled = disabled
+
+
 @functools.cache
 def _empty_database() -> Path:
     # The schema is made once, not in each run.
@@ -406,15 +425,12 @@ def simulate(plan: Plan) -> Report:
             digest = hashlib.sha256(repr(trace).encode()).hexdigest()[:16]
             return Report(virtual_loop().time() - 1000.0, stored, heard, digest)
 
-    quiet = logging.getLogger("tailwire")
-    before, quiet.disabled = quiet.disabled, True
     try:
-        report: Report = virtual_run(main())
-        return report
+        with _quiet():
+            report: Report = virtual_run(main())
+            return report
     except oracle.Wrong as wrong:
         raise Failed(str(wrong), trace) from wrong
-    finally:
-        quiet.disabled = before
 
 
 def connected(status: Status) -> bool:
