@@ -66,7 +66,8 @@ class Queue:
                 self._room.set()
                 self._room = None
         self._task = None
-        self._idle()
+        if not self._closed:  # else what was left has not been handed over
+            self._idle()
 
     async def close(self) -> None:
         """Call nothing more; wait some seconds for the end of the callback that runs, unless it is the one that closes.
