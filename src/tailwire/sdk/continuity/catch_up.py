@@ -96,9 +96,7 @@ def latest(m: Machine, last_id: int, store: str) -> list[Command]:
     return [told, *hand_over(m, held)]
 
 
-def page(
-    m: Machine, messages: Sequence[tuple[int, Any]], *, whole: bool, ours: Collection[int] = ()
-) -> list[Command]:
+def page(m: Machine, messages: Sequence[tuple[int, Any]], *, whole: bool, ours: Collection[int] = ()) -> list[Command]:
     """The answer to `FetchAfter`.
 
     Args:

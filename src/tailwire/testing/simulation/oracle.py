@@ -55,6 +55,14 @@ def _stored(play: Play, rows: list[dict[str, Any]]) -> None:
     for send in play.sends.values():
         if send.outcome == "acknowledged":
             require(by_id.get(send.id) == send.muid, f"durable: {send.muid} was acknowledged as {send.id} and is gone")
+    for send in play.sends.values():
+        require(not send.kept or send.muid in set(muids), f"outbox: {send.muid} was queued, and is not stored")
+    latest: dict[tuple[str, int, str], int] = {}
+    for send in play.sends.values():  # in the order in which they were begun
+        if send.outcome == "acknowledged":
+            key = (send.by, send.life, send.place)
+            require(latest.get(key, 0) < send.id, f"K3: {send.muid} of {send.by} overtook another send")
+            latest[key] = send.id
     # What is refused is not stored, and nothing stays open.
     refused = {s.muid for s in play.sends.values() if s.outcome == "refused"}
     require(not refused & set(muids), "refused: what was refused is stored")
@@ -71,7 +79,7 @@ def _ended(person: Person) -> None:
         error = None if task.cancelled() else task.exception()
         if error is not None:
             raise Wrong(f"raised: a call of {person.name} raised {error!r}") from error
-    if person.uid == "carol":
+    if person.has_outbox:
         waits = [entry.muid for entry in chat.queued_messages() if entry.status == "pending"]
         require(not waits, f"outbox: {waits} wait although all is well")
 
@@ -104,6 +112,9 @@ def _served(play: Play, person: Person, rows: list[dict[str, Any]]) -> None:
         require(heard.text in texts, f"true: {person.name} heard {heard.text!r}, it was {texts}")
         mine = person.uid in (row["sender"], row["receiver"]) or row["receiver_type"] == "group"
         require(mine, f"private: {person.name} heard {heard.id}, which is not hers")
+        send = play.sends[row["muid"]]
+        own = (send.by, send.life) == (person.name, heard.life)
+        require(not own, f"own: {person.name} heard its own message {heard.id} (S27)")
         times[heard.id] += 1
         key = (heard.life, heard.conversation)
         require(last.get(key, 0) < heard.id, f"order: {person.name} heard {heard.id} after {last.get(key)}")

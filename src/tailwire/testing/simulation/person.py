@@ -28,14 +28,20 @@ class Send:
 
     Attributes:
         outcome: `pending`, `acknowledged`, `refused`, or `in doubt`: it may be stored or not.
+        by, life: which device sent it, and in which of its lives.
+        place: to whom, and whether through the outbox: in each place the order is kept.
+        kept: it is in the outbox: it has to be stored in the end.
         texts: what it may read as: edits add to it; "" when it was deleted.
     """
 
     by: str
+    life: int
+    place: str
     muid: str
     texts: set[str]
     outcome: str = "pending"
     id: int = 0
+    kept: bool = False
 
 
 @dataclass(slots=True)
@@ -139,6 +145,11 @@ class Person:
         """The mode of the connection."""
         return not self.name.endswith("-desk")
 
+    @property
+    def has_outbox(self) -> bool:
+        """Whether it keeps what cannot be sent yet."""
+        return self.name.endswith("-phone") and self.uid != "bob"
+
     def log(self, what: str, *more: Any) -> None:
         """Note something for the trace of the run."""
         self.trace.append((round(virtual_loop().time(), 6), self.name, what, *more))
@@ -167,7 +178,7 @@ class Person:
         builder.auto_establish_socket_connection(self.auto).subscribe_presence_for_all_users()
         if self.uid == "bob":
             builder.catch_up_after_reconnect(limit=SMALL_LIMIT)
-        if self.uid == "carol":
+        if self.has_outbox:
             builder.keep_unsent_messages()
         store = MemorySessionStore()
         store.__dict__.update(deepcopy(self.store.__dict__))

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 PEOPLE = ("alice-phone", "alice-desk", "bob-phone", "carol-phone")
-"""Devices; before the dash stands the user. The desk is in manual mode, carol has an outbox, bob catches up little."""
+"""Devices; before the dash stands the user. The desk is in manual mode, alice and carol have an outbox on the phone, bob
+catches up little."""
 USERS = ("alice", "bob", "carol")
 SHORT, MEDIUM, LONG = (0.0005, 0.05), (0.1, 8.0), (10.0, 900.0)
 

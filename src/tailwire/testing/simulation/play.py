@@ -10,13 +10,15 @@ import logging
 import random
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tailwire.sdk.connection.state import Status
+from websockets.asyncio.client import ClientConnection
+
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.io import driver
 from tailwire.server.actions.caller import Caller
@@ -107,6 +109,16 @@ class Play:
             _NETWORK[step.what](self, step.value)
         else:
             await getattr(self, f"server_{step.what.replace(' ', '_')}")(step.value)
+        self._one_socket_each()
+
+    def _one_socket_each(self) -> None:
+        # I7, seen from the network: whatever a client believes of itself.
+        count: Counter[str] = Counter()
+        for transport in virtual_loop().network.open:
+            alive = not transport.is_closing() and isinstance(transport.protocol, ClientConnection)
+            count[transport.of] += alive
+        for name, sockets in count.items():
+            oracle.require(sockets <= 1, f"I7: {name} has {sockets} sockets")
 
     async def calm(self) -> None:
         """All is well again: the server is up, the network too, every app in the foreground and logged in."""
@@ -121,15 +133,19 @@ class Play:
             person.blocks, person.raises = 0.0, False
             person.start()
         await asyncio.sleep(1)
+        hints = self.chance.random() < 0.5
         for person in self.people.values():
             chat = person.chat
             assert chat is not None
-            chat.set_app_state("foreground")
-            chat.set_network("online")
+            person.context.run(chat.set_app_state, "foreground")
+            if hints:
+                person.context.run(chat.set_network, "online")
             if chat.get_logged_in_user() is None or chat.kept_session().expired:
                 await person.run(person.log_in())
-            person.run(_quietly(chat.connect()))
-        await asyncio.sleep(60)  # attempts end, waits are over
+            held = chat._driver is not None and chat._driver.state.held  # by disconnect(): that is for connect() to end
+            if hints or held or not person.auto:
+                person.run(_quietly(chat.connect()))
+        await asyncio.sleep(60)  # attempts end, waits are over: without a hint too
         for person in self.people.values():
             if person.chat is not None and person.chat.kept_session().expired:
                 await person.run(person.log_in())
@@ -156,18 +172,21 @@ class Play:
             return
         self._numbers += 1
         text = f"m{self._numbers}"
-        send = self.sends[text] = Send(person.name, text, {text})
+        send = self.sends[text] = Send(person.name, person.life, f"{receiver} {queued}", text, {text})
         message = TextMessage(receiver=receiver, receiver_type=receiver_type, text=text, muid=text)
 
         async def work() -> None:
             try:
-                if queued and person.uid == "carol":
-                    stored: Any = await chat.queue_message(message).result()
+                if queued and person.has_outbox:
+                    entry = chat.queue_message(message)
+                    send.kept = True
+                    stored: Any = await entry.result()
                 else:
                     stored = await chat.send_message(message)
             except CometChatException as error:
                 known = error.code in IN_DOUBT or error.code in ("OUTBOX_CANCELLED", "ERR_CLIENT_CLOSED")
                 send.outcome = "in doubt" if known else "refused"
+                send.kept = send.kept and error.code == "ERR_CLIENT_CLOSED"
                 person.log("not sent", text, error.code)
             except asyncio.CancelledError:
                 send.outcome = "in doubt"
@@ -431,8 +450,3 @@ def simulate(plan: Plan) -> Report:
             return report
     except oracle.Wrong as wrong:
         raise Failed(str(wrong), trace) from wrong
-
-
-def connected(status: Status) -> bool:
-    """Whether a status means that there is a socket."""
-    return status in (Status.CONNECTED, Status.FEATURE_THROTTLED)

@@ -1,0 +1,229 @@
+"""The simulation finds faults: a dozen are planted, one at a time, and each is found within 200 seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tailwire.sdk import client as sdk_client
+from tailwire.sdk import outbox, sending
+from tailwire.sdk.connection import wanted
+from tailwire.sdk.connection.state import Phase
+from tailwire.sdk.continuity import catch_up
+from tailwire.sdk.continuity.state import Continuity, Kind
+from tailwire.sdk.dispatch import incoming, queue
+from tailwire.sdk.io import driver
+from tailwire.server.fanout import hub
+from tailwire.server.store import messages, writer
+from tailwire.testing.simulation import make_plan
+from tailwire.testing.simulation.shrink import fails
+
+MOST = 200
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+def _two_owners_of_one_socket(patch):
+    # A socket that is given up lives on beside the next one.
+    for command in (driver.c.CloseSocket, driver.c.AbandonSocket):
+        patch.setitem(driver.Driver._CARRIERS, command, lambda self, command: None)
+
+
+def _a_wait_is_never_over(patch):
+    honest = driver.Driver._arm
+
+    def arm(self):
+        if self._state.phase is not Phase.WAITING:
+            honest(self)
+
+    patch.setattr(driver.Driver, "_arm", arm)
+
+
+def _a_flag_that_says_connected(patch):
+    # The heartbeat is not watched: a dead line looks open for ever.
+    honest = driver.Driver._arm
+
+    def arm(self):
+        if self._state.phase is not Phase.OPEN:
+            honest(self)
+
+    patch.setattr(driver.Driver, "_arm", arm)
+
+
+def _recovery_by_time(patch):
+    # What was missed is taken from now on instead of from the last id.
+    def connected(m, store):
+        m.behind, m.gathered, m.position = [], [], None
+        m.floor = 0
+        return [catch_up.FetchLatest()]
+
+    patch.setattr(catch_up, "connected", connected)
+
+
+def _no_catch_up_at_all(patch):
+    def connected(m, store):
+        m.behind = None
+        return [catch_up.TellContinuity(Continuity(Kind.EXACT))]
+
+    patch.setattr(catch_up, "connected", connected)
+
+
+def _duplicates_pass(patch):
+    honest = catch_up.passes
+
+    def passes(m, message_id):
+        return m.behind is None and (honest(m, message_id) or True)
+
+    patch.setattr(catch_up, "passes", passes)
+    patch.setattr(catch_up, "_advance", lambda m, message_id: None)
+
+
+def _a_lost_answer_is_sent_as_a_new_message(patch):
+    honest = sending.Sending._tries
+
+    async def tries(self, attempt):
+        before = attempt.__closure__ and next(
+            (c.cell_contents for c in attempt.__closure__ if isinstance(c.cell_contents, dict)), None
+        )
+
+        async def again():
+            try:
+                return await attempt()
+            finally:
+                if before is not None:
+                    before["muid"] = str(before["muid"]) + "x"
+
+        return await honest(self, again)
+
+    patch.setattr(sending.Sending, "_tries", tries)
+
+
+def _sends_do_not_wait_for_each_other(patch):
+    async def send(self, conversation, attempt):
+        return await attempt()  # and are not tried again
+
+    patch.setattr(sending.Sending, "send", send)
+    patch.setattr(outbox, "LATER", frozenset())
+
+
+def _an_answer_before_the_commit(patch):
+    honest = writer.Writer._transaction
+
+    def transaction(self, operations):
+        done = honest(self, operations)
+        self._connection.execute("BEGIN")
+        self._connection.execute("DELETE FROM messages WHERE id = (SELECT max(id) FROM messages) AND id % 7 = 0")
+        self._connection.execute("COMMIT")
+        return done
+
+    patch.setattr(writer.Writer, "_transaction", transaction)
+
+
+def _the_same_muid_is_stored_twice(patch):
+    honest = messages.Messages._insert
+
+    def insert(self, c, d):
+        stored = honest(self, c, d)
+        if not stored.new:
+            import dataclasses
+
+            return honest(self, c, dataclasses.replace(d, muid=None))
+        return stored
+
+    patch.setattr(messages.Messages, "_insert", insert)
+
+
+def _live_ones_overtake_what_was_missed(patch):
+    honest = catch_up.connected
+
+    def connected(m, store):
+        commands = honest(m, store)
+        m.behind = None if m.position is not None else m.behind
+        return commands
+
+    patch.setattr(catch_up, "connected", connected)
+
+
+def _a_full_queue_forgets(patch):
+    honest = queue.Queue.put
+
+    def put(self, entry):
+        if len(self._entries) < 3:
+            honest(self, entry)
+
+    patch.setattr(queue.Queue, "put", put)
+
+
+def _auto_mode_keeps_its_socket_in_the_background(patch):
+    honest = wanted.why
+
+    def why(s):
+        return wanted.Why.YES if honest(s) is wanted.Why.IN_BACKGROUND else honest(s)
+
+    patch.setattr(wanted, "why", why)
+
+
+def _the_position_is_saved_too_early(patch):
+    # When a message is queued, not when the app has been given it.
+    honest = queue.Queue.put
+
+    def put(self, entry):
+        honest(self, entry)
+        task, self._task = self._task, None
+        self._idle()
+        self._task = task
+
+    patch.setattr(queue.Queue, "put", put)
+
+
+def _the_hub_forgets_a_second_device(patch):
+    honest = hub.Hub.remove
+
+    def remove(self, socket, linger_until=0.0):
+        gone = honest(self, socket, linger_until)
+        self._by_subject.pop(hub.user_subject(socket.uid), None)
+        return gone
+
+    patch.setattr(hub.Hub, "remove", remove)
+
+
+def _a_queued_message_is_forgotten_with_the_app(patch):
+    patch.setattr(outbox.Outbox, "_save", lambda self: None)
+
+
+def _what_is_sent_is_noted_as_missed(patch):
+    patch.setattr(sdk_client.ChatClient, "_message_sent", lambda self, message: None)
+    patch.setattr(incoming.Incoming, "_is_own", lambda self, message: False)
+
+
+# Each fault, and a seed that finds it: tried first, so that the test is quick as long as that holds.
+PLANTS: dict[Plant, int] = {
+    _two_owners_of_one_socket: 1,
+    _a_wait_is_never_over: 17,
+    _a_flag_that_says_connected: 20,
+    _recovery_by_time: 0,
+    _no_catch_up_at_all: 0,
+    _duplicates_pass: 5,
+    _a_lost_answer_is_sent_as_a_new_message: 1,
+    _sends_do_not_wait_for_each_other: 0,
+    _an_answer_before_the_commit: 0,
+    _the_same_muid_is_stored_twice: 12,
+    _live_ones_overtake_what_was_missed: 0,
+    _a_full_queue_forgets: 4,
+    _auto_mode_keeps_its_socket_in_the_background: 4,
+    _the_position_is_saved_too_early: 186,
+    _the_hub_forgets_a_second_device: 0,
+    _a_queued_message_is_forgotten_with_the_app: 0,
+    _what_is_sent_is_noted_as_missed: 0,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("plant", PLANTS, ids=lambda p: p.__name__.strip("_"))
+def test_it_is_found(plant: Plant, monkeypatch: pytest.MonkeyPatch):
+    plant(monkeypatch)
+    for seed in (PLANTS[plant], *range(MOST)):
+        if fails(make_plan(seed)) is not None:
+            return
+    pytest.fail(f"not found within {MOST} seeds")
