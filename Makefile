@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready-$(shell cat requirements.lock pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
 .DEFAULT_GOAL := help
 INTEROP := tests/interop/browser
-.PHONY: help setup demo serve test fast check spec bench table reference interop clean
+.PHONY: help setup demo serve test fast check spec bench table reference interop simulate clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,6 +55,9 @@ $(INTEROP)/node_modules/.ready: $(INTEROP)/package-lock.json
 	@echo "They are only run by these tests, never read, bundled or distributed; see docs/reference/compatibility.md."
 	@cd $(INTEROP) && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
+
+simulate: $(STAMP)  ## the whole system on seeds: SEEDS=1000 MINUTES=0 FIRST=0
+	@$(BIN)/python -m tailwire.testing.simulation --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0) --minutes $(or $(MINUTES),0)
 
 bench: $(STAMP)  ## the benchmarks, each beside a peer
 	@$(BIN)/python -m benchmarks

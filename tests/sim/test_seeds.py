@@ -100,9 +100,3 @@ def test_seed_286_an_outbox_that_is_closed():
 [10.0, "carol-phone", "close", null]
 ]}""")
     )
-
-
-def test_seed_111_a_second_login():
-    # once: what came while the same user logged in once more came twice
-    for seed in (111, 1117):
-        simulate(make_plan(seed))

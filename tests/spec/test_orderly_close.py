@@ -1,4 +1,4 @@
-"""An orderly end of the app amid a backlog: what its listeners were given does not come again, the rest does (K1)."""
+"""The app ends, or logs in once more, amid a backlog: what its listeners were given does not come again (K1)."""
 
 from __future__ import annotations
 
@@ -62,3 +62,19 @@ async def test_a_callback_that_does_not_end_is_cancelled_and_its_message_comes_a
     await again.chat.init()
     again.listen()
     await again.ears.until(lambda: again.ears.texts == ["hello"])
+
+
+@spec("K1", "S2")
+async def test_what_comes_while_the_same_user_logs_in_once_more_comes_once(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+
+    async def say(n: int) -> None:
+        await stage.pass_time(n * 0.004)
+        await bob.say("alice", str(n))
+
+    for _ in range(2):
+        await asyncio.gather(alice.chat.login("alice", auth_key=stage.server.auth_key), *(say(n) for n in range(20)))
+        await stage.pass_time(5)
+    ids = [m.id for m in alice.ears.all("text")]
+    assert ids == sorted(set(ids))
+    assert len(ids) == 40

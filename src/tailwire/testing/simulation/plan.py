@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 PEOPLE = ("alice-phone", "alice-desk", "bob-phone", "carol-phone")
-"""Devices; before the dash stands the user. The desk is in manual mode, alice and carol have an outbox on the phone, bob
-catches up little."""
+"""Devices; before the dash stands the user. The desk is in manual mode, the phones of alice and carol have an outbox,
+bob catches up little."""
 USERS = ("alice", "bob", "carol")
 SHORT, MEDIUM, LONG = (0.0005, 0.05), (0.1, 8.0), (10.0, 900.0)
 
@@ -56,11 +56,11 @@ class Plan:
 
 # What can happen: how often, by whom, and with which value. Each run uses a part of it (see `make_plan`).
 _DEEDS: dict[str, int] = {
-    "say": 14, "say group": 8, "burst": 3, "queue": 5, "edit": 3, "delete": 2, "read": 4, "type": 2, "react": 2,
+    "say": 14, "say group": 8, "burst": 3, "queue": 9, "edit": 3, "delete": 2, "read": 4, "type": 2, "react": 2,
 }  # fmt: skip
 _WILL: dict[str, int] = {
     "connect": 3, "disconnect": 2, "ping": 3, "background": 4, "foreground": 6, "hint offline": 2, "hint online": 3,
-    "log out": 1, "log in": 2, "close": 2, "kill": 3, "start": 4,
+    "log out": 1, "log in": 2, "close": 2, "kill": 5, "start": 7,
 }  # fmt: skip
 _MACHINE: dict[str, int] = {"sleep": 2, "clock": 1, "raise": 2, "block": 2}
 _LINE: dict[str, int] = {"drop": 4, "half open": 3, "cut amid": 5, "offline": 3, "back": 5}
