@@ -90,6 +90,9 @@ def make_plan(seed: int, steps: int = 60) -> Plan:
     ):
         share = chance.choice((0.0, 0.3, 0.7, 1.0))
         vocabulary += [(kind, what, often) for what, often in words.items() if chance.random() < share]
+    follow = [
+        what for _, what, _ in vocabulary if what in ("kill", "close", "drop", "cut amid", "offline", "background")
+    ]
     pace = chance.choice(((8, 3, 1), (3, 3, 1), (1, 4, 3)))
     made = []
     for _ in range(chance.randint(steps // 3, steps)):
@@ -98,6 +101,10 @@ def make_plan(seed: int, steps: int = 60) -> Plan:
         wait = round(chance.uniform(*span), 5)
         who = chance.choice(PEOPLE) if kind in ("person", "line") else kind
         made.append(Step(wait, who, what, _value(chance, who, what)))
+        if what in _DEEDS and follow and chance.random() < 0.25:
+            # Something goes wrong for her while it is under way.
+            after = chance.choice(follow)
+            made.append(Step(round(chance.uniform(*SHORT), 5), who, after, _value(chance, who, after)))
     return Plan(seed, tuple(made))
 
 

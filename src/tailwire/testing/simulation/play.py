@@ -28,13 +28,13 @@ from tailwire.server.ports.broker import Publication, user_subject
 from tailwire.server.store.migrate import upgrade
 from tailwire.testing.invariants import Broken, check_step
 from tailwire.testing.simulation import oracle
+from tailwire.testing.simulation.deeds import GROUP, NETWORK, PERSON, quietly
 from tailwire.testing.simulation.person import Person, Send
 from tailwire.testing.simulation.plan import PEOPLE, USERS, Plan, Step
 from tailwire.testing.virtual.loop import virtual_run
 from tailwire.testing.virtual.world import VirtualServer, virtual_loop
 from tailwire.wire.entities import TextMessage
 
-GROUP = "team"
 IN_DOUBT = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_MISSION_FAILED", "ERR_BAD_ERROR_RESPONSE"})
 
 
@@ -103,10 +103,10 @@ class Play:
         await asyncio.sleep(step.wait)
         self.trace.append((round(virtual_loop().time(), 6), step.who, step.what, step.value))
         if step.who in self.people:
-            deeds: Any = _PERSON
+            deeds: Any = PERSON
             deeds[step.what](self, self.people[step.who], step.value)
         elif step.who == "network":
-            _NETWORK[step.what](self, step.value)
+            NETWORK[step.what](self, step.value)
         else:
             await getattr(self, f"server_{step.what.replace(' ', '_')}")(step.value)
         self._one_socket_each()
@@ -144,12 +144,12 @@ class Play:
                 await person.run(person.log_in())
             held = chat._driver is not None and chat._driver.state.held  # by disconnect(): that is for connect() to end
             if hints or held or not person.auto:
-                person.run(_quietly(chat.connect()))
+                person.run(quietly(chat.connect()))
         await asyncio.sleep(60)  # attempts end, waits are over: without a hint too
         for person in self.people.values():
             if person.chat is not None and person.chat.kept_session().expired:
                 await person.run(person.log_in())
-                person.run(_quietly(person.chat.connect()))
+                person.run(quietly(person.chat.connect()))
         await asyncio.sleep(120)  # receipts are merged, outboxes are empty
 
     async def end(self) -> None:
@@ -207,7 +207,7 @@ class Play:
         text = "" if delete else f"{send.muid} edited"
         send.texts.add(text)  # from now on it may read so
         message = TextMessage(receiver="bob", id=send.id, text=text)
-        person.run(_quietly(chat.delete_message(send.id) if delete else chat.edit_message(message)))
+        person.run(quietly(chat.delete_message(send.id) if delete else chat.edit_message(message)))
 
     # The server.
 
@@ -263,116 +263,6 @@ class Play:
         # The broker loses what it carries to a user for a moment. Only a chain notices that.
         self.lost.add(user_subject(uid))
         virtual_loop().call_later(0.2, self.lost.discard, user_subject(uid))
-
-
-async def _quietly(work: Any) -> None:
-    try:
-        await work
-    except CometChatException as error:
-        logging.getLogger("tailwire.simulation").debug("%s", error)
-
-
-def _with_chat(work: Any) -> Any:
-    def deed(play: Play, person: Person, value: Any) -> None:
-        chat = person.chat
-        if chat is not None and chat.get_logged_in_user() is not None:
-            person.run(_quietly(work(chat, value, person)))
-
-    return deed
-
-
-async def _read(chat: Any, _: Any, person: Person) -> None:
-    if person.heard:
-        message = TextMessage(receiver=person.uid, id=person.heard[-1].id)
-        await chat.mark_as_read(message)
-
-
-async def _react(chat: Any, _: Any, person: Person) -> None:
-    if person.heard:
-        await chat.add_reaction(person.heard[-1].id, "x")
-
-
-def _sync(method: str, value: str) -> Any:
-    def deed(play: Play, person: Person, _: Any) -> None:
-        if person.chat is not None:
-            person.context.run(getattr(person.chat, method), value)
-
-    return deed
-
-
-def _set(name: str) -> Any:
-    return lambda play, person, value: setattr(person, name, value if value is not None else not getattr(person, name))
-
-
-def _go_offline(play: Play, person: Person, _: Any) -> None:
-    network = virtual_loop().network
-    network.offline.add(person.name)
-    network.drop(person.name)
-
-
-def _burst(play: Play, person: Person, count: int) -> None:
-    for _ in range(count):
-        play.say(person, GROUP, "group")
-
-
-def _sleep(play: Play, person: Person, seconds: float) -> None:
-    # The machine sleeps: its clock goes on, and what it was connected to has given it up or not.
-    person.world.slept += seconds
-    if play.chance.random() < 0.5:
-        virtual_loop().network.half_open(person.name)
-
-
-_PERSON: dict[str, Any] = {
-    "say": lambda play, person, to: play.say(person, to, "user"),
-    "say group": lambda play, person, _: play.say(person, GROUP, "group"),
-    "burst": _burst,
-    "queue": lambda play, person, to: play.say(person, to, "user", queued=True),
-    "edit": lambda play, person, _: play.change(person, delete=False),
-    "delete": lambda play, person, _: play.change(person, delete=True),
-    "read": _with_chat(_read),
-    "react": _with_chat(_react),
-    "type": _with_chat(lambda chat, _, person: chat.start_typing(GROUP, "group")),
-    "connect": _with_chat(lambda chat, _, person: chat.connect()),
-    "disconnect": _with_chat(lambda chat, _, person: chat.disconnect()),
-    "ping": _with_chat(lambda chat, _, person: chat.ping()),
-    "background": _sync("set_app_state", "background"),
-    "foreground": _sync("set_app_state", "foreground"),
-    "hint offline": _sync("set_network", "offline"),
-    "hint online": _sync("set_network", "online"),
-    "log out": lambda play, person, _: person.run(person.log_out()),
-    "log in": lambda play, person, _: person.run(person.log_in()),
-    "close": lambda play, person, _: play._later.append(asyncio.ensure_future(person.close())),
-    "kill": lambda play, person, _: person.kill(),
-    "start": lambda play, person, _: person.start(),
-    "sleep": _sleep,
-    "clock": lambda play, person, seconds: setattr(person.world, "wall_offset", seconds),
-    "raise": _set("raises"),
-    "block": _set("blocks"),
-    "drop": lambda play, person, _: virtual_loop().network.drop(person.name),
-    "half open": lambda play, person, _: virtual_loop().network.half_open(person.name),
-    "cut amid": lambda play, person, left: virtual_loop().network.cut_amid(person.name, left),
-    "offline": _go_offline,
-    "back": lambda play, person, _: virtual_loop().network.offline.discard(person.name),
-}  # fmt: skip
-
-
-def _weather(name: str) -> Any:
-    return lambda play, value: setattr(virtual_loop().network, name, value if value is not None else True)
-
-
-_NETWORK: dict[str, Any] = {
-    "swallow": _weather("swallowing"),
-    "refuse": _weather("refusing"),
-    "nameless": _weather("nameless"),
-    "untrusted": _weather("untrusted"),
-    "slow accept": _weather("accept_delay"),
-    "jitter": lambda play, most: setattr(
-        virtual_loop().network, "jitter", lambda: play.chance.random() ** 3 * most
-    ),
-    "restore": lambda play, _: virtual_loop().network.restore(),
-    "drop": lambda play, _: virtual_loop().network.drop(),
-    "freeze": lambda play, seconds: virtual_loop().freeze(seconds),
-}  # fmt: skip
 
 
 @contextmanager
