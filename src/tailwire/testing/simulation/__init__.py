@@ -5,7 +5,7 @@ Design page: connection.md (Invariants); Nothing is lost.
 """
 
 from tailwire.testing.simulation.plan import Plan, Step, make_plan
-from tailwire.testing.simulation.play import Failed, Report, simulate
+from tailwire.testing.simulation.run import Failed, Report, simulate
 from tailwire.testing.simulation.shrink import as_test, shrink
 
 __all__ = ["Failed", "Plan", "Report", "Step", "as_test", "make_plan", "shrink", "simulate"]

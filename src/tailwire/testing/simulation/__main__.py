@@ -9,7 +9,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
 from tailwire.testing.simulation.plan import make_plan
-from tailwire.testing.simulation.play import Failed, Report, simulate
+from tailwire.testing.simulation.run import Failed, Report, simulate
 from tailwire.testing.simulation.shrink import as_test, shrink
 
 BATCH = 25

@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tailwire.sdk.exceptions import CometChatException
 from tailwire.testing.simulation.person import Person
+from tailwire.testing.simulation.play import GROUP, Play, quietly
 from tailwire.testing.virtual.world import virtual_loop
 from tailwire.wire.entities import TextMessage
-
-if TYPE_CHECKING:
-    from tailwire.testing.simulation.play import Play
-
-GROUP = "team"
-
-
-async def quietly(work: Any) -> None:
-    """A call of which only the end is wanted, not how it ends."""
-    try:
-        await work
-    except CometChatException as error:
-        logging.getLogger("tailwire.simulation").debug("%s", error)
 
 
 def _with_chat(work: Any) -> Any:

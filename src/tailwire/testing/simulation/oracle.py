@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tailwire.sdk.connection.state import Status
 from tailwire.testing.invariants import _LEGAL
-
-if TYPE_CHECKING:
-    from tailwire.testing.simulation.person import Person
-    from tailwire.testing.simulation.play import Play
+from tailwire.testing.simulation.person import Person
+from tailwire.testing.simulation.play import Play
 
 
 class Wrong(AssertionError):

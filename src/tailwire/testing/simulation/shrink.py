@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tailwire.testing.simulation.plan import Plan, Step
-from tailwire.testing.simulation.play import Failed, simulate
+from tailwire.testing.simulation.run import Failed, simulate
 
 
 def fails(plan: Plan, rule: str = "") -> Failed | None:

@@ -1,0 +1,160 @@
+"""Runs a plan: does what its steps say, lets everything calm down, and asks the oracle."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import functools
+import hashlib
+import logging
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection
+
+from tailwire.sdk.io import driver
+from tailwire.server.store.migrate import upgrade
+from tailwire.testing.invariants import Broken, check_step
+from tailwire.testing.simulation import oracle
+from tailwire.testing.simulation.deeds import NETWORK, PERSON
+from tailwire.testing.simulation.plan import Plan, Step
+from tailwire.testing.simulation.play import Play
+from tailwire.testing.virtual.loop import virtual_run
+from tailwire.testing.virtual.world import VirtualServer, virtual_loop
+
+
+class Failed(AssertionError):
+    """A run broke a promise.
+
+    Attributes:
+        rule: the first word of what is wrong: a run that fails with the same rule fails in the same way.
+    """
+
+    def __init__(self, what: str, trace: list[tuple[Any, ...]]) -> None:
+        super().__init__(what)
+        self.rule = what.partition(":")[0]
+        self.trace = trace
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run came to. `digest` is that of all that happened: the same plan gives the same."""
+
+    seconds: float
+    stored: int
+    heard: int
+    digest: str
+
+
+async def _take(play: Play, step: Step) -> None:
+    # A step is begun, and not waited for.
+    await asyncio.sleep(step.wait)
+    play.trace.append((round(virtual_loop().time(), 6), step.who, step.what, step.value))
+    if step.who in play.people:
+        PERSON[step.what](play, play.people[step.who], step.value)
+    elif step.who == "network":
+        NETWORK[step.what](play, step.value)
+    else:
+        await getattr(play, f"server_{step.what.replace(' ', '_')}")(step.value)
+    _one_socket_each()
+
+
+def _one_socket_each() -> None:
+    # I7, seen from the network: whatever a client believes of itself.
+    count: Counter[str] = Counter()
+    for transport in virtual_loop().network.open:
+        alive = not transport.is_closing() and isinstance(transport.protocol, ClientConnection)
+        count[transport.of] += alive
+    for name, sockets in count.items():
+        oracle.require(sockets <= 1, f"I7: {name} has {sockets} sockets")
+
+
+def _nothing_is_left() -> None:
+    loop, me = virtual_loop(), asyncio.current_task()
+    left = [t for t in asyncio.all_tasks() if t is not me]
+    oracle.require(not left, f"I10: tasks are left: {[t.get_name() for t in left]} {left[:2]}")
+    oracle.require(not loop.pending(), f"I10: timers are left: {loop.pending()[:3]}")
+
+
+@contextmanager
+def _checked(broken: list[str]) -> Iterator[None]:
+    # Each step of each client's connection machine is checked against the ten invariants.
+    module: Any = driver
+    honest = module.step
+
+    def step(before: Any, happened: Any, now: float, chance: float) -> Any:
+        after, commands = honest(before, happened, now, chance)
+        try:
+            check_step(before, happened, now, after, commands)
+        except Broken as error:
+            broken.append(str(error))
+        return after, commands
+
+    module.step = step
+    try:
+        yield
+    finally:
+        module.step = honest
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    # What is killed amid its work says so in the log, thousands of times.
+    loggers = [logging.getLogger(name) for name in ("tailwire", "uvicorn.error", "asyncio")]
+    before = [logger.disabled for logger in loggers]
+    for logger in loggers:
+        logger.disabled = True
+    try:
+        yield
+    finally:
+        for logger, disabled in zip(loggers, before, strict=True):
+            logger.disabled = disabled
+
+
+@functools.cache
+def _empty_database() -> Path:
+    # The schema is made once, not in each run.
+    folder = tempfile.mkdtemp(prefix="tailwire-simulation-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = Path(folder) / "tailwire.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
+def simulate(plan: Plan) -> Report:
+    """Run a plan.
+
+    Raises:
+        Failed: saying which promise was broken.
+    """
+    trace: list[tuple[Any, ...]] = []
+
+    async def main() -> Report:
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(_empty_database(), Path(folder) / "tailwire.db")
+            play = Play(plan, VirtualServer(Path(folder)), trace)
+            with _checked(play.broken):
+                await play.begin()
+                for step in plan.steps:
+                    await _take(play, step)
+                await play.calm()
+                stored = await oracle.judge(play)
+                await play.end()
+                _nothing_is_left()
+            oracle.require(not play.broken, f"{play.broken[:1]}")
+            heard = sum(len(p.heard) for p in play.people.values())
+            digest = hashlib.sha256(repr(trace).encode()).hexdigest()[:16]
+            return Report(virtual_loop().time() - 1000.0, stored, heard, digest)
+
+    try:
+        with _quiet():
+            report: Report = virtual_run(main())
+            return report
+    except oracle.Wrong as wrong:
+        raise Failed(str(wrong), trace) from wrong
