@@ -19,6 +19,8 @@ from tailwire.server.store import messages, writer
 from tailwire.testing.simulation import make_plan
 from tailwire.testing.simulation.shrink import fails
 
+# What is killed amid its work leaves what was begun and not awaited; it may be collected in the next test.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 MOST = 200
 Plant = Callable[[pytest.MonkeyPatch], None]
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import atexit
 import functools
+import gc
 import hashlib
 import logging
 import shutil
 import tempfile
+import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,13 +107,17 @@ def _checked(broken: list[str]) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    # What is killed amid its work says so in the log, thousands of times.
+    # What is killed amid its work says so in the log, thousands of times, and leaves what was begun and not awaited.
     loggers = [logging.getLogger(name) for name in ("tailwire", "uvicorn.error", "asyncio")]
     before = [logger.disabled for logger in loggers]
     for logger in loggers:
         logger.disabled = True
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            warnings.simplefilter("ignore", ResourceWarning)
+            yield
+            gc.collect()  # here, and not in somebody else's test
     finally:
         for logger, disabled in zip(loggers, before, strict=True):
             logger.disabled = disabled
@@ -125,6 +131,12 @@ def _empty_database() -> Path:
     path = Path(folder) / "tailwire.db"
     upgrade(f"sqlite:///{path}")
     return path
+
+
+def _run(main: Callable[[], Coroutine[Any, Any, Report]]) -> Report:
+    # A frame of its own: what the run has made is garbage when it ends, also when it fails.
+    report: Report = virtual_run(main())
+    return report
 
 
 def simulate(plan: Plan) -> Report:
@@ -154,7 +166,6 @@ def simulate(plan: Plan) -> Report:
 
     try:
         with _quiet():
-            report: Report = virtual_run(main())
-            return report
+            return _run(main)
     except oracle.Wrong as wrong:
         raise Failed(str(wrong), trace) from wrong
