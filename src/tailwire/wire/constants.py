@@ -12,6 +12,10 @@ class ReceiverType(StrEnum):
     GROUP = "group"
 
 
+ConversationType = ReceiverType
+"""With whom a conversation is: the documented constants have two names."""
+
+
 class Category(StrEnum):
     """What kind of thing a message is."""
 
@@ -40,13 +44,6 @@ class InteractiveType(StrEnum):
     CARD = "card"
     SCHEDULER = "scheduler"
     CUSTOM_INTERACTIVE = "customInteractive"
-
-
-class ConversationType(StrEnum):
-    """With whom a conversation is."""
-
-    USER = "user"
-    GROUP = "group"
 
 
 class ModerationStatus(StrEnum):

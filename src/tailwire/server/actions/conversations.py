@@ -69,12 +69,15 @@ class Conversations:
         return encode(page(shown, total=total, limit=wanted.limit, number=number))
 
     async def _add_blocks(self, shown: list[Any], rows: list[ConversationRow]) -> None:
+        others: dict[str, list[str]] = {}
+        for row in rows:
+            others.setdefault(row.uid, []).append(other_of(row.conversation_id, row.uid))
+        blocks = {uid: await self._store.blocked_with(uid, uids) for uid, uids in others.items()}
         for conversation, row in zip(shown, rows, strict=True):
-            if conversation["conversationType"] == "user":
-                uid = other_of(row.conversation_id, row.uid)
-                blocks = await self._store.blocked_with(row.uid, [uid])
+            found = blocks[row.uid].get(other_of(row.conversation_id, row.uid))
+            if found is not None:
                 fields = msgspec.json.decode(encode(conversation["conversationWith"]), type=dict[str, msgspec.Raw])
-                conversation["conversationWith"] = {**fields, **block_flags(*blocks.get(uid, (None, None)))}
+                conversation["conversationWith"] = {**fields, **block_flags(*found)}
 
     async def _present(self, caller: Caller, rows: list[ConversationRow], *, with_tags: bool = True) -> list[Any]:
         found = await self._store.messages_of([row.shown_message_id for row in rows if row.shown_message_id])

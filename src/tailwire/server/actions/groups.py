@@ -158,6 +158,7 @@ class Groups:
             Refused: ERR_GUID_NOT_FOUND, as the table says, ERR_BAD_REQUEST, ERR_EMPTY_GROUP_PASS.
         """
         found, member = await self._doors.group(caller, guid, "update")
+        self._lengths.check_group(change.password, change.description)
         kind = rules.check_type(change.type) if change.type else found.type
         hashed = found.password_hash if kind == "password" else None
         if change.password and kind == "password":
@@ -165,7 +166,6 @@ class Groups:
             hashed = await self._hash(change.password)
         elif kind == "password" and not hashed:
             raise Refused("ERR_EMPTY_GROUP_PASS")
-        self._lengths.check_group(change.password, change.description)
         metadata = self._lengths.check_metadata(bytes(change.metadata))
         row = replace(
             found,

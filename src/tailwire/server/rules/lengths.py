@@ -22,14 +22,14 @@ class Lengths:
         at_once: users or groups named in one call.
     """
 
-    name: int = 100
-    url: int = 3000
-    metadata: int = 5 * 1024
-    tags: int = 25
-    tag: int = 100
-    password: int = 100
-    description: int = 255
-    at_once: int = 25
+    name: int
+    url: int
+    metadata: int
+    tags: int
+    tag: int
+    password: int
+    description: int
+    at_once: int
 
     def check_name(self, value: str, field: str = "name") -> str:
         """A name that people read.

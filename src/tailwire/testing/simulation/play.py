@@ -12,7 +12,6 @@ from tailwire.sdk.exceptions import CometChatException
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.groups import NewGroup
 from tailwire.server.actions.members import Join
-from tailwire.server.ports.broker import Publication, user_subject
 from tailwire.testing.simulation.person import Person, Send
 from tailwire.testing.simulation.plan import PEOPLE, USERS, Plan
 from tailwire.testing.virtual.world import VirtualServer, virtual_loop
@@ -31,7 +30,6 @@ class Play:
     trace: list[tuple[Any, ...]] = field(default_factory=list)
     sends: dict[str, Send] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
-    lost: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.plan.seed)
@@ -66,7 +64,6 @@ class Play:
             await task
         loop.network.restore()
         loop.network.jitter = loop.work_takes = float
-        self.lost.clear()
         await self._start_server()
         for person in self.people.values():
             person.blocks, person.raises = 0.0, False
@@ -148,21 +145,8 @@ class Play:
 
     async def _start_server(self) -> None:
         async with self._starting:
-            await self._start_server_once()
-
-    async def _start_server_once(self) -> None:
-        if self.server.parts is None:
-            await self.server.start()
-            parts = self.server.parts
-            assert parts is not None
-            broker = parts.gateway._hub.broker
-            honest = broker.publish
-
-            def publish(subject: str, publication: Publication) -> None:
-                if subject not in self.lost or publication.joined is not None:
-                    honest(subject, publication)
-
-            broker.publish = publish
+            if self.server.parts is None:
+                await self.server.start()
 
     async def _down(self, seconds: float) -> None:
         async def later() -> None:
@@ -193,11 +177,6 @@ class Play:
 
     async def server_slow_work(self, seconds: float) -> None:
         virtual_loop().work_takes = lambda: self.chance.random() * seconds
-
-    async def server_lose(self, uid: str) -> None:
-        # The broker loses what it carries to a user for a moment. Only a chain notices that.
-        self.lost.add(user_subject(uid))
-        virtual_loop().call_later(0.2, self.lost.discard, user_subject(uid))
 
 
 async def quietly(work: Any) -> None:
