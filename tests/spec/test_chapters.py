@@ -506,17 +506,22 @@ async def test_an_upload_request_and_its_listener(stage, tmp_path):
     assert ears.all("rejected") == [["lost", "ERR_INVALID_FILE_OBJECT"]]
     assert ears.all("complete") == [[result]]
     assert (list(result.successful), list(result.rejected), list(result.failed)) == (["good"], ["lost"], [])
+    ears.heard.clear()
+    pair = [UploadAttachment(n, UploadFile(content=bytes(200_000), name=f"{n}.bin")) for n in ("one", "two")]
+    await request.upload_attachments(pair, ears)
+    names = [name for name, *_ in ears.heard]
+    assert {i for (name, i, *_) in ears.heard[: names.index("uploaded")] if name == "progress"} == {"one", "two"}
     stage.network.cut()
     again = UploadAttachment("again", UploadFile(content=b"more", name="b.bin"))
     result = await request.upload_attachments([again], ears)
     assert ears.all("failed") == [["again", "NO_INTERNET_CONNECTION"]]
     stage.network.restore()
     result = await request.upload_attachments([again])
-    assert [a.name for a in request.get_attachments()] == ["a.bin", "b.bin"]
+    assert [a.name for a in request.get_attachments()] == ["a.bin", "one.bin", "two.bin", "b.bin"]
     sent = await alice.chat.send_media_message(
         MediaMessage(receiver="bob", type="file", attachments=request.get_attachments())
     )
-    assert len(sent.attachments) == 2
+    assert len(sent.attachments) == 4
 
 
 async def test_search(stage):

@@ -114,6 +114,18 @@ async def test_who_says_goodbye_is_offline_at_once(stage: Stage):
     assert stage.now - begin < 1
 
 
+async def test_whose_window_the_server_ends_is_offline_at_once(stage: Stage):
+    alice = await stage.enter("alice", presence=True)
+    bob = await stage.enter("bob", auto=False)
+    await bob.chat.connect()
+    bob.chat.set_app_state("background")
+    await stage.pass_time(1)
+    begin = stage.now
+    bob.chat._driver._timer.cancel()  # the system has frozen the app
+    await alice.ears.until(lambda: alice.ears.all("offline") == ["bob"], timeout=60)
+    assert 33 <= stage.now - begin <= 38  # the window, five seconds, a sweep; no grace
+
+
 async def test_in_the_background_a_user_is_away(stage: Stage):
     alice = await stage.enter("alice", presence=True)
     phone, desk = await stage.enter("bob", auto=False), await stage.enter("bob", auto=False)

@@ -177,6 +177,17 @@ async def test_the_app_as_a_whole_has_two_rates(stage: Stage, small_app):
         await rest("POST", "/users", json={"uid": "more", "name": "U"})
 
 
+@pytest.mark.parametrize(("own", "app"), [(60, 6000), (6000, 60)])
+async def test_of_two_rates_the_nearer_is_told(stage: Stage, tmp_path, own, app):
+    await stage.server.stop()
+    limited(stage, tmp_path, sends_per_minute=own, standard_per_minute=app)
+    await stage.server.start()
+    async with Rest(stage) as rest:
+        body = {"receiver": "bob", "receiverType": "user", "data": {"text": "x"}}
+        answer = await rest.answer("POST", "/messages", as_="alice", json=body)
+        assert answer.headers["x-rate-limit"] == "60"
+
+
 @pytest.fixture
 def short_lengths(stage: Stage, tmp_path) -> Stage:
     limited(

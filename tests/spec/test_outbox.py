@@ -20,6 +20,9 @@ from tailwire import (
     TextMessage,
     UploadFile,
 )
+from tailwire.server.app import make_keys
+from tailwire.server.config import Settings
+from tailwire.testing.virtual.world import VirtualServer
 
 spec = pytest.mark.spec
 PENDING, SENT, FAILED, CANCELLED = OutboxStatus
@@ -201,6 +204,22 @@ async def test_its_bounds_and_what_it_does_not_take(stage: Stage):
     with pytest.raises(CometChatException) as caught:
         plain.chat.queue_message(text("x"))
     assert caught.value.code == "OUTBOX_NOT_ENABLED"
+
+
+@spec("K5", "T6")
+async def test_it_waits_as_long_as_the_server_asks(stage: Stage, tmp_path):
+    await stage.server.stop()
+    quiet = {f"{name}_per_minute": 0 for name in ("requests", "logins", "core", "standard")}
+    stage.server = VirtualServer(tmp_path, Settings(data=str(tmp_path), sends_per_minute=4, **quiet))
+    await stage.server.start()
+    stage.server.auth_key = (await make_keys(stage.server.parts.store, stage.server.world)).auth_key
+    alice = await stage.enter("alice", outbox=True)
+    begin = stage.now
+    entries = [alice.chat.queue_message(text(str(n))) for n in range(2)]
+    for entry in entries:
+        await entry.result()
+    assert 14 <= stage.now - begin <= 20  # one send in fifteen seconds
+    assert stage.server.parts.metrics.requests[429] == 1
 
 
 @spec("K5")

@@ -112,6 +112,21 @@ async def test_what_webhooks_are_told(stage):
         assert receiver.headers[0]["authorization"] == "Basic " + base64.b64encode(b"u:p").decode()
 
 
+async def test_who_is_away_is_not_told_as_gone(stage):
+    receiver = Receiver()
+    receiver.listen()
+    async with Rest(stage) as rest:
+        await rest("POST", "/webhooks", json={**HOOK, "triggers": ["user_connection_status_changed"]})
+        bob = await stage.enter("bob", auto=False)
+        await bob.chat.connect()
+        await until(stage, lambda: len(receiver.told) == 1)
+        bob.chat.set_app_state("background")
+        await stage.pass_time(10)
+        assert len(receiver.told) == 1
+        await bob.chat.disconnect()
+        await until(stage, lambda: len(receiver.told) == 2)
+
+
 async def test_retries_at_ten_and_thirty_seconds_and_then_no_more(stage):
     receiver = Receiver()
     receiver.status = 500

@@ -74,6 +74,20 @@ def test_own_messages_are_not_handed_over_from_history():
     assert catch_up.page(m, pairs, whole=False, ours={11, 15}) == [HandOver(("thirteen", "fourteen"))]
 
 
+def test_more_than_is_held_is_left_to_history(monkeypatch):
+    monkeypatch.setattr(catch_up, "MOST_HELD", 2)
+    m = caught_up()
+    chain.hold(m, 11, 12, "twelve")
+    for number, word in ((13, "thirteen"), (14, "fourteen"), (11, "eleven")):
+        catch_up.live(m, number, word)
+        assert chain.mended(m) == []
+    assert chain.waited(m) == [FetchAfter(10)]
+    pairs = [(11, "eleven"), (12, "twelve"), (13, "thirteen"), (14, "fourteen")]
+    (again,) = catch_up.page(m, pairs, whole=False)
+    assert again == FetchAfter(14)
+    assert catch_up.page(m, [], whole=False) == [HandOver(("eleven", "twelve", "thirteen", "fourteen"))]
+
+
 def test_what_history_does_not_know_either_holds_nothing_back():
     m = caught_up()
     chain.hold(m, 11, 12, "twelve")
