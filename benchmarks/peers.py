@@ -81,10 +81,13 @@ def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
 
 
 @contextmanager
-def tailwire(script: str = "", fill: Callable[[Path], None] | None = None) -> Iterator[Started]:
+def tailwire(
+    script: str = "", fill: Callable[[Path], None] | None = None, settings: dict[str, str] | None = None
+) -> Iterator[Started]:
     """Our server, without limits of rates, on a disk of this machine.
 
     Args:
+        settings: `TAILWIRE_*` beside these.
         fill: fills the database's file, while the server is stopped.
     """
     with tempfile.TemporaryDirectory(prefix="tailwire-bench-", dir=HERE.parent) as folder:
@@ -99,6 +102,7 @@ def tailwire(script: str = "", fill: Callable[[Path], None] | None = None) -> It
             "TAILWIRE_UPGRADES_PER_SECOND": "0",
             "TAILWIRE_AUTH_DEADLINE": "60",
             "TAILWIRE_SILENCE_LIMIT": "600",
+            **(settings or {}),
         }
         program = [script] if script else ["-m", "tailwire.cli.main"]
         command = [sys.executable, *program, "serve", "--data", folder, "--port", "0", "--ready-file", str(ready)]

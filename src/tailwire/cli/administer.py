@@ -12,6 +12,7 @@ from tailwire.server.app.assembly import build, database_path
 from tailwire.server.broker.memory import MemoryBroker
 from tailwire.server.config import BadSetting, Settings, load
 from tailwire.server.fanout.hub import Hub
+from tailwire.server.fanout.overload import Overload
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.store.migrate import NewerDatabase
@@ -42,7 +43,8 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
     world, metrics = World(), Metrics()
     store = await SqliteStore.open(database_path(settings), world)
     hub = Hub(MemoryBroker(), metrics, asyncio.get_running_loop().call_soon, slow_close=0)
-    actions = await build(settings, store, hub, world, metrics)
+    overload = Overload(metrics, asyncio.get_running_loop().time, world.chance, lag=0, most_sends=0)
+    actions = await build(settings, store, hub, world, metrics, overload)
     try:
         if given.command == "keys":
             keys = await make_keys(store, world)

@@ -60,6 +60,8 @@ class Sending:
             except CometChatException as e:
                 if e.code not in _AGAIN or n == ATTEMPTS or (e.retry_after or 0) > LONGEST_WAIT:
                     raise
-                await asyncio.sleep(max(e.retry_after or 0.0, wait * (0.5 + self._chance() / 2)))
+                asked = e.retry_after or 0.0
+                asked += self._chance() * min(asked, 1.0)  # those who were told the same do not come back all at once
+                await asyncio.sleep(max(asked, wait * (0.5 + self._chance() / 2)))
                 wait *= 3
         raise AssertionError("the loop returns or raises")

@@ -43,7 +43,9 @@ class Settings:
         receipt_delay: how long receipts are held back and merged.
         features: what is offered to clients that ask for it, beyond the documented protocol (comma between).
         presence_grace: how long a user counts as online after her last socket broke off.
-        restart_window: the seconds over which clients are asked to come back when the server stops.
+        restart_window: the seconds over which clients are asked to come back when the server stops; more when they are
+            many (`returns_per_second`), up to 30.
+        returns_per_second: how many clients are asked to come back a second when the server stops.
         max_body: the largest request body.
         max_frame: the largest WebSocket message.
         max_data: the largest `data` of a message.
@@ -55,7 +57,12 @@ class Settings:
         sends_per_minute: requests that one token may make to send messages; 0 for no limit.
         requests_per_minute: other requests that one token may make; 0 for no limit.
         logins_per_minute: logins for one uid; 0 for no limit.
-        upgrades_per_second: new WebSockets that are let in; 0 for no limit.
+        upgrades_per_second: new WebSockets that are let in, one after the other; 0 for no limit.
+        overload_lag: seconds by which the event loop is late above which typing is left out (twice that: presence,
+            three times: receipts, four times: fewer sends are taken); 0: it is not looked at.
+        most_sends_under_way: sends that are worked on at once in a burst, and a fifth of it for long; one more is asked
+            to come back later; 0 for no limit.
+        request_deadline: a connection that has not sent a whole request's head by then is closed.
         max_group_members: the largest group.
         max_receipt_members: the largest group whose members' receipts are told and kept one by one.
         max_typing_members: the largest group whose members are told who types.
@@ -103,6 +110,7 @@ class Settings:
     features: str = ",".join(FEATURES)
     presence_grace: float = 10.0
     restart_window: float = 2.0
+    returns_per_second: float = 150.0
     max_body: int = 256 * 1024
     max_frame: int = 64 * 1024
     max_data: int = 10 * 1024
@@ -114,7 +122,10 @@ class Settings:
     sends_per_minute: int = 10_000
     requests_per_minute: int = 20_000
     logins_per_minute: int = 600
-    upgrades_per_second: int = 5_000
+    upgrades_per_second: int = 1_000
+    overload_lag: float = 0.1
+    most_sends_under_way: int = 1_000
+    request_deadline: float = 10.0
     max_group_members: int = 100_000
     max_receipt_members: int = 300
     max_typing_members: int = 1_000

@@ -134,6 +134,9 @@ CATALOGUE: dict[str, Entry] = {
     "ERR_TOO_LARGE": Entry(413, "The request is too large.", "Send less than the limit that details names."),
     "ERR_TOO_MANY_REQUESTS": Entry(429, "Too many requests.", "Wait for the seconds that Retry-After names."),
     "ERR_MISSION_FAILED": Entry(500, "Something went wrong on the server.", "Try again; if it stays, see its log."),
+    "RECEIPTS_TEMPORARILY_BLOCKED": Entry(
+        503, "Receipts are not taken for the moment.", "Wait until the status is connected again."
+    ),
     "ERR_UNAVAILABLE": Entry(503, "The server is busy or stopping.", "Try again after Retry-After."),
     # The SDK's own.
     "ERR_CHAT_API_FAILURE": Entry(

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 PING: dict[str, str] = {"action": "ping", "ack": "true"}
-FEATURES = ("heartbeat", "appState", "restart", "chain", "epoch", "grace", "cause")
+FEATURES = ("heartbeat", "appState", "restart", "chain", "epoch", "grace", "cause", "throttled")
 """What our own server and SDK agree on beyond the documented protocol."""
 
 CLIENT_HEADER = "x-tailwire-client"

@@ -125,6 +125,10 @@ class Access:
     def _message_sent(self, message: BaseMessage) -> None:
         """This client stored a message: it must not come back to it as missed."""
 
+    def _receipts_are_blocked(self) -> bool:
+        """Whether the server has no time for receipts."""
+        raise NotImplementedError
+
     def _send_frame(self, text: str) -> None:
         """Send a frame.
 

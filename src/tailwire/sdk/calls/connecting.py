@@ -80,6 +80,9 @@ class ConnectionCalls(Access, ListeningCalls):
         scheme = self._reached().base_url.partition("://")[0]
         return f"{scheme}://{settings.chat_host}:{settings.chat_port}"
 
+    def _receipts_are_blocked(self) -> bool:
+        return self._incoming is not None and self._incoming.receipts_blocked
+
     async def _call(self, make: Callable[[int], i.Input]) -> str:
         result, cause = await self._parts[0].call(make)
         return answer_of(result, cause)

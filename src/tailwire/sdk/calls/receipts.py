@@ -25,7 +25,8 @@ class ReceiptCalls(Access):
         """Say that the conversation was received up to this message.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION`.
+            CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
+                `featureThrottled`.
         """
         return await settle(self._mark(message, "delivered", "markAsDelivered success"), on_success, on_error)
 
@@ -35,12 +36,15 @@ class ReceiptCalls(Access):
         """Say that the conversation was read up to this message.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION`.
+            CometChatException: `NO_WEBSOCKET_CONNECTION`; `RECEIPTS_TEMPORARILY_BLOCKED` while the status is
+                `featureThrottled`.
         """
         return await settle(self._mark(message, "read", "markAsRead success"), on_success, on_error)
 
     async def _mark(self, message: BaseMessage, action: str, success: str) -> str:
         session = self._logged_in()
+        if self._receipts_are_blocked():
+            raise failure("RECEIPTS_TEMPORARILY_BLOCKED")
         sender = message.sender.uid if message.sender else ""
         to = message.receiver if message.receiver_type == ReceiverType.GROUP else sender
         body = {"action": action, "messageId": str(message.id), "user": dict(session.user)}

@@ -61,6 +61,7 @@ class Incoming:
         self._waiting: asyncio.TimerHandle | None = None
         self._updater: asyncio.Task[None] | None = None
         self._connected = False
+        self.receipts_blocked = False  # the server has no time for them
 
     @property
     def machine(self) -> Machine:
@@ -85,11 +86,13 @@ class Incoming:
         """The socket is authenticated: read what was missed before anything live passes."""
         self._connected = True
         self._store = granted.store
+        if granted.shed:
+            self._server_says({"body": {"action": "throttled", "shed": granted.shed}})
         self._carry_out(catch_up.connected(self._machine, granted.store))
 
     def link_ended(self) -> None:
         """The socket is gone."""
-        self._connected = False
+        self._connected = self.receipts_blocked = False
         catch_up.disconnected(self._machine)
         for task in (self._reader, self._updater):
             if task is not None:
@@ -290,8 +293,13 @@ class Incoming:
         body = frame["body"]
         if body.get("action") == "restarting":
             return float(body.get("within", 0.0))
-        if body.get("action") in ("throttled", "throttledNoMore"):
-            self._throttled(body["action"] == "throttled")
+        if body.get("action") == "throttled":
+            shed = body.get("shed")  # a server that does not say what it leaves out leaves receipts out, as documented
+            self.receipts_blocked = not isinstance(shed, list | tuple) or "receipts" in shed
+            self._throttled(True)
+        elif body.get("action") == "throttledNoMore":
+            self.receipts_blocked = False
+            self._throttled(False)
         elif body.get("action") == "error":
             log.warning("the server did not take a frame: %s", body.get("error"))
         return None

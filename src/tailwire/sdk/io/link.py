@@ -26,6 +26,7 @@ class Granted:
     interval: float | None = None
     timeout: float | None = None
     store: str = ""
+    shed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +170,13 @@ def _granted(value: Any) -> Granted:
     beat = value.get("heartbeat")
     interval = beat.get("interval") if isinstance(beat, dict) else None
     timeout = beat.get("timeout") if isinstance(beat, dict) else None
-    features = value.get("features")
+    features, shed = value.get("features"), value.get("shed")
     return Granted(
         features=frozenset(f for f in features if isinstance(f, str)) if isinstance(features, list) else frozenset(),
         interval=float(interval) if isinstance(interval, int | float) and interval > 0 else None,
         timeout=float(timeout) if isinstance(timeout, int | float) and timeout > 0 else None,
         store=str(value.get("epoch") or ""),
+        shed=tuple(str(s) for s in shed) if isinstance(shed, list) else (),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -12,18 +13,22 @@ from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.doors import Doors
 from tailwire.server.actions.present import encode
-from tailwire.server.ports.records import Event
+from tailwire.server.fanout.overload import Level, Overload
+from tailwire.server.ports.records import Event, UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
 
 MOST_DATA = 10 * 1024
+MOST_UNTOLD = 10_000
+TOLD_AT_ONCE = 50
 
 
 class Live:
     """Typing, transient messages, presence.
 
     Args:
+        overload: whether there is time for this.
         most_typing: members of a group up to which it is told who types.
         presence: whether so few users are online that it is told who comes and goes.
     """
@@ -35,6 +40,7 @@ class Live:
         doors: Doors,
         delivery: Delivery,
         world: World,
+        overload: Overload,
         most_typing: int,
         presence: Callable[[], bool],
     ) -> None:
@@ -43,6 +49,8 @@ class Live:
         self._doors = doors
         self._delivery = delivery
         self._world = world
+        self._overload = overload
+        self._untold: dict[str, None] = {}  # users of whose coming and going there was no time to tell
         self._most_typing = most_typing
         self._tells_presence = presence
 
@@ -54,6 +62,8 @@ class Live:
         """
         if action not in ("started", "ended"):
             raise Refused("ERR_BAD_REQUEST", {"body.action": "Use started or ended."})
+        if self._overload.sheds(Level.TYPING):
+            return
         receiver, size = await self._addressee(caller, receiver, receiver_type)
         if size > self._most_typing:
             return
@@ -105,13 +115,30 @@ class Live:
         shown = self._directory.present(row)
         if action == "away":
             shown = {**shown, "status": "away"}
-        body = {"action": action, "timestamp": self._world.seconds(), "user": shown}
-        if self._tells_presence():
-            friends = await self._store.friends_of(uid)
-            blocked = await self._store.everyone_blocked(uid)
-            self._delivery.presence(uid, row.role, body, friends, blocked, feature)
+        if self._overload.sheds(Level.PRESENCE):
+            if len(self._untold) < MOST_UNTOLD:
+                self._untold[uid] = None
+        elif self._tells_presence():
+            await self._tell_presence(row, action, shown, feature)
         if self._store.has_webhooks and not feature:
             await self._store.add_events([self._connection(shown, action)])
+
+    async def _tell_presence(self, row: UserRow, action: str, shown: dict[str, Any], feature: str = "") -> None:
+        body = {"action": action, "timestamp": self._world.seconds(), "user": shown}
+        friends = await self._store.friends_of(row.uid)
+        blocked = await self._store.everyone_blocked(row.uid)
+        self._delivery.presence(row.uid, row.role, body, friends, blocked, feature)
+
+    async def tell_untold(self) -> None:
+        """There is time again: tell where those are now of whom nothing was told."""
+        while self._untold and self._overload.level < Level.PRESENCE:
+            for uid in list(self._untold)[:TOLD_AT_ONCE]:
+                del self._untold[uid]
+                row = await self._store.user(uid)
+                if row is not None:
+                    action = "online" if self._directory.is_online(uid) else "offline"
+                    await self._tell_presence(row, action, self._directory.present(row))
+            await asyncio.sleep(0)
 
     def _connection(self, shown: dict[str, Any], action: str) -> Event:
         now = self._world.milliseconds()

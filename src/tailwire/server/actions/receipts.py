@@ -10,6 +10,7 @@ from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.doors import Doors
 from tailwire.server.actions.present import encode
+from tailwire.server.fanout.overload import Level, Overload
 from tailwire.server.ports.records import Event, MessageRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
@@ -23,6 +24,7 @@ class Receipts:
     """Notes and tells.
 
     Args:
+        overload: whether there is time for this.
         later: calls a function after some seconds.
         delay: how long receipts are held back and merged, in seconds: a receipt that overtakes the answer to the send
             that it speaks of is lost by the JavaScript SDK.
@@ -36,6 +38,7 @@ class Receipts:
         doors: Doors,
         delivery: Delivery,
         world: World,
+        overload: Overload,
         later: Later,
         delay: float,
         most_members: int,
@@ -45,6 +48,7 @@ class Receipts:
         self._doors = doors
         self._delivery = delivery
         self._world = world
+        self._overload = overload
         self._later = later
         self._delay = delay
         self._most_members = most_members
@@ -54,13 +58,18 @@ class Receipts:
         """Note that the caller has received, or read, a conversation up to a message; tell its sender.
 
         Raises:
-            Refused: when there is no such message for her, or the frame is not valid.
+            Refused: when there is no such message for her, or the frame is not valid; RECEIPTS_TEMPORARILY_BLOCKED.
         """
+        self._see_whether_there_is_time()
         if action not in ("delivered", "read"):
             raise Refused("ERR_BAD_REQUEST", {"body.action": "Use delivered or read."})
         row = await self._doors.message(caller, wanted, "read")
         if row.sender != caller.uid:
             await self._note(caller, row, read=action == "read")
+
+    def _see_whether_there_is_time(self) -> None:
+        if self._overload.sheds(Level.RECEIPTS):
+            raise Refused("RECEIPTS_TEMPORARILY_BLOCKED", retry_after=self._overload.later())
 
     async def _note(self, caller: Caller, row: MessageRow, *, read: bool) -> None:
         group = row.receiver if row.receiver_type == "group" else ""
@@ -116,8 +125,10 @@ class Receipts:
             other: the uid or guid.
 
         Raises:
-            Refused: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER, ERR_CONVERSATION_NOT_ACCESSIBLE.
+            Refused: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER, ERR_CONVERSATION_NOT_ACCESSIBLE,
+                RECEIPTS_TEMPORARILY_BLOCKED.
         """
+        self._see_whether_there_is_time()
         conversation = await self._doors.conversation(caller, kind, other)
         last = await self._last_from_others(conversation, caller.uid, up_to)
         if last is not None:

@@ -26,6 +26,7 @@ from tailwire.server.actions.views import Views
 from tailwire.server.actions.webhooks import WebhookAdministration
 from tailwire.server.config import Settings
 from tailwire.server.fanout.hub import Hub
+from tailwire.server.fanout.overload import Overload
 from tailwire.server.limits.rates import per_minute
 from tailwire.server.ports.world import World
 from tailwire.server.rules.lengths import Lengths
@@ -63,7 +64,9 @@ def database_path(settings: Settings) -> Path:
     return Path(settings.data) / "tailwire.db"
 
 
-async def build(settings: Settings, store: SqliteStore, hub: Hub, world: World, metrics: Metrics) -> Actions:
+async def build(
+    settings: Settings, store: SqliteStore, hub: Hub, world: World, metrics: Metrics, overload: Overload
+) -> Actions:
     """The actions."""
     s, loop = settings, asyncio.get_running_loop()
     lengths = Lengths(
@@ -96,7 +99,7 @@ async def build(settings: Settings, store: SqliteStore, hub: Hub, world: World, 
             most_pins=s.max_pinned_messages, most_saves=s.max_saved_messages,
         ),
         receipts=Receipts(
-            store, directory, doors, delivery, world, loop.call_later, s.receipt_delay, s.max_receipt_members
+            store, directory, doors, delivery, world, overload, loop.call_later, s.receipt_delay, s.max_receipt_members
         ),
         conversations=Conversations(
             store, directory, doors, views, delivery, world, lengths, s.max_pinned_conversations
@@ -111,7 +114,7 @@ async def build(settings: Settings, store: SqliteStore, hub: Hub, world: World, 
         webhooks=WebhookAdministration(store, world, lengths),
         files=files,
         live=Live(
-            store, directory, doors, delivery, world, s.max_typing_members,
+            store, directory, doors, delivery, world, overload, s.max_typing_members,
             lambda: hub.users_online <= s.max_presence_users,
         ),
         views=views,

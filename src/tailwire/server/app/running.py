@@ -19,14 +19,17 @@ import uvicorn
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app.assembly import Actions, build, database_path
+from tailwire.server.app.collector import tune
+from tailwire.server.app.watch import Watch
 from tailwire.server.auth.certificate import self_signed
 from tailwire.server.auth.secrets import fingerprint
 from tailwire.server.broker.memory import MemoryBroker
 from tailwire.server.config import Settings
 from tailwire.server.fanout.hub import Hub
+from tailwire.server.fanout.overload import Overload
 from tailwire.server.gateway.gateway import Gateway
 from tailwire.server.gateway.protocol import SocketProtocol
-from tailwire.server.limits.buckets import Buckets
+from tailwire.server.limits.pace import Pace
 from tailwire.server.limits.rates import Rates
 from tailwire.server.ports.records import KeyRow
 from tailwire.server.ports.refusal import Refused
@@ -50,6 +53,7 @@ from tailwire.server.telemetry.metrics import Metrics
 from tailwire.server.webhooks.sender import WebhookSender
 
 VERSION = "0.1.0"
+LONGEST_TURN = 3.0
 DEMO_USERS = {"alice": "Alice", "bob": "Bob", "carol": "Carol"}
 
 
@@ -73,6 +77,7 @@ class Parts:
     webhooks: WebhookSender
     keys: Keys
     metrics: Metrics
+    overload: Overload
 
 
 async def assemble(settings: Settings, world: World) -> Parts:
@@ -88,18 +93,21 @@ async def assemble(settings: Settings, world: World) -> Parts:
     hub = Hub(MemoryBroker(), metrics, loop.call_soon, slow_close=settings.slow_close)
     webhooks = WebhookSender(store, world, metrics, app_id=store.app_id, region=settings.region)
     store.on_delivery(webhooks.queued)
-    actions = await build(settings, store, hub, world, metrics)
-    upgrades = Buckets(settings.upgrades_per_second, settings.upgrades_per_second, loop.time)
+    overload = Overload(
+        metrics, loop.time, world.chance, lag=settings.overload_lag, most_sends=settings.most_sends_under_way
+    )
+    actions = await build(settings, store, hub, world, metrics, overload)
+    pace = Pace(settings.upgrades_per_second, LONGEST_TURN, loop.time)
     gateway = Gateway(
-        loop, settings, hub, actions.sessions, actions.live, actions.receipts, metrics, world, upgrades,
+        loop, settings, hub, actions.sessions, actions.live, actions.receipts, metrics, world, pace, overload,
         store_name=store.name, app_id=store.app_id,
     )  # fmt: skip
-    api = _api(settings, actions, metrics, store.app_id)
+    api = _api(settings, actions, metrics, overload, store.app_id)
     webhooks.wake()
-    return Parts(store, api, gateway, actions, webhooks, keys, metrics)
+    return Parts(store, api, gateway, actions, webhooks, keys, metrics, overload)
 
 
-def _api(settings: Settings, a: Actions, metrics: Metrics, app_id: str) -> Api:
+def _api(settings: Settings, a: Actions, metrics: Metrics, overload: Overload, app_id: str) -> Api:
     loop = asyncio.get_running_loop()
     started = loop.time()
 
@@ -125,6 +133,7 @@ def _api(settings: Settings, a: Actions, metrics: Metrics, app_id: str) -> Api:
         a.sessions,
         a.roles,
         metrics,
+        overload,
         app_id=app_id,
         most_body=settings.max_body,
         rates=Rates(
@@ -159,9 +168,16 @@ class _Server(uvicorn.Server):
     """uvicorn, telling when it listens."""
 
     def __init__(
-        self, config: uvicorn.Config, url: str, keys: Keys, ready_file: str, signals: Sequence[signal.Signals]
+        self,
+        config: uvicorn.Config,
+        url: str,
+        keys: Keys,
+        ready_file: str,
+        signals: Sequence[signal.Signals],
+        watch: Watch,
     ) -> None:
         super().__init__(config)
+        self._watch = watch
         self._signals = signals
         self._url, self._keys, self._ready_file = url, keys, ready_file
 
@@ -183,6 +199,11 @@ class _Server(uvicorn.Server):
         if self._ready_file:
             await asyncio.get_running_loop().run_in_executor(None, self._write_ready_file)
             log.info("ready file written file=%s", self._ready_file)
+
+    async def on_tick(self, counter: int) -> bool:
+        """A tenth of a second has passed (uvicorn's own clock: no timer of ours)."""
+        self._watch.tick(self.server_state.connections)
+        return await super().on_tick(counter)
 
     def _write_ready_file(self) -> None:
         ready = {
@@ -249,7 +270,8 @@ async def running(
             ssl_keyfile=key or None,
             timeout_graceful_shutdown=5,
         )
-        server = _Server(config, url, parts.keys, settings.ready_file, signals)
+        watch = Watch(parts.overload, parts.metrics, asyncio.get_running_loop().time, settings.request_deadline)
+        server = _Server(config, url, parts.keys, settings.ready_file, signals, watch)
         yield Running(parts, server, listening, url)
     finally:
         await finish(parts.gateway, parts.webhooks, parts.store)
@@ -273,6 +295,7 @@ async def serve(settings: Settings) -> Keys:
     """Serve until a signal says stop."""
     started = time.monotonic()
     async with running(settings, signals=(signal.SIGTERM, signal.SIGINT)) as server:
+        tune()
         log.info("ready after %.0f ms", (time.monotonic() - started) * 1000)
         _say_hello(server, settings)
         await server.server.serve([server.listening])

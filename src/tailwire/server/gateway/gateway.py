@@ -15,6 +15,7 @@ from tailwire.server.actions.sessions import Sessions
 from tailwire.server.config import Settings
 from tailwire.server.fanout.frames import text_frame
 from tailwire.server.fanout.hub import ALL_USERS, FRIENDS, Hub
+from tailwire.server.fanout.overload import Level, Overload
 from tailwire.server.gateway.frames import (
     NOTHING,
     AppState,
@@ -25,7 +26,7 @@ from tailwire.server.gateway.frames import (
     body_of,
     decode_frame,
 )
-from tailwire.server.limits.buckets import Buckets
+from tailwire.server.limits.pace import Pace
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.telemetry.logs import log
@@ -43,6 +44,7 @@ MOST_BAD_FRAMES = 20
 MOST_WAITING = 256
 WINDOW_GRACE = 5.0
 LONGEST_WINDOW = 120.0
+LONGEST_RESTART = 30.0
 
 
 _encode = msgspec.json.Encoder().encode
@@ -79,7 +81,8 @@ class Gateway:
 
     Args:
         loop: whose clock is used, and in which what a frame asks for runs.
-        upgrades: the bucket that new sockets take from.
+        pace: gives new sockets their turn.
+        overload: what is left out now; who asked for it is told.
     """
 
     def __init__(
@@ -92,7 +95,8 @@ class Gateway:
         receipts: Receipts,
         metrics: Metrics,
         world: World,
-        upgrades: Buckets,
+        pace: Pace,
+        overload: Overload,
         *,
         store_name: str,
         app_id: str,
@@ -100,7 +104,9 @@ class Gateway:
         self.loop = loop
         self.settings = settings
         self.metrics = metrics
-        self.upgrades = upgrades
+        self.overload = overload
+        self._pace = pace
+        overload.listen(self._load_changed)
         self._hub = hub
         self._sessions = sessions
         self._live = live
@@ -113,8 +119,13 @@ class Gateway:
         self._away: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweep_timer: asyncio.TimerHandle | None = None
+        self._told_goodbye = 0
 
     # Coming and going.
+
+    def turn(self) -> float | None:
+        """After how many seconds a new socket may open; None when there are too many, and it has to come back."""
+        return None if self.overload.level >= Level.RECEIPTS else self._pace.turn()
 
     def opened(self, socket: Socket) -> None:
         """The handshake of a socket is done."""
@@ -247,7 +258,7 @@ class Gateway:
     def _complain(self, socket: Socket, refused: Refused) -> None:
         # Only to our own clients: others are never sent what they did not ask for.
         if socket.features:
-            socket.write(text_frame(_encode({"type": "server", "body": {"action": "error", "error": refused.told()}})))
+            socket.write(_server_says({"action": "error", "error": refused.told()}))
 
     async def _authenticate(self, socket: Socket, auth: Auth) -> None:
         admitted = await self._sessions.admit(auth.auth)
@@ -288,6 +299,8 @@ class Gateway:
                 granted["heartbeat"] = {"interval": s.heartbeat_interval, "timeout": s.heartbeat_timeout}
             if "epoch" in socket.features:
                 granted["epoch"] = self._store_name
+            if "throttled" in socket.features and self.overload.level:
+                granted["shed"] = self.overload.left_out
             body["tailwire"] = granted
         return body
 
@@ -342,8 +355,31 @@ class Gateway:
     def say_goodbye(self, socket: Socket) -> None:
         """The server stops: tell a client that asked for it over how many seconds to come back."""
         if "restart" in socket.features:
-            within = self.settings.restart_window
-            socket.write(text_frame(_encode({"type": "server", "body": {"action": "restarting", "within": within}})))
+            s = self.settings
+            spread = min(LONGEST_RESTART, self._most_at_goodbye() / s.returns_per_second)
+            socket.write(_server_says({"action": "restarting", "within": round(max(s.restart_window, spread), 1)}))
+
+    def _most_at_goodbye(self) -> int:
+        # How many there were when the first was told: all come back over the same time.
+        self._told_goodbye = self._told_goodbye or len(self._sockets)
+        return self._told_goodbye
+
+    def _load_changed(self, before: Level, now: Level) -> None:
+        if before >= Level.PRESENCE > now:
+            self._run(self._live.tell_untold())
+        # Told when it begins, when receipts are concerned, and when it is over.
+        begins_or_ends = (before == Level.NOTHING) is not (now == Level.NOTHING)
+        if not begins_or_ends and (before >= Level.RECEIPTS) is (now >= Level.RECEIPTS):
+            return
+        shed = self.overload.left_out
+        frame = _server_says({"action": "throttled", "shed": shed} if shed else {"action": "throttledNoMore"})
+        for socket in self._sockets:
+            if "throttled" in socket.features:
+                socket.write(frame)
+
+
+def _server_says(body: dict[str, Any]) -> bytes:
+    return text_frame(_encode({"type": "server", "body": body}))
 
 
 def _subscription(asked: str | list[str] | None, roles: list[str]) -> frozenset[str] | None:

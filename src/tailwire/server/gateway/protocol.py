@@ -128,18 +128,22 @@ class SocketProtocol(asyncio.Protocol):
         self._flush()
 
     def _upgrade(self, request: Request) -> None:
-        wait = self.gateway.upgrades.take("")
         if request.path.partition("?")[0].rstrip("/") not in PATHS:
             self._respond(self._protocol.reject(http.HTTPStatus.NOT_FOUND, "There is no WebSocket here.\n"))
-        elif wait:
+            return
+        wait = self.gateway.turn()
+        if wait is None:
             busy = self._protocol.reject(http.HTTPStatus.SERVICE_UNAVAILABLE, "Too many at once; come back later.\n")
-            busy.headers["Retry-After"] = str(max(1, round(wait)))
+            busy.headers["Retry-After"] = str(self.gateway.overload.later())
             self._respond(busy)
-        elif CLIENT_HEADER in request.headers or self.gateway.settings.upgrade_delay <= 0:
-            self._accept(request)
-        else:
+            return
+        if CLIENT_HEADER not in request.headers:
             # The JavaScript SDK never authenticates a socket that opens before its own PUT /me is answered.
-            self.gateway.loop.call_later(self.gateway.settings.upgrade_delay, self._accept_late, request)
+            wait = max(wait, self.gateway.settings.upgrade_delay)
+        if wait > 0:
+            self.gateway.loop.call_later(wait, self._accept_late, request)
+        else:
+            self._accept(request)
 
     def _accept_late(self, request: Request) -> None:
         if self._transport is not None and not self._transport.is_closing():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import secrets
 import time
 
@@ -16,6 +17,10 @@ class World:
     def milliseconds(self) -> int:
         """Milliseconds since 1970."""
         return time.time_ns() // 1_000_000
+
+    def chance(self) -> float:
+        """A random number in [0, 1)."""
+        return random.random()
 
     def secret(self, size: int) -> str:
         """So many random bytes, as hexadecimal digits."""

@@ -16,7 +16,8 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.present import encode
 from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.sessions import Sessions
-from tailwire.server.limits.rates import Rates
+from tailwire.server.fanout.overload import Overload
+from tailwire.server.limits.rates import Kind, Rates
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.edge import CORS, Receive, Scope, Send, answer, headers_of, problem, read_body, text
 from tailwire.server.rest.operations import Call, Operation, Streamed, Who, parse, read_query
@@ -25,6 +26,7 @@ from tailwire.server.telemetry.metrics import Metrics
 
 Headers = list[tuple[bytes, bytes]]
 NOBODY = Caller("", "", "")
+BUSY = "The server has more to do than it can. Wait for the seconds that Retry-After names; nothing was stored."
 
 
 def strip_base(path: str) -> str:
@@ -42,6 +44,7 @@ class Api:
         operations: all of them.
         most_body: the largest request body but for forms, in bytes.
         rates: how many requests there may be.
+        overload: whether one more send can be taken now.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Api:
         sessions: Sessions,
         roles: Roles,
         metrics: Metrics,
+        overload: Overload,
         *,
         app_id: str,
         most_body: int,
@@ -58,6 +62,7 @@ class Api:
         self._sessions = sessions
         self._roles = roles
         self._metrics = metrics
+        self._overload = overload
         self._app_id = app_id.encode()
         self._most_body = most_body
         self._rates = rates
@@ -102,6 +107,9 @@ class Api:
         if operation is None:
             # The path as it was sent: what stands in it may hold an escaped slash.
             operation, params = self._find(method, strip_base(scope["raw_path"].decode("ascii", "replace")))
+        sends = operation.counts is Kind.SEND
+        if sends and (wait := self._overload.wait()):  # before anything is done for it
+            raise Refused("ERR_TOO_MANY_REQUESTS", BUSY, retry_after=wait)
         given = headers_of(scope)
         caller = await self._caller(operation, given, headers)
         if operation.feature:
@@ -114,7 +122,11 @@ class Api:
             handler = operation.form
         elif operation.body is not None:
             call.body = parse(await read_body(receive, self._most_body), operation.body)
-        result = await handler(call)
+        if sends and handler is operation.handler:
+            with self._overload.sending():
+                result = await handler(call)
+        else:
+            result = await handler(call)
         if isinstance(result, Streamed) or result is None:
             return result
         return _enveloped(result, operation.whole)

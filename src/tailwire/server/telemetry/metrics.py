@@ -23,8 +23,14 @@ class Metrics:
     upgrades: int = 0
     authenticated: int = 0
     sockets: int = 0
+    loop_lag: float = 0.0
+    overload_level: int = 0
+    sends_under_way: int = 0
+    sends_refused: int = 0
+    store_failures: int = 0
     requests: Counter[int] = field(default_factory=Counter)
     closes: Counter[str] = field(default_factory=Counter)
+    shed: Counter[str] = field(default_factory=Counter)
     webhooks: Counter[str] = field(default_factory=Counter)
     returns: Counter[str] = field(default_factory=Counter)
     attempts: Counter[str] = field(default_factory=Counter)
@@ -52,6 +58,15 @@ _COUNTERS = {
     "frames_dropped": "Frames not sent to a slow socket",
     "upgrades": "WebSockets opened",
     "authenticated": "WebSockets authenticated",
+    "sends_refused": "Sends that were asked to come back later (429), because there are too many",
+    "store_failures": "Transactions that the store could not write",
+}
+
+_GAUGES = {
+    "sockets": "WebSockets open now",
+    "loop_lag": "Seconds by which the event loop is late, smoothed",
+    "overload_level": "0: all is done; 1: no typing, 2: no presence, 3: no receipts, 4: fewer sends",
+    "sends_under_way": "Sends that are worked on",
 }
 
 
@@ -63,10 +78,12 @@ class _Collector:
         m = self._metrics
         for name, text in _COUNTERS.items():
             yield CounterMetricFamily(f"tailwire_{name}", text, value=getattr(m, name))
-        yield GaugeMetricFamily("tailwire_sockets", "WebSockets open now", value=m.sockets)
+        for name, text in _GAUGES.items():
+            yield GaugeMetricFamily(f"tailwire_{name}", text, value=getattr(m, name))
         for name, text, label, counter in (
             ("requests", "Answers, by HTTP status", "status", {str(k): v for k, v in m.requests.items()}),
             ("closes", "Sockets closed by the server, by reason", "reason", m.closes),
+            ("shed", "What was left out because there was too much to do", "what", m.shed),
             ("returns", "Clients that came back, by the cause that ended their last socket", "cause", m.returns),
             ("return_attempts", "Their attempts until then, by the same", "cause", m.attempts),
             ("returned_after", "Clients that came back, by how long their last socket had lived", "lived", m.lived),

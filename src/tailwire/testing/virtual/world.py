@@ -94,6 +94,10 @@ class VirtualServerWorld(ServerWorld):
         """Milliseconds since 1970."""
         return int((EPOCH + virtual_loop().time() + self.wall_offset) * 1000)
 
+    def chance(self) -> float:
+        """Chance from a seed."""
+        return self._random.random()
+
     def secret(self, size: int) -> str:
         """Chance from a seed."""
         return self._random.randbytes(size).hex()

@@ -1,0 +1,211 @@
+"""Twice as much as the server can do, and afterwards; a polite restart. Beside its own maximum, in the same run."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import random
+import select
+import socket
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from benchmarks import peers, raw
+
+USERS = 1000
+LANES = 64
+MAXIMUM_SECONDS, OVERLOAD_SECONDS, AFTER_SECONDS = 5.0, 15.0, 10.0
+GENTLE = 0.2  # of the maximum: before and after
+
+
+@dataclass
+class Told:
+    """What was measured of a stretch of time."""
+
+    stored: int = 0
+    refused: int = 0
+    seconds: float = 0.0
+    latencies: list[float] = field(default_factory=list)
+
+    @property
+    def rate(self) -> float:
+        """Stored messages a second."""
+        return self.stored / self.seconds
+
+    def p(self, percent: float) -> float:
+        """A percentile of send to answer, in ms."""
+        return raw.percentile(self.latencies, percent) * 1000
+
+
+class Lane:
+    """A sender: one message at a time; who is refused waits as long as was asked."""
+
+    __slots__ = ("answer", "begun", "busy", "queued", "request", "socket")
+
+    def __init__(self, connection: socket.socket, request: bytes) -> None:
+        self.socket, self.request = connection, request
+        self.busy, self.queued, self.begun, self.answer = False, 0, 0.0, b""
+
+    def send(self) -> None:
+        self.busy, self.begun, self.answer = True, time.perf_counter(), b""
+        with suppress(OSError):  # closed just now: `_anew` sends it again
+            self.socket.sendall(self.request)
+
+
+class Load:
+    """So many messages a second, at random, whatever the server answers."""
+
+    def __init__(self, lanes: list[Lane], port: int) -> None:
+        self._port = port
+        self._lanes = lanes
+        self._by_fd = {lane.socket.fileno(): lane for lane in lanes}
+        self._poll = select.epoll()
+        for fd in self._by_fd:
+            self._poll.register(fd, select.EPOLLIN)
+        self._later: list[tuple[float, int]] = []
+        self._chance = random.Random(1)
+
+    def run(self, rate: float, seconds: float, watch: list[tuple[float, Told]] | None = None) -> Told:
+        """Offer `rate` messages a second; 0 for as many as are answered (a closed loop).
+
+        Args:
+            watch: gets what was measured, for each quarter of a second.
+        """
+        told, part = Told(), Told()
+        begin = last = time.perf_counter()
+        next_at, part_end = begin, begin + 0.25
+        if not rate:
+            for lane in self._lanes[:LANES]:
+                lane.send()
+        while (now := time.perf_counter()) < begin + seconds:
+            while rate and next_at <= now:
+                lane = self._chance.choice(self._lanes)
+                lane.queued += 1
+                if not lane.busy:
+                    lane.send()
+                next_at += self._chance.expovariate(rate)
+            while self._later and self._later[0][0] <= now:
+                self._by_fd[heapq.heappop(self._later)[1]].send()
+            for fd, _ in self._poll.poll(0.001, 512):
+                self._take(fd, not rate, told, part)
+            if watch is not None and now >= part_end:
+                part.seconds = now - last
+                watch.append((now - begin, part))
+                part, last, part_end = Told(), now, now + 0.25
+        told.seconds = time.perf_counter() - begin
+        if not rate:
+            while any(lane.busy for lane in self._lanes):
+                for fd, _ in self._poll.poll(1):
+                    self._take(fd, False, told, part)
+        return told
+
+    def forget(self) -> None:
+        """What waits to be sent is given up."""
+        for lane in self._lanes:
+            lane.queued = 0
+
+    def _anew(self, lane: Lane) -> None:
+        # The server closes connections that nobody uses.
+        del self._by_fd[lane.socket.fileno()]
+        lane.socket.close()
+        lane.socket = raw.tcp(self._port)
+        self._by_fd[lane.socket.fileno()] = lane
+        self._poll.register(lane.socket.fileno(), select.EPOLLIN)
+        if lane.busy:
+            lane.send()
+
+    def _take(self, fd: int, again: bool, *told: Told) -> None:
+        lane = self._by_fd[fd]
+        try:
+            data = lane.socket.recv(65536)
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            self._anew(lane)
+            return
+        lane.answer += data
+        if not raw.whole_answer(lane.answer):
+            return
+        now = time.perf_counter()
+        if lane.answer.startswith(b"HTTP/1.1 429"):
+            wait = int(lane.answer.partition(b"retry-after: ")[2].split(b"\r\n")[0])
+            heapq.heappush(self._later, (now + wait + self._chance.random(), fd))
+            for t in told:
+                t.refused += 1
+            return
+        if not lane.answer.startswith(b"HTTP/1.1 200"):
+            raise RuntimeError(lane.answer)
+        lane.busy = False
+        lane.queued = max(0, lane.queued - 1)
+        for t in told:
+            t.stored += 1
+            t.latencies.append(now - lane.begun)
+        if again or lane.queued:
+            lane.send()
+
+
+def _level(port: int) -> int:
+    with raw.tcp(port) as s:
+        s.sendall(raw.request("GET", "/metrics", {}))
+        text = raw.read_answer(s).decode()
+    return int(float(text.partition("\ntailwire_overload_level ")[2].split("\n")[0]))
+
+
+def measure(settings: dict[str, str] | None = None) -> tuple[Told, Told, Told, Told, float, list[tuple[float, Told]]]:
+    """Gently, at most, twice the maximum, gently again; the seconds until all is as before; the course of it."""
+    with peers.tailwire(settings=settings) as server:
+        api = raw.Api(server.port, server.more)
+        lanes = []
+        for n in range(USERS):
+            token = api.login(f"user{n}")[0]
+            body = {"receiver": f"user{(n + 1) % USERS}", "receiverType": "user", "data": {"text": "x" * 300}}
+            headers = {"appid": api.app_id, "authtoken": token, "resource": "bench"}
+            request = raw.request("POST", "/v3/messages", headers, json.dumps(body).encode())
+            lanes.append(Lane(raw.tcp(server.port), request))
+        load = Load(lanes, server.port)
+        load.run(0, 2)  # warm
+        most = load.run(0, MAXIMUM_SECONDS)
+        gentle = load.run(most.rate * GENTLE, 5)
+        over = load.run(most.rate * 2, OVERLOAD_SECONDS)
+        load.forget()
+        ended = time.perf_counter()
+        course: list[tuple[float, Told]] = []
+        well = 0.0
+        while time.perf_counter() - ended < AFTER_SECONDS:
+            part = load.run(most.rate * GENTLE, 0.5)
+            at = time.perf_counter() - ended
+            course.append((at, part))
+            if _level(server.port) or part.refused or part.p(99) > 2 * gentle.p(99):
+                well = at
+        after = load.run(most.rate * GENTLE, 5)
+        return most, gentle, over, after, well, course
+
+
+def run() -> list[str]:
+    """The table."""
+    peers.pin_load()
+    most, gentle, over, after, well, _ = measure()
+    plain = measure({"TAILWIRE_OVERLOAD_LAG": "0", "TAILWIRE_MOST_SENDS_UNDER_WAY": "0"})
+    lines = [
+        f"### Under load: {USERS} senders, twice the server's maximum for {OVERLOAD_SECONDS:.0f} s",
+        "",
+        f"The maximum is that of {LANES} senders in a closed loop. The rest is offered at random times, whatever the server",
+        "answers; who is refused (429) comes back when `Retry-After` says. p50 and p99 from the send to the answer.",
+        "",
+        "| | stored/s | to its maximum | refused/s | p50 ms | p99 ms |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, told, whole in (
+        (f"{GENTLE:.0%} of the maximum", gentle, most),
+        ("the maximum", most, most),
+        ("twice the maximum", over, most),
+        (f"afterwards, {GENTLE:.0%}", after, most),
+        ("twice the maximum, nothing refused or left out (limit)", plain[2], plain[0]),
+    ):
+        lines.append(
+            f"| {name} | {told.rate:,.0f} | {told.rate / whole.rate:.2f} | {told.refused / told.seconds:,.0f} "
+            f"| {told.p(50):.1f} | {told.p(99):.1f} |"
+        )
+    lines += ["", f"After the end of the load all is as before within {well:.1f} s (goal: 5)."]
+    return lines

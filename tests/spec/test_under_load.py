@@ -1,0 +1,142 @@
+"""A server with too much to do: what is left out, who is told, and that no message is lost."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from harness import CONNECTED, Actor, Stage
+from rest import Rest
+from tailwire import CometChatException, ConnectionStatus
+from tailwire.server.fanout.overload import TICK
+
+THROTTLED = ConnectionStatus.FEATURE_THROTTLED
+
+
+async def late(stage: Stage, by: float, ticks: int = 30) -> None:
+    """The server's loop is late: its clock goes on faster than its ticks come."""
+    overload = stage.server.parts.overload
+    for _ in range(ticks):
+        now = (overload._ticked_at or 0.0) + TICK + by
+        overload._clock = lambda now=now: now
+        overload.tick()
+    await stage.pass_time(0.1)
+
+
+@pytest.mark.spec("S21", "S22")
+async def test_the_status_says_it_and_says_when_it_is_over(stage: Stage):
+    alice = await stage.enter("alice")
+    await late(stage, 0.35)
+    assert alice.status is THROTTLED
+    assert alice.ears.statuses[-2:] == [CONNECTED, THROTTLED]
+    assert "throttled" in alice.chat.connection.explain() or "turned" in alice.chat.connection.explain()
+    bob = stage.actor()
+    await bob.chat.init()
+    bob.listen()
+    stage.server.parts.overload.level = type(stage.server.parts.overload.level)(2)  # new ones are let in again
+    await bob.chat.login("bob", auth_key=stage.server.auth_key)
+    await bob.ears.until(lambda: THROTTLED in bob.ears.statuses)  # who comes later is told too
+    await late(stage, 0.0)
+    assert (alice.status, bob.status) == (CONNECTED, CONNECTED)
+    assert alice.ears.statuses[-1] is CONNECTED
+
+
+async def test_typing_first_then_presence_then_receipts_and_messages_never(stage: Stage):
+    alice, bob = await stage.enter("alice", presence=True), await stage.enter("bob")
+    message = await bob.say("alice", "hello")
+
+    async def come(uid: str) -> Actor:
+        actor = await stage.enter(uid, auto=False)
+        await actor.chat.connect()
+        return actor
+
+    async def what_passes() -> list[str]:
+        alice.ears.heard.clear()
+        bob.ears.heard.clear()
+        await bob.chat.start_typing("alice")
+        carol = await come("carol") if stage.server.parts.overload.level < 3 else None
+        message.sender = bob.chat.get_logged_in_user()
+        refused: list[str] = []
+        await alice.chat.mark_as_read(message, on_error=lambda error: refused.append(error.code))
+        assert refused == ["RECEIPTS_TEMPORARILY_BLOCKED"] * (stage.server.parts.overload.level >= 3)
+        await bob.say("alice", "still")
+        await stage.pass_time(1)
+        if carol is not None:
+            await carol.chat.logout()
+            await carol.chat.aclose()
+        found = [name for name in ("typing", "online", "text") if alice.ears.all(name)]
+        return found + [name for name in ("read",) if bob.ears.all(name)]
+
+    assert await what_passes() == ["typing", "online", "text", "read"]
+    await late(stage, 0.15)
+    message = await bob.say("alice", "again")
+    assert await what_passes() == ["online", "text", "read"]
+    await late(stage, 0.25)
+    message = await bob.say("alice", "again")
+    assert await what_passes() == ["text", "read"]
+    await late(stage, 0.35)
+    message = await bob.say("alice", "again")
+    assert await what_passes() == ["text"]
+    assert set(stage.server.parts.metrics.shed) == {"typing", "presence"}  # the receipt was not even sent
+    async with Rest(stage) as rest:
+        assert "tailwire_overload_level 3.0" in (await rest.answer("GET", "/metrics")).text
+        answer = await rest.answer("POST", "/users/alice/conversation/read", behalf="bob")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "RECEIPTS_TEMPORARILY_BLOCKED")
+        assert 1 <= int(answer.headers["retry-after"]) <= 5
+    assert stage.server.parts.metrics.shed["receipts"] == 1
+
+
+async def test_who_came_and_went_meanwhile_is_told_afterwards(stage: Stage):
+    alice = await stage.enter("alice", presence=True)
+    bob = await stage.enter("bob")
+    await alice.ears.until(lambda: "bob" in alice.ears.all("online"))
+    await late(stage, 0.25)
+    carol = await stage.enter("carol", auto=False)
+    await carol.chat.connect()
+    await bob.chat.logout()
+    await stage.pass_time(30)
+    assert alice.ears.all("offline") == []
+    assert "carol" not in alice.ears.all("online")
+    await late(stage, 0.0)
+    assert alice.ears.all("offline") == ["bob"]
+    assert alice.ears.all("online")[-1] == "carol"
+    assert carol.status is CONNECTED
+
+
+async def test_new_sockets_have_to_come_back_and_do(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    await late(stage, 0.35)
+    with pytest.raises(CometChatException) as caught:
+        await alice.chat.connect()
+    assert caught.value.code == "WS_CONNECTION_FAIL"
+    assert "as the server asked" in alice.chat.connection.explain()
+    await late(stage, 0.0)
+    await alice.connected()
+
+
+@pytest.mark.spec("K3")
+async def test_too_many_sends_are_refused_before_they_are_begun_and_the_sdk_sends_them_later(stage: Stage):
+    overload = stage.server.parts.overload
+    overload._most_sends = overload._allowed = 2
+    people = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
+    sends = [p.say(to, f"{n}") for n in range(4) for p, to in zip(people, ("bob", "carol", "alice"), strict=True)]
+    sent = await asyncio.gather(*sends)
+    assert stage.server.parts.metrics.sends_refused >= 1
+    assert stage.server.parts.metrics.requests[429] == stage.server.parts.metrics.sends_refused
+    assert len({message.id for message in sent}) == 12
+    for person in people:
+        await person.ears.until(lambda person=person: len(person.ears.texts) == 4)
+        assert person.ears.texts == ["0", "1", "2", "3"]
+
+
+async def test_a_client_that_did_not_ask_is_told_nothing(stage: Stage):
+    alice = await stage.enter("alice")
+    (socket,) = stage.server.parts.gateway._sockets
+    written: list[bytes] = []
+    socket.write = written.append
+    socket.features = frozenset()
+    await late(stage, 0.5)
+    await late(stage, 0.0)
+    assert written == []
+    assert alice.status is CONNECTED

@@ -1,0 +1,126 @@
+"""What is left out when there is too much to do."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tailwire.server.fanout.overload import TICK, Level, Overload
+from tailwire.server.telemetry.metrics import Metrics
+
+
+class Process:
+    """A process whose loop is late by what a test says."""
+
+    def __init__(self, lag: float = 0.1, most_sends: int = 100) -> None:
+        self.now = 0.0
+        self.metrics = Metrics()
+        chance = random.Random(1)
+        self.overload = Overload(self.metrics, lambda: self.now, chance.random, lag=lag, most_sends=most_sends)
+        self.changes: list[tuple[int, int]] = []
+        self.overload.listen(lambda before, now: self.changes.append((int(before), int(now))))
+        self.overload.tick()
+
+    def pass_time(self, seconds: float, late: float = 0.0) -> None:
+        for _ in range(max(1, round(seconds / (TICK + late)))):
+            self.now += TICK + late
+            self.overload.tick()
+
+
+@pytest.fixture
+def process() -> Process:
+    return Process()
+
+
+@pytest.mark.parametrize(("late", "level"), [(0.05, 0), (0.15, 1), (0.25, 2), (0.35, 3), (0.5, 4), (30.0, 4)])
+def test_the_later_the_loop_the_more_is_left_out(process: Process, late: float, level: int):
+    process.pass_time(20 * (TICK + late), late)
+    assert process.overload.level == level
+    assert process.overload.left_out == ["typing", "presence", "receipts"][: min(level, 3)]
+    assert process.metrics.overload_level == level
+    assert [process.overload.sheds(w) for w in (Level.TYPING, Level.PRESENCE, Level.RECEIPTS)] == [
+        level >= 1, level >= 2, level >= 3,
+    ]  # fmt: skip
+    assert sum(process.metrics.shed.values()) == min(level, 3)
+
+
+def test_it_is_over_step_by_step_within_five_seconds_of_the_last_of_it(process: Process):
+    process.pass_time(20, 0.9)
+    assert process.overload.level == 4
+    process.pass_time(5)
+    assert process.overload.level == 0
+    assert process.changes[-4:] == [(4, 3), (3, 2), (2, 1), (1, 0)]
+
+
+def test_one_slow_request_is_no_load_and_a_freeze_is_over_when_it_is_over(process: Process):
+    process.pass_time(TICK, 0.2)
+    process.pass_time(5)
+    assert process.changes == []
+    process.pass_time(TICK, 3600.0)
+    process.pass_time(5)
+    assert process.overload.level == 0
+
+
+def test_sends_beyond_what_is_allowed_are_told_when_to_come_back(process: Process):
+    overload = process.overload
+    doing = [overload.sending() for _ in range(100)]
+    for one in doing:
+        assert overload.wait() == 0
+        one.__enter__()
+    waits = [overload.wait() for _ in range(200)]
+    assert set(waits) <= {1, 2, 3, 4, 5}
+    assert process.metrics.sends_refused == 200
+    process.pass_time(2)
+    assert overload.level >= Level.RECEIPTS  # queues count, not the loop alone
+    for _ in range(20):
+        assert overload.wait() > 0
+        process.pass_time(TICK)
+    assert {overload.wait() for _ in range(200)} == {1, 2, 3, 4, 5}  # the more are refused the later, and spread
+    for one in doing[20:]:
+        one.__exit__(None, None, None)
+    assert overload.wait() > 0  # a burst may be of a hundred; what goes on is held at a fifth
+    doing[0].__exit__(None, None, None)
+    assert overload.wait() == 0
+
+
+def test_a_burst_passes(process: Process):
+    doing = [process.overload.sending() for _ in range(100)]
+    for one in doing:
+        assert process.overload.wait() == 0
+        one.__enter__()
+    process.pass_time(TICK)
+    for one in doing:
+        one.__exit__(None, None, None)
+    process.pass_time(2)
+    assert process.changes == []
+    assert process.overload._allowed == 100
+
+
+def test_a_send_that_fails_is_over(process: Process):
+    with pytest.raises(ZeroDivisionError), process.overload.sending():
+        raise ZeroDivisionError
+    assert process.overload._sending == 0
+
+
+def test_a_late_loop_takes_fewer_sends_and_never_none():
+    process = Process(most_sends=1000)
+    overload = process.overload
+    process.pass_time(100, 0.9)
+    doing = [overload.sending() for _ in range(16)]
+    for one in doing:
+        assert overload.wait() == 0
+        one.__enter__()
+    assert overload.wait() > 0
+    process.pass_time(20)
+    assert overload.wait() == 0
+    assert overload._allowed == 1000
+
+
+def test_without_limits_nothing_is_left_out():
+    process = Process(lag=0.0, most_sends=0)
+    for _ in range(5000):
+        assert process.overload.wait() == 0
+        process.overload.sending().__enter__()
+    process.pass_time(20, 0.9)
+    assert process.overload.level == 0
