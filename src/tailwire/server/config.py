@@ -62,6 +62,7 @@ class Settings:
             three times: receipts, four times: fewer sends are taken); 0: it is not looked at.
         most_sends_under_way: sends that are worked on at once in a burst, and a fifth of it for long; one more is asked
             to come back later; 0 for no limit.
+        max_connections: connections at once; 0: as many as the system's limit of descriptors allows.
         request_deadline: a connection that has not sent a whole request's head by then is closed.
         max_group_members: the largest group.
         max_receipt_members: the largest group whose members' receipts are told and kept one by one.
@@ -125,6 +126,7 @@ class Settings:
     upgrades_per_second: int = 1_000
     overload_lag: float = 0.1
     most_sends_under_way: int = 1_000
+    max_connections: int = 0
     request_deadline: float = 10.0
     max_group_members: int = 100_000
     max_receipt_members: int = 300

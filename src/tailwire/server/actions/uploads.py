@@ -174,7 +174,12 @@ class Files:
             size = await self._uploads.picture(key, small)
             if size is not None:
                 row = replace(row, width=size[0], height=size[1], thumbnail=small)
-        await self._store.add_file(row)
+        try:
+            await self._store.add_file(row)
+        except Refused:
+            for left in filter(None, (key, row.thumbnail)):
+                self._uploads.remove(left)
+            raise
         return row
 
     async def describe(self, attachment: Attachment) -> Attachment:

@@ -19,7 +19,7 @@ import uvicorn
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app.assembly import Actions, build, database_path
-from tailwire.server.app.collector import tune
+from tailwire.server.app.process import most_connections, raise_descriptor_limit, tune_collector
 from tailwire.server.app.watch import Watch
 from tailwire.server.auth.certificate import self_signed
 from tailwire.server.auth.secrets import fingerprint
@@ -93,6 +93,7 @@ async def assemble(settings: Settings, world: World) -> Parts:
     hub = Hub(MemoryBroker(), metrics, loop.call_soon, slow_close=settings.slow_close)
     webhooks = WebhookSender(store, world, metrics, app_id=store.app_id, region=settings.region)
     store.on_delivery(webhooks.queued)
+    store.on_failure(metrics.store_failed)
     overload = Overload(
         metrics, loop.time, world.chance, lag=settings.overload_lag, most_sends=settings.most_sends_under_way
     )
@@ -102,20 +103,22 @@ async def assemble(settings: Settings, world: World) -> Parts:
         loop, settings, hub, actions.sessions, actions.live, actions.receipts, metrics, world, pace, overload,
         store_name=store.name, app_id=store.app_id,
     )  # fmt: skip
-    api = _api(settings, actions, metrics, overload, store.app_id)
+    api = _api(settings, actions, metrics, overload, store)
     webhooks.wake()
     return Parts(store, api, gateway, actions, webhooks, keys, metrics, overload)
 
 
-def _api(settings: Settings, a: Actions, metrics: Metrics, overload: Overload, app_id: str) -> Api:
+def _api(settings: Settings, a: Actions, metrics: Metrics, overload: Overload, store: SqliteStore) -> Api:
     loop = asyncio.get_running_loop()
     started = loop.time()
 
     def health() -> dict[str, Any]:
+        if store.trouble:
+            raise Refused("ERR_UNAVAILABLE", f"The store cannot write: {store.trouble}.")
         return {"status": "ok", "sockets": metrics.sockets, "uptime": round(loop.time() - started, 1)}
 
     addresses = Addresses(
-        public_url=settings.public_url, app_id=app_id, region=settings.region, offers=offers(settings)
+        public_url=settings.public_url, app_id=store.app_id, region=settings.region, offers=offers(settings)
     )
     operations = [
         *MessageRoutes(a.messages, a.conversations, a.views, a.files, addresses).operations(),
@@ -134,7 +137,7 @@ def _api(settings: Settings, a: Actions, metrics: Metrics, overload: Overload, a
         a.roles,
         metrics,
         overload,
-        app_id=app_id,
+        app_id=store.app_id,
         most_body=settings.max_body,
         rates=Rates(
             sends=settings.sends_per_minute,
@@ -270,7 +273,9 @@ async def running(
             ssl_keyfile=key or None,
             timeout_graceful_shutdown=5,
         )
-        watch = Watch(parts.overload, parts.metrics, asyncio.get_running_loop().time, settings.request_deadline)
+        most = parts.gateway.most_connections = settings.max_connections or most_connections()
+        clock = asyncio.get_running_loop().time
+        watch = Watch(parts.overload, parts.metrics, clock, settings.request_deadline, most)
         server = _Server(config, url, parts.keys, settings.ready_file, signals, watch)
         yield Running(parts, server, listening, url)
     finally:
@@ -294,8 +299,9 @@ def _bind(host: str, port: int) -> socket.socket:
 async def serve(settings: Settings) -> Keys:
     """Serve until a signal says stop."""
     started = time.monotonic()
+    raise_descriptor_limit()
     async with running(settings, signals=(signal.SIGTERM, signal.SIGINT)) as server:
-        tune()
+        tune_collector()
         log.info("ready after %.0f ms", (time.monotonic() - started) * 1000)
         _say_hello(server, settings)
         await server.server.serve([server.listening])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tailwire.server.fanout.overload import Overload
+from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 
 SWEEP = 2.0
@@ -20,30 +21,40 @@ class Watch:
         clock: seconds, monotonic.
         deadline: a connection that has not sent the whole head of a request by then is closed. uvicorn itself watches
             only those that have had an answer.
+        most: connections of which there may be so many, for want of descriptors; 0 for any number.
     """
 
-    def __init__(self, overload: Overload, metrics: Metrics, clock: Callable[[], float], deadline: float) -> None:
+    def __init__(
+        self, overload: Overload, metrics: Metrics, clock: Callable[[], float], deadline: float, most: int
+    ) -> None:
         self._overload = overload
         self._metrics = metrics
         self._clock = clock
         self._deadline = deadline
+        self._most = most
+        self._full = False
         self._silent: dict[HttpToolsProtocol, float] = {}
         self._next_sweep = 0.0
 
-    def tick(self, connections: Iterable[Any]) -> None:
+    def tick(self, connections: Collection[Any]) -> None:
         """A tenth of a second has passed."""
         self._overload.tick()
         now = self._clock()
-        if now >= self._next_sweep:
+        full = bool(self._most) and len(connections) > self._most
+        if full is not self._full:
+            self._full = full
+            log.warning("connections %s, at most %d", "are too many" if full else "are few enough again", self._most)
+        if full or now >= self._next_sweep:
             self._next_sweep = now + SWEEP
             self._sweep(connections, now)
 
-    def _sweep(self, connections: Iterable[Any], now: float) -> None:
+    def _sweep(self, connections: Collection[Any], now: float) -> None:
         # Waiting for a head: nothing was asked yet, or an answer was given and no timer runs for the next request.
         waiting = [c for c in connections if isinstance(c, HttpToolsProtocol) and _waits_for_a_head(c)]
         self._silent = {c: self._silent.get(c, now) for c in waiting}
-        for connection, since in self._silent.items():
-            if now - since > self._deadline:
+        too_many = len(connections) - self._most if self._most else 0
+        for n, (connection, since) in enumerate(self._silent.items()):
+            if n < too_many or now - since > self._deadline:
                 self._metrics.closes["no request"] += 1
                 connection.transport.abort()
 

@@ -120,12 +120,15 @@ class Gateway:
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._told_goodbye = 0
+        self.most_connections = 0  # any number
 
     # Coming and going.
 
     def turn(self) -> float | None:
         """After how many seconds a new socket may open; None when there are too many, and it has to come back."""
-        return None if self.overload.level >= Level.RECEIPTS else self._pace.turn()
+        if self.overload.level >= Level.RECEIPTS or (0 < self.most_connections <= len(self._sockets)):
+            return None
+        return self._pace.turn()
 
     def opened(self, socket: Socket) -> None:
         """The handshake of a socket is done."""

@@ -33,6 +33,9 @@ class Uploads(Protocol):
     def begin(self) -> Sink:
         """A new file."""
 
+    def remove(self, name: str) -> None:
+        """Forget a file."""
+
     def read(self, name: str, start: int, length: int) -> AsyncIterator[bytes]:
         """A part of a file, in pieces.
 

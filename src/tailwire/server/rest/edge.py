@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -15,6 +16,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+STALLED = 20.0
 CORS = [
     (b"access-control-allow-origin", b"*"),
     (b"access-control-allow-headers", b"*"),
@@ -50,7 +52,7 @@ async def read_body(receive: Receive, most: int) -> bytes:
     while message.get("more_body"):
         if size > most:
             break
-        message = await receive()
+        message = await next_part(receive)
         if message["type"] == "http.disconnect":
             raise Refused("ERR_BAD_REQUEST", "The request ended before its body.")
         parts.append(message.get("body", b""))
@@ -58,6 +60,19 @@ async def read_body(receive: Receive, most: int) -> bytes:
     if size > most:
         raise Refused("ERR_TOO_LARGE", f"At most {most} bytes are taken.")
     return b"".join(parts)
+
+
+async def next_part(receive: Receive) -> Message:
+    """The next part of a body.
+
+    Raises:
+        Refused: ERR_BAD_REQUEST, when it does not come.
+    """
+    try:
+        async with asyncio.timeout(STALLED):
+            return await receive()
+    except TimeoutError as e:
+        raise Refused("ERR_BAD_REQUEST", f"The body stalled for {STALLED:.0f} s.") from e
 
 
 def pairs_of(query: bytes) -> dict[str, str]:

@@ -13,6 +13,7 @@ from tailwire.server.store.listing import place
 
 IDLE = 0.25
 AT_ONCE = 200
+TROUBLED = 2.0
 
 
 class _Data(msgspec.Struct):
@@ -32,6 +33,10 @@ def text_of(body: bytes) -> str:
         return _decode(body).data.text
     except msgspec.ValidationError:
         return ""
+
+
+def _see(done: asyncio.Future[None]) -> None:
+    done.exception()  # a file that cannot be written is told of by the writer; it is tried again
 
 
 class Search(Access):
@@ -55,8 +60,10 @@ class Search(Access):
         loop = asyncio.get_running_loop()
         wait = self._written_at + IDLE - loop.time()
         if wait <= 0.001 and not self._writer.busy:
-            self._writer.submit(self._index_some)
+            self._writer.submit(self._index_some).add_done_callback(_see)
             wait = 0.0
+        if self._writer.trouble.now:
+            wait = TROUBLED
         self._index_timer = loop.call_later(max(wait, 0.01), self._index_when_idle)
 
     def _stop_indexing(self) -> None:

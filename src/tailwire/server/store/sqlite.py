@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
 
 from tailwire.server.ports.world import World
 from tailwire.server.store.conversations import Conversations
@@ -49,11 +52,15 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
 
         Raises:
             tailwire.server.store.migrate.NewerDatabase: when a newer version wrote it.
+            OSError: when the file cannot be opened, read or written.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, upgrade, f"sqlite:///{path}")
-        return cls(path, world, most_counted)
+        try:
+            await loop.run_in_executor(None, upgrade, f"sqlite:///{path}")
+            return cls(path, world, most_counted)
+        except (DBAPIError, sqlite3.Error) as e:
+            raise OSError(f"the database {path} cannot be used: {getattr(e, 'orig', e)}") from e
 
     @property
     def name(self) -> str:
@@ -74,6 +81,15 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
     def created(self) -> bool:
         """Whether this was the first start on this file."""
         return self._created
+
+    @property
+    def trouble(self) -> str:
+        """Why the file cannot be written; "" when it can."""
+        return self._writer.trouble.now
+
+    def on_failure(self, told: Callable[[], None]) -> None:
+        """Name the one who is told of each transaction that could not be written."""
+        self._writer.trouble.listen(told)
 
     async def close(self) -> None:
         """Finish the writes and close the file."""
@@ -105,7 +121,7 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    c = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512, timeout=10)
+    c = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512, timeout=5)
     c.execute("PRAGMA journal_mode = WAL")
     c.execute("PRAGMA synchronous = FULL")
     c.execute("PRAGMA cache_size = -32768")

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, TypeVar
 
+from tailwire.server.store.trouble import Trouble, is_of_the_file
+
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], T]
 
@@ -39,6 +41,7 @@ class Writer:
         self._pending: list[tuple[Operation[Any], asyncio.Future[Any]]] = []
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        self.trouble = Trouble()
 
     def submit(self, operation: Operation[T]) -> asyncio.Future[T]:
         """Run an operation in the next transaction; the future is set after its commit.
@@ -61,7 +64,9 @@ class Writer:
             try:
                 results = await loop.run_in_executor(self._executor, self._commit, [op for op, _ in batch])
             except Exception as e:  # noqa: BLE001 - whatever it is, it is the answer to each of the batch
-                results = [(False, e)] * len(batch)
+                results = [(False, self.trouble.failed(e) if is_of_the_file(e) else e)] * len(batch)
+            else:
+                self.trouble.worked()
             for (_, future), (good, result) in zip(batch, results, strict=True):
                 if future.cancelled():
                     continue
@@ -74,7 +79,9 @@ class Writer:
     def _commit(self, operations: list[Operation[Any]]) -> list[tuple[bool, Any]]:
         try:
             return self._transaction(operations)
-        except Exception as e:  # noqa: BLE001 - each operation is answered below
+        except Exception as e:
+            if is_of_the_file(e):
+                raise  # it would be so with each of them
             if len(operations) == 1:
                 return [(False, e)]
             # One failed after it had changed something. Each gets a transaction of its own: it alone fails.
@@ -90,7 +97,7 @@ class Writer:
                 try:
                     results.append((True, operation(connection)))
                 except Exception as e:
-                    if connection.total_changes != before:
+                    if connection.total_changes != before or is_of_the_file(e):
                         raise
                     results.append((False, e))
             connection.execute("COMMIT")

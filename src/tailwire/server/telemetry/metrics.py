@@ -36,6 +36,10 @@ class Metrics:
     attempts: Counter[str] = field(default_factory=Counter)
     lived: Counter[str] = field(default_factory=Counter)
 
+    def store_failed(self) -> None:
+        """A transaction could not be written."""
+        self.store_failures += 1
+
     def came_back(self, cause: str, lived: float, attempts: int) -> None:
         """A client is here again, and says why its last socket ended, how long that lived, how often it tried since.
 

@@ -5,14 +5,29 @@ from __future__ import annotations
 import asyncio
 import os
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.telemetry.logs import log
+
+COME_BACK = 10.0
 PIECE = 256 * 1024
 HEAD = 4096
 MOST_PIXELS = 50_000_000
 THUMBNAIL = (320, 320)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    # A disk that is full or read-only, or no descriptors left: not the fault of whoever uploads.
+    try:
+        yield
+    except OSError as e:
+        log.error("a file cannot be stored: %s", e)
+        raise Refused("ERR_UNAVAILABLE", "The file was not stored. Try again later.", retry_after=COME_BACK) from e
 
 
 class _File:
@@ -21,7 +36,9 @@ class _File:
     def __init__(self, folder: Path, number: int) -> None:
         self._folder = folder
         self._path = folder / f".{os.getpid()}-{number}.part"
-        self._file: BinaryIO | None = self._path.open("wb")
+        with _told():
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file: BinaryIO | None = self._path.open("wb")
         self.head = b""
         self.size = 0
 
@@ -31,7 +48,8 @@ class _File:
             raise ValueError("the file is finished")
         if len(self.head) < HEAD:
             self.head += data[: HEAD - len(self.head)]
-        self._file.write(data)
+        with _told():
+            self._file.write(data)
         self.size += len(data)
 
     async def finish(self, name: str) -> None:
@@ -46,13 +64,19 @@ class _File:
                 os.fsync(file.fileno())
             self._path.rename(self._folder / name)
 
-        await asyncio.get_running_loop().run_in_executor(None, keep)
+        try:
+            with _told():
+                await asyncio.get_running_loop().run_in_executor(None, keep)
+        except Refused:
+            self._path.unlink(missing_ok=True)
+            raise
 
     def drop(self) -> None:
         """Forget it."""
         file, self._file = self._file, None
         if file is not None:
-            file.close()
+            with suppress(OSError):  # what could not be written is not wanted any more
+                file.close()
             self._path.unlink(missing_ok=True)
 
 
@@ -68,9 +92,12 @@ class FolderUploads:
 
     def begin(self) -> _File:
         """A new file."""
-        self._folder.mkdir(parents=True, exist_ok=True)
         self._number += 1
         return _File(self._folder, self._number)
+
+    def remove(self, name: str) -> None:
+        """Forget a file."""
+        (self._folder / Path(name).name).unlink(missing_ok=True)
 
     async def read(self, name: str, start: int, length: int) -> AsyncIterator[bytes]:
         """A part of a file, in pieces."""

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from tailwire.server.ports.records import DeliveryRow, WebhookRow
+from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
 from tailwire.server.telemetry.logs import log
@@ -18,6 +19,7 @@ from tailwire.server.telemetry.metrics import Metrics
 
 ANSWER_WITHIN = 2.0
 AGAIN_AFTER = (10, 30)
+TROUBLED = 5
 AT_ONCE = 50
 
 _encode = msgspec.json.Encoder().encode
@@ -53,21 +55,30 @@ class WebhookSender:
 
     async def _run(self) -> None:
         try:
-            while self._more:
-                self._more = False
-                due = await self._store.due_deliveries(self._world.seconds(), AT_ONCE)
-                by_webhook: dict[str, list[DeliveryRow]] = {}
-                for delivery in due:
-                    by_webhook.setdefault(delivery.webhook, []).append(delivery)
-                await asyncio.gather(*(self._send_all(name, rows) for name, rows in by_webhook.items()))
-                self._more = self._more or bool(due)
+            while not self._closed:
+                while self._more and not self._closed:
+                    self._more = await self._send_due()
+                due = await self._store.next_delivery()
+                if not self._more:  # nothing came meanwhile: from here to the end nothing is awaited
+                    self._sleep_until(due)
+                    break
+        except Refused:  # the store cannot write, and says so itself; what was sent meanwhile is sent once more
+            self._sleep_until(self._world.seconds() + TROUBLED)
         finally:
             self._task = None
-        await self._sleep()
 
-    async def _sleep(self) -> None:
-        due = await self._store.next_delivery()
-        if due is not None and self._task is None and self._timer is None and not self._closed:
+    async def _send_due(self) -> bool:
+        # Whether there may be more.
+        self._more = False
+        due = await self._store.due_deliveries(self._world.seconds(), AT_ONCE)
+        by_webhook: dict[str, list[DeliveryRow]] = {}
+        for delivery in due:
+            by_webhook.setdefault(delivery.webhook, []).append(delivery)
+        await asyncio.gather(*(self._send_all(name, rows) for name, rows in by_webhook.items()))
+        return self._more or bool(due)
+
+    def _sleep_until(self, due: int | None) -> None:
+        if due is not None and self._timer is None and not self._closed:
             wait = max(1.0, float(due - self._world.seconds()))
             self._timer = self._loop.call_later(wait, self._woken)
 
