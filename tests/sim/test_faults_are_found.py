@@ -15,7 +15,7 @@ from tailwire.sdk.continuity.state import Continuity, Kind
 from tailwire.sdk.dispatch import incoming, queue
 from tailwire.sdk.io import driver
 from tailwire.server.fanout import hub
-from tailwire.server.store import messages, writer
+from tailwire.server.store import groups, messages, writer
 from tailwire.testing.simulation import make_plan
 from tailwire.testing.simulation.shrink import fails
 
@@ -198,6 +198,37 @@ def _what_is_sent_is_noted_as_missed(patch):
     patch.setattr(incoming.Incoming, "_is_own", lambda self, message: False)
 
 
+def _who_left_a_group_still_hears_it(patch):
+    honest = hub.Hub._change_membership
+
+    def change(self, subject, publication):
+        if publication.joined:
+            honest(self, subject, publication)
+
+    patch.setattr(hub.Hub, "_change_membership", change)
+
+
+def _who_joined_a_group_hears_it_after_the_next_connection(patch):
+    honest = hub.Hub._change_membership
+
+    def change(self, subject, publication):
+        if not publication.joined:
+            honest(self, subject, publication)
+
+    patch.setattr(hub.Hub, "_change_membership", change)
+
+
+def _who_comes_to_a_group_is_given_all_its_history(patch):
+    honest = groups.Groups.add_member
+
+    async def add_member(self, member, action):
+        stored = await honest(self, member, action)
+        await self._writer.submit(lambda c: c.execute("UPDATE members SET joined_after_id = 0").rowcount)
+        return stored
+
+    patch.setattr(groups.Groups, "add_member", add_member)
+
+
 # Each fault, and a seed that finds it: tried first, so that the test is quick as long as that holds.
 PLANTS: dict[Plant, int] = {
     _two_owners_of_one_socket: 0,
@@ -217,6 +248,9 @@ PLANTS: dict[Plant, int] = {
     _the_hub_forgets_a_second_device: 12,
     _a_queued_message_is_forgotten_with_the_app: 6,
     _what_is_sent_is_noted_as_missed: 0,
+    _who_left_a_group_still_hears_it: 2,
+    _who_joined_a_group_hears_it_after_the_next_connection: 20,
+    _who_comes_to_a_group_is_given_all_its_history: 74,
 }
 
 

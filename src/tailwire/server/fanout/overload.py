@@ -89,6 +89,16 @@ class Overload:
         """What is left out, by name."""
         return [name for level, name in SHED_NAMES.items() if level <= self.level]
 
+    def set(self, level: Level, sends: int | None = None) -> None:
+        """Decide it by hand: for tests and operators. The next tick measures again.
+
+        Args:
+            sends: how many may be under way; as many as at the start by default.
+        """
+        self._allowed = float(self._most_sends if sends is None else sends)
+        if level is not self.level:
+            self._change(level)
+
     # Sends.
 
     def wait(self) -> int:

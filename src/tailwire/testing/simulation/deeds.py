@@ -8,7 +8,7 @@ from typing import Any
 from tailwire.testing.simulation.person import Person
 from tailwire.testing.simulation.play import GROUP, Play, quietly
 from tailwire.testing.virtual.world import virtual_loop
-from tailwire.wire.entities import TextMessage
+from tailwire.wire.entities import GroupMember, TextMessage
 
 
 def _with_chat(work: Any) -> Any:
@@ -29,6 +29,24 @@ async def _read(chat: Any, _: Any, person: Person) -> None:
 async def _react(chat: Any, _: Any, person: Person) -> None:
     if person.heard:
         await chat.add_reaction(person.heard[-1].id, "x")
+
+
+async def _leave(chat: Any, _: Any, person: Person) -> None:
+    await chat.leave_group(GROUP)
+
+
+async def _join(chat: Any, _: Any, person: Person) -> None:
+    await chat.join_group(GROUP)
+
+
+def _by_owner(what: str) -> Any:
+    async def work(chat: Any, uid: str, person: Person) -> None:
+        if what == "add":
+            await chat.add_members_to_group(GROUP, [GroupMember(uid)])
+        else:
+            await getattr(chat, f"{what}_group_member")(GROUP, uid)
+
+    return _with_chat(work)
 
 
 def _sync(method: str, value: str) -> Any:
@@ -71,6 +89,12 @@ PERSON: dict[str, Any] = {
     "read": _with_chat(_read),
     "react": _with_chat(_react),
     "type": _with_chat(lambda chat, _, person: chat.start_typing(GROUP, "group")),
+    "leave": _with_chat(_leave),
+    "join": _with_chat(_join),
+    "kick": _by_owner("kick"),
+    "ban": _by_owner("ban"),
+    "unban": _by_owner("unban"),
+    "add": _by_owner("add"),
     "connect": _with_chat(lambda chat, _, person: chat.connect()),
     "disconnect": _with_chat(lambda chat, _, person: chat.disconnect()),
     "ping": _with_chat(lambda chat, _, person: chat.ping()),

@@ -9,7 +9,11 @@ from typing import Any
 from tailwire.sdk.connection.state import Status
 from tailwire.testing.invariants import _LEGAL
 from tailwire.testing.simulation.person import Person
-from tailwire.testing.simulation.play import Play
+from tailwire.testing.simulation.plan import USERS
+from tailwire.testing.simulation.play import GROUP, Play
+
+Stay = tuple[int, int | None]
+"""From the id of the action with which somebody came to the group to that with which she went; None: she is in it."""
 
 
 class Wrong(AssertionError):
@@ -36,10 +40,16 @@ async def judge(play: Play) -> int:
         f"SELECT {columns} FROM messages WHERE category = 'message' ORDER BY id", ()
     )]  # fmt: skip
     _stored(play, rows)
+    sql = "SELECT id, body FROM messages WHERE category = 'action' AND type = 'groupMember' ORDER BY id"
+    stays = stays_of([(number, json.loads(body)["data"]) for number, body in parts.store._all(sql, ())])
+    for uid in USERS:
+        member = await parts.store.member(GROUP, uid) is not None
+        told = any(end is None for _, end in stays[uid])
+        require(member == told, f"members: the actions say {uid} is {'in' if told else 'out'}, the store not")
     for person in play.people.values():
         _ended(person)
         _legal(person)
-        _served(play, person, rows)
+        _served(play, person, rows, stays[person.uid])
     online = sum(1 for p in play.people.values() if p.chat is not None)
     require(parts.metrics.sockets == online, f"logs: the server has {parts.metrics.sockets} sockets, clients {online}")
     return len(rows)
@@ -98,7 +108,20 @@ def _legal(person: Person) -> None:
             last = Status(status)
 
 
-def _served(play: Play, person: Person, rows: list[dict[str, Any]]) -> None:
+def stays_of(actions: list[tuple[int, dict[str, Any]]]) -> dict[str, list[Stay]]:
+    """When each user was in the group, by the ids of the actions that say so; USERS[0] made it."""
+    stays: dict[str, list[Stay]] = {uid: [] for uid in USERS}
+    stays[USERS[0]] = [(0, None)]
+    for number, data in actions:
+        uid = data["entities"]["on"]["entity"]["uid"]
+        if data["action"] in ("joined", "added"):
+            stays[uid].append((number, None))
+        elif data["action"] in ("left", "kicked", "banned") and stays[uid]:
+            stays[uid][-1] = (stays[uid][-1][0], stays[uid][-1][1] or number)
+    return stays
+
+
+def _served(play: Play, person: Person, rows: list[dict[str, Any]], stays: list[Stay]) -> None:
     known = {row["id"]: row for row in rows}
     times: dict[int, int] = defaultdict(int)
     last: dict[tuple[int, str], int] = {}
@@ -108,7 +131,10 @@ def _served(play: Play, person: Person, rows: list[dict[str, Any]]) -> None:
         assert row is not None
         texts = play.sends[row["muid"]].texts
         require(heard.text in texts, f"true: {person.name} heard {heard.text!r}, it was {texts}")
-        mine = person.uid in (row["sender"], row["receiver"]) or row["receiver_type"] == "group"
+        in_group = row["receiver_type"] == "group" and any(
+            begin < row["id"] and (end is None or row["id"] < end) for begin, end in stays
+        )
+        mine = person.uid in (row["sender"], row["receiver"]) or in_group
         require(mine, f"private: {person.name} heard {heard.id}, which is not hers")
         send = play.sends[row["muid"]]
         own = (send.by, send.life) == (person.name, heard.life)
@@ -121,13 +147,15 @@ def _served(play: Play, person: Person, rows: list[dict[str, Any]]) -> None:
         most = 1 + (number in person.again)
         require(count <= most or number in person.again, f"once: {person.name} heard {number} {count} times")
     for row in rows:
-        if _is_owed(play, person, row) and not times[row["id"]]:
+        if _is_owed(play, person, row, stays) and not times[row["id"]]:
             text = json.loads(row["body"]).get("data", {}).get("text")
             raise Wrong(f"lost: {person.name} did not hear {row['id']} ({row['muid']}: {text!r}); gaps {person.gaps}")
 
 
-def _is_owed(play: Play, person: Person, row: dict[str, Any]) -> bool:
-    hers = person.uid in (row["sender"], row["receiver"]) or row["receiver_type"] == "group"
+def _is_owed(play: Play, person: Person, row: dict[str, Any], stays: list[Stay]) -> bool:
+    # Of the group: what came while she was in it, if she has been in it ever since.
+    stays_on = any(begin < row["id"] and end is None for begin, end in stays)
+    hers = person.uid in (row["sender"], row["receiver"]) or (row["receiver_type"] == "group" and stays_on)
     if not hers or play.sends[row["muid"]].by == person.name:
         return False
     if any(begin < row["id"] <= end for begin, end in person.gaps):

@@ -99,6 +99,9 @@ class _Listener(ConnectionListener, MessageListener):
     def on_disconnected(self) -> None:
         self._person.status(self._life, "disconnected")
 
+    def on_feature_throttled(self) -> None:
+        self._person.status(self._life, "featureThrottled")
+
     def on_connection_error(self, exception: CometChatException) -> None:
         self._person.log("error", exception.code)
 

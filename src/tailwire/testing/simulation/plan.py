@@ -75,7 +75,7 @@ _PARTS = (("person", _WILL), ("person", _MACHINE), ("line", _LINE), ("network", 
 
 
 def make_plan(seed: int, steps: int = 60) -> Plan:
-    """The plan of a seed.
+    """The plan of a seed. In a third of them people come to the group and go, and the server has too much to do.
 
     Not everything happens in each run: a fault that another one covers up is found in a run without that one.
     """
@@ -105,7 +105,26 @@ def make_plan(seed: int, steps: int = 60) -> Plan:
             # Something goes wrong for her while it is under way.
             after = chance.choice(follow)
             made.append(Step(round(chance.uniform(*SHORT), 5), who, after, _value(chance, who, after)))
+    if seed % 3 == 2:
+        made = _with_comings_and_goings(made, random.Random(-seed))
     return Plan(seed, tuple(made))
+
+
+def _with_comings_and_goings(steps: list[Step], chance: random.Random) -> list[Step]:
+    # Who is in the group changes; the server has too much to do. Put between what happens anyway, at any point.
+    made = []
+    for step in steps:
+        made.append(step)
+        if chance.random() < 0.4:
+            uid = chance.choice(USERS[1:])
+            what = chance.choice(("leave", "join", "join", "kick", "add", "add", "ban", "unban", "busy"))
+            if what == "busy":
+                made.append(Step(0.0, "server", what, chance.choice((0.3, 5.0, 60.0))))
+            elif what in ("leave", "join"):
+                made.append(Step(0.0, chance.choice([p for p in PEOPLE if p.startswith(uid)]), what))
+            else:
+                made.append(Step(0.0, chance.choice([p for p in PEOPLE if p.startswith(USERS[0])]), what, uid))
+    return made
 
 
 def _value(chance: random.Random, who: str, what: str) -> Any:

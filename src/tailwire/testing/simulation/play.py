@@ -12,6 +12,7 @@ from tailwire.sdk.exceptions import CometChatException
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.groups import NewGroup
 from tailwire.server.actions.members import Join
+from tailwire.server.fanout.overload import Level
 from tailwire.testing.simulation.person import Person, Send
 from tailwire.testing.simulation.plan import PEOPLE, USERS, Plan
 from tailwire.testing.virtual.world import VirtualServer, virtual_loop
@@ -177,6 +178,19 @@ class Play:
 
     async def server_slow_work(self, seconds: float) -> None:
         virtual_loop().work_takes = lambda: self.chance.random() * seconds
+
+    async def server_busy(self, seconds: float) -> None:
+        """The server has too much to do: it leaves out all that it can, and takes no sends."""
+        if self.server.parts is None:
+            return
+        overload = self.server.parts.overload
+        overload.set(Level.SENDS, sends=0)
+
+        async def over() -> None:
+            await asyncio.sleep(seconds)
+            overload.set(Level.NOTHING)
+
+        self._later.append(asyncio.ensure_future(over()))
 
 
 async def quietly(work: Any) -> None:

@@ -108,7 +108,7 @@ def _checked(broken: list[str]) -> Iterator[None]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     # What is killed amid its work says so in the log, thousands of times, and leaves what was begun and not awaited.
-    loggers = [logging.getLogger(name) for name in ("tailwire", "uvicorn.error", "asyncio")]
+    loggers = [logging.getLogger(name) for name in ("tailwire", "tailwire.server", "uvicorn.error", "asyncio")]
     before = [logger.disabled for logger in loggers]
     for logger in loggers:
         logger.disabled = True
