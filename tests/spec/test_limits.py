@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from harness import CONNECTED, DISCONNECTED, Stage
+from harness import CONNECTED, DISCONNECTED, Actor, Stage
 from rest import Rest
 from tailwire import CometChatException, Group, MediaMessage, UploadFile
 from tailwire.server.config import Settings
@@ -397,3 +397,49 @@ async def test_with_many_online_nobody_is_told_who_comes(stage: Stage, small_lim
     await second.chat.disconnect()
     await bob.chat.disconnect()
     await alice.ears.until(lambda: alice.ears.all("offline") == ["carol", "bob"])
+
+
+@pytest.fixture
+def few_guesses(stage: Stage, tmp_path) -> Stage:
+    limited(stage, tmp_path, wrong_tokens_per_minute=6, wrong_passwords_per_minute=3)
+    return stage
+
+
+async def test_who_guesses_tokens_is_slowed_and_who_is_known_there_is_not(stage: Stage, few_guesses):
+    alice = await stage.enter("alice")
+    async with Rest(stage) as rest:
+        wrong = {"authtoken": "alice_1700000000guess", "apikey": ""}
+        await rest("GET", "/me", as_="alice")
+        for n in range(6):
+            await rest.refused("AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "GET", "/me", headers={**wrong, "authtoken": str(n)})
+            await rest("GET", "/me", as_="bob")
+        await rest.refused("AUTH_ERR_APIKEY_NOT_FOUND", "GET", "/users", headers={"apikey": "a guess"})
+        answer = await rest.answer("GET", "/me", headers=wrong)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (429, "ERR_TOO_MANY_REQUESTS")
+        assert int(answer.headers["retry-after"]) >= 1
+        # A right one that was not seen there before is not looked at either: a guess learns nothing.
+        await rest.refused("ERR_TOO_MANY_REQUESTS", "GET", "/me", as_="carol")
+        assert (await rest("GET", "/me", as_="bob"))["uid"] == "bob"
+        stage.network.drop()
+        await alice.ears.until(lambda: alice.ears.statuses[-1] is not CONNECTED)
+        await alice.connected()  # her pass is checked after a while
+        await stage.pass_time(30)
+        assert (await rest("GET", "/me", as_="carol"))["uid"] == "carol"
+
+
+async def test_who_guesses_a_password_is_slowed(stage: Stage, few_guesses):
+    alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
+    await alice.chat.create_group(Group("safe", "Safe", type="password", password="right"))
+
+    async def tries(who: Actor, password: str) -> str:
+        try:
+            await who.chat.join_group("safe", "password", password)
+        except CometChatException as e:
+            return e.code
+        return "in"
+
+    assert [await tries(bob, f"guess {n}") for n in range(4)] == ["ERR_WRONG_GROUP_PASS"] * 4
+    assert await tries(bob, "right") == "ERR_TOO_MANY_REQUESTS"
+    assert await tries(carol, "right") == "in"
+    await stage.pass_time(30)
+    assert await tries(bob, "right") == "in"

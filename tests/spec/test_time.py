@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -170,3 +172,23 @@ async def test_a_socket_that_is_let_go_by_its_own_reader_is_read_no_more(stage: 
     assert (alice.status, alice.ears.texts) == (DISCONNECTED, [])
     await alice.chat.connect()
     await alice.ears.until(lambda: alice.ears.texts == ["too late for this socket"])
+
+
+@spec("T5", "T6")
+async def test_a_server_that_restarts_slowly_is_not_run_over_by_those_who_came_too_early(stage: Stage):
+    """Who was asked back within a window and came before the server was there comes again in the rest of the window."""
+    stage.server._settings = replace(stage.server._settings, restart_window=20.0)
+    await stage.server.stop()
+    await stage.server.start()
+    bobs = [await stage.enter("bob") for _ in range(60)]
+    await stage.pass_time(60)
+    begin = stage.now
+    await stage.server.stop()
+    await stage.pass_time(6)
+    await stage.server.start()
+    for bob in bobs:
+        await bob.connected()
+    knocks = [t.at - begin for b in bobs for t in b.chat.connection.history if t.at > begin and t.status is CONNECTING]
+    assert len([at for at in knocks if at < 6]) > 10  # they came, and nobody was there
+    assert max(Counter(int(at) for at in knocks).values()) <= 12
+    assert max(knocks) <= 20.5

@@ -57,6 +57,8 @@ class Settings:
         sends_per_minute: requests that one token may make to send messages; 0 for no limit.
         requests_per_minute: other requests that one token may make; 0 for no limit.
         logins_per_minute: logins for one uid; 0 for no limit.
+        wrong_tokens_per_minute: wrong tokens and keys that may come from one address; 0 for no limit.
+        wrong_passwords_per_minute: wrong passwords that one user may try at one group; 0 for no limit.
         upgrades_per_second: new WebSockets that are let in, one after the other; 0 for no limit.
         overload_lag: seconds by which the event loop is late above which typing is left out (twice that: presence,
             three times: receipts, four times: fewer sends are taken); 0: it is not looked at.
@@ -123,6 +125,8 @@ class Settings:
     sends_per_minute: int = 10_000
     requests_per_minute: int = 20_000
     logins_per_minute: int = 600
+    wrong_tokens_per_minute: int = 300
+    wrong_passwords_per_minute: int = 10
     upgrades_per_second: int = 1_000
     overload_lag: float = 0.1
     most_sends_under_way: int = 1_000

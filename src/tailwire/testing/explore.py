@@ -116,6 +116,7 @@ def normal(s: State, now: float) -> State:
     n.network = Network.UNKNOWN if s.network is Network.ONLINE else s.network
     n.retry_at, n.attempt_until = ahead(s.retry_at), ahead(s.attempt_until)
     n.not_before = None if s.not_before is None or s.not_before <= now else s.not_before - now
+    n.spread_until = None if s.spread_until is None or s.spread_until <= now else s.spread_until - now
     n.window_until, n.probe_until = ahead(s.window_until), ahead(s.probe_until)
     n.opened_at = age(s.opened_at, s.timings.stable_after)
     n.heard_at = age(s.heard_at, s.interval + s.timings.late)

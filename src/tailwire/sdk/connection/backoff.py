@@ -44,3 +44,9 @@ def asked_wait(timings: Timings, wait: float | None, within: float | None, chanc
     if within is not None and within >= 0:
         return chance * min(within, timings.longest_server_wait)
     return None
+
+
+def rest_of_window(timings: Timings, rest: float, chance: float) -> float | None:
+    """The wait of one that came before the server was back: at some point of what is left of the window (T6)."""
+    least = timings.retry_base / 4
+    return least + chance * (rest - least) if rest > timings.retry_base else None

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tailwire.sdk.connection import inputs as i
-from tailwire.sdk.connection.backoff import asked_wait, retry_delay
+from tailwire.sdk.connection.backoff import asked_wait, rest_of_window, retry_delay
 from tailwire.sdk.connection.causes import Cause, Kind
 from tailwire.sdk.connection.commands import (
     AbandonSocket,
@@ -114,13 +114,13 @@ def _session_begins(s: State, happened: Any, now: float, chance: float, out: lis
     _drop_socket(s, Cause.LOGGED_IN_ANEW, out)
     s.session = Session.VALID
     s.held = s.requested = s.barred = s.gave_up = s.renew_next = s.renewal_tried = False
-    s.attempts, s.retry_at, s.not_before = 0, None, None
+    s.attempts, s.retry_at, s.not_before, s.spread_until = 0, None, None, None
 
 
 def _logged_out(s: State, happened: Any, now: float, chance: float, out: list[Command]) -> None:
     s.session = Session.NONE
     s.held = s.requested = s.barred = s.gave_up = s.renew_next = s.renewal_tried = False
-    s.attempts, s.not_before = 0, None
+    s.attempts, s.not_before, s.spread_until = 0, None, None
 
 
 def _client_closed(s: State, happened: Any, now: float, chance: float, out: list[Command]) -> None:
@@ -220,7 +220,7 @@ def _attempt_succeeded(s: State, happened: i.AttemptSucceeded, now: float, chanc
         return
     s.phase = Phase.OPEN
     s.opened_at = s.heard_at = now
-    s.attempt_until = s.retry_at = s.not_before = None
+    s.attempt_until = s.retry_at = s.not_before = s.spread_until = None
     s.renewal_tried = False
     s.interval = happened.interval or s.timings.heartbeat_interval
     s.timeout = happened.timeout or s.timings.heartbeat_timeout
@@ -235,7 +235,10 @@ def _failed(s: State, cause: Cause, wait: float | None, now: float, chance: floa
     s.attempts += 1
     clear_socket(s)
     out.append(TellError(cause))
-    _come_back(s, cause, asked_wait(s.timings, wait, None, chance), s.attempts, now, chance, out)
+    asked = asked_wait(s.timings, wait, None, chance)
+    if asked is None and s.spread_until is not None and cause.kind is Kind.SHARED:
+        asked = rest_of_window(s.timings, s.spread_until - now, chance)
+    _come_back(s, cause, asked, s.attempts, now, chance, out)
     result = Result.SESSION_EXPIRED if s.session is Session.EXPIRED else Result.ATTEMPT_FAILED
     out.extend(Answer(c, result, cause) for c in s.connects)  # C13
     s.connects = ()
@@ -251,6 +254,7 @@ def _lost(s: State, cause: Cause, within: float | None, now: float, chance: floa
     failures = 0 if lived else s.attempts  # T4: the count starts afresh only after a connection that lived
     s.attempts = 0 if lived else s.attempts + 1
     clear_socket(s)
+    s.spread_until = now + within if within is not None else None
     _come_back(s, cause, asked_wait(s.timings, None, within, chance), failures, now, chance, out)
 
 

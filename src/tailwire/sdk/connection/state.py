@@ -85,6 +85,8 @@ class State:
         attempts: failures since the last connection that lived long enough (T4).
         retry_at: when the next attempt is due (phase `WAITING`, or about to be).
         not_before: before this the server does not want to see us (T6).
+        spread_until: the end of the window over which the server asked its clients to come back: an attempt that fails
+            within it is made again at some point of the rest (T6).
         attempt_until: when the attempt under way fails (T7).
         opened_at: when the current socket was authenticated.
         heard_at: the last sign of life on the current socket.
@@ -121,6 +123,7 @@ class State:
     renewal_tried: bool = False
     retry_at: float | None = None
     not_before: float | None = None
+    spread_until: float | None = None
     attempt_until: float | None = None
     opened_at: float | None = None
     heard_at: float | None = None

@@ -15,6 +15,7 @@ from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.doors import Doors
 from tailwire.server.actions.present import encode, entity, group, page
 from tailwire.server.auth.secrets import same_password
+from tailwire.server.limits.guesses import Guesses
 from tailwire.server.ports.filters import MemberFilter
 from tailwire.server.ports.records import BanRow, Draft, Event, GroupRow, MemberRow, Stored
 from tailwire.server.ports.refusal import Refused
@@ -70,6 +71,7 @@ class Members:
         delivery: Delivery,
         world: World,
         lengths: Lengths,
+        passwords: Guesses,
         *,
         most_members: int,
         most_groups: int,
@@ -80,6 +82,7 @@ class Members:
         self._delivery = delivery
         self._world = world
         self._lengths = lengths
+        self._passwords = passwords
         self._most_members = most_members
         self._most_groups = most_groups
 
@@ -121,10 +124,17 @@ class Members:
             Refused: ERR_GUID_NOT_FOUND, ERR_ALREADY_JOINED, and as `rules.groups.check_join`.
         """
         found, _ = await self._doors.group(caller, guid, "join")
-        right = False
+        right, guess = False, f"{caller.uid}\0{found.guid}"
         if found.password_hash and join.password:
+            wait = self._passwords.wait(guess, join.password)
+            if wait:
+                raise Refused(
+                    "ERR_TOO_MANY_REQUESTS", "Too many wrong passwords. Wait, then try again.", retry_after=wait
+                )
             given = join.password[: self._lengths.password + 1]
             right = await asyncio.get_running_loop().run_in_executor(None, same_password, given, found.password_hash)
+            if not right:
+                self._passwords.wrong(guess)
         rules.check_join(found, password=join.password, right=right, most=self._most_members)
         stored = await self._enter(caller, found, caller.uid, "participant", "joined")
         return self._publish(caller, stored, entered=True)

@@ -27,6 +27,7 @@ from tailwire.server.actions.webhooks import WebhookAdministration
 from tailwire.server.config import Settings
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.overload import Overload
+from tailwire.server.limits.guesses import Guesses
 from tailwire.server.limits.rates import per_minute
 from tailwire.server.ports.world import World
 from tailwire.server.rules.lengths import Lengths
@@ -86,7 +87,7 @@ async def build(
         metrics.messages_stored += 1
 
     members = Members(
-        store, directory, doors, delivery, world, lengths,
+        store, directory, doors, delivery, world, lengths, Guesses(s.wrong_passwords_per_minute, loop.time),
         most_members=s.max_group_members, most_groups=s.max_groups_per_user,
     )  # fmt: skip
     logins = per_minute(s.logins_per_minute, loop.time)

@@ -29,6 +29,7 @@ from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.overload import Overload
 from tailwire.server.gateway.gateway import Gateway
 from tailwire.server.gateway.protocol import SocketProtocol
+from tailwire.server.limits.guesses import Guesses
 from tailwire.server.limits.pace import Pace
 from tailwire.server.limits.rates import Rates
 from tailwire.server.ports.records import KeyRow
@@ -98,17 +99,20 @@ async def assemble(settings: Settings, world: World) -> Parts:
         metrics, loop.time, world.chance, lag=settings.overload_lag, most_sends=settings.most_sends_under_way
     )
     actions = await build(settings, store, hub, world, metrics, overload)
+    guesses = Guesses(settings.wrong_tokens_per_minute, loop.time)
     pace = Pace(settings.upgrades_per_second, LONGEST_TURN, loop.time)
     gateway = Gateway(
-        loop, settings, hub, actions.sessions, actions.live, actions.receipts, metrics, world, pace, overload,
+        loop, settings, hub, actions.sessions, actions.live, actions.receipts, metrics, world, pace, overload, guesses,
         store_name=store.name, app_id=store.app_id,
     )  # fmt: skip
-    api = _api(settings, actions, metrics, overload, store)
+    api = _api(settings, actions, metrics, overload, guesses, store)
     webhooks.wake()
     return Parts(store, api, gateway, actions, webhooks, keys, metrics, overload)
 
 
-def _api(settings: Settings, a: Actions, metrics: Metrics, overload: Overload, store: SqliteStore) -> Api:
+def _api(
+    settings: Settings, a: Actions, metrics: Metrics, overload: Overload, guesses: Guesses, store: SqliteStore
+) -> Api:
     loop = asyncio.get_running_loop()
     started = loop.time()
 
@@ -137,6 +141,7 @@ def _api(settings: Settings, a: Actions, metrics: Metrics, overload: Overload, s
         a.roles,
         metrics,
         overload,
+        guesses,
         app_id=store.app_id,
         most_body=settings.max_body,
         rates=Rates(

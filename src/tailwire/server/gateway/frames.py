@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from tailwire.server.fanout.hub import ALL_USERS, FRIENDS
 from tailwire.server.ports.refusal import Refused
 
 
@@ -95,3 +96,16 @@ def body_of(frame: FrameIn, kind: Any) -> Any:
         return msgspec.json.decode(frame.body, type=kind)
     except msgspec.ValidationError as e:
         raise Refused("ERR_BAD_REQUEST", {"body": str(e)}) from e
+
+
+def subscription(asked: str | list[str] | None, roles: list[str]) -> frozenset[str] | None:
+    """Whose presence a client wants to hear of; None for nobody's."""
+    if asked == "ALL_USERS":
+        return ALL_USERS
+    if asked == "FRIENDS":
+        return FRIENDS
+    if asked == "ROLES":
+        asked = roles
+    if isinstance(asked, list):
+        return frozenset(asked[:100]) or None
+    return None

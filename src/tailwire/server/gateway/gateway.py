@@ -14,8 +14,9 @@ from tailwire.server.actions.receipts import Receipts
 from tailwire.server.actions.sessions import Sessions
 from tailwire.server.config import Settings
 from tailwire.server.fanout.frames import text_frame
-from tailwire.server.fanout.hub import ALL_USERS, FRIENDS, Hub
+from tailwire.server.fanout.hub import TRY_AGAIN, Hub
 from tailwire.server.fanout.overload import Level, Overload
+from tailwire.server.gateway.answers import auth_answer, server_says
 from tailwire.server.gateway.frames import (
     NOTHING,
     AppState,
@@ -25,7 +26,9 @@ from tailwire.server.gateway.frames import (
     Typing,
     body_of,
     decode_frame,
+    subscription,
 )
+from tailwire.server.limits.guesses import Guesses
 from tailwire.server.limits.pace import Pace
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
@@ -45,9 +48,6 @@ MOST_WAITING = 256
 WINDOW_GRACE = 5.0
 LONGEST_WINDOW = 120.0
 LONGEST_RESTART = 30.0
-
-
-_encode = msgspec.json.Encoder().encode
 
 
 class Socket(Protocol):
@@ -71,6 +71,9 @@ class Socket(Protocol):
     slow: bool
     write: Callable[[bytes], object]
 
+    @property
+    def address(self) -> str: ...
+
     def buffered(self) -> int: ...
     def close(self, code: int, reason: str) -> None: ...
     def abort(self) -> None: ...
@@ -83,6 +86,7 @@ class Gateway:
         loop: whose clock is used, and in which what a frame asks for runs.
         pace: gives new sockets their turn.
         overload: what is left out now; who asked for it is told.
+        guesses: slows who guesses.
     """
 
     def __init__(
@@ -97,6 +101,7 @@ class Gateway:
         world: World,
         pace: Pace,
         overload: Overload,
+        guesses: Guesses,
         *,
         store_name: str,
         app_id: str,
@@ -105,6 +110,7 @@ class Gateway:
         self.settings = settings
         self.metrics = metrics
         self.overload = overload
+        self._guesses = guesses
         self._pace = pace
         overload.listen(self._load_changed)
         self._hub = hub
@@ -261,30 +267,36 @@ class Gateway:
     def _complain(self, socket: Socket, refused: Refused) -> None:
         # Only to our own clients: others are never sent what they did not ask for.
         if socket.features:
-            socket.write(_server_says({"action": "error", "error": refused.told()}))
+            socket.write(server_says({"action": "error", "error": refused.told()}))
 
     async def _authenticate(self, socket: Socket, auth: Auth) -> None:
+        address = socket.address
+        if self._guesses.wait(address, auth.auth):
+            socket.close(TRY_AGAIN, "too many wrong tokens came from this address; come back later")
+            return
         admitted = await self._sessions.admit(auth.auth)
         if socket not in self._sockets:
             return  # it has ended meanwhile: nobody would take it out of the hub again
         device = auth.device_id[:200]
         if admitted is None:
-            socket.write(text_frame(_encode(self._answer(device, "", {"status": "ERROR", "code": "401"}))))
+            self._guesses.wrong(address)
+            socket.write(auth_answer(self._app_id, device, "", {"status": "ERROR", "code": "401"}))
             self.metrics.closes["token rejected"] += 1
             socket.close(TOKEN_REJECTED, "the token is not valid: log in again")
             return
+        self._guesses.right(address, auth.auth)
         ours = auth.params.tailwire if auth.params and auth.params.tailwire else NOTHING
         socket.device, socket.token = device, admitted.token
         socket.features = self._offered.intersection(ours.features)
         socket.chained = "chain" in socket.features
-        socket.presence = _subscription(auth.presence_subscription, auth.roles)
+        socket.presence = subscription(auth.presence_subscription, auth.roles)
         socket.uid = admitted.uid
         first = self._hub.add(socket)
         groups = await self._sessions.groups_of(admitted.uid)
         if socket not in self._sockets:
             return
         self._hub.hear_groups(socket, groups)
-        socket.write(text_frame(_encode(self._answer(device, admitted.uid, self._granted(socket)))))
+        socket.write(auth_answer(self._app_id, device, admitted.uid, self._granted(socket)))
         self.metrics.authenticated += 1
         if ours.last is not None and "cause" in socket.features:
             self.metrics.came_back(ours.last.cause, ours.last.lived, ours.last.attempts)
@@ -306,17 +318,6 @@ class Gateway:
                 granted["shed"] = self.overload.left_out
             body["tailwire"] = granted
         return body
-
-    def _answer(self, device: str, uid: str, body: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "appId": self._app_id,
-            "receiver": uid,
-            "receiverType": "user",
-            "deviceId": device,
-            "type": "auth",
-            "sender": uid,
-            "body": body,
-        }
 
     def _app_state(self, socket: Socket, state: AppState) -> None:
         if state.state == "background" and 0 < state.window <= LONGEST_WINDOW:
@@ -360,7 +361,7 @@ class Gateway:
         if "restart" in socket.features:
             s = self.settings
             spread = min(LONGEST_RESTART, self._most_at_goodbye() / s.returns_per_second)
-            socket.write(_server_says({"action": "restarting", "within": round(max(s.restart_window, spread), 1)}))
+            socket.write(server_says({"action": "restarting", "within": round(max(s.restart_window, spread), 1)}))
 
     def _most_at_goodbye(self) -> int:
         # How many there were when the first was told: all come back over the same time.
@@ -375,23 +376,7 @@ class Gateway:
         if not begins_or_ends and (before >= Level.RECEIPTS) is (now >= Level.RECEIPTS):
             return
         shed = self.overload.left_out
-        frame = _server_says({"action": "throttled", "shed": shed} if shed else {"action": "throttledNoMore"})
+        frame = server_says({"action": "throttled", "shed": shed} if shed else {"action": "throttledNoMore"})
         for socket in self._sockets:
             if "throttled" in socket.features:
                 socket.write(frame)
-
-
-def _server_says(body: dict[str, Any]) -> bytes:
-    return text_frame(_encode({"type": "server", "body": body}))
-
-
-def _subscription(asked: str | list[str] | None, roles: list[str]) -> frozenset[str] | None:
-    if asked == "ALL_USERS":
-        return ALL_USERS
-    if asked == "FRIENDS":
-        return FRIENDS
-    if asked == "ROLES":
-        asked = roles
-    if isinstance(asked, list):
-        return frozenset(asked[:100]) or None
-    return None

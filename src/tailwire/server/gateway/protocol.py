@@ -192,6 +192,12 @@ class SocketProtocol(asyncio.Protocol):
 
     # The hub's and the gateway's side.
 
+    @property
+    def address(self) -> str:
+        """Where it comes from; "" where that is not known."""
+        peer = self._transport.get_extra_info("peername") if self._transport is not None else None
+        return str(peer[0]) if peer else ""
+
     def buffered(self) -> int:
         """Bytes that the other end has not taken yet."""
         return self._transport.get_write_buffer_size() if self._transport is not None else 0

@@ -17,6 +17,7 @@ from tailwire.server.actions.present import encode
 from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.sessions import Sessions
 from tailwire.server.fanout.overload import Overload
+from tailwire.server.limits.guesses import Guesses
 from tailwire.server.limits.rates import Kind, Rates
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.edge import CORS, Receive, Scope, Send, answer, headers_of, problem, read_body, text
@@ -26,6 +27,8 @@ from tailwire.server.telemetry.metrics import Metrics
 
 Headers = list[tuple[bytes, bytes]]
 NOBODY = Caller("", "", "")
+WRONG = frozenset({"AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "AUTH_ERR_APIKEY_NOT_FOUND"})
+GUESSING = "Too many wrong tokens or keys came from your address. Wait for the seconds that Retry-After names."
 BUSY = "The server has more to do than it can. Wait for the seconds that Retry-After names; nothing was stored."
 
 
@@ -45,6 +48,7 @@ class Api:
         most_body: the largest request body but for forms, in bytes.
         rates: how many requests there may be.
         overload: whether one more send can be taken now.
+        guesses: slows who guesses tokens and keys.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class Api:
         roles: Roles,
         metrics: Metrics,
         overload: Overload,
+        guesses: Guesses,
         *,
         app_id: str,
         most_body: int,
@@ -63,6 +68,7 @@ class Api:
         self._roles = roles
         self._metrics = metrics
         self._overload = overload
+        self._guesses = guesses
         self._app_id = app_id.encode()
         self._most_body = most_body
         self._rates = rates
@@ -111,7 +117,7 @@ class Api:
         if sends and (wait := self._overload.wait()):  # before anything is done for it
             raise Refused("ERR_TOO_MANY_REQUESTS", BUSY, retry_after=wait)
         given = headers_of(scope)
-        caller = await self._caller(operation, given, headers)
+        caller = await self._known(scope, operation, given, headers)
         if operation.feature:
             await self._roles.check_feature(caller, operation.feature)
         call = Call(scope, receive, params, caller)
@@ -140,9 +146,24 @@ class Api:
 
     # Who asks.
 
-    async def _caller(self, operation: Operation, given: dict[bytes, bytes], headers: Headers) -> Caller:
+    async def _known(self, scope: Scope, operation: Operation, given: dict[bytes, bytes], headers: Headers) -> Caller:
         if operation.who is Who.ANYONE:
             return NOBODY
+        address = (scope["client"] or ("",))[0]
+        secret = text(given.get(b"authtoken") or given.get(b"apikey"))
+        wait = self._guesses.wait(address, secret)
+        if wait:
+            raise Refused("ERR_TOO_MANY_REQUESTS", GUESSING, retry_after=wait)
+        try:
+            caller = await self._caller(operation, given, headers)
+        except Refused as e:
+            if e.code in WRONG:
+                self._guesses.wrong(address)
+            raise
+        self._guesses.right(address, secret)
+        return caller
+
+    async def _caller(self, operation: Operation, given: dict[bytes, bytes], headers: Headers) -> Caller:
         key = given.get(b"apikey")
         token = given.get(b"authtoken")
         app_id = given.get(b"appid")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailwire.sdk.connection.backoff import asked_wait, retry_delay
+from tailwire.sdk.connection.backoff import asked_wait, rest_of_window, retry_delay
 from tailwire.sdk.connection.causes import Cause, Kind, cause_of_close
 from tailwire.sdk.connection.state import Network
 from tailwire.sdk.connection.timings import Timings
@@ -53,3 +53,10 @@ def test_close_codes():
     for code in (1002, 1003, 1007, 1008, 1009, 4500, 4502, 4999):
         assert cause_of_close(code) is Cause.REFUSED
     assert cause_of_close(None) is cause_of_close(1006) is Cause.CONNECTION_RESET
+
+
+@given(st.floats(-10, 60), st.floats(0, 0.999))
+def test_one_that_came_too_early_comes_again_in_the_rest_of_the_window(rest, chance):
+    wait = rest_of_window(T, rest, chance)
+    assert (wait is None) is (rest <= T.retry_base)
+    assert wait is None or T.retry_base / 4 <= wait <= rest

@@ -1,0 +1,57 @@
+"""Guessing is slowed: an address from which too many wrong tokens or keys came is not answered for a while.
+
+Who shares that address, and was known there before it ran out of tries, is not held up: only what has not been seen to
+be right is left unchecked. Addresses that never failed cost nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tailwire.server.limits.buckets import MOST_KEYS, Buckets
+
+MOST_KNOWN = 1_000
+
+
+class Guesses:
+    """Wrong tokens and keys, by address.
+
+    Args:
+        per_minute: wrong ones that an address may send; 0 for no limit.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, per_minute: int, clock: Callable[[], float]) -> None:
+        self._tries = Buckets(per_minute / 60, max(1.0, per_minute), clock)
+        self._clock = clock
+        self._suspects: dict[str, tuple[float, dict[int, None]]] = {}  # out of tries until; what was right there
+        self._none: tuple[float, dict[int, None]] = (0.0, {})
+
+    def wait(self, address: str, secret: str) -> float:
+        """Before a secret is looked at: 0.0, or the seconds for which nothing from this address is.
+
+        Args:
+            secret: the token or key; only its hash is kept.
+        """
+        if not self._suspects:
+            return 0.0
+        until, known = self._suspects.get(address, self._none)
+        left = until - self._clock()
+        return left if left > 0 and hash(secret) not in known else 0.0
+
+    def right(self, address: str, secret: str) -> None:
+        """It was right."""
+        if self._suspects and address in self._suspects:
+            known = self._suspects[address][1]
+            if len(known) < MOST_KNOWN:
+                known[hash(secret)] = None
+
+    def wrong(self, address: str) -> None:
+        """It was wrong."""
+        wait = self._tries.take(address)
+        if address not in self._suspects:
+            if len(self._suspects) >= MOST_KEYS:
+                del self._suspects[next(iter(self._suspects))]
+            self._suspects[address] = (0.0, {})
+        if wait:
+            self._suspects[address] = (self._clock() + max(wait, 1.0), self._suspects[address][1])
