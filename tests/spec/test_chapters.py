@@ -623,3 +623,18 @@ async def test_logout_is_told(stage):
     await alice.ears.until(lambda: bool(alice.ears.all("logout")))
     await refused("USER_NOT_LOGGED_IN", alice.chat.logout())
     await alice.ears.until(lambda: alice.ears.all("logout failure") == ["USER_NOT_LOGGED_IN"])
+
+
+@pytest.mark.spec("K3")
+async def test_a_send_that_is_tried_again_is_answered_as_it_was_although_she_may_not_any_more(stage):
+    async with Rest(stage) as rest:
+        await rest("POST", "/groups", json={"guid": "team", "name": "Team", "type": "public"})
+        await rest("POST", "/groups/team/members", json={"participants": ["alice"]})
+        body = {"receiver": "team", "receiverType": "group", "category": "message", "type": "text"}
+        first = await rest("POST", "/messages", as_="alice", json={**body, "muid": "m1", "data": {"text": "one"}})
+        await rest("DELETE", "/groups/team/members", as_="alice")
+        again = await rest("POST", "/messages", as_="alice", json={**body, "muid": "m1", "data": {"text": "one"}})
+        assert again["id"] == first["id"]
+        other = {**body, "muid": "m2", "data": {"text": "two"}}
+        await rest.refused("ERR_NOT_A_MEMBER", "POST", "/messages", as_="alice", json=other)
+        await rest.refused("ERR_NOT_A_MEMBER", "POST", "/messages", as_="bob", json={**other, "muid": "m1"})

@@ -10,12 +10,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tailwire.sdk.exceptions import CometChatException
+from tailwire.sdk.exceptions import CometChatException, failure
 
 ATTEMPTS = 4
 FIRST_WAIT = 0.25
 LONGEST_WAIT = 5.0
-_AGAIN = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_MISSION_FAILED", "ERR_TOO_MANY_REQUESTS"})
+IN_DOUBT = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_MISSION_FAILED"})
+"""After these it is not known whether the message was stored."""
+UNKNOWN = "It is not known whether the message was stored; send it again under the same muid. What was said last:"
+_AGAIN = IN_DOUBT | {"ERR_TOO_MANY_REQUESTS"}
 
 
 class Sending:
@@ -53,13 +56,16 @@ class Sending:
                 del self._last[conversation]
 
     async def _tries(self, attempt: Callable[[], Awaitable[Any]]) -> Any:
-        wait = FIRST_WAIT
+        wait, in_doubt = FIRST_WAIT, False
         for n in range(1, ATTEMPTS + 1):
             try:
                 return await attempt()
             except CometChatException as e:
                 if e.code not in _AGAIN or n == ATTEMPTS or (e.retry_after or 0) > LONGEST_WAIT:
+                    if in_doubt and e.code not in IN_DOUBT:
+                        raise failure("NO_INTERNET_CONNECTION", f"{UNKNOWN} {e}") from e
                     raise
+                in_doubt = in_doubt or e.code in IN_DOUBT
                 asked = e.retry_after or 0.0
                 asked += self._chance() * min(asked, 1.0)  # those who were told the same do not come back all at once
                 await asyncio.sleep(max(asked, wait * (0.5 + self._chance() / 2)))

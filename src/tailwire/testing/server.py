@@ -36,12 +36,14 @@ class ServerProcess:
 
     def __init__(self, folder: Path, settings: Mapping[str, str] | None = None, *arguments: str) -> None:
         self.folder = folder
+        self.data = folder / "data"
         self.url = self.app_id = self.auth_key = self.api_key = ""
         self.port = 0
         self._settings = {**QUIET_LIMITS, **(settings or {})}
         self._arguments = arguments
         self._process: asyncio.subprocess.Process | None = None
         self.log: list[str] = []
+        self._logged = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
 
     @property
@@ -58,7 +60,7 @@ class ServerProcess:
             RuntimeError: when it ended instead; with what it printed.
         """
         ready = self.folder / "ready.json"
-        command = ["-m", "tailwire.cli.main", "serve", "--data", str(self.folder / "data")]
+        command = ["-m", "tailwire.cli.main", "serve", "--data", str(self.data)]
         command += ["--port", str(self.port), "--ready-file", str(ready), *self._arguments]
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -76,6 +78,8 @@ class ServerProcess:
             raise RuntimeError("the server's output is not piped")
         while line := await process.stderr.readline():
             self.log.append(line.decode(errors="replace").rstrip())
+            self._logged.set()
+            self._logged = asyncio.Event()
             if " ready file written" in self.log[-1] and not listening.done():
                 self._take(ready)
                 listening.set_result(None)
@@ -88,6 +92,17 @@ class ServerProcess:
         self.port = int(self.url.rpartition(":")[2])
         self.auth_key = ready.get("auth_key", self.auth_key)
         self.api_key = ready.get("api_key", self.api_key)
+
+    async def until_logged(self, words: str, seconds: float = 30.0) -> str:
+        """Wait for a line of the log that has these words, also one from before; answers it.
+
+        Raises:
+            TimeoutError: when none comes.
+        """
+        async with asyncio.timeout(seconds):
+            while not (found := [line for line in self.log if words in line]):
+                await self._logged.wait()
+        return found[-1]
 
     async def kill(self) -> None:
         """kill -9."""

@@ -90,7 +90,14 @@ class Messages:
         if body.muid is not None and not 0 < len(body.muid) <= rules.MOST_MUID:
             raise Refused("ERR_BAD_REQUEST", {"muid": f"Use 1 to {rules.MOST_MUID} characters."})
         sender_entity = await self._directory.user_entity(caller.uid)
-        receiver_entity = await self._receiver(caller, receiver, receiver_type)
+        try:
+            receiver_entity = await self._receiver(caller, receiver, receiver_type)
+        except Refused:
+            # Sent before, when she still might, and the answer was lost: that is the answer.
+            sent = await self._store.message_of(caller.uid, body.muid) if body.muid else None
+            if sent is None:
+                raise
+            return sent.json()
         conversation = conversation_of(caller.uid, receiver, receiver_type)
         more, parent, quoted = await self._more(caller, body, conversation)
         data["entities"] = {

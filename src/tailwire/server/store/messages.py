@@ -93,6 +93,11 @@ class Messages(Search, Webhooks):
         row = self._one(MESSAGE, {"key": message_id})
         return MessageRow._make(row) if row else None
 
+    async def message_of(self, sender: str, muid: str) -> MessageRow | None:
+        """What a sender has sent under a muid, or None."""
+        row = self._one(BY_MUID, {"who": sender, "key": muid})
+        return MessageRow._make(row) if row else None
+
     async def messages_of(self, ids: Iterable[int]) -> dict[int, MessageRow]:
         """Messages by their ids, as far as they exist."""
         wanted = sorted(set(ids))

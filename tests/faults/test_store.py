@@ -1,0 +1,134 @@
+"""The disk is full, the store is locked, the file is read-only: what was acknowledged stays, and all goes on by itself."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from faults.crowd import Crowd
+from faults.witness import Witness
+from harness import LiveStage
+from tailwire import CometChatException, MediaMessage, TextMessage, UploadFile
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+class SmallDisk:
+    """A disk that can be filled: a small one of its own where this process may mount, else a quota on the files."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self.folder = folder
+        folder.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tailwire-test", str(folder)]
+        self.mounted = shutil.which("mount") is not None and subprocess.run(mount, capture_output=True).returncode == 0
+        self._pid = 0
+
+    def fill(self, pid: int) -> None:
+        if self.mounted:
+            with contextlib.suppress(OSError), (self.folder / "filler").open("wb", buffering=0) as file:
+                while file.write(bytes(65536)):
+                    pass
+            return
+        self._pid = pid
+        largest = max(f.stat().st_size for f in self.folder.rglob("*") if f.is_file())
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
+
+    def free(self) -> None:
+        if self.mounted:
+            (self.folder / "filler").unlink()
+        else:
+            resource.prlimit(self._pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+    def protect(self) -> None:
+        if self.mounted:
+            subprocess.run(["mount", "-o", "remount,ro", str(self.folder)], check=True)
+        else:
+            for path in [*self.folder.rglob("*"), self.folder]:
+                path.chmod(0o555 if path.is_dir() else 0o444)
+
+    def close(self) -> None:
+        if self.mounted:
+            subprocess.run(["umount", "-l", str(self.folder)], check=True)
+        else:
+            for path in [self.folder, *self.folder.rglob("*")]:
+                path.chmod(0o755)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    disk = SmallDisk(tmp_path / "disk", 12 * 1024 * 1024)
+    yield disk
+    disk.close()
+
+
+@pytest.fixture
+def on_disk(live: LiveStage, disk: SmallDisk) -> SmallDisk:
+    """The server's data is on the small disk."""
+    live.server.data = disk.folder
+    return disk
+
+
+async def test_a_full_disk(live: LiveStage, on_disk: SmallDisk):
+    async with Crowd(live.server) as crowd, Witness(live) as witness:
+        await witness.until(20)
+        on_disk.fill(live.server.pid)
+        await live.server.until_logged("the store cannot write")
+        await witness.until_one_fails()
+        assert set(witness.failures) <= {"ERR_UNAVAILABLE", "NO_INTERNET_CONNECTION"}
+        assert (await crowd.http.get("/health")).status_code == 503
+        refused = await crowd.ask("POST", "/messages", "carol", json={"receiver": "bob", "receiverType": "user",
+                                  "category": "message", "type": "text", "data": {"text": "x"}})  # fmt: skip
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "ERR_UNAVAILABLE")
+        assert int(refused.headers["retry-after"]) >= 1
+        with pytest.raises(CometChatException) as caught:
+            await witness.alice.chat.upload_attachments("bob", "user", [UploadFile(content=bytes(9_000_000), name="a")])
+        assert caught.value.code in ("ERR_UNAVAILABLE", "NO_INTERNET_CONNECTION")
+        assert [m.text async for m in witness.bob.chat.messages(uid="alice", limit=5)]  # who reads does not notice
+        on_disk.free()
+        await live.server.until_logged("the store writes again")
+        await witness.until(20)
+        assert (await crowd.http.get("/health")).status_code == 200
+        assert await crowd.metric("tailwire_store_failures_total") >= 1
+        assert not list((on_disk.folder / "uploads").glob(".*.part"))
+        await witness.alice.chat.send_media_message(
+            MediaMessage(receiver="bob", type="file", files=[UploadFile(content=b"fits", name="a")])
+        )
+    assert not [line for line in live.server.log if "Traceback" in line]
+    assert len([line for line in live.server.log if "the store cannot write" in line]) <= 3  # not one for each request
+    await live.server.kill()
+    await live.server.start()
+    listed = [m async for m in witness.bob.chat.messages(uid="alice", limit=100)]
+    history = {m.id: m.text for m in listed if isinstance(m, TextMessage)}
+    assert {n: history.get(n) for n in witness.acknowledged} == witness.acknowledged
+
+
+async def test_a_store_that_somebody_else_has_locked(live: LiveStage):
+    async with Crowd(live.server) as crowd, Witness(live) as witness:
+        await witness.until(20)
+        other = sqlite3.connect(live.folder / "data" / "tailwire.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        await live.server.until_logged("the store cannot write: database is locked")
+        assert (await crowd.http.get("/health")).status_code == 503
+        assert [m.text async for m in witness.bob.chat.messages(uid="alice", limit=5)]
+        other.execute("ROLLBACK")
+        other.close()
+        await live.server.until_logged("the store writes again")
+        await witness.until(20)
+
+
+async def test_a_file_that_is_read_only_is_named_at_the_start(live: LiveStage, on_disk: SmallDisk):
+    await live.server.stop()
+    on_disk.protect()
+    if not on_disk.mounted and os.geteuid() == 0:
+        pytest.skip("root may write to everything here, and may not mount")
+    with pytest.raises(RuntimeError, match=r"the database .*tailwire\.db cannot be used: .*(readonly|unable to open)"):
+        await live.server.start()
+    assert not [line for line in live.server.log if "Traceback" in line]

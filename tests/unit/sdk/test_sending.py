@@ -1,0 +1,40 @@
+"""Order and retry of sends."""
+
+from __future__ import annotations
+
+import pytest
+
+from tailwire import CometChatException
+from tailwire.sdk.exceptions import failure
+from tailwire.sdk.sending import Sending
+
+pytestmark = pytest.mark.virtual
+
+
+async def ends_with(*codes: str) -> str:
+    """How a send ends whose attempts fail with these codes; "sent" after the last of them."""
+    left = list(codes)
+
+    async def attempt() -> str:
+        if left:
+            raise failure(left.pop(0))
+        return "sent"
+
+    try:
+        return await Sending(lambda: 0.5).send("bob", attempt)
+    except CometChatException as e:
+        return f"{e.code} {e.details}"
+
+
+async def test_who_was_never_heard_of_again_is_not_called_refused():
+    """After an answer that was lost, what is said later says nothing of the first attempt: it may be stored."""
+    assert await ends_with("NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE") == "sent"
+    for last in ("AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "ERR_NOT_A_MEMBER"):
+        assert (await ends_with(last)).startswith(last)
+        told = await ends_with("NO_INTERNET_CONNECTION", last)
+        assert told.startswith("NO_INTERNET_CONNECTION It is not known whether")
+        assert last in told
+    busy = ["ERR_TOO_MANY_REQUESTS"] * 4
+    assert (await ends_with(*busy)).startswith("ERR_TOO_MANY_REQUESTS")
+    assert (await ends_with("ERR_UNAVAILABLE", *busy[:3])).startswith("NO_INTERNET_CONNECTION")
+    assert (await ends_with(*["ERR_UNAVAILABLE"] * 4)).startswith("ERR_UNAVAILABLE")
