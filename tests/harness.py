@@ -11,6 +11,7 @@ from typing import Any
 from tailwire import (
     AppSettingsBuilder,
     ChatClient,
+    CometChatException,
     ConnectionListener,
     ConnectionStatus,
     GroupListener,
@@ -201,6 +202,15 @@ class Actor:
     async def say(self, receiver: str, text: str, receiver_type: str = "user", **more: Any) -> TextMessage:
         message = TextMessage(receiver=receiver, receiver_type=receiver_type, text=text, **more)
         return await self.chat.send_message(message)
+
+    async def say_or_not(self, receiver: str, text: str, stored: list[TextMessage]) -> None:
+        """Send; what was acknowledged is in `stored` afterwards, whatever else happened is no error."""
+
+        def refused(error: CometChatException) -> None:
+            assert error.code in ("NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE"), error
+
+        message = TextMessage(receiver=receiver, text=text, muid=text)
+        await self.chat.send_message(message, on_success=stored.append, on_error=refused)
 
     async def connected(self) -> None:
         await self.ears.until(lambda: self.status is CONNECTED)

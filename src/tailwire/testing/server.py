@@ -37,6 +37,7 @@ class ServerProcess:
     def __init__(self, folder: Path, settings: Mapping[str, str] | None = None, *arguments: str) -> None:
         self.folder = folder
         self.data = folder / "data"
+        self.program = ["-m", "tailwire.cli.main"]
         self.url = self.app_id = self.auth_key = self.api_key = ""
         self.port = 0
         self._settings = {**QUIET_LIMITS, **(settings or {})}
@@ -60,7 +61,7 @@ class ServerProcess:
             RuntimeError: when it ended instead; with what it printed.
         """
         ready = self.folder / "ready.json"
-        command = ["-m", "tailwire.cli.main", "serve", "--data", str(self.data)]
+        command = [*self.program, "serve", "--data", str(self.data)]
         command += ["--port", str(self.port), "--ready-file", str(ready), *self._arguments]
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,

@@ -1,0 +1,132 @@
+"""The process is killed at random under load, has no descriptors or no memory left, or its clock jumps."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import resource
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from faults import size
+from faults.crowd import Crowd
+from faults.witness import Witness
+from harness import CONNECTED, LiveStage
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+
+async def test_killed_at_random_under_load(live: LiveStage):
+    """kill -9 amid eight senders, again and again: what was acknowledged is there, once, in order, at its receiver."""
+    chance, kills = random.Random(7), size.of(200, 4)
+    async with Witness(live) as witness:
+        carol = await live.enter("carol")
+        acknowledged: dict[int, str] = {}
+        ended = False
+
+        async def send(lane: int) -> None:
+            count = 0
+            while not ended:
+                count += 1
+                text = f"{lane}-{count}"
+                stored: list = []
+                await carol.say_or_not("bob", text, stored)
+                for message in stored:
+                    assert message.id not in acknowledged, "an id was given twice"
+                    acknowledged[message.id] = text
+
+        senders = [asyncio.create_task(send(lane)) for lane in range(8)]
+        for n in range(kills):
+            await witness.until(chance.randint(1, 15), 90)
+            await asyncio.sleep(chance.random() * 0.05)  # amid whatever it is
+            await live.server.kill()
+            await live.server.start()
+            if n % 20 == 19:
+                print(f"killed {n + 1} times, {len(acknowledged) + len(witness.acknowledged)} acknowledged", flush=True)
+        ended = True
+        await asyncio.gather(*senders)
+        bob = witness.bob.ears
+        await bob.until(lambda: acknowledged.keys() <= {m.id for m in bob.all("text")}, 120)
+        heard = {m.id: m.text for m in bob.all("text")}
+        assert {n: heard[n] for n in acknowledged} == acknowledged
+        # The witness looks at its own sends; here are those of the others, with them.
+        witness.acknowledged |= acknowledged
+    size.tell("kills", kills=kills, acknowledged=len(witness.acknowledged))
+
+
+def open_descriptors(pid: int) -> int:
+    """How many a process has open."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+async def test_no_descriptors_left(live: LiveStage):
+    """Who is in stays served, new connections end at once, and with room again all is well."""
+    async with Witness(live) as witness:
+        await witness.until(20)
+        pid = live.server.pid
+        soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (open_descriptors(pid) + 10, hard))
+        async with Crowd(live.server) as crowd:
+            await crowd.connect(60)
+            await crowd.until_lost(45)
+            await witness.until(30)
+            assert witness.bob.status is CONNECTED
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+        carol = await live.enter("carol")
+        assert carol.status is CONNECTED
+        await witness.until(10)
+    assert not [line for line in live.server.log if "Traceback" in line]
+
+
+async def test_no_memory_left(live: LiveStage):
+    """Requests as large as they may be, with next to no room: some fail, nothing that was acknowledged is lost."""
+    async with Witness(live) as witness, Crowd(live.server) as crowd:
+        await witness.until(20)
+        pid = live.server.pid
+        used = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * 4096
+        resource.prlimit(pid, resource.RLIMIT_AS, (used + 24 * 1024 * 1024, resource.RLIM_INFINITY))
+        large = b'{"receiver":"bob","data":{"text":"' + b"x" * 250_000
+
+        async def half(n: int) -> None:
+            _, writer = await asyncio.open_connection("127.0.0.1", live.server.port)
+            head = f"POST /v3/messages HTTP/1.1\r\nHost: x\r\nappid: {live.server.app_id}\r\n"
+            head += f"apikey: {live.server.api_key}\r\nonBehalfOf: carol\r\nContent-Length: 255000\r\n\r\n"
+            writer.write(head.encode() + large)
+            halves.append(writer)
+
+        halves: list[asyncio.StreamWriter] = []
+        await asyncio.gather(*(half(n) for n in range(size.of(400, 150))), return_exceptions=True)
+        await witness.until(20, 60)
+        for writer in halves:
+            writer.transport.abort()
+        resource.prlimit(pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        await witness.until(20)
+        assert (await crowd.http.get("/health")).status_code == 200
+        assert live.server.pid == pid
+
+
+@pytest.mark.parametrize("seconds", [-90_000, 90_000])
+async def test_a_clock_that_jumps(live: LiveStage, seconds: int):
+    """The server's wall clock is set, back or forth: order, sockets and tokens are as they were."""
+    await live.server.stop()
+    live.server.program = [str(Path(__file__).with_name("server_whose_clock_jumps.py"))]
+    live.server._settings["JUMP"] = str(seconds)
+    await live.server.start()
+    async with Witness(live) as witness:
+        await witness.until(20)
+        os.kill(live.server.pid, signal.SIGUSR1)
+        await live.server.until_logged("the clock has jumped")
+        await witness.until(20)
+        await live.server.kill()
+        await live.server.start()
+        await witness.until(20)
+        last = (await anext(aiter(witness.bob.chat.messages(uid="alice", limit=1)))).sent_at
+    ids = [m.id for m in witness.bob.ears.all("text")]
+    assert ids == sorted(ids)
+    assert last > 0
+    assert "server_closed" not in {str(t.cause) for t in witness.alice.chat.connection.history}
+    assert sys.executable
