@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import ssl
 import sys
 
 import pytest
 
-from harness import LiveStage
+from harness import CONNECTED, LiveStage
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
 from tailwire.testing.server import ServerProcess
 
@@ -84,3 +85,59 @@ async def test_tls_of_its_own(tmp_path):
         async with ChatClient(server.app_id, settings, session_store=MemorySessionStore()) as chat:
             with pytest.raises(Exception, match="NO_INTERNET_CONNECTION"):
                 await chat.login("alice", auth_key=server.auth_key)
+
+
+async def test_wire_is_a_line_that_can_go_wrong(live: LiveStage, tmp_path):
+    """`tailwire wire`, told over HTTP what goes wrong, as a test in any language would."""
+    import httpx2
+
+    ready = tmp_path / "wire.json"
+    command = [
+        sys.executable,
+        "-m",
+        "tailwire.cli.main",
+        "wire",
+        f"127.0.0.1:{live.server.port}",
+        "--ready-file",
+        str(ready),
+    ]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert (await process.stdout.readline()).startswith(b"line ")
+        control = (await process.stdout.readline()).split()[-1].decode()
+        line = httpx2.AsyncClient(base_url=control)
+        state = (await line.get("/")).json()
+        assert "POST /delay?seconds=0.2" in state["deeds"]
+        alice, bob = await live.enter("alice"), await live.enter("bob", url=state["line"])
+        assert json.loads(ready.read_text())["control"] == control
+        for name in ("drop", "cut", "cut-mid-frame"):
+            assert (await line.post(f"/{name}")).status_code == 200
+            await alice.say("bob", name)
+            await line.post("/restore")
+            bob.chat.set_network("online")
+            await bob.ears.until(lambda name=name: bob.ears.texts[-1:] == [name])
+        await bob.connected()
+        await line.post("/duplicate", params={"frames": 1})
+        await line.post("/delay", params={"seconds": 0.1})
+        await alice.say("bob", "twice")
+        await alice.say("bob", "last")
+        await bob.ears.until(lambda: bob.ears.texts[-1:] == ["last"])
+        assert bob.ears.texts == ["drop", "cut", "cut-mid-frame", "twice", "last"]
+        await line.post("/half-open")
+        bob.chat.set_network("online")
+        await bob.ears.until(lambda: bob.status is not CONNECTED)
+        for path in ("/delay?seconds=-1", "/delay?seconds=x", "/drop?now=1", "/delay?seconds=1e9"):
+            assert (await line.post(path)).status_code == 400
+        assert (await line.post("/explode")).status_code == 404
+        assert (await line.get("/drop")).status_code == 405
+        await line.aclose()
+    finally:
+        process.terminate()
+        assert await process.wait() == 0
+
+
+def test_wire_says_what_is_wrong_with_its_call(capsys):
+    from tailwire.cli.main import main
+
+    assert main(["wire", "nowhere"]) == 2
+    assert "HOST:PORT" in capsys.readouterr().err

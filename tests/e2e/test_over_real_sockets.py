@@ -59,7 +59,7 @@ async def test_through_a_network_that_goes_and_comes(live: LiveStage):
             bob.chat.set_network("online")
             await bob.ears.until(lambda n=n: len(bob.ears.texts) == n + 1)
         assert bob.ears.texts == ["0", "1", "2", "3", "4"]
-        proxy.swallow()
+        proxy.half_open()
         bob.chat.set_network("offline")  # the hint: a probe goes out, and no answer comes
         await bob.ears.until(lambda: bob.status is not CONNECTED)
         await alice.say("bob", "5")

@@ -46,6 +46,12 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="try a server from here, step by step")
     doctor.add_argument("url")
 
+    wire = commands.add_parser("wire", help="a line that can go wrong, for tests of any client")
+    wire.add_argument("target", metavar="HOST:PORT", help="the server behind it")
+    wire.add_argument("--port", type=int, default=0, help="where clients connect; 0 takes a free one")
+    wire.add_argument("--control", type=int, default=0, metavar="PORT", help="where it is told what goes wrong")
+    wire.add_argument("--ready-file", default="", metavar="FILE", help="JSON with url and control, when it listens")
+
     replay = commands.add_parser("replay", help="run a dump of a connection again, step by step")
     replay.add_argument("file")
     return parser
@@ -75,6 +81,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from tailwire.cli.doctor import doctor
 
             return doctor(given.url)
+        if given.command == "wire":
+            from tailwire.cli.wire import wire
+
+            return wire(given)
         from tailwire.cli.replay import replay
 
         return replay(given.file)

@@ -1,4 +1,4 @@
-"""Tools for testing: the invariants and their exploration, a virtual clock, a fault proxy, an embedded server.
+"""Tools for testing: the pytest plugin (docs/testing.md) and what it stands on; simulation, exploration, fault proxy.
 
 Who may import it: cli, tui, and tests (ours and our users').
 Design page: architecture.md.

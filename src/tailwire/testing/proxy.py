@@ -1,9 +1,24 @@
-"""A TCP proxy that can go wrong: it stands between a client and a server and cuts, swallows or refuses."""
+"""A TCP proxy that can go wrong: it stands between a client and a server and cuts, swallows, delays or repeats."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from types import TracebackType
+
+from tailwire.testing.frames import ServerFrames
+
+
+@dataclass(eq=False, slots=True)
+class _Pair:
+    """A connection: the client's end and the server's."""
+
+    client: asyncio.StreamWriter
+    server: asyncio.StreamWriter
+
+    def abort(self) -> None:
+        for writer in (self.client, self.server):
+            writer.transport.abort()
 
 
 class FaultProxy:
@@ -17,15 +32,19 @@ class FaultProxy:
 
     Attributes:
         connections: how many connections it has taken since the start.
+        delay: seconds by which everything is late, each way.
     """
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
         self._server: asyncio.Server | None = None
-        self._pairs: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
+        self._pairs: set[_Pair] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._refusing = False
-        self._swallowing = False
+        self._half_open = False
+        self._left: int | None = None
+        self._repeats = 0
+        self.delay = 0.0
         self.connections = 0
         self.port = 0
 
@@ -33,6 +52,11 @@ class FaultProxy:
     def url(self) -> str:
         """Where it listens."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def open(self) -> int:
+        """How many connections there are now."""
+        return len(self._pairs)
 
     async def start(self) -> None:
         """Listen."""
@@ -43,26 +67,45 @@ class FaultProxy:
         """The server is at another port now."""
         self._target = (self._target[0], port)
 
+    # What can go wrong.
+
     def cut(self) -> None:
         """The network is gone: connections are reset, new ones too, until `restore()`."""
-        self._refusing = True
+        self.refuse()
         self.drop()
 
     def drop(self) -> None:
         """Reset the connections of now; new ones are taken."""
         for pair in list(self._pairs):
-            for writer in pair:
-                writer.transport.abort()
+            pair.abort()
 
-    def swallow(self) -> None:
-        """Half-open: connections stay, and nothing passes any more, until `restore()`."""
-        self._swallowing = True
+    def refuse(self) -> None:
+        """New connections are reset, until `restore()`; those of now stay."""
+        self._refusing = True
+
+    def half_open(self) -> None:
+        """Connections stay, and nothing passes any more, until `restore()`."""
+        self._half_open = True
+
+    def cut_mid_frame(self, after: int = 1) -> None:
+        """The next frame of the server breaks off after so many bytes, and its connection ends.
+
+        Over TLS, which it cannot look into, that is so with the next bytes of any kind.
+        """
+        self._left = after
+
+    def duplicate(self, frames: int = 1) -> None:
+        """The next text frames of the server come twice (not over TLS, which it cannot look into)."""
+        self._repeats = frames
 
     def restore(self) -> None:
         """All is well again. What was swallowed stays lost: those connections are reset."""
-        if self._swallowing:
+        if self._half_open:
             self.drop()
-        self._refusing = self._swallowing = False
+        self._refusing = self._half_open = False
+        self._left, self._repeats, self.delay = None, 0, 0.0
+
+    # Forwarding.
 
     async def _taken(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -74,29 +117,50 @@ class FaultProxy:
         except OSError:
             writer.transport.abort()
             return
-        pair = (writer, there_writer)
+        pair = _Pair(writer, there_writer)
         self._pairs.add(pair)
-        for source, sink in ((reader, there_writer), (there_reader, writer)):
-            task = asyncio.create_task(self._pump(source, sink, pair))
+        for source, sink, frames in ((reader, there_writer, None), (there_reader, writer, ServerFrames())):
+            task = asyncio.create_task(self._pump(source, sink, pair, frames))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _pump(
-        self,
-        source: asyncio.StreamReader,
-        sink: asyncio.StreamWriter,
-        pair: tuple[asyncio.StreamWriter, asyncio.StreamWriter],
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, pair: _Pair, frames: ServerFrames | None
     ) -> None:
         try:
             while data := await source.read(65536):
-                if not self._swallowing:
+                if self.delay:
+                    await asyncio.sleep(self.delay)
+                if self._half_open:
+                    continue
+                if frames is None:
                     sink.write(data)
-                    await sink.drain()
+                elif not self._write_frames(sink, frames, data):
+                    pair.server.transport.abort()
+                    return
+                await sink.drain()
         except OSError:
             sink.transport.abort()
         finally:
             self._pairs.discard(pair)
             sink.close()
+
+    def _write_frames(self, sink: asyncio.StreamWriter, frames: ServerFrames, data: bytes) -> bool:
+        # Whether the connection goes on.
+        if self._left is not None and data[:1] == b"\x17":  # TLS
+            left, self._left = self._left, None
+            sink.write(data[:left])
+            return False
+        for piece, is_text in frames.feed(data):
+            if is_text and self._left is not None:
+                left, self._left = self._left, None
+                sink.write(piece[:left])
+                return False
+            sink.write(piece)
+            if is_text and self._repeats:
+                self._repeats -= 1
+                sink.write(piece)
+        return True
 
     async def close(self) -> None:
         """Reset everything and stop."""

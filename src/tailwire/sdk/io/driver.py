@@ -19,7 +19,7 @@ from tailwire.sdk.connection.machine import step
 from tailwire.sdk.connection.state import State, next_deadline
 from tailwire.sdk.io.failures import AttemptError, WireClosed
 from tailwire.sdk.io.link import Granted, Link
-from tailwire.sdk.io.world import Wire, World
+from tailwire.sdk.io.world import Timer, Wire, World
 
 log = logging.getLogger("tailwire")
 NORMAL = 1000
@@ -115,7 +115,7 @@ class Driver:
         self._world = world
         self._owner = owner
         self._history = History(state)
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self._heard_at: float | None = None
         self._task: asyncio.Task[None] | None = None
         self._wire: Wire | None = None
@@ -164,7 +164,7 @@ class Driver:
             self._timer = None
         due = next_deadline(self._state)
         if due is not None:
-            self._timer = self._loop.call_later(max(0.0, due - self._world.now()), self._ring)
+            self._timer = self._world.timer(max(0.0, due - self._world.now()), self._ring)
 
     def _ring(self) -> None:
         self._timer = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import random
 import ssl
@@ -41,6 +42,13 @@ class Wire(Protocol):
         """End without a word."""
 
 
+class Timer(Protocol):
+    """What `World.timer` gives."""
+
+    def cancel(self) -> None:
+        """It does not ring any more."""
+
+
 class World:
     """The real one."""
 
@@ -51,6 +59,10 @@ class World:
     def wall(self) -> float:
         """Seconds since 1970."""
         return time.time()
+
+    def timer(self, seconds: float, ring: Callable[[], None]) -> Timer:
+        """Call a function in so many seconds of `now()`."""
+        return asyncio.get_running_loop().call_later(seconds, ring)
 
     def chance(self) -> float:
         """A random number in [0, 1)."""

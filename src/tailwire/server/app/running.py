@@ -172,8 +172,8 @@ async def make_demo_users(parts: Parts) -> None:
                 raise
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, telling when it listens."""
+class ListeningServer(uvicorn.Server):
+    """uvicorn, telling when it listens (`listens`)."""
 
     def __init__(
         self,
@@ -186,6 +186,7 @@ class _Server(uvicorn.Server):
     ) -> None:
         super().__init__(config)
         self._watch = watch
+        self.listens = asyncio.Event()
         self._signals = signals
         self._url, self._keys, self._ready_file = url, keys, ready_file
 
@@ -203,6 +204,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        self.listens.set()
         log.info("listening url=%s app_id=%s", self._url, self._keys.app_id)
         if self._ready_file:
             await asyncio.get_running_loop().run_in_executor(None, self._write_ready_file)
@@ -235,7 +237,7 @@ class Running:
     """A server that is ready to be served by `await server.serve([socket])`."""
 
     parts: Parts
-    server: uvicorn.Server
+    server: ListeningServer
     listening: socket.socket
     url: str
 
@@ -281,7 +283,7 @@ async def running(
         most = parts.gateway.most_connections = settings.max_connections or most_connections()
         clock = asyncio.get_running_loop().time
         watch = Watch(parts.overload, parts.metrics, clock, settings.request_deadline, most)
-        server = _Server(config, url, parts.keys, settings.ready_file, signals, watch)
+        server = ListeningServer(config, url, parts.keys, settings.ready_file, signals, watch)
         yield Running(parts, server, listening, url)
     finally:
         await finish(parts.gateway, parts.webhooks, parts.store)

@@ -1,0 +1,43 @@
+"""`tailwire wire`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+from tailwire.testing.control import Control
+from tailwire.testing.proxy import FaultProxy
+
+
+def wire(given: argparse.Namespace) -> int:
+    """Stand between clients and a server, and do what is asked over HTTP, until a signal says stop."""
+    host, _, port = given.target.rpartition(":")
+    if not host or not port.isdecimal():
+        print(f"tailwire: {given.target!r} is not HOST:PORT", file=sys.stderr)
+        return 2
+    try:
+        asyncio.run(_run(given, FaultProxy(host.strip("[]"), int(port))))
+    except OSError as e:
+        print(f"tailwire: {e}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _run(given: argparse.Namespace, proxy: FaultProxy) -> None:
+    proxy.port = given.port
+    stop = asyncio.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    async with proxy, Control(proxy, given.control) as control:
+        print(f"line     {proxy.url} -> {given.target}\ncontrol  {control.url}", flush=True)
+        if given.ready_file:
+            ready = {"url": proxy.url, "port": proxy.port, "control": control.url, "pid": os.getpid()}
+            fresh = Path(f"{given.ready_file}.new")
+            await asyncio.to_thread(fresh.write_text, json.dumps(ready))
+            await asyncio.to_thread(fresh.replace, given.ready_file)
+        await stop.wait()

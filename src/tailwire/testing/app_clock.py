@@ -1,0 +1,165 @@
+"""A clock for the clients of a test: an hour passes when the test says so, and the machine sleeps when it says so."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from tailwire.sdk.io.world import Timer, Wire, World
+
+LONGEST_ANSWER = 0.5
+"""Real seconds that what a client asks of its server may take; then the line counts as dead."""
+_ASKS = ('"action":"ping"', '"type": "auth"')
+
+
+class _Ring:
+    # A timer of a client.
+
+    def __init__(self, clock: AppClock, due: float, ring: Callable[[], None]) -> None:
+        self.due = due
+        self._ring, self._clock = ring, clock
+        self._handle = asyncio.get_running_loop().call_later(max(0.0, due - clock.now()), self.fire)
+
+    def fire(self) -> None:
+        self.cancel()
+        self._ring()
+
+    def cancel(self) -> None:
+        self._handle.cancel()
+        self._clock.rings.pop(self, None)
+
+
+class _WatchedWire:
+    # A wire of which the clock knows whether it waits for an answer.
+
+    def __init__(self, wire: Wire, clock: AppClock) -> None:
+        self._wire, self._clock = wire, clock
+        self._asked = 0
+
+    async def send(self, text: str) -> None:
+        if any(word in text for word in _ASKS):
+            self._asked += 1
+            self._clock.under_way += 1
+        await self._wire.send(text)
+
+    def _heard(self) -> None:
+        self._clock.answered(self._asked)
+        self._asked = 0
+
+    async def receive(self) -> str | bytes:
+        try:
+            return await self._wire.receive()
+        finally:
+            self._heard()
+
+    def reader(self) -> Callable[[], Awaitable[str | bytes]]:
+        read = self._wire.reader()
+
+        async def receive() -> str | bytes:
+            try:
+                return await read()
+            finally:
+                self._heard()
+
+        return receive
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._wire, name)
+
+
+class AppClock(World):
+    """The world of a test's clients: real sockets, and a clock of the test's own.
+
+    ```python
+    chat = ChatClient(server.app_id, settings, world=app_clock)
+    ...
+    await app_clock.advance(3600)   # heartbeats and waiting times happen on the way
+    app_clock.sleep(3600)           # the machine slept: nothing happened on the way, and all of it is late
+    ```
+    """
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+        self._quiet = asyncio.Event()
+        self.rings: dict[_Ring, None] = {}
+        self.under_way = 0
+
+    def now(self) -> float:
+        """Seconds, on the clock that counts while the machine sleeps."""
+        return super().now() + self._ahead
+
+    def wall(self) -> float:
+        """Seconds since 1970."""
+        return super().wall() + self._ahead
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass: each timer rings when it is due, and answers of the server come in between."""
+        end = self.now() + seconds
+        while True:
+            await self._until_answered()
+            due = min((ring for ring in self.rings if ring.due <= end), key=lambda ring: ring.due, default=None)
+            if due is None:
+                break
+            self._ahead += max(0.0, due.due - self.now())
+            due.fire()
+        self._ahead += max(0.0, end - self.now())
+
+    def sleep(self, seconds: float) -> None:
+        """The machine sleeps, and wakes: what was due meanwhile rings now, late."""
+        self._ahead += seconds
+        for ring in sorted((r for r in self.rings if r.due <= self.now()), key=lambda ring: ring.due):
+            ring.fire()
+
+    # What clients use.
+
+    def timer(self, seconds: float, ring: Callable[[], None]) -> Timer:
+        """Call a function when the clock says so."""
+        made = _Ring(self, self.now() + seconds, ring)
+        self.rings[made] = None
+        return made
+
+    async def open_wire(self, url: str, headers: Mapping[str, str], tls: ssl.SSLContext | None) -> Wire:
+        """Open a WebSocket."""
+        with self._waiting():
+            return _WatchedWire(await super().open_wire(url, headers, tls), self)
+
+    def http_client(self, tls: ssl.SSLContext | None) -> Any:
+        """An `httpx2.AsyncClient`."""
+        client = super().http_client(tls)
+        request = client.request
+
+        async def watched(*args: Any, **more: Any) -> Any:
+            with self._waiting():
+                return await request(*args, **more)
+
+        client.request = watched
+        return client
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        self.under_way += 1
+        try:
+            yield
+        finally:
+            self.answered(1)
+
+    def answered(self, count: int) -> None:
+        """So many answers came, or will not come any more (for the parts of this clock)."""
+        self.under_way = max(0, self.under_way - count)
+        if not self.under_way:
+            self._quiet.set()
+
+    async def _until_answered(self) -> None:
+        # Twice: what one answer leads to may ask again.
+        for _ in range(2):
+            await asyncio.sleep(0)
+            if self.under_way:
+                self._quiet.clear()
+                try:
+                    async with asyncio.timeout(LONGEST_ANSWER):
+                        await self._quiet.wait()
+                except TimeoutError:
+                    self.under_way = 0

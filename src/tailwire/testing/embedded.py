@@ -1,0 +1,144 @@
+"""The real server within the test's process, in a thread of its own: there in some 50 ms, on a free port."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tailwire.testing.loop_thread import LoopThread
+
+if TYPE_CHECKING:
+    from tailwire.server.app import Parts
+
+T = TypeVar("T")
+UNLIMITED = ("sends", "requests", "logins", "core", "standard", "wrong_tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class TestUser:
+    """A user of a test's server. Its `repr` shows no token.
+
+    Attributes:
+        token: what `login_with_auth_token` takes.
+    """
+
+    __test__ = False
+
+    uid: str
+    name: str
+    token: str = field(repr=False)
+
+
+class EmbeddedServer:
+    """The whole server on a free port of 127.0.0.1, with a database of its own and without limits of rates.
+
+    Args:
+        folder: for its data.
+        settings: settings of the server, by name (docs/server.md).
+
+    Attributes:
+        url, host, port: where it listens.
+        app_id, auth_key, api_key: as the first start of a server prints them.
+    """
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self._settings = {
+            "data": str(folder), "port": 0, **{f"{name}_per_minute": 0 for name in UNLIMITED}, **settings,
+        }  # fmt: skip
+        self._thread = LoopThread("tailwire test server")
+        self._parts: Parts | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self._stop = asyncio.Event()
+        self.url = self.app_id = self.auth_key = self.api_key = ""
+        self.port = 0
+
+    @property
+    def host(self) -> str:
+        """For `override_client_host`: the URL."""
+        return self.url
+
+    def start(self) -> None:
+        """Start, and wait until it listens; again on the same port and data after `stop()`."""
+        self._thread.call(self._start())
+
+    async def _start(self) -> None:
+        listening: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._stop = asyncio.Event()
+        self._serving = asyncio.create_task(self._serve(listening))
+        done, _ = await asyncio.wait([listening, self._serving], return_when=asyncio.FIRST_COMPLETED)
+        if self._serving in done:
+            await self._serving
+
+    async def _serve(self, listening: asyncio.Future[None]) -> None:
+        from tailwire.server.app import running
+        from tailwire.server.config import Settings
+
+        async with running(Settings(**{**self._settings, "port": self.port})) as server:
+            keys = server.parts.keys
+            self._parts, self.url, self.app_id = server.parts, server.url, server.parts.store.app_id
+            self.port = int(self.url.rpartition(":")[2])
+            self.auth_key, self.api_key = keys.auth_key or self.auth_key, keys.api_key or self.api_key
+            serving = asyncio.create_task(server.server.serve([server.listening]))
+            await server.server.listens.wait()
+            listening.set_result(None)
+            await self._stop.wait()
+            server.server.should_exit = True
+            await serving
+        self._parts = None
+
+    def stop(self) -> None:
+        """Stop politely: clients are told to come back."""
+        self._thread.call(self._end())
+
+    async def _end(self) -> None:
+        serving, self._serving = self._serving, None
+        if serving is not None:
+            self._stop.set()
+            await serving
+
+    def restart(self) -> None:
+        """Stop politely, and start on the same port and data."""
+        self.stop()
+        self.start()
+
+    def close(self) -> None:
+        """Stop for good."""
+        self.stop()
+        self._thread.stop()
+
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the server's loop."""
+        return self._thread.call(work)
+
+    @property
+    def parts(self) -> Parts:
+        """What the server is made of, for tests that look into it.
+
+        Raises:
+            RuntimeError: when it is stopped.
+        """
+        if self._parts is None:
+            raise RuntimeError("the server is stopped")
+        return self._parts
+
+    def add_user(self, uid: str, name: str = "") -> TestUser:
+        """Make a user, with an auth token."""
+        from tailwire.server.actions.users import NewUser
+
+        async def make() -> TestUser:
+            await self.parts.actions.users.create(NewUser(uid=uid, name=name or uid.title()))
+            token = await self.parts.actions.sessions.create_token(uid)
+            return TestUser(uid, name or uid.title(), token["authToken"])
+
+        return self.call(make())
+
+    def expire_token(self, uid: str) -> None:
+        """Take all tokens of a user back: her clients are rejected at once, and have to log in again."""
+
+        async def expire() -> None:
+            await self.parts.actions.keys.delete_tokens(uid)
+
+        self.call(expire())

@@ -1,0 +1,52 @@
+"""Where the frames of a WebSocket begin and end, in what a server sends. Rule: bytes in, pieces out, no I/O."""
+
+from __future__ import annotations
+
+UPGRADED = b"HTTP/1.1 101"
+
+
+class ServerFrames:
+    """Splits a server's side of a connection into pieces: HTTP as it comes, and after an upgrade whole frames."""
+
+    def __init__(self) -> None:
+        self._plain = self._upgraded = False
+        self._kept = b""
+
+    def feed(self, data: bytes) -> list[tuple[bytes, bool]]:
+        """Take bytes.
+
+        Returns:
+            Pieces, each with whether it is a whole text frame; what is not complete is kept.
+        """
+        if self._plain:
+            return [(data, False)]
+        self._kept += data
+        if not self._upgraded:
+            return self._begin()
+        pieces = []
+        while (size := _size(self._kept)) is not None and size <= len(self._kept):
+            frame, self._kept = self._kept[:size], self._kept[size:]
+            pieces.append((frame, frame[0] & 0x0F == 1))
+        return pieces
+
+    def _begin(self) -> list[tuple[bytes, bool]]:
+        # What the first answer is, that is the connection.
+        if self._kept[: len(UPGRADED)] != UPGRADED[: len(self._kept)]:
+            self._plain, kept = True, self._kept
+            return [(kept, False)]
+        head, gap, rest = self._kept.partition(b"\r\n\r\n")
+        if not gap:
+            return []
+        self._upgraded, self._kept = True, b""
+        return [(head + gap, False), *self.feed(rest)]
+
+
+def _size(data: bytes) -> int | None:
+    # Of the frame at the beginning (a server masks nothing); None when not even its head is whole.
+    if len(data) < 2:
+        return None
+    length = data[1] & 0x7F
+    if length < 126:
+        return 2 + length
+    head = 4 if length == 126 else 10
+    return head + int.from_bytes(data[2:head], "big") if len(data) >= head else None

@@ -1,0 +1,175 @@
+"""The pytest plugin: a real server, users, a line that can go wrong, a clock. See docs/testing.md.
+
+Loaded by pytest wherever tailwire is installed; it imports nothing of it before a test asks for a fixture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tailwire.sdk.app_settings import AppSettings
+    from tailwire.testing.app_clock import AppClock
+    from tailwire.testing.embedded import EmbeddedServer, TestUser
+    from tailwire.testing.proxy import FaultProxy
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The plugin's settings."""
+    parser.addini(
+        "tailwire_server_scope", "a fresh server for each: function (default), module or session", default="function"
+    )
+    parser.addini("tailwire_server_settings", "settings of the server, name = value", type="linelist", default=[])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Check the plugin's settings."""
+    scope = config.getini("tailwire_server_scope")
+    if scope not in ("function", "class", "module", "package", "session"):
+        raise pytest.UsageError(f"tailwire_server_scope: use function, module or session, not {scope!r}")
+
+
+def _scope(fixture_name: str, config: pytest.Config) -> Any:
+    return config.getini("tailwire_server_scope")
+
+
+class Line:
+    """The line between the clients of a test and its server: whole, until the test says otherwise.
+
+    Attributes:
+        url: what clients connect to instead of the server's own URL.
+    """
+
+    def __init__(self, server: EmbeddedServer, proxy: FaultProxy) -> None:
+        self._server, self._proxy = server, proxy
+        self.url = proxy.url
+
+    def settings(self, **more: Any) -> AppSettings:
+        """Settings of a client over this line. As `AppSettingsBuilder` names them: `auto=False` for manual mode."""
+        from tailwire.sdk.app_settings import AppSettingsBuilder
+
+        builder = AppSettingsBuilder().override_client_host(self.url)
+        builder.auto_establish_socket_connection(more.pop("auto", True))
+        for name, value in more.items():
+            getattr(builder, name)(*(value if isinstance(value, tuple) else (value,)))
+        return builder.build()
+
+    def _do(self, what: Callable[[], None]) -> None:
+        async def work() -> None:
+            what()
+
+        self._server.call(work())
+
+    def drop(self) -> None:
+        """Reset all connections; new ones are taken."""
+        self._do(self._proxy.drop)
+
+    def cut(self) -> None:
+        """The network is gone, until `restore()`."""
+        self._do(self._proxy.cut)
+
+    def half_open(self) -> None:
+        """Connections stay, and nothing passes any more, until `restore()`."""
+        self._do(self._proxy.half_open)
+
+    def delay(self, seconds: float) -> None:
+        """Everything is so late, each way, until `restore()`."""
+        self._do(lambda: setattr(self._proxy, "delay", seconds))
+
+    def cut_mid_frame(self, after: int = 1) -> None:
+        """The next frame of the server breaks off after so many bytes, and its connection ends."""
+        self._do(lambda: self._proxy.cut_mid_frame(after))
+
+    def refuse(self) -> None:
+        """New connections are refused, until `restore()`; those of now stay."""
+        self._do(self._proxy.refuse)
+
+    def duplicate(self, frames: int = 1) -> None:
+        """The next frames of the server come twice."""
+        self._do(lambda: self._proxy.duplicate(frames))
+
+    def expire_token(self, uid: str) -> None:
+        """Take a user's tokens back: her clients are rejected."""
+        self._server.expire_token(uid)
+
+    def restart_server(self) -> None:
+        """Stop the server politely, and start it on the same port and data."""
+        self._server.restart()
+
+    def restore(self) -> None:
+        """All is well again."""
+        self._do(self._proxy.restore)
+
+    @property
+    def connections(self) -> int:
+        """How many connections there are now."""
+        return self._proxy.open
+
+
+@pytest.fixture(scope=_scope)
+def tailwire_server(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[EmbeddedServer]:
+    """A real server on a free port, with a database of its own (`EmbeddedServer`)."""
+    from tailwire.server.config import load
+    from tailwire.testing.embedded import EmbeddedServer
+
+    lines = request.config.getini("tailwire_server_settings")
+    given = {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
+    checked = load(given, {})
+    server = EmbeddedServer(tmp_path_factory.mktemp("tailwire"), **{name: getattr(checked, name) for name in given})
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def tailwire_users(tailwire_server: EmbeddedServer) -> Callable[..., list[TestUser]]:
+    """Makes users: `alice, bob = tailwire_users("alice", "bob")`, each with `uid`, `name` and `token`."""
+    return lambda *uids: [tailwire_server.add_user(uid) for uid in uids]
+
+
+@pytest.fixture
+def wire(tailwire_server: EmbeddedServer) -> Iterator[Line]:
+    """The line to the server, which can go wrong (`Line`)."""
+    from tailwire.testing.proxy import FaultProxy
+
+    proxy = FaultProxy("127.0.0.1", tailwire_server.port)
+    tailwire_server.call(proxy.start())
+    yield Line(tailwire_server, proxy)
+    tailwire_server.call(proxy.close())
+
+
+@pytest.fixture
+def app_clock() -> AppClock:
+    """A clock for clients, `ChatClient(…, world=app_clock)`: `advance()`, and `sleep()` of the machine."""
+    from tailwire.testing.app_clock import AppClock
+
+    return AppClock()
+
+
+def _question(name: str) -> Any:
+    @pytest.fixture(name=name)
+    def fixture() -> Any:
+        from tailwire.testing import received
+
+        return getattr(received, name)
+
+    fixture.__doc__ = f"`tailwire.testing.received.{name}`."
+    return fixture
+
+
+assert_no_loss = _question("assert_no_loss")
+assert_once = _question("assert_once")
+assert_quiet = _question("assert_quiet")
+
+
+@pytest.fixture
+def received() -> Any:
+    """`received(chat)` keeps what a client hears from now on: `messages`, `texts`, `statuses`, `await until(…)`."""
+    from tailwire.testing.received import Received
+
+    return Received

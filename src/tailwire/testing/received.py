@@ -1,0 +1,136 @@
+"""What a client hears, kept; and the three questions that a test of a chat asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from tailwire.sdk.client import ChatClient
+from tailwire.sdk.connection.state import Status
+from tailwire.sdk.exceptions import CometChatException
+from tailwire.sdk.listeners.interfaces import ConnectionListener, MessageListener
+from tailwire.wire.entities import BaseMessage, TextMessage
+
+_names = iter(range(1, 1 << 62))
+
+
+class Received(MessageListener, ConnectionListener):
+    """Keeps the messages and statuses that a client hears, from now on.
+
+    Attributes:
+        messages: as they came.
+        statuses: as they were told.
+        errors: codes of errors of the connection.
+    """
+
+    def __init__(self, chat: ChatClient) -> None:
+        self.messages: list[BaseMessage] = []
+        self.statuses: list[Status] = []
+        self.errors: list[str] = []
+        self._changed = asyncio.Event()
+        name = f"tailwire-received-{next(_names)}"
+        chat.add_message_listener(name, self)
+        chat.add_connection_listener(name, self)
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts of the text messages."""
+        return [m.text for m in self.messages if isinstance(m, TextMessage)]
+
+    async def until(self, condition: Callable[[], bool], timeout: float = 10.0) -> None:
+        """Wait until a condition holds.
+
+        Raises:
+            TimeoutError: when it does not in so many seconds.
+        """
+        async with asyncio.timeout(timeout):
+            while not condition():
+                await self._changed.wait()
+
+    def _note(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _message(self, message: BaseMessage) -> None:
+        self.messages.append(message)
+        self._note()
+
+    on_text_message_received = _message
+    on_media_message_received = _message
+    on_custom_message_received = _message
+    on_interactive_message_received = _message
+
+    def _status(self, status: Status) -> None:
+        self.statuses.append(status)
+        self._note()
+
+    def on_connected(self) -> None:
+        """Noted."""
+        self._status(Status.CONNECTED)
+
+    def on_connecting(self) -> None:
+        """Noted."""
+        self._status(Status.CONNECTING)
+
+    def on_disconnected(self) -> None:
+        """Noted."""
+        self._status(Status.DISCONNECTED)
+
+    def on_connection_error(self, exception: CometChatException) -> None:
+        """Noted."""
+        self.errors.append(exception.code)
+        self._note()
+
+    def on_feature_throttled(self) -> None:
+        """Noted."""
+        self._status(Status.FEATURE_THROTTLED)
+
+
+async def assert_no_loss(sent: Iterable[BaseMessage], received: Received, timeout: float = 10.0) -> None:
+    """All that was sent (what `send_message` returned) is received, within so many seconds.
+
+    Raises:
+        AssertionError: naming what is missing.
+    """
+    wanted = {m.id: m for m in sent}
+    try:
+        await received.until(lambda: wanted.keys() <= {m.id for m in received.messages}, timeout)
+    except TimeoutError:
+        lost = [_shown(m) for n, m in wanted.items() if n not in {m.id for m in received.messages}]
+        raise AssertionError(
+            f"{len(lost)} of {len(wanted)} messages were not received: {', '.join(lost[:10])}"
+        ) from None
+
+
+def assert_once(received: Received) -> None:
+    """Nothing was received twice, and the messages of each conversation came in the order in which they were stored.
+
+    Raises:
+        AssertionError: naming the first that is not so.
+    """
+    twice = [n for n, times in Counter(m.id for m in received.messages).items() if times > 1]
+    if twice:
+        message = next(m for m in received.messages if m.id == twice[0])
+        raise AssertionError(f"received more than once: {_shown(message)}")
+    last: dict[str, BaseMessage] = {}
+    for message in received.messages:
+        before = last.get(message.conversation_id)
+        if before is not None and before.id > message.id:
+            raise AssertionError(f"out of order: {_shown(message)} came after {_shown(before)}")
+        last[message.conversation_id] = message
+
+
+def assert_quiet() -> None:
+    """Nothing of a client is left in this event loop: each was closed, and has ended all that it began.
+
+    Raises:
+        AssertionError: naming what still runs.
+    """
+    left = sorted(t.get_name() for t in asyncio.all_tasks() if t.get_name().startswith("tailwire"))
+    if left:
+        raise AssertionError(f"still running: {', '.join(left)}; was every ChatClient closed (aclose())?")
+
+
+def _shown(message: BaseMessage) -> str:
+    return f"{message.id} ({message.text!r})" if isinstance(message, TextMessage) else str(message.id)

@@ -1,0 +1,147 @@
+"""The pytest plugin, as its users use it: whole examples of the docs, run by a pytest of their own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
+EXAMPLES = re.findall(r"^## (.+?)$.*?^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+HEAD = """
+import pytest
+from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore, TextMessage
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+"""
+
+
+def run(pytester: pytest.Pytester, code: str, *more: str, ini: str = "") -> pytest.RunResult:
+    pytester.makepyfile(code)
+    pytester.makeini(f"[pytest]\n{ini}\nfilterwarnings = error")
+    return pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider", *more)
+
+
+@pytest.mark.parametrize(("name", "code"), EXAMPLES, ids=[name for name, _ in EXAMPLES])
+def test_the_examples_of_the_docs(pytester: pytest.Pytester, name: str, code: str):
+    run(pytester, code).assert_outcomes(passed=1)
+
+
+def test_there_are_three():
+    assert len(EXAMPLES) == 3
+
+
+def test_a_fresh_server_for_each_test_or_one_for_all(pytester: pytest.Pytester):
+    code = """
+seen = []
+
+
+def test_one(tailwire_server, tailwire_users):
+    tailwire_users("alice")
+    seen.append(tailwire_server.app_id)
+
+
+def test_two(tailwire_server):
+    seen.append(tailwire_server.app_id)
+    assert (seen[0] == seen[1]) is ONE
+"""
+    run(pytester, code.replace("ONE", "False")).assert_outcomes(passed=2)
+    run(pytester, code.replace("ONE", "True"), ini="tailwire_server_scope = session").assert_outcomes(passed=2)
+    wrong = run(pytester, code, ini="tailwire_server_scope = galaxy")
+    wrong.stderr.fnmatch_lines(["*tailwire_server_scope: use function, module or session, not 'galaxy'*"])
+
+
+def test_settings_of_the_server(pytester: pytest.Pytester):
+    code = """
+def test_it(tailwire_server):
+    assert tailwire_server.parts.gateway.settings.max_frame == 1000
+"""
+    run(pytester, code, ini="tailwire_server_settings = max_frame = 1000").assert_outcomes(passed=1)
+    result = run(pytester, code, ini="tailwire_server_settings = max_farme = 1000")
+    result.assert_outcomes(errors=1)
+
+
+def test_the_questions_find_what_they_ask_for(pytester: pytest.Pytester):
+    code = (
+        HEAD
+        + """
+async def test_it(tailwire_server, tailwire_users, wire, received, assert_no_loss, assert_once, assert_quiet):
+    alice, bob = tailwire_users("alice", "bob")
+    chat = ChatClient(tailwire_server.app_id, wire.settings(), session_store=MemorySessionStore())
+    await chat.init()
+    await chat.login_with_auth_token(bob.token)
+    await chat.wait_connected(10)
+    inbox = received(chat)
+    other = ChatClient(tailwire_server.app_id, wire.settings(auto=False), session_store=MemorySessionStore())
+    async with other:
+        await other.login_with_auth_token(alice.token)
+        sent = [await other.send_message(TextMessage(receiver="bob", text=str(n))) for n in range(3)]
+    await assert_no_loss(sent, inbox)
+    assert_once(inbox)
+    lost = TextMessage(receiver="bob", text="never sent", id=99)
+    with pytest.raises(AssertionError, match=r"1 of 4 messages were not received: 99 \\('never sent'\\)"):
+        await assert_no_loss([*sent, lost], inbox, timeout=0.1)
+    inbox.messages.append(inbox.messages[0])
+    with pytest.raises(AssertionError, match="more than once"):
+        assert_once(inbox)
+    del inbox.messages[0]
+    with pytest.raises(AssertionError, match="out of order"):
+        assert_once(inbox)
+    with pytest.raises(AssertionError, match="still running: tailwire"):
+        assert_quiet()
+    await chat.aclose()
+    assert_quiet()
+    assert alice.token not in repr(alice)
+"""
+    )
+    run(pytester, code).assert_outcomes(passed=1)
+
+
+def test_what_can_go_wrong_goes_wrong(pytester: pytest.Pytester):
+    code = (
+        HEAD
+        + """
+async def test_it(tailwire_server, tailwire_users, wire, received):
+    (alice,) = tailwire_users("alice")
+    async with ChatClient(tailwire_server.app_id, wire.settings(auto=False), session_store=MemorySessionStore()) as chat:
+        await chat.login_with_auth_token(alice.token)
+        inbox = received(chat)
+
+        async def causes_after(deed):
+            await chat.connect()
+            await chat.wait_connected(10)
+            begin = len(chat.connection.history)
+            deed()
+            await inbox.until(lambda: str(chat.get_connection_status()) != "connected", 15)
+            cause = next(str(t.cause) for t in chat.connection.history[begin:] if t.cause)
+            wire.restore()
+            await chat.wait_connected(30)
+            return cause
+
+        assert await causes_after(wire.drop) == "connection_reset"
+        assert await causes_after(wire.cut) == "connection_reset"
+        assert await causes_after(wire.restart_server) == "server_restarting"
+        wire.cut_mid_frame(3)
+        assert await causes_after(lambda: chat.set_network("online")) in ("connection_reset", "probe_failed")
+        await chat.disconnect()
+        wire.refuse()
+        with pytest.raises(Exception) as caught:
+            await chat.connect()
+        assert caught.value.code == "WS_CONNECTION_FAIL"
+        wire.restore()
+        await chat.connect()
+        wire.delay(0.2)
+        assert await chat.ping() == "ping successful"
+        assert wire.connections >= 1
+"""
+    )
+    run(pytester, code).assert_outcomes(passed=1)
