@@ -62,11 +62,20 @@ class Stage:
             return answer.json()["data"]
 
     async def page(
-        self, uid: str, *, name: str = "", presence: Any = "all", auto: bool = True, token: str = ""
+        self,
+        uid: str,
+        *,
+        name: str = "",
+        presence: Any = "all",
+        auto: bool = True,
+        token: str = "",
+        host: str = "",
     ) -> Page:
         """The user in a page of her own, connected."""
         page = await self.browser.open(name or uid)
-        await page.run(START, appId=self.server.keys["app_id"], host=self.server.host, presence=presence, auto=auto)
+        await page.run(
+            START, appId=self.server.keys["app_id"], host=host or self.server.host, presence=presence, auto=auto
+        )
         await page.run(LISTEN)
         key = self.server.keys["auth_key"]
         if token:

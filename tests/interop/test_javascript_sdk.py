@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import sys
+
+import httpx2
 import pytest
 
 from interop.stage import LISTEN, START, Stage
@@ -638,3 +643,43 @@ async def test_a_server_that_is_killed_and_comes_back(cast):
         await pa.hears("onTextMessageReceived", lambda m: m["text"] == "live again")
         await say(pa, bob, "and back")
         await bp.ears.until(lambda: bp.ears.texts[-1:] == ["and back"])
+
+
+async def test_over_a_line_that_can_go_wrong(cast, tmp_path):
+    """The vendor's SDK behind `tailwire wire`: what breaks, and that it comes back to everything."""
+    ready = tmp_path / "wire.json"
+    command = [
+        sys.executable,
+        "-m",
+        "tailwire.cli.main",
+        "wire",
+        f"127.0.0.1:{cast.server.port}",
+        "--ready-file",
+        str(ready),
+    ]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    try:
+        for _ in range(2):
+            await process.stdout.readline()
+        line = json.loads(ready.read_text())
+        async with cast, httpx2.AsyncClient(base_url=line["control"]) as control:
+            alice, bob = cast.user("alice"), cast.user("bob")
+            pa, bp = await cast.page(alice, host=f"localhost:{line['port']}"), await cast.python(bob)
+            for n, deed in enumerate(("/drop", "/cut-mid-frame?bytes=7", "/cut")):
+                first = await bp.say(alice, f"before {n}")
+                await pa.hears("onTextMessageReceived", lambda m, n=n: m["text"] == f"before {n}")
+                pa.heard.clear()
+                await control.post(deed)
+                missed = await bp.say(alice, f"missed {n}")
+                await pa.hears("disconnected", timeout=60)
+                await control.post("/restore")
+                await pa.hears("connected", timeout=60)
+                await cast.authenticated(pa)
+                found = await fetch(pa, {"setUID": bob}, "fetchNext", setMessageId=first.id)
+                assert [m["id"] for m in found] == [str(missed.id)]
+            await control.post("/delay?seconds=0.3")
+            await bp.say(alice, "late")
+            await pa.hears("onTextMessageReceived", lambda m: m["text"] == "late")
+    finally:
+        process.terminate()
+        await process.wait()

@@ -34,10 +34,10 @@ async def _run(given: argparse.Namespace, proxy: FaultProxy) -> None:
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     async with proxy, Control(proxy, given.control) as control:
-        print(f"line     {proxy.url} -> {given.target}\ncontrol  {control.url}", flush=True)
         if given.ready_file:
             ready = {"url": proxy.url, "port": proxy.port, "control": control.url, "pid": os.getpid()}
             fresh = Path(f"{given.ready_file}.new")
             await asyncio.to_thread(fresh.write_text, json.dumps(ready))
             await asyncio.to_thread(fresh.replace, given.ready_file)
+        print(f"line     {proxy.url} -> {given.target}\ncontrol  {control.url}", flush=True)
         await stop.wait()
