@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready-$(shell cat requirements.lock pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
 .DEFAULT_GOAL := help
 INTEROP := tests/interop/browser
-.PHONY: help setup demo serve test fast check spec bench table reference interop simulate clean
+.PHONY: help setup demo serve test fast check spec bench table reference interop simulate fuzz faults clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,12 +31,13 @@ test: $(STAMP)  ## the whole test suite
 fast: $(STAMP)  ## the tests that need no server process (seconds)
 	@$(BIN)/python -m pytest -q tests/unit tests/explore -m "not slow"
 
-check: $(STAMP)  ## style, types, import contracts, sizes
+check: $(STAMP)  ## style, types, import contracts, sizes; a minute of fuzzing
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --config import-contracts.ini
 	@$(BIN)/python scripts/check_sizes.py
+	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds 60
 
 spec: $(STAMP)  ## sentences of the specification that no test covers
 	@$(BIN)/python scripts/spec_coverage.py
@@ -58,6 +59,12 @@ $(INTEROP)/node_modules/.ready: $(INTEROP)/package-lock.json
 
 simulate: $(STAMP)  ## the whole system on seeds: SEEDS=1000 MINUTES=0 FIRST=0
 	@$(BIN)/python -m tailwire.testing.simulation --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0) --minutes $(or $(MINUTES),0)
+
+fuzz: $(STAMP)  ## strangers' bytes with coverage guidance: SECONDS=60, or RUNS=100000 for each target
+	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds $(or $(SECONDS),60) $(if $(RUNS),--runs $(RUNS)) $(TARGETS)
+
+faults: $(STAMP)  ## real processes under faults, all of it (some ten minutes)
+	@TAILWIRE_FAULTS=full $(BIN)/python -m pytest -q -s tests/faults
 
 bench: $(STAMP)  ## the benchmarks, each beside a peer
 	@$(BIN)/python -m benchmarks

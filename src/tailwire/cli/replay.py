@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from tailwire.sdk.connection.explain import explain
-from tailwire.sdk.connection.history import BadDump, load
-from tailwire.sdk.connection.machine import step
+from tailwire.sdk.connection.history import load
+from tailwire.sdk.connection.replay import replayed
 
 
 def replay(file: str) -> int:
@@ -19,15 +19,14 @@ def replay(file: str) -> int:
     """
     try:
         state, recorded = load(json.loads(Path(file).read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, ValueError, BadDump) as e:
+        begin = recorded[0].at if recorded else 0.0
+        print(f"          start: {explain(state, begin)}")
+        for at, after, one, commands in replayed(state, recorded):
+            print(f"{at - begin:9.3f} {one.happened}")
+            for command in commands:
+                print(f"            -> {command}")
+            print(f"          {explain(after, at)}")
+    except (OSError, ValueError, RecursionError) as e:
         print(f"tailwire: {file}: {e}", file=sys.stderr)
         return 1
-    begin = recorded[0].at if recorded else 0.0
-    print(f"          start: {explain(state, begin)}")
-    for r in recorded:
-        state, commands = step(state, r.happened, r.at, r.chance)
-        print(f"{r.at - begin:9.3f} {r.happened}")
-        for command in commands:
-            print(f"            -> {command}")
-        print(f"          {explain(state, r.at)}")
     return 0

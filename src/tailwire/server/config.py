@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -203,8 +204,13 @@ def _typed(name: str, value: Any, kind: type, source: str) -> Any:
     if isinstance(value, bool) is not (kind is bool):
         raise BadSetting(f"{source}: {name} must be a {kind.__name__}, not {value!r}")
     try:
-        return kind(value)
-    except (TypeError, ValueError) as e:
+        typed = kind(value)
+        if isinstance(typed, float) and not math.isfinite(typed):
+            raise ValueError("not finite")
+        if kind is int and isinstance(value, float) and typed != value:
+            raise ValueError("not whole")
+        return typed
+    except (TypeError, ValueError, OverflowError) as e:
         raise BadSetting(f"{source}: {name} must be a {kind.__name__}, not {value!r}") from e
 
 

@@ -21,6 +21,26 @@ QUIET_LIMITS = {
 }
 
 
+class BadReadyFile(ValueError):
+    """The file is not what a server writes when it listens."""
+
+
+def read_ready_file(file: Path) -> dict[str, Any]:
+    """What a server wrote when it listened: `url`, `app_id`, `pid`, and at the first start `auth_key`, `api_key`.
+
+    Raises:
+        BadReadyFile: saying what is wrong.
+    """
+    try:
+        ready = json.loads(file.read_text(encoding="utf-8"))
+        int(ready["url"].rpartition(":")[2])
+        if not all(isinstance(ready.get(k, ""), str) for k in ("url", "app_id", "auth_key", "api_key")):
+            raise TypeError("its values are no texts")
+        return {"app_id": "", **ready}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
+        raise BadReadyFile(f"{file} is not a server's ready file: {e!r}") from e
+
+
 class ServerProcess:
     """`tailwire serve` as a process.
 
@@ -88,7 +108,7 @@ class ServerProcess:
             listening.set_exception(RuntimeError("the server did not start:\n" + "\n".join(self.log[-20:])))
 
     def _take(self, file: Path) -> None:
-        ready: Mapping[str, Any] = json.loads(file.read_text())
+        ready = read_ready_file(file)
         self.url, self.app_id = ready["url"], ready["app_id"]
         self.port = int(self.url.rpartition(":")[2])
         self.auth_key = ready.get("auth_key", self.auth_key)

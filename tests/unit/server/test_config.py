@@ -51,3 +51,11 @@ def test_every_setting_is_documented():
     documented = Settings.__doc__ or ""
     for field in dataclasses.fields(Settings):
         assert f"        {field.name}: " in documented, field.name
+
+
+@pytest.mark.parametrize("line", ["port = inf", "port = 8480.5", "sweep_interval = nan", "auth_deadline = -inf"])
+def test_numbers_that_are_none_are_refused(tmp_path, line: str):
+    file = tmp_path / "config.toml"
+    file.write_text(line)
+    with pytest.raises(BadSetting, match=line.split()[0]):
+        load({}, {}, str(file))

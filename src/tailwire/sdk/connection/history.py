@@ -91,6 +91,8 @@ def load(dump: Mapping[str, Any]) -> tuple[State, list[Recorded]]:
     Raises:
         BadDump: when it is not one.
     """
+    if not isinstance(dump, Mapping):
+        raise BadDump("it is no JSON object")
     if dump.get("format") != FORMAT:
         raise BadDump(f"format {dump.get('format')!r}, this version reads {FORMAT}")
     try:

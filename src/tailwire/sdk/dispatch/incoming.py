@@ -252,7 +252,7 @@ class Incoming:
                 return self._server_says(frame)
             elif frame.get("deviceId") != self._device or not frame.get("deviceId"):
                 self._others(kind, frame)
-        except (ValueError, AttributeError, TypeError, KeyError) as error:  # BadWire is a ValueError
+        except (ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:  # BadWire is a ValueError
             log.warning("a frame cannot be read: %s", error)
         return None
 

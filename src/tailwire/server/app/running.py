@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +60,11 @@ DEMO_USERS = {"alice": "Alice", "bob": "Bob", "carol": "Carol"}
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What is made and shown once."""
+    """What is made and shown once. Its `repr` shows no key."""
 
     app_id: str
-    auth_key: str
-    api_key: str
+    auth_key: str = field(repr=False)
+    api_key: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,20 @@ class AppState(msgspec.Struct):
 NOTHING = Ours()
 
 
-decode_frame = msgspec.json.Decoder(FrameIn).decode
+_decode = msgspec.json.Decoder(FrameIn).decode
+
+
+def decode_frame(text: bytes) -> FrameIn:
+    """A frame.
+
+    Raises:
+        Refused: ERR_BAD_REQUEST.
+    """
+    try:
+        text.decode()  # all of it is text, also what is left as it is until later
+        return _decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        raise Refused("ERR_BAD_REQUEST", f"The frame is not what was expected: {e}") from e
 
 
 def body_of(frame: FrameIn, kind: Any) -> Any:
@@ -94,7 +107,7 @@ def body_of(frame: FrameIn, kind: Any) -> Any:
     """
     try:
         return msgspec.json.decode(frame.body, type=kind)
-    except msgspec.ValidationError as e:
+    except msgspec.DecodeError as e:
         raise Refused("ERR_BAD_REQUEST", {"body": str(e)}) from e
 
 

@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
-import msgspec
-
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.live import Live
 from tailwire.server.actions.receipts import Receipts
@@ -230,9 +228,9 @@ class Gateway:
     async def _take(self, socket: Socket, text: bytes) -> None:
         try:
             frame = decode_frame(text)
-        except msgspec.DecodeError as e:
+        except Refused:
             self._bad_frame(socket)
-            raise Refused("ERR_BAD_REQUEST", f"The frame is not what was expected: {e}") from e
+            raise
         if not socket.uid:
             if frame.type != "auth":
                 socket.close(NOT_AUTHENTICATED, "authenticate first: send an auth frame")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntFlag
 from typing import NamedTuple
 
@@ -32,7 +32,7 @@ class GroupRow:
     guid: str
     name: str
     type: str
-    password_hash: str | None = None
+    password_hash: str | None = field(default=None, repr=False)
     icon: str | None = None
     description: str | None = None
     owner: str | None = None
@@ -320,7 +320,7 @@ class WebhookRow:
     url: str
     triggers: str
     username: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     retry: int = 1
     enabled: int = 1
     created_at: int = 0

@@ -124,6 +124,7 @@ def parse(body: bytes, kind: type[Q]) -> Q:
         Refused: ERR_BAD_REQUEST, by field.
     """
     try:
+        body.decode()  # all of it is text, also what is left as it is until later
         return msgspec.json.decode(body or b"{}", type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as e:
         what, _, where = str(e).partition(" - at `$.")

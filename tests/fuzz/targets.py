@@ -1,0 +1,275 @@
+"""What strangers' bytes reach: each target takes bytes, and may only end as its code promises. Anything else is a find."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+from tailwire.sdk.connection.explain import explain
+from tailwire.sdk.connection.history import BadDump
+from tailwire.sdk.connection.history import load as load_dump
+from tailwire.sdk.connection.replay import BadReplay, replayed
+from tailwire.sdk.continuity.state import Machine, Position
+from tailwire.sdk.dispatch.incoming import Incoming
+from tailwire.sdk.io.files import FileSessionStore
+from tailwire.sdk.outbox import Outbox
+from tailwire.sdk.session import Session
+from tailwire.server.config import BadSetting
+from tailwire.server.config import load as load_settings
+from tailwire.server.gateway import frames
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.rest import operations
+from tailwire.server.rest.forms import read_form
+from tailwire.testing.frames import ServerFrames
+
+FOLDER = Path(tempfile.mkdtemp(prefix="tailwire-fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
+_loop = asyncio.new_event_loop()
+
+
+class _Kept(list[Any]):
+    # What would be handed to callbacks.
+    def put(self, entry: object) -> None:
+        self.append(entry)
+
+
+def sdk_frame(data: bytes) -> None:
+    """A frame that a server sends to a client: taken, or left with a line in the log."""
+
+    async def take() -> None:
+        incoming = Incoming(
+            _Kept(), _nothing, "device", Machine(position=Position(5)), pong=lambda: None, throttled=lambda on: None
+        )
+        incoming.begin_session("alice", Position(5))
+        incoming.frame_came(data)
+        await incoming.close()
+
+    _loop.run_until_complete(take())
+
+
+async def _nothing(query: Mapping[str, Any]) -> list[Any]:
+    return []
+
+
+_BODIES = (frames.Auth, frames.Receipt, frames.Typing, frames.Transient, frames.AppState)
+
+
+def server_frame(data: bytes) -> None:
+    """A frame that a client sends to a server: decoded, or refused."""
+    try:
+        frame = frames.decode_frame(data)
+    except Refused as e:
+        json.dumps(e.told())
+        return
+    for kind in _BODIES:
+        try:
+            body = frames.body_of(frame, kind)
+        except Refused:
+            continue
+        if isinstance(body, frames.Auth):
+            frames.subscription(body.presence_subscription, body.roles)
+
+
+class _Server:
+    # The whole HTTP side on a real store: made once, with a few users and a group, by the first who asks.
+
+    def __init__(self) -> None:
+        from tailwire.server.app import assemble
+        from tailwire.server.config import Settings
+        from tailwire.server.ports.world import World
+
+        quiet = {f"{n}_per_minute": 0 for n in ("sends", "requests", "logins", "core", "standard", "wrong_tokens")}
+        settings = Settings(data=str(FOLDER / "server"), **quiet)
+        self.parts = _loop.run_until_complete(assemble(settings, World()))
+        api = self.parts.api
+        found = [*api._fixed.values(), *(o for some in api._varying.values() for _, o in some)]
+        self.operations = sorted(found, key=lambda o: (o.path, o.method))
+        for body in ({"uid": "alice", "name": "A"}, {"uid": "bob", "name": "B"}):
+            self.ask("POST", "/users", "", b"", json.dumps(body).encode())
+        self.ask("POST", "/groups", "alice", b"", b'{"guid":"team","name":"T","type":"public"}')
+        text = b'{"receiver":"team","receiverType":"group","category":"message","type":"text","data":{"text":"x"}}'
+        self.ask("POST", "/messages", "alice", b"", text)
+
+    def ask(self, method: str, path: str, behalf: str, query: bytes, body: bytes) -> int:
+        headers = [(b"appid", self.parts.store.app_id.encode()), (b"apikey", self.parts.keys.api_key.encode())]
+        headers += [(b"onbehalfof", behalf.encode())] if behalf else []
+        scope = {"type": "http", "method": method, "path": unquote(path), "raw_path": path.encode(), "headers": headers,
+                 "query_string": query, "client": ("127.0.0.1", 1), "server": ("x", 1), "scheme": "http"}  # fmt: skip
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        _loop.run_until_complete(self.parts.api(scope, receive, send))
+        return int(sent[0]["status"])
+
+
+_servers: list[_Server] = []
+
+
+def _server() -> _Server:
+    if not _servers:
+        _servers.append(_Server())
+    return _servers[0]
+
+
+def request(data: bytes) -> None:
+    """A whole request, by the app or on behalf of a user, on a real store: never the server's own fault (5xx)."""
+    if len(data) < 2:
+        return
+    operation = _server().operations[data[0] % len(_server().operations)]
+    name, _, rest = data[2:].partition(b"\0")
+    query, _, body = rest.partition(b"\0")
+    named = ("alice", "bob", "team", "1", quote(name, safe=""))[data[1] % 5]
+    path = re.sub(r"\{[^}]*\}", lambda _: named, operation.path)
+    status = _server().ask(operation.method, path, ("", "alice", "bob")[data[1] // 5 % 3], query, body)
+    if status >= 500:
+        raise AssertionError(f"{operation.method} {path}: {status}")
+
+
+def _operation(data: bytes) -> operations.Operation:
+    return _server().operations[data[0] % len(_server().operations)]
+
+
+def rest_body(data: bytes) -> None:
+    """The body of a request: parsed as one of the operations wants it, or refused."""
+    operation = _operation(data) if data else None
+    if operation is not None and operation.body is not None:
+        _may_refuse(lambda: operations.parse(data[1:], operation.body))
+
+
+def rest_query(data: bytes) -> None:
+    """The query of a request."""
+    operation = _operation(data) if data else None
+    if operation is not None and operation.query is not None:
+        _may_refuse(lambda: operations.read_query(data[1:], operation.query))
+
+
+def _may_refuse(work: Callable[[], object]) -> None:
+    try:
+        work()
+    except Refused as e:
+        json.dumps(e.told())
+
+
+class _Sink:
+    def __init__(self) -> None:
+        self.size, self.head = 0, b""
+
+    def write(self, data: bytes) -> None:
+        self.size += len(data)
+
+    async def finish(self, name: str) -> None:
+        raise NotImplementedError
+
+    def drop(self) -> None:
+        self.size = 0
+
+
+def multipart(data: bytes) -> None:
+    """A form with files, in two pieces."""
+    cut = len(data) // 2
+    pieces = [
+        {"type": "http.request", "body": data[cut:], "more_body": False},
+        {"type": "http.request", "body": data[:cut], "more_body": True},
+    ]
+
+    async def receive() -> Any:
+        return pieces.pop()
+
+    async def read() -> None:
+        try:
+            form = await read_form(
+                receive, b"multipart/form-data; boundary=b", lambda fields: _Sink(), lambda fields, size: None
+            )
+        except Refused as e:
+            json.dumps(e.told())
+        else:
+            form.drop()
+
+    _loop.run_until_complete(read())
+
+
+def session_file(data: bytes) -> None:
+    """A saved session, and a saved outbox: read, or set aside."""
+    store = FileSessionStore(FOLDER / "sessions")
+    for kind, name in (("session", "app"), ("outbox", "app alice")):
+        path = store._path(name, kind)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+    saved = store.load("app")
+    if saved is not None:
+        try:
+            Session.from_saved(saved)
+        except ValueError:
+            saved = None
+
+    async def begin() -> None:
+        async def send(body: Any) -> Any:
+            await asyncio.get_running_loop().create_future()
+
+        outbox = Outbox("app", store, send, lambda entry: None, 10, lambda: "unique")
+        outbox.begin("alice")
+        await outbox.close()
+
+    _loop.run_until_complete(begin())
+
+
+def config_file(data: bytes) -> None:
+    """A file of settings."""
+    path = FOLDER / "config.toml"
+    path.write_bytes(data)
+    try:
+        dataclasses.asdict(load_settings({}, {}, str(path)))
+    except BadSetting as e:
+        str(e).encode("utf-8", "backslashreplace")
+
+
+def ready_file(data: bytes) -> None:
+    """What a server writes when it listens, read by who waits for it."""
+    from tailwire.testing.server import BadReadyFile, read_ready_file
+
+    path = FOLDER / "ready.json"
+    path.write_bytes(data)
+    try:
+        read_ready_file(path)
+    except BadReadyFile as e:
+        str(e).encode("utf-8", "backslashreplace")
+
+
+def replay_file(data: bytes) -> None:
+    """A dump of a connection: replayed, or refused with what is wrong."""
+    try:
+        state, recorded = load_dump(json.loads(data))
+        for at, after, _, commands in replayed(state, recorded):
+            explain(after, at)
+            str(commands)
+    except (BadDump, BadReplay, ValueError, RecursionError):
+        return
+
+
+def proxy_bytes(data: bytes) -> None:
+    """A server's side of a connection, cut anywhere: nothing is lost, added or reordered."""
+    splitter, cut = ServerFrames(), len(data) // 3
+    pieces = [piece for part in (data[:cut], data[cut:]) for piece, _ in splitter.feed(part)]
+    if not data.startswith(b"".join(pieces)):
+        raise AssertionError("what passes is not what came")
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    f.__name__: f
+    for f in (
+        sdk_frame, server_frame, rest_body, rest_query, multipart, session_file, config_file, ready_file, replay_file,
+        proxy_bytes, request,
+    )
+}  # fmt: skip
