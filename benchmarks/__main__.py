@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("fanout", "connections", "sends", "overload", "reconnect", "client", "machine", "scale")
+NAMES = ("fanout", "connections", "sends", "overload", "neighbours", "reconnect", "client", "machine", "scale")
 
 
 def _processor() -> str:

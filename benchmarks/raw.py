@@ -89,8 +89,14 @@ class Api:
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """One request."""
         content = json.dumps(body).encode() if body is not None else b""
-        self._socket.sendall(request(method, "/v3" + path, {"appid": self.app_id, **headers}, content))
-        answer = json.loads(read_answer(self._socket))
+        asked = request(method, "/v3" + path, {"appid": self.app_id, **headers}, content)
+        try:
+            self._socket.sendall(asked)
+            answer = json.loads(read_answer(self._socket))
+        except ConnectionError:  # the server closes connections that nobody uses
+            self._socket = tcp(self.port)
+            self._socket.sendall(asked)
+            answer = json.loads(read_answer(self._socket))
         if "data" not in answer:
             raise RuntimeError(answer)
         return answer["data"]

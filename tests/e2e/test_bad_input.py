@@ -225,6 +225,14 @@ async def test_frames(live: LiveStage):
             await ws.send("not json")
             await ws.send('{"action":"ping","ack":"true"}')
             assert json.loads(await ws.recv()) == {"action": "pong", "ack": "true"}
+        async with connect(s.socket_url) as ws:  # much at once is taken in pieces, and in its order
+            await ws.send(json.dumps({**json.loads(s.auth()), "ballast": "x" * 40_000}))
+            assert json.loads(await ws.recv())["body"]["status"] == "OK"
+            for n in range(150):
+                await ws.send(f'{{"type":"receipts","body":{{"action":"{n}-{"x" * 300}"}}}}')
+            await ws.send('{"action":"ping","ack":"true"}')
+            said = [json.loads(await ws.recv()) for _ in range(151)]
+            assert [m.get("action", "error") for m in said] == ["error"] * 150 + ["pong"]
         await half_frames(live.server.port)
         with pytest.raises(Exception, match="404"):
             await connect(s.socket_url + "nowhere")

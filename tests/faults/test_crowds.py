@@ -60,6 +60,7 @@ async def test_some_of_many_never_read(live: LiveStage):
         for member in slow:  # what was sent before they were let go is still in the network
             member.transport.resume_reading()
         await crowd.until_lost(len(slow))
+        await live.server.until_logged("closed connections reason='slow'")
 
 
 async def test_one_that_sends_as_fast_as_it_can(live: LiveStage):
@@ -90,6 +91,8 @@ async def test_one_that_sends_as_fast_as_it_can(live: LiveStage):
         await asyncio.gather(flood(size.of(10, 2)), *(post() for _ in range(8)))
         await witness.until(10)
         assert statuses[429] > statuses.total() / 3
+        await live.server.until_logged("closed connections reason='too fast'")
+        assert await crowd.metric('tailwire_closes_total{reason="too fast"}') >= 1
         size.tell("a flood", ratio=witness.ratio("flooded"))
         assert await crowd.metric('tailwire_requests_total{status="429"}') >= 1
     assert witness.failures == []
@@ -116,6 +119,8 @@ async def test_thousands_that_never_say_a_word(live: LiveStage):
         assert (most - before) / count < 50_000
         assert await crowd.metric('tailwire_closes_total{reason="no request"}') == 2 * (count // 3)
         assert await crowd.metric('tailwire_closes_total{reason="not authenticated"}') == len(upgraded)
+        await live.server.until_logged("closed connections reason='not authenticated'")
+        await live.server.until_logged("closed connections reason='no request'")
     assert witness.failures == []
 
 

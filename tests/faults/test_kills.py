@@ -106,6 +106,7 @@ async def test_no_memory_left(live: LiveStage):
         resource.prlimit(pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         await witness.until(20)
         assert (await crowd.http.get("/health")).status_code == 200
+        assert await crowd.metric("process_resident_memory_bytes") > 10e6
         assert live.server.pid == pid
 
 

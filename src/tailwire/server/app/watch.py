@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -33,6 +34,7 @@ class Watch:
         self._deadline = deadline
         self._most = most
         self._full = False
+        self._told: Counter[str] = Counter()
         self._silent: dict[HttpToolsProtocol, float] = {}
         self._next_sweep = 0.0
 
@@ -57,6 +59,15 @@ class Watch:
             if n < too_many or now - since > self._deadline:
                 self._metrics.closes["no request"] += 1
                 connection.transport.abort()
+        self._report()
+
+    def _report(self) -> None:
+        # One line for each reason, not for each socket.
+        for reason, count in self._metrics.closes.items():
+            more = count - self._told[reason]
+            if more:
+                self._told[reason] = count
+                log.info("closed connections reason=%r count=%d", reason, more)
 
 
 def _waits_for_a_head(connection: HttpToolsProtocol) -> bool:

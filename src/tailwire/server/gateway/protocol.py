@@ -21,6 +21,7 @@ from tailwire.wire.frames import CLIENT_HEADER
 
 PATHS = frozenset({"", "/v3", "/v3.0"})
 RESTART = 1012
+PIECE = 4096
 FOR_GOOD = (1000, WINDOW_OVER)
 NO_FEATURES: frozenset[str] = frozenset()
 
@@ -38,6 +39,7 @@ class SocketProtocol(asyncio.Protocol):
         "_connections",
         "_fragments",
         "_protocol",
+        "_rest",
         "_transport",
         "background_until",
         "bad_frames",
@@ -63,6 +65,7 @@ class SocketProtocol(asyncio.Protocol):
         self._protocol = ServerProtocol(max_size=self.gateway.settings.max_frame)
         self._transport: asyncio.Transport | None = None
         self._fragments: list[bytes] | None = None
+        self._rest = b""
         self.uid = self.device = self.token = ""
         self.groups: set[str] = set()
         self.presence: frozenset[str] | None = None
@@ -84,12 +87,35 @@ class SocketProtocol(asyncio.Protocol):
         self._connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came in."""
-        self._protocol.receive_data(data)
-        self._take_events()
+        """Bytes came in. What is much is taken in pieces, a turn of the event loop each: others have theirs between."""
+        if len(data) <= PIECE and not self._rest:
+            self._protocol.receive_data(data)
+            self._take_events()
+            return
+        if not self._rest and self._transport is not None:
+            self._transport.pause_reading()
+            self.gateway.loop.call_soon(self._go_on)
+        self._rest += data
+
+    def _go_on(self) -> None:
+        piece, self._rest = self._rest[:PIECE], self._rest[PIECE:]
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            self._rest = b""
+            return
+        if piece:
+            self._protocol.receive_data(piece)
+            self._take_events()
+        if self._rest:
+            self.gateway.loop.call_soon(self._go_on)
+        elif not transport.is_closing():
+            transport.resume_reading()
 
     def eof_received(self) -> bool | None:
         """The other end will send no more."""
+        if self._rest:
+            self._protocol.receive_data(self._rest)
+            self._rest = b""
         self._protocol.receive_eof()
         self._take_events()
         return None
@@ -133,6 +159,7 @@ class SocketProtocol(asyncio.Protocol):
             return
         wait = self.gateway.turn()
         if wait is None:
+            self.gateway.metrics.upgrades_refused += 1
             busy = self._protocol.reject(http.HTTPStatus.SERVICE_UNAVAILABLE, "Too many at once; come back later.\n")
             busy.headers["Retry-After"] = str(self.gateway.overload.later())
             self._respond(busy)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import inf
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 
@@ -21,6 +21,7 @@ class Metrics:
     frames_in: int = 0
     frames_dropped: int = 0
     upgrades: int = 0
+    upgrades_refused: int = 0
     authenticated: int = 0
     sockets: int = 0
     loop_lag: float = 0.0
@@ -61,6 +62,7 @@ _COUNTERS = {
     "frames_in": "Frames received",
     "frames_dropped": "Frames not sent to a slow socket",
     "upgrades": "WebSockets opened",
+    "upgrades_refused": "WebSockets that were asked to come back later (503), because there are too many",
     "authenticated": "WebSockets authenticated",
     "sends_refused": "Sends that were asked to come back later (429), because there are too many",
     "store_failures": "Transactions that the store could not write",
@@ -103,4 +105,5 @@ def as_text(metrics: Metrics) -> bytes:
     """The metrics in Prometheus's text format."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(metrics))
+    ProcessCollector(registry=registry)  # memory, processor time, descriptors: on Linux
     return generate_latest(registry)

@@ -1,0 +1,221 @@
+"""Whether others notice: somebody's send, while others do what a server has to bear; beside the same without it."""
+
+from __future__ import annotations
+
+import json
+import random
+import select
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+from benchmarks import peers, raw
+
+SECONDS = 6.0
+PACE = 0.02
+CROWD, SLOW, SILENT, HERD = 2000, 100, 5000, 2000
+TYPING = b'{"type":"typing_indicator","receiver":"bob","receiverType":"user","body":{"action":"started"}}'
+
+
+def _now(s: socket.socket) -> bytes | None:
+    # What has come, or None.
+    try:
+        return s.recv(65536, socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return None
+    except ConnectionResetError:
+        return b""
+
+
+def latencies(server: peers.Started, post: bytes, meanwhile: Iterator[None], seconds: float = SECONDS) -> list[float]:
+    """Sends at an even pace, to their answers, in seconds; between them what `meanwhile` does."""
+    lane = raw.tcp(server.port)
+    took = []
+    end, due = time.perf_counter() + seconds, time.perf_counter()
+    while time.perf_counter() < end:
+        while time.perf_counter() < due:
+            next(meanwhile, None)
+        due = max(due + PACE, time.perf_counter())
+        begun = time.perf_counter()
+        lane.sendall(post)
+        answer = b""
+        while not raw.whole_answer(answer):
+            data = _now(lane)
+            if data is None:
+                next(meanwhile, None)
+            else:
+                answer += data
+        if b" 200 " not in answer[:20]:
+            raise RuntimeError(answer)
+        took.append(time.perf_counter() - begun)
+    lane.close()
+    return took
+
+
+def nothing() -> Iterator[None]:
+    """Nobody else is there."""
+    while True:
+        yield
+
+
+class Scene:
+    """A server, somebody who sends, and a crowd in a group."""
+
+    def __init__(self, server: peers.Started) -> None:
+        self.server = server
+        self.api = raw.Api(server.port, server.more)
+        self.post = self.message("alice", "bob", "user")
+        self.api.login("bob")
+
+    def message(self, sender: str, receiver: str, kind: str, size: int = 300) -> bytes:
+        """A send, ready to be sent again and again."""
+        token = self.api.login(sender)[0]
+        body = {"receiver": receiver, "receiverType": kind, "data": {"text": "x" * size}}
+        headers = {"appid": self.api.app_id, "authtoken": token, "resource": "bench"}
+        return raw.request("POST", "/v3/messages", headers, json.dumps(body).encode())
+
+    def crowd(self, count: int) -> list[socket.socket]:
+        """Sockets of users in a group."""
+        token, jwt = self.api.login("listener")
+        self.api.ask("POST", "/groups", {"guid": "hall", "name": "Hall", "type": "public"}, authtoken=token)
+        frame = self.api.auth_frame("listener", jwt, "crowd")
+        return raw.open_sockets(self.server.port, count, lambda _: frame, b'"status":"OK"')[0]
+
+    def reading(self, sockets: list[socket.socket], every: float) -> Iterator[None]:
+        """The group is written to, so often; these read."""
+        poll, by_fd = select.epoll(), {s.fileno(): s for s in sockets}
+        for fd in by_fd:
+            poll.register(fd, select.EPOLLIN)
+        post, lane, due = (
+            self.message("listener", "hall", "group", 4000),
+            raw.tcp(self.server.port),
+            time.perf_counter(),
+        )
+        lane.setblocking(False)
+        while True:
+            if time.perf_counter() >= due:
+                due += every
+                lane.sendall(post)
+            for fd, _ in poll.poll(0, 64):
+                by_fd[fd].recv_into(raw.BUFFER)
+            _now(lane)
+            yield
+
+    def flood(self) -> Iterator[None]:
+        """One sends typing over a socket, another posts, both as fast as they can."""
+        _, jwt = self.api.login("flooder")
+        frame, piece = self.api.auth_frame("flooder", jwt, "flood"), raw.masked(TYPING) * 20
+        post, lane = self.message("flooder", "bob", "user"), raw.tcp(self.server.port)
+        s: socket.socket | None = None
+        waiting = False
+        while True:
+            if s is None:
+                s = raw.open_sockets(self.server.port, 1, lambda _: frame, b'"status":"OK"')[0][0]
+            try:
+                s.send(piece)
+            except BlockingIOError:
+                yield
+            except OSError:
+                s = None
+            else:
+                s = None if _now(s) == b"" else s
+            if not waiting:
+                lane.sendall(post)
+                waiting = True
+            elif _now(lane):
+                waiting = False
+            yield
+
+    def herd(self, jwts: list[bytes]) -> Iterator[None]:
+        """Clients who have lost their connection at the same moment come back, and come again when they are told to."""
+        poll, left = select.epoll(), [(0.0, n) for n in range(len(jwts))]
+        begin, chance = time.perf_counter(), random.Random(1)
+        lanes: dict[int, tuple[socket.socket, int, bytes]] = {}
+        while True:
+            now = time.perf_counter() - begin
+            for due in [entry for entry in left if entry[0] <= now][:50]:
+                left.remove(due)
+                s = raw.tcp(self.server.port)
+                s.sendall(raw.UPGRADE)
+                poll.register(s.fileno(), select.EPOLLIN)
+                lanes[s.fileno()] = (s, due[1], b"")
+            for fd, _ in poll.poll(0, 64):
+                s, n, data = lanes[fd]
+                data += s.recv(65536)
+                lanes[fd] = (s, n, data)
+                if b" 101 " in data[:20] and b"\r\n\r\n" in data:
+                    s.sendall(jwts[n])
+                    lanes[fd] = (s, n, b"open")
+                elif b" 503 " in data[:20]:
+                    wait = int(data.lower().partition(b"retry-after: ")[2].split(b"\r\n")[0])
+                    left.append((now + wait + chance.random(), n))
+                    poll.unregister(fd)
+                    s.close()
+                elif data.startswith(b"open") and b'"status":"OK"' in data:
+                    poll.unregister(fd)
+            yield
+
+
+def _in(settings: dict[str, str], measure: Callable[[Scene], dict[str, list[float]]]) -> dict[str, list[float]]:
+    with peers.tailwire(settings=settings) as server:
+        return measure(Scene(server))
+
+
+def _slow(scene: Scene) -> dict[str, list[float]]:
+    sockets = scene.crowd(CROWD)
+    all_read = latencies(scene.server, scene.post, scene.reading(sockets, 0.25))
+    some = latencies(scene.server, scene.post, scene.reading(sockets[SLOW:], 0.25), 4 * SECONDS)
+    return {"2,000 sockets, all read": all_read, "the same, 100 of them never": some}
+
+
+def _flood(scene: Scene) -> dict[str, list[float]]:
+    quiet = latencies(scene.server, scene.post, nothing())
+    return {
+        "nobody else": quiet,
+        "one floods over a socket, one over HTTP": latencies(scene.server, scene.post, scene.flood()),
+    }
+
+
+def _silent(scene: Scene) -> dict[str, list[float]]:
+    quiet = latencies(scene.server, scene.post, nothing())
+    sockets = [raw.tcp(scene.server.port) for _ in range(SILENT)]
+    for s in sockets[::2]:
+        s.sendall(raw.UPGRADE)
+    took = latencies(scene.server, scene.post, nothing())
+    for s in sockets:
+        s.close()
+    return {"nobody else": quiet, "5,000 sockets that never authenticate": took}
+
+
+def _herd(scene: Scene) -> dict[str, list[float]]:
+    _, jwt = scene.api.login("listener")
+    frames = [scene.api.auth_frame("listener", jwt, f"d{n}") for n in range(HERD)]
+    quiet = latencies(scene.server, scene.post, nothing())
+    took = latencies(scene.server, scene.post, scene.herd(frames), 4.0)
+    return {"nobody else": quiet, "2,000 clients come back at once": took}
+
+
+def run() -> list[str]:
+    """The table."""
+    peers.pin_load()
+    rates = {"TAILWIRE_UPGRADES_PER_SECOND": "1000", "TAILWIRE_SENDS_PER_MINUTE": "10000"}
+    lines = [
+        "### Whether others notice: one send each 20 ms, to its answer",
+        "",
+        "| | p50 ms | p99 ms | p50 to that before | p99 |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for settings, scene in (
+        ({"TAILWIRE_SLOW_CLOSE": "1048576"}, _slow),
+        (rates, _flood),
+        ({"TAILWIRE_AUTH_DEADLINE": "10"}, _silent),
+        (rates, _herd),
+    ):
+        rows = _in(settings, scene)
+        before: tuple[float, float] | None = None
+        for name, took in rows.items():
+            p50, p99 = raw.percentile(took, 50) * 1000, raw.percentile(took, 99) * 1000
+            ratio = f"{p50 / before[0]:.2f} | {p99 / before[1]:.2f}" if before else "| "
+            before = before or (p50, p99)
+            lines.append(f"| {name} | {p50:.2f} | {p99:.2f} | {ratio} |")
+    return [*lines, "", "Goal: others' latency at most doubled."]
