@@ -15,7 +15,7 @@ OUTAGES = (6.0, 7.5, 9.0)  # so that a fixed wait of 5 s is met at different poi
 
 async def _ours(server: peers.Started, api: raw.Api, tokens: list[str], outage: float, *, hint: bool) -> list[float]:
     from tailwire import AppSettingsBuilder, ChatClient, ConnectionChanged, MemorySessionStore
-    from tailwire.testing.proxy import FaultProxy
+    from tailwire.testing.line.proxy import FaultProxy
 
     async with FaultProxy("127.0.0.1", server.port) as proxy:
         settings = AppSettingsBuilder().override_client_host(proxy.url).build()
@@ -49,7 +49,7 @@ async def _ours(server: peers.Started, api: raw.Api, tokens: list[str], outage: 
 async def _fixed(server: peers.Started, api: raw.Api, users: list[tuple[str, str, str]], outage: float) -> list[float]:
     from websockets.asyncio.client import connect
 
-    from tailwire.testing.proxy import FaultProxy
+    from tailwire.testing.line.proxy import FaultProxy
 
     async with FaultProxy("127.0.0.1", server.port) as proxy:
         begin = asyncio.get_running_loop().create_future()

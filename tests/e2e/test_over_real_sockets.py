@@ -13,7 +13,7 @@ import pytest
 
 from harness import CONNECTED, DISCONNECTED, LiveStage
 from tailwire import CometChatException, FileSessionStore, MediaMessage, UploadFile, watch_terminal
-from tailwire.testing.proxy import FaultProxy
+from tailwire.testing.line.proxy import FaultProxy
 
 spec = pytest.mark.spec
 

@@ -28,7 +28,7 @@ from tailwire.server.gateway import frames
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest import operations
 from tailwire.server.rest.forms import read_form
-from tailwire.testing.frames import ServerFrames
+from tailwire.testing.line.frames import ServerFrames
 
 FOLDER = Path(tempfile.mkdtemp(prefix="tailwire-fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
 _loop = asyncio.new_event_loop()

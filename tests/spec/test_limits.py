@@ -443,3 +443,14 @@ async def test_who_guesses_a_password_is_slowed(stage: Stage, few_guesses):
     assert await tries(carol, "right") == "in"
     await stage.pass_time(30)
     assert await tries(bob, "right") == "in"
+
+
+async def test_as_many_sockets_as_there_may_be(stage: Stage):
+    stage.server.parts.gateway.most_connections = 1
+    alice, bob = await stage.enter("alice"), await stage.enter("bob", auto=False)
+    with pytest.raises(CometChatException):
+        await bob.chat.connect()
+    assert "server_busy" in [str(t.cause) for t in bob.chat.connection.history]
+    assert stage.server.parts.metrics.upgrades_refused == 1
+    alice.chat.set_app_state("background")
+    await bob.connected()

@@ -181,3 +181,22 @@ async def test_their_administration(stage):
         await rest.refused("ERR_BAD_REQUEST", "POST", "/webhooks", json={"name": "x", "webhookUrl": "ftp://x"})
         await rest("DELETE", "/webhooks/mine")
         await rest.refused("ERR_WEBHOOK_NOT_FOUND", "GET", "/webhooks/mine")
+
+
+async def test_a_store_that_cannot_write_delays_them_and_loses_none(stage):
+    receiver = Receiver()
+    receiver.listen()
+    async with Rest(stage) as rest:
+        await rest("POST", "/webhooks", json={**HOOK, "triggers": ["message_sent"]})
+        receiver.seconds = 1.0
+        await rest("POST", "/messages", json={"receiver": "bob", "receiverType": "user", "data": {"text": "one"}})
+        stage.server.parts.store._writing.execute("PRAGMA query_only = ON")  # it cannot be noted that it was told
+        await stage.pass_time(20)
+        assert len(receiver.told) >= 2
+        stage.server.parts.store._writing.execute("PRAGMA query_only = OFF")
+        await stage.pass_time(20)
+        times = len(receiver.told)
+        await stage.pass_time(60)
+        assert len(receiver.told) == times
+        await rest("POST", "/messages", json={"receiver": "bob", "receiverType": "user", "data": {"text": "two"}})
+        await until(stage, lambda: len(receiver.told) == times + 1)

@@ -21,7 +21,7 @@ from tailwire.sdk.connection.timings import Timings
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.listeners.interfaces import ConnectionListener, MessageListener
 from tailwire.sdk.session import MemorySessionStore
-from tailwire.testing.proxy import FaultProxy
+from tailwire.testing.line.proxy import FaultProxy
 from tailwire.testing.server import ServerProcess
 from tailwire.wire.entities import TextMessage
 

@@ -10,8 +10,8 @@ import signal
 import sys
 from pathlib import Path
 
-from tailwire.testing.control import Control
-from tailwire.testing.proxy import FaultProxy
+from tailwire.testing.line.control import Control
+from tailwire.testing.line.proxy import FaultProxy
 
 
 def wire(given: argparse.Namespace) -> int:

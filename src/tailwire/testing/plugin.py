@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tailwire.sdk.app_settings import AppSettings
     from tailwire.testing.app_clock import AppClock
     from tailwire.testing.embedded import EmbeddedServer, TestUser
-    from tailwire.testing.proxy import FaultProxy
+    from tailwire.testing.line.proxy import FaultProxy
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -135,7 +135,7 @@ def tailwire_users(tailwire_server: EmbeddedServer) -> Callable[..., list[TestUs
 @pytest.fixture
 def wire(tailwire_server: EmbeddedServer) -> Iterator[Line]:
     """The line to the server, which can go wrong (`Line`)."""
-    from tailwire.testing.proxy import FaultProxy
+    from tailwire.testing.line.proxy import FaultProxy
 
     proxy = FaultProxy("127.0.0.1", tailwire_server.port)
     tailwire_server.call(proxy.start())

@@ -17,6 +17,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 STALLED = 20.0
+ENDED = "The request ended before its body."
 CORS = [
     (b"access-control-allow-origin", b"*"),
     (b"access-control-allow-headers", b"*"),
@@ -41,9 +42,11 @@ async def read_body(receive: Receive, most: int) -> bytes:
     """The whole body.
 
     Raises:
-        Refused: ERR_TOO_LARGE, while reading.
+        Refused: ERR_TOO_LARGE, while reading; ERR_BAD_REQUEST, when it stalls, or ends before it is whole.
     """
-    message = await receive()
+    message = await next_part(receive)
+    if message["type"] == "http.disconnect":
+        raise Refused("ERR_BAD_REQUEST", ENDED)
     body: bytes = message.get("body", b"")
     if not message.get("more_body") and len(body) <= most:
         return body
@@ -54,7 +57,7 @@ async def read_body(receive: Receive, most: int) -> bytes:
             break
         message = await next_part(receive)
         if message["type"] == "http.disconnect":
-            raise Refused("ERR_BAD_REQUEST", "The request ended before its body.")
+            raise Refused("ERR_BAD_REQUEST", ENDED)
         parts.append(message.get("body", b""))
         size += len(parts[-1])
     if size > most:
@@ -68,6 +71,8 @@ async def next_part(receive: Receive) -> Message:
     Raises:
         Refused: ERR_BAD_REQUEST, when it does not come.
     """
+    if getattr(getattr(receive, "__self__", None), "body", b""):
+        return await receive()  # uvicorn has it already, as nearly always: no timer is needed
     try:
         async with asyncio.timeout(STALLED):
             return await receive()

@@ -30,6 +30,9 @@ from tailwire.testing.simulation.play import Play
 from tailwire.testing.virtual.loop import virtual_run
 from tailwire.testing.virtual.world import VirtualServer, virtual_loop
 
+LONGEST = 100 * 24 * 3600.0
+"""Virtual seconds: more than all waits of a plan together."""
+
 
 class Failed(AssertionError):
     """A run broke a promise.
@@ -152,12 +155,18 @@ def simulate(plan: Plan) -> Report:
             shutil.copy(_empty_database(), Path(folder) / "tailwire.db")
             play = Play(plan, VirtualServer(Path(folder)), trace)
             with _checked(play.broken):
-                await play.begin()
-                for step in plan.steps:
-                    await _take(play, step)
-                await play.calm()
-                stored = await oracle.judge(play)
-                await play.end()
+                try:
+                    async with asyncio.timeout(LONGEST) as limit:
+                        await play.begin()
+                        for step in plan.steps:
+                            await _take(play, step)
+                        await play.calm()
+                        stored = await oracle.judge(play)
+                        await play.end()
+                except TimeoutError as e:
+                    if not limit.expired():
+                        raise
+                    raise oracle.Wrong("ended: the run does not come to its end") from e
                 _nothing_is_left()
             oracle.require(not play.broken, f"{play.broken[:1]}")
             heard = sum(len(p.heard) for p in play.people.values())

@@ -25,6 +25,7 @@ from tailwire.testing.virtual.network import owner
 
 EPOCH = 1_800_000_000.0
 PORT = 8480
+GRACE = 5.0  # as `running` tells uvicorn
 SERVER = "server"
 
 
@@ -179,8 +180,14 @@ class VirtualServer:
         virtual_loop().network.stop_listening(PORT)
         for connection in list(self._state.connections):
             connection.shutdown()
-        while self._state.connections:  # noqa: ASYNC110 - virtual time, and uvicorn tells nobody
+        end = virtual_loop().time() + GRACE
+        while self._state.connections and virtual_loop().time() < end:  # noqa: ASYNC110 - uvicorn tells nobody
             await asyncio.sleep(0.01)
+        for task in self._state.tasks:
+            task.cancel()
+        left: list[Any] = list(self._state.connections)
+        for connection in left:
+            (connection if hasattr(connection, "abort") else connection.transport).abort()
         await finish(parts.gateway, parts.webhooks, parts.store)
 
     async def kill(self) -> None:

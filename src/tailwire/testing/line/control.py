@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from tailwire.testing.proxy import FaultProxy
+from tailwire.testing.line.proxy import FaultProxy
 
 Deed = Callable[[FaultProxy, float], None]
 DEEDS: dict[str, tuple[Deed, str, float, str]] = {

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
-from tailwire.testing.frames import ServerFrames
+from tailwire.testing.line.frames import ServerFrames
 
 HEAD = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
 FRAMES = st.lists(st.tuples(st.sampled_from((Opcode.TEXT, Opcode.PING, Opcode.CLOSE)), st.sampled_from((0, 5, 125))))

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from types import TracebackType
 
-from tailwire.testing.frames import ServerFrames
+from tailwire.testing.line.frames import ServerFrames
 
 
 @dataclass(eq=False, slots=True)
