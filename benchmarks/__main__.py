@@ -1,10 +1,11 @@
-"""`python -m benchmarks [NAME …]`: runs them and writes RESULTS.md (only when all are run)."""
+"""`python -m benchmarks [NAME …]`: runs them and writes RESULTS.md, of some of them their sections."""
 
 from __future__ import annotations
 
 import datetime
 import importlib
 import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,14 +32,18 @@ def main() -> int:
         done = subprocess.run([sys.executable, "-m", "benchmarks", "--one", name], stdout=subprocess.PIPE, check=True)
         sections.append(done.stdout.decode().strip())
         print(sections[-1], "\n")
-    if names == list(NAMES):
-        head = (
-            "# Results\n\nMade by `make bench`: each figure beside a peer or a limit, measured in the same run. "
-            "Servers run on core 0,\nthe load on core 1. Absolute figures are this machine's; look at the ratios.\n\n"
-            f"{datetime.date.today()}, {_processor()}, {platform.system()} {platform.release()}, "
-            f"Python {platform.python_version()}.\n\n"
-        )
-        Path(__file__).with_name("RESULTS.md").write_text(head + "\n\n".join(sections) + "\n")
+    file = Path(__file__).with_name("RESULTS.md")
+    head = (
+        "# Results\n\nMade by `make bench`: each figure beside a peer or a limit, measured in the same run. "
+        "Servers run on core 0,\nthe load on core 1. Absolute figures are this machine's; look at the ratios.\n\n"
+        f"{datetime.date.today()}, {_processor()}, {platform.system()} {platform.release()}, "
+        f"Python {platform.python_version()}.\n\n"
+    )
+    if names != list(NAMES):  # of some: they stand in the place of those of before
+        old = re.split(r"(?m)^(?=### )", file.read_text())[1:]
+        heads = {section.partition("\n")[0]: section for section in sections}
+        sections = [heads.get(section.partition("\n")[0], section).strip() for section in old]
+    file.write_text(head + "\n\n".join(sections) + "\n")
     return 0
 
 

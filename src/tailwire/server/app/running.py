@@ -19,7 +19,7 @@ import uvicorn
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app.assembly import Actions, build, database_path
-from tailwire.server.app.process import most_connections, raise_descriptor_limit, tune_collector
+from tailwire.server.app.process import most_connections, raise_descriptor_limit, share_with_the_writer, tune_collector
 from tailwire.server.app.watch import Watch
 from tailwire.server.auth.certificate import self_signed
 from tailwire.server.auth.secrets import fingerprint
@@ -309,6 +309,7 @@ async def serve(settings: Settings) -> Keys:
     raise_descriptor_limit()
     async with running(settings, signals=(signal.SIGTERM, signal.SIGINT)) as server:
         tune_collector()
+        share_with_the_writer()
         log.info("ready after %.0f ms", (time.monotonic() - started) * 1000)
         _say_hello(server, settings)
         await server.server.serve([server.listening])

@@ -21,7 +21,7 @@ from tailwire.wire.frames import CLIENT_HEADER
 
 PATHS = frozenset({"", "/v3", "/v3.0"})
 RESTART = 1012
-PIECE = 4096
+PIECE = 1024
 FOR_GOOD = (1000, WINDOW_OVER)
 NO_FEATURES: frozenset[str] = frozenset()
 

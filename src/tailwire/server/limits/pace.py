@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-BURST = 0.1  # seconds' worth that may come at once
+BURST = 0.01  # seconds' worth that may come at once
 
 
 class Pace:
