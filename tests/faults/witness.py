@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import statistics
-import time
 from typing import Any
 
 from harness import Actor, LiveStage
@@ -19,15 +17,12 @@ class Witness:
     Attributes:
         acknowledged: text by id.
         failures: codes of sends that were not acknowledged.
-        latencies: seconds from send to answer, by the name of the phase.
     """
 
     def __init__(self, live: LiveStage) -> None:
         self._live = live
         self.acknowledged: dict[int, str] = {}
         self.failures: list[str] = []
-        self.phase = "before"
-        self.latencies: dict[str, list[float]] = {}
         self._task: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         self._ended = False
@@ -43,7 +38,7 @@ class Witness:
         count = 0
         while not self._ended:
             count += 1
-            text, begin = f"w{count}", time.perf_counter()
+            text = f"w{count}"
             try:
                 stored = await self.alice.say("bob", text, muid=text)
             except CometChatException as e:
@@ -51,7 +46,6 @@ class Witness:
             else:
                 assert stored.id not in self.acknowledged, "an id was given twice"
                 self.acknowledged[stored.id] = text
-                self.latencies.setdefault(self.phase, []).append(time.perf_counter() - begin)
             self._changed.set()
             self._changed = asyncio.Event()
             await asyncio.sleep(PACE)
@@ -69,10 +63,6 @@ class Witness:
         async with asyncio.timeout(seconds):
             while len(self.failures) < goal:
                 await self._changed.wait()
-
-    def ratio(self, phase: str) -> float:
-        """The median of a phase to that of before."""
-        return statistics.median(self.latencies[phase]) / statistics.median(self.latencies["before"])
 
     async def __aexit__(self, *error: Any) -> None:
         self._ended = True

@@ -102,7 +102,7 @@ PERSON: dict[str, Any] = {
     "foreground": _sync("set_app_state", "foreground"),
     "hint offline": _sync("set_network", "offline"),
     "hint online": _sync("set_network", "online"),
-    "log out": lambda play, person, _: person.run(person.log_out()),
+    "log out": lambda play, person, _: play.log_out(person),
     "log in": lambda play, person, _: person.run(person.log_in()),
     "close": lambda play, person, _: play._later.append(asyncio.ensure_future(person.close())),
     "kill": lambda play, person, _: person.kill(),

@@ -142,6 +142,13 @@ class Play:
         message = TextMessage(receiver="bob", id=send.id, text=text)
         person.run(quietly(chat.delete_message(send.id) if delete else chat.edit_message(message)))
 
+    def log_out(self, person: Person) -> None:
+        """Log out: what was queued is forgotten, also what an app that was killed had queued."""
+        if person.chat is not None and person.chat.get_logged_in_user() is not None:
+            for send in self.sends.values():
+                send.kept = send.kept and send.by != person.name
+        person.run(person.log_out())
+
     # The server.
 
     async def _start_server(self) -> None:
