@@ -74,20 +74,21 @@ class Witness:
         await self._task
         await self.check()
 
+    def missing(self) -> list[int]:
+        """What bob has neither heard nor been told that it is in a gap: more than he wants to catch up (K1)."""
+        heard = self.bob.ears
+        known = {m.id for m in heard.all("text")}
+        gaps = [(gap.from_id, gap.to_id) for gap in heard.all("gap")]
+        return [n for n in self.acknowledged if n not in known and not any(a < n <= b for a, b in gaps)]
+
     async def check(self) -> None:
         """Every acknowledged message is there, at its receiver once and in order, but for a gap that she was told of."""
         heard = self.bob.ears
-
-        def missing() -> list[int]:
-            known = {m.id for m in heard.all("text")}
-            gaps = [(gap.from_id, gap.to_id) for gap in heard.all("gap")]  # more than she wants to catch up (K1)
-            return [n for n in self.acknowledged if n not in known and not any(a < n <= b for a, b in gaps)]
-
         try:
-            await heard.until(lambda: not missing(), 60)
+            await heard.until(lambda: not self.missing(), 60)
         except TimeoutError:
             explained = self.bob.chat.connection.explain()
-            raise AssertionError(f"bob has not heard {missing()[:5]} …: {explained}") from None
+            raise AssertionError(f"bob has not heard {self.missing()[:5]} …: {explained}") from None
         ids = [m.id for m in heard.all("text")]
         assert ids == sorted(set(ids))
         received = {m.id: m.text for m in heard.all("text")}
