@@ -663,7 +663,7 @@ async def test_over_a_line_that_can_go_wrong(cast, tmp_path):
             await process.stdout.readline()
         line = json.loads(ready.read_text())
         async with cast, httpx2.AsyncClient(base_url=line["control"]) as control:
-            alice, bob = cast.user("alice"), cast.user("bob")
+            alice, bob = cast.user("dora"), cast.user("emil")
             pa, bp = await cast.page(alice, host=f"localhost:{line['port']}"), await cast.python(bob)
             for n, deed in enumerate(("/drop", "/cut-mid-frame?bytes=7", "/cut")):
                 first = await bp.say(alice, f"before {n}")
