@@ -38,6 +38,7 @@ def main() -> int:
     parser.add_argument("targets", nargs="*")
     parser.add_argument("--seconds", type=float, default=60.0, help="in all (60)")
     parser.add_argument("--runs", type=int, default=0, help="executions of each target, instead of a time")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed takes the same way; 0: another each time")
     given = parser.parse_args()
     names = given.targets or [p.name for p in sorted((HERE / "corpus").iterdir()) if p.is_dir()]
     if importlib.util.find_spec("atheris") is None:
@@ -52,7 +53,12 @@ def main() -> int:
                 else [f"-max_total_time={max(1, int(given.seconds / len(names)))}"]
             )
             command = [sys.executable, "-m", "fuzz", "--one", name, *limit, f"-max_len={LARGEST}", "-timeout=20"]
-            command += ["-artifact_prefix=" + str(HERE / "found") + "-", "-print_final_stats=1", "-rss_limit_mb=2048"]
+            command += [
+                "-artifact_prefix=" + str(HERE / "found") + "-",
+                "-print_final_stats=1",
+                "-rss_limit_mb=2048",
+                f"-seed={given.seed}",
+            ]
             command += [found, str(HERE / "corpus" / name)]
             environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "PYTHONWARNINGS": "ignore"}
             done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=environment)

@@ -125,9 +125,26 @@ def _typed(values: Mapping[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if k in ("pings", "connects") else v for k, v in typed.items()}
 
 
+_ALLOWED: dict[str, tuple[type, ...]] = {"float": (int, float), "int": (int,), "bool": (bool,), "str": (str,)}
+
+
+def _checked(made: Any) -> Any:
+    # A value of another kind than the field's would be found later, by whoever counts with it.
+    for field in dataclasses.fields(made):
+        value, kinds = getattr(made, field.name), str(field.type).split(" | ")
+        many = value if isinstance(value, tuple) else (value,)
+        allowed = _ALLOWED.get("int" if isinstance(value, tuple) else kinds[0], (object,))
+        if not all(isinstance(v, allowed) for v in many) and not (value is None and "None" in kinds):
+            raise BadDump(f"{field.name}: {value!r} is no {kinds[0]}")
+        if isinstance(value, float) and not -1e15 < value < 1e15:
+            raise BadDump(f"{field.name}: {value!r} is no time")
+    return made
+
+
 def _state(values: Mapping[str, Any]) -> State:
     rest = {k: v for k, v in values.items() if k != "timings"}
-    return State(timings=Timings(**values["timings"]), **_typed(rest))
+    state: State = _checked(State(timings=_checked(Timings(**values["timings"])), **_typed(rest)))
+    return state
 
 
 def _recorded(number: int, values: Mapping[str, Any]) -> Recorded:
@@ -135,4 +152,4 @@ def _recorded(number: int, values: Mapping[str, Any]) -> Recorded:
     if kind not in get_args(Input):
         raise BadDump(f"input {number}: {values['input']!r} is not known")
     rest = {k: v for k, v in values.items() if k not in ("at", "chance", "input")}
-    return Recorded(float(values["at"]), float(values["chance"]), kind(**_typed(rest)))
+    return _checked(Recorded(float(values["at"]), float(values["chance"]), _checked(kind(**_typed(rest)))))  # type: ignore[no-any-return]
