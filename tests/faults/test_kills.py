@@ -7,7 +7,6 @@ import os
 import random
 import resource
 import signal
-import sys
 from pathlib import Path
 
 import pytest
@@ -126,9 +125,8 @@ async def test_a_clock_that_jumps(live: LiveStage, seconds: int):
         await live.server.kill()
         await live.server.start()
         await witness.until(20)
-        last = (await anext(aiter(witness.bob.chat.messages(uid="alice", limit=1)))).sent_at
     ids = [m.id for m in witness.bob.ears.all("text")]
+    times = [m.sent_at for m in witness.bob.ears.all("text")]
+    assert max(times) - min(times) > 80_000  # it has jumped
     assert ids == sorted(ids)
-    assert last > 0
     assert "server_closed" not in {str(t.cause) for t in witness.alice.chat.connection.history}
-    assert sys.executable

@@ -420,6 +420,9 @@ async def test_who_guesses_tokens_is_slowed_and_who_is_known_there_is_not(stage:
         # A right one that was not seen there before is not looked at either: a guess learns nothing.
         await rest.refused("ERR_TOO_MANY_REQUESTS", "GET", "/me", as_="carol")
         assert (await rest("GET", "/me", as_="bob"))["uid"] == "bob"
+        # One that is known does not vouch for a guess at another.
+        guess = {"authtoken": rest.tokens["bob"], "apikey": "another guess"}
+        await rest.refused("ERR_TOO_MANY_REQUESTS", "GET", "/apikeys", headers=guess)
         stage.network.drop()
         await alice.ears.until(lambda: alice.ears.statuses[-1] is not CONNECTED)
         await alice.connected()  # her pass is checked after a while

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 
 import pytest
 
@@ -140,3 +141,15 @@ async def test_a_client_that_did_not_ask_is_told_nothing(stage: Stage):
     await late(stage, 0.0)
     assert written == []
     assert alice.status is CONNECTED
+
+
+async def test_where_presence_is_not_told_it_is_not_told_afterwards_either(stage: Stage):
+    stage.server._settings = dataclasses.replace(stage.server._settings, max_presence_users=0)
+    await stage.server.stop()
+    await stage.server.start()
+    alice = await stage.enter("alice", presence=True)
+    await late(stage, 0.25)
+    bob = await stage.enter("bob", auto=False)
+    await bob.chat.connect()
+    await late(stage, 0.0)
+    assert alice.ears.all("online") == []

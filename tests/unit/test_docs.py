@@ -10,6 +10,7 @@ import make_reference
 import tailwire
 from tailwire.cli.main import _parser
 from tailwire.server.config import Settings
+from tailwire.testing.line.control import DEEDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,3 +49,10 @@ def test_the_reference_is_current_and_each_row_has_its_test():
         assert "**none**" not in text
         for name in re.findall(r"`(\w+/[\w/]+\.py::test_\w+)`", text):
             assert name in make_reference.ALL, name
+
+
+def test_whatever_can_go_wrong_on_the_line_is_in_the_docs():
+    text = (ROOT / "docs" / "testing.md").read_text()
+    for name in DEEDS:
+        assert f"`POST /{name}" in text, name
+        assert f"`{name.replace('-', '_')}(" in text, name

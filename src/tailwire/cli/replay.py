@@ -26,7 +26,7 @@ def replay(file: str) -> int:
             for command in commands:
                 print(f"            -> {command}")
             print(f"          {explain(after, at)}")
-    except (OSError, ValueError, RecursionError, TypeError) as e:
+    except (OSError, ValueError, RecursionError) as e:
         print(f"tailwire: {file}: {e}", file=sys.stderr)
         return 1
     return 0

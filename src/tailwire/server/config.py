@@ -226,8 +226,14 @@ def _check(s: Settings) -> None:
     for name in s.features.replace(" ", "").split(","):
         if name and name not in FEATURES:
             raise BadSetting(f"features: there is no feature {name!r}; there are {', '.join(FEATURES)}")
-    for name in ("sweep_interval", "auth_deadline", "silence_limit", "heartbeat_interval", "heartbeat_timeout"):
+    for name in (
+        "sweep_interval", "auth_deadline", "silence_limit", "heartbeat_interval", "heartbeat_timeout",
+        "returns_per_second", "request_deadline",
+    ):  # fmt: skip
         if getattr(s, name) <= 0:
             raise BadSetting(f"{name} must be more than 0")
+    for name in ("overload_lag", "most_sends_under_way", "max_connections", "upgrades_per_second"):
+        if getattr(s, name) < 0:
+            raise BadSetting(f"{name} must not be less than 0")
     if s.log_level not in ("debug", "info", "warning", "error"):
         raise BadSetting(f"log_level must be debug, info, warning or error, not {s.log_level!r}")

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tailwire.testing.loop_thread import LoopThread
+from tailwire.testing.server import UNLIMITED
 
 if TYPE_CHECKING:
     from tailwire.server.app import Parts
 
 T = TypeVar("T")
-UNLIMITED = ("sends", "requests", "logins", "core", "standard", "wrong_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +40,18 @@ class EmbeddedServer:
         settings: settings of the server, by name (docs/server.md).
 
     Attributes:
-        url, host, port: where it listens.
+        url, port: where it listens.
         app_id, auth_key, api_key: as the first start of a server prints them.
     """
 
     def __init__(self, folder: Path, **settings: Any) -> None:
-        self._settings = {
-            "data": str(folder), "port": 0, **{f"{name}_per_minute": 0 for name in UNLIMITED}, **settings,
-        }  # fmt: skip
+        self._settings = {"data": str(folder), **UNLIMITED, **settings}
         self._thread = LoopThread("tailwire test server")
         self._parts: Parts | None = None
         self._serving: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
         self.url = self.app_id = self.auth_key = self.api_key = ""
         self.port = 0
-
-    @property
-    def host(self) -> str:
-        """For `override_client_host`: the URL."""
-        return self.url
 
     def start(self) -> None:
         """Start, and wait until it listens; again on the same port and data after `stop()`."""

@@ -12,13 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-QUIET_LIMITS = {
-    "TAILWIRE_SENDS_PER_MINUTE": "0",
-    "TAILWIRE_REQUESTS_PER_MINUTE": "0",
-    "TAILWIRE_LOGINS_PER_MINUTE": "0",
-    "TAILWIRE_CORE_PER_MINUTE": "0",
-    "TAILWIRE_STANDARD_PER_MINUTE": "0",
+UNLIMITED: dict[str, Any] = {
+    f"{what}_per_minute": 0 for what in ("sends", "requests", "logins", "core", "standard", "wrong_tokens")
 }
+"""Settings of a server for tests: no limits of rates."""
 
 
 class BadReadyFile(ValueError):
@@ -60,7 +57,7 @@ class ServerProcess:
         self.program = ["-m", "tailwire.cli.main"]
         self.url = self.app_id = self.auth_key = self.api_key = ""
         self.port = 0
-        self._settings = {**QUIET_LIMITS, **(settings or {})}
+        self._settings = {**{f"TAILWIRE_{k.upper()}": str(v) for k, v in UNLIMITED.items()}, **(settings or {})}
         self._arguments = arguments
         self._process: asyncio.subprocess.Process | None = None
         self.log: list[str] = []

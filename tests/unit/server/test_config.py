@@ -59,3 +59,9 @@ def test_numbers_that_are_none_are_refused(tmp_path, line: str):
     file.write_text(line)
     with pytest.raises(BadSetting, match=line.split()[0]):
         load({}, {}, str(file))
+
+
+@pytest.mark.parametrize("setting", [{"returns_per_second": 0}, {"request_deadline": 0}, {"overload_lag": -1}])
+def test_numbers_that_would_stop_it_later_are_refused(setting):
+    with pytest.raises(BadSetting, match=next(iter(setting))):
+        load(setting, {})

@@ -135,7 +135,7 @@ class Live:
             for uid in list(self._untold)[:TOLD_AT_ONCE]:
                 del self._untold[uid]
                 row = await self._store.user(uid)
-                if row is not None:
+                if row is not None and self._tells_presence():
                     action = "online" if self._directory.is_online(uid) else "offline"
                     await self._tell_presence(row, action, self._directory.present(row))
             await asyncio.sleep(0)

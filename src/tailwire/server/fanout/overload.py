@@ -90,7 +90,7 @@ class Overload:
         return [name for level, name in SHED_NAMES.items() if level <= self.level]
 
     def set(self, level: Level, sends: int | None = None) -> None:
-        """Decide it by hand: for tests and operators. The next tick measures again.
+        """Decide it by hand, for tests. The next tick measures again.
 
         Args:
             sends: how many may be under way; as many as at the start by default.

@@ -24,6 +24,7 @@ RESTART = 1012
 PIECE = 1024
 FOR_GOOD = (1000, WINDOW_OVER)
 NO_FEATURES: frozenset[str] = frozenset()
+NOTHING = memoryview(b"")
 
 
 def _nowhere(data: bytes) -> None:
@@ -65,7 +66,7 @@ class SocketProtocol(asyncio.Protocol):
         self._protocol = ServerProtocol(max_size=self.gateway.settings.max_frame)
         self._transport: asyncio.Transport | None = None
         self._fragments: list[bytes] | None = None
-        self._rest = b""
+        self._rest = NOTHING
         self.uid = self.device = self.token = ""
         self.groups: set[str] = set()
         self.presence: frozenset[str] | None = None
@@ -95,16 +96,16 @@ class SocketProtocol(asyncio.Protocol):
         if not self._rest and self._transport is not None:
             self._transport.pause_reading()
             self.gateway.loop.call_soon(self._go_on)
-        self._rest += data
+        self._rest = memoryview(bytes(self._rest) + data)
 
     def _go_on(self) -> None:
         piece, self._rest = self._rest[:PIECE], self._rest[PIECE:]
         transport = self._transport
         if transport is None or transport.is_closing():
-            self._rest = b""
+            self._rest = NOTHING
             return
         if piece:
-            self._protocol.receive_data(piece)
+            self._protocol.receive_data(bytes(piece))
             self._take_events()
         if self._rest:
             self.gateway.loop.call_soon(self._go_on)
@@ -114,8 +115,8 @@ class SocketProtocol(asyncio.Protocol):
     def eof_received(self) -> bool | None:
         """The other end will send no more."""
         if self._rest:
-            self._protocol.receive_data(self._rest)
-            self._rest = b""
+            self._protocol.receive_data(bytes(self._rest))
+            self._rest = NOTHING
         self._protocol.receive_eof()
         self._take_events()
         return None

@@ -150,7 +150,8 @@ class Api:
         if operation.who is Who.ANYONE:
             return NOBODY
         address = (scope["client"] or ("",))[0]
-        secret = text(given.get(b"authtoken") or given.get(b"apikey"))
+        # Both together: one that is known must not vouch for a guess at the other.
+        secret = f"{text(given.get(b'authtoken'))} {text(given.get(b'apikey'))}"
         wait = self._guesses.wait(address, secret)
         if wait:
             raise Refused("ERR_TOO_MANY_REQUESTS", GUESSING, retry_after=wait)

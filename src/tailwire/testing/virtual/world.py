@@ -20,6 +20,7 @@ from tailwire.server.gateway.protocol import SocketProtocol
 from tailwire.server.ports.world import World as ServerWorld
 from tailwire.server.shutdown import finish
 from tailwire.server.store.sqlite import SqliteStore
+from tailwire.testing.server import UNLIMITED
 from tailwire.testing.virtual.loop import VirtualLoop
 from tailwire.testing.virtual.network import owner
 
@@ -125,14 +126,7 @@ class VirtualServer:
     """The real server: uvicorn's protocol, our gateway, a store on a real file. Can be killed and started again."""
 
     def __init__(self, folder: Path, settings: Settings | None = None) -> None:
-        self._settings = settings or Settings(
-            data=str(folder),
-            sends_per_minute=0,
-            requests_per_minute=0,
-            logins_per_minute=0,
-            core_per_minute=0,
-            standard_per_minute=0,
-        )
+        self._settings = settings or Settings(data=str(folder), **UNLIMITED)
         self.world = VirtualServerWorld()
         self.parts: Parts | None = None
         self.app_id = self.auth_key = self.api_key = ""

@@ -82,6 +82,8 @@ def test_sends_beyond_what_is_allowed_are_told_when_to_come_back(process: Proces
     assert overload.wait() > 0  # a burst may be of a hundred; what goes on is held at a fifth
     doing[0].__exit__(None, None, None)
     assert overload.wait() == 0
+    process.pass_time(30)
+    assert {overload.later() for _ in range(200)} == {1}  # and when none is refused any more, soon again
 
 
 def test_a_burst_passes(process: Process):
