@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from contextlib import suppress
 
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from harness import CONNECTED, DISCONNECTED, Actor, Stage
 from rest import Rest
 from tailwire import CometChatException, Group, MediaMessage, UploadFile
 from tailwire.server.config import Settings
-from tailwire.testing.virtual.world import VirtualServer
+from tailwire.testing.virtual.world import PORT, VirtualServer
 
 
 def limited(stage: Stage, folder, **limits) -> None:
@@ -80,14 +84,49 @@ def few_frames(stage: Stage, tmp_path) -> Stage:
     return stage
 
 
-async def test_a_socket_that_sends_too_fast_is_closed_and_comes_back(stage: Stage, few_frames):
-    alice = await stage.enter("alice")
+async def test_a_socket_that_sends_too_fast_is_closed_at_once_and_stays_away_for_a_while(stage: Stage, few_frames):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    await stage.pass_time(2.1)  # counted anew
+    begin = stage.now
     for _ in range(100):
         await alice.chat.start_typing("bob")
-        await stage.pass_time(0.02)
     await alice.ears.until(lambda: "server_closed" in [t.cause for t in alice.chat.connection.history])
+    assert stage.now - begin < 0.1  # not only when it is looked over
+    assert stage.server.parts.metrics.closes["too fast"] == 1
+    assert len(bob.ears.all("typing")) <= 10
     await alice.connected()
-    assert stage.server.parts.metrics.closes["too fast"] >= 1
+    assert 5 <= stage.now - begin <= 15
+    assert stage.server.parts.metrics.closes["too fast"] == 2  # it came at once, and had to wait
+    assert bob.status is CONNECTED
+    assert stage.server.parts.metrics.sockets == 2
+
+
+@pytest.fixture
+def some_frames(stage: Stage, tmp_path) -> Stage:
+    limited(stage, tmp_path, frames_per_second=50)
+    return stage
+
+
+async def test_who_floods_anew_without_waiting_is_not_listened_to(stage: Stage, some_frames):
+    bob = await stage.enter("bob")
+    sessions = stage.server.parts.actions.sessions
+    made = await sessions.create_token("alice")
+    me = await sessions.me(await sessions.caller(made["authToken"], "raw"), made["authToken"])
+    auth = json.dumps({"type": "auth", "deviceId": "raw", "body": {"auth": me["jwt"], "deviceId": "raw"}})
+    typing = '{"type":"typing_indicator","receiver":"bob","receiverType":"user","body":{"action":"started"}}'
+    codes = []
+    begin = stage.now
+    for _ in range(3):
+        async with connect(f"ws://server:{PORT}/", ping_interval=None) as ws:
+            with suppress(ConnectionClosed):
+                for frame in [auth, *[typing] * 500]:
+                    await ws.send(frame)
+                while True:
+                    await ws.recv()
+            codes.append(ws.close_code)
+    assert codes == [4029, 4029, 4029]
+    assert stage.now - begin >= 5  # the second was not answered before its time
+    assert stage.server.parts.metrics.frames_in <= 220  # of the first, and of the third, which came when it might
 
 
 async def test_the_server_enforces_the_window_of_a_frozen_app(stage: Stage):
@@ -159,11 +198,15 @@ async def test_the_app_as_a_whole_has_two_rates(stage: Stage, small_app):
     async with Rest(stage) as rest:
         for n in range(60):
             await rest("POST", "/users", json={"uid": f"u{n}", "name": "U"})
-        error = await rest.refused("ERR_TOO_MANY_REQUESTS", "POST", "/users", json={"uid": "more", "name": "U"})
+        key = {"apikey": stage.server.auth_key}
+        begin = stage.now
+        error, *_ = await asyncio.gather(
+            rest.refused("ERR_TOO_MANY_REQUESTS", "POST", "/users", json={"uid": "more", "name": "U"}),
+            rest.refused("ERR_TOO_MANY_REQUESTS", "POST", "/groups", as_="alice", json={"guid": "g", "name": "G"}),
+            rest.refused("ERR_TOO_MANY_REQUESTS", "POST", "/users/bob/auth_tokens", headers=key),
+        )
         assert "core_per_minute" in error["details"]
-        await rest.refused("ERR_TOO_MANY_REQUESTS", "POST", "/groups", as_="alice", json={"guid": "g", "name": "G"})
-        headers = {"apikey": stage.server.auth_key}
-        await rest.refused("ERR_TOO_MANY_REQUESTS", "POST", "/users/bob/auth_tokens", headers=headers)
+        assert stage.now - begin > 0.05  # told late, so that a loop of refusals keeps nobody busy
         uids, asked = ("alice", "bob", "carol"), 0
         while True:  # what all users ask counts together
             answer = await rest.answer("GET", "/users", as_=uids[asked % 3])

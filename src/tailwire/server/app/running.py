@@ -43,6 +43,7 @@ from tailwire.server.rest.files import FileRoutes
 from tailwire.server.rest.groups import GroupRoutes
 from tailwire.server.rest.messages import MessageRoutes
 from tailwire.server.rest.offers import offers
+from tailwire.server.rest.protocol import HttpProtocol
 from tailwire.server.rest.reactions import ReactionRoutes
 from tailwire.server.rest.service import ServiceRoutes
 from tailwire.server.rest.sessions import SessionRoutes
@@ -212,7 +213,7 @@ class ListeningServer(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """A tenth of a second has passed (uvicorn's own clock: no timer of ours)."""
-        self._watch.tick(self.server_state.connections)
+        await self._watch.tick(len(self.server_state.connections))
         return await super().on_tick(counter)
 
     def _write_ready_file(self) -> None:
@@ -267,10 +268,11 @@ async def running(
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         url = f"{'https' if certificate else 'http'}://{host}:{listening.getsockname()[1]}"
         bound = type("BoundSocketProtocol", (SocketProtocol,), {"gateway": parts.gateway, "__slots__": ()})
+        http = HttpProtocol.bound()
         config = uvicorn.Config(
             parts.api,
             ws=bound,
-            http="httptools",
+            http=http,
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -282,7 +284,7 @@ async def running(
         )
         most = parts.gateway.most_connections = settings.max_connections or most_connections()
         clock = asyncio.get_running_loop().time
-        watch = Watch(parts.overload, parts.metrics, clock, settings.request_deadline, most)
+        watch = Watch(parts.overload, parts.metrics, http.waiting, clock, settings.request_deadline, most)
         server = ListeningServer(config, url, parts.keys, settings.ready_file, signals, watch)
         yield Running(parts, server, listening, url)
     finally:

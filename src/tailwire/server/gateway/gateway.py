@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, Protocol, cast
+from collections.abc import Iterator
+from typing import Any, cast
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.live import Live
@@ -26,6 +26,8 @@ from tailwire.server.gateway.frames import (
     decode_frame,
     subscription,
 )
+from tailwire.server.gateway.sockets import Socket
+from tailwire.server.limits.floods import Floods
 from tailwire.server.limits.guesses import Guesses
 from tailwire.server.limits.pace import Pace
 from tailwire.server.ports.refusal import Refused
@@ -42,40 +44,13 @@ TOO_LATE = 4008
 WINDOW_OVER = 4010
 POLICY = 1008
 MOST_BAD_FRAMES = 20
-MOST_WAITING = 256
 FRAMES_AT_ONCE = 2
+MOST_AT_ONCE = 200
+CLOSING = 25  # times the cost of a look
+STAYS_AWAY = 5.0
 WINDOW_GRACE = 5.0
 LONGEST_WINDOW = 120.0
 LONGEST_RESTART = 30.0
-
-
-class Socket(Protocol):
-    """A WebSocket, as the gateway sees it (see `protocol.SocketProtocol`)."""
-
-    uid: str
-    device: str
-    token: str
-    groups: set[str]
-    presence: frozenset[str] | None
-    features: frozenset[str]
-    chained: bool
-    left: bool
-    opened_at: float
-    heard_at: float
-    frames: int
-    bad_frames: int
-    background_until: float
-    inbox: list[bytes] | None
-    window: float
-    slow: bool
-    write: Callable[[bytes], object]
-
-    @property
-    def address(self) -> str: ...
-
-    def buffered(self) -> int: ...
-    def close(self, code: int, reason: str) -> None: ...
-    def abort(self) -> None: ...
 
 
 class Gateway:
@@ -123,7 +98,11 @@ class Gateway:
         self._sockets: dict[Socket, None] = {}  # in the order in which they came
         self._away: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._sweep_timer: asyncio.TimerHandle | None = None
+        self._sweep_timer: asyncio.Handle | None = None
+        self._unseen: Iterator[Socket] = iter(())  # of the sweep that is under way
+        self._most_frames = settings.frames_per_second * settings.sweep_interval
+        self._floods = Floods(STAYS_AWAY, loop.time)
+        self._held_back: dict[Socket, float] = {}  # nothing is read of them, nor answered, until then they are closed
         self._told_goodbye = 0
         self.most_connections = 0  # any number
 
@@ -148,6 +127,7 @@ class Gateway:
         if socket not in self._sockets:
             return
         del self._sockets[socket]
+        self._held_back.pop(socket, None)
         self.metrics.sockets -= 1
         if not socket.uid:
             return
@@ -197,16 +177,22 @@ class Gateway:
         socket.heard_at = self.loop.time()
         socket.frames += 1
         self.metrics.frames_in += 1
-        if socket.inbox is not None:
-            if len(socket.inbox) >= MOST_WAITING:
-                self._end(socket, "too fast", TOO_FAST, "too many frames at once; send fewer")
-            else:
-                socket.inbox.append(text)
+        if socket.frames > self._most_frames:
+            self._let_go(socket)
+        elif socket.inbox is not None:
+            socket.inbox.append(text)
         elif text == b'{"action":"ping","ack":"true"}' and socket.uid:
             self._pong(socket)
         else:
             socket.inbox = [text]
             self._run(self._drain(socket))
+
+    def _let_go(self, socket: Socket) -> None:
+        # One that floods: what it has sent is not looked at, and coming back at once does not help it.
+        self._floods.flooded(socket.token)
+        if socket.inbox:
+            socket.inbox.clear()
+        self._end(socket, "too fast", TOO_FAST, "too many frames; send fewer")
 
     def _pong(self, socket: Socket) -> None:
         if socket.background_until:
@@ -229,6 +215,7 @@ class Gateway:
                 log.exception("a frame of %s failed", socket.uid)
                 self._complain(socket, Refused("ERR_MISSION_FAILED"))
         socket.inbox = None
+        socket.go_on()
 
     async def _take(self, socket: Socket, text: bytes) -> None:
         try:
@@ -288,6 +275,12 @@ class Gateway:
             socket.close(TOKEN_REJECTED, "the token is not valid: log in again")
             return
         self._guesses.right(address, auth.auth)
+        if wait := self._floods.wait(admitted.token):
+            self._held_back[socket] = self.loop.time() + wait
+            socket.hold()
+            if socket.inbox:
+                socket.inbox.clear()
+            return
         ours = auth.params.tailwire if auth.params and auth.params.tailwire else NOTHING
         socket.device, socket.token = device, admitted.token
         socket.features = self._offered.intersection(ours.features)
@@ -332,28 +325,45 @@ class Gateway:
             raise Refused("ERR_BAD_REQUEST", {"body": "Use background with a window of up to 120 s, or foreground."})
         self._see_whether_away(socket.uid)
 
-    # The sweep: one timer for all sockets.
+    # The sweep: one timer for all sockets; some in each turn of the event loop, so that nobody waits for the rest.
 
     def _sweep(self) -> None:
+        self._unseen = iter(list(self._sockets))
+        self._go_on_sweeping()
+
+    def _go_on_sweeping(self) -> None:
         now = self.loop.time()
-        s = self.settings
-        most_frames = s.frames_per_second * s.sweep_interval
-        for socket in list(self._sockets):
-            if not socket.uid:
-                if now - socket.opened_at > s.auth_deadline:
-                    self._end(socket, "not authenticated", TOO_LATE, "no auth frame in time")
-            elif now - socket.heard_at > s.silence_limit:
-                self.metrics.closes["silent"] += 1
-                socket.abort()
-            elif socket.background_until and now > socket.background_until:
-                self._end(socket, "background window", WINDOW_OVER, "the background window is over")
-            elif socket.frames > most_frames:
-                self._end(socket, "too fast", TOO_FAST, "too many frames; send fewer")
-            socket.frames = 0
+        cost = 0
+        for socket in self._unseen:
+            cost += CLOSING if socket in self._sockets and self._look_at(socket, now) else 1
+            if cost >= MOST_AT_ONCE:
+                self._sweep_timer = self.loop.call_soon(self._go_on_sweeping)
+                return
         for uid in self._hub.gone(now):
             self._went(uid)
         again = self._sockets or self._hub.lingers
-        self._sweep_timer = self.loop.call_later(s.sweep_interval, self._sweep) if again else None
+        self._sweep_timer = self.loop.call_later(self.settings.sweep_interval, self._sweep) if again else None
+
+    def _look_at(self, socket: Socket, now: float) -> bool:
+        # Answers whether it was closed.
+        s = self.settings
+        socket.frames = 0
+        if (until := self._held_back.get(socket)) is not None:
+            if now < until:
+                return False
+            self._end(socket, "too fast", TOO_FAST, "you sent too many frames")
+        elif not socket.uid:
+            if now - socket.opened_at <= s.auth_deadline:
+                return False
+            self._end(socket, "not authenticated", TOO_LATE, "no auth frame in time")
+        elif now - socket.heard_at > s.silence_limit:
+            self.metrics.closes["silent"] += 1
+            socket.abort()
+        elif socket.background_until and now > socket.background_until:
+            self._end(socket, "background window", WINDOW_OVER, "the background window is over")
+        else:
+            return False
+        return True
 
     def _end(self, socket: Socket, why: str, code: int, reason: str) -> None:
         self.metrics.closes[why] += 1

@@ -22,6 +22,7 @@ from tailwire.wire.frames import CLIENT_HEADER
 PATHS = frozenset({"", "/v3", "/v3.0"})
 RESTART = 1012
 PIECE = 1024
+MOST_WAITING = 16
 FOR_GOOD = (1000, WINDOW_OVER)
 NO_FEATURES: frozenset[str] = frozenset()
 NOTHING = memoryview(b"")
@@ -39,6 +40,8 @@ class SocketProtocol(asyncio.Protocol):
     __slots__ = (
         "_connections",
         "_fragments",
+        "_going",
+        "_held",
         "_protocol",
         "_rest",
         "_transport",
@@ -75,7 +78,7 @@ class SocketProtocol(asyncio.Protocol):
         self.frames = self.bad_frames = 0
         self.background_until = self.window = 0.0
         self.inbox: list[bytes] | None = None
-        self.slow = self.chained = False
+        self.slow = self.chained = self._held = self._going = False
         self.left = False  # its user went on purpose: she does not come back by herself
         # Writes encoded frames: the transport's own method while the socket is open, so that fan-out pays one call.
         self.write: Callable[[bytes], object] = _nowhere
@@ -89,16 +92,27 @@ class SocketProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came in. What is much is taken in pieces, a turn of the event loop each: others have theirs between."""
-        if len(data) <= PIECE and not self._rest:
+        if len(data) <= PIECE and not self._rest and not self._has_enough:
             self._protocol.receive_data(data)
             self._take_events()
             return
-        if not self._rest and self._transport is not None:
-            self._transport.pause_reading()
-            self.gateway.loop.call_soon(self._go_on)
         self._rest = memoryview(bytes(self._rest) + data)
+        if self._transport is not None:
+            self._transport.pause_reading()
+        self.go_on()
+
+    @property
+    def _has_enough(self) -> bool:
+        return self.inbox is not None and len(self.inbox) >= MOST_WAITING
+
+    def go_on(self) -> None:
+        """Take more of what was read, now that what was taken is worked off."""
+        if self._rest and not self._going and not self._has_enough:
+            self._going = True
+            self.gateway.loop.call_soon(self._go_on)
 
     def _go_on(self) -> None:
+        self._going = False
         piece, self._rest = self._rest[:PIECE], self._rest[PIECE:]
         transport = self._transport
         if transport is None or transport.is_closing():
@@ -108,8 +122,8 @@ class SocketProtocol(asyncio.Protocol):
             self._protocol.receive_data(bytes(piece))
             self._take_events()
         if self._rest:
-            self.gateway.loop.call_soon(self._go_on)
-        elif not transport.is_closing():
+            self.go_on()
+        elif not (self._held or transport.is_closing()):
             transport.resume_reading()
 
     def eof_received(self) -> bool | None:
@@ -189,6 +203,8 @@ class SocketProtocol(asyncio.Protocol):
             self.gateway.opened(self)
 
     def _frame(self, frame: Frame) -> None:
+        if self.write is _nowhere or self._held:
+            return  # we have said goodbye, or will: what was sent behind that counts no more
         if frame.opcode is Opcode.TEXT and frame.fin:
             self.gateway.frame(self, bytes(frame.data))
         elif frame.opcode in (Opcode.TEXT, Opcode.BINARY):
@@ -229,6 +245,13 @@ class SocketProtocol(asyncio.Protocol):
     def buffered(self) -> int:
         """Bytes that the other end has not taken yet."""
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
+    def hold(self) -> None:
+        """Read nothing more, and forget what was read and not taken."""
+        self._held = True
+        self._rest = NOTHING
+        if self._transport is not None:
+            self._transport.pause_reading()
 
     def close(self, code: int, reason: str) -> None:
         """Say goodbye and end; a slow reader is not waited for."""

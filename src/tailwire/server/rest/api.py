@@ -5,6 +5,7 @@ Every route is served under `/v3`, `/v3.0` and without a base path: clients use 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from re import Pattern
 from typing import Any
@@ -29,6 +30,7 @@ Headers = list[tuple[bytes, bytes]]
 NOBODY = Caller("", "", "")
 WRONG = frozenset({"AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "AUTH_ERR_APIKEY_NOT_FOUND"})
 GUESSING = "Too many wrong tokens or keys came from your address. Wait for the seconds that Retry-After names."
+SLOWED = 0.05  # seconds until one who asks too much is told so: a loop of refusals must not keep the server busy
 BUSY = "The server has more to do than it can. Wait for the seconds that Retry-After names; nothing was stored."
 
 
@@ -154,6 +156,7 @@ class Api:
         secret = f"{text(given.get(b'authtoken'))} {text(given.get(b'apikey'))}"
         wait = self._guesses.wait(address, secret)
         if wait:
+            await asyncio.sleep(SLOWED)
             raise Refused("ERR_TOO_MANY_REQUESTS", GUESSING, retry_after=wait)
         try:
             caller = await self._caller(operation, given, headers)
@@ -172,23 +175,24 @@ class Api:
             raise Refused("AUTH_ERR_INVALID_APPID" if app_id else "AUTH_ERR_EMPTY_APPID")
         if operation.who is Who.KEY:
             await self._sessions.check_key(text(key), "create_user")
-            self._count(operation, "", headers)
+            await self._count(operation, "", headers)
             return NOBODY
         if operation.who is Who.ADMIN or (key and not token):
             caller = await self._sessions.key_caller(text(key), text(given.get(b"onbehalfof")))
-            self._count(operation, text(key), headers)
+            await self._count(operation, text(key), headers)
         else:
             caller = await self._sessions.caller(text(token), text(given.get(b"resource")))
-            self._count(operation, caller.token, headers)
+            await self._count(operation, caller.token, headers)
         return caller
 
-    def _count(self, operation: Operation, token: str, headers: Headers) -> None:
+    async def _count(self, operation: Operation, token: str, headers: Headers) -> None:
         taken = self._rates.take(operation.counts, token)
         if taken.most:
             headers.append((b"x-rate-limit", b"%d" % taken.most))
             headers.append((b"x-rate-limit-remaining", b"%d" % taken.left))
         if taken.wait:
             headers.append((b"x-rate-limit-reset", b"%d" % (self._sessions.now() + max(1, round(taken.wait)))))
+            await asyncio.sleep(SLOWED)
             what = "Wait for the seconds that Retry-After names, or let the server's setting allow more:"
             raise Refused("ERR_TOO_MANY_REQUESTS", f"{what} {taken.setting}.", retry_after=taken.wait)
 

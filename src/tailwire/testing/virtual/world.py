@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from tailwire.sdk.io.world import World as SdkWorld
@@ -18,6 +17,7 @@ from tailwire.server.app import Parts, assemble
 from tailwire.server.config import Settings
 from tailwire.server.gateway.protocol import SocketProtocol
 from tailwire.server.ports.world import World as ServerWorld
+from tailwire.server.rest.protocol import HttpProtocol
 from tailwire.server.shutdown import finish
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.testing.server import UNLIMITED
@@ -154,8 +154,10 @@ class VirtualServer:
         state = self._state = ServerState()
         state.connections = _InOrder()  # type: ignore[assignment]
 
+        http = HttpProtocol.bound()
+
         def accept() -> Any:
-            return HttpToolsProtocol(config=config, server_state=state, app_state={})
+            return http(config=config, server_state=state, app_state={})
 
         virtual_loop().network.listen(PORT, accept)
 

@@ -1,0 +1,168 @@
+"""One HTTP connection: uvicorn's, with bounds on what a stranger may have it keep and wait for.
+
+uvicorn itself takes a head of any length, queues whatever is sent without waiting for answers, and watches only those
+connections that have had an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from tailwire.server.actions.present import encode
+from tailwire.server.ports.refusal import Refused
+
+MOST_HEAD = 64 * 1024
+PIECE = 1024
+OF_A_BODY = 4 * 1024
+_TOLD = encode({"error": Refused("ERR_TOO_LARGE", f"The head of a request has at most {MOST_HEAD} bytes.").told()})
+HEAD_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n"
+    b"content-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(_TOLD), _TOLD)
+)
+_NOTHING = memoryview(b"")
+
+
+class _Flow(FlowControl):
+    """Reading is stopped by uvicorn, by us, or both."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        super().__init__(transport)
+        self.held = self._stopped = False
+
+    def pause_reading(self) -> None:
+        self._stopped = True
+        super().pause_reading()
+
+    def resume_reading(self) -> None:
+        self._stopped = False
+        if not self.held:
+            super().resume_reading()
+
+    def hold(self) -> None:
+        """Read nothing more until `let_go`."""
+        self.held = True
+        super().pause_reading()
+
+    def let_go(self) -> None:
+        """Read on, if uvicorn does."""
+        self.held = False
+        if not self._stopped:
+            super().resume_reading()
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """An HTTP connection of the server. `waiting` is set on the subclass that the app makes.
+
+    Attributes:
+        waiting: the connections that have to send the head of a request, and since when: longest first.
+    """
+
+    waiting: dict[HttpProtocol, float]
+    flow: _Flow
+    _head = -1  # bytes of a head that has begun and is not whole, but for those that came with its begin; -1: none has
+    _body = 0  # bytes of a body that have come
+    _begins = _upgraded = False
+    _rest = _NOTHING  # what was read and not taken yet
+
+    @classmethod
+    def bound(cls) -> type[HttpProtocol]:
+        """The class of one server's connections."""
+        return type("BoundHttpProtocol", (cls,), {"waiting": {}})
+
+    # The transport's side.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """The transport is ours."""
+        super().connection_made(transport)
+        self.flow = _Flow(transport)
+        self.waiting[self] = self.loop.time()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The transport is gone."""
+        self.waiting.pop(self, None)
+        self._rest = _NOTHING
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came in. Of many requests a few are taken in a turn of the event loop: others have theirs between."""
+        if len(data) <= PIECE and not self.flow.held:
+            self._take(data)
+            return
+        self._rest = memoryview(bytes(self._rest) + data if self._rest else data)
+        self.flow.hold()
+        if not self.pipeline:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        if self.transport.is_closing():
+            return
+        if self._rest:
+            self._take_some(PIECE)
+        while self._rest and (left := self._left_of_body()):
+            self._take_some(left)
+        if self._upgraded or not (self._rest or self.pipeline):
+            self._rest = _NOTHING  # behind an upgrade nothing may be sent before its answer
+            self.flow.let_go()
+        elif not self.pipeline:  # else `on_response_complete` goes on
+            self.loop.call_soon(self._go_on)
+
+    def _take_some(self, size: int) -> None:
+        piece, self._rest = self._rest[:size], self._rest[size:]
+        self._take(piece)
+
+    def _left_of_body(self) -> int:
+        # How much of what comes next is the body of the request under way: it is taken at once, nothing begins with it.
+        if self.parser is None or self.cycle is None or self.pipeline or self._head >= 0 or not self.cycle.more_body:
+            return 0
+        length = next((value for name, value in self.headers if name == b"content-length"), b"")
+        return int(length) - self._body if length.isdigit() else OF_A_BODY
+
+    def _take(self, data: bytes | memoryview) -> None:
+        self._begins = False
+        super().data_received(data)  # type: ignore[arg-type]  # the parser takes any buffer
+        if self._upgraded:
+            return
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.waiting.pop(self, None)
+        else:
+            self.waiting.setdefault(self, self.loop.time())  # no whole head yet, and uvicorn's own timer is off
+        if self._head >= 0 and not self._begins:
+            self._head += len(data)
+            if self._head > MOST_HEAD and not self.transport.is_closing():
+                self.transport.write(HEAD_TOO_LARGE)
+                self.transport.close()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Another protocol has the transport from now on."""
+        self._upgraded = True
+        self.waiting.pop(self, None)
+        super().handle_websocket_upgrade()
+
+    # The parser's side.
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self._head, self._body, self._begins = 0, 0, True
+
+    def on_headers_complete(self) -> Any:
+        """Its head is whole."""
+        self._head = -1
+        return super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Some of its body."""
+        self._body += len(body)
+        super().on_body(body)
+
+    def on_response_complete(self) -> None:
+        """It is answered. While others wait for their turn, what was sent behind them stays where it is."""
+        if self.pipeline and not self.flow.held:
+            self.flow.hold()
+        super().on_response_complete()
+        if self.flow.held and not self.pipeline:
+            self.loop.call_soon(self._go_on)
