@@ -108,7 +108,6 @@ def some_frames(stage: Stage, tmp_path) -> Stage:
 
 
 async def test_who_floods_anew_without_waiting_is_not_listened_to(stage: Stage, some_frames):
-    bob = await stage.enter("bob")
     sessions = stage.server.parts.actions.sessions
     made = await sessions.create_token("alice")
     me = await sessions.me(await sessions.caller(made["authToken"], "raw"), made["authToken"])

@@ -56,6 +56,7 @@ from tailwire.server.webhooks.sender import WebhookSender
 
 VERSION = "0.1.0"
 LONGEST_TURN = 3.0
+CONNECTIONS_EACH = 2  # of a client: one for requests, one that becomes its WebSocket
 DEMO_USERS = {"alice": "Alice", "bob": "Bob", "carol": "Carol"}
 
 
@@ -74,6 +75,7 @@ class Parts:
 
     store: SqliteStore
     api: Api
+    http: type[HttpProtocol]
     gateway: Gateway
     actions: Actions
     webhooks: WebhookSender
@@ -107,8 +109,9 @@ async def assemble(settings: Settings, world: World) -> Parts:
         store_name=store.name, app_id=store.app_id,
     )  # fmt: skip
     api = _api(settings, actions, metrics, overload, guesses, store)
+    http = HttpProtocol.bound(Pace(CONNECTIONS_EACH * settings.upgrades_per_second, LONGEST_TURN, loop.time))
     webhooks.wake()
-    return Parts(store, api, gateway, actions, webhooks, keys, metrics, overload)
+    return Parts(store, api, http, gateway, actions, webhooks, keys, metrics, overload)
 
 
 def _api(
@@ -268,11 +271,10 @@ async def running(
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         url = f"{'https' if certificate else 'http'}://{host}:{listening.getsockname()[1]}"
         bound = type("BoundSocketProtocol", (SocketProtocol,), {"gateway": parts.gateway, "__slots__": ()})
-        http = HttpProtocol.bound()
         config = uvicorn.Config(
             parts.api,
             ws=bound,
-            http=http,
+            http=parts.http,
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -284,7 +286,7 @@ async def running(
         )
         most = parts.gateway.most_connections = settings.max_connections or most_connections()
         clock = asyncio.get_running_loop().time
-        watch = Watch(parts.overload, parts.metrics, http.waiting, clock, settings.request_deadline, most)
+        watch = Watch(parts.overload, parts.metrics, parts.http.waiting, clock, settings.request_deadline, most)
         server = ListeningServer(config, url, parts.keys, settings.ready_file, signals, watch)
         yield Running(parts, server, listening, url)
     finally:

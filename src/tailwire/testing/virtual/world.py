@@ -17,7 +17,6 @@ from tailwire.server.app import Parts, assemble
 from tailwire.server.config import Settings
 from tailwire.server.gateway.protocol import SocketProtocol
 from tailwire.server.ports.world import World as ServerWorld
-from tailwire.server.rest.protocol import HttpProtocol
 from tailwire.server.shutdown import finish
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.testing.server import UNLIMITED
@@ -154,10 +153,8 @@ class VirtualServer:
         state = self._state = ServerState()
         state.connections = _InOrder()  # type: ignore[assignment]
 
-        http = HttpProtocol.bound()
-
         def accept() -> Any:
-            return http(config=config, server_state=state, app_state={})
+            return parts.http(config=config, server_state=state, app_state={})
 
         virtual_loop().network.listen(PORT, accept)
 

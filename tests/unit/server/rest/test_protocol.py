@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from uvicorn.server import ServerState
 
+from tailwire.server.limits.pace import Pace
 from tailwire.server.rest.protocol import MOST_HEAD, PIECE, HttpProtocol
 from tailwire.testing.virtual.loop import virtual_run
 from tailwire.testing.virtual.world import virtual_loop
@@ -54,14 +55,14 @@ class Answers(asyncio.Protocol):
 class Server:
     """Answers each request with its path and its body's size, after `takes` seconds; keeps the connections."""
 
-    def __init__(self, takes: float = 0.0, reads: bool = True) -> None:
+    def __init__(self, takes: float = 0.0, reads: bool = True, connections_per_second: float = 0) -> None:
         self.takes, self.reads = takes, reads
         self.made: list[HttpProtocol] = []
         self.most_waiting = 0
         self.begun = 0
         config = uvicorn.Config(self.app, interface="asgi3", lifespan="off", log_config=None, access_log=False)
         config.load()
-        self.protocol = HttpProtocol.bound()
+        self.protocol = HttpProtocol.bound(Pace(connections_per_second, 3.0, virtual_loop().time))
         state = ServerState()
 
         def accept() -> HttpProtocol:
@@ -197,3 +198,22 @@ async def test_who_has_to_send_a_head_is_known_longest_first():
         client.transport.abort()
     await asyncio.sleep(1)
     assert server.protocol.waiting == {}
+
+
+@pytest.mark.virtual
+async def test_a_herd_is_read_one_after_the_other():
+    server = Server(connections_per_second=100)
+    herd = [await connected() for _ in range(2)]
+    herd += await asyncio.gather(*(connected() for _ in range(398)))
+    for n, client in enumerate(herd):
+        client.transport.write(request(n, b"y" * 2000, False))
+    await asyncio.sleep(1)
+    assert 180 <= server.begun <= 220  # 100 of them in their turn; some 100 would have waited for more than 3 s
+    first = await connected()
+    first.transport.write(request(1, None, False))
+    await asyncio.sleep(4)
+    assert [client.bodies() for client in herd] == [[f"/{n} 2000".encode()] for n in range(400)]
+    assert first.bodies() == [b"/1 0"]
+    for client in (*herd, first):
+        client.transport.abort()
+    await asyncio.sleep(1)
