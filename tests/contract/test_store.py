@@ -183,7 +183,8 @@ async def test_users_groups_keys_and_tokens(path):
     assert await store.groups_of("alice") == ["private"]
     for n in range(5):
         await store.add_token(TokenRow(f"t{n}", "alice", n), 3)
-    assert [await store.token_owner(f"t{n}") for n in range(5)] == [None, None, "alice", "alice", "alice"]
+    owners = [await store.token_owner(f"t{n}") for n in range(5)]
+    assert owners == [None, None, ("alice", 2), ("alice", 3), ("alice", 4)]
     await store.remove_token("t4")
     assert await store.token_owner("t4") is None
     await store.add_key(KeyRow("k", "K", "authOnly", 1))

@@ -79,6 +79,29 @@ def _window_only_in_words(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(settle, "_RULES", tuple(window if r is settle._background_window else r for r in settle._RULES))
 
 
+def _the_token_ends_unnoticed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(machine, "_watch_token", lambda s, now, chance, out: None)
+
+
+def _the_timer_for_a_new_token_outlives_the_socket(patch: pytest.MonkeyPatch) -> None:
+    honest = settle.clear_socket
+
+    def clear(s):
+        at = s.renew_at
+        honest(s)
+        s.renew_at = at
+
+    patch.setattr(settle, "clear_socket", clear)
+    patch.setattr(machine, "clear_socket", clear)
+
+
+def _nobody_asks_again(patch: pytest.MonkeyPatch) -> None:
+    def failed(s, now, chance):
+        s.renewing, s.renew_at = False, None
+
+    patch.setattr(machine, "_not_renewed", failed)
+
+
 PLANTED = {
     "auto mode ignores the background": (_auto_mode_ignores_the_background, {"I1"}),
     "an unwanted socket stays": (_without(settle._leave), {"I2", "I6"}),
@@ -91,6 +114,9 @@ PLANTED = {
     "ping() is forgotten when the socket goes": (_without(settle._forget_pings), {"I9"}),
     "connect() is forgotten": (_without(settle._answer_connects), {"I9"}),
     "the socket lives on after aclose()": (_socket_lives_on_at_the_end, {"I6", "I10"}),
+    "the token ends unnoticed": (_the_token_ends_unnoticed, {"I5"}),
+    "the timer for a new token outlives the socket": (_the_timer_for_a_new_token_outlives_the_socket, {"I6"}),
+    "after a provider that failed nobody asks again": (_nobody_asks_again, {"I5"}),
     "Retry-After is not kept": (_retry_after_is_not_kept, {"T6"}),
 }
 

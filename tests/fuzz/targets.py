@@ -45,7 +45,13 @@ def sdk_frame(data: bytes) -> None:
 
     async def take() -> None:
         incoming = Incoming(
-            _Kept(), _nothing, "device", Machine(position=Position(5)), pong=lambda: None, throttled=lambda on: None
+            _Kept(),
+            _nothing,
+            "device",
+            Machine(position=Position(5)),
+            pong=lambda: None,
+            throttled=lambda on: None,
+            token_answered=lambda granted: None,
         )
         incoming.begin_session("alice", Position(5))
         incoming.frame_came(data)

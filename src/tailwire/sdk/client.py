@@ -15,10 +15,11 @@ from tailwire.sdk.calls.access import OnError, OnSuccess, decoded, quoted, settl
 from tailwire.sdk.calls.connecting import ConnectionCalls
 from tailwire.sdk.calls.conversations import ConversationCalls
 from tailwire.sdk.calls.groups import GroupCalls
-from tailwire.sdk.calls.owner import Owner, TokenProvider
+from tailwire.sdk.calls.owner import Owner
 from tailwire.sdk.calls.queueing import QueueCalls
 from tailwire.sdk.calls.reactions import ReactionCalls
 from tailwire.sdk.calls.receipts import ReceiptCalls
+from tailwire.sdk.calls.tokens import TokenProvider, Tokens
 from tailwire.sdk.calls.upload_request import UploadRequestCalls
 from tailwire.sdk.calls.users import UserCalls
 from tailwire.sdk.connection import inputs as i
@@ -67,7 +68,8 @@ class ChatClient(
         app_id: of the app.
         settings: made by `AppSettingsBuilder`.
         session_store: where the session is kept; a file in the platform's user data folder by default.
-        auth_token_provider: an async function that gives a new auth token; asked when the server rejects the old one.
+        auth_token_provider: an async function that gives a new auth token; asked before the old one ends, where the
+            server says when, and when the server rejects it. An open connection stays open meanwhile.
         tls: an SSL context, for a server with a certificate of its own.
         timings: other durations than the documented ones; for tests and demonstrations.
         world: time, chance and sockets; for tests.
@@ -140,7 +142,8 @@ class ChatClient(
             has_provider=self._provider is not None,
         )
         self._queue = Queue(self._handle, self._note_served)
-        owner = Owner(self, self.identity, self._connector, lambda: self._parts[1], self._queue, self._provider)
+        self._tokens = Tokens(self, self._provider, self._connector.me, self._connector.keep_pass, self.world.now)
+        owner = Owner(self, self.identity, self._connector, lambda: self._parts[1], self._queue, self._tokens)
         self._driver = Driver(state, self.world, owner)
         self._callbacks = Callbacks(self._registries)
         self._incoming = Incoming(
@@ -150,6 +153,7 @@ class ChatClient(
             Machine(limit=s.catch_up_limit, enabled=s.catch_up),
             pong=self._driver.pong_came,
             throttled=self._driver.throttled,
+            token_answered=self._driver.renewals.answered,
         )
 
         if s.outbox_limit:

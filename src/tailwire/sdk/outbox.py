@@ -21,7 +21,10 @@ log = logging.getLogger("tailwire")
 FORMAT = 1
 FIRST_WAIT, LONGEST_WAIT = 2.0, 60.0
 LATER = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_TOO_MANY_REQUESTS", "ERR_MISSION_FAILED"})
-LATER |= {"AUTH_ERR_AUTH_TOKEN_NOT_FOUND"}  # the token is being renewed, or the next login brings a good one
+LATER |= {
+    "AUTH_ERR_AUTH_TOKEN_NOT_FOUND",
+    "ERR_AUTH_TOKEN_EXPIRED",
+}  # the token is being renewed, or the next login brings a good one
 
 
 class OutboxStatus(StrEnum):

@@ -88,6 +88,7 @@ class Settings:
         max_pinned_messages: pinned messages of one conversation.
         max_saved_messages: saved messages of one user.
         max_pinned_conversations: pinned conversations of one user.
+        token_lifetime: how long an auth token is good for, counted from when it was made; 0: until it is taken back.
         jwt_lifetime: how long the token that authenticates a WebSocket is good for.
         log_level: `debug`, `info`, `warning` or `error`.
     """
@@ -154,6 +155,7 @@ class Settings:
     max_pinned_messages: int = 100
     max_saved_messages: int = 100
     max_pinned_conversations: int = 5
+    token_lifetime: float = 0.0
     jwt_lifetime: float = 86_400.0
     log_level: str = "info"
 
@@ -232,7 +234,7 @@ def _check(s: Settings) -> None:
     ):  # fmt: skip
         if getattr(s, name) <= 0:
             raise BadSetting(f"{name} must be more than 0")
-    for name in ("overload_lag", "most_sends_under_way", "max_connections", "upgrades_per_second"):
+    for name in ("token_lifetime", "overload_lag", "most_sends_under_way", "max_connections", "upgrades_per_second"):
         if getattr(s, name) < 0:
             raise BadSetting(f"{name} must not be less than 0")
     if s.log_level not in ("debug", "info", "warning", "error"):

@@ -28,8 +28,12 @@ COARSE = Timings(
     retry_cap=4,
     spread=1,
     late=2,
+    renew_before=0,
     max_attempts=None,
 )
+LASTS = 3.0
+ENDS = replace(COARSE, renew_before=2, stable_after=1)
+"""Of clients whose token ends. What has nothing to do with that does not happen to them: it does to the others."""
 _CHANCES = (0.0, 1.0)
 _MOST_CALLERS = 1
 
@@ -40,17 +44,19 @@ def starts() -> list[State]:
         State(mode=mode, timings=replace(COARSE, max_attempts=limit), has_provider=provider, interval=2, timeout=1)
         for mode in Mode
         for provider, limit in ((True, None), (False, 2))
-    ]
+    ] + [State(mode=mode, timings=ENDS, has_provider=True, interval=2, timeout=1) for mode in Mode]
 
 
 def events(s: State) -> Iterator[tuple[str, i.Input, float]]:
     """Every event that can meet this state: its name, the input, and how many seconds pass before it."""
     e = s.epoch
+    ends = s.timings == ENDS
     for name, happened in _facts(s):
-        yield name, happened, 0.0
+        if not (ends and (name in _ELSEWHERE or (s.mode is Mode.MANUAL and name.startswith("app ")))):
+            yield name, happened, 0.0
     if s.phase is not Phase.IDLE:
         for epoch, age in ((e, ""), (e - 1, " (older socket)")):
-            for name, happened in _socket_events(epoch, full=not age):
+            for name, happened in _token_events(epoch) if ends else _socket_events(epoch, full=not age):
                 yield name + age, happened, 0.0
     due = next_deadline(s)
     if due is not None:
@@ -59,6 +65,9 @@ def events(s: State) -> Iterator[tuple[str, i.Input, float]]:
         yield "timer, late", i.TimerFired(), ahead + s.timings.late + 1
         if s.phase is Phase.OPEN:
             yield "timer, frames came", i.TimerFired(ahead), ahead
+
+
+_ELSEWHERE = frozenset({"ping()", "ping() cancelled", "connect() cancelled", "network online", "network offline"})
 
 
 def _facts(s: State) -> Iterator[tuple[str, i.Input]]:
@@ -100,6 +109,18 @@ def _socket_events(epoch: int, *, full: bool) -> Iterator[tuple[str, i.Input]]:
         yield "throttled no more", i.ThrottleChanged(epoch, False)
 
 
+def _token_events(epoch: int) -> Iterator[tuple[str, i.Input]]:
+    yield "attempt succeeded: the token ends", i.AttemptSucceeded(epoch, left=LASTS)
+    yield "attempt failed: token rejected", i.AttemptFailed(epoch, Cause.TOKEN_REJECTED)
+    yield "socket lost", i.SocketLost(epoch, Cause.SERVER_CLOSED)
+    yield "socket lost: token rejected", i.SocketLost(epoch, Cause.TOKEN_REJECTED)
+    yield "pong", i.PongReceived(epoch)
+    yield "token renewed", i.TokenRenewed(epoch)
+    yield "token taken", i.TokenTaken(epoch, LASTS)
+    yield "token taken, for good", i.TokenTaken(epoch)
+    yield "token renewal failed", i.TokenRenewalFailed(epoch)
+
+
 def normal(s: State, now: float) -> State:
     """The same state as seen from `now`, without what cannot matter any more."""
 
@@ -118,6 +139,8 @@ def normal(s: State, now: float) -> State:
     n.not_before = None if s.not_before is None or s.not_before <= now else s.not_before - now
     n.spread_until = None if s.spread_until is None or s.spread_until <= now else s.spread_until - now
     n.window_until, n.probe_until = ahead(s.window_until), ahead(s.probe_until)
+    n.token_until = None if s.token_until is None else max(0.0, s.token_until - now)
+    n.renew_at, n.renewals_failed = ahead(s.renew_at), min(s.renewals_failed, 2)
     n.opened_at = age(s.opened_at, s.timings.stable_after)
     n.heard_at = age(s.heard_at, s.interval + s.timings.late)
     n.probe_sent = age(s.probe_sent, s.interval + s.timings.late)
@@ -215,7 +238,7 @@ def _next(s: State, found: Found, take: Callable[..., tuple[State, list[Command]
                 row = found.table.setdefault((abstract(s), name), set())
                 row.add((abstract(after), named(commands)))
             yield normal(after, passed)
-            if not any(_drew_a_wait(t, s) for t in (after.retry_at, after.not_before)):
+            if not any(_drew_a_wait(t, s) for t in (after.retry_at, after.not_before, after.renew_at)):
                 break  # chance played no part
     due = next_deadline(s)
     if due is not None and due > 1:

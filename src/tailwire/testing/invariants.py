@@ -11,6 +11,7 @@ from tailwire.sdk.connection.commands import (
     CloseSocket,
     Command,
     OpenSocket,
+    RenewInPlace,
     RenewToken,
     TellError,
     TellStatus,
@@ -83,6 +84,10 @@ def check_state(s: State, now: float) -> None:
             raise Broken("I5", f"wanted, and stuck: the next deadline is {due}")
     elif s.phase is not Phase.IDLE or due is not None or s.retry_at is not None:
         raise Broken("I6", f"not wanted, and {s.phase} with a deadline {due}")
+    if (s.renew_at is not None or s.renewing) and not (s.phase is Phase.OPEN and s.has_provider):
+        raise Broken("I6", "a timer for a new token without a socket, or without somebody to ask")
+    if s.phase is Phase.OPEN and s.has_provider and s.token_until is not None and s.renew_at is None:
+        raise Broken("I5", "the token ends, and nobody asks for another")
     if s.connects and s.phase in (Phase.IDLE, Phase.OPEN):
         raise Broken("I9", "connect() waits for nothing")
     if s.pings and (s.phase is not Phase.OPEN or s.probe_until is None):
@@ -113,6 +118,8 @@ def _check_sockets(before: State, event: i.Input, now: float, after: State, comm
             if owner is None and c.epoch <= before.epoch:
                 raise Broken("I7", f"{c} under a used number")
             owner, renewing = c.epoch, isinstance(c, RenewToken)
+        elif isinstance(c, RenewInPlace) and (c.epoch != owner or before.phase is not Phase.OPEN):
+            raise Broken("I7", f"{c} but the socket is {owner}")
     if owner is not None and not has_socket(after) and after.phase is not Phase.RENEWING:
         raise Broken("I7", f"socket {owner} was forgotten")
     if (has_socket(after) or after.phase is Phase.RENEWING) and owner != after.epoch:

@@ -34,6 +34,7 @@ CATALOGUE: dict[str, Entry] = {
     "AUTH_ERR_AUTH_TOKEN_NOT_FOUND": Entry(
         401, "The auth token does not exist.", "Log in again to get a valid auth token."
     ),
+    "ERR_AUTH_TOKEN_EXPIRED": Entry(401, "The auth token is not good any more.", "Log in again."),
     # Objects.
     "ERR_UID_NOT_FOUND": Entry(404, "The user does not exist.", "Check the uid, or create the user first."),
     "ERR_GUID_NOT_FOUND": Entry(404, "The specified group does not exist.", "Please provide a valid group GUID."),
@@ -151,10 +152,12 @@ CATALOGUE: dict[str, Entry] = {
     "USER_NOT_LOGGED_IN": Entry(
         0, "Please log in to CometChat before calling this method.", "Call login() and await it first."
     ),
+    "USER_NOT_AUTHORISED": Entry(
+        0, "The auth token is another user's.", "Let the token provider give a token of the user who is logged in."
+    ),
     "ERR_NOT_LOGGED_IN": Entry(
         0, "No active user session.", "Please log in before establishing a WebSocket connection."
     ),
-    "ERR_AUTH_TOKEN_EXPIRED": Entry(0, "The server rejected the auth token.", "Log in again."),
     "NO_INTERNET_CONNECTION": Entry(
         0, "You do not have an internet connection.", "Check the network and the host, then try again."
     ),

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 PING: dict[str, str] = {"action": "ping", "ack": "true"}
-FEATURES = ("heartbeat", "appState", "restart", "chain", "epoch", "grace", "cause", "throttled")
+FEATURES = ("heartbeat", "appState", "restart", "chain", "epoch", "grace", "cause", "throttled", "renew")
 """What our own server and SDK agree on beyond the documented protocol."""
 
 CLIENT_HEADER = "x-tailwire-client"

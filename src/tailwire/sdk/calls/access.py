@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
+from tailwire.sdk.calls.tokens import REJECTED, Tokens
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.io.http import Http
 from tailwire.sdk.io.world import Identity, World
@@ -64,6 +65,7 @@ class Access:
     sending: Sending
     _http: Http | None = None
     _session: Session | None = None
+    _tokens: Tokens | None = None
 
     def _reached(self) -> Http:
         if self._http is None:
@@ -84,7 +86,13 @@ class Access:
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
     ) -> Any:
-        # A request as the logged-in user.
+        # A request as the logged-in user; once more where the token was rejected and the app has another.
+        token = self._logged_in().auth_token
+        try:
+            return await self._reached().ask(method, path, token=token, body=body, query=query)
+        except CometChatException as e:
+            if e.code not in REJECTED or self._tokens is None or not await self._tokens.renew_rejected(token):
+                raise
         token = self._logged_in().auth_token
         return await self._reached().ask(method, path, token=token, body=body, query=query)
 

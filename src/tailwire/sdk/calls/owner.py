@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from tailwire.sdk.calls.connection import error_of
+from tailwire.sdk.calls.tokens import Keeper, Tokens
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.connection.state import Status
 from tailwire.sdk.dispatch.callbacks import StatusTold
@@ -17,25 +17,13 @@ from tailwire.sdk.dispatch.queue import Queue
 from tailwire.sdk.io.link import Connector, Granted, Link
 from tailwire.sdk.io.world import Identity
 from tailwire.sdk.listeners.events import ConnectionChanged, ConnectionFailed
-from tailwire.sdk.session import Session
 from tailwire.wire.frames import PING, app_state_frame
 
 PING_FRAME = json.dumps(PING, separators=(",", ":"))
-TokenProvider = Callable[[], Awaitable[str]]
 
 
 def _nobody(text: str | bytes) -> float | None:
     raise RuntimeError("a frame came before the link was opened")
-
-
-class Keeper(Protocol):
-    """Who keeps the session: the client."""
-
-    def kept_session(self) -> Session:
-        """The session."""
-
-    def keep_session(self, session: Session) -> None:
-        """Another token, or expired: keep it, on the device too."""
 
 
 class Owner:
@@ -48,14 +36,16 @@ class Owner:
         connector: Connector,
         incoming: Callable[[], Incoming],
         queue: Queue,
-        provider: TokenProvider | None,
+        tokens: Tokens,
     ) -> None:
         self._keeper = keeper
         self._identity = identity
         self._connector = connector
         self._incoming = incoming
         self._queue = queue
-        self._provider = provider
+        self._tokens = tokens
+        self._offered = ""
+        self._token = ""  # with which the socket was opened, or that it was given since
         self._granted = Granted()
         self.frame_came: Callable[[str | bytes], float | None] = _nobody
         self.room = queue.room
@@ -63,18 +53,23 @@ class Owner:
     async def open_link(self, last: Mapping[str, Any] | None) -> Link:
         """An authenticated socket, or `AttemptError`."""
         session = self._keeper.kept_session()
+        self._token = session.auth_token
         return await self._connector.open(session.uid, session.auth_token, last)
 
     async def renew_token(self) -> None:
         """Ask the token provider, and keep what it gives."""
-        if self._provider is None:
-            raise RuntimeError("there is no token provider")
-        given = self._provider()
-        token = await given if inspect.isawaitable(given) else given
-        if not isinstance(token, str) or not token:
-            raise TypeError(f"the token provider gave a {type(token).__name__}, not a token")
-        self._connector.forget()
-        self._keeper.keep_session(replace(self._keeper.kept_session(), auth_token=token))
+        await self._tokens.renew(self._token or self._keeper.kept_session().auth_token, check=False)
+
+    async def renewal_frame(self) -> str:
+        """Ask the token provider, where there is no other token already since a request was rejected."""
+        await self._tokens.renew(self._token, check=True)
+        session = self._keeper.kept_session()
+        self._offered = session.auth_token
+        return json.dumps(await self._connector.renewal_frame(session.uid, session.auth_token))
+
+    def renewal_taken(self) -> None:
+        """The socket goes on with the token that it was offered."""
+        self._token = self._offered
 
     def link_opened(self, granted: Granted) -> None:
         """The socket is authenticated; frames follow."""

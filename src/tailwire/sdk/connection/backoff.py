@@ -46,6 +46,15 @@ def asked_wait(timings: Timings, wait: float | None, within: float | None, chanc
     return None
 
 
+def renewal_wait(timings: Timings, left: float, chance: float) -> float:
+    """The wait before a token is renewed that is good for `left` seconds: the margin at the most, half of it at least.
+
+    Not the same for all: many tokens are made at once, and end at once.
+    """
+    margin = min(timings.renew_before, left / 2)
+    return max(0.0, left - margin * (1 - chance / 2))
+
+
 def rest_of_window(timings: Timings, rest: float, chance: float) -> float | None:
     """The wait of one that came before the server was back: at some point of what is left of the window (T6)."""
     least = timings.retry_base / 4

@@ -72,6 +72,13 @@ class RenewToken:
 
 
 @dataclass(frozen=True, slots=True)
+class RenewInPlace:
+    """Ask the token provider, and give the new token to the server on the open socket, which stays as it is."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class ExpireSession:
     """Mark the saved session as expired."""
 
@@ -106,6 +113,7 @@ Command = (
     | SendPing
     | SendAppState
     | RenewToken
+    | RenewInPlace
     | ExpireSession
     | Answer
     | TellStatus

@@ -85,6 +85,10 @@ def _reason(s: State, now: float) -> str:
 
 def _open(s: State, now: float) -> str:
     since = f"for {now - (s.opened_at if s.opened_at is not None else now):.0f} s"
+    if s.renewing:
+        since += f"; a new token is asked for, the old one is good for {max(0.0, (s.token_until or now) - now):.0f} s"
+    elif s.renewals_failed:
+        since += f"; the token could not be renewed, the next try is in {max(0.0, (s.renew_at or now) - now):.0f} s"
     if s.throttled:
         since += "; the server has turned some features off under load"
     if s.window_until is not None and s.mode is Mode.MANUAL and s.app is App.BACKGROUND:

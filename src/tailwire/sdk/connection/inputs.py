@@ -81,11 +81,13 @@ class AttemptSucceeded:
     Attributes:
         interval: the heartbeat interval that the server announced, in seconds, or None.
         timeout: the heartbeat timeout that the server announced, in seconds, or None.
+        left: the seconds for which the token is still good, where the server said so, or None.
     """
 
     epoch: int
     interval: float | None = None
     timeout: float | None = None
+    left: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +153,20 @@ class TokenRenewed:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenTaken:
+    """The server goes on with the new token, on the socket that was open.
+
+    Attributes:
+        left: the seconds for which it is good, or None.
+    """
+
+    epoch: int
+    left: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TokenRenewalFailed:
-    """The token provider raised."""
+    """The token provider raised, or the server did not take what it gave."""
 
     epoch: int
 
@@ -188,6 +202,7 @@ Input = (
     | ReadingResumed
     | ThrottleChanged
     | TokenRenewed
+    | TokenTaken
     | TokenRenewalFailed
     | TimerFired
 )

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tailwire.sdk.connection import inputs as i
-from tailwire.sdk.connection.backoff import asked_wait, rest_of_window, retry_delay
+from tailwire.sdk.connection.backoff import asked_wait, renewal_wait, rest_of_window, retry_delay, waiting_time
 from tailwire.sdk.connection.causes import Cause, Kind
 from tailwire.sdk.connection.commands import (
     AbandonSocket,
@@ -19,6 +19,7 @@ from tailwire.sdk.connection.commands import (
     Command,
     ExpireSession,
     OpenSocket,
+    RenewInPlace,
     Result,
     TellError,
 )
@@ -79,6 +80,7 @@ def _pass_deadlines(s: State, now: float, chance: float, out: list[Command]) -> 
         s.cause = Cause.WINDOW_EXPIRED
     if s.phase is Phase.OPEN:
         _watch_socket(s, now, slept, chance, out)
+        _watch_token(s, now, chance, out)
     elif s.phase in (Phase.CONNECTING, Phase.RENEWING) and s.attempt_until is not None and now >= s.attempt_until:
         out.append(AbandonSocket(s.epoch))
         _failed(s, Cause.SLEPT if slept else Cause.ATTEMPT_TIMEOUT, None, now, chance, out)
@@ -107,6 +109,16 @@ def _watch_socket(s: State, now: float, slept: bool, chance: float, out: list[Co
             _lost(s, cause, None, now, chance, out)
 
 
+def _watch_token(s: State, now: float, chance: float, out: list[Command]) -> None:
+    if s.renew_at is None or now < s.renew_at:  # a socket that has just ended has none
+        return
+    if s.renewing:
+        _not_renewed(s, now, chance)
+    else:
+        s.renewing, s.renew_at = True, now + s.timings.attempt
+        out.append(RenewInPlace(s.epoch))
+
+
 # The session.
 
 
@@ -114,13 +126,13 @@ def _session_begins(s: State, happened: Any, now: float, chance: float, out: lis
     _drop_socket(s, Cause.LOGGED_IN_ANEW, out)
     s.session = Session.VALID
     s.held = s.requested = s.barred = s.gave_up = s.renew_next = s.renewal_tried = False
-    s.attempts, s.retry_at, s.not_before, s.spread_until = 0, None, None, None
+    s.attempts, s.retry_at, s.not_before, s.spread_until, s.token_until = 0, None, None, None, None
 
 
 def _logged_out(s: State, happened: Any, now: float, chance: float, out: list[Command]) -> None:
     s.session = Session.NONE
     s.held = s.requested = s.barred = s.gave_up = s.renew_next = s.renewal_tried = False
-    s.attempts, s.not_before, s.spread_until = 0, None, None
+    s.attempts, s.not_before, s.spread_until, s.token_until = 0, None, None, None
 
 
 def _client_closed(s: State, happened: Any, now: float, chance: float, out: list[Command]) -> None:
@@ -224,6 +236,13 @@ def _attempt_succeeded(s: State, happened: i.AttemptSucceeded, now: float, chanc
     s.renewal_tried = False
     s.interval = happened.interval or s.timings.heartbeat_interval
     s.timeout = happened.timeout or s.timings.heartbeat_timeout
+    _token_is_good_for(s, happened.left, now, chance)
+
+
+def _token_is_good_for(s: State, left: float | None, now: float, chance: float) -> None:
+    s.renewing, s.renewals_failed = False, 0
+    s.token_until = now + left if left is not None else None
+    s.renew_at = now + renewal_wait(s.timings, left, chance) if left is not None and s.has_provider else None
 
 
 def _attempt_failed(s: State, happened: i.AttemptFailed, now: float, chance: float, out: list[Command]) -> None:
@@ -316,14 +335,30 @@ def _token_renewed(s: State, happened: i.TokenRenewed, now: float, chance: float
     if happened.epoch != s.epoch or s.phase is not Phase.RENEWING:
         return
     # The same attempt goes on with the new token, under the same deadline.
-    s.renew_next = False
+    s.renew_next, s.token_until = False, None
     s.phase = Phase.CONNECTING
     out.append(OpenSocket(s.epoch))
 
 
+def _token_taken(s: State, happened: i.TokenTaken, now: float, chance: float, out: list[Command]) -> None:
+    if happened.epoch == s.epoch and s.phase is Phase.OPEN:
+        _token_is_good_for(s, happened.left, now, chance)
+
+
 def _token_renewal_failed(s: State, happened: Any, now: float, chance: float, out: list[Command]) -> None:
-    if happened.epoch == s.epoch and s.phase is Phase.RENEWING:
+    if happened.epoch != s.epoch:
+        return
+    if s.phase is Phase.RENEWING:
         _failed(s, Cause.TOKEN_PROVIDER_FAILED, None, now, chance, out)
+    elif s.renewing:
+        _not_renewed(s, now, chance)
+
+
+def _not_renewed(s: State, now: float, chance: float) -> None:
+    # The socket stays for as long as the old token is good. When that ends, the server ends it.
+    s.renewing = False
+    s.renewals_failed += 1
+    s.renew_at = now + waiting_time(s.timings, s.renewals_failed, chance)
 
 
 _HANDLERS: dict[type, Callable[[State, Any, float, float, list[Command]], None]] = {
@@ -345,5 +380,6 @@ _HANDLERS: dict[type, Callable[[State, Any, float, float, list[Command]], None]]
     i.ReadingResumed: _reading_resumed,
     i.ThrottleChanged: _throttle_changed,
     i.TokenRenewed: _token_renewed,
+    i.TokenTaken: _token_taken,
     i.TokenRenewalFailed: _token_renewal_failed,
 }

@@ -48,7 +48,8 @@ def clear_socket(s: State) -> None:
     s.phase = Phase.IDLE
     s.attempt_until = s.opened_at = s.heard_at = None
     s.probe_sent = s.probe_until = s.probe_cause = None
-    s.paused = s.throttled = False
+    s.paused = s.throttled = s.renewing = False
+    s.renew_at, s.renewals_failed = None, 0
     s.said_app = App.FOREGROUND
 
 
@@ -80,6 +81,8 @@ def start_attempt(s: State, now: float, out: list[Command]) -> None:
     s.epoch += 1
     s.retry_at = s.not_before = None
     s.attempt_until = now + s.timings.attempt
+    if s.has_provider and s.token_until is not None and now >= s.token_until:
+        s.renew_next = s.renewal_tried = True  # the server would reject it
     if s.renew_next:
         s.phase = Phase.RENEWING
         out.append(RenewToken(s.epoch))

@@ -80,6 +80,10 @@ class State:
         gave_up: the limit of attempts was reached.
         has_provider: a token provider can be asked.
         renew_next: the next attempt asks the token provider first.
+        token_until: when the token ends, as far as the server said so.
+        renew_at: when, on an open socket, the provider is asked for the next token; while it is, when that is given up.
+        renewing: it is being asked, or the server takes what it gave.
+        renewals_failed: how often that failed in a row.
         renewal_tried: the provider was asked since the last connection; a second rejection ends the session (C22).
         epoch: number of the current, or the last, socket or attempt.
         attempts: failures since the last connection that lived long enough (T4).
@@ -121,6 +125,10 @@ class State:
     attempts: int = 0
     renew_next: bool = False
     renewal_tried: bool = False
+    token_until: float | None = None
+    renew_at: float | None = None
+    renewing: bool = False
+    renewals_failed: int = 0
     retry_at: float | None = None
     not_before: float | None = None
     spread_until: float | None = None
@@ -153,7 +161,7 @@ def copy_of(state: State) -> State:
 
 def next_deadline(state: State) -> float | None:
     """When the machine wants `TimerFired` next, or None when time changes nothing (I6)."""
-    due = [t for t in (state.window_until, _phase_deadline(state)) if t is not None]
+    due = [t for t in (state.window_until, state.renew_at, _phase_deadline(state)) if t is not None]
     return min(due) if due else None
 
 

@@ -18,6 +18,7 @@ class Timings:
         retry_base: the first waiting time's cap (T4).
         retry_cap: the longest waiting time (T4).
         spread: window over which clients spread after a loss that all of them met (T5).
+        renew_before: a token is renewed at most this long before it ends.
         late: a timer later than this means that the process slept or its event loop was blocked (T2).
         longest_server_wait: the most that a Retry-After is believed (T6).
         max_attempts: give up after this many failures in a row; None: never (T4).
@@ -31,6 +32,7 @@ class Timings:
     retry_base: float = 1.0
     retry_cap: float = 20.0
     spread: float = 1.0
+    renew_before: float = 60.0
     late: float = 2.0
     longest_server_wait: float = 3600.0
     max_attempts: int | None = None

@@ -16,7 +16,7 @@ from tailwire.sdk.dispatch import social
 from tailwire.sdk.dispatch.callbacks import event_of
 from tailwire.sdk.dispatch.queue import Queue
 from tailwire.sdk.exceptions import CometChatException
-from tailwire.sdk.io.link import Granted
+from tailwire.sdk.io.link import Granted, granted
 from tailwire.sdk.listeners import events as e
 from tailwire.wire.codec import BadWire, message_from_wire, receipt_from_frame, typing_from_frame, user_from_wire
 from tailwire.wire.entities import BaseMessage, MessageReceipt, User
@@ -37,7 +37,7 @@ class Incoming:
         queue: called in order.
         fetch: `GET /messages` with a query; gives the messages as the server sent them.
         device: this client's resource: what it caused itself is not handed over (S27).
-        pong, throttled: told to the connection.
+        pong, throttled, token_answered: told to the connection.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class Incoming:
         *,
         pong: Callable[[], None],
         throttled: Callable[[bool], None],
+        token_answered: Callable[[Granted | None], None],
     ) -> None:
         self._queue = queue
         self._fetch = fetch
@@ -56,6 +57,7 @@ class Incoming:
         self._machine = machine
         self._pong = pong
         self._throttled = throttled
+        self._token_answered = token_answered
         self._store = self._uid = ""
         self._reader: asyncio.Task[None] | None = None
         self._waiting: asyncio.TimerHandle | None = None
@@ -250,6 +252,9 @@ class Incoming:
                     self._pong()
             elif kind == "server":
                 return self._server_says(frame)
+            elif kind == "auth":
+                body = frame["body"]
+                self._token_answered(granted(body.get("tailwire")) if body.get("status") == "OK" else None)
             elif frame.get("deviceId") != self._device or not frame.get("deviceId"):
                 self._others(kind, frame)
         except (ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:  # BadWire is a ValueError

@@ -19,6 +19,7 @@ from tailwire.sdk.connection.machine import step
 from tailwire.sdk.connection.state import State, next_deadline
 from tailwire.sdk.io.failures import AttemptError, WireClosed
 from tailwire.sdk.io.link import Granted, Link
+from tailwire.sdk.io.renewals import Renewals
 from tailwire.sdk.io.world import Timer, Wire, World
 
 log = logging.getLogger("tailwire")
@@ -34,6 +35,12 @@ class Owner(Protocol):
 
     async def renew_token(self) -> None:
         """Ask the token provider, and keep what it gives."""
+
+    async def renewal_frame(self) -> str:
+        """Ask the token provider; the frame with which the server takes its token on the open socket."""
+
+    def renewal_taken(self) -> None:
+        """It has."""
 
     def link_opened(self, granted: Granted) -> None:
         """The socket is authenticated; frames follow."""
@@ -119,6 +126,7 @@ class Driver:
         self._heard_at: float | None = None
         self._task: asyncio.Task[None] | None = None
         self._wire: Wire | None = None
+        self.renewals = Renewals(owner, self._begin, self.feed)
         self._lives = Lives()
         self._others: dict[asyncio.Task[None], None] = {}
         self._closing: asyncio.Task[None] | None = None
@@ -208,9 +216,10 @@ class Driver:
         self._wire = link.wire
         self._lives.opened(self._world.now())
         self._heard_at = self._world.now()
-        self.feed(i.AttemptSucceeded(epoch, link.granted.interval, link.granted.timeout))
+        granted = link.granted
+        self.feed(i.AttemptSucceeded(epoch, granted.interval, granted.timeout, granted.left))
         if self._wire is link.wire:
-            self._owner.link_opened(link.granted)
+            self._owner.link_opened(granted)
             await self._read(epoch, link.wire)
 
     async def _read(self, epoch: int, wire: Wire) -> None:
@@ -243,8 +252,7 @@ class Driver:
             if self._wire is not wire:
                 return
             self._wire = None
-            self._lives.ended(self._world.now())
-            self._owner.link_ended()
+            self._ended()
             self.feed(i.SocketLost(epoch, cause, within))
 
     def pong_came(self) -> None:
@@ -255,13 +263,17 @@ class Driver:
         """The owner saw the server turn features off, or on again."""
         self.feed(i.ThrottleChanged(self._state.epoch, on))
 
+    def _ended(self) -> None:
+        self.renewals.stop()
+        self._lives.ended(self._world.now())
+        self._owner.link_ended()
+
     def _let_go(self) -> Wire | None:
         # The task is cancelled and the wire is nobody's: what it still delivers reaches no one (I7).
         task, self._task = self._task, None
         wire, self._wire = self._wire, None
         if wire is not None:
-            self._lives.ended(self._world.now())
-            self._owner.link_ended()
+            self._ended()
         if task is not None and task is not asyncio.current_task():
             task.cancel()
         return wire
@@ -308,16 +320,7 @@ class Driver:
             return  # the reader meets the same end, and reports it
 
     def _renew(self, command: c.RenewToken) -> None:
-        self._task = self._begin(self._ask_provider(command.epoch))
-
-    async def _ask_provider(self, epoch: int) -> None:
-        try:
-            await self._owner.renew_token()
-        except Exception as e:  # noqa: BLE001 - the app's own code: whatever it raises is its answer
-            log.warning("the token provider failed: %r", e)
-            self.feed(i.TokenRenewalFailed(epoch))
-        else:
-            self.feed(i.TokenRenewed(epoch))
+        self._task = self.renewals.ask(command.epoch)
 
     _CARRIERS: dict[type, Callable[[Driver, Any], None]] = {
         c.OpenSocket: _open,
@@ -326,6 +329,7 @@ class Driver:
         c.SendPing: lambda self, command: self._send(self._owner.ping_frame()),
         c.SendAppState: _send_app_state,
         c.RenewToken: _renew,
+        c.RenewInPlace: lambda self, command: self.renewals.offer(command.epoch, self._wire),
         c.ExpireSession: lambda self, command: self._owner.session_expired(),
         c.Answer: lambda self, command: self._callers.answer(command),
         c.TellStatus: lambda self, command: self._owner.status_changed(command.status),

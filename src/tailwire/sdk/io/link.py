@@ -20,11 +20,16 @@ from tailwire.wire.server_settings import ServerSettings
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """What the server granted beyond the documented protocol; empty on a server that knows none of it."""
+    """What the server granted beyond the documented protocol; empty on a server that knows none of it.
+
+    Attributes:
+        left: seconds for which the token is still good, where it ends.
+    """
 
     features: frozenset[str] = frozenset()
     interval: float | None = None
     timeout: float | None = None
+    left: float | None = None
     store: str = ""
     shed: tuple[str, ...] = ()
 
@@ -75,8 +80,18 @@ class Connector:
         self._pass = ""
         self._settings = None
 
+    async def renewal_frame(self, uid: str, token: str) -> dict[str, Any]:
+        """The frame that gives the server a new token on an open socket (feature `renew`).
+
+        Raises:
+            CometChatException: as the request failed.
+        """
+        if not self._pass:
+            _, self._pass = await self.me(token)
+        return self._auth_frame(uid, None)
+
     def keep_pass(self, signed: str) -> None:
-        """The pass of the user who is logged in now."""
+        """The pass of the token that is used now; "" when it has to be asked for."""
         self._pass = signed
 
     async def me(self, token: str) -> tuple[Mapping[str, Any], str]:
@@ -117,7 +132,10 @@ class Connector:
         secure = urlsplit(self._http.base_url).scheme == "https"
         try:
             if not self._pass:
-                _, self._pass = await self.me(token)
+                user, signed = await self.me(token)
+                if user["uid"] != uid:
+                    raise AttemptError(Cause.TOKEN_REJECTED)  # the app's token provider has given somebody else's
+                self._pass = signed
             if self._settings is None:
                 data = await self._http.ask("GET", "/settings", token=token)
                 self._settings = ServerSettings.from_wire(data, secure=secure)
@@ -135,8 +153,8 @@ class Connector:
             wire.abort()
             raise
 
-    async def _authenticate(self, wire: Wire, uid: str, last: Mapping[str, Any] | None) -> Link | None:
-        frame = auth_frame(
+    def _auth_frame(self, uid: str, last: Mapping[str, Any] | None) -> dict[str, Any]:
+        return auth_frame(
             self._identity.app_id,
             uid,
             self._identity.resource,
@@ -145,8 +163,10 @@ class Connector:
             version=f"tailwire/{VERSION}",
             last=last,
         )
+
+    async def _authenticate(self, wire: Wire, uid: str, last: Mapping[str, Any] | None) -> Link | None:
         try:
-            await wire.send(json.dumps(frame))
+            await wire.send(json.dumps(self._auth_frame(uid, last)))
             while True:
                 answer = json.loads(await wire.receive())
                 if isinstance(answer, dict) and answer.get("type") == "auth":
@@ -161,27 +181,34 @@ class Connector:
         if not isinstance(body, dict) or body.get("status") != "OK":
             wire.abort()
             return None
-        return Link(wire, _granted(body.get("tailwire")))
+        return Link(wire, granted(body.get("tailwire")))
 
 
-def _granted(value: Any) -> Granted:
+def granted(value: Any) -> Granted:
+    """What the server granted, from `tailwire` of its answer."""
     if not isinstance(value, dict):
         return Granted()
     beat = value.get("heartbeat")
     interval = beat.get("interval") if isinstance(beat, dict) else None
     timeout = beat.get("timeout") if isinstance(beat, dict) else None
-    features, shed = value.get("features"), value.get("shed")
+    features, shed, left = value.get("features"), value.get("shed"), value.get("tokenLeft")
     return Granted(
         features=frozenset(f for f in features if isinstance(f, str)) if isinstance(features, list) else frozenset(),
         interval=float(interval) if isinstance(interval, int | float) and interval > 0 else None,
         timeout=float(timeout) if isinstance(timeout, int | float) and timeout > 0 else None,
         store=str(value.get("epoch") or ""),
+        left=float(left) if isinstance(left, int | float) and not isinstance(left, bool) and left >= 0 else None,
         shed=tuple(str(s) for s in shed) if isinstance(shed, list) else (),
     )
 
 
+_NO_GOOD = frozenset({
+    "AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "AUTH_ERR_EMPTY_AUTH_TOKEN", "ERR_AUTH_TOKEN_EXPIRED", "ERR_UID_NOT_FOUND",
+})  # fmt: skip
+
+
 def _failed(e: CometChatException) -> AttemptError:
-    if e.code in ("AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "AUTH_ERR_EMPTY_AUTH_TOKEN", "ERR_UID_NOT_FOUND"):
+    if e.code in _NO_GOOD:
         return AttemptError(Cause.TOKEN_REJECTED)
     if e.code == "NO_INTERNET_CONNECTION":
         return AttemptError(cause_of_error(e))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
-from tailwire.server.auth.secrets import SocketPass, fingerprint, new_token, read_pass, sign_pass
+from tailwire.server.auth.secrets import fingerprint, new_token, read_pass, sign_pass
 from tailwire.server.limits.buckets import Buckets
-from tailwire.server.ports.records import TokenRow
+from tailwire.server.ports.records import TokenOwner, TokenRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
@@ -23,12 +23,26 @@ FULL_ACCESS = "fullAccess"
 AUTH_ONLY = "authOnly"
 
 
+class Admitted(NamedTuple):
+    """Who may open a WebSocket.
+
+    Attributes:
+        token: the fingerprint of her auth token.
+        left: for how many seconds it is still good; None: it does not end.
+    """
+
+    uid: str
+    token: str
+    left: float | None
+
+
 class Sessions:
     """Keys, tokens and passes.
 
     Args:
         logins: a bucket for each uid.
-        lifetime: of a WebSocket's pass, in seconds.
+        pass_lifetime: of a WebSocket's pass, in seconds.
+        token_lifetime: of an auth token, in seconds; 0: it does not end by itself.
         most_tokens: of one user; the oldest go.
     """
 
@@ -39,7 +53,8 @@ class Sessions:
         delivery: Delivery,
         world: World,
         logins: Buckets,
-        lifetime: float,
+        pass_lifetime: float,
+        token_lifetime: float,
         most_tokens: int,
     ) -> None:
         self._store = store
@@ -47,7 +62,8 @@ class Sessions:
         self._delivery = delivery
         self._world = world
         self._logins = logins
-        self._lifetime = lifetime
+        self._pass_lifetime = pass_lifetime
+        self._token_lifetime = token_lifetime
         self._most_tokens = most_tokens
 
     async def check_key(self, key: str, operation: str) -> None:
@@ -78,15 +94,25 @@ class Sessions:
         """Whose auth token it is.
 
         Raises:
-            Refused: AUTH_ERR_EMPTY_AUTH_TOKEN, AUTH_ERR_AUTH_TOKEN_NOT_FOUND.
+            Refused: AUTH_ERR_EMPTY_AUTH_TOKEN, AUTH_ERR_AUTH_TOKEN_NOT_FOUND, ERR_AUTH_TOKEN_EXPIRED.
         """
         if not token:
             raise Refused("AUTH_ERR_EMPTY_AUTH_TOKEN")
         hashed = fingerprint(token)
-        uid = await self._store.token_owner(hashed) if len(token) <= MOST_SECRET else None
-        if uid is None:
+        owner = await self._store.token_owner(hashed) if len(token) <= MOST_SECRET else None
+        if owner is None:
             raise Refused("AUTH_ERR_AUTH_TOKEN_NOT_FOUND")
-        return Caller(uid, device[:MOST_DEVICE], hashed)
+        self._left(owner)
+        return Caller(owner.uid, device[:MOST_DEVICE], hashed)
+
+    def _left(self, owner: TokenOwner) -> float | None:
+        # For how long a token is still good; None: it does not end.
+        if not self._token_lifetime:
+            return None
+        left = owner.created_at + self._token_lifetime - self._world.seconds()
+        if left <= 0:
+            raise Refused("ERR_AUTH_TOKEN_EXPIRED")
+        return left
 
     async def create_token(self, uid: str, device: TokenRow | None = None) -> dict[str, Any]:
         """A new auth token of a user: the user with `authToken`.
@@ -111,7 +137,7 @@ class Sessions:
     async def me(self, caller: Caller, token: str) -> dict[str, Any]:
         """The caller, and the pass with which she opens a WebSocket."""
         row = await self._directory.user(caller.uid)
-        signed = sign_pass(caller.uid, caller.token, self._store.secret, self._lifetime, self._world)
+        signed = sign_pass(caller.uid, caller.token, self._store.secret, self._pass_lifetime, self._world)
         return {
             **self._directory.present(row),
             "authToken": token,
@@ -136,7 +162,7 @@ class Sessions:
         """Whose pass it is.
 
         Raises:
-            Refused: AUTH_ERR_EMPTY_AUTH_TOKEN, AUTH_ERR_AUTH_TOKEN_NOT_FOUND.
+            Refused: AUTH_ERR_EMPTY_AUTH_TOKEN, AUTH_ERR_AUTH_TOKEN_NOT_FOUND, ERR_AUTH_TOKEN_EXPIRED.
         """
         if not signed:
             raise Refused("AUTH_ERR_EMPTY_AUTH_TOKEN")
@@ -145,9 +171,14 @@ class Sessions:
             raise Refused("AUTH_ERR_AUTH_TOKEN_NOT_FOUND")
         return Caller(found.uid, "", found.token)
 
-    async def admit(self, signed: str) -> SocketPass | None:
-        """Whose pass it is, or None when it is no good, or its auth token was taken back."""
+    async def admit(self, signed: str) -> Admitted | None:
+        """Whose pass it is, or None when it is no good, or its auth token was taken back.
+
+        Raises:
+            Refused: ERR_AUTH_TOKEN_EXPIRED.
+        """
         found = read_pass(signed, self._store.secret, self._world) if len(signed) < 4096 else None
-        if found is None or await self._store.token_owner(found.token) != found.uid:
+        owner = await self._store.token_owner(found.token) if found is not None else None
+        if found is None or owner is None or owner.uid != found.uid:
             return None
-        return found
+        return Admitted(found.uid, found.token, self._left(owner))

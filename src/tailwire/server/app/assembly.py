@@ -109,7 +109,7 @@ async def build(
         members=members,
         users=Users(store, directory, roles, delivery, world, lengths),
         relations=Relations(store, directory, doors, world, lengths, s.max_friends),
-        sessions=Sessions(store, directory, delivery, world, logins, s.jwt_lifetime, s.max_tokens),
+        sessions=Sessions(store, directory, delivery, world, logins, s.jwt_lifetime, s.token_lifetime, s.max_tokens),
         keys=Keys(store, directory, delivery, world, lengths),
         roles=roles,
         webhooks=WebhookAdministration(store, world, lengths),

@@ -27,6 +27,7 @@ from tailwire.server.broker.memory import MemoryBroker
 from tailwire.server.config import Settings
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.overload import Overload
+from tailwire.server.gateway.entrance import Entrance
 from tailwire.server.gateway.gateway import Gateway
 from tailwire.server.gateway.protocol import SocketProtocol
 from tailwire.server.limits.guesses import Guesses
@@ -104,10 +105,12 @@ async def assemble(settings: Settings, world: World) -> Parts:
     actions = await build(settings, store, hub, world, metrics, overload)
     guesses = Guesses(settings.wrong_tokens_per_minute, loop.time)
     pace = Pace(settings.upgrades_per_second, LONGEST_TURN, loop.time)
+    entrance = Entrance(
+        loop, settings, actions.sessions, metrics, world, overload, guesses, store_name=store.name, app_id=store.app_id
+    )
     gateway = Gateway(
-        loop, settings, hub, actions.sessions, actions.live, actions.receipts, metrics, world, pace, overload, guesses,
-        store_name=store.name, app_id=store.app_id,
-    )  # fmt: skip
+        loop, settings, hub, actions.sessions, actions.live, actions.receipts, metrics, pace, overload, entrance
+    )
     api = _api(settings, actions, metrics, overload, guesses, store)
     http = HttpProtocol.bound(Pace(CONNECTIONS_EACH * settings.upgrades_per_second, LONGEST_TURN, loop.time))
     webhooks.wake()

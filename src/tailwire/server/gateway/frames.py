@@ -37,6 +37,9 @@ class Ours(msgspec.Struct):
     last: Last | None = None
 
 
+NOTHING = Ours()
+
+
 class Params(msgspec.Struct):
     """`params` of the auth frame."""
 
@@ -51,6 +54,11 @@ class Auth(msgspec.Struct, rename="camel"):
     presence_subscription: str | list[str] | None = None
     roles: list[str] = []
     params: Params | None = None
+
+    @property
+    def ours(self) -> Ours:
+        """What a client of ours says of itself."""
+        return self.params.tailwire if self.params and self.params.tailwire else NOTHING
 
 
 class Receipt(msgspec.Struct, rename="camel"):
@@ -78,9 +86,6 @@ class AppState(msgspec.Struct):
 
     state: str = ""
     window: float = 30.0
-
-
-NOTHING = Ours()
 
 
 _decode = msgspec.json.Decoder(FrameIn).decode

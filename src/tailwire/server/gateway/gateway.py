@@ -12,11 +12,11 @@ from tailwire.server.actions.receipts import Receipts
 from tailwire.server.actions.sessions import Sessions
 from tailwire.server.config import Settings
 from tailwire.server.fanout.frames import text_frame
-from tailwire.server.fanout.hub import TRY_AGAIN, Hub
+from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.overload import Level, Overload
-from tailwire.server.gateway.answers import auth_answer, server_says
+from tailwire.server.gateway.answers import server_says
+from tailwire.server.gateway.entrance import TOKEN_REJECTED, Entrance
 from tailwire.server.gateway.frames import (
-    NOTHING,
     AppState,
     Auth,
     Receipt,
@@ -24,20 +24,14 @@ from tailwire.server.gateway.frames import (
     Typing,
     body_of,
     decode_frame,
-    subscription,
 )
 from tailwire.server.gateway.sockets import Socket
-from tailwire.server.limits.floods import Floods
-from tailwire.server.limits.guesses import Guesses
 from tailwire.server.limits.pace import Pace
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.ports.world import World
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
-from tailwire.wire.frames import FEATURES
 
 PONG = text_frame(b'{"action":"pong","ack":"true"}')
-TOKEN_REJECTED = 4501
 TOO_FAST = 4029
 NOT_AUTHENTICATED = 4003
 TOO_LATE = 4008
@@ -47,7 +41,6 @@ MOST_BAD_FRAMES = 20
 FRAMES_AT_ONCE = 2
 MOST_AT_ONCE = 200
 CLOSING = 25  # times the cost of a look
-STAYS_AWAY = 5.0
 WINDOW_GRACE = 5.0
 LONGEST_WINDOW = 120.0
 LONGEST_RESTART = 30.0
@@ -60,7 +53,7 @@ class Gateway:
         loop: whose clock is used, and in which what a frame asks for runs.
         pace: gives new sockets their turn.
         overload: what is left out now; who asked for it is told.
-        guesses: slows who guesses.
+        entrance: looks at auth frames.
     """
 
     def __init__(
@@ -72,37 +65,27 @@ class Gateway:
         live: Live,
         receipts: Receipts,
         metrics: Metrics,
-        world: World,
         pace: Pace,
         overload: Overload,
-        guesses: Guesses,
-        *,
-        store_name: str,
-        app_id: str,
+        entrance: Entrance,
     ) -> None:
         self.loop = loop
         self.settings = settings
         self.metrics = metrics
         self.overload = overload
-        self._guesses = guesses
         self._pace = pace
+        self._entrance = entrance
         overload.listen(self._load_changed)
         self._hub = hub
         self._sessions = sessions
         self._live = live
         self._receipts = receipts
-        self._world = world
-        self._store_name = store_name
-        self._app_id = app_id
-        self._offered = frozenset(settings.features.replace(" ", "").split(",")) & frozenset(FEATURES)
         self._sockets: dict[Socket, None] = {}  # in the order in which they came
         self._away: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweep_timer: asyncio.Handle | None = None
         self._unseen: Iterator[Socket] = iter(())  # of the sweep that is under way
         self._most_frames = settings.frames_per_second * settings.sweep_interval
-        self._floods = Floods(STAYS_AWAY, loop.time)
-        self._held_back: dict[Socket, float] = {}  # nothing is read of them, nor answered, until then they are closed
         self._told_goodbye = 0
         self.most_connections = 0  # any number
 
@@ -127,7 +110,6 @@ class Gateway:
         if socket not in self._sockets:
             return
         del self._sockets[socket]
-        self._held_back.pop(socket, None)
         self.metrics.sockets -= 1
         if not socket.uid:
             return
@@ -189,7 +171,7 @@ class Gateway:
 
     def _let_go(self, socket: Socket) -> None:
         # One that floods: what it has sent is not looked at, and coming back at once does not help it.
-        self._floods.flooded(socket.token)
+        self._entrance.flooded(socket)
         if socket.inbox:
             socket.inbox.clear()
         self._end(socket, "too fast", TOO_FAST, "too many frames; send fewer")
@@ -244,7 +226,10 @@ class Gateway:
             await self._live.transient(caller, frame.receiver, frame.receiver_type, sent.data)
         elif frame.type == "app_state":
             self._app_state(socket, body_of(frame, AppState))
-        elif frame.type != "auth":
+        elif frame.type == "auth":
+            if "renew" in socket.features:  # from others it means nothing, as ever
+                await self._entrance.renew(socket, body_of(frame, Auth))
+        else:
             self._bad_frame(socket)
             raise Refused("ERR_BAD_REQUEST", {"type": f"There is no frame of type {frame.type[:50]!r}."})
 
@@ -260,60 +245,22 @@ class Gateway:
             socket.write(server_says({"action": "error", "error": refused.told()}))
 
     async def _authenticate(self, socket: Socket, auth: Auth) -> None:
-        address = socket.address
-        if self._guesses.wait(address, auth.auth):
-            socket.close(TRY_AGAIN, "too many wrong tokens came from this address; come back later")
-            return
-        admitted = await self._sessions.admit(auth.auth)
-        if socket not in self._sockets:
-            return  # it has ended meanwhile: nobody would take it out of the hub again
-        device = auth.device_id[:200]
-        if admitted is None:
-            self._guesses.wrong(address)
-            socket.write(auth_answer(self._app_id, device, "", {"status": "ERROR", "code": "401"}))
-            self.metrics.closes["token rejected"] += 1
-            socket.close(TOKEN_REJECTED, "the token is not valid: log in again")
-            return
-        self._guesses.right(address, auth.auth)
-        if wait := self._floods.wait(admitted.token):
-            self._held_back[socket] = self.loop.time() + wait
-            socket.hold()
-            if socket.inbox:
-                socket.inbox.clear()
-            return
-        ours = auth.params.tailwire if auth.params and auth.params.tailwire else NOTHING
-        socket.device, socket.token = device, admitted.token
-        socket.features = self._offered.intersection(ours.features)
-        socket.chained = "chain" in socket.features
-        socket.presence = subscription(auth.presence_subscription, auth.roles)
-        socket.uid = admitted.uid
+        if not await self._entrance.admit(socket, auth) or socket not in self._sockets:
+            return  # it may have ended meanwhile: nobody would take it out of the hub again
         first = self._hub.add(socket)
-        groups = await self._sessions.groups_of(admitted.uid)
+        groups = await self._sessions.groups_of(socket.uid)
         if socket not in self._sockets:
             return
         self._hub.hear_groups(socket, groups)
-        socket.write(auth_answer(self._app_id, device, admitted.uid, self._granted(socket)))
+        self._entrance.welcome(socket)
         self.metrics.authenticated += 1
-        if ours.last is not None and "cause" in socket.features:
-            self.metrics.came_back(ours.last.cause, ours.last.lived, ours.last.attempts)
+        last = auth.ours.last
+        if last is not None and "cause" in socket.features:
+            self.metrics.came_back(last.cause, last.lived, last.attempts)
         if first:
-            await self._live.came(admitted.uid)
+            await self._live.came(socket.uid)
         else:
-            self._see_whether_away(admitted.uid)
-
-    def _granted(self, socket: Socket) -> dict[str, Any]:
-        body: dict[str, Any] = {"status": "OK", "code": "200"}
-        if socket.features:
-            granted: dict[str, Any] = {"features": sorted(socket.features), "time": self._world.milliseconds()}
-            if "heartbeat" in socket.features:
-                s = self.settings
-                granted["heartbeat"] = {"interval": s.heartbeat_interval, "timeout": s.heartbeat_timeout}
-            if "epoch" in socket.features:
-                granted["epoch"] = self._store_name
-            if "throttled" in socket.features and self.overload.level:
-                granted["shed"] = self.overload.left_out
-            body["tailwire"] = granted
-        return body
+            self._see_whether_away(socket.uid)
 
     def _app_state(self, socket: Socket, state: AppState) -> None:
         if state.state == "background" and 0 < state.window <= LONGEST_WINDOW:
@@ -348,8 +295,8 @@ class Gateway:
         # Answers whether it was closed.
         s = self.settings
         socket.frames = 0
-        if (until := self._held_back.get(socket)) is not None:
-            if now < until:
+        if socket.held_until:
+            if now < socket.held_until:
                 return False
             self._end(socket, "too fast", TOO_FAST, "you sent too many frames")
         elif not socket.uid:
@@ -361,6 +308,8 @@ class Gateway:
             socket.abort()
         elif socket.background_until and now > socket.background_until:
             self._end(socket, "background window", WINDOW_OVER, "the background window is over")
+        elif socket.token_until and now > socket.token_until:
+            self._end(socket, "token expired", TOKEN_REJECTED, "the token has expired: bring a new one")
         else:
             return False
         return True

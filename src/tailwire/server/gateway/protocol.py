@@ -41,7 +41,6 @@ class SocketProtocol(asyncio.Protocol):
         "_connections",
         "_fragments",
         "_going",
-        "_held",
         "_protocol",
         "_rest",
         "_transport",
@@ -53,12 +52,14 @@ class SocketProtocol(asyncio.Protocol):
         "frames",
         "groups",
         "heard_at",
+        "held_until",
         "inbox",
         "left",
         "opened_at",
         "presence",
         "slow",
         "token",
+        "token_until",
         "uid",
         "window",
         "write",
@@ -76,9 +77,9 @@ class SocketProtocol(asyncio.Protocol):
         self.features = NO_FEATURES
         self.opened_at = self.heard_at = self.gateway.loop.time()
         self.frames = self.bad_frames = 0
-        self.background_until = self.window = 0.0
+        self.background_until = self.window = self.held_until = self.token_until = 0.0
         self.inbox: list[bytes] | None = None
-        self.slow = self.chained = self._held = self._going = False
+        self.slow = self.chained = self._going = False
         self.left = False  # its user went on purpose: she does not come back by herself
         # Writes encoded frames: the transport's own method while the socket is open, so that fan-out pays one call.
         self.write: Callable[[bytes], object] = _nowhere
@@ -123,7 +124,7 @@ class SocketProtocol(asyncio.Protocol):
             self._take_events()
         if self._rest:
             self.go_on()
-        elif not (self._held or transport.is_closing()):
+        elif not (self.held_until or transport.is_closing()):
             transport.resume_reading()
 
     def eof_received(self) -> bool | None:
@@ -203,7 +204,7 @@ class SocketProtocol(asyncio.Protocol):
             self.gateway.opened(self)
 
     def _frame(self, frame: Frame) -> None:
-        if self.write is _nowhere or self._held:
+        if self.write is _nowhere or self.held_until:
             return  # we have said goodbye, or will: what was sent behind that counts no more
         if frame.opcode is Opcode.TEXT and frame.fin:
             self.gateway.frame(self, bytes(frame.data))
@@ -246,10 +247,12 @@ class SocketProtocol(asyncio.Protocol):
         """Bytes that the other end has not taken yet."""
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
-    def hold(self) -> None:
-        """Read nothing more, and forget what was read and not taken."""
-        self._held = True
+    def hold(self, until: float) -> None:
+        """Read nothing more, and forget what was read and not worked off. The gateway closes it then."""
+        self.held_until = until
         self._rest = NOTHING
+        if self.inbox:
+            self.inbox.clear()
         if self._transport is not None:
             self._transport.pause_reading()
 

@@ -296,6 +296,13 @@ class TokenRow:
     app_info: str | None = None
 
 
+class TokenOwner(NamedTuple):
+    """Whose an auth token is, and since when, in whole seconds since 1970."""
+
+    uid: str
+    created_at: int
+
+
 @dataclass(frozen=True, slots=True)
 class FileRow:
     """A file that was uploaded, under a name that nobody can guess."""

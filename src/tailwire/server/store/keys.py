@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sqlite3
 
-from tailwire.server.ports.records import FileRow, KeyRow, TokenRow
+from tailwire.server.ports.records import FileRow, KeyRow, TokenOwner, TokenRow
 from tailwire.server.store.access import Access
 from tailwire.server.store.statements import KEY_SCOPE, TOKEN_OWNER
 
@@ -18,7 +18,7 @@ _TOKEN = ", ".join(f.name for f in dataclasses.fields(TokenRow))
 class Keys(Access):
     """API keys, auth tokens, files."""
 
-    _owners: dict[str, str]
+    _owners: dict[str, TokenOwner]
 
     async def key_scope(self, key_hash: str) -> str | None:
         """The scope of an API key, or None."""
@@ -48,8 +48,8 @@ class Keys(Access):
         sql = "DELETE FROM api_keys WHERE key_hash = ?"
         await self._writer.submit(lambda c: c.execute(sql, (key_hash,)).rowcount)
 
-    async def token_owner(self, token_hash: str) -> str | None:
-        """The uid that an auth token belongs to, or None.
+    async def token_owner(self, token_hash: str) -> TokenOwner | None:
+        """Whose an auth token is, or None.
 
         Asked at every request: those that were found are known by heart, until any is taken back.
         """
@@ -61,8 +61,8 @@ class Keys(Access):
             return None
         if len(self._owners) >= MOST_OWNERS:
             self._owners.clear()
-        self._owners[token_hash] = row[0]
-        return str(row[0])
+        owner = self._owners[token_hash] = TokenOwner(*row)
+        return owner
 
     async def token(self, token_hash: str) -> TokenRow | None:
         """An auth token, or None."""

@@ -23,6 +23,7 @@ class Metrics:
     upgrades: int = 0
     upgrades_refused: int = 0
     authenticated: int = 0
+    renewals: int = 0
     sockets: int = 0
     loop_lag: float = 0.0
     overload_level: int = 0
@@ -64,6 +65,7 @@ _COUNTERS = {
     "upgrades": "WebSockets opened",
     "upgrades_refused": "WebSockets that were asked to come back later (503), because there are too many",
     "authenticated": "WebSockets authenticated",
+    "renewals": "WebSockets that went on with a new token",
     "sends_refused": "Sends that were asked to come back later (429), because there are too many",
     "store_failures": "Transactions that the store could not write",
 }

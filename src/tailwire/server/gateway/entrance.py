@@ -1,0 +1,132 @@
+"""Who gets in: a socket's auth frame is looked at, and answered; on an open socket it brings a new token."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tailwire.server.actions.sessions import Admitted, Sessions
+from tailwire.server.config import Settings
+from tailwire.server.fanout.hub import TRY_AGAIN
+from tailwire.server.fanout.overload import Overload
+from tailwire.server.gateway.answers import auth_answer
+from tailwire.server.gateway.frames import Auth, subscription
+from tailwire.server.gateway.sockets import Socket
+from tailwire.server.limits.floods import Floods
+from tailwire.server.limits.guesses import Guesses
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.world import World
+from tailwire.server.telemetry.metrics import Metrics
+from tailwire.wire.frames import FEATURES
+
+TOKEN_REJECTED = 4501
+STAYS_AWAY = 5.0
+MOST_DEVICE = 200
+REJECTED = {"status": "ERROR", "code": "401"}
+
+
+class Entrance:
+    """Looks at auth frames.
+
+    Args:
+        guesses: slows who guesses.
+        store_name: told to clients that ask for it (feature `epoch`).
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        settings: Settings,
+        sessions: Sessions,
+        metrics: Metrics,
+        world: World,
+        overload: Overload,
+        guesses: Guesses,
+        *,
+        store_name: str,
+        app_id: str,
+    ) -> None:
+        self._loop = loop
+        self._settings = settings
+        self._sessions = sessions
+        self._metrics = metrics
+        self._world = world
+        self._overload = overload
+        self._guesses = guesses
+        self._store_name = store_name
+        self._app_id = app_id
+        self._floods = Floods(STAYS_AWAY, loop.time)
+        self._offered = frozenset(settings.features.replace(" ", "").split(",")) & frozenset(FEATURES)
+
+    def flooded(self, socket: Socket) -> None:
+        """A socket was let go because it sent too much: whose it is has to stay away for a while."""
+        self._floods.flooded(socket.token)
+
+    async def admit(self, socket: Socket, auth: Auth) -> bool:
+        """Let a socket in, or answer it and close it. Who gets in is told so by `welcome`."""
+        address = socket.address
+        if self._guesses.wait(address, auth.auth):
+            socket.close(TRY_AGAIN, "too many wrong tokens came from this address; come back later")
+            return False
+        device = auth.device_id[:MOST_DEVICE]
+        try:
+            admitted = await self._sessions.admit(auth.auth)
+        except Refused:  # it has expired: that is no guess
+            return self._reject(socket, device)
+        if admitted is None:
+            self._guesses.wrong(address)
+            return self._reject(socket, device)
+        self._guesses.right(address, auth.auth)
+        if wait := self._floods.wait(admitted.token):
+            socket.hold(self._loop.time() + wait)
+            return False
+        self._note(socket, admitted)
+        socket.device = device
+        socket.features = self._offered.intersection(auth.ours.features)
+        socket.chained = "chain" in socket.features
+        socket.presence = subscription(auth.presence_subscription, auth.roles)
+        socket.uid = admitted.uid
+        return True
+
+    def _note(self, socket: Socket, admitted: Admitted) -> None:
+        socket.token = admitted.token
+        socket.token_until = self._loop.time() + admitted.left if admitted.left is not None else 0.0
+
+    def _reject(self, socket: Socket, device: str) -> bool:
+        socket.write(auth_answer(self._app_id, device, "", REJECTED))
+        self._metrics.closes["token rejected"] += 1
+        socket.close(TOKEN_REJECTED, "the token is not valid: log in again")
+        return False
+
+    async def renew(self, socket: Socket, auth: Auth) -> None:
+        """A client that is in brings a new token (feature `renew`). One that is no good changes nothing."""
+        try:
+            admitted = await self._sessions.admit(auth.auth)
+        except Refused:
+            admitted = None
+        if admitted is None or admitted.uid != socket.uid:
+            socket.write(auth_answer(self._app_id, socket.device, "", REJECTED))
+            return
+        self._note(socket, admitted)
+        self._metrics.renewals += 1
+        self.welcome(socket)
+
+    def welcome(self, socket: Socket) -> None:
+        """Tell a socket that it is in, and what it was granted of what it asked for."""
+        socket.write(auth_answer(self._app_id, socket.device, socket.uid, self._granted(socket)))
+
+    def _granted(self, socket: Socket) -> dict[str, Any]:
+        body: dict[str, Any] = {"status": "OK", "code": "200"}
+        if not socket.features:
+            return body
+        s = self._settings
+        granted: dict[str, Any] = {"features": sorted(socket.features), "time": self._world.milliseconds()}
+        if "heartbeat" in socket.features:
+            granted["heartbeat"] = {"interval": s.heartbeat_interval, "timeout": s.heartbeat_timeout}
+        if "epoch" in socket.features:
+            granted["epoch"] = self._store_name
+        if "throttled" in socket.features and self._overload.level:
+            granted["shed"] = self._overload.left_out
+        if "renew" in socket.features and socket.token_until:
+            granted["tokenLeft"] = round(max(0.0, socket.token_until - self._loop.time()), 3)
+        return {**body, "tailwire": granted}

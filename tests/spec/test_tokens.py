@@ -1,0 +1,346 @@
+"""Tokens that end: a new one is got in time, on the socket that is open; who has none is told so (C22; the token provider)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from websockets.asyncio.client import connect
+
+from harness import CONNECTED, DISCONNECTED, Actor, Stage
+from tailwire import CometChatException, MemorySessionStore
+from tailwire.server.config import Settings
+from tailwire.testing.virtual.world import PORT, VirtualServer
+from tailwire.wire.frames import FEATURES
+
+LIFETIME = 600.0
+
+
+def lasting(stage: Stage, folder, seconds: float, features: str = ",".join(FEATURES)) -> None:
+    quiet = {f"{name}_per_minute": 0 for name in ("sends", "requests", "logins", "core", "standard")}
+    stage.server = VirtualServer(folder, Settings(data=str(folder), token_lifetime=seconds, features=features, **quiet))
+
+
+@pytest.fixture(autouse=True)
+def tokens_end(stage: Stage, tmp_path) -> None:
+    lasting(stage, tmp_path, LIFETIME)
+
+
+class Provider:
+    """Gives tokens of a user as her backend would; can fail, be slow, and give what is no good."""
+
+    def __init__(self, stage: Stage, uid: str = "alice") -> None:
+        self._stage = stage
+        self.uid = uid
+        self.asked: list[float] = []
+        self.fails = False
+        self.gives = ""
+        self.takes = 0.0
+        self.under_way = self.most_at_once = 0
+
+    async def __call__(self) -> str:
+        self.asked.append(self._stage.now)
+        self.under_way += 1
+        self.most_at_once = max(self.most_at_once, self.under_way)
+        try:
+            await asyncio.sleep(self.takes)
+            if self.fails:
+                raise OSError("the backend is down")
+            if self.gives:
+                return self.gives
+            return (await self._stage.server.parts.actions.sessions.create_token(self.uid))["authToken"]
+        finally:
+            self.under_way -= 1
+
+
+async def code_of(call) -> str:
+    with pytest.raises(CometChatException) as caught:
+        await call
+    return caught.value.code
+
+
+async def enter(stage: Stage, provider: Provider | None = None, **more) -> tuple[Actor, Provider]:
+    provider = provider or Provider(stage)
+    return await stage.enter("alice", provider=provider, **more), provider
+
+
+@pytest.mark.parametrize("auto", [True, False])
+async def test_a_token_is_renewed_before_it_ends_and_the_socket_stays(stage: Stage, auto: bool):
+    store = MemorySessionStore()
+    alice, provider = await enter(stage, store=store, auto=auto)
+    if not auto:
+        await alice.chat.connect()
+    bob, sent = await stage.enter("bob", provider=Provider(stage, "bob")), []
+    first, begin = store.load(stage.server.app_id)["auth_token"], stage.now
+    while stage.now - begin < 6 * LIFETIME:
+        sent.append((await bob.say("alice", f"{len(sent)}")).text)
+        await stage.pass_time(31)
+    await alice.ears.until(lambda: alice.ears.texts == sent)
+    assert alice.ears.statuses.count(CONNECTED) == bob.ears.statuses.count(CONNECTED) == 1
+    assert 6 <= len(provider.asked) <= 7
+    gaps = [b - a for a, b in zip([begin, *provider.asked], provider.asked, strict=False)]
+    assert all(LIFETIME - 61 <= gap <= LIFETIME - 29 for gap in gaps)  # one minute before at most, half at least
+    assert len({round(gap, 3) for gap in gaps}) > 1  # not all at the same moment
+    assert store.load(stage.server.app_id)["auth_token"] != first
+    assert stage.server.parts.metrics.renewals >= 12
+    assert stage.server.parts.metrics.closes["token rejected"] == 0
+    assert (await alice.say("bob", "with the newest")).id
+
+
+async def test_the_old_token_may_be_taken_back_once_the_new_one_is_in_use(stage: Stage):
+    store = MemorySessionStore()
+    alice, provider = await enter(stage, store=store)
+    old = store.load(stage.server.app_id)["auth_token"]
+    await stage.pass_time(LIFETIME - 20)
+    assert len(provider.asked) == 1
+    actions = stage.server.parts.actions
+    await actions.sessions.logout(await actions.sessions.caller(old, ""))
+    await stage.pass_time(60)
+    assert alice.ears.statuses.count(CONNECTED) == 1
+    assert alice.status is CONNECTED
+
+
+async def test_without_a_provider_it_ends_and_a_new_login_begins_anew(stage: Stage):
+    store = MemorySessionStore()
+    alice = await stage.enter("alice", store=store)
+    await stage.pass_time(LIFETIME - 5)
+    assert alice.status is CONNECTED
+    await stage.pass_time(10)
+    assert alice.status is DISCONNECTED
+    assert stage.server.parts.metrics.closes["token expired"] == 1
+    assert store.load(stage.server.app_id)["expired"] is True
+    assert [e.code for e in alice.ears.all("error")] == []  # a loss, no failed attempt
+    assert await code_of(alice.say("bob", "x")) == "ERR_AUTH_TOKEN_EXPIRED"
+    assert await code_of(alice.chat.connect()) == "ERR_AUTH_TOKEN_EXPIRED"
+    assert await code_of(alice.chat.login_with_auth_token(store.load(stage.server.app_id)["auth_token"])) == (
+        "ERR_AUTH_TOKEN_EXPIRED"
+    )
+    await alice.chat.login("alice", auth_key=stage.server.auth_key)
+    await alice.connected()
+    assert (await alice.say("bob", "x")).id
+
+
+async def test_a_provider_that_fails_is_asked_again_with_waits_of_its_own(stage: Stage):
+    alice, provider = await enter(stage)
+    provider.fails = True
+    await stage.pass_time(LIFETIME - 25)
+    assert alice.status is CONNECTED
+    assert "could not be renewed" in alice.chat.connection.explain()
+    tries = len(provider.asked)
+    gaps = [b - a for a, b in zip(provider.asked, provider.asked[1:], strict=False)]
+    assert 2 <= tries <= 12
+    assert all(0.25 <= gap <= 21 for gap in gaps)
+    assert gaps[-1] > gaps[0]
+    provider.fails = False
+    await stage.pass_time(25)
+    assert len(provider.asked) == tries + 1
+    await stage.pass_time(60)
+    assert alice.ears.statuses.count(CONNECTED) == 1
+    assert "could not be renewed" not in alice.chat.connection.explain()
+
+
+async def test_a_provider_that_fails_for_long_costs_the_socket_and_not_the_session(stage: Stage):
+    store = MemorySessionStore()
+    alice, provider = await enter(stage, store=store)
+    provider.fails = True
+    await stage.pass_time(LIFETIME + 100)
+    assert alice.status is not CONNECTED
+    assert store.load(stage.server.app_id)["expired"] is False
+    provider.fails = False
+    await alice.connected()
+    assert provider.most_at_once == 1
+    assert (await alice.say("bob", "back")).id
+
+
+@pytest.mark.parametrize("what", ["nonsense", "somebody else's"])
+async def test_a_token_that_the_server_does_not_take_changes_nothing_until_the_old_one_ends(stage: Stage, what: str):
+    alice, provider = await enter(stage)
+    sessions = stage.server.parts.actions.sessions
+    provider.gives = what if what == "nonsense" else (await sessions.create_token("bob"))["authToken"]
+    await stage.pass_time(LIFETIME - 29)
+    assert provider.asked
+    assert alice.status is CONNECTED
+    provider.gives = ""
+    await stage.pass_time(28)
+    await stage.pass_time(60)
+    assert alice.ears.statuses.count(CONNECTED) == 1
+    assert alice.chat.get_logged_in_user().uid == "alice"
+    assert (await alice.say("bob", "still alice")).sender.uid == "alice"
+
+
+async def test_a_provider_that_gives_somebody_elses_token_for_a_rejected_one_ends_the_session(stage: Stage):
+    store = MemorySessionStore()
+    alice, provider = await enter(stage, store=store)
+    sessions = stage.server.parts.actions.sessions
+    alice.chat.set_app_state("background")
+    await stage.pass_time(LIFETIME + 10)
+    provider.gives = (await sessions.create_token("bob"))["authToken"]
+    assert await code_of(alice.say("carol", "x")) == "ERR_AUTH_TOKEN_EXPIRED"  # and not as bob
+    alice.chat.set_app_state("foreground")
+    await stage.pass_time(30)
+    assert alice.status is DISCONNECTED
+    assert not stage.server.parts.gateway._hub.is_online("bob")
+    assert store.load(stage.server.app_id)["expired"] is True
+
+
+async def test_a_slow_provider_is_asked_one_time_after_the_other(stage: Stage):
+    alice, provider = await enter(stage)
+    provider.takes = 15.0  # longer than an attempt may take
+    await stage.pass_time(LIFETIME + 30)
+    provider.takes = 1.0
+    await alice.connected()
+    await stage.pass_time(2 * LIFETIME)
+    assert provider.most_at_once == 1
+    assert alice.status is CONNECTED
+
+
+async def test_a_network_that_fails_is_no_reason_to_ask_the_provider_again(stage: Stage):
+    alice, provider = await enter(stage)
+    me = alice.chat._connector.me
+
+    async def cut_first(token):
+        if provider.asked:
+            stage.network.cut()
+        return await me(token)
+
+    alice.chat._tokens._me = cut_first  # the provider has answered, the server is not reached with what it gave
+    await stage.pass_time(LIFETIME - 20)
+    assert alice.status is not CONNECTED
+    assert len(provider.asked) == 1
+    alice.chat._tokens._me = me
+    stage.network.restore()
+    await alice.connected()
+    assert len(provider.asked) == 1
+    await stage.pass_time(LIFETIME / 2)
+    assert alice.status is CONNECTED
+    assert len(provider.asked) == 1
+
+
+async def test_while_there_is_no_socket_a_rejected_request_asks_once_for_all(stage: Stage):
+    alice, provider = await enter(stage)
+    alice.chat.set_app_state("background")
+    await stage.pass_time(LIFETIME + 10)
+    assert provider.asked == []  # nobody needs one
+    stored = await asyncio.gather(*(alice.say("bob", f"{n}") for n in range(5)), alice.say("carol", "x"))
+    assert [m.text for m in stored] == ["0", "1", "2", "3", "4", "x"]
+    assert len(provider.asked) == 1
+    alice.chat.set_app_state("foreground")
+    await alice.connected()
+    assert len(provider.asked) == 1
+    assert stage.server.parts.metrics.closes["token rejected"] == 0
+
+
+async def test_requests_do_not_ask_a_provider_that_fails_again_and_again(stage: Stage):
+    alice, provider = await enter(stage)
+    provider.fails = True
+    alice.chat.set_app_state("background")
+    await stage.pass_time(LIFETIME + 10)
+    for _ in range(50):
+        assert await code_of(alice.chat.get_message(1)) == "ERR_AUTH_TOKEN_EXPIRED"
+        await stage.pass_time(0.1)
+    assert 1 <= len(provider.asked) <= 3
+    provider.fails = False
+    await stage.pass_time(60)
+    assert (await alice.say("bob", "x")).id
+
+
+async def test_a_token_that_ended_without_a_connection_is_not_tried(stage: Stage):
+    alice, provider = await enter(stage)
+    stage.network.cut()
+    await stage.pass_time(LIFETIME + 10)
+    assert provider.asked == []
+    provider.takes = 0.5
+    stage.network.restore()
+    await alice.connected()
+    assert len(provider.asked) == 1
+    assert stage.server.parts.metrics.requests[401] == 0
+    assert stage.server.parts.metrics.closes["token rejected"] == 0
+
+
+async def test_who_logs_out_meanwhile_keeps_no_token(stage: Stage):
+    store = MemorySessionStore()
+    alice, provider = await enter(stage, store=store)
+    provider.takes = 5.0
+    await stage.pass_time(LIFETIME - 61)
+    while not provider.under_way:
+        await stage.pass_time(1)
+    await alice.chat.logout()
+    await stage.pass_time(10)
+    assert store.load(stage.server.app_id) is None
+    assert provider.under_way == 0
+    await alice.chat.login("bob", auth_key=stage.server.auth_key)
+    await alice.connected()
+    assert (await alice.say("carol", "x")).sender.uid == "bob"
+
+
+async def test_a_socket_that_was_closed_orderly_and_opened_again_knows_of_its_end(stage: Stage):
+    alice, provider = await enter(stage)
+    for _ in range(4):
+        await stage.pass_time(LIFETIME / 4 - 30)
+        alice.chat.set_app_state("background")
+        await stage.pass_time(5)
+        alice.chat.set_app_state("foreground")
+        await alice.connected()
+    assert provider.asked == []
+    await stage.pass_time(80)
+    assert len(provider.asked) == 1
+    assert alice.status is CONNECTED
+
+
+@pytest.fixture
+def without_the_feature(stage: Stage, tmp_path) -> None:
+    lasting(stage, tmp_path, LIFETIME, ",".join(f for f in FEATURES if f != "renew"))
+
+
+async def test_a_server_that_does_not_say_so_rejects_it_and_then_the_provider_is_asked(
+    stage: Stage, without_the_feature
+):
+    alice, provider = await enter(stage)
+    await stage.pass_time(LIFETIME - 2)
+    assert provider.asked == []
+    await stage.pass_time(20)
+    assert len(provider.asked) == 1
+    assert alice.status is CONNECTED
+    assert alice.ears.statuses.count(CONNECTED) == 2
+
+
+async def test_another_auth_frame_of_one_that_did_not_ask_for_it_means_nothing(stage: Stage):
+    await stage.enter("carol")
+    sessions = stage.server.parts.actions.sessions
+
+    async def auth(uid: str, **ours) -> str:
+        token = (await sessions.create_token(uid))["authToken"]
+        jwt = (await sessions.me(await sessions.caller(token, "raw"), token))["jwt"]
+        body = {"auth": jwt, "deviceId": "raw", "params": ours}
+        return json.dumps({"type": "auth", "deviceId": "raw", "sender": uid, "body": body})
+
+    pong = {"action": "pong", "ack": "true"}
+    async with connect(f"ws://server:{PORT}/", ping_interval=None) as ws:
+        await ws.send(await auth("alice"))
+        assert json.loads(await ws.recv())["body"] == {"status": "OK", "code": "200"}
+        await ws.send(await auth("alice"))
+        await ws.send('{"action":"ping","ack":"true"}')
+        assert json.loads(await ws.recv()) == pong
+    async with connect(f"ws://server:{PORT}/", ping_interval=None) as ws:
+        renew = {"tailwire": {"features": ["renew"]}}
+        await ws.send(await auth("alice", **renew))
+        granted = json.loads(await ws.recv())["body"]["tailwire"]
+        assert granted["features"] == ["renew"]
+        assert LIFETIME - 1 <= granted["tokenLeft"] <= LIFETIME
+        await ws.send(await auth("bob", **renew))  # another user's: she stays who she is
+        assert json.loads(await ws.recv())["body"] == {"status": "ERROR", "code": "401"}
+        await stage.pass_time(1)
+        await ws.send('{"action":"ping","ack":"true"}')
+        assert json.loads(await ws.recv()) == pong
+        assert stage.server.parts.gateway._hub.is_online("alice")
+        assert not stage.server.parts.gateway._hub.is_online("bob")
+
+
+async def test_an_expired_token_is_no_guess(stage: Stage):
+    alice = await stage.enter("alice")
+    await stage.pass_time(LIFETIME + 5)
+    api = stage.server.parts.api
+    for _ in range(400):
+        assert await code_of(alice.chat.get_message(1)) == "ERR_AUTH_TOKEN_EXPIRED"
+    assert api._guesses._suspects == {}
