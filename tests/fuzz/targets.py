@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
+from fuzz.connection import Connections
 from tailwire.sdk.connection.explain import explain
 from tailwire.sdk.connection.history import BadDump
 from tailwire.sdk.connection.history import load as load_dump
@@ -83,6 +84,9 @@ def server_frame(data: bytes) -> None:
             frames.subscription(body.presence_subscription, body.roles)
 
 
+PASS, TOKEN, APP = b"J" * 146, b"T" * 46, b"A" * 16
+
+
 class _Server:
     # The whole HTTP side on a real store: made once, with a few users and a group, by the first who asks.
 
@@ -92,7 +96,7 @@ class _Server:
         from tailwire.server.ports.world import World
 
         quiet = {f"{n}_per_minute": 0 for n in ("sends", "requests", "logins", "core", "standard", "wrong_tokens")}
-        settings = Settings(data=str(FOLDER / "server"), **quiet)
+        settings = Settings(data=str(FOLDER / "server"), upgrades_per_second=0, **quiet)
         self.parts = _loop.run_until_complete(assemble(settings, World()))
         api = self.parts.api
         found = [*api._fixed.values(), *(o for some in api._varying.values() for _, o in some)]
@@ -102,6 +106,22 @@ class _Server:
         self.ask("POST", "/groups", "alice", b"", b'{"guid":"team","name":"T","type":"public"}')
         text = b'{"receiver":"team","receiverType":"group","category":"message","type":"text","data":{"text":"x"}}'
         self.ask("POST", "/messages", "alice", b"", text)
+        sessions = self.parts.actions.sessions
+        token = _loop.run_until_complete(sessions.create_token("alice"))["authToken"]
+        caller = _loop.run_until_complete(sessions.caller(token, ""))
+        self.known = [
+            (PASS, _loop.run_until_complete(sessions.me(caller, token))["jwt"].encode()),
+            (TOKEN, token.encode()),
+            (APP, self.parts.store.app_id.encode()),
+        ]
+        self.connections = Connections(self.parts)
+
+    def with_secrets(self, data: bytes) -> bytes:
+        """Bytes in which placeholders stand for what each server has its own of."""
+        for placeholder, secret in self.known:
+            assert len(placeholder) == len(secret), (placeholder, secret)
+            data = data.replace(placeholder, secret)
+        return data
 
     def ask(self, method: str, path: str, behalf: str, query: bytes, body: bytes) -> int:
         headers = [(b"appid", self.parts.store.app_id.encode()), (b"apikey", self.parts.keys.api_key.encode())]
@@ -141,6 +161,18 @@ def request(data: bytes) -> None:
     status = _server().ask(operation.method, path, ("", "alice", "bob")[data[1] // 5 % 3], query, body)
     if status >= 500:
         raise AssertionError(f"{operation.method} {path}: {status}")
+
+
+def connection(data: bytes) -> None:
+    """A connection, as HTTP or upgraded to a WebSocket, its bytes cut anywhere: whatever comes, it ends, and nothing else."""
+    if not data:
+        return
+    server = _server()
+    first, data = data[0], server.with_secrets(data[1:])
+    end = data.find(b"\r\n\r\n") + 4 if b"websocket" in data else 0  # behind an upgrade a client waits for the answer
+    cut = end + first * (len(data) - end) // 256
+    pieces = [data[:end], data[end:cut], data[cut:]]
+    _loop.run_until_complete(server.connections.take(pieces))
 
 
 def _operation(data: bytes) -> operations.Operation:
@@ -276,6 +308,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     f.__name__: f
     for f in (
         sdk_frame, server_frame, rest_body, rest_query, multipart, session_file, config_file, ready_file, replay_file,
-        proxy_bytes, request,
+        proxy_bytes, request, connection,
     )
 }  # fmt: skip

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tailwire.wire.frames import FEATURES
 
@@ -237,5 +238,13 @@ def _check(s: Settings) -> None:
     for name in ("token_lifetime", "overload_lag", "most_sends_under_way", "max_connections", "upgrades_per_second"):
         if getattr(s, name) < 0:
             raise BadSetting(f"{name} must not be less than 0")
+    try:
+        reached = urlsplit(s.public_url)
+        good = not s.public_url or (reached.scheme in ("http", "https", "ws", "wss") and bool(reached.hostname))
+        good = good and reached.port != 0  # one that is none raises
+    except ValueError:
+        good = False
+    if not good:
+        raise BadSetting(f"public_url must be like https://chat.example.com, not {s.public_url!r}")
     if s.log_level not in ("debug", "info", "warning", "error"):
         raise BadSetting(f"log_level must be debug, info, warning or error, not {s.log_level!r}")

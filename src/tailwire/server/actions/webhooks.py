@@ -102,7 +102,9 @@ def _filled(row: WebhookRow, new: NewWebhook, lengths: Lengths) -> WebhookRow:
     url = new.webhook_url or row.url
     try:
         parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and len(url) <= lengths.url
+        good = (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and len(url) <= lengths.url
+        )
     except ValueError:
         good = False
     if not good:

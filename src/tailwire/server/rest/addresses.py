@@ -40,8 +40,8 @@ class Addresses:
             host, port = self._public.hostname or "localhost", self._public.port
         else:
             secure = scope["scheme"] == "https"
-            reached = urlsplit("//" + text(headers_of(scope).get(b"host")))
             try:
+                reached = urlsplit("//" + text(headers_of(scope).get(b"host")))
                 host, port = reached.hostname or scope["server"][0], reached.port
             except ValueError:
                 host, port = scope["server"]
