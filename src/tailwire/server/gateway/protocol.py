@@ -197,6 +197,9 @@ class SocketProtocol(asyncio.Protocol):
         self._respond(self._protocol.accept(request))
 
     def _respond(self, response: Any) -> None:
+        if self._protocol.eof_sent:  # what it sent without waiting for the answer made no sense
+            self.abort()
+            return
         self._protocol.send_response(response)
         if self._protocol.state is State.OPEN and self._transport is not None:
             self._transport.set_write_buffer_limits(high=self.gateway.settings.slow_drop)

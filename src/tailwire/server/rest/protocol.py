@@ -115,8 +115,9 @@ class HttpProtocol(HttpToolsProtocol):
             self._take_some(PIECE)
         while self._rest and (left := self._left_of_body()):
             self._take_some(left)
-        if self._upgraded or not (self._rest or self.pipeline):
-            self._rest = _NOTHING  # behind an upgrade nothing may be sent before its answer
+        if self._upgraded:
+            return
+        if not (self._rest or self.pipeline):
             self.flow.let_go()
         elif not self.pipeline:  # else `on_response_complete` goes on
             self.loop.call_soon(self._go_on)
@@ -151,6 +152,8 @@ class HttpProtocol(HttpToolsProtocol):
         """Another protocol has the transport from now on."""
         self._upgraded = True
         self.waiting.pop(self, None)
+        self._rest = _NOTHING  # behind an upgrade nothing may be sent before its answer
+        self.flow.let_go()
         super().handle_websocket_upgrade()
 
     # The parser's side.
