@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import types
 from collections.abc import Callable
 
 import pytest
 
 from tailwire.sdk import client as sdk_client
 from tailwire.sdk import outbox, sending
+from tailwire.sdk.calls import tokens
 from tailwire.sdk.connection import wanted
 from tailwire.sdk.connection.state import Phase
-from tailwire.sdk.continuity import catch_up
+from tailwire.sdk.continuity import catch_up, chain
 from tailwire.sdk.continuity.state import Continuity, Kind
 from tailwire.sdk.dispatch import incoming, queue
 from tailwire.sdk.io import driver
+from tailwire.server.actions import members as actions_members
+from tailwire.server.actions import messages as actions_messages
 from tailwire.server.fanout import hub
 from tailwire.server.store import groups, messages, writer
 from tailwire.testing.simulation import make_plan
@@ -229,6 +234,26 @@ def _who_comes_to_a_group_is_given_all_its_history(patch):
     patch.setattr(groups.Groups, "add_member", add_member)
 
 
+def _nobody_notices_what_the_server_has_lost(patch):
+    patch.setattr(chain, "broken", lambda m, before: False)
+
+
+def _an_own_message_hides_what_was_lost_before_it(patch):
+    for module in (actions_messages, actions_members):
+        patch.setattr(module, "as_told", lambda caller, json, before: json)
+
+
+def _two_ask_for_a_token_at_once(patch):
+    class Open(contextlib.AbstractAsyncContextManager):
+        def locked(self):
+            return False
+
+        async def __aexit__(self, *error):
+            return None
+
+    patch.setattr(tokens, "asyncio", types.SimpleNamespace(Lock=Open))
+
+
 # Each fault, and a seed that finds it: tried first, so that the test is quick as long as that holds.
 PLANTS: dict[Plant, int] = {
     _two_owners_of_one_socket: 0,
@@ -251,6 +276,9 @@ PLANTS: dict[Plant, int] = {
     _who_left_a_group_still_hears_it: 2,
     _who_joined_a_group_hears_it_after_the_next_connection: 20,
     _who_comes_to_a_group_is_given_all_its_history: 74,
+    _nobody_notices_what_the_server_has_lost: 1,
+    _an_own_message_hides_what_was_lost_before_it: 37,
+    _two_ask_for_a_token_at_once: 45,
 }
 
 

@@ -10,7 +10,7 @@ from tailwire import Group
 from tailwire.server.config import Settings
 from tailwire.server.ports.broker import group_subject, user_subject
 from tailwire.testing.virtual.world import VirtualServer
-from tailwire.wire.frames import FEATURES
+from tailwire.wire.frames import CLIENT_HEADER, FEATURES
 
 
 def offering(stage: Stage, folder, features: str, **more) -> None:
@@ -54,6 +54,40 @@ async def test_a_message_that_the_server_lost_on_its_way_is_read_from_history(st
     await bob.ears.until(lambda: bob.ears.texts[-1] == "four")
     assert len(bob.ears.texts) == 5
     assert bob.ears.statuses.count(CONNECTED) == 1
+
+
+@pytest.mark.spec("K1")
+async def test_an_own_message_behind_it_does_not_hide_one_that_was_lost(stage: Stage):
+    alice, bob = [await stage.enter(uid) for uid in ("alice", "bob")]
+    await bob.say("alice", "one")
+    losing = Losing(stage)
+    losing.subjects = {user_subject("alice")}
+    lost = await bob.say("alice", "two")
+    losing.subjects = set()
+    begin = stage.now
+    sent = await alice.say("bob", "three")
+    assert sent.raw["before"] == lost.id
+    await alice.ears.until(lambda: "two" in alice.ears.texts)
+    assert 0.5 <= stage.now - begin <= 0.7
+    losing.subjects = {user_subject("alice")}
+    await bob.say("alice", "four")
+    losing.subjects = set()
+    await alice.chat.delete_message(sent.id)  # what is told of that has one before it too
+    await alice.ears.until(lambda: "four" in alice.ears.texts)
+    await bob.say("alice", "five")
+    await alice.ears.until(lambda: "five" in alice.ears.texts)
+    assert alice.ears.texts == ["one", "two", "four", "five"]
+    assert alice.ears.statuses.count(CONNECTED) == 1
+
+
+async def test_who_does_not_ask_is_not_told_what_came_before(stage: Stage):
+    async with Rest(stage) as rest:
+        body = {"receiver": "bob", "receiverType": "user", "data": {"text": "x"}}
+        for _ in range(2):
+            assert "before" not in await rest("POST", "/messages", as_="alice", json=body)
+        named = await rest("POST", "/messages", as_="alice", json=body, headers={CLIENT_HEADER: "1"})
+        assert isinstance(named["before"], int)
+        assert "before" not in await rest("GET", f"/messages/{named['id']}", as_="alice", headers={CLIENT_HEADER: "1"})
 
 
 async def test_in_a_group_too_and_who_joins_or_replies_waits_for_nothing(stage: Stage):

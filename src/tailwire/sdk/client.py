@@ -337,7 +337,7 @@ class ChatClient(
 
     def _message_sent(self, message: BaseMessage) -> None:
         if self._incoming is not None:
-            self._incoming.sent(message.id, message.updated_at)
+            self._incoming.sent(message.id, message.updated_at, message.raw.get("before"))
             self._note_served()
 
     def _send_frame(self, text: str) -> None:

@@ -161,6 +161,11 @@ class Settings:
     log_level: str = "info"
 
 
+def offered(settings: Settings) -> frozenset[str]:
+    """What is offered to clients that ask for it, beyond the documented protocol."""
+    return frozenset(settings.features.replace(" ", "").split(",")) & frozenset(FEATURES)
+
+
 def load(arguments: Mapping[str, Any], environment: Mapping[str, str] | None = None, file: str = "") -> Settings:
     """The settings: arguments win over the environment, that over the file, that over the defaults.
 

@@ -11,7 +11,7 @@ FEATURES = ("heartbeat", "appState", "restart", "chain", "epoch", "grace", "caus
 """What our own server and SDK agree on beyond the documented protocol."""
 
 CLIENT_HEADER = "x-tailwire-client"
-"""Header of the upgrade with which our SDK names itself."""
+"""Header of the upgrade, and of requests, with which our SDK names itself."""
 
 
 class FrameType(StrEnum):

@@ -53,7 +53,7 @@ def connected(m: Machine, store: str) -> list[Command]:
     Args:
         store: the name of the server's store, or "" when the server does not tell (feature `epoch`).
     """
-    m.gathered, m.holes, m.mending = [], set(), False
+    _begin(m)
     if not m.enabled:
         m.behind = None
         return [TellContinuity(Continuity(Kind.UNKNOWN))]
@@ -71,7 +71,11 @@ def connected(m: Machine, store: str) -> list[Command]:
 def disconnected(m: Machine) -> None:
     """The socket is gone: what was held belongs to history now, the next catch-up brings it."""
     m.behind = None
-    m.gathered, m.holes, m.mending = [], set(), False
+    _begin(m)
+
+
+def _begin(m: Machine) -> None:
+    m.gathered, m.named, m.holes, m.mending = [], {}, set(), False
 
 
 def latest(m: Machine, last_id: int, store: str) -> list[Command]:
@@ -89,7 +93,7 @@ def latest(m: Machine, last_id: int, store: str) -> list[Command]:
     held = sorted((pair for pair in m.behind if pair[0] > begin and pair[0] not in m.recent), key=lambda pair: pair[0])
     if known:
         held = [pair for pair in held if pair[0] > last_id]
-    m.behind, m.gathered, m.mending = None, [], False
+    m.behind, m.gathered, m.named, m.mending = None, [], {}, False
     m.floor = max(begin, last_id)
     before = m.position or Position()
     m.position = before._replace(last_id=m.floor, store=store)
@@ -113,14 +117,14 @@ def page(m: Machine, messages: Sequence[tuple[int, Any]], *, whole: bool, ours: 
         m.asked_after = max(pair[0] for pair in messages)
     if whole and len(m.gathered) >= m.limit:
         return [FetchLatest()]
-    if whole or m.overflowed:
-        m.overflowed = False
+    if whole or m.overflowed or _page_was_too_early(m):
+        m.overflowed, m.named = False, {}  # once more is enough for those: they are stored
         return [FetchAfter(m.asked_after)]
     own = set(m.position.own) if m.position else set()
     missed = {n: msg for n, msg in m.gathered if n > m.floor and n not in m.recent and n not in own}
     held = {n: msg for n, msg in m.behind if n > m.floor and n not in m.recent and n not in own}
     together = sorted({**held, **missed}.items())
-    m.behind, m.gathered = None, []
+    m.behind, m.gathered, m.named = None, [], {}
     told = [] if m.mending else [TellContinuity(Continuity(Kind.EXACT, len(missed)))]
     m.mending = False
     settled = max([m.floor, m.asked_after, *(n for n, _ in together)])
@@ -130,14 +134,28 @@ def page(m: Machine, messages: Sequence[tuple[int, Any]], *, whole: bool, ours: 
     return commands
 
 
-def live(m: Machine, message_id: int, message: Any, *, ours: bool = False) -> list[Command]:
-    """A message came over the socket."""
+def _page_was_too_early(m: Machine) -> bool:
+    # One that came live meanwhile follows one that was stored behind what was read, and that did not come.
+    come = {number for number, _ in m.behind or ()}
+    own = m.position.own if m.position is not None else ()
+    return any(b > m.asked_after and b not in come and b not in m.recent and b not in own for b in m.named.values())
+
+
+def live(m: Machine, message_id: int, message: Any, *, ours: bool = False, before: int = 0) -> list[Command]:
+    """A message came over the socket.
+
+    Args:
+        before: the one before it in its conversation, where the server said so (feature `chain`).
+    """
     if m.behind is not None:
         if len(m.behind) >= MOST_HELD:
             m.behind.clear()
+            m.named.clear()
             m.overflowed = True
         if not ours:
             m.behind.append((message_id, message))
+            if before:
+                m.named[message_id] = before
         return []
     if ours:
         if message_id > m.floor and message_id not in m.recent:

@@ -1,7 +1,8 @@
 """Notices that a message is missing, by the one that follows it (feature `chain`).
 
-Rules: each live message says which one came before it in its conversation. One whose predecessor is not known is held,
-and what comes after it too; if the missing one does not come by itself within `PATIENCE`, history is read for it.
+Rules: each live message says which one came before it in its conversation, and so does the answer to one that this
+device sends. One whose predecessor is not known is held, and what comes after it too; if the missing one does not come
+by itself within `PATIENCE`, history is read for it.
 """
 
 from __future__ import annotations
@@ -31,12 +32,22 @@ def broken(m: Machine, before: int) -> bool:
 
 def hold(m: Machine, before: int, message_id: int, message: Any) -> list[Command | Wait]:
     """Hold a message until the one before it is there."""
+    begun = _begin(m, before)
+    live(m, message_id, message, before=before)
+    return begun or list(mended(m))
+
+
+def missing(m: Machine, before: int) -> list[Command | Wait]:
+    """The message before one that this device has sent has not come."""
+    return _begin(m, before) or list(mended(m))
+
+
+def _begin(m: Machine, before: int) -> list[Command | Wait]:
     begun = m.behind is None
     if begun:
         m.behind, m.gathered, m.overflowed = [], [], False
     m.holes.add(before)
-    live(m, message_id, message)
-    return [Wait(PATIENCE)] if begun else list(mended(m))
+    return [Wait(PATIENCE)] if begun else []
 
 
 def mended(m: Machine) -> list[Command]:
@@ -48,7 +59,7 @@ def mended(m: Machine) -> list[Command]:
     if m.holes:
         return []
     pairs = sorted((pair for pair in m.behind if pair[0] > m.floor and pair[0] not in m.recent), key=lambda p: p[0])
-    m.behind = None
+    m.behind, m.named = None, {}
     return hand_over(m, pairs)
 
 

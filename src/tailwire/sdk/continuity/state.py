@@ -58,6 +58,7 @@ class Machine:
         recent: ids handed over live, above `floor`: what a second delivery is recognised by.
         floor: everything up to here is settled: handed over, given up as a gap, or older than the login.
         behind: while not None, a catch-up is under way and holds the live messages that came meanwhile.
+        named: which ones the held ones say came before them.
         gathered: what the catch-up has read so far.
         asked_after: the id after which the catch-up reads on.
         told: receipts that were told: conversation, reader and kind, to the highest message id.
@@ -72,6 +73,7 @@ class Machine:
     floor: int = 0
     recent: OrderedDict[int, None] = field(default_factory=OrderedDict)
     behind: list[tuple[int, Any]] | None = None
+    named: dict[int, int] = field(default_factory=dict)
     gathered: list[tuple[int, Any]] = field(default_factory=list)
     asked_after: int = 0
     told: OrderedDict[tuple[str, str, str], int] = field(default_factory=OrderedDict)

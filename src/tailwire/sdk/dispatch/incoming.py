@@ -104,10 +104,17 @@ class Incoming:
             self._waiting.cancel()
             self._waiting = None
 
-    def sent(self, message_id: int, updated_at: int) -> None:
-        """This client sent a message. With a connection that has caught up, its time is one that was heard of."""
+    def sent(self, message_id: int, updated_at: int, before: object) -> None:
+        """This client sent a message. With a connection that has caught up, its time is one that was heard of.
+
+        Args:
+            before: the id of the message before it, where the server told it.
+        """
         catch_up.sent(self._machine, message_id)
-        self._carry_out(chain.mended(self._machine))
+        if self._connected and isinstance(before, int) and before and chain.broken(self._machine, before):
+            self._carry_out(chain.missing(self._machine, before))
+        else:
+            self._carry_out(chain.mended(self._machine))
         self._heard(updated_at)
 
     def _heard(self, updated_at: int) -> None:
@@ -246,7 +253,8 @@ class Incoming:
             kind = frame.get("type")
             if kind == "message":
                 if frame.get("deviceId") != self._device:
-                    self._message(message_from_wire(frame.get("body")), frame.get("before"))
+                    before = frame.get("before")
+                    self._message(message_from_wire(frame.get("body")), before if isinstance(before, int) else 0)
             elif kind is None:
                 if frame.get("action") == "pong":
                     self._pong()
@@ -261,14 +269,14 @@ class Incoming:
             log.warning("a frame cannot be read: %s", error)
         return None
 
-    def _message(self, message: BaseMessage, before: int | None) -> None:
+    def _message(self, message: BaseMessage, before: int) -> None:
         if before and chain.broken(self._machine, before):
             self._carry_out(chain.hold(self._machine, before, message.id, message))
         elif catch_up.passes(self._machine, message.id):
             self._heard(message.updated_at)
             self._queue.put((event_of(message), self._machine.position))
         else:
-            self._carry_out(catch_up.live(self._machine, message.id, message))
+            self._carry_out(catch_up.live(self._machine, message.id, message, before=before))
             self._carry_out(chain.mended(self._machine))
 
     def _others(self, kind: str, frame: Mapping[str, Any]) -> None:

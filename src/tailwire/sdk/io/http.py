@@ -10,6 +10,7 @@ from typing import Any
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.io.failures import seconds_of
 from tailwire.sdk.io.world import Identity, World
+from tailwire.wire.frames import CLIENT_HEADER
 
 VERSION = "0.1.0"
 UPLOAD_STALLED = 30.0
@@ -65,7 +66,12 @@ class Http:
 
         if self._client is None:
             self._client = self._world.http_client(self._tls)
-        headers = {"appid": self._identity.app_id, "resource": self._identity.resource, "sdk": f"python@{VERSION}"}
+        headers = {
+            "appid": self._identity.app_id,
+            "resource": self._identity.resource,
+            "sdk": f"python@{VERSION}",
+            CLIENT_HEADER: VERSION,
+        }
         if token:
             headers["authtoken"] = token
         if key:

@@ -16,12 +16,14 @@ class Caller:
         device: the `resource` of the client: what it causes is not sent back to it.
         token: fingerprint of the auth token; "" with a REST key.
         key: a REST key calls.
+        chained: its client wants to know which message came before the one that it sends (feature `chain`).
     """
 
     uid: str
     device: str
     token: str
     key: bool = False
+    chained: bool = False
 
     @property
     def system(self) -> bool:

@@ -8,9 +8,14 @@ import msgspec
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.present import encode
-from tailwire.server.fanout.frames import with_head
+from tailwire.server.fanout.frames import with_before, with_head
 from tailwire.server.ports.broker import PRESENCE, Broker, Publication, group_subject, user_subject
 from tailwire.server.ports.records import MessageRow
+
+
+def as_told(caller: Caller, json: bytes, before: int) -> bytes:
+    """A stored message as its sender is told it: with the one before it, where her client wants to know (`chain`)."""
+    return with_before(json, before) if before and caller.chained else json
 
 
 class Delivery:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from tailwire.server.actions.caller import Caller
-from tailwire.server.actions.delivery import Delivery
+from tailwire.server.actions.delivery import Delivery, as_told
 from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.doors import Doors
 from tailwire.server.actions.present import encode, entity, group, page
@@ -361,4 +361,4 @@ class Members:
         json = stored.message.json()
         before = 0 if entered else stored.before
         self._delivery.message(stored.message, json, caller.device, also, before=before)
-        return json
+        return as_told(caller, json, before)

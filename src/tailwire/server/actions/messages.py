@@ -10,7 +10,7 @@ import msgspec
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.content import Body, Content, Edit, read_content
-from tailwire.server.actions.delivery import Delivery
+from tailwire.server.actions.delivery import Delivery, as_told
 from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.doors import Doors
 from tailwire.server.actions.present import encode, entity, group
@@ -115,7 +115,7 @@ class Messages:
             # In the turn in which the store answered, without an await between: publications keep the ids' order.
             self._delivery.message(stored.message, json, caller.device, before=stored.before)
             self._stored()
-        return json
+        return as_told(caller, json, stored.before)
 
     async def send_to_many(self, caller: Caller, body: Body) -> list[msgspec.Raw]:
         """Store a message for each of several receivers, and publish it.
@@ -331,7 +331,7 @@ class Messages:
             raise Refused("ERR_MESSAGE_ACTION_NOT_ALLOWED")
         json: bytes = stored.message.json()
         self._delivery.message(stored.message, json, caller.device, before=stored.before)
-        return json
+        return as_told(caller, json, stored.before)
 
 
 def _object(raw: msgspec.Raw) -> dict[str, msgspec.Raw]:

@@ -90,8 +90,11 @@ class Sessions:
         row = await self._directory.user(identifier(on_behalf_of, "onBehalfOf"))
         return Caller(row.uid, "", "", key=True)
 
-    async def caller(self, token: str, device: str) -> Caller:
+    async def caller(self, token: str, device: str, *, chained: bool = False) -> Caller:
         """Whose auth token it is.
+
+        Args:
+            chained: see `Caller`.
 
         Raises:
             Refused: AUTH_ERR_EMPTY_AUTH_TOKEN, AUTH_ERR_AUTH_TOKEN_NOT_FOUND, ERR_AUTH_TOKEN_EXPIRED.
@@ -103,7 +106,7 @@ class Sessions:
         if owner is None:
             raise Refused("AUTH_ERR_AUTH_TOKEN_NOT_FOUND")
         self._left(owner)
-        return Caller(owner.uid, device[:MOST_DEVICE], hashed)
+        return Caller(owner.uid, device[:MOST_DEVICE], hashed, chained=chained)
 
     def _left(self, owner: TokenOwner) -> float | None:
         # For how long a token is still good; None: it does not end.

@@ -24,7 +24,7 @@ from tailwire.server.app.watch import Watch
 from tailwire.server.auth.certificate import self_signed
 from tailwire.server.auth.secrets import fingerprint
 from tailwire.server.broker.memory import MemoryBroker
-from tailwire.server.config import Settings
+from tailwire.server.config import Settings, offered
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.overload import Overload
 from tailwire.server.gateway.entrance import Entrance
@@ -151,6 +151,7 @@ def _api(
         guesses,
         app_id=store.app_id,
         most_body=settings.max_body,
+        chains="chain" in offered(settings),
         rates=Rates(
             sends=settings.sends_per_minute,
             others=settings.requests_per_minute,

@@ -10,6 +10,11 @@ def text_frame(payload: bytes) -> bytes:
     return Frame(Opcode.TEXT, payload).serialize(mask=False)
 
 
+def with_before(json: bytes, before: int) -> bytes:
+    """An encoded object, with the id of the message before it (feature `chain`)."""
+    return b'%b,"before":%d}' % (json[:-1], before)
+
+
 def with_head(kind: bytes, receiver: bytes, receiver_type: bytes, device: bytes, sender: bytes, app: bytes) -> bytes:
     """The envelope's head, up to the body. Arguments are JSON strings with their quotation marks, already escaped."""
     return b'{"appId":%b,"receiver":%b,"receiverType":%b,"deviceId":%b,"type":%b,"sender":%b,"body":' % (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from tailwire.server.fanout.frames import text_frame
+from tailwire.server.fanout.frames import text_frame, with_before
 from tailwire.server.ports.broker import PRESENCE, Broker, Publication, group_subject, user_subject
 from tailwire.server.telemetry.metrics import Metrics
 
@@ -50,7 +50,7 @@ class _Frame:
     def linked(self) -> bytes:
         """With the message before."""
         if not self._linked:
-            self._linked = text_frame(b'%b,"before":%d}' % (self.of.payload[:-1], self.of.before))
+            self._linked = text_frame(with_before(self.of.payload, self.of.before))
         return self._linked
 
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from tailwire.server.actions.sessions import Admitted, Sessions
-from tailwire.server.config import Settings
+from tailwire.server.config import Settings, offered
 from tailwire.server.fanout.hub import TRY_AGAIN
 from tailwire.server.fanout.overload import Overload
 from tailwire.server.gateway.answers import auth_answer
@@ -17,7 +17,6 @@ from tailwire.server.limits.guesses import Guesses
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.telemetry.metrics import Metrics
-from tailwire.wire.frames import FEATURES
 
 TOKEN_REJECTED = 4501
 STAYS_AWAY = 5.0
@@ -56,7 +55,7 @@ class Entrance:
         self._store_name = store_name
         self._app_id = app_id
         self._floods = Floods(STAYS_AWAY, loop.time)
-        self._offered = frozenset(settings.features.replace(" ", "").split(",")) & frozenset(FEATURES)
+        self._offered = offered(settings)
 
     def flooded(self, socket: Socket) -> None:
         """A socket was let go because it sent too much: whose it is has to stay away for a while."""

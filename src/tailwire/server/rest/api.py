@@ -25,11 +25,13 @@ from tailwire.server.rest.edge import CORS, Receive, Scope, Send, answer, header
 from tailwire.server.rest.operations import Call, Operation, Streamed, Who, parse, read_query
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
+from tailwire.wire.frames import CLIENT_HEADER
 
 Headers = list[tuple[bytes, bytes]]
 NOBODY = Caller("", "", "")
 WRONG = frozenset({"AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "AUTH_ERR_APIKEY_NOT_FOUND"})
 GUESSING = "Too many wrong tokens or keys came from your address. Wait for the seconds that Retry-After names."
+CHAINED = CLIENT_HEADER.encode()
 SLOWED = 0.05  # seconds until one who asks too much is told so: a loop of refusals must not keep the server busy
 BUSY = "The server has more to do than it can. Wait for the seconds that Retry-After names; nothing was stored."
 
@@ -51,6 +53,7 @@ class Api:
         rates: how many requests there may be.
         overload: whether one more send can be taken now.
         guesses: slows who guesses tokens and keys.
+        chains: whether clients of ours are told which message came before the one that they send (feature `chain`).
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Api:
         app_id: str,
         most_body: int,
         rates: Rates,
+        chains: bool,
     ) -> None:
         self._sessions = sessions
         self._roles = roles
@@ -73,6 +77,7 @@ class Api:
         self._guesses = guesses
         self._app_id = app_id.encode()
         self._most_body = most_body
+        self._chains = chains
         self._rates = rates
         # Found by method and path at once, or where something of the path varies: by method, length and first part.
         self._fixed: dict[tuple[str, str], Operation] = {}
@@ -181,7 +186,8 @@ class Api:
             caller = await self._sessions.key_caller(text(key), text(given.get(b"onbehalfof")))
             await self._count(operation, text(key), headers)
         else:
-            caller = await self._sessions.caller(text(token), text(given.get(b"resource")))
+            chained = self._chains and CHAINED in given
+            caller = await self._sessions.caller(text(token), text(given.get(b"resource")), chained=chained)
             await self._count(operation, caller.token, headers)
         return caller
 

@@ -83,6 +83,7 @@ def _ended(person: Person) -> None:
     require(status is Status.CONNECTED, f"stuck: {person.name} is {status} at the end: {chat.connection.explain()}")
     left = [task for task in person.calls if not task.done()]
     require(not left, f"I9: a call of {person.name} has not ended: {left[:1]}")
+    require(person.most_asking <= 1, f"tokens: the provider of {person.name} is asked twice at once")
     for task in person.calls:
         error = None if task.cancelled() else task.exception()
         if error is not None:
@@ -147,7 +148,10 @@ def _served(play: Play, person: Person, rows: list[dict[str, Any]], stays: list[
         most = 1 + (number in person.again)
         require(count <= most or number in person.again, f"once: {person.name} heard {number} {count} times")
     for row in rows:
-        if _is_owed(play, person, row, stays) and not times[row["id"]]:
+        number, conversation = row["id"], row["conversation_id"]
+        if times[number] or not _is_owed(play, person, row, stays):
+            continue
+        if not play.losses.unnoticed(person, number, conversation):
             text = json.loads(row["body"]).get("data", {}).get("text")
             raise Wrong(f"lost: {person.name} did not hear {row['id']} ({row['muid']}: {text!r}); gaps {person.gaps}")
 

@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from contextvars import copy_context
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from tailwire.sdk.app_settings import AppSettingsBuilder
@@ -113,7 +114,10 @@ class Person:
     Attributes:
         life: how often its app was started.
         heard, gaps, statuses: by all its lives.
+        ends: when a connection of it ended.
+        devices: the resources of its lives.
         owed: what it must have heard.
+        asking, most_asking: how often its token provider is asked at once.
         again: ids that a killed life had heard and not noted: they may come once more (K1).
     """
 
@@ -127,8 +131,12 @@ class Person:
     heard: list[Heard] = field(default_factory=list)
     gaps: list[tuple[int, int]] = field(default_factory=list)
     statuses: list[tuple[int, str]] = field(default_factory=list)
+    ends: list[float] = field(default_factory=list)
+    devices: set[str] = field(default_factory=set)
     owed: list[Owed] = field(default_factory=list)
     again: set[int] = field(default_factory=set)
+    asking: int = 0
+    most_asking: int = 0
     blocks: float = 0.0
     raises: bool = False
     closing: bool = False
@@ -153,6 +161,25 @@ class Person:
         """Whether it keeps what cannot be sent yet."""
         return self.name.endswith("-phone") and self.uid != "bob"
 
+    @property
+    def has_provider(self) -> bool:
+        """Whether it gets a new token before the old one ends, or when it is rejected."""
+        return self.has_outbox
+
+    async def _provide(self) -> str:
+        # What the app's backend does: it can be slow, and it can be down.
+        self.log("asked for a token")
+        self.asking += 1
+        try:
+            await asyncio.sleep(self.world.chance() ** 8 * 30)
+            if self.server.parts is None or self.asking > 1:
+                raise OSError("the backend is down")
+            made = await self.server.parts.actions.sessions.create_token(self.uid)
+            return str(made["authToken"])
+        finally:
+            self.most_asking = max(self.most_asking, self.asking)
+            self.asking -= 1
+
     def log(self, what: str, *more: Any) -> None:
         """Note something for the trace of the run."""
         self.trace.append((round(virtual_loop().time(), 6), self.name, what, *more))
@@ -160,6 +187,8 @@ class Person:
     def status(self, life: int, status: str) -> None:
         """The listener heard a status."""
         self.statuses.append((life, status))
+        if status == "disconnected":
+            self.ends.append(virtual_loop().time())
         self.log("status", status)
 
     def run(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
@@ -187,8 +216,16 @@ class Person:
         store.__dict__.update(deepcopy(self.store.__dict__))
         self.store = store
         self.chat = self.context.run(
-            ChatClient, self.server.app_id, builder.build(), session_store=store, world=self.world
+            partial(
+                ChatClient,
+                self.server.app_id,
+                builder.build(),
+                session_store=store,
+                auth_token_provider=self._provide if self.has_provider else None,
+                world=self.world,
+            )
         )
+        self.devices.add(self.chat.identity.resource)
         chat, listener = self.chat, _Listener(self, self.life)
 
         async def begin() -> None:
@@ -212,6 +249,8 @@ class Person:
         for kind in ("connection", "message"):
             getattr(chat, f"remove_{kind}_listener")("sim")
         virtual_loop().kill(f"{self.name}#{self.life}")
+        self.asking = 0
+        self.ends.append(virtual_loop().time())
         self.log("killed")
 
     async def close(self) -> None:
@@ -220,6 +259,7 @@ class Person:
         if chat is not None:
             self.closing = True
             await self.run(chat.aclose())
+            self.ends.append(virtual_loop().time())
             self.closing = False
 
     # Login.

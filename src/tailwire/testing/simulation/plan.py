@@ -10,6 +10,7 @@ from typing import Any
 PEOPLE = ("alice-phone", "alice-desk", "bob-phone", "carol-phone")
 """Devices; before the dash stands the user. The desk is in manual mode, the phones of alice and carol have an outbox,
 bob catches up little."""
+TOKENS_LAST = 1800.0
 USERS = ("alice", "bob", "carol")
 SHORT, MEDIUM, LONG = (0.0005, 0.05), (0.1, 8.0), (10.0, 900.0)
 
@@ -37,6 +38,11 @@ class Plan:
 
     seed: int
     steps: tuple[Step, ...]
+
+    @property
+    def tokens_last(self) -> float:
+        """In a fifth of the runs tokens end by themselves, after so many seconds; else 0.0."""
+        return TOKENS_LAST if self.seed % 5 == 3 else 0.0
 
     def to_json(self) -> str:
         """As text that `from_json` reads, a step a line."""
@@ -71,11 +77,9 @@ _NETWORK: dict[str, int] = {
 _SERVER: dict[str, int] = {"kill": 3, "stop": 2, "start": 6, "clock": 1, "revoke": 1, "slow work": 2}
 
 
-_PARTS = (("person", _WILL), ("person", _MACHINE), ("line", _LINE), ("network", _NETWORK), ("server", _SERVER))
-
-
 def make_plan(seed: int, steps: int = 60) -> Plan:
-    """The plan of a seed. In a third of them people come to the group and go, and the server has too much to do.
+    """The plan of a seed. In a third of them people come to the group and go, and the server has too much to do; in a
+    quarter it loses messages on their way; in a fifth tokens end by themselves.
 
     Not everything happens in each run: a fault that another one covers up is found in a run without that one.
     """
@@ -107,6 +111,8 @@ def make_plan(seed: int, steps: int = 60) -> Plan:
             made.append(Step(round(chance.uniform(*SHORT), 5), who, after, _value(chance, who, after)))
     if seed % 3 == 2:
         made = _with_comings_and_goings(made, random.Random(-seed))
+    if seed % 4 == 1:
+        made = _with_losses(made, random.Random(-seed))
     return Plan(seed, tuple(made))
 
 
@@ -124,6 +130,16 @@ def _with_comings_and_goings(steps: list[Step], chance: random.Random) -> list[S
                 made.append(Step(0.0, chance.choice([p for p in PEOPLE if p.startswith(uid)]), what))
             else:
                 made.append(Step(0.0, chance.choice([p for p in PEOPLE if p.startswith(USERS[0])]), what, uid))
+    return made
+
+
+def _with_losses(steps: list[Step], chance: random.Random) -> list[Step]:
+    # The server loses messages on their way.
+    made = []
+    for step in steps:
+        if chance.random() < 0.2:
+            made.append(Step(0.0, "server", "lose", chance.choice((1, 1, 2, 5))))
+        made.append(step)
     return made
 
 

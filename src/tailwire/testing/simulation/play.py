@@ -13,6 +13,7 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.groups import NewGroup
 from tailwire.server.actions.members import Join
 from tailwire.server.fanout.overload import Level
+from tailwire.testing.simulation.losses import Losses
 from tailwire.testing.simulation.person import Person, Send
 from tailwire.testing.simulation.plan import PEOPLE, USERS, Plan
 from tailwire.testing.virtual.world import VirtualServer, virtual_loop
@@ -37,6 +38,7 @@ class Play:
         self.people = {
             name: Person(name, self.server, self.plan.seed * 10 + n, self.trace) for n, name in enumerate(PEOPLE)
         }
+        self.losses = Losses(virtual_loop().time, self.chance.random)
         self._later: list[asyncio.Task[None]] = []
         self._starting = asyncio.Lock()
         self._numbers = 0
@@ -66,6 +68,7 @@ class Play:
         loop.network.restore()
         loop.network.jitter = loop.work_takes = float
         await self._start_server()
+        self.losses.left = 0
         for person in self.people.values():
             person.blocks, person.raises = 0.0, False
             person.start()
@@ -77,7 +80,8 @@ class Play:
             person.context.run(chat.set_app_state, "foreground")
             if hints:
                 person.context.run(chat.set_network, "online")
-            if chat.get_logged_in_user() is None or chat.kept_session().expired:
+            ends = bool(self.plan.tokens_last) and not person.has_provider
+            if ends or chat.get_logged_in_user() is None or chat.kept_session().expired:
                 await person.run(person.log_in())
             held = chat._driver is not None and chat._driver.state.held  # by disconnect(): that is for connect() to end
             if hints or held or not person.auto:
@@ -88,6 +92,18 @@ class Play:
                 await person.run(person.log_in())
                 person.run(quietly(person.chat.connect()))
         await asyncio.sleep(120)  # receipts are merged, outboxes are empty
+        if self.losses.lost:
+            await self._say_once_more()
+
+    async def _say_once_more(self) -> None:
+        # Something in every conversation: by what follows a lost message it is noticed.
+        for person in self.people.values():
+            self.say(person, GROUP, "group")
+            for uid in USERS:
+                if uid != person.uid:
+                    self.say(person, uid, "user")
+            await asyncio.sleep(1)
+        await asyncio.sleep(60)
 
     async def end(self) -> None:
         """Close everything, and let what is under way come to its end."""
@@ -155,6 +171,8 @@ class Play:
         async with self._starting:
             if self.server.parts is None:
                 await self.server.start()
+                assert self.server.parts is not None
+                self.losses.stand_before(self.server.parts.gateway._hub)
 
     async def _down(self, seconds: float) -> None:
         async def later() -> None:
@@ -178,6 +196,10 @@ class Play:
 
     async def server_clock(self, seconds: float) -> None:
         self.server.world.wall_offset += seconds
+
+    async def server_lose(self, count: int) -> None:
+        """Some of the next messages do not reach who should hear them."""
+        self.losses.left += count
 
     async def server_revoke(self, uid: str) -> None:
         if self.server.parts is not None:

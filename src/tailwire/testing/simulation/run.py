@@ -21,8 +21,10 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection
 
 from tailwire.sdk.io import driver
+from tailwire.server.config import Settings
 from tailwire.server.store.migrate import upgrade
 from tailwire.testing.invariants import Broken, check_step
+from tailwire.testing.server import UNLIMITED
 from tailwire.testing.simulation import oracle
 from tailwire.testing.simulation.deeds import NETWORK, PERSON
 from tailwire.testing.simulation.plan import Plan, Step
@@ -153,7 +155,8 @@ def simulate(plan: Plan) -> Report:
     async def main() -> Report:
         with tempfile.TemporaryDirectory() as folder:
             shutil.copy(_empty_database(), Path(folder) / "tailwire.db")
-            play = Play(plan, VirtualServer(Path(folder)), trace)
+            settings = Settings(data=folder, token_lifetime=plan.tokens_last, **UNLIMITED)
+            play = Play(plan, VirtualServer(Path(folder), settings), trace)
             with _checked(play.broken):
                 try:
                     async with asyncio.timeout(LONGEST) as limit:

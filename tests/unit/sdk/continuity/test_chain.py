@@ -64,6 +64,47 @@ def test_history_is_read_for_one_that_does_not_come():
     assert (m.position.last_id, m.mending) == (14, False)
 
 
+def test_the_one_before_an_own_message_is_missed_too():
+    m = caught_up()
+    catch_up.sent(m, 12)
+    assert chain.broken(m, 11)
+    assert chain.missing(m, 11) == [chain.Wait(chain.PATIENCE)]
+    catch_up.live(m, 13, "thirteen", before=12)
+    assert chain.missing(m, 10) == []  # one that is known
+    assert chain.waited(m) == [FetchAfter(10)]
+    pairs = [(11, "eleven"), (12, "mine"), (13, "thirteen")]
+    assert catch_up.page(m, pairs, whole=False, ours={12}) == [HandOver(("eleven", "thirteen"))]
+
+
+def test_one_that_was_stored_behind_the_page_and_lost_is_read_with_another_page():
+    m = Machine(position=Position(10, "store"))
+    catch_up.connected(m, "store")
+    assert not chain.broken(m, 12)  # history is being read, and may bring it
+    catch_up.live(m, 13, "thirteen", before=12)
+    assert catch_up.page(m, [(11, "eleven")], whole=False) == [FetchAfter(11)]  # it was read before twelve was stored
+    told, handed = catch_up.page(m, [(12, "twelve"), (13, "thirteen")], whole=False)
+    assert handed == HandOver(("eleven", "twelve", "thirteen"))
+    assert told.continuity.missed == 3
+    assert not chain.broken(m, 13)
+
+
+def test_a_server_that_names_one_which_does_not_exist_is_not_asked_for_ever():
+    m = Machine(position=Position(10, "store"))
+    catch_up.connected(m, "store")
+    catch_up.live(m, 13, "thirteen", before=9_999)
+    assert catch_up.page(m, [], whole=False) == [FetchAfter(10)]
+    assert catch_up.page(m, [], whole=False)[-1] == HandOver(("thirteen",))
+
+
+def test_one_that_came_meanwhile_is_missed_by_nobody():
+    m = Machine(position=Position(10, "store"))
+    catch_up.connected(m, "store")
+    catch_up.sent(m, 11)
+    catch_up.live(m, 12, "twelve", before=11)  # an own one
+    catch_up.live(m, 13, "thirteen", before=12)
+    assert catch_up.page(m, [(11, "mine")], whole=False, ours={11})[-1] == HandOver(("twelve", "thirteen"))
+
+
 def test_own_messages_are_not_handed_over_from_history():
     m = caught_up()
     catch_up.sent(m, 11)
