@@ -6,13 +6,13 @@ import asyncio
 import os
 import random
 import resource
-import signal
 from pathlib import Path
 
 import pytest
 
 from faults import size
 from faults.crowd import Crowd
+from faults.machine import Machine
 from faults.witness import Witness
 from harness import CONNECTED, LiveStage
 
@@ -111,16 +111,14 @@ async def test_no_memory_left(live: LiveStage):
 
 
 @pytest.mark.parametrize("seconds", [-90_000, 90_000])
-async def test_a_clock_that_jumps(live: LiveStage, seconds: int):
+async def test_a_clock_that_jumps(live: LiveStage, tmp_path: Path, seconds: int):
     """The server's wall clock is set, back or forth: order, sockets and tokens are as they were."""
     await live.server.stop()
-    live.server.program = [str(Path(__file__).with_name("server_whose_clock_jumps.py"))]
-    live.server._settings["JUMP"] = str(seconds)
+    machine = Machine(live, tmp_path)
     await live.server.start()
     async with Witness(live) as witness:
         await witness.until(20)
-        os.kill(live.server.pid, signal.SIGUSR1)
-        await live.server.until_logged("the clock has jumped")
+        machine.set_clock(seconds)
         await witness.until(20)
         await live.server.kill()
         await live.server.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from faults.crowd import Crowd
+from faults.machine import Machine
 from faults.witness import Witness
 from harness import LiveStage
 from tailwire import CometChatException, MediaMessage, TextMessage, UploadFile
@@ -105,6 +107,37 @@ async def test_a_full_disk(live: LiveStage, on_disk: SmallDisk):
     assert len([line for line in live.server.log if "the store cannot write" in line]) <= 3  # not one for each request
     await live.server.kill()
     await live.server.start()
+    listed = [m async for m in witness.bob.chat.messages(uid="alice", limit=100)]
+    history = {m.id: m.text for m in listed if isinstance(m, TextMessage)}
+    assert {n: history.get(n) for n in witness.acknowledged} == witness.acknowledged
+
+
+@pytest.mark.parametrize("error", [errno.EROFS, errno.EIO], ids=["read-only", "input/output error"])
+async def test_a_disk_that_goes_bad_while_the_server_runs(live: LiveStage, tmp_path: Path, error: int):
+    """As a system does that finds its disk damaged: nothing can be written any more, until it is repaired."""
+    await live.server.stop()
+    machine = Machine(live, tmp_path)
+    await live.server.start()
+    async with Crowd(live.server) as crowd, Witness(live) as witness:
+        await witness.until(20)
+        machine.disk_fails(error)
+        await live.server.until_logged("the store cannot write")
+        await witness.until_one_fails()
+        assert set(witness.failures) <= {"ERR_UNAVAILABLE", "NO_INTERNET_CONNECTION"}
+        assert (await crowd.http.get("/health")).status_code == 503
+        with pytest.raises(CometChatException) as caught:
+            await witness.alice.chat.upload_attachments("bob", "user", [UploadFile(content=b"x" * 9000, name="a")])
+        assert caught.value.code in ("ERR_UNAVAILABLE", "NO_INTERNET_CONNECTION")
+        assert [m.text async for m in witness.bob.chat.messages(uid="alice", limit=5)]  # who reads does not notice
+        machine.disk_fails(0)
+        await live.server.until_logged("the store writes again")
+        await witness.until(20)
+        assert (await crowd.http.get("/health")).status_code == 200
+        assert await crowd.metric("tailwire_store_failures_total") >= 1
+        await live.server.kill()
+        await live.server.start()
+        await witness.until(5)
+    assert not [line for line in live.server.log if "Traceback" in line]
     listed = [m async for m in witness.bob.chat.messages(uid="alice", limit=100)]
     history = {m.id: m.text for m in listed if isinstance(m, TextMessage)}
     assert {n: history.get(n) for n in witness.acknowledged} == witness.acknowledged
