@@ -330,6 +330,11 @@ async def test_another_auth_frame_of_one_that_did_not_ask_for_it_means_nothing(s
         assert LIFETIME - 1 <= granted["tokenLeft"] <= LIFETIME
         await ws.send(await auth("bob", **renew))  # another user's: she stays who she is
         assert json.loads(await ws.recv())["body"] == {"status": "ERROR", "code": "401"}
+        tries = stage.server.parts.api._guesses._tries.left("127.0.0.1")
+        for _ in range(3):  # guesses, as at the begin of a connection
+            await ws.send(json.dumps({"type": "auth", "body": {"auth": "a.b.9999999999.c"}}))
+            assert json.loads(await ws.recv())["body"] == {"status": "ERROR", "code": "401"}
+        assert stage.server.parts.api._guesses._tries.left("127.0.0.1") == tries - 3
         await stage.pass_time(1)
         await ws.send('{"action":"ping","ack":"true"}')
         assert json.loads(await ws.recv()) == pong

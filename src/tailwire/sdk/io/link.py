@@ -17,6 +17,8 @@ from tailwire.sdk.io.world import Identity, Wire, World
 from tailwire.wire.frames import CLIENT_HEADER, auth_frame
 from tailwire.wire.server_settings import ServerSettings
 
+LONGEST = 1e9
+
 
 @dataclass(frozen=True, slots=True)
 class Granted:
@@ -189,17 +191,22 @@ def granted(value: Any) -> Granted:
     if not isinstance(value, dict):
         return Granted()
     beat = value.get("heartbeat")
-    interval = beat.get("interval") if isinstance(beat, dict) else None
-    timeout = beat.get("timeout") if isinstance(beat, dict) else None
-    features, shed, left = value.get("features"), value.get("shed"), value.get("tokenLeft")
+    beat = beat if isinstance(beat, dict) else {}
+    features, shed = value.get("features"), value.get("shed")
     return Granted(
         features=frozenset(f for f in features if isinstance(f, str)) if isinstance(features, list) else frozenset(),
-        interval=float(interval) if isinstance(interval, int | float) and interval > 0 else None,
-        timeout=float(timeout) if isinstance(timeout, int | float) and timeout > 0 else None,
+        interval=_duration(beat.get("interval")),
+        timeout=_duration(beat.get("timeout")),
         store=str(value.get("epoch") or ""),
-        left=float(left) if isinstance(left, int | float) and not isinstance(left, bool) and left >= 0 else None,
+        left=_duration(value.get("tokenLeft")),
         shed=tuple(str(s) for s in shed) if isinstance(shed, list) else (),
     )
+
+
+def _duration(value: Any) -> float | None:
+    # Seconds, or None for what is none: nothing, a text, for ever.
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0 < value < LONGEST else None
 
 
 _NO_GOOD = frozenset({

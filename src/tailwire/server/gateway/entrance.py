@@ -99,10 +99,15 @@ class Entrance:
 
     async def renew(self, socket: Socket, auth: Auth) -> None:
         """A client that is in brings a new token (feature `renew`). One that is no good changes nothing."""
-        try:
-            admitted = await self._sessions.admit(auth.auth)
-        except Refused:
-            admitted = None
+        admitted = None
+        if not self._guesses.wait(socket.address, auth.auth):
+            try:
+                admitted = await self._sessions.admit(auth.auth)
+            except Refused:  # it has expired: that is no guess
+                pass
+            else:
+                if admitted is None:
+                    self._guesses.wrong(socket.address)
         if admitted is None or admitted.uid != socket.uid:
             socket.write(auth_answer(self._app_id, socket.device, "", REJECTED))
             return
@@ -127,5 +132,5 @@ class Entrance:
         if "throttled" in socket.features and self._overload.level:
             granted["shed"] = self._overload.left_out
         if "renew" in socket.features and socket.token_until:
-            granted["tokenLeft"] = round(max(0.0, socket.token_until - self._loop.time()), 3)
+            granted["tokenLeft"] = round(max(0.001, socket.token_until - self._loop.time()), 3)
         return {**body, "tailwire": granted}

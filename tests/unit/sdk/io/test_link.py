@@ -1,0 +1,30 @@
+"""What a server grants: read with care, whatever it says."""
+
+from __future__ import annotations
+
+import pytest
+
+from tailwire.sdk.io.link import Granted, granted
+
+
+def test_what_is_granted():
+    said = {
+        "features": ["renew", 5, "chain"],
+        "heartbeat": {"interval": 15, "timeout": 3.5},
+        "epoch": "s",
+        "tokenLeft": 600,
+        "shed": ["typing"],
+        "more": 1,
+    }
+    assert granted(said) == Granted(frozenset({"renew", "chain"}), 15.0, 3.5, 600.0, "s", ("typing",))
+
+
+@pytest.mark.parametrize("value", [None, "x", [], 5, {}])
+def test_nothing_is_granted(value):
+    assert granted(value) == Granted()
+
+
+@pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan"), True, "15", [15], None, 1e300])
+def test_a_time_that_is_none(value):
+    said = {"heartbeat": {"interval": value, "timeout": value}, "tokenLeft": value}
+    assert granted(said) == Granted()
