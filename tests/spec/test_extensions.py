@@ -80,6 +80,41 @@ async def test_an_own_message_behind_it_does_not_hide_one_that_was_lost(stage: S
     assert alice.ears.statuses.count(CONNECTED) == 1
 
 
+@pytest.mark.spec("K1")
+async def test_an_own_message_without_a_connection_leaves_what_is_missing_to_the_next(stage: Stage):
+    alice, bob = await stage.enter("alice", auto=False), await stage.enter("bob")
+    await alice.chat.connect()
+    await bob.say("alice", "one")
+    await alice.ears.until(lambda: alice.ears.texts == ["one"])
+    await alice.chat.disconnect()
+    missed = await bob.say("alice", "two")
+    assert (await alice.say("bob", "three")).raw["before"] == missed.id
+    await stage.pass_time(60)
+    assert alice.ears.texts == ["one"]
+    await alice.chat.connect()
+    await bob.say("alice", "four")
+    await alice.ears.until(lambda: "four" in alice.ears.texts)
+    assert alice.ears.texts == ["one", "two", "four"]
+
+
+async def test_a_message_lost_before_somebody_comes_to_the_group_is_noticed(stage: Stage):
+    alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
+    await alice.chat.create_group(Group("team", "Team"))
+    await bob.chat.join_group("team")
+    losing = Losing(stage)
+    losing.subjects = {group_subject("team")}
+    await alice.say("team", "lost", "group")
+    losing.subjects = set()
+    begin = stage.now
+    await carol.chat.join_group("team")
+    await bob.ears.until(lambda: bob.ears.texts == ["lost"])
+    assert stage.now - begin <= 0.7
+    begin = stage.now
+    await alice.say("team", "hello", "group")
+    await carol.ears.until(lambda: carol.ears.texts == ["hello"])
+    assert stage.now - begin <= 0.1  # what came before her is not missing
+
+
 async def test_who_does_not_ask_is_not_told_what_came_before(stage: Stage):
     async with Rest(stage) as rest:
         body = {"receiver": "bob", "receiverType": "user", "data": {"text": "x"}}

@@ -121,12 +121,37 @@ async def test_who_floods_anew_without_waiting_is_not_listened_to(stage: Stage, 
             with suppress(ConnectionClosed):
                 for frame in [auth, *[typing] * 500]:
                     await ws.send(frame)
+                await stage.pass_time(1)
+                held = [s for s in stage.server.parts.gateway._sockets if s.held_until]
+                assert not any(s._transport.is_reading() for s in held)
                 while True:
                     await ws.recv()
             codes.append(ws.close_code)
     assert codes == [4029, 4029, 4029]
     assert stage.now - begin >= 5  # the second was not answered before its time
     assert stage.server.parts.metrics.frames_in <= 220  # of the first, and of the third, which came when it might
+
+
+async def test_many_sockets_are_looked_over_in_one_sweep(stage: Stage):
+    ended = []
+
+    class Silent(asyncio.Protocol):
+        def connection_made(self, transport):
+            transport.write(
+                b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nx-tailwire-client: x\r\n"
+                b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+            )
+
+        def connection_lost(self, error):
+            ended.append(stage.now)
+
+    for _ in range(500):
+        await asyncio.get_running_loop().create_connection(Silent, "server", PORT)
+    assert stage.server.parts.metrics.sockets > 450
+    await stage.pass_time(16)
+    assert len(ended) == 500
+    assert max(ended) - min(ended) < 5  # as they were opened, and one interval
+    assert stage.server.parts.metrics.closes["not authenticated"] == 500
 
 
 async def test_the_server_enforces_the_window_of_a_frozen_app(stage: Stage):

@@ -181,6 +181,10 @@ async def test_a_provider_that_gives_somebody_elses_token_for_a_rejected_one_end
     await stage.pass_time(30)
     assert alice.status is DISCONNECTED
     assert not stage.server.parts.gateway._hub.is_online("bob")
+    asked = len(provider.asked)
+    await stage.pass_time(300)
+    assert await code_of(alice.say("carol", "x")) == "ERR_AUTH_TOKEN_EXPIRED"
+    assert len(provider.asked) == asked  # the session has ended: that is for a login to change
     assert store.load(stage.server.app_id)["expired"] is True
 
 
@@ -193,6 +197,35 @@ async def test_a_slow_provider_is_asked_one_time_after_the_other(stage: Stage):
     await stage.pass_time(2 * LIFETIME)
     assert provider.most_at_once == 1
     assert alice.status is CONNECTED
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_provider_that_never_answers_is_given_up(stage: Stage, lost: bool):
+    alice, provider = await enter(stage)
+    provider.takes = 1e9
+    await stage.pass_time(LIFETIME - 29)
+    assert provider.under_way == 1
+    if lost:
+        stage.network.drop()
+    await stage.pass_time(2)
+    provider.takes = 0.1
+    await stage.pass_time(60)
+    assert provider.most_at_once == 1
+    assert provider.under_way == 0
+    assert alice.status is CONNECTED
+    assert alice.ears.statuses.count(CONNECTED) == 1 + lost
+
+
+async def test_what_the_provider_gives_while_the_socket_ends_is_not_asked_for_again(stage: Stage):
+    alice, provider = await enter(stage)
+    provider.takes = 5.0
+    await stage.pass_time(LIFETIME - 61)
+    while not provider.under_way:
+        await stage.pass_time(0.5)
+    stage.network.drop()
+    await stage.pass_time(LIFETIME)
+    assert alice.status is CONNECTED
+    assert len(provider.asked) == 2  # once for each lifetime
 
 
 async def test_a_network_that_fails_is_no_reason_to_ask_the_provider_again(stage: Stage):

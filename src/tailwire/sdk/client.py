@@ -187,6 +187,8 @@ class ChatClient(
         if self._closed:
             return
         self._closed = True
+        if self._tokens is not None:
+            self._tokens.closed = True
         if self._driver is not None and self._queue is not None and self._incoming is not None:
             if self._outbox is not None:
                 await self._outbox.close()
@@ -337,7 +339,7 @@ class ChatClient(
 
     def _message_sent(self, message: BaseMessage) -> None:
         if self._incoming is not None:
-            self._incoming.sent(message.id, message.updated_at, message.raw.get("before"))
+            self._incoming.sent(message)
             self._note_served()
 
     def _send_frame(self, text: str) -> None:

@@ -100,6 +100,8 @@ def _socket_events(epoch: int, *, full: bool) -> Iterator[tuple[str, i.Input]]:
     if full:
         yield "attempt failed: busy, Retry-After", i.AttemptFailed(epoch, Cause.SERVER_BUSY, 3.0)
         yield "attempt failed: token rejected", i.AttemptFailed(epoch, Cause.TOKEN_REJECTED)
+        yield "token renewal failed: rejected", i.TokenRenewalFailed(epoch, Cause.TOKEN_REJECTED)
+        yield "token renewal failed: no network", i.TokenRenewalFailed(epoch, Cause.NETWORK_UNREACHABLE)
         yield "attempt failed: refused", i.AttemptFailed(epoch, Cause.REFUSED)
         yield "socket lost: restart announced", i.SocketLost(epoch, Cause.SERVER_RESTARTING, 3.0)
         yield "socket lost: token rejected", i.SocketLost(epoch, Cause.TOKEN_REJECTED)

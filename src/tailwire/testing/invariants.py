@@ -118,7 +118,8 @@ def _check_sockets(before: State, event: i.Input, now: float, after: State, comm
             if owner is None and c.epoch <= before.epoch:
                 raise Broken("I7", f"{c} under a used number")
             owner, renewing = c.epoch, isinstance(c, RenewToken)
-        elif isinstance(c, RenewInPlace) and (c.epoch != owner or before.phase is not Phase.OPEN):
+        elif isinstance(c, RenewInPlace) and (c.epoch != before.epoch or before.phase is not Phase.OPEN):
+            # Its socket may end in the same step: a deadline that has passed is answered first.
             raise Broken("I7", f"{c} but the socket is {owner}")
     if owner is not None and not has_socket(after) and after.phase is not Phase.RENEWING:
         raise Broken("I7", f"socket {owner} was forgotten")

@@ -58,11 +58,11 @@ class Owner:
 
     async def renew_token(self) -> None:
         """Ask the token provider, and keep what it gives."""
-        await self._tokens.renew(self._token or self._keeper.kept_session().auth_token, check=False)
+        await self._tokens.renew(self._token or self._keeper.kept_session().auth_token)
 
     async def renewal_frame(self) -> str:
         """Ask the token provider, where there is no other token already since a request was rejected."""
-        await self._tokens.renew(self._token, check=True)
+        await self._tokens.renew(self._token)
         session = self._keeper.kept_session()
         self._offered = session.auth_token
         return json.dumps(await self._connector.renewal_frame(session.uid, session.auth_token))

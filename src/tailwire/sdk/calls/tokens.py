@@ -38,7 +38,7 @@ class Tokens:
     Args:
         provider: None where the app has none.
         me: asks the server who a token's user is, and for a pass.
-        renewed: called when there is another token, with the pass that came with it, or "": that of the old is no use.
+        renewed: called when there is another token, with the pass that came with it: that of the old is no use.
         now: seconds.
     """
 
@@ -59,13 +59,13 @@ class Tokens:
         self._given = ("", "")  # what the provider gave instead of which, and nobody could look at yet
         self._wait = FIRST_WAIT
         self._not_before = 0.0
+        self.closed = False  # nobody needs a token any more
 
-    async def renew(self, old: str, *, check: bool) -> None:
+    async def renew(self, old: str) -> None:
         """Get another token than `old`, and keep it; nothing is asked where that has happened meanwhile.
 
-        Args:
-            check: keep only a token of this user that the server takes. When the server is not reached, the next time
-                begins with what the provider has given already.
+        Only a token of this user that the server takes is kept. When the server is not reached, the next time begins
+        with what the provider has given already.
 
         Raises:
             Exception: whatever the provider raises, or `TypeError` for something that is no token.
@@ -76,7 +76,7 @@ class Tokens:
                 return
             token = self._given[1] if self._given[0] == old else await self._ask()
             self._given = (old, token)
-            signed = await self._checked(token) if check else ""
+            signed = await self._checked(token)
             self._given = ("", "")
             session = self._keeper.kept_session()
             if session.auth_token == old:  # else another user has logged in
@@ -111,7 +111,7 @@ class Tokens:
         session = self._keeper.kept_session()
         if session.auth_token != old:
             return True
-        if self._provider is None or session.expired:
+        if self._provider is None or session.expired or self.closed:
             return False
         if self._one_at_a_time.locked():  # somebody asks already
             async with self._one_at_a_time:
@@ -121,7 +121,7 @@ class Tokens:
         self._wait = FIRST_WAIT if self._now() > self._not_before + LONGEST_WAIT else min(LONGEST_WAIT, self._wait * 2)
         self._not_before = self._now() + self._wait
         try:
-            await self.renew(old, check=True)
+            await self.renew(old)
         except Exception as e:  # noqa: BLE001 - the app's own code: whatever it raises is its answer
             log.warning("no other token after a rejected one: %r", e)
         return self._keeper.kept_session().auth_token != old

@@ -166,9 +166,14 @@ class TokenTaken:
 
 @dataclass(frozen=True, slots=True)
 class TokenRenewalFailed:
-    """The token provider raised, or the server did not take what it gave."""
+    """The token provider raised, the server was not reached, or it did not take what the provider gave.
+
+    Attributes:
+        cause: which of them it was.
+    """
 
     epoch: int
+    cause: Cause = Cause.TOKEN_PROVIDER_FAILED
 
 
 @dataclass(frozen=True, slots=True)

@@ -345,11 +345,13 @@ def _token_taken(s: State, happened: i.TokenTaken, now: float, chance: float, ou
         _token_is_good_for(s, happened.left, now, chance)
 
 
-def _token_renewal_failed(s: State, happened: Any, now: float, chance: float, out: list[Command]) -> None:
+def _token_renewal_failed(
+    s: State, happened: i.TokenRenewalFailed, now: float, chance: float, out: list[Command]
+) -> None:
     if happened.epoch != s.epoch:
         return
     if s.phase is Phase.RENEWING:
-        _failed(s, Cause.TOKEN_PROVIDER_FAILED, None, now, chance, out)
+        _failed(s, happened.cause, None, now, chance, out)
     elif s.renewing:
         _not_renewed(s, now, chance)
 

@@ -19,7 +19,7 @@ from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.io.link import Granted, granted
 from tailwire.sdk.listeners import events as e
 from tailwire.wire.codec import BadWire, message_from_wire, receipt_from_frame, typing_from_frame, user_from_wire
-from tailwire.wire.entities import BaseMessage, MessageReceipt, User
+from tailwire.wire.entities import Action, BaseMessage, MessageReceipt, User
 
 log = logging.getLogger("tailwire")
 
@@ -28,6 +28,15 @@ Fetch = Callable[[Mapping[str, Any]], Awaitable[list[Any]]]
 FIRST_RETRY = 0.5
 LONGEST_RETRY = 10.0
 _decode = json.JSONDecoder().raw_decode
+
+
+def _before(message: BaseMessage, said: object, uid: str) -> int:
+    # The one before it, as the server says. Who has just come to a group has not heard what came before her.
+    if isinstance(message, Action) and message.action in ("joined", "added"):
+        came = message.action_on
+        if isinstance(came, User) and came.uid == uid:
+            return 0
+    return said if isinstance(said, int) else 0
 
 
 class Incoming:
@@ -104,18 +113,15 @@ class Incoming:
             self._waiting.cancel()
             self._waiting = None
 
-    def sent(self, message_id: int, updated_at: int, before: object) -> None:
-        """This client sent a message. With a connection that has caught up, its time is one that was heard of.
-
-        Args:
-            before: the id of the message before it, where the server told it.
-        """
-        catch_up.sent(self._machine, message_id)
-        if self._connected and isinstance(before, int) and before and chain.broken(self._machine, before):
+    def sent(self, message: BaseMessage) -> None:
+        """This client sent a message. With a connection that has caught up, its time is one that was heard of."""
+        catch_up.sent(self._machine, message.id)
+        before = _before(message, message.raw.get("before"), self._uid)
+        if self._connected and before and chain.broken(self._machine, before):
             self._carry_out(chain.missing(self._machine, before))
         else:
             self._carry_out(chain.mended(self._machine))
-        self._heard(updated_at)
+        self._heard(message.updated_at)
 
     def _heard(self, updated_at: int) -> None:
         # What is still missing must not be taken for heard: nothing counts without a socket that has caught up.
@@ -253,8 +259,8 @@ class Incoming:
             kind = frame.get("type")
             if kind == "message":
                 if frame.get("deviceId") != self._device:
-                    before = frame.get("before")
-                    self._message(message_from_wire(frame.get("body")), before if isinstance(before, int) else 0)
+                    message = message_from_wire(frame.get("body"))
+                    self._message(message, _before(message, frame.get("before"), self._uid))
             elif kind is None:
                 if frame.get("action") == "pong":
                     self._pong()

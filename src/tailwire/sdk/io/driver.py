@@ -264,7 +264,6 @@ class Driver:
         self.feed(i.ThrottleChanged(self._state.epoch, on))
 
     def _ended(self) -> None:
-        self.renewals.stop()
         self._lives.ended(self._world.now())
         self._owner.link_ended()
 

@@ -142,7 +142,7 @@ class Connector:
                 data = await self._http.ask("GET", "/settings", token=token)
                 self._settings = ServerSettings.from_wire(data, secure=secure)
         except CometChatException as e:
-            raise _failed(e) from e
+            raise attempt_failed(e) from e
         except (ValueError, TypeError, AttributeError) as e:
             raise AttemptError(Cause.BAD_ANSWER) from e
         host, port = self._host or self._settings.chat_host, self._port or self._settings.chat_port
@@ -211,10 +211,12 @@ def _duration(value: Any) -> float | None:
 
 _NO_GOOD = frozenset({
     "AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "AUTH_ERR_EMPTY_AUTH_TOKEN", "ERR_AUTH_TOKEN_EXPIRED", "ERR_UID_NOT_FOUND",
+    "USER_NOT_AUTHORISED",
 })  # fmt: skip
 
 
-def _failed(e: CometChatException) -> AttemptError:
+def attempt_failed(e: CometChatException) -> AttemptError:
+    """What the failure of a request means for the attempt that needed it."""
     if e.code in _NO_GOOD:
         return AttemptError(Cause.TOKEN_REJECTED)
     if e.code == "NO_INTERNET_CONNECTION":

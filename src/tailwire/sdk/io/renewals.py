@@ -8,8 +8,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from tailwire.sdk.connection import inputs as i
+from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.io.failures import WireClosed
-from tailwire.sdk.io.link import Granted
+from tailwire.sdk.io.link import Granted, attempt_failed
 from tailwire.sdk.io.world import Wire
 
 log = logging.getLogger("tailwire")
@@ -45,11 +46,14 @@ class Renewals:
 
     def ask(self, epoch: int) -> asyncio.Task[None]:
         """Ask the token provider before an attempt goes on."""
+        self._give_up()
         return self._begin(self._ask(epoch))
 
     async def _ask(self, epoch: int) -> None:
         try:
             await self._source.renew_token()
+        except CometChatException as e:  # the server was not reached, or did not take what the provider gave
+            self._feed(i.TokenRenewalFailed(epoch, attempt_failed(e).cause))
         except Exception as e:  # noqa: BLE001 - the app's own code: whatever it raises is its answer
             log.warning("the token provider failed: %r", e)
             self._feed(i.TokenRenewalFailed(epoch))
@@ -57,8 +61,11 @@ class Renewals:
             self._feed(i.TokenRenewed(epoch))
 
     def offer(self, epoch: int, wire: Wire | None) -> None:
-        """Ask the token provider, and give the server what it gave on the open socket; its answer comes as a frame."""
-        self.stop()
+        """Ask the token provider, and give the server what it gave on the open socket; its answer comes as a frame.
+
+        A socket that ends meanwhile does not end this: what the provider gives is kept for the next one.
+        """
+        self._give_up()
         self._epoch = epoch
         if wire is not None:
             self._offering = self._begin(self._offer(epoch, wire))
@@ -80,8 +87,8 @@ class Renewals:
             self._source.renewal_taken()
             self._feed(i.TokenTaken(self._epoch, granted.left))
 
-    def stop(self) -> None:
-        """The socket is gone."""
+    def _give_up(self) -> None:
+        # The last one has taken too long: nobody else could ask while it does.
         if self._offering is not None:
             self._offering.cancel()
             self._offering = None

@@ -30,7 +30,7 @@ class Delivery:
 
         Args:
             also: is told too: somebody who is no member of the group (any more).
-            before: the message before it in its conversation; 0 where some who hear this one have not heard that.
+            before: the message before it in its conversation; 0 for the first.
         """
         payload = self._frame(b'"message"', row.sender, device, row.receiver, row.receiver_type, json)
         publication = Publication(payload, device, before=before)

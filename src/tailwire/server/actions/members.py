@@ -137,7 +137,7 @@ class Members:
                 self._passwords.wrong(guess)
         rules.check_join(found, password=join.password, right=right, most=self._most_members)
         stored = await self._enter(caller, found, caller.uid, "participant", "joined")
-        return self._publish(caller, stored, entered=True)
+        return self._publish(caller, stored)
 
     async def _enter(self, caller: Caller, found: GroupRow, uid: str, scope: str, action: str) -> Stored:
         if found.members_count >= self._most_members:
@@ -212,7 +212,7 @@ class Members:
         if await self._store.ban_of(guid, user.uid) is not None:
             raise Refused("ERR_BANNED_GROUPMEMBER")
         stored = await self._enter(caller, found, user.uid, scope, "added")
-        return self._publish(caller, stored, entered=True)
+        return self._publish(caller, stored)
 
     async def _ban_quietly(self, caller: Caller, guid: str, uid: str) -> None:
         await self.ban(caller, guid, uid)
@@ -356,9 +356,7 @@ class Members:
             events=(event,),
         )  # fmt: skip
 
-    def _publish(self, caller: Caller, stored: Stored, also: str = "", *, entered: bool = False) -> bytes:
-        # Who has just entered has not heard the message before.
+    def _publish(self, caller: Caller, stored: Stored, also: str = "") -> bytes:
         json = stored.message.json()
-        before = 0 if entered else stored.before
-        self._delivery.message(stored.message, json, caller.device, also, before=before)
-        return as_told(caller, json, before)
+        self._delivery.message(stored.message, json, caller.device, also, before=stored.before)
+        return as_told(caller, json, stored.before)

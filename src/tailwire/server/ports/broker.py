@@ -26,7 +26,7 @@ class Publication:
         hidden_from: presence: those who do not hear of it.
         joined: a membership began (True) or ended (False) of the user whose subject this is, in `guid`.
         gone: a token was taken back: sockets that it opened are closed.
-        before: the id of the message before this one in its conversation (feature `chain`); 0 where that is not told.
+        before: the id of the message before this one in its conversation (feature `chain`); 0 where there is none.
         feature: only sockets that were granted it hear of this.
     """
 

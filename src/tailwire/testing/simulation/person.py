@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine
 from contextvars import copy_context
 from copy import deepcopy
@@ -117,7 +118,8 @@ class Person:
         ends: when a connection of it ended.
         devices: the resources of its lives.
         owed: what it must have heard.
-        asking, most_asking: how often its token provider is asked at once.
+        asking: how often its token provider is being asked, by each of its lives.
+        most_asking: the most that one life did at once.
         again: ids that a killed life had heard and not noted: they may come once more (K1).
     """
 
@@ -135,7 +137,7 @@ class Person:
     devices: set[str] = field(default_factory=set)
     owed: list[Owed] = field(default_factory=list)
     again: set[int] = field(default_factory=set)
-    asking: int = 0
+    asking: Counter[int] = field(default_factory=Counter)
     most_asking: int = 0
     blocks: float = 0.0
     raises: bool = False
@@ -169,16 +171,17 @@ class Person:
     async def _provide(self) -> str:
         # What the app's backend does: it can be slow, and it can be down.
         self.log("asked for a token")
-        self.asking += 1
+        life = self.life
+        self.asking[life] += 1
         try:
             await asyncio.sleep(self.world.chance() ** 8 * 30)
-            if self.server.parts is None or self.asking > 1:
+            if self.server.parts is None or self.asking[life] > 1:
                 raise OSError("the backend is down")
             made = await self.server.parts.actions.sessions.create_token(self.uid)
             return str(made["authToken"])
         finally:
-            self.most_asking = max(self.most_asking, self.asking)
-            self.asking -= 1
+            self.most_asking = max(self.most_asking, self.asking[life])
+            self.asking[life] -= 1
 
     def log(self, what: str, *more: Any) -> None:
         """Note something for the trace of the run."""
@@ -249,7 +252,6 @@ class Person:
         for kind in ("connection", "message"):
             getattr(chat, f"remove_{kind}_listener")("sim")
         virtual_loop().kill(f"{self.name}#{self.life}")
-        self.asking = 0
         self.ends.append(virtual_loop().time())
         self.log("killed")
 

@@ -139,6 +139,33 @@ async def test_who_does_not_wait_for_answers_waits_in_the_network():
 
 
 @pytest.mark.virtual
+async def test_neither_does_it_help_to_send_a_little_again_and_again():
+    server, client = Server(takes=0.01), await connected()
+    for _ in range(2000):
+        client.transport.write(request(1, None, False) * 5)
+        await asyncio.sleep(0.001)
+    assert 150 <= server.begun <= 250
+    assert server.most_waiting <= 2 * PIECE / len(request(1, None, False)) + 1
+    client.transport.abort()
+    await asyncio.sleep(1)
+
+
+@pytest.mark.virtual
+async def test_what_comes_before_its_turn_is_not_looked_at():
+    server = Server(connections_per_second=1)
+    (first, second) = [await connected() for _ in range(2)]
+    protocol = server.made[1]
+    protocol.data_received(request(2, None, False))  # as a transport may that had it already
+    await asyncio.sleep(0.1)
+    assert server.begun == 0
+    await asyncio.sleep(1)
+    assert second.bodies() == [b"/2 0"]
+    for client in (first, second):
+        client.transport.abort()
+    await asyncio.sleep(1)
+
+
+@pytest.mark.virtual
 async def test_a_head_without_end_is_refused():
     server, client = Server(), await connected()
     client.transport.write(b"GET /1 HTTP/1.1\r\nhost: x\r\ncookie: ")
