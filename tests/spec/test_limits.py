@@ -108,6 +108,13 @@ def some_frames(stage: Stage, tmp_path) -> Stage:
     return stage
 
 
+def masked(text: str) -> bytes:
+    """A client's frame (its mask is zero)."""
+    data = text.encode()
+    head = bytes([0x81, 0x80 | len(data)]) if len(data) < 126 else b"\x81\xfe" + len(data).to_bytes(2, "big")
+    return head + b"\0\0\0\0" + data
+
+
 async def test_who_floods_anew_without_waiting_is_not_listened_to(stage: Stage, some_frames):
     sessions = stage.server.parts.actions.sessions
     made = await sessions.create_token("alice")
@@ -119,8 +126,7 @@ async def test_who_floods_anew_without_waiting_is_not_listened_to(stage: Stage, 
     for _ in range(3):
         async with connect(f"ws://server:{PORT}/", ping_interval=None) as ws:
             with suppress(ConnectionClosed):
-                for frame in [auth, *[typing] * 500]:
-                    await ws.send(frame)
+                ws.transport.write(masked(auth) + masked(typing) * 500)
                 await stage.pass_time(1)
                 held = [s for s in stage.server.parts.gateway._sockets if s.held_until]
                 assert not any(s._transport.is_reading() for s in held)
@@ -130,6 +136,25 @@ async def test_who_floods_anew_without_waiting_is_not_listened_to(stage: Stage, 
     assert codes == [4029, 4029, 4029]
     assert stage.now - begin >= 5  # the second was not answered before its time
     assert stage.server.parts.metrics.frames_in <= 220  # of the first, and of the third, which came when it might
+
+
+async def test_nonsense_before_the_answer_to_an_upgrade_ends_the_connection(stage: Stage):
+    class Hasty(asyncio.Protocol):
+        ended = False
+
+        def connection_lost(self, error):
+            self.ended = True
+
+    transport, hasty = await asyncio.get_running_loop().create_connection(Hasty, "server", PORT)
+    transport.write(
+        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    await stage.pass_time(0.01)  # the answer is held back for some clients
+    transport.write(b"\xff\xff\xff\xff")
+    await stage.pass_time(0.1)
+    assert hasty.ended
+    assert stage.server.parts.metrics.sockets == 0
 
 
 async def test_many_sockets_are_looked_over_in_one_sweep(stage: Stage):
@@ -482,7 +507,9 @@ async def test_who_guesses_tokens_is_slowed_and_who_is_known_there_is_not(stage:
             await rest.refused("AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "GET", "/me", headers={**wrong, "authtoken": str(n)})
             await rest("GET", "/me", as_="bob")
         await rest.refused("AUTH_ERR_APIKEY_NOT_FOUND", "GET", "/users", headers={"apikey": "a guess"})
+        begin = stage.now
         answer = await rest.answer("GET", "/me", headers=wrong)
+        assert stage.now - begin > 0.05
         assert (answer.status_code, answer.json()["error"]["code"]) == (429, "ERR_TOO_MANY_REQUESTS")
         assert int(answer.headers["retry-after"]) >= 1
         # A right one that was not seen there before is not looked at either: a guess learns nothing.

@@ -216,6 +216,17 @@ async def test_a_provider_that_never_answers_is_given_up(stage: Stage, lost: boo
     assert alice.ears.statuses.count(CONNECTED) == 1 + lost
 
 
+async def test_a_provider_that_never_answers_does_not_stand_in_the_way_when_the_token_has_ended(stage: Stage):
+    alice, provider = await enter(stage)
+    provider.takes = 1e9
+    await stage.pass_time(LIFETIME + 5)
+    assert alice.status is not CONNECTED
+    provider.takes = 0.1
+    await stage.pass_time(60)
+    assert alice.status is CONNECTED
+    assert (provider.most_at_once, provider.under_way) == (1, 0)
+
+
 async def test_what_the_provider_gives_while_the_socket_ends_is_not_asked_for_again(stage: Stage):
     alice, provider = await enter(stage)
     provider.takes = 5.0

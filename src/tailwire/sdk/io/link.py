@@ -134,10 +134,7 @@ class Connector:
         secure = urlsplit(self._http.base_url).scheme == "https"
         try:
             if not self._pass:
-                user, signed = await self.me(token)
-                if user["uid"] != uid:
-                    raise AttemptError(Cause.TOKEN_REJECTED)  # the app's token provider has given somebody else's
-                self._pass = signed
+                _, self._pass = await self.me(token)
             if self._settings is None:
                 data = await self._http.ask("GET", "/settings", token=token)
                 self._settings = ServerSettings.from_wire(data, secure=secure)
