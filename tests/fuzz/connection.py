@@ -63,13 +63,19 @@ class Connections:
         self._config = uvicorn.Config(parts.api, ws=bound, lifespan="off", log_config=None, access_log=False)
         self._config.load()
         self._faults: list[Any] = []
-        log.exception = self._fault  # type: ignore[method-assign]
 
     def _fault(self, *_: Any, **__: Any) -> None:
         self._faults.append(sys.exc_info()[1])
 
     async def take(self, pieces: list[bytes]) -> Wire:
         """Give a connection some bytes, piece by piece as it reads on, and end it."""
+        log.exception = self._fault  # type: ignore[method-assign]
+        try:
+            return await self._take(pieces)
+        finally:
+            del log.exception
+
+    async def _take(self, pieces: list[bytes]) -> Wire:
         loop, state, wire = asyncio.get_running_loop(), ServerState(), Wire()
         loop.set_exception_handler(lambda _, context: self._faults.append(context.get("exception") or context))
         wire.protocol = self._parts.http(config=self._config, server_state=state, app_state={}, _loop=loop)
