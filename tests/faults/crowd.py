@@ -28,6 +28,7 @@ class Member(asyncio.Protocol):
         self._first, self._gone = first, gone
         self.transport: Any = None
         self.received = 0
+        self._came = asyncio.Event()
         self.head = b""
         self.ready = asyncio.get_running_loop().create_future()
 
@@ -38,6 +39,7 @@ class Member(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.received += len(data)
+        self._came.set()
         if self.ready.done():
             return
         self.head += data
@@ -46,6 +48,12 @@ class Member(asyncio.Protocol):
             self._first = b""
         if b'"status":"OK"' in self.head:
             self.ready.set_result(True)
+
+    async def until_received(self, size: int) -> None:
+        """Wait until so many bytes have come."""
+        while self.received < size:
+            self._came.clear()
+            await self._came.wait()
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self.ready.done():

@@ -99,8 +99,7 @@ async def test_one_that_sends_as_fast_as_it_can(live: LiveStage):
             one = head % (headers["appid"].encode(), token.encode(), len(content)) + content
             for _ in range(times):
                 member.transport.write(one * 2000)
-            while member.received < 1000 * times:
-                await asyncio.sleep(0.01)
+            await member.until_received(1000 * times)
             member.transport.abort()
 
         before = memory(live.server.pid)
