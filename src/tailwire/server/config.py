@@ -64,7 +64,7 @@ class Settings:
         upgrades_per_second: new WebSockets that are let in, one after the other; 0 for no limit.
         overload_lag: seconds by which the event loop is late above which typing is left out (twice that: presence,
             three times: receipts, four times: fewer sends are taken); 0: it is not looked at.
-        most_sends_under_way: sends that are worked on at once in a burst, and a fifth of it for long; one more is asked
+        most_sends_under_way: sends that are worked on at once in a burst, and a tenth of it for long; one more is asked
             to come back later; 0 for no limit.
         max_connections: connections at once; 0: as many as the system's limit of descriptors allows.
         request_deadline: a connection that has not sent a whole request's head by then is closed.

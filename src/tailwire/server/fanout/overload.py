@@ -16,8 +16,8 @@ from tailwire.server.telemetry.metrics import Metrics
 TICK = 0.1
 LONGEST_LAG = 1.0  # a freeze, however long, is over when it is over
 WEIGHT = 0.3  # of the newest measurement: one slow request is no load
-SENDS_WEIGHT = 0.1  # a burst is none either
-STEADY = 0.2
+SENDS_WEIGHT = 0.05  # a burst is none either
+STEADY = 0.1
 CALM = 0.5
 FEWEST_SENDS = 16
 LONGEST_RETRY = 5.0
@@ -45,7 +45,7 @@ class Overload:
         clock: seconds, monotonic.
         chance: a random number in [0, 1): those who are refused do not come back all at once.
         lag: seconds by which the loop is late at which typing is left out; four times that refuses sends.
-        most_sends: sends under way at once, from their admission to their answer, in a burst; a fifth of it for long.
+        most_sends: sends under way at once, from their admission to their answer, in a burst; a tenth of it for long.
             One more is refused.
     """
 

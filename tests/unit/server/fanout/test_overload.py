@@ -77,9 +77,9 @@ def test_sends_beyond_what_is_allowed_are_told_when_to_come_back(process: Proces
         assert overload.wait() > 0
         process.pass_time(TICK)
     assert {overload.wait() for _ in range(200)} == {1, 2, 3, 4, 5}  # the more are refused the later, and spread
-    for one in doing[20:]:
+    for one in doing[10:]:
         one.__exit__(None, None, None)
-    assert overload.wait() > 0  # a burst may be of a hundred; what goes on is held at a fifth
+    assert overload.wait() > 0  # a burst may be of a hundred; what goes on is held at a tenth
     doing[0].__exit__(None, None, None)
     assert overload.wait() == 0
     process.pass_time(30)
