@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tailwire.testing.simulation import Plan, Step, as_test, make_plan, simulate
+from tailwire.testing.simulation import Failed, Plan, Step, as_test, make_plan, oracle, simulate
 
 # What is killed amid its work leaves what was begun and not awaited; it may be collected in the next test.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -34,6 +34,15 @@ def test_the_same_seed_gives_the_same_run_in_another_process():
     assert told[0] == told[1] == " ".join(simulate(make_plan(s)).digest for s in (1, 3, 11)) + "\n"
 
 
+def test_what_nobody_has_foreseen_is_a_failure_of_its_seed(monkeypatch):
+    def broken(play):
+        raise ZeroDivisionError("not foreseen")
+
+    monkeypatch.setattr(oracle, "judge", broken)
+    with pytest.raises(Failed, match="raised: ZeroDivisionError"):
+        simulate(Plan(1, ()))
+
+
 def test_a_plan_can_be_written_and_read_and_any_step_left_out():
     plan = make_plan(5)
     assert Plan.from_json(plan.to_json()) == plan
@@ -49,8 +58,6 @@ def test_a_run_counts_what_it_did():
 
 
 def test_a_failure_is_printed_as_a_test():
-    from tailwire.testing.simulation import Failed
-
     plan = Plan(7, (Step(1.0, "alice-phone", "say", "bob"),))
     printed = as_test(plan, Failed("lost: this", []))
     scope: dict = {"simulate": lambda p: scope.__setitem__("seen", p), "Plan": Plan}

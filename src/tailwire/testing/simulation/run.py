@@ -181,3 +181,5 @@ def simulate(plan: Plan) -> Report:
             return _run(main)
     except oracle.Wrong as wrong:
         raise Failed(str(wrong), trace) from wrong
+    except Exception as error:
+        raise Failed(f"raised: {error!r}", trace) from error  # not foreseen: a failure as any other, to be shrunk

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,16 @@ class VirtualServer:
             raise RuntimeError("the server is not started")
         for uid in uids:
             await self.parts.actions.users.create(NewUser(uid=uid, name=uid.title()))
+
+    async def token_for(self, uid: str) -> str:
+        """A new auth token, as a backend would ask for it: the server's own work, whoever dies meanwhile."""
+        if self.parts is None:
+            raise OSError("the server is not there")
+        context = copy_context()
+        context.run(owner.set, f"{SERVER}#{self._starts}")
+        work = self.parts.actions.sessions.create_token(uid)
+        made = await asyncio.shield(virtual_loop().create_task(work, context=context))
+        return str(made["authToken"])
 
     async def stop(self) -> None:
         """As SIGTERM: say goodbye to the clients, finish, close."""
