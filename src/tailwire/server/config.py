@@ -53,7 +53,7 @@ class Settings:
         max_data: the largest `data` of a message.
         slow_drop: buffered bytes of a socket above which typing and presence are not sent to it.
         slow_close: buffered bytes of a socket above which it is closed, to come back and catch up.
-        frames_per_second: frames of one socket, on average over a sweep; more closes it.
+        frames_per_second: frames of one socket, on average over a sweep; the first beyond that closes it.
         core_per_minute: logins, users made and deleted, groups made and joined, in the whole app; 0 for no limit.
         standard_per_minute: all other requests of the whole app; 0 for no limit.
         sends_per_minute: requests that one token may make to send messages; 0 for no limit.

@@ -68,14 +68,9 @@ class Entrance:
             socket.close(TRY_AGAIN, "too many wrong tokens came from this address; come back later")
             return False
         device = auth.device_id[:MOST_DEVICE]
-        try:
-            admitted = await self._sessions.admit(auth.auth)
-        except Refused:  # it has expired: that is no guess
-            return self._reject(socket, device)
+        admitted = await self._look(address, auth)
         if admitted is None:
-            self._guesses.wrong(address)
             return self._reject(socket, device)
-        self._guesses.right(address, auth.auth)
         if wait := self._floods.wait(admitted.token):
             socket.hold(self._loop.time() + wait)
             return False
@@ -86,6 +81,17 @@ class Entrance:
         socket.presence = subscription(auth.presence_subscription, auth.roles)
         socket.uid = admitted.uid
         return True
+
+    async def _look(self, address: str, auth: Auth) -> Admitted | None:
+        try:
+            admitted = await self._sessions.admit(auth.auth)
+        except Refused:  # it has expired: that is no guess
+            return None
+        if admitted is None:
+            self._guesses.wrong(address)
+        else:
+            self._guesses.right(address, auth.auth)
+        return admitted
 
     def _note(self, socket: Socket, admitted: Admitted) -> None:
         socket.token = admitted.token
@@ -99,15 +105,8 @@ class Entrance:
 
     async def renew(self, socket: Socket, auth: Auth) -> None:
         """A client that is in brings a new token (feature `renew`). One that is no good changes nothing."""
-        admitted = None
-        if not self._guesses.wait(socket.address, auth.auth):
-            try:
-                admitted = await self._sessions.admit(auth.auth)
-            except Refused:  # it has expired: that is no guess
-                pass
-            else:
-                if admitted is None:
-                    self._guesses.wrong(socket.address)
+        address = socket.address
+        admitted = None if self._guesses.wait(address, auth.auth) else await self._look(address, auth)
         if admitted is None or admitted.uid != socket.uid:
             socket.write(auth_answer(self._app_id, socket.device, "", REJECTED))
             return
