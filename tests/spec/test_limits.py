@@ -135,6 +135,30 @@ async def test_who_floods_anew_without_waiting_is_not_listened_to(stage: Stage, 
     assert stage.server.parts.metrics.frames_in <= 220  # of the first, and of the third, which came when it might
 
 
+async def test_what_is_not_worked_off_yet_stays_in_the_network(stage: Stage, some_frames):
+    bob = await stage.enter("bob")
+    sent = await bob.say("alice", "hello")
+    sessions = stage.server.parts.actions.sessions
+    token = (await sessions.create_token("alice"))["authToken"]
+    jwt = (await sessions.me(await sessions.caller(token, "raw"), token))["jwt"]
+    auth = json.dumps({"type": "auth", "deviceId": "raw", "body": {"auth": jwt, "deviceId": "raw"}})
+    receipt = json.dumps({"type": "receipts", "body": {"action": "read", "messageId": str(sent.id)}})
+    async with connect(f"ws://server:{PORT}/", ping_interval=None) as ws:
+        await ws.send(auth)
+        await ws.recv()
+        asyncio.get_running_loop().work_takes = lambda: 1.0  # the store is slow
+        ws.transport.write(masked(receipt.encode()) * 80)
+        await stage.pass_time(0.1)
+        (raw,) = [s for s in stage.server.parts.gateway._sockets if s.device == "raw"]
+        assert 0 < len(raw.inbox) < 40
+        assert not raw._transport.is_reading()
+        asyncio.get_running_loop().work_takes = float
+        await stage.pass_time(5)
+        assert raw.inbox is None
+        assert raw._transport.is_reading()
+        assert stage.server.parts.metrics.frames_in >= 81  # all of them
+
+
 async def test_nonsense_before_the_answer_to_an_upgrade_ends_the_connection(stage: Stage):
     class Hasty(asyncio.Protocol):
         ended = False
