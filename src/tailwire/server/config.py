@@ -130,7 +130,7 @@ class Settings:
     logins_per_minute: int = 600
     wrong_tokens_per_minute: int = 300
     wrong_passwords_per_minute: int = 10
-    upgrades_per_second: int = 1_000
+    upgrades_per_second: int = 500
     overload_lag: float = 0.1
     most_sends_under_way: int = 1_000
     max_connections: int = 0

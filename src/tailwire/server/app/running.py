@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import uvicorn
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app.assembly import Actions, build, database_path
+from tailwire.server.app.listener import Listener
 from tailwire.server.app.process import most_connections, raise_descriptor_limit, share_with_the_writer, tune_collector
 from tailwire.server.app.watch import Watch
 from tailwire.server.auth.certificate import self_signed
@@ -112,7 +115,7 @@ async def assemble(settings: Settings, world: World) -> Parts:
         loop, settings, hub, actions.sessions, actions.live, actions.receipts, metrics, pace, overload, entrance
     )
     api = _api(settings, actions, metrics, overload, guesses, store)
-    http = HttpProtocol.bound(Pace(CONNECTIONS_EACH * settings.upgrades_per_second, LONGEST_TURN, loop.time))
+    http = HttpProtocol.bound()
     webhooks.wake()
     return Parts(store, api, http, gateway, actions, webhooks, keys, metrics, overload)
 
@@ -191,9 +194,10 @@ class ListeningServer(uvicorn.Server):
         ready_file: str,
         signals: Sequence[signal.Signals],
         watch: Watch,
+        listen: Callable[..., Listener],
     ) -> None:
         super().__init__(config)
-        self._watch = watch
+        self._watch, self._listen = watch, listen
         self.listens = asyncio.Event()
         self._signals = signals
         self._url, self._keys, self._ready_file = url, keys, ready_file
@@ -211,12 +215,25 @@ class ListeningServer(uvicorn.Server):
                 loop.remove_signal_handler(signum)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        try:
+            listeners = [self._listen(s, self._make, tls=self.config.ssl) for s in sockets or ()]
+        except NotImplementedError:  # Windows: the event loop's own server
+            await super().startup(sockets)
+        else:
+            await super().startup([])
+            self.servers += listeners  # type: ignore[arg-type]  # it closes them, and waits until they are
         self.listens.set()
         log.info("listening url=%s app_id=%s", self._url, self._keys.app_id)
         if self._ready_file:
             await asyncio.get_running_loop().run_in_executor(None, self._write_ready_file)
             log.info("ready file written file=%s", self._ready_file)
+
+    def _make(self) -> asyncio.Protocol:
+        make: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = make(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
 
     async def on_tick(self, counter: int) -> bool:
         """A tenth of a second has passed (uvicorn's own clock: no timer of ours)."""
@@ -291,7 +308,9 @@ async def running(
         most = parts.gateway.most_connections = settings.max_connections or most_connections()
         clock = asyncio.get_running_loop().time
         watch = Watch(parts.overload, parts.metrics, parts.http.waiting, clock, settings.request_deadline, most)
-        server = ListeningServer(config, url, parts.keys, settings.ready_file, signals, watch)
+        pace = Pace(CONNECTIONS_EACH * settings.upgrades_per_second, math.inf, clock)
+        listen = partial(Listener, pace=pace, metrics=parts.metrics, handshake=settings.request_deadline)
+        server = ListeningServer(config, url, parts.keys, settings.ready_file, signals, watch, listen)
         yield Running(parts, server, listening, url)
     finally:
         await finish(parts.gateway, parts.webhooks, parts.store)

@@ -143,7 +143,15 @@ class SocketProtocol(asyncio.Protocol):
         self.write = _nowhere
         if self._protocol.close_rcvd is not None and self._protocol.close_rcvd_then_sent:
             self.left = True
+        self._forget_frames()
         self.gateway.ended(self)
+
+    def _forget_frames(self) -> None:
+        # The parser's frame, and that of the error that ended it, know the protocol: without a cycle all are gone at
+        # once, and a crowd that leaves is no work for the collector.
+        self._protocol.parser.close()
+        if self._protocol.parser_exc is not None:
+            self._protocol.parser_exc.__traceback__ = None
 
     def pause_writing(self) -> None:
         """More is buffered than `slow_drop`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-BURST = 0.01  # seconds' worth that may come at once
+BURST = 0.004  # seconds' worth that may come at once: as long as nobody else has a turn
 
 
 class Pace:

@@ -13,7 +13,6 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tailwire.server.actions.present import encode
-from tailwire.server.limits.pace import Pace
 from tailwire.server.ports.refusal import Refused
 
 MOST_HEAD = 64 * 1024
@@ -60,21 +59,19 @@ class HttpProtocol(HttpToolsProtocol):
 
     Attributes:
         waiting: the connections that have to send the head of a request, and since when: longest first.
-        pace: gives new connections their turn, before anything is read of them.
     """
 
     waiting: dict[HttpProtocol, float]
-    pace: Pace
     flow: _Flow
     _head = -1  # bytes of a head that has begun and is not whole, but for those that came with its begin; -1: none has
     _body = 0  # bytes of a body that have come
-    _begins = _upgraded = _early = False
+    _begins = _upgraded = False
     _rest = _NOTHING  # what was read and not taken yet
 
     @classmethod
-    def bound(cls, pace: Pace) -> type[HttpProtocol]:
+    def bound(cls) -> type[HttpProtocol]:
         """The class of one server's connections."""
-        return type("BoundHttpProtocol", (cls,), {"waiting": {}, "pace": pace})
+        return type("BoundHttpProtocol", (cls,), {"waiting": {}})
 
     # The transport's side.
 
@@ -83,14 +80,6 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.flow = _Flow(transport)
         self.waiting[self] = self.loop.time()
-        if wait := self.pace.turn():  # who would wait too long is read at once: she is told to come back later
-            self._early = True
-            self.flow.hold()
-            self.loop.call_later(wait, self._have_turn)
-
-    def _have_turn(self) -> None:
-        self._early = False
-        self._go_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is gone."""
@@ -105,7 +94,7 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._rest = memoryview(bytes(self._rest) + data if self._rest else data)
         self.flow.hold()
-        if not (self._early or self.pipeline):
+        if not self.pipeline:
             self._go_on()
 
     def _go_on(self) -> None:
@@ -137,6 +126,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._begins = False
         super().data_received(data)  # type: ignore[arg-type]  # the parser takes any buffer
         if self._upgraded:
+            self.parser = None  # type: ignore[assignment]  # it knows us: without a cycle both are gone at once
             return
         if self.cycle is not None and not self.cycle.response_complete:
             self.waiting.pop(self, None)

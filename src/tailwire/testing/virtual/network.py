@@ -113,7 +113,8 @@ class MemoryTransport(asyncio.Transport):
         if not self._gone:
             self._gone = self._closing = True
             self._network.open.pop(self, None)
-            self.protocol.connection_lost(error)
+            protocol, self.protocol = self.protocol, None  # as asyncio's own
+            protocol.connection_lost(error)
 
     def arrived(self, data: bytes | None) -> None:
         """Something came from the other end; None is its end of file."""

@@ -15,22 +15,22 @@ class Clock:
 
 
 def test_some_come_at_once_the_others_one_after_the_other_and_too_many_not():
-    pace = Pace(100, 0.505, Clock())
+    pace = Pace(250, 0.202, Clock())
     turns = [pace.turn() for _ in range(70)]
     given = [t for t in turns if t is not None]
-    assert given[:2] == [0.0, 0.0]  # a hundredth of a second's worth, and the next
+    assert given[:2] == [0.0, 0.0]  # 4 ms worth, and the next
     assert given == sorted(given)
     assert len(given) == 52
-    assert round(given[-1], 3) == 0.5
+    assert round(given[-1], 3) == 0.2
     assert turns[52:] == [None] * 18
 
 
 def test_who_is_given_no_turn_takes_none_and_time_makes_room():
     clock = Clock()
     pace = Pace(1, 2, clock)
-    assert [pace.turn() for _ in range(4)] == pytest.approx([0.0, 0.99, 1.99, None])
+    assert [pace.turn() for _ in range(4)] == pytest.approx([0.0, 0.996, 1.996, None])
     clock.now += 1
-    assert round(pace.turn(), 6) == 1.99
+    assert round(pace.turn(), 6) == 1.996
     assert pace.turn() is None
 
 

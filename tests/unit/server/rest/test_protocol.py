@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from uvicorn.server import ServerState
 
-from tailwire.server.limits.pace import Pace
 from tailwire.server.rest.protocol import MOST_HEAD, PIECE, HttpProtocol
 from tailwire.testing.virtual.loop import virtual_run
 from tailwire.testing.virtual.world import virtual_loop
@@ -55,14 +54,14 @@ class Answers(asyncio.Protocol):
 class Server:
     """Answers each request with its path and its body's size, after `takes` seconds; keeps the connections."""
 
-    def __init__(self, takes: float = 0.0, reads: bool = True, connections_per_second: float = 0) -> None:
+    def __init__(self, takes: float = 0.0, reads: bool = True) -> None:
         self.takes, self.reads = takes, reads
         self.made: list[HttpProtocol] = []
         self.most_waiting = 0
         self.begun = 0
         config = uvicorn.Config(self.app, interface="asgi3", lifespan="off", log_config=None, access_log=False)
         config.load()
-        self.protocol = HttpProtocol.bound(Pace(connections_per_second, 3.0, virtual_loop().time))
+        self.protocol = HttpProtocol.bound()
         state = ServerState()
 
         def accept() -> HttpProtocol:
@@ -151,21 +150,6 @@ async def test_neither_does_it_help_to_send_a_little_again_and_again():
 
 
 @pytest.mark.virtual
-async def test_what_comes_before_its_turn_is_not_looked_at():
-    server = Server(connections_per_second=1)
-    (first, second) = [await connected() for _ in range(2)]
-    protocol = server.made[1]
-    protocol.data_received(request(2, None, False))  # as a transport may that had it already
-    await asyncio.sleep(0.1)
-    assert server.begun == 0
-    await asyncio.sleep(1)
-    assert second.bodies() == [b"/2 0"]
-    for client in (first, second):
-        client.transport.abort()
-    await asyncio.sleep(1)
-
-
-@pytest.mark.virtual
 async def test_a_head_without_end_is_refused():
     server, client = Server(), await connected()
     client.transport.write(b"GET /1 HTTP/1.1\r\nhost: x\r\ncookie: ")
@@ -225,22 +209,3 @@ async def test_who_has_to_send_a_head_is_known_longest_first():
         client.transport.abort()
     await asyncio.sleep(1)
     assert server.protocol.waiting == {}
-
-
-@pytest.mark.virtual
-async def test_a_herd_is_read_one_after_the_other():
-    server = Server(connections_per_second=100)
-    herd = [await connected() for _ in range(2)]
-    herd += await asyncio.gather(*(connected() for _ in range(398)))
-    for n, client in enumerate(herd):
-        client.transport.write(request(n, b"y" * 2000, False))
-    await asyncio.sleep(1)
-    assert 180 <= server.begun <= 220  # 100 of them in their turn; some 100 would have waited for more than 3 s
-    first = await connected()
-    first.transport.write(request(1, None, False))
-    await asyncio.sleep(4)
-    assert [client.bodies() for client in herd] == [[f"/{n} 2000".encode()] for n in range(400)]
-    assert first.bodies() == [b"/1 0"]
-    for client in (*herd, first):
-        client.transport.abort()
-    await asyncio.sleep(1)

@@ -1,0 +1,58 @@
+"""A crowd that leaves is no work for the collector: what belongs to a connection is gone with it."""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+
+import pytest
+from websockets.server import ServerProtocol
+
+from harness import Stage
+from tailwire.server.gateway.protocol import SocketProtocol
+from tailwire.server.rest.protocol import HttpProtocol
+
+
+@pytest.fixture
+def no_collector():
+    """As with a collector that is long in coming."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def left() -> Counter[str]:
+    """What the server has of WebSockets: their HTTP side too, which has done its part when they are open."""
+    found: Counter[str] = Counter()
+    for thing in gc.get_objects():
+        for kind in (HttpProtocol, SocketProtocol, ServerProtocol):
+            if issubclass(type(thing), kind) and (kind is not HttpProtocol or thing._upgraded):
+                found[kind.__name__] += 1
+    return found
+
+
+async def test_nothing_is_left_of_a_websocket(stage: Stage, no_collector):
+    before = left()
+    polite, cut = [await stage.enter(uid, auto=False) for uid in ("alice", "bob")]
+    for actor in (polite, cut):
+        await actor.chat.connect()
+        await actor.connected()
+    assert left() - before == {"SocketProtocol": 2, "ServerProtocol": 2}
+    await polite.chat.disconnect()
+    await stage.pass_time(1)
+    assert left() - before == {"SocketProtocol": 1, "ServerProtocol": 1}
+    stage.network.cut()
+    await stage.pass_time(200)
+    assert left() - before == {}
+
+
+async def test_nor_of_one_that_ends_without_goodbye(stage: Stage, no_collector):
+    before = left()
+    await stage.enter("alice")
+    stage.network.refusing = True
+    for end in stage.network.of(""):
+        if end.name == "client":
+            end.close()
+    await stage.pass_time(10)
+    assert left() - before == {}

@@ -1,0 +1,29 @@
+"""What a process that is the server alone sets of itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MAKES_ROOM = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (300, 5000))
+from tailwire.server.app.process import most_connections, raise_descriptor_limit
+raise_descriptor_limit()
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[0], most_connections())
+print(open("/proc/self/status").read().partition("FDSize:")[2].split()[0])
+import os
+print(len(os.listdir("/proc/self/fd")) < 20)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the size of the table is told there")
+def test_room_for_all_descriptors_is_made_at_the_start():
+    said = subprocess.run([sys.executable, "-c", MAKES_ROOM], capture_output=True, text=True, check=True).stdout.split()
+    limit, most, table, few_are_open = said
+    assert (limit, most) == ("5000", "4936")
+    assert int(table) >= 4936
+    assert few_are_open == "True"
