@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import select
 import signal
 import socket
@@ -61,10 +62,14 @@ def beside(meanwhile: Callable[[], Iterator[None]] | None) -> Iterator[None]:
 
 
 def latencies(
-    server: peers.Started, post: bytes, meanwhile: Callable[[], Iterator[None]] | None, seconds: float = SECONDS
+    server: peers.Started,
+    post: bytes,
+    meanwhile: Callable[[], Iterator[None]] | None,
+    seconds: float = SECONDS,
+    lane: socket.socket | None = None,
 ) -> list[float]:
     """Sends at an even pace, to their answers, in seconds; beside them what others do."""
-    lane = raw.tcp(server.port)
+    lane = lane or raw.tcp(server.port)
     took = []
     with beside(meanwhile):
         end, due = time.perf_counter() + seconds, time.perf_counter()
@@ -161,6 +166,13 @@ class Scene:
             _now(lane)
             yield
 
+    def comes_again_and_again(self) -> Iterator[None]:
+        """One connects as fast as it can to a server that has no descriptor left: each connection ends at once."""
+        while True:
+            with suppress(OSError), raw.tcp(self.server.port) as s:
+                s.recv(1)
+            yield
+
     def herd(self, jwts: list[bytes]) -> Iterator[None]:
         """Clients who have lost their connection at the same moment come back, and come again when they are told to."""
         poll, left = select.epoll(), [(0.0, n) for n in range(len(jwts))]
@@ -226,6 +238,18 @@ def _silent(scene: Scene) -> dict[str, list[float]]:
     return {"nobody else": quiet, "5,000 sockets that never authenticate": took}
 
 
+def _descriptors(scene: Scene) -> dict[str, list[float]]:
+    quiet = latencies(scene.server, scene.post, None)
+    lane, pid = raw.tcp(scene.server.port), scene.server.process.pid
+    lane.sendall(scene.post)
+    raw.read_answer(lane)
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")), hard))
+    took = latencies(scene.server, scene.post, scene.comes_again_and_again, lane=lane)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+    return {"nobody else": quiet, "no descriptor is left, and one comes again and again": took}
+
+
 def _herd(scene: Scene) -> dict[str, list[float]]:
     _, jwt = scene.api.login("listener")
     frames = [scene.api.auth_frame("listener", jwt, f"d{n}") for n in range(HERD)]
@@ -252,6 +276,7 @@ def run() -> list[str]:
         ({"TAILWIRE_SLOW_CLOSE": "1048576"}, _slow),
         (rates, _flood),
         ({"TAILWIRE_AUTH_DEADLINE": "10"}, _silent),
+        (rates, _descriptors),
         (rates, _herd),
     ):
         rows = _in(settings, scene)

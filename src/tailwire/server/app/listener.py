@@ -97,6 +97,8 @@ class Listener:
         if error.errno != errno.EMFILE or not self._refuse():
             self._tell(error)
             self._hold(NO_ROOM)
+        elif wait := self._pace.turn():  # who is sent away comes again at once, perhaps
+            self._hold(wait)
 
     def _refuse(self) -> bool:
         if self._spare >= 0:

@@ -143,6 +143,22 @@ async def test_who_comes_when_no_descriptor_is_left_knows_at_once(few_descriptor
         assert heard(third) == b"hello"
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors there")
+async def test_those_who_are_sent_away_have_their_turns_too(few_descriptors):
+    async with Door(per_second=10) as door:
+        clients = door.connect(8)
+        taken: list[int] = []
+        with suppress(OSError):
+            while True:
+                taken.append(os.dup(0))
+        await asyncio.sleep(0.35)
+        assert 3 <= [heard(client) for client in clients].count(b"") <= 5
+        await asyncio.sleep(1)
+        assert [heard(client) for client in clients] == [b""] * 8
+        for descriptor in taken:
+            os.close(descriptor)
+
+
 async def test_when_the_machine_has_no_room_it_is_asked_again_a_second_later(monkeypatch):
     async with Door() as door:
         asked: list[float] = []
