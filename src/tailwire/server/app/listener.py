@@ -128,7 +128,7 @@ class Listener:
             log.warning("cannot take a connection: %s", error.strerror)
 
     def close(self) -> None:
-        """Take no more."""
+        """Take no more; who is shaking hands is let go."""
         if self._closed:
             return
         self._closed = True
@@ -138,8 +138,11 @@ class Listener:
             self._loop.remove_reader(self._listening)
         if self._spare >= 0:
             os.close(self._spare)
+        if self._tls:
+            for task in self._begun:
+                task.cancel()
 
     async def wait_closed(self) -> None:
-        """Wait for those whose handshake is not over; whoever is connected is uvicorn's."""
+        """Wait until those who were being taken are connected, or gone; whoever is connected is uvicorn's."""
         if self._begun:
             await asyncio.wait(self._begun)

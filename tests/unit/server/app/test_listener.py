@@ -204,6 +204,18 @@ async def test_what_is_no_tls_is_let_go_and_so_is_who_does_not_shake_hands(tls, 
         assert caplog.text == ""
 
 
+async def test_a_stop_does_not_wait_for_who_does_not_shake_hands(tls):
+    async with Door(tls=tls) as door:
+        (silent,) = door.connect()
+        await asyncio.sleep(1)
+        begin = asyncio.get_running_loop().time()
+        door.listener.close()
+        await door.listener.wait_closed()
+        assert asyncio.get_running_loop().time() - begin < 0.1
+        await asyncio.sleep(0.1)
+        assert heard(silent) == b""
+
+
 async def test_closed_while_a_herd_waits_it_takes_no_more():
     async with Door(per_second=10) as door:
         door.connect(20)
