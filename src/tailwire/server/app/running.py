@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
-import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ import uvicorn
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app.assembly import Actions, build, database_path
+from tailwire.server.app.http_server import HttpServer
 from tailwire.server.app.listener import Listener
 from tailwire.server.app.process import most_connections, raise_descriptor_limit, share_with_the_writer, tune_collector
 from tailwire.server.app.watch import Watch
@@ -183,86 +182,12 @@ async def make_demo_users(parts: Parts) -> None:
                 raise
 
 
-class ListeningServer(uvicorn.Server):
-    """uvicorn, telling when it listens (`listens`)."""
-
-    def __init__(
-        self,
-        config: uvicorn.Config,
-        url: str,
-        keys: Keys,
-        ready_file: str,
-        signals: Sequence[signal.Signals],
-        watch: Watch,
-        listen: Callable[..., Listener],
-    ) -> None:
-        super().__init__(config)
-        self._watch, self._listen = watch, listen
-        self.listens = asyncio.Event()
-        self._signals = signals
-        self._url, self._keys, self._ready_file = url, keys, ready_file
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Stop on SIGTERM and SIGINT, in order: uvicorn's own way kills the process before the store is closed."""
-        loop = asyncio.get_running_loop()
-        for signum in self._signals:
-            loop.add_signal_handler(signum, self.handle_exit, signum, None)
-        try:
-            yield
-        finally:
-            for signum in self._signals:
-                loop.remove_signal_handler(signum)
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        try:
-            listeners = [self._listen(s, self._make, tls=self.config.ssl) for s in sockets or ()]
-        except NotImplementedError:  # Windows: the event loop's own server
-            await super().startup(sockets)
-        else:
-            await super().startup([])
-            self.servers += listeners  # type: ignore[arg-type]  # it closes them, and waits until they are
-        self.listens.set()
-        log.info("listening url=%s app_id=%s", self._url, self._keys.app_id)
-        if self._ready_file:
-            await asyncio.get_running_loop().run_in_executor(None, self._write_ready_file)
-            log.info("ready file written file=%s", self._ready_file)
-
-    def _make(self) -> asyncio.Protocol:
-        make: Any = self.config.http_protocol_class
-        protocol: asyncio.Protocol = make(
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
-        )
-        return protocol
-
-    async def on_tick(self, counter: int) -> bool:
-        """A tenth of a second has passed (uvicorn's own clock: no timer of ours)."""
-        await self._watch.tick(len(self.server_state.connections))
-        return await super().on_tick(counter)
-
-    def _write_ready_file(self) -> None:
-        ready = {
-            "url": self._url,
-            "app_id": self._keys.app_id,
-            "auth_key": self._keys.auth_key,
-            "api_key": self._keys.api_key,
-            "pid": os.getpid(),
-        }
-        path = Path(self._ready_file)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(path.name + ".new")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump({k: v for k, v in ready.items() if v}, file)
-        fresh.replace(path)
-
-
 @dataclass(frozen=True, slots=True)
 class Running:
     """A server that is ready to be served by `await server.serve([socket])`."""
 
     parts: Parts
-    server: ListeningServer
+    server: HttpServer
     listening: socket.socket
     url: str
 
@@ -310,7 +235,8 @@ async def running(
         watch = Watch(parts.overload, parts.metrics, parts.http.waiting, clock, settings.request_deadline, most)
         pace = Pace(CONNECTIONS_EACH * settings.upgrades_per_second, math.inf, clock)
         listen = partial(Listener, pace=pace, metrics=parts.metrics, handshake=settings.request_deadline)
-        server = ListeningServer(config, url, parts.keys, settings.ready_file, signals, watch, listen)
+        ready = {"url": url, **asdict(parts.keys)}
+        server = HttpServer(config, ready, settings.ready_file, signals, watch, listen)
         yield Running(parts, server, listening, url)
     finally:
         await finish(parts.gateway, parts.webhooks, parts.store)

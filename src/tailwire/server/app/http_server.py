@@ -1,0 +1,95 @@
+"""uvicorn's server as ours: with a listener and signals of our own, telling when it listens."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from tailwire.server.app.listener import Listener
+from tailwire.server.app.watch import Watch
+from tailwire.server.telemetry.logs import log
+
+
+class HttpServer(uvicorn.Server):
+    """uvicorn.
+
+    Args:
+        ready: what is written to the ready file, with the process's number: `url`, `app_id`, and keys that are new.
+        ready_file: "" for none.
+        signals: which signals stop it.
+        listen: makes a `Listener`.
+
+    Attributes:
+        listens: set when it does.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        ready: Mapping[str, str],
+        ready_file: str,
+        signals: Sequence[signal.Signals],
+        watch: Watch,
+        listen: Callable[..., Listener],
+    ) -> None:
+        super().__init__(config)
+        self._watch, self._listen = watch, listen
+        self.listens = asyncio.Event()
+        self._signals = signals
+        self._ready, self._ready_file = ready, ready_file
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGTERM and SIGINT, in order: uvicorn's own way kills the process before the store is closed."""
+        loop = asyncio.get_running_loop()
+        for signum in self._signals:
+            loop.add_signal_handler(signum, self.handle_exit, signum, None)
+        try:
+            yield
+        finally:
+            for signum in self._signals:
+                loop.remove_signal_handler(signum)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            listeners = [self._listen(s, self._make, tls=self.config.ssl) for s in sockets or ()]
+        except NotImplementedError:  # Windows: the event loop's own server
+            await super().startup(sockets)
+        else:
+            await super().startup([])
+            self.servers += listeners  # type: ignore[arg-type]  # it closes them, and waits until they are
+        self.listens.set()
+        log.info("listening url=%s app_id=%s", self._ready["url"], self._ready["app_id"])
+        if self._ready_file:
+            await asyncio.get_running_loop().run_in_executor(None, self._write_ready_file)
+            log.info("ready file written file=%s", self._ready_file)
+
+    def _make(self) -> asyncio.Protocol:
+        make: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = make(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
+
+    async def on_tick(self, counter: int) -> bool:
+        """A tenth of a second has passed (uvicorn's own clock: no timer of ours)."""
+        await self._watch.tick(len(self.server_state.connections))
+        return await super().on_tick(counter)
+
+    def _write_ready_file(self) -> None:
+        path = Path(self._ready_file)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(path.name + ".new")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump({k: v for k, v in self._ready.items() if v} | {"pid": os.getpid()}, file)
+        fresh.replace(path)
