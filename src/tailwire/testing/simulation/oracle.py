@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Any
 
 from tailwire.sdk.connection.state import Status
@@ -50,9 +50,23 @@ async def judge(play: Play) -> int:
         _ended(person)
         _legal(person)
         _served(play, person, rows, stays[person.uid])
-    online = sum(1 for p in play.people.values() if p.chat is not None)
-    require(parts.metrics.sockets == online, f"logs: the server has {parts.metrics.sockets} sockets, clients {online}")
+    _agree(play)
     return len(rows)
+
+
+def _agree(play: Play) -> None:
+    # What the two sides say of their connections, at the end and all along.
+    parts = play.server.parts
+    assert parts is not None
+    online = Counter(person.uid for person in play.people.values() if person.chat is not None)
+    known = Counter(socket.uid for socket in parts.gateway._sockets)
+    require(known == online, f"logs: the server has the sockets {dict(known)}, the clients {dict(online)}")
+    sockets = parts.metrics.sockets
+    require(sockets == online.total(), f"logs: the server counts {sockets} sockets, the clients {online.total()}")
+    require(
+        play.connected <= play.server.let_in,
+        f"logs: clients were connected {play.connected} times, the server let in {play.server.let_in}",
+    )
 
 
 def _stored(play: Play, rows: list[dict[str, Any]]) -> None:

@@ -32,6 +32,7 @@ class Play:
     trace: list[tuple[Any, ...]] = field(default_factory=list)
     sends: dict[str, Send] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
+    connected: int = 0  # how often a client has told that it is, all together
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.plan.seed)

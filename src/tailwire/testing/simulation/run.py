@@ -20,6 +20,8 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection
 
+from tailwire.sdk.connection.commands import TellStatus
+from tailwire.sdk.connection.state import Status
 from tailwire.sdk.io import driver
 from tailwire.server.config import Settings
 from tailwire.server.store.migrate import upgrade
@@ -90,8 +92,8 @@ def _nothing_is_left() -> None:
 
 
 @contextmanager
-def _checked(broken: list[str]) -> Iterator[None]:
-    # Each step of each client's connection machine is checked against the ten invariants.
+def _checked(play: Play) -> Iterator[None]:
+    # Each step of each client's connection machine is checked against the ten invariants, and its connections counted.
     module: Any = driver
     honest = module.step
 
@@ -100,7 +102,9 @@ def _checked(broken: list[str]) -> Iterator[None]:
         try:
             check_step(before, happened, now, after, commands)
         except Broken as error:
-            broken.append(str(error))
+            play.broken.append(str(error))
+        if before.status is Status.CONNECTING:
+            play.connected += commands.count(TellStatus(Status.CONNECTED))
         return after, commands
 
     module.step = step
@@ -157,7 +161,7 @@ def simulate(plan: Plan) -> Report:
             shutil.copy(_empty_database(), Path(folder) / "tailwire.db")
             settings = Settings(data=folder, token_lifetime=plan.tokens_last, **UNLIMITED)
             play = Play(plan, VirtualServer(Path(folder), settings), trace)
-            with _checked(play.broken):
+            with _checked(play):
                 try:
                     async with asyncio.timeout(LONGEST) as limit:
                         await play.begin()

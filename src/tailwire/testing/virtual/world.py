@@ -133,6 +133,7 @@ class VirtualServer:
         self.url = f"http://server:{PORT}"
         self._state: ServerState | None = None
         self._starts = 0
+        self._let_in = 0
 
     async def start(self) -> None:
         """Assemble, and listen. All that the server does is owned by `SERVER`."""
@@ -158,6 +159,11 @@ class VirtualServer:
             return parts.http(config=config, server_state=state, app_state={})
 
         virtual_loop().network.listen(PORT, accept)
+
+    @property
+    def let_in(self) -> int:
+        """How many WebSockets it has authenticated in all its lives."""
+        return self._let_in + (self.parts.metrics.authenticated if self.parts is not None else 0)
 
     async def add_users(self, *uids: str) -> None:
         """Make users."""
@@ -192,6 +198,7 @@ class VirtualServer:
         left: list[Any] = list(self._state.connections)
         for connection in left:
             (connection if hasattr(connection, "abort") else connection.transport).abort()
+        self._let_in += parts.metrics.authenticated
         await finish(parts.gateway, parts.webhooks, parts.store)
 
     async def kill(self) -> None:
@@ -205,5 +212,6 @@ class VirtualServer:
         network.drop()
         virtual_loop().kill(f"{SERVER}#{self._starts}")
         await asyncio.sleep(0)  # what was cancelled ends
+        self._let_in += parts.metrics.authenticated
         await parts.webhooks.close()
         _crash(parts.store)
