@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import types
 from collections.abc import Callable
 
@@ -16,10 +17,11 @@ from tailwire.sdk.connection.state import Phase
 from tailwire.sdk.continuity import catch_up, chain
 from tailwire.sdk.continuity.state import Continuity, Kind
 from tailwire.sdk.dispatch import incoming, queue
-from tailwire.sdk.io import driver
+from tailwire.sdk.io import driver, link
 from tailwire.server.actions import members as actions_members
 from tailwire.server.actions import messages as actions_messages
 from tailwire.server.fanout import hub
+from tailwire.server.gateway import gateway
 from tailwire.server.store import groups, messages, writer
 from tailwire.testing.simulation import make_plan
 from tailwire.testing.simulation.shrink import fails
@@ -254,6 +256,18 @@ def _two_ask_for_a_token_at_once(patch):
     patch.setattr(tokens, "asyncio", types.SimpleNamespace(Lock=Open))
 
 
+def _connected_before_the_server_has_let_it_in(patch):
+    async def authenticate(self, wire, uid, last):
+        await wire.send(json.dumps(self._auth_frame(uid, last)))
+        return link.Link(wire, link.Granted())
+
+    patch.setattr(link.Connector, "_authenticate", authenticate)
+
+
+def _the_server_keeps_sockets_that_are_gone(patch):
+    patch.setattr(gateway.Gateway, "ended", lambda self, socket: None)
+
+
 # Each fault, and a seed that finds it: tried first, so that the test is quick as long as that holds.
 PLANTS: dict[Plant, int] = {
     _two_owners_of_one_socket: 0,
@@ -279,6 +293,8 @@ PLANTS: dict[Plant, int] = {
     _nobody_notices_what_the_server_has_lost: 1,
     _an_own_message_hides_what_was_lost_before_it: 37,
     _two_ask_for_a_token_at_once: 45,
+    _connected_before_the_server_has_let_it_in: 2,
+    _the_server_keeps_sockets_that_are_gone: 0,
 }
 
 
