@@ -144,6 +144,16 @@ async def test_who_comes_when_no_descriptor_is_left_knows_at_once(few_descriptor
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors there")
+async def test_nothing_stays_open():
+    before = os.listdir("/proc/self/fd")
+    async with Door() as door:
+        door.connect(3)
+        await asyncio.sleep(0.1)
+        assert len(os.listdir("/proc/self/fd")) == len(before) + 8  # the door, the spare one, and both ends of three
+    assert os.listdir("/proc/self/fd") == before
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors there")
 async def test_those_who_are_sent_away_have_their_turns_too(few_descriptors):
     async with Door(per_second=10) as door:
         clients = door.connect(8)
@@ -212,6 +222,7 @@ async def test_a_stop_does_not_wait_for_who_does_not_shake_hands(tls):
         door.listener.close()
         await door.listener.wait_closed()
         assert asyncio.get_running_loop().time() - begin < 0.1
+        assert "tailwire new connection" not in {task.get_name() for task in asyncio.all_tasks()}
         await asyncio.sleep(0.1)
         assert heard(silent) == b""
 
