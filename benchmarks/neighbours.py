@@ -13,12 +13,14 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from benchmarks import peers, raw
 
 SECONDS = 6.0
 PACE = 0.02
 ROUNDS = 8
+HALVES, LITTLE = 150, 24 * 1024 * 1024
 CROWD, SLOW, SILENT, HERD = 2000, 100, 5000, 2000
 TYPING = b'{"type":"typing_indicator","receiver":"bob","receiverType":"user","body":{"action":"started"}}'
 
@@ -173,6 +175,22 @@ class Scene:
                 s.recv(1)
             yield
 
+    def large_and_never_whole(self) -> Iterator[None]:
+        """Requests as large as they may be begin, and do not go on; whoever is let go begins again."""
+        post = self.message("flooder", "bob", "user", 250_000)[:-10_000]
+        lanes: list[socket.socket] = []
+        while True:
+            if len(lanes) < HALVES:
+                lanes.append(raw.tcp(self.server.port))
+                with suppress(OSError):
+                    lanes[-1].sendall(post)
+            first = lanes.pop(0)
+            if _now(first) == b"":
+                first.close()
+            else:
+                lanes.append(first)
+            yield
+
     def herd(self, jwts: list[bytes]) -> Iterator[None]:
         """Clients who have lost their connection at the same moment come back, and come again when they are told to."""
         poll, left = select.epoll(), [(0.0, n) for n in range(len(jwts))]
@@ -250,6 +268,16 @@ def _descriptors(scene: Scene) -> dict[str, list[float]]:
     return {"nobody else": quiet, "no descriptor is left, and one comes again and again": took}
 
 
+def _memory(scene: Scene) -> dict[str, list[float]]:
+    quiet = latencies(scene.server, scene.post, None)
+    pid = scene.server.process.pid
+    used = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    resource.prlimit(pid, resource.RLIMIT_AS, (used + LITTLE, resource.RLIM_INFINITY))
+    took = latencies(scene.server, scene.post, scene.large_and_never_whole)
+    resource.prlimit(pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    return {"nobody else": quiet, f"{HALVES} large requests that are never whole, 24 MB of memory": took}
+
+
 def _herd(scene: Scene) -> dict[str, list[float]]:
     _, jwt = scene.api.login("listener")
     frames = [scene.api.auth_frame("listener", jwt, f"d{n}") for n in range(HERD)]
@@ -277,6 +305,7 @@ def run() -> list[str]:
         (rates, _flood),
         ({"TAILWIRE_AUTH_DEADLINE": "10"}, _silent),
         (rates, _descriptors),
+        (rates, _memory),
         (rates, _herd),
     ):
         rows = _in(settings, scene)
