@@ -94,25 +94,25 @@ class Listener:
     def _no_room(self, error: OSError) -> None:
         # Without a descriptor a connection can be neither taken nor refused. With the spare one it ends at once: its
         # client knows, and comes again.
-        if error.errno != errno.EMFILE or not self._refuse():
+        if error.errno != errno.EMFILE or not self._refuse(error):
             self._tell(error)
             self._hold(NO_ROOM)
         elif wait := self._pace.turn():  # who is sent away comes again at once, perhaps
             self._hold(wait)
 
-    def _refuse(self) -> bool:
+    def _refuse(self, error: OSError) -> bool:
         if self._spare >= 0:
             os.close(self._spare)
         try:
             self._listening.accept()[0].close()
-            self._tell(OSError(errno.EMFILE, os.strerror(errno.EMFILE)))
+            self._tell(error)
         except BlockingIOError:  # want of a descriptor comes before want of a connection
             pass
         except OSError:  # whoever was quicker has it
             return False
         finally:
             self._spare = self._open_spare()
-        return self._spare >= 0
+        return True
 
     @staticmethod
     def _open_spare() -> int:

@@ -8,7 +8,7 @@ import os
 import resource
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import pytest
@@ -108,23 +108,28 @@ async def test_without_a_limit_others_have_their_turn_between():
 
 
 @pytest.fixture
-def few_descriptors() -> Iterator[None]:
-    """No more than some 20 more."""
+def take_all() -> Iterator[Callable[[], list[int]]]:
+    """Takes all descriptors that are left, of few."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     highest = max(int(name) for name in os.listdir("/proc/self/fd"))
     resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 20, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
-
-@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors there")
-async def test_who_comes_when_no_descriptor_is_left_knows_at_once(few_descriptors, caplog):
-    async with Door() as door:
-        first = door.connect(3)
+    def take() -> list[int]:
         taken: list[int] = []
         with suppress(OSError):
             while True:
                 taken.append(os.dup(0))
+        return taken
+
+    yield take
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors there")
+async def test_who_comes_when_no_descriptor_is_left_knows_at_once(take_all, caplog):
+    async with Door() as door:
+        first = door.connect(3)
+        taken = take_all()
         await asyncio.sleep(0.1)
         assert [heard(client) for client in first] == [b""] * 3
         assert door.metrics.closes["no descriptor"] == 3
@@ -154,13 +159,10 @@ async def test_nothing_stays_open():
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors there")
-async def test_those_who_are_sent_away_have_their_turns_too(few_descriptors):
+async def test_those_who_are_sent_away_have_their_turns_too(take_all):
     async with Door(per_second=10) as door:
         clients = door.connect(8)
-        taken: list[int] = []
-        with suppress(OSError):
-            while True:
-                taken.append(os.dup(0))
+        taken = take_all()
         await asyncio.sleep(0.35)
         assert 3 <= [heard(client) for client in clients].count(b"") <= 5
         await asyncio.sleep(1)

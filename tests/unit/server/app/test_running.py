@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,31 @@ async def _ask_for_health(folder: Path) -> bytes:
         server.server.should_exit = True
         await serving
     return answer
+
+
+def _spare_ones() -> int:
+    """How many descriptors are kept in reserve."""
+    links = (Path("/proc/self/fd") / name for name in os.listdir("/proc/self/fd"))
+    return sum(os.readlink(link) == os.devnull for link in links if link.is_symlink())
+
+
+@pytest.mark.virtual
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="looks at descriptors there")
+async def test_it_takes_connections_twice_as_fast_as_websockets_and_lets_go_of_all_when_it_stops(tmp_path):
+    before = _spare_ones()
+    async with running(Settings(data=str(tmp_path), port=0, upgrades_per_second=5)) as server:
+        serving = asyncio.create_task(server.server.serve([server.listening]))
+        await server.server.listens.wait()
+        assert _spare_ones() == before + 1
+        address = server.listening.getsockname()
+        herd = [socket.create_connection(address) for _ in range(30)]
+        await asyncio.sleep(1)
+        assert 9 <= len(server.server.server_state.connections) <= 12
+        for client in herd:
+            client.close()
+        server.server.should_exit = True
+        await serving
+    assert _spare_ones() == before
 
 
 @pytest.mark.parametrize("loop", [asyncio.SelectorEventLoop, WatchesNoSocket])
