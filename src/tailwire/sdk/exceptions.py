@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tailwire.sdk.connection.causes import Cause
+from tailwire.sdk.connection.explain import describe
 from tailwire.wire.catalogue import CATALOGUE
 
 
@@ -15,14 +17,24 @@ class CometChatException(Exception):
         message: what went wrong.
         details: what to do now; by field where the server says which field is wrong.
         retry_after: seconds after which it may work, where the server says so.
+        cause: why the server was not reached, where that is what went wrong; else None.
     """
 
-    def __init__(self, code: str, message: str, details: Any = "", *, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        details: Any = "",
+        *,
+        retry_after: float | None = None,
+        cause: Cause | None = None,
+    ) -> None:
         super().__init__(code, message, details)
         self.code = code
         self.message = message
         self.details = details
         self.retry_after = retry_after
+        self.cause = cause
 
     @property
     def error_params(self) -> dict[str, Any]:
@@ -43,3 +55,16 @@ def failure(code: str, details: Any = None, *, retry_after: float | None = None)
     return CometChatException(
         code, entry.message, entry.details if details is None else details, retry_after=retry_after
     )
+
+
+def not_reached(cause: Cause, details: str, *, retry_after: float | None = None) -> CometChatException:
+    """Return the exception for a server that was not reached: `NO_INTERNET_CONNECTION`, with the cause in words.
+
+    Args:
+        cause: why it was not reached.
+        details: what was seen, and what to do now.
+        retry_after: seconds that whatever answered asked to wait.
+    """
+    words = describe(cause)
+    message = f"{words[0].upper()}{words[1:]}."
+    return CometChatException("NO_INTERNET_CONNECTION", message, details, retry_after=retry_after, cause=cause)

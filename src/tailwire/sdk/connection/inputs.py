@@ -95,12 +95,14 @@ class AttemptFailed:
     """The attempt came to an end without a connection.
 
     Attributes:
-        wait: seconds that the server asked to wait (Retry-After), or None.
+        wait: seconds that whoever answered asked to wait (Retry-After), or None.
+        ours: whether the server itself asked for that, and not something in between.
     """
 
     epoch: int
     cause: Cause
     wait: float | None = None
+    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,7 +207,7 @@ class Driver:
         try:
             link = await self._owner.open_link(self._lives.begun(self._state.cause))
         except AttemptError as e:
-            self.feed(i.AttemptFailed(epoch, e.cause, e.wait))
+            self.feed(i.AttemptFailed(epoch, e.cause, e.wait, e.ours))
             return
         except Exception:
             log.exception("an attempt to connect failed in a way that was not foreseen")

@@ -18,12 +18,19 @@ class WireClosed(Exception):
 
 
 class AttemptError(Exception):
-    """An attempt failed; `cause` says how, `wait` what the server asked for (seconds)."""
+    """An attempt failed.
 
-    def __init__(self, cause: Cause, wait: float | None = None) -> None:
+    Attributes:
+        cause: how it failed.
+        wait: seconds that whoever answered asked to wait, or None.
+        ours: whether the chat server itself asked for that, and not something in between.
+    """
+
+    def __init__(self, cause: Cause, wait: float | None = None, *, ours: bool = False) -> None:
         super().__init__(cause)
         self.cause = cause
         self.wait = wait
+        self.ours = ours
 
 
 def seconds_of(retry_after: str | None) -> float | None:
