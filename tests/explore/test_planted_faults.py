@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tailwire.sdk.connection import backoff, machine, settle, wanted
+from tailwire.sdk.connection import backoff, deadlines, losses, machine, settle, wanted
 from tailwire.sdk.connection.state import App, Mode, Phase, Session
-from tailwire.testing.explore import explore, starts
+from tailwire.testing.explore import LINES, explore, starts
 from tailwire.testing.invariants import Broken
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -38,7 +38,7 @@ def _login_keeps_the_wish(patch: pytest.MonkeyPatch) -> None:
 def _old_sockets_are_believed(patch: pytest.MonkeyPatch) -> None:
     def lost(s, happened, now, chance, out):
         if s.phase is Phase.OPEN:
-            machine._lost(s, happened.cause, happened.within, now, chance, out)
+            losses.lost(s, happened.cause, happened.within, now, chance, out)
 
     patch.setitem(machine._HANDLERS, machine.i.SocketLost, lost)
 
@@ -80,7 +80,7 @@ def _window_only_in_words(patch: pytest.MonkeyPatch) -> None:
 
 
 def _the_token_ends_unnoticed(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(machine, "_watch_token", lambda s, now, chance, out: None)
+    patch.setattr(deadlines, "_watch_token", lambda s, now, chance, out: None)
 
 
 def _the_timer_for_a_new_token_outlives_the_socket(patch: pytest.MonkeyPatch) -> None:
@@ -93,13 +93,30 @@ def _the_timer_for_a_new_token_outlives_the_socket(patch: pytest.MonkeyPatch) ->
 
     patch.setattr(settle, "clear_socket", clear)
     patch.setattr(machine, "clear_socket", clear)
+    patch.setattr(losses, "clear_socket", clear)
 
 
 def _nobody_asks_again(patch: pytest.MonkeyPatch) -> None:
     def failed(s, now, chance):
         s.renewing, s.renew_at = False, None
 
-    patch.setattr(machine, "_not_renewed", failed)
+    patch.setattr(machine, "not_renewed", failed)
+    patch.setattr(deadlines, "not_renewed", failed)
+
+
+def _whatever_is_asked_is_lifted(patch: pytest.MonkeyPatch) -> None:
+    def hope(s):
+        s.gave_up = False
+        s.retry_at = s.failing_since = s.not_before = None
+
+    patch.setattr(machine, "_hope", hope)
+
+
+def _a_proxy_that_asks_is_obeyed_no_more(patch: pytest.MonkeyPatch) -> None:
+    def reached(s, now, chance):
+        s.not_before = s.retry_at = None
+
+    patch.setattr(machine, "reached", reached)
 
 
 PLANTED = {
@@ -118,7 +135,22 @@ PLANTED = {
     "the timer for a new token outlives the socket": (_the_timer_for_a_new_token_outlives_the_socket, {"I6"}),
     "after a provider that failed nobody asks again": (_nobody_asks_again, {"I5"}),
     "Retry-After is not kept": (_retry_after_is_not_kept, {"T6"}),
+    "what the server itself asks is lifted by anything": (_whatever_is_asked_is_lifted, {"T6"}),
+    "an answer of the server hastens an attempt that it asked to wait with": (
+        _a_proxy_that_asks_is_obeyed_no_more,
+        {"T6"},
+    ),
+    "nobody reads history where WebSockets are refused": (_without(settle._poll), {"T8"}),
+    "nobody watches the socket after a probe": (_without(settle._heartbeat), {"I5"}),
 }
+
+
+ON_LINES = {
+    "an answer of the server hastens an attempt that it asked to wait with",
+    "nobody reads history where WebSockets are refused",
+    "nobody watches the socket after a probe",
+}
+"""These are looked for where the lines are slow and proxies stand in the way."""
 
 
 @pytest.mark.parametrize("name", PLANTED)
@@ -126,7 +158,9 @@ def test_a_planted_fault_is_found(name: str, monkeypatch: pytest.MonkeyPatch):
     plant, rules = PLANTED[name]
     plant(monkeypatch)
     with pytest.raises(Broken) as caught:
-        explore([s for s in starts() if s.has_provider], tabulate=False, most=15_000)
+        of_lines = name in ON_LINES
+        begin = [s for s in starts() if (s.timings == LINES if of_lines else s.has_provider)]
+        explore(begin, tabulate=False, most=20_000)
     assert caught.value.rule in rules
 
 

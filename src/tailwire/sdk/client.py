@@ -34,6 +34,7 @@ from tailwire.sdk.io.driver import Driver
 from tailwire.sdk.io.files import FileSessionStore
 from tailwire.sdk.io.http import Http
 from tailwire.sdk.io.link import Connector
+from tailwire.sdk.io.traffic import Traffic
 from tailwire.sdk.io.world import Identity, World
 from tailwire.sdk.listeners.events import OutboxChanged
 from tailwire.sdk.outbox import Outbox, OutboxStore
@@ -143,8 +144,10 @@ class ChatClient(
         )
         self._queue = Queue(self._handle, self._note_served)
         self._tokens = Tokens(self, self._provider, self._connector.me, self._connector.keep_pass, self.world.now)
-        owner = Owner(self, self.identity, self._connector, lambda: self._parts[1], self._queue, self._tokens)
-        self._driver = Driver(state, self.world, owner)
+        owner = Owner(
+            self, self.identity, self._connector, lambda: self._parts[1], self._queue, self._tokens, self._http.drop
+        )
+        self._driver = Driver(state, self.world, owner, Traffic(self.world.now))
         self._callbacks = Callbacks(self._registries)
         self._incoming = Incoming(
             self._queue,

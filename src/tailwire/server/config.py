@@ -37,7 +37,8 @@ class Settings:
         public_url: how clients reach the server, when it stands behind a proxy.
         demo_users: create a few users to try things with.
         auth_deadline: a socket that has not authenticated by then is closed.
-        silence_limit: an authenticated socket that was silent for so long is closed.
+        silence_limit: an authenticated socket that says nothing for so long, although it was asked, is closed; at least
+            four times `heartbeat_interval`, since clients say something every two intervals.
         heartbeat_interval: the interval of heartbeats that is announced to clients.
         heartbeat_timeout: the timeout of heartbeats that is announced to clients.
         sweep_interval: how often the sockets are looked over.
@@ -240,6 +241,11 @@ def _check(s: Settings) -> None:
     ):  # fmt: skip
         if getattr(s, name) <= 0:
             raise BadSetting(f"{name} must be more than 0")
+    if s.silence_limit < 4 * s.heartbeat_interval:
+        raise BadSetting(
+            f"silence_limit must be at least four times heartbeat_interval ({4 * s.heartbeat_interval:g}), "
+            f"not {s.silence_limit:g}: clients say something every two intervals"
+        )
     for name in ("token_lifetime", "overload_lag", "most_sends_under_way", "max_connections", "upgrades_per_second"):
         if getattr(s, name) < 0:
             raise BadSetting(f"{name} must not be less than 0")

@@ -23,9 +23,16 @@ COARSE = Timings(
     attempt=2,
     heartbeat_interval=2,
     heartbeat_timeout=1,
+    longest_attempt=3,
+    moving=1,
+    busy_timeout=2,
     stable_after=3,
     retry_base=4,
+    early_cap=4,
     retry_cap=4,
+    late_cap=4,
+    rare_cap=4,
+    poll_interval=3,
     spread=1,
     late=2,
     renew_before=0,
@@ -34,6 +41,8 @@ COARSE = Timings(
 LASTS = 3.0
 ENDS = replace(COARSE, renew_before=2, stable_after=1)
 """Of clients whose token ends. What has nothing to do with that does not happen to them: it does to the others."""
+LINES = replace(COARSE, stable_after=1)
+"""Of clients on slow lines and behind proxies. As with `ENDS`, what has nothing to do with that happens to others."""
 _CHANCES = (0.0, 1.0)
 _MOST_CALLERS = 1
 
@@ -44,29 +53,42 @@ def starts() -> list[State]:
         State(mode=mode, timings=replace(COARSE, max_attempts=limit), has_provider=provider, interval=2, timeout=1)
         for mode in Mode
         for provider, limit in ((True, None), (False, 2))
-    ] + [State(mode=mode, timings=ENDS, has_provider=True, interval=2, timeout=1) for mode in Mode]
+    ] + [
+        State(mode=mode, timings=timings, has_provider=timings == ENDS, interval=2, timeout=1)
+        for timings in (ENDS, LINES)
+        for mode in Mode
+    ]
 
 
 def events(s: State) -> Iterator[tuple[str, i.Input, float]]:
     """Every event that can meet this state: its name, the input, and how many seconds pass before it."""
     e = s.epoch
-    ends = s.timings == ENDS
+    ends, lines = s.timings == ENDS, s.timings == LINES
     for name, happened in _facts(s):
-        if not (ends and (name in _ELSEWHERE or (s.mode is Mode.MANUAL and name.startswith("app ")))):
+        elsewhere = ends and (name in _ELSEWHERE or (s.mode is Mode.MANUAL and name.startswith("app ")))
+        if not elsewhere and not (lines and name in _NOT_ON_LINES):
             yield name, happened, 0.0
+    if lines:
+        yield "server answered", i.ServerAnswered(), 0.0
     if s.phase is not Phase.IDLE:
         for epoch, age in ((e, ""), (e - 1, " (older socket)")):
-            for name, happened in _token_events(epoch) if ends else _socket_events(epoch, full=not age):
+            of_socket = _token_events(epoch) if ends else _line_events(epoch) if lines else None
+            for name, happened in of_socket or _socket_events(epoch, full=not age):
                 yield name + age, happened, 0.0
     due = next_deadline(s)
     if due is not None:
         ahead = max(due, 0.0)
         yield "timer", i.TimerFired(), ahead
         yield "timer, late", i.TimerFired(), ahead + s.timings.late + 1
-        if s.phase is Phase.OPEN:
-            yield "timer, frames came", i.TimerFired(ahead), ahead
+        if s.phase is Phase.OPEN and not ends:
+            yield "timer, frames came", i.TimerFired(heard_at=ahead), ahead
+        if lines and s.phase is Phase.OPEN:
+            yield "timer, frames were sent", i.TimerFired(said_at=ahead), ahead
+        if lines and (s.phase is Phase.CONNECTING or s.probe_until is not None):
+            yield "timer, bytes moved", i.TimerFired(moved_at=ahead), ahead
 
 
+_NOT_ON_LINES = frozenset({"ping()", "ping() cancelled", "connect() cancelled", "session restored", "logged out"})
 _ELSEWHERE = frozenset({"ping()", "ping() cancelled", "connect() cancelled", "network online", "network offline"})
 
 
@@ -98,7 +120,7 @@ def _socket_events(epoch: int, *, full: bool) -> Iterator[tuple[str, i.Input]]:
     yield "token renewed", i.TokenRenewed(epoch)
     yield "token renewal failed", i.TokenRenewalFailed(epoch)
     if full:
-        yield "attempt failed: busy, Retry-After", i.AttemptFailed(epoch, Cause.SERVER_BUSY, 3.0)
+        yield "attempt failed: busy, Retry-After", i.AttemptFailed(epoch, Cause.SERVER_BUSY, 3.0, ours=True)
         yield "attempt failed: token rejected", i.AttemptFailed(epoch, Cause.TOKEN_REJECTED)
         yield "token renewal failed: rejected", i.TokenRenewalFailed(epoch, Cause.TOKEN_REJECTED)
         yield "token renewal failed: no network", i.TokenRenewalFailed(epoch, Cause.NETWORK_UNREACHABLE)
@@ -109,6 +131,19 @@ def _socket_events(epoch: int, *, full: bool) -> Iterator[tuple[str, i.Input]]:
         yield "reading resumed", i.ReadingResumed(epoch)
         yield "throttled", i.ThrottleChanged(epoch, True)
         yield "throttled no more", i.ThrottleChanged(epoch, False)
+
+
+def _line_events(epoch: int) -> Iterator[tuple[str, i.Input]]:
+    yield "attempt succeeded", i.AttemptSucceeded(epoch)
+    yield "attempt succeeded: slow line", i.AttemptSucceeded(epoch, round_trip=1.0)
+    yield "attempt failed", i.AttemptFailed(epoch, Cause.CONNECTION_REFUSED)
+    yield "attempt failed: busy, Retry-After", i.AttemptFailed(epoch, Cause.SERVER_BUSY, 3.0, ours=True)
+    yield "attempt failed: proxy, Retry-After", i.AttemptFailed(epoch, Cause.PROXY_REFUSED, 3.0)
+    yield "attempt failed: WebSocket refused", i.AttemptFailed(epoch, Cause.WEBSOCKET_REFUSED)
+    yield "socket lost", i.SocketLost(epoch, Cause.SERVER_CLOSED)
+    yield "pong", i.PongReceived(epoch)
+    yield "reading paused", i.ReadingPaused(epoch)
+    yield "reading resumed", i.ReadingResumed(epoch)
 
 
 def _token_events(epoch: int) -> Iterator[tuple[str, i.Input]]:
@@ -139,12 +174,18 @@ def normal(s: State, now: float) -> State:
     n.network = Network.UNKNOWN if s.network is Network.ONLINE else s.network
     n.retry_at, n.attempt_until = ahead(s.retry_at), ahead(s.attempt_until)
     n.not_before = None if s.not_before is None or s.not_before <= now else s.not_before - now
+    n.asked_by_server = s.asked_by_server and n.not_before is not None
+    n.failing_since = None  # decides nothing but the length of a wait, and all are of one length here
+    n.refusals = min(s.refusals, s.timings.poll_after)
+    n.poll_at, n.attempt_end = ahead(s.poll_at), ahead(s.attempt_end)
+    n.round_trip = min(round(s.round_trip), 1)
     n.spread_until = None if s.spread_until is None or s.spread_until <= now else s.spread_until - now
     n.window_until, n.probe_until = ahead(s.window_until), ahead(s.probe_until)
     n.token_until = None if s.token_until is None else max(0.0, s.token_until - now)
     n.renew_at, n.renewals_failed = ahead(s.renew_at), min(s.renewals_failed, 2)
     n.opened_at = age(s.opened_at, s.timings.stable_after)
     n.heard_at = age(s.heard_at, s.interval + s.timings.late)
+    n.said_at = age(s.said_at, 2 * s.interval + s.timings.late)
     n.probe_sent = age(s.probe_sent, s.interval + s.timings.late)
     n.connects = tuple(range(1, len(s.connects) + 1))
     n.pings = tuple(50 + k if c else 0 for k, c in enumerate(s.pings))

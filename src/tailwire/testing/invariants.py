@@ -16,7 +16,7 @@ from tailwire.sdk.connection.commands import (
     TellError,
     TellStatus,
 )
-from tailwire.sdk.connection.state import App, Mode, Phase, Session, State, Status, next_deadline
+from tailwire.sdk.connection.state import App, Mode, Phase, Session, State, Status, heartbeat_due, next_deadline
 from tailwire.sdk.connection.wanted import is_wanted
 
 _LEGAL = {
@@ -55,11 +55,21 @@ def check_step(before: State, event: i.Input, now: float, after: State, commands
     _check_telling(before, after, commands)
     _check_callers(before, event, after, commands)
     _check_stale(before, event, now, after, commands)
-    asked_to_wait = before.not_before is not None and before.not_before > now
-    if asked_to_wait and _opens(commands) and not isinstance(event, i.LoggedIn | i.SessionRestored):
-        raise Broken("T6", "an attempt before the server wanted it")
+    _check_asked(before, event, now, commands)
     if before.ended and any(not isinstance(c, Answer) for c in commands):
         raise Broken("I10", f"commands after the end: {commands}")
+
+
+_LIFTS = i.LoggedIn | i.SessionRestored | i.ConnectCalled | i.AppStateChanged | i.NetworkChanged
+
+
+def _check_asked(before: State, event: i.Input, now: float, commands: Sequence[Command]) -> None:
+    if before.not_before is None or before.not_before <= now or not _opens(commands):
+        return
+    if before.asked_by_server and not isinstance(event, i.LoggedIn | i.SessionRestored):
+        raise Broken("T6", "an attempt before the server wanted it")
+    if not isinstance(event, _LIFTS):
+        raise Broken("T6", f"an attempt after {event}, before the time that was asked for")
 
 
 def check_state(s: State, now: float) -> None:
@@ -86,6 +96,12 @@ def check_state(s: State, now: float) -> None:
         raise Broken("I6", f"not wanted, and {s.phase} with a deadline {due}")
     if (s.renew_at is not None or s.renewing) and not (s.phase is Phase.OPEN and s.has_provider):
         raise Broken("I6", "a timer for a new token without a socket, or without somebody to ask")
+    if s.poll_at is not None and (s.phase is Phase.OPEN or not is_wanted(s)):
+        raise Broken("I6", "history is polled beside a socket, or although none is wanted")
+    if is_wanted(s) and s.phase is not Phase.OPEN and s.refusals >= s.timings.poll_after and s.poll_at is None:
+        raise Broken("T8", "WebSockets are refused, and nobody reads history")
+    if s.phase is Phase.OPEN and heartbeat_due(s) is None and s.probe_until is None:
+        raise Broken("I5", "nobody watches the open socket")
     if s.phase is Phase.OPEN and s.has_provider and s.token_until is not None and s.renew_at is None:
         raise Broken("I5", "the token ends, and nobody asks for another")
     if s.connects and s.phase in (Phase.IDLE, Phase.OPEN):

@@ -37,7 +37,9 @@ class Owner:
         incoming: Callable[[], Incoming],
         queue: Queue,
         tokens: Tokens,
+        drop_connections: Callable[[], None],
     ) -> None:
+        self.drop_connections = drop_connections
         self._keeper = keeper
         self._identity = identity
         self._connector = connector
@@ -96,6 +98,10 @@ class Owner:
     def session_expired(self) -> None:
         """The token is no good any more."""
         self._keeper.keep_session(replace(self._keeper.kept_session(), expired=True))
+
+    def read_history(self) -> None:
+        """Read what is new from history, without a socket."""
+        self._incoming().poll()
 
     def ping_frame(self) -> str:
         """A ping."""

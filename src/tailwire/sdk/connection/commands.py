@@ -49,6 +49,16 @@ class AbandonSocket:
 
 
 @dataclass(frozen=True, slots=True)
+class DropConnections:
+    """Use none of today's other connections to the server for a new request: they may be as dead as the socket."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadHistory:
+    """Read what is new from history, without a socket (T8)."""
+
+
+@dataclass(frozen=True, slots=True)
 class SendPing:
     """Send a ping frame."""
 
@@ -110,6 +120,8 @@ Command = (
     OpenSocket
     | CloseSocket
     | AbandonSocket
+    | DropConnections
+    | ReadHistory
     | SendPing
     | SendAppState
     | RenewToken

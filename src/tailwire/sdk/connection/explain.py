@@ -83,11 +83,22 @@ def _reason(s: State, now: float) -> str:
         return _OBSTACLES[reason]
     before = f" ({describe(s.cause)})" if s.cause else ""
     if s.phase is Phase.WAITING and s.retry_at is not None:
-        asked = ", as the server asked" if s.not_before is not None else ""
-        return f"attempt {s.attempts + 1} starts in {max(0.0, s.retry_at - now):.1f} s{asked}{before}"
+        return f"attempt {s.attempts + 1} starts in {max(0.0, s.retry_at - now):.1f} s{_asked(s)}{before}{_polled(s)}"
     until = max(0.0, (s.attempt_until or now) - now)
     doing = "asking the token provider" if s.phase is Phase.RENEWING else f"attempt {s.attempts + 1} is under way"
-    return f"{doing}, for {until:.1f} s more at the most{before}"
+    return f"{doing}, for {until:.1f} s more unless bytes move{before}{_polled(s)}"
+
+
+def _asked(s: State) -> str:
+    if s.not_before is None:
+        return ""
+    return ", as the server asked" if s.asked_by_server else ", as asked by something between here and the server"
+
+
+def _polled(s: State) -> str:
+    if s.poll_at is None:
+        return ""
+    return f"; meanwhile messages are read from history every {s.timings.poll_interval:.0f} s"
 
 
 def _open(s: State, now: float) -> str:

@@ -82,12 +82,19 @@ class AttemptSucceeded:
         interval: the heartbeat interval that the server announced, in seconds, or None.
         timeout: the heartbeat timeout that the server announced, in seconds, or None.
         left: the seconds for which the token is still good, where the server said so, or None.
+        round_trip: the seconds that the answer to the auth frame took, or None.
     """
 
     epoch: int
     interval: float | None = None
     timeout: float | None = None
     left: float | None = None
+    round_trip: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAnswered:
+    """The server answered a request of this client, so it can be reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +189,17 @@ class TokenRenewalFailed:
 class TimerFired:
     """The time of `next_deadline` has come.
 
+    What the driver saw meanwhile is reported here and not at each frame, so that frames cost the machine nothing.
+
     Attributes:
-        heard_at: when the last frame came in on the current socket. Reported here and not at each frame, so that
-            receiving costs the machine nothing.
+        heard_at: when the last frame came in on the current socket.
+        said_at: when the last frame was sent on the current socket.
+        moved_at: when bytes last moved on any connection between this client and the server.
     """
 
     heard_at: float | None = None
+    said_at: float | None = None
+    moved_at: float | None = None
 
 
 Input = (
@@ -202,6 +214,7 @@ Input = (
     | AppStateChanged
     | NetworkChanged
     | AttemptSucceeded
+    | ServerAnswered
     | AttemptFailed
     | SocketLost
     | PongReceived

@@ -19,7 +19,7 @@ from tailwire.sdk.connection.commands import (
     SendPing,
     TellStatus,
 )
-from tailwire.sdk.connection.state import App, Mode, Phase, Session, State, Status
+from tailwire.sdk.connection.state import App, Mode, Phase, Session, State, Status, heartbeat_due, patience
 from tailwire.sdk.connection.wanted import Why, is_wanted, why
 
 
@@ -46,7 +46,8 @@ def status_of(s: State) -> Status:
 def clear_socket(s: State) -> None:
     """Forget all that belonged to the socket or attempt that just ended."""
     s.phase = Phase.IDLE
-    s.attempt_until = s.opened_at = s.heard_at = None
+    s.attempt_until = s.attempt_end = s.opened_at = s.heard_at = s.said_at = None
+    s.round_trip = 0.0
     s.probe_sent = s.probe_until = s.probe_cause = None
     s.paused = s.throttled = s.renewing = False
     s.renew_at, s.renewals_failed = None, 0
@@ -63,6 +64,11 @@ def probe(s: State, now: float, cause: Cause, out: list[Command]) -> None:
         s.probe_cause = cause  # a ping is under way already: its failure now has the better name
 
 
+def say_something(s: State, now: float, cause: Cause, out: list[Command]) -> None:
+    """Ping because it is time to (T3); also while reading is paused, since the server counts what it hears."""
+    _send_ping(s, now, 0, cause, out)
+
+
 def ping_for(s: State, now: float, caller: int, out: list[Command]) -> None:
     """Send a ping on behalf of a caller (C4, C5)."""
     _send_ping(s, now, caller, Cause.HEARTBEAT_TIMEOUT, out)
@@ -72,7 +78,8 @@ def _send_ping(s: State, now: float, caller: int, cause: Cause, out: list[Comman
     if caller or 0 not in s.pings:  # one entry stands for all of the machine's own: they only tell alive from dead
         s.pings = (*s.pings, caller)
     if s.probe_until is None:
-        s.probe_sent, s.probe_until, s.probe_cause = now, now + s.timeout, cause
+        s.probe_sent, s.probe_until, s.probe_cause = now, now + patience(s), cause
+    s.said_at = now
     out.append(SendPing(s.epoch))
 
 
@@ -81,6 +88,7 @@ def start_attempt(s: State, now: float, out: list[Command]) -> None:
     s.epoch += 1
     s.retry_at = s.not_before = None
     s.attempt_until = now + s.timings.attempt
+    s.attempt_end = now + s.timings.longest_attempt
     if s.has_provider and s.token_until is not None and now >= s.token_until:
         s.renew_next = s.renewal_tried = True  # the server would reject it
     if s.renew_next:
@@ -132,7 +140,7 @@ def _leave(s: State, now: float, out: list[Command]) -> bool:
         out.append(CloseSocket(s.epoch))
         s.cause = _cause_of_leaving(s)
         if s.opened_at is not None and now - s.opened_at >= s.timings.stable_after:
-            s.attempts = 0
+            s.attempts, s.failing_since = 0, None
     elif s.phase is not Phase.WAITING:
         out.append(AbandonSocket(s.epoch))
         s.cause = _cause_of_leaving(s)
@@ -201,6 +209,25 @@ def _background_window(s: State, now: float, out: list[Command]) -> bool:
     return True
 
 
+def _poll(s: State, now: float, out: list[Command]) -> bool:
+    # T8: messages still come where a proxy lets everything pass but WebSockets.
+    every = s.timings.poll_interval
+    needed = every is not None and s.refusals >= s.timings.poll_after and s.phase is not Phase.OPEN and is_wanted(s)
+    if needed == (s.poll_at is not None):
+        return False
+    s.poll_at = now + every if needed and every is not None else None
+    return True
+
+
+def _heartbeat(s: State, now: float, out: list[Command]) -> bool:
+    # T3: whatever has just ended a probe, the next one is not forgotten.
+    due = heartbeat_due(s) if s.phase is Phase.OPEN else None
+    if due is None or now < due:
+        return False
+    say_something(s, now, Cause.HEARTBEAT_TIMEOUT, out)
+    return True
+
+
 def _tell_server(s: State, now: float, out: list[Command]) -> bool:
     if s.phase is not Phase.OPEN or s.said_app is s.app:
         return False
@@ -218,5 +245,7 @@ _RULES = (
     _answer_connects,
     _start,
     _background_window,
+    _poll,
+    _heartbeat,
     _tell_server,
 )

@@ -87,15 +87,22 @@ class State:
         renewal_tried: the provider was asked since the last connection; a second rejection ends the session (C22).
         epoch: number of the current, or the last, socket or attempt.
         attempts: failures since the last connection that lived long enough (T4).
+        failing_since: when the first of them was, or when there was last reason to hope (T4).
+        refusals: attempts in a row at which the WebSocket, and nothing else, was refused (T8).
+        poll_at: when history is read next, while WebSockets are refused (T8).
         retry_at: when the next attempt is due (phase `WAITING`, or about to be).
-        not_before: before this the server does not want to see us (T6).
+        not_before: before this, whoever answered last does not want to see this client (T6).
+        asked_by_server: the server itself asked for that, and not something in between.
         spread_until: the end of the window over which the server asked its clients to come back: an attempt that fails
             within it is made again at some point of the rest (T6).
-        attempt_until: when the attempt under way fails (T7).
+        attempt_until: when the attempt under way fails, unless bytes move (T7).
+        attempt_end: when it fails although they do (T7).
         opened_at: when the current socket was authenticated.
         heard_at: the last sign of life on the current socket.
-        interval: heartbeat interval in force.
-        timeout: heartbeat timeout in force.
+        said_at: when this client last said something on it.
+        interval: the heartbeat interval that the server announced.
+        timeout: the heartbeat timeout that the server announced.
+        round_trip: what a round trip took, as far as it was seen on this socket: rises at once, falls slowly.
         pings: pings without an answer, oldest first: a caller's number, or 0 for the machine's own.
         probe_sent: when the oldest of them was sent.
         probe_until: when it is overdue.
@@ -123,6 +130,9 @@ class State:
     phase: Phase = Phase.IDLE
     epoch: int = 0
     attempts: int = 0
+    failing_since: float | None = None
+    refusals: int = 0
+    poll_at: float | None = None
     renew_next: bool = False
     renewal_tried: bool = False
     token_until: float | None = None
@@ -131,12 +141,16 @@ class State:
     renewals_failed: int = 0
     retry_at: float | None = None
     not_before: float | None = None
+    asked_by_server: bool = False
     spread_until: float | None = None
     attempt_until: float | None = None
+    attempt_end: float | None = None
     opened_at: float | None = None
     heard_at: float | None = None
+    said_at: float | None = None
     interval: float = 15.0
     timeout: float = 3.0
+    round_trip: float = 0.0
     pings: tuple[int, ...] = ()
     probe_sent: float | None = None
     probe_until: float | None = None
@@ -159,9 +173,41 @@ def copy_of(state: State) -> State:
     return State(*_VALUES(state))
 
 
+ROUND_TRIPS = 3
+"""An answer to a ping may take so many of the round trips that were seen."""
+
+
+def patience(state: State) -> float:
+    """How long the answer to a ping may take (T3): what the server announced, and more on a slow line.
+
+    At most two thirds of interval and timeout together: `quiet` gives back what this takes, so that a dead line is
+    noticed no later than on a fast one.
+    """
+    most = (state.interval + state.timeout) * 2 / 3
+    return max(state.timeout, min(ROUND_TRIPS * state.round_trip, most))
+
+
+def quiet(state: State) -> float:
+    """How long the server may be silent before it is asked for a sign of life (T3)."""
+    return state.interval + state.timeout - patience(state)
+
+
+def speaks_every(state: State) -> float:
+    """How long this client may be silent itself: the server counts what it hears, not what it says (T3)."""
+    return 2 * state.interval
+
+
+def heartbeat_due(state: State) -> float | None:
+    """When the next ping is due on the open socket; None where there is none, or a probe is under way."""
+    if state.heard_at is None or state.said_at is None or state.probe_until is not None:
+        return None
+    say = state.said_at + speaks_every(state)
+    return say if state.paused else min(say, state.heard_at + quiet(state))
+
+
 def next_deadline(state: State) -> float | None:
     """When the machine wants `TimerFired` next, or None when time changes nothing (I6)."""
-    due = [t for t in (state.window_until, state.renew_at, _phase_deadline(state)) if t is not None]
+    due = [t for t in (state.window_until, state.renew_at, state.poll_at, _phase_deadline(state)) if t is not None]
     return min(due) if due else None
 
 
@@ -171,8 +217,5 @@ def _phase_deadline(state: State) -> float | None:
     if state.phase in (Phase.CONNECTING, Phase.RENEWING):
         return state.attempt_until
     if state.phase is Phase.OPEN:
-        if state.probe_until is not None:
-            return state.probe_until
-        if not state.paused and state.heard_at is not None:
-            return state.heard_at + state.interval
+        return state.probe_until if state.probe_until is not None else heartbeat_due(state)
     return None

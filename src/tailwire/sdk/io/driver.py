@@ -16,10 +16,11 @@ from tailwire.sdk.connection import inputs as i
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.connection.history import History
 from tailwire.sdk.connection.machine import step
-from tailwire.sdk.connection.state import State, next_deadline
+from tailwire.sdk.connection.state import Phase, State, next_deadline
 from tailwire.sdk.io.failures import AttemptError, WireClosed
 from tailwire.sdk.io.link import Granted, Link
 from tailwire.sdk.io.renewals import Renewals
+from tailwire.sdk.io.traffic import Traffic
 from tailwire.sdk.io.world import Timer, Wire, World
 
 log = logging.getLogger("tailwire")
@@ -62,6 +63,12 @@ class Owner(Protocol):
 
     def session_expired(self) -> None:
         """The token is no good any more."""
+
+    def drop_connections(self) -> None:
+        """Use none of today's connections for a new request."""
+
+    def read_history(self) -> None:
+        """Read what is new from history, without a socket."""
 
     def ping_frame(self) -> str: ...
     def app_state_frame(self, app: str, window: float) -> str | None: ...
@@ -113,10 +120,18 @@ class Lives:
         self._lived, self._tries = now - self._opened_at, 0
 
 
+async def _try_to_send(wire: Wire, text: str) -> None:
+    try:
+        await wire.send(text)
+    except WireClosed:
+        return  # the reader meets the same end, and reports it
+
+
 class Driver:
     """Drives one connection machine on asyncio."""
 
-    def __init__(self, state: State, world: World, owner: Owner) -> None:
+    def __init__(self, state: State, world: World, owner: Owner, traffic: Traffic) -> None:
+        self._traffic = traffic
         self._loop = asyncio.get_running_loop()
         self._state = state
         self._world = world
@@ -124,6 +139,7 @@ class Driver:
         self._history = History(state)
         self._timer: Timer | None = None
         self._heard_at: float | None = None
+        self._said_at: float | None = None
         self._task: asyncio.Task[None] | None = None
         self._wire: Wire | None = None
         self.renewals = Renewals(owner, self._begin, self.feed)
@@ -154,7 +170,11 @@ class Driver:
         self._stepping = True
         try:
             while self._inputs:
-                self._step(self._inputs.pop(0))
+                happened = self._inputs.pop(0)
+                due = next_deadline(self._state)
+                if due is not None and due <= self._world.now() and not isinstance(happened, i.TimerFired):
+                    self._step(self._time_has_come())  # what was seen meanwhile is known before it is judged
+                self._step(happened)
         finally:
             self._stepping = False
         self._arm()
@@ -176,7 +196,10 @@ class Driver:
 
     def _ring(self) -> None:
         self._timer = None
-        self.feed(i.TimerFired(self._heard_at))
+        self.feed(self._time_has_come())
+
+    def _time_has_come(self) -> i.TimerFired:
+        return i.TimerFired(self._heard_at, self._said_at, self._traffic.moved_at or None)
 
     async def call(self, make: Callable[[int], i.Input]) -> tuple[c.Result, Cause | None]:
         """Feed a call and wait for its end; when the waiting task is cancelled the machine is told."""
@@ -215,9 +238,9 @@ class Driver:
             return
         self._wire = link.wire
         self._lives.opened(self._world.now())
-        self._heard_at = self._world.now()
+        self._heard_at = self._said_at = self._world.now()
         granted = link.granted
-        self.feed(i.AttemptSucceeded(epoch, granted.interval, granted.timeout, granted.left))
+        self.feed(i.AttemptSucceeded(epoch, granted.interval, granted.timeout, granted.left, link.round_trip))
         if self._wire is link.wire:
             self._owner.link_opened(granted)
             await self._read(epoch, link.wire)
@@ -259,6 +282,11 @@ class Driver:
         """The owner saw an answer to a ping among the frames."""
         self.feed(i.PongReceived(self._state.epoch))
 
+    def server_answered(self) -> None:
+        """The server answered a request. Told to the machine only while it waits: nothing else follows from it."""
+        if self._state.phase is Phase.WAITING:
+            self.feed(i.ServerAnswered())
+
     def throttled(self, on: bool) -> None:
         """The owner saw the server turn features off, or on again."""
         self.feed(i.ThrottleChanged(self._state.epoch, on))
@@ -299,33 +327,26 @@ class Driver:
     def _send_app_state(self, command: c.SendAppState) -> None:
         frame = self._owner.app_state_frame(command.app, command.window)
         if frame is not None:
-            self._send(frame)
+            self.send(frame)
 
     def send(self, text: str) -> bool:
         """Send a frame on the open socket; False when there is none."""
         if self._wire is None:
             return False
-        self._send(text)
+        self._said_at = self._world.now()
+        self._begin(_try_to_send(self._wire, text))
         return True
-
-    def _send(self, text: str) -> None:
-        if self._wire is not None:
-            self._begin(self._try_to_send(self._wire, text))
-
-    async def _try_to_send(self, wire: Wire, text: str) -> None:
-        try:
-            await wire.send(text)
-        except WireClosed:
-            return  # the reader meets the same end, and reports it
 
     def _renew(self, command: c.RenewToken) -> None:
         self._task = self.renewals.ask(command.epoch)
 
-    _CARRIERS: dict[type, Callable[[Driver, Any], None]] = {
+    _CARRIERS: dict[type, Callable[[Driver, Any], object]] = {
         c.OpenSocket: _open,
         c.CloseSocket: _close,
         c.AbandonSocket: _abandon,
-        c.SendPing: lambda self, command: self._send(self._owner.ping_frame()),
+        c.DropConnections: lambda self, command: self._owner.drop_connections(),
+        c.ReadHistory: lambda self, command: self._owner.read_history(),
+        c.SendPing: lambda self, command: self.send(self._owner.ping_frame()),
         c.SendAppState: _send_app_state,
         c.RenewToken: _renew,
         c.RenewInPlace: lambda self, command: self.renewals.offer(command.epoch, self._wire),

@@ -107,6 +107,9 @@ class Http:
         if response.status_code not in (200, 201, 204):
             _read(response.status_code, response.content, response.headers.get("retry-after"))
 
+    def drop(self) -> None:
+        """Use other connections for new requests."""
+
     async def close(self) -> None:
         """Close the connections."""
         client, self._client = self._client, None

@@ -38,10 +38,15 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An authenticated socket."""
+    """An authenticated socket.
+
+    Attributes:
+        round_trip: the seconds that the answer to the auth frame took.
+    """
 
     wire: Wire
     granted: Granted
+    round_trip: float | None = None
 
 
 class Connector:
@@ -164,6 +169,7 @@ class Connector:
         )
 
     async def _authenticate(self, wire: Wire, uid: str, last: Mapping[str, Any] | None) -> Link | None:
+        begin = self._world.now()
         try:
             await wire.send(json.dumps(self._auth_frame(uid, last)))
             while True:
@@ -180,7 +186,7 @@ class Connector:
         if not isinstance(body, dict) or body.get("status") != "OK":
             wire.abort()
             return None
-        return Link(wire, granted(body.get("tailwire")))
+        return Link(wire, granted(body.get("tailwire")), self._world.now() - begin)
 
 
 def granted(value: Any) -> Granted:

@@ -25,6 +25,7 @@ from tailwire.server.gateway.frames import (
     body_of,
     decode_frame,
 )
+from tailwire.server.gateway.silence import Silence
 from tailwire.server.gateway.sockets import Socket
 from tailwire.server.limits.pace import Pace
 from tailwire.server.ports.refusal import Refused
@@ -81,6 +82,7 @@ class Gateway:
         self._live = live
         self._receipts = receipts
         self._sockets: dict[Socket, None] = {}  # in the order in which they came
+        self._silence = Silence(settings.silence_limit)
         self._away: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweep_timer: asyncio.Handle | None = None
@@ -156,7 +158,6 @@ class Gateway:
 
     def frame(self, socket: Socket, text: bytes) -> None:
         """A whole text message came in."""
-        socket.heard_at = self.loop.time()
         socket.frames += 1
         self.metrics.frames_in += 1
         if socket.frames > self._most_frames:
@@ -303,7 +304,7 @@ class Gateway:
             if now - socket.opened_at <= s.auth_deadline:
                 return False
             self._end(socket, "not authenticated", TOO_LATE, "no auth frame in time")
-        elif now - socket.heard_at > s.silence_limit:
+        elif self._silence.is_dead(socket, now):
             self.metrics.closes["silent"] += 1
             socket.abort()
         elif socket.background_until and now > socket.background_until:

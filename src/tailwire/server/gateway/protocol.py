@@ -12,11 +12,14 @@ from typing import Any, cast
 
 from websockets.exceptions import InvalidState
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
+from tailwire.server.gateway.answers import refusal
 from tailwire.server.gateway.gateway import WINDOW_OVER, Gateway
+from tailwire.server.gateway.silence import Question
+from tailwire.server.ports.refusal import Refused
 from tailwire.wire.frames import CLIENT_HEADER
 
 PATHS = frozenset({"", "/v3", "/v3.0"})
@@ -30,6 +33,24 @@ NOTHING = memoryview(b"")
 
 def _nowhere(data: bytes) -> None:
     """A socket that is not open takes nothing."""
+
+
+def _forget_frames(protocol: ServerProtocol) -> None:
+    # The parser's frame, and that of the error that ended it, know the protocol: without a cycle all are gone at once,
+    # and a crowd that leaves is no work for the collector.
+    protocol.parser.close()
+    if protocol.parser_exc is not None:
+        protocol.parser_exc.__traceback__ = None
+
+
+def _refusal(protocol: ServerProtocol, refused: Refused) -> Response:
+    # In the envelope of all answers: a client knows by it that the server refuses, and not a proxy on the way.
+    response = protocol.reject(http.HTTPStatus(refused.status), refusal(refused))
+    del response.headers["Content-Type"]
+    response.headers["Content-Type"] = "application/json"
+    if refused.retry_after is not None:
+        response.headers["Retry-After"] = f"{refused.retry_after:.0f}"
+    return response
 
 
 class SocketProtocol(asyncio.Protocol):
@@ -57,6 +78,7 @@ class SocketProtocol(asyncio.Protocol):
         "left",
         "opened_at",
         "presence",
+        "question",
         "slow",
         "token",
         "token_until",
@@ -76,6 +98,7 @@ class SocketProtocol(asyncio.Protocol):
         self.presence: frozenset[str] | None = None
         self.features = NO_FEATURES
         self.opened_at = self.heard_at = self.gateway.loop.time()
+        self.question: Question | None = None
         self.frames = self.bad_frames = 0
         self.background_until = self.window = self.held_until = self.token_until = 0.0
         self.inbox: list[bytes] | None = None
@@ -93,6 +116,7 @@ class SocketProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes came in. What is much is taken in pieces, a turn of the event loop each: others have theirs between."""
+        self.heard_at = self.gateway.loop.time()  # also of a part of a frame: a slow line is not a dead one
         if len(data) <= PIECE and not self._rest and not self._has_enough:
             self._protocol.receive_data(data)
             self._take_events()
@@ -143,15 +167,8 @@ class SocketProtocol(asyncio.Protocol):
         self.write = _nowhere
         if self._protocol.close_rcvd is not None and self._protocol.close_rcvd_then_sent:
             self.left = True
-        self._forget_frames()
+        _forget_frames(self._protocol)
         self.gateway.ended(self)
-
-    def _forget_frames(self) -> None:
-        # The parser's frame, and that of the error that ended it, know the protocol: without a cycle all are gone at
-        # once, and a crowd that leaves is no work for the collector.
-        self._protocol.parser.close()
-        if self._protocol.parser_exc is not None:
-            self._protocol.parser_exc.__traceback__ = None
 
     def pause_writing(self) -> None:
         """More is buffered than `slow_drop`."""
@@ -179,14 +196,14 @@ class SocketProtocol(asyncio.Protocol):
 
     def _upgrade(self, request: Request) -> None:
         if request.path.partition("?")[0].rstrip("/") not in PATHS:
-            self._respond(self._protocol.reject(http.HTTPStatus.NOT_FOUND, "There is no WebSocket here.\n"))
+            self._respond(_refusal(self._protocol, Refused("ERR_API_NOT_FOUND", "There is no WebSocket at this path.")))
             return
         wait = self.gateway.turn()
         if wait is None:
             self.gateway.metrics.upgrades_refused += 1
-            busy = self._protocol.reject(http.HTTPStatus.SERVICE_UNAVAILABLE, "Too many at once; come back later.\n")
-            busy.headers["Retry-After"] = str(self.gateway.overload.later())
-            self._respond(busy)
+            later = self.gateway.overload.later()
+            busy = Refused("ERR_UNAVAILABLE", "Too many come at once.", retry_after=later)
+            self._respond(_refusal(self._protocol, busy))
             return
         if CLIENT_HEADER not in request.headers:
             # The JavaScript SDK never authenticates a socket that opens before its own PUT /me is answered.
@@ -194,15 +211,12 @@ class SocketProtocol(asyncio.Protocol):
         if wait > 0:
             self.gateway.loop.call_later(wait, self._accept_late, request)
         else:
-            self._accept(request)
+            self._respond(self._protocol.accept(request))
 
     def _accept_late(self, request: Request) -> None:
         if self._transport is not None and not self._transport.is_closing():
-            self._accept(request)
+            self._respond(self._protocol.accept(request))
             self._flush()
-
-    def _accept(self, request: Request) -> None:
-        self._respond(self._protocol.accept(request))
 
     def _respond(self, response: Any) -> None:
         if self._protocol.eof_sent:  # what it sent without waiting for the answer made no sense
@@ -229,8 +243,6 @@ class SocketProtocol(asyncio.Protocol):
             if frame.fin:
                 whole, self._fragments = b"".join(self._fragments), None
                 self.gateway.frame(self, whole)
-        elif frame.opcode in (Opcode.PING, Opcode.PONG):
-            self.heard_at = self.gateway.loop.time()
 
     def _flush(self) -> None:
         transport = self._transport
@@ -257,6 +269,17 @@ class SocketProtocol(asyncio.Protocol):
     def buffered(self) -> int:
         """Bytes that the other end has not taken yet."""
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
+    def ask(self) -> None:
+        """Ask for a sign of life: any client of the protocol answers this by itself."""
+        if self._protocol.state is State.OPEN:
+            self._protocol.send_ping(b"")
+            self._flush()
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """What it is written to; None when it is gone."""
+        return self._transport
 
     def hold(self, until: float) -> None:
         """Read nothing more, and forget what was read and not worked off. The gateway closes it then."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from tailwire.server.gateway.silence import Question
 
 
 class Socket(Protocol):
@@ -27,12 +31,16 @@ class Socket(Protocol):
     inbox: list[bytes] | None
     window: float
     slow: bool
+    question: Question | None  # what it was asked, while it is silent
     write: Callable[[bytes], object]
 
+    @property
+    def transport(self) -> asyncio.Transport | None: ...
     @property
     def address(self) -> str: ...
 
     def buffered(self) -> int: ...
+    def ask(self) -> None: ...
     def go_on(self) -> None: ...
     def hold(self, until: float) -> None: ...
     def close(self, code: int, reason: str) -> None: ...

@@ -18,20 +18,27 @@ T = Timings()
     st.integers(0, 10**9),
     st.sampled_from(Network),
     st.floats(0, 1, exclude_max=True),
+    st.floats(0, 1e7),
 )
-def test_every_wait_is_within_its_bounds(cause, failures, network, chance):
-    wait = retry_delay(T, cause, failures, network, chance)
+def test_every_wait_is_within_its_bounds(cause, failures, network, chance, failing):
+    wait = retry_delay(T, cause, failures, network, chance, failing)
     if cause is Cause.NEW_TOKEN:
         assert wait == 0
     elif network is Network.OFFLINE:
-        assert 5 <= wait <= 20
+        assert 5 <= wait <= 20 if failing < 60 else 300 <= wait <= 1200
     elif failures == 0:
         assert 0 <= wait <= (0 if cause.kind is Kind.OURS else 1)
     elif failures == 1 and cause.kind is Kind.OURS:
         assert wait == 0
     else:
-        cap = min(20, 2 ** (min(failures, 60) - 1))
+        longest = 4 if failing < 30 else 20 if failing < 300 else 60
+        cap = min(longest, 2 ** (min(failures, 60) - 1))
         assert cap / 4 <= wait <= cap
+
+
+@given(st.floats(0, 1e9), st.floats(0, 0.999))
+def test_what_something_in_between_asks_is_believed_for_a_minute(wait, chance):
+    assert min(wait, 60) <= asked_wait(T, wait, None, chance, ours=False) <= 61
 
 
 @given(st.one_of(st.none(), st.floats(-10, 1e9)), st.one_of(st.none(), st.floats(-10, 1e9)), st.floats(0, 0.999))

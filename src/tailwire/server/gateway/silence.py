@@ -1,0 +1,99 @@
+"""When a silent socket is asked for a sign of life, and when it is taken for dead.
+
+Rules: whoever is well is never cut. A socket is asked before it is cut; the time for its answer begins when the network
+has taken the question, and as long as the network takes what was written before it, the line is slow and not dead.
+What the server itself writes says nothing of the other end as long as it lies in a buffer here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket as sockets
+import struct
+import sys
+from dataclasses import dataclass
+
+from tailwire.server.gateway.sockets import Socket
+
+ASKED_AFTER = 0.75
+"""The part of the limit of silence after which a socket is asked; the rest is for its answer."""
+_BYTES_ACKED = 120  # where Linux has it in its tcp_info
+
+
+@dataclass(slots=True)
+class Question:
+    """A question that a silent socket was asked.
+
+    Attributes:
+        since: when it was asked, or when the network last took some of what was written before it.
+        taken: how much the network had taken then.
+        goal: how much it has taken when the question itself is with the other end.
+    """
+
+    since: float
+    taken: int
+    goal: int
+
+
+class Silence:
+    """Looks at silent sockets.
+
+    Args:
+        limit: the seconds after which a socket that says nothing is taken for dead.
+    """
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+
+    def is_dead(self, socket: Socket, now: float) -> bool:
+        """Return whether a socket is to be cut; ask it for a sign of life where it is time to."""
+        if now - socket.heard_at <= self._limit * ASKED_AFTER:
+            socket.question = None
+            return False
+        question = socket.question
+        if question is None or question.since < socket.heard_at:
+            socket.ask()
+            taken = taken_by(socket.transport)
+            socket.question = Question(now, taken, taken + not_taken_by(socket.transport))
+            return False
+        taken = taken_by(socket.transport)
+        if question.taken < taken and question.taken < question.goal:
+            question.taken, question.since = taken, now
+        return now - question.since > self._limit * (1 - ASKED_AFTER)
+
+
+def taken_by(transport: asyncio.Transport | None) -> int:
+    """Return how many bytes the other end has acknowledged, counted from any point: only that it rises matters.
+
+    Where the system does not count them, it is what no longer waits in this process.
+    """
+    if transport is None:
+        return 0
+    raw = transport.get_extra_info("socket")
+    if sys.platform == "linux" and raw is not None:
+        try:
+            info = raw.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_INFO, _BYTES_ACKED + 8)
+        except (OSError, AttributeError):
+            return -transport.get_write_buffer_size()
+        if len(info) >= _BYTES_ACKED + 8:
+            (acknowledged,) = struct.unpack_from("Q", info, _BYTES_ACKED)
+            return int(acknowledged)
+    return -transport.get_write_buffer_size()
+
+
+def not_taken_by(transport: asyncio.Transport | None) -> int:
+    """Return how many bytes the other end has not acknowledged yet, counted as `taken_by` does."""
+    if transport is None:
+        return 0
+    waiting = transport.get_write_buffer_size()
+    raw = transport.get_extra_info("socket")
+    if sys.platform != "linux" or raw is None or raw.fileno() < 0:
+        return waiting
+    import fcntl
+    import termios
+
+    try:
+        (in_the_system,) = struct.unpack("i", fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))
+    except OSError:
+        return waiting
+    return waiting + int(in_the_system)

@@ -1,0 +1,177 @@
+"""A socket that is well is never cut, and one that is dead is noticed: who says what when, on fast and on slow lines (T3).
+
+Findings 1, 6 and 19 of the trials on real networks, on virtual time; `make networks` runs them over real sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from websockets.asyncio.client import connect
+
+from harness import CONNECTED, CONNECTING, DISCONNECTED, Actor, Stage
+from tailwire.testing.virtual.network import MemoryTransport
+
+spec = pytest.mark.spec
+
+
+def sockets_of(stage: Stage) -> list[MemoryTransport]:
+    """The server's ends of the WebSockets."""
+    return [t for t in stage.network.open if type(t.protocol).__name__ == "BoundSocketProtocol"]
+
+
+async def lively(stage: Stage, writer: Actor, receiver: str, seconds: int, every: int = 5) -> None:
+    """Somebody writes all the time."""
+    for n in range(seconds // every):
+        await stage.pass_time(every)
+        await writer.say(receiver, str(n))
+
+
+@spec("T3")
+@pytest.mark.parametrize("auto", [True, False])
+async def test_who_only_listens_in_a_lively_chat_stays_connected(stage: Stage, auto: bool):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob", auto=auto)
+    if not auto:
+        await bob.chat.connect()
+        await bob.connected()
+    await lively(stage, alice, "bob", 600)
+    assert bob.ears.statuses.count(DISCONNECTED) <= 1  # a listener is told the status of its beginning
+    assert bob.ears.statuses[-1] is CONNECTED
+    assert len(bob.ears.texts) == 120
+    assert not stage.server.parts.metrics.closes
+
+
+@spec("T3")
+async def test_a_listener_says_something_every_two_intervals(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    await lively(stage, alice, "bob", 60)
+    before = stage.server.parts.metrics.frames_in
+    await lively(stage, alice, "bob", 300)
+    of_alice = 300 / 15  # she hears nothing, and asks at each interval
+    assert of_alice + 9 <= stage.server.parts.metrics.frames_in - before <= of_alice + 12
+    assert bob.status is CONNECTED
+
+
+@spec("T3")
+async def test_an_app_that_does_not_keep_up_goes_on_telling_the_server_that_it_is_there(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    go_on = asyncio.Event()
+
+    async def slow(message):
+        await go_on.wait()
+
+    bob.ears.on_text_message_received = slow
+    for n in range(1100):  # more than the queue of callbacks takes: reading stops
+        await alice.say("bob", str(n))
+    await stage.pass_time(300)
+    assert bob.ears.statuses[-1] is CONNECTED
+    assert not stage.server.parts.metrics.closes
+    go_on.set()
+
+
+@spec("T3")
+async def test_a_client_of_another_make_that_only_listens_is_asked_before_it_is_cut(stage: Stage):
+    """Any WebSocket client answers the protocol's own ping by itself, so one that never pings is not taken for dead."""
+    alice = await stage.enter("alice")
+    bob = await stage.enter("bob")
+    token = bob.chat.kept_session().auth_token
+    _, signed = await bob.chat._connector.me(token)
+    await bob.chat.aclose()
+    async with connect("ws://server:8480/", ping_interval=None, compression=None) as other:
+        frame = {"type": "auth", "deviceId": "other", "sender": "bob", "body": {"auth": signed, "deviceId": "other"}}
+        import json
+
+        await other.send(json.dumps(frame))
+        heard = []
+
+        async def listen():
+            async for text in other:
+                heard.append(text)
+
+        listening = asyncio.create_task(listen())
+        await lively(stage, alice, "bob", 300)
+        assert sum("text" in text for text in heard) >= 60
+        assert not listening.done()
+        assert not stage.server.parts.metrics.closes
+        await other.close()
+        await listening
+
+
+@spec("T3")
+async def test_a_dead_listener_is_cut_by_the_server_as_soon_as_before(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    await stage.pass_time(20)
+    for transport in sockets_of(stage):
+        if transport.protocol.uid == "bob":
+            transport.half_open = transport.peer.half_open = True
+    bob.chat._driver._timer.cancel()  # frozen: it does nothing about it itself
+    begin = stage.now
+    while stage.server.parts.metrics.sockets == 2:
+        await stage.pass_time(1)
+        assert stage.now - begin < 70
+    assert stage.server.parts.metrics.closes["silent"] == 1
+    assert alice.status is CONNECTED
+
+
+@spec("T3", "T7")
+async def test_a_line_with_a_round_trip_of_three_seconds_is_slow_and_not_dead(stage: Stage):
+    stage.network.delay = 1.6
+    alice = stage.actor()
+    await alice.chat.init()
+    alice.listen()
+    await alice.chat.login("alice", auth_key=stage.server.auth_key)
+    await alice.ears.until(lambda: CONNECTED in alice.ears.statuses, timeout=120)
+    before = len(alice.ears.statuses)
+    await stage.pass_time(1800)
+    assert alice.ears.statuses[before:] == []
+    assert alice.ears.statuses.count(CONNECTING) == 1  # the first attempt was let come to its end
+
+
+@spec("T3")
+async def test_on_a_slow_line_death_is_noticed_as_soon_as_on_a_fast_one(stage: Stage):
+    stage.network.delay = 1.6
+    alice = stage.actor()
+    await alice.chat.init()
+    alice.listen()
+    await alice.chat.login("alice", auth_key=stage.server.auth_key)
+    await alice.ears.until(lambda: CONNECTED in alice.ears.statuses, timeout=120)
+    for wait in (1, 5, 9, 14):
+        await stage.pass_time(60 + wait)
+        begin = stage.now
+        stage.network.swallowing = True
+        count = alice.ears.statuses.count(DISCONNECTED)
+        await alice.ears.until(lambda count=count: alice.ears.statuses.count(DISCONNECTED) > count)
+        assert stage.now - begin <= 18.0
+        stage.network.restore()
+        await alice.ears.until(lambda: alice.status is CONNECTED, timeout=120)
+
+
+@spec("T3")
+async def test_while_bytes_move_a_late_answer_is_waited_for_but_not_for_ever(stage: Stage):
+    alice = await stage.enter("alice")
+    traffic = alice.chat._driver._traffic
+    stage.network.half_open("")  # the socket is dead; requests have connections of their own
+
+    async def uploading():
+        while True:
+            traffic.moved()
+            await asyncio.sleep(2)
+
+    begin = stage.now
+    upload = asyncio.create_task(uploading())
+    await alice.ears.until(lambda: alice.ears.statuses[-1] is DISCONNECTED, timeout=120)
+    assert 18 < stage.now - begin <= 15 + 30 + 0.1
+    upload.cancel()
+    await asyncio.wait([upload])
+
+
+@spec("T3")
+async def test_the_limits_of_both_sides_fit_together(stage: Stage):
+    from tailwire.server.config import BadSetting, Settings, load
+
+    with pytest.raises(BadSetting, match="four times heartbeat_interval"):
+        load({"silence_limit": 50.0})
+    default = Settings()
+    assert replace(default).silence_limit >= 4 * default.heartbeat_interval
