@@ -26,7 +26,7 @@ class Listener:
     def __init__(self, handler: Handler, tls: ssl.SSLContext | None = None) -> None:
         self._handler = handler
         self._tls = tls
-        self._open: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self.port = 0
         self.connections = 0
 
@@ -37,19 +37,23 @@ class Listener:
 
     async def __aexit__(self, *error: object) -> None:
         self._server.close()
-        for writer in self._open:
-            writer.transport.abort()
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        self._open.add(writer)
+        task = asyncio.current_task()
+        self._serving.add(task)
         try:
             await self._handler(reader, writer)
-        except (OSError, EOFError):
-            pass
-        finally:
-            self._open.discard(writer)
             writer.close()
+        except (OSError, EOFError):
+            writer.close()
+        except asyncio.CancelledError:  # only the end of the block cancels; asyncio's own callback wants no such end
+            writer.transport.abort()
+        finally:
+            self._serving.discard(task)
 
 
 async def pipe(
@@ -68,10 +72,10 @@ async def pipe(
     try:
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        far_writer.close()
         for way in ways:
             way.cancel()
         await asyncio.gather(*ways, return_exceptions=True)
-        far_writer.close()
 
 
 async def head_of(reader: asyncio.StreamReader) -> tuple[list[str], dict[str, str]]:

@@ -157,7 +157,7 @@ def chosen(url: str, around: Surroundings) -> Proxy | None:
 
 
 def excepted(host: str, port: int, no_proxy: str) -> bool:
-    """Whether `NO_PROXY` names a host: `*`, a name or its suffix, an address, a network, each with a port or without."""
+    """Whether `NO_PROXY` names a host: `*`, a name or its suffix, an address, a network; with a port or without."""
     return any(_names(entry, host.lower(), port) for entry in re.split(r"[,\s]+", no_proxy) if entry)
 
 

@@ -152,7 +152,7 @@ async def test_the_environment_is_read_anew(environment):
 
 async def test_what_cannot_be_used_is_told_with_what_to_do(environment, monkeypatch):
     environment(HTTPS_PROXY="gopher://proxy")
-    with pytest.raises(UnusableProxy, match="HTTPS_PROXY.*'gopher' is unknown; use "):
+    with pytest.raises(UnusableProxy, match=r"HTTPS_PROXY.*'gopher' is unknown; use "):
         await proxy_for("wss://server/", None)
     assert await proxy_for("ws://server/", None) is None  # it is not meant for this one
     environment(ALL_PROXY="socks5://user:secret@proxy")
