@@ -56,7 +56,7 @@ async def _examine(url: str) -> int:
             await wire.close(1000)
             _good("WebSocket", begin, address)
     except AttemptError as e:
-        print(f"  failed  WebSocket: {describe(e.cause)}")
+        print(f"  failed  WebSocket: {describe(e.cause)}{f' ({e.details})' if e.details else ''}")
         return 1
     except (CometChatException, OSError, TimeoutError, ValueError) as e:
         print(f"  failed  {type(e).__name__}: {e}")

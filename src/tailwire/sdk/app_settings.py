@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
+from tailwire.sdk.io.proxies import check_library, parse_proxy
 from tailwire.wire.constants import PresenceSubscription
 
 
@@ -27,6 +28,8 @@ class AppSettings:
         catch_up: hand over what was missed, after each reconnect.
         catch_up_limit: the most messages that are handed over so; more is told as a gap.
         outbox_limit: messages that may wait for a network; 0: there is no outbox.
+        proxy_address: the proxy for everything that this client asks for; "": none, whatever the environment says;
+            None: as the environment or the system says.
     """
 
     region: str = ""
@@ -42,6 +45,7 @@ class AppSettings:
     catch_up: bool = True
     catch_up_limit: int = 1000
     outbox_limit: int = 0
+    proxy_address: str | None = field(default=None, repr=False)  # it may hold a password
 
     def base_url(self, app_id: str) -> str:
         """The client API's URL, without a slash at its end.
@@ -59,6 +63,15 @@ class AppSettings:
             raise ValueError(f"{self.client_host!r} is no host: use [http[s]://]name[:port][/path]")
         _ = parts.port  # raises ValueError for a port that is none
         return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v3'}"
+
+    def check_proxy(self) -> None:
+        """Check the app's own proxy.
+
+        Raises:
+            UnusableProxy: saying what to correct or to install.
+        """
+        if self.proxy_address:
+            check_library(parse_proxy(self.proxy_address))
 
     def presence_on_the_wire(self) -> str | Sequence[str] | None:
         """`presenceSubscription` of the auth frame."""
@@ -130,6 +143,14 @@ class AppSettingsBuilder:
     def keep_unsent_messages(self, on: bool = True, *, limit: int = 1000) -> AppSettingsBuilder:
         """Have an outbox: `queue_message` keeps what cannot be sent yet, over a restart of the process too (K5)."""
         return self._with(outbox_limit=int(limit) if on else 0)
+
+    def proxy(self, address: str | None) -> AppSettingsBuilder:
+        """Use this proxy: `[http|https|socks5|socks5h://][user:password@]host[:port]`, checked by `init()`.
+
+        "" for none at all; None (default): as the environment (`HTTPS_PROXY` …) or the system says. SOCKS needs
+        `tailwire[socks]`.
+        """
+        return self._with(proxy_address=None if address is None else address.strip())
 
     def build(self) -> AppSettings:
         """The settings."""

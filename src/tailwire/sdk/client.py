@@ -34,6 +34,7 @@ from tailwire.sdk.io.driver import Driver
 from tailwire.sdk.io.files import FileSessionStore
 from tailwire.sdk.io.http import Http
 from tailwire.sdk.io.link import Connector
+from tailwire.sdk.io.proxies import UnusableProxy
 from tailwire.sdk.io.traffic import Traffic
 from tailwire.sdk.io.world import Identity, World
 from tailwire.sdk.listeners.events import OutboxChanged
@@ -71,7 +72,8 @@ class ChatClient(
         session_store: where the session is kept; a file in the platform's user data folder by default.
         auth_token_provider: an async function that gives a new auth token; asked before the old one ends, where the
             server says when, and when the server rejects it. An open connection stays open meanwhile.
-        tls: an SSL context, for a server with a certificate of its own.
+        tls: an SSL context, for a server with a certificate of its own. Its TLS sessions are resumed
+            (`sslobject_class` is set, unless the app has set it).
         timings: other durations than the documented ones; for tests and demonstrations.
         world: time, chance and sockets; for tests.
     """
@@ -123,6 +125,9 @@ class ChatClient(
                 if not isinstance(self.identity.app_id, str) or not self.identity.app_id.strip():
                     raise ValueError("the app id is empty")
                 base_url = self._settings.base_url(self.identity.app_id)
+                self._settings.check_proxy()
+            except UnusableProxy as e:
+                raise failure("ERR_CHAT_API_FAILURE", f"Correct AppSettingsBuilder().proxy(...): {e}.") from e
             except ValueError as e:
                 raise failure("ERR_CHAT_API_FAILURE") from e
             self._assemble(base_url)
@@ -131,10 +136,11 @@ class ChatClient(
 
     def _assemble(self, base_url: str) -> None:
         s = self._settings
-        self._http = Http(self.world, base_url, self.identity, self._tls)
+        self._http = Http(self.world, base_url, self.identity, self._tls, s.proxy_address)
         presence = s.presence_on_the_wire()
+        ws_host, ws_port = s.web_socket_host, s.web_socket_port
         self._connector = Connector(
-            self.world, self._http, self.identity, presence, self._tls, s.web_socket_host, s.web_socket_port
+            self.world, self._http, self.identity, presence, self._tls, ws_host, ws_port, s.proxy_address
         )
         timings = replace(self._timings, attempt=s.connect_timeout, max_attempts=s.max_reconnection_attempts)
         state = State(

@@ -121,14 +121,16 @@ class AppClock(World):
         self.rings[made] = None
         return made
 
-    async def open_wire(self, url: str, headers: Mapping[str, str], tls: ssl.SSLContext | None) -> Wire:
+    async def open_wire(
+        self, url: str, headers: Mapping[str, str], tls: ssl.SSLContext | None, proxy: str | None = None
+    ) -> Wire:
         """Open a WebSocket."""
         with self._waiting():
-            return _WatchedWire(await super().open_wire(url, headers, tls), self)
+            return _WatchedWire(await super().open_wire(url, headers, tls, proxy), self)
 
-    def http_client(self, tls: ssl.SSLContext | None) -> Any:
+    def http_client(self, tls: ssl.SSLContext | None, proxy: str | None = None) -> Any:
         """An `httpx2.AsyncClient`."""
-        client = super().http_client(tls)
+        client = super().http_client(tls, proxy)
         request = client.request
 
         async def watched(*args: Any, **more: Any) -> Any:

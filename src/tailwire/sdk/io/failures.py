@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import re
 import socket
 import ssl
+from collections.abc import Sequence
 
 from tailwire.sdk.connection.causes import Cause
+from tailwire.sdk.exceptions import CometChatException
 
 
 class WireClosed(Exception):
@@ -24,13 +27,15 @@ class AttemptError(Exception):
         cause: how it failed.
         wait: seconds that whoever answered asked to wait, or None.
         ours: whether the chat server itself asked for that, and not something in between.
+        details: what was seen, such as an HTTP status and the proxy's name; "" when the cause says it all.
     """
 
-    def __init__(self, cause: Cause, wait: float | None = None, *, ours: bool = False) -> None:
-        super().__init__(cause)
+    def __init__(self, cause: Cause, wait: float | None = None, *, ours: bool = False, details: str = "") -> None:
+        super().__init__(cause, details)
         self.cause = cause
         self.wait = wait
         self.ours = ours
+        self.details = details
 
 
 def seconds_of(retry_after: str | None) -> float | None:
@@ -45,16 +50,9 @@ def cause_of_error(error: BaseException) -> Cause:
     """What an error of the network means; looks at what it was raised from, too."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, ssl.SSLError):
-            return Cause.TLS_FAILED
-        if isinstance(seen, socket.gaierror):
-            return Cause.NAME_LOOKUP_FAILED
-        if isinstance(seen, ConnectionRefusedError):
-            return Cause.CONNECTION_REFUSED
-        if isinstance(seen, TimeoutError):
-            return Cause.ATTEMPT_TIMEOUT
-        if isinstance(seen, OSError) and seen.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN):
-            return Cause.NETWORK_UNREACHABLE
+        meaning = _meaning(seen)
+        if meaning is not None:
+            return meaning
         seen = seen.__cause__ or seen.__context__
     text = str(error)
     if "Name or service not known" in text or "nodename nor servname" in text or "getaddrinfo" in text:
@@ -62,3 +60,74 @@ def cause_of_error(error: BaseException) -> Cause:
     if "Connect call failed" in text or "connection attempts failed" in text:
         return Cause.CONNECTION_REFUSED
     return Cause.CONNECTION_RESET
+
+
+# By `SSLCertVerificationError.verify_code`: OpenSSL's, then what truststore reports on macOS and on Windows.
+_CERTIFICATES = {
+    **dict.fromkeys((9, 10, -67818, -67819, 0x800B0101), Cause.CERTIFICATE_EXPIRED),
+    **dict.fromkeys((62, 64, -67602, 0x800B010F), Cause.CERTIFICATE_WRONG_HOST),
+    **dict.fromkeys((2, 18, 19, 20, 21, 27, -67843, 0x800B0109, 0x800B010A), Cause.CERTIFICATE_UNKNOWN_ISSUER),
+}
+
+# Where several addresses were tried: what says most about the server comes first.
+_OF_SEVERAL = (
+    Cause.CONNECTION_REFUSED,
+    Cause.ATTEMPT_TIMEOUT,
+    Cause.CONNECTION_RESET,
+    Cause.NETWORK_UNREACHABLE,
+    Cause.NAME_LOOKUP_FAILED,
+)
+
+
+def _meaning(error: BaseException) -> Cause | None:
+    # None: the error alone says nothing; what it was raised from may.
+    meaning: Cause | None = None
+    if isinstance(error, BaseExceptionGroup):
+        meaning = _of_several([_meaning(one) for one in error.exceptions])
+    elif isinstance(error, ssl.SSLCertVerificationError):
+        meaning = _CERTIFICATES.get(error.verify_code, Cause.TLS_FAILED)
+    elif isinstance(error, ssl.SSLError):
+        meaning = Cause.TLS_FAILED
+    elif any(kind.__name__ == "ProxyError" for kind in type(error).__mro__):  # of httpx2, httpcore2 and websockets
+        meaning = Cause.PROXY_REFUSED
+    elif isinstance(error, socket.gaierror | UnicodeError):  # UnicodeError: a name that cannot be one
+        meaning = Cause.NAME_LOOKUP_FAILED
+    elif isinstance(error, OSError):
+        meaning = _of_errno(error)
+    return meaning
+
+
+def _of_errno(error: OSError) -> Cause | None:
+    if isinstance(error, ConnectionRefusedError):
+        return Cause.CONNECTION_REFUSED
+    if isinstance(error, TimeoutError):
+        return Cause.ATTEMPT_TIMEOUT
+    if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN):
+        return Cause.NETWORK_UNREACHABLE
+    # asyncio tells in words alone how each address failed: "Multiple exceptions: [Errno 101] …, [Errno 111] …".
+    numbers = re.findall(r"\[Errno (\d+)\]", str(error)) if error.errno is None else []
+    return _of_several([_of_errno(OSError(int(number), "")) for number in numbers])
+
+
+def _of_several(meanings: Sequence[Cause | None]) -> Cause | None:
+    return next((cause for cause in _OF_SEVERAL if cause in meanings), None)
+
+
+_NO_GOOD = frozenset({
+    "AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "AUTH_ERR_EMPTY_AUTH_TOKEN", "ERR_AUTH_TOKEN_EXPIRED", "ERR_UID_NOT_FOUND",
+    "USER_NOT_AUTHORISED",
+})  # fmt: skip
+
+
+def attempt_failed(e: CometChatException) -> AttemptError:
+    """What the failure of a request means for the attempt that needed it."""
+    details = str(e.details or e.message)
+    if e.code in _NO_GOOD:
+        return AttemptError(Cause.TOKEN_REJECTED, details=details)
+    if e.code == "NO_INTERNET_CONNECTION":
+        return AttemptError(e.cause or cause_of_error(e), e.retry_after, details=details)
+    if e.code in ("ERR_TOO_MANY_REQUESTS", "ERR_UNAVAILABLE"):
+        return AttemptError(Cause.SERVER_BUSY, e.retry_after, ours=True, details=details)
+    if e.code in ("AUTH_ERR_INVALID_APPID", "AUTH_ERR_EMPTY_APPID"):
+        return AttemptError(Cause.REFUSED, details=details)
+    return AttemptError(Cause.BAD_ANSWER, details=details)

@@ -7,8 +7,8 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from tailwire.sdk.exceptions import CometChatException, failure
-from tailwire.sdk.io.failures import seconds_of
+from tailwire.sdk.exceptions import CometChatException, failure, not_reached
+from tailwire.sdk.io.failures import cause_of_error, seconds_of
 from tailwire.sdk.io.world import Identity, World
 from tailwire.wire.frames import CLIENT_HEADER
 
@@ -22,13 +22,17 @@ class Http:
     Args:
         base_url: without a slash at its end.
         tls: for servers with a certificate of their own.
+        proxy: as `World.http_client` takes it.
     """
 
-    def __init__(self, world: World, base_url: str, identity: Identity, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, world: World, base_url: str, identity: Identity, tls: ssl.SSLContext | None, proxy: str | None = None
+    ) -> None:
         self._world = world
         self._base_url = base_url
         self._identity = identity
         self._tls = tls
+        self._proxy = proxy
         self._client: Any = None
 
     @property
@@ -65,7 +69,7 @@ class Http:
         import httpx2
 
         if self._client is None:
-            self._client = self._world.http_client(self._tls)
+            self._client = self._world.http_client(self._tls, self._proxy)
         headers = {
             "appid": self._identity.app_id,
             "resource": self._identity.resource,
@@ -86,7 +90,7 @@ class Http:
             url = path if "://" in path else self._base_url + path
             response = await self._client.request(method, url, headers=headers, content=content, params=query)
         except (httpx2.TransportError, OSError) as e:
-            raise failure("NO_INTERNET_CONNECTION", f"{type(e).__name__}: {e}") from e
+            raise not_reached(cause_of_error(e), f"{type(e).__name__}: {e}") from e
         return _read(response.status_code, response.content, response.headers.get("retry-after"))
 
     async def upload(self, url: str, pieces: AsyncIterator[bytes], size: int, content_type: str) -> None:
@@ -98,12 +102,12 @@ class Http:
         import httpx2
 
         if self._client is None:
-            self._client = self._world.http_client(self._tls)
+            self._client = self._world.http_client(self._tls, self._proxy)
         headers = {"content-type": content_type, "content-length": str(size)}
         try:
             response = await self._client.post(url, content=pieces, headers=headers, timeout=UPLOAD_STALLED)
         except (httpx2.TransportError, OSError) as e:
-            raise failure("NO_INTERNET_CONNECTION", f"{type(e).__name__}: {e}") from e
+            raise not_reached(cause_of_error(e), f"{type(e).__name__}: {e}") from e
         if response.status_code not in (200, 201, 204):
             _read(response.status_code, response.content, response.headers.get("retry-after"))
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.exceptions import CometChatException
-from tailwire.sdk.io.failures import AttemptError, WireClosed, cause_of_error
+from tailwire.sdk.io.failures import AttemptError, WireClosed, attempt_failed
 from tailwire.sdk.io.http import VERSION, Http
 from tailwire.sdk.io.world import Identity, Wire, World
 from tailwire.wire.frames import CLIENT_HEADER, auth_frame
@@ -55,6 +55,7 @@ class Connector:
     Args:
         presence: `presenceSubscription` of the auth frame.
         host, port: of the WebSocket, where the app overrides what the server names.
+        proxy: as `World.open_wire` takes it.
     """
 
     def __init__(
@@ -66,7 +67,9 @@ class Connector:
         tls: ssl.SSLContext | None,
         host: str = "",
         port: int = 0,
+        proxy: str | None = None,
     ) -> None:
+        self._proxy = proxy
         self._host = host
         self._port = port
         self._world = world
@@ -150,7 +153,7 @@ class Connector:
         host, port = self._host or self._settings.chat_host, self._port or self._settings.chat_port
         host = f"[{host}]" if ":" in host else host
         url = f"{'wss' if secure else 'ws'}://{host}:{port}/"
-        wire = await self._world.open_wire(url, {CLIENT_HEADER: VERSION}, self._tls)
+        wire = await self._world.open_wire(url, {CLIENT_HEADER: VERSION}, self._tls, self._proxy)
         try:
             return await self._authenticate(wire, uid, last)
         except BaseException:
@@ -210,22 +213,3 @@ def _duration(value: Any) -> float | None:
     # Seconds, or None for what is none: nothing, a text, for ever.
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number and 0 < value < LONGEST else None
-
-
-_NO_GOOD = frozenset({
-    "AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "AUTH_ERR_EMPTY_AUTH_TOKEN", "ERR_AUTH_TOKEN_EXPIRED", "ERR_UID_NOT_FOUND",
-    "USER_NOT_AUTHORISED",
-})  # fmt: skip
-
-
-def attempt_failed(e: CometChatException) -> AttemptError:
-    """What the failure of a request means for the attempt that needed it."""
-    if e.code in _NO_GOOD:
-        return AttemptError(Cause.TOKEN_REJECTED)
-    if e.code == "NO_INTERNET_CONNECTION":
-        return AttemptError(cause_of_error(e))
-    if e.code in ("ERR_TOO_MANY_REQUESTS", "ERR_UNAVAILABLE"):
-        return AttemptError(Cause.SERVER_BUSY, e.retry_after)
-    if e.code in ("AUTH_ERR_INVALID_APPID", "AUTH_ERR_EMPTY_APPID"):
-        return AttemptError(Cause.REFUSED)
-    return AttemptError(Cause.BAD_ANSWER)

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 from tailwire.sdk.connection import inputs as i
 from tailwire.sdk.exceptions import CometChatException
-from tailwire.sdk.io.failures import WireClosed
-from tailwire.sdk.io.link import Granted, attempt_failed
+from tailwire.sdk.io.failures import WireClosed, attempt_failed
+from tailwire.sdk.io.link import Granted
 from tailwire.sdk.io.world import Wire
 
 log = logging.getLogger("tailwire")

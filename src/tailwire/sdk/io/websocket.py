@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHeader,
+    InvalidMessage,
+    InvalidProxyStatus,
+    InvalidStatus,
+    ProxyError,
+    SecurityError,
+    WebSocketException,
+)
+from websockets.http11 import Response
 
 from tailwire.sdk.connection.causes import Cause, cause_of_close
-from tailwire.sdk.io.failures import AttemptError, WireClosed, cause_of_error, seconds_of
+from tailwire.sdk.exceptions import CometChatException
+from tailwire.sdk.io.addresses import DELAY, connected_socket
+from tailwire.sdk.io.failures import AttemptError, WireClosed, attempt_failed, cause_of_error, seconds_of
+from tailwire.sdk.io.proxies import Proxy, UnusableProxy, proxy_for
+from tailwire.sdk.io.tls import context_for, default_context
+
+log = logging.getLogger("tailwire")
 
 MOST_BYTES = 4 * 1024 * 1024
 GOODBYE = 0.5
+_NO_UPGRADE_SEEN = (404, 405, 426)  # our server's answer to a request that lost its Upgrade header on the way
 
 
 class WebSocketWire:
@@ -68,34 +89,110 @@ class WebSocketWire:
         self._connection.transport.abort()
 
 
-async def open_wire(url: str, headers: Mapping[str, str], tls: ssl.SSLContext | None) -> WebSocketWire:
-    """Open a WebSocket; a proxy of the environment is used.
+class _Connect(connect):
+    # A redirect is not the chat server's: whoever answers so must not lead the client elsewhere.
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+async def open_wire(
+    url: str, headers: Mapping[str, str], tls: ssl.SSLContext | None, proxy: str | None = None
+) -> WebSocketWire:
+    """Open a WebSocket, through the proxy that `proxy_for` names.
 
     Raises:
-        AttemptError: when it cannot be opened.
+        AttemptError: when it cannot be opened; its details name the proxy, where there is one.
     """
+    through: Proxy | None = None
     try:
-        connection = await connect(
-            url,
-            additional_headers=headers,
-            user_agent_header="tailwire-python",
-            compression=None,
-            ping_interval=None,  # the heartbeat is the machine's
-            open_timeout=None,  # the end of an attempt too
-            close_timeout=GOODBYE,
-            max_size=MOST_BYTES,
-            ssl=(tls or True) if url.startswith("wss:") else None,
-        )
-    except InvalidStatus as e:
-        raise _refused(e.response.status_code, e.response.headers.get("Retry-After")) from e
-    except InvalidHandshake as e:
-        raise AttemptError(Cause.BAD_ANSWER) from e
-    except (OSError, EOFError) as e:
-        raise AttemptError(cause_of_error(e)) from e
+        through = await proxy_for(url, proxy)
+        connection = await _opened(url, headers, tls, through)
+    except (UnusableProxy, OSError, EOFError, WebSocketException, UnicodeError) as e:
+        failed = _judged(e, through)
+        log.info("no WebSocket was opened: %s: %s", failed.cause.value, failed.details)
+        raise failed from e
     return WebSocketWire(connection)
 
 
-def _refused(status: int, retry_after: str | None) -> AttemptError:
-    if status in (429, 502, 503, 504):
-        return AttemptError(Cause.SERVER_BUSY, seconds_of(retry_after))
-    return AttemptError(Cause.BAD_ANSWER)
+async def _opened(
+    url: str, headers: Mapping[str, str], tls: ssl.SSLContext | None, proxy: Proxy | None
+) -> ClientConnection:
+    way: dict[str, Any] = {"ssl": context_for(tls)} if url.startswith("wss:") else {}
+    if proxy is not None and proxy.scheme == "https":
+        way["proxy_ssl"] = default_context()
+    if isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop):
+        if proxy is None or not proxy.socks:
+            way["happy_eyeballs_delay"] = DELAY
+    elif proxy is None:  # uvloop tries one address after the other, and does not take the argument
+        parts = urlsplit(url)
+        way["sock"] = await connected_socket(parts.hostname or "", parts.port or (443 if way else 80))
+    return await _Connect(
+        url,
+        additional_headers=headers,
+        user_agent_header="tailwire-python",
+        compression=None,
+        ping_interval=None,  # the heartbeat is the machine's
+        open_timeout=None,  # the end of an attempt too
+        close_timeout=GOODBYE,
+        max_size=MOST_BYTES,
+        # Names are looked up by the SOCKS proxy, as for HTTP.
+        proxy=proxy.url.replace("socks5://", "socks5h://", 1) if proxy is not None else None,
+        **way,
+    )
+
+
+def _judged(error: Exception, proxy: Proxy | None) -> AttemptError:
+    through = f" (through the proxy {proxy.name})" if proxy is not None else ""
+    if isinstance(error, InvalidStatus):
+        return _refused(error.response, through)
+    wait, details = None, f"{error}{through}"
+    if isinstance(error, ProxyError | UnusableProxy):
+        cause = Cause.PROXY_REFUSED
+        if isinstance(error, InvalidProxyStatus):
+            wait = seconds_of(error.response.headers.get("Retry-After"))
+        elif error.__cause__ is not None:
+            details = f"{error}: {error.__cause__}{through}"
+    elif isinstance(error, InvalidHeader):
+        cause, details = Cause.WEBSOCKET_REFUSED, f"HTTP 101 without what makes it a WebSocket: {details}"
+    elif isinstance(error, SecurityError) or _is_no_http(error):
+        cause = Cause.NOT_OUR_SERVER
+    elif isinstance(error, WebSocketException) and not isinstance(error, InvalidMessage):
+        cause = Cause.BAD_ANSWER
+    else:
+        cause = cause_of_error(error)
+        if proxy is not None and cause is Cause.CONNECTION_REFUSED:
+            cause = Cause.PROXY_REFUSED  # whoever refused is the proxy
+    return AttemptError(cause, wait, details=details)
+
+
+def _is_no_http(error: Exception) -> bool:
+    # An answer that merely ended too early was raised from that.
+    return isinstance(error, InvalidMessage) and not isinstance(error.__cause__, OSError | EOFError)
+
+
+def _refused(response: Response, through: str) -> AttemptError:
+    # Whose answer it is, is told by its body: what our server refuses comes in its envelope.
+    status = response.status_code
+    wait = seconds_of(response.headers.get("Retry-After"))
+    details = f"HTTP {status}{through}"
+    code = _code_of(response.body)
+    if code:
+        if status in (429, 503):
+            return AttemptError(Cause.SERVER_BUSY, wait, ours=True, details=f"{details}: {code}")
+        if status in _NO_UPGRADE_SEEN:
+            return AttemptError(Cause.WEBSOCKET_REFUSED, details=f"{details}: the server saw no request to upgrade")
+        return attempt_failed(CometChatException(code, "", f"{details}: {code}"))
+    html = "html" in response.headers.get("Content-Type", "").lower() or response.body[:256].lstrip().startswith(b"<")
+    if 300 <= status < 400 or status == 511 or (200 <= status < 300 and html):
+        return AttemptError(Cause.CAPTIVE_PORTAL, wait, details=details)
+    if status in (407, 429, 502, 503, 504):
+        return AttemptError(Cause.PROXY_REFUSED, wait, details=details)
+    return AttemptError(Cause.WEBSOCKET_REFUSED, details=details)
+
+
+def _code_of(body: bytes | bytearray) -> str:
+    try:
+        code = json.loads(body)["error"]["code"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    return code if isinstance(code, str) else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import random
 import ssl
 import time
@@ -14,6 +13,7 @@ from typing import Any, Protocol
 
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.io import clock
+from tailwire.sdk.io.tls import context_for
 
 
 class Wire(Protocol):
@@ -72,28 +72,29 @@ class World:
         """A name that nobody else has."""
         return str(uuid.uuid4())
 
-    async def open_wire(self, url: str, headers: Mapping[str, str], tls: ssl.SSLContext | None) -> Wire:
-        """Open a WebSocket."""
+    async def open_wire(
+        self, url: str, headers: Mapping[str, str], tls: ssl.SSLContext | None, proxy: str | None = None
+    ) -> Wire:
+        """Open a WebSocket.
+
+        Args:
+            tls: the app's own context, or None.
+            proxy: the app's own proxy, "" for none at all; None: as the environment or the system says.
+        """
         from tailwire.sdk.io.websocket import open_wire
 
-        return await open_wire(url, headers, tls)
+        return await open_wire(url, headers, tls, proxy)
 
-    def http_client(self, tls: ssl.SSLContext | None) -> Any:
-        """An `httpx2.AsyncClient`."""
+    def http_client(self, tls: ssl.SSLContext | None, proxy: str | None = None) -> Any:
+        """An `httpx2.AsyncClient`; the arguments are as for `open_wire`."""
         import httpx2
 
-        verify = tls if tls is not None else _default_tls()
+        from tailwire.sdk.io.http_transport import ProxiedTransport
+
         limits = httpx2.Limits(max_connections=20, max_keepalive_connections=4, keepalive_expiry=30)
-        return httpx2.AsyncClient(verify=verify, timeout=httpx2.Timeout(15.0, connect=8.0), limits=limits)
-
-
-@functools.cache
-def _default_tls() -> ssl.SSLContext:
-    # One for all clients of a process: it holds the certificates of all authorities, half a megabyte.
-    import httpx2
-
-    context: ssl.SSLContext = httpx2.create_ssl_context()
-    return context
+        transport = ProxiedTransport(context_for(tls), proxy, limits)
+        # The transport chooses the proxy, and the context knows SSL_CERT_FILE: nothing else of the environment is used.
+        return httpx2.AsyncClient(transport=transport, timeout=httpx2.Timeout(15.0, connect=8.0), trust_env=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
+from collections.abc import Mapping
 from contextvars import copy_context
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
+from tailwire.sdk.io.world import Wire
 from tailwire.sdk.io.world import World as SdkWorld
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app import Parts, assemble
@@ -70,8 +72,14 @@ class VirtualSdkWorld(SdkWorld):
         """A name that nobody else has."""
         return f"{self._random.getrandbits(128):032x}"
 
-    def http_client(self, tls: ssl.SSLContext | None) -> Any:
-        """HTTP as ever; no TLS context is made, which is slow."""
+    async def open_wire(
+        self, url: str, headers: Mapping[str, str], tls: ssl.SSLContext | None, proxy: str | None = None
+    ) -> Wire:
+        """Open a WebSocket; the environment of the process names no proxy for a virtual network."""
+        return await super().open_wire(url, headers, tls, proxy or "")
+
+    def http_client(self, tls: ssl.SSLContext | None, proxy: str | None = None) -> Any:
+        """HTTP as ever, without a proxy; no TLS context is made, which is slow."""
         import httpx2
 
         return httpx2.AsyncClient(verify=False, timeout=httpx2.Timeout(15.0, connect=8.0), trust_env=False)

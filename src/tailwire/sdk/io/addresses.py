@@ -1,0 +1,69 @@
+"""Connects to the first address of a name that answers, on an event loop that cannot do it by itself (uvloop)."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+from typing import Any
+
+DELAY = 0.25
+"""Seconds that an address gets alone before the next one is tried beside it (RFC 8305)."""
+
+
+async def connected_socket(host: str, port: int) -> socket.socket:
+    """Return a connected socket to the first address that answers; the families take turns.
+
+    Raises:
+        OSError: when none answers; of several addresses, with what each said in an `ExceptionGroup` behind it.
+    """
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    waiting = _in_turns(found)
+    tries: set[asyncio.Task[socket.socket]] = set()
+    errors: list[OSError] = []
+    won: socket.socket | None = None
+    try:
+        while won is None and (waiting or tries):
+            if waiting:
+                tries.add(asyncio.create_task(_connected(waiting.pop(0))))
+            delay = DELAY if waiting else None
+            done, _ = await asyncio.wait(tries, timeout=delay, return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                error = one.exception()
+                if error is None:
+                    won = won or one.result()
+                elif isinstance(error, OSError):
+                    errors.append(error)
+                else:
+                    raise error
+            tries -= {one for one in done if one.exception() is not None}
+    finally:
+        for one in tries:
+            one.cancel()
+        for left in await asyncio.gather(*tries, return_exceptions=True):
+            if isinstance(left, socket.socket) and left is not won:
+                left.close()
+    if won is not None:
+        return won
+    if len(errors) == 1:
+        raise errors[0]
+    raise OSError("no address could be connected to") from ExceptionGroup("of each address", errors)
+
+
+def _in_turns(found: list[Any]) -> list[Any]:
+    families: dict[int, list[Any]] = {}
+    for one in found:
+        families.setdefault(one[0], []).append(one)
+    return [one for turn in itertools.zip_longest(*families.values()) for one in turn if one is not None]
+
+
+async def _connected(address: Any) -> socket.socket:
+    family, kind, protocol, _, place = address
+    made = socket.socket(family, kind, protocol)
+    try:
+        made.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(made, place)
+    except BaseException:
+        made.close()
+        raise
+    return made

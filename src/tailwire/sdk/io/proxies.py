@@ -1,0 +1,199 @@
+"""Which proxy is used for a URL: one rule, for HTTP and WebSocket alike. Imports no library."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from urllib.parse import quote, unquote, urlsplit
+
+PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+SOCKS_LIBRARIES = ("socksio", "python_socks")
+_VARIABLE = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
+_DEFAULT_PORT = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+
+
+class UnusableProxy(ValueError):
+    """A proxy that cannot be used; the message says what to correct or to install."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy's address.
+
+    Attributes:
+        scheme: `http`, `https`, `socks5` or `socks5h`.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    username: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+
+    @property
+    def socks(self) -> bool:
+        """Whether it speaks SOCKS5."""
+        return self.scheme.startswith("socks")
+
+    @property
+    def name(self) -> str:
+        """The address without the credentials, for messages."""
+        return f"{self.scheme}://{self._place}"
+
+    @property
+    def url(self) -> str:
+        """The address with the credentials, percent-encoded."""
+        if not self.username and not self.password:
+            return self.name
+        return f"{self.scheme}://{quote(self.username, safe='')}:{quote(self.password, safe='')}@{self._place}"
+
+    @property
+    def _place(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The proxies of the environment variables, or of the system where no variable is set.
+
+    Attributes:
+        proxies: the proxy's address by the name of the variable: `http`, `https`, `all`, `no`.
+        of_system: whether the system's own settings say so; it then knows the exceptions, too.
+    """
+
+    proxies: Mapping[str, str]
+    of_system: bool = False
+
+
+def parse_proxy(text: str) -> Proxy:
+    """Return the proxy of an address such as `http://user:password@host:port` or `host:port`.
+
+    Raises:
+        UnusableProxy: when it is no address of a proxy.
+    """
+    example = "use [http|https|socks5|socks5h://][user:password@]host[:port]"
+    try:
+        parts = urlsplit(text.strip() if "://" in text else f"http://{text.strip()}")
+        scheme = {"socks": "socks5h"}.get(parts.scheme, parts.scheme)
+        port = parts.port
+    except ValueError as e:
+        raise UnusableProxy(f"the proxy's address cannot be read ({e}); {example}") from e
+    if scheme not in PORTS:
+        raise UnusableProxy(f"the proxy's scheme {scheme!r} is unknown; {example}")
+    if not parts.hostname:
+        raise UnusableProxy(f"the proxy's address names no host; {example}")
+    username, password = unquote(parts.username or ""), unquote(parts.password or "")
+    return Proxy(scheme, parts.hostname, PORTS[scheme] if port is None else port, username, password)
+
+
+def check_library(proxy: Proxy) -> None:
+    """Check that the libraries are installed that a proxy needs.
+
+    Raises:
+        UnusableProxy: saying what to install.
+    """
+    if proxy.socks and any(find_spec(library) is None for library in SOCKS_LIBRARIES):
+        raise UnusableProxy(f'the proxy {proxy.name} needs SOCKS support: pip install "tailwire[socks]"')
+
+
+def surroundings() -> Surroundings:
+    """Read the environment variables, or the system's settings where no variable is set."""
+    from urllib.request import getproxies, getproxies_environment
+
+    of_environment = getproxies_environment()
+    if of_environment:
+        return Surroundings(of_environment)
+    return Surroundings(getproxies(), of_system=True)
+
+
+async def proxy_for(url: str, setting: str | None) -> Proxy | None:
+    """Return the proxy that is used for a URL now; None: it is reached directly.
+
+    Args:
+        url: `http`, `https`, `ws` or `wss`.
+        setting: the app's own: an address, "" for no proxy at all; None: as the environment or the system says.
+
+    Raises:
+        UnusableProxy: saying what to correct or to install.
+    """
+    if setting is not None:
+        proxy = parse_proxy(setting) if setting else None
+    else:
+        around = surroundings()
+        proxy = chosen(url, around)
+        if proxy is not None and around.of_system and await _excepted_by_system(url):
+            proxy = None
+    if proxy is not None:
+        check_library(proxy)
+    return proxy
+
+
+def chosen(url: str, around: Surroundings) -> Proxy | None:
+    """Return the proxy that the surroundings name for a URL; None: it is reached directly.
+
+    Raises:
+        UnusableProxy: saying what to correct.
+    """
+    parts = urlsplit(url)
+    host, port = (parts.hostname or "").rstrip("."), parts.port or _DEFAULT_PORT[parts.scheme]
+    variable = _VARIABLE[parts.scheme]
+    # "socks" is how a system's settings name its SOCKS proxy, written as http:// on macOS.
+    for name in (variable, "all", "socks") if around.of_system else (variable, "all"):
+        text = around.proxies.get(name, "").strip()
+        if not text:
+            continue
+        if excepted(host, port, around.proxies.get("no", "")):
+            return None
+        try:
+            return parse_proxy(f"socks5h://{text.rpartition('://')[2]}" if name == "socks" else text)
+        except UnusableProxy as e:
+            where = "the system's settings" if around.of_system else f"{name.upper()}_PROXY"
+            raise UnusableProxy(f"{where}: {e}") from e
+    return None
+
+
+def excepted(host: str, port: int, no_proxy: str) -> bool:
+    """Whether `NO_PROXY` names a host: `*`, a name or its suffix, an address, a network; with a port or without."""
+    return any(_names(entry, host.lower(), port) for entry in re.split(r"[,\s]+", no_proxy) if entry)
+
+
+def _names(entry: str, host: str, port: int) -> bool:
+    if entry == "*":
+        return True
+    entry = entry.rpartition("://")[2].lower()
+    address = _address(host)
+    if "/" in entry:
+        try:
+            return address is not None and address in ipaddress.ip_network(entry.strip("[]"), strict=False)
+        except ValueError:
+            return False
+    name, wanted = entry, ""
+    if entry.startswith("["):
+        name, _, wanted = entry[1:].partition("]")
+    elif entry.count(":") == 1:
+        name, _, wanted = entry.partition(":")
+    if wanted.strip(":") not in ("", str(port)):
+        return False
+    if address is not None:
+        return _address(name) == address
+    name = name.removeprefix("*").strip(".")
+    return bool(name) and (host == name or host.endswith(f".{name}"))
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+
+
+async def _excepted_by_system(url: str) -> bool:
+    from urllib.request import proxy_bypass
+
+    # In a thread: on Windows and macOS it may look names up.
+    host = urlsplit(url).hostname or ""
+    return bool(await asyncio.to_thread(proxy_bypass, host))

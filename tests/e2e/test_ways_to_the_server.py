@@ -1,0 +1,226 @@
+"""The real client reaches the real server through proxies and TLS, and tells what stands in its way."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+
+import pytest
+
+from between import Authority, HttpProxy, SocksProxy, TlsFront
+from tailwire import AppSettingsBuilder, ChatClient, CometChatException, MemorySessionStore, TextMessage
+from tailwire.sdk.connection.causes import Cause
+from tailwire.sdk.io.tls import default_context
+from tailwire.testing.embedded import EmbeddedServer
+
+VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[EmbeddedServer]:
+    """A server with two users, for all tests of this module."""
+    server = EmbeddedServer(tmp_path_factory.mktemp("server"))
+    server.start()
+    for uid in ("alice", "bob"):
+        server.add_user(uid)
+    yield server
+    server.close()
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch):
+    """The environment names no proxy, unless the test does."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+def client_of(
+    server, builder=None, *, port: int = 0, ws_port: int = 0, tls: ssl.SSLContext | None = None
+) -> ChatClient:
+    """A client that has not begun; with a port: over TLS to `localhost` there."""
+    builder = builder or AppSettingsBuilder()
+    builder.override_client_host(f"https://localhost:{port}" if port else server.url)
+    if port:
+        builder.set_web_socket_host("localhost").set_web_socket_port(ws_port or port)
+    return ChatClient(server.app_id, builder.build(), session_store=MemorySessionStore(), tls=tls)
+
+
+async def talks(server, chat: ChatClient) -> None:
+    """The client logs in, connects, and sends a message."""
+    await chat.login("alice", auth_key=server.auth_key)
+    await chat.wait_connected(10)
+    assert (await chat.send_message(TextMessage(receiver="bob", text="hello"))).id
+
+
+async def talks_and_ends(server, chat: ChatClient) -> None:
+    async with chat:
+        await talks(server, chat)
+
+
+def websockets_asked(proxy: HttpProxy) -> int:
+    """How many WebSockets went through a proxy: they are asked for by CONNECT, without TLS too."""
+    return sum(asked.startswith("CONNECT") for asked in proxy.asked)
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY", "http_proxy"])
+async def test_all_goes_through_the_proxy_of_the_environment(server, monkeypatch, variable):
+    async with HttpProxy("us@er:p/w") as proxy:
+        monkeypatch.setenv(variable, f"us%40er:p%2Fw@127.0.0.1:{proxy.port}/ignored")
+        await talks_and_ends(server, client_of(server))
+        assert any(asked.startswith("POST http://") for asked in proxy.asked)
+        assert websockets_asked(proxy) == 1
+
+
+@pytest.mark.parametrize("variables", [{"HTTPS_PROXY": "p"}, {"ALL_PROXY": "p", "NO_PROXY": "127.0.0.0/8"}])
+async def test_nothing_goes_through_a_proxy_that_is_not_meant(server, monkeypatch, variables):
+    async with HttpProxy() as proxy:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}" if value == "p" else value)
+        await talks_and_ends(server, client_of(server))
+        assert proxy.connections == 0
+
+
+async def test_the_apps_own_word_wins(server, monkeypatch):
+    async with HttpProxy() as own, HttpProxy() as other:
+        monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{other.port}")
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        await talks_and_ends(server, client_of(server, AppSettingsBuilder().proxy(f"http://user@127.0.0.1:{own.port}")))
+        assert websockets_asked(own) == 1
+        monkeypatch.delenv("NO_PROXY")
+        await talks_and_ends(server, client_of(server, AppSettingsBuilder().proxy("")))
+        assert other.connections == 0
+
+
+@pytest.mark.parametrize(("scheme", "user", "password"), [("socks5", "", ""), ("socks5h", "user", "p@ss")])
+async def test_all_goes_through_a_socks_proxy(server, scheme, user, password):
+    async with SocksProxy(user, password) as proxy:
+        credentials = f"{user}:p%40ss@" if user else ""
+        address = f"{scheme}://{credentials}127.0.0.1:{proxy.port}"
+        await talks_and_ends(server, client_of(server, AppSettingsBuilder().proxy(address)))
+        assert set(proxy.asked) == {server.url.removeprefix("http://")}
+        assert proxy.connections >= 2
+
+
+@pytest.mark.parametrize("kind", [HttpProxy, SocksProxy])
+async def test_tls_through_a_proxy(server, tmp_path, kind):
+    authority = Authority(tmp_path)
+    async with TlsFront(server.port, authority.server_context()) as front, kind() as proxy:
+        scheme = "http" if kind is HttpProxy else "socks5"
+        builder = AppSettingsBuilder().proxy(f"{scheme}://127.0.0.1:{proxy.port}")
+        await talks_and_ends(server, client_of(server, builder, port=front.port, tls=authority.client_context()))
+        assert all(f"localhost:{front.port}" in asked for asked in proxy.asked)  # the proxy looks names up
+        assert proxy.connections == front.connections >= 2
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_a_proxy_that_refuses_is_told(server, tls):
+    async with HttpProxy("user:password") as proxy:
+        address = f"http://user:wrong@127.0.0.1:{proxy.port}"
+        async with client_of(server, AppSettingsBuilder().proxy(address), port=1 if tls else 0) as chat:
+            with pytest.raises(CometChatException) as caught:
+                await chat.login("alice", auth_key="key")
+        assert caught.value.code == "NO_INTERNET_CONNECTION"
+        assert caught.value.cause is Cause.PROXY_REFUSED
+        assert "407" in caught.value.details
+        assert f"http://127.0.0.1:{proxy.port}" in caught.value.details
+        assert "wrong" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [("gopher://proxy:1", "'gopher' is unknown; use"), ("http://proxy:x", "cannot be read"), ("http://", "no host")],
+)
+async def test_a_proxy_that_is_none_is_told_by_init(server, address, says):
+    chat = client_of(server, AppSettingsBuilder().proxy(address))
+    with pytest.raises(CometChatException, match=says) as caught:
+        await chat.init()
+    assert caught.value.code == "ERR_CHAT_API_FAILURE"
+
+
+async def test_a_bad_proxy_of_the_environment_fails_no_init(server, monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", "gopher://proxy:1")
+    async with client_of(server) as chat:
+        with pytest.raises(CometChatException, match=r"ALL_PROXY: .*'gopher' is unknown; use") as caught:
+            await chat.login("alice", auth_key="key")
+    assert (caught.value.code, caught.value.cause) == ("NO_INTERNET_CONNECTION", Cause.PROXY_REFUSED)
+
+
+# Certificates.
+
+
+@pytest.fixture
+def certificates(tmp_path):
+    """Contexts of servers by what is wrong with them, and of a client that trusts their authority."""
+    authority = Authority(tmp_path)
+    (tmp_path / "other").mkdir()
+    servers = {
+        Cause.CERTIFICATE_EXPIRED: authority.server_context(begin=-30, end=-1),
+        Cause.CERTIFICATE_WRONG_HOST: authority.server_context("other.test"),
+        Cause.CERTIFICATE_UNKNOWN_ISSUER: Authority(tmp_path / "other").server_context(),
+    }
+    return servers, authority
+
+
+CERTIFICATES = {
+    Cause.CERTIFICATE_EXPIRED: "The server's certificate has expired",
+    Cause.CERTIFICATE_WRONG_HOST: "The server's certificate is for another host name",
+    Cause.CERTIFICATE_UNKNOWN_ISSUER: "The server's certificate was issued by an authority that is not trusted here",
+}
+
+
+@pytest.mark.parametrize("cause", CERTIFICATES)
+async def test_what_is_wrong_with_a_certificate_is_told_by_calls(server, certificates, cause):
+    servers, authority = certificates
+    async with TlsFront(server.port, servers[cause]) as front:
+        async with client_of(server, port=front.port, tls=authority.client_context()) as chat:
+            with pytest.raises(CometChatException) as caught:
+                await chat.login("alice", auth_key=server.auth_key)
+        assert caught.value.cause is cause
+        assert caught.value.message.startswith(CERTIFICATES[cause])
+
+
+@pytest.mark.parametrize("cause", CERTIFICATES)
+async def test_what_is_wrong_with_a_certificate_is_told_of_the_connection(server, certificates, cause):
+    """HTTP is good, and the WebSocket's own address has the bad certificate."""
+    servers, authority = certificates
+    good = authority.server_context()
+    async with TlsFront(server.port, good) as front, TlsFront(server.port, servers[cause]) as bad:
+        builder = AppSettingsBuilder().auto_establish_socket_connection(False)
+        tls = authority.client_context()
+        async with client_of(server, builder, port=front.port, ws_port=bad.port, tls=tls) as chat:
+            await chat.login("alice", auth_key=server.auth_key)
+            with pytest.raises(CometChatException):
+                await chat.connect()
+            words = CERTIFICATES[cause]
+            assert f"{words[0].lower()}{words[1:]}" in chat.connection.explain()
+
+
+# TLS sessions.
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_reconnect_resumes_the_tls_session(server, tmp_path, version):
+    authority = Authority(tmp_path)
+    served = authority.server_context()
+    served.maximum_version = version
+    tls = authority.client_context()
+    async with TlsFront(server.port, served) as front, client_of(server, port=front.port, tls=tls) as chat:
+        await talks(server, chat)
+        before = len(front.resumed)
+        for _ in range(2):
+            await chat.disconnect()
+            await chat.connect()
+        assert front.resumed[before:] == [True, True]
+
+
+async def test_the_authority_of_the_environment_is_trusted(server, tmp_path, monkeypatch):
+    authority = Authority(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    default_context.cache_clear()
+    try:
+        async with TlsFront(server.port, authority.server_context()) as front:
+            await talks_and_ends(server, client_of(server, port=front.port))
+            assert front.connections >= 2
+    finally:
+        default_context.cache_clear()

@@ -1,0 +1,162 @@
+"""Which proxy is used for a URL."""
+
+from __future__ import annotations
+
+import pytest
+
+from tailwire.sdk.io import proxies
+from tailwire.sdk.io.proxies import Proxy, Surroundings, UnusableProxy, chosen, excepted, parse_proxy, proxy_for
+
+VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """Sets the variables of proxies; those that are not named are not set."""
+
+    def put(**variables):
+        for name in VARIABLES:
+            monkeypatch.delenv(name, raising=False)
+            monkeypatch.delenv(name.lower(), raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    put()
+    return put
+
+
+@pytest.mark.parametrize(
+    ("text", "proxy"),
+    [
+        ("http://proxy:3128", Proxy("http", "proxy", 3128)),
+        ("proxy:3128", Proxy("http", "proxy", 3128)),
+        ("proxy", Proxy("http", "proxy", 80)),
+        ("https://proxy", Proxy("https", "proxy", 443)),
+        ("socks5://proxy", Proxy("socks5", "proxy", 1080)),
+        ("http://proxy:3128/some/path?q#f", Proxy("http", "proxy", 3128)),
+        ("http://user@proxy:3128", Proxy("http", "proxy", 3128, "user")),
+        ("user:pass@proxy:3128", Proxy("http", "proxy", 3128, "user", "pass")),
+        ("http://u%40x:p%2Fq%3A@proxy:1", Proxy("http", "proxy", 1, "u@x", "p/q:")),
+        ("http://[::1]:3128", Proxy("http", "::1", 3128)),
+    ],
+)
+def test_addresses_of_proxies(text, proxy):
+    assert parse_proxy(text) == proxy
+    assert parse_proxy(proxy.url) == proxy
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("ftp://proxy:1", "'ftp' is unknown"),
+        ("socks4://proxy:1", "'socks4' is unknown"),
+        ("http://:3128", "names no host"),
+        ("http://proxy:port", "cannot be read"),
+        ("http://proxy:99999", "cannot be read"),
+        ("http://[::1", "cannot be read"),
+    ],
+)
+def test_addresses_that_are_none(text, says):
+    with pytest.raises(UnusableProxy, match=says) as caught:
+        parse_proxy(text)
+    assert "socks5h" in str(caught.value)  # what may stand there
+
+
+def test_credentials_are_in_no_message():
+    proxy = parse_proxy("http://user:secret@proxy:3128")
+    assert "secret" not in proxy.name + repr(proxy)
+    assert proxy.name == "http://proxy:3128"
+    assert proxy.url == "http://user:secret@proxy:3128"
+
+
+@pytest.mark.parametrize(
+    ("url", "variables", "host"),
+    [
+        ("http://s/", {"http": "a", "https": "b", "all": "c"}, "a"),
+        ("ws://s/", {"http": "a", "https": "b", "all": "c"}, "a"),
+        ("https://s/", {"http": "a", "https": "b", "all": "c"}, "b"),
+        ("wss://s/", {"http": "a", "https": "b", "all": "c"}, "b"),
+        ("http://s/", {"https": "b"}, None),
+        ("ws://s/", {"https": "b"}, None),
+        ("wss://s/", {"http": "a"}, None),
+        ("ws://s/", {"all": "c"}, "c"),
+        ("wss://s/", {"all": "c"}, "c"),
+        ("https://s/", {"https": "b", "no": "s"}, None),
+        ("wss://s/", {"all": "c", "no": "s:443"}, None),
+        ("wss://s:8443/", {"all": "c", "no": "s:443"}, "c"),
+        ("wss://s./", {"all": "c", "no": "s"}, None),
+        ("wss://s/", {}, None),
+    ],
+)
+def test_which_variable_is_meant(url, variables, host):
+    proxy = chosen(url, Surroundings(variables))
+    assert (proxy.host if proxy else None) == host
+
+
+def test_the_socks_proxy_of_the_system():
+    proxy = chosen("wss://s/", Surroundings({"socks": "http://p:1080"}, of_system=True))
+    assert proxy == Proxy("socks5h", "p", 1080)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "no_proxy", "is_excepted"),
+    [
+        ("chat.example.org", 443, "*", True),
+        ("chat.example.org", 443, "other, *", True),
+        ("chat.example.org", 443, "chat.example.org", True),
+        ("CHAT.example.org", 443, "Chat.Example.org", True),
+        ("chat.example.org", 443, "example.org", True),
+        ("chat.example.org", 443, ".example.org", True),
+        ("chat.example.org", 443, "*.example.org", True),
+        ("example.org", 443, "example.org", True),
+        ("badexample.org", 443, "example.org", False),
+        ("badexample.org", 443, ".example.org", False),
+        ("chat.example.org", 443, "other.org,, chat.example.org:443", True),
+        ("chat.example.org", 8443, "chat.example.org:443", False),
+        ("127.0.0.1", 80, "127.0.0.1", True),
+        ("127.0.0.1", 80, "127.0.0.1:81", False),
+        ("127.0.0.1", 80, "127.0.0.0/8", True),
+        ("10.1.2.3", 80, "10.1.2.3/16", True),
+        ("10.1.2.3", 80, "10.2.0.0/16", False),
+        ("10.1.2.3", 80, "2.3", False),
+        ("name", 80, "10.0.0.0/8", False),
+        ("::1", 80, "::1", True),
+        ("::1", 80, "[::1]:80", True),
+        ("::1", 80, "[::1]:81", False),
+        ("0:0:0:0:0:0:0:1", 80, "::1", True),
+        ("fd00::5", 80, "fd00::/8", True),
+        ("fe00::5", 80, "fd00::/8", False),
+        ("10.1.2.3", 80, "fd00::/8", False),
+        ("10.1.2.3", 80, "10.0.0.0/999", False),
+        ("name", 80, "", False),
+        ("name", 80, " , .", False),
+    ],
+)
+def test_exceptions(host, port, no_proxy, is_excepted):
+    assert excepted(host, port, no_proxy) is is_excepted
+
+
+@pytest.mark.parametrize("url", ["https://server/v3", "wss://server:8443/"])
+async def test_the_app_decides_first(environment, url):
+    environment(ALL_PROXY="http://of-environment:1")
+    assert (await proxy_for(url, None)) == Proxy("http", "of-environment", 1)
+    assert (await proxy_for(url, "http://of-app:2")) == Proxy("http", "of-app", 2)
+    assert (await proxy_for(url, "")) is None
+
+
+async def test_the_environment_is_read_anew(environment):
+    assert await proxy_for("wss://server/", None) is None
+    environment(HTTPS_PROXY="later:1")
+    assert await proxy_for("wss://server/", None) == Proxy("http", "later", 1)
+
+
+async def test_what_cannot_be_used_is_told_with_what_to_do(environment, monkeypatch):
+    environment(HTTPS_PROXY="gopher://proxy")
+    with pytest.raises(UnusableProxy, match=r"HTTPS_PROXY.*'gopher' is unknown; use "):
+        await proxy_for("wss://server/", None)
+    assert await proxy_for("ws://server/", None) is None  # it is not meant for this one
+    environment(ALL_PROXY="socks5://user:secret@proxy")
+    monkeypatch.setattr(proxies, "SOCKS_LIBRARIES", ("no_such_library",))
+    with pytest.raises(UnusableProxy, match=r'socks5://proxy:1080 needs .*pip install "tailwire\[socks\]"') as caught:
+        await proxy_for("wss://server/", None)
+    assert "secret" not in str(caught.value)
