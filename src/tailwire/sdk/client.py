@@ -34,6 +34,7 @@ from tailwire.sdk.io.driver import Driver
 from tailwire.sdk.io.files import FileSessionStore
 from tailwire.sdk.io.http import Http
 from tailwire.sdk.io.link import Connector
+from tailwire.sdk.io.traffic import Traffic
 from tailwire.sdk.io.world import Identity, World
 from tailwire.sdk.listeners.events import OutboxChanged
 from tailwire.sdk.outbox import Outbox, OutboxStore
@@ -130,7 +131,7 @@ class ChatClient(
 
     def _assemble(self, base_url: str) -> None:
         s = self._settings
-        self._http = Http(self.world, base_url, self.identity, self._tls)
+        self._http = Http(self.world, base_url, self.identity, self._tls, Traffic(self.world.now))
         presence = s.presence_on_the_wire()
         self._connector = Connector(
             self.world, self._http, self.identity, presence, self._tls, s.web_socket_host, s.web_socket_port
@@ -167,6 +168,7 @@ class ChatClient(
                 s.outbox_limit,
                 self.world.unique,
             )
+            self._http.succeeded = self._outbox.reached
 
     def _restore(self) -> None:
         saved = self._store.load(self.identity.app_id)
@@ -388,4 +390,7 @@ class ChatClient(
 
     def _save(self) -> None:
         if self._session is not None:
-            self._store.save(self.identity.app_id, self._session.to_saved())
+            try:
+                self._store.save(self.identity.app_id, self._session.to_saved())
+            except Exception:
+                log.exception("the session is not saved on the device; it is saved with the next change")
