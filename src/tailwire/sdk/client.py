@@ -136,7 +136,8 @@ class ChatClient(
 
     def _assemble(self, base_url: str) -> None:
         s = self._settings
-        self._http = Http(self.world, base_url, self.identity, self._tls, s.proxy_address)
+        traffic = Traffic(self.world.now)
+        self._http = Http(self.world, base_url, self.identity, self._tls, traffic, s.proxy_address)
         presence = s.presence_on_the_wire()
         ws_host, ws_port = s.web_socket_host, s.web_socket_port
         self._connector = Connector(
@@ -153,7 +154,7 @@ class ChatClient(
         owner = Owner(
             self, self.identity, self._connector, lambda: self._parts[1], self._queue, self._tokens, self._http.drop
         )
-        self._driver = Driver(state, self.world, owner, Traffic(self.world.now))
+        self._driver = Driver(state, self.world, owner, traffic)
         self._callbacks = Callbacks(self._registries)
         self._incoming = Incoming(
             self._queue,
@@ -176,6 +177,7 @@ class ChatClient(
                 s.outbox_limit,
                 self.world.unique,
             )
+            self._http.succeeded = self._outbox.reached
 
     def _restore(self) -> None:
         saved = self._store.load(self.identity.app_id)
@@ -397,4 +399,7 @@ class ChatClient(
 
     def _save(self) -> None:
         if self._session is not None:
-            self._store.save(self.identity.app_id, self._session.to_saved())
+            try:
+                self._store.save(self.identity.app_id, self._session.to_saved())
+            except Exception:
+                log.exception("the session is not saved on the device; it is saved with the next change")

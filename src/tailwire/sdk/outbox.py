@@ -125,6 +125,9 @@ class Outbox:
         self._entries: list[OutboxEntry] = []
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
+        self._unreached = False  # it waits because the server was not reached
+        self._rested = self._hinted = False  # it has waited a moment; meanwhile another request has succeeded
+        self._complained = False
 
     @property
     def entries(self) -> list[OutboxEntry]:
@@ -185,6 +188,13 @@ class Outbox:
         self._wake.set()
         self._go_on()
 
+    def reached(self) -> None:
+        """A request has succeeded: what waits only because the server was not reached goes on."""
+        if self._unreached:
+            self._hinted = True
+            if self._rested:
+                self._wake.set()
+
     async def close(self) -> None:
         """Stop; what waits stays on the device, and whoever waits for it is told so."""
         for entry in self._entries:
@@ -208,32 +218,57 @@ class Outbox:
 
     async def _work(self) -> None:
         wait = FIRST_WAIT
-        while (entry := self._next()) is not None:
-            self._wake.clear()
-            entry._under_way = True
-            try:
-                entry.message = await self._send(entry._body)
-            except CometChatException as e:
-                entry.error = e
-                if e.code not in LATER:
-                    self._end(entry, OutboxStatus.FAILED)
-                    continue
-                entry._under_way = False
-                await self._pause(max(wait, e.retry_after or 0.0))
-                wait = min(wait * 2, LONGEST_WAIT)
-            else:
-                wait = FIRST_WAIT
-                self._end(entry, OutboxStatus.SENT)
-            finally:
-                entry._under_way = False
-        self._task = None
+        try:
+            while (entry := self._next()) is not None:
+                self._wake.clear()
+                error = await self._try(entry)
+                if error is None:
+                    wait = FIRST_WAIT
+                elif error.code in LATER:
+                    self._unreached = error.code == "NO_INTERNET_CONNECTION"
+                    await self._pause(max(wait, error.retry_after or 0.0))
+                    wait = min(wait * 2, LONGEST_WAIT)
+        finally:
+            if self._task is asyncio.current_task():
+                self._task = None
+
+    async def _try(self, entry: OutboxEntry) -> CometChatException | None:
+        # Whatever goes wrong, the task goes on: a message that waits is not left behind.
+        entry._under_way = True
+        try:
+            entry.message = await self._send(entry._body)
+        except CometChatException as e:
+            entry.error = e
+        except Exception as e:
+            if not self._complained:
+                self._complained = True
+                log.exception("a queued message was not sent for a reason that was not foreseen; it is tried again")
+            entry.error = failure("ERR_MISSION_FAILED", f"{type(e).__name__}: {e}")
+        else:
+            entry.error = None
+        finally:
+            entry._under_way = False
+        if entry.error is None or entry.error.code not in LATER:
+            self._end(entry, OutboxStatus.FAILED if entry.error else OutboxStatus.SENT)
+        return entry.error
 
     async def _pause(self, seconds: float) -> None:
+        # At least the first wait passes before the success of another request cuts it short: what succeeds for others
+        # and fails for this one does not keep it busy.
+        self._hinted = self._rested = False
+        try:
+            if not await self._woken(min(seconds, FIRST_WAIT)) and not self._hinted:
+                self._rested = True
+                await self._woken(seconds - FIRST_WAIT)
+        finally:
+            self._unreached = self._rested = False
+
+    async def _woken(self, seconds: float) -> bool:
         try:
             async with asyncio.timeout(seconds):
-                await self._wake.wait()
+                return await self._wake.wait()
         except TimeoutError:
-            return
+            return False
 
     def _end(self, entry: OutboxEntry, status: OutboxStatus) -> None:
         self._settle(entry, status)
@@ -270,7 +305,12 @@ class Outbox:
             }
             for e in self._entries
         ]
-        self._store.save_outbox(self._app_id, self._uid, {"format": FORMAT, "entries": entries} if entries else None)
+        try:
+            self._store.save_outbox(
+                self._app_id, self._uid, {"format": FORMAT, "entries": entries} if entries else None
+            )
+        except Exception:
+            log.exception("the queued messages are not saved on the device; they are saved with the next change")
 
 
 def _restored(body: Mapping[str, Any]) -> BaseMessage:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import Any
 
 from tailwire.sdk.exceptions import CometChatException, failure
+from tailwire.sdk.io.patience import Patience
 
 ATTEMPTS = 4
 FIRST_WAIT = 0.25
@@ -30,28 +32,35 @@ class Sending:
 
     def __init__(self, chance: Callable[[], float]) -> None:
         self._chance = chance
-        self._last: dict[str, asyncio.Future[None]] = {}
+        self._last: dict[str, asyncio.Future[bool]] = {}  # whether the send has succeeded
 
-    async def send(self, conversation: str, attempt: Callable[[], Awaitable[Any]]) -> Any:
+    async def send(
+        self, conversation: str, attempt: Callable[[], Awaitable[Any]], within: Patience | None = None
+    ) -> Any:
         """Send, after those of the same conversation that were begun before.
 
         Args:
             attempt: one try; called again, under the same muid, when its answer was lost.
+            within: the limit for all tries, and for the wait before the first; None sets none.
 
         Raises:
-            CometChatException: of the last try.
+            CometChatException: of the last try; `NO_INTERNET_CONNECTION` when the limit is reached.
         """
         before = self._last.get(conversation)
         mine = self._last[conversation] = asyncio.get_running_loop().create_future()
+        sent = False
         try:
-            if before is not None:
-                await asyncio.shield(before)
-            return await self._tries(attempt)
+            async with within or nullcontext():
+                if before is not None and await asyncio.shield(before) and within is not None:
+                    within.moved()  # the line works: the wait for this one's turn is no sign against it
+                stored = await self._tries(attempt)
+            sent = True
+            return stored
         finally:
             if before is None or before.done():
-                mine.set_result(None)
+                mine.set_result(sent)
             else:
-                before.add_done_callback(lambda _: mine.set_result(None))  # cancelled while waiting: its turn passes on
+                before.add_done_callback(lambda _: mine.set_result(False))  # ended while waiting: its turn passes on
             if self._last.get(conversation) is mine:
                 del self._last[conversation]
 

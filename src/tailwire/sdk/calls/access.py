@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 from tailwire.sdk.calls.tokens import REJECTED, Tokens
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.io.http import Http
+from tailwire.sdk.io.patience import Patience
 from tailwire.sdk.io.world import Identity, World
 from tailwire.sdk.sending import Sending
 from tailwire.sdk.session import Session
@@ -85,16 +87,22 @@ class Access:
         *,
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
+        within: Patience | None = None,
     ) -> Any:
-        # A request as the logged-in user; once more where the token was rejected and the app has another.
-        token = self._logged_in().auth_token
-        try:
-            return await self._reached().ask(method, path, token=token, body=body, query=query)
-        except CometChatException as e:
-            if e.code not in REJECTED or self._tokens is None or not await self._tokens.renew_rejected(token):
-                raise
-        token = self._logged_in().auth_token
-        return await self._reached().ask(method, path, token=token, body=body, query=query)
+        # A request as the logged-in user; once more where the token was rejected and the app has another. All of it has
+        # one limit: that of the caller, who repeats it, or its own.
+        token, http = self._logged_in().auth_token, self._reached()
+        repeated = within is not None
+        async with nullcontext(within) if within is not None else http.patience() as limit:
+            try:
+                return await http.ask(
+                    method, path, token=token, body=body, query=query, within=limit, repeated=repeated
+                )
+            except CometChatException as e:
+                if e.code not in REJECTED or self._tokens is None or not await self._tokens.renew_rejected(token):
+                    raise
+            token = self._logged_in().auth_token
+            return await http.ask(method, path, token=token, body=body, query=query, within=limit, repeated=repeated)
 
     async def _fetch(
         self,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import mimetypes
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from tailwire.sdk.calls.access import Access, OnError, OnProgress, OnSuccess, se
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.wire.entities import Attachment
 
-PIECE = 64 * 1024
+log = logging.getLogger("tailwire")
+PIECE = 16 * 1024  # a slow line takes one in less than the half minute after which an upload is given up
 BOUNDARY = "tailwire-upload-{}"
 ATTEMPTS = 3
 UNKNOWN = "application/octet-stream"
@@ -72,8 +74,8 @@ class UploadCalls(Access):
             Attachments, to be sent with a `MediaMessage`.
 
         Raises:
-            CometChatException: `ERR_INVALID_FILE_OBJECT`, `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED`,
-                `NO_INTERNET_CONNECTION` after several tries.
+            CometChatException: `ERR_INVALID_FILE_OBJECT`, also when a file cannot be read or changes meanwhile;
+                `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED`; `NO_INTERNET_CONNECTION` after several tries.
         """
         return await settle(self._upload(receiver_id, receiver_type, files, on_progress), on_success, on_error)
 
@@ -138,10 +140,14 @@ class UploadCalls(Access):
             yield head
             sent = 0
             async for piece in _read(file):
+                if sent + len(piece) > size:
+                    break
                 yield piece
                 sent += len(piece)
                 if on_progress is not None:
-                    on_progress(file.file_name, sent, size)
+                    _tell_progress(on_progress, file.file_name, sent, size)
+            if sent != size:
+                raise failure("ERR_INVALID_FILE_OBJECT", f"{file.file_name} has changed while it was uploaded.")
             yield tail
 
         return pieces(), len(head) + size + len(tail), f"multipart/form-data; boundary={boundary}"
@@ -152,7 +158,17 @@ async def _read(file: UploadFile) -> AsyncIterator[bytes]:
         for start in range(0, len(file.content), PIECE):
             yield file.content[start : start + PIECE]
         return
-    # A disk answers 64 KB sooner than a thread would be asked.
-    with Path(file.path).open("rb") as opened:  # noqa: ASYNC230
-        while piece := opened.read(PIECE):
-            yield piece
+    # A disk answers 16 KB sooner than a thread would be asked.
+    try:
+        with Path(file.path).open("rb") as opened:  # noqa: ASYNC230
+            while piece := opened.read(PIECE):
+                yield piece
+    except OSError as e:
+        raise failure("ERR_INVALID_FILE_OBJECT", str(e)) from e
+
+
+def _tell_progress(on_progress: Callable[[str, int, int], object], name: str, sent: int, size: int) -> None:
+    try:
+        on_progress(name, sent, size)
+    except Exception:
+        log.exception("on_progress raised; the upload goes on")

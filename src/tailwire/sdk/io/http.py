@@ -1,19 +1,35 @@
-"""Requests to the client API: headers, answers, errors."""
+"""Requests to the client API: headers, connections, errors. What an answer says is read in `answers`."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
+import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import nullcontext, suppress
 from typing import Any
 
+from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.exceptions import CometChatException, failure, not_reached
-from tailwire.sdk.io.failures import cause_of_error, seconds_of
+from tailwire.sdk.io.answers import ENCODING, Answer, BadBody, Body
+from tailwire.sdk.io.failures import cause_of_error
+from tailwire.sdk.io.patience import LONGEST, STALLED, UPLOAD_LONGEST, UPLOAD_STALLED, Patience
+from tailwire.sdk.io.traffic import Traffic
 from tailwire.sdk.io.world import Identity, World
 from tailwire.wire.frames import CLIENT_HEADER
 
+log = logging.getLogger("tailwire")
 VERSION = "0.1.0"
-UPLOAD_STALLED = 30.0
+FIRST_BYTE = 5.0
+"""Seconds that a connection which was used before has for the first byte of an answer."""
+UNSENT = 16 * 1024
+"""Bytes that the system may take for a connection without having sent them."""
+
+
+def _nothing() -> None:
+    """Tell nobody."""
 
 
 class Http:
@@ -22,23 +38,42 @@ class Http:
     Args:
         base_url: without a slash at its end.
         tls: for servers with a certificate of their own.
+        traffic: told when bytes move, and asked before a request is given up.
         proxy: as `World.http_client` takes it.
+
+    Attributes:
+        answered: called at each answer of the server, whatever it says.
+        succeeded: called when a request has succeeded.
     """
 
     def __init__(
-        self, world: World, base_url: str, identity: Identity, tls: ssl.SSLContext | None, proxy: str | None = None
+        self,
+        world: World,
+        base_url: str,
+        identity: Identity,
+        tls: ssl.SSLContext | None,
+        traffic: Traffic | None = None,
+        proxy: str | None = None,
     ) -> None:
         self._world = world
         self._base_url = base_url
         self._identity = identity
         self._tls = tls
         self._proxy = proxy
-        self._client: Any = None
+        self._traffic = traffic or Traffic(world.now)
+        self._pool: _Pool | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self.answered: Callable[[], None] = _nothing
+        self.succeeded: Callable[[], None] = _nothing
 
     @property
     def base_url(self) -> str:
         """The client API's URL."""
         return self._base_url
+
+    def patience(self) -> Patience:
+        """Return the limit within which one call of the app ends, over all its tries."""
+        return Patience(self._world, self._traffic, STALLED, LONGEST)
 
     async def ask(
         self,
@@ -50,87 +85,237 @@ class Http:
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
         authorization: str = "",
+        within: Patience | None = None,
+        repeated: bool = False,
     ) -> Any:
-        """One request.
+        """One request. One that changes nothing is sent once more when a connection used before gave no answer.
 
         Args:
             path: below the base URL, with its slash; or a whole URL.
             token: an auth token.
             key: an auth key.
             authorization: the pass of `PUT /me`, where that is asked for.
+            within: the limit of the call that this request belongs to, entered already; its own by default.
+            repeated: whether the caller sends it again when it fails, so that it may fail early.
 
         Returns:
             `data` of the answer.
 
         Raises:
-            CometChatException: with the server's code; `NO_INTERNET_CONNECTION` when it was not reached;
-                `ERR_BAD_ERROR_RESPONSE` when its answer makes no sense.
+            CometChatException: with the server's code; `NO_INTERNET_CONNECTION` when it was not reached, with the
+                cause; `ERR_INVALID_ARGUMENT` when the body is no JSON.
         """
-        import httpx2
+        if within is None:
+            async with self.patience() as within:
+                return await self.ask(
+                    method, path, token=token, key=key, body=body, query=query, authorization=authorization,
+                    within=within, repeated=repeated,
+                )  # fmt: skip
+        headers = self._headers(token, key, authorization)
+        content = None
+        if body is not None:
+            try:
+                content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+            except (TypeError, ValueError, RecursionError) as e:
+                raise failure("ERR_INVALID_ARGUMENT", f"It cannot be written as JSON: {e}") from e
+            headers["content-type"] = "application/json"
+        url = path if "://" in path else self._base_url + path
+        request = {"method": method, "url": url, "headers": headers, "content": content, "params": query}
+        safe = method == "GET" or (method, path) == ("PUT", "/me")
+        early = safe or repeated
+        first_byte = Patience(self._world, self._traffic, FIRST_BYTE, started=False) if early else None
+        exchange = _Exchange(within, first_byte)
+        try:
+            answer = await self._answer(request, exchange)
+        except CometChatException:
+            if not (safe and exchange.went_silent):
+                raise
+            answer = await self._answer(request, _Exchange(within))
+        return self._read(answer)
 
-        if self._client is None:
-            self._client = self._world.http_client(self._tls, self._proxy)
+    def _headers(self, token: str, key: str, authorization: str) -> dict[str, str]:
         headers = {
+            "accept-encoding": ENCODING,
             "appid": self._identity.app_id,
             "resource": self._identity.resource,
             "sdk": f"python@{VERSION}",
             CLIENT_HEADER: VERSION,
         }
-        if token:
-            headers["authtoken"] = token
-        if key:
-            headers["apikey"] = key
-        if authorization:
-            headers["authorization"] = authorization
-        content = None
-        if body is not None:
-            content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-            headers["content-type"] = "application/json"
+        given = {"authtoken": token, "apikey": key, "authorization": authorization}
+        return headers | {name: value for name, value in given.items() if value}
+
+    def _read(self, answer: Answer) -> Any:
         try:
-            url = path if "://" in path else self._base_url + path
-            response = await self._client.request(method, url, headers=headers, content=content, params=query)
-        except (httpx2.TransportError, OSError) as e:
-            raise not_reached(cause_of_error(e), f"{type(e).__name__}: {e}") from e
-        return _read(response.status_code, response.content, response.headers.get("retry-after"))
+            data = answer.data()
+        except CometChatException as e:
+            if e.cause is None:
+                self.answered()
+            raise
+        self.answered()
+        self.succeeded()
+        return data
 
     async def upload(self, url: str, pieces: AsyncIterator[bytes], size: int, content_type: str) -> None:
-        """Send a form to where the server said.
+        """Send a form to where the server said. It ends when nothing has moved for half a minute.
 
         Raises:
-            CometChatException: with the server's code; `NO_INTERNET_CONNECTION` when it was not reached.
+            CometChatException: with the server's code; `NO_INTERNET_CONNECTION` when it was not reached;
+                `ERR_BAD_ERROR_RESPONSE` when a file store refuses it in words of its own; what `pieces` raises.
         """
-        import httpx2
+        headers = {"content-type": content_type, "content-length": str(size), "accept-encoding": ENCODING}
+        async with Patience(self._world, self._traffic, UPLOAD_STALLED, UPLOAD_LONGEST) as within:
 
-        if self._client is None:
-            self._client = self._world.http_client(self._tls, self._proxy)
-        headers = {"content-type": content_type, "content-length": str(size)}
+            async def taken() -> AsyncIterator[bytes]:
+                async for piece in pieces:
+                    yield piece
+                    within.moved()  # the network has taken it: the next one is asked for
+
+            request = {"method": "POST", "url": url, "headers": headers, "content": taken()}
+            (await self._answer(request, _Exchange(within))).check_upload()
+
+    async def _answer(self, request: Mapping[str, Any], exchange: _Exchange) -> Answer:
+        # What the library raises ends here, whatever it is: callers know one exception.
+        pool = None
         try:
-            response = await self._client.post(url, content=pieces, headers=headers, timeout=UPLOAD_STALLED)
-        except (httpx2.TransportError, OSError) as e:
-            raise not_reached(cause_of_error(e), f"{type(e).__name__}: {e}") from e
-        if response.status_code not in (200, 201, 204):
-            _read(response.status_code, response.content, response.headers.get("retry-after"))
+            pool = self._pool_in_use()
+            pool.running += 1
+            return await exchange.run(pool.client, request)
+        except CometChatException:
+            raise
+        except Exception as e:
+            raise _not_reached(e) from e
+        finally:
+            if pool is not None:
+                pool.running -= 1
+                if exchange.went_silent and pool is self._pool:
+                    self.drop()  # the other connections have ended with it, as far as one can know
+                if pool is not self._pool:
+                    self._shut(pool)
+
+    # Connections.
+
+    def _pool_in_use(self) -> _Pool:
+        if self._pool is None:
+            self._pool = _Pool(self._world.http_client(self._tls, self._proxy))
+        return self._pool
 
     def drop(self) -> None:
-        """Use other connections for new requests."""
+        """Use new connections from now on. What runs on the old ones goes on, and they are closed behind it."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            self._shut(pool)
+
+    def _shut(self, pool: _Pool) -> None:
+        if pool.running == 0:
+            task = asyncio.get_running_loop().create_task(pool.close(), name="tailwire old connections")
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
         """Close the connections."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.close()
+        if self._closing:
+            await asyncio.wait(list(self._closing))
 
 
-def _read(status: int, content: bytes, retry_after: str | None) -> Any:
-    try:
-        answer = json.loads(content)
-        if 200 <= status < 300:
-            return answer["data"]
-        error = answer["error"]
-        raise CometChatException(
-            str(error["code"]), str(error["message"]), error.get("details", ""), retry_after=seconds_of(retry_after)
-        )
-    except (ValueError, KeyError, TypeError) as e:
-        if status in (429, 502, 503, 504):
-            raise failure("ERR_UNAVAILABLE", retry_after=seconds_of(retry_after)) from e
-        raise failure("ERR_BAD_ERROR_RESPONSE", f"HTTP {status}: {content[:100]!r}") from e
+class _Pool:
+    """Connections that are kept, and how many requests run on them."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.running = 0
+
+    async def close(self) -> None:
+        try:
+            await self.client.aclose()
+        except Exception as e:  # noqa: BLE001 - they are given up in any case
+            log.debug("connections were not closed in order: %r", e)
+
+
+class _Exchange:
+    """One request and its answer, on one connection.
+
+    Args:
+        within: told when something moves.
+        first_byte: ends it when a connection that was used before gives no first byte; None: it waits.
+    """
+
+    def __init__(self, within: Patience, first_byte: Patience | None = None) -> None:
+        self._within = within
+        self._first_byte = first_byte
+        self._connected = self._sent = self._begun = self._failed = False
+
+    @property
+    def went_silent(self) -> bool:
+        """Whether it ended on a connection used before, without a byte of an answer; not when its caller ended it."""
+        return self._failed and self._sent and not self._connected and not self._begun
+
+    async def run(self, client: Any, request: Mapping[str, Any]) -> Answer:
+        """Send it and read the answer."""
+        import httpx2
+
+        built = client.build_request(**request, timeout=httpx2.Timeout(None), extensions={"trace": self._trace})
+        try:
+            async with self._first_byte or nullcontext():
+                response = await client.send(built, stream=True, follow_redirects=False)
+        except asyncio.CancelledError:
+            self._failed = self._within.expired
+            raise
+        except Exception:
+            self._failed = True
+            raise
+        return await self._read(response)
+
+    async def _read(self, response: Any) -> Answer:
+        host, status, headers = response.url.host, response.status_code, response.headers
+        content_type, retry_after = headers.get("content-type", "").lower(), headers.get("retry-after")
+        try:
+            body = Body(headers.get("content-encoding", ""))
+            async for piece in response.aiter_raw():
+                self._within.moved()
+                body.add(piece)
+            return Answer(host, status, content_type, retry_after, body.content())
+        except BadBody as e:
+            raise Answer(host, status, content_type, retry_after, b"").not_ours(str(e)) from e
+        finally:
+            await response.aclose()
+
+    async def _trace(self, name: str, info: Mapping[str, Any]) -> None:
+        # The library tells each step; "connection.connect_tcp.started" comes only when a connection is made.
+        event = name.partition(".")[2]
+        if event == "connect_tcp.started":
+            self._connected = True
+        elif event == "connect_tcp.complete":
+            self._within.moved()
+            _hold_little(info["return_value"])
+        elif event == "start_tls.complete":
+            self._within.moved()
+        elif event == "send_request_headers.started":
+            self._sent = True
+            if self._first_byte is not None and not self._connected:
+                self._first_byte.start()
+        elif event == "receive_response_headers.complete":
+            self._begun = True
+            self._within.moved()
+
+
+def _hold_little(stream: Any) -> None:
+    # The system would take megabytes for a slow line at once, and nobody would know how far they are.
+    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+    raw = stream.get_extra_info("socket")
+    if option is not None and raw is not None:
+        with suppress(OSError):  # a system that does not know it
+            raw.setsockopt(socket.IPPROTO_TCP, option, UNSENT)
+
+
+def _not_reached(error: Exception) -> CometChatException:
+    import httpx2
+
+    words = f"{type(error).__name__}: {error}"
+    if isinstance(error, httpx2.ProxyError | ImportError):
+        return not_reached(Cause.PROXY_REFUSED, f"{words}. Check the proxy settings of this device.")
+    if isinstance(error, httpx2.TransportError | OSError):
+        return not_reached(cause_of_error(error), f"{words}. Check the network and the host, then try again.")
+    return not_reached(Cause.NOT_OUR_SERVER, f"{words}. Check the host and the proxy settings.")

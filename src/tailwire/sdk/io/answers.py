@@ -1,0 +1,155 @@
+"""What an HTTP answer says, and whether it is the chat server's at all.
+
+Rule: only JSON with the envelope is the server's: `data` with a 2xx status, or `error` with a `code`. Whatever else
+answers stands in between (a sign-in page, a proxy, another server), and the server was not reached.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+from tailwire.sdk.connection.causes import Cause
+from tailwire.sdk.exceptions import CometChatException, not_reached
+from tailwire.sdk.io.failures import seconds_of
+
+MOST = 16 * 1024 * 1024
+"""Bytes of an answer, unpacked."""
+LONGEST_WAIT = 60.0
+"""Seconds that something which is not the chat server may ask to wait."""
+ENCODING = "gzip"
+"""What answers may be packed with (`Accept-Encoding`)."""
+_PIECE = 1024 * 1024
+_ANY_FORMAT = zlib.MAX_WBITS | 32
+
+_ADVICE = {
+    Cause.CAPTIVE_PORTAL: "sign in to the network with a browser, or check the host in the settings",
+    Cause.PROXY_REFUSED: "check the proxy that stands before the server, and the proxy settings of this device",
+    Cause.NOT_OUR_SERVER: "check that the host in the settings is a chat server",
+}
+
+
+class BadBody(ValueError):
+    """A body is too large, or packed in a way that cannot be read."""
+
+
+class Body:
+    """The body of an answer, as it comes in.
+
+    Args:
+        encoding: the header Content-Encoding, or "".
+    """
+
+    def __init__(self, encoding: str) -> None:
+        encoding = encoding.strip().lower()
+        self._packed = encoding not in ("", "identity")
+        if self._packed and encoding not in ("gzip", "x-gzip", "deflate"):
+            raise BadBody(f"the content encoding {encoding[:40]!r} was not asked for")
+        self._unpack = zlib.decompressobj(_ANY_FORMAT)
+        self._content = bytearray()
+
+    def add(self, piece: bytes) -> None:
+        """Take the next bytes as they came.
+
+        Raises:
+            BadBody: when they cannot be unpacked, or the body becomes too large.
+        """
+        if not self._packed:
+            self._append(piece)
+            return
+        try:
+            while piece:
+                self._append(self._unpack.decompress(piece, _PIECE))
+                piece = self._unpack.unconsumed_tail
+        except zlib.error as e:
+            raise BadBody(f"it is not packed as it says: {e}") from e
+
+    def _append(self, piece: bytes) -> None:
+        self._content += piece
+        if len(self._content) > MOST:
+            raise BadBody(f"it has more than {MOST} bytes")
+
+    def content(self) -> bytes:
+        """All of it, when no more comes.
+
+        Raises:
+            BadBody: when the end of what was packed is missing.
+        """
+        if self._packed and self._content and not self._unpack.eof:
+            raise BadBody("the end of what was packed is missing")
+        return bytes(self._content)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer, before it is known whose it is.
+
+    Attributes:
+        host: that was asked.
+        content_type: the header, or "".
+        retry_after: the header, or None.
+    """
+
+    host: str
+    status: int
+    content_type: str
+    retry_after: str | None
+    content: bytes
+
+    def data(self) -> Any:
+        """Return `data` of the envelope.
+
+        Raises:
+            CometChatException: with the server's code; `NO_INTERNET_CONNECTION` when the answer is not the server's.
+        """
+        try:
+            envelope = json.loads(self.content)
+        except (ValueError, RecursionError) as e:
+            raise self.not_ours() from e
+        if isinstance(envelope, dict):
+            if 200 <= self.status < 300 and "data" in envelope:
+                return envelope["data"]
+            self._raise_error(envelope.get("error"))
+        raise self.not_ours()
+
+    def check_upload(self) -> None:
+        """Return when the place for uploads has taken a file; what it says besides is its own affair.
+
+        Raises:
+            CometChatException: as `data`; `ERR_BAD_ERROR_RESPONSE` when a file store refuses in words of its own.
+        """
+        if 200 <= self.status < 300 and "html" not in self.content_type:
+            return
+        if 400 <= self.status < 500 and "xml" in self.content_type and "html" not in self.content_type:
+            words = self.content[:200].decode("utf-8", "replace")
+            raise CometChatException("ERR_BAD_ERROR_RESPONSE", "The file store refused the upload.", words)
+        self.data()
+        raise self.not_ours()
+
+    def _raise_error(self, error: Any) -> None:
+        if isinstance(error, dict) and isinstance(error.get("code"), str) and error["code"]:
+            message, details = str(error.get("message") or error["code"]), error.get("details", "")
+            raise CometChatException(error["code"], message, details, retry_after=seconds_of(self.retry_after))
+
+    def not_ours(self, seen: str = "") -> CometChatException:
+        """Return the exception for an answer that is not the server's.
+
+        Args:
+            seen: what else is wrong with it.
+        """
+        cause = self._cause()
+        kind = self.content_type[:80] or "no content type"
+        details = f"{self.host} answered HTTP {self.status} ({kind}){', ' * bool(seen)}{seen}: {_ADVICE[cause]}."
+        asked = seconds_of(self.retry_after)
+        return not_reached(cause, details, retry_after=None if asked is None else min(asked, LONGEST_WAIT))
+
+    def _cause(self) -> Cause:
+        if 300 <= self.status < 400 or self.status == 511:
+            return Cause.CAPTIVE_PORTAL
+        if 200 <= self.status < 300 and "json" not in self.content_type:
+            return Cause.CAPTIVE_PORTAL
+        if self.status in (407, 429, 502, 503, 504):
+            return Cause.PROXY_REFUSED
+        return Cause.NOT_OUR_SERVER

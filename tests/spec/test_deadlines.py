@@ -1,0 +1,177 @@
+"""Every call has an end: 15 s after bytes last moved, whatever hangs; one that makes progress is not cut."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+
+import pytest
+
+from harness import Stage
+from tailwire import CometChatException, MemorySessionStore, TextMessage, UploadFile
+from tailwire.sdk.calls import uploads
+from tailwire.sdk.connection.causes import Cause
+from tailwire.sdk.io.answers import Answer
+from tailwire.testing.virtual.loop import VirtualLoop
+from tailwire.testing.virtual.world import PORT
+
+
+async def fails_after(stage: Stage, call) -> float:
+    """Await a call that ends because nothing moved; answer the seconds that it took."""
+    began = stage.now
+    with pytest.raises(CometChatException) as caught:
+        await call
+    assert (caught.value.code, caught.value.cause) == ("NO_INTERNET_CONNECTION", Cause.ATTEMPT_TIMEOUT)
+    return stage.now - began
+
+
+class Slow(asyncio.Protocol):
+    """Answers one request a connection: after a while, and byte by byte where asked to."""
+
+    def __init__(self, answer: object, after: float = 0.0, pieces: int = 1, between: float = 0.0) -> None:
+        content = json.dumps({"data": answer}).encode()
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n" % len(content)
+        self._whole = head + b"connection: close\r\n\r\n" + content
+        self._after, self._size, self._between = after, len(self._whole) // pieces + 1, between
+        self._begun = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if not self._begun:
+            self._begun = True
+            asyncio.get_running_loop().call_later(self._after, self._send)
+
+    def _send(self) -> None:
+        piece, self._whole = self._whole[: self._size], self._whole[self._size :]
+        self._transport.write(piece)
+        if self._whole:
+            asyncio.get_running_loop().call_later(self._between, self._send)
+
+
+async def test_a_send_ends_within_15_s_when_nothing_is_answered(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    stage.network.swallowing = True
+    assert await fails_after(stage, alice.say("bob", "into the void")) == pytest.approx(15, abs=0.1)
+    stage.network.restore()
+
+
+async def test_sends_that_wait_for_one_another_end_with_it(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    stage.network.swallowing = True
+    sends = [fails_after(stage, alice.say("bob", str(n))) for n in range(4)]
+    assert await asyncio.gather(*sends) == pytest.approx([15] * 4, abs=0.1)
+    stage.network.restore()
+
+
+async def test_a_send_ends_within_15_s_when_the_lookup_of_the_name_hangs(stage: Stage, monkeypatch):
+    alice = await stage.enter("alice", auto=False)
+
+    async def hang(self, host, port, **more):
+        await asyncio.sleep(20)
+        raise OSError("no answer from the resolver")
+
+    monkeypatch.setattr(VirtualLoop, "getaddrinfo", hang)
+    assert await fails_after(stage, alice.say("bob", "hello")) == pytest.approx(15, abs=0.1)
+
+
+async def test_a_call_ends_within_15_s_when_the_token_provider_hangs(stage: Stage):
+    async def hang() -> str:
+        await asyncio.sleep(600)
+        return ""
+
+    alice = await stage.enter("alice", auto=False, provider=hang)
+    alice.chat.keep_session(replace(alice.chat.kept_session(), auth_token="taken back"))
+    assert await fails_after(stage, alice.chat.get_unread_message_count()) == pytest.approx(15, abs=0.1)
+
+
+async def test_a_call_whose_answer_arrives_slowly_goes_on(stage: Stage):
+    """A line of 10 bytes a second; the answer takes 4 minutes."""
+    alice = await stage.enter("alice", auto=False)
+    stage.network.listen(PORT, lambda: Slow({"uid": "x" * 2300}, pieces=24, between=10))
+    began = stage.now
+    assert len((await alice.chat._ask("GET", "/me"))["uid"]) == 2300
+    assert stage.now - began > 200
+
+
+async def test_a_connection_that_is_made_slowly_gives_its_request_time(stage: Stage):
+    """A round trip of 6 s: connected after 6 s, answered after 18 s; nothing was still for 15 s."""
+    alice = await stage.enter("alice", auto=False)
+    stage.network.accept_delay = 8
+    stage.network.listen(PORT, lambda: Slow([], after=10))
+    assert await alice.chat._ask("GET", "/messages") == []
+
+
+async def test_sends_that_take_long_each_do_not_end_those_that_wait(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    sent = await alice.say("bob", "first")
+    stored = await alice.chat._ask("GET", f"/messages/{sent.id}")
+    stage.network.listen(PORT, lambda: Slow(stored, after=12))
+    began = stage.now
+    await asyncio.gather(*(alice.say("bob", str(n)) for n in range(4)))
+    assert stage.now - began > 45
+
+
+async def test_while_only_others_move_a_call_waits_a_minute(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    stage.network.listen(PORT, lambda: Slow([], after=100))
+
+    async def others():
+        while True:
+            alice.chat._reached()._traffic.moved()
+            await asyncio.sleep(5)
+
+    moving = asyncio.create_task(others())
+    assert await fails_after(stage, alice.chat._ask("GET", "/messages")) == pytest.approx(60, abs=1)
+    moving.cancel()
+    # A line that was alive when the call began is no reason to wait longer when it dies.
+    assert await fails_after(stage, alice.chat._ask("GET", "/messages")) == pytest.approx(15, abs=0.1)
+
+
+async def test_an_upload_ends_when_nothing_moves_for_half_a_minute(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    upload = alice.chat._reached().upload
+    stage.network.swallowing = True
+
+    async def pieces():
+        yield b"hello"
+
+    took = await fails_after(stage, upload(f"{stage.server.url}/v3/files", pieces(), 5, "text/plain"))
+    assert took == pytest.approx(30, abs=0.1)
+    stage.network.restore()
+
+
+async def test_an_upload_that_moves_takes_as_long_as_it_takes(stage: Stage, monkeypatch):
+    alice = await stage.enter("alice", auto=False)
+    pause, read = asyncio.sleep, uploads._read
+
+    async def slowly(file):
+        async for piece in read(file):
+            await pause(15)
+            yield piece
+
+    monkeypatch.setattr(uploads, "_read", slowly)
+    began = stage.now
+    file = UploadFile(content=b"x" * 200_000, name="a.txt")
+    (attachment,) = await alice.chat.upload_attachments("bob", "user", [file])
+    assert attachment.size == 200_000
+    assert stage.now - began > 180
+
+
+@pytest.mark.spec("K3")
+async def test_a_message_that_a_dead_line_swallowed_can_be_sent_again(stage: Stage):
+    alice, bob = await stage.enter("alice", auto=False, store=MemorySessionStore()), await stage.enter("bob")
+    message = TextMessage(receiver="bob", text="once")
+    stage.network.half_open("")
+    stage.network.swallowing = True
+    assert await fails_after(stage, alice.chat.send_message(message)) == pytest.approx(15, abs=0.1)
+    stage.network.restore()
+    await alice.chat.send_message(message)
+    await bob.ears.until(lambda: bob.ears.texts == ["once"])
+
+
+def test_a_wait_that_is_no_number_is_none():
+    answer = Answer("host", 503, "text/html", "Wed, 21 Oct 2015 07:28:00 GMT", b"")
+    assert answer.not_ours().retry_after is None

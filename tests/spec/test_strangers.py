@@ -1,0 +1,229 @@
+"""Something else answers in the server's place: a sign-in page, a proxy, another server. Nothing is taken for refused."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from harness import Stage
+from tailwire import CometChatException, FileSessionStore, OutboxStatus, TextMessage, UploadFile
+from tailwire.sdk.connection.causes import Cause
+from tailwire.testing.virtual.world import PORT
+
+PENDING, SENT, FAILED, CANCELLED = OutboxStatus
+PAGE = b"<html>sign in</html>"
+
+
+def answer(status: str, *headers: str, body: bytes = PAGE) -> bytes:
+    lines = [f"HTTP/1.1 {status}", *headers, f"content-length: {len(body)}", "connection: close", "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+HTML = "content-type: text/html; charset=utf-8"
+JSON = "content-type: application/json"
+ANSWERS = {
+    "redirect": (answer("302 Found", "location: http://portal/"), Cause.CAPTIVE_PORTAL),
+    "redirect to itself": (answer("307 Temporary Redirect", "location: /"), Cause.CAPTIVE_PORTAL),
+    "page": (answer("200 OK", HTML), Cause.CAPTIVE_PORTAL),
+    "511": (answer("511 Network Authentication Required", HTML), Cause.CAPTIVE_PORTAL),
+    "packed page": (answer("200 OK", HTML, "content-encoding: gzip", body=gzip.compress(PAGE)), Cause.CAPTIVE_PORTAL),
+    "page not packed as it says": (answer("200 OK", HTML, "content-encoding: gzip"), Cause.CAPTIVE_PORTAL),
+    "forbidding page": (answer("401 Unauthorized", HTML), Cause.NOT_OUR_SERVER),
+    "proxy wants a password": (answer("407 Proxy Authentication Required", HTML), Cause.PROXY_REFUSED),
+    "maintenance": (answer("503 Service Unavailable", HTML, "retry-after: 3600"), Cause.PROXY_REFUSED),
+    "too many for the proxy": (answer("429 Too Many Requests", HTML), Cause.PROXY_REFUSED),
+    "another API": (answer("200 OK", JSON, body=b'{"status": "ok"}'), Cause.NOT_OUR_SERVER),
+    "another API's error": (answer("404 Not Found", JSON, body=b'{"error": "none"}'), Cause.NOT_OUR_SERVER),
+    "broken JSON": (answer("200 OK", JSON, body=b'{"data": '), Cause.NOT_OUR_SERVER),
+    "deep JSON": (answer("200 OK", JSON, body=b"[" * 100_000), Cause.NOT_OUR_SERVER),
+    "no HTTP": (b"SSH-2.0-OpenSSH_9.6\r\n", Cause.CONNECTION_RESET),
+}
+
+
+class Stranger(asyncio.Protocol):
+    """Answers whatever is asked in the same way, and closes."""
+
+    def __init__(self, answers: bytes) -> None:
+        self._answers = answers
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._transport.write(self._answers)
+        self._transport.close()
+
+
+@contextmanager
+def in_its_place(stage: Stage, answers: bytes) -> Iterator[None]:
+    """The server's address leads to a stranger."""
+    server = stage.network._listening[PORT]
+    stage.network.listen(PORT, lambda: Stranger(answers))
+    stage.network.drop()
+    try:
+        yield
+    finally:
+        stage.network._listening[PORT] = server
+        stage.network.drop()
+
+
+@pytest.mark.spec("K5", "K3")
+@pytest.mark.parametrize("kind", ANSWERS)
+async def test_queued_messages_wait_and_go_by_themselves(stage: Stage, kind: str):
+    answers, cause = ANSWERS[kind]
+    alice, bob = await stage.enter("alice", outbox=True), await stage.enter("bob")
+    with in_its_place(stage, answers):
+        queued = [alice.chat.queue_message(TextMessage(receiver="bob", text=str(n))) for n in range(2)]
+        with pytest.raises(CometChatException) as caught:
+            await alice.say("bob", "now")
+        assert (caught.value.code, caught.value.cause) == ("NO_INTERNET_CONNECTION", cause)
+        await stage.pass_time(60)
+        assert [e.status for e in queued] == [PENDING, PENDING]
+        assert (queued[0].error.code, queued[0].error.cause) == ("NO_INTERNET_CONNECTION", cause)
+    for entry in queued:
+        await asyncio.wait_for(entry.result(), 90)
+    assert [m.text async for m in bob.chat.messages(uid="alice")] == ["1", "0"]
+
+
+async def test_what_is_said_names_who_answered_and_what_to_do(stage: Stage):
+    actor = stage.actor()
+    await actor.chat.init()
+    with in_its_place(stage, ANSWERS["maintenance"][0]), pytest.raises(CometChatException) as caught:
+        await actor.chat.login("alice", auth_key=stage.server.auth_key)
+    assert caught.value.message == "A proxy did not let the request through."
+    for words in ("server", "HTTP 503", "text/html", "check the proxy"):
+        assert words in caught.value.details
+    assert caught.value.retry_after == 60  # what a stranger asks for is believed for a minute
+
+
+async def test_an_upload_is_not_taken_by_a_sign_in_page(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    reached = alice.chat._reached()
+    form = await reached.ask("GET", "/me", token=alice.chat._session.auth_token)
+    assert form["uid"] == "alice"
+
+    async def pieces():
+        yield b"x" * 1000
+
+    with in_its_place(stage, ANSWERS["page"][0]), pytest.raises(CometChatException) as caught:
+        await reached.upload(f"{stage.server.url}/v3/files", pieces(), 1000, "text/plain")
+    assert caught.value.cause is Cause.CAPTIVE_PORTAL
+
+
+async def test_a_success_of_another_request_wakes_what_is_queued(stage: Stage):
+    alice = await stage.enter("alice", outbox=True, auto=False)
+    with in_its_place(stage, ANSWERS["page"][0]):
+        entry = alice.chat.queue_message(TextMessage(receiver="bob", text="soon"))
+        await stage.pass_time(600)  # it is tried once a minute by now
+    back = stage.now
+    for _ in range(8):  # the app asks now and then
+        await alice.chat.get_unread_message_count()
+        await stage.pass_time(1)
+    await entry.result()
+    assert stage.now - back < 9
+
+
+async def test_what_fails_while_others_succeed_is_not_tried_without_pause(stage: Stage, monkeypatch):
+    alice = await stage.enter("alice", outbox=True, auto=False)
+    tries = []
+
+    async def refuse(body):
+        tries.append(stage.now)
+        raise CometChatException("NO_INTERNET_CONNECTION", "a proxy refuses this request alone")
+
+    monkeypatch.setattr(alice.chat._outbox, "_send", refuse)
+    alice.chat.queue_message(TextMessage(receiver="bob", text="never"))
+    for _ in range(100):
+        await alice.chat.get_unread_message_count()
+        await stage.pass_time(0.5)
+    assert len(tries) > 5
+    assert min(b - a for a, b in itertools.pairwise(tries)) >= 2
+
+
+class FullDisk(FileSessionStore):
+    """A store of the app's own that raises."""
+
+    full = False
+
+    def save(self, app_id, session):
+        if self.full:
+            raise OSError(28, "No space left on device")
+        super().save(app_id, session)
+
+    def save_outbox(self, app_id, uid, outbox):
+        if self.full:
+            raise OSError(28, "No space left on device")
+        super().save_outbox(app_id, uid, outbox)
+
+
+@pytest.mark.spec("K5")
+async def test_a_store_that_raises_stops_neither_the_outbox_nor_the_client(stage: Stage, tmp_path, caplog):
+    store = FullDisk(tmp_path / "device")
+    alice, bob = await stage.enter("alice", outbox=True, store=store), await stage.enter("bob")
+    store.full = True
+    await alice.chat.queue_message(TextMessage(receiver="bob", text="one")).result()
+    await bob.say("alice", "answer")
+    await alice.ears.until(lambda: alice.ears.texts == ["answer"])
+    await stage.pass_time(5)  # the position is saved a moment later
+    assert "is not saved on the device" in caplog.text
+    store.full = False
+    await alice.chat.queue_message(TextMessage(receiver="bob", text="two")).result()
+    await alice.chat.aclose()
+    assert store.load_outbox(stage.server.app_id, "alice") is None
+    assert bob.ears.texts == ["one", "two"]
+
+
+@pytest.mark.spec("K5")
+async def test_an_error_that_was_not_foreseen_does_not_end_the_outbox(stage: Stage, monkeypatch, caplog):
+    alice, bob = await stage.enter("alice", outbox=True), await stage.enter("bob")
+    send, left = alice.chat._outbox._send, [RuntimeError("a fault of ours")] * 2
+
+    async def fail_twice(body):
+        if left:
+            raise left.pop()
+        return await send(body)
+
+    monkeypatch.setattr(alice.chat._outbox, "_send", fail_twice)
+    entry = alice.chat.queue_message(TextMessage(receiver="bob", text="at last"))
+    await entry.result()
+    assert entry.error is None
+    assert caplog.text.count("not foreseen") == 1
+    await alice.chat.queue_message(TextMessage(receiver="bob", text="and on")).result()
+    await bob.ears.until(lambda: bob.ears.texts == ["at last", "and on"])
+
+
+async def test_a_file_that_goes_away_or_changes_is_named_as_such(stage: Stage, tmp_path):
+    alice = await stage.enter("alice", auto=False)
+    path = tmp_path / "note.txt"
+    path.write_bytes(b"x" * 100_000)
+
+    def cut_it(name, sent, size):
+        path.write_bytes(b"x" * 10)
+
+    with pytest.raises(CometChatException) as caught:
+        await alice.chat.upload_attachments("bob", "user", [path], on_progress=cut_it)
+    assert caught.value.code == "ERR_INVALID_FILE_OBJECT"
+
+
+async def test_an_exception_of_on_progress_harms_nothing(stage: Stage, caplog):
+    alice = await stage.enter("alice", auto=False)
+
+    def fail(name, sent, size):
+        raise RuntimeError("the app's own fault")
+
+    file = UploadFile(content=b"hello", name="a.txt")
+    (attachment,) = await alice.chat.upload_attachments("bob", "user", [file], on_progress=fail)
+    assert attachment.size == 5
+    assert "on_progress raised" in caplog.text
+
+
+async def test_a_body_that_is_no_json_is_an_argument_that_is_not_valid(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    with pytest.raises(CometChatException) as caught:
+        await alice.chat.send_message(TextMessage(receiver="bob", text="x", metadata={"a": {1, 2}}))
+    assert caught.value.code == "ERR_INVALID_ARGUMENT"

@@ -1,0 +1,349 @@
+"""Requests over real sockets: connections that died, answers without end, what a library raises."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tailwire import CometChatException
+from tailwire.sdk.connection.causes import Cause
+from tailwire.sdk.io.http import Http
+from tailwire.sdk.io.traffic import Traffic
+from tailwire.sdk.io.world import Identity, Timer, World
+from tailwire.server.auth.certificate import self_signed
+
+FASTER = 10
+OK = b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{"data": 1}'
+Serve = Callable[[int, int, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[object]]
+
+
+class QuickWorld(World):
+    """The real one, whose seconds pass ten times as fast."""
+
+    def now(self) -> float:
+        return super().now() * FASTER
+
+    def timer(self, seconds: float, ring: Callable[[], None]) -> Timer:
+        return super().timer(seconds / FASTER, ring)
+
+
+async def seconds(number: float) -> None:
+    """Let so many of its seconds pass."""
+    await asyncio.sleep(number / FASTER)
+
+
+class Peer:
+    """A server that answers as it is told.
+
+    Attributes:
+        made: connections that were made.
+        ended: of these, which were closed by the client, by number.
+    """
+
+    def __init__(self, serve: Serve) -> None:
+        self._serve = serve
+        self.made = 0
+        self.heads: list[bytes] = []
+        self.ended: dict[int, asyncio.Event] = {}
+
+    async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.made += 1
+        mine, ended = self.made, asyncio.Event()
+        self.ended[mine] = ended
+        request = 0
+        try:
+            while True:
+                self.heads.append(await reader.readuntil(b"\r\n\r\n"))
+                request += 1
+                await self._serve(mine, request, reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            ended.set()
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def asking(serve: Serve, *, tls: ssl.SSLContext | None = None, small: bool = False) -> AsyncIterator:
+    """A peer, and a client that asks it."""
+    peer, world = Peer(serve), QuickWorld()
+    listening = socket.create_server(("127.0.0.1", 0))
+    if small:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    server = await asyncio.start_server(peer.connection, sock=listening, ssl=tls)
+    url = f"http{'s' * bool(tls)}://127.0.0.1:{listening.getsockname()[1]}"
+    http = Http(world, url, Identity("app", "resource"), None, Traffic(world.now))
+    try:
+        yield http, peer
+    finally:
+        await http.close()
+        server.close()
+
+
+async def fine(connection, request, reader, writer):
+    writer.write(OK)
+
+
+async def dies_once_used(connection, request, reader, writer):
+    if connection == 1 and request == 2:
+        writer.close()
+    else:
+        writer.write(OK)
+
+
+async def silent_once_used(connection, request, reader, writer):
+    if connection == 1 and request == 2:
+        await asyncio.Event().wait()
+    writer.write(OK)
+
+
+async def fails(call: Awaitable[object]) -> CometChatException:
+    with pytest.raises(CometChatException) as caught:
+        await call
+    return caught.value
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/messages"), ("PUT", "/me")])
+@pytest.mark.parametrize("serve", [dies_once_used, silent_once_used])
+async def test_what_changes_nothing_is_asked_again_on_a_new_connection(method, path, serve):
+    async with asking(serve) as (http, peer):
+        assert [await http.ask(method, path) for _ in range(3)] == [1, 1, 1]
+        assert peer.made == 2
+        assert len(peer.heads) == 4
+
+
+async def test_where_one_connection_was_dead_the_others_are_not_tried():
+    async def serve(connection, request, reader, writer):
+        if connection <= 2 and request == 2:
+            await asyncio.Event().wait()
+        writer.write(OK)
+
+    async with asking(serve) as (http, peer):
+        await asyncio.gather(http.ask("GET", "/me"), http.ask("GET", "/me"))
+        assert await http.ask("GET", "/me") == 1
+        assert (peer.made, len(peer.heads)) == (3, 4)
+
+
+async def test_what_changes_something_is_not_asked_again_and_the_next_uses_a_new_connection():
+    async with asking(dies_once_used) as (http, peer):
+        await http.ask("POST", "/groups", body={})
+        assert (await fails(http.ask("POST", "/groups", body={}))).code == "NO_INTERNET_CONNECTION"
+        assert await http.ask("POST", "/groups", body={}) == 1
+        assert (peer.made, len(peer.heads)) == (2, 3)
+
+
+async def test_who_repeats_a_request_is_told_early():
+    async with asking(silent_once_used) as (http, peer):
+        await http.ask("POST", "/messages", body={})
+        async with http.patience() as within:
+            error = await fails(http.ask("POST", "/messages", body={}, within=within, repeated=True))
+            assert error.cause is Cause.ATTEMPT_TIMEOUT
+            assert await http.ask("POST", "/messages", body={}, within=within, repeated=True) == 1
+        assert peer.made == 2
+
+
+async def test_a_slow_answer_is_waited_for_while_something_moves():
+    answers = asyncio.Event()
+
+    async def serve(connection, request, reader, writer):
+        if request == 2:
+            await answers.wait()
+        writer.write(OK)
+
+    async with asking(serve) as (http, peer):
+        await http.ask("GET", "/me")
+        asked = asyncio.create_task(http.ask("GET", "/me"))
+        for _ in range(4):
+            await seconds(3)
+            http._traffic.moved()  # as another connection does
+        answers.set()
+        assert await asked == 1
+        assert peer.made == 1
+
+
+async def test_a_new_connection_has_more_time_for_its_first_byte():
+    async def serve(connection, request, reader, writer):
+        await seconds(9)
+        writer.write(OK)
+
+    async with asking(serve) as (http, peer):
+        assert await http.ask("GET", "/me") == 1
+        assert peer.made == 1
+
+
+async def test_an_answer_that_breaks_off_is_not_asked_for_again():
+    """It was there: whoever asked knows better what to do."""
+
+    async def serve(connection, request, reader, writer):
+        writer.write(OK if request == 1 else OK[:-5])
+        if request == 2:
+            writer.close()
+
+    async with asking(serve) as (http, peer):
+        await http.ask("GET", "/me")
+        assert (await fails(http.ask("GET", "/me"))).code == "NO_INTERNET_CONNECTION"
+        assert len(peer.heads) == 2
+
+
+async def test_dropped_connections_end_when_nothing_runs_on_them():
+    goes_on = asyncio.Event()
+
+    async def serve(connection, request, reader, writer):
+        if connection == 1 and request == 2:
+            await goes_on.wait()
+        writer.write(OK)
+
+    async with asking(serve) as (http, peer):
+        await http.ask("POST", "/groups", body={})
+        running = asyncio.create_task(http.ask("POST", "/groups", body={}))
+        while len(peer.heads) < 2:
+            await asyncio.sleep(0.001)
+        http.drop()
+        http.drop()
+        assert await http.ask("POST", "/groups", body={}) == 1
+        assert peer.made == 2
+        assert not peer.ended[1].is_set()
+        goes_on.set()
+        assert await running == 1
+        await asyncio.wait_for(peer.ended[1].wait(), 5)
+        http.drop()
+        await asyncio.wait_for(peer.ended[2].wait(), 5)
+        assert await http.ask("GET", "/me") == 1
+        assert peer.made == 3
+
+
+async def test_a_call_that_the_app_cancels_says_nothing_about_the_connections():
+    hangs = asyncio.Event()
+
+    async def serve(connection, request, reader, writer):
+        if request == 2 and not hangs.is_set():
+            hangs.set()
+            await asyncio.Event().wait()
+        writer.write(OK)
+
+    async with asking(serve) as (http, peer):
+        await asyncio.gather(http.ask("GET", "/me"), http.ask("GET", "/me"))
+        assert peer.made == 2
+        asked = asyncio.create_task(http.ask("GET", "/me"))
+        await hangs.wait()
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        assert await http.ask("GET", "/me") == 1
+        assert peer.made == 2
+
+
+async def test_an_answer_without_end_is_not_read_to_the_end():
+    async def endless(connection, request, reader, writer):
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n")
+        while True:
+            writer.write(b" " * 65536)
+            await writer.drain()
+
+    async with asking(endless) as (http, _):
+        error = await fails(http.ask("GET", "/me"))
+        assert error.cause is Cause.NOT_OUR_SERVER
+        assert "16777216 bytes" in error.details
+
+
+@pytest.mark.parametrize("packed", [gzip.compress(b" " * 100_000_000), gzip.compress(b'{"data": 1}')[:-9], b"no gzip"])
+async def test_a_packed_answer_that_is_too_large_or_broken_is_not_ours(packed):
+    async def serve(connection, request, reader, writer):
+        head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\n"
+        writer.write(f"{head}content-length: {len(packed)}\r\n\r\n".encode() + packed)
+
+    async with asking(serve) as (http, _):
+        assert (await fails(http.ask("GET", "/me"))).cause is Cause.NOT_OUR_SERVER
+
+
+async def test_a_packed_answer_is_read():
+    packed = gzip.compress(b'{"data": [1, 2]}')
+
+    async def serve(connection, request, reader, writer):
+        head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\n"
+        writer.write(f"{head}content-length: {len(packed)}\r\n\r\n".encode() + packed)
+
+    async with asking(serve) as (http, peer):
+        assert await http.ask("GET", "/me") == [1, 2]
+        assert b"accept-encoding: gzip\r\n" in peer.heads[0].lower()
+
+
+async def test_it_is_told_when_the_server_answers_and_when_it_is_not_the_server():
+    answers = [
+        OK,
+        b'HTTP/1.1 404 Not Found\r\ncontent-length: 24\r\n\r\n{"error": {"code": "X"}}',
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi",
+    ]
+
+    async def serve(connection, request, reader, writer):
+        writer.write(answers[request - 1])
+
+    told: list[str] = []
+    async with asking(serve) as (http, _):
+        http.answered = lambda: told.append("answered")
+        http.succeeded = lambda: told.append("succeeded")
+        await http.ask("GET", "/me")
+        assert told == ["answered", "succeeded"]
+        assert (await fails(http.ask("GET", "/me"))).code == "X"
+        assert told == ["answered", "succeeded", "answered"]
+        assert (await fails(http.ask("GET", "/me"))).cause is Cause.CAPTIVE_PORTAL
+        assert len(told) == 3
+
+
+async def test_what_the_network_has_taken_of_an_upload_is_told_honestly():
+    """The other end reads nothing: of 4 MB only what fits into small buffers counts as taken."""
+    taken = 0
+
+    async def reads_nothing(connection, request, reader, writer):
+        writer.transport.pause_reading()
+        await asyncio.Event().wait()
+
+    async def pieces():
+        nonlocal taken
+        for _ in range(256):
+            yield b"x" * 16384
+            taken += 16384
+
+    async with asking(reads_nothing, small=True) as (http, _):
+        error = await fails(http.upload(f"{http.base_url}/files", pieces(), 256 * 16384, "text/plain"))
+        assert error.cause is Cause.ATTEMPT_TIMEOUT
+        assert 0 < taken < 1_000_000
+
+
+async def test_a_certificate_that_is_not_trusted_is_named(tmp_path: Path):
+    certificate, key = self_signed(tmp_path, "127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    async with asking(fine, tls=context) as (http, _):
+        error = await fails(http.ask("GET", "/me"))
+    assert error.cause is not None
+    assert error.cause.startswith(("tls_", "certificate_"))
+    assert "internet connection" not in error.message
+    assert "CERTIFICATE_VERIFY_FAILED" in error.details
+
+
+@pytest.mark.parametrize("base", ["http://[::1", "http://a b", "ftp://host", "http://host:99999", "http://\x00", ""])
+async def test_a_url_that_is_none_is_one_of_our_exceptions(base):
+    http = Http(QuickWorld(), base, Identity("app", "resource"), None)
+    assert (await fails(http.ask("GET", "/me"))).code == "NO_INTERNET_CONNECTION"
+    await http.close()
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "gopher://127.0.0.1:1", "http://[::1"])
+async def test_proxy_settings_that_cannot_be_used_are_one_of_our_exceptions(monkeypatch, proxy):
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    monkeypatch.setenv("NO_PROXY", "")
+    async with asking(fine) as (http, _):
+        await fails(http.ask("GET", "/me"))
+
+
+async def test_a_token_that_is_no_header_is_one_of_our_exceptions():
+    async with asking(fine) as (http, _):
+        for token in ("line\nbreak", "ünï", "\ud800"):
+            await fails(http.ask("GET", "/me", token=token))
