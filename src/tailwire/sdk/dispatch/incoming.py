@@ -132,7 +132,8 @@ class Incoming:
         position = self._machine.position
         if position is None or updated_at <= position.updated_at:
             return
-        if self._connected and self._updater is None:
+        # Before the first that was heard of there is nothing: one's own first message is where receipts begin.
+        if position.updated_at == 0 or (self._connected and self._updater is None):
             updates.heard(self._machine, updated_at)
 
     def _carry_out(self, commands: Sequence[catch_up.Command | chain.Wait]) -> None:
