@@ -62,7 +62,7 @@ def _a_flag_that_says_connected(patch):
 def _recovery_by_time(patch):
     # What was missed is taken from now on instead of from the last id.
     def connected(m, store):
-        m.behind, m.gathered, m.position = [], [], None
+        m.behind, m.position = [], None
         m.floor = 0
         return [catch_up.FetchLatest()]
 

@@ -1,19 +1,30 @@
 """Reads what was missed before the live messages pass, without loss, duplicates or disorder (K1, K2).
 
-Rules: recovery goes by number, never by time; a message is known by its id; nothing is handed over while a catch-up is
-under way; a page that fails is asked for again, by the one who carries the commands out. `ours` says whether this
-device sent the message: its own messages move the position but are not handed over (S27).
+Rules: recovery goes by number, never by time; a message is known by its id; no live message is handed over while a
+catch-up is under way. Pages come in the server's order, so each is handed over as it comes, and the position moves to
+its end: whatever ends the catch-up, the next one goes on from there. A page that fails is asked for again, smaller, by
+the one who carries the commands out. `ours` says whether this device sent the message: its own messages move the
+position but are not handed over (S27).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any, NamedTuple
 
 from tailwire.sdk.continuity.state import Continuity, Kind, Machine, Position
 
 PAGE = 100
+FIRST_PAGE = 20
+SMALLEST_PAGE = 5
+QUICK = 1.0
+"""Seconds: a page that took no longer is followed by one of twice the size."""
+SLOW = 8.0
+"""Seconds: a page that took longer is followed by one of half the size."""
+PAYS = 0.8
+"""Between the two, pages grow while a message takes at most this part of the time that it took in the page before."""
 MOST_REMEMBERED = 2000
 MOST_HELD = 5000
 
@@ -23,7 +34,7 @@ class FetchAfter:
     """Read the next page: messages after `after_id`, oldest first."""
 
     after_id: int
-    limit: int = PAGE
+    limit: int = FIRST_PAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +43,14 @@ class FetchLatest:
 
 
 class HandOver(NamedTuple):
-    """Give these messages to the app, in this order."""
+    """Give these messages to the app, in this order.
+
+    Attributes:
+        own: ids of messages between them that this device sent; whoever has been given only a part needs them still.
+    """
 
     messages: tuple[Any, ...]
+    own: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,75 +79,137 @@ def connected(m: Machine, store: str) -> list[Command]:
         m.position, m.floor = None, 0
         m.recent.clear()
         return [FetchLatest()]
-    m.position = position = position._replace(store=store or position.store)
-    m.floor = m.asked_after = position.last_id
-    return [FetchAfter(m.asked_after)]
+    m.position = position._replace(store=store or position.store)
+    return [_from_the_position(m)]
+
+
+def poll(m: Machine) -> list[Command]:
+    """Read what is new without a socket: as a catch-up, page by page, but nothing is told of continuity.
+
+    Nothing happens while history is being read already, or when catch-up is switched off. A socket that opens
+    meanwhile begins its own catch-up from the position (`connected`). Without a position, polling begins at the latest
+    message. A gap is told when more than the limit has come.
+    """
+    if m.behind is not None or not m.enabled:
+        return []
+    _begin(m)
+    m.behind, m.overflowed, m.quiet = [], False, True
+    return [FetchLatest() if m.position is None else _from_the_position(m)]
 
 
 def disconnected(m: Machine) -> None:
     """The socket is gone: what was held belongs to history now, the next catch-up brings it."""
+    if m.behind is not None and not m.holes:
+        m.size = max(SMALLEST_PAGE, m.size // 2)  # the page under way may be what the line did not bear
     m.behind = None
     _begin(m)
 
 
 def _begin(m: Machine) -> None:
-    m.gathered, m.named, m.holes, m.mending = [], {}, set(), False
+    m.caught, m.named, m.holes, m.quiet = 0, {}, set(), False
+    m.size, m.pace = min(m.size, FIRST_PAGE), inf
+
+
+def _from_the_position(m: Machine) -> FetchAfter:
+    m.floor = m.asked_after = m.position.last_id if m.position is not None else 0
+    return next_page(m)
+
+
+def next_page(m: Machine) -> FetchAfter:
+    """Ask for the page after what has been read, as large as the line bears and no larger than the limit leaves."""
+    return FetchAfter(m.asked_after, max(1, min(m.size, m.limit - m.caught)))
+
+
+def failed(m: Machine, command: FetchAfter | FetchLatest) -> FetchAfter | FetchLatest:
+    """A page did not come: ask for a smaller one."""
+    if isinstance(command, FetchLatest):
+        return command
+    m.size = max(SMALLEST_PAGE, min(m.size, command.limit) // 2)
+    m.pace = inf
+    return next_page(m)
 
 
 def latest(m: Machine, last_id: int, store: str) -> list[Command]:
     """The answer to `FetchLatest`."""
     if m.behind is None:
         return []
-    known = m.position is not None
+    begin, quiet = 0, m.quiet
     if m.position is not None:
-        # More was missed than the limit: the bounds are known now, and the app is told them.
-        begin = m.position.last_id
-        told = TellContinuity(Continuity(Kind.GAP, 0, begin, max(begin, last_id)))
+        # As much as the limit has been handed over: what follows is a gap, and its bounds are known now.
+        begin = m.asked_after
+        last_id = max(begin, last_id)
+        kind = Kind.GAP if last_id > begin else Kind.EXACT
+        bounds = (begin, last_id) if kind is Kind.GAP else (0, 0)
+        told = [] if quiet and kind is Kind.EXACT else [TellContinuity(Continuity(kind, m.caught, *bounds))]
+        settled = last_id
     else:
-        begin = 0
-        told = TellContinuity(Continuity(Kind.UNKNOWN))
-    held = sorted((pair for pair in m.behind if pair[0] > begin and pair[0] not in m.recent), key=lambda pair: pair[0])
-    if known:
-        held = [pair for pair in held if pair[0] > last_id]
-    m.behind, m.gathered, m.named, m.mending = None, [], {}, False
-    m.floor = max(begin, last_id)
+        told = [] if quiet else [TellContinuity(Continuity(Kind.UNKNOWN))]
+        settled = 0
     before = m.position or Position()
-    m.position = before._replace(last_id=m.floor, store=store)
-    return [told, *hand_over(m, held)]
+    pairs = dict(m.behind)
+    held = sorted(p for p in pairs.items() if p[0] > settled and p[0] not in m.recent and p[0] not in before.own)
+    m.behind, m.named, m.caught, m.quiet = None, {}, 0, False
+    m.floor = last_id
+    m.position = before._replace(store=store or before.store)
+    _advance(m, last_id)
+    return [*told, *hand_over(m, held)]
 
 
-def page(m: Machine, messages: Sequence[tuple[int, Any]], *, whole: bool, ours: Collection[int] = ()) -> list[Command]:
+def page(
+    m: Machine,
+    messages: Sequence[tuple[int, Any]],
+    *,
+    whole: bool,
+    ours: Collection[int] = (),
+    end: int = 0,
+    took: float = 0.0,
+) -> list[Command]:
     """The answer to `FetchAfter`.
 
     Args:
         messages: id and message, in the server's order, all after the id that was asked for.
         whole: whether there may be more (the page was full).
         ours: ids among them that this device sent.
+        end: the last id that the page covers, where messages at its end cannot be read.
+        took: seconds until it came.
     """
     if m.behind is None:
         return []
     for number in ours:
         sent(m, number)
-    m.gathered.extend(p for p in messages if p[0] > m.floor and p[0] not in m.recent and p[0] not in ours)
-    if messages:
-        m.asked_after = max(pair[0] for pair in messages)
-    if whole and len(m.gathered) >= m.limit:
-        return [FetchLatest()]
-    if whole or m.overflowed or _page_was_too_early(m):
-        m.overflowed, m.named = False, {}  # once more is enough for those: they are stored
-        return [FetchAfter(m.asked_after)]
-    own = set(m.position.own) if m.position else set()
-    missed = {n: msg for n, msg in m.gathered if n > m.floor and n not in m.recent and n not in own}
-    held = {n: msg for n, msg in m.behind if n > m.floor and n not in m.recent and n not in own}
-    together = sorted({**held, **missed}.items())
-    m.behind, m.gathered, m.named = None, [], {}
-    told = [] if m.mending else [TellContinuity(Continuity(Kind.EXACT, len(missed)))]
-    m.mending = False
-    settled = max([m.floor, m.asked_after, *(n for n, _ in together)])
+    own = {*ours, *(m.position.own if m.position is not None else ())}
+    missed = {n: msg for n, msg in messages if n > m.floor and n not in m.recent and n not in own}
+    m.asked_after = max([m.asked_after, end, *(number for number, _ in messages)])
+    m.caught += len(missed)
+    _fit(m, took, whole=whole)
+    more = whole or m.overflowed or _page_was_too_early(m)
+    # What was held meanwhile goes with the page that it belongs to.
+    reaches = m.asked_after if more else inf
+    held = {n: msg for n, msg in m.behind if m.floor < n <= reaches and n not in m.recent and n not in own}
+    together = sorted({**held, **missed}.items(), key=lambda pair: pair[0])
+    told = [] if m.quiet or more else [TellContinuity(Continuity(Kind.EXACT, m.caught))]
+    m.behind = [pair for pair in m.behind if pair[0] > m.asked_after] if more else None
     commands: list[Command] = [*told, *hand_over(m, together)]
     m.floor = max(m.floor, m.asked_after)
-    _advance(m, settled)
+    _advance(m, m.asked_after)
+    if whole and m.caught >= m.limit:
+        return [*commands, FetchLatest()]
+    if more:
+        m.overflowed, m.named = False, {}  # once more is enough for those: they are stored
+        return [*commands, next_page(m)]
+    m.named, m.caught, m.quiet = {}, 0, False
     return commands
+
+
+def _fit(m: Machine, took: float, *, whole: bool) -> None:
+    # On a line with little room a message takes as long in a larger page; on one with long ways it takes less. A page
+    # that is not full says little of either.
+    pace = took / m.size
+    if took > SLOW:
+        m.size = max(SMALLEST_PAGE, m.size // 2)
+    elif whole and (took <= QUICK or pace <= m.pace * PAYS):
+        m.size = min(PAGE, m.size * 2)
+    m.pace = pace
 
 
 def _page_was_too_early(m: Machine) -> bool:
@@ -197,8 +275,10 @@ def hand_over(m: Machine, pairs: Sequence[tuple[int, Any]]) -> list[Command]:
         m.recent[message_id] = None
     while len(m.recent) > MOST_REMEMBERED:
         _forget_oldest(m)
-    _advance(m, max(message_id for message_id, _ in pairs))
-    return [HandOver(tuple(message for _, message in pairs))]
+    last_id = pairs[-1][0]
+    own = tuple(n for n in m.position.own if pairs[0][0] < n < last_id) if m.position is not None else ()
+    _advance(m, last_id)
+    return [HandOver(tuple(message for _, message in pairs), own)]
 
 
 def _forget_oldest(m: Machine) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tailwire.sdk.continuity.catch_up import Command, FetchAfter, hand_over, live
+from tailwire.sdk.continuity.catch_up import Command, hand_over, live, next_page
 from tailwire.sdk.continuity.state import Machine
 
 PATIENCE = 0.5
@@ -45,7 +45,7 @@ def missing(m: Machine, before: int) -> list[Command | Wait]:
 def _begin(m: Machine, before: int) -> list[Command | Wait]:
     begun = m.behind is None
     if begun:
-        m.behind, m.gathered, m.overflowed = [], [], False
+        m.behind, m.caught, m.overflowed = [], 0, False
     m.holes.add(before)
     return [Wait(PATIENCE)] if begun else []
 
@@ -67,8 +67,8 @@ def waited(m: Machine) -> list[Command]:
     """The missing message did not come by itself: read history from the last point that is settled."""
     if not m.holes or m.behind is None:
         return []
-    m.holes, m.mending, m.asked_after = set(), True, m.floor
-    return [FetchAfter(m.asked_after)]
+    m.holes, m.quiet, m.asked_after = set(), True, m.floor
+    return [next_page(m)]
 
 
 def _known(m: Machine, message_id: int) -> bool:

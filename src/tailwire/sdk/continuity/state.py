@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
 from typing import Any, NamedTuple
 
 
@@ -37,10 +38,11 @@ class Continuity:
     """What a `connected` event says of the time without a connection (K1).
 
     Attributes:
-        kind: `exact`: nothing was missed, or all of it is handed over now. `gap`: more was missed than the limit; what
-            lies after `from_id` and up to `to_id` is only in history. `unknown`: positions mean nothing (the server's
-            store changed, or there is no position yet, or catch-up is switched off).
-        missed: how many messages are handed over now.
+        kind: `exact`: nothing was missed, or all of it is handed over. `gap`: more was missed than the limit; as many
+            as the limit are handed over, what lies after `from_id` and up to `to_id` is only in history. `unknown`:
+            positions mean nothing (the server's store changed, or there is no position yet, or catch-up is switched
+            off).
+        missed: how many messages of history are handed over, in all pages of this catch-up.
     """
 
     kind: Kind
@@ -59,11 +61,13 @@ class Machine:
         floor: everything up to here is settled: handed over, given up as a gap, or older than the login.
         behind: while not None, a catch-up is under way and holds the live messages that came meanwhile.
         named: which ones the held ones say came before them.
-        gathered: what the catch-up has read so far.
-        asked_after: the id after which the catch-up reads on.
+        caught: how many messages the catch-up under way has handed over.
+        size: how many messages are asked for at once.
+        pace: seconds that a message of the page before took.
+        asked_after: the id after which the catch-up reads on; everything up to it is settled.
         told: receipts that were told: conversation, reader and kind, to the highest message id.
         holes: ids of messages that others say came before them, and that have not come; what follows is held for them.
-        mending: a page of history is read for such a hole, not for a new connection.
+        quiet: history is read for such a hole, or without a socket, not for a new connection: nothing is told of it.
         overflowed: more came meanwhile than is held; they are in history, so the catch-up reads on for them.
     """
 
@@ -74,9 +78,11 @@ class Machine:
     recent: OrderedDict[int, None] = field(default_factory=OrderedDict)
     behind: list[tuple[int, Any]] | None = None
     named: dict[int, int] = field(default_factory=dict)
-    gathered: list[tuple[int, Any]] = field(default_factory=list)
+    caught: int = 0
+    size: int = 20
+    pace: float = inf
     asked_after: int = 0
     told: OrderedDict[tuple[str, str, str], int] = field(default_factory=OrderedDict)
     overflowed: bool = False
     holes: set[int] = field(default_factory=set)
-    mending: bool = False
+    quiet: bool = False

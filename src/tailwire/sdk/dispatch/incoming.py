@@ -5,28 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from tailwire.sdk.connection.state import Status
 from tailwire.sdk.continuity import catch_up, chain, updates
 from tailwire.sdk.continuity.state import Continuity, Kind, Machine, Position
-from tailwire.sdk.dispatch import social
+from tailwire.sdk.dispatch import history, receipts, social
 from tailwire.sdk.dispatch.callbacks import event_of
 from tailwire.sdk.dispatch.queue import Queue
-from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.io.link import Granted, granted
 from tailwire.sdk.listeners import events as e
-from tailwire.wire.codec import BadWire, message_from_wire, receipt_from_frame, typing_from_frame, user_from_wire
-from tailwire.wire.entities import Action, BaseMessage, MessageReceipt, User
+from tailwire.wire.codec import message_from_wire, receipt_from_frame, typing_from_frame, user_from_wire
+from tailwire.wire.entities import Action, BaseMessage, User
 
 log = logging.getLogger("tailwire")
 
-T = TypeVar("T")
-Fetch = Callable[[Mapping[str, Any]], Awaitable[list[Any]]]
-FIRST_RETRY = 0.5
-LONGEST_RETRY = 10.0
 _decode = json.JSONDecoder().raw_decode
 
 
@@ -52,7 +46,7 @@ class Incoming:
     def __init__(
         self,
         queue: Queue,
-        fetch: Fetch,
+        fetch: history.Fetch,
         device: str,
         machine: Machine,
         *,
@@ -95,6 +89,7 @@ class Incoming:
 
     def link_opened(self, granted: Granted) -> None:
         """The socket is authenticated: read what was missed before anything live passes."""
+        self._stop_reading()  # polling, perhaps: what it has handed over stays so
         self._connected = True
         self._store = granted.store
         if granted.shed:
@@ -105,13 +100,22 @@ class Incoming:
         """The socket is gone."""
         self._connected = self.receipts_blocked = False
         catch_up.disconnected(self._machine)
-        for task in (self._reader, self._updater):
-            if task is not None:
-                task.cancel()
-        self._reader = self._updater = None
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
+        self._stop_reading()
+
+    def poll(self) -> None:
+        """Read what is new from history, receipts too, without a socket (where there is one, nothing happens).
+
+        It is handed over page by page. Call this again whenever it is time to look: a call while history is being read
+        does nothing, and a socket that opens meanwhile goes on from what has been handed over.
+        """
+        if self._uid and not self._connected and self._reader is None and self._updater is None:
+            self._carry_out(catch_up.poll(self._machine))
+
+    def _stop_reading(self) -> None:
+        for running in (self._reader, self._updater, self._waiting):
+            if running is not None:
+                running.cancel()
+        self._reader = self._updater = self._waiting = None
 
     def sent(self, message: BaseMessage) -> None:
         """This client sent a message. With a connection that has caught up, its time is one that was heard of."""
@@ -128,13 +132,14 @@ class Incoming:
         position = self._machine.position
         if position is None or updated_at <= position.updated_at:
             return
-        if self._connected and self._updater is None:
+        # Before the first that was heard of there is nothing: one's own first message is where receipts begin.
+        if position.updated_at == 0 or (self._connected and self._updater is None):
             updates.heard(self._machine, updated_at)
 
     def _carry_out(self, commands: Sequence[catch_up.Command | chain.Wait]) -> None:
         for command in commands:
             if isinstance(command, catch_up.HandOver):
-                self._hand_over(command.messages)
+                self._hand_over(command)
             elif isinstance(command, catch_up.TellContinuity):
                 self._tell(command.continuity)
             elif isinstance(command, chain.Wait):
@@ -142,22 +147,30 @@ class Incoming:
             else:
                 self._reader = asyncio.get_running_loop().create_task(self._read(command), name="tailwire catch-up")
 
-    def _hand_over(self, messages: Sequence[BaseMessage]) -> None:
+    def _hand_over(self, command: catch_up.HandOver) -> None:
         # With each goes how far the app has been served behind it: up to the next one that it has not been given.
         position = self._machine.position
         if position is None:
             return
+        messages = command.messages
         following = [message.id - 1 for message in messages[1:]]
         for message, end in zip(messages, [*following, position.last_id], strict=True):
-            served = position if end >= position.last_id else position._replace(last_id=end)
+            served = position
+            if end < position.last_id:
+                own = tuple(n for n in command.own if n > end)
+                served = position._replace(last_id=end, own=(*own, *position.own))
             self._queue.put((event_of(message), served))
 
     def _tell(self, continuity: Continuity) -> None:
-        self._queue.put(e.ConnectionChanged(Status.CONNECTED, continuity))
+        if self._connected:
+            self._queue.put(e.ConnectionChanged(Status.CONNECTED, continuity))
         if continuity.kind is Kind.GAP:
             self._queue.put(e.HistoryGap(continuity.from_id, continuity.to_id))
+        self._look_for_updates()
+
+    def _look_for_updates(self) -> None:
         begin = updates.since(self._machine)
-        if begin is not None:
+        if begin is not None and self._updater is None:
             work = self._read_updates(begin)
             self._updater = asyncio.get_running_loop().create_task(work, name="tailwire catch-up of receipts")
 
@@ -166,84 +179,38 @@ class Incoming:
         self._carry_out(chain.waited(self._machine))
 
     async def _read(self, command: catch_up.FetchAfter | catch_up.FetchLatest) -> None:
-        commands = await self._again(lambda: self._page(command))
+        def smaller() -> None:
+            nonlocal command
+            command = catch_up.failed(self._machine, command)
+
+        await history.wait_for_room(self._queue)
+        commands = await history.until_it_comes(lambda: self._page(command), smaller)
         self._reader = None
         self._carry_out(commands)
-
-    async def _again(self, ask: Callable[[], Awaitable[T]]) -> T:
-        # What fails is asked for again: nothing live passes before it (K1). The connection's end ends this too.
-        wait = FIRST_RETRY
-        while True:
-            try:
-                return await ask()
-            except CometChatException as error:
-                log.info("catching up failed, again in %.1f s: %s", error.retry_after or wait, error.code)
-                await asyncio.sleep(error.retry_after or wait)
-                wait = min(wait * 2, LONGEST_RETRY)
+        if self._reader is None and not self._connected:  # polled to the end
+            self._look_for_updates()
 
     async def _read_updates(self, begin: int) -> None:
-        # Receipts of the time without a connection (K2): read from the messages that they changed.
-        cursor, newest = 0, 0
-        while True:
-            query = {"per_page": catch_up.PAGE, "affix": "append", "id": cursor, "updatedAt": begin, "onlyUpdates": 1}
-            listed = await self._again(partial(self._fetch, query))
-            messages = [message for _, message in self._known(listed)]
-            for kind in ("delivered", "read"):
-                latest = {m.conversation_id: m for m in messages if self._has_receipt(m, kind, begin)}
-                for message in latest.values():
-                    self._tell_receipt(message, kind)
-            newest = max([newest, *(m.updated_at for m in messages)])
-            if len(listed) < catch_up.PAGE or not messages:
-                break
-            cursor = messages[-1].id
+        newest = await receipts.read(self._fetch, self._queue, self._machine, self._uid, begin)
         self._updater = None
-        self._heard(newest)
-
-    def _has_receipt(self, message: BaseMessage, kind: str, begin: int) -> bool:
-        at = message.delivered_at if kind == "delivered" else message.read_at
-        mine = message.sender is not None and message.sender.uid == self._uid
-        return mine and at >= begin
-
-    def _tell_receipt(self, message: BaseMessage, kind: str) -> None:
-        at = message.delivered_at if kind == "delivered" else message.read_at
-        if message.receiver_type == "group":
-            # The times of a group's message say when all of its members had received, or read, it.
-            of_all = "deliveredToAll" if kind == "delivered" else "readByAll"
-            group = message.receiver
-            if updates.told(self._machine, self._uid, f"group {group}", of_all, message.id):
-                self._queue.put(e.ReceiptReceived(MessageReceipt(message.id, User(""), group, "group", of_all, at)))
-            return
-        reader = message.receiver_entity
-        if not isinstance(reader, User):
-            reader = User(message.receiver)
-        if updates.told(self._machine, self._uid, reader.uid, kind, message.id):
-            receipt = MessageReceipt(message.id, reader, self._uid, "user", kind, at)
-            self._queue.put(e.ReceiptReceived(receipt))
+        updates.heard(self._machine, newest)  # also without a socket: all that changed until then has been read
 
     async def _page(self, command: catch_up.FetchAfter | catch_up.FetchLatest) -> list[catch_up.Command]:
         if isinstance(command, catch_up.FetchLatest):
-            newest = self._known(await self._fetch({"per_page": 1, "affix": "prepend"}))
-            return catch_up.latest(self._machine, newest[-1][0] if newest else 0, self._store)
-        query = {"per_page": command.limit, "affix": "append", "id": command.after_id}
-        listed = await self._fetch(query)
-        messages = self._known(listed)
-        whole = len(listed) >= command.limit and bool(messages)
+            newest = await self._fetch({"per_page": 1, "affix": "prepend"})
+            return catch_up.latest(self._machine, max(map(history.id_of, newest), default=0), self._store)
+        begun = asyncio.get_running_loop().time()
+        listed = await self._fetch({"per_page": command.limit, "affix": "append", "id": command.after_id})
+        took = asyncio.get_running_loop().time() - begun
+        messages = history.known(listed)
+        end = max(map(history.id_of, listed), default=0)
+        whole = len(listed) >= command.limit and end > command.after_id
         mine = {n for n, m in messages if self._is_own(m)}
-        return catch_up.page(self._machine, messages, whole=whole, ours=mine)
-
-    def _known(self, listed: list[Any]) -> list[tuple[int, Any]]:
-        messages = []
-        for value in listed:
-            try:
-                message = message_from_wire(value)
-            except BadWire as error:
-                log.warning("a message of the history cannot be read: %s", error)
-                continue
-            messages.append((message.id, message))
-        return messages
+        return catch_up.page(self._machine, messages, whole=whole, ours=mine, end=end, took=took)
 
     def _is_own(self, message: Any) -> bool:
-        return (message.raw.get("data") or {}).get("resource") == self._device
+        data = message.raw.get("data")
+        return isinstance(data, dict) and data.get("resource") == self._device
 
     # Frames.
 
@@ -271,7 +238,7 @@ class Incoming:
                 self._token_answered(granted(body.get("tailwire")) if body.get("status") == "OK" else None)
             elif frame.get("deviceId") != self._device or not frame.get("deviceId"):
                 self._others(kind, frame)
-        except (ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:  # BadWire is a ValueError
+        except history.UNREADABLE as error:
             log.warning("a frame cannot be read: %s", error)
         return None
 

@@ -60,6 +60,10 @@ class Queue:
             entry = entries.popleft()
             try:
                 await handle(entry)
+            except asyncio.CancelledError:
+                if self._task is None or self._task.cancelling():
+                    raise
+                log.exception("a listener waited for something that was cancelled")
             except Exception:
                 log.exception("a listener raised")
             if self._room is not None and len(entries) <= MOST_QUEUED // 2:

@@ -11,27 +11,42 @@ from tailwire.sdk.continuity.state import Kind, Machine, Position
 
 
 class Server(RuleBasedStateMachine):
-    """A server with a history, a line that breaks, and a client that catches up."""
+    """A server with a history, a line that breaks, and a client that catches up, polls, and is killed."""
 
-    @initialize(limit=st.sampled_from([5, 1000]))
+    @initialize(limit=st.sampled_from([3, 5, 1000]))
     def begin(self, limit):
+        self.limit = limit
         self.history: list[tuple[int, bool]] = []  # id, ours
         self.m = Machine(position=Position(0), limit=limit)
         self.handed: list[int] = []
         self.gaps: list[tuple[int, int]] = []
         self.line: list[int] = []
+        self.sending: list[int] = []
         self.up = False
         self.asked = None
         self.next_id = 1
+        self.read_to = 0
+        self.catching_up = False
 
     def carry(self, commands):
         for c in commands:
             if isinstance(c, catch_up.HandOver):
                 self.handed.extend(c.messages)
             elif isinstance(c, catch_up.TellContinuity):
-                if c.continuity.kind is Kind.GAP:
-                    self.gaps.append((c.continuity.from_id, c.continuity.to_id))
+                told, self.catching_up = c.continuity, False
+                if told.kind is Kind.GAP:
+                    assert told.from_id < told.to_id
+                    assert told.missed >= self.limit
+                    # What lies before the gap is handed over, nothing behind its begin is.
+                    assert not [n for n in self.handed if n > told.from_id]
+                    self.gaps.append((told.from_id, told.to_id))
+                else:
+                    assert self.up
+                    assert told.kind is Kind.EXACT
             else:
+                if isinstance(c, catch_up.FetchAfter):
+                    assert c.after_id >= self.read_to  # nothing is read twice
+                    assert 1 <= c.limit <= catch_up.PAGE
                 self.asked = c
 
     @rule(ours=st.booleans(), skip=st.integers(0, 2))
@@ -41,20 +56,40 @@ class Server(RuleBasedStateMachine):
         if self.up and not ours:
             self.line.append(self.next_id)
         if ours:
-            catch_up.sent(self.m, self.next_id)
+            self.sending.append(self.next_id)
         self.next_id += 1
+
+    @precondition(lambda self: self.sending)
+    @rule()
+    def send_is_answered(self):
+        catch_up.sent(self.m, self.sending.pop(0))
 
     @precondition(lambda self: not self.up)
     @rule()
     def connect(self):
-        self.up = True
+        self.up, self.asked, self.catching_up = True, None, True
         self.carry(catch_up.connected(self.m, "store"))
+
+    @precondition(lambda self: not self.up)
+    @rule()
+    def poll(self):
+        commands = catch_up.poll(self.m)
+        assert not (commands and self.asked)  # one at a time
+        self.carry(commands)
 
     @precondition(lambda self: self.up)
     @rule()
     def lose(self):
-        self.up, self.asked, self.line = False, None, []
+        self.up, self.asked, self.line, self.catching_up = False, None, [], False
         catch_up.disconnected(self.m)
+
+    @rule()
+    def restart_the_app(self):
+        self.up, self.asked, self.line, self.catching_up = False, None, [], False
+        for number in self.sending:  # the outbox waits for the answer of each
+            catch_up.sent(self.m, number)
+        self.sending = []
+        self.m = Machine(position=self.m.position, limit=self.limit)
 
     @precondition(lambda self: self.line)
     @rule(again=st.booleans())
@@ -65,15 +100,25 @@ class Server(RuleBasedStateMachine):
             self.carry(catch_up.live(self.m, message_id, message_id))
 
     @precondition(lambda self: self.asked is not None)
-    @rule(size=st.integers(1, 4))
-    def answer(self, size):
+    @rule(took=st.sampled_from([0.1, 3.0, 20.0]))
+    def answer(self, took):
         asked, self.asked = self.asked, None
         if isinstance(asked, catch_up.FetchLatest):
             self.carry(catch_up.latest(self.m, self.history[-1][0] if self.history else 0, "store"))
             return
-        after = [n for n, _ in self.history if n > asked.after_id]
-        page = after[:size]
-        self.carry(catch_up.page(self.m, [(n, n) for n in page], whole=len(after) > size))
+        listed = [(n, ours) for n, ours in self.history if n > asked.after_id][: asked.limit]
+        self.read_to = max([self.read_to, *(n for n, _ in listed)])
+        whole = len(listed) == asked.limit
+        mine = {n for n, ours in listed if ours}
+        self.carry(catch_up.page(self.m, [(n, n) for n, _ in listed], whole=whole, ours=mine, took=took))
+
+    @precondition(lambda self: self.asked is not None)
+    @rule()
+    def fail(self):
+        smaller = catch_up.failed(self.m, self.asked)
+        assert getattr(smaller, "limit", 0) <= max(getattr(self.asked, "limit", 0), catch_up.SMALLEST_PAGE)
+        self.asked = None
+        self.carry([smaller])
 
     @invariant()
     def once_and_in_order(self):
@@ -82,8 +127,15 @@ class Server(RuleBasedStateMachine):
         assert not ours & set(self.handed)
 
     @invariant()
+    def what_is_behind_the_position_has_been_handed_over(self):
+        position = self.m.position.last_id
+        theirs = {n for n, ours in self.history if n <= position and not ours}
+        assert {n for n in theirs if not any(a < n <= b for a, b in self.gaps)} <= set(self.handed)
+
+    @invariant()
     def when_quiet_nothing_is_missing(self):
         if self.up and self.asked is None and not self.line and self.m.behind is None:
+            assert not self.catching_up  # each connection is told how it joins
             theirs = [n for n, o in self.history if not o and not any(a < n <= b for a, b in self.gaps)]
             assert [n for n in self.handed if n in set(theirs)] == theirs
 
@@ -136,3 +188,104 @@ def test_live_messages_in_any_order_come_once(ids):
     catch_up.page(m, [], whole=False)
     handed = [msg for n in ids for c in catch_up.live(m, n, n) for msg in c.messages]
     assert sorted(handed) == sorted(set(ids))
+
+
+def caught_up_by(m, history, *, took=0.1):
+    """Answer whatever is asked; give the pages' sizes and what was handed over."""
+    asked, sizes, handed = catch_up.connected(m, ""), [], []
+    while asked and isinstance(asked[-1], catch_up.FetchAfter):
+        sizes.append(asked[-1].limit)
+        listed = [(n, n) for n in history if n > asked[-1].after_id][: asked[-1].limit]
+        seconds = took(len(listed)) if callable(took) else took
+        asked = catch_up.page(m, listed, whole=len(listed) == sizes[-1], took=seconds)
+        handed += [n for c in asked if isinstance(c, catch_up.HandOver) for n in c.messages]
+    return sizes, handed
+
+
+def test_pages_begin_small_and_grow_on_a_good_line():
+    sizes, handed = caught_up_by(Machine(position=Position(0), limit=10**6), range(1, 20_001))
+    assert sizes[:5] == [20, 40, 80, 100, 100]
+    assert len(sizes) <= 20_000 // 100 + 3
+    assert handed == list(range(1, 20_001))
+
+
+def test_pages_stay_small_where_each_message_takes_its_time():
+    sizes, _ = caught_up_by(Machine(position=Position(0)), range(1, 301), took=lambda n: 0.15 * n)
+    assert max(sizes) <= 40
+    sizes, _ = caught_up_by(Machine(position=Position(0)), range(1, 301), took=lambda n: 1.0 * n)
+    assert sizes[-1] == catch_up.SMALLEST_PAGE
+
+
+def test_pages_grow_where_only_the_way_is_long():
+    sizes, _ = caught_up_by(Machine(position=Position(0)), range(1, 501), took=lambda n: 3.2 + 0.001 * n)
+    assert sizes[:4] == [20, 40, 80, 100]
+
+
+def test_a_page_that_fails_is_asked_for_again_smaller():
+    m = Machine(position=Position(5))
+    (asked,) = catch_up.connected(m, "")
+    limits = []
+    for _ in range(4):
+        asked = catch_up.failed(m, asked)
+        assert asked.after_id == 5
+        limits.append(asked.limit)
+    assert limits == [10, 5, 5, 5]
+
+
+def test_a_connection_that_ends_amid_a_page_makes_the_next_one_smaller():
+    m = Machine(position=Position(5))
+    catch_up.connected(m, "")
+    catch_up.disconnected(m)
+    assert catch_up.connected(m, "") == [catch_up.FetchAfter(5, 10)]
+
+
+def test_continuity_is_told_once_with_all_that_was_missed_before_the_last_page():
+    m = Machine(position=Position(0), limit=1000)
+    catch_up.connected(m, "")
+    first = catch_up.page(m, [(n, n) for n in range(1, 21)], whole=True)
+    assert [type(c) for c in first] == [catch_up.HandOver, catch_up.FetchAfter]
+    told, handed = catch_up.page(m, [(21, 21)], whole=False)
+    assert (told.continuity.kind, told.continuity.missed, handed.messages) == (Kind.EXACT, 21, (21,))
+
+
+def test_as_many_as_the_limit_and_no_more_is_no_gap():
+    m = Machine(position=Position(0), limit=3)
+    catch_up.connected(m, "")
+    handed, asked = catch_up.page(m, [(1, 1), (2, 2), (3, 3)], whole=True)
+    assert (handed.messages, asked) == ((1, 2, 3), catch_up.FetchLatest())
+    (told,) = catch_up.latest(m, 3, "")
+    assert (told.continuity.kind, told.continuity.missed) == (Kind.EXACT, 3)
+
+
+def test_a_page_of_which_nothing_can_be_read_is_passed():
+    m = Machine(position=Position(0))
+    catch_up.connected(m, "")
+    assert catch_up.page(m, [], whole=True, end=20, took=2.0) == [catch_up.FetchAfter(20, 40)]
+
+
+def test_polling_is_silent_and_takes_turns_with_a_catch_up():
+    m = Machine(position=Position(5))
+    assert catch_up.poll(m) == [catch_up.FetchAfter(5)]
+    assert catch_up.poll(m) == []
+    assert catch_up.page(m, [(6, "six")], whole=False) == [catch_up.HandOver(("six",))]
+    assert catch_up.poll(m) == [catch_up.FetchAfter(6)]
+    assert catch_up.connected(m, "s") == [catch_up.FetchAfter(6)]
+    assert catch_up.poll(m) == []
+    told, handed = catch_up.page(m, [(7, "seven")], whole=False)
+    assert (told.continuity.missed, handed.messages) == (1, ("seven",))
+    assert catch_up.poll(Machine(position=Position(5), enabled=False)) == []
+
+
+def test_polling_without_a_position_begins_at_the_latest():
+    m = Machine()
+    assert catch_up.poll(m) == [catch_up.FetchLatest()]
+    assert catch_up.latest(m, 7, "") == []
+    assert m.position == Position(7)
+
+
+def test_with_a_part_of_a_page_goes_which_later_ones_are_own():
+    m = Machine(position=Position(0))
+    catch_up.connected(m, "")
+    catch_up.sent(m, 3)
+    _, handed = catch_up.page(m, [(n, n) for n in (1, 2, 3, 4)], whole=False, ours={3})
+    assert handed == catch_up.HandOver((1, 2, 4), (3,))

@@ -61,7 +61,7 @@ def test_history_is_read_for_one_that_does_not_come():
     assert catch_up.page(m, [(11, "eleven"), (12, "twelve"), (13, "thirteen")], whole=False) == [
         HandOver(("twelve", "thirteen", "fourteen"))
     ]
-    assert (m.position.last_id, m.mending) == (14, False)
+    assert (m.position.last_id, m.quiet) == (14, False)
 
 
 def test_the_one_before_an_own_message_is_missed_too():
@@ -73,7 +73,7 @@ def test_the_one_before_an_own_message_is_missed_too():
     assert chain.missing(m, 10) == []  # one that is known
     assert chain.waited(m) == [FetchAfter(10)]
     pairs = [(11, "eleven"), (12, "mine"), (13, "thirteen")]
-    assert catch_up.page(m, pairs, whole=False, ours={12}) == [HandOver(("eleven", "thirteen"))]
+    assert catch_up.page(m, pairs, whole=False, ours={12}) == [HandOver(("eleven", "thirteen"), (12,))]
 
 
 def test_one_that_was_stored_behind_the_page_and_lost_is_read_with_another_page():
@@ -81,9 +81,10 @@ def test_one_that_was_stored_behind_the_page_and_lost_is_read_with_another_page(
     catch_up.connected(m, "store")
     assert not chain.broken(m, 12)  # history is being read, and may bring it
     catch_up.live(m, 13, "thirteen", before=12)
-    assert catch_up.page(m, [(11, "eleven")], whole=False) == [FetchAfter(11)]  # it was read before twelve was stored
+    # It was read before twelve was stored.
+    assert catch_up.page(m, [(11, "eleven")], whole=False) == [HandOver(("eleven",)), FetchAfter(11)]
     told, handed = catch_up.page(m, [(12, "twelve"), (13, "thirteen")], whole=False)
-    assert handed == HandOver(("eleven", "twelve", "thirteen"))
+    assert handed == HandOver(("twelve", "thirteen"))
     assert told.continuity.missed == 3
     assert not chain.broken(m, 13)
 
@@ -124,9 +125,10 @@ def test_more_than_is_held_is_left_to_history(monkeypatch):
         assert chain.mended(m) == []
     assert chain.waited(m) == [FetchAfter(10)]
     pairs = [(11, "eleven"), (12, "twelve"), (13, "thirteen"), (14, "fourteen")]
-    (again,) = catch_up.page(m, pairs, whole=False)
+    handed, again = catch_up.page(m, pairs, whole=False)
+    assert handed == HandOver(("eleven", "twelve", "thirteen", "fourteen"))
     assert again == FetchAfter(14)
-    assert catch_up.page(m, [], whole=False) == [HandOver(("eleven", "twelve", "thirteen", "fourteen"))]
+    assert catch_up.page(m, [], whole=False) == []
 
 
 def test_what_history_does_not_know_either_holds_nothing_back():

@@ -1,0 +1,74 @@
+"""Reads history for as long as it takes, and makes messages of it: what fails is asked for again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+from tailwire.sdk.dispatch.queue import Queue
+from tailwire.sdk.exceptions import CometChatException
+from tailwire.wire.codec import message_from_wire
+from tailwire.wire.entities import BaseMessage
+
+log = logging.getLogger("tailwire")
+
+T = TypeVar("T")
+Fetch = Callable[[Mapping[str, Any]], Awaitable[list[Any]]]
+FIRST_RETRY = 0.5
+LONGEST_RETRY = 10.0
+UNREADABLE = (ValueError, LookupError, AttributeError, TypeError, RecursionError)  # BadWire is a ValueError
+
+
+async def wait_for_room(queue: Queue) -> None:
+    """Wait until the queue has room: what the app has not been given yet is not all kept in memory (K4)."""
+    room = queue.room()
+    if room is not None:
+        await room
+
+
+async def until_it_comes(ask: Callable[[], Awaitable[T]], failed: Callable[[], None] = lambda: None) -> T:
+    """Ask until there is an answer, with growing waits between: nothing live passes before it (K1).
+
+    What was not foreseen is logged once with its traceback, and does not end this either: the app would never catch up.
+
+    Args:
+        failed: called after each try that failed.
+    """
+    wait, unforeseen = FIRST_RETRY, False
+    while True:
+        pause = wait
+        try:
+            return await ask()
+        except CometChatException as error:
+            pause = error.retry_after or wait
+            log.info("catching up failed, again in %.1f s: %s", pause, error.code)
+        except Exception as error:
+            level = logging.INFO if unforeseen else logging.ERROR
+            log.log(level, "catching up failed, again in %.1f s: %r", pause, error, exc_info=not unforeseen)
+            unforeseen = True
+        failed()
+        await asyncio.sleep(pause)
+        wait = min(wait * 2, LONGEST_RETRY)
+
+
+def known(listed: list[Any]) -> list[tuple[int, BaseMessage]]:
+    """Return id and message of all that can be read; one that cannot is logged, and does not end the catch-up."""
+    messages = []
+    for value in listed:
+        try:
+            message = message_from_wire(value)
+        except UNREADABLE as error:
+            log.warning("a message of the history cannot be read: %s", error)
+            continue
+        messages.append((message.id, message))
+    return messages
+
+
+def id_of(value: Any) -> int:
+    """Return a message's id, also of one that cannot be read, so that reading goes on behind it; 0 without one."""
+    try:
+        return int(value["id"])
+    except UNREADABLE:
+        return 0
