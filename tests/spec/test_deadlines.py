@@ -120,7 +120,7 @@ async def test_while_only_others_move_a_call_waits_a_minute(stage: Stage):
 
     async def others():
         while True:
-            alice.chat._reached()._traffic.moved()
+            alice.chat._reached().traffic.moved()
             await asyncio.sleep(5)
 
     moving = asyncio.create_task(others())

@@ -8,7 +8,6 @@ import ssl as ssl_module
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from types import TracebackType
-from typing import cast
 
 from tailwire.sdk.app_settings import AppSettings
 from tailwire.sdk.calls.access import OnError, OnSuccess, decoded, quoted, settle
@@ -38,7 +37,7 @@ from tailwire.sdk.io.proxies import UnusableProxy
 from tailwire.sdk.io.traffic import Traffic
 from tailwire.sdk.io.world import Identity, World
 from tailwire.sdk.listeners.events import OutboxChanged
-from tailwire.sdk.outbox import Outbox, OutboxStore
+from tailwire.sdk.outbox import Outbox, keeping
 from tailwire.sdk.sending import Sending
 from tailwire.sdk.session import Session, SessionStore
 from tailwire.wire.codec import user_from_wire
@@ -138,11 +137,10 @@ class ChatClient(
         s = self._settings
         traffic = Traffic(self.world.now)
         self._http = Http(self.world, base_url, self.identity, self._tls, traffic, s.proxy_address)
-        presence = s.presence_on_the_wire()
-        ws_host, ws_port = s.web_socket_host, s.web_socket_port
         self._connector = Connector(
-            self.world, self._http, self.identity, presence, self._tls, ws_host, ws_port, s.proxy_address
-        )
+            self.world, self._http, self.identity, s.presence_on_the_wire(), self._tls,
+            s.web_socket_host, s.web_socket_port, s.proxy_address,
+        )  # fmt: skip
         timings = replace(self._timings, attempt=s.connect_timeout, max_attempts=s.max_reconnection_attempts)
         state = State(
             mode=Mode.AUTO if s.auto_establish else Mode.MANUAL,
@@ -155,6 +153,7 @@ class ChatClient(
             self, self.identity, self._connector, lambda: self._parts[1], self._queue, self._tokens, self._http.drop
         )
         self._driver = Driver(state, self.world, owner, traffic)
+        self._http.answered = self._driver.server_answered
         self._callbacks = Callbacks(self._registries)
         self._incoming = Incoming(
             self._queue,
@@ -167,11 +166,9 @@ class ChatClient(
         )
 
         if s.outbox_limit:
-            keeps = hasattr(self._store, "load_outbox") and hasattr(self._store, "save_outbox")
-            store = cast(OutboxStore, self._store) if keeps else None
             self._outbox = Outbox(
                 self.identity.app_id,
-                store,
+                keeping(self._store),
                 self._send_body,
                 lambda entry: self._tell(OutboxChanged(entry)),
                 s.outbox_limit,
@@ -366,7 +363,7 @@ class ChatClient(
                 self._served = position
                 self._save_soon()
             return
-        if self._outbox is not None and isinstance(entry, StatusTold) and entry.status is Status.CONNECTED:
+        if self._outbox is not None and entry == StatusTold(Status.CONNECTED):
             self._outbox.wake()
         await self._callbacks.handle(entry)
 

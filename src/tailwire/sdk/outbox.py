@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.wire.codec import message_from_wire
@@ -93,6 +93,12 @@ class OutboxStore(Protocol):
 
     def load_outbox(self, app_id: str, uid: str) -> Mapping[str, Any] | None: ...
     def save_outbox(self, app_id: str, uid: str, outbox: Mapping[str, Any] | None) -> None: ...
+
+
+def keeping(store: object) -> OutboxStore | None:
+    """Return a session store as one that keeps queued messages too, or None where it does not."""
+    keeps = hasattr(store, "load_outbox") and hasattr(store, "save_outbox")
+    return cast(OutboxStore, store) if keeps else None
 
 
 class Outbox:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from tailwire.sdk.io.traffic import not_counted
 from tailwire.sdk.io.world import Timer, Wire, World
 
 LONGEST_ANSWER = 0.5
@@ -122,22 +123,37 @@ class AppClock(World):
         return made
 
     async def open_wire(
-        self, url: str, headers: Mapping[str, str], tls: ssl.SSLContext | None, proxy: str | None = None
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        tls: ssl.SSLContext | None,
+        proxy: str | None = None,
+        moved: Callable[[], None] = not_counted,
     ) -> Wire:
         """Open a WebSocket."""
         with self._waiting():
-            return _WatchedWire(await super().open_wire(url, headers, tls, proxy), self)
+            return _WatchedWire(await super().open_wire(url, headers, tls, proxy, moved), self)
 
     def http_client(self, tls: ssl.SSLContext | None, proxy: str | None = None) -> Any:
         """An `httpx2.AsyncClient`."""
         client = super().http_client(tls, proxy)
-        request = client.request
+        send = client.send
 
         async def watched(*args: Any, **more: Any) -> Any:
             with self._waiting():
-                return await request(*args, **more)
+                response = await send(*args, **more)
+                self.under_way += 1  # until its body is read, or given up
+            close = response.aclose
 
-        client.request = watched
+            async def aclose() -> None:
+                response.aclose = close
+                self.answered(1)
+                await close()
+
+            response.aclose = aclose
+            return response
+
+        client.send = watched
         return client
 
     @contextmanager

@@ -43,6 +43,7 @@ class Http:
 
     Attributes:
         answered: called at each answer of the server, whatever it says.
+        traffic: as it was given.
         succeeded: called when a request has succeeded.
     """
 
@@ -60,7 +61,7 @@ class Http:
         self._identity = identity
         self._tls = tls
         self._proxy = proxy
-        self._traffic = traffic or Traffic(world.now)
+        self.traffic = traffic or Traffic(world.now)
         self._pool: _Pool | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self.answered: Callable[[], None] = _nothing
@@ -73,7 +74,7 @@ class Http:
 
     def patience(self) -> Patience:
         """Return the limit within which one call of the app ends, over all its tries."""
-        return Patience(self._world, self._traffic, STALLED, LONGEST)
+        return Patience(self._world, self.traffic, STALLED, LONGEST)
 
     async def ask(
         self,
@@ -123,7 +124,7 @@ class Http:
         request = {"method": method, "url": url, "headers": headers, "content": content, "params": query}
         safe = method == "GET" or (method, path) == ("PUT", "/me")
         early = safe or repeated
-        first_byte = Patience(self._world, self._traffic, FIRST_BYTE, started=False) if early else None
+        first_byte = Patience(self._world, self.traffic, FIRST_BYTE, started=False) if early else None
         exchange = _Exchange(within, first_byte)
         try:
             answer = await self._answer(request, exchange)
@@ -163,7 +164,7 @@ class Http:
                 `ERR_BAD_ERROR_RESPONSE` when a file store refuses it in words of its own; what `pieces` raises.
         """
         headers = {"content-type": content_type, "content-length": str(size), "accept-encoding": ENCODING}
-        async with Patience(self._world, self._traffic, UPLOAD_STALLED, UPLOAD_LONGEST) as within:
+        async with Patience(self._world, self.traffic, UPLOAD_STALLED, UPLOAD_LONGEST) as within:
 
             async def taken() -> AsyncIterator[bytes]:
                 async for piece in pieces:

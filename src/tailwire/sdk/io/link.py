@@ -153,7 +153,8 @@ class Connector:
         host, port = self._host or self._settings.chat_host, self._port or self._settings.chat_port
         host = f"[{host}]" if ":" in host else host
         url = f"{'wss' if secure else 'ws'}://{host}:{port}/"
-        wire = await self._world.open_wire(url, {CLIENT_HEADER: VERSION}, self._tls, self._proxy)
+        moved = self._http.traffic.moved
+        wire = await self._world.open_wire(url, {CLIENT_HEADER: VERSION}, self._tls, self._proxy, moved)
         try:
             return await self._authenticate(wire, uid, last)
         except BaseException:

@@ -8,6 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 
+def not_counted() -> None:
+    """Count no bytes: for a connection that no client keeps."""
+
+
 class Traffic:
     """When bytes last moved.
 

@@ -30,6 +30,7 @@ from tailwire.sdk.io.addresses import DELAY, connected_socket
 from tailwire.sdk.io.failures import AttemptError, WireClosed, attempt_failed, cause_of_error, seconds_of
 from tailwire.sdk.io.proxies import Proxy, UnusableProxy, proxy_for
 from tailwire.sdk.io.tls import context_for, default_context
+from tailwire.sdk.io.traffic import not_counted
 
 log = logging.getLogger("tailwire")
 
@@ -89,6 +90,19 @@ class WebSocketWire:
         self._connection.transport.abort()
 
 
+class _Connection(ClientConnection):
+    # Bytes count as they come, also those of a frame that is not whole yet: a slow line is not a dead one.
+    moved: Callable[[], None]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.moved()
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.moved()
+        super().data_received(data)
+
+
 class _Connect(connect):
     # A redirect is not the chat server's: whoever answers so must not lead the client elsewhere.
     def process_redirect(self, exc: Exception) -> Exception | str:
@@ -96,7 +110,11 @@ class _Connect(connect):
 
 
 async def open_wire(
-    url: str, headers: Mapping[str, str], tls: ssl.SSLContext | None, proxy: str | None = None
+    url: str,
+    headers: Mapping[str, str],
+    tls: ssl.SSLContext | None,
+    proxy: str | None = None,
+    moved: Callable[[], None] = not_counted,
 ) -> WebSocketWire:
     """Open a WebSocket, through the proxy that `proxy_for` names.
 
@@ -106,7 +124,7 @@ async def open_wire(
     through: Proxy | None = None
     try:
         through = await proxy_for(url, proxy)
-        connection = await _opened(url, headers, tls, through)
+        connection = await _opened(url, headers, tls, through, moved)
     except (UnusableProxy, OSError, EOFError, WebSocketException, UnicodeError) as e:
         failed = _judged(e, through)
         log.info("no WebSocket was opened: %s: %s", failed.cause.value, failed.details)
@@ -115,8 +133,13 @@ async def open_wire(
 
 
 async def _opened(
-    url: str, headers: Mapping[str, str], tls: ssl.SSLContext | None, proxy: Proxy | None
+    url: str, headers: Mapping[str, str], tls: ssl.SSLContext | None, proxy: Proxy | None, moved: Callable[[], None]
 ) -> ClientConnection:
+    def made(*args: Any, **more: Any) -> ClientConnection:
+        connection = _Connection(*args, **more)
+        connection.moved = moved
+        return connection
+
     way: dict[str, Any] = {"ssl": context_for(tls)} if url.startswith("wss:") else {}
     if proxy is not None and proxy.scheme == "https":
         way["proxy_ssl"] = default_context()
@@ -130,6 +153,7 @@ async def _opened(
         url,
         additional_headers=headers,
         user_agent_header="tailwire-python",
+        create_connection=made,  # type: ignore[arg-type]  # any callable will do
         compression=None,
         ping_interval=None,  # the heartbeat is the machine's
         open_timeout=None,  # the end of an attempt too

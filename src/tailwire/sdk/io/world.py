@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.io import clock
 from tailwire.sdk.io.tls import context_for
+from tailwire.sdk.io.traffic import not_counted
 
 
 class Wire(Protocol):
@@ -73,17 +74,23 @@ class World:
         return str(uuid.uuid4())
 
     async def open_wire(
-        self, url: str, headers: Mapping[str, str], tls: ssl.SSLContext | None, proxy: str | None = None
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        tls: ssl.SSLContext | None,
+        proxy: str | None = None,
+        moved: Callable[[], None] = not_counted,
     ) -> Wire:
         """Open a WebSocket.
 
         Args:
             tls: the app's own context, or None.
             proxy: the app's own proxy, "" for none at all; None: as the environment or the system says.
+            moved: called whenever bytes come in.
         """
         from tailwire.sdk.io.websocket import open_wire
 
-        return await open_wire(url, headers, tls, proxy)
+        return await open_wire(url, headers, tls, proxy, moved)
 
     def http_client(self, tls: ssl.SSLContext | None, proxy: str | None = None) -> Any:
         """An `httpx2.AsyncClient`; the arguments are as for `open_wire`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
+from tailwire.sdk.io.traffic import not_counted
 from tailwire.sdk.io.world import Wire
 from tailwire.sdk.io.world import World as SdkWorld
 from tailwire.server.actions.users import NewUser
@@ -73,10 +74,15 @@ class VirtualSdkWorld(SdkWorld):
         return f"{self._random.getrandbits(128):032x}"
 
     async def open_wire(
-        self, url: str, headers: Mapping[str, str], tls: ssl.SSLContext | None, proxy: str | None = None
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        tls: ssl.SSLContext | None,
+        proxy: str | None = None,
+        moved: Callable[[], None] = not_counted,
     ) -> Wire:
         """Open a WebSocket; the environment of the process names no proxy for a virtual network."""
-        return await super().open_wire(url, headers, tls, proxy or "")
+        return await super().open_wire(url, headers, tls, proxy or "", moved)
 
     def http_client(self, tls: ssl.SSLContext | None, proxy: str | None = None) -> Any:
         """HTTP as ever, without a proxy; no TLS context is made, which is slow."""
