@@ -161,7 +161,7 @@ async def test_a_slow_answer_is_waited_for_while_something_moves():
         asked = asyncio.create_task(http.ask("GET", "/me"))
         for _ in range(4):
             await seconds(3)
-            http._traffic.moved()  # as another connection does
+            http.traffic.moved()  # as another connection does
         answers.set()
         assert await asked == 1
         assert peer.made == 1
