@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from between import Authority, HttpProxy, SocksProxy, TlsFront
+from between import Authority, HttpProxy, Listener, SocksProxy, TlsFront, head_of, pipe
 from tailwire import AppSettingsBuilder, ChatClient, CometChatException, MemorySessionStore, TextMessage
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.io.tls import default_context
@@ -144,6 +144,29 @@ async def test_a_bad_proxy_of_the_environment_fails_no_init(server, monkeypatch)
         with pytest.raises(CometChatException, match=r"ALL_PROXY: .*'gopher' is unknown; use") as caught:
             await chat.login("alice", auth_key="key")
     assert (caught.value.code, caught.value.cause) == ("NO_INTERNET_CONNECTION", Cause.PROXY_REFUSED)
+
+
+# What stands between and knows no WebSockets.
+
+
+async def test_a_proxy_that_takes_the_upgrade_away_is_told(server, caplog):
+    """The real server sees a plain request and says so; the app hears that WebSockets are refused."""
+
+    async def strips(reader, writer):
+        (method, target, version), headers = await head_of(reader)
+        kept = {name: value for name, value in headers.items() if name not in ("upgrade", "connection")}
+        lines = [f"{method} {target} {version}", *(f"{name}: {value}" for name, value in kept.items())]
+        await pipe(reader, writer, "127.0.0.1", server.port, ("\r\n".join(lines) + "\r\n\r\n").encode())
+
+    builder = AppSettingsBuilder().auto_establish_socket_connection(False)
+    async with Listener(strips) as between:
+        builder.set_web_socket_host("127.0.0.1").set_web_socket_port(between.port)
+        async with client_of(server, builder) as chat:
+            await chat.login("alice", auth_key=server.auth_key)
+            with pytest.raises(CometChatException):
+                await chat.connect()
+            assert "a proxy refuses WebSockets" in chat.connection.explain()
+    assert "Traceback" not in caplog.text
 
 
 # Certificates.

@@ -50,7 +50,7 @@ async def test_the_bot_answers(live: LiveStage, tmp_path):
 def test_the_docs_code_is_python_and_names_what_there_is():
     import tailwire
 
-    for page in (ROOT / "docs" / "sdk.md", ROOT / "README.md"):
+    for page in (ROOT / "docs" / "sdk.md", ROOT / "docs" / "networks.md", ROOT / "README.md"):
         for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
             tree = ast.parse(block)
             names = [a.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for a in n.names]

@@ -9,6 +9,7 @@ from pathlib import Path
 import make_reference
 import tailwire
 from tailwire.cli.main import _parser
+from tailwire.sdk.connection.causes import Cause, Kind
 from tailwire.server.config import Settings
 from tailwire.testing.line.control import DEEDS
 
@@ -56,3 +57,9 @@ def test_whatever_can_go_wrong_on_the_line_is_in_the_docs():
     for name in DEEDS:
         assert f"`POST /{name}" in text, name
         assert f"`{name.replace('-', '_')}(" in text, name
+
+
+def test_every_cause_that_the_world_can_give_is_in_the_docs_with_what_to_do():
+    text = (ROOT / "docs" / "networks.md").read_text()
+    rows = set(re.findall(r"^\| `(\w+)` \| [^|]+ \| [^|]+ \|$", text, re.MULTILINE))
+    assert {cause.value for cause in Cause if cause.kind is not Kind.DECIDED} == rows

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import urllib.request
+
 import pytest
 
 from tailwire.sdk.io import proxies
@@ -160,3 +162,13 @@ async def test_what_cannot_be_used_is_told_with_what_to_do(environment, monkeypa
     with pytest.raises(UnusableProxy, match=r'socks5://proxy:1080 needs .*pip install "tailwire\[socks\]"') as caught:
         await proxy_for("wss://server/", None)
     assert "secret" not in str(caught.value)
+
+
+async def test_the_system_knows_its_own_exceptions(environment, monkeypatch):
+    """Where no variable is set, the proxies are those of Windows' or macOS' settings, and so are their exceptions."""
+    monkeypatch.setattr(urllib.request, "getproxies", lambda: {"https": "http://of-system:1"})
+    monkeypatch.setattr(urllib.request, "proxy_bypass", lambda host: host == "inside.test")
+    assert await proxy_for("wss://server.test/", None) == Proxy("http", "of-system", 1)
+    assert await proxy_for("wss://inside.test/", None) is None
+    environment(HTTPS_PROXY="http://of-environment:1")
+    assert await proxy_for("wss://inside.test/", None) == Proxy("http", "of-environment", 1)
