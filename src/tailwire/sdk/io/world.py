@@ -83,7 +83,7 @@ class World:
         import httpx2
 
         verify = tls if tls is not None else _default_tls()
-        limits = httpx2.Limits(max_connections=20, max_keepalive_connections=4, keepalive_expiry=30)
+        limits = httpx2.Limits(max_connections=20, max_keepalive_connections=4, keepalive_expiry=60)
         return httpx2.AsyncClient(verify=verify, timeout=httpx2.Timeout(15.0, connect=8.0), limits=limits)
 
 
