@@ -98,7 +98,7 @@ class World:
 
         from tailwire.sdk.io.http_transport import ProxiedTransport
 
-        limits = httpx2.Limits(max_connections=20, max_keepalive_connections=4, keepalive_expiry=30)
+        limits = httpx2.Limits(max_connections=20, max_keepalive_connections=4, keepalive_expiry=60)
         transport = ProxiedTransport(context_for(tls), proxy, limits)
         # The transport chooses the proxy, and the context knows SSL_CERT_FILE: nothing else of the environment is used.
         return httpx2.AsyncClient(transport=transport, timeout=httpx2.Timeout(15.0, connect=8.0), trust_env=False)

@@ -229,10 +229,12 @@ async def running(
             ssl_certfile=certificate or None,
             ssl_keyfile=key or None,
             timeout_graceful_shutdown=5,
+            timeout_keep_alive=settings.keep_alive,  # type: ignore[arg-type]  # the event loop takes any number
         )
         most = parts.gateway.most_connections = settings.max_connections or most_connections()
         clock = asyncio.get_running_loop().time
-        watch = Watch(parts.overload, parts.metrics, parts.http.waiting, clock, settings.request_deadline, most)
+        http = parts.http
+        watch = Watch(parts.overload, parts.metrics, http.waiting, http.idle, clock, settings.request_deadline, most)
         pace = Pace(CONNECTIONS_EACH * settings.upgrades_per_second, math.inf, clock)
         listen = partial(Listener, pace=pace, metrics=parts.metrics, handshake=settings.request_deadline)
         ready = {"url": url, **asdict(parts.keys)}

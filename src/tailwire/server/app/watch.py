@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
+from itertools import islice
 
 from tailwire.server.fanout.overload import Overload
 from tailwire.server.rest.protocol import HttpProtocol
@@ -20,6 +21,7 @@ class Watch:
 
     Args:
         waiting: connections that have to send the head of a request, and since when, longest first.
+        idle: connections that are kept for another request, longest first.
         clock: seconds, monotonic.
         deadline: a connection that has not sent the whole head of a request by then is closed.
         most: connections of which there may be so many, for want of descriptors; 0 for any number.
@@ -30,6 +32,7 @@ class Watch:
         overload: Overload,
         metrics: Metrics,
         waiting: Mapping[HttpProtocol, float],
+        idle: Mapping[HttpProtocol, None],
         clock: Callable[[], float],
         deadline: float,
         most: int,
@@ -37,6 +40,7 @@ class Watch:
         self._overload = overload
         self._metrics = metrics
         self._waiting = waiting
+        self._idle = idle
         self._clock = clock
         self._deadline = deadline
         self._most = most
@@ -62,18 +66,24 @@ class Watch:
             self._report()
 
     async def _let_go(self, before: float, too_many: int) -> None:
-        # Of those who said nothing: all who began to wait before a time, and in any case so many. A few in each turn of
-        # the event loop: others have theirs between.
+        # Of those who said nothing: all who began to wait before a time, and in any case so many. Where they are not
+        # enough, those who are kept for another request make room.
         silent: list[HttpProtocol] = []
         for connection, since in self._waiting.items():
             if since >= before and len(silent) >= too_many:
                 break
             silent.append(connection)
-        for n, connection in enumerate(silent):
+        idle = list(islice(self._idle, max(0, too_many - len(silent))))
+        await self._abort(silent, self._waiting, "no request")
+        await self._abort(idle, self._idle, "idle")
+
+    async def _abort(self, some: list[HttpProtocol], still: Container[HttpProtocol], reason: str) -> None:
+        # A few in each turn of the event loop: others have theirs between.
+        for n, connection in enumerate(some):
             if n % TOGETHER == TOGETHER - 1:
                 await asyncio.sleep(0)
-            if connection in self._waiting:
-                self._metrics.closes["no request"] += 1
+            if connection in still:
+                self._metrics.closes[reason] += 1
                 connection.transport.abort()
 
     def _report(self) -> None:

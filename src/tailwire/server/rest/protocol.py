@@ -59,9 +59,11 @@ class HttpProtocol(HttpToolsProtocol):
 
     Attributes:
         waiting: the connections that have to send the head of a request, and since when: longest first.
+        idle: the connections that have had all their answers and are kept for another request: longest first.
     """
 
     waiting: dict[HttpProtocol, float]
+    idle: dict[HttpProtocol, None]
     flow: _Flow
     _head = -1  # bytes of a head that has begun and is not whole, but for those that came with its begin; -1: none has
     _body = 0  # bytes of a body that have come
@@ -71,7 +73,7 @@ class HttpProtocol(HttpToolsProtocol):
     @classmethod
     def bound(cls) -> type[HttpProtocol]:
         """The class of one server's connections."""
-        return type("BoundHttpProtocol", (cls,), {"waiting": {}})
+        return type("BoundHttpProtocol", (cls,), {"waiting": {}, "idle": {}})
 
     # The transport's side.
 
@@ -84,11 +86,13 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is gone."""
         self.waiting.pop(self, None)
+        self.idle.pop(self, None)
         self._rest = _NOTHING
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Bytes came in. Of many requests a few are taken in a turn of the event loop: others have theirs between."""
+        self.idle.pop(self, None)
         if len(data) <= PIECE and not self.flow.held:
             self._take(data)
             return
@@ -167,6 +171,9 @@ class HttpProtocol(HttpToolsProtocol):
         """It is answered. While others wait for their turn, what was sent behind them stays where it is."""
         if self.pipeline and not self.flow.held:
             self.flow.hold()
+        last = not self.pipeline
         super().on_response_complete()
         if self.flow.held and not self.pipeline:
             self.loop.call_soon(self._go_on)
+        if last and not self._rest and not self.transport.is_closing():
+            self.idle[self] = None

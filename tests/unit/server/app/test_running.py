@@ -63,3 +63,64 @@ async def test_it_takes_connections_twice_as_fast_as_websockets_and_lets_go_of_a
 def test_it_serves(loop, tmp_path):
     with asyncio.Runner(loop_factory=loop) as runner:
         assert runner.run(_ask_for_health(tmp_path)) == b"HTTP/1.1 200 OK\r\n"
+
+
+def _gone(client: socket.socket) -> bool:
+    """Whether the server has closed a connection of which all that it sent was read."""
+    client.setblocking(False)
+    try:
+        return client.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
+async def _asked(address: Any) -> socket.socket:
+    """A connection that has had an answer."""
+    client = socket.create_connection(address)
+    client.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(client, b"GET /v3/health HTTP/1.1\r\nhost: x\r\n\r\n")
+    assert (await loop.sock_recv(client, 4096)).startswith(b"HTTP/1.1 200")
+    return client
+
+
+@pytest.mark.virtual
+async def test_a_connection_is_kept_for_another_request_for_as_long_as_is_set(tmp_path):
+    """The SDK keeps its own for 60 s: the server's is still there then."""
+    for setting, kept in (({}, 75), ({"keep_alive": 7.5}, 7.5)):
+        async with running(Settings(data=str(tmp_path), port=0, **setting)) as server:
+            serving = asyncio.create_task(server.server.serve([server.listening]))
+            await server.server.listens.wait()
+            client = await _asked(server.listening.getsockname())
+            await asyncio.sleep(kept - 0.5)
+            assert not _gone(client)
+            await asyncio.sleep(1)
+            assert _gone(client)
+            client.close()
+            server.server.should_exit = True
+            await serving
+
+
+@pytest.mark.virtual
+async def test_idle_connections_make_room_the_longest_idle_first(tmp_path):
+    async with running(Settings(data=str(tmp_path), port=0, max_connections=5)) as server:
+        serving = asyncio.create_task(server.server.serve([server.listening]))
+        await server.server.listens.wait()
+        address = server.listening.getsockname()
+        first = [await _asked(address) for _ in range(5)]
+        await asyncio.sleep(1)
+        assert [_gone(client) for client in first] == [False] * 5
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(first[0], b"GET /v3/health HTTP/1.1\r\nhost: x\r\n\r\n")  # it is idle anew
+        await loop.sock_recv(first[0], 4096)
+        more = [await _asked(address) for _ in range(2)]
+        await asyncio.sleep(1)
+        assert [_gone(client) for client in first] == [False, True, True, False, False]
+        assert [_gone(client) for client in more] == [False, False]
+        assert server.parts.metrics.closes["idle"] == 2
+        for client in first + more:
+            client.close()
+        server.server.should_exit = True
+        await serving

@@ -202,10 +202,11 @@ async def test_who_has_to_send_a_head_is_known_longest_first():
     assert list(server.protocol.waiting.values()) == sorted(server.protocol.waiting.values())
     await asyncio.sleep(1)  # answered: uvicorn's own timer runs
     assert len(server.protocol.waiting) == 2
+    assert [server.made.index(p) for p in server.protocol.idle] == [2]
     asking.transport.write(b"PO")  # and does not run any more
     await asyncio.sleep(0.1)
     assert [server.made.index(p) for p in server.protocol.waiting] == [0, 1, 2]
     for client in (silent, half, asking):
         client.transport.abort()
     await asyncio.sleep(1)
-    assert server.protocol.waiting == {}
+    assert server.protocol.waiting == server.protocol.idle == {}
