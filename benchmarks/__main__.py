@@ -10,7 +10,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("fanout", "connections", "sends", "overload", "neighbours", "reconnect", "client", "machine", "scale")
+NAMES = (
+    "fanout",
+    "connections",
+    "sends",
+    "overload",
+    "neighbours",
+    "reconnect",
+    "catchup",
+    "client",
+    "machine",
+    "scale",
+)
 
 
 def _processor() -> str:
@@ -42,7 +53,8 @@ def main() -> int:
     if names != list(NAMES):  # of some: they stand in the place of those of before
         old = re.split(r"(?m)^(?=### )", file.read_text())[1:]
         heads = {section.partition("\n")[0]: section for section in sections}
-        sections = [heads.get(section.partition("\n")[0], section).strip() for section in old]
+        sections = [heads.pop(section.partition("\n")[0], section).strip() for section in old]
+        sections += heads.values()  # those that are new
     file.write_text(head + "\n\n".join(sections) + "\n")
     return 0
 

@@ -137,7 +137,11 @@ class AppSettingsBuilder:
         return self._with(max_reconnection_attempts=attempts)
 
     def catch_up_after_reconnect(self, on: bool = True, *, limit: int = 1000) -> AppSettingsBuilder:
-        """Hand over what was missed while there was no connection (default). Off: it is only in history."""
+        """Hand over what was missed while there was no connection (default). Off: it is only in history.
+
+        Args:
+            limit: the most messages that are handed over; of more, as many are, and `on_history_gap` names the rest.
+        """
         return self._with(catch_up=bool(on), catch_up_limit=int(limit))
 
     def keep_unsent_messages(self, on: bool = True, *, limit: int = 1000) -> AppSettingsBuilder:

@@ -21,6 +21,7 @@ from tailwire.server.fanout.overload import Overload
 from tailwire.server.limits.guesses import Guesses
 from tailwire.server.limits.rates import Kind, Rates
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.rest.compression import compressed
 from tailwire.server.rest.edge import CORS, Receive, Scope, Send, answer, headers_of, problem, read_body, text
 from tailwire.server.rest.operations import Call, Operation, Streamed, Who, parse, read_query
 from tailwire.server.telemetry.logs import log
@@ -142,7 +143,8 @@ class Api:
             result = await handler(call)
         if isinstance(result, Streamed) or result is None:
             return result
-        return _enveloped(result, operation.whole)
+        whole = _enveloped(result, operation.whole)
+        return await compressed(whole, given.get(b"accept-encoding"), headers) if operation.compressed else whole
 
     def _find(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
         for pattern, operation in self._varying.get(_place(method, path), ()):

@@ -48,7 +48,7 @@ class ConversationRoutes:
         """The operations."""
         listed = [
             Operation("GET", "/conversations", "List conversations", self._list, query=ConversationQuery,
-                      answer=list[shapes.Conversation], feature="listConversations", whole=True),
+                      answer=list[shapes.Conversation], feature="listConversations", whole=True, compressed=True),
             Operation("GET", "/conversations/{id}", "See a conversation by its id", self._by_id,
                       answer=shapes.Conversation, feature="getConversation"),
             Operation("DELETE", "/conversations/{id}", "Delete a conversation by its id", self._delete_by_id,

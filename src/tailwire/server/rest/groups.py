@@ -35,7 +35,7 @@ class GroupRoutes:
             Operation("POST", "/groups", "Create a group", lambda c: g.create(c.caller, c.body), body=NewGroup,
                       answer=one, feature="createGroup", counts=Kind.CORE),
             Operation("GET", "/groups", "List groups", self._list, query=GroupQuery, answer=list[shapes.Group],
-                      feature="listGroups", whole=True),
+                      feature="listGroups", whole=True, compressed=True),
             Operation("GET", path, "See a group", lambda c: g.get(c.caller, c.params["guid"]), answer=one,
                       feature="getGroup"),
             Operation("PUT", path, "Change a group", lambda c: g.update(c.caller, c.params["guid"], c.body),

@@ -72,6 +72,8 @@ class Operation:
         feature: the documented key by which a role can be kept from it.
         whole: the handler gives the whole answer, envelope included.
         counts: with what it counts towards the limits of rates.
+        compressed: its answer is compressed for clients that can read it so. Never where a token, a key or any other
+            secret of the server stands in it (see `compression`).
     """
 
     method: str
@@ -86,6 +88,7 @@ class Operation:
     feature: str = ""
     whole: bool = False
     counts: Kind = Kind.OTHER
+    compressed: bool = False
 
 
 def read_query(query: bytes, kind: type[Q]) -> Q:
