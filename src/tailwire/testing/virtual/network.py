@@ -249,6 +249,14 @@ class Network:
             self._idle_killers[name].stop()
         self._idle_killers[name] = IdleKiller(self, name, seconds, silently=silently)
 
+    def lift_proxies(self, name: str) -> None:
+        """Let nothing stand between a device and the server any more."""
+        self.middles.pop(name, None)
+        self.holding.pop(name, None)
+        killer = self._idle_killers.pop(name, None)
+        if killer is not None:
+            killer.stop()
+
     def move(self, name: str, address: str) -> None:
         """Give the server's name another address. At the old one nobody answers, also on what is connected."""
         old = self.names.move(name, address)
