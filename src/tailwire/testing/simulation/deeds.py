@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from tailwire.testing.simulation import middles
 from tailwire.testing.simulation.person import Person
 from tailwire.testing.simulation.play import GROUP, Play, quietly
 from tailwire.testing.virtual.world import virtual_loop
@@ -116,6 +117,7 @@ PERSON: dict[str, Any] = {
     "cut amid": lambda play, person, left: virtual_loop().network.cut_amid(person.name, left),
     "offline": _go_offline,
     "back": lambda play, person, _: virtual_loop().network.offline.discard(person.name),
+    **middles.PERSON,
 }  # fmt: skip
 
 
@@ -135,4 +137,5 @@ NETWORK: dict[str, Any] = {
     "restore": lambda play, _: virtual_loop().network.restore(),
     "drop": lambda play, _: virtual_loop().network.drop(),
     "freeze": lambda play, seconds: virtual_loop().freeze(seconds),
+    **middles.NETWORK,
 }  # fmt: skip

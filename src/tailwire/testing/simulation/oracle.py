@@ -9,8 +9,8 @@ from typing import Any
 from tailwire.sdk.connection.state import Status
 from tailwire.testing.invariants import _LEGAL
 from tailwire.testing.simulation.person import Person
-from tailwire.testing.simulation.plan import USERS
 from tailwire.testing.simulation.play import GROUP, Play
+from tailwire.testing.simulation.steps import USERS
 
 Stay = tuple[int, int | None]
 """From the id of the action with which somebody came to the group to that with which she went; None: she is in it."""

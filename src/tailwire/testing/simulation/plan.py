@@ -7,29 +7,11 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-PEOPLE = ("alice-phone", "alice-desk", "bob-phone", "carol-phone")
-"""Devices; before the dash stands the user. The desk is in manual mode, the phones of alice and carol have an outbox,
-bob catches up little."""
+from tailwire.testing.simulation import networks
+from tailwire.testing.simulation.steps import PEOPLE, USERS, Step
+
 TOKENS_LAST = 1800.0
-USERS = ("alice", "bob", "carol")
 SHORT, MEDIUM, LONG = (0.0005, 0.05), (0.1, 8.0), (10.0, 900.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One thing that happens.
-
-    Attributes:
-        wait: seconds since the step before.
-        who: a device of `PEOPLE`, `network` or `server`.
-        what: see `play.Play`.
-        value: of a kind that JSON knows.
-    """
-
-    wait: float
-    who: str
-    what: str
-    value: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +61,15 @@ _SERVER: dict[str, int] = {"kill": 3, "stop": 2, "start": 6, "clock": 1, "revoke
 
 def make_plan(seed: int, steps: int = 60) -> Plan:
     """The plan of a seed. In a third of them people come to the group and go, and the server has too much to do; in a
-    quarter it loses messages on their way; in a fifth tokens end by themselves.
+    quarter it loses messages on their way; in a fifth tokens end by themselves; in one of eighteen lines are
+    slow and names have several addresses; in another there are portals and proxies; a ninth are long hours without a
+    fault, in which people write and listen, or are silent.
 
     Not everything happens in each run: a fault that another one covers up is found in a run without that one.
     """
+    if seed % 9 == 8:
+        hours = networks.busy_hours if seed % 18 == 8 else networks.quiet_hours
+        return Plan(seed, tuple(hours(random.Random(-seed))))
     chance = random.Random(seed)
     vocabulary: list[tuple[str, str, int]] = [("person", what, often) for what, often in _DEEDS.items()]
     for kind, words in (
@@ -113,6 +100,10 @@ def make_plan(seed: int, steps: int = 60) -> Plan:
         made = _with_comings_and_goings(made, random.Random(-seed))
     if seed % 4 == 1:
         made = _with_losses(made, random.Random(-seed))
+    if seed % 18 == 4:
+        made = networks.with_lines(made, random.Random(-seed))
+    if seed % 18 == 13:
+        made = networks.with_middles(made, random.Random(-seed))
     return Plan(seed, tuple(made))
 
 

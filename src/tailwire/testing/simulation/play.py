@@ -8,6 +8,7 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
+from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.groups import NewGroup
@@ -15,11 +16,14 @@ from tailwire.server.actions.members import Join
 from tailwire.server.fanout.overload import Level
 from tailwire.testing.simulation.losses import Losses
 from tailwire.testing.simulation.person import Person, Send
-from tailwire.testing.simulation.plan import PEOPLE, USERS, Plan
+from tailwire.testing.simulation.plan import Plan
+from tailwire.testing.simulation.reasons import Reasons
+from tailwire.testing.simulation.steps import PEOPLE, USERS
 from tailwire.testing.virtual.world import VirtualServer, virtual_loop
 from tailwire.wire.entities import TextMessage
 
 GROUP = "team"
+NOT_REACHED = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_BAD_ERROR_RESPONSE"})
 IN_DOUBT = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_MISSION_FAILED", "ERR_BAD_ERROR_RESPONSE"})
 
 
@@ -39,6 +43,7 @@ class Play:
         self.people = {
             name: Person(name, self.server, self.plan.seed * 10 + n, self.trace) for n, name in enumerate(PEOPLE)
         }
+        self.reasons = Reasons(virtual_loop().time)
         self.losses = Losses(virtual_loop().time, self.chance.random)
         self._later: list[asyncio.Task[None]] = []
         self._starting = asyncio.Lock()
@@ -67,6 +72,7 @@ class Play:
         for task in self._later:
             await task
         loop.network.restore()
+        self.reasons.all_is_well()
         loop.network.jitter = loop.work_takes = float
         await self._start_server()
         self.losses.left = 0
@@ -124,6 +130,7 @@ class Play:
         text = f"m{self._numbers}"
         send = self.sends[text] = Send(person.name, person.life, f"{receiver} {queued}", text, {text})
         message = TextMessage(receiver=receiver, receiver_type=receiver_type, text=text, muid=text)
+        begun = virtual_loop().time()
 
         async def work() -> None:
             try:
@@ -136,6 +143,7 @@ class Play:
             except CometChatException as error:
                 known = error.code in IN_DOUBT or error.code in ("OUTBOX_CANCELLED", "ERR_CLIENT_CLOSED")
                 send.outcome = "in doubt" if known else "refused"
+                self._blame(person, send, error.code, begun)
                 send.kept = send.kept and error.code == "ERR_CLIENT_CLOSED"
                 person.log("not sent", text, error.code)
             except asyncio.CancelledError:
@@ -146,6 +154,19 @@ class Play:
                 person.log("sent", text, stored.id)
 
         person.run(work())
+
+    def _blame(self, person: Person, send: Send, code: str, begun: float) -> None:
+        # A portal or a proxy is not the server: nothing that is queued fails for it, and nothing is refused by it.
+        if send.kept and code in NOT_REACHED:
+            self.broken.append(f"outbox: {send.muid} of {person.name} was queued, and failed with {code}")
+        if send.outcome == "refused" and self.reasons.answered_by_another(person.name, begun):
+            self.broken.append(f"refused: {send.muid} of {person.name} is refused ({code}) by what stands in between")
+
+    def lost(self, name: str, cause: Cause | None) -> None:
+        """A client was connected, and is so no more."""
+        if not self.reasons.excuse(name, cause):
+            self.broken.append(f"cut: {name} lost its connection ({cause}) without a fault or a documented reason")
+        self.trace.append((round(virtual_loop().time(), 6), name, "lost", str(cause)))
 
     def change(self, person: Person, *, delete: bool) -> None:
         """Edit, or delete, the last message that the device has sent."""

@@ -21,7 +21,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection
 
 from tailwire.sdk.connection.commands import TellStatus
-from tailwire.sdk.connection.state import Status
+from tailwire.sdk.connection.state import Phase, Status
 from tailwire.sdk.io import driver
 from tailwire.server.config import Settings
 from tailwire.server.store.migrate import upgrade
@@ -29,9 +29,11 @@ from tailwire.testing.invariants import Broken, check_step
 from tailwire.testing.server import UNLIMITED
 from tailwire.testing.simulation import oracle
 from tailwire.testing.simulation.deeds import NETWORK, PERSON
-from tailwire.testing.simulation.plan import Plan, Step
+from tailwire.testing.simulation.plan import Plan
 from tailwire.testing.simulation.play import Play
+from tailwire.testing.simulation.steps import Step
 from tailwire.testing.virtual.loop import virtual_run
+from tailwire.testing.virtual.network import owner
 from tailwire.testing.virtual.world import VirtualServer, virtual_loop
 
 LONGEST = 100 * 24 * 3600.0
@@ -65,6 +67,7 @@ async def _take(play: Play, step: Step) -> None:
     # A step is begun, and not waited for.
     await asyncio.sleep(step.wait)
     play.trace.append((round(virtual_loop().time(), 6), step.who, step.what, step.value))
+    play.reasons.happened(step.who, step.what, step.value)
     if step.who in play.people:
         PERSON[step.what](play, play.people[step.who], step.value)
     elif step.who == "network":
@@ -103,6 +106,8 @@ def _checked(play: Play) -> Iterator[None]:
             check_step(before, happened, now, after, commands)
         except Broken as error:
             play.broken.append(str(error))
+        if before.phase is Phase.OPEN and after.phase is not Phase.OPEN:
+            play.lost(owner.get().partition("#")[0], after.cause)
         if before.status is Status.CONNECTING:
             play.connected += commands.count(TellStatus(Status.CONNECTED))
         return after, commands

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from tailwire.testing.simulation.plan import Plan, Step
+from tailwire.testing.simulation.plan import Plan
 from tailwire.testing.simulation.run import Failed, simulate
+from tailwire.testing.simulation.steps import Step
 
 
 def fails(plan: Plan, rule: str = "") -> Failed | None:

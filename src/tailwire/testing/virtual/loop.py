@@ -86,6 +86,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def jump(self, seconds: float) -> None:
         """Let time pass (called when nothing else is left to do)."""
         self._now += max(0.0, seconds)
+        if self.network.meter is not None:
+            self.network.meter.woken(self)
 
     def boot_time(self) -> float:
         """The clock that counts while the machine sleeps, in seconds."""
@@ -144,12 +146,23 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return future
 
     async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> list[Any]:
-        """Names are addresses here."""
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (str(host), int(port or 0)))]
+        """Answer the addresses that a name has in the network; most names are their own address."""
+        name = host.decode() if isinstance(host, bytes) else str(host)  # anyio asks in bytes
+        if self.network.nameless and name in self.network.names.addresses:
+            raise socket.gaierror(-3, "Temporary failure in name resolution")
+        return list(self.network.names.infos(name, int(port or 0)))
 
-    async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **_: Any) -> Any:
+    async def create_connection(
+        self,
+        protocol_factory: Any,
+        host: Any = None,
+        port: Any = None,
+        *,
+        happy_eyeballs_delay: float | None = None,
+        **_: Any,
+    ) -> Any:
         """Connect to what listens in the network."""
-        return await self.network.connect(protocol_factory, str(host), int(port))
+        return await self.network.connect(protocol_factory, str(host), int(port), happy_eyeballs_delay)
 
     def pending(self) -> list[asyncio.TimerHandle]:
         """The timers that are set and not cancelled."""

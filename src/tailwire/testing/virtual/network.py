@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections import deque
 from collections.abc import Callable, Iterable
 from contextvars import Context, ContextVar, copy_context
 from typing import Any
+
+from tailwire.testing.virtual.access import Line
+from tailwire.testing.virtual.meter import Meter
+from tailwire.testing.virtual.middle import Factory, IdleKiller
+from tailwire.testing.virtual.names import Names, reach_one
+from tailwire.testing.virtual.transport import MemoryTransport
 
 DELAY = 0.005
 DEAD_CONNECT = 130.0
@@ -18,120 +23,6 @@ owner: ContextVar[str] = ContextVar("owner", default="")
 
 A name, and behind `#` which of her processes it is.
 """
-
-
-class _NoSocket:
-    # anyio asks a transport for its socket and sets options on it.
-    family = socket.AF_INET
-    type = socket.SOCK_STREAM
-
-    def setsockopt(self, *_: Any) -> None:
-        """Options mean nothing here."""
-
-    def getsockname(self) -> tuple[str, int]:
-        return ("127.0.0.1", 1)
-
-    def getpeername(self) -> tuple[str, int]:
-        return ("127.0.0.1", 2)
-
-    def fileno(self) -> int:
-        return -1
-
-
-class MemoryTransport(asyncio.Transport):
-    """One end of a connection. What is written arrives at the other after the network's delay, in order."""
-
-    def __init__(self, network: Network, name: str, of: str) -> None:
-        super().__init__({"socket": _NoSocket(), "peername": ("127.0.0.1", 2), "sockname": ("127.0.0.1", 1)})
-        self._network = network
-        self.name = name
-        self.of = of.partition("#")[0]
-        self.context = copy_context()  # in which what arrives here is taken
-        self.half_open = False
-        self.bytes_left: int | None = None
-        self._arrives = 0.0
-        self.peer: MemoryTransport | None = None
-        self.protocol: Any = None
-        self._closing = False
-        self._gone = False
-        self._paused = False
-        self._held: deque[bytes | None] = deque()
-        self._in_flight = 0
-        self.travelling: deque[bytes | None] = deque()
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self.protocol = protocol
-
-    def get_protocol(self) -> Any:
-        return self.protocol
-
-    def is_closing(self) -> bool:
-        return self._closing
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        if not self._closing and data:
-            self._in_flight += len(data)
-            self._network.carry(self, bytes(data))
-
-    def write_eof(self) -> None:
-        if not self._closing:
-            self._network.carry(self, None)
-
-    def can_write_eof(self) -> bool:
-        return True
-
-    def get_write_buffer_size(self) -> int:
-        return self._in_flight
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """One limit fits all here."""
-
-    def pause_reading(self) -> None:
-        self._paused = True
-
-    def resume_reading(self) -> None:
-        self._paused = False
-        while self._held and not self._paused:
-            self._deliver(self._held.popleft())
-
-    def is_reading(self) -> bool:
-        return not self._paused
-
-    def close(self) -> None:
-        if not self._closing:
-            self._closing = True
-            self._network.carry(self, None)
-            self._network.loop.call_soon(self._lost, None, context=self.context)
-
-    def abort(self) -> None:
-        self._closing = True
-        self._network.loop.call_soon(self._lost, None, context=self.context)
-        if self.peer is not None:
-            self._network.reset(self.peer)
-
-    def _lost(self, error: Exception | None) -> None:
-        if not self._gone:
-            self._gone = self._closing = True
-            self._network.open.pop(self, None)
-            protocol, self.protocol = self.protocol, None  # as asyncio's own
-            protocol.connection_lost(error)
-
-    def arrived(self, data: bytes | None) -> None:
-        """Something came from the other end; None is its end of file."""
-        if self._gone:
-            return
-        if self._paused:
-            self._held.append(data)
-        else:
-            self._deliver(data)
-
-    def _deliver(self, data: bytes | None) -> None:
-        if self._gone:
-            return
-        if data is not None:
-            self.protocol.data_received(data)
-        elif not self.protocol.eof_received():
-            self.close()
 
 
 class Network:
@@ -148,6 +39,12 @@ class Network:
         nameless: the name of the server is not found.
         untrusted: no TLS is agreed on.
         connected: how many connections there have been.
+        names: which addresses a name has.
+        lines: the access lines of devices; see `set_line`.
+        middles: what stands between a device, or all for "", and the server: takes what makes the server's protocol,
+            None while nobody listens, and gives what makes its own; None: as if nobody listened.
+        holding: seconds for which a proxy keeps what the server sends to a device.
+        meter: counts what moves, where it is set.
     """
 
     def __init__(self, loop: Any) -> None:
@@ -163,6 +60,12 @@ class Network:
         self.untrusted = False
         self.connected = 0
         self.open: dict[MemoryTransport, None] = {}
+        self.names = Names()
+        self.lines: dict[str, Line] = {}
+        self.middles: dict[str, Callable[[Factory | None], Factory | None]] = {}
+        self.holding: dict[str, float] = {}
+        self.meter: Meter | None = None
+        self._idle_killers: dict[str, IdleKiller] = {}
         self._listening: dict[int, tuple[Callable[[], Any], Context]] = {}
 
     def listen(self, port: int, factory: Callable[[], Any]) -> None:
@@ -173,33 +76,66 @@ class Network:
         """It listens no more."""
         self._listening.pop(port, None)
 
-    async def connect(self, factory: Callable[[], Any], host: str, port: int) -> tuple[MemoryTransport, Any]:
-        """Connect to a port."""
+    async def connect(
+        self, factory: Factory, host: str, port: int, delay: float | None = None
+    ) -> tuple[MemoryTransport, Any]:
+        """Connect to a port. `delay` is `happy_eyeballs_delay`, for a name with several addresses."""
+        addresses = self.names.of(host)
+        if len(addresses) == 1:
+            await self._reach(addresses[0], port)
+            return self._made(factory, addresses[0], port)
+        if self.nameless:
+            raise socket.gaierror(-3, "Temporary failure in name resolution")
+        return self._made(factory, await reach_one(addresses, lambda a: self._reach(a, port), delay), port)
+
+    async def _reach(self, address: str, port: int) -> None:
+        device = owner.get().partition("#")[0]
         if owner.get() in self.dead:
             raise OSError(9, "Bad file descriptor")
+        line = self.lines.get(device)
+        if line is not None:
+            await line.connect()
         await asyncio.sleep(self.delay + self.accept_delay + self.jitter())
-        if self.swallowing:
+        if self.swallowing or address in self.names.dead:
             await asyncio.sleep(DEAD_CONNECT)
             raise TimeoutError("timed out")
         if self.nameless:
             raise socket.gaierror(-3, "Temporary failure in name resolution")
-        if self.refusing or owner.get().partition("#")[0] in self.offline:
+        if self.refusing or device in self.offline:
             raise OSError(101, "Network is unreachable")
-        serve = self._listening.get(port)
-        if serve is None:
-            raise ConnectionRefusedError(111, "Connection refused")
+        self._behind(device, address, port)
         if self.untrusted:
             raise ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")
-        here, there = MemoryTransport(self, "client", owner.get()), MemoryTransport(self, "server", owner.get())
-        factory_there, context = serve
+
+    def _behind(self, device: str, address: str, port: int) -> tuple[Factory, Context]:
+        # What takes a new connection: what stands in between, or the server.
+        factory, context = self._listening.get(port, (None, None))
+        if address in self.names.refused:
+            factory = None
+        middle = self.middles.get(device) or self.middles.get("")
+        if middle is not None:
+            factory = middle(factory)
+        if factory is None:
+            raise ConnectionRefusedError(111, "Connection refused")
+        return factory, context if context is not None else Context()
+
+    def _made(self, factory: Factory, address: str, port: int) -> tuple[MemoryTransport, Any]:
+        here = MemoryTransport(self, "client", owner.get(), address)
+        there = MemoryTransport(self, "server", owner.get(), address)
+        factory_there, context = self._behind(here.of, address, port)
         there.context = context.copy()
         here.peer, there.peer = there, here
+        here.moved_at = there.moved_at = self.loop.time()
         self.open |= {here: None, there: None}
         self.connected += 1
+        if self.meter is not None:
+            self.meter.connected(here.of)
         there.protocol = there.context.run(factory_there)
         there.context.run(there.protocol.connection_made, there)
         here.protocol = factory()
         here.protocol.connection_made(here)
+        for killer in self._idle_killers.values():
+            killer.look()
         return here, here.protocol
 
     def carry(self, source: MemoryTransport, data: bytes | None) -> None:
@@ -209,23 +145,53 @@ class Network:
             data, source.bytes_left = data[:left], max(0, left - len(data))
             if source.bytes_left == 0:
                 self.loop.call_later(self.delay, self._break, source)
+        if self._idle_killers and source.peer is not None:
+            source.moved_at = source.peer.moved_at = self.loop.time()
+        if self.meter is not None:
+            self.meter.sent(source.of, source.name == "client", data)
+        line = self.lines.get(source.of) if self.lines else None
+        if line is not None:
+            line.pipe(source).send(source, data)
+        else:
+            self.travel(source, data)
+
+    def travel(self, source: MemoryTransport, data: bytes | None, latency: float = 0.0) -> None:
+        """Bytes on their way through the network, which has no limit."""
+        if self.holding and source.name == "server":
+            held = self.holding.get(source.of, 0.0)
+            if held and data is not None:  # the proxy has taken them, whoever waits behind it
+                latency += held
+                source.acked += len(data)
+                source.taken_early += len(data)
         # Timers due at the same instant are not kept in order by the loop; what travels on one connection is.
         source.travelling.append(data)
-        source._arrives = max(source._arrives, self.loop.time() + self.delay + self.jitter())
+        source.arrives = max(source.arrives, self.loop.time() + self.delay + latency + self.jitter())
+        context = source.peer.context if source.peer is not None else None
+        self.loop.call_at(source.arrives, self.arrive, source, context=context)
 
-        def arrive() -> None:
-            first = source.travelling.popleft()
-            source._in_flight -= len(first or b"")
-            if source.peer is not None and not self.swallowing and not source.half_open:
-                source.peer.arrived(first)
+    def arrive(self, source: MemoryTransport) -> None:
+        """What travels first of a connection is there."""
+        first = source.travelling.popleft()
+        size = len(first or b"")
+        source.in_flight -= size
+        if source.peer is not None and not self.swallowing and not source.half_open:
+            early = min(size, source.taken_early)
+            source.taken_early -= early
+            source.acked += size - early
+            source.peer.arrived(first)
 
-        self.loop.call_at(source._arrives, arrive, context=source.peer.context if source.peer is not None else None)
+    def forget(self, transport: MemoryTransport) -> None:
+        """A connection is aborted: what waits to be sent on it is not."""
+        line = self.lines.get(transport.of)
+        if line is not None:
+            line.pipe(transport).forget(transport)
+        transport.unsent.clear()
+        transport.unsent_size = 0
 
     def _break(self, transport: MemoryTransport) -> None:
         for end in (transport, transport.peer):
             if end is not None:
-                end._closing = True
-                self._reset_now(end)
+                end.broken()
 
     def of(self, name: str) -> Iterable[MemoryTransport]:
         """The open ends of somebody's connections; of all for "", in the order in which they were made."""
@@ -244,8 +210,9 @@ class Network:
     def reset(self, transport: MemoryTransport) -> None:
         """The other end was aborted."""
         if not self.swallowing and not transport.half_open:
-            error = ConnectionResetError(104, "Connection reset by peer")
-            self.loop.call_later(self.delay, transport._lost, error, context=transport.context)
+            line = self.lines.get(transport.of) if self.lines else None
+            later = self.delay + (line.up.latency if line is not None else 0.0)
+            self.loop.call_later(later, transport.lost_by_reset, context=transport.context)
 
     def cut(self) -> None:
         """Reset all connections; refuse new ones until `restore()`."""
@@ -255,12 +222,46 @@ class Network:
     def drop(self, name: str = "") -> None:
         """Reset somebody's connections, or all; new ones are taken."""
         for transport in self.of(name):
-            transport._closing = True
-            self._reset_now(transport)
+            transport.broken()
 
-    def _reset_now(self, transport: MemoryTransport) -> None:
-        error = ConnectionResetError(104, "Connection reset by peer")
-        self.loop.call_soon(transport._lost, error, context=transport.context)
+    # What people have between themselves and the server.
+
+    def set_line(self, name: str, up: float, down: float, queue: float, latency: float = 0.0) -> None:
+        """Give a device an access line that all its connections share.
+
+        Args:
+            up, down: bytes a second.
+            queue: seconds of that rate that wait on the way before a sender has to.
+            latency: seconds each way.
+        """
+        self.lift_line(name)
+        self.lines[name] = Line(self, up, down, queue, latency)
+
+    def lift_line(self, name: str) -> None:
+        """Take a device's line away: it is as fast as the network."""
+        line = self.lines.pop(name, None)
+        if line is not None:
+            line.lift()
+
+    def kill_idle(self, name: str, seconds: float, *, silently: bool) -> None:
+        """End connections of a device, or of all for "", that are silent for so long."""
+        if name in self._idle_killers:
+            self._idle_killers[name].stop()
+        self._idle_killers[name] = IdleKiller(self, name, seconds, silently=silently)
+
+    def lift_proxies(self, name: str) -> None:
+        """Let nothing stand between a device and the server any more."""
+        self.middles.pop(name, None)
+        self.holding.pop(name, None)
+        killer = self._idle_killers.pop(name, None)
+        if killer is not None:
+            killer.stop()
+
+    def move(self, name: str, address: str) -> None:
+        """Give the server's name another address. At the old one nobody answers, also on what is connected."""
+        old = self.names.move(name, address)
+        for transport in self.open:
+            transport.half_open = transport.half_open or transport.address in old
 
     def restore(self) -> None:
         """All is well again."""
@@ -269,3 +270,11 @@ class Network:
         self.refusing = self.swallowing = self.nameless = self.untrusted = False
         self.offline.clear()
         self.accept_delay = 0.0
+        for name in list(self.lines):
+            self.lift_line(name)
+        for killer in self._idle_killers.values():
+            killer.stop()
+        self._idle_killers.clear()
+        self.middles.clear()
+        self.holding.clear()
+        self.names.forget()

@@ -1,0 +1,101 @@
+"""Networks as people have them, as steps of a plan: slow lines, portals, proxies, names; and long hours on good ones.
+
+`simulation.middles` does what these steps say.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from tailwire.testing.simulation.steps import PEOPLE, USERS, Step
+
+HOUR = 3600.0
+EVERY = 5.0
+LINES: tuple[tuple[float, float, float, float], ...] = (
+    (32_000, 32_000, 5.0, 0.05),
+    (8_000, 8_000, 5.0, 0.1),
+    (8_000, 32_000, 2.0, 0.3),
+    (1_200, 1_200, 5.0, 0.2),
+    (60_000, 60_000, 0.5, 0.6),
+    (60_000, 60_000, 0.5, 1.6),
+)
+"""Up and down in bytes a second, the queue in seconds, the latency each way."""
+PORTALS = ("redirect", "page", "511", "broken gzip", "json")
+PROXIES: tuple[list[Any], ...] = (
+    ["refuse", 426], ["refuse", 403], ["refuse", 200], ["busy"], ["hold", 1.0], ["hold", 5.0],
+    ["idle", 10.0, False], ["idle", 10.0, True], ["idle", 30.0, False],
+)  # fmt: skip
+
+
+def with_lines(steps: list[Step], chance: random.Random) -> list[Step]:
+    """Give devices slow lines, and the server's name several addresses, between what happens anyway."""
+    made = []
+    for step in steps:
+        if chance.random() < 0.2:
+            what = chance.choice(("line", "line", "line", "line off", "upload", "names", "move", "restore"))
+            made.append(_step(chance, what))
+        made.append(step)
+    return made
+
+
+def with_middles(steps: list[Step], chance: random.Random) -> list[Step]:
+    """Put portals and proxies between devices and the server, for a while each."""
+    made = []
+    for step in steps:
+        if chance.random() < 0.2:
+            what = chance.choice(("portal", "proxy"))
+            first = _step(chance, what)
+            made += [first, Step(0.0, first.who, "queue", _other(chance, first.who))]
+            made.append(Step(round(chance.uniform(0.1, 120.0), 3), first.who, "say group"))
+            made.append(Step(round(chance.uniform(0.1, 30.0), 3), first.who, f"{what} off"))
+        made.append(step)
+    return made
+
+
+def busy_hours(chance: random.Random) -> list[Step]:
+    """Let one write each few seconds while the others only listen; in half of these plans on lines that are slow."""
+    writer = chance.choice(PEOPLE)
+    lasts = chance.choice((600.0, 1200.0, 1800.0))
+    made = [Step(1.0, writer, "chatter", [lasts, EVERY])]
+    if chance.random() < 0.5:
+        for name in PEOPLE:
+            if chance.random() < 0.5:
+                made.append(Step(0.0, name, "line", list(chance.choice(LINES))))
+    if chance.random() < 0.3:
+        made.append(Step(lasts / 2, chance.choice(PEOPLE), "upload", chance.choice((200_000, 1_000_000))))
+        lasts /= 2
+    made.append(Step(lasts, "network", "restore"))
+    return made
+
+
+def quiet_hours(chance: random.Random) -> list[Step]:
+    """Let nothing happen for hours, but for a message now and then; in half of these plans on lines that are slow."""
+    made = []
+    if chance.random() < 0.5:
+        made = [Step(0.0, name, "line", list(chance.choice(LINES))) for name in PEOPLE if chance.random() < 0.5]
+    for _ in range(chance.randint(2, 6)):
+        who = chance.choice(PEOPLE)
+        made.append(Step(round(chance.uniform(0.2, 2.0) * HOUR, 1), who, "say", _other(chance, who)))
+    return made
+
+
+def _step(chance: random.Random, what: str) -> Step:
+    who = chance.choice(PEOPLE)
+    if what == "line":
+        return Step(0.0, who, what, list(chance.choice(LINES)))
+    if what == "upload":
+        return Step(0.0, who, what, chance.choice((50_000, 400_000)))
+    if what == "portal":
+        return Step(0.0, who, what, [chance.choice(PORTALS), chance.choice(("swallow", "reset"))])
+    if what == "proxy":
+        return Step(0.0, who, what, list(chance.choice(PROXIES)))
+    if what == "names":
+        return Step(0.0, "network", what, chance.choice(("dead", "refused")))
+    if what == "move":
+        return Step(0.0, "network", what, f"192.0.2.{chance.randint(10, 200)}")
+    return Step(0.0, "network" if what == "restore" else who, what)
+
+
+def _other(chance: random.Random, who: str) -> str:
+    return chance.choice([uid for uid in USERS if not who.startswith(uid)])

@@ -1,0 +1,71 @@
+"""Why a client that was connected may be so no more: what a plan did to it, and what the documentation names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tailwire.sdk.connection.causes import Cause, Kind
+
+NOTICED = 18.0
+"""Seconds within which a dead line is noticed when nothing moves on it (T3)."""
+WHILE_BYTES_MOVE = 30.0
+"""Seconds that it may take longer while bytes move on another connection."""
+ROUGH = 1.0
+
+_MOMENTS = frozenset({"drop", "half open", "sleep", "freeze", "kill", "stop", "start", "move", "restore"})
+_LASTING = frozenset({"offline", "swallow", "refuse", "nameless", "untrusted", "portal", "proxy", "cut amid"})
+_BY_VALUE = frozenset({"jitter", "slow work"})
+_ENDS = {"back": {"offline"}, "portal off": {"portal"}, "proxy off": {"proxy"}}
+_FOR_EVER = float("inf")
+_OUTSIDE = ("server", "network")
+
+
+class Reasons:
+    """What a run has done to whom, and until when it may be noticed.
+
+    A fault of the network or the server concerns everybody. A line that is slow is none, nor is a long silence.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._until: dict[tuple[str, str], float] = {}
+        self._between: dict[str, float] = {}
+
+    def happened(self, who: str, what: str, value: Any) -> None:
+        """Note a step of a plan."""
+        name = "" if who in _OUTSIDE else who
+        soon = self._now() + NOTICED + WHILE_BYTES_MOVE
+        if what in _LASTING:
+            self._until[name, what] = _FOR_EVER
+        elif what in _MOMENTS:
+            lasts = value if what in ("kill", "stop", "freeze") and isinstance(value, int | float) else 0.0
+            self._until[name, what] = soon + lasts
+        elif what in _BY_VALUE and value is not None:
+            self._until[name, what] = _FOR_EVER if value >= ROUGH else soon
+        for ended in _ENDS.get(what, ()):
+            self._until[name, ended] = min(self._until.get((name, ended), 0.0), soon)
+        if what == "portal" or (what == "proxy" and value[0] == "busy"):
+            self._between.setdefault(name, self._now())
+        elif what in ("portal", "portal off", "proxy", "proxy off"):
+            self._between.pop(name, None)
+        if what == "restore":
+            self.all_is_well()
+
+    def all_is_well(self) -> None:
+        """The network and the server are as they should be: what lasted has ended."""
+        soon = self._now() + NOTICED + WHILE_BYTES_MOVE
+        self._until = {key: min(until, soon) for key, until in self._until.items()}
+        self._between.clear()
+
+    def answered_by_another(self, name: str, since: float) -> bool:
+        """Say whether all that this device asked since then was answered by what stands between it and the server."""
+        return self._between.get(name, _FOR_EVER) < since
+
+    def excuse(self, name: str, cause: Cause | None) -> bool:
+        """Say whether a device may have lost its connection now."""
+        if cause is not None and (cause.kind in (Kind.DECIDED, Kind.TOKEN) or cause is Cause.NEW_TOKEN):
+            return True
+        excused = any(self._now() <= until for (who, _), until in self._until.items() if who in ("", name))
+        self._until.pop((name, "cut amid"), None)  # it was meant for the connections that are gone now
+        return excused

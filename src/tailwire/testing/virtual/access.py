@@ -1,0 +1,129 @@
+"""A device's access line: rate, queue and latency, shared by all its connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tailwire.testing.virtual.transport import MemoryTransport
+
+if TYPE_CHECKING:
+    from tailwire.testing.virtual.network import Network
+
+PACKET = 1460
+HEADER = 40
+
+
+class Pipe:
+    """One direction of a line: packets leave it one after the other, at its rate.
+
+    Senders that find the queue full wait with what they have, and take turns of a packet each.
+    """
+
+    def __init__(self, network: Network, rate: float, queue: float, latency: float) -> None:
+        self._network = network
+        self._rate = rate
+        self._most = max(rate * queue, PACKET + HEADER)
+        self.latency = latency
+        self._packets: deque[tuple[int, Callable[[], None]]] = deque()
+        self._queued = 0
+        self._waiting: dict[MemoryTransport, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def send(self, source: MemoryTransport, data: bytes | None) -> None:
+        """Send bytes of a connection, or its end of file."""
+        source.unsent.append(data)
+        source.unsent_size += len(data or b"")
+        self._waiting[source] = None
+        self._fill()
+        source.wait_if_full()
+
+    async def trip(self) -> None:
+        """Wait as long as a packet of a new connection takes to the other side."""
+        there: asyncio.Future[None] = self._network.loop.create_future()
+        self._put(HEADER, lambda: self._network.loop.call_later(self.latency, _end, there))
+        await there
+
+    def forget(self, source: MemoryTransport) -> None:
+        """Forget what waits of a connection that is gone; what is in the queue goes its way."""
+        self._waiting.pop(source, None)
+
+    def lift(self) -> None:
+        """Let everything through: the line is a fast one from now on."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._rate = self._most = float("inf")
+        while self._packets:
+            self._packets.popleft()[1]()
+        self._fill()
+
+    def _fill(self) -> None:
+        while self._waiting and (self._queued + PACKET + HEADER <= self._most or not self._packets):
+            source = next(iter(self._waiting))
+            del self._waiting[source]
+            data = source.next_packet(PACKET)
+            if source.unsent:
+                self._waiting[source] = None
+            then = partial(self._network.travel, source, data, self.latency)
+            if self._rate == float("inf"):
+                then()
+            else:
+                self._put(len(data or b"") + HEADER, then)
+
+    def _put(self, size: int, then: Callable[[], object]) -> None:
+        self._packets.append((size, lambda: (then(), None)[1]))
+        self._queued += size
+        if self._timer is None:
+            self._arm()
+
+    def _arm(self) -> None:
+        # The line is nobody's process: it goes on when one of them is killed.
+        seconds = self._packets[0][0] / self._rate
+        self._timer = Context().run(self._network.loop.call_later, seconds, self._leave)
+
+    def _leave(self) -> None:
+        size, then = self._packets.popleft()
+        self._queued -= size
+        self._timer = None
+        then()
+        if self._packets:
+            self._arm()
+        self._fill()
+
+
+class Line:
+    """What a device has between itself and the network.
+
+    Args:
+        up, down: bytes a second.
+        queue: seconds of that rate that wait on the way before a sender has to.
+        latency: seconds each way, on top of the network's own.
+    """
+
+    def __init__(self, network: Network, up: float, down: float, queue: float, latency: float) -> None:
+        self.up = Pipe(network, up, queue, latency)
+        self.down = Pipe(network, down, queue, latency)
+
+    def pipe(self, source: MemoryTransport) -> Pipe:
+        """The direction in which a connection's end sends."""
+        return self.up if source.name == "client" else self.down
+
+    async def connect(self) -> None:
+        """Wait as long as a new connection takes: a packet there, and one back."""
+        await self.up.trip()
+        await self.down.trip()
+
+    def lift(self) -> None:
+        """End the line: what waits goes on at once."""
+        self.up.lift()
+        self.down.lift()
+
+
+def _end(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,104 @@
+"""Names with several addresses, and how one of them is reached."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from asyncio.staggered import staggered_race
+from collections.abc import Awaitable, Callable
+from functools import partial
+from itertools import chain, zip_longest
+from typing import Any
+
+Reach = Callable[[str], Awaitable[None]]
+Info = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
+
+
+class Names:
+    """Which addresses a name has. A name that is not known here is its own address.
+
+    Attributes:
+        addresses: of each name, in the order in which a resolver gives them.
+        dead: addresses at which nobody answers.
+        refused: addresses at which nobody listens.
+    """
+
+    def __init__(self) -> None:
+        self.addresses: dict[str, list[str]] = {}
+        self.dead: set[str] = set()
+        self.refused: set[str] = set()
+
+    def of(self, name: str) -> list[str]:
+        """The addresses of a name."""
+        return self.addresses.get(name, [name])
+
+    def infos(self, name: str, port: int) -> list[Info]:
+        """The answer of `getaddrinfo`."""
+        return [_info(address, port) for address in self.of(name)]
+
+    def move(self, name: str, address: str) -> list[str]:
+        """Give a name another address; the old ones are dead. Answers which they were."""
+        old = self.of(name)
+        self.dead.update(old)
+        self.dead.discard(address)
+        self.addresses[name] = [address]
+        return old
+
+    def forget(self) -> None:
+        """Make each name its own address again."""
+        self.addresses.clear()
+        self.dead.clear()
+        self.refused.clear()
+
+
+def _info(address: str, port: int) -> Info:
+    if ":" in address:
+        return (socket.AF_INET6, socket.SOCK_STREAM, 6, "", (address, port, 0, 0))
+    return (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
+
+
+def _interleaved(addresses: list[str]) -> list[str]:
+    families: dict[bool, list[str]] = {}
+    for address in addresses:
+        families.setdefault(":" in address, []).append(address)
+    return [a for a in chain.from_iterable(zip_longest(*families.values())) if a is not None]
+
+
+async def reach_one(addresses: list[str], reach: Reach, delay: float | None) -> str:
+    """Reach one of some addresses, as asyncio's `create_connection` does.
+
+    Args:
+        addresses: in order.
+        reach: reaches one, or raises `OSError`.
+        delay: `happy_eyeballs_delay`; None: one after the other.
+
+    Returns:
+        The address that was reached.
+
+    Raises:
+        OSError: when none can be reached.
+    """
+    errors: list[OSError] = []
+
+    async def attempt(address: str) -> str:
+        try:
+            await reach(address)
+        except OSError as error:
+            errors.append(error)
+            raise
+        return address
+
+    if delay is None:
+        for address in addresses:
+            try:
+                return await attempt(address)
+            except OSError:
+                continue
+    else:
+        starts = [partial(attempt, address) for address in _interleaved(addresses)]
+        reached, _, _ = await staggered_race(starts, delay, loop=asyncio.get_running_loop())
+        if reached is not None:
+            return str(reached)
+    if len({str(error) for error in errors}) == 1:
+        raise errors[0]
+    raise OSError(f"Multiple exceptions: {', '.join(str(error) for error in errors)}")

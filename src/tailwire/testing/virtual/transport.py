@@ -1,0 +1,198 @@
+"""One end of a connection in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections import deque
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tailwire.testing.virtual.network import Network
+
+HIGH = 64 * 1024
+BYTES_ACKED = struct.Struct("=120xQ")
+"""Where Linux says in `tcp_info` how many bytes the other end has acknowledged."""
+
+
+class _Socket:
+    # anyio asks a transport for its socket and sets options on it; the server asks it what the network took.
+    family = socket.AF_INET
+    type = socket.SOCK_STREAM
+
+    def __init__(self, transport: MemoryTransport) -> None:
+        self._transport = transport
+
+    def setsockopt(self, *_: Any) -> None:
+        """Options mean nothing here."""
+
+    def getsockopt(self, level: int, option: int, size: int = 0) -> int | bytes:
+        """Answer `TCP_INFO` as Linux does, as far as `tcpi_bytes_acked`; other options are 0."""
+        if (level, option) != (socket.IPPROTO_TCP, getattr(socket, "TCP_INFO", 11)):
+            return bytes(size) if size else 0
+        return BYTES_ACKED.pack(self._transport.acked)[:size].ljust(min(size, 232), b"\0")
+
+    def getsockname(self) -> tuple[str, int]:
+        return ("127.0.0.1", 1)
+
+    def getpeername(self) -> tuple[str, int]:
+        return ("127.0.0.1", 2)
+
+    def fileno(self) -> int:
+        return -1
+
+
+class MemoryTransport(asyncio.Transport):
+    """One end of a connection. What is written arrives at the other after the network's delay, in order.
+
+    Attributes:
+        of: the device, at both ends of its connections.
+        address: the address that was connected to.
+        acked: bytes that have arrived at the other end.
+        moved_at: when bytes were last written at either end; kept only while somebody asks.
+        unsent: what waits because the queue of the device's line is full.
+        unsent_size: bytes of it.
+    """
+
+    def __init__(self, network: Network, name: str, of: str, address: str = "") -> None:
+        super().__init__({"socket": _Socket(self), "peername": ("127.0.0.1", 2), "sockname": ("127.0.0.1", 1)})
+        self._network = network
+        self.name = name
+        self.of = of.partition("#")[0]
+        self.address = address
+        self.context = copy_context()  # in which what arrives here is taken
+        self.half_open = False
+        self.bytes_left: int | None = None
+        self.acked = self.taken_early = 0
+        self.moved_at = 0.0
+        self.arrives = 0.0
+        self.peer: MemoryTransport | None = None
+        self.protocol: Any = None
+        self.unsent: deque[bytes | None] = deque()
+        self.unsent_size = 0
+        self._high, self._low = HIGH, HIGH // 4
+        self._writing_paused = False
+        self._closing = False
+        self._gone = False
+        self._paused = False
+        self._held: deque[bytes | None] = deque()
+        self.in_flight = 0
+        self.travelling: deque[bytes | None] = deque()
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self.protocol = protocol
+
+    def get_protocol(self) -> Any:
+        return self.protocol
+
+    def is_closing(self) -> bool:
+        return self._closing
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if not self._closing and data:
+            self.in_flight += len(data)
+            self._network.carry(self, bytes(data))
+
+    def write_eof(self) -> None:
+        if not self._closing:
+            self._network.carry(self, None)
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent_size if self.of in self._network.lines else self.in_flight
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        return self._low, self._high
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """As asyncio's own. They matter on a device's line only: elsewhere nothing waits."""
+        if high is None:
+            high = HIGH if low is None else 4 * low
+        self._high, self._low = high, high // 4 if low is None else low
+        if self.unsent:
+            self.wait_if_full()
+
+    def wait_if_full(self) -> None:
+        """Ask the protocol to write no more, if more waits than it wants."""
+        if self.unsent_size > self._high and not self._writing_paused and self.protocol is not None:
+            self._writing_paused = True
+            self.protocol.pause_writing()
+
+    def next_packet(self, most: int) -> bytes | None:
+        """Take the next piece of what waits; None is the end of file."""
+        first = self.unsent.popleft()
+        if first is not None:
+            if len(first) > most:
+                self.unsent.appendleft(first[most:])
+                first = first[:most]
+            self.unsent_size -= len(first)
+        if self._writing_paused and self.unsent_size <= self._low:
+            self._writing_paused = False
+            self._network.loop.call_soon(self._go_on, context=self.context)
+        return first
+
+    def _go_on(self) -> None:
+        if not (self._gone or self._writing_paused):
+            self.protocol.resume_writing()
+
+    def pause_reading(self) -> None:
+        self._paused = True
+
+    def resume_reading(self) -> None:
+        self._paused = False
+        while self._held and not self._paused:
+            self._deliver(self._held.popleft())
+
+    def is_reading(self) -> bool:
+        return not self._paused
+
+    def close(self) -> None:
+        if not self._closing:
+            self._closing = True
+            self._network.carry(self, None)
+            self._network.loop.call_soon(self._lost, None, context=self.context)
+
+    def abort(self) -> None:
+        self._closing = True
+        self._network.forget(self)
+        self._network.loop.call_soon(self._lost, None, context=self.context)
+        if self.peer is not None:
+            self._network.reset(self.peer)
+
+    def broken(self) -> None:
+        """The network has reset the connection; it is told at once."""
+        self._closing = True
+        self._network.forget(self)
+        self._network.loop.call_soon(self.lost_by_reset, context=self.context)
+
+    def lost_by_reset(self) -> None:
+        """The connection is lost: the other end, or the network, has reset it."""
+        self._lost(ConnectionResetError(104, "Connection reset by peer"))
+
+    def _lost(self, error: Exception | None) -> None:
+        if not self._gone:
+            self._gone = self._closing = True
+            self._network.open.pop(self, None)
+            protocol, self.protocol = self.protocol, None  # as asyncio's own
+            protocol.connection_lost(error)
+
+    def arrived(self, data: bytes | None) -> None:
+        """Something came from the other end; None is its end of file."""
+        if self._gone:
+            return
+        if self._paused:
+            self._held.append(data)
+        else:
+            self._deliver(data)
+
+    def _deliver(self, data: bytes | None) -> None:
+        if self._gone:
+            return
+        if data is not None:
+            self.protocol.data_received(data)
+        elif not self.protocol.eof_received():
+            self.close()

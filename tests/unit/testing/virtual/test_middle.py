@@ -1,0 +1,79 @@
+"""Portals and proxies: what the real client's libraries get from them."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx2
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from harness import CONNECTED
+from tailwire.testing.virtual.middle import PORTALS, REFUSALS, busy, portal, refusing
+
+
+async def get(url):
+    async with httpx2.AsyncClient(verify=False, trust_env=False) as client:
+        return await client.get(f"{url}/v3.0/me")
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [("redirect", 302), ("page", 200), ("511", 511), ("json", 200), ("broken gzip", None)]
+)
+async def test_a_portal_answers_whatever_is_asked(stage, kind, status):
+    stage.network.middles[""] = portal(kind)
+    await stage.server.stop()
+    if status is None:
+        with pytest.raises(httpx2.DecodingError):
+            await get(stage.server.url)
+    else:
+        assert (await get(stage.server.url)).status_code == status
+
+
+def test_every_portal_is_tried():
+    assert set(PORTALS) == {"redirect", "page", "511", "json", "broken gzip"}
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+async def test_a_proxy_refuses_upgrades_and_nothing_else(stage, status):
+    stage.network.middles[""] = refusing(status)
+    assert (await get(stage.server.url)).status_code == 400
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(stage.server.url.replace("http", "ws"), ping_interval=None, proxy=None)
+    assert refused.value.response.status_code == status
+
+
+async def test_a_busy_proxy_asks_for_an_hour(stage):
+    stage.network.middles[""] = busy()
+    answer = await get(stage.server.url)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "3600")
+
+
+@pytest.mark.parametrize(("silently", "within"), [(False, 12.0), (True, 40.0)])
+async def test_a_silent_connection_is_killed(stage, silently, within):
+    alice = await stage.enter("alice")
+    before = stage.network.connected
+    stage.network.kill_idle("", 10.0, silently=silently)
+    await stage.pass_time(within)
+    assert stage.network.connected > before
+    stage.network.restore()
+    await stage.pass_time(60)
+    assert alice.status is CONNECTED
+
+
+async def test_what_a_proxy_holds_it_has_taken_and_gives_later(stage):
+    alice = await stage.enter("alice")
+    bob = await stage.enter("bob")
+    await stage.pass_time(1)
+    ends = [t for t in stage.network.open if t.name == "server"]
+    before = sum(t.acked for t in ends)
+    stage.network.holding[""] = 2.0
+    begin = stage.now
+    sending = asyncio.ensure_future(bob.say("alice", "hello"))
+    await stage.pass_time(1)
+    assert sum(t.acked for t in ends) > before
+    assert alice.ears.texts == []
+    await sending
+    assert stage.now - begin > 2
+    assert alice.ears.texts == ["hello"]

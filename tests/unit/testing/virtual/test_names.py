@@ -1,0 +1,80 @@
+"""Names with several addresses: how the loop, and anyio on it, reach one of them."""
+
+from __future__ import annotations
+
+import asyncio
+
+import anyio
+import pytest
+
+from tailwire.testing.virtual.network import DEAD_CONNECT
+from tailwire.testing.virtual.world import virtual_loop
+
+pytestmark = pytest.mark.virtual
+PORT = 1
+SIX, FOUR, OTHER = "2001:db8::1", "192.0.2.1", "192.0.2.2"
+
+
+def network(*addresses, dead=(), refused=()):
+    net = virtual_loop().network
+    net.listen(PORT, asyncio.Protocol)
+    net.names.addresses["server"] = list(addresses)
+    net.names.dead |= set(dead)
+    net.names.refused |= set(refused)
+    return net
+
+
+async def seconds(work):
+    begin = virtual_loop().time()
+    await work
+    return virtual_loop().time() - begin
+
+
+async def test_without_a_race_a_dead_address_is_waited_for():
+    network(SIX, FOUR, dead=[SIX])
+    took = await seconds(virtual_loop().create_connection(asyncio.Protocol, "server", PORT))
+    assert took > DEAD_CONNECT
+
+
+@pytest.mark.parametrize("first", [SIX, OTHER])
+async def test_with_a_race_the_next_address_is_tried_after_the_delay(first):
+    net = network(first, FOUR, dead=[first])
+    connect = virtual_loop().create_connection(asyncio.Protocol, "server", PORT, happy_eyeballs_delay=0.25)
+    assert 0.25 < await seconds(connect) < 0.3
+    assert [t.address for t in net.open] == [FOUR, FOUR]
+
+
+async def test_a_refused_address_is_passed_at_once():
+    network(SIX, FOUR, refused=[SIX])
+    assert await seconds(virtual_loop().create_connection(asyncio.Protocol, "server", PORT)) < 0.05
+
+
+async def test_an_address_that_is_slow_and_not_dead_is_connected_to_once():
+    net = network(SIX, FOUR)
+    net.accept_delay = 0.4
+    await virtual_loop().create_connection(asyncio.Protocol, "server", PORT, happy_eyeballs_delay=0.25)
+    await asyncio.sleep(5)
+    assert net.connected == 1
+
+
+async def test_when_none_is_reached_the_errors_are_told():
+    network(SIX, FOUR, dead=[SIX], refused=[FOUR])
+    with pytest.raises(OSError, match=r"Multiple exceptions: .*refused.*timed out"):
+        await virtual_loop().create_connection(asyncio.Protocol, "server", PORT, happy_eyeballs_delay=0.25)
+
+
+async def test_anyio_races_by_itself():
+    network(SIX, FOUR, dead=[SIX])
+    took = await seconds(anyio.connect_tcp("server", PORT))
+    assert 0.25 < took < 0.3
+
+
+async def test_a_name_that_moves_leaves_its_old_address_silent():
+    net = network(FOUR)
+    transport, _ = await virtual_loop().create_connection(asyncio.Protocol, "server", PORT)
+    net.move("server", OTHER)
+    assert transport.half_open
+    fresh, _ = await virtual_loop().create_connection(asyncio.Protocol, "server", PORT)
+    assert fresh.address == OTHER
+    infos = await virtual_loop().getaddrinfo("server", PORT)
+    assert [info[4] for info in infos] == [(OTHER, PORT)]
