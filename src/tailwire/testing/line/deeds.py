@@ -88,7 +88,7 @@ class Deed:
 
 
 def _count(text: str) -> float:
-    if not text.isdecimal() or len(text) > 7 or int(text) > LARGEST:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 7 or int(text) > LARGEST:
         raise ValueError(f"{text!r}: give a whole number from 0 to {LARGEST}")
     return float(text)
 

@@ -21,7 +21,7 @@ def read_rate(text: str) -> float:
     Raises:
         ValueError: when it is no rate; says which forms are.
     """
-    match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?)(kbit|mbit|)", text.strip().lower())
+    match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)(kbit|mbit|)", text.strip().lower())
     rate = float(match[1]) * UNITS[match[2]] if match else -1.0
     if not 0 <= rate <= MOST_RATE:
         raise ValueError(f"{text!r} is not a rate: give bytes per second (8000), 64kbit or 2mbit; 0 is no limit")
