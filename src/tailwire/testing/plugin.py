@@ -95,9 +95,9 @@ class Line:
         """The network is gone, until `restore()`."""
         self._do(self._proxy.cut)
 
-    def half_open(self) -> None:
-        """Connections stay, and nothing passes any more, until `restore()`."""
-        self._do(self._proxy.half_open)
+    def half_open(self, new: bool = True) -> None:
+        """Connections stay, and nothing passes any more, until `restore()`; `new=False`: new ones are well."""
+        self._do(lambda: self._proxy.half_open(new))
 
     def delay(self, seconds: float) -> None:
         """Everything is so late, each way, until `restore()`."""

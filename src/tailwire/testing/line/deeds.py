@@ -130,7 +130,10 @@ DEEDS: dict[str, Deed] = {
     ),
     "drop": Deed(**_of("drop"), text="reset the connections of now; new ones are taken"),
     "cut": Deed(**_of("cut"), text="the network is gone, until restore"),
-    "half-open": Deed(**_of("half_open"), text="connections stay, nothing passes, until restore"),
+    "half-open": Deed(
+        **_of("half_open", new=_number("1")),
+        text="connections stay, nothing passes, until restore; new=0: new ones are well",
+    ),
     "refuse": Deed(**_of("refuse"), text="new connections are refused, until restore"),
     "swallow": Deed(**_of("swallow"), text="new connections get no answer, until restore"),
     "delay": Deed(_set_delay, "everything is late, until restore", {"seconds": _seconds("0.2")}),

@@ -143,6 +143,7 @@ class Pair:
         gone: called when nothing is left of it.
 
     Attributes:
+        silent: nothing arrives on it any more, whatever becomes of the line.
         touched: when bytes last arrived at either end, on the loop's clock.
     """
 
@@ -157,6 +158,7 @@ class Pair:
         self._closed = False
         self.client = End(self, up, self._at_server)
         self.server: End | None = None
+        self.silent = False
         self.touched = asyncio.get_running_loop().time()
         self.client.pause("connecting")
 
@@ -167,8 +169,12 @@ class Pair:
         else:
             self._up.send(CONTROL_PACKET, self._asked)
 
+    @property
+    def _swallowed(self) -> bool:
+        return self._closed or self.silent or self._faults.half_open
+
     def _asked(self) -> None:
-        if self._closed or self._faults.half_open:
+        if self._swallowed:
             return
         if self._faults.answer is not None or self._faults.upgrade_answer is not None:
             self._head = RequestHead()
@@ -197,7 +203,7 @@ class Pair:
     # What arrives behind the line.
 
     def _at_server(self, what: bytes | Ending) -> None:
-        if self._closed or self._faults.half_open:
+        if self._swallowed:
             return
         self.touched = asyncio.get_running_loop().time()
         if isinstance(what, Ending):
@@ -238,13 +244,13 @@ class Pair:
 
     def _tell_client(self, size: int, what: Callable[[], None]) -> None:
         def arrive() -> None:
-            if not self._faults.half_open:
+            if not self._swallowed:
                 what()
 
         self._down.send(size, arrive)
 
     def _at_client(self, what: bytes | Ending) -> None:
-        if self._closed or self._faults.half_open or self._answered:
+        if self._swallowed or self._answered:
             return
         self.touched = asyncio.get_running_loop().time()
         if what is Ending.RESET:

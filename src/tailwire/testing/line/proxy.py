@@ -101,9 +101,15 @@ class FaultProxy:
         """New connections get no answer, as if their packets vanished, until `restore()`; those of now stay."""
         self._door.swallow()
 
-    def half_open(self) -> None:
-        """Connections stay, and nothing passes any more, until `restore()`."""
-        self._faults.half_open = True
+    def half_open(self, new: bool = True) -> None:
+        """Connections stay, and nothing passes any more, until `restore()`.
+
+        Args:
+            new: new connections too; otherwise these are well, as behind a router that forgot those of before.
+        """
+        self._faults.half_open |= new
+        for pair in self._forwarder.pairs:
+            pair.silent = True
 
     def idle_kill(self, seconds: float) -> None:
         """Reset each connection on which nothing has passed for so long, as many proxies do, until `restore()`."""
@@ -148,8 +154,8 @@ class FaultProxy:
         Connections that were half-open are reset.
         """
         faults = self._faults
-        if faults.half_open:
-            self.drop()
+        for pair in [p for p in self._forwarder.pairs if p.silent or faults.half_open]:
+            pair.abort()
         self._refusing = faults.half_open = False
         faults.left, faults.repeats, faults.answer, faults.upgrade_answer = None, 0, None, None
         self._door.serve()

@@ -33,7 +33,7 @@ def test_a_header_that_is_given_takes_the_place_of_ours():
      {"status": 200, "headers": {"": "b"}}, {"status": 200, "body": bytes(1_000_001)}],
 )  # fmt: skip
 def test_what_is_no_answer(wrong):
-    with pytest.raises(ValueError, match="status|header|body"):
+    with pytest.raises(ValueError, match=r"status|header|body"):
         Answer(**wrong)
 
 

@@ -17,9 +17,9 @@ from tailwire.testing.line.shape import Shape
 
 @contextlib.asynccontextmanager
 async def controlled() -> AsyncIterator[tuple[FaultProxy, httpx2.AsyncClient]]:
-    async with FaultProxy("127.0.0.1", 1) as proxy, Control(proxy) as control:
-        async with httpx2.AsyncClient(base_url=control.url) as http:
-            yield proxy, http
+    proxy = FaultProxy("127.0.0.1", 1)
+    async with proxy, Control(proxy) as control, httpx2.AsyncClient(base_url=control.url) as http:
+        yield proxy, http
 
 
 async def post(http: httpx2.AsyncClient, path: str, **more: Any) -> dict[str, Any]:

@@ -226,6 +226,21 @@ async def test_new_connections_vanish_until_restore():
         writer.close()
 
 
+async def test_connections_of_before_are_forgotten_and_new_ones_are_well():
+    async with line() as (proxy, _):
+        reader, writer = await connect(proxy)
+        writer.write(b"a")
+        await reader.readexactly(1)
+        proxy.half_open(new=False)
+        writer.write(b"b")
+        await echoed(proxy, b"c")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await reader.read(1)
+        proxy.restore()
+        assert await reader.read() == b""
+
+
 async def test_idle_connections_are_reset_and_others_not():
     async with line() as (proxy, _):
         idle, _idle_writer = await connect(proxy)
