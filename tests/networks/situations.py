@@ -307,8 +307,10 @@ async def maintenance_alone(s: Scene) -> None:
 @situation("2", "the same, and the app calls connect()", 60)
 async def maintenance_connect(s: Scene) -> None:
     await maintenance(s)
-    async with asyncio.timeout(10):
-        await s.phone.chat.connect()
+    try:
+        await asyncio.wait_for(s.phone.chat.connect(), 10)
+    except TimeoutError:
+        raise AssertionError(f"connect() has not ended after 10 s; {s.state()}") from None
     s.said["back after"] = s.seconds
     await s.write()
     await s.all_heard(10)
