@@ -111,7 +111,8 @@ async def test_wire_is_a_line_that_can_go_wrong(live: LiveStage, tmp_path):
         state = (await line.get("/")).json()
         assert "POST /delay?seconds=0.2" in state["deeds"]
         begin = time.monotonic()
-        assert (await httpx2.AsyncClient(trust_env=False).get(f"{state['line']}/health")).status_code == 200
+        async with httpx2.AsyncClient(trust_env=False) as http:
+            assert (await http.get(f"{state['line']}/health")).status_code == 200
         assert time.monotonic() - begin >= 0.2  # connecting and asking, a round trip each
         assert (await line.post("/shape?latency=0.01")).status_code == 200
         alice, bob = await live.enter("alice"), await live.enter("bob", url=state["line"])

@@ -58,11 +58,11 @@ def table(results: list[Result]) -> str:
     return head + "| --- | --- | --- | --- | --- | --- |\n" + "\n".join(r.row() for r in results) + "\n"
 
 
-def write(results: list[Result]) -> None:
+def write(results: list[Result], page: Path = PAGE) -> None:
     """Put the table between its marks in the page."""
-    text = PAGE.read_text(encoding="utf-8")
+    text = page.read_text(encoding="utf-8")
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"{PAGE} has no place for the table: {BEGIN} and {END}")
-    PAGE.write_text(f"{before}{begin}\n{table(results)}{end}{after}", encoding="utf-8")
+        raise ValueError(f"{page} has no place for the table: {BEGIN} and {END}")
+    page.write_text(f"{before}{begin}\n{table(results)}{end}{after}", encoding="utf-8")

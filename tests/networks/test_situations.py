@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -70,3 +71,18 @@ def test_it_is_as_promised(results: dict[str, table.Result], situation: Situatio
     result = results[situation.name]
     assert not result.problem, result.line()
     assert result.connections >= 1 or result.kilobytes[1] > 0, "nothing went over its line"
+
+
+def test_the_table_takes_the_place_of_the_one_before(tmp_path: Path):
+    page = tmp_path / "reliability.md"
+    page.write_text(table.PAGE.read_text(encoding="utf-8"), encoding="utf-8")
+    good = table.Result("one", "1", "a slow line", "", 12.4, 0, 1, (1.2, 300.4), {"all after": 11.8})
+    bad = table.Result("two", "held", "a portal", "AssertionError: gone", 20.0, 1, 7, (3.0, 1.0), {})
+    table.write([bad], page)
+    table.write([good, bad], page)
+    text = page.read_text(encoding="utf-8")
+    assert text.count("| a portal | 20 | 1 | 7 | 3 / 1 | **not as promised** |") == 1
+    assert text.count("| a slow line | 12 | 0 | 1 | 1 / 300 | all after 11.8 |") == 1
+    page.write_text("no marks")
+    with pytest.raises(ValueError, match="no place for the table"):
+        table.write([good], page)

@@ -298,6 +298,19 @@ async def test_websockets_are_refused_and_other_requests_pass():
         assert (await ask(proxy, "Upgrade: websocket")).startswith(b"POST /messages")
 
 
+async def test_tls_is_not_looked_into():
+    hello = b"\x16\x03\x01 Upgrade: websocket\r\n\r\n"
+    async with line() as (proxy, echo):
+        proxy.refuse_websockets(426)
+        await echoed(proxy, hello)
+        proxy.answer(200)
+        reader, writer = await connect(proxy)
+        writer.write(hello)
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+        assert echo.opened == 1
+
+
 async def test_a_server_that_is_not_there():
     async with line(Shape(latency=0.05)) as (proxy, _):
         proxy.aim(1)
