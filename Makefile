@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready-$(shell cat requirements.lock pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
 .DEFAULT_GOAL := help
 INTEROP := tests/interop/browser
-.PHONY: help setup demo serve test fast check spec bench table reference interop simulate fuzz faults clean
+.PHONY: help setup demo serve test fast check spec bench table reference interop simulate fuzz faults networks clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -65,6 +65,9 @@ fuzz: $(STAMP)  ## strangers' bytes with coverage guidance: SECONDS=60, or RUNS=
 
 faults: $(STAMP)  ## real processes under faults, all of it (some ten minutes)
 	@TAILWIRE_FAULTS=full $(BIN)/python -m pytest -q -s tests/faults
+
+networks: $(STAMP)  ## the connection on slow, shared, proxied and broken networks, over real sockets (some five minutes); WRITE=1 writes the table
+	@TAILWIRE_NETWORKS=$(if $(WRITE),write,full) $(BIN)/python -m pytest -q -s tests/networks
 
 bench: $(STAMP)  ## the benchmarks, each beside a peer
 	@$(BIN)/python -m benchmarks

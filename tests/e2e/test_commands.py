@@ -7,6 +7,7 @@ import json
 import sqlite3
 import ssl
 import sys
+import time
 
 import pytest
 
@@ -100,6 +101,7 @@ async def test_wire_is_a_line_that_can_go_wrong(live: LiveStage, tmp_path):
         f"127.0.0.1:{live.server.port}",
         "--ready-file",
         str(ready),
+        *("--rate", "8mbit", "--rate-up", "500000", "--queue", "1", "--latency", "0.05"),
     ]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     try:
@@ -108,6 +110,11 @@ async def test_wire_is_a_line_that_can_go_wrong(live: LiveStage, tmp_path):
         line = httpx2.AsyncClient(base_url=control)
         state = (await line.get("/")).json()
         assert "POST /delay?seconds=0.2" in state["deeds"]
+        begin = time.monotonic()
+        async with httpx2.AsyncClient(trust_env=False) as http:
+            assert (await http.get(f"{state['line']}/health")).status_code == 200
+        assert time.monotonic() - begin >= 0.2  # connecting and asking, a round trip each
+        assert (await line.post("/shape?latency=0.01")).status_code == 200
         alice, bob = await live.enter("alice"), await live.enter("bob", url=state["line"])
         assert json.loads(ready.read_text())["control"] == control
         for name in ("drop", "cut", "cut-mid-frame"):
@@ -141,3 +148,6 @@ def test_wire_says_what_is_wrong_with_its_call(capsys):
 
     assert main(["wire", "nowhere"]) == 2
     assert "HOST:PORT" in capsys.readouterr().err
+    for option, value in (("--rate", "fast"), ("--rate-down", "-1"), ("--queue", "nan"), ("--latency", "1e9")):
+        assert main(["wire", "127.0.0.1:1", f"{option}={value}"]) == 2
+        assert value in capsys.readouterr().err

@@ -11,6 +11,8 @@ pytest_plugins = ["pytester"]
 PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
 EXAMPLES = re.findall(r"^## (.+?)$.*?^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 HEAD = """
+import asyncio
+
 import pytest
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore, TextMessage
 
@@ -36,8 +38,8 @@ def test_the_examples_of_the_docs(pytester: pytest.Pytester, name: str, code: st
     run(pytester, code).assert_outcomes(passed=1)
 
 
-def test_there_are_three():
-    assert len(EXAMPLES) == 3
+def test_there_are_six():
+    assert len(EXAMPLES) == 6
 
 
 def test_a_fresh_server_for_each_test_or_one_for_all(pytester: pytest.Pytester):
@@ -139,8 +141,24 @@ async def test_it(tailwire_server, tailwire_users, wire, received):
         assert caught.value.code == "WS_CONNECTION_FAIL"
         wire.restore()
         await chat.connect()
+        wire.half_open(new=False)
+        await chat.disconnect()
+        await chat.connect()
+        wire.idle_kill(60)
+        wire.restore()
+        await chat.disconnect()
+        wire.swallow()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(chat.connect(), 1)
+        wire.restore()
+        await chat.connect()
+        before = wire.passed
+        wire.shape(rate="1mbit", up=50_000, latency=0.05)
         wire.delay(0.2)
         assert await chat.ping() == "ping successful"
+        assert all(now > then for now, then in zip(wire.passed, before))
+        with pytest.raises(ValueError, match="64kbit"):
+            wire.shape(rate="fast")
         assert wire.connections >= 1
 """
     )

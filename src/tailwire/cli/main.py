@@ -50,6 +50,11 @@ def _parser() -> argparse.ArgumentParser:
     wire.add_argument("target", metavar="HOST:PORT", help="the server behind it")
     wire.add_argument("--port", type=int, default=0, help="where clients connect; 0 takes a free one")
     wire.add_argument("--control", type=int, default=0, metavar="PORT", help="where it is told what goes wrong")
+    wire.add_argument("--rate", default="0", metavar="RATE", help="of both ways: bytes a second, 64kbit or 2mbit")
+    wire.add_argument("--rate-up", metavar="RATE", help="from the clients, where that differs")
+    wire.add_argument("--rate-down", metavar="RATE", help="to the clients, where that differs")
+    wire.add_argument("--queue", default="0.2", metavar="SECONDS", help="of bytes before a line with a rate (0.2)")
+    wire.add_argument("--latency", default="0", metavar="SECONDS", help="that everything takes, each way")
     wire.add_argument("--ready-file", default="", metavar="FILE", help="JSON with url and control, when it listens")
 
     replay = commands.add_parser("replay", help="run a dump of a connection again, step by step")

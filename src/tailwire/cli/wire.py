@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tailwire.testing.line.control import Control
 from tailwire.testing.line.proxy import FaultProxy
+from tailwire.testing.line.shape import Shape, read_rate, read_seconds
 
 
 def wire(given: argparse.Namespace) -> int:
@@ -21,11 +22,24 @@ def wire(given: argparse.Namespace) -> int:
         print(f"tailwire: {given.target!r} is not HOST:PORT", file=sys.stderr)
         return 2
     try:
-        asyncio.run(_run(given, FaultProxy(host.strip("[]"), int(port))))
+        shape = _shape(given)
+    except ValueError as e:
+        print(f"tailwire: {e}", file=sys.stderr)
+        return 2
+    proxy = FaultProxy(host.strip("[]"), int(port))
+    proxy.shape(shape)
+    try:
+        asyncio.run(_run(given, proxy))
     except OSError as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 1
     return 0
+
+
+def _shape(given: argparse.Namespace) -> Shape:
+    both = read_rate(given.rate)
+    up, down = (both if way is None else read_rate(way) for way in (given.rate_up, given.rate_down))
+    return Shape(up=up, down=down, queue=read_seconds(given.queue), latency=read_seconds(given.latency))
 
 
 async def _run(given: argparse.Namespace, proxy: FaultProxy) -> None:

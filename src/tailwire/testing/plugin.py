@@ -5,7 +5,7 @@ Loaded by pytest wherever tailwire is installed; it imports nothing of it before
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -63,6 +63,30 @@ class Line:
 
         self._server.call(work())
 
+    def shape(
+        self,
+        *,
+        rate: float | str = 0,
+        up: float | str | None = None,
+        down: float | str | None = None,
+        queue: float = 0.2,
+        latency: float = 0.0,
+    ) -> None:
+        """Make it a slow line, shared by all connections: `shape(rate="64kbit", queue=5)`; `shape()` has no limits.
+
+        Args:
+            rate: of both ways: bytes per second, or a text with a unit (`64kbit`, `2mbit`); 0 is no limit.
+            up: from the clients, where that differs.
+            down: to the clients, where that differs.
+            queue: seconds of bytes that wait before the line in each direction.
+            latency: seconds that everything takes, each way.
+        """
+        from tailwire.testing.line.shape import Shape, read_rate
+
+        upward, downward = (read_rate(str(rate if way is None else way)) for way in (up, down))
+        shape = Shape(up=upward, down=downward, queue=queue, latency=latency)
+        self._do(lambda: self._proxy.shape(shape))
+
     def drop(self) -> None:
         """Reset all connections; new ones are taken."""
         self._do(self._proxy.drop)
@@ -71,9 +95,9 @@ class Line:
         """The network is gone, until `restore()`."""
         self._do(self._proxy.cut)
 
-    def half_open(self) -> None:
-        """Connections stay, and nothing passes any more, until `restore()`."""
-        self._do(self._proxy.half_open)
+    def half_open(self, new: bool = True) -> None:
+        """Connections stay, and nothing passes any more, until `restore()`; `new=False`: new ones are well."""
+        self._do(lambda: self._proxy.half_open(new))
 
     def delay(self, seconds: float) -> None:
         """Everything is so late, each way, until `restore()`."""
@@ -86,6 +110,22 @@ class Line:
     def refuse(self) -> None:
         """New connections are refused, until `restore()`; those of now stay."""
         self._do(self._proxy.refuse)
+
+    def swallow(self) -> None:
+        """New connections get no answer, as if their packets vanished, until `restore()`; those of now stay."""
+        self._do(self._proxy.swallow)
+
+    def idle_kill(self, seconds: float) -> None:
+        """Reset each connection on which nothing has passed for so long, until `restore()`."""
+        self._do(lambda: self._proxy.idle_kill(seconds))
+
+    def answer(self, status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> None:
+        """Answer everything in the server's place, as a portal or a proxy under maintenance, until `restore()`."""
+        self._do(lambda: self._proxy.answer(status, headers, body))
+
+    def refuse_websockets(self, status: int = 426) -> None:
+        """Answer requests for a WebSocket with a status, and let others pass, until `restore()`."""
+        self._do(lambda: self._proxy.refuse_websockets(status))
 
     def duplicate(self, frames: int = 1) -> None:
         """The next frames of the server come twice."""
@@ -100,13 +140,18 @@ class Line:
         self._server.restart()
 
     def restore(self) -> None:
-        """All is well again."""
+        """All is well again; a shape stays."""
         self._do(self._proxy.restore)
 
     @property
     def connections(self) -> int:
         """How many connections there are now."""
         return self._proxy.open
+
+    @property
+    def passed(self) -> tuple[int, int]:
+        """How many bytes the line has carried up and down."""
+        return self._proxy.passed
 
 
 @pytest.fixture(scope=_scope)

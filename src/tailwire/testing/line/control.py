@@ -14,21 +14,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from tailwire.testing.line.deeds import DEEDS
 from tailwire.testing.line.proxy import FaultProxy
 
-Deed = Callable[[FaultProxy, float], None]
-DEEDS: dict[str, tuple[Deed, str, float, str]] = {
-    "drop": (lambda p, _: p.drop(), "", 0, "reset the connections of now; new ones are taken"),
-    "cut": (lambda p, _: p.cut(), "", 0, "the network is gone, until restore"),
-    "half-open": (lambda p, _: p.half_open(), "", 0, "connections stay, nothing passes, until restore"),
-    "refuse": (lambda p, _: p.refuse(), "", 0, "new connections are refused, until restore"),
-    "delay": (lambda p, v: setattr(p, "delay", v), "seconds", 0.2, "everything is late, until restore"),
-    "cut-mid-frame": (lambda p, v: p.cut_mid_frame(int(v)), "bytes", 1, "the server's next frame breaks off"),
-    "duplicate": (lambda p, v: p.duplicate(int(v)), "frames", 1, "the server's next frames come twice (no TLS)"),
-    "restore": (lambda p, _: p.restore(), "", 0, "all is well again"),
-}
-"""What can be asked: what it does, its parameter, that one's default, what it means."""
-LARGEST = 1e6
+LONGEST_BODY = 1_000_000
 
 
 class Control:
@@ -52,29 +41,29 @@ class Control:
         self._task: asyncio.Task[None] | None = None
 
     async def _state(self, request: Request) -> JSONResponse:
-        deeds = {f"POST /{name}" + (f"?{what}={given:g}" if what else ""): text
-                 for name, (_, what, given, text) in DEEDS.items()}  # fmt: skip
+        deeds = {deed.shown(name): deed.text for name, deed in DEEDS.items()}
         return JSONResponse({"line": self._proxy.url, **self._counts(), "deeds": deeds})
 
     def _counts(self) -> dict[str, Any]:
-        return {"open": self._proxy.open, "taken": self._proxy.connections, "delay": self._proxy.delay}
+        proxy = self._proxy
+        up, down = proxy.passed
+        return {"open": proxy.open, "taken": proxy.connections, "delay": proxy.delay,
+                "bytes_up": up, "bytes_down": down}  # fmt: skip
 
     def _do(self, name: str) -> Callable[[Request], Any]:
-        deed, parameter, default, _ = DEEDS[name]
+        deed = DEEDS[name]
 
         async def answer(request: Request) -> JSONResponse:
-            value = default
-            unknown = set(request.query_params) - {parameter}
-            if unknown:
-                return JSONResponse({"error": f"/{name} does not know {sorted(unknown)[0]!r}"}, 400)
-            if parameter in request.query_params:
-                try:
-                    value = float(request.query_params[parameter])
-                except ValueError:
-                    value = -1.0
-                if not 0 <= value <= LARGEST:
-                    return JSONResponse({"error": f"{parameter}: a number from 0 to {LARGEST:g}"}, 400)
-            deed(self._proxy, value)
+            query = {what: value for what, value in request.query_params.items() if what != "header"}
+            body = b""
+            async for piece in request.stream():
+                body += piece
+                if len(body) > LONGEST_BODY:
+                    return JSONResponse({"error": f"the body: at most {LONGEST_BODY} bytes"}, 413)
+            try:
+                deed.do(self._proxy, deed.read(query, request.query_params.getlist("header"), body))
+            except ValueError as e:
+                return JSONResponse({"error": f"/{name}: {e}"}, 400)
             return JSONResponse(self._counts())
 
         return answer

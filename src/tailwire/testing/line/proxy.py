@@ -1,24 +1,16 @@
-"""A TCP proxy that can go wrong: it stands between a client and a server and cuts, swallows, delays or repeats."""
+"""A TCP proxy between clients and a server that can go wrong: it cuts, swallows, delays, slows, repeats or answers."""
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass
+import socket
+from collections.abc import Mapping
 from types import TracebackType
 
-from tailwire.testing.line.frames import ServerFrames
-
-
-@dataclass(eq=False, slots=True)
-class _Pair:
-    """A connection: the client's end and the server's."""
-
-    client: asyncio.StreamWriter
-    server: asyncio.StreamWriter
-
-    def abort(self) -> None:
-        for writer in (self.client, self.server):
-            writer.transport.abort()
+from tailwire.testing.line.between import Answer
+from tailwire.testing.line.door import Door
+from tailwire.testing.line.forwarding import Forwarder
+from tailwire.testing.line.pair import Faults
+from tailwire.testing.line.shape import Shape
 
 
 class FaultProxy:
@@ -27,24 +19,21 @@ class FaultProxy:
     ```python
     async with FaultProxy("127.0.0.1", server.port) as proxy:
         client = ... override_client_host(proxy.url) ...
+        proxy.shape(Shape(up=kbit(64), down=kbit(64), queue=5))
         proxy.cut()
     ```
 
     Attributes:
         connections: how many connections it has taken since the start.
-        delay: seconds by which everything is late, each way.
     """
 
     def __init__(self, host: str, port: int) -> None:
-        self._target = (host, port)
-        self._server: asyncio.Server | None = None
-        self._pairs: set[_Pair] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._faults = Faults()
+        self._forwarder = Forwarder(host, port, self._faults)
+        self._door = Door(self._taken)
+        self._shape = Shape()
         self._refusing = False
-        self._half_open = False
-        self._left: int | None = None
-        self._repeats = 0
-        self.delay = 0.0
+        self._delay = 0.0
         self.connections = 0
         self.port = 0
 
@@ -56,16 +45,42 @@ class FaultProxy:
     @property
     def open(self) -> int:
         """How many connections there are now."""
-        return len(self._pairs)
+        return len(self._forwarder.pairs)
+
+    @property
+    def passed(self) -> tuple[int, int]:
+        """How many bytes the line has carried up and down since the start, one connection's opening counted as 40."""
+        return self._forwarder.up.passed, self._forwarder.down.passed
 
     async def start(self) -> None:
         """Listen."""
-        self._server = await asyncio.start_server(self._taken, "127.0.0.1", self.port, backlog=1024)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.port = self._door.open(self.port)
 
     def aim(self, port: int) -> None:
         """The server is at another port now."""
-        self._target = (self._target[0], port)
+        self._forwarder.aim(port)
+
+    # What the line can carry.
+
+    def shape(self, shape: Shape | None = None) -> None:
+        """Make it a line of this shape, shared by all connections; None: without limits. `restore()` leaves it so."""
+        self._shape = shape or Shape()
+        self._change()
+
+    @property
+    def delay(self) -> float:
+        """Seconds by which everything is late, each way, beside the latency of the shape; until `restore()`."""
+        return self._delay
+
+    @delay.setter
+    def delay(self, seconds: float) -> None:
+        self._delay = seconds
+        self._change()
+
+    def _change(self) -> None:
+        late = self._shape.latency + self._delay
+        self._forwarder.up.change(self._shape.up, self._shape.queue, late)
+        self._forwarder.down.change(self._shape.down, self._shape.queue, late)
 
     # What can go wrong.
 
@@ -75,102 +90,90 @@ class FaultProxy:
         self.drop()
 
     def drop(self) -> None:
-        """Reset the connections of now; new ones are taken."""
-        for pair in list(self._pairs):
-            pair.abort()
+        """Reset the connections of now; new ones are taken. What was on its way is lost."""
+        self._forwarder.drop()
 
     def refuse(self) -> None:
         """New connections are reset, until `restore()`; those of now stay."""
         self._refusing = True
 
-    def half_open(self) -> None:
-        """Connections stay, and nothing passes any more, until `restore()`."""
-        self._half_open = True
+    def swallow(self) -> None:
+        """New connections get no answer, as if their packets vanished, until `restore()`; those of now stay."""
+        self._door.swallow()
+
+    def half_open(self, new: bool = True) -> None:
+        """Connections stay, and nothing passes any more, until `restore()`.
+
+        Args:
+            new: new connections too; otherwise these are well, as behind a router that forgot those of before.
+        """
+        self._faults.half_open |= new
+        for pair in self._forwarder.pairs:
+            pair.silent = True
+
+    def idle_kill(self, seconds: float) -> None:
+        """Reset each connection on which nothing has passed for so long, as many proxies do, until `restore()`."""
+        self._forwarder.end_idle(seconds)
+
+    def answer(self, status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> None:
+        """Answer everything in the server's place, as a portal or a proxy under maintenance, until `restore()`.
+
+        The connections of now are reset. TLS cannot be answered: its connections end without a word.
+
+        Raises:
+            ValueError: when it is no HTTP answer.
+        """
+        self._faults.answer = Answer(status, headers or {}, body)
+        self.drop()
+
+    def refuse_websockets(self, status: int = 426) -> None:
+        """Answer requests for a WebSocket with a status; other requests pass, until `restore()`.
+
+        The connections of now are reset. It cannot be seen in TLS: nothing is refused there.
+
+        Raises:
+            ValueError: when it is no HTTP status.
+        """
+        self._faults.upgrade_answer = Answer(status)
+        self.drop()
 
     def cut_mid_frame(self, after: int = 1) -> None:
         """The next frame of the server breaks off after so many bytes, and its connection ends.
 
         Over TLS, which it cannot look into, that is so with the next bytes of any kind.
         """
-        self._left = after
+        self._faults.left = after
 
     def duplicate(self, frames: int = 1) -> None:
         """The next text frames of the server come twice (not over TLS, which it cannot look into)."""
-        self._repeats = frames
+        self._faults.repeats = frames
 
     def restore(self) -> None:
-        """All is well again. What was swallowed stays lost: those connections are reset."""
-        if self._half_open:
-            self.drop()
-        self._refusing = self._half_open = False
-        self._left, self._repeats, self.delay = None, 0, 0.0
+        """All is well again, and the line has the shape that it had. What was swallowed stays lost.
 
-    # Forwarding.
+        Connections that were half-open are reset.
+        """
+        faults = self._faults
+        for pair in [p for p in self._forwarder.pairs if p.silent or faults.half_open]:
+            pair.abort()
+        self._refusing = faults.half_open = False
+        faults.left, faults.repeats, faults.answer, faults.upgrade_answer = None, 0, None, None
+        self._door.serve()
+        self.idle_kill(0)
+        self.delay = 0.0
 
-    async def _taken(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _taken(self, sock: socket.socket) -> None:
         self.connections += 1
         if self._refusing:
-            writer.transport.abort()
-            return
-        try:
-            there_reader, there_writer = await asyncio.open_connection(*self._target)
-        except OSError:
-            writer.transport.abort()
-            return
-        pair = _Pair(writer, there_writer)
-        self._pairs.add(pair)
-        for source, sink, frames in ((reader, there_writer, None), (there_reader, writer, ServerFrames())):
-            task = asyncio.create_task(self._pump(source, sink, pair, frames))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _pump(
-        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, pair: _Pair, frames: ServerFrames | None
-    ) -> None:
-        try:
-            while data := await source.read(65536):
-                if self.delay:
-                    await asyncio.sleep(self.delay)
-                if self._half_open:
-                    continue
-                if frames is None:
-                    sink.write(data)
-                elif not self._write_frames(sink, frames, data):
-                    pair.server.transport.abort()
-                    return
-                await sink.drain()
-        except OSError:
-            sink.transport.abort()
-        finally:
-            self._pairs.discard(pair)
-            sink.close()
-
-    def _write_frames(self, sink: asyncio.StreamWriter, frames: ServerFrames, data: bytes) -> bool:
-        # Whether the connection goes on.
-        if self._left is not None and data[:1] == b"\x17":  # TLS
-            left, self._left = self._left, None
-            sink.write(data[:left])
-            return False
-        for piece, is_text in frames.feed(data):
-            if is_text and self._left is not None:
-                left, self._left = self._left, None
-                sink.write(piece[:left])
-                return False
-            sink.write(piece)
-            if is_text and self._repeats:
-                self._repeats -= 1
-                sink.write(piece)
-        return True
+            sock.close()
+        else:
+            self._forwarder.take(sock)
 
     async def close(self) -> None:
         """Reset everything and stop."""
-        self.cut()
-        if self._server is not None:
-            self._server.close()
-        while self._tasks:
-            await asyncio.wait(list(self._tasks), timeout=1)
-            for task in list(self._tasks):
-                task.cancel()
+        self._refusing = True
+        self._door.close()
+        await self._forwarder.close()
 
     async def __aenter__(self) -> FaultProxy:
         await self.start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
@@ -13,6 +13,7 @@ FRAMES = st.lists(st.tuples(st.sampled_from((Opcode.TEXT, Opcode.PING, Opcode.CL
 LARGE = st.sampled_from((126, 65535, 65536, 70_000))
 
 
+@settings(deadline=None)  # seconds say nothing of it on a machine that is busy
 @given(FRAMES, LARGE, st.integers(1, 4000))
 def test_whatever_the_pieces_it_comes_in(small, large, size):
     frames = [Frame(op, b"x" * n).serialize(mask=False) for op, n in [*small, (Opcode.TEXT, large)]]

@@ -1,0 +1,71 @@
+"""What stands between a client and its server and answers in its place. Rule: bytes in, bytes out, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+LONGEST_HEAD = 65_536
+LONGEST_BODY = 1_000_000
+END_OF_HEAD = b"\r\n\r\n"
+TLS = b"\x16"  # the first byte of a TLS handshake
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer.
+
+    Attributes:
+        status: from 200 to 599.
+        headers: beside `Content-Length` and `Connection: close`, which it gets where they are not given.
+        body: at most 1,000,000 bytes.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    def __post_init__(self) -> None:
+        if not 200 <= self.status <= 599:
+            raise ValueError(f"status: give a number from 200 to 599, not {self.status}")
+        if len(self.body) > LONGEST_BODY:
+            raise ValueError(f"body: at most {LONGEST_BODY} bytes")
+        for name, value in self.headers.items():
+            if not name or not (name + value).isascii() or not (name + value).isprintable() or ":" in name:
+                raise ValueError(f"header {name!r}: give a name and a value of printable ASCII letters")
+
+    def to_bytes(self) -> bytes:
+        """Return the answer as it is sent."""
+        try:
+            reason = HTTPStatus(self.status).phrase
+        except ValueError:
+            reason = ""
+        headers = {"content-length": str(len(self.body)), "connection": "close"}
+        headers |= {name.lower(): value for name, value in self.headers.items()}
+        lines = [f"HTTP/1.1 {self.status} {reason}".rstrip(), *(f"{n}: {v}" for n, v in headers.items())]
+        return "\r\n".join(lines).encode("ascii") + END_OF_HEAD + self.body
+
+
+class RequestHead:
+    """The beginning of what a client sends on a connection, until it is known what it asks for."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def feed(self, data: bytes) -> bool:
+        """Take bytes; return whether all is there that is needed."""
+        self.data += data
+        return self.is_tls or END_OF_HEAD in self.data or len(self.data) > LONGEST_HEAD
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether it is TLS, into which nobody can look."""
+        return self.data[:1] == TLS
+
+    @property
+    def is_upgrade(self) -> bool:
+        """Whether it asks for a WebSocket."""
+        head = self.data.partition(END_OF_HEAD)[0].lower().split(b"\r\n")
+        fields = (line.partition(b":") for line in head[1:])
+        return any(name.strip() == b"upgrade" and b"websocket" in value for name, _, value in fields)

@@ -1,0 +1,118 @@
+"""Where the proxy takes connections, and where they vanish without an answer when it is told so."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+
+BACKLOG = 1024
+AT_ONCE = 64
+PAUSE = 1.0  # seconds without accepting, where the process has no descriptor left
+SMALL_BUFFER = 4096
+SEGMENT = 1460
+
+
+def make_small(sock: socket.socket) -> None:
+    """Keep the kernel from adding a queue of its own to the line's: small segments, small buffers.
+
+    It has to be called before the socket listens or connects. Without it, a peer on loopback takes some 4 MB into
+    its buffers, which are minutes of a slow line.
+    """
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
+    if hasattr(socket, "TCP_MAXSEG"):
+        with contextlib.suppress(OSError):  # not every system lets it be set
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT)
+
+
+class Door:
+    """Listens at 127.0.0.1.
+
+    Args:
+        taken: called with each new connection.
+    """
+
+    def __init__(self, taken: Callable[[socket.socket], None]) -> None:
+        self._taken = taken
+        self._socket: socket.socket | None = None
+        self._fillers: list[socket.socket] = []
+        self._paused: asyncio.TimerHandle | None = None
+
+    def open(self, port: int) -> int:
+        """Listen at a port (0 takes a free one); return it."""
+        self._socket = sock = socket.socket()
+        try:
+            make_small(sock)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setblocking(False)
+            sock.bind(("127.0.0.1", port))
+            sock.listen(BACKLOG)
+        except BaseException:
+            self.close()
+            raise
+        self._watch()
+        return int(sock.getsockname()[1])
+
+    def swallow(self) -> None:
+        """New connections get no answer of any kind, until `serve()`: the queue of the kernel is filled instead."""
+        if self._socket is None or self._fillers:
+            return
+        self._unwatch()
+        self._socket.listen(0)
+        for _ in range(2):  # one fills the queue, and one more stands for systems that count from one
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex(self._socket.getsockname())
+            self._fillers.append(filler)
+
+    def serve(self) -> None:
+        """Take connections again. Those that were in the queue, and would not have been answered, are reset."""
+        if self._socket is None or not self._fillers:
+            return
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._socket.accept()[0].close()
+        for filler in self._fillers:
+            filler.close()
+        self._fillers.clear()
+        self._socket.listen(BACKLOG)
+        self._watch()
+
+    def close(self) -> None:
+        """Listen no more."""
+        if self._socket is not None:
+            self._unwatch()
+            self._socket.close()
+            self._socket = None
+        for filler in self._fillers:
+            filler.close()
+        self._fillers.clear()
+
+    def _watch(self) -> None:
+        self._paused = None
+        if self._socket is not None:
+            asyncio.get_running_loop().add_reader(self._socket.fileno(), self._accept)
+
+    def _unwatch(self) -> None:
+        if self._paused is not None:
+            self._paused.cancel()
+            self._paused = None
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket.fileno())
+
+    def _accept(self) -> None:
+        for _ in range(AT_ONCE):
+            if self._socket is None:
+                return
+            try:
+                taken, _ = self._socket.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError:  # no descriptor is left: the socket would stay readable, and the loop would spin
+                self._unwatch()
+                self._paused = asyncio.get_running_loop().call_later(PAUSE, self._watch)
+                return
+            taken.setblocking(False)
+            self._taken(taken)

@@ -1,0 +1,137 @@
+"""The connections of a proxy: taken from clients, opened to the server, ended when nothing passes on them."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Coroutine
+from typing import Any
+
+from tailwire.testing.line.door import make_small
+from tailwire.testing.line.lane import Lane
+from tailwire.testing.line.pair import Faults, Pair
+
+
+class Forwarder:
+    """Forwards connections to a server.
+
+    Args:
+        host: of the server.
+        port: of the server.
+        faults: what is wrong with the line.
+
+    Attributes:
+        up: what all bytes of clients travel on.
+        down: what all bytes of the server travel on.
+        pairs: the connections of now.
+    """
+
+    def __init__(self, host: str, port: int, faults: Faults) -> None:
+        self._target = (host, port)
+        self._faults = faults
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._idle = 0.0
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self.up, self.down = Lane(), Lane()
+        self.pairs: set[Pair] = set()
+
+    def aim(self, port: int) -> None:
+        """Forward new connections to another port."""
+        self._target = (self._target[0], port)
+
+    def take(self, sock: socket.socket) -> None:
+        """Take a client's connection."""
+        pair = Pair(self._faults, self.up, self.down, self._reach, self.pairs.discard)
+        self.pairs.add(pair)
+        self._work(self._take(pair, sock))
+
+    async def _take(self, pair: Pair, sock: socket.socket) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: pair.client, sock)
+        except OSError:  # the client is gone
+            sock.close()
+            self.pairs.discard(pair)
+            return
+        except BaseException:
+            sock.close()
+            self.pairs.discard(pair)
+            raise
+        pair.begin()
+
+    def _reach(self, pair: Pair) -> None:
+        self._work(self._connect(pair))
+
+    async def _connect(self, pair: Pair) -> None:
+        try:
+            sock = await _connected(*self._target)
+        except OSError:
+            pair.unreachable()
+            return
+        if pair not in self.pairs:  # dropped meanwhile
+            sock.close()
+            return
+        await asyncio.get_running_loop().create_connection(pair.server_end, sock=sock)
+        pair.established()
+
+    def _work(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def end_idle(self, seconds: float) -> None:
+        """Reset each connection on which nothing has passed for so long; 0: none."""
+        self._idle = seconds
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+        if seconds:
+            self._look_for_idle()
+
+    def _look_for_idle(self) -> None:
+        # One timer for all connections, set for the first of them that can become idle.
+        loop = asyncio.get_running_loop()
+        now = first = loop.time()
+        for pair in list(self.pairs):
+            if now - pair.touched >= self._idle:
+                pair.abort()
+            else:
+                first = min(first, pair.touched)
+        self._idle_timer = loop.call_at(first + self._idle, self._look_for_idle)
+
+    def drop(self) -> None:
+        """Reset the connections of now; what was on its way is lost."""
+        for pair in list(self.pairs):
+            pair.abort()
+        self.up.clear()
+        self.down.clear()
+
+    async def close(self) -> None:
+        """Reset everything and wait for its end."""
+        self.end_idle(0)
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(list(self._tasks))
+        while self.pairs:
+            self.drop()
+            await asyncio.sleep(0)
+
+
+async def _connected(host: str, port: int) -> socket.socket:
+    loop = asyncio.get_running_loop()
+    problem = OSError(f"{host} has no address")
+    for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            make_small(sock)
+            sock.setblocking(False)
+            await loop.sock_connect(sock, address)
+        except OSError as e:
+            sock.close()
+            problem = e
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    raise problem

@@ -1,0 +1,145 @@
+"""One direction of an access line: a queue that is sent at a rate, then a way that takes its time.
+
+Rules: what is sent arrives in the order in which it was sent, whatever changes meanwhile; one timer for everything
+that is under way; nothing runs while nothing is under way; who finds the queue full is held, and released in turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+SEGMENT = 1460
+LARGEST_PIECE = 16_384
+MOST_UNDER_WAY = 4_000_000  # bytes, where there is no rate
+SLICE = 0.01  # seconds of the line that one piece may take, where that is more than a segment
+
+
+class Lane:
+    """One direction.
+
+    Attributes:
+        passed: how many bytes have left the queue since the start.
+    """
+
+    def __init__(self) -> None:
+        self.passed = 0
+        self._rate = self._latency = 0.0
+        self._depth = 0.0
+        self._queue: deque[tuple[int, Callable[[], None]]] = deque()
+        self._queued = 0
+        self._begun = 0.0  # when the first one in the queue began to be sent
+        self._travelling: deque[tuple[float, int, Callable[[], None]]] = deque()
+        self._travelling_bytes = 0
+        self._held: deque[Callable[[], None]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._moving = False
+
+    @property
+    def piece(self) -> int:
+        """How many bytes to send at once: small where the line is slow, so that connections take turns."""
+        return int(min(LARGEST_PIECE, max(SEGMENT, self._rate * SLICE))) if self._rate else LARGEST_PIECE
+
+    @property
+    def full(self) -> bool:
+        """Whether a sender has to wait."""
+        return self._room() <= 0
+
+    def change(self, rate: float, queue: float, latency: float) -> None:
+        """Set the rate (bytes per second, 0: no limit), the queue and the latency (seconds).
+
+        What was sent so far is not undone; the piece that is just being sent begins again.
+        """
+        if self._queue or self._travelling:
+            self._move()
+            self._begun = asyncio.get_running_loop().time()
+        self._rate, self._depth, self._latency = rate, queue, latency
+        if self._queue or self._travelling:
+            self._move()
+
+    def send(self, size: int, arrive: Callable[[], None]) -> None:
+        """Send so many bytes; `arrive` is called at the other end. Takes them also when it is full."""
+        if not (self._rate or self._latency or self._queue or self._travelling):
+            self.passed += size
+            arrive()
+            return
+        if not self._queue:
+            self._begun = asyncio.get_running_loop().time()
+        self._queue.append((size, arrive))
+        self._queued += size
+        self._move()
+
+    def hold(self, release: Callable[[], None]) -> None:
+        """Have `release` called once, in turn, when there is room."""
+        self._held.append(release)
+
+    def clear(self) -> None:
+        """Lose all that is under way."""
+        self._queue.clear()
+        self._travelling.clear()
+        self._queued = self._travelling_bytes = 0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._release()
+
+    def _room(self) -> float:
+        if self._rate:
+            return max(self._rate * self._depth, SEGMENT) - self._queued
+        return MOST_UNDER_WAY - self._queued - self._travelling_bytes
+
+    def _move(self) -> None:
+        if self._moving:  # an arrival sends something, or changes the line
+            return
+        self._moving = True
+        try:
+            now = asyncio.get_running_loop().time()
+            self._leave_queue(now)
+            while self._travelling and self._travelling[0][0] <= now:
+                _, size, arrive = self._travelling.popleft()
+                self._travelling_bytes -= size
+                arrive()
+                self._leave_queue(now)
+            self._release()
+        finally:
+            self._moving = False
+            self._arm()
+
+    def _leave_queue(self, now: float) -> None:
+        while self._queue:
+            size, arrive = self._queue[0]
+            ends = self._begun + size / self._rate if self._rate else self._begun
+            if ends > now:
+                return
+            self._queue.popleft()
+            self._queued -= size
+            self.passed += size
+            self._begun = ends
+            # Nothing overtakes what is on its way, also after the latency became less.
+            due = max(ends + self._latency, self._travelling[-1][0] if self._travelling else 0.0)
+            self._travelling.append((due, size, arrive))
+            self._travelling_bytes += size
+
+    def _release(self) -> None:
+        # As many as there is room for; each of them sends one piece, and is held again where it then is full.
+        room = self._room()
+        while self._held and room > 0:
+            room -= self.piece
+            self._held.popleft()()
+
+    def _arm(self) -> None:
+        next_at = [self._travelling[0][0]] if self._travelling else []
+        if self._queue:
+            next_at.append(self._begun + (self._queue[0][0] / self._rate if self._rate else 0.0))
+        if self._timer is not None:
+            if next_at and self._timer.when() == min(next_at):
+                return
+            self._timer.cancel()
+            self._timer = None
+        if next_at:
+            self._timer = asyncio.get_running_loop().call_at(min(next_at), self._due)
+
+    def _due(self) -> None:
+        self._timer = None
+        self._move()

@@ -1,0 +1,202 @@
+"""A situation's own people: a phone behind a line of its own, a desk that is straight at the server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+
+from harness import CONNECTED, Actor
+from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore, TextMessage
+from tailwire.testing.line.proxy import FaultProxy
+from tailwire.testing.line.shape import Shape, kbit
+from tailwire.testing.server import ServerProcess
+
+TEXT = "x" * 190  # with its number, a text of some 200 letters
+
+
+def slow(rate: float, queue: float, latency: float = 0.0) -> Shape:
+    """A line of so many kbit/s both ways."""
+    return Shape(up=kbit(rate), down=kbit(rate), queue=queue, latency=latency)
+
+
+class Scene:
+    """What a situation is played with.
+
+    Attributes:
+        proxy: the line, at first without limits.
+        phone: the client behind it, after `enter()`.
+        said: figures that the situation wants to be told of, by name.
+    """
+
+    def __init__(self, server: ServerProcess, http: httpx2.AsyncClient, name: str) -> None:
+        self.server, self._http = server, http
+        self._name = name
+        self._numbers = itertools.count(1)
+        self.proxy = FaultProxy("127.0.0.1", server.port)
+        self.actors: list[Actor] = []
+        self.said: dict[str, float] = {}
+        self.phone: Actor
+        self._begun = 0
+        self._passed = (0, 0)
+        self._taken = 0
+        self._watched: list[tuple[Actor, int]] = []
+        self._at = time.monotonic()
+
+    def uid(self, who: str) -> str:
+        """The uid of somebody of this situation."""
+        return f"{self._name}-{who}"
+
+    async def ask(self, method: str, path: str, **more: Any) -> httpx2.Response:
+        """A request of a backend, straight to the server."""
+        headers = {"appid": self.server.app_id, "apikey": self.server.api_key, **more.pop("headers", {})}
+        answer = await self._http.request(method, path, headers=headers, **more)
+        answer.raise_for_status()
+        return answer
+
+    def actor(self, *, auto: bool = True, outbox: bool = False) -> Actor:
+        """A client behind the line that has not begun."""
+        builder = AppSettingsBuilder().override_client_host(self.proxy.url).auto_establish_socket_connection(auto)
+        if outbox:
+            builder.keep_unsent_messages()
+        actor = Actor(ChatClient(self.server.app_id, builder.build(), session_store=MemorySessionStore()))
+        self.actors.append(actor)
+        return actor
+
+    async def enter(self, who: str = "phone", *, wait: float = 60, **settings: Any) -> Actor:
+        """A client behind the line that is logged in and connected; counting begins."""
+        actor = self.actor(**settings)
+        await actor.chat.init()
+        actor.listen()
+        await actor.chat.login(self.uid(who), auth_key=self.server.auth_key)
+        if not settings.get("auto", True):
+            await actor.chat.connect()
+        await actor.chat.wait_connected(wait)
+        if who == "phone":
+            self.phone = actor
+        self.count(*self.actors)
+        return actor
+
+    def count(self, *actors: Actor) -> None:
+        """Begin to count anew: seconds, bytes, connections, disconnects of these clients."""
+        self._at, self._passed, self._taken = time.monotonic(), self.proxy.passed, self.proxy.connections
+        self._watched = [(actor, len(actor.ears.statuses)) for actor in actors]
+
+    @property
+    def disconnects(self) -> int:
+        """How often a connection of a client was lost since counting began."""
+        lost = 0
+        for actor, begin in self._watched:
+            statuses = actor.ears.statuses
+            lost += sum(statuses[n - 1] is CONNECTED for n in range(max(begin, 1), len(statuses)))
+        return lost
+
+    @property
+    def causes(self) -> list[str]:
+        """Why connections were lost and attempts failed, in order."""
+        return [str(t.cause) for actor, _ in self._watched for t in actor.chat.connection.history if t.cause]
+
+    @property
+    def seconds(self) -> float:
+        """Since counting began."""
+        return time.monotonic() - self._at
+
+    @property
+    def connections(self) -> int:
+        """How many connections the line has taken since counting began."""
+        return self.proxy.connections - self._taken
+
+    @property
+    def kilobytes(self) -> tuple[float, float]:
+        """What the line has carried up and down since counting began."""
+        up, down = (now - before for now, before in zip(self.proxy.passed, self._passed, strict=True))
+        return up / 1000, down / 1000
+
+    # What people do.
+
+    async def write(self, count: int = 1, to: str = "phone") -> None:
+        """Somebody writes so many messages to one behind the line: `sent` counts them."""
+        for _ in range(count):
+            body = {"receiver": self.uid(to), "receiverType": "user", "category": "message", "type": "text",
+                    "data": {"text": f"{next(self._numbers):05d} {TEXT}"}}  # fmt: skip
+            await self.ask("POST", "/messages", headers={"onBehalfOf": self.uid("desk")}, json=body)
+            self._begun += 1
+
+    async def write_each(self, seconds: float, times: int, *to: str) -> None:
+        """Somebody writes to each of these (the phone), again and again."""
+        for _ in range(times):
+            for who in to or ("phone",):
+                await self.write(1, who)
+            await asyncio.sleep(seconds)
+
+    async def say(self, text: str, **more: Any) -> TextMessage:
+        """The phone writes."""
+        message = TextMessage(receiver=self.uid("desk"), text=text, **more)
+        return await self.phone.chat.send_message(message)
+
+    def heard(self, actor: Actor | None = None) -> list[int]:
+        """The numbers of the messages that a client heard, in order."""
+        return [int(text.partition(" ")[0]) for text in (actor or self.phone).ears.texts]
+
+    async def until(self, condition: Callable[[], bool], seconds: float, what: str) -> float:
+        """Wait for something that the phone hears of; return after how many seconds of counting it was.
+
+        Raises:
+            AssertionError: when it does not come in time.
+        """
+        try:
+            await self.phone.ears.until(condition, seconds)
+        except TimeoutError:
+            raise AssertionError(f"not within {seconds:g} s: {what}; {self.state()}") from None
+        return self.seconds
+
+    async def all_heard(self, seconds: float) -> float:
+        """Wait until the phone has heard all that was written, each once and in order."""
+        await self.until(lambda: len(self.heard()) >= self._begun, seconds, f"all {self._begun} messages")
+        self.in_order()
+        return self.seconds
+
+    def in_order(self) -> None:
+        """What the phone has heard is all that was written up to there, each message once and in order."""
+        assert self.heard() == list(range(1, len(self.heard()) + 1))
+        assert self.heard()
+
+    def state(self) -> str:
+        """What is so, for a failure's message."""
+        actor = self.phone if hasattr(self, "phone") else self.actors[0]
+        heard = f"{len(self.heard(actor))} of {self._begun} heard"
+        return f"{heard}, {self.disconnects} disconnects, causes {self.causes[-6:]}; {actor.chat.connection.explain()}"
+
+    async def away_while(self, missed: int) -> None:
+        """The phone is in the background while so many are written to it; counting begins with its return."""
+        self.phone.chat.set_app_state("background")
+        await self.write(missed)
+        self.count(self.phone)
+        self.phone.chat.set_app_state("foreground")
+
+    async def never_lost(self, seconds: float = 0) -> None:
+        """Stay for so long; no connection was lost since counting began, and the clients are connected now."""
+        await asyncio.sleep(seconds)
+        assert self.disconnects == 0, self.state()
+        for actor, _ in self._watched:
+            assert actor.status is CONNECTED, self.state()
+
+    async def __aenter__(self) -> Scene:
+        await self.proxy.start()
+        for who in ("phone", "tablet", "desk"):
+            await self.ask("POST", "/users", json={"uid": self.uid(who), "name": who})
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        self.kept = (self.seconds, self.disconnects, self.connections, self.kilobytes)
+        self.proxy.restore()
+        self.proxy.shape()
+        for actor in self.actors:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(actor.chat.aclose(), 20)
+        await self.proxy.close()

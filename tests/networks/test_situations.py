@@ -1,0 +1,88 @@
+"""All situations at once, each behind a line of its own, at one server in a process of its own.
+
+`make networks` plays all (`TAILWIRE_NETWORKS=full`) and prints the table; `TAILWIRE_NETWORKS=write` also writes it into
+docs/reliability.md. `make test` plays those that take seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from networks import table
+from networks.scene import Scene
+from networks.situations import SITUATIONS, Situation
+from tailwire.testing.server import ServerProcess
+
+WANTED = os.environ.get("TAILWIRE_NETWORKS", "")
+PLAYED = [s for s in SITUATIONS if WANTED or s.quick]
+
+
+async def _play(situation: Situation, server: ServerProcess, http: httpx2.AsyncClient) -> table.Result:
+    scene = Scene(server, http, situation.name)
+    problem = ""
+    try:
+        async with scene, asyncio.timeout(situation.limit):
+            await situation.play(scene)
+    except TimeoutError:
+        problem = f"not done in {situation.limit:g} s"
+    except (Exception, pytest.fail.Exception) as e:
+        problem = f"{type(e).__name__}: {str(e)[:600]}"
+    seconds, disconnects, connections, kilobytes = scene.kept
+    result = table.Result(
+        situation.name, situation.finding, situation.title, problem, seconds, disconnects, connections, kilobytes,
+        scene.said,
+    )  # fmt: skip
+    print(result.line(), flush=True)
+    return result
+
+
+async def _play_all(situations: list[Situation], server: ServerProcess) -> dict[str, table.Result]:
+    async with server, httpx2.AsyncClient(base_url=server.url + "/v3", timeout=30, trust_env=False) as http:
+        results = await asyncio.gather(*(_play(s, server, http) for s in situations))
+    return {result.name: result for result in results}
+
+
+@pytest.fixture(scope="module")
+def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, table.Result]:
+    """What became of the situations that were asked for."""
+    asked = {item.callspec.params["situation"] for item in request.session.items if "situation" in _parameters(item)}
+    situations = [s for s in PLAYED if s in asked]
+    played = asyncio.run(_play_all(situations, ServerProcess(tmp_path_factory.mktemp("networks"))))
+    if WANTED:
+        print(table.table(list(played.values())))
+    if WANTED == "write" and len(played) == len(SITUATIONS):
+        table.write(list(played.values()))
+    return played
+
+
+def _parameters(item: pytest.Item) -> dict:
+    return item.callspec.params if hasattr(item, "callspec") else {}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("situation", PLAYED, ids=[s.name for s in PLAYED])
+def test_it_is_as_promised(results: dict[str, table.Result], situation: Situation):
+    result = results[situation.name]
+    assert not result.problem, result.line()
+    assert result.connections >= 1 or result.kilobytes[1] > 0, "nothing went over its line"
+
+
+def test_the_table_takes_the_place_of_the_one_before(tmp_path: Path):
+    page = tmp_path / "reliability.md"
+    page.write_text(table.PAGE.read_text(encoding="utf-8"), encoding="utf-8")
+    good = table.Result("one", "1", "a slow line", "", 12.4, 0, 1, (1.2, 300.4), {"all after": 11.8})
+    bad = table.Result("two", "held", "a portal", "AssertionError: gone", 20.0, 1, 7, (3.0, 1.0), {})
+    table.write([bad], page)
+    table.write([good, bad], page)
+    text = page.read_text(encoding="utf-8")
+    assert text.count("| a portal | 20 | 1 | 7 | 3 / 1 | **not as promised** |") == 1
+    assert text.count("| a slow line | 12 | 0 | 1 | 1 / 300 | all after 11.8 |") == 1
+    page.write_text("no marks")
+    with pytest.raises(ValueError, match="no place for the table"):
+        table.write([good], page)

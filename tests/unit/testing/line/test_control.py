@@ -1,0 +1,92 @@
+"""The proxy told over HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from tailwire.testing.line.control import Control
+from tailwire.testing.line.deeds import DEEDS
+from tailwire.testing.line.proxy import FaultProxy
+from tailwire.testing.line.shape import Shape
+
+
+@contextlib.asynccontextmanager
+async def controlled() -> AsyncIterator[tuple[FaultProxy, httpx2.AsyncClient]]:
+    proxy = FaultProxy("127.0.0.1", 1)
+    async with proxy, Control(proxy) as control, httpx2.AsyncClient(base_url=control.url) as http:
+        yield proxy, http
+
+
+async def post(http: httpx2.AsyncClient, path: str, **more: Any) -> dict[str, Any]:
+    answer = await http.post(path, **more)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_a_shape_is_the_whole_shape():
+    async with controlled() as (proxy, http):
+        await post(http, "/shape?rate=64kbit&up=8000&queue=5&latency=0.3")
+        assert proxy._shape == Shape(up=8000, down=8000, queue=5, latency=0.3)
+        await post(http, "/shape?rate=2mbit&up=9.6kbit")
+        assert proxy._shape == Shape(up=1200, down=250_000)
+        await post(http, "/restore")
+        assert proxy._shape == Shape(up=1200, down=250_000)
+        await post(http, "/shape")
+        assert proxy._shape == Shape()
+
+
+async def test_an_answer_as_it_is_given():
+    async with controlled() as (proxy, http):
+        told = "/answer?status=503&header=Retry-After:%203600&header=Content-Type:text/html"
+        await post(http, told, content=b"<html>back soon</html>")
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            answer = await client.get(proxy.url)
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "3600"
+        assert answer.headers["content-type"] == "text/html"
+        assert answer.text == "<html>back soon</html>"
+        state = (await http.get("/")).json()
+        assert state["taken"] == 1
+        assert state["bytes_down"] > 22
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/shape?rate=fast", "rate: 'fast' is not a rate"),
+        ("/shape?speed=1", "'speed' is not known here; known: rate, up, down, queue, latency"),
+        ("/shape?latency=-1", "latency: '-1': give seconds"),
+        ("/drop?seconds=1", "'seconds' is not known here; known: none"),
+        ("/drop?header=a:b", "'header' is not known here"),
+        ("/answer?status=99", "give a number from 200 to 599"),
+        ("/answer?header=a%0d%0ab:c", "printable"),
+        ("/refuse-websockets?status=4.5", "give a whole number"),
+        ("/delay?seconds=nan", "give seconds"),
+    ],
+)
+async def test_what_makes_no_sense_is_refused_with_what_would(path: str, said: str):
+    async with controlled() as (proxy, http):
+        answer = await http.post(path)
+        assert answer.status_code == 400
+        assert said in answer.json()["error"]
+        assert proxy._shape == Shape()
+
+
+async def test_a_body_without_end_is_refused():
+    async with controlled() as (_, http):
+        assert (await http.post("/answer", content=bytes(1_000_001))).status_code == 413
+
+
+async def test_everything_that_is_listed_can_be_asked_for_as_it_is_listed():
+    async with controlled() as (proxy, http):
+        deeds = (await http.get("/")).json()["deeds"]
+        assert len(deeds) == len(DEEDS)
+        for shown in deeds:
+            method, _, path = shown.partition(" ")
+            assert (await http.request(method, path)).status_code == 200, shown
+        assert proxy.delay == 0

@@ -1,0 +1,183 @@
+"""One direction of a line, on virtual time: times are exact."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from tailwire.testing.line.lane import Lane
+
+pytestmark = pytest.mark.virtual
+KBYTE = 1000
+
+
+class Sender:
+    """Has so much to send, as an end of a connection does: a piece at a time, until the lane holds it."""
+
+    def __init__(self, lane: Lane, size: int, note: Callable[[int], None]) -> None:
+        self._lane, self._left, self._note = lane, size, note
+
+    def go(self) -> None:
+        """Send until it is held or has sent all."""
+        while self._left:
+            size = min(self._left, self._lane.piece)
+            self._left -= size
+            self._lane.send(size, lambda size=size: self._note(size))
+            if self._lane.full:
+                self._lane.hold(self.go)
+                return
+
+
+class Arrivals:
+    """Keeps what arrived: bytes by the time."""
+
+    def __init__(self) -> None:
+        self.at: list[tuple[float, int]] = []
+        self._begin = now()
+
+    def __call__(self, size: int) -> None:
+        self.at.append((round(now() - self._begin, 6), size))
+
+    @property
+    def total(self) -> int:
+        return sum(size for _, size in self.at)
+
+    def by(self, seconds: float) -> int:
+        """How many bytes were there after so many seconds."""
+        return sum(size for when, size in self.at if when <= seconds)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def lane(rate: float = 0, queue: float = 5, latency: float = 0) -> Lane:
+    made = Lane()
+    made.change(rate, queue, latency)
+    return made
+
+
+async def test_a_line_without_limits_hands_over_at_once():
+    arrived = Arrivals()
+    line = lane()
+    Sender(line, 10_000_000, arrived).go()
+    assert arrived.total == 10_000_000
+    assert line.passed == 10_000_000
+
+
+async def test_a_rate_is_kept():
+    arrived = Arrivals()
+    Sender(lane(rate=8 * KBYTE), 80 * KBYTE, arrived).go()
+    await asyncio.sleep(20)
+    assert arrived.total == 80 * KBYTE
+    assert arrived.at[-1][0] == pytest.approx(10.0)
+    for second in range(1, 10):
+        assert arrived.by(second) == pytest.approx(8 * KBYTE * second, abs=1460)
+
+
+async def test_everything_is_late_by_the_latency_and_nothing_by_more():
+    arrived = Arrivals()
+    line = lane(latency=1.6)
+    line.send(100, lambda: arrived(100))
+    await asyncio.sleep(0.5)
+    line.send(200, lambda: arrived(200))
+    await asyncio.sleep(5)
+    assert arrived.at == [(1.6, 100), (2.1, 200)]
+
+
+async def test_a_full_queue_holds_the_sender_and_what_comes_later_waits_its_length():
+    """Bufferbloat: a small packet behind an upload needs the whole length of the queue."""
+    upload, small = Arrivals(), Arrivals()
+    line = lane(rate=32 * KBYTE, queue=5, latency=0.1)
+    Sender(line, 2_000 * KBYTE, upload).go()
+    assert line.full
+    await asyncio.sleep(10)
+    before = now()
+    line.send(50, lambda: small(50))
+    await asyncio.sleep(20)
+    waited = small.at[0][0] - (before - small._begin)
+    assert waited == pytest.approx(5.1, abs=0.1)
+    assert upload.total < 32 * KBYTE * 31
+
+
+async def test_two_senders_share_it_in_turns():
+    first, second = Arrivals(), Arrivals()
+    line = lane(rate=16 * KBYTE, queue=1)
+    Sender(line, 500 * KBYTE, first).go()
+    await asyncio.sleep(5)
+    begun = first.total
+    Sender(line, 500 * KBYTE, second).go()
+    await asyncio.sleep(10)
+    mine, other = first.total - begun, second.total
+    assert mine + other == pytest.approx(160 * KBYTE, abs=3 * 1460)
+    # A second's bytes of the first were before the other's in the queue; what came later was shared.
+    assert other == pytest.approx((160 - 16) * KBYTE / 2, rel=0.1)
+
+
+async def test_the_rate_can_be_changed_while_bytes_are_under_way():
+    arrived = Arrivals()
+    line = lane(rate=KBYTE, queue=100)
+    Sender(line, 50 * KBYTE, arrived).go()
+    await asyncio.sleep(10)
+    assert arrived.total == pytest.approx(10 * KBYTE, abs=1460)
+    line.change(20 * KBYTE, 100, 0)
+    await asyncio.sleep(2.1)
+    assert arrived.total == 50 * KBYTE
+    Sender(line, 50 * KBYTE, arrived).go()
+    line.change(0, 0, 0)
+    assert arrived.total == 100 * KBYTE
+
+
+async def test_nothing_overtakes_when_the_latency_becomes_less():
+    order: list[str] = []
+    line = lane(latency=2)
+    line.send(1, lambda: order.append("first"))
+    line.change(0, 5, 0)
+    line.send(1, lambda: order.append("second"))
+    assert order == []
+    await asyncio.sleep(3)
+    assert order == ["first", "second"]
+
+
+async def test_what_is_under_way_is_lost_when_the_line_is_cleared_and_senders_go_on():
+    lost, arrived = Arrivals(), Arrivals()
+    line = lane(rate=KBYTE, queue=5)
+    line.send(3 * KBYTE, lambda: lost(3 * KBYTE))
+    Sender(line, 8 * KBYTE, arrived).go()
+    line.clear()
+    await asyncio.sleep(60)
+    assert lost.total == 0
+    assert 2 * KBYTE <= arrived.total <= 8 * KBYTE
+
+
+async def test_bytes_under_way_are_bounded_where_there_is_no_rate():
+    arrived = Arrivals()
+    line = lane(latency=3600)
+    Sender(line, 100_000_000, arrived).go()
+    assert line._queued + line._travelling_bytes < 5_000_000
+
+
+async def test_one_timer_and_none_when_nothing_is_under_way():
+    line = lane(rate=KBYTE, latency=1)
+    loop = asyncio.get_running_loop()
+    idle = len(loop.pending())
+    for _ in range(100):
+        line.send(10, lambda: None)
+    assert len(loop.pending()) == idle + 1
+    await asyncio.sleep(10)
+    assert len(loop.pending()) == idle
+
+
+async def test_an_arrival_may_send_and_change_the_line():
+    arrived = Arrivals()
+    line = lane(latency=1)
+
+    def answer() -> None:
+        line.send(5, lambda: arrived(5))
+        line.change(0, 5, 2)
+
+    line.send(1, answer)
+    await asyncio.sleep(10)
+    assert arrived.at in ([(3.0, 5)], [(2.0, 5)])

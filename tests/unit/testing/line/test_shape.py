@@ -1,0 +1,37 @@
+"""Rates and seconds as texts."""
+
+from __future__ import annotations
+
+import pytest
+
+from tailwire.testing.line.shape import Shape, kbit, read_rate, read_seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [("0", 0), ("8000", 8000), ("64kbit", 8000), ("9.6kbit", 1200), ("2mbit", 250_000), (" 1MBIT ", 125_000)],
+)
+def test_a_rate(text: str, rate: float):
+    assert read_rate(text) == rate
+
+
+@pytest.mark.parametrize("text", ["", "-1", "fast", "64 kbits", "1e3", "nan", "inf", "9" * 13, "8001mbit", "٣"])
+def test_what_is_no_rate_is_refused_with_what_would_be(text: str):
+    with pytest.raises(ValueError, match="64kbit"):
+        read_rate(text)
+
+
+def test_kilobits():
+    assert kbit(64) == 8000
+
+
+@pytest.mark.parametrize("text", ["", "-1", "nan", "inf", "3601", "soon"])
+def test_what_is_no_number_of_seconds(text: str):
+    with pytest.raises(ValueError, match="give seconds"):
+        read_seconds(text)
+
+
+@pytest.mark.parametrize("wrong", [{"up": -1}, {"down": float("nan")}, {"queue": 3601}, {"latency": float("inf")}])
+def test_a_shape_that_cannot_be(wrong: dict[str, float]):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Shape(**wrong)
