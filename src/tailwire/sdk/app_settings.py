@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
+from tailwire.sdk.connection.timings import Timings
 from tailwire.sdk.io.proxies import check_library, parse_proxy
 from tailwire.wire.constants import PresenceSubscription
 
@@ -27,6 +28,7 @@ class AppSettings:
         max_reconnection_attempts: give up after so many failures in a row; None: never.
         catch_up: hand over what was missed, after each reconnect.
         catch_up_limit: the most messages that are handed over so; more is told as a gap.
+        poll_interval: how often history is read while a proxy refuses WebSockets, in seconds; None: it is not.
         outbox_limit: messages that may wait for a network; 0: there is no outbox.
         proxy_address: the proxy for everything that this client asks for; "": none, whatever the environment says;
             None: as the environment or the system says.
@@ -44,6 +46,7 @@ class AppSettings:
     max_reconnection_attempts: int | None = None
     catch_up: bool = True
     catch_up_limit: int = 1000
+    poll_interval: float | None = 30.0
     outbox_limit: int = 0
     proxy_address: str | None = field(default=None, repr=False)  # it may hold a password
 
@@ -72,6 +75,15 @@ class AppSettings:
         """
         if self.proxy_address:
             check_library(parse_proxy(self.proxy_address))
+
+    def timings(self, others: Timings) -> Timings:
+        """Return the durations of the connection: those that the app has set, and others."""
+        return replace(
+            others,
+            attempt=self.connect_timeout,
+            max_attempts=self.max_reconnection_attempts,
+            poll_interval=self.poll_interval,
+        )
 
     def presence_on_the_wire(self) -> str | Sequence[str] | None:
         """`presenceSubscription` of the auth frame."""
@@ -143,6 +155,13 @@ class AppSettingsBuilder:
             limit: the most messages that are handed over; of more, as many are, and `on_history_gap` names the rest.
         """
         return self._with(catch_up=bool(on), catch_up_limit=int(limit))
+
+    def poll_where_web_sockets_are_refused(self, on: bool = True, *, every: float = 30.0) -> AppSettingsBuilder:
+        """Where a proxy refuses WebSockets, read what is new from history, in seconds `every` so often (default: on).
+
+        The status stays `disconnected` or `connecting`; `connection.explain()` says that messages are polled.
+        """
+        return self._with(poll_interval=float(every) if on else None)
 
     def keep_unsent_messages(self, on: bool = True, *, limit: int = 1000) -> AppSettingsBuilder:
         """Have an outbox: `queue_message` keeps what cannot be sent yet, over a restart of the process too (K5)."""

@@ -141,12 +141,8 @@ class ChatClient(
             self.world, self._http, self.identity, s.presence_on_the_wire(), self._tls,
             s.web_socket_host, s.web_socket_port, s.proxy_address,
         )  # fmt: skip
-        timings = replace(self._timings, attempt=s.connect_timeout, max_attempts=s.max_reconnection_attempts)
-        state = State(
-            mode=Mode.AUTO if s.auto_establish else Mode.MANUAL,
-            timings=timings,
-            has_provider=self._provider is not None,
-        )
+        mode = Mode.AUTO if s.auto_establish else Mode.MANUAL
+        state = State(mode, s.timings(self._timings), has_provider=self._provider is not None)
         self._queue = Queue(self._handle, self._note_served)
         self._tokens = Tokens(self, self._provider, self._connector.me, self._connector.keep_pass, self.world.now)
         owner = Owner(

@@ -45,16 +45,17 @@ class CometChatException(Exception):
         return f"{self.code}: {self.message}" + (f" ({self.details})" if self.details else "")
 
 
-def failure(code: str, details: Any = None, *, retry_after: float | None = None) -> CometChatException:
-    """An exception with the catalogue's words.
+def failure(
+    code: str, details: Any = None, *, retry_after: float | None = None, cause: Cause | None = None
+) -> CometChatException:
+    """Return an exception with the catalogue's words.
 
     Args:
         details: other details than the catalogue's.
     """
     entry = CATALOGUE[code]
-    return CometChatException(
-        code, entry.message, entry.details if details is None else details, retry_after=retry_after
-    )
+    said = entry.details if details is None else details
+    return CometChatException(code, entry.message, said, retry_after=retry_after, cause=cause)
 
 
 def not_reached(cause: Cause, details: str, *, retry_after: float | None = None) -> CometChatException:

@@ -48,11 +48,16 @@ def answer_of(result: Result, cause: Cause | None) -> str:
     raise failure("WS_CONNECTION_FAIL", f"The attempt ended: {describe(cause)}.")
 
 
-def error_of(cause: Cause) -> CometChatException:
-    """What `on_connection_error` is told."""
+def error_of(cause: Cause, seen: str = "") -> CometChatException:
+    """Return what `on_connection_error` is told.
+
+    Args:
+        seen: what was seen besides, such as the status that a proxy answered with.
+    """
     if cause is Cause.TOKEN_REJECTED:
-        return failure("ERR_AUTH_TOKEN_EXPIRED")
-    return failure("WS_CONNECTION_FAIL", f"{describe(cause)[0].upper()}{describe(cause)[1:]}. The SDK keeps trying.")
+        return failure("ERR_AUTH_TOKEN_EXPIRED", cause=cause)
+    words = describe(cause, seen)
+    return failure("WS_CONNECTION_FAIL", f"{words[0].upper()}{words[1:]}. The SDK keeps trying.", cause=cause)
 
 
 class Connection:
@@ -69,7 +74,7 @@ class Connection:
 
     def explain(self) -> str:
         """One sentence: what the state is, why, and what will change it."""
-        return explain(self._driver.state, self._world.now())
+        return explain(self._driver.state, self._world.now(), self._driver.details)
 
     @property
     def history(self) -> tuple[Transition, ...]:

@@ -91,9 +91,9 @@ class Owner:
         if status is not Status.CONNECTED:
             self._queue.put(ConnectionChanged(status))
 
-    def attempt_failed(self, cause: Cause) -> None:
+    def attempt_failed(self, cause: Cause, details: str) -> None:
         """The listeners are told."""
-        self._queue.put(ConnectionFailed(error_of(cause)))
+        self._queue.put(ConnectionFailed(error_of(cause, details)))
 
     def session_expired(self) -> None:
         """The token is no good any more."""

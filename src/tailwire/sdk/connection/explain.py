@@ -55,24 +55,26 @@ _OBSTACLES = {
 }
 
 
-def describe(cause: Cause | None) -> str:
-    """A cause in words."""
-    return "nothing has happened yet" if cause is None else _CAUSES[cause]
+def describe(cause: Cause | None, seen: str = "") -> str:
+    """Return a cause in words, with what was seen besides."""
+    words = "nothing has happened yet" if cause is None else _CAUSES[cause]
+    return f"{words}: {seen}" if seen else words
 
 
-def explain(state: State, now: float) -> str:
-    """One sentence: what the state is, why, and what will change it.
+def explain(state: State, now: float, seen: str = "") -> str:
+    """Return one sentence: what the state is, why, and what will change it.
 
     Args:
         now: seconds on the clock that the machine was stepped with.
+        seen: what was seen when the last attempt failed, such as the status that a proxy answered with.
     """
-    sentence = f"{state.status}: {_reason(state, now)}"
+    sentence = f"{state.status}: {_reason(state, now, seen)}"
     if state.network is Network.OFFLINE and state.phase is not Phase.OPEN:
         sentence += "; the platform says that there is no network"
     return sentence
 
 
-def _reason(s: State, now: float) -> str:
+def _reason(s: State, now: float, seen: str) -> str:
     if s.phase is Phase.OPEN:
         return _open(s, now)
     reason = why(s)
@@ -81,7 +83,7 @@ def _reason(s: State, now: float) -> str:
         return f"manual mode, nobody has called connect(){after}; connect() changes that"
     if reason is not Why.YES:
         return _OBSTACLES[reason]
-    before = f" ({describe(s.cause)})" if s.cause else ""
+    before = f" ({describe(s.cause, seen)})" if s.cause else ""
     if s.phase is Phase.WAITING and s.retry_at is not None:
         return f"attempt {s.attempts + 1} starts in {max(0.0, s.retry_at - now):.1f} s{_asked(s)}{before}{_polled(s)}"
     until = max(0.0, (s.attempt_until or now) - now)

@@ -58,8 +58,8 @@ class Owner(Protocol):
     def status_changed(self, status: Any) -> None:
         """The listeners are to be told."""
 
-    def attempt_failed(self, cause: Cause) -> None:
-        """The listeners are to be told."""
+    def attempt_failed(self, cause: Cause, details: str) -> None:
+        """The listeners are to be told; `details` is what was seen, or ""."""
 
     def session_expired(self) -> None:
         """The token is no good any more."""
@@ -149,6 +149,7 @@ class Driver:
         self._callers = Callers()
         self._inputs: list[i.Input] = []
         self._stepping = False
+        self.details = ""  # what was seen when the last attempt failed
 
     @property
     def state(self) -> State:
@@ -227,9 +228,11 @@ class Driver:
         # One socket, from the attempt to its end.
         if self._closing is not None:
             await asyncio.wait([self._closing])  # at most one socket at any moment (I7): the last one goes first
+        self.details = ""
         try:
             link = await self._owner.open_link(self._lives.begun(self._state.cause))
         except AttemptError as e:
+            self.details = e.details
             self.feed(i.AttemptFailed(epoch, e.cause, e.wait, e.ours))
             return
         except Exception:
@@ -353,7 +356,7 @@ class Driver:
         c.ExpireSession: lambda self, command: self._owner.session_expired(),
         c.Answer: lambda self, command: self._callers.answer(command),
         c.TellStatus: lambda self, command: self._owner.status_changed(command.status),
-        c.TellError: lambda self, command: self._owner.attempt_failed(command.cause),
+        c.TellError: lambda self, command: self._owner.attempt_failed(command.cause, self.details),
     }
 
     async def aclose(self) -> None:
