@@ -91,13 +91,14 @@ class HttpProxy(Listener):
     Args:
         credentials: `user:password` that it asks for.
         refuses: what it answers to everything, such as `403 Forbidden`.
+        tls: of an `https` proxy.
 
     Attributes:
         asked: method and target of each request, such as `CONNECT server:443`.
     """
 
-    def __init__(self, credentials: str = "", refuses: str = "") -> None:
-        super().__init__(self._handle)
+    def __init__(self, credentials: str = "", refuses: str = "", tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(self._handle, tls)
         self._credentials = credentials
         self._refuses = refuses
         self.asked: list[str] = []

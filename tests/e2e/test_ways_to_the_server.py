@@ -237,13 +237,27 @@ async def test_a_reconnect_resumes_the_tls_session(server, tmp_path, version):
         assert front.resumed[before:] == [True, True]
 
 
-async def test_the_authority_of_the_environment_is_trusted(server, tmp_path, monkeypatch):
+@pytest.fixture
+def trusted(tmp_path, monkeypatch) -> Iterator[Authority]:
+    """An authority that the environment names."""
     authority = Authority(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
     default_context.cache_clear()
-    try:
-        async with TlsFront(server.port, authority.server_context()) as front:
-            await talks_and_ends(server, client_of(server, port=front.port))
-            assert front.connections >= 2
-    finally:
-        default_context.cache_clear()
+    yield authority
+    default_context.cache_clear()
+
+
+async def test_the_authority_of_the_environment_is_trusted(server, trusted):
+    async with TlsFront(server.port, trusted.server_context()) as front:
+        await talks_and_ends(server, client_of(server, port=front.port))
+        assert front.connections >= 2
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_all_goes_through_an_https_proxy(server, trusted, tls):
+    context = trusted.server_context()
+    async with TlsFront(server.port, context) as front, HttpProxy("u:p", tls=context) as proxy:
+        builder = AppSettingsBuilder().proxy(f"https://u:p@localhost:{proxy.port}")
+        await talks_and_ends(server, client_of(server, builder, port=front.port if tls else 0))
+        assert proxy.connections >= 2
+        assert bool(front.connections) is tls
