@@ -52,6 +52,7 @@ def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """What became of the situations that were asked for."""
     asked = {item.callspec.params["situation"] for item in request.session.items if "situation" in _parameters(item)}
     situations = [s for s in PLAYED if s in asked]
+    print()
     played = asyncio.run(_play_all(situations, ServerProcess(tmp_path_factory.mktemp("networks"))))
     if WANTED:
         print(table.table(list(played.values())))

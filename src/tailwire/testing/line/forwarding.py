@@ -64,13 +64,13 @@ class Forwarder:
     async def _connect(self, pair: Pair) -> None:
         try:
             sock = await _connected(*self._target)
+            if pair not in self.pairs:  # dropped meanwhile
+                sock.close()
+                return
+            await asyncio.get_running_loop().create_connection(pair.server_end, sock=sock)
         except OSError:
             pair.unreachable()
             return
-        if pair not in self.pairs:  # dropped meanwhile
-            sock.close()
-            return
-        await asyncio.get_running_loop().create_connection(pair.server_end, sock=sock)
         pair.established()
 
     def _work(self, work: Coroutine[Any, Any, None]) -> None:
