@@ -154,9 +154,9 @@ async def test_an_upload_that_moves_takes_as_long_as_it_takes(stage: Stage, monk
 
     monkeypatch.setattr(uploads, "_read", slowly)
     began = stage.now
-    file = UploadFile(content=b"x" * 200_000, name="a.txt")
+    file = UploadFile(content=b"x" * 1_000_000, name="a.txt")
     (attachment,) = await alice.chat.upload_attachments("bob", "user", [file])
-    assert attachment.size == 200_000
+    assert attachment.size == 1_000_000
     assert stage.now - began > 180
 
 

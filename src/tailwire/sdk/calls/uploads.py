@@ -15,7 +15,7 @@ from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.wire.entities import Attachment
 
 log = logging.getLogger("tailwire")
-PIECE = 16 * 1024  # a slow line takes one in less than the half minute after which an upload is given up
+PIECE = 64 * 1024
 BOUNDARY = "tailwire-upload-{}"
 ATTEMPTS = 3
 UNKNOWN = "application/octet-stream"
@@ -158,7 +158,7 @@ async def _read(file: UploadFile) -> AsyncIterator[bytes]:
         for start in range(0, len(file.content), PIECE):
             yield file.content[start : start + PIECE]
         return
-    # A disk answers 16 KB sooner than a thread would be asked.
+    # A disk answers 64 KB sooner than a thread would be asked.
     try:
         with Path(file.path).open("rb") as opened:  # noqa: ASYNC230
             while piece := opened.read(PIECE):

@@ -25,7 +25,8 @@ VERSION = "0.1.0"
 FIRST_BYTE = 5.0
 """Seconds that a connection which was used before has for the first byte of an answer."""
 UNSENT = 16 * 1024
-"""Bytes that the system may take for a connection without having sent them."""
+"""Bytes that the system may take for a connection without having sent them, and of an upload that are given to it at
+once: a line of 10 kbit/s sends them in less time than that after which an upload is given up."""
 
 
 def _nothing() -> None:
@@ -168,8 +169,9 @@ class Http:
 
             async def taken() -> AsyncIterator[bytes]:
                 async for piece in pieces:
-                    yield piece
-                    within.moved()  # the network has taken it: the next one is asked for
+                    for start in range(0, len(piece), UNSENT):
+                        yield piece[start : start + UNSENT]
+                        within.moved()  # the network has taken it: the next one is asked for
 
             request = {"method": "POST", "url": url, "headers": headers, "content": taken()}
             (await self._answer(request, _Exchange(within))).check_upload()
