@@ -6,6 +6,8 @@ import asyncio
 from typing import Any
 
 from tailwire.sdk.calls.uploads import UploadFile
+from tailwire.sdk.connection.state import Status
+from tailwire.testing.simulation.oracle import require
 from tailwire.testing.simulation.person import Person
 from tailwire.testing.simulation.play import GROUP, Play, quietly
 from tailwire.testing.simulation.steps import USERS
@@ -71,6 +73,23 @@ def _chatter(play: Play, person: Person, value: Any) -> None:
     person.run(work())
 
 
+def _letter(play: Play, person: Person, count: int) -> None:
+    # Long texts: what is missed of them fills a slow line.
+    for _ in range(count):
+        play.say(person, GROUP, "group", more=" and so on" * 20)
+
+
+def _must_be_connected(play: Play, person: Person, _: Any) -> None:
+    status = person.chat.get_connection_status() if person.chat is not None else None
+    require(status == Status.CONNECTED, f"soon: {person.name} is {status}, and nothing keeps it away")
+
+
+def _must_have_heard_all(play: Play, person: Person, _: Any) -> None:
+    mine = {s.id for s in play.sends.values() if s.id and s.place.startswith((f"{person.uid} ", f"{GROUP} "))}
+    missing = mine - {heard.id for heard in person.heard} - {s.id for s in play.sends.values() if s.by == person.name}
+    require(not missing, f"soon: {person.name} has not heard {sorted(missing)} yet")
+
+
 PERSON: dict[str, Any] = {
     "line": _line,
     "line off": lambda play, person, _: virtual_loop().network.lift_line(person.name),
@@ -80,6 +99,9 @@ PERSON: dict[str, Any] = {
     "proxy off": _lift,
     "upload": _upload,
     "chatter": _chatter,
+    "letters": _letter,
+    "must be connected": _must_be_connected,
+    "must have heard all": _must_have_heard_all,
 }
 
 

@@ -121,15 +121,15 @@ class Play:
 
     # Sending.
 
-    def say(self, person: Person, receiver: str, receiver_type: str, *, queued: bool = False) -> None:
-        """Send a message."""
+    def say(self, person: Person, receiver: str, receiver_type: str, *, queued: bool = False, more: str = "") -> None:
+        """Send a message. `more` makes its text longer."""
         chat = person.chat
         if chat is None or chat.get_logged_in_user() is None:
             return
         self._numbers += 1
         text = f"m{self._numbers}"
-        send = self.sends[text] = Send(person.name, person.life, f"{receiver} {queued}", text, {text})
-        message = TextMessage(receiver=receiver, receiver_type=receiver_type, text=text, muid=text)
+        send = self.sends[text] = Send(person.name, person.life, f"{receiver} {queued}", text, {text + more})
+        message = TextMessage(receiver=receiver, receiver_type=receiver_type, text=text + more, muid=text)
         begun = virtual_loop().time()
 
         async def work() -> None:

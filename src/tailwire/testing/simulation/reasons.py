@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tailwire.sdk.connection.causes import Cause, Kind
+from tailwire.testing.simulation.steps import PEOPLE
 
 NOTICED = 18.0
 """Seconds within which a dead line is noticed when nothing moves on it (T3)."""
@@ -43,6 +44,8 @@ class Reasons:
             self._until[name, what] = soon + lasts
         elif what in _BY_VALUE and value is not None:
             self._until[name, what] = _FOR_EVER if value >= ROUGH else soon
+        if what == "revoke":  # a token's end: the server closes the sockets that were opened with it
+            self._until |= {(device, what): soon for device in PEOPLE if device.startswith(f"{value}-")}
         for ended in _ENDS.get(what, ()):
             self._until[name, ended] = min(self._until.get((name, ended), 0.0), soon)
         if what == "portal" or (what == "proxy" and value[0] == "busy"):
@@ -53,9 +56,9 @@ class Reasons:
             self.all_is_well()
 
     def all_is_well(self) -> None:
-        """The network and the server are as they should be: what lasted has ended."""
+        """The network is restored: what lasted has ended, but for delays, which stay until the calm."""
         soon = self._now() + NOTICED + WHILE_BYTES_MOVE
-        self._until = {key: min(until, soon) for key, until in self._until.items()}
+        self._until = {k: until if k[1] in _BY_VALUE else min(until, soon) for k, until in self._until.items()}
         self._between.clear()
 
     def answered_by_another(self, name: str, since: float) -> bool:

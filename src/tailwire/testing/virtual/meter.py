@@ -14,7 +14,7 @@ class Counts:
     """What one device did.
 
     Attributes:
-        connections: how often it connected.
+        connections: how often it connected, or tried to.
         up, down: bytes, with 40 for TCP and IP for each packet that carries some.
         timers: how many of its timers fired.
         wakeups: how often its event loop woke, for a timer or for what came in.
@@ -37,8 +37,8 @@ class Meter:
         """The counts of a device."""
         return self.devices.setdefault(name, Counts())
 
-    def connected(self, name: str) -> None:
-        """A device has connected."""
+    def tried(self, name: str) -> None:
+        """A device tries to connect."""
         self.of(name).connections += 1
 
     def sent(self, name: str, up: bool, data: bytes | None) -> None:

@@ -92,6 +92,8 @@ class Network:
         device = owner.get().partition("#")[0]
         if owner.get() in self.dead:
             raise OSError(9, "Bad file descriptor")
+        if self.meter is not None:
+            self.meter.tried(device)
         line = self.lines.get(device)
         if line is not None:
             await line.connect()
@@ -128,8 +130,6 @@ class Network:
         here.moved_at = there.moved_at = self.loop.time()
         self.open |= {here: None, there: None}
         self.connected += 1
-        if self.meter is not None:
-            self.meter.connected(here.of)
         there.protocol = there.context.run(factory_there)
         there.context.run(there.protocol.connection_made, there)
         here.protocol = factory()
