@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from tailwire.sdk.io.link import Connector
 from tailwire.testing.simulation import Failed, Plan, Step, as_test, make_plan, oracle, simulate
 
 # What is killed amid its work leaves what was begun and not awaited; it may be collected in the next test.
@@ -109,3 +110,18 @@ def test_seed_286_an_outbox_that_is_closed():
 [10.0, "carol-phone", "close", null]
 ]}""")
     )
+
+
+def test_an_error_that_the_sdk_reports_fails_the_run(monkeypatch):
+    honest, opened = Connector.open, []
+
+    async def open_(self, uid, token, last=None):
+        opened.append(uid)
+        if len(opened) == 5:  # the first four are those of the beginning
+            raise ZeroDivisionError("not foreseen")
+        return await honest(self, uid, token, last)
+
+    monkeypatch.setattr(Connector, "open", open_)
+    plan = Plan(1, (Step(1.0, "alice-phone", "drop"), Step(60.0, "alice-phone", "say", "bob")))
+    with pytest.raises(Failed, match=r"died: .*not foreseen.*ZeroDivisionError"):
+        simulate(plan)

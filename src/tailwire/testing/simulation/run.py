@@ -119,6 +119,43 @@ def _checked(play: Play) -> Iterator[None]:
         module.step = honest
 
 
+class _Errors(logging.Handler):
+    # What the SDK reports as an error, and what the loop was given because nobody took it. Not where a process was
+    # killed amid its work, which says so thousands of times, nor where a listener of the app raises.
+    def __init__(self, play: Play) -> None:
+        super().__init__(logging.ERROR)
+        self._play = play
+        self._raises = any(step.what == "raise" for step in play.plan.steps)
+        self._network = virtual_loop().network
+
+    def _note(self, what: str) -> None:
+        if not (self._raises or self._network.dead):
+            self._play.broken.append(f"died: {what}")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take what the SDK reports."""
+        error = record.exc_info[1] if record.exc_info else None
+        self._note(f"the SDK reports {record.getMessage()!r} {error!r}")
+
+    def unhandled(self, loop: Any, context: dict[str, Any]) -> None:
+        """Take what the loop was given."""
+        self._note(f"{context.get('message')} {context.get('exception')!r}")
+
+
+@contextmanager
+def _errors(play: Play) -> Iterator[None]:
+    logger, handler = logging.getLogger("tailwire"), _Errors(play)
+    virtual_loop().set_exception_handler(handler.unhandled)
+    before = logger.disabled, logger.propagate
+    logger.disabled = logger.propagate = False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.disabled, logger.propagate = before
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     # What is killed amid its work says so in the log, thousands of times, and leaves what was begun and not awaited.
@@ -166,7 +203,7 @@ def simulate(plan: Plan) -> Report:
             shutil.copy(_empty_database(), Path(folder) / "tailwire.db")
             settings = Settings(data=folder, token_lifetime=plan.tokens_last, **UNLIMITED)
             play = Play(plan, VirtualServer(Path(folder), settings), trace)
-            with _checked(play):
+            with _checked(play), _errors(play):
                 try:
                     async with asyncio.timeout(LONGEST) as limit:
                         await play.begin()

@@ -1,0 +1,64 @@
+"""A connection that is well is never cut, and what stands in between fails nothing: each a short plan of a finding."""
+
+from __future__ import annotations
+
+import pytest
+
+from tailwire.testing.simulation import Plan, Step, simulate
+
+
+def test_those_who_only_listen_in_a_busy_chat_stay_connected():
+    simulate(Plan(8, (Step(1.0, "carol-phone", "chatter", [300.0, 5.0]), Step(400.0, "network", "restore"))))
+
+
+def test_a_catch_up_over_a_slow_line_is_no_reason_to_cut():
+    simulate(Plan(22, (
+        Step(1.0, "carol-phone", "close"),
+        Step(5.0, "alice-phone", "letters", 300),
+        Step(60.0, "carol-phone", "line", [8_000, 8_000, 5.0, 0.1]),
+        Step(1.0, "carol-phone", "start"),
+        Step(300.0, "network", "restore"),
+    )))  # fmt: skip
+
+
+def test_an_upload_that_fills_the_line_is_no_reason_to_cut():
+    simulate(Plan(22, (
+        Step(1.0, "carol-phone", "line", [32_000, 32_000, 5.0, 0.05]),
+        Step(1.0, "carol-phone", "upload", 2_000_000),
+        Step(200.0, "network", "restore"),
+    )))  # fmt: skip
+
+
+def test_a_round_trip_of_three_seconds_is_no_reason_to_cut():
+    simulate(Plan(22, (
+        Step(1.0, "carol-phone", "line", [60_000, 60_000, 0.5, 1.6]),
+        Step(300.0, "network", "restore"),
+    )))  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["redirect", "page", "511", "broken gzip", "json"])
+def test_what_is_queued_behind_a_portal_is_sent_after_it(kind):
+    simulate(Plan(13, (
+        Step(1.0, "carol-phone", "portal", [kind, "reset"]),
+        Step(1.0, "carol-phone", "queue", "bob"),
+        Step(50.0, "carol-phone", "portal off"),
+        Step(60.0, "network", "restore"),
+    )))  # fmt: skip
+
+
+def test_a_proxy_that_asks_for_an_hour_keeps_nobody_away_for_one():
+    simulate(Plan(13, (
+        Step(1.0, "carol-phone", "proxy", ["busy"]),
+        Step(1.0, "carol-phone", "queue", "bob"),
+        Step(6.0, "carol-phone", "proxy off"),
+        Step(120.0, "network", "restore"),
+    )))  # fmt: skip
+
+
+def test_a_dead_first_address_keeps_nobody_away():
+    simulate(Plan(4, (
+        Step(1.0, "network", "names", "dead"),
+        Step(1.0, "carol-phone", "drop"),
+        Step(60.0, "carol-phone", "must be connected"),
+        Step(1.0, "network", "restore"),
+    )))  # fmt: skip
