@@ -13,10 +13,13 @@ NOTICED = 18.0
 WHILE_BYTES_MOVE = 30.0
 """Seconds that it may take longer while bytes move on another connection."""
 ROUGH = 1.0
+SUDDEN = 1.5
+"""Seconds each way: a line that becomes so slow at once answers its first ping after the announced timeout."""
 
 _MOMENTS = frozenset({"drop", "half open", "sleep", "freeze", "kill", "stop", "start", "move", "restore"})
 _LASTING = frozenset({"offline", "swallow", "refuse", "nameless", "untrusted", "portal", "proxy", "cut amid"})
 _BY_VALUE = frozenset({"jitter", "slow work"})
+_UNTIL_THE_CALM = _BY_VALUE | {"cut amid"}
 _ENDS = {"back": {"offline"}, "portal off": {"portal"}, "proxy off": {"proxy"}}
 _FOR_EVER = float("inf")
 _OUTSIDE = ("server", "network")
@@ -44,6 +47,8 @@ class Reasons:
             self._until[name, what] = soon + lasts
         elif what in _BY_VALUE and value is not None:
             self._until[name, what] = _FOR_EVER if value >= ROUGH else soon
+        elif what == "line" and value[3] >= SUDDEN:
+            self._until[name, what] = soon
         if what == "revoke":  # a token's end: the server closes the sockets that were opened with it
             self._until |= {(device, what): soon for device in PEOPLE if device.startswith(f"{value}-")}
         for ended in _ENDS.get(what, ()):
@@ -56,9 +61,9 @@ class Reasons:
             self.all_is_well()
 
     def all_is_well(self) -> None:
-        """The network is restored: what lasted has ended, but for delays, which stay until the calm."""
+        """The network is restored: what lasted has ended, but for delays, and cuts that wait for their bytes."""
         soon = self._now() + NOTICED + WHILE_BYTES_MOVE
-        self._until = {k: until if k[1] in _BY_VALUE else min(until, soon) for k, until in self._until.items()}
+        self._until = {k: until if k[1] in _UNTIL_THE_CALM else min(until, soon) for k, until in self._until.items()}
         self._between.clear()
 
     def answered_by_another(self, name: str, since: float) -> bool:
