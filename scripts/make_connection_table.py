@@ -61,7 +61,7 @@ each checked against the invariants I1 to I10. The whole table, state by state a
 | idle | nothing: no socket is wanted | `disconnected` |
 | waiting | a timer for the next attempt | `disconnected` |
 | renewing | the token provider is asked | `connecting` |
-| connecting | bootstrap, socket and authentication, 10 s at the most | `connecting` |
+| connecting | bootstrap, socket and authentication; ends after 10 s without a byte, or 60 s | `connecting` |
 | open | the socket is up; heartbeats watch it | `connected` or `featureThrottled` |
 
 ```mermaid

@@ -269,6 +269,8 @@ class Stage(Cast):
             builder.catch_up_after_reconnect(limit=more["limit"])
         if more.get("outbox"):
             builder.keep_unsent_messages(limit=1000 if more["outbox"] is True else more["outbox"])
+        if "polls" in more:
+            builder.poll_where_web_sockets_are_refused(more["polls"])
         if "attempts" in more:
             builder.set_max_reconnection_attempts(more["attempts"])
         return builder.build()

@@ -18,6 +18,8 @@ from tailwire.wire.frames import CLIENT_HEADER, auth_frame
 from tailwire.wire.server_settings import ServerSettings
 
 LONGEST = 1e9
+_BY_OTHERS = frozenset({Cause.CAPTIVE_PORTAL, Cause.PROXY_REFUSED, Cause.NOT_OUR_SERVER})
+"""Something in between answered: where requests pass, it is the WebSocket that it refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,7 @@ class Connector:
 
     async def _try(self, uid: str, token: str, last: Mapping[str, Any] | None) -> Link | None:
         secure = urlsplit(self._http.base_url).scheme == "https"
+        answered = not self._pass or self._settings is None  # the server itself, and just now
         try:
             if not self._pass:
                 _, self._pass = await self.me(token)
@@ -154,7 +157,12 @@ class Connector:
         host = f"[{host}]" if ":" in host else host
         url = f"{'wss' if secure else 'ws'}://{host}:{port}/"
         moved = self._http.traffic.moved
-        wire = await self._world.open_wire(url, {CLIENT_HEADER: VERSION}, self._tls, self._proxy, moved)
+        try:
+            wire = await self._world.open_wire(url, {CLIENT_HEADER: VERSION}, self._tls, self._proxy, moved)
+        except AttemptError as e:
+            if answered and e.cause in _BY_OTHERS:
+                raise AttemptError(Cause.WEBSOCKET_REFUSED, e.wait, details=e.details) from e
+            raise
         try:
             return await self._authenticate(wire, uid, last)
         except BaseException:

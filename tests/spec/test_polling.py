@@ -1,0 +1,97 @@
+"""Where a proxy lets everything pass but WebSockets, messages still come (T8)."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import pytest
+
+from harness import CONNECTED, Actor, Stage
+from tailwire.sdk.connection.causes import Cause
+from tailwire.testing.virtual.middle import refusing
+from tailwire.testing.virtual.network import owner
+
+spec = pytest.mark.spec
+
+
+@contextmanager
+def behind_a_proxy(stage: Stage, status: int = 426):
+    """What begins inside goes through a proxy that refuses WebSockets."""
+    stage.network.middles["device"] = refusing(status)
+    before = owner.set("device")
+    try:
+        yield
+    finally:
+        owner.reset(before)
+
+
+async def entered(stage: Stage, uid: str, **settings) -> Actor:
+    """Log a user in; the socket may come or not."""
+    actor = stage.actor(**settings)
+    await actor.chat.init()
+    actor.listen()
+    await actor.chat.login(uid, auth_key=stage.server.auth_key)
+    return actor
+
+
+@spec("T8")
+@pytest.mark.parametrize("status", [426, 403, 200])
+async def test_messages_come_from_history_and_the_app_is_told_why(stage: Stage, status: int):
+    with behind_a_proxy(stage, status):
+        bob = await entered(stage, "bob")
+    alice = await stage.enter("alice")
+    for n in range(3):
+        await alice.say("bob", str(n))
+        await stage.pass_time(20)
+    await bob.ears.until(lambda: bob.ears.texts == ["0", "1", "2"], timeout=31)
+    assert CONNECTED not in bob.ears.statuses
+    told = bob.ears.all("error")[-1]
+    assert (told.code, told.cause) == ("WS_CONNECTION_FAIL", Cause.WEBSOCKET_REFUSED)
+    assert f"HTTP {status}" in told.details
+    assert "a proxy refuses WebSockets" in bob.chat.connection.explain()
+    assert "read from history every 30 s" in bob.chat.connection.explain()
+
+
+@spec("T8", "K1")
+async def test_the_socket_takes_over_and_nothing_comes_twice(stage: Stage):
+    with behind_a_proxy(stage):
+        bob = await entered(stage, "bob")
+    alice = await stage.enter("alice")
+    await alice.say("bob", "by history")
+    await bob.ears.until(lambda: bob.ears.texts == ["by history"], timeout=61)
+    await alice.say("bob", "between")
+    stage.network.middles.clear()
+    await bob.chat.connect()
+    await alice.say("bob", "by the socket")
+    await stage.pass_time(120)
+    assert bob.ears.texts == ["by history", "between", "by the socket"]
+    assert bob.status is CONNECTED
+
+
+@spec("T8")
+async def test_polling_can_be_switched_off(stage: Stage):
+    with behind_a_proxy(stage):
+        bob = await entered(stage, "bob", polls=False)
+    alice = await stage.enter("alice")
+    await alice.say("bob", "not without a socket")
+    await stage.pass_time(300)
+    assert bob.ears.texts == []
+    assert "history" not in bob.chat.connection.explain()
+
+
+@spec("T8")
+async def test_nobody_polls_in_the_background_or_after_disconnect(stage: Stage):
+    with behind_a_proxy(stage):
+        bob = await entered(stage, "bob")
+    alice = await stage.enter("alice")
+    await stage.pass_time(60)
+    bob.chat.set_app_state("background")
+    await alice.say("bob", "unheard")
+    await stage.pass_time(300)
+    assert bob.ears.texts == []
+    bob.chat.set_app_state("foreground")
+    await bob.ears.until(lambda: bob.ears.texts == ["unheard"], timeout=61)
+    await bob.chat.disconnect()
+    await alice.say("bob", "unheard too")
+    await stage.pass_time(300)
+    assert bob.ears.texts == ["unheard"]
