@@ -9,19 +9,20 @@ from collections.abc import Callable
 
 import pytest
 
+from sim.test_nothing_is_cut_without_a_reason import A_DEAD_FIRST_ADDRESS
 from tailwire.sdk import client as sdk_client
 from tailwire.sdk import outbox, sending
 from tailwire.sdk.calls import tokens
-from tailwire.sdk.connection import wanted
+from tailwire.sdk.connection import deadlines, settle, state, wanted
 from tailwire.sdk.connection.state import Phase
 from tailwire.sdk.continuity import catch_up, chain
 from tailwire.sdk.continuity.state import Continuity, Kind
 from tailwire.sdk.dispatch import incoming, queue
-from tailwire.sdk.io import driver, link
+from tailwire.sdk.io import answers, driver, failures, http, link, patience, websocket
 from tailwire.server.actions import members as actions_members
 from tailwire.server.actions import messages as actions_messages
 from tailwire.server.fanout import hub
-from tailwire.server.gateway import gateway
+from tailwire.server.gateway import gateway, silence
 from tailwire.server.store import groups, messages, writer
 from tailwire.testing.simulation import make_plan
 from tailwire.testing.simulation.shrink import fails
@@ -108,7 +109,7 @@ def _a_lost_answer_is_sent_as_a_new_message(patch):
 
 
 def _sends_do_not_wait_for_each_other(patch):
-    async def send(self, conversation, attempt):
+    async def send(self, conversation, attempt, within=None):
         return await attempt()  # and are not tried again
 
     patch.setattr(sending.Sending, "send", send)
@@ -268,11 +269,45 @@ def _the_server_keeps_sockets_that_are_gone(patch):
     patch.setattr(gateway.Gateway, "ended", lambda self, socket: None)
 
 
+def _who_only_listens_is_cut(patch):
+    # The client says nothing while it hears, and the server does not ask before it cuts.
+    patch.setattr(state, "speaks_every", lambda s: 1e9)
+    patch.setattr(silence.Silence, "is_dead", lambda self, socket, now: now - socket.heard_at > self._limit)
+
+
+def _whatever_asks_to_wait_is_believed_for_an_hour(patch):
+    honest = failures.AttemptError.__init__
+
+    def init(self, cause, wait=None, **more):
+        honest(self, cause, wait, **(more | {"ours": True}))
+
+    patch.setattr(failures.AttemptError, "__init__", init)
+    patch.setattr(answers, "LONGEST_WAIT", 1e9)
+
+
+def _a_slow_line_is_a_dead_one(patch):
+    patch.setattr(deadlines, "_while_bytes_move", lambda s, now, moved_at: None)
+    patch.setattr(settle, "patience", lambda s: s.timeout)
+
+
+def _addresses_are_tried_one_after_the_other(patch):
+    patch.setattr(websocket, "DELAY", None)
+
+
+def _dead_connections_are_used_again(patch):
+    # The pool outlives the socket that died in silence, and nobody gives up on the first byte of an answer.
+    patch.setattr(http.Http, "drop", lambda self: None)
+    patch.setattr(http, "FIRST_BYTE", 1e9)
+    patch.setattr(patience, "STALLED", 1e9)
+    patch.setattr(http, "STALLED", 1e9)
+    patch.setattr(http, "LONGEST", 1e9)
+
+
 # Each fault, and a seed that finds it: tried first, so that the test is quick as long as that holds.
 PLANTS: dict[Plant, int] = {
     _two_owners_of_one_socket: 0,
     _a_wait_is_never_over: 15,
-    _a_flag_that_says_connected: 0,
+    _a_flag_that_says_connected: 15,
     _recovery_by_time: 0,
     _no_catch_up_at_all: 0,
     _duplicates_pass: 3,
@@ -295,6 +330,10 @@ PLANTS: dict[Plant, int] = {
     _two_ask_for_a_token_at_once: 45,
     _connected_before_the_server_has_let_it_in: 2,
     _the_server_keeps_sockets_that_are_gone: 0,
+    _who_only_listens_is_cut: 8,
+    _whatever_asks_to_wait_is_believed_for_an_hour: 31,
+    _a_slow_line_is_a_dead_one: 22,
+    _dead_connections_are_used_again: 55,
 }
 
 
@@ -307,3 +346,12 @@ def test_it_is_found(plant: Plant, monkeypatch: pytest.MonkeyPatch):
         if fails(make_plan(seed)) is not None:
             return
     pytest.fail(f"not found within {MOST} seeds")
+
+
+def test_addresses_that_are_tried_one_after_the_other_are_found(monkeypatch: pytest.MonkeyPatch):
+    # What a plan does to names ends with it, so this needs one that asks in between.
+    assert fails(A_DEAD_FIRST_ADDRESS) is None
+    _addresses_are_tried_one_after_the_other(monkeypatch)
+    failed = fails(A_DEAD_FIRST_ADDRESS)
+    assert failed is not None
+    assert failed.rule == "soon"

@@ -6,6 +6,13 @@ import pytest
 
 from tailwire.testing.simulation import Plan, Step, simulate
 
+A_DEAD_FIRST_ADDRESS = Plan(4, (
+    Step(1.0, "network", "names", "dead"),
+    Step(1.0, "carol-phone", "drop"),
+    Step(60.0, "carol-phone", "must be connected"),
+    Step(1.0, "network", "restore"),
+))  # fmt: skip
+
 
 def test_those_who_only_listen_in_a_busy_chat_stay_connected():
     simulate(Plan(8, (Step(1.0, "carol-phone", "chatter", [300.0, 5.0]), Step(400.0, "network", "restore"))))
@@ -56,9 +63,4 @@ def test_a_proxy_that_asks_for_an_hour_keeps_nobody_away_for_one():
 
 
 def test_a_dead_first_address_keeps_nobody_away():
-    simulate(Plan(4, (
-        Step(1.0, "network", "names", "dead"),
-        Step(1.0, "carol-phone", "drop"),
-        Step(60.0, "carol-phone", "must be connected"),
-        Step(1.0, "network", "restore"),
-    )))  # fmt: skip
+    simulate(A_DEAD_FIRST_ADDRESS)

@@ -74,6 +74,7 @@ async def test_a_send_ends_within_15_s_when_the_lookup_of_the_name_hangs(stage: 
         raise OSError("no answer from the resolver")
 
     monkeypatch.setattr(VirtualLoop, "getaddrinfo", hang)
+    alice.chat._reached().drop()
     assert await fails_after(stage, alice.say("bob", "hello")) == pytest.approx(15, abs=0.1)
 
 
@@ -90,6 +91,7 @@ async def test_a_call_ends_within_15_s_when_the_token_provider_hangs(stage: Stag
 async def test_a_call_whose_answer_arrives_slowly_goes_on(stage: Stage):
     """A line of 10 bytes a second; the answer takes 4 minutes."""
     alice = await stage.enter("alice", auto=False)
+    alice.chat._reached().drop()
     stage.network.listen(PORT, lambda: Slow({"uid": "x" * 2300}, pieces=24, between=10))
     began = stage.now
     assert len((await alice.chat._ask("GET", "/me"))["uid"]) == 2300
@@ -100,6 +102,7 @@ async def test_a_connection_that_is_made_slowly_gives_its_request_time(stage: St
     """A round trip of 6 s: connected after 6 s, answered after 18 s; nothing was still for 15 s."""
     alice = await stage.enter("alice", auto=False)
     stage.network.accept_delay = 8
+    alice.chat._reached().drop()
     stage.network.listen(PORT, lambda: Slow([], after=10))
     assert await alice.chat._ask("GET", "/messages") == []
 
@@ -108,6 +111,7 @@ async def test_sends_that_take_long_each_do_not_end_those_that_wait(stage: Stage
     alice = await stage.enter("alice", auto=False)
     sent = await alice.say("bob", "first")
     stored = await alice.chat._ask("GET", f"/messages/{sent.id}")
+    alice.chat._reached().drop()
     stage.network.listen(PORT, lambda: Slow(stored, after=12))
     began = stage.now
     await asyncio.gather(*(alice.say("bob", str(n)) for n in range(4)))
@@ -116,6 +120,7 @@ async def test_sends_that_take_long_each_do_not_end_those_that_wait(stage: Stage
 
 async def test_while_only_others_move_a_call_waits_a_minute(stage: Stage):
     alice = await stage.enter("alice", auto=False)
+    alice.chat._reached().drop()
     stage.network.listen(PORT, lambda: Slow([], after=100))
 
     async def others():

@@ -37,6 +37,7 @@ async def test_who_only_listens_in_a_lively_chat_stays_connected(stage: Stage, a
         await bob.chat.connect()
         await bob.connected()
     await lively(stage, alice, "bob", 600)
+    await stage.pass_time(1)
     assert bob.ears.statuses.count(DISCONNECTED) <= 1  # a listener is told the status of its beginning
     assert bob.ears.statuses[-1] is CONNECTED
     assert len(bob.ears.texts) == 120

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from websockets.asyncio.client import ClientConnection
 
 from harness import CONNECTED, CONNECTING, DISCONNECTED, Stage
 from tailwire import AppSettingsBuilder, CometChatException, MemorySessionStore
@@ -537,4 +538,4 @@ async def test_the_last_socket_is_gone_before_the_next_is_opened(stage: Stage):
 
 
 def _is_websocket(transport) -> bool:
-    return type(transport.protocol).__module__.startswith("websockets")
+    return isinstance(transport.protocol, ClientConnection)

@@ -72,6 +72,7 @@ async def test_a_connection_that_comes_back_is_not_waited_past(stage: Stage):
     await stage.pass_time(600)  # it tries once a minute by now
     stage.network.restore()
     alice.chat.set_network("online")
+    bob.chat.set_network("online")
     back = stage.now
     await bob.ears.until(lambda: bob.ears.texts == ["soon"])
     assert stage.now - back < 25

@@ -11,6 +11,7 @@ from harness import CONNECTED, Actor, Stage
 from rest import Rest
 from tailwire import CometChatException, ConnectionStatus
 from tailwire.server.fanout.overload import TICK
+from tailwire.testing.virtual.world import virtual_loop
 
 THROTTLED = ConnectionStatus.FEATURE_THROTTLED
 
@@ -120,6 +121,7 @@ async def test_new_sockets_have_to_come_back_and_do(stage: Stage):
 async def test_too_many_sends_are_refused_before_they_are_begun_and_the_sdk_sends_them_later(stage: Stage):
     overload = stage.server.parts.overload
     overload._most_sends = overload._allowed = 2
+    virtual_loop().work_takes = lambda: 0.05  # the store takes its time: sends overlap
     people = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
     sends = [p.say(to, f"{n}") for n in range(4) for p, to in zip(people, ("bob", "carol", "alice"), strict=True)]
     sent = await asyncio.gather(*sends)

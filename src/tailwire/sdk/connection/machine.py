@@ -176,16 +176,14 @@ def _network_changed(s: State, happened: i.NetworkChanged, now: float, chance: f
         return
     s.refusals = 0  # perhaps no proxy is in the way of this one
     out.append(DropConnections())
-    asked_by_another = s.not_before is not None and not s.asked_by_server
-    if was is Network.OFFLINE or asked_by_another:
-        if s.app is App.FOREGROUND:  # C20
-            _hope(s)
-            if s.phase is Phase.CONNECTING:
-                out.append(AbandonSocket(s.epoch))
-                s.cause = Cause.NETWORK_CHANGED
-                start_attempt(s, now, out)
-        else:
-            s.gave_up = False
+    if s.app is App.FOREGROUND:  # C20
+        _hope(s)
+        if was is Network.OFFLINE and s.phase is Phase.CONNECTING:
+            out.append(AbandonSocket(s.epoch))
+            s.cause = Cause.NETWORK_CHANGED
+            start_attempt(s, now, out)
+    else:
+        s.gave_up = False
     probe(s, now, Cause.PROBE_FAILED, out)  # another network, perhaps: is the socket of the old one still good?
 
 

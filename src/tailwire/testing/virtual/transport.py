@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import os
 import socket
 import struct
 from collections import deque
@@ -41,7 +43,17 @@ class _Socket:
         return ("127.0.0.1", 2)
 
     def fileno(self) -> int:
-        return -1
+        """A descriptor that is never readable for a client's end on which nothing is unread, else -1.
+
+        A pool of HTTP connections asks it whether an idle one has ended.
+        """
+        return _quiet_descriptor() if self._transport.name == "client" and self._transport.is_quiet else -1
+
+
+@functools.cache
+def _quiet_descriptor() -> int:
+    reading, _ = os.pipe()  # nobody writes into it; both ends live as long as the process
+    return reading
 
 
 class MemoryTransport(asyncio.Transport):
@@ -76,6 +88,7 @@ class MemoryTransport(asyncio.Transport):
         self._writing_paused = False
         self._closing = False
         self._gone = False
+        self._ended = False  # the other end has said that it will send no more
         self._paused = False
         self._held: deque[bytes | None] = deque()
         self.in_flight = 0
@@ -86,6 +99,11 @@ class MemoryTransport(asyncio.Transport):
 
     def get_protocol(self) -> Any:
         return self.protocol
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the connection is open, and nothing has come that its protocol has not been given."""
+        return not (self._closing or self._gone or self._held or self._ended)
 
     def is_closing(self) -> bool:
         return self._closing
@@ -192,6 +210,7 @@ class MemoryTransport(asyncio.Transport):
     def _deliver(self, data: bytes | None) -> None:
         if self._gone:
             return
+        self._ended = self._ended or data is None
         if data is not None:
             self.protocol.data_received(data)
         elif not self.protocol.eof_received():

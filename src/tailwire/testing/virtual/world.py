@@ -164,7 +164,10 @@ class VirtualServer:
         self.auth_key = parts.keys.auth_key or self.auth_key
         self.api_key = parts.keys.api_key or self.api_key
         bound = type("BoundSocketProtocol", (SocketProtocol,), {"gateway": parts.gateway, "__slots__": ()})
-        config = uvicorn.Config(parts.api, ws=bound, lifespan="off", log_config=None, access_log=False)
+        idle = int(self._settings.keep_alive)
+        config = uvicorn.Config(
+            parts.api, ws=bound, lifespan="off", log_config=None, access_log=False, timeout_keep_alive=idle
+        )
         config.load()
         state = self._state = ServerState()
         state.connections = _InOrder()  # type: ignore[assignment]
