@@ -326,7 +326,7 @@ PLANTS: dict[Plant, int] = {
     _who_joined_a_group_hears_it_after_the_next_connection: 20,
     _who_comes_to_a_group_is_given_all_its_history: 74,
     _nobody_notices_what_the_server_has_lost: 1,
-    _an_own_message_hides_what_was_lost_before_it: 37,
+    _an_own_message_hides_what_was_lost_before_it: 137,
     _two_ask_for_a_token_at_once: 45,
     _connected_before_the_server_has_let_it_in: 2,
     _the_server_keeps_sockets_that_are_gone: 0,

@@ -96,7 +96,7 @@ async def test_what_is_said_names_who_answered_and_what_to_do(stage: Stage):
     with in_its_place(stage, ANSWERS["maintenance"][0]), pytest.raises(CometChatException) as caught:
         await actor.chat.login("alice", auth_key=stage.server.auth_key)
     assert caught.value.message == "A proxy did not let the request through."
-    for words in ("server", "HTTP 503", "text/html", "check the proxy"):
+    for words in ("server", "HTTP 503", "text/html", "check the reverse proxy"):
         assert words in caught.value.details
     assert caught.value.retry_after == 60  # what a stranger asks for is believed for a minute
 

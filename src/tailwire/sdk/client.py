@@ -180,7 +180,7 @@ class ChatClient(
             session = Session.from_saved(saved)
             decoded(user_from_wire, session.user)
         except (ValueError, CometChatException) as e:
-            log.warning("the saved session is left alone, it cannot be used: %s", e)
+            log.warning("the saved session is ignored, it cannot be used: %s", e)
             return
         if not session.expired:
             self._begin(session)
@@ -289,7 +289,7 @@ class ChatClient(
             if not newest:
                 return Position()
             return Position(int(newest[-1]["id"]), updated_at=int(newest[-1].get("updatedAt") or 0))
-        except (TypeError, KeyError, ValueError) as e:
+        except (TypeError, KeyError, ValueError, OverflowError) as e:
             raise failure("ERR_BAD_ERROR_RESPONSE", "The server's list of messages cannot be read.") from e
 
     def _begin(self, session: Session) -> None:
@@ -299,6 +299,7 @@ class ChatClient(
             # The same user once more: what came while she logged in does not come twice.
             session = replace(session, position=max(session.position, known, key=lambda p: p.last_id))
         self._session = session
+        self.logins += 1
         self._served = session.position
         incoming.begin_session(session.uid, session.position)
         if self._outbox is not None:

@@ -61,7 +61,7 @@ class OutboxEntry:
 
     def cancel(self) -> bool:
         """Do not send it. False when it is too late: it is on its way, or has come to its end."""
-        if self.status is not OutboxStatus.PENDING or self._under_way:
+        if self.status is not OutboxStatus.PENDING or self._under_way or not self._outbox.keeps(self):
             return False
         self._outbox._end(self, OutboxStatus.CANCELLED)
         return True
@@ -85,7 +85,9 @@ class OutboxEntry:
             return self.message
         if self.status is OutboxStatus.PENDING:
             raise failure("ERR_CLIENT_CLOSED")
-        raise self.error or failure("OUTBOX_CANCELLED")
+        if self.status is OutboxStatus.CANCELLED:
+            raise failure("OUTBOX_CANCELLED")
+        raise self.error or failure("ERR_MISSION_FAILED")
 
 
 class OutboxStore(Protocol):
@@ -134,6 +136,7 @@ class Outbox:
         self._unreached = False  # it waits because the server was not reached
         self._rested = self._hinted = False  # it has waited a moment; meanwhile another request has succeeded
         self._complained = False
+        self._closed = False
 
     @property
     def entries(self) -> list[OutboxEntry]:
@@ -146,9 +149,12 @@ class Outbox:
             self.wake()
             return
         self._stop()
+        for entry in self._entries:
+            entry._ended.set()  # of the user before: what waits stays on the device for their next login
         self._uid, self._entries = uid, []
         saved = self._store.load_outbox(self._app_id, uid) if self._store is not None else None
-        for one in (saved or {}).get("entries", ()):
+        listed = (saved or {}).get("entries")
+        for one in listed if isinstance(listed, list) else ():
             try:
                 entry = OutboxEntry(self, _restored(one["body"]), one["body"])
                 if one.get("error"):
@@ -160,6 +166,10 @@ class Outbox:
                 continue
             self._entries.append(entry)
         self._go_on()
+
+    def keeps(self, entry: OutboxEntry) -> bool:
+        """Return whether an entry is one of the logged-in user's."""
+        return entry in self._entries
 
     def forget(self) -> None:
         """The user logs out: what she had queued is not sent, and not kept."""
@@ -203,6 +213,7 @@ class Outbox:
 
     async def close(self) -> None:
         """Stop; what waits stays on the device, and whoever waits for it is told so."""
+        self._closed = True
         for entry in self._entries:
             entry._ended.set()
         task = self._task
@@ -219,7 +230,7 @@ class Outbox:
         return next((e for e in self._entries if e.status is OutboxStatus.PENDING), None)
 
     def _go_on(self) -> None:
-        if self._task is None and self._uid and self._next() is not None:
+        if self._task is None and self._uid and not self._closed and self._next() is not None:
             self._task = asyncio.get_running_loop().create_task(self._work(), name="tailwire outbox")
 
     async def _work(self) -> None:
@@ -320,8 +331,9 @@ class Outbox:
 
 
 def _restored(body: Mapping[str, Any]) -> BaseMessage:
-    if not isinstance(body["muid"], str) or not body["muid"]:
-        raise ValueError("muid is missing")
+    for name in ("muid", "receiver", "receiverType"):
+        if not isinstance(body[name], str) or not body[name]:
+            raise ValueError(f"{name} is missing")
     message = message_from_wire({**body, "id": "1"})
     message.id = 0
     return message

@@ -19,7 +19,7 @@ FIRST_WAIT = 0.25
 LONGEST_WAIT = 5.0
 IN_DOUBT = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_MISSION_FAILED"})
 """After these it is not known whether the message was stored."""
-UNKNOWN = "It is not known whether the message was stored; send it again under the same muid. What was said last:"
+UNKNOWN = "It is not known whether the message was stored; send it again under the same muid. Last error:"
 _AGAIN = IN_DOUBT | {"ERR_TOO_MANY_REQUESTS"}
 
 
@@ -57,12 +57,15 @@ class Sending:
             sent = True
             return stored
         finally:
+            mine.add_done_callback(lambda _: self._forget(conversation, mine))
             if before is None or before.done():
                 mine.set_result(sent)
             else:
                 before.add_done_callback(lambda _: mine.set_result(False))  # ended while waiting: its turn passes on
-            if self._last.get(conversation) is mine:
-                del self._last[conversation]
+
+    def _forget(self, conversation: str, ended: asyncio.Future[bool]) -> None:
+        if self._last.get(conversation) is ended:
+            del self._last[conversation]
 
     async def _tries(self, attempt: Callable[[], Awaitable[Any]]) -> Any:
         wait, in_doubt = FIRST_WAIT, False

@@ -49,6 +49,8 @@ class Settings:
         restart_window: the seconds over which clients are asked to come back when the server stops; more when they are
             many (`returns_per_second`), up to 30.
         returns_per_second: how many clients are asked to come back a second when the server stops.
+        compress: lists of messages, conversations and groups are compressed for clients that can read them so. Whoever
+            can write to a user and sees how long that user's answers are may guess from it what others wrote.
         max_body: the largest request body.
         max_frame: the largest WebSocket message.
         max_data: the largest `data` of a message.
@@ -120,6 +122,7 @@ class Settings:
     presence_grace: float = 10.0
     restart_window: float = 2.0
     returns_per_second: float = 150.0
+    compress: bool = True
     max_body: int = 256 * 1024
     max_frame: int = 64 * 1024
     max_data: int = 10 * 1024

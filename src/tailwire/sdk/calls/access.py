@@ -65,6 +65,8 @@ class Access:
     world: World
     identity: Identity
     sending: Sending
+    logins = 0
+    """How often a session has begun: what was begun in one is not sent in another."""
     _http: Http | None = None
     _session: Session | None = None
     _tokens: Tokens | None = None
@@ -80,6 +82,12 @@ class Access:
             raise failure("USER_NOT_LOGGED_IN")
         return self._session
 
+    def _token_of(self, login: int) -> str:
+        session = self._logged_in()
+        if login != self.logins:
+            raise failure("USER_NOT_LOGGED_IN")
+        return session.auth_token
+
     async def _ask(
         self,
         method: str,
@@ -88,10 +96,12 @@ class Access:
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
         within: Patience | None = None,
+        of: int | None = None,
     ) -> Any:
-        # A request as the logged-in user; once more where the token was rejected and the app has another. All of it has
-        # one limit: that of the caller, who repeats it, or its own.
-        token, http = self._logged_in().auth_token, self._reached()
+        # A request as the logged-in user; once more where the token was rejected and the app has another. Both tries
+        # share one limit: the caller's, who then repeats it, or their own. What one login began, no other goes on with.
+        of = self.logins if of is None else of
+        token, http = self._token_of(of), self._reached()
         repeated = within is not None
         async with nullcontext(within) if within is not None else http.patience() as limit:
             try:
@@ -101,7 +111,7 @@ class Access:
             except CometChatException as e:
                 if e.code not in REJECTED or self._tokens is None or not await self._tokens.renew_rejected(token):
                     raise
-            token = self._logged_in().auth_token
+            token = self._token_of(of)
             return await http.ask(method, path, token=token, body=body, query=query, within=limit, repeated=repeated)
 
     async def _fetch(

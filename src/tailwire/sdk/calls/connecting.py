@@ -105,15 +105,11 @@ class ConnectionCalls(Access, ListeningCalls):
         Raises:
             TimeoutError: it was not in time; `connection.explain()` says why.
         """
-        stream = self.events()
         try:
             async with asyncio.timeout(timeout):
-                while self.get_connection_status() not in (Status.CONNECTED, Status.FEATURE_THROTTLED):
-                    await anext(stream)
+                await self._parts[0].connected.wait()
         except TimeoutError:
             raise TimeoutError(self.connection.explain()) from None
-        finally:
-            stream.close()
 
     def set_app_state(self, state: str) -> None:
         """Report where the app is: `foreground` or `background` (S5, S6, S10).

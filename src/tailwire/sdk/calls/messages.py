@@ -98,10 +98,10 @@ class MessageCalls(Access):
 
     async def _send_body(self, body: Mapping[str, Any]) -> BaseMessage:
         # In its conversation's order, and again under the same muid when the answer was lost (K3).
-        within = self._reached().patience()
+        within, of = self._reached().patience(), self.logins
 
         async def attempt() -> Any:
-            return await self._ask("POST", "/messages", body=body, within=within)
+            return await self._ask("POST", "/messages", body=body, within=within, of=of)
 
         conversation = f"{body['receiverType']}:{body['receiver']}"
         stored = decoded(message_from_wire, await self.sending.send(conversation, attempt, within))

@@ -103,6 +103,10 @@ class Owner:
         """Read what is new from history, without a socket."""
         self._incoming().poll()
 
+    def stop_reading_history(self) -> None:
+        """Read history no further: no socket is wanted any more."""
+        self._incoming().link_ended()
+
     def ping_frame(self) -> str:
         """A ping."""
         return PING_FRAME

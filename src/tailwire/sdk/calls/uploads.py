@@ -106,35 +106,35 @@ class UploadCalls(Access):
             try:
                 request, given = form[file_id]["request"], form[file_id]["attachment"]
                 fields, url = dict(request["body"]), str(request["url"])
-            except (TypeError, KeyError, ValueError) as e:
+                made = Attachment(
+                    str(given["url"]), file.file_name, str(given.get("extension") or ""),
+                    str(given.get("mimeType") or ""), wanted["size"],
+                )  # fmt: skip
+            except (TypeError, KeyError, ValueError, AttributeError) as e:
                 raise failure("ERR_BAD_ERROR_RESPONSE", "The server's form cannot be read.") from e
             try:
-                await self._reached().upload(url, *self._pieces(fields, file, on_progress))
+                await self._reached().upload(url, *self._pieces(fields, file, wanted["size"], on_progress))
             except CometChatException as e:
                 if e.code != "NO_INTERNET_CONNECTION" or attempt == ATTEMPTS:
                     raise
                 continue
-            return Attachment(
-                str(given["url"]), file.file_name, str(given.get("extension") or ""), str(given.get("mimeType") or ""),
-                file.size,
-            )  # fmt: skip
+            return made
         raise AssertionError("the loop returns or raises")
 
     def _pieces(
-        self, fields: dict[str, str], file: UploadFile, on_progress: OnProgress
+        self, fields: dict[str, str], file: UploadFile, size: int, on_progress: OnProgress
     ) -> tuple[AsyncIterator[bytes], int, str]:
         boundary = BOUNDARY.format(self.world.unique())
         head = b"".join(
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n'.encode()
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n'.encode("utf-8", "replace")
             for k, v in fields.items()
         )
         name = file.file_name.replace("\\", "_").replace('"', "_").replace("\r", "_").replace("\n", "_")
         head += (
             f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
             f"Content-Type: {file.type}\r\n\r\n"
-        ).encode()
+        ).encode("utf-8", "replace")
         tail = f"\r\n--{boundary}--\r\n".encode()
-        size = file.size
 
         async def pieces() -> AsyncIterator[bytes]:
             yield head

@@ -50,12 +50,17 @@ class AbandonSocket:
 
 @dataclass(frozen=True, slots=True)
 class DropConnections:
-    """Use none of today's other connections to the server for a new request: they may be as dead as the socket."""
+    """Reuse no existing HTTP connection for new requests: it may be as dead as the socket."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadHistory:
     """Read what is new from history, without a socket (T8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopReadingHistory:
+    """Read history no further: no socket is wanted any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,7 @@ Command = (
     | AbandonSocket
     | DropConnections
     | ReadHistory
+    | StopReadingHistory
     | SendPing
     | SendAppState
     | RenewToken

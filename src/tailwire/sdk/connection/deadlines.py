@@ -74,7 +74,7 @@ def _watch_socket(s: State, now: float, slept: bool, chance: float, moved_at: fl
 def _while_bytes_move(s: State, now: float, moved_at: float | None) -> float | None:
     # The answer to a ping waits in the same queues as the bytes of an upload, or of a page of history. None: it is
     # overdue all the same.
-    if moved_at is None or s.probe_sent is None:
+    if moved_at is None or s.probe_sent is None or moved_at <= s.probe_sent:
         return None
     later = min(moved_at + s.timings.moving, s.probe_sent + s.timings.busy_timeout)
     return later if later > now else None

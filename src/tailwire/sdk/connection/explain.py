@@ -50,7 +50,7 @@ _OBSTACLES = {
         "it reconnects when the app returns to the foreground"
     ),
     Why.HELD: "disconnect() was called; connect(), login() or the next return to the foreground changes that",
-    Why.BARRED: "the server refused this client; call connect() after what it complained of has changed",
+    Why.BARRED: "the server refused this client; fix what it complained about, then call connect()",
     Why.GAVE_UP: "too many attempts failed; connect(), the network or a return to the foreground starts anew",
 }
 

@@ -1,7 +1,7 @@
 """What follows when an attempt fails or a socket ends: whether, when and with what this client comes back.
 
 Rules: how soon is decided by the kind of the cause, by what was asked for, and by how long there was no connection;
-nothing else sets `retry_at` to a time ahead but an answer of the server, which only makes it earlier.
+apart from these, only an answer of the server changes `retry_at`, and it can only bring it forward.
 """
 
 from __future__ import annotations
@@ -38,10 +38,11 @@ def failed(
     s.refusals = s.refusals + 1 if cause is Cause.WEBSOCKET_REFUSED else s.refusals
     clear_socket(s)
     out.append(TellError(cause))
-    asked = asked_wait(s.timings, wait, None, chance, ours=ours)
+    asked, in_window = asked_wait(s.timings, wait, None, chance, ours=ours), False
     if asked is None and s.spread_until is not None and cause.kind is Kind.SHARED:
-        asked, ours = rest_of_window(s.timings, s.spread_until - now, chance), True
-    _come_back(s, cause, asked, s.attempts, now, chance, out, ours=ours)
+        asked = rest_of_window(s.timings, s.spread_until - now, chance)
+        ours = in_window = asked is not None
+    _come_back(s, cause, asked, s.attempts, now, chance, out, ours=ours, in_window=in_window)
     result = Result.SESSION_EXPIRED if s.session is Session.EXPIRED else Result.ATTEMPT_FAILED
     out.extend(Answer(c, result, cause) for c in s.connects)  # C13
     s.connects = ()
@@ -58,8 +59,10 @@ def lost(s: State, cause: Cause, within: float | None, now: float, chance: float
     s.attempts = 0 if lived else s.attempts + 1
     s.failing_since = None if lived else s.failing_since
     clear_socket(s)
+    within = min(within, s.timings.longest_server_wait) if within is not None else None
     s.spread_until = now + within if within is not None else None
-    _come_back(s, cause, asked_wait(s.timings, None, within, chance), failures, now, chance, out, ours=True)
+    asked = asked_wait(s.timings, None, within, chance)
+    _come_back(s, cause, asked, failures, now, chance, out, ours=True)
 
 
 def _come_back(
@@ -72,10 +75,12 @@ def _come_back(
     out: list[Command],
     *,
     ours: bool,
+    in_window: bool = False,
 ) -> None:
     s.cause = cause
     if s.failing_since is None:
         s.failing_since = now
+    usual = retry_delay(s.timings, cause, failures, s.network, chance, now - s.failing_since)
     s.not_before = now + asked if asked is not None else None
     s.asked_by_server = asked is not None and ours
     if cause in SILENT:
@@ -93,8 +98,8 @@ def _come_back(
         s.gave_up = True
         out.append(TellError(Cause.GAVE_UP))
     else:
-        failing = now - s.failing_since
-        s.retry_at = s.not_before or now + retry_delay(s.timings, cause, failures, s.network, chance, failing)
+        # What was asked hastens no attempt, but for one that comes again within the window of a restart.
+        s.retry_at = now + (asked if asked is not None and in_window else max(asked or 0.0, usual))
 
 
 def reached(s: State, now: float, chance: float) -> None:

@@ -144,12 +144,13 @@ def _caller_gone(s: State, happened: i.CallerGone, now: float, chance: float, ou
     s.connects = tuple(c for c in s.connects if c != happened.caller)
     if happened.caller in s.pings:
         # Its pong is still to come and must not be taken for another caller's.
-        s.pings = (*(c for c in s.pings if c not in (0, happened.caller)), 0)
+        s.pings = tuple(0 if c == happened.caller else c for c in s.pings)
 
 
 def _hope(s: State) -> None:
-    # There is reason to believe that it will work now: no wait that this client or anything in between chose goes on.
-    s.gave_up = False
+    # It may well work now, so drop every wait except one that the server itself asked for.
+    if s.gave_up:
+        s.gave_up, s.attempts = False, 0
     s.retry_at = s.failing_since = None
     if not s.asked_by_server:
         s.not_before = None
@@ -176,7 +177,10 @@ def _network_changed(s: State, happened: i.NetworkChanged, now: float, chance: f
         return
     s.refusals = 0  # perhaps no proxy is in the way of this one
     out.append(DropConnections())
-    if s.app is App.FOREGROUND:  # C20
+    long = s.retry_at is not None and s.retry_at - now > s.timings.early_cap
+    if s.app is App.FOREGROUND and (
+        was is not Network.ONLINE or long
+    ):  # C20; a platform that repeats itself hastens less
         _hope(s)
         if was is Network.OFFLINE and s.phase is Phase.CONNECTING:
             out.append(AbandonSocket(s.epoch))

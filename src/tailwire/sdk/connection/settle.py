@@ -17,6 +17,7 @@ from tailwire.sdk.connection.commands import (
     Result,
     SendAppState,
     SendPing,
+    StopReadingHistory,
     TellStatus,
 )
 from tailwire.sdk.connection.state import App, Mode, Phase, Session, State, Status, heartbeat_due, patience
@@ -216,6 +217,8 @@ def _poll(s: State, now: float, out: list[Command]) -> bool:
     if needed == (s.poll_at is not None):
         return False
     s.poll_at = now + every if needed and every is not None else None
+    if not needed and s.phase is not Phase.OPEN:  # a socket that opens has its own catch-up
+        out.append(StopReadingHistory())
     return True
 
 

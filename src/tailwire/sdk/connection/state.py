@@ -88,7 +88,7 @@ class State:
         epoch: number of the current, or the last, socket or attempt.
         attempts: failures since the last connection that lived long enough (T4).
         failing_since: when the first of them was, or when there was last reason to hope (T4).
-        refusals: attempts in a row at which the WebSocket, and nothing else, was refused (T8).
+        refusals: attempts since the last connection at which the WebSocket, and nothing else, was refused (T8).
         poll_at: when history is read next, while WebSockets are refused (T8).
         retry_at: when the next attempt is due (phase `WAITING`, or about to be).
         not_before: before this, whoever answered last does not want to see this client (T6).

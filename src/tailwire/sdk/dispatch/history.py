@@ -18,7 +18,13 @@ T = TypeVar("T")
 Fetch = Callable[[Mapping[str, Any]], Awaitable[list[Any]]]
 FIRST_RETRY = 0.5
 LONGEST_RETRY = 10.0
-UNREADABLE = (ValueError, LookupError, AttributeError, TypeError, RecursionError)  # BadWire is a ValueError
+LONGEST_ASKED = 60.0
+# BadWire is a ValueError; int() of an infinite number overflows.
+UNREADABLE = (ValueError, LookupError, AttributeError, TypeError, RecursionError, OverflowError)
+
+
+class GivenUp(Exception):
+    """History is not asked for again."""
 
 
 async def wait_for_room(queue: Queue) -> None:
@@ -31,10 +37,10 @@ async def wait_for_room(queue: Queue) -> None:
 async def until_it_comes(ask: Callable[[], Awaitable[T]], failed: Callable[[], None] = lambda: None) -> T:
     """Ask until there is an answer, with growing waits between: nothing live passes before it (K1).
 
-    What was not foreseen is logged once with its traceback, and does not end this either: the app would never catch up.
+    An unexpected error is logged once with its traceback and retried too; otherwise the app would never catch up.
 
     Args:
-        failed: called after each try that failed.
+        failed: called after each try that failed; what it raises ends this.
     """
     wait, unforeseen = FIRST_RETRY, False
     while True:
@@ -42,7 +48,7 @@ async def until_it_comes(ask: Callable[[], Awaitable[T]], failed: Callable[[], N
         try:
             return await ask()
         except CometChatException as error:
-            pause = error.retry_after or wait
+            pause = min(max(error.retry_after or 0.0, wait), LONGEST_ASKED)  # live messages are held meanwhile
             log.info("catching up failed, again in %.1f s: %s", pause, error.code)
         except Exception as error:
             level = logging.INFO if unforeseen else logging.ERROR

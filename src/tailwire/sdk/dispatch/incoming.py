@@ -14,6 +14,7 @@ from tailwire.sdk.continuity.state import Continuity, Kind, Machine, Position
 from tailwire.sdk.dispatch import history, receipts, social
 from tailwire.sdk.dispatch.callbacks import event_of
 from tailwire.sdk.dispatch.queue import Queue
+from tailwire.sdk.exceptions import failure
 from tailwire.sdk.io.link import Granted, granted
 from tailwire.sdk.listeners import events as e
 from tailwire.wire.codec import message_from_wire, receipt_from_frame, typing_from_frame, user_from_wire
@@ -111,6 +112,11 @@ class Incoming:
         if self._uid and not self._connected and self._reader is None and self._updater is None:
             self._carry_out(catch_up.poll(self._machine))
 
+    def _polling_ends_here(self) -> None:
+        # Without a socket a request that fails is not asked for again: the connection machine says when to look next.
+        if not self._connected:
+            raise history.GivenUp
+
     def _stop_reading(self) -> None:
         for running in (self._reader, self._updater, self._waiting):
             if running is not None:
@@ -143,6 +149,8 @@ class Incoming:
             elif isinstance(command, catch_up.TellContinuity):
                 self._tell(command.continuity)
             elif isinstance(command, chain.Wait):
+                if self._waiting is not None:
+                    self._waiting.cancel()
                 self._waiting = asyncio.get_running_loop().call_later(command.seconds, self._waited)
             else:
                 self._reader = asyncio.get_running_loop().create_task(self._read(command), name="tailwire catch-up")
@@ -181,17 +189,27 @@ class Incoming:
     async def _read(self, command: catch_up.FetchAfter | catch_up.FetchLatest) -> None:
         def smaller() -> None:
             nonlocal command
+            self._polling_ends_here()
             command = catch_up.failed(self._machine, command)
 
         await history.wait_for_room(self._queue)
-        commands = await history.until_it_comes(lambda: self._page(command), smaller)
+        try:
+            commands = await history.until_it_comes(lambda: self._page(command), smaller)
+        except history.GivenUp:
+            commands = []
+            catch_up.disconnected(self._machine)
         self._reader = None
         self._carry_out(commands)
-        if self._reader is None and not self._connected:  # polled to the end
+        if commands and self._reader is None and not self._connected:  # polled to the end
             self._look_for_updates()
 
     async def _read_updates(self, begin: int) -> None:
-        newest = await receipts.read(self._fetch, self._queue, self._machine, self._uid, begin)
+        try:
+            newest = await receipts.read(
+                self._fetch, self._queue, self._machine, self._uid, begin, self._polling_ends_here
+            )
+        except history.GivenUp:
+            newest = 0
         self._updater = None
         updates.heard(self._machine, newest)  # also without a socket: all that changed until then has been read
 
@@ -203,7 +221,10 @@ class Incoming:
         listed = await self._fetch({"per_page": command.limit, "affix": "append", "id": command.after_id})
         took = asyncio.get_running_loop().time() - begun
         messages = history.known(listed)
-        end = max(map(history.id_of, listed), default=0)
+        ids = [number for number in map(history.id_of, listed) if number]
+        end = max(ids, default=0)
+        if len(listed) > command.limit or min(ids, default=command.after_id + 1) <= command.after_id:
+            raise failure("ERR_BAD_ERROR_RESPONSE", "The page of history is not the one that was asked for.")
         whole = len(listed) >= command.limit and end > command.after_id
         mine = {n for n, m in messages if self._is_own(m)}
         return catch_up.page(self._machine, messages, whole=whole, ours=mine, end=end, took=took)

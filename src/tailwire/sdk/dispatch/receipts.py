@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from tailwire.sdk.continuity import catch_up, updates
@@ -12,13 +13,16 @@ from tailwire.sdk.listeners import events as e
 from tailwire.wire.entities import BaseMessage, MessageReceipt, User
 
 
-async def read(fetch: history.Fetch, queue: Queue, machine: Machine, uid: str, begin: int) -> int:
+async def read(
+    fetch: history.Fetch, queue: Queue, machine: Machine, uid: str, begin: int, failed: Callable[[], None]
+) -> int:
     """Read what changed since a server time, and put the receipts into the queue.
 
     Args:
         machine: knows which receipts were told already.
         uid: the user, whose own messages are concerned.
         begin: server time, in seconds.
+        failed: as `history.until_it_comes` takes it.
 
     Returns:
         The newest server time that was read; 0 when nothing changed.
@@ -27,7 +31,7 @@ async def read(fetch: history.Fetch, queue: Queue, machine: Machine, uid: str, b
     while True:
         await history.wait_for_room(queue)
         query = {"per_page": catch_up.PAGE, "affix": "append", "id": cursor, "updatedAt": begin, "onlyUpdates": 1}
-        listed = await history.until_it_comes(partial(fetch, query))
+        listed = await history.until_it_comes(partial(fetch, query), failed)
         messages = [message for _, message in history.known(listed)]
         for kind in ("delivered", "read"):
             latest = {m.conversation_id: m for m in messages if _has_receipt(m, kind, uid, begin)}

@@ -7,6 +7,7 @@ answers stands in between (a sign-in page, a proxy, another server), and the ser
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.exceptions import CometChatException, not_reached
 from tailwire.sdk.io.failures import seconds_of
+from tailwire.wire.catalogue import CATALOGUE
 
 MOST = 16 * 1024 * 1024
 """Bytes of an answer, unpacked."""
@@ -22,13 +24,21 @@ LONGEST_WAIT = 60.0
 ENCODING = "gzip"
 """What answers may be packed with (`Accept-Encoding`)."""
 _PIECE = 1024 * 1024
+_CODE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
 _ANY_FORMAT = zlib.MAX_WBITS | 32
 
 _ADVICE = {
     Cause.CAPTIVE_PORTAL: "sign in to the network with a browser, or check the host in the settings",
-    Cause.PROXY_REFUSED: "check the proxy that stands before the server, and the proxy settings of this device",
+    Cause.PROXY_REFUSED: "check the reverse proxy in front of the server, and the proxy settings of this device",
     Cause.NOT_OUR_SERVER: "check that the host in the settings is a chat server",
 }
+
+
+def is_code(value: object) -> bool:
+    """Return whether a value is an error code as the server writes them (`ERR_…`), and not another service's."""
+    if not isinstance(value, str) or _CODE.fullmatch(value) is None:
+        return False
+    return value not in CATALOGUE or CATALOGUE[value].status > 0  # those without a status are the SDK's own
 
 
 class BadBody(ValueError):
@@ -49,6 +59,7 @@ class Body:
             raise BadBody(f"the content encoding {encoding[:40]!r} was not asked for")
         self._unpack = zlib.decompressobj(_ANY_FORMAT)
         self._content = bytearray()
+        self._came = 0
 
     def add(self, piece: bytes) -> None:
         """Take the next bytes as they came.
@@ -56,15 +67,20 @@ class Body:
         Raises:
             BadBody: when they cannot be unpacked, or the body becomes too large.
         """
+        self._came += len(piece)
+        if self._came > MOST:
+            raise BadBody(f"it has more than {MOST} bytes")
         if not self._packed:
             self._append(piece)
             return
         try:
             while piece:
+                if self._unpack.eof:
+                    raise BadBody("something follows the end of what was packed")
                 self._append(self._unpack.decompress(piece, _PIECE))
                 piece = self._unpack.unconsumed_tail
         except zlib.error as e:
-            raise BadBody(f"it is not packed as it says: {e}") from e
+            raise BadBody(f"it does not match its Content-Encoding: {e}") from e
 
     def _append(self, piece: bytes) -> None:
         self._content += piece
@@ -129,7 +145,7 @@ class Answer:
         raise self.not_ours()
 
     def _raise_error(self, error: Any) -> None:
-        if isinstance(error, dict) and isinstance(error.get("code"), str) and error["code"]:
+        if isinstance(error, dict) and is_code(error.get("code")):
             message, details = str(error.get("message") or error["code"]), error.get("details", "")
             raise CometChatException(error["code"], message, details, retry_after=seconds_of(self.retry_after))
 

@@ -16,7 +16,7 @@ from tailwire.sdk.connection import inputs as i
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.connection.history import History
 from tailwire.sdk.connection.machine import step
-from tailwire.sdk.connection.state import Phase, State, next_deadline
+from tailwire.sdk.connection.state import Phase, State, Status, next_deadline
 from tailwire.sdk.io.failures import AttemptError, WireClosed
 from tailwire.sdk.io.link import Granted, Link
 from tailwire.sdk.io.renewals import Renewals
@@ -65,10 +65,13 @@ class Owner(Protocol):
         """The token is no good any more."""
 
     def drop_connections(self) -> None:
-        """Use none of today's connections for a new request."""
+        """Reuse no existing HTTP connection for new requests."""
 
     def read_history(self) -> None:
         """Read what is new from history, without a socket."""
+
+    def stop_reading_history(self) -> None:
+        """Read it no further."""
 
     def ping_frame(self) -> str: ...
     def app_state_frame(self, app: str, window: float) -> str | None: ...
@@ -150,6 +153,7 @@ class Driver:
         self._inputs: list[i.Input] = []
         self._stepping = False
         self.details = ""  # what was seen when the last attempt failed
+        self.connected = asyncio.Event()
 
     @property
     def state(self) -> State:
@@ -274,7 +278,11 @@ class Driver:
         except Exception as e:
             cause = wire.cause_of_end(e)
             if cause is None:
-                raise
+                log.exception(
+                    "a frame could not be taken for a reason that was not foreseen; the socket is opened anew"
+                )
+                wire.abort()
+                cause = Cause.BAD_ANSWER
             if self._wire is not wire:
                 return
             self._wire = None
@@ -340,8 +348,12 @@ class Driver:
         self._begin(_try_to_send(self._wire, text))
         return True
 
-    def _renew(self, command: c.RenewToken) -> None:
-        self._task = self.renewals.ask(command.epoch)
+    def _tell_status(self, command: c.TellStatus) -> None:
+        if command.status in (Status.CONNECTED, Status.FEATURE_THROTTLED):
+            self.connected.set()
+        else:
+            self.connected.clear()
+        self._owner.status_changed(command.status)
 
     _CARRIERS: dict[type, Callable[[Driver, Any], object]] = {
         c.OpenSocket: _open,
@@ -349,13 +361,14 @@ class Driver:
         c.AbandonSocket: _abandon,
         c.DropConnections: lambda self, command: self._owner.drop_connections(),
         c.ReadHistory: lambda self, command: self._owner.read_history(),
+        c.StopReadingHistory: lambda self, command: self._owner.stop_reading_history(),
         c.SendPing: lambda self, command: self.send(self._owner.ping_frame()),
         c.SendAppState: _send_app_state,
-        c.RenewToken: _renew,
+        c.RenewToken: lambda self, command: setattr(self, "_task", self.renewals.ask(command.epoch)),
         c.RenewInPlace: lambda self, command: self.renewals.offer(command.epoch, self._wire),
         c.ExpireSession: lambda self, command: self._owner.session_expired(),
         c.Answer: lambda self, command: self._callers.answer(command),
-        c.TellStatus: lambda self, command: self._owner.status_changed(command.status),
+        c.TellStatus: _tell_status,
         c.TellError: lambda self, command: self._owner.attempt_failed(command.cause, self.details),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import re
 import socket
 import ssl
@@ -41,7 +42,8 @@ class AttemptError(Exception):
 def seconds_of(retry_after: str | None) -> float | None:
     """A Retry-After header in seconds; None when there is none that says seconds."""
     try:
-        return max(0.0, float(retry_after)) if retry_after else None
+        seconds = float(retry_after) if retry_after else None
+        return max(0.0, seconds) if seconds is not None and math.isfinite(seconds) else None
     except ValueError:
         return None
 

@@ -15,7 +15,7 @@ from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.exceptions import CometChatException, failure, not_reached
 from tailwire.sdk.io.answers import ENCODING, Answer, BadBody, Body
 from tailwire.sdk.io.failures import cause_of_error
-from tailwire.sdk.io.patience import LONGEST, STALLED, UPLOAD_LONGEST, UPLOAD_STALLED, Patience
+from tailwire.sdk.io.patience import EVER, LONGEST, STALLED, UPLOAD_LONGEST, UPLOAD_STALLED, Patience
 from tailwire.sdk.io.traffic import Traffic
 from tailwire.sdk.io.world import Identity, World
 from tailwire.wire.frames import CLIENT_HEADER
@@ -64,6 +64,8 @@ class Http:
         self._proxy = proxy
         self.traffic = traffic or Traffic(world.now)
         self._pool: _Pool | None = None
+        self._dropped: set[_Pool] = set()  # with requests that still run
+        self._closed = False
         self._closing: set[asyncio.Task[None]] = set()
         self.answered: Callable[[], None] = _nothing
         self.succeeded: Callable[[], None] = _nothing
@@ -75,7 +77,7 @@ class Http:
 
     def patience(self) -> Patience:
         """Return the limit within which one call of the app ends, over all its tries."""
-        return Patience(self._world, self.traffic, STALLED, LONGEST)
+        return Patience(self._world, self.traffic, STALLED, LONGEST, ever=EVER)
 
     async def ask(
         self,
@@ -198,6 +200,8 @@ class Http:
     # Connections.
 
     def _pool_in_use(self) -> _Pool:
+        if self._closed:
+            raise failure("ERR_CLIENT_CLOSED")
         if self._pool is None:
             self._pool = _Pool(self._world.http_client(self._tls, self._proxy))
         return self._pool
@@ -209,15 +213,18 @@ class Http:
             self._shut(pool)
 
     def _shut(self, pool: _Pool) -> None:
+        self._dropped.add(pool)
         if pool.running == 0:
+            self._dropped.discard(pool)
             task = asyncio.get_running_loop().create_task(pool.close(), name="tailwire old connections")
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
-        """Close the connections."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
+        """Close the connections, also those with requests that still run; no request begins any more."""
+        self._closed = True
+        pools, self._pool = [*self._dropped, *([self._pool] if self._pool is not None else [])], None
+        for pool in pools:
             await pool.close()
         if self._closing:
             await asyncio.wait(list(self._closing))

@@ -17,7 +17,7 @@ from tailwire.sdk.io.world import Identity, Wire, World
 from tailwire.wire.frames import CLIENT_HEADER, auth_frame
 from tailwire.wire.server_settings import ServerSettings
 
-LONGEST = 1e9
+SHORTEST, LONGEST = 1.0, 1e9
 _BY_OTHERS = frozenset({Cause.CAPTIVE_PORTAL, Cause.PROXY_REFUSED, Cause.NOT_OUR_SERVER})
 """Something in between answered: where requests pass, it is the WebSocket that it refuses."""
 
@@ -221,4 +221,4 @@ def granted(value: Any) -> Granted:
 def _duration(value: Any) -> float | None:
     # Seconds, or None for what is none: nothing, a text, for ever.
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and 0 < value < LONGEST else None
+    return max(SHORTEST, float(value)) if is_number and 0 < value < LONGEST else None

@@ -20,17 +20,20 @@ STALLED = 15.0
 """Seconds after which a call ends when nothing has moved on any connection of the client."""
 LONGEST = 60.0
 """Seconds after which a call ends when nothing of its own has moved, whatever else has."""
+EVER = 600.0
+"""Seconds after which a call that is no upload ends in any case: an answer that trickles is none."""
 UPLOAD_STALLED = 30.0
 UPLOAD_LONGEST = 120.0
 _SOON = 0.001
 
 
 class Patience:
-    """Ends what runs inside it (`async with`) when nothing moves any more. It can be entered once.
+    """Cancels the body of its `async with` when no bytes move any more. It cannot be entered twice.
 
     Args:
         stalled: seconds without a byte on any connection of the client.
         longest: seconds without a byte of its own.
+        ever: seconds after which it ends whatever moves.
         started: False for one that waits for `start()`.
 
     Raises:
@@ -38,8 +41,17 @@ class Patience:
     """
 
     def __init__(
-        self, world: World, traffic: Traffic, stalled: float, longest: float = math.inf, *, started: bool = True
+        self,
+        world: World,
+        traffic: Traffic,
+        stalled: float,
+        longest: float = math.inf,
+        *,
+        ever: float = math.inf,
+        started: bool = True,
     ) -> None:
+        self._ever = ever
+        self._end = math.inf
         self._world = world
         self._traffic = traffic
         self._stalled = stalled
@@ -51,7 +63,7 @@ class Patience:
 
     @property
     def expired(self) -> bool:
-        """Whether it has ended what ran inside it, or is about to."""
+        """Whether the limit has been reached."""
         return self._scope.expired()
 
     def moved(self) -> None:
@@ -62,6 +74,7 @@ class Patience:
     def start(self) -> None:
         """Begin to wait."""
         self._moved_at = self._world.now()
+        self._end = self._moved_at + self._ever
         self._arm()
 
     async def __aenter__(self) -> Self:
@@ -85,7 +98,7 @@ class Patience:
 
     def _left(self) -> float:
         last = max(self._moved_at, self._traffic.moved_at)
-        return min(last + self._stalled, self._moved_at + self._longest) - self._world.now()
+        return min(last + self._stalled, self._moved_at + self._longest, self._end) - self._world.now()
 
     def _arm(self) -> None:
         self._timer = self._world.timer(max(0.0, self._left()), self._ring)

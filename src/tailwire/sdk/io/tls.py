@@ -35,7 +35,8 @@ class ResumingSSLObject(ssl.SSLObject):
         """
         if not self._begun:
             self._begun = True
-            session = None if self.server_side else self.sessions.get(self._key)
+            # Taken out: a session with which no connection comes about is not offered again.
+            session = None if self.server_side else self.sessions.pop(self._key, None)
             if session is not None:
                 self.session = session
         try:

@@ -1,6 +1,7 @@
 """Notes when bytes last moved between this client and its server, on whichever connection.
 
-A line on which bytes move is alive, however long an answer takes: who waits for one asks here before giving it up.
+A line on which bytes move is alive, however long an answer takes: code that waits for an answer checks here before
+giving up.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Callable
 
 
 def not_counted() -> None:
-    """Count no bytes: for a connection that no client keeps."""
+    """Do nothing: the default for connections whose traffic is not tracked."""
 
 
 class Traffic:

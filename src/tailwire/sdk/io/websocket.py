@@ -27,6 +27,7 @@ from websockets.http11 import Response
 from tailwire.sdk.connection.causes import Cause, cause_of_close
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.io.addresses import DELAY, connected_socket
+from tailwire.sdk.io.answers import is_code
 from tailwire.sdk.io.failures import AttemptError, WireClosed, attempt_failed, cause_of_error, seconds_of
 from tailwire.sdk.io.proxies import Proxy, UnusableProxy, proxy_for
 from tailwire.sdk.io.tls import context_for, default_context
@@ -101,6 +102,8 @@ class _Connection(ClientConnection):
     def data_received(self, data: bytes) -> None:
         self.moved()
         super().data_received(data)
+        if self.transport.get_write_buffer_size() > MOST_BYTES:
+            self.transport.abort()  # whoever asks again and again, and takes no answer
 
 
 class _Connect(connect):
@@ -195,7 +198,7 @@ def _is_no_http(error: Exception) -> bool:
 
 
 def _refused(response: Response, through: str) -> AttemptError:
-    # Whose answer it is, is told by its body: what our server refuses comes in its envelope.
+    # The body shows who answered: our server always wraps a refusal in its error envelope.
     status = response.status_code
     wait = seconds_of(response.headers.get("Retry-After"))
     details = f"HTTP {status}{through}"
@@ -219,4 +222,4 @@ def _code_of(body: bytes | bytearray) -> str:
         code = json.loads(body)["error"]["code"]
     except (ValueError, KeyError, TypeError, RecursionError):
         return ""
-    return code if isinstance(code, str) else ""
+    return code if is_code(code) else ""

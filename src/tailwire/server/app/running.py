@@ -154,6 +154,7 @@ def _api(
         app_id=store.app_id,
         most_body=settings.max_body,
         chains="chain" in offered(settings),
+        compress=settings.compress,
         rates=Rates(
             sends=settings.sends_per_minute,
             others=settings.requests_per_minute,

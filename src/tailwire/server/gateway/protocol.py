@@ -26,6 +26,7 @@ PATHS = frozenset({"", "/v3", "/v3.0"})
 RESTART = 1012
 PIECE = 1024
 MOST_WAITING = 16
+MOST_FRAGMENTS = 1024
 FOR_GOOD = (1000, WINDOW_OVER)
 NO_FEATURES: frozenset[str] = frozenset()
 NOTHING = memoryview(b"")
@@ -239,6 +240,9 @@ class SocketProtocol(asyncio.Protocol):
             else:
                 self._fragments = [bytes(frame.data)]
         elif frame.opcode is Opcode.CONT and self._fragments is not None:
+            if len(self._fragments) >= MOST_FRAGMENTS:
+                self.close(1009, "too many fragments")
+                return
             self._fragments.append(bytes(frame.data))
             if frame.fin:
                 whole, self._fragments = b"".join(self._fragments), None
@@ -246,6 +250,9 @@ class SocketProtocol(asyncio.Protocol):
 
     def _flush(self) -> None:
         transport = self._transport
+        if self.buffered() > self.gateway.settings.slow_close:
+            self.abort()  # it asks, and takes no answer
+            return
         for data in self._protocol.data_to_send():
             if transport is None or transport.is_closing():
                 return

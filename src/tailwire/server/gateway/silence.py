@@ -1,8 +1,8 @@
 """When a silent socket is asked for a sign of life, and when it is taken for dead.
 
-Rules: whoever is well is never cut. A socket is asked before it is cut; the time for its answer begins when the network
-has taken the question, and as long as the network takes what was written before it, the line is slow and not dead.
-What the server itself writes says nothing of the other end as long as it lies in a buffer here.
+Rules: a healthy connection is never closed. A socket is asked before it is cut; the time for its answer begins when the
+network has taken the question, and as long as the network takes what was written before it, the line is slow and not
+dead. What the server itself writes says nothing of the other end as long as it lies in a buffer here.
 """
 
 from __future__ import annotations

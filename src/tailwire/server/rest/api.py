@@ -70,7 +70,9 @@ class Api:
         most_body: int,
         rates: Rates,
         chains: bool,
+        compress: bool = True,
     ) -> None:
+        self._compress = compress
         self._sessions = sessions
         self._roles = roles
         self._metrics = metrics
@@ -144,7 +146,9 @@ class Api:
         if isinstance(result, Streamed) or result is None:
             return result
         whole = _enveloped(result, operation.whole)
-        return await compressed(whole, given.get(b"accept-encoding"), headers) if operation.compressed else whole
+        if not (operation.compressed and self._compress):
+            return whole
+        return await compressed(whole, given.get(b"accept-encoding"), headers)
 
     def _find(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
         for pattern, operation in self._varying.get(_place(method, path), ()):

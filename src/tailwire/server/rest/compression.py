@@ -2,7 +2,9 @@
 
 What is compressed is named operation by operation (`Operation.compressed`), and no secret of the server stands in it.
 Whoever can put text of their own beside a secret, and see how long the compressed answer is, can guess the secret
-(BREACH): so no answer that carries a token, a key or the WebSocket's pass may be marked, nor any error.
+(BREACH): so no answer that carries a token, a key or the WebSocket's pass may be marked, nor any error. Texts of others
+are in these answers: whoever can write to a user, sees the length of what that user reads and can have it read again
+and again could guess them so. `compress` switches compression off for those who fear that more than slow lines.
 
 Figures for level, threshold and slices are in docs/project/decisions.md.
 """

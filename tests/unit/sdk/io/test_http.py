@@ -277,7 +277,7 @@ async def test_a_packed_answer_is_read():
 async def test_it_is_told_when_the_server_answers_and_when_it_is_not_the_server():
     answers = [
         OK,
-        b'HTTP/1.1 404 Not Found\r\ncontent-length: 24\r\n\r\n{"error": {"code": "X"}}',
+        b'HTTP/1.1 404 Not Found\r\ncontent-length: 28\r\n\r\n{"error": {"code": "ERR_X"}}',
         b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi",
     ]
 
@@ -290,7 +290,7 @@ async def test_it_is_told_when_the_server_answers_and_when_it_is_not_the_server(
         http.succeeded = lambda: told.append("succeeded")
         await http.ask("GET", "/me")
         assert told == ["answered", "succeeded"]
-        assert (await fails(http.ask("GET", "/me"))).code == "X"
+        assert (await fails(http.ask("GET", "/me"))).code == "ERR_X"
         assert told == ["answered", "succeeded", "answered"]
         assert (await fails(http.ask("GET", "/me"))).cause is Cause.CAPTIVE_PORTAL
         assert len(told) == 3
