@@ -177,10 +177,9 @@ def _network_changed(s: State, happened: i.NetworkChanged, now: float, chance: f
         return
     s.refusals = 0  # perhaps no proxy is in the way of this one
     out.append(DropConnections())
-    long = s.retry_at is not None and s.retry_at - now > s.timings.early_cap
-    if s.app is App.FOREGROUND and (
-        was is not Network.ONLINE or long
-    ):  # C20; a platform that repeats itself hastens less
+    # A platform that repeats what it said hastens only a long wait.
+    news = was is not Network.ONLINE or (s.retry_at is not None and s.retry_at - now > s.timings.early_cap)
+    if s.app is App.FOREGROUND and news:  # C20
         _hope(s)
         if was is Network.OFFLINE and s.phase is Phase.CONNECTING:
             out.append(AbandonSocket(s.epoch))

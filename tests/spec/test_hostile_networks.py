@@ -1,0 +1,241 @@
+"""What a reviewer and an attacker on the line found: each case with the code that it broke (T4, T6, T8, K1, K3, K5)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from websockets.asyncio.client import connect
+
+from harness import CONNECTED, DISCONNECTED, Stage
+from tailwire import CometChatException, TextMessage
+from tailwire.sdk.outbox import OutboxStatus
+from tailwire.server.fanout.frames import text_frame
+from tailwire.testing.virtual.middle import BUSY, Answering, refusing
+from tailwire.testing.virtual.network import owner
+
+spec = pytest.mark.spec
+
+
+async def code_of(call) -> str:
+    with pytest.raises(CometChatException) as caught:
+        await call
+    return caught.value.code
+
+
+@spec("T6")
+async def test_who_is_told_to_retry_at_once_does_not_hammer(stage: Stage):
+    alice = await stage.enter("alice", outbox=True)
+    at_once = BUSY.replace(b"Retry-After: 3600", b"Retry-After: 0")
+    stage.network.middles[""] = lambda behind: lambda: Answering(at_once)
+    stage.network.drop()
+    alice.chat.queue_message(TextMessage(receiver="bob", text="later"))
+    before = stage.network.connected
+    await stage.pass_time(60)
+    assert stage.network.connected - before < 60
+    stage.network.middles.clear()
+
+
+@spec("T5", "T6")
+async def test_a_restart_that_is_announced_again_and_again_spreads_its_clients(stage: Stage):
+    alice = await stage.enter("alice")
+    incoming = alice.chat._incoming
+    before = stage.network.connected
+    end = stage.now + 60
+    while stage.now < end:
+        incoming.frame_came('{"type":"server","body":{"action":"restarting","within":0}}')
+        stage.network.drop()
+        await stage.pass_time(0.1)
+    assert stage.network.connected - before < 100
+
+
+@spec("T8", "I6")
+async def test_a_poll_that_fails_ends_with_the_wish_for_a_socket(stage: Stage):
+    stage.network.middles["device"] = refusing(426)
+    before = owner.set("device")
+    bob = stage.actor()
+    await bob.chat.init()
+    await bob.chat.login("bob", auth_key=stage.server.auth_key)
+    owner.reset(before)
+    await stage.pass_time(20)
+    assert bob.chat._driver.state.poll_at is not None
+    stage.network.offline.add("device")
+    stage.network.drop("device")
+    await stage.pass_time(35)  # a poll has failed
+    bob.chat.set_app_state("background")
+    await stage.pass_time(20)
+    tried = stage.network.connected
+    assert [t for t in asyncio.all_tasks() if t.get_name().startswith("tailwire catch-up")] == []
+    await stage.pass_time(600)
+    assert stage.network.connected == tried
+    stage.network.offline.clear()
+
+
+@spec("K3")
+async def test_what_one_user_began_to_send_is_not_sent_as_the_next(stage: Stage):
+    alice, carol = await stage.enter("alice", auto=False), await stage.enter("carol")
+    stage.network.middles[""] = lambda behind: lambda: Answering(BUSY.replace(b"3600", b"2"))
+    alice.chat._reached().drop()
+    sending = asyncio.create_task(alice.say("carol", "of alice"))
+    await stage.pass_time(1)
+    stage.network.middles.clear()
+    await alice.chat.logout()
+    await alice.chat.login("bob", auth_key=stage.server.auth_key)
+    assert await code_of(sending) in ("USER_NOT_LOGGED_IN", "NO_INTERNET_CONNECTION")
+    await stage.pass_time(60)
+    assert carol.ears.texts == []
+
+
+@spec("I10")
+async def test_nothing_begins_after_aclose(stage: Stage):
+    alice, bob = await stage.enter("alice", outbox=True), await stage.enter("bob")
+    http = alice.chat._reached()
+    await alice.chat.aclose()
+    assert await code_of(alice.say("bob", "too late")) == "ERR_CLIENT_CLOSED"
+    alice.chat.queue_message(TextMessage(receiver="bob", text="kept on the device"))
+    await stage.pass_time(60)
+    assert (bob.ears.texts, http._pool, http._dropped) == ([], None, set())
+
+
+@spec("K4")
+async def test_a_listener_may_wait_for_the_connection(stage: Stage):
+    alice = await stage.enter("alice")
+    waited = []
+
+    async def wait() -> None:
+        await alice.chat.wait_connected(120)
+        waited.append(stage.now)
+
+    alice.ears.on_disconnected = wait
+    begin = stage.now
+    stage.network.drop()
+    await stage.pass_time(30)
+    assert waited
+    assert waited[0] - begin < 10
+    assert alice.status is CONNECTED
+
+
+@spec("K3")
+async def test_a_send_that_is_cancelled_while_it_waits_lets_nobody_overtake(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    order: list[str] = []
+
+    def attempt(name: str, seconds: float):
+        async def work() -> None:
+            await asyncio.sleep(seconds)
+            order.append(name)
+
+        return work
+
+    send = alice.chat.sending.send
+    first = asyncio.create_task(send("c", attempt("first", 5)))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(send("c", attempt("second", 1)))
+    await asyncio.sleep(0)
+    second.cancel()
+    await asyncio.wait([second])
+    await asyncio.gather(first, send("c", attempt("third", 0)))
+    assert order == ["first", "third"]
+
+
+@spec("K5")
+async def test_an_entry_of_the_user_before_cannot_be_cancelled_and_nobody_waits_for_it_for_ever(stage: Stage, tmp_path):
+    alice, carol = await stage.enter("alice", outbox=True, auto=False), await stage.enter("carol")
+    stage.network.middles[""] = lambda behind: lambda: Answering(BUSY)
+    alice.chat._reached().drop()
+    entry = alice.chat.queue_message(TextMessage(receiver="carol", text="of alice"))
+    await stage.pass_time(1)
+    stage.network.middles.clear()
+    await alice.chat.login("bob", auth_key=stage.server.auth_key)
+    assert await code_of(entry.result()) == "ERR_CLIENT_CLOSED"
+    assert entry.cancel() is False
+    assert entry.status is OutboxStatus.PENDING
+    await alice.chat.login("alice", auth_key=stage.server.auth_key)
+    await carol.ears.until(lambda: carol.ears.texts == ["of alice"], timeout=120)
+
+
+@spec("K1")
+async def test_a_page_of_history_that_was_not_asked_for_is_asked_for_again(stage: Stage, monkeypatch):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    bob.chat.set_app_state("background")
+    for n in range(60):
+        await alice.say("bob", str(n))
+    honest, asked = bob.chat._incoming._fetch, 0
+    after = bob.chat._incoming.machine.position.last_id
+    first = await honest({"per_page": 20, "affix": "append", "id": after})
+
+    async def fetch(query):
+        nonlocal asked
+        asked += 1
+        return first if asked == 2 else await honest(query)  # a middle box answers with the first page once more
+
+    monkeypatch.setattr(bob.chat._incoming, "_fetch", fetch)
+    bob.chat.set_app_state("foreground")
+    await bob.ears.until(lambda: len(bob.ears.texts) == 60, timeout=120)
+    assert bob.ears.texts == [str(n) for n in range(60)]
+
+
+@spec("T3")
+async def test_a_frame_that_makes_no_sense_does_not_end_the_reading(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    frame = json.dumps({"type": "server", "body": {"action": "restarting", "within": 10**400}})
+    for transport in stage.network.open:
+        if type(transport.protocol).__name__ == "BoundSocketProtocol" and transport.protocol.uid == "bob":
+            transport.write(text_frame(frame.encode()))
+    await alice.say("bob", "after it")
+    await bob.ears.until(lambda: bob.ears.texts == ["after it"], timeout=5)
+    assert bob.ears.statuses.count(DISCONNECTED) <= 1
+
+
+@spec("T7")
+async def test_an_answer_that_trickles_has_an_end(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+
+    class Trickle(Answering):
+        def asked(self, request: bytes) -> None:
+            head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n"
+            self._transport.write(head)
+            self._go_on()
+
+        def _go_on(self) -> None:
+            if not self._transport.is_closing():
+                self._transport.write(b" ")
+                asyncio.get_running_loop().call_later(10, self._go_on)
+
+    stage.network.middles[""] = lambda behind: lambda: Trickle(b"")
+    alice.chat._reached().drop()
+    begin = stage.now
+    assert await code_of(alice.chat.get_unread_message_count()) == "NO_INTERNET_CONNECTION"
+    assert 500 < stage.now - begin < 620
+    stage.network.middles.clear()
+
+
+async def test_another_services_error_is_not_the_servers(stage: Stage):
+    alice, bob = await stage.enter("alice", outbox=True, auto=False), await stage.enter("bob")
+    body = b'{"error":{"code":"Forbidden","message":"no"}}'
+    foreign = (
+        b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+    )
+    stage.network.middles[""] = lambda behind: lambda: Answering(foreign % len(body) + body)
+    alice.chat._reached().drop()
+    entry = alice.chat.queue_message(TextMessage(receiver="bob", text="waits"))
+    await stage.pass_time(20)
+    assert entry.status is OutboxStatus.PENDING
+    stage.network.middles.clear()
+    await bob.ears.until(lambda: bob.ears.texts == ["waits"], timeout=120)
+
+
+async def test_who_asks_and_takes_no_answer_is_let_go(stage: Stage):
+    async with connect("ws://server:8480/", ping_interval=None, compression=None) as flood:
+        flood.transport.pause_reading()
+        stage.network.set_line("", 1e9, 1.0, 5.0)  # nothing comes down any more
+        for _ in range(60_000):
+            flood.protocol.send_ping(b"x" * 100)
+            flood.send_data()
+            if not stage.server.parts.metrics.sockets:
+                break
+            await asyncio.sleep(0)
+        await stage.pass_time(2)
+        assert stage.server.parts.metrics.sockets == 0
+    stage.network.restore()
