@@ -5,23 +5,30 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
 from tailwire.sdk.io.link import Connector
 from tailwire.testing.simulation import Failed, Plan, Step, as_test, make_plan, oracle, simulate
+from tailwire.testing.simulation.__main__ import run_batch
 
 # What is killed amid its work leaves what was begun and not awaited; it may be collected in the next test.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-SEEDS, TOGETHER = 200, 10
+SEEDS, TOGETHER = 200, 50
+PARTS = os.cpu_count() or 1
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, TOGETHER))
 @pytest.mark.slow
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_seeds(first):
-    for seed in range(first, first + TOGETHER):
-        simulate(make_plan(seed))
+    # On all cores: a process for each part of them.
+    parts = [list(range(n, first + TOGETHER, PARTS)) for n in range(first, first + PARTS)]
+    with ProcessPoolExecutor(max_workers=PARTS) as pool:
+        ran = [one for part in pool.map(run_batch, parts) for one in part]
+    assert len(ran) == TOGETHER
+    assert [(seed, what) for seed, report, _, what in ran if report is None] == []
 
 
 def test_the_same_seed_gives_the_same_run_in_another_process():

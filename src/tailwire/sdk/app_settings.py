@@ -24,7 +24,7 @@ class AppSettings:
         client_host: replaces the client URL: scheme optional (https), port and path may follow.
         web_socket_host: replaces the WebSocket's host that the server names.
         web_socket_port: replaces its port; 0 keeps it.
-        connect_timeout: what one attempt to connect may take, in seconds.
+        connect_timeout: how long one attempt to connect may go without a byte that moves, in seconds; 60 s in all.
         max_reconnection_attempts: give up after so many failures in a row; None: never.
         catch_up: hand over what was missed, after each reconnect.
         catch_up_limit: the most messages that are handed over so; more is told as a gap.
@@ -141,7 +141,7 @@ class AppSettingsBuilder:
         return self._with(web_socket_port=int(port))
 
     def set_web_socket_timeout(self, seconds: float) -> AppSettingsBuilder:
-        """What one attempt to connect may take, in seconds (10)."""
+        """How long one attempt may go without a byte that moves, in seconds (10); in all it gets 60 s."""
         return self._with(connect_timeout=float(seconds))
 
     def set_max_reconnection_attempts(self, attempts: int | None) -> AppSettingsBuilder:

@@ -187,6 +187,9 @@ def normal(s: State, now: float) -> State:
     n.heard_at = age(s.heard_at, s.interval + s.timings.late)
     n.said_at = age(s.said_at, 2 * s.interval + s.timings.late)
     n.probe_sent = age(s.probe_sent, s.interval + s.timings.late)
+    if s.timings != LINES:  # how slow a line is, and when this client spoke last, is explored on `LINES`
+        n.round_trip = 0.0
+        n.said_at = n.said_at if n.heard_at is None or n.said_at is None else max(n.said_at, n.heard_at)
     n.connects = tuple(range(1, len(s.connects) + 1))
     n.pings = tuple(50 + k if c else 0 for k, c in enumerate(s.pings))
     return n
