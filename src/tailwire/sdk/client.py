@@ -299,7 +299,6 @@ class ChatClient(
             # The same user once more: what came while she logged in does not come twice.
             session = replace(session, position=max(session.position, known, key=lambda p: p.last_id))
         self._session = session
-        self.logins += 1
         self._served = session.position
         incoming.begin_session(session.uid, session.position)
         if self._outbox is not None:

@@ -65,8 +65,6 @@ class Access:
     world: World
     identity: Identity
     sending: Sending
-    logins = 0
-    """How often a session has begun: what was begun in one is not sent in another."""
     _http: Http | None = None
     _session: Session | None = None
     _tokens: Tokens | None = None
@@ -82,9 +80,9 @@ class Access:
             raise failure("USER_NOT_LOGGED_IN")
         return self._session
 
-    def _token_of(self, login: int) -> str:
+    def _token_of(self, uid: str) -> str:
         session = self._logged_in()
-        if login != self.logins:
+        if session.uid != uid:
             raise failure("USER_NOT_LOGGED_IN")
         return session.auth_token
 
@@ -96,11 +94,11 @@ class Access:
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
         within: Patience | None = None,
-        of: int | None = None,
+        of: str = "",
     ) -> Any:
         # A request as the logged-in user; once more where the token was rejected and the app has another. Both tries
-        # share one limit: the caller's, who then repeats it, or their own. What one login began, no other goes on with.
-        of = self.logins if of is None else of
+        # share one limit: the caller's, who then repeats it, or their own. What one user began is not sent as another.
+        of = of or self._logged_in().uid
         token, http = self._token_of(of), self._reached()
         repeated = within is not None
         async with nullcontext(within) if within is not None else http.patience() as limit:

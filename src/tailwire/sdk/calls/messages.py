@@ -98,7 +98,7 @@ class MessageCalls(Access):
 
     async def _send_body(self, body: Mapping[str, Any]) -> BaseMessage:
         # In its conversation's order, and again under the same muid when the answer was lost (K3).
-        within, of = self._reached().patience(), self.logins
+        within, of = self._reached().patience(), self._logged_in().uid
 
         async def attempt() -> Any:
             return await self._ask("POST", "/messages", body=body, within=within, of=of)

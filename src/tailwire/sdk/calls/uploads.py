@@ -101,8 +101,9 @@ class UploadCalls(Access):
         self, receiver: str, receiver_type: str, file_id: str, wanted: Any, file: UploadFile, on_progress: OnProgress
     ) -> Attachment:
         body = {"files": {file_id: wanted}, "receiver": receiver, "receiverType": str(receiver_type)}
+        of = self._logged_in().uid  # tried again, it is still this user's upload
         for attempt in range(1, ATTEMPTS + 1):
-            form = await self._ask("POST", "/files/upload-url", body=body)
+            form = await self._ask("POST", "/files/upload-url", body=body, of=of)
             try:
                 request, given = form[file_id]["request"], form[file_id]["attachment"]
                 fields, url = dict(request["body"]), str(request["url"])

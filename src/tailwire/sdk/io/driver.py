@@ -375,6 +375,7 @@ class Driver:
     async def aclose(self) -> None:
         """End everything, and wait until it has ended."""
         self.feed(i.ClientClosed())
+        self.connected.clear()
         current = asyncio.current_task()
         while left := [t for t in self._others if t is not current]:
             await asyncio.wait(left, timeout=1.0)
