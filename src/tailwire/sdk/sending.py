@@ -52,7 +52,7 @@ class Sending:
         try:
             async with within or nullcontext():
                 if before is not None and await asyncio.shield(before) and within is not None:
-                    within.moved()  # the line works: the wait for this one's turn is no sign against it
+                    within.moved()  # the previous send got through, so time spent queueing must not count as a stall
                 stored = await self._tries(attempt)
             sent = True
             return stored

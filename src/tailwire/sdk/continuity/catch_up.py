@@ -46,7 +46,8 @@ class HandOver(NamedTuple):
     """Give these messages to the app, in this order.
 
     Attributes:
-        own: ids of messages between them that this device sent; whoever has been given only a part needs them still.
+        own: ids of messages between them that this device sent; still needed if only some of these messages have been
+            delivered.
     """
 
     messages: tuple[Any, ...]
@@ -202,8 +203,8 @@ def page(
 
 
 def _fit(m: Machine, took: float, *, whole: bool) -> None:
-    # On a line with little room a message takes as long in a larger page; on one with long ways it takes less. A page
-    # that is not full says little of either.
+    # On a line of low bandwidth, larger pages do not reduce the time per message; on one of high latency they do. A
+    # page that is partly filled says little about either.
     pace = took / m.size
     if took > SLOW:
         m.size = max(SMALLEST_PAGE, m.size // 2)
@@ -245,7 +246,7 @@ def live(m: Machine, message_id: int, message: Any, *, ours: bool = False, befor
 def passes(m: Machine, message_id: int) -> bool:
     """Whether a message that came over the socket is handed over now, by itself: nothing is held, and it is new.
 
-    It is noted as handed over. This is `live` for the one case that it nearly always is.
+    It is noted as handed over. A fast path of `live` for the common case.
     """
     if m.behind is not None or message_id <= m.floor or message_id in m.recent:
         return False

@@ -60,7 +60,7 @@ class Machine:
         recent: ids handed over live, above `floor`: what a second delivery is recognised by.
         floor: everything up to here is settled: handed over, given up as a gap, or older than the login.
         behind: while not None, a catch-up is under way and holds the live messages that came meanwhile.
-        named: which ones the held ones say came before them.
+        named: for each held message, the id of its predecessor according to the server.
         caught: how many messages the catch-up under way has handed over.
         size: how many messages are asked for at once.
         pace: seconds that a message of the page before took.

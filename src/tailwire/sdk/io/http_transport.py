@@ -56,7 +56,7 @@ class ProxiedTransport(httpx2.AsyncBaseTransport):
         except Exception as e:
             if not proxy.socks:
                 raise
-            # Whatever is no SOCKS answer ends in an AssertionError, or in an error of the SOCKS library.
+            # A peer that does not speak SOCKS surfaces as an AssertionError, or an error of the SOCKS library.
             raise httpx2.ProxyError(f"no answer of a SOCKS proxy ({through}): {e!r}", request=request) from e
         if response.status_code == 407:
             await response.aclose()

@@ -47,7 +47,7 @@ class Timer(Protocol):
     """What `World.timer` gives."""
 
     def cancel(self) -> None:
-        """It does not ring any more."""
+        """Cancel the timer: its callback will not be called."""
 
 
 class World:

@@ -24,7 +24,7 @@ class Watch:
         idle: connections that are kept for another request, longest first.
         clock: seconds, monotonic.
         deadline: a connection that has not sent the whole head of a request by then is closed.
-        most: connections of which there may be so many, for want of descriptors; 0 for any number.
+        most: the most connections that the limit of file descriptors allows; 0: no limit; 0 for any number.
     """
 
     def __init__(
