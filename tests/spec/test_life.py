@@ -12,7 +12,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from harness import CONNECTED, CONNECTING, DISCONNECTED, Actor, Stage
-from tailwire.testing.virtual.network import MemoryTransport
+from tailwire.testing.virtual.network import MemoryTransport, owner
 
 spec = pytest.mark.spec
 
@@ -176,3 +176,19 @@ async def test_the_limits_of_both_sides_fit_together(stage: Stage):
         load({"silence_limit": 50.0})
     default = Settings()
     assert replace(default).silence_limit >= 4 * default.heartbeat_interval
+
+
+@spec("T3")
+async def test_the_server_waits_while_the_network_takes_what_was_written_before_its_question(stage: Stage):
+    before = owner.set("device")
+    bob = await stage.enter("bob")
+    owner.reset(before)
+    alice = await stage.enter("alice")
+    bob.chat._driver._timer.cancel()  # frozen: only the protocol's own answers come from it
+    stage.network.set_line("device", 100, 200, 5.0)
+    for n in range(20):
+        await alice.say("bob", f"{n} " + "x" * 500)
+    await stage.pass_time(300)
+    assert len(bob.ears.texts) == 20
+    assert not stage.server.parts.metrics.closes
+    stage.network.restore()

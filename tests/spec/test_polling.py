@@ -95,3 +95,21 @@ async def test_nobody_polls_in_the_background_or_after_disconnect(stage: Stage):
     await alice.say("bob", "unheard too")
     await stage.pass_time(300)
     assert bob.ears.texts == ["unheard"]
+
+
+@spec("T8", "I6")
+async def test_a_long_history_is_read_no_further_when_the_app_goes_to_the_background(stage: Stage):
+    with behind_a_proxy(stage):
+        bob = await entered(stage, "bob")
+    alice = await stage.enter("alice")
+    await stage.pass_time(35)
+    for n in range(300):
+        await alice.say("bob", f"{n} " + "x" * 200)
+    stage.network.set_line("device", 2_000, 2_000, 5.0)
+    await bob.ears.until(lambda: len(bob.ears.texts) > 0, timeout=120)
+    bob.chat.set_app_state("background")
+    await stage.pass_time(1)
+    heard = len(bob.ears.texts)
+    await stage.pass_time(300)
+    assert heard == len(bob.ears.texts) < 300
+    stage.network.restore()
