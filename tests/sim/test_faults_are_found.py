@@ -18,7 +18,7 @@ from tailwire.sdk.connection.state import Phase
 from tailwire.sdk.continuity import catch_up, chain
 from tailwire.sdk.continuity.state import Continuity, Kind
 from tailwire.sdk.dispatch import incoming, queue
-from tailwire.sdk.io import answers, driver, failures, http, link, patience, websocket
+from tailwire.sdk.io import addresses, answers, driver, failures, http, link, patience
 from tailwire.server.actions import members as actions_members
 from tailwire.server.actions import messages as actions_messages
 from tailwire.server.fanout import hub
@@ -291,7 +291,7 @@ def _a_slow_line_is_a_dead_one(patch):
 
 
 def _addresses_are_tried_one_after_the_other(patch):
-    patch.setattr(websocket, "DELAY", None)
+    patch.setattr(addresses, "DELAY", 1e9)
 
 
 def _dead_connections_are_used_again(patch):

@@ -1,10 +1,14 @@
-"""Connects to the first address of a name that answers, on an event loop that cannot do it by itself (uvloop)."""
+"""Connects to the first address of a name that answers.
+
+uvloop cannot do it by itself, and asyncio's own `happy_eyeballs_delay` loses sockets when it is cancelled.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import socket
+from functools import partial
 from typing import Any
 
 DELAY = 0.25
@@ -38,16 +42,20 @@ async def connected_socket(host: str, port: int) -> socket.socket:
                     raise error
             tries -= {one for one in done if one.exception() is not None}
     finally:
+        # Nothing is awaited here: a cancellation that came meanwhile would leave sockets behind.
         for one in tries:
             one.cancel()
-        for left in await asyncio.gather(*tries, return_exceptions=True):
-            if isinstance(left, socket.socket) and left is not won:
-                left.close()
+            one.add_done_callback(partial(_close_unless, won))
     if won is not None:
         return won
     if len(errors) == 1:
         raise errors[0]
     raise OSError("no address could be connected to") from ExceptionGroup("of each address", errors)
+
+
+def _close_unless(won: socket.socket | None, one: asyncio.Task[socket.socket]) -> None:
+    if not one.cancelled() and one.exception() is None and one.result() is not won:
+        one.result().close()
 
 
 def _in_turns(found: list[Any]) -> list[Any]:

@@ -146,12 +146,11 @@ async def _opened(
     way: dict[str, Any] = {"ssl": context_for(tls)} if url.startswith("wss:") else {}
     if proxy is not None and proxy.scheme == "https":
         way["proxy_ssl"] = default_context()
-    if isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop):
-        if proxy is None or not proxy.socks:
-            way["happy_eyeballs_delay"] = DELAY
-    elif proxy is None:  # uvloop tries one address after the other, and does not take the argument
+    if proxy is None:
         parts = urlsplit(url)
         way["sock"] = await connected_socket(parts.hostname or "", parts.port or (443 if way else 80))
+    elif not proxy.socks and isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop):
+        way["happy_eyeballs_delay"] = DELAY  # uvloop does not take it, and tries one address of a proxy after the other
     return await _Connect(
         url,
         additional_headers=headers,

@@ -68,6 +68,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         selector.loop = self
         self.network = Network(self)
         self.work_takes: Callable[[], float] = float
+        self._reached: WeakKeyDictionary[socket.socket, tuple[str, int]] = WeakKeyDictionary()
         self._owners: WeakKeyDictionary[asyncio.Task[Any], str] = WeakKeyDictionary()
         self.set_task_factory(self._make_task)
 
@@ -152,17 +153,21 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             raise socket.gaierror(-3, "Temporary failure in name resolution")
         return list(self.network.names.infos(name, int(port or 0)))
 
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+        """Reach an address of the network. The real socket only stands for the connection that will be made."""
+        host, port = address[:2]
+        await self.network.reach(host, port)
+        self._reached[sock] = host, port
+
     async def create_connection(
-        self,
-        protocol_factory: Any,
-        host: Any = None,
-        port: Any = None,
-        *,
-        happy_eyeballs_delay: float | None = None,
-        **_: Any,
+        self, protocol_factory: Any, host: Any = None, port: Any = None, *, sock: socket.socket | None = None, **_: Any
     ) -> Any:
-        """Connect to what listens in the network."""
-        return await self.network.connect(protocol_factory, str(host), int(port), happy_eyeballs_delay)
+        """Connect to what listens in the network, or to what `sock_connect` reached."""
+        if sock is None:
+            return await self.network.connect(protocol_factory, str(host), int(port))
+        reached = self._reached.pop(sock)
+        sock.close()
+        return self.network.join(protocol_factory, *reached)
 
     def pending(self) -> list[asyncio.TimerHandle]:
         """The timers that are set and not cancelled."""

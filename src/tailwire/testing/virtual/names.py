@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
-from asyncio.staggered import staggered_race
 from collections.abc import Awaitable, Callable
-from functools import partial
-from itertools import chain, zip_longest
 from typing import Any
 
 Reach = Callable[[str], Awaitable[None]]
@@ -57,20 +53,12 @@ def _info(address: str, port: int) -> Info:
     return (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
 
 
-def _interleaved(addresses: list[str]) -> list[str]:
-    families: dict[bool, list[str]] = {}
-    for address in addresses:
-        families.setdefault(":" in address, []).append(address)
-    return [a for a in chain.from_iterable(zip_longest(*families.values())) if a is not None]
-
-
-async def reach_one(addresses: list[str], reach: Reach, delay: float | None) -> str:
-    """Reach one of some addresses, as asyncio's `create_connection` does.
+async def reach_one(addresses: list[str], reach: Reach) -> str:
+    """Reach one of some addresses, one after the other, as asyncio's `create_connection` does.
 
     Args:
         addresses: in order.
         reach: reaches one, or raises `OSError`.
-        delay: `happy_eyeballs_delay`; None: one after the other.
 
     Returns:
         The address that was reached.
@@ -79,26 +67,13 @@ async def reach_one(addresses: list[str], reach: Reach, delay: float | None) -> 
         OSError: when none can be reached.
     """
     errors: list[OSError] = []
-
-    async def attempt(address: str) -> str:
+    for address in addresses:
         try:
             await reach(address)
         except OSError as error:
             errors.append(error)
-            raise
-        return address
-
-    if delay is None:
-        for address in addresses:
-            try:
-                return await attempt(address)
-            except OSError:
-                continue
-    else:
-        starts = [partial(attempt, address) for address in _interleaved(addresses)]
-        reached, _, _ = await staggered_race(starts, delay, loop=asyncio.get_running_loop())
-        if reached is not None:
-            return str(reached)
+        else:
+            return address
     if len({str(error) for error in errors}) == 1:
         raise errors[0]
     raise OSError(f"Multiple exceptions: {', '.join(str(error) for error in errors)}")

@@ -76,19 +76,19 @@ class Network:
         """It listens no more."""
         self._listening.pop(port, None)
 
-    async def connect(
-        self, factory: Factory, host: str, port: int, delay: float | None = None
-    ) -> tuple[MemoryTransport, Any]:
-        """Connect to a port. `delay` is `happy_eyeballs_delay`, for a name with several addresses."""
+    async def connect(self, factory: Factory, host: str, port: int) -> tuple[MemoryTransport, Any]:
+        """Connect to a port at the first address of a name that is reached."""
         addresses = self.names.of(host)
-        if len(addresses) == 1:
-            await self._reach(addresses[0], port)
-            return self._made(factory, addresses[0], port)
-        if self.nameless:
+        if len(addresses) > 1 and self.nameless:
             raise socket.gaierror(-3, "Temporary failure in name resolution")
-        return self._made(factory, await reach_one(addresses, lambda a: self._reach(a, port), delay), port)
+        return self.join(factory, await reach_one(addresses, lambda a: self.reach(a, port)), port)
 
-    async def _reach(self, address: str, port: int) -> None:
+    async def reach(self, address: str, port: int) -> None:
+        """Wait until an address answers at a port.
+
+        Raises:
+            OSError: when it does not.
+        """
         device = owner.get().partition("#")[0]
         if owner.get() in self.dead:
             raise OSError(9, "Bad file descriptor")
@@ -121,7 +121,8 @@ class Network:
             raise ConnectionRefusedError(111, "Connection refused")
         return factory, context if context is not None else Context()
 
-    def _made(self, factory: Factory, address: str, port: int) -> tuple[MemoryTransport, Any]:
+    def join(self, factory: Factory, address: str, port: int) -> tuple[MemoryTransport, Any]:
+        """Make a connection to an address that was reached."""
         here = MemoryTransport(self, "client", owner.get(), address)
         there = MemoryTransport(self, "server", owner.get(), address)
         factory_there, context = self._behind(here.of, address, port)

@@ -1,0 +1,55 @@
+"""Connecting to a name: a cancelled attempt leaves nothing behind, whenever it is cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+import warnings
+
+import pytest
+
+from tailwire.sdk.io.addresses import connected_socket
+from tailwire.sdk.io.websocket import open_wire
+
+
+def sockets_left() -> list[str]:
+    """Return what the collector finds of sockets that nobody closed."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        gc.collect()
+    return [str(one.message) for one in found]
+
+
+@pytest.fixture
+def port():
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(200)
+        yield listening.getsockname()[1]
+
+
+async def cancelled_after(steps: int, work) -> None:
+    task = asyncio.create_task(work)
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    task.cancel()
+    (result,) = await asyncio.gather(task, return_exceptions=True)
+    if isinstance(result, socket.socket):
+        result.close()
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("how", ["a socket", "a WebSocket"])
+async def test_an_attempt_that_is_cancelled_at_any_step_leaves_no_socket_behind(port, how):
+    sockets_left()
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        for steps in range(40):
+            work = (
+                connected_socket("127.0.0.1", port)
+                if how == "a socket"
+                else open_wire(f"ws://127.0.0.1:{port}/", {}, None, "")
+            )
+            await cancelled_after(steps, work)
+    assert [str(one.message) for one in found] + sockets_left() == []
