@@ -36,6 +36,16 @@ def test_an_upload_that_fills_the_line_is_no_reason_to_cut():
     )))  # fmt: skip
 
 
+def test_a_piece_of_an_upload_that_leaves_for_many_seconds_is_no_reason_to_cut():
+    # Between two pieces nothing shows in this process that the line moves; the system knows.
+    simulate(Plan(314, (
+        Step(1.0, "alice-desk", "chatter", [1200.0, 5.0]),
+        Step(0.0, "alice-desk", "line", [1_200, 1_200, 5.0, 0.2]),
+        Step(600.0, "alice-desk", "upload", 200_000),
+        Step(600.0, "network", "restore"),
+    )))  # fmt: skip
+
+
 def test_a_round_trip_of_three_seconds_is_no_reason_to_cut():
     simulate(Plan(22, (
         Step(1.0, "carol-phone", "line", [60_000, 60_000, 0.5, 1.6]),

@@ -48,7 +48,7 @@ class Reasons:
         elif what in _BY_VALUE and value is not None:
             self._until[name, what] = _FOR_EVER if value >= ROUGH else soon
         elif what == "line" and value[3] >= SUDDEN:
-            self._until[name, what] = soon
+            self._until[name, what] = _FOR_EVER  # it shows at the first ping, which may be long after
         if what == "revoke":  # a token's end: the server closes the sockets that were opened with it
             self._until |= {(device, what): soon for device in PEOPLE if device.startswith(f"{value}-")}
         for ended in _ENDS.get(what, ()):
@@ -75,5 +75,6 @@ class Reasons:
         if cause is not None and (cause.kind in (Kind.DECIDED, Kind.TOKEN) or cause is Cause.NEW_TOKEN):
             return True
         excused = any(self._now() <= until for (who, _), until in self._until.items() if who in ("", name))
-        self._until.pop((name, "cut amid"), None)  # it was meant for the connections that are gone now
+        for once in ("cut amid", "line"):  # they were meant for the connections that are gone now
+            self._until.pop((name, once), None)
         return excused
