@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sim.test_nothing_is_cut_without_a_reason import A_DEAD_FIRST_ADDRESS
+from sim.test_nothing_is_cut_without_a_reason import A_CATCH_UP_OVER_CUTS, A_DEAD_FIRST_ADDRESS
 from tailwire.sdk import client as sdk_client
 from tailwire.sdk import outbox, sending
 from tailwire.sdk.calls import tokens
@@ -24,7 +24,7 @@ from tailwire.server.actions import messages as actions_messages
 from tailwire.server.fanout import hub
 from tailwire.server.gateway import gateway, silence
 from tailwire.server.store import groups, messages, writer
-from tailwire.testing.simulation import make_plan
+from tailwire.testing.simulation import Plan, make_plan
 from tailwire.testing.simulation.shrink import fails
 
 # What is killed amid its work leaves what was begun and not awaited; it may be collected in the next test.
@@ -290,6 +290,28 @@ def _a_slow_line_is_a_dead_one(patch):
     patch.setattr(settle, "patience", lambda s: s.timeout)
 
 
+def _pages_are_thrown_away_over_a_reconnect(patch):
+    # Nothing is handed over, and the position stays, until the last page has come.
+    honest_page, honest_connected = catch_up.page, catch_up.connected
+    gathered, mine = [], []
+
+    def connected(m, store):
+        gathered.clear()
+        mine.clear()
+        return honest_connected(m, store)
+
+    def page(m, messages, *, whole, ours=(), **more):
+        gathered.extend(messages)
+        mine.extend(ours)
+        if whole:
+            m.asked_after = gathered[-1][0]
+            return [catch_up.next_page(m)]
+        return honest_page(m, list(gathered), whole=False, ours=list(mine), **more)
+
+    patch.setattr(catch_up, "connected", connected)
+    patch.setattr(catch_up, "page", page)
+
+
 def _addresses_are_tried_one_after_the_other(patch):
     patch.setattr(addresses, "DELAY", 1e9)
 
@@ -348,10 +370,18 @@ def test_it_is_found(plant: Plant, monkeypatch: pytest.MonkeyPatch):
     pytest.fail(f"not found within {MOST} seeds")
 
 
-def test_addresses_that_are_tried_one_after_the_other_are_found(monkeypatch: pytest.MonkeyPatch):
-    # What a plan does to names ends with it, so this needs one that asks in between.
-    assert fails(A_DEAD_FIRST_ADDRESS) is None
-    _addresses_are_tried_one_after_the_other(monkeypatch)
-    failed = fails(A_DEAD_FIRST_ADDRESS)
+@pytest.mark.parametrize(
+    ("plan", "plant"),
+    [
+        (A_DEAD_FIRST_ADDRESS, _addresses_are_tried_one_after_the_other),
+        (A_CATCH_UP_OVER_CUTS, _pages_are_thrown_away_over_a_reconnect),
+    ],
+    ids=["a dead first address", "a catch-up over cuts"],
+)
+def test_a_plan_that_asks_in_between_finds_it(plan: Plan, plant: Plant, monkeypatch: pytest.MonkeyPatch):
+    # At the end, when all is well again, there is nothing to see of it.
+    assert fails(plan) is None
+    plant(monkeypatch)
+    failed = fails(plan)
     assert failed is not None
     assert failed.rule == "soon"

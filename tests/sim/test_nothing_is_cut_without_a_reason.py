@@ -13,6 +13,16 @@ A_DEAD_FIRST_ADDRESS = Plan(4, (
     Step(1.0, "network", "restore"),
 ))  # fmt: skip
 
+A_CATCH_UP_OVER_CUTS = Plan(22, (
+    Step(1.0, "carol-phone", "close"),
+    Step(5.0, "alice-phone", "letters", 300),
+    Step(60.0, "carol-phone", "line", [8_000, 8_000, 1.0, 0.1]),
+    Step(1.0, "carol-phone", "start"),
+    *(Step(8.0, "carol-phone", "drop") for _ in range(8)),
+    Step(8.0, "carol-phone", "must have heard all"),
+    Step(1.0, "network", "restore"),
+))  # fmt: skip
+
 
 def test_those_who_only_listen_in_a_busy_chat_stay_connected():
     simulate(Plan(8, (Step(1.0, "carol-phone", "chatter", [300.0, 5.0]), Step(400.0, "network", "restore"))))
@@ -26,6 +36,10 @@ def test_a_catch_up_over_a_slow_line_is_no_reason_to_cut():
         Step(1.0, "carol-phone", "start"),
         Step(300.0, "network", "restore"),
     )))  # fmt: skip
+
+
+def test_what_was_read_of_a_catch_up_is_kept_over_a_cut():
+    simulate(A_CATCH_UP_OVER_CUTS)
 
 
 def test_an_upload_that_fills_the_line_is_no_reason_to_cut():
