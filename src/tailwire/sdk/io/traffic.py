@@ -6,11 +6,13 @@ giving up.
 
 from __future__ import annotations
 
+import socket
+import sys
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from tailwire.wire.acknowledged import bytes_acknowledged
+from tailwire.wire.tcp_info import SIZE, bytes_acknowledged
 
 
 def not_counted() -> None:
@@ -46,7 +48,7 @@ class Traffic:
             stream: a connection of the HTTP library; it is watched as long as the library keeps it.
         """
         raw = stream.get_extra_info("socket")
-        acknowledged = bytes_acknowledged(raw)
+        acknowledged = _acknowledged(raw)
         if acknowledged is not None:
             self._watched[stream] = raw, acknowledged
 
@@ -57,10 +59,20 @@ class Traffic:
             only_from_now: take what has moved until now for known, and note nothing.
         """
         for stream, (raw, before) in list(self._watched.items()):
-            acknowledged = bytes_acknowledged(raw)
+            acknowledged = _acknowledged(raw)
             if acknowledged is None:
                 del self._watched[stream]
             elif acknowledged > before:
                 self._watched[stream] = raw, acknowledged
                 if not only_from_now:
                     self.moved()
+
+
+def _acknowledged(raw: Any) -> int | None:
+    # None where the system does not count, and for a socket that is closed.
+    if sys.platform not in ("linux", "android") or raw is None:
+        return None
+    try:
+        return bytes_acknowledged(raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, SIZE))
+    except OSError:
+        return None

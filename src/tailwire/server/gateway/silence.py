@@ -8,12 +8,14 @@ dead. What the server itself writes says nothing of the other end as long as it 
 from __future__ import annotations
 
 import asyncio
+import socket as sockets
 import struct
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tailwire.server.gateway.sockets import Socket
-from tailwire.wire.acknowledged import bytes_acknowledged
+from tailwire.wire.tcp_info import SIZE, bytes_acknowledged
 
 ASKED_AFTER = 0.75
 """The part of the limit of silence after which a socket is asked; the rest is for its answer."""
@@ -68,7 +70,11 @@ def taken_by(transport: asyncio.Transport | None) -> int:
     """
     if transport is None:
         return 0
-    acknowledged = bytes_acknowledged(transport.get_extra_info("socket"))
+    raw = transport.get_extra_info("socket")
+    acknowledged = None
+    if sys.platform == "linux" and raw is not None:
+        with suppress(OSError):  # it has just been closed
+            acknowledged = bytes_acknowledged(raw.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_INFO, SIZE))
     return -transport.get_write_buffer_size() if acknowledged is None else acknowledged
 
 
