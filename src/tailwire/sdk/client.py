@@ -40,6 +40,7 @@ from tailwire.sdk.listeners.events import OutboxChanged
 from tailwire.sdk.outbox import Outbox, keeping
 from tailwire.sdk.sending import Sending
 from tailwire.sdk.session import Session, SessionStore
+from tailwire.wire.catalogue import CATALOGUE
 from tailwire.wire.codec import user_from_wire
 from tailwire.wire.entities import BaseMessage, User
 
@@ -125,10 +126,12 @@ class ChatClient(
                     raise ValueError("the app id is empty")
                 base_url = self._settings.base_url(self.identity.app_id)
                 self._settings.check_proxy()
+                self._tls = self._tls or self._settings.tls_context()
             except UnusableProxy as e:
                 raise failure("ERR_CHAT_API_FAILURE", f"Correct AppSettingsBuilder().proxy(...): {e}.") from e
             except ValueError as e:
-                raise failure("ERR_CHAT_API_FAILURE") from e
+                documented = CATALOGUE["ERR_CHAT_API_FAILURE"].details
+                raise failure("ERR_CHAT_API_FAILURE", f"{documented} What is wrong: {e}.") from e
             self._assemble(base_url)
             self._restore()
         return "Initialization completed successfully"

@@ -8,6 +8,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -198,6 +199,18 @@ def load(arguments: Mapping[str, Any], environment: Mapping[str, str] | None = N
     return settings
 
 
+def unknown_variables(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the variables that look like settings and are none, each with the one that may be meant, or ""."""
+    known = [field.name for field in dataclasses.fields(Settings)]
+    found = {}
+    for variable in sorted(os.environ if environment is None else environment):
+        name = variable.removeprefix("TAILWIRE_").lower()
+        if variable.startswith("TAILWIRE_") and name not in known:
+            close = get_close_matches(name, known, 1)
+            found[variable] = f"TAILWIRE_{close[0].upper()}" if close else ""
+    return found
+
+
 def _from_file(file: str, fields: Mapping[str, type]) -> dict[str, Any]:
     try:
         read = tomllib.loads(Path(file).read_text(encoding="utf-8"))
@@ -205,7 +218,9 @@ def _from_file(file: str, fields: Mapping[str, type]) -> dict[str, Any]:
         raise BadSetting(f"{file}: {e}") from e
     for name in read:
         if name not in fields:
-            raise BadSetting(f"{file}: there is no setting {name!r}")
+            close = "".join(get_close_matches(name, fields, 1))
+            meant = f" (did you mean {close}?)" if close else ""
+            raise BadSetting(f"{file}: there is no setting {name!r}{meant}")
     return {name: _typed(name, value, fields[name], file) for name, value in read.items()}
 
 
