@@ -28,7 +28,7 @@ from tailwire.sdk.continuity.state import Machine, Position
 from tailwire.sdk.dispatch.callbacks import Callbacks, LoginTold, Registries, StatusTold
 from tailwire.sdk.dispatch.incoming import Incoming
 from tailwire.sdk.dispatch.queue import Queue
-from tailwire.sdk.exceptions import CometChatException, failure
+from tailwire.sdk.exceptions import CometChatException, failure, init_failed
 from tailwire.sdk.io.driver import Driver
 from tailwire.sdk.io.files import FileSessionStore
 from tailwire.sdk.io.http import Http
@@ -40,7 +40,6 @@ from tailwire.sdk.listeners.events import OutboxChanged
 from tailwire.sdk.outbox import Outbox, keeping
 from tailwire.sdk.sending import Sending
 from tailwire.sdk.session import Session, SessionStore
-from tailwire.wire.catalogue import CATALOGUE
 from tailwire.wire.codec import user_from_wire
 from tailwire.wire.entities import BaseMessage, User
 
@@ -127,11 +126,8 @@ class ChatClient(
                 base_url = self._settings.base_url(self.identity.app_id)
                 self._settings.check_proxy()
                 self._tls = self._tls or self._settings.tls_context()
-            except UnusableProxy as e:
-                raise failure("ERR_CHAT_API_FAILURE", f"Correct AppSettingsBuilder().proxy(...): {e}.") from e
-            except ValueError as e:
-                documented = CATALOGUE["ERR_CHAT_API_FAILURE"].details
-                raise failure("ERR_CHAT_API_FAILURE", f"{documented} What is wrong: {e}.") from e
+            except (UnusableProxy, ValueError) as e:
+                raise init_failed(e) from e
             self._assemble(base_url)
             self._restore()
         return "Initialization completed successfully"
