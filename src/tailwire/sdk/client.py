@@ -24,11 +24,13 @@ from tailwire.sdk.calls.users import UserCalls
 from tailwire.sdk.connection import inputs as i
 from tailwire.sdk.connection.state import Mode, State, Status
 from tailwire.sdk.connection.timings import Timings
-from tailwire.sdk.continuity.state import Machine, Position
+from tailwire.sdk.continuity.state import Machine, Position, of_another_store
 from tailwire.sdk.dispatch.callbacks import Callbacks, LoginTold, Registries, StatusTold
+from tailwire.sdk.dispatch.history import NO_MARK
 from tailwire.sdk.dispatch.incoming import Incoming
 from tailwire.sdk.dispatch.queue import Queue
 from tailwire.sdk.exceptions import CometChatException, failure
+from tailwire.sdk.io.answers import mark_of
 from tailwire.sdk.io.driver import Driver
 from tailwire.sdk.io.files import FileSessionStore
 from tailwire.sdk.io.http import Http
@@ -160,7 +162,6 @@ class ChatClient(
             throttled=self._driver.throttled,
             token_answered=self._driver.renewals.answered,
         )
-
         if s.outbox_limit:
             self._outbox = Outbox(
                 self.identity.app_id,
@@ -283,12 +284,13 @@ class ChatClient(
         # Where the catch-up begins: from the login on nothing is missed (S2).
         if not self._settings.catch_up:
             return None
-        query = {"per_page": 1, "affix": "prepend"}
+        query = {"per_page": 1, "affix": "prepend", "mark": NO_MARK}
         newest = await self._reached().ask("GET", "/messages", token=token, query=query)
         try:
+            mark = mark_of(newest)
             if not newest:
-                return Position()
-            return Position(int(newest[-1]["id"]), updated_at=int(newest[-1].get("updatedAt") or 0))
+                return Position(mark=mark)
+            return Position(int(newest[-1]["id"]), updated_at=int(newest[-1].get("updatedAt") or 0), mark=mark)
         except (TypeError, KeyError, ValueError, OverflowError) as e:
             raise failure("ERR_BAD_ERROR_RESPONSE", "The server's list of messages cannot be read.") from e
 
@@ -355,7 +357,7 @@ class ChatClient(
             event, position = entry
             await self._callbacks.handle(event)
             served = self._served
-            if served is None or position.store != served.store or position.last_id >= served.last_id:
+            if served is None or position.last_id >= served.last_id or of_another_store(position, served):
                 self._served = position
                 self._save_soon()
             return

@@ -54,7 +54,8 @@ class Session:
             kept = saved.get("position")
             own = tuple(int(n) for n in kept["own"]) if kept else ()
             updated_at = int(kept.get("updated_at", 0)) if kept else 0
-            position = kept and Position(int(kept["last_id"]), str(kept["store"]), own, updated_at)
+            mark = str(kept.get("mark", "")) if kept else ""
+            position = kept and Position(int(kept["last_id"]), str(kept["store"]), own, updated_at, mark)
             return cls(saved["user"], str(saved["auth_token"]), position or None, bool(saved.get("expired")))
         except (KeyError, TypeError) as e:
             raise ValueError(f"not a saved session: {e!r}") from e

@@ -39,6 +39,9 @@ CATALOGUE: dict[str, Entry] = {
     "ERR_UID_NOT_FOUND": Entry(404, "The user does not exist.", "Check the uid, or create the user first."),
     "ERR_GUID_NOT_FOUND": Entry(404, "The specified group does not exist.", "Please provide a valid group GUID."),
     "ERR_MESSAGE_ID_NOT_FOUND": Entry(404, "The message does not exist.", "Check the message id."),
+    "ERR_POSITION_UNKNOWN": Entry(
+        409, "This position is not one of this store: an older copy was put back.", "Read on after details.known."
+    ),
     "ERR_UID_ALREADY_EXISTS": Entry(409, "A user with this uid exists already.", "Choose another uid."),
     "ERR_GUID_ALREADY_EXISTS": Entry(409, "A group with this guid exists already.", "Choose another guid."),
     # Groups.

@@ -109,6 +109,30 @@ class Body:
         return bytes(self._content)
 
 
+class Listed(list[Any]):
+    """A list that the server answered, with what it says of it besides.
+
+    Attributes:
+        mark: of the server's start, for positions; "" when it gave none.
+    """
+
+    mark: str = ""
+
+
+def mark_of(listed: list[Any]) -> str:
+    """Return the mark that came with a list, or ""."""
+    return listed.mark if isinstance(listed, Listed) else ""
+
+
+def _listed(data: Any, meta: Any) -> Any:
+    mark = meta.get("mark") if isinstance(meta, dict) else None
+    if not (isinstance(data, list) and isinstance(mark, str)):
+        return data
+    listed = Listed(data)
+    listed.mark = mark
+    return listed
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An answer, before it is known whose it is.
@@ -126,7 +150,7 @@ class Answer:
     content: bytes
 
     def data(self) -> Any:
-        """Return `data` of the envelope.
+        """Return `data` of the envelope; a list that has a mark as `Listed`.
 
         Raises:
             CometChatException: with the server's code; `NO_INTERNET_CONNECTION` when the answer is not the server's.
@@ -137,7 +161,7 @@ class Answer:
             raise self.not_ours() from e
         if isinstance(envelope, dict):
             if 200 <= self.status < 300 and "data" in envelope:
-                return envelope["data"]
+                return _listed(envelope["data"], envelope.get("meta"))
             self._raise_error(envelope.get("error"))
         raise self.not_ours()
 

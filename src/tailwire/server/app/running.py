@@ -95,6 +95,11 @@ async def assemble(settings: Settings, world: World) -> Parts:
     """
     loop = asyncio.get_running_loop()
     store = await SqliteStore.open(database_path(settings), world, settings.max_unread_members)
+    try:
+        store.begin(world)
+    except OSError:
+        await store.close()
+        raise
     keys = await make_keys(store, world) if store.created else Keys(store.app_id, "", "")
     metrics = Metrics()
     hub = Hub(MemoryBroker(), metrics, loop.call_soon, slow_close=settings.slow_close)
@@ -108,8 +113,9 @@ async def assemble(settings: Settings, world: World) -> Parts:
     guesses = Guesses(settings.wrong_tokens_per_minute, loop.time)
     pace = Pace(settings.upgrades_per_second, LONGEST_TURN, loop.time)
     entrance = Entrance(
-        loop, settings, actions.sessions, metrics, world, overload, guesses, store_name=store.name, app_id=store.app_id
-    )
+        loop, settings, actions.sessions, metrics, world, overload, guesses,
+        store_name=store.name, mark=store.start, app_id=store.app_id,
+    )  # fmt: skip
     gateway = Gateway(
         loop, settings, hub, actions.sessions, actions.live, actions.receipts, metrics, pace, overload, entrance
     )

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from tailwire.server.ports.world import World
 from tailwire.server.store.conversations import Conversations
+from tailwire.server.store.lineage import Lineage
 from tailwire.server.store.marks import Marks
 from tailwire.server.store.migrate import upgrade
 from tailwire.server.store.reactions import Reactions
@@ -36,7 +37,8 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
         self._writing = _connect(path)
         self._reader = _connect(path)
         self._reader.execute("PRAGMA query_only = ON")
-        self._writer = Writer(self._writing, self._executor, self._rolled_back)
+        self._writer = Writer(self._writing, self._executor, self._rolled_back, self._committed)
+        self._lineage = Lineage(path)
         self._last_id = self._read_last_id(self._reader)
         self._owners = {}
         self._pairs = self._read_pairs(self._reader)
@@ -68,6 +70,29 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
         return self._name
 
     @property
+    def start(self) -> str:
+        """The trail of this start of the server, for positions; "" before `begin`."""
+        return self._lineage.trail
+
+    def begin(self, world: World) -> None:
+        """A server starts on this store; a command beside it does not call this.
+
+        An older copy of the database, or one from elsewhere, goes on as another store, with ids above those that were
+        given out.
+
+        Raises:
+            OSError: when the file of the ids, beside the database, cannot be written.
+        """
+        try:
+            self._name, self._last_id = self._lineage.begin(self._writing, world, self._name, self._last_id)
+        except sqlite3.Error as e:
+            raise OSError(f"the database cannot be written: {e}") from e
+
+    def known_until(self, start: str, message_id: int) -> int:
+        """How far a client's position belongs to this store: to its id, to a smaller one, or not at all (0)."""
+        return self._lineage.known_until(start, message_id, self._last_id)
+
+    @property
     def app_id(self) -> str:
         """The app that this store belongs to."""
         return self._app_id
@@ -97,6 +122,7 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
         await self._writer.close()
         self._reader.close()
         await asyncio.get_running_loop().run_in_executor(self._executor, self._writing.close)
+        self._lineage.file.close()
         self._executor.shutdown()
 
     def _identity(self, world: World) -> tuple[str, str, str, bool]:
@@ -107,6 +133,9 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
         made = (world.secret(8), world.secret(8), world.secret(32))
         c.execute("INSERT INTO app VALUES (?, ?, ?, ?, 0)", (*made, world.seconds()))
         return (*made, True)
+
+    def _committed(self) -> None:
+        self._lineage.file.given(self._last_id)
 
     def _rolled_back(self) -> None:
         self._last_id = self._read_last_id(self._writing)
