@@ -43,6 +43,15 @@ def _parser() -> argparse.ArgumentParser:
     create_token.add_argument("uid")
     create_token.add_argument("--data", metavar="DIR", default=None)
 
+    backup = commands.add_parser("backup", help="copy the database and the uploads, beside a running server or not")
+    backup.add_argument("folder", metavar="DIR", help="made by this: what is there already is left alone")
+    backup.add_argument("--data", metavar="DIR", default=None, help="folder of the database (.tailwire)")
+
+    restore = commands.add_parser("restore", help="put a backup back, while no server runs")
+    restore.add_argument("folder", metavar="DIR", help="that `tailwire backup` made")
+    restore.add_argument("--data", metavar="DIR", default=None, help="folder of the database (.tailwire)")
+    restore.add_argument("--replace", action="store_true", help="move what is there aside first")
+
     doctor = commands.add_parser("doctor", help="try a server from here, step by step")
     doctor.add_argument("url")
 
@@ -78,6 +87,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from tailwire.cli.administer import administer
 
             return administer(given)
+        if given.command in ("backup", "restore"):
+            from tailwire.cli.backup import back_up_or_restore
+
+            return back_up_or_restore(given)
         if given.command == "demo":
             from tailwire.cli.demo import demo
 

@@ -258,10 +258,10 @@ class Messages:
         Raises:
             Refused: ERR_POSITION_UNKNOWN, with the last id that the client's history and this store have in common.
         """
-        if after and said != NO_MARK:
+        if after is not None and said != NO_MARK:
             known = self._store.known_until(said, after)
             if known < after:
-                raise Refused("ERR_POSITION_UNKNOWN", {"known": known})
+                raise Refused("ERR_POSITION_UNKNOWN", {"known": max(0, known)})
         return self._store.start
 
     async def edit(self, caller: Caller, wanted: str, edit: Edit) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import signal
 import socket
 import time
@@ -92,14 +93,10 @@ async def assemble(settings: Settings, world: World) -> Parts:
 
     Raises:
         tailwire.server.store.migrate.NewerDatabase: when a newer version wrote the database.
+        tailwire.server.store.lock.InUse: when another server has it.
     """
     loop = asyncio.get_running_loop()
-    store = await SqliteStore.open(database_path(settings), world, settings.max_unread_members)
-    try:
-        store.begin(world)
-    except OSError:
-        await store.close()
-        raise
+    store = await SqliteStore.open(database_path(settings), world, settings.max_unread_members, serving=True)
     keys = await make_keys(store, world) if store.created else Keys(store.app_id, "", "")
     metrics = Metrics()
     hub = Hub(MemoryBroker(), metrics, loop.call_soon, slow_close=settings.slow_close)
@@ -223,6 +220,8 @@ async def running(
             )
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         url = f"{'https' if certificate else 'http'}://{host}:{listening.getsockname()[1]}"
+        if parts.store.lock is not None:
+            parts.store.lock.note(f"the server with pid {os.getpid()} at {url}")
         bound = type("BoundSocketProtocol", (SocketProtocol,), {"gateway": parts.gateway, "__slots__": ()})
         config = uvicorn.Config(
             parts.api,

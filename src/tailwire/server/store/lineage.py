@@ -161,7 +161,7 @@ class Lineage:
         return new_name, first
 
     def known_until(self, trail: str, message_id: int, last: int) -> int:
-        """Return how far a position belongs to this store: its own id when all of it does, 0 when nothing is known.
+        """Return how far a position belongs to this store: its own id when all of it does, -1 when nothing is known.
 
         Args:
             trail: of the start under which the client got to this id.
@@ -174,6 +174,6 @@ class Lineage:
             if mark in self._ends:
                 return min(message_id, self._ends[mark])
             if not (after.isascii() and after.isdigit() and len(after) <= _DIGITS):
-                return 0
+                return -1
             message_id = min(message_id, int(after))
-        return 0
+        return -1

@@ -135,7 +135,7 @@ def _crash(store: SqliteStore) -> None:
     store._reader.close()
     store._writing.close()
     store._executor.shutdown(wait=False)
-    store._lineage.file.close()
+    store._let_go()
 
 
 class VirtualServer:
