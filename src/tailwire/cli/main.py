@@ -43,14 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     create_token.add_argument("uid")
     create_token.add_argument("--data", metavar="DIR", default=None)
 
-    backup = commands.add_parser("backup", help="copy the database and the uploads, beside a running server or not")
-    backup.add_argument("folder", metavar="DIR", help="made by this: what is there already is left alone")
-    backup.add_argument("--data", metavar="DIR", default=None, help="folder of the database (.tailwire)")
-
-    restore = commands.add_parser("restore", help="put a backup back, while no server runs")
-    restore.add_argument("folder", metavar="DIR", help="that `tailwire backup` made")
-    restore.add_argument("--data", metavar="DIR", default=None, help="folder of the database (.tailwire)")
-    restore.add_argument("--replace", action="store_true", help="move what is there aside first")
+    _backups(commands)
 
     doctor = commands.add_parser("doctor", help="try a server from here, step by step")
     doctor.add_argument("url")
@@ -69,6 +62,15 @@ def _parser() -> argparse.ArgumentParser:
     replay = commands.add_parser("replay", help="run a dump of a connection again, step by step")
     replay.add_argument("file")
     return parser
+
+
+def _backups(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    backup = commands.add_parser("backup", help="copy the database and the uploads, beside a running server or not")
+    restore = commands.add_parser("restore", help="put a backup back, while no server runs")
+    for command in (backup, restore):
+        command.add_argument("folder", metavar="DIR")
+        command.add_argument("--data", metavar="DIR", help="folder of the database (.tailwire)")
+    restore.add_argument("--replace", action="store_true", help="move what is there aside first")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

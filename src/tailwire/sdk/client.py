@@ -41,12 +41,11 @@ from tailwire.sdk.io.world import Identity, World
 from tailwire.sdk.listeners.events import OutboxChanged
 from tailwire.sdk.outbox import Outbox, keeping
 from tailwire.sdk.sending import Sending
-from tailwire.sdk.session import Session, SessionStore
+from tailwire.sdk.session import Session, SessionStore, claim
 from tailwire.wire.codec import user_from_wire
 from tailwire.wire.entities import BaseMessage, User
 
 log = logging.getLogger("tailwire")
-
 SAVE_AFTER = 0.2
 
 
@@ -102,6 +101,7 @@ class ChatClient(
         self._queue: Queue | None = None
         self._logging_in = False
         self._closed = False
+        self._release: Callable[[], None] = lambda: None
         self._served: Position | None = None
         self._save_timer: asyncio.TimerHandle | None = None
 
@@ -114,7 +114,7 @@ class ChatClient(
             "Initialization completed successfully"; also when it was done before.
 
         Raises:
-            CometChatException: `ERR_CHAT_API_FAILURE`, with the real cause chained behind it.
+            CometChatException: `ERR_CHAT_API_FAILURE`, its real cause chained behind; `SESSION_IN_USE`.
         """
         return await settle(self._init(), on_success, on_error)
 
@@ -131,6 +131,7 @@ class ChatClient(
                 raise failure("ERR_CHAT_API_FAILURE", f"Correct AppSettingsBuilder().proxy(...): {e}.") from e
             except ValueError as e:
                 raise failure("ERR_CHAT_API_FAILURE") from e
+            self._release = claim(self._store, self.identity.app_id)
             self._assemble(base_url)
             self._restore()
         return "Initialization completed successfully"
@@ -202,6 +203,7 @@ class ChatClient(
             await self._queue.close()
         self._save_position()
         self._registries.streams.close()
+        self._release()
         if self._http is not None:
             await self._http.close()
 
@@ -287,10 +289,8 @@ class ChatClient(
         query = {"per_page": 1, "affix": "prepend", "mark": NO_MARK}
         newest = await self._reached().ask("GET", "/messages", token=token, query=query)
         try:
-            mark = mark_of(newest)
-            if not newest:
-                return Position(mark=mark)
-            return Position(int(newest[-1]["id"]), updated_at=int(newest[-1].get("updatedAt") or 0), mark=mark)
+            last = newest[-1] if newest else {"id": 0}
+            return Position(int(last["id"]), updated_at=int(last.get("updatedAt") or 0), mark=mark_of(newest))
         except (TypeError, KeyError, ValueError, OverflowError) as e:
             raise failure("ERR_BAD_ERROR_RESPONSE", "The server's list of messages cannot be read.") from e
 

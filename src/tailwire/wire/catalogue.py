@@ -166,6 +166,12 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "OUTBOX_NOT_ENABLED": Entry(0, "There is no outbox.", "Switch it on: AppSettingsBuilder().keep_unsent_messages()."),
     "OUTBOX_FULL": Entry(0, "Too many messages wait for a network.", "Wait until some are sent, or cancel some."),
+    "OUTBOX_NOT_SAVED": Entry(
+        0, "The message cannot be kept on this device.", "Make room on the disk, or use send_message()."
+    ),
+    "SESSION_IN_USE": Entry(
+        0, "Another client uses the saved session.", "End that one, or give this client a session store of its own."
+    ),
     "OUTBOX_CANCELLED": Entry(0, "The message was taken out of the outbox.", "Queue it again if it is to be sent."),
     "NO_WEBSOCKET_CONNECTION": Entry(
         0,

@@ -194,7 +194,7 @@ class MessageCalls(Access):
         return listed
 
     async def messages(
-        self, *, uid: str = "", guid: str = "", before: int = 0, after: int = 0, limit: int = 30
+        self, *, uid: str = "", guid: str = "", before: int = 0, after: int = 0, limit: int = 30, actions: bool = True
     ) -> AsyncIterator[BaseMessage]:
         """The messages of a conversation, page by page as they are taken.
 
@@ -204,6 +204,7 @@ class MessageCalls(Access):
             before: newest first, from before this id; the newest by default.
             after: oldest first, from after this id.
             limit: messages a page.
+            actions: with the messages that tell of edits, deletions and members (`Action`); False leaves them out.
 
         Raises:
             CometChatException: as the server refused it.
@@ -214,6 +215,8 @@ class MessageCalls(Access):
             query: dict[str, Any] = {"per_page": limit, "affix": "append" if newer else "prepend"}
             if cursor:
                 query["id"] = cursor
+            if not actions:
+                query["categories"] = "message,custom,interactive,call"
             listed = await self._list_messages(query, uid=uid, guid=guid)
             page = [decoded(message_from_wire, value) for value in listed]
             if not page:

@@ -106,7 +106,7 @@ def went_back(m: Machine, known: int) -> list[Command]:
     if known <= 0:
         return [_anew(m)]
     m.recent.clear()
-    m.named, m.holes, m.caught = {}, set(), 0
+    m.named, m.holes, m.caught, m.free = {}, set(), 0, 0
     m.floor = m.asked_after = known
     m.position = Position(known, m.position.store, updated_at=m.position.updated_at)
     return [next_page(m)]
@@ -135,7 +135,7 @@ def disconnected(m: Machine) -> None:
 
 
 def _begin(m: Machine) -> None:
-    m.caught, m.named, m.holes, m.quiet = 0, {}, set(), False
+    m.caught, m.free, m.named, m.holes, m.quiet = 0, 0, {}, set(), False
     m.size, m.pace = min(m.size, FIRST_PAGE), inf
 
 
@@ -146,7 +146,7 @@ def _from_the_position(m: Machine) -> FetchAfter:
 
 def next_page(m: Machine) -> FetchAfter:
     """Ask for the page after what has been read, as large as the line bears and no larger than the limit leaves."""
-    return FetchAfter(m.asked_after, max(1, min(m.size, m.limit - m.caught)))
+    return FetchAfter(m.asked_after, max(1, min(m.size, m.limit - m.caught + m.free)))
 
 
 def failed(m: Machine, command: FetchAfter | FetchLatest) -> FetchAfter | FetchLatest:
@@ -179,7 +179,7 @@ def latest(m: Machine, last_id: int, store: str, mark: str = "") -> list[Command
     before = m.position or Position()
     pairs = dict(m.behind)
     held = sorted(p for p in pairs.items() if p[0] > settled and p[0] not in m.recent and p[0] not in before.own)
-    m.behind, m.named, m.caught, m.quiet = None, {}, 0, False
+    m.behind, m.named, m.caught, m.free, m.quiet = None, {}, 0, 0, False
     m.floor = last_id
     m.position = before._replace(store=store or before.store, mark=mark or before.mark)
     _advance(m, last_id)
@@ -195,6 +195,7 @@ def page(
     end: int = 0,
     took: float = 0.0,
     mark: str = "",
+    edits: Collection[int] = (),
 ) -> list[Command]:
     """The answer to `FetchAfter`.
 
@@ -205,6 +206,7 @@ def page(
         end: the last id that the page covers, where messages at its end cannot be read.
         took: seconds until it came.
         mark: that came with it: the server has recognised the position.
+        edits: ids among them that only tell of edits: they do not count towards the limit.
     """
     if m.behind is None:
         return []
@@ -216,6 +218,7 @@ def page(
     missed = {n: msg for n, msg in messages if n > m.floor and n not in m.recent and n not in own}
     m.asked_after = max([m.asked_after, end, *(number for number, _ in messages)])
     m.caught += len(missed)
+    m.free += sum(n in missed for n in edits)
     _fit(m, took, whole=whole)
     more = whole or m.overflowed or _page_was_too_early(m)
     # What was held meanwhile goes with the page that it belongs to.
@@ -227,12 +230,12 @@ def page(
     commands: list[Command] = [*told, *hand_over(m, together)]
     m.floor = max(m.floor, m.asked_after)
     _advance(m, m.asked_after)
-    if whole and m.caught >= m.limit:
+    if whole and m.caught - m.free >= m.limit:
         return [*commands, FetchLatest()]
     if more:
         m.overflowed, m.named = False, {}  # once more is enough for those: they are stored
         return [*commands, next_page(m)]
-    m.named, m.caught, m.quiet = {}, 0, False
+    m.named, m.caught, m.free, m.quiet = {}, 0, 0, False
     return commands
 
 

@@ -70,6 +70,7 @@ class Machine:
         behind: while not None, a catch-up is under way and holds the live messages that came meanwhile.
         named: for each held message, the id of its predecessor according to the server.
         caught: how many messages the catch-up under way has handed over.
+        free: how many of these only tell of edits, and do not count towards the limit.
         size: how many messages are asked for at once.
         pace: seconds that a message of the page before took.
         asked_after: the id after which the catch-up reads on; everything up to it is settled.
@@ -89,6 +90,7 @@ class Machine:
     behind: list[tuple[int, Any]] | None = None
     named: dict[int, int] = field(default_factory=dict)
     caught: int = 0
+    free: int = 0
     size: int = 20
     pace: float = inf
     asked_after: int = 0

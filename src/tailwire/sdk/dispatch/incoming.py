@@ -237,8 +237,11 @@ class Incoming:
             raise failure("ERR_BAD_ERROR_RESPONSE", "The page of history is not the one that was asked for.")
         whole = len(listed) >= command.limit and end > command.after_id
         mine = {n for n, m in messages if self._is_own(m)}
+        edits = [n for n, m in messages if isinstance(m, Action) and m.action == "edited"]
         mark = history.mark_of(listed, self._mark if self._connected else "")
-        return catch_up.page(self._machine, messages, whole=whole, ours=mine, end=end, took=took, mark=mark)
+        return catch_up.page(
+            self._machine, messages, whole=whole, ours=mine, end=end, took=took, mark=mark, edits=edits
+        )
 
     def _is_own(self, message: Any) -> bool:
         data = message.raw.get("data")

@@ -18,6 +18,9 @@ app = Table(
     Column("last_id", _Id, nullable=False, server_default="0"),
 )
 
+# The action message that tells of the last edit of a message: those of earlier edits are not kept.
+edits = Table("edits", metadata, Column("message_id", _Id, primary_key=True), Column("action_id", _Id, nullable=False))
+
 # The starts of the server on this database: each has a mark, and the id after which it gave out ids (see `lineage`).
 starts = Table(
     "starts",
