@@ -185,3 +185,16 @@ def test_wire_says_what_is_wrong_with_its_call(capsys):
     for option, value in (("--rate", "fast"), ("--rate-down", "-1"), ("--queue", "nan"), ("--latency", "1e9")):
         assert main(["wire", "127.0.0.1:1", f"{option}={value}"]) == 2
         assert value in capsys.readouterr().err
+
+
+async def test_backup_and_restore_and_one_server_a_folder(live: LiveStage):
+    data, target = str(live.folder / "data"), str(live.folder / "backup")
+    code, said = await run("serve", "--data", data, "--port", "0")
+    assert (code, said.count("\n")) == (1, 1)
+    assert f"pid {live.server.pid}" in said
+    assert live.server.url in said
+    code, said = await run("backup", target, "--data", data)
+    assert (code, "checked" in said) == (0, True)
+    assert (await run("backup", target, "--data", data))[0] == 1
+    code, said = await run("restore", target, "--data", data, "--replace")
+    assert (code, "in use" in said) == (1, True)

@@ -23,7 +23,7 @@ from tailwire.server.actions import members as actions_members
 from tailwire.server.actions import messages as actions_messages
 from tailwire.server.fanout import hub
 from tailwire.server.gateway import gateway, silence
-from tailwire.server.store import groups, messages, writer
+from tailwire.server.store import groups, lineage, messages, writer
 from tailwire.testing.simulation import Plan, make_plan
 from tailwire.testing.simulation.shrink import fails
 
@@ -62,7 +62,7 @@ def _a_flag_that_says_connected(patch):
 
 def _recovery_by_time(patch):
     # What was missed is taken from now on instead of from the last id.
-    def connected(m, store):
+    def connected(m, store, mark=""):
         m.behind, m.position = [], None
         m.floor = 0
         return [catch_up.FetchLatest()]
@@ -71,7 +71,7 @@ def _recovery_by_time(patch):
 
 
 def _no_catch_up_at_all(patch):
-    def connected(m, store):
+    def connected(m, store, mark=""):
         m.behind = None
         return [catch_up.TellContinuity(Continuity(Kind.EXACT))]
 
@@ -146,7 +146,7 @@ def _the_same_muid_is_stored_twice(patch):
 def _live_ones_overtake_what_was_missed(patch):
     honest = catch_up.connected
 
-    def connected(m, store):
+    def connected(m, store, mark=""):
         commands = honest(m, store)
         m.behind = None if m.position is not None else m.behind
         return commands
@@ -325,6 +325,17 @@ def _dead_connections_are_used_again(patch):
     patch.setattr(http, "LONGEST", 1e9)
 
 
+def _an_older_copy_is_not_noticed(patch):
+    # The server takes any position for one of its own, and gives out again what ids it gave out.
+    patch.setattr(lineage.Lineage, "known_until", lambda self, trail, message_id, last: message_id)
+    patch.setattr(lineage.IdFile, "read", lambda self: None)
+    patch.setattr(lineage, "JUMP", 0)
+
+
+def _who_is_told_of_an_older_copy_begins_anew(patch):
+    patch.setattr(catch_up, "went_back", lambda m, known: [catch_up._anew(m)])
+
+
 # Each fault, and a seed that finds it: tried first, so that the test is quick as long as that holds.
 PLANTS: dict[Plant, int] = {
     _two_owners_of_one_socket: 0,
@@ -356,6 +367,8 @@ PLANTS: dict[Plant, int] = {
     _whatever_asks_to_wait_is_believed_for_an_hour: 31,
     _a_slow_line_is_a_dead_one: 22,
     _dead_connections_are_used_again: 55,
+    _an_older_copy_is_not_noticed: 21,
+    _who_is_told_of_an_older_copy_begins_anew: 57,
 }
 
 

@@ -42,6 +42,8 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     create_token.add_argument("uid")
     create_token.add_argument("--data", metavar="DIR", default=None)
 
+    _backups(commands)
+
     doctor = commands.add_parser("doctor", help="try a server from here, step by step")
     doctor.add_argument("url")
     doctor.add_argument("--app-id", default="", help="try this app id too")
@@ -62,6 +64,15 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     replay = commands.add_parser("replay", help="run a dump of a connection again, step by step")
     replay.add_argument("file")
     return parser
+
+
+def _backups(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    backup = commands.add_parser("backup", help="copy the database and the uploads, beside a running server or not")
+    restore = commands.add_parser("restore", help="put a backup back, while no server runs")
+    for command in (backup, restore):
+        command.add_argument("folder", metavar="DIR")
+        command.add_argument("--data", metavar="DIR", help="folder of the database (.tailwire)")
+    restore.add_argument("--replace", action="store_true", help="move what is there aside first")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -85,6 +96,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from tailwire.cli.administer import administer
 
             return administer(given)
+        if given.command in ("backup", "restore"):
+            from tailwire.cli.backup import back_up_or_restore
+
+            return back_up_or_restore(given)
         if given.command == "demo":
             from tailwire.cli.demo import demo
 

@@ -28,6 +28,7 @@ from tailwire.server.rules.names import conversation_of, identifier
 
 SENT = (Event("message_sent"),)
 NOTHING: dict[str, Any] = {}
+NO_MARK = "none"
 EDITED, DELETED = (Event("message_edited"),), (Event("message_deleted"),)
 
 
@@ -246,6 +247,22 @@ class Messages:
                 wanted = replace(wanted, since=cleared)
         rows = await self._store.messages(wanted)
         return rows if wanted.newer else rows[::-1]
+
+    def mark(self, said: str, after: int | None) -> str:
+        """Check a position from which a client reads on, and return the mark of this start for the next one.
+
+        Args:
+            said: the mark that the client was given with its position; `none` where it has none.
+            after: the id after which it reads on, if it does.
+
+        Raises:
+            Refused: ERR_POSITION_UNKNOWN, with the last id that the client's history and this store have in common.
+        """
+        if after is not None and said != NO_MARK:
+            known = self._store.known_until(said, after)
+            if known < after:
+                raise Refused("ERR_POSITION_UNKNOWN", {"known": max(0, known)})
+        return self._store.start
 
     async def edit(self, caller: Caller, wanted: str, edit: Edit) -> bytes:
         """Change a message. The answer is the action message that says so.

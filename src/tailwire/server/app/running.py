@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import signal
 import socket
 import time
@@ -85,9 +86,10 @@ async def assemble(settings: Settings, world: World) -> Parts:
 
     Raises:
         tailwire.server.store.migrate.NewerDatabase: when a newer version wrote the database.
+        tailwire.server.store.lock.InUse: when another server has it.
     """
     loop = asyncio.get_running_loop()
-    store = await SqliteStore.open(database_path(settings), world, settings.max_unread_members)
+    store = await SqliteStore.open(database_path(settings), world, settings.max_unread_members, serving=True)
     keys = await _keys(store, world, settings)
     metrics = Metrics()
     hub = Hub(MemoryBroker(), metrics, loop.call_soon, slow_close=settings.slow_close)
@@ -101,8 +103,9 @@ async def assemble(settings: Settings, world: World) -> Parts:
     guesses = Guesses(settings.wrong_tokens_per_minute, loop.time)
     pace = Pace(settings.upgrades_per_second, LONGEST_TURN, loop.time)
     entrance = Entrance(
-        loop, settings, actions.sessions, metrics, world, overload, guesses, store_name=store.name, app_id=store.app_id
-    )
+        loop, settings, actions.sessions, metrics, world, overload, guesses,
+        store_name=store.name, mark=store.start, app_id=store.app_id,
+    )  # fmt: skip
     gateway = Gateway(
         loop, settings, hub, actions.sessions, actions.live, actions.receipts, metrics, pace, overload, entrance
     )
@@ -225,6 +228,8 @@ async def running(
             )
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         url = f"{'https' if certificate else 'http'}://{host}:{listening.getsockname()[1]}"
+        if parts.store.lock is not None:
+            parts.store.lock.note(f"the server with pid {os.getpid()} at {url}")
         bound = type("BoundSocketProtocol", (SocketProtocol,), {"gateway": parts.gateway, "__slots__": ()})
         config = uvicorn.Config(
             parts.api,

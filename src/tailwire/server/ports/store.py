@@ -43,6 +43,17 @@ class Store(Protocol):
         """The name of this store: ids mean nothing in one of another name."""
 
     @property
+    def start(self) -> str:
+        """What clients keep with their positions, for `known_until`. It is another at each start of the server."""
+
+    def known_until(self, start: str, message_id: int) -> int:
+        """How far a client's position belongs to this store: to its id, to a smaller one, or not at all (-1).
+
+        Args:
+            start: as the client was given it with this id.
+        """
+
+    @property
     def app_id(self) -> str:
         """The app that this store belongs to."""
 

@@ -158,6 +158,7 @@ class MessageRoutes:
         self, caller: Caller, q: MessageQuery, conversation: str | None, *, uid: str = "", guid: str = ""
     ) -> bytes:
         wanted = _filter(caller, q, conversation)
+        mark = self._messages.mark(q.mark, wanted.cursor if wanted.newer else None) if q.mark else ""
         rows = await self._messages.listed(caller, wanted, uid=uid, guid=guid)
         shown = await self._views.many(rows, caller.reader, following=q.with_thread_subscribed)
         meta = b'"current":{"limit":%d,"count":%d}' % (wanted.limit, len(rows))
@@ -166,6 +167,8 @@ class MessageRoutes:
             affix = b"append" if wanted.newer else b"prepend"
             cursor = b'{"affix":"%b","id":"%d","sentAt":%d}' % (affix, edge.id, edge.sent_at)
             meta += b',"next":%b,"cursor":%b' % (cursor, cursor)
+        if mark:
+            meta += b',"mark":"%b"' % mark.encode()
         return b'{"data":[%b],"meta":{%b}}' % (b",".join(shown), meta)
 
     async def _get(self, call: Call) -> bytes:

@@ -146,7 +146,10 @@ class Messages(Search, Webhooks):
         self, before: MessageRow, body: bytes, editor: str, now: int, action: Callable[[MessageRow], Draft],
         *, traits: int, mentions: tuple[str, ...] = (),
     ) -> Stored | None:  # fmt: skip
-        """Change a message's body and store the action message that says so. None when it was deleted meanwhile."""
+        """Change a message's body and store the action message that says so, in the place of that of an earlier edit.
+
+        None when it was deleted meanwhile.
+        """
 
         def edit(c: sqlite3.Connection) -> Stored | None:
             known = c.execute("SELECT body FROM messages WHERE id = ?", (before.id,)).fetchone()
@@ -160,7 +163,9 @@ class Messages(Search, Webhooks):
             c.execute("DELETE FROM mentions WHERE message_id = ?", (before.id,))
             _mention(c, before.id, mentions)
             self._reindex(c, before.id, before.conversation_id, known[0], body)
-            return self._told(c, before.id, action)
+            told = self._told(c, before.id, action)
+            _keep_last_edit(c, before.id, told.message.id)
+            return told
 
         return await self._writer.submit(edit)
 
@@ -192,6 +197,14 @@ class Messages(Search, Webhooks):
         """Queue what webhooks are told, where it belongs to no message."""
         if self.has_webhooks:
             await self._writer.submit(lambda c: self._enqueue_all(c, events, None))
+
+
+def _keep_last_edit(c: sqlite3.Connection, message_id: int, action_id: int) -> None:
+    # What an edit says is the message as it reads now: one action message for all edits of a message is enough.
+    earlier = c.execute("SELECT action_id FROM edits WHERE message_id = ?", (message_id,)).fetchone()
+    if earlier:
+        c.execute("DELETE FROM messages WHERE id = ?", earlier)
+    c.execute("INSERT OR REPLACE INTO edits VALUES (?, ?)", (message_id, action_id))
 
 
 def _mention(c: sqlite3.Connection, message_id: int, uids: Iterable[str]) -> None:

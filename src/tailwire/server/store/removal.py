@@ -10,7 +10,7 @@ from tailwire.server.store.groups import Groups
 from tailwire.server.store.keys import Keys
 from tailwire.server.store.relations import Relations
 
-_OF_MESSAGES = ("reactions", "mentions", "saves", "flags", "interactions", "subscriptions")
+_OF_MESSAGES = ("reactions", "mentions", "saves", "flags", "interactions", "subscriptions", "edits")
 
 
 class Removal(Groups, Relations, Keys):

@@ -18,6 +18,20 @@ app = Table(
     Column("last_id", _Id, nullable=False, server_default="0"),
 )
 
+# The action message that tells of the last edit of a message: those of earlier edits are not kept.
+edits = Table("edits", metadata, Column("message_id", _Id, primary_key=True), Column("action_id", _Id, nullable=False))
+
+# The starts of the server on this database: each has a mark, and the id after which it gave out ids (see `lineage`).
+starts = Table(
+    "starts",
+    metadata,
+    Column("number", _Id, primary_key=True),
+    Column("mark", String(64), nullable=False, unique=True),
+    Column("after_id", _Id, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
 api_keys = Table(
     "api_keys",
     metadata,

@@ -32,10 +32,18 @@ class Writer:
         connection: used by the writer alone, in `executor`.
         executor: of one thread.
         rolled_back: called after a transaction was undone, in the executor.
+        committed: called after each commit, before anybody is answered, in the executor. It must not raise.
     """
 
-    def __init__(self, connection: sqlite3.Connection, executor: Executor, rolled_back: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        executor: Executor,
+        rolled_back: Callable[[], None],
+        committed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._rolled_back = rolled_back
+        self._committed = committed
         self._connection = connection
         self._executor = executor
         self._pending: list[tuple[Operation[Any], asyncio.Future[Any]]] = []
@@ -106,6 +114,7 @@ class Writer:
                 connection.execute("ROLLBACK")
             self._rolled_back()
             raise
+        self._committed()
         return results
 
     @property

@@ -16,7 +16,7 @@ ROUGH = 1.0
 SUDDEN = 1.5
 """Seconds each way: a line that becomes so slow at once answers its first ping after the announced timeout."""
 
-_MOMENTS = frozenset({"drop", "half open", "sleep", "freeze", "kill", "stop", "start", "move", "restore"})
+_MOMENTS = frozenset({"drop", "half open", "sleep", "freeze", "kill", "stop", "start", "move", "restore", "put back"})
 _LASTING = frozenset({"offline", "swallow", "refuse", "nameless", "untrusted", "portal", "proxy", "cut amid"})
 _BY_VALUE = frozenset({"jitter", "slow work"})
 _UNTIL_THE_CALM = _BY_VALUE | {"cut amid"}
@@ -43,7 +43,7 @@ class Reasons:
         if what in _LASTING:
             self._until[name, what] = _FOR_EVER
         elif what in _MOMENTS:
-            lasts = value if what in ("kill", "stop", "freeze") and isinstance(value, int | float) else 0.0
+            lasts = value if what in ("kill", "stop", "put back", "freeze") and isinstance(value, int | float) else 0.0
             self._until[name, what] = soon + lasts
         elif what in _BY_VALUE and value is not None:
             self._until[name, what] = _FOR_EVER if value >= ROUGH else soon

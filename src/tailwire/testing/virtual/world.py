@@ -18,6 +18,7 @@ from tailwire.sdk.io.world import Wire
 from tailwire.sdk.io.world import World as SdkWorld
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app import Parts, assemble
+from tailwire.server.app.assembly import database_path
 from tailwire.server.config import Settings
 from tailwire.server.gateway.protocol import SocketProtocol
 from tailwire.server.ports.world import World as ServerWorld
@@ -134,6 +135,7 @@ def _crash(store: SqliteStore) -> None:
     store._reader.close()
     store._writing.close()
     store._executor.shutdown(wait=False)
+    store._let_go()
 
 
 class VirtualServer:
@@ -176,6 +178,11 @@ class VirtualServer:
             return parts.http(config=config, server_state=state, app_state={})
 
         virtual_loop().network.listen(PORT, accept)
+
+    @property
+    def database(self) -> Path:
+        """The file of its store."""
+        return database_path(self._settings)
 
     @property
     def let_in(self) -> int:
