@@ -9,12 +9,15 @@ import sqlite3
 
 import pytest
 
+from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import GroupFilter, MessageFilter, UserFilter
 from tailwire.server.ports.records import Draft, Event, GroupRow, KeyRow, MemberRow, TokenRow, UserRow, WebhookRow
 from tailwire.server.ports.world import World
 from tailwire.server.store.migrate import NewerDatabase, upgrade
 from tailwire.server.store.schema import metadata
 from tailwire.server.store.sqlite import SqliteStore
+
+ALICE_BOB = key_of("alice", "bob", "user")
 
 
 @pytest.fixture
@@ -23,7 +26,7 @@ def path(tmp_path):
 
 
 def draft(sender="alice", receiver="bob", kind="user", muid=None, text=b"{}", at=1) -> Draft:
-    conversation = f"group_{receiver}" if kind == "group" else "_user_".join(sorted((sender, receiver)))
+    conversation = key_of(sender, receiver, kind)
     body = b'{"data":' + text + b"}"
     return Draft(conversation, sender, receiver, kind, "message", "text", body, at, muid)
 
@@ -94,7 +97,9 @@ async def test_what_a_reader_may_see_and_since_when(path):
     assert [m.id for m in await store.messages(MessageFilter("dave", limit=1))] == [5]
     assert await store.messages(MessageFilter("nobody", limit=1)) == []
     assert [m.id for m in await store.messages(MessageFilter("bob", limit=2))] == [6, 4]
-    assert [m.id for m in await store.messages(MessageFilter("bob", conversation_id="group_g", limit=9))] == [3, 2, 1]
+    assert [
+        m.id for m in await store.messages(MessageFilter("bob", conversation_id=key_of("", "g", "group"), limit=9))
+    ] == [3, 2, 1]
     assert await ids("bob", 0, categories=("custom",)) == []
     assert await store.remove_member("g", "bob", action) is not None
     assert await ids("bob", 0) == [4, 6]
@@ -122,12 +127,12 @@ async def test_marks(path):
     for _ in range(5):
         await store.add_message(draft())
     mark = {"read": True}
-    assert await store.mark("alice_user_bob", "bob", 3, 50, **mark)
-    assert not await store.mark("alice_user_bob", "bob", 2, 60, **mark)
-    assert await store.mark("alice_user_bob", "bob", 4, 70, **mark)
-    rows = await store.messages(MessageFilter("bob", conversation_id="alice_user_bob", newer=True, cursor=0))
+    assert await store.mark(ALICE_BOB, "bob", 3, 50, **mark)
+    assert not await store.mark(ALICE_BOB, "bob", 2, 60, **mark)
+    assert await store.mark(ALICE_BOB, "bob", 4, 70, **mark)
+    rows = await store.messages(MessageFilter("bob", conversation_id=ALICE_BOB, newer=True, cursor=0))
     assert [(r.delivered_at, r.read_at) for r in rows] == [(50, 50)] * 3 + [(70, 70), (None, None)]
-    updated = MessageFilter("alice", conversation_id="alice_user_bob", newer=True, updated_after=60, only_updates=True)
+    updated = MessageFilter("alice", conversation_id=ALICE_BOB, newer=True, updated_after=60, only_updates=True)
     assert [r.id for r in await store.messages(updated)] == [4]
     await store.close()
 
@@ -149,17 +154,17 @@ async def test_what_webhooks_are_told_is_one_transaction_with_what_it_tells_of(p
     group = GroupRow("g", "G", "public", owner="alice", created_at=1)
     for changing in (
         store.react(1, "x", "bob", 5, 100, lambda row: [Impossible()]),
-        store.mark("alice_user_bob", "bob", 1, 5, read=True, events=[Impossible()]),
+        store.mark(ALICE_BOB, "bob", 1, 5, read=True, events=[Impossible()]),
         store.add_group(group, events=[Impossible()]),
     ):
         with pytest.raises(ZeroDivisionError):
             await changing
     assert await store.reactions(1) == []
-    assert (await store.mark_of("alice_user_bob", "bob")).read_id == 0
+    assert (await store.mark_of(ALICE_BOB, "bob")).read_id == 0
     assert await store.group("g") is None
     event = Event(Impossible.trigger, b"{}")
     await store.react(1, "x", "bob", 5, 100, lambda row: [event])
-    await store.mark("alice_user_bob", "bob", 1, 5, read=True, events=[event])
+    await store.mark(ALICE_BOB, "bob", 1, 5, read=True, events=[event])
     await store.add_group(group, events=[event])
     await store.close()
     again = await SqliteStore.open(path, World())
@@ -247,7 +252,7 @@ async def test_every_filter_can_be_asked_with_every_other(path):
     names = [f.name for f in dataclasses.fields(MessageFilter)]
     assert set(names) == {*asked, "reader", "conversation_id", "hide_replies", "limit"}
     readers = ("unread", "undelivered", "saved", "not_from_blocked")  # of nobody in particular it is not asked
-    for conversation, reader in itertools.product((None, "alice_user_bob"), ("alice", "")):
+    for conversation, reader in itertools.product((None, ALICE_BOB), ("alice", "")):
         for pair in itertools.combinations(asked, 2):
             if reader or not set(pair) & set(readers):
                 wanted = {name: asked[name] for name in pair}
@@ -268,7 +273,7 @@ async def test_what_is_deleted_for_good_gives_no_id_twice(path):
     await store.add_user(UserRow("bob", "Bob"))
     await store.remove_user("bob", with_messages=True)
     assert (await store.message(4)) is None
-    assert (await store.conversation("alice_user_bob", "alice", "user")) is None
+    assert (await store.conversation(ALICE_BOB, "alice", "user")) is None
     await store.close()
 
 

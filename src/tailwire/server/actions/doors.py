@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.directory import Directory
+from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.records import GroupRow, MemberRow, MessageRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.rules import permissions
-from tailwire.server.rules.names import conversation_of, identifier
+from tailwire.server.rules.names import identifier
 
 
 class Doors:
@@ -53,18 +54,18 @@ class Doors:
         permissions.check_message(operation, permissions.message_role(row, caller.uid, member, owner))
         return row
 
-    async def conversation(self, caller: Caller, kind: str, other: str) -> str:
-        """The id of the caller's conversation with a user (`kind` is `user`), or of a group that she may read.
+    async def conversation(self, caller: Caller, kind: str, other: str) -> ConversationKey:
+        """The key of the caller's conversation with a user (`kind` is `user`), or of a group that she may read.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, or as the table says.
         """
         if kind == "group":
             found, _ = await self.group(caller, other, "read")
-            return conversation_of("", found.guid, "group")
+            return key_of("", found.guid, "group")
         uid = identifier(other, "uid")
         await self._directory.user_entity(uid)
-        return conversation_of(caller.uid, uid, "user")
+        return key_of(caller.uid, uid, "user")
 
     async def user(self, caller: Caller, uid: str, operation: str) -> str:
         """The uid of a user to whom the caller may do something.

@@ -16,6 +16,7 @@ from tailwire.server.actions.doors import Doors
 from tailwire.server.actions.present import encode, entity, group, page
 from tailwire.server.auth.secrets import same_password
 from tailwire.server.limits.guesses import Guesses
+from tailwire.server.ports.conversations import conversation_of, key_of
 from tailwire.server.ports.filters import MemberFilter
 from tailwire.server.ports.records import BanRow, Draft, Event, GroupRow, MemberRow, Stored
 from tailwire.server.ports.refusal import Refused
@@ -341,7 +342,7 @@ class Members:
         if extras:
             data["extras"] = extras
         fields = {
-            "conversationId": f"group_{found.guid}",
+            "conversationId": conversation_of("", found.guid, "group"),
             "sender": caller.uid,
             "receiverType": "group",
             "receiver": found.guid,
@@ -352,8 +353,8 @@ class Members:
         }
         event = Event(_EVENTS[action], encode({"group": after, "members": {uid: on}, "by": by, **(extras or {})}))
         return Draft(
-            f"group_{found.guid}", caller.uid, found.guid, "group", "action", "groupMember", encode(fields), now,
-            events=(event,),
+            key_of("", found.guid, "group"), caller.uid, found.guid, "group", "action", "groupMember",
+            encode(fields), now, events=(event,),
         )  # fmt: skip
 
     def _publish(self, caller: Caller, stored: Stored, also: str = "") -> bytes:

@@ -17,6 +17,7 @@ from tailwire.server.actions.present import encode, entity, group
 from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.views import Views, with_quoted
+from tailwire.server.ports.conversations import ConversationKey, id_of, key_of
 from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.records import Draft, Event, ListedRow, MessageRow
 from tailwire.server.ports.refusal import Refused
@@ -24,7 +25,7 @@ from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
 from tailwire.server.rules import messages as rules
 from tailwire.server.rules.lengths import Lengths
-from tailwire.server.rules.names import conversation_of, identifier
+from tailwire.server.rules.names import identifier
 
 SENT = (Event("message_sent"),)
 NOTHING: dict[str, Any] = {}
@@ -98,7 +99,7 @@ class Messages:
             if sent is None:
                 raise
             return sent.json()
-        conversation = conversation_of(caller.uid, receiver, receiver_type)
+        conversation = key_of(caller.uid, receiver, receiver_type)
         more, parent, quoted = await self._more(caller, body, conversation)
         data["entities"] = {
             "sender": entity(sender_entity, "user"),
@@ -142,7 +143,7 @@ class Messages:
         return group(found, None)
 
     async def _more(
-        self, caller: Caller, body: Body, conversation: str
+        self, caller: Caller, body: Body, conversation: ConversationKey
     ) -> tuple[dict[str, Any], MessageRow | None, MessageRow | None]:
         # What not every message has: a muid, tags, a message that it answers, one that it quotes.
         more: dict[str, Any] = {}
@@ -168,7 +169,7 @@ class Messages:
         sender: str,
         receiver: str,
         receiver_type: str,
-        conversation: str,
+        conversation: ConversationKey,
         category: str,
         kind: str,
         content: Content,
@@ -179,7 +180,7 @@ class Messages:
     ) -> Draft:
         now = self._world.seconds()
         fields = {
-            "conversationId": conversation,
+            "conversationId": id_of(conversation),
             "sender": sender,
             "receiverType": receiver_type,
             "receiver": receiver,

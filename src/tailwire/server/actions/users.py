@@ -13,6 +13,7 @@ from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.present import absent, encode, page
 from tailwire.server.actions.relations import block_flags
 from tailwire.server.actions.roles import Roles
+from tailwire.server.ports.conversations import conversation_of
 from tailwire.server.ports.filters import UserFilter
 from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.refusal import Refused
@@ -120,7 +121,7 @@ class Users:
         row = await self._directory.user(names.identifier(uid, "uid"))
         shown = self._directory.present(row)
         if not caller.system:
-            shown["conversationId"] = names.conversation_of(caller.uid, row.uid, "user")
+            shown["conversationId"] = conversation_of(caller.uid, row.uid, "user")
             blocks = await self._store.blocked_with(caller.uid, [row.uid])
             shown |= block_flags(*blocks.get(row.uid, (None, None)))
         return shown

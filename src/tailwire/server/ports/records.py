@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import IntFlag
 from typing import NamedTuple
 
+from tailwire.server.ports.conversations import ConversationKey
+
 
 @dataclass(frozen=True, slots=True)
 class UserRow:
@@ -98,7 +100,7 @@ class Draft:
         muid: the client's own id, or None.
     """
 
-    conversation_id: str
+    conversation_id: ConversationKey
     sender: str
     receiver: str
     receiver_type: str
@@ -119,7 +121,7 @@ class MessageRow(NamedTuple):
     """A stored message (a tuple: thirty of them are made for every page of history)."""
 
     id: int
-    conversation_id: str
+    conversation_id: ConversationKey
     sender: str
     receiver: str
     receiver_type: str
@@ -223,7 +225,7 @@ class MarkRow:
         pinned_at: when she pinned it, or None.
     """
 
-    conversation_id: str
+    conversation_id: ConversationKey
     uid: str
     delivered_id: int = 0
     read_id: int = 0
@@ -247,7 +249,7 @@ class ConversationRow(NamedTuple):
     """A conversation as one user sees it."""
 
     uid: str
-    conversation_id: str
+    conversation_id: ConversationKey
     last_message_id: int
     shown_message_id: int
     created_at: int

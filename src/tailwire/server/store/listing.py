@@ -26,12 +26,13 @@ from sqlalchemy import (
     text,
 )
 
+from tailwire.server.ports.conversations import GROUP_KEY, ConversationKey, id_of
 from tailwire.server.ports.filters import MessageFilter, read_shape
 from tailwire.server.ports.records import ListedRow
 from tailwire.server.store.schema import blocks, conversations, marks, members, mentions, messages, participants, saves
 from tailwire.server.store.statements import compiled
 
-_GROUP: ColumnElement[str] = literal_column("'group_'", String)
+_GROUP: ColumnElement[str] = literal_column(f"'{GROUP_KEY}'", String)
 _USER: ColumnElement[str] = literal_column("'user'", String)
 _ACTION: ColumnElement[str] = literal_column("'action'", String)
 _WORD = re.compile(r"\w+")
@@ -211,12 +212,16 @@ _RARE_VALUES = (
 )  # fmt: skip
 
 
-def place(conversation_id: str) -> str:
-    """A conversation as one word of the full-text index."""
-    return "c" + blake2b(conversation_id.encode(), digest_size=8).hexdigest()
+def place(conversation: ConversationKey) -> str:
+    """Return a conversation as one word of the full-text index.
+
+    It is made of the id that clients see, which two conversations may share: the index only narrows the search, what
+    it finds is looked up by the key.
+    """
+    return "c" + blake2b(id_of(conversation).encode(), digest_size=8).hexdigest()
 
 
-def match(words: str, conversations: list[str]) -> str:
+def match(words: str, conversations: list[ConversationKey]) -> str:
     """What the full-text index is asked: all words, the last as the beginning of one, in some conversations.
 
     Returns:

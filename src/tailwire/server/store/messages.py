@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable
 
+from tailwire.server.ports.conversations import GROUP_KEY, ConversationKey
 from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.records import Draft, Event, ListedRow, MessageRow, Stored, Trait
 from tailwire.server.store.listing import LATEST_OF, list_messages, match, parameters
@@ -128,7 +129,7 @@ class Messages(Search, Webhooks):
                 return []
         return list(map(ListedRow._make, self._all(list_messages(wanted.shape()), values)))
 
-    def _places(self, wanted: MessageFilter) -> list[str]:
+    def _places(self, wanted: MessageFilter) -> list[ConversationKey]:
         # The conversations that are searched: the index finds them together with the words. With too many of them the
         # words alone are looked up, and what the reader may see is checked message by message.
         if wanted.conversation_id is not None:
@@ -137,7 +138,7 @@ class Messages(Search, Webhooks):
             return []
         rows = self._all(
             "SELECT conversation_id FROM participants WHERE uid = :reader UNION ALL"
-            " SELECT 'group_' || guid FROM members WHERE uid = :reader LIMIT :most",
+            f" SELECT '{GROUP_KEY}' || guid FROM members WHERE uid = :reader LIMIT :most",
             {"reader": wanted.reader, "most": MOST_PLACES + 1},
         )
         return [row[0] for row in rows] if len(rows) <= MOST_PLACES else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.records import Event
 from tailwire.server.store.webhooks import Webhooks
 
@@ -124,8 +125,7 @@ class Relations(Webhooks):
 
     async def start_conversation(self, one: str, other: str, now: int) -> None:
         """Make an empty conversation of two users, if there is none."""
-        first, second = sorted((one, other))
-        conversation = f"{first}_user_{second}"
+        conversation = key_of(one, other, "user")
 
         def add(c: sqlite3.Connection) -> None:
             sql = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
+from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.records import Event, MessageRow, Trait
 from tailwire.server.store.groups import Groups
 from tailwire.server.store.keys import Keys
@@ -45,7 +46,7 @@ class Removal(Groups, Relations, Keys):
 
         def remove(c: sqlite3.Connection) -> list[str]:
             members = [row[0] for row in c.execute("SELECT uid FROM members WHERE guid = ?", (guid,))]
-            self._forget_conversation(c, f"group_{guid}")
+            self._forget_conversation(c, key_of("", guid, "group"))
             for table in ("members", "bans", "groups"):
                 c.execute(f"DELETE FROM {table} WHERE guid = ?", (guid,))
             self._enqueue_all(c, events, None)
@@ -53,7 +54,7 @@ class Removal(Groups, Relations, Keys):
 
         return await self._writer.submit(remove)
 
-    async def remove_conversation(self, conversation_id: str) -> None:
+    async def remove_conversation(self, conversation_id: ConversationKey) -> None:
         """Forget what was said in a conversation, for everybody."""
         await self._writer.submit(lambda c: self._forget_conversation(c, conversation_id))
 
@@ -72,7 +73,7 @@ class Removal(Groups, Relations, Keys):
 
         await self._writer.submit(remove)
 
-    def _forget_conversation(self, c: sqlite3.Connection, conversation_id: str) -> None:
+    def _forget_conversation(self, c: sqlite3.Connection, conversation_id: ConversationKey) -> None:
         self._forget(c, "conversation_id = ?", (conversation_id,))
         for table in ("conversations", "marks", "receipts", "participants"):
             c.execute(f"DELETE FROM {table} WHERE conversation_id = ?", (conversation_id,))
