@@ -11,8 +11,11 @@ import pytest
 
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import GroupFilter, MessageFilter, UserFilter
-from tailwire.server.ports.records import Draft, Event, GroupRow, KeyRow, MemberRow, TokenRow, UserRow, WebhookRow
+from tailwire.server.ports.records import Draft, Edited, Event, GroupRow, KeyRow, TokenRow, UserRow, WebhookRow
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.ports.world import World
+from tailwire.server.rules.messages import check_changeable
 from tailwire.server.store.migrate import NewerDatabase, upgrade
 from tailwire.server.store.schema import metadata
 from tailwire.server.store.sqlite import SqliteStore
@@ -23,6 +26,14 @@ ALICE_BOB = key_of("alice", "bob", "user")
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "store.db"
+
+
+def in_group(guid: str, uid: str, by: str = "") -> GroupAct:
+    return GroupAct(guid, by or uid, uid, lambda standing: None)
+
+
+def to_message(number: int, uid: str) -> MessageAct:
+    return MessageAct(number, uid, lambda standing: None)
 
 
 def draft(sender="alice", receiver="bob", kind="user", muid=None, text=b"{}", at=1) -> Draft:
@@ -78,7 +89,7 @@ async def test_what_a_reader_may_see_and_since_when(path):
     await store.add_group(GroupRow("g", "G", "public", owner="alice", created_at=1))
     await store.add_message(draft(receiver="g", kind="group"))  # 1: before bob joined
     action = draft(sender="bob", receiver="g", kind="group")
-    await store.add_member(MemberRow("g", "bob", "participant", 1, 0), action)  # 2
+    await store.add_member(in_group("g", "bob"), "participant", 1, lambda _: action)  # 2
     await store.add_message(draft(receiver="g", kind="group"))  # 3
     await store.add_message(draft())  # 4: alice to bob
     await store.add_message(draft(sender="carol", receiver="dave"))  # 5: not bob's
@@ -101,9 +112,10 @@ async def test_what_a_reader_may_see_and_since_when(path):
         m.id for m in await store.messages(MessageFilter("bob", conversation_id=key_of("", "g", "group"), limit=9))
     ] == [3, 2, 1]
     assert await ids("bob", 0, categories=("custom",)) == []
-    assert await store.remove_member("g", "bob", action) is not None
+    await store.remove_member(in_group("g", "bob"), lambda _: action)
     assert await ids("bob", 0) == [4, 6]
-    assert await store.remove_member("g", "bob", action) is None
+    with pytest.raises(Refused, match="ERR_NOT_A_MEMBER"):
+        await store.remove_member(in_group("g", "bob"), lambda _: action)
     await store.close()
 
 
@@ -111,11 +123,13 @@ async def test_what_was_deleted_is_not_brought_back_by_an_edit_that_comes_late(p
     store = await SqliteStore.open(path, World())
     stored = await store.add_message(draft(text=b'{"text":"secret"}'))
     told = lambda row: draft(muid=None)  # noqa: E731
-    deleting = store.delete_message(stored.message, b'{"data":{}}', "alice", 5, told)
-    editing = store.edit_message(stored.message, b'{"data":{"text":"secret again"}}', "alice", 5, told, traits=0)
-    again = store.delete_message(stored.message, b"{}", "alice", 9, told)
-    first, late, second = await asyncio.gather(deleting, editing, again)
-    assert (first is not None, late, second) == (True, None, None)
+    act = MessageAct(stored.message.id, "alice", lambda standing: check_changeable(standing.message))
+    deleting = store.delete_message(act, 5, lambda _: b'{"data":{}}', told)
+    editing = store.edit_message(act, 5, lambda _: Edited(b'{"data":{"text":"secret again"}}', 0), told)
+    again = store.delete_message(act, 9, lambda _: b"{}", told)
+    first, late, second = await asyncio.gather(deleting, editing, again, return_exceptions=True)
+    assert first.new
+    assert [e.code for e in (late, second)] == ["ERR_MESSAGE_ACTION_NOT_ALLOWED"] * 2
     row = await store.message(stored.message.id)
     assert (row.deleted_at, b"secret" in row.json()) == (5, False)
     assert (await store.message(3)) is None
@@ -153,7 +167,7 @@ async def test_what_webhooks_are_told_is_one_transaction_with_what_it_tells_of(p
     await store.put_webhook(WebhookRow("w", "W", "http://hook", Impossible.trigger, created_at=1))
     group = GroupRow("g", "G", "public", owner="alice", created_at=1)
     for changing in (
-        store.react(1, "x", "bob", 5, 100, lambda row: [Impossible()]),
+        store.react(to_message(1, "bob"), "x", 5, 100, lambda row: [Impossible()]),
         store.mark(ALICE_BOB, "bob", 1, 5, read=True, events=[Impossible()]),
         store.add_group(group, events=[Impossible()]),
     ):
@@ -163,7 +177,7 @@ async def test_what_webhooks_are_told_is_one_transaction_with_what_it_tells_of(p
     assert (await store.mark_of(ALICE_BOB, "bob")).read_id == 0
     assert await store.group("g") is None
     event = Event(Impossible.trigger, b"{}")
-    await store.react(1, "x", "bob", 5, 100, lambda row: [event])
+    await store.react(to_message(1, "bob"), "x", 5, 100, lambda row: [event])
     await store.mark(ALICE_BOB, "bob", 1, 5, read=True, events=[event])
     await store.add_group(group, events=[event])
     await store.close()
@@ -265,7 +279,7 @@ async def test_what_is_deleted_for_good_gives_no_id_twice(path):
     await store.add_group(GroupRow("g", "G", "public", owner="alice", created_at=1))
     for _ in range(3):
         await store.add_message(draft(receiver="g", kind="group"))
-    assert await store.remove_group("g") == ["alice"]
+    assert await store.remove_group(GroupAct("g", "alice", "", lambda _: None), lambda _: ()) == ["alice"]
     await store.close()
     store = await SqliteStore.open(path, World())
     assert (await store.message(3)) is None
@@ -287,7 +301,7 @@ async def test_the_index_of_words_survives_a_restart_and_forgets_what_is_deleted
     store = await SqliteStore.open(path, World())
     assert [m.id for m in await find("p")] == [3, 2]
     row = await store.message(2)
-    await store.delete_message(row, b'{"data":{}}', "alice", 5, lambda _: draft())
+    await store.delete_message(to_message(row.id, "alice"), 5, lambda _: b'{"data":{}}', lambda _: draft())
     assert [m.id for m in await find("p")] == [3]
     await store.remove_message(await store.message(3))
     assert await find("p") == []

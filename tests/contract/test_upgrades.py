@@ -15,6 +15,7 @@ import tailwire.server.store
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import ConversationFilter, MessageFilter
 from tailwire.server.ports.records import Draft, Trait
+from tailwire.server.ports.standing import GroupAct
 from tailwire.server.ports.world import World
 from tailwire.server.store.sqlite import SqliteStore
 
@@ -165,7 +166,7 @@ async def test_conversations_that_shared_an_id_are_told_apart(tmp_path):
     assert (await store.mark_of(group, "mallory")).pinned_at == 5
     assert store._all("SELECT * FROM receipts", ()) == [(group, "tom", 1, 2, 9)]
 
-    await store.remove_group("admin_user_tom")
+    await store.remove_group(GroupAct("admin_user_tom", "mallory", "", lambda _: None), lambda _: ())
     assert await texts(store, "tom", conversation_id=pair) == ["the code is 4711", "thanks", "edited"]
     await store.close()
 

@@ -134,7 +134,8 @@ class Sessions:
         token = new_token(uid, self._world)
         known = device if device is not None else TokenRow("", uid, 0)
         kept = replace(known, token_hash=fingerprint(token), uid=uid, created_at=self._world.seconds(), hint=token[-4:])
-        await self._store.add_token(kept, self._most_tokens)
+        for gone in await self._store.add_token(kept, self._most_tokens):
+            self._delivery.token_gone(uid, gone)
         return {**self._directory.present(row), "authToken": token}
 
     async def me(self, caller: Caller, token: str) -> dict[str, Any]:

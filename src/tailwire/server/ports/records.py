@@ -98,6 +98,7 @@ class Draft:
     Attributes:
         body: the message as REST gives it, but for the id at its head and what changes later (`MessageRow.json`).
         muid: the client's own id, or None.
+        by_member: it is refused unless its sender is a member of the group that receives it.
     """
 
     conversation_id: ConversationKey
@@ -115,6 +116,21 @@ class Draft:
     mentions: tuple[str, ...] = ()
     shown: bool = True
     events: tuple[Event, ...] = ()
+    by_member: bool = False
+
+
+class Edited(NamedTuple):
+    """What a message becomes.
+
+    Attributes:
+        body: as `Draft.body`.
+        traits: bits of `Trait`, but for what others add.
+        mentions: the uids that it mentions from now on; None: as before.
+    """
+
+    body: bytes
+    traits: int
+    mentions: tuple[str, ...] | None = None
 
 
 class MessageRow(NamedTuple):

@@ -6,6 +6,7 @@ import dataclasses
 import sqlite3
 
 from tailwire.server.ports.records import FileRow, KeyRow, TokenOwner, TokenRow
+from tailwire.server.ports.refusal import Refused
 from tailwire.server.store.access import Access
 from tailwire.server.store.statements import KEY_SCOPE, TOKEN_OWNER
 
@@ -75,10 +76,20 @@ class Keys(Access):
         sql = f"SELECT {_TOKEN} FROM auth_tokens WHERE uid = ? ORDER BY number DESC LIMIT ? OFFSET ?"
         return [TokenRow(*row) for row in self._all(sql, (uid, limit, offset))], total
 
-    async def add_token(self, token: TokenRow, most: int) -> None:
-        """Keep an auth token; of more than `most` of a user the oldest go."""
+    async def add_token(self, token: TokenRow, most: int) -> list[str]:
+        """Keep an auth token of a user who may log in; of more than `most` the oldest go.
 
-        def add(c: sqlite3.Connection) -> None:
+        Returns:
+            The hashes of those that went.
+
+        Raises:
+            Refused: ERR_UID_NOT_FOUND, when there is no such user, or they are deactivated.
+        """
+
+        def add(c: sqlite3.Connection) -> list[str]:
+            sql = "SELECT 1 FROM users WHERE uid = ? AND deactivated_at IS NULL"
+            if c.execute(sql, (token.uid,)).fetchone() is None:
+                raise Refused("ERR_UID_NOT_FOUND", {"uid": token.uid})
             sql = "SELECT max(number), count(*) FROM auth_tokens WHERE uid = ?"
             last = c.execute(sql, (token.uid,)).fetchone()
             number = (last[0] or 0) + 1
@@ -86,11 +97,17 @@ class Keys(Access):
                 f"INSERT INTO auth_tokens ({_TOKEN}, number) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (*dataclasses.astuple(token), number),
             )
-            if last[1] >= most:
-                c.execute("DELETE FROM auth_tokens WHERE uid = ? AND number <= ?", (token.uid, number - most))
-                self._owners.clear()
+            if last[1] < most:
+                return []
+            sql = "DELETE FROM auth_tokens WHERE uid = ? AND number <= ? RETURNING token_hash"
+            return self._gone(c.execute(sql, (token.uid, number - most)).fetchall())
 
-        await self._writer.submit(add)
+        return await self._writer.submit(add)
+
+    def _gone(self, rows: list[tuple[str]]) -> list[str]:
+        # Tokens that were taken back, within the transaction: none is known by heart once it is committed.
+        self._writer.after_commit(self._owners.clear)
+        return [row[0] for row in rows]
 
     async def change_token(self, token: TokenRow) -> None:
         """Keep what is known of the device of an auth token."""
@@ -100,16 +117,13 @@ class Keys(Access):
 
     async def remove_token(self, token_hash: str) -> None:
         """Take an auth token back."""
-        sql = "DELETE FROM auth_tokens WHERE token_hash = ?"
-        await self._writer.submit(lambda c: c.execute(sql, (token_hash,)).rowcount)
-        self._owners.clear()
+        sql = "DELETE FROM auth_tokens WHERE token_hash = ? RETURNING token_hash"
+        await self._writer.submit(lambda c: self._gone(c.execute(sql, (token_hash,)).fetchall()))
 
     async def remove_tokens(self, uid: str) -> list[str]:
         """Take all auth tokens of a user back; answers their hashes."""
         sql = "DELETE FROM auth_tokens WHERE uid = ? RETURNING token_hash"
-        gone = await self._writer.submit(lambda c: [row[0] for row in c.execute(sql, (uid,)).fetchall()])
-        self._owners.clear()
-        return gone
+        return await self._writer.submit(lambda c: self._gone(c.execute(sql, (uid,)).fetchall()))
 
     async def add_file(self, file: FileRow) -> None:
         """Keep what is known of an uploaded file."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.records import Event, Marked, MarkRow, MessageRow
@@ -86,8 +86,7 @@ class Marks(Webhooks):
 
     async def clear(self, conversation_id: ConversationKey, uid: str, up_to: int) -> None:
         """Delete a conversation for one user: she sees only what comes after."""
-        await self._set(conversation_id, uid, "cleared_id", up_to)
-        self._clearers.add(uid)
+        await self._set(conversation_id, uid, "cleared_id", up_to, lambda: self._clearers.add(uid))
 
     async def tag_conversation(self, conversation_id: ConversationKey, uid: str, tags: str | None) -> None:
         """Set a user's tags of a conversation."""
@@ -102,12 +101,21 @@ class Marks(Webhooks):
         sql = "SELECT count(*) FROM marks WHERE uid = ? AND pinned_at IS NOT NULL"
         return int(self._one(sql, (uid,))[0])
 
-    async def _set(self, conversation_id: ConversationKey, uid: str, column: str, value: int | str | None) -> None:
+    async def _set(
+        self,
+        conversation_id: ConversationKey,
+        uid: str,
+        column: str,
+        value: int | str | None,
+        follow: Callable[[], None] | None = None,
+    ) -> None:
         def change(c: sqlite3.Connection) -> None:
             c.execute(_BEGIN, (conversation_id, uid))
             c.execute(
                 f"UPDATE marks SET {column} = ? WHERE conversation_id = ? AND uid = ?", (value, conversation_id, uid)
             )
+            if follow is not None:
+                self._writer.after_commit(follow)
 
         await self._writer.submit(change)
 

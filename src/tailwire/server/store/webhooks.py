@@ -20,7 +20,7 @@ class Webhooks(Access):
     _queued: Callable[[], None] | None = None
 
     def on_delivery(self, call: Callable[[], None]) -> None:
-        """Name the one who is told, in the writer's thread, that something was put into the queue."""
+        """Name the one who is told, once it is committed, that something was put into the queue."""
         self._queued = call
 
     @property
@@ -42,7 +42,7 @@ class Webhooks(Access):
 
         def put(c: sqlite3.Connection) -> None:
             c.execute(f"INSERT OR REPLACE INTO webhooks ({_COLUMNS}) VALUES ({_MARKS})", dataclasses.astuple(webhook))
-            self._by_trigger = self._read_triggers(c)
+            self._remember_triggers(c)
 
         await self._writer.submit(put)
 
@@ -52,10 +52,14 @@ class Webhooks(Access):
         def remove(c: sqlite3.Connection) -> bool:
             gone = c.execute("DELETE FROM webhooks WHERE id = ?", (webhook_id,)).rowcount == 1
             c.execute("DELETE FROM deliveries WHERE webhook = ?", (webhook_id,))
-            self._by_trigger = self._read_triggers(c)
+            self._remember_triggers(c)
             return gone
 
         return await self._writer.submit(remove)
+
+    def _remember_triggers(self, c: sqlite3.Connection) -> None:
+        found = self._read_triggers(c)
+        self._writer.after_commit(lambda: setattr(self, "_by_trigger", found))
 
     @staticmethod
     def _read_triggers(c: sqlite3.Connection) -> dict[str, list[str]]:
@@ -78,7 +82,7 @@ class Webhooks(Access):
                     (webhook, event.trigger, data),
                 )
             if self._queued is not None:
-                self._queued()
+                self._writer.after_commit(self._queued)
 
     async def due_deliveries(self, now: int, most: int) -> list[DeliveryRow]:
         """What is to be told by now, in order."""
