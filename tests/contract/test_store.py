@@ -306,3 +306,32 @@ async def test_the_index_of_words_survives_a_restart_and_forgets_what_is_deleted
     await store.remove_message(await store.message(3))
     assert await find("p") == []
     await store.close()
+
+
+async def test_whoever_sends_to_webhooks_is_told_when_there_is_something_to_see(path):
+    store = await SqliteStore.open(path, World())
+    await store.put_webhook(WebhookRow("w", "W", "http://x.test", "message_sent", created_at=1))
+    seen = []
+    store.on_delivery(lambda: seen.append(store._one("SELECT count(*) FROM deliveries", ())[0]))
+    for _ in range(2):
+        await store.add_message(dataclasses.replace(draft(), events=(Event("message_sent"),)))
+    assert seen == [1, 2]
+    await store.close()
+
+
+async def test_a_token_is_made_only_for_somebody_who_may_log_in(path):
+    store = await SqliteStore.open(path, World())
+    for uid in ("alice", "bob"):
+        await store.add_user(UserRow(uid, uid, created_at=1))
+    for n in range(3):
+        await store.add_token(TokenRow(f"t{n}", "alice", 1), 3)
+    assert await store.token_owner("t0")
+    assert await store.add_token(TokenRow("t3", "alice", 1), 3) == ["t0"]
+    assert await store.token_owner("t0") is None
+    resting = store.deactivate(["alice", "bob"], 9)
+    late = store.add_token(TokenRow("t4", "alice", 1), 3)
+    (done, tokens), refused = await asyncio.gather(resting, late, return_exceptions=True)
+    assert (done, sorted(tokens)) == (["alice", "bob"], [("alice", "t1"), ("alice", "t2"), ("alice", "t3")])
+    assert refused.code == "ERR_UID_NOT_FOUND"
+    assert await store.token_owner("t1") is None
+    await store.close()

@@ -106,7 +106,7 @@ class Conversations:
         else:
             kind, uid = "user", other_in(row.conversation_id, row.uid)
             try:
-                other = await self._directory.user_entity(uid)
+                other = await self._directory.entity_for(uid, row.uid)
             except Refused:
                 other = {"uid": uid, "name": uid, "status": "offline"}
         after = max(row.read_id, row.cleared_id)

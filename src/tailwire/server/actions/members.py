@@ -90,9 +90,9 @@ class Members:
             Refused: ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER.
         """
         found, _ = await self._doors.group(caller, wanted.guid, "list_members")
-        online = self._directory.online_uids() if wanted.online is not None else ()
+        online = await self._directory.online_to(caller.reader) if wanted.online is not None else ()
         rows, total = await self._store.members(replace(wanted, guid=found.guid, status_of=online))
-        listed = [{**await self._shown(m.uid), "scope": m.scope, "joinedAt": m.joined_at} for m in rows]
+        listed = [{**await self._shown(caller, m.uid), "scope": m.scope, "joinedAt": m.joined_at} for m in rows]
         return page(listed, total=total, limit=wanted.limit, number=number)
 
     async def banned(self, caller: Caller, wanted: MemberFilter, *, number: int) -> dict[str, Any]:
@@ -103,12 +103,12 @@ class Members:
         """
         found, _ = await self._doors.group(caller, wanted.guid, "list_banned")
         rows, total = await self._store.bans(replace(wanted, guid=found.guid))
-        listed = [{**await self._shown(b.uid), "scope": b.scope, "bannedAt": b.banned_at} for b in rows]
+        listed = [{**await self._shown(caller, b.uid), "scope": b.scope, "bannedAt": b.banned_at} for b in rows]
         return page(listed, total=total, limit=wanted.limit, number=number)
 
-    async def _shown(self, uid: str) -> dict[str, Any]:
+    async def _shown(self, caller: Caller, uid: str) -> dict[str, Any]:
         row = await self._store.user(uid)
-        return self._directory.present(row) if row is not None else {"uid": uid, "name": uid}
+        return await self._directory.present(row, caller.reader) if row is not None else {"uid": uid, "name": uid}
 
     # Coming and going by oneself.
 

@@ -230,7 +230,7 @@ class Messages:
         listed = []
         for uid, delivered, read in await self._store.receipts(row):
             times = {k: v for k, v in (("deliveredAt", delivered), ("readAt", read)) if v}
-            listed.append({"recipient": await self._directory.user_entity(uid), **times})
+            listed.append({"recipient": await self._directory.entity_for(uid, caller.reader), **times})
         return b'%b,"receipts":%b}' % (shown[:-1], encode({"data": listed}))
 
     async def listed(self, caller: Caller, wanted: MessageFilter, *, uid: str = "", guid: str = "") -> list[ListedRow]:

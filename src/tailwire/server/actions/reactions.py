@@ -96,9 +96,9 @@ class Reactions:
             self._delivery.reaction(caller, row, {"action": name, **_flat(changed, by)})
         return await self._shown(row, caller.reader)
 
-    async def _by(self, uid: str) -> Any:
+    async def _by(self, uid: str, reader: str = "") -> Any:
         try:
-            return await self._directory.user_entity(uid)
+            return await self._directory.entity_for(uid, reader)
         except Refused:
             return {"uid": uid, "name": uid}
 
@@ -116,7 +116,7 @@ class Reactions:
         if rows:
             edge = rows[-1] if newer else rows[0]
             meta["next"] = {"affix": "append" if newer else "prepend", "id": str(edge.id)}
-        return {"data": [_flat(r, await self._by(r.uid)) for r in rows], "meta": meta}
+        return {"data": [_flat(r, await self._by(r.uid, caller.reader)) for r in rows], "meta": meta}
 
     # Pins and saves.
 

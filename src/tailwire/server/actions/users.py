@@ -103,7 +103,7 @@ class Users:
         )
         if row.uid == names.SYSTEM_USER or not await self._store.add_user(row):
             raise Refused("ERR_UID_ALREADY_EXISTS", {"uid": row.uid})
-        return self._directory.present(row)
+        return await self._directory.present(row, "")
 
     async def _role(self, role: str | None) -> str:
         if not role:
@@ -113,13 +113,16 @@ class Users:
         return names.identifier(role, "role")
 
     async def get(self, caller: Caller, uid: str) -> dict[str, Any]:
-        """A user, with what is between her and the caller.
+        """A user, with what is between them and the caller.
 
         Raises:
-            Refused: ERR_UID_NOT_FOUND.
+            Refused: ERR_UID_NOT_FOUND, also of somebody whom the caller's role does not show them.
         """
         row = await self._directory.user(names.identifier(uid, "uid"))
-        shown = self._directory.present(row)
+        others = row.uid != caller.uid and await self._roles.lists_friends_only(caller)
+        if others and not await self._store.are_friends(caller.uid, row.uid):
+            raise Refused("ERR_UID_NOT_FOUND", {"uid": row.uid})
+        shown = await self._directory.present(row, caller.reader)
         if not caller.system:
             shown["conversationId"] = conversation_of(caller.uid, row.uid, "user")
             blocks = await self._store.blocked_with(caller.uid, [row.uid])
@@ -139,11 +142,13 @@ class Users:
             raise Refused("ERR_BAD_REQUEST", {"status": "Use available, online or offline."})
         self._lengths.check_count(len(wanted.uids), "uids", "uids", least=0)
         if status:
-            wanted = replace(wanted, online=status != "offline", status_of=self._directory.online_uids())
+            wanted = replace(
+                wanted, online=status != "offline", status_of=await self._directory.online_to(caller.reader)
+            )
         if await self._roles.lists_friends_only(caller):
             wanted = replace(wanted, friends_only=True)
         rows, total = await self._store.users(wanted)
-        listed = [self._directory.present(row) for row in rows]
+        listed = [await self._directory.present(row, caller.reader) for row in rows]
         if not caller.system:
             blocks = await self._store.blocked_with(caller.uid, [row.uid for row in rows])
             for shown in listed:
@@ -178,7 +183,7 @@ class Users:
         self._directory.forget(found.uid)
         if row is None:
             raise Refused("ERR_UID_NOT_FOUND", {"uid": found.uid})
-        return self._directory.present(row)
+        return await self._directory.present(row, "")
 
     async def deactivate(self, uids: list[str]) -> dict[str, Any]:
         """Put users to rest: they cannot log in, and nobody finds them. Their sockets end."""

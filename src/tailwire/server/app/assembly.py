@@ -108,9 +108,7 @@ async def build(
         conversations=Conversations(
             store, directory, doors, views, delivery, world, lengths, s.max_pinned_conversations
         ),
-        groups=Groups(
-            store, directory, doors, members, delivery, world, lengths, passwords, s.max_groups_per_user
-        ),
+        groups=Groups(store, directory, doors, members, delivery, world, lengths, passwords, s.max_groups_per_user),
         members=members,
         users=Users(store, directory, roles, delivery, world, lengths),
         relations=Relations(store, directory, doors, world, lengths, s.max_friends),
@@ -121,7 +119,7 @@ async def build(
         webhooks=WebhookAdministration(store, world, lengths),
         files=files,
         live=Live(
-            store, directory, doors, delivery, world, overload, s.max_typing_members,
+            store, directory, doors, roles, delivery, world, overload, s.max_typing_members,
             lambda: hub.users_online <= s.max_presence_users,
         ),
         views=views,

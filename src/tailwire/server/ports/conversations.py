@@ -62,7 +62,7 @@ def keys_with_id(conversation_id: str) -> list[ConversationKey]:
     found: list[ConversationKey] = []
     if len(conversation_id) > MOST_ID:
         return found
-    at = conversation_id.find("_user_")
+    at = conversation_id.find("_user_", 1)
     while at > 0:
         key = key_of(conversation_id[:at], conversation_id[at + 6 :], "user")
         if id_of(key) == conversation_id:
