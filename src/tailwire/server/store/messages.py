@@ -18,7 +18,6 @@ from tailwire.server.store.statements import (
     BY_MUID,
     INSERT_MESSAGE,
     LAST_OF,
-    MEMBER,
     MESSAGE,
     START_CONVERSATION,
     TOUCH_CONVERSATION,
@@ -26,6 +25,7 @@ from tailwire.server.store.statements import (
 from tailwire.server.store.webhooks import Webhooks
 
 MOST_PLACES = 200
+_IS_MEMBER = "SELECT 1 FROM members WHERE guid = ? AND uid = ?"
 _NEWEST = MessageFilter("anybody").shape()
 
 
@@ -44,7 +44,7 @@ class Messages(Search, Webhooks):
         return stored
 
     def _insert(self, c: sqlite3.Connection, d: Draft) -> Stored:
-        if d.by_member and c.execute(MEMBER, {"of": d.receiver, "who": d.sender}).fetchone() is None:
+        if d.by_member and c.execute(_IS_MEMBER, (d.receiver, d.sender)).fetchone() is None:
             return self._of_former_member(c, d)
         message_id = self._last_id + 1
         inserted = c.execute(
