@@ -335,3 +335,20 @@ async def test_a_token_is_made_only_for_somebody_who_may_log_in(path):
     assert refused.code == "ERR_UID_NOT_FOUND"
     assert await store.token_owner("t1") is None
     await store.close()
+
+
+async def test_a_change_brings_nothing_back_that_was_deleted_meanwhile(path):
+    store = await SqliteStore.open(path, World())
+    webhook = WebhookRow("w", "W", "http://x.test", "message_sent", created_at=1)
+    await store.put_webhook(webhook)
+    await store.add_key(KeyRow("k", "K", "authOnly", 1))
+    await store.add_user(UserRow("alice", "Alice", created_at=1))
+    await asyncio.gather(
+        store.remove_webhook("w"), store.remove_key("k"), store.remove_user("alice", with_messages=True)
+    )
+    assert not await store.put_webhook(dataclasses.replace(webhook, name="X"), new=False)
+    assert not await store.change_key("k", "X", "fullAccess")
+    assert await store.change_user("alice", {"name": "X"}) is None
+    found = (await store.webhook("w"), await store.key_scope("k"), await store.user("alice"))
+    assert found == (None, None, None)
+    await store.close()

@@ -40,9 +40,14 @@ class Keys(Access):
         return [KeyRow(*row) for row in self._all(sql, (*values, limit, offset))], total
 
     async def add_key(self, key: KeyRow) -> None:
-        """Keep an API key, new or changed."""
-        sql = f"INSERT OR REPLACE INTO api_keys ({_KEY}) VALUES (?, ?, ?, ?, ?)"
+        """Keep a new API key."""
+        sql = f"INSERT INTO api_keys ({_KEY}) VALUES (?, ?, ?, ?, ?)"
         await self._writer.submit(lambda c: c.execute(sql, dataclasses.astuple(key)).rowcount)
+
+    async def change_key(self, key_hash: str, name: str, scope: str) -> bool:
+        """Change the name and scope of an API key. False when there is none (any more)."""
+        sql = "UPDATE api_keys SET name = ?, scope = ? WHERE key_hash = ?"
+        return await self._writer.submit(lambda c: c.execute(sql, (name, scope, key_hash)).rowcount == 1)
 
     async def remove_key(self, key_hash: str) -> None:
         """Forget an API key."""

@@ -37,14 +37,17 @@ class Webhooks(Access):
         row = self._one(f"SELECT {_COLUMNS} FROM webhooks WHERE id = ?", (webhook_id,))
         return WebhookRow(*row) if row else None
 
-    async def put_webhook(self, webhook: WebhookRow) -> None:
-        """Keep a webhook, new or changed."""
+    async def put_webhook(self, webhook: WebhookRow, *, new: bool = True) -> bool:
+        """Keep a webhook, new or changed. False when one that was changed is there no more."""
 
-        def put(c: sqlite3.Connection) -> None:
+        def put(c: sqlite3.Connection) -> bool:
+            if not new and c.execute("SELECT 1 FROM webhooks WHERE id = ?", (webhook.id,)).fetchone() is None:
+                return False
             c.execute(f"INSERT OR REPLACE INTO webhooks ({_COLUMNS}) VALUES ({_MARKS})", dataclasses.astuple(webhook))
             self._remember_triggers(c)
+            return True
 
-        await self._writer.submit(put)
+        return await self._writer.submit(put)
 
     async def remove_webhook(self, webhook_id: str) -> bool:
         """Forget a webhook and what waits for it. False when there is none."""
