@@ -61,6 +61,7 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
             made = await actions.sessions.create_token(given.uid)
             print(made["authToken"])
     finally:
+        actions.passwords.close()
         await store.close()
     return 0
 

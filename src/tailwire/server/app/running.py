@@ -94,7 +94,7 @@ async def assemble(settings: Settings, world: World) -> Parts:
     metrics = Metrics()
     hub = Hub(MemoryBroker(), metrics, loop.call_soon, slow_close=settings.slow_close)
     webhooks = WebhookSender(store, world, metrics, app_id=store.app_id, region=settings.region)
-    store.on_delivery(webhooks.queued)
+    store.on_delivery(webhooks.wake)
     store.on_failure(metrics.store_failed)
     overload = Overload(
         metrics, loop.time, world.chance, lag=settings.overload_lag, most_sends=settings.most_sends_under_way
@@ -256,7 +256,7 @@ async def running(
         yield Running(parts, server, listening, url)
     finally:
         listening.close()
-        await finish(parts.gateway, parts.webhooks, parts.store)
+        await finish(parts.gateway, parts.webhooks, parts.store, parts.actions.passwords)
 
 
 async def serve(settings: Settings, listens: Callable[[Running], None] = lambda server: None) -> None:

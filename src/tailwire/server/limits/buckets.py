@@ -41,6 +41,12 @@ class Buckets:
         self._buckets[key] = (left - 1.0, now)
         return 0.0
 
+    def give_back(self, key: str) -> None:
+        """Put one back that was taken."""
+        if key in self._buckets:
+            left, at = self._buckets[key]
+            self._buckets[key] = (min(self._size, left + 1.0), at)
+
     @property
     def per_minute(self) -> int:
         """How many a minute; 0 for no limit."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tailwire.server.ports.conversations import GROUP_KEY, ConversationKey
 from tailwire.server.ports.filters import ConversationFilter
 from tailwire.server.ports.records import ConversationRow
 from tailwire.server.store.access import Access
@@ -50,7 +51,7 @@ class Conversations(Access):
             )
         if wanted.kind in ("", "group"):
             more = self._conditions(wanted, values, "group")
-            source, name = "members s", "'group_' || s.guid"
+            source, name = "members s", f"'{GROUP_KEY}' || s.guid"
             parts.append(_OF_USER.format(source=source, id=name, since=self._since(), whose=whose, more=more))
         union = " UNION ALL ".join(parts)
         (total,) = self._one(f"SELECT count(*) FROM ({union})", values)
@@ -66,7 +67,7 @@ class Conversations(Access):
         shown = found.shown_message_id if found.shown_message_id > found.cleared_id else 0
         return found._replace(shown_message_id=shown, unread=unread)
 
-    def _unread(self, conversation_id: str, after: int, uid: str) -> int:
+    def _unread(self, conversation_id: ConversationKey, after: int, uid: str) -> int:
         values = {"conversation": conversation_id, "after": after, "uid": uid, "most": MOST_COUNTED}
         return int(self._one(_UNREAD, values)[0])
 
@@ -122,12 +123,12 @@ class Conversations(Access):
             )
         return more
 
-    async def conversation(self, conversation_id: str, uid: str, kind: str) -> ConversationRow | None:
+    async def conversation(self, conversation_id: ConversationKey, uid: str, kind: str) -> ConversationRow | None:
         """One conversation of a user with another (`kind` is `user`) or a group, or None."""
         rows, _ = await self.conversations(ConversationFilter(uid, kind=kind, conversation_id=conversation_id, limit=1))
         return rows[0] if rows else None
 
-    async def last_from_others(self, conversation_id: str, uid: str, up_to: int | None) -> int:
+    async def last_from_others(self, conversation_id: ConversationKey, uid: str, up_to: int | None) -> int:
         """The id of the last message (perhaps: up to one) that others sent to a conversation; 0 when there is none."""
         row = self._one(
             "SELECT id FROM messages WHERE conversation_id = ? AND id <= ? AND sender <> ? ORDER BY id DESC LIMIT 1",
@@ -135,22 +136,22 @@ class Conversations(Access):
         )
         return int(row[0]) if row else 0
 
-    async def last_message_id(self, conversation_id: str) -> int:
+    async def last_message_id(self, conversation_id: ConversationKey) -> int:
         """The id of the last message of a conversation; 0 when there is none."""
         row = self._one("SELECT last_message_id FROM conversations WHERE conversation_id = ?", (conversation_id,))
         return int(row[0]) if row else 0
 
     async def unread_counts(
-        self, uid: str, kind: str = "", other: str = "", hide_blocked: bool = False
-    ) -> list[tuple[str, int]]:
+        self, uid: str, kind: str = "", of: ConversationKey | None = None, hide_blocked: bool = False
+    ) -> list[tuple[ConversationKey, int]]:
         """The conversations of a user with unread messages, and how many there are (counted up to 1,000)."""
         wanted = ConversationFilter(
-            uid, kind=kind, conversation_id=other, unread=True, hide_blocked=hide_blocked, limit=100_000
+            uid, kind=kind, conversation_id=of, unread=True, hide_blocked=hide_blocked, limit=100_000
         )
         rows, _ = await self.conversations(wanted)
         return [(row.conversation_id, row.unread) for row in rows]
 
-    async def unread_mentions(self, conversation_id: str, uid: str, after: int) -> int:
+    async def unread_mentions(self, conversation_id: ConversationKey, uid: str, after: int) -> int:
         """How many unread messages of a conversation mention a user."""
         sql = (
             "SELECT count(*) FROM (SELECT 1 FROM mentions n JOIN messages m ON m.id = n.message_id WHERE n.uid = ?"

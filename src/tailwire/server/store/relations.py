@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.records import Event
 from tailwire.server.store.webhooks import Webhooks
 
@@ -17,6 +18,9 @@ class Relations(Webhooks):
     @staticmethod
     def _read_pairs(c: sqlite3.Connection) -> set[tuple[str, str]]:
         return set(c.execute("SELECT uid, blocked FROM blocks").fetchall())
+
+    def _forget_pairs(self, uid: str) -> None:
+        self._pairs = {pair for pair in self._pairs if uid not in pair}
 
     async def blocked_between(self, one: str, other: str) -> str:
         """Who of two has blocked the other: `one`, if she has; "" when neither has."""
@@ -32,9 +36,9 @@ class Relations(Webhooks):
                 "INSERT INTO blocks VALUES (?, ?, ?) ON CONFLICT DO NOTHING", [(uid, b, now) for b in blocked]
             )
             self._enqueue_all(c, events, None)
+            self._writer.after_commit(lambda: self._pairs.update((uid, b) for b in blocked))
 
         await self._writer.submit(add)
-        self._pairs.update((uid, b) for b in blocked)
 
     async def unblock(self, uid: str, blocked: Sequence[str], events: Sequence[Event] = ()) -> None:
         """Forget that a user blocks others."""
@@ -42,9 +46,9 @@ class Relations(Webhooks):
         def remove(c: sqlite3.Connection) -> None:
             c.executemany("DELETE FROM blocks WHERE uid = ? AND blocked = ?", [(uid, b) for b in blocked])
             self._enqueue_all(c, events, None)
+            self._writer.after_commit(lambda: self._pairs.difference_update((uid, b) for b in blocked))
 
         await self._writer.submit(remove)
-        self._pairs.difference_update((uid, b) for b in blocked)
 
     async def blocks(
         self, uid: str, direction: str, *, search: str = "", limit: int = 30, offset: int = 0
@@ -124,8 +128,7 @@ class Relations(Webhooks):
 
     async def start_conversation(self, one: str, other: str, now: int) -> None:
         """Make an empty conversation of two users, if there is none."""
-        first, second = sorted((one, other))
-        conversation = f"{first}_user_{second}"
+        conversation = key_of(one, other, "user")
 
         def add(c: sqlite3.Connection) -> None:
             sql = (

@@ -21,11 +21,12 @@ from tailwire.server.store.marks import Marks
 from tailwire.server.store.migrate import upgrade
 from tailwire.server.store.reactions import Reactions
 from tailwire.server.store.removal import Removal
+from tailwire.server.store.standing import Look
 from tailwire.server.store.users import Users
 from tailwire.server.store.writer import Writer
 
 
-class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
+class SqliteStore(Removal, Users, Marks, Conversations, Reactions, Look):
     """The embedded store.
 
     Args:
@@ -154,8 +155,6 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
     def _rolled_back(self) -> None:
         self._last_id = self._read_last_id(self._writing)
         self._indexed_id = self._read_indexed_id(self._writing)
-        self._by_trigger = self._read_triggers(self._writing)
-        self._pairs = self._read_pairs(self._writing)
 
     @staticmethod
     def _read_last_id(c: sqlite3.Connection) -> int:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tailwire.server.ports.filters import UserFilter
 from tailwire.server.ports.records import RoleRow, UserRow
-from tailwire.server.store.access import Access
+from tailwire.server.store.keys import Keys
 from tailwire.server.store.statements import USER
 
 _COLUMNS = ", ".join(f.name for f in dataclasses.fields(UserRow))
 _MARKS = ", ".join("?" for _ in dataclasses.fields(UserRow))
 _ROLE = ", ".join(f.name for f in dataclasses.fields(RoleRow))
+_CHANGEABLE = {f.name for f in dataclasses.fields(UserRow)} - {"uid", "last_active_at", "created_at", "deactivated_at"}
 _SORTS = {"name": "name", "uid": "uid", "createdAt": "created_at", "status": "last_active_at"}
 
 
@@ -36,7 +37,7 @@ def tagged(column: str, wanted: Sequence[str], values: list[Any]) -> str:
     return f"EXISTS (SELECT 1 FROM json_each({column}) WHERE {one_of('value', wanted, values)})"
 
 
-class Users(Access):
+class Users(Keys):
     """Users and roles."""
 
     async def user(self, uid: str) -> UserRow | None:
@@ -84,15 +85,18 @@ class Users(Access):
 
         return await self._writer.submit(add)
 
-    async def change_user(self, user: UserRow) -> None:
-        """Keep what has changed of a user."""
+    async def change_user(self, uid: str, columns: Mapping[str, object]) -> UserRow | None:
+        """Change columns of a user, and no others. Answers the user as they are now; None when there is none."""
+        if not columns.keys() <= _CHANGEABLE:
+            raise ValueError(f"columns of a user that are not changed like this: {columns.keys() - _CHANGEABLE}")
 
-        def change(c: sqlite3.Connection) -> None:
-            columns = [f.name for f in dataclasses.fields(UserRow) if f.name not in ("uid", "last_active_at")]
+        def change(c: sqlite3.Connection) -> UserRow | None:
             marks = ", ".join(f"{name} = ?" for name in columns)
-            c.execute(f"UPDATE users SET {marks} WHERE uid = ?", [*(getattr(user, n) for n in columns), user.uid])
+            c.execute(f"UPDATE users SET {marks} WHERE uid = ?", [*columns.values(), uid])
+            row = c.execute(USER, {"key": uid}).fetchone()
+            return UserRow(*row) if row else None
 
-        await self._writer.submit(change)
+        return await self._writer.submit(change)
 
     async def seen(self, uid: str, now: int) -> None:
         """Note when a user was last online."""
@@ -102,19 +106,24 @@ class Users(Access):
 
         await self._writer.submit(note)
 
-    async def deactivate(self, uids: Sequence[str], at: int | None) -> list[str]:
-        """Deactivate users (or bring them back: None). Answers whom there was to do it to; their tokens go."""
+    async def deactivate(self, uids: Sequence[str], at: int | None) -> tuple[list[str], list[tuple[str, str]]]:
+        """Deactivate users (or bring them back: None). Their auth tokens go.
 
-        def change(c: sqlite3.Connection) -> list[str]:
-            done = []
+        Returns:
+            Whom there was to do it to, and of each token that went the uid and the hash.
+        """
+
+        def change(c: sqlite3.Connection) -> tuple[list[str], list[tuple[str, str]]]:
+            done, tokens = [], []
             for uid in uids:
                 was = "IS NULL" if at is not None else "IS NOT NULL"
                 sql = f"UPDATE users SET deactivated_at = ? WHERE uid = ? AND deactivated_at {was}"
                 if c.execute(sql, (at, uid)).rowcount:
                     done.append(uid)
-                    if at is not None:
-                        c.execute("DELETE FROM auth_tokens WHERE uid = ?", (uid,))
-            return done
+                if at is not None:
+                    gone = c.execute("DELETE FROM auth_tokens WHERE uid = ? RETURNING token_hash", (uid,)).fetchall()
+                    tokens += [(uid, token) for token in self._gone(gone)]
+            return done, tokens
 
         return await self._writer.submit(change)
 

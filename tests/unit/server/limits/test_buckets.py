@@ -32,3 +32,18 @@ def test_keys_are_forgotten(monkeypatch: pytest.MonkeyPatch):
         now[0] += 0.001
         b.take(str(n))
         assert len(b._buckets) <= 10
+
+
+def test_what_is_given_back_can_be_taken_again_and_no_more():
+    now = 0.0
+    buckets = Buckets(1.0, 2.0, lambda: now)
+    assert (buckets.take("a"), buckets.take("a")) == (0.0, 0.0)
+    assert buckets.take("a") > 0
+    buckets.give_back("a")
+    assert buckets.take("a") == 0.0
+    assert buckets.take("a") > 0
+    for _ in range(5):
+        buckets.give_back("a")
+    assert buckets.left("a") == 2
+    buckets.give_back("nobody")
+    assert buckets.left("nobody") == 2
