@@ -94,7 +94,7 @@ async def assemble(settings: Settings, world: World) -> Parts:
         tailwire.server.store.migrate.NewerDatabase: when a newer version wrote the database.
     """
     loop = asyncio.get_running_loop()
-    store = await SqliteStore.open(database_path(settings), world, settings.max_unread_members)
+    store = await SqliteStore.open(database_path(settings), world, settings.read_deadline)
     keys = await make_keys(store, world) if store.created else Keys(store.app_id, "", "")
     metrics = Metrics()
     hub = Hub(MemoryBroker(), metrics, loop.call_soon, slow_close=settings.slow_close)

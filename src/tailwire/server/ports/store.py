@@ -159,7 +159,6 @@ class Store(Protocol):
     async def unread_counts(
         self, uid: str, kind: str = "", other: str = "", hide_blocked: bool = False
     ) -> list[tuple[str, int]]: ...
-    async def unread_mentions(self, conversation_id: str, uid: str, after: int) -> int: ...
 
     # Reactions.
     async def react(

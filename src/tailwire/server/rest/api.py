@@ -20,6 +20,7 @@ from tailwire.server.actions.sessions import Sessions
 from tailwire.server.fanout.overload import Overload
 from tailwire.server.limits.guesses import Guesses
 from tailwire.server.limits.rates import Kind, Rates
+from tailwire.server.ports.asking import asking
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.compression import compressed
 from tailwire.server.rest.edge import CORS, Receive, Scope, Send, answer, headers_of, problem, read_body, text
@@ -128,6 +129,7 @@ class Api:
             raise Refused("ERR_TOO_MANY_REQUESTS", BUSY, retry_after=wait)
         given = headers_of(scope)
         caller = await self._known(scope, operation, given, headers)
+        asking.set(caller.uid)
         if operation.feature:
             await self._roles.check_feature(caller, operation.feature)
         call = Call(scope, receive, params, caller)

@@ -18,24 +18,28 @@ from tailwire.server.store.conversations import Conversations
 from tailwire.server.store.marks import Marks
 from tailwire.server.store.migrate import upgrade
 from tailwire.server.store.reactions import Reactions
+from tailwire.server.store.readers import Readers, Short
 from tailwire.server.store.removal import Removal
 from tailwire.server.store.users import Users
 from tailwire.server.store.writer import Writer
+
+READ_DEADLINE = 1.0
 
 
 class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
     """The embedded store.
 
     Args:
-        most_counted: the largest group whose unread messages are counted; 0 for any.
+        read_deadline: seconds that a read may take that is not by key.
     """
 
-    def __init__(self, path: Path, world: World, most_counted: int) -> None:
-        self._most_counted = most_counted
+    def __init__(self, path: Path, world: World, read_deadline: float) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="tailwire-store")
         self._writing = _connect(path)
         self._reader = _connect(path)
         self._reader.execute("PRAGMA query_only = ON")
+        self._short = Short(self._reader)
+        self._readers = Readers(lambda: _connect_reader(path), read_deadline)
         self._writer = Writer(self._writing, self._executor, self._rolled_back)
         self._last_id = self._read_last_id(self._reader)
         self._owners = {}
@@ -47,7 +51,7 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
         self._app_id, self._name, self._secret, self._created = self._identity(world)
 
     @classmethod
-    async def open(cls, path: Path, world: World, most_counted: int = 0) -> SqliteStore:
+    async def open(cls, path: Path, world: World, read_deadline: float = READ_DEADLINE) -> SqliteStore:
         """Open the file, or make it, and bring it to this version's schema.
 
         Raises:
@@ -58,7 +62,7 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(None, upgrade, f"sqlite:///{path}")
-            return cls(path, world, most_counted)
+            return cls(path, world, read_deadline)
         except (DBAPIError, sqlite3.Error) as e:
             raise OSError(f"the database {path} cannot be used: {getattr(e, 'orig', e)}") from e
 
@@ -95,6 +99,7 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
         """Finish the writes and close the file."""
         self._stop_indexing()
         await self._writer.close()
+        await self._readers.close()
         self._reader.close()
         await asyncio.get_running_loop().run_in_executor(self._executor, self._writing.close)
         self._executor.shutdown()
@@ -127,4 +132,11 @@ def _connect(path: Path) -> sqlite3.Connection:
     c.execute("PRAGMA cache_size = -32768")
     c.execute("PRAGMA temp_store = MEMORY")
     c.execute("PRAGMA journal_size_limit = 67108864")
+    return c
+
+
+def _connect_reader(path: Path) -> sqlite3.Connection:
+    c = _connect(path)
+    c.execute("PRAGMA query_only = ON")
+    c.execute("PRAGMA cache_size = -8192")
     return c
