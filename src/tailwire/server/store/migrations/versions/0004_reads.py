@@ -12,7 +12,7 @@ down_revision = "0002"
 def upgrade() -> None:
     """Add an index of messages, and the conversation to mentions."""
     counted = sa.text("category <> 'action' AND deleted_at IS NULL")
-    columns = ["conversation_id", "id", "sender"]
+    columns = ["conversation_id", "id", "sender", "category", "deleted_at"]
     op.create_index("messages_unread", "messages", columns, sqlite_where=counted, postgresql_where=counted)
     known = {column["name"] for column in sa.inspect(op.get_bind()).get_columns("mentions")}
     if "conversation_id" not in known:  # a new database has it from the revision before, which makes the whole table
