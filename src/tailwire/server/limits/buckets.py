@@ -26,8 +26,8 @@ class Buckets:
         """Take some, or nothing.
 
         Args:
-            count: how many. More than a bucket holds are given when it is full; it is filled again after the time that
-                they are worth.
+            count: how many. More than a bucket holds are given when it is full (but for one); it is filled again after
+                the time that they are worth.
 
         Returns:
             0.0 when there were so many, else the seconds until there are.
@@ -37,7 +37,7 @@ class Buckets:
         now = self._clock()
         left, at = self._buckets.get(key, (self._size, now))
         left = min(self._size, left + (now - at) * self._per_second)
-        needed = min(float(count), self._size)
+        needed = min(float(count), max(1.0, self._size - 1.0))  # one was taken when its request came
         if left < needed:
             self._buckets[key] = (left, now)
             return (needed - left) / self._per_second

@@ -24,8 +24,8 @@ AT_ONCE = 2
 MOST_OF_ONE = 20
 MOST_WAITING = 5000
 STEPS = 20_000  # of SQLite's machine between two looks at the clock: under a millisecond
-SHORT_STEPS = 500
-SHORT_LOOKS = 10  # so many times `SHORT_STEPS` a read in the event loop's thread may take
+SHORT_STEPS = 1_000
+SHORT_LOOKS = 10  # so many times `SHORT_STEPS` a read in the event loop's thread may take: about a millisecond
 
 
 class TooLong(Exception):
