@@ -15,7 +15,7 @@ MOST_COUNTED = 1000  # unread messages and mentions of one conversation: "1000" 
 # All conversations of a user: those with another user, and those of her groups, each with her marks.
 _OF_USER = """
 SELECT s.uid, c.conversation_id, c.last_message_id, c.shown_message_id, c.created_at, c.updated_at,
-       coalesce(k.read_id, 0), coalesce(k.cleared_id, 0), k.tags, k.pinned_at, {since} AS since
+       coalesce(k.read_id, 0) AS read_id, coalesce(k.cleared_id, 0) AS cleared_id, k.tags, k.pinned_at, {since} AS since
 FROM {source} JOIN conversations c ON c.conversation_id = {id}
 LEFT JOIN marks k ON k.conversation_id = c.conversation_id AND k.uid = s.uid
 WHERE {whose} AND (coalesce(k.cleared_id, 0) = 0 OR c.last_message_id > k.cleared_id){more}
@@ -24,12 +24,19 @@ WHERE {whose} AND (coalesce(k.cleared_id, 0) = 0 OR c.last_message_id > k.cleare
 _NOT_READ = "n.id > {after} AND n.sender <> {uid} AND n.category <> 'action' AND n.deleted_at IS NULL"
 # Counted in an index that holds all that is asked for, never in the messages themselves.
 _UNREAD_OF = f"SELECT 1 FROM messages n INDEXED BY messages_unread WHERE n.conversation_id = {{of}} AND {_NOT_READ}"
-_UNREAD = f"SELECT count(*) FROM ({_UNREAD_OF.format(of=':conversation', after=':after', uid=':uid')} LIMIT :most)"
+_UNREAD = _UNREAD_OF.format(of="p.conversation_id", after="p.after", uid="p.uid")
 _MENTIONS = """
-SELECT count(*) FROM (
-  SELECT 1 FROM mentions n JOIN messages m ON m.id = n.message_id WHERE n.uid = :uid
-  AND n.conversation_id = :conversation AND n.message_id > :after AND m.sender <> :uid AND m.deleted_at IS NULL
-  LIMIT :most)
+SELECT 1 FROM mentions n JOIN messages m ON m.id = n.message_id WHERE n.uid = p.uid
+AND n.conversation_id = p.conversation_id AND n.message_id > p.after AND m.sender <> p.uid AND m.deleted_at IS NULL
+"""
+# A page with what is unread, in one statement: for each statement and each row a thread has to ask for the interpreter.
+_PAGE = f"""
+SELECT uid, conversation_id, last_message_id, shown_message_id, created_at, updated_at, read_id, cleared_id, tags,
+       pinned_at, unread,
+       CASE WHEN unread AND :mentions THEN (SELECT count(*) FROM ({_MENTIONS} LIMIT :most)) ELSE 0 END
+FROM (SELECT *, (SELECT count(*) FROM ({_UNREAD} LIMIT :most)) AS unread
+      FROM (SELECT *, max(read_id, cleared_id, since) AS after FROM ({{of}}) {{order}} LIMIT :limit OFFSET :offset) p) p
+{{order}}
 """
 
 
@@ -55,11 +62,12 @@ class Conversations(Access):
             parts.append(_OF_USER.format(source=source, id=name, since=since, whose=whose, more=more))
         union = " UNION ALL ".join(parts)
         order = "pinned_at IS NULL" if wanted.uid else "uid"
-        sql = f"SELECT * FROM ({union}) ORDER BY {order}, updated_at DESC, 3 DESC LIMIT :limit OFFSET :offset"
+        sql = _PAGE.format(of=union, order=f"ORDER BY {order}, updated_at DESC, last_message_id DESC")
+        values |= {"most": MOST_COUNTED, "mentions": mentions}
 
         def read(c: sqlite3.Connection) -> tuple[list[ConversationRow], int]:
             (total,) = c.execute(f"SELECT count(*) FROM ({union})", values).fetchone()
-            return [_seen(c, row, mentions=mentions) for row in c.execute(sql, values).fetchall()], total
+            return [_seen(row) for row in c.execute(sql, values).fetchall()], total
 
         return read
 
@@ -141,14 +149,6 @@ class Conversations(Access):
         return [(row.conversation_id, row.unread) for row in rows]
 
 
-def _seen(c: sqlite3.Connection, row: Any, *, mentions: bool) -> ConversationRow:
-    # A row of `_OF_USER`, with what is unread.
-    found = ConversationRow._make((*row[:-1], 0, 0))
-    after = max(found.read_id, found.cleared_id, row[-1])
-    shown = found.shown_message_id if found.shown_message_id > found.cleared_id else 0
-    if found.last_message_id <= after:
-        return found._replace(shown_message_id=shown)
-    values = {"conversation": found.conversation_id, "after": after, "uid": found.uid, "most": MOST_COUNTED}
-    (unread,) = c.execute(_UNREAD, values).fetchone()
-    (mentioned,) = c.execute(_MENTIONS, values).fetchone() if unread and mentions else (0,)
-    return found._replace(shown_message_id=shown, unread=unread, mentioned=mentioned)
+def _seen(row: Any) -> ConversationRow:
+    found = ConversationRow._make(row)
+    return found if found.shown_message_id > found.cleared_id else found._replace(shown_message_id=0)

@@ -20,7 +20,11 @@ from tailwire.server.store.turns import Turns
 T = TypeVar("T")
 Job = Callable[[sqlite3.Connection], T]
 
-AT_ONCE = 2
+# Short reads run one after the other: two threads that want the interpreter at each row hold each other up, and the
+# event loop with them. One that has taken `LONG` seconds, which is nearly all SQLite's, goes on beside the others.
+AT_ONCE = 1
+MOST_LONG = 2
+LONG = 0.03
 MOST_OF_ONE = 20
 MOST_WAITING = 5000
 STEPS = 20_000  # of SQLite's machine between two looks at the clock: under a millisecond
@@ -42,8 +46,9 @@ class Readers:
 
     def __init__(self, connect: Callable[[], sqlite3.Connection], deadline: float) -> None:
         self._deadline = deadline
-        self._executor = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="tailwire-reader")
-        self._all = [_Reader(connect()) for _ in range(AT_ONCE)]
+        self._executor = ThreadPoolExecutor(AT_ONCE + MOST_LONG, thread_name_prefix="tailwire-reader")
+        self._all = [_Reader(connect()) for _ in range(AT_ONCE + MOST_LONG)]
+        self._long = 0
         self._idle = list(self._all)
         self._turns = Turns(AT_ONCE, MOST_OF_ONE, MOST_WAITING, perf_counter)
         self._closed = False
@@ -61,15 +66,26 @@ class Readers:
         if self._closed:
             self._turns.give(who, 0.0)
             raise Refused("ERR_UNAVAILABLE", retry_after=1.0)
-        reader = self._idle.pop()
-        future = asyncio.get_running_loop().run_in_executor(self._executor, reader.run, job, self._deadline)
+        reader, loop = self._idle.pop(), asyncio.get_running_loop()
+        future = loop.run_in_executor(self._executor, reader.run, job, self._deadline)
+        timer = loop.call_later(LONG, self._takes_long, reader)
+
+        def done(_: object) -> None:
+            timer.cancel()
+            self._idle.append(reader)
+            self._long -= reader.long
+            self._turns.give(who, perf_counter() - begun, passed_on=reader.long)
+            reader.long = False
+
         # Not awaited here alone: whoever gives up does not give the thread back before it is done.
-        future.add_done_callback(lambda _: self._done(reader, who, begun))
+        future.add_done_callback(done)
         return await asyncio.shield(future)
 
-    def _done(self, reader: _Reader, who: str, begun: float) -> None:
-        self._idle.append(reader)
-        self._turns.give(who, perf_counter() - begun)
+    def _takes_long(self, reader: _Reader) -> None:
+        if self._long < MOST_LONG:
+            self._long += 1
+            reader.long = True
+            self._turns.pass_on()
 
     async def close(self) -> None:
         """Cut off what is under way, and close the connections."""
@@ -87,6 +103,7 @@ class _Reader:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
         self.cut = False
+        self.long = False
         self._until = 0.0
         connection.set_progress_handler(self._look, STEPS)
 

@@ -70,13 +70,14 @@ class Turns:
                 self._leave(who, turn)
             raise
 
-    def give(self, who: str, seconds: float) -> None:
+    def give(self, who: str, seconds: float, *, passed_on: bool = False) -> None:
         """Give a turn back.
 
         Args:
             seconds: how long it was used.
+            passed_on: it was passed on before.
         """
-        self._free += 1
+        self._free += not passed_on
         self._reading.discard(who)
         now = self._clock()
         self._used[who] = (self._used_by(who, now) + seconds, now)
@@ -84,6 +85,14 @@ class Turns:
             self._used.clear()
         if self._waiting.get(who):
             self._enter(who)
+        self._call()
+
+    def pass_on(self) -> None:
+        """Let another read while this one goes on."""
+        self._free += 1
+        self._call()
+
+    def _call(self) -> None:
         while self._free and self._next:
             _, _, chosen = heapq.heappop(self._next)
             turns = self._waiting.get(chosen)

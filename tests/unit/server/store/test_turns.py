@@ -63,6 +63,24 @@ async def test_one_read_of_a_user_is_under_way_at_a_time():
 
 
 @pytest.mark.virtual
+async def test_one_that_takes_long_goes_on_beside_the_others():
+    scene = Scene()
+    for who in ("alice", "alice", "bob", "carol"):
+        scene.ask(who)
+    await scene.settle()
+    scene.turns.pass_on()
+    await scene.settle()
+    assert scene.began == ["alice", "bob"]  # not alice again: hers is still under way
+    scene.now += 1
+    scene.turns.give("alice", 1.0, passed_on=True)
+    await scene.settle()
+    assert scene.began == ["alice", "bob"]
+    await scene.end("bob")
+    await scene.end("carol")
+    assert scene.began == ["alice", "bob", "carol", "alice"]
+
+
+@pytest.mark.virtual
 async def test_whoever_has_used_least_is_next_and_that_is_forgotten():
     scene = Scene()
     scene.ask("often")
