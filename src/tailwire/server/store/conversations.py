@@ -31,12 +31,13 @@ AND n.conversation_id = p.conversation_id AND n.message_id > p.after AND m.sende
 """
 # A page with what is unread, in one statement: for each statement and each row a thread has to ask for the interpreter.
 _PAGE = f"""
+WITH p AS MATERIALIZED (
+       SELECT *, max(read_id, cleared_id, since) AS after FROM ({{of}}) {{order}} LIMIT :limit OFFSET :offset),
+     q AS MATERIALIZED (SELECT *, (SELECT count(*) FROM ({_UNREAD} LIMIT :most)) AS unread FROM p)
 SELECT uid, conversation_id, last_message_id, shown_message_id, created_at, updated_at, read_id, cleared_id, tags,
        pinned_at, unread,
        CASE WHEN unread AND :mentions THEN (SELECT count(*) FROM ({_MENTIONS} LIMIT :most)) ELSE 0 END
-FROM (SELECT *, (SELECT count(*) FROM ({_UNREAD} LIMIT :most)) AS unread
-      FROM (SELECT *, max(read_id, cleared_id, since) AS after FROM ({{of}}) {{order}} LIMIT :limit OFFSET :offset) p) p
-{{order}}
+FROM q p {{order}}
 """
 
 
