@@ -78,7 +78,7 @@ async def test_an_operation_that_fails_fails_alone(path):
     sends = [store.add_message(draft()) for _ in range(5)]
     results = await asyncio.gather(*sends[:2], store._writer.submit(half), *sends[2:], return_exceptions=True)
     assert [getattr(r, "new", str(r)) for r in results] == [True, True, "as planned", True, True, True]
-    assert store._all("SELECT * FROM participants WHERE conversation_id = 'half'", ()) == []
+    assert await store._rows("SELECT * FROM participants WHERE conversation_id = 'half'", ()) == []
     assert (await store.message(5)) is not None
     assert (await store.message(6)) is None
     await store.close()
@@ -246,10 +246,10 @@ async def test_the_catch_up_query_uses_its_index(path):
 
     store = await SqliteStore.open(path, World())
     wanted = MessageFilter("bob", newer=True, cursor=5)
-    plan = store._all("EXPLAIN QUERY PLAN " + list_messages(wanted.shape()), parameters(wanted))
+    plan = await store._rows("EXPLAIN QUERY PLAN " + list_messages(wanted.shape()), parameters(wanted))
     assert any("messages_by_conversation (conversation_id=? AND id>?)" in row[3] for row in plan), plan
     wanted = MessageFilter("bob", newer=True, cursor=0, updated_after=5, only_updates=True)
-    plan = store._all("EXPLAIN QUERY PLAN " + list_messages(wanted.shape()), parameters(wanted))
+    plan = await store._rows("EXPLAIN QUERY PLAN " + list_messages(wanted.shape()), parameters(wanted))
     assert any("messages_by_update (conversation_id=? AND updated_at>?)" in row[3] for row in plan), plan
     await store.close()
 

@@ -164,7 +164,7 @@ async def test_conversations_that_shared_an_id_are_told_apart(tmp_path):
     assert await listed("bob") == {key_of("alice", "bob", "user"): (7, 7, 7, 0)}
     assert (await store.mark_of(key_of("alice", "bob", "user"), "bob")).tags == '["kept"]'
     assert (await store.mark_of(group, "mallory")).pinned_at == 5
-    assert store._all("SELECT * FROM receipts", ()) == [(group, "tom", 1, 2, 9)]
+    assert store._reader.execute("SELECT * FROM receipts").fetchall() == [(group, "tom", 1, 2, 9)]
 
     await store.remove_group(GroupAct("admin_user_tom", "mallory", "", lambda _: None), lambda _: ())
     assert await texts(store, "tom", conversation_id=pair) == ["the code is 4711", "thanks", "edited"]

@@ -72,13 +72,13 @@ class Settings:
             to come back later; 0 for no limit.
         max_connections: connections at once; 0: as many as the system's limit of descriptors allows.
         request_deadline: a connection that has not sent a whole request's head by then is closed.
+        read_deadline: how long a list may be searched for that is not found by an index; then it is refused.
         keep_alive: how long a connection is kept for the next request after an answer; clients that keep theirs for
             less (the SDK: 60 s) never ask on one that is just being closed.
         max_group_members: the largest group.
         max_receipt_members: the largest group whose members' receipts are told and kept one by one.
         max_typing_members: the largest group whose members are told who types.
         max_presence_users: users online up to which it is told who comes and goes.
-        max_unread_members: the largest group whose unread messages are counted; 0 for any.
         max_groups_per_user: groups that one user may be in.
         max_friends: friends of one user.
         max_at_once: users or groups named in one call.
@@ -142,12 +142,12 @@ class Settings:
     most_sends_under_way: int = 1_000
     max_connections: int = 0
     request_deadline: float = 10.0
+    read_deadline: float = 1.0
     keep_alive: float = 75.0
     max_group_members: int = 100_000
     max_receipt_members: int = 300
     max_typing_members: int = 1_000
     max_presence_users: int = 1_000
-    max_unread_members: int = 300
     max_groups_per_user: int = 2_000
     max_friends: int = 1_000
     max_at_once: int = 25
@@ -258,7 +258,7 @@ def _check(s: Settings) -> None:
             raise BadSetting(f"features: there is no feature {name!r}; there are {', '.join(FEATURES)}")
     for name in (
         "sweep_interval", "auth_deadline", "silence_limit", "heartbeat_interval", "heartbeat_timeout",
-        "returns_per_second", "request_deadline", "keep_alive",
+        "returns_per_second", "request_deadline", "keep_alive", "read_deadline",
     ):  # fmt: skip
         if getattr(s, name) <= 0:
             raise BadSetting(f"{name} must be more than 0")

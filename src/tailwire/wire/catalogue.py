@@ -135,6 +135,11 @@ CATALOGUE: dict[str, Entry] = {
     # General.
     "ERR_BAD_REQUEST": Entry(400, "Failed to validate the data sent with the request.", "Correct what details names."),
     "ERR_API_NOT_FOUND": Entry(404, "There is no such path or method.", "Check the URL and the method."),
+    "ERR_QUERY_TOO_BROAD": Entry(
+        400,
+        "The list could not be searched within the time that a read may take.",
+        "Ask for less: name a conversation, a range of ids (id with affix), or a time (fromTimestamp, updatedAt).",
+    ),
     "ERR_TOO_LARGE": Entry(413, "The request is too large.", "Send less than the limit that details names."),
     "ERR_TOO_MANY_REQUESTS": Entry(429, "Too many requests.", "Wait for the seconds that Retry-After names."),
     "ERR_MISSION_FAILED": Entry(500, "Something went wrong on the server.", "Try again; if it stays, see its log."),

@@ -109,14 +109,12 @@ class Conversations:
                 other = await self._directory.entity_for(uid, row.uid)
             except Refused:
                 other = {"uid": uid, "name": uid, "status": "offline"}
-        after = max(row.read_id, row.cleared_id)
-        mentions = await self._store.unread_mentions(row.conversation_id, row.uid, after) if row.unread else 0
         return without_none(
             {
                 "conversationId": id_of(row.conversation_id),
                 "conversationType": kind,
                 "unreadMessageCount": str(row.unread),
-                "unreadMentionsCount": mentions,
+                "unreadMentionsCount": row.mentioned,
                 "createdAt": row.created_at or row.updated_at,
                 "updatedAt": row.updated_at,
                 "lastMessage": msgspec.Raw(last) if last else None,

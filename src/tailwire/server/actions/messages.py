@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from tailwire.server.actions.caller import Caller
-from tailwire.server.actions.content import Body, Content, Edit, read_content
+from tailwire.server.actions.content import Body, Content, Edit, read_content, receivers
 from tailwire.server.actions.delivery import Delivery, as_told
 from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.doors import Doors
@@ -120,13 +120,12 @@ class Messages:
         return as_told(caller, json, stored.before)
 
     async def send_to_many(self, caller: Caller, body: Body) -> list[msgspec.Raw]:
-        """Store a message for each of several receivers, and publish it.
+        """Store a message for each of several receivers, and publish it. Who is named twice gets one.
 
         Raises:
             Refused: as `send`, for the first receiver with whom something is wrong.
         """
-        wanted = body.multiple_receivers
-        places = [(uid, "user") for uid in wanted.uids] + [(guid, "group") for guid in wanted.guids] if wanted else []
+        places = receivers(body)
         if not 0 < len(places) <= 100:
             raise Refused("ERR_EMPTY_RECEIVER", {"multipleReceivers": "Name 1 to 100 uids and guids."})
         sent = []

@@ -89,7 +89,7 @@ async def assemble(settings: Settings, world: World) -> Parts:
         tailwire.server.store.lock.InUse: when another server has it.
     """
     loop = asyncio.get_running_loop()
-    store = await SqliteStore.open(database_path(settings), world, settings.max_unread_members, serving=True)
+    store = await SqliteStore.open(database_path(settings), world, settings.read_deadline, serving=True)
     keys = await _keys(store, world, settings)
     metrics = Metrics()
     hub = Hub(MemoryBroker(), metrics, loop.call_soon, slow_close=settings.slow_close)

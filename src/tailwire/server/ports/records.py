@@ -275,6 +275,7 @@ class ConversationRow(NamedTuple):
     tags: str | None
     pinned_at: int | None
     unread: int = 0
+    mentioned: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,7 +179,6 @@ class Store(Protocol):
     async def unread_counts(
         self, uid: str, kind: str = "", of: ConversationKey | None = None, hide_blocked: bool = False
     ) -> list[tuple[ConversationKey, int]]: ...
-    async def unread_mentions(self, conversation_id: ConversationKey, uid: str, after: int) -> int: ...
 
     # Reactions.
     async def react(

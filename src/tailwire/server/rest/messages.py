@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from tailwire.server.actions.caller import Caller
-from tailwire.server.actions.content import Body, Edit
+from tailwire.server.actions.content import Body, Edit, receivers
 from tailwire.server.actions.conversations import Conversations
 from tailwire.server.actions.messages import Messages
 from tailwire.server.actions.present import encode
@@ -60,7 +60,7 @@ class MessageRoutes:
         many = list[shapes.Message]
         return [
             Operation("POST", "/messages", "Send a message", self._send, body=Body, form=self._send_files, answer=one,
-                      feature="createMessage", counts=Kind.SEND),
+                      feature="createMessage", counts=Kind.SEND, worth=lambda body: len(receivers(body))),
             Operation("GET", "/messages", "Read messages of all conversations, or count unread ones", self._list,
                       query=MessageQuery, answer=many, feature="listMessages", whole=True, compressed=True),
             Operation("GET", "/users/{uid}/messages", "Read the messages with a user", self._of_user,

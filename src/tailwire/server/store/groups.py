@@ -58,10 +58,11 @@ class Groups(Messages):
             where.append("updated_at >= ?")
             values.append(wanted.updated_after)
         condition = " AND ".join(where)
-        (total,) = self._one(f"SELECT count(*) FROM groups WHERE {condition}", values)
         order = f"{_SORTS.get(wanted.sort_by, 'name')} {'DESC' if wanted.descending else 'ASC'}, guid"
         sql = f"SELECT {_COLUMNS} FROM groups WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?"
-        return [GroupRow(*row) for row in self._all(sql, [*values, wanted.limit, wanted.offset])], total
+        count, page = f"SELECT count(*) FROM groups WHERE {condition}", [*values, wanted.limit, wanted.offset]
+        rows, total = await self._page(count, sql, values, page)
+        return [GroupRow(*row) for row in rows], total
 
     async def add_group(self, group: GroupRow, *, owner_is_member: bool = True, events: Sequence[Event] = ()) -> bool:
         """Keep a new group, with its owner as its first member. False when the guid is taken."""
@@ -122,7 +123,7 @@ class Groups(Messages):
         if not guids:
             return {}
         values: list[Any] = [uid]
-        rows = self._all(f"SELECT * FROM members WHERE uid = ? AND {one_of('guid', guids, values)}", values)
+        rows = await self._rows(f"SELECT * FROM members WHERE uid = ? AND {one_of('guid', guids, values)}", values)
         return {row[0]: MemberRow(*row) for row in rows}
 
     async def members(self, wanted: MemberFilter) -> tuple[list[MemberRow], int]:
@@ -138,17 +139,20 @@ class Groups(Messages):
             where.append(found if wanted.online else f"NOT {found}")
         source = "members m JOIN users u ON u.uid = m.uid" if wanted.search else "members m"
         condition = " AND ".join(where)
-        (total,) = self._one(f"SELECT count(*) FROM {source} WHERE {condition}", values)
         sql = f"SELECT m.* FROM {source} WHERE {condition} ORDER BY m.uid LIMIT ? OFFSET ?"
-        return [MemberRow(*row) for row in self._all(sql, [*values, wanted.limit, wanted.offset])], total
+        count, page = f"SELECT count(*) FROM {source} WHERE {condition}", [*values, wanted.limit, wanted.offset]
+        rows, total = await self._page(count, sql, values, page)
+        return [MemberRow(*row) for row in rows], total
 
     async def groups_of(self, uid: str) -> list[str]:
         """The groups that a user is a member of."""
-        return [row[0] for row in self._all(GROUPS_OF, {"who": uid})]
+        return [row[0] for row in await self._rows(GROUPS_OF, {"who": uid})]
 
     async def members_among(self, guid: str, uids: list[str]) -> list[str]:
         """Who of some users is a member of a group."""
-        return [uid for uid in uids if self._one(MEMBER, {"of": guid, "who": uid}) is not None]
+        values: list[Any] = [guid]
+        sql = f"SELECT uid FROM members WHERE guid = ? AND {one_of('uid', uids, values)}"
+        return [row[0] for row in await self._rows(sql, values)]
 
     async def add_member(self, act: GroupAct, scope: str, now: int, told: Told) -> Stored:
         """Add who is acted on, and store the action message that says so.
@@ -253,10 +257,8 @@ class Groups(Messages):
         if wanted.scopes:
             where.append(one_of("m.scope", wanted.scopes, values))
         source = f"bans m JOIN users u ON u.uid = m.uid WHERE {' AND '.join(where)}"
-        (total,) = self._one(f"SELECT count(*) FROM {source}", values)
-        rows = self._all(
-            f"SELECT m.* FROM {source} ORDER BY m.uid LIMIT ? OFFSET ?", [*values, wanted.limit, wanted.offset]
-        )
+        sql, page = f"SELECT m.* FROM {source} ORDER BY m.uid LIMIT ? OFFSET ?", [*values, wanted.limit, wanted.offset]
+        rows, total = await self._page(f"SELECT count(*) FROM {source}", sql, values, page)
         return [BanRow(*row) for row in rows], total
 
     async def unban(self, act: GroupAct, told: Told) -> Stored:

@@ -35,9 +35,10 @@ class Keys(Access):
         """API keys, oldest first, and how many there are."""
         where = "(? = '' OR scope = ?) AND (? = '' OR instr(lower(name), ?) > 0)"
         values = (scope, scope, search, search.lower())
-        (total,) = self._one(f"SELECT count(*) FROM api_keys WHERE {where}", values)
+        count = f"SELECT count(*) FROM api_keys WHERE {where}"
         sql = f"SELECT {_KEY} FROM api_keys WHERE {where} ORDER BY created_at, key_hash LIMIT ? OFFSET ?"
-        return [KeyRow(*row) for row in self._all(sql, (*values, limit, offset))], total
+        rows, total = await self._page(count, sql, values, (*values, limit, offset))
+        return [KeyRow(*row) for row in rows], total
 
     async def add_key(self, key: KeyRow) -> None:
         """Keep a new API key."""
@@ -77,9 +78,10 @@ class Keys(Access):
 
     async def tokens(self, uid: str, *, limit: int, offset: int) -> tuple[list[TokenRow], int]:
         """A user's auth tokens, newest first, and how many there are."""
-        (total,) = self._one("SELECT count(*) FROM auth_tokens WHERE uid = ?", (uid,))
+        count = "SELECT count(*) FROM auth_tokens WHERE uid = ?"
         sql = f"SELECT {_TOKEN} FROM auth_tokens WHERE uid = ? ORDER BY number DESC LIMIT ? OFFSET ?"
-        return [TokenRow(*row) for row in self._all(sql, (uid, limit, offset))], total
+        rows, total = await self._page(count, sql, (uid,), (uid, limit, offset))
+        return [TokenRow(*row) for row in rows], total
 
     async def add_token(self, token: TokenRow, most: int) -> list[str]:
         """Keep an auth token of a user who may log in; of more than `most` the oldest go.

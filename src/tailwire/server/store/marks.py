@@ -99,7 +99,7 @@ class Marks(Webhooks):
     async def pinned_conversations(self, uid: str) -> int:
         """How many conversations a user has pinned."""
         sql = "SELECT count(*) FROM marks WHERE uid = ? AND pinned_at IS NOT NULL"
-        return int(self._one(sql, (uid,))[0])
+        return int((await self._rows(sql, (uid,)))[0][0])
 
     async def _set(
         self,
@@ -124,7 +124,7 @@ class Marks(Webhooks):
         if row.receiver_type == "user":
             return [(row.receiver, row.delivered_at, row.read_at)] if row.delivered_at else []
         found: dict[str, list[int | None]] = {}
-        rows = self._all(
+        rows = await self._rows(
             "SELECT uid, read, min(at) FROM receipts WHERE conversation_id = ? AND up_to >= ? AND uid <> ?"
             " GROUP BY uid, read",
             (row.conversation_id, row.id, row.sender),

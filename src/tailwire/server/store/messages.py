@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from tailwire.server.ports.conversations import GROUP_KEY, ConversationKey
 from tailwire.server.ports.filters import MessageFilter
@@ -25,6 +26,7 @@ from tailwire.server.store.statements import (
 from tailwire.server.store.webhooks import Webhooks
 
 MOST_PLACES = 200
+MOST_IN_PLACE = 100  # messages of a page that is read in the event loop's thread
 _IS_MEMBER = "SELECT 1 FROM members WHERE guid = ? AND uid = ?"
 _NEWEST = MessageFilter("anybody").shape()
 
@@ -81,7 +83,7 @@ class Messages(Search, Webhooks):
         if d.parent_id is not None:
             self._replied(c, d)
         if d.mentions:
-            _mention(c, message_id, d.mentions)
+            _mention(c, message_id, d.conversation_id, d.mentions)
         row = MessageRow(
             message_id, d.conversation_id, d.sender, d.receiver, d.receiver_type, d.category, d.type,
             d.sent_at, d.sent_at, None, None, None, None, None, None, d.body,
@@ -129,32 +131,38 @@ class Messages(Search, Webhooks):
 
     async def mentioned(self, message_id: int) -> tuple[str, ...]:
         """The uids that a message mentions."""
-        rows = self._all("SELECT uid FROM mentions WHERE message_id = ? ORDER BY uid", (message_id,))
+        rows = await self._rows("SELECT uid FROM mentions WHERE message_id = ? ORDER BY uid", (message_id,))
         return tuple(row[0] for row in rows)
 
     async def messages(self, wanted: MessageFilter) -> list[ListedRow]:
         """Messages as a filter wants them."""
         if wanted.limit == 1 and wanted.reader and wanted.shape() == _NEWEST:
             # The newest of all that a reader may see, without a walk through the messages of others.
-            (latest,) = self._one(LATEST_OF, {"reader": wanted.reader})
+            ((latest,),) = await self._rows(LATEST_OF, {"reader": wanted.reader})
             newest = await self.message(latest)
             return [ListedRow(*[getattr(newest, name) for name in ListedRow._fields])] if newest is not None else []
         values = parameters(wanted)
         if wanted.search:
             await self._index_all()
-            values["search"] = match(wanted.search, self._places(wanted))
+            values["search"] = match(wanted.search, await self._places(wanted))
             if not values["search"]:
                 return []
-        return list(map(ListedRow._make, self._all(list_messages(wanted.shape()), values)))
+        sql = list_messages(wanted.shape())
+        rows: list[Any]
+        if wanted.limit <= MOST_IN_PLACE and wanted.is_common():  # a range of an index, nearly always
+            rows = await self._rows(sql, values)
+        else:
+            rows = await self._read_long(lambda c: c.execute(sql, values).fetchall())
+        return list(map(ListedRow._make, rows))
 
-    def _places(self, wanted: MessageFilter) -> list[ConversationKey]:
+    async def _places(self, wanted: MessageFilter) -> list[ConversationKey]:
         # The conversations that are searched: the index finds them together with the words. With too many of them the
         # words alone are looked up, and what the reader may see is checked message by message.
         if wanted.conversation_id is not None:
             return [wanted.conversation_id]
         if not wanted.reader:
             return []
-        rows = self._all(
+        rows = await self._rows(
             "SELECT conversation_id FROM participants WHERE uid = :reader UNION ALL"
             f" SELECT '{GROUP_KEY}' || guid FROM members WHERE uid = :reader LIMIT :most",
             {"reader": wanted.reader, "most": MOST_PLACES + 1},
@@ -185,7 +193,7 @@ class Messages(Search, Webhooks):
             )
             if after.mentions is not None:
                 c.execute("DELETE FROM mentions WHERE message_id = ?", (before.id,))
-                _mention(c, before.id, after.mentions)
+                _mention(c, before.id, before.conversation_id, after.mentions)
             self._reindex(c, before.id, before.conversation_id, before.body, after.body)
             stored = self._told(c, before.id, told)
             _keep_last_edit(c, before.id, stored.message.id)
@@ -237,5 +245,6 @@ def _keep_last_edit(c: sqlite3.Connection, message_id: int, action_id: int) -> N
     c.execute("INSERT OR REPLACE INTO edits VALUES (?, ?)", (message_id, action_id))
 
 
-def _mention(c: sqlite3.Connection, message_id: int, uids: Iterable[str]) -> None:
-    c.executemany("INSERT INTO mentions VALUES (?, ?) ON CONFLICT DO NOTHING", [(message_id, uid) for uid in uids])
+def _mention(c: sqlite3.Connection, message_id: int, conversation_id: ConversationKey, uids: Iterable[str]) -> None:
+    sql = "INSERT INTO mentions (message_id, uid, conversation_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+    c.executemany(sql, [(message_id, uid, conversation_id) for uid in uids])

@@ -91,14 +91,14 @@ class Reactions(Webhooks):
             where += " AND id > ?" if newer else " AND id < ?"
             values.append(cursor)
         sql = f"SELECT id, message_id, reaction, uid, reacted_at FROM reactions WHERE {where} ORDER BY id"
-        rows = self._all(f"{sql} {'' if newer else 'DESC'} LIMIT ?", [*values, limit])
+        rows = await self._rows(f"{sql} {'' if newer else 'DESC'} LIMIT ?", [*values, limit])
         found = [ReactionRow(*row) for row in rows]
         return found if newer else found[::-1]
 
     async def reaction_counts(self, ids: Sequence[int], reader: str) -> dict[int, list[tuple[str, int, bool]]]:
         """What messages were reacted with: reaction, how often, whether the reader did. In the order of the first."""
         marks = ", ".join("?" for _ in ids)
-        rows = self._all(
+        rows = await self._rows(
             "SELECT message_id, reaction, count(*), max(uid = ?), min(id) FROM reactions"
             f" WHERE message_id IN ({marks}) GROUP BY message_id, reaction ORDER BY message_id, min(id)",
             [reader, *ids],
@@ -158,7 +158,7 @@ class Reactions(Webhooks):
         if uid not in self._savers:
             return {}
         sql = "SELECT message_id, saved_at FROM saves WHERE uid = ? AND message_id BETWEEN ? AND ?"
-        return dict(self._all(sql, (uid, first, last)))
+        return dict(await self._rows(sql, (uid, first, last)))
 
     # Threads, flags, interactions.
 
@@ -181,14 +181,14 @@ class Reactions(Webhooks):
     async def subscribed(self, first: int, last: int, uid: str) -> set[int]:
         """Which threads with ids in a range a user follows."""
         sql = "SELECT message_id FROM subscriptions WHERE uid = ? AND message_id BETWEEN ? AND ?"
-        return {row[0] for row in self._all(sql, (uid, first, last))}
+        return {row[0] for row in await self._rows(sql, (uid, first, last))}
 
     async def followed_threads(self, uid: str, *, limit: int, offset: int) -> tuple[list[int], int]:
         """The messages whose threads a user follows and which they may read, latest first, and how many there are."""
         values = {"uid": uid, "limit": limit, "offset": offset}
-        (total,) = self._one(f"SELECT count(*) {_FOLLOWED}", values)
         sql = f"SELECT s.message_id {_FOLLOWED} ORDER BY s.message_id DESC LIMIT :limit OFFSET :offset"
-        return [row[0] for row in self._all(sql, values)], total
+        rows, total = await self._page(f"SELECT count(*) {_FOLLOWED}", sql, values, values)
+        return [row[0] for row in rows], total
 
     async def flag(self, act: MessageAct, reason_id: str, remark: str | None, now: int) -> None:
         """Keep a user's report of a message.
@@ -206,10 +206,8 @@ class Reactions(Webhooks):
 
     async def flags(self, *, limit: int, offset: int) -> tuple[list[tuple[int, str, str, str | None, int]], int]:
         """Reports, newest first: message, who, reason, remark, when; and how many there are."""
-        (total,) = self._one("SELECT count(*) FROM flags", ())
-        return self._all(
-            "SELECT * FROM flags ORDER BY at DESC, message_id DESC LIMIT ? OFFSET ?", (limit, offset)
-        ), total
+        sql = "SELECT * FROM flags ORDER BY at DESC, message_id DESC LIMIT ? OFFSET ?"
+        return await self._page("SELECT count(*) FROM flags", sql, (), (limit, offset))
 
     async def interact(self, act: MessageAct, elements: Sequence[str], now: int) -> None:
         """Keep which elements of an interactive message a user has used; the first time counts.
@@ -236,6 +234,6 @@ class Reactions(Webhooks):
             f"SELECT message_id, element_id, at FROM interactions WHERE uid = ? AND message_id IN ({marks}) ORDER BY at"
         )
         found: dict[int, list[tuple[str, int]]] = {}
-        for number, element, at in self._all(sql, [uid, *ids]):
+        for number, element, at in await self._rows(sql, [uid, *ids]):
             found.setdefault(number, []).append((element, at))
         return found

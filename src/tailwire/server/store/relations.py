@@ -67,8 +67,8 @@ class Relations(Webhooks):
             " OR substr(u.uid, 1, length(:search)) = :search GROUP BY other"
         )
         values = {"uid": uid, "search": search.lower(), "limit": limit, "offset": offset}
-        (total,) = self._one(f"SELECT count(*) FROM ({found})", values)
-        rows = self._all(f"{found} ORDER BY other LIMIT :limit OFFSET :offset", values)
+        sql = f"{found} ORDER BY other LIMIT :limit OFFSET :offset"
+        rows, total = await self._page(f"SELECT count(*) FROM ({found})", sql, values, values)
         return [(row[0], row[1], row[2]) for row in rows], total
 
     async def blocked_with(self, uid: str, others: Sequence[str]) -> dict[str, tuple[int | None, int | None]]:
@@ -77,17 +77,17 @@ class Relations(Webhooks):
             return {}
         marks = ", ".join("?" for _ in others)
         found: dict[str, tuple[int | None, int | None]] = {}
-        for blocked, at in self._all(
-            f"SELECT blocked, at FROM blocks WHERE uid = ? AND blocked IN ({marks})", [uid, *others]
-        ):
+        mine = f"SELECT blocked, at FROM blocks WHERE uid = ? AND blocked IN ({marks})"
+        for blocked, at in await self._rows(mine, [uid, *others]):
             found[blocked] = (at, None)
-        for by, at in self._all(f"SELECT uid, at FROM blocks WHERE blocked = ? AND uid IN ({marks})", [uid, *others]):
+        theirs = f"SELECT uid, at FROM blocks WHERE blocked = ? AND uid IN ({marks})"
+        for by, at in await self._rows(theirs, [uid, *others]):
             found[by] = (found.get(by, (None, None))[0], at)
         return found
 
     async def everyone_blocked(self, uid: str) -> frozenset[str]:
         """Everybody whom a user has blocked, and everybody who has blocked her."""
-        rows = self._all(
+        rows = await self._rows(
             "SELECT blocked FROM blocks WHERE uid = :uid UNION SELECT uid FROM blocks WHERE blocked = :uid",
             {"uid": uid},
         )
@@ -120,7 +120,7 @@ class Relations(Webhooks):
 
     async def friends_of(self, uid: str) -> frozenset[str]:
         """The friends of a user."""
-        return frozenset(row[0] for row in self._all("SELECT friend FROM friends WHERE uid = ?", (uid,)))
+        return frozenset(row[0] for row in await self._rows("SELECT friend FROM friends WHERE uid = ?", (uid,)))
 
     async def are_friends(self, uid: str, friend: str) -> bool:
         """Whether two users are friends."""

@@ -152,6 +152,17 @@ messages = Table(
         sqlite_where=text("updated_at > sent_at"),
         postgresql_where=text("updated_at > sent_at"),
     ),
+    # All that counting unread messages needs: it never opens a message (so what is asked for stands in it, too).
+    Index(
+        "messages_unread",
+        "conversation_id",
+        "id",
+        "sender",
+        "category",
+        "deleted_at",
+        sqlite_where=text("category <> 'action' AND deleted_at IS NULL"),
+        postgresql_where=text("category <> 'action' AND deleted_at IS NULL"),
+    ),
     Index(
         "messages_by_muid",
         "sender",
@@ -267,7 +278,8 @@ mentions = Table(
     metadata,
     Column("message_id", _Id, primary_key=True),
     Column("uid", String(100), primary_key=True),
-    Index("mentions_by_uid", "uid", "message_id"),
+    Column("conversation_id", String(210), nullable=False, server_default=""),
+    Index("mentions_by_conversation", "uid", "conversation_id", "message_id"),
 )
 
 interactions = Table(

@@ -20,17 +20,20 @@ from tailwire.server.store.lock import ServerLock
 from tailwire.server.store.marks import Marks
 from tailwire.server.store.migrate import upgrade
 from tailwire.server.store.reactions import Reactions
+from tailwire.server.store.readers import Readers, Short
 from tailwire.server.store.removal import Removal
 from tailwire.server.store.standing import Look
 from tailwire.server.store.users import Users
 from tailwire.server.store.writer import Writer
+
+READ_DEADLINE = 1.0
 
 
 class SqliteStore(Removal, Users, Marks, Conversations, Reactions, Look):
     """The embedded store.
 
     Args:
-        most_counted: the largest group whose unread messages are counted; 0 for any.
+        read_deadline: seconds that a read may take that is not by key.
 
     Attributes:
         lock: held while a server has this store.
@@ -38,14 +41,15 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions, Look):
 
     lock: ServerLock | None = None
 
-    def __init__(self, path: Path, world: World, most_counted: int) -> None:
-        self._most_counted = most_counted
+    def __init__(self, path: Path, world: World, read_deadline: float) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="tailwire-store")
         self._writing = _connect(path)
         self._reader = _connect(path)
         self._reader.execute("PRAGMA query_only = ON")
         self._writer = Writer(self._writing, self._executor, self._rolled_back, self._committed)
         self._lineage = Lineage(path)
+        self._short = Short(self._reader)
+        self._readers = Readers(lambda: _connect_reader(path), read_deadline)
         self._last_id = self._read_last_id(self._reader)
         self._owners = {}
         self._pairs = self._read_pairs(self._reader)
@@ -56,7 +60,9 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions, Look):
         self._app_id, self._name, self._secret, self._created = self._identity(world)
 
     @classmethod
-    async def open(cls, path: Path, world: World, most_counted: int = 0, *, serving: bool = False) -> SqliteStore:
+    async def open(
+        cls, path: Path, world: World, read_deadline: float = READ_DEADLINE, *, serving: bool = False
+    ) -> SqliteStore:
         """Open the file, or make it, and bring it to this version's schema.
 
         Args:
@@ -71,7 +77,7 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions, Look):
         lock = ServerLock(path) if serving else None
         try:
             await asyncio.get_running_loop().run_in_executor(None, upgrade, f"sqlite:///{path}")
-            store = cls(path, world, most_counted)
+            store = cls(path, world, read_deadline)
             if lock is not None:
                 store._begin(world)
                 store.lock = lock
@@ -130,6 +136,7 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions, Look):
         """Finish the writes and close the file."""
         self._stop_indexing()
         await self._writer.close()
+        await self._readers.close()
         self._reader.close()
         await asyncio.get_running_loop().run_in_executor(self._executor, self._writing.close)
         self._let_go()
@@ -169,4 +176,11 @@ def _connect(path: Path) -> sqlite3.Connection:
     c.execute("PRAGMA cache_size = -32768")
     c.execute("PRAGMA temp_store = MEMORY")
     c.execute("PRAGMA journal_size_limit = 67108864")
+    return c
+
+
+def _connect_reader(path: Path) -> sqlite3.Connection:
+    c = _connect(path)
+    c.execute("PRAGMA query_only = ON")
+    c.execute("PRAGMA cache_size = -8192")
     return c

@@ -71,10 +71,11 @@ class Users(Keys):
             found = one_of("uid", wanted.status_of, values)
             where.append(found if wanted.online else f"NOT {found}")
         condition = " AND ".join(where)
-        (total,) = self._one(f"SELECT count(*) FROM users WHERE {condition}", values)
         order = f"{_SORTS.get(wanted.sort_by, 'name')} {'DESC' if wanted.descending else 'ASC'}, uid"
         sql = f"SELECT {_COLUMNS} FROM users WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?"
-        return [UserRow(*row) for row in self._all(sql, [*values, wanted.limit, wanted.offset])], total
+        count, page = f"SELECT count(*) FROM users WHERE {condition}", [*values, wanted.limit, wanted.offset]
+        rows, total = await self._page(count, sql, values, page)
+        return [UserRow(*row) for row in rows], total
 
     async def add_user(self, user: UserRow) -> bool:
         """Keep a new user. False when the uid is taken."""
@@ -136,8 +137,8 @@ class Users(Keys):
 
     async def roles(self, *, limit: int, offset: int) -> tuple[list[RoleRow], int]:
         """Roles by name, and how many there are."""
-        (total,) = self._one("SELECT count(*) FROM roles", ())
-        rows = self._all(f"SELECT {_ROLE} FROM roles ORDER BY role LIMIT ? OFFSET ?", (limit, offset))
+        sql = f"SELECT {_ROLE} FROM roles ORDER BY role LIMIT ? OFFSET ?"
+        rows, total = await self._page("SELECT count(*) FROM roles", sql, (), (limit, offset))
         return [RoleRow(*row) for row in rows], total
 
     async def put_role(self, role: RoleRow, *, new: bool) -> bool:
@@ -176,4 +177,5 @@ class Users(Keys):
 
     async def restrictions(self, role: str) -> dict[str, int]:
         """The features that a role may not use, and since when."""
-        return dict(self._all("SELECT feature, created_at FROM restrictions WHERE role = ? ORDER BY feature", (role,)))
+        sql = "SELECT feature, created_at FROM restrictions WHERE role = ? ORDER BY feature"
+        return dict(await self._rows(sql, (role,)))

@@ -30,7 +30,8 @@ class Webhooks(Access):
 
     async def webhooks(self) -> list[WebhookRow]:
         """All webhooks, oldest first."""
-        return [WebhookRow(*row) for row in self._all(f"SELECT {_COLUMNS} FROM webhooks ORDER BY created_at, id", ())]
+        rows = await self._rows(f"SELECT {_COLUMNS} FROM webhooks ORDER BY created_at, id", ())
+        return [WebhookRow(*row) for row in rows]
 
     async def webhook(self, webhook_id: str) -> WebhookRow | None:
         """A webhook, or None."""
@@ -89,7 +90,7 @@ class Webhooks(Access):
 
     async def due_deliveries(self, now: int, most: int) -> list[DeliveryRow]:
         """What is to be told by now, in order."""
-        rows = self._all(
+        rows = await self._rows(
             "SELECT id, webhook, trigger, body, attempt, due_at FROM deliveries WHERE due_at <= ? ORDER BY id LIMIT ?",
             (now, most),
         )
