@@ -13,6 +13,9 @@ FEATURES = ("heartbeat", "appState", "restart", "chain", "epoch", "grace", "caus
 CLIENT_HEADER = "x-tailwire-client"
 """Header of the upgrade, and of requests, with which our SDK names itself."""
 
+PASS_HEADER = "x-tailwire-pass"
+"""Header of the upgrade with which our SDK shows its pass: it is let in beside those who have shown none."""
+
 
 class FrameType(StrEnum):
     """`type` of a frame."""

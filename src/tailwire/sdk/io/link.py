@@ -14,7 +14,7 @@ from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.io.failures import AttemptError, WireClosed, attempt_failed
 from tailwire.sdk.io.http import VERSION, Http
 from tailwire.sdk.io.world import Identity, Wire, World
-from tailwire.wire.frames import CLIENT_HEADER, auth_frame
+from tailwire.wire.frames import CLIENT_HEADER, PASS_HEADER, auth_frame
 from tailwire.wire.server_settings import ServerSettings
 
 SHORTEST, LONGEST = 1.0, 1e9
@@ -158,7 +158,8 @@ class Connector:
         url = f"{'wss' if secure else 'ws'}://{host}:{port}/"
         moved = self._http.traffic.moved
         try:
-            wire = await self._world.open_wire(url, {CLIENT_HEADER: VERSION}, self._tls, self._proxy, moved)
+            headers = {CLIENT_HEADER: VERSION, PASS_HEADER: self._pass}
+            wire = await self._world.open_wire(url, headers, self._tls, self._proxy, moved)
         except AttemptError as e:
             if answered and e.cause in _BY_OTHERS:
                 raise AttemptError(Cause.WEBSOCKET_REFUSED, e.wait, details=e.details) from e

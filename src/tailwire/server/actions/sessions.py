@@ -19,6 +19,7 @@ from tailwire.server.rules.permissions import check_key
 
 MOST_SECRET = 500
 MOST_DEVICE = 200
+MOST_PASS = 4096
 FULL_ACCESS = "fullAccess"
 AUTH_ONLY = "authOnly"
 
@@ -174,13 +175,17 @@ class Sessions:
             raise Refused("AUTH_ERR_AUTH_TOKEN_NOT_FOUND")
         return Caller(found.uid, "", found.token)
 
+    def is_pass(self, signed: str) -> bool:
+        """Return whether this server signed a pass and it has not expired; its auth token is not looked at."""
+        return len(signed) < MOST_PASS and read_pass(signed, self._store.secret, self._world) is not None
+
     async def admit(self, signed: str) -> Admitted | None:
         """Whose pass it is, or None when it is no good, or its auth token was taken back.
 
         Raises:
             Refused: ERR_AUTH_TOKEN_EXPIRED.
         """
-        found = read_pass(signed, self._store.secret, self._world) if len(signed) < 4096 else None
+        found = read_pass(signed, self._store.secret, self._world) if len(signed) < MOST_PASS else None
         owner = await self._store.token_owner(found.token) if found is not None else None
         if found is None or owner is None or owner.uid != found.uid:
             return None

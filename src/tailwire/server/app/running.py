@@ -32,8 +32,10 @@ from tailwire.server.fanout.overload import Overload
 from tailwire.server.gateway.entrance import Entrance
 from tailwire.server.gateway.gateway import Gateway
 from tailwire.server.gateway.protocol import SocketProtocol
+from tailwire.server.limits.forwarded import TrustedProxies
 from tailwire.server.limits.guesses import Guesses
 from tailwire.server.limits.pace import Pace
+from tailwire.server.limits.places import Places
 from tailwire.server.limits.rates import Rates
 from tailwire.server.ports.records import KeyRow
 from tailwire.server.ports.refusal import Refused
@@ -106,15 +108,17 @@ async def assemble(settings: Settings, world: World) -> Parts:
     )
     actions = await build(settings, store, hub, world, metrics, overload)
     guesses = Guesses(settings.wrong_tokens_per_minute, loop.time)
-    pace = Pace(settings.upgrades_per_second, LONGEST_TURN, loop.time)
+    pace, pace_of_known = (Pace(settings.upgrades_per_second, LONGEST_TURN, loop.time) for _ in range(2))
+    strangers = Places(settings.unauthenticated_per_address)
     entrance = Entrance(
         loop, settings, actions.sessions, metrics, world, overload, guesses, store_name=store.name, app_id=store.app_id
     )
     gateway = Gateway(
-        loop, settings, hub, actions.sessions, actions.live, actions.receipts, metrics, pace, overload, entrance
-    )
+        loop, settings, hub, actions.sessions, actions.live, actions.receipts, metrics, pace, pace_of_known,
+        strangers, overload, entrance,
+    )  # fmt: skip
     api = _api(settings, actions, metrics, overload, guesses, store)
-    http = HttpProtocol.bound()
+    http = HttpProtocol.bound(TrustedProxies(settings.trusted_proxies, settings.forwarded_header))
     webhooks.wake()
     return Parts(store, api, http, gateway, actions, webhooks, keys, metrics, overload)
 
@@ -143,7 +147,9 @@ def _api(
         *SessionRoutes(a.sessions, a.users, a.members).operations(),
         *AdministrationRoutes(a.keys, a.roles, a.webhooks).operations(),
     ]
-    operations += ServiceRoutes(addresses, metrics, health, operations, VERSION).operations()
+    operations += ServiceRoutes(
+        addresses, metrics, health, operations, VERSION, for_metrics=settings.metrics, for_docs=settings.docs
+    ).operations()
     return Api(
         operations,
         a.sessions,
@@ -235,9 +241,16 @@ async def running(
         most = parts.gateway.most_connections = settings.max_connections or most_connections()
         clock = asyncio.get_running_loop().time
         http = parts.http
-        watch = Watch(parts.overload, parts.metrics, http.waiting, http.idle, clock, settings.request_deadline, most)
+        watch = Watch(
+            parts.overload, parts.metrics, http.waiting, http.idle, http.under_way, clock,
+            deadline=settings.request_deadline, least_rate=settings.least_rate, most=most,
+        )  # fmt: skip
         pace = Pace(CONNECTIONS_EACH * settings.upgrades_per_second, math.inf, clock)
-        listen = partial(Listener, pace=pace, metrics=parts.metrics, handshake=settings.request_deadline)
+        listen = partial(
+            Listener, pace=pace, metrics=parts.metrics, handshake=settings.request_deadline,
+            places=Places(settings.connections_per_address), proxies=http.proxies,
+            proxy_protocol=settings.proxy_protocol,
+        )  # fmt: skip
         ready = {"url": url, **asdict(parts.keys)}
         server = HttpServer(config, ready, settings.ready_file, signals, watch, listen)
         yield Running(parts, server, listening, url)

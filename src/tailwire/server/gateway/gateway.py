@@ -28,6 +28,7 @@ from tailwire.server.gateway.frames import (
 from tailwire.server.gateway.silence import Silence
 from tailwire.server.gateway.sockets import Socket
 from tailwire.server.limits.pace import Pace
+from tailwire.server.limits.places import Places
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
@@ -52,7 +53,8 @@ class Gateway:
 
     Args:
         loop: whose clock is used, and in which what a frame asks for runs.
-        pace: gives new sockets their turn.
+        pace: gives new sockets their turn; those that have shown a pass have one of the same kind to themselves.
+        strangers: how many sockets of an address may be there without having authenticated.
         overload: what is left out now; who asked for it is told.
         entrance: looks at auth frames.
     """
@@ -67,6 +69,8 @@ class Gateway:
         receipts: Receipts,
         metrics: Metrics,
         pace: Pace,
+        pace_of_known: Pace,
+        strangers: Places,
         overload: Overload,
         entrance: Entrance,
     ) -> None:
@@ -74,7 +78,8 @@ class Gateway:
         self.settings = settings
         self.metrics = metrics
         self.overload = overload
-        self._pace = pace
+        self._pace, self._pace_of_known = pace, pace_of_known
+        self.strangers = strangers
         self._entrance = entrance
         overload.listen(self._load_changed)
         self._hub = hub
@@ -93,11 +98,19 @@ class Gateway:
 
     # Coming and going.
 
-    def turn(self) -> float | None:
-        """After how many seconds a new socket may open; None when there are too many, and it has to come back."""
+    def knows(self, signed: str) -> bool:
+        """Return whether what came with the request to upgrade is a pass of this server. The auth frame decides."""
+        return bool(signed) and self._sessions.is_pass(signed)
+
+    def turn(self, *, known: bool = False) -> float | None:
+        """After how many seconds a new socket may open; None when there are too many, and it has to come back.
+
+        Args:
+            known: it has shown a pass: strangers, however many, do not use up its turn.
+        """
         if self.overload.level >= Level.RECEIPTS or (0 < self.most_connections <= len(self._sockets)):
             return None
-        return self._pace.turn()
+        return (self._pace_of_known if known else self._pace).turn()
 
     def opened(self, socket: Socket) -> None:
         """The handshake of a socket is done."""
@@ -169,6 +182,14 @@ class Gateway:
         else:
             socket.inbox = [text]
             self._run(self._drain(socket))
+
+    def counted(self, socket: Socket) -> bool:
+        """Count a frame that is no whole message; return whether the socket may stay."""
+        socket.frames += 1
+        if socket.frames > self._most_frames:
+            self._let_go(socket)
+            return False
+        return True
 
     def _let_go(self, socket: Socket) -> None:
         # One that floods: what it has sent is not looked at, and coming back at once does not help it.
