@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
-from tailwire.server.auth.secrets import fingerprint, new_token, read_pass, sign_pass
+from tailwire.server.auth.secrets import fingerprint, new_token, read_pass, read_proof, sign_pass
 from tailwire.server.limits.buckets import Buckets
 from tailwire.server.ports.records import TokenOwner, TokenRow
 from tailwire.server.ports.refusal import Refused
@@ -175,9 +175,12 @@ class Sessions:
             raise Refused("AUTH_ERR_AUTH_TOKEN_NOT_FOUND")
         return Caller(found.uid, "", found.token)
 
-    def is_pass(self, signed: str) -> bool:
-        """Return whether this server signed a pass and it has not expired; its auth token is not looked at."""
-        return len(signed) < MOST_PASS and read_pass(signed, self._store.secret, self._world) is not None
+    def proves(self, proof: str) -> bool:
+        """Return whether somebody has a pass that has not expired (see `wire.frames.proof_of`).
+
+        Whether its auth token is still good is not looked at: that takes the store.
+        """
+        return len(proof) < MOST_PASS and read_proof(proof, self._store.secret, self._world)
 
     async def admit(self, signed: str) -> Admitted | None:
         """Whose pass it is, or None when it is no good, or its auth token was taken back.

@@ -53,7 +53,7 @@ class Gateway:
 
     Args:
         loop: whose clock is used, and in which what a frame asks for runs.
-        pace: gives new sockets their turn; those that have shown a pass have one of the same kind to themselves.
+        pace: gives new sockets their turn; those that show that they have a pass have one of the same kind to themselves.
         strangers: how many sockets of an address may be there without having authenticated.
         overload: what is left out now; who asked for it is told.
         entrance: looks at auth frames.
@@ -98,15 +98,15 @@ class Gateway:
 
     # Coming and going.
 
-    def knows(self, signed: str) -> bool:
-        """Return whether what came with the request to upgrade is a pass of this server. The auth frame decides."""
-        return bool(signed) and self._sessions.is_pass(signed)
+    def knows(self, proof: str) -> bool:
+        """Return whether who asks for the upgrade has shown that it has a pass. The auth frame decides all the same."""
+        return bool(proof) and self._sessions.proves(proof)
 
     def turn(self, *, known: bool = False) -> float | None:
         """After how many seconds a new socket may open; None when there are too many, and it has to come back.
 
         Args:
-            known: it has shown a pass: strangers, however many, do not use up its turn.
+            known: it has shown that it has a pass: strangers, however many, do not use up its turn.
         """
         if self.overload.level >= Level.RECEIPTS or (0 < self.most_connections <= len(self._sockets)):
             return None

@@ -21,7 +21,7 @@ from tailwire.server.gateway.gateway import WINDOW_OVER, Gateway
 from tailwire.server.gateway.silence import Question
 from tailwire.server.limits.places import Place
 from tailwire.server.ports.refusal import Refused
-from tailwire.wire.frames import CLIENT_HEADER, PASS_HEADER
+from tailwire.wire.frames import CLIENT_HEADER, PROOF_HEADER
 
 PATHS = frozenset({"", "/v3", "/v3.0"})
 RESTART = 1012
@@ -217,7 +217,7 @@ class SocketProtocol(asyncio.Protocol):
         if request.path.partition("?")[0].rstrip("/") not in PATHS:
             self._respond(_refusal(self._protocol, Refused("ERR_API_NOT_FOUND", "There is no WebSocket at this path.")))
             return
-        known = self.gateway.knows(request.headers.get(PASS_HEADER, ""))
+        known = self.gateway.knows(request.headers.get(PROOF_HEADER, ""))
         wait = self.gateway.turn(known=known)
         if wait is None:
             self._refuse("Too many come at once.")
