@@ -85,7 +85,8 @@ class Settings:
         metrics: who may read `/metrics`: `open` for everybody, `key` for a REST API key, `off` for nobody.
         docs: the same for `/docs` and `/openapi.json`.
         webhook_targets: networks beside public addresses that webhooks may reach, with commas between; `any` for all.
-            A server that listens at a loopback address only may reach loopback addresses too.
+            A server that listens at a loopback address, without `public_url` and `trusted_proxies`, may reach loopback
+            addresses too.
         keep_alive: how long a connection is kept for the next request after an answer; clients that keep theirs for
             less (the SDK: 60 s) never ask on one that is just being closed.
         max_group_members: the largest group.

@@ -18,7 +18,7 @@ import uvicorn
 
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.actions.users import NewUser
-from tailwire.server.app.assembly import Actions, build, database_path
+from tailwire.server.app.assembly import Actions, build, database_path, webhook_targets
 from tailwire.server.app.http_server import HttpServer
 from tailwire.server.app.listener import Listener
 from tailwire.server.app.process import most_connections, raise_descriptor_limit, share_with_the_writer, tune_collector
@@ -100,7 +100,9 @@ async def assemble(settings: Settings, world: World) -> Parts:
     keys = await make_keys(store, world) if store.created else Keys(store.app_id, "", "")
     metrics = Metrics()
     hub = Hub(MemoryBroker(), metrics, loop.call_soon, slow_close=settings.slow_close)
-    webhooks = WebhookSender(store, world, metrics, app_id=store.app_id, region=settings.region)
+    webhooks = WebhookSender(
+        store, world, metrics, app_id=store.app_id, region=settings.region, allows=webhook_targets(settings).allows
+    )
     store.on_delivery(webhooks.queued)
     store.on_failure(metrics.store_failed)
     overload = Overload(
