@@ -237,8 +237,15 @@ async def test_what_is_not_public_is_not_reached_and_what_is_allowed_is(stage, f
 
 async def test_urls_that_cannot_be_right_are_refused_at_once(stage, for_everybody):
     async with Rest(stage) as rest:
-        for url in ("http://127.0.0.1/in", "http://[::1]/in", "http://[::ffff:127.0.0.1]:80/", "http://169.254.169.254/"):
-            error = await rest.refused("ERR_BAD_REQUEST", "POST", "/webhooks", json={**HOOK, "triggers": ["message_sent"], "webhookUrl": url})
+        for url in (
+            "http://127.0.0.1/in",
+            "http://[::1]/in",
+            "http://[::ffff:127.0.0.1]:80/",
+            "http://169.254.169.254/",
+        ):
+            error = await rest.refused(
+                "ERR_BAD_REQUEST", "POST", "/webhooks", json={**HOOK, "triggers": ["message_sent"], "webhookUrl": url}
+            )
             assert "webhook_targets" in str(error["details"])
         secret = {**HOOK, "triggers": ["message_sent"], "webhookUrl": "https://user:secret@hook.example.com/"}
         error = await rest.refused("ERR_BAD_REQUEST", "POST", "/webhooks", json=secret)

@@ -57,7 +57,9 @@ class WebhookAdministration:
         if len(await self._store.webhooks()) >= MOST_WEBHOOKS:
             raise Refused("ERR_LIMIT_EXCEEDED", {"webhooks": f"An app has at most {MOST_WEBHOOKS}."})
         number = identifier(new.id, "id") if new.id else self._world.secret(8)
-        row = _filled(WebhookRow(number, "", "", "", created_at=self._world.seconds()), new, self._lengths, self._targets)
+        row = _filled(
+            WebhookRow(number, "", "", "", created_at=self._world.seconds()), new, self._lengths, self._targets
+        )
         await self._store.put_webhook(row)
         return _present(row)
 

@@ -77,9 +77,7 @@ class HttpServer(uvicorn.Server):
 
     def _make(self, address: str, place: Place | None) -> asyncio.Protocol:
         make: Any = self.config.http_protocol_class
-        protocol: HttpProtocol = make(
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
-        )
+        protocol: HttpProtocol = make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
         protocol.named, protocol.place = address, place
         return protocol
 

@@ -32,6 +32,7 @@ from tailwire.server.fanout.overload import Overload
 from tailwire.server.gateway.entrance import Entrance
 from tailwire.server.gateway.gateway import Gateway
 from tailwire.server.gateway.protocol import SocketProtocol
+from tailwire.server.gateway.turns import Turns
 from tailwire.server.limits.forwarded import TrustedProxies
 from tailwire.server.limits.guesses import Guesses
 from tailwire.server.limits.pace import Pace
@@ -112,12 +113,12 @@ async def assemble(settings: Settings, world: World) -> Parts:
     guesses = Guesses(settings.wrong_tokens_per_minute, loop.time)
     pace, pace_of_known = (Pace(settings.upgrades_per_second, LONGEST_TURN, loop.time) for _ in range(2))
     strangers = Places(settings.unauthenticated_per_address)
+    turns = Turns(pace, pace_of_known, strangers, actions.sessions, overload)
     entrance = Entrance(
         loop, settings, actions.sessions, metrics, world, overload, guesses, store_name=store.name, app_id=store.app_id
     )
     gateway = Gateway(
-        loop, settings, hub, actions.sessions, actions.live, actions.receipts, metrics, pace, pace_of_known,
-        strangers, overload, entrance,
+        loop, settings, hub, actions.sessions, actions.live, actions.receipts, metrics, turns, overload, entrance
     )  # fmt: skip
     api = _api(settings, actions, metrics, overload, guesses, store)
     http = HttpProtocol.bound(TrustedProxies(settings.trusted_proxies, settings.forwarded_header))
@@ -240,7 +241,7 @@ async def running(
             timeout_graceful_shutdown=5,
             timeout_keep_alive=settings.keep_alive,  # type: ignore[arg-type]  # the event loop takes any number
         )
-        most = parts.gateway.most_connections = settings.max_connections or most_connections()
+        most = parts.gateway.turns.most_sockets = settings.max_connections or most_connections()
         clock = asyncio.get_running_loop().time
         http = parts.http
         watch = Watch(

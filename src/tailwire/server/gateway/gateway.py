@@ -27,8 +27,7 @@ from tailwire.server.gateway.frames import (
 )
 from tailwire.server.gateway.silence import Silence
 from tailwire.server.gateway.sockets import Socket
-from tailwire.server.limits.pace import Pace
-from tailwire.server.limits.places import Places
+from tailwire.server.gateway.turns import Turns
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
@@ -53,8 +52,7 @@ class Gateway:
 
     Args:
         loop: whose clock is used, and in which what a frame asks for runs.
-        pace: gives new sockets their turn; those that show that they have a pass have one of the same kind to themselves.
-        strangers: how many sockets of an address may be there without having authenticated.
+        turns: gives new sockets theirs.
         overload: what is left out now; who asked for it is told.
         entrance: looks at auth frames.
     """
@@ -68,9 +66,7 @@ class Gateway:
         live: Live,
         receipts: Receipts,
         metrics: Metrics,
-        pace: Pace,
-        pace_of_known: Pace,
-        strangers: Places,
+        turns: Turns,
         overload: Overload,
         entrance: Entrance,
     ) -> None:
@@ -78,8 +74,7 @@ class Gateway:
         self.settings = settings
         self.metrics = metrics
         self.overload = overload
-        self._pace, self._pace_of_known = pace, pace_of_known
-        self.strangers = strangers
+        self.turns = turns
         self._entrance = entrance
         overload.listen(self._load_changed)
         self._hub = hub
@@ -94,23 +89,8 @@ class Gateway:
         self._unseen: Iterator[Socket] = iter(())  # of the sweep that is under way
         self._most_frames = settings.frames_per_second * settings.sweep_interval
         self._told_goodbye = 0
-        self.most_connections = 0  # any number
 
     # Coming and going.
-
-    def knows(self, proof: str) -> bool:
-        """Return whether who asks for the upgrade has shown that it has a pass. The auth frame decides all the same."""
-        return bool(proof) and self._sessions.proves(proof)
-
-    def turn(self, *, known: bool = False) -> float | None:
-        """After how many seconds a new socket may open; None when there are too many, and it has to come back.
-
-        Args:
-            known: it has shown that it has a pass: strangers, however many, do not use up its turn.
-        """
-        if self.overload.level >= Level.RECEIPTS or (0 < self.most_connections <= len(self._sockets)):
-            return None
-        return (self._pace_of_known if known else self._pace).turn()
 
     def opened(self, socket: Socket) -> None:
         """The handshake of a socket is done."""

@@ -217,8 +217,8 @@ class SocketProtocol(asyncio.Protocol):
         if request.path.partition("?")[0].rstrip("/") not in PATHS:
             self._respond(_refusal(self._protocol, Refused("ERR_API_NOT_FOUND", "There is no WebSocket at this path.")))
             return
-        known = self.gateway.knows(request.headers.get(PROOF_HEADER, ""))
-        wait = self.gateway.turn(known=known)
+        known = self.gateway.turns.knows(request.headers.get(PROOF_HEADER, ""))
+        wait = self.gateway.turns.turn(self.gateway.metrics.sockets, known=known)
         if wait is None:
             self._refuse("Too many come at once.")
             return
@@ -226,22 +226,20 @@ class SocketProtocol(asyncio.Protocol):
             # The JavaScript SDK never authenticates a socket that opens before its own PUT /me is answered.
             wait = max(wait, self.gateway.settings.upgrade_delay)
         if wait > 0:
-            self.gateway.loop.call_later(wait, self._accept_late, request, known)
+            self.gateway.loop.call_later(wait, self._accept, request, known)
         else:
             self._accept(request, known)
 
     def _accept(self, request: Request, known: bool) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
         if not known:
-            self.stranger = self.gateway.strangers.take(self.address)
-            if self.stranger is None:
-                self._refuse("Too many WebSockets of your address have not authenticated.")
-                return
-        self._respond(self._protocol.accept(request))
-
-    def _accept_late(self, request: Request, known: bool) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._accept(request, known)
-            self._flush()
+            self.stranger = self.gateway.turns.strangers.take(self.address)
+        if known or self.stranger is not None:
+            self._respond(self._protocol.accept(request))
+        else:
+            self._refuse("Too many WebSockets of your address have not authenticated.")
+        self._flush()
 
     def _refuse(self, why: str) -> None:
         self.gateway.metrics.upgrades_refused += 1

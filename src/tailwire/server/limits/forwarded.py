@@ -46,10 +46,11 @@ class TrustedProxies:
         return any(parsed.version == network.version and parsed in network for network in self._networks)
 
     def client(self, peer: str, headers: Headers) -> tuple[str, str]:
-        """Return the address of the client behind a trusted proxy, and the scheme by which it reached the proxy.
+        """Return the address of the client of a request that a trusted proxy brings, and the scheme it came by.
 
         Args:
-            peer: the proxy's own address, which is the client's where the proxies say nothing that can be read.
+            peer: the proxy's own address, or the one that it named by the PROXY protocol. It is the client's where it
+                is no trusted proxy itself, and where the proxies say nothing that can be read.
             headers: of the request, with names in lower case.
 
         Returns:
@@ -72,6 +73,8 @@ class TrustedProxies:
 
     def _last_untrusted(self, peer: str, hops: Iterator[str]) -> str:
         found = peer
+        if not self.trusts(peer):
+            return peer
         for n, hop in enumerate(hops):
             if not hop or n == MOST_HOPS:
                 break  # beyond what cannot be read nothing is known

@@ -109,9 +109,9 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.flow = _Flow(transport)
         self.waiting[self] = self.loop.time()
+        self._behind_proxy = self.client is not None and self.proxies.trusts(self.client[0])
         if self.named:
             self.client = (self.named, 0)
-        self._behind_proxy = bool(self.client) and self.proxies.trusts(self.client[0])  # type: ignore[index]
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is gone."""
