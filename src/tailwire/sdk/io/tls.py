@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+import logging
 import ssl
 from collections import OrderedDict
 from typing import Any
+
+log = logging.getLogger("tailwire")
 
 MOST_SESSIONS = 32
 
@@ -81,6 +84,16 @@ def with_resumption(context: ssl.SSLContext) -> ssl.SSLContext:
     if type(context) is ssl.SSLContext and context.sslobject_class is ssl.SSLObject:
         context.sslobject_class = type("ResumingSSLObject", (ResumingSSLObject,), {"sessions": OrderedDict()})
     return context
+
+
+def warn_unchecked(tls: ssl.SSLContext | None) -> None:
+    """Log a warning when a context lets anybody pass for the server: tokens and messages are then anybody's."""
+    if tls is None:
+        return
+    if tls.verify_mode is ssl.CERT_NONE:
+        log.warning("the TLS context given checks no certificate (CERT_NONE): use one with the server's in cafile=")
+    elif not tls.check_hostname:
+        log.warning("the TLS context given checks no host name: whoever has a certificate can pass for the server")
 
 
 def context_for(tls: ssl.SSLContext | None) -> ssl.SSLContext:

@@ -80,16 +80,21 @@ class Watch:
 
     async def _let_go(self, now: float, too_many: int) -> None:
         # Of those who said nothing: all who are over their deadline, and in any case so many. Where they are not
-        # enough, those who are kept for another request make room, and then those whose clients are the slowest.
+        # enough, bodies and answers that hardly move make room, then those who are kept for another request, and at
+        # last those whose clients are the slowest.
         silent: list[HttpProtocol] = []
         for connection, since in self._waiting.items():
             if since >= now - self._deadline and len(silent) >= too_many:
                 break
             silent.append(connection)
-        idle = list(islice(self._idle, max(0, too_many - len(silent))))
-        slowest = self._movement.slowest(too_many - len(silent) - len(idle), now) if too_many > 0 else []
+        too_many -= len(silent)
+        crawling = self._movement.slowest(too_many, now, crawling=True)
+        too_many -= len(crawling)
+        idle = list(islice(self._idle, max(0, too_many)))
         await self._end(silent, self._waiting, "no request", _abort)
+        await self._end(crawling, self._under_way, "slowest", _abort)
         await self._end(idle, self._idle, "idle", _abort)
+        slowest = self._movement.slowest(too_many - len(idle), now)
         await self._end(slowest, self._under_way, "slowest", _abort)
 
     async def _end(

@@ -58,18 +58,28 @@ class Movement:
             self._looks[connection] = look
         return slow
 
-    def slowest(self, count: int, now: float) -> list[HttpProtocol]:
-        """Return so many of those that wait for their clients, slowest first."""
+    def slowest(self, count: int, now: float, *, crawling: bool = False) -> list[HttpProtocol]:
+        """Return so many of those that wait for their clients, slowest first.
+
+        Args:
+            crawling: only those that have moved less than the least rate since they were last looked at.
+        """
+        if count <= 0:
+            return []
+        least = float(max(1, self._least))
         rates: list[tuple[float, int, HttpProtocol]] = []
         for n, connection in enumerate(self._under_way):
             if connection.waits_for_client:
-                rates.append((self._rate(connection, now), n, connection))
+                rate = self._rate(connection, now)
+                if rate < least or not crawling:
+                    rates.append((rate, n, connection))
         rates.sort(key=lambda entry: entry[:2])
-        return [connection for _, _, connection in rates[: max(0, count)]]
+        return [connection for _, _, connection in rates[:count]]
 
     def _rate(self, connection: HttpProtocol, now: float) -> float:
         look = self._looks.get(connection)
-        if look is None:  # it has just begun, and gets the benefit of the doubt before those that are slow
-            return float(max(1, self._least))
+        if look is None:  # it has just begun: by what came of its body; an answer gets the benefit of the doubt
+            begun = max(LOOKED_AFTER, now - self._under_way[connection])
+            return connection.body_received / begun if connection.body_is_due else float(max(1, self._least))
         seconds = now - look.since
         return (connection.moved() - look.moved) / seconds if seconds >= LOOKED_AFTER else look.rate

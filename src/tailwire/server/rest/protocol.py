@@ -203,13 +203,21 @@ class HttpProtocol(HttpToolsProtocol):
 
     @property
     def waits_for_client(self) -> bool:
-        """Whether it is the client's turn: its body is not whole, or it has not taken what was written."""
-        if self.transport.get_write_buffer_size():
-            return True
+        """Whether it is the client's turn: it has not taken what was written, or its body is not whole."""
+        return bool(self.transport.get_write_buffer_size()) or self.body_is_due
+
+    @property
+    def body_is_due(self) -> bool:
+        """Whether the body of the request under way is not whole, and would be read if it came."""
         cycle = self.cycle
         if cycle is None or cycle.response_complete or self.pipeline or self.flow.held or self.flow.read_paused:
             return False
         return bool(cycle.more_body)
+
+    @property
+    def body_received(self) -> int:
+        """Bytes of the body of the request under way that have come."""
+        return self._body
 
     def moved(self) -> int:
         """Return how many bytes came from the client and were taken by it, counted from any point."""

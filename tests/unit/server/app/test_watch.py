@@ -197,9 +197,15 @@ async def test_when_it_is_full_the_slowest_make_room():
     async with House(most=20) as house:
         upload = await house.begin(10_000_000)
         uploading = asyncio.create_task(trickle(house, upload, 1000, 10_000, 0.1))  # 100 KB/s
+        kept = await house.begin(1)
+        await house.loop.sock_sendall(kept, b"x")
+        assert (await house.loop.sock_recv(kept, 1000)).startswith(b"HTTP/1.1 200 ")
         await asyncio.sleep(2)
-        slow = [await house.begin(1000) for _ in range(40)]
+        slow = [await house.begin(1000) for _ in range(10)]
         sending = [asyncio.create_task(trickle(house, client, 3, 1, 2.0)) for client in slow]
+        await asyncio.sleep(3)
+        more = [await house.begin(1000) for _ in range(30)]
+        sending += [asyncio.create_task(trickle(house, client, 3, 1, 2.0)) for client in more]
         await asyncio.sleep(3)
         assert len(house.state.connections) <= 20
         assert house.metrics.closes["slowest"] >= 21
