@@ -36,6 +36,7 @@ from tailwire.sdk.io.files import FileSessionStore
 from tailwire.sdk.io.http import Http
 from tailwire.sdk.io.link import Connector
 from tailwire.sdk.io.proxies import UnusableProxy
+from tailwire.sdk.io.tls import looked_at
 from tailwire.sdk.io.traffic import Traffic
 from tailwire.sdk.io.world import Identity, World
 from tailwire.sdk.listeners.events import OutboxChanged
@@ -95,7 +96,7 @@ class ChatClient(
         self._settings = settings
         self._store: SessionStore = session_store if session_store is not None else FileSessionStore()
         self._provider = auth_token_provider
-        self._tls = tls
+        self._tls = looked_at(tls)
         self._timings = timings or Timings()
         self._registries = Registries()
         self._queue: Queue | None = None

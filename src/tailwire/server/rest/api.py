@@ -33,6 +33,7 @@ Headers = list[tuple[bytes, bytes]]
 NOBODY = Caller("", "", "")
 WRONG = frozenset({"AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "AUTH_ERR_APIKEY_NOT_FOUND"})
 GUESSING = "Too many wrong tokens or keys came from your address. Wait for the seconds that Retry-After names."
+SECRETS = (b"authtoken", b"apikey", b"authorization")
 CHAINED = CLIENT_HEADER.encode()
 SLOWED = 0.05  # seconds until one who asks too much is told so: a loop of refusals must not keep the server busy
 BUSY = "The server has more to do than it can. Wait for the seconds that Retry-After names; nothing was stored."
@@ -169,7 +170,7 @@ class Api:
             return NOBODY
         address = (scope["client"] or ("",))[0]
         # Both together: one that is known must not vouch for a guess at the other.
-        secret = f"{text(given.get(b'authtoken'))} {text(given.get(b'apikey'))}"
+        secret = " ".join(text(given.get(name)) for name in SECRETS)
         wait = self._guesses.wait(address, secret)
         if wait:
             await asyncio.sleep(SLOWED)
@@ -187,6 +188,10 @@ class Api:
         key = given.get(b"apikey")
         token = given.get(b"authtoken")
         app_id = given.get(b"appid")
+        if operation.who is Who.PASS:
+            caller = await self._sessions.pass_caller(text(given.get(b"authorization")))
+            await self._count(operation.counts, caller.token, headers)
+            return caller
         if app_id != self._app_id and (app_id or not key):
             raise Refused("AUTH_ERR_INVALID_APPID" if app_id else "AUTH_ERR_EMPTY_APPID")
         if operation.who is Who.KEY:

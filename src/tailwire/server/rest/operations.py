@@ -22,6 +22,7 @@ class Who(StrEnum):
 
     ANYONE = "anyone"
     USER = "user"  # an auth token, or a REST key (on behalf of a user or of the app)
+    PASS = "pass"  # a user, by the pass for a WebSocket in the authorization header
     KEY = "key"  # any API key
     ADMIN = "admin"  # a REST key
 
