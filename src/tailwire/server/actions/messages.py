@@ -25,6 +25,7 @@ from tailwire.server.ports.world import World
 from tailwire.server.rules import messages as rules
 from tailwire.server.rules.lengths import Lengths
 from tailwire.server.rules.names import conversation_of, identifier
+from tailwire.wire.bounds import harmless
 
 SENT = (Event("message_sent"),)
 NOTHING: dict[str, Any] = {}
@@ -255,7 +256,7 @@ class Messages:
         """
         row = await self._doors.message(caller, wanted, "edit")
         rules.check_changeable(row)
-        fields = _decode_object(row.body)
+        fields = _decode_object(harmless(row.body))
         data = _decode_object(fields["data"])
         traits, mentions = row.traits, await self._store.mentioned(row.id)
         if bytes(edit.data) not in (b"{}", b"null"):
@@ -288,7 +289,7 @@ class Messages:
         """
         row = await self._doors.message(caller, wanted, "delete")
         rules.check_changeable(row)
-        fields = _decode_object(row.body)
+        fields = _decode_object(harmless(row.body))
         data = _decode_object(fields["data"])
         fields["data"] = msgspec.Raw(encode({k: data[k] for k in ("entities", "resource") if k in data}))
         told = await self._told(caller, row, "deleted", DELETED)

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from tailwire.server.ports.records import GroupRow, MemberRow, UserRow
+from tailwire.wire.bounds import harmless
 
 encode = msgspec.json.Encoder().encode
 
@@ -28,8 +29,9 @@ def empty() -> msgspec.Raw:
 _NULL, _EMPTY = msgspec.Raw(b"null"), msgspec.Raw(b"{}")
 
 
-def _raw(text: str | None) -> msgspec.Raw | None:
-    return msgspec.Raw(text.encode()) if text else None
+def stored(text: str | None) -> msgspec.Raw | None:
+    """Stored JSON, as everybody can read it; None for none."""
+    return msgspec.Raw(harmless(text.encode())) if text else None
 
 
 def without_none(pairs: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,13 +48,13 @@ def user(u: UserRow, *, online: bool) -> dict[str, Any]:
             "avatar": u.avatar,
             "link": u.link,
             "role": u.role,
-            "metadata": _raw(u.metadata),
+            "metadata": stored(u.metadata),
             "statusMessage": u.status_message,
             "status": "available" if online else "offline",
             "lastActiveAt": u.last_active_at or None,
             "createdAt": u.created_at,
             "updatedAt": u.updated_at or None,
-            "tags": _raw(u.tags),
+            "tags": stored(u.tags),
         }
     )
 
@@ -66,8 +68,8 @@ def group(g: GroupRow, member: MemberRow | None) -> dict[str, Any]:
         "icon": g.icon,
         "description": g.description,
         "owner": g.owner,
-        "metadata": _raw(g.metadata),
-        "tags": _raw(g.tags),
+        "metadata": stored(g.metadata),
+        "tags": stored(g.tags),
         "membersCount": g.members_count,
         "conversationId": f"group_{g.guid}",
         "hasJoined": member is not None,
