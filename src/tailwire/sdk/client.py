@@ -15,6 +15,7 @@ from tailwire.sdk.calls.connecting import ConnectionCalls
 from tailwire.sdk.calls.conversations import ConversationCalls
 from tailwire.sdk.calls.groups import GroupCalls
 from tailwire.sdk.calls.owner import Owner
+from tailwire.sdk.calls.pages import message_page
 from tailwire.sdk.calls.queueing import QueueCalls
 from tailwire.sdk.calls.reactions import ReactionCalls
 from tailwire.sdk.calls.receipts import ReceiptCalls
@@ -284,7 +285,7 @@ class ChatClient(
         if not self._settings.catch_up:
             return None
         query = {"per_page": 1, "affix": "prepend"}
-        newest = await self._reached().ask("GET", "/messages", token=token, query=query)
+        newest = await message_page(lambda q: self._reached().ask("GET", "/messages", token=token, query=q), query)
         try:
             if not newest:
                 return Position()

@@ -48,7 +48,7 @@ def test_the_depth_is_found_whatever_stands_beside_it(value, depth, where):
     assert depth_of(json.loads(bounds.trimmed(text))) <= bounds.STORED_DEPTH
 
 
-@pytest.mark.parametrize("opening, closing", [("[", "]"), ('{"a":', "}"), ('[{"[":', "}]")])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}"), ('[{"[":', "}]")])
 def test_the_bound_itself(opening, closing):
     for extra, good in ((0, True), (1, False)):
         depth = (
@@ -59,7 +59,7 @@ def test_the_bound_itself(opening, closing):
 
 
 @pytest.mark.parametrize(
-    "number, advice",
+    ("number", "advice"),
     [
         ("9" * 64, ""),
         ("9" * 65, bounds.LONG),

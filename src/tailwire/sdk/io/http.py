@@ -12,8 +12,8 @@ from contextlib import nullcontext, suppress
 from typing import Any
 
 from tailwire.sdk.connection.causes import Cause
-from tailwire.sdk.exceptions import CometChatException, failure, not_reached
-from tailwire.sdk.io.answers import ENCODING, Answer, BadBody, Body
+from tailwire.sdk.exceptions import AnswerTooLarge, CometChatException, failure, not_reached
+from tailwire.sdk.io.answers import ENCODING, Answer, BadBody, Body, TooLarge
 from tailwire.sdk.io.failures import cause_of_error
 from tailwire.sdk.io.patience import EVER, LONGEST, STALLED, UPLOAD_LONGEST, UPLOAD_STALLED, Patience
 from tailwire.sdk.io.traffic import Traffic
@@ -107,7 +107,7 @@ class Http:
 
         Raises:
             CometChatException: with the server's code; `NO_INTERNET_CONNECTION` when it was not reached, with the
-                cause; `ERR_INVALID_ARGUMENT` when the body is no JSON.
+                cause; `ERR_INVALID_ARGUMENT` when the body is no JSON; `ERR_ANSWER_TOO_LARGE`.
         """
         if within is None:
             async with self.patience() as within:
@@ -130,12 +130,17 @@ class Http:
         first_byte = Patience(self._world, self.traffic, FIRST_BYTE, started=False) if early else None
         exchange = _Exchange(within, first_byte)
         try:
-            answer = await self._answer(request, exchange)
-        except CometChatException:
-            if not (safe and exchange.went_silent):
+            try:
+                answer = await self._answer(request, exchange)
+            except CometChatException:
+                if not (safe and exchange.went_silent):
+                    raise
+                answer = await self._answer(request, _Exchange(within))
+            return self._read(answer)
+        except AnswerTooLarge as e:
+            if method == "GET":
                 raise
-            answer = await self._answer(request, _Exchange(within))
-        return self._read(answer)
+            raise not_reached(Cause.NOT_OUR_SERVER, str(e.details)) from e  # whether it was done is not known
 
     def _headers(self, token: str, key: str, authorization: str) -> dict[str, str]:
         headers = {
@@ -287,6 +292,8 @@ class _Exchange:
                 self._within.moved()
                 body.add(piece)
             return Answer(host, status, content_type, retry_after, body.content())
+        except TooLarge as e:
+            raise Answer(host, status, content_type, retry_after, b"").too_much(str(e), e.head) from e
         except BadBody as e:
             raise Answer(host, status, content_type, retry_after, b"").not_ours(str(e)) from e
         finally:

@@ -23,7 +23,7 @@ class Shape(msgspec.Struct):
 DEEP, LONG, FAR = b"[" * 80 + b"]" * 80, b"9" * 5000, b"1e999"
 
 
-@pytest.mark.parametrize("bad, said", [(DEEP, "64 deep"), (LONG, "64 digits"), (FAR, "floating point")])
+@pytest.mark.parametrize(("bad", "said"), [(DEEP, "64 deep"), (LONG, "64 digits"), (FAR, "floating point")])
 def test_bodies_and_frames_alike(bad, said):
     body = b'{"data":{"metadata":{"a":%b}},"body":{"data":{"a":%b}}}' % (bad, bad)
     for refused in (lambda: parse(body, Shape), lambda: decode_frame(body)):
