@@ -49,12 +49,14 @@ class AnswerTooLarge(CometChatException):
     """The server's answer is too large, or nests too deep, to be read: `ERR_ANSWER_TOO_LARGE`.
 
     Attributes:
-        head: how the answer begins, as far as it was kept.
+        seen: what is wrong with it.
+        head: how it begins, as far as it was kept.
     """
 
-    def __init__(self, details: str, head: bytes) -> None:
+    def __init__(self, seen: str, head: bytes) -> None:
         entry = CATALOGUE["ERR_ANSWER_TOO_LARGE"]
-        super().__init__("ERR_ANSWER_TOO_LARGE", entry.message, f"{details}. {entry.details}")
+        super().__init__("ERR_ANSWER_TOO_LARGE", entry.message, f"{seen}. {entry.details}")
+        self.seen = seen
         self.head = head
 
 

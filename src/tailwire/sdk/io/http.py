@@ -140,7 +140,7 @@ class Http:
         except AnswerTooLarge as e:
             if method == "GET":
                 raise
-            raise not_reached(Cause.NOT_OUR_SERVER, str(e.details)) from e  # whether it was done is not known
+            raise not_reached(Cause.NOT_OUR_SERVER, e.seen) from e  # whether it was done is not known
 
     def _headers(self, token: str, key: str, authorization: str) -> dict[str, str]:
         headers = {
