@@ -130,17 +130,12 @@ class Http:
         first_byte = Patience(self._world, self.traffic, FIRST_BYTE, started=False) if early else None
         exchange = _Exchange(within, first_byte)
         try:
-            try:
-                answer = await self._answer(request, exchange)
-            except CometChatException:
-                if not (safe and exchange.went_silent):
-                    raise
-                answer = await self._answer(request, _Exchange(within))
-            return self._read(answer)
-        except AnswerTooLarge as e:
-            if method == "GET":
+            answer = await self._answer(request, exchange)
+        except CometChatException:
+            if not (safe and exchange.went_silent):
                 raise
-            raise not_reached(Cause.NOT_OUR_SERVER, e.seen) from e  # whether it was done is not known
+            answer = await self._answer(request, _Exchange(within))
+        return self._read(answer, method)
 
     def _headers(self, token: str, key: str, authorization: str) -> dict[str, str]:
         headers = {
@@ -153,9 +148,13 @@ class Http:
         given = {"authtoken": token, "apikey": key, "authorization": authorization}
         return headers | {name: value for name, value in given.items() if value}
 
-    def _read(self, answer: Answer) -> Any:
+    def _read(self, answer: Answer, method: str) -> Any:
         try:
             data = answer.data()
+        except AnswerTooLarge as e:
+            if method == "GET":
+                raise
+            raise _in_doubt(e) from e
         except CometChatException as e:
             if e.cause is None:
                 self.answered()
@@ -190,6 +189,10 @@ class Http:
             pool = self._pool_in_use()
             pool.running += 1
             return await exchange.run(pool.client, request)
+        except AnswerTooLarge as e:
+            if request["method"] == "GET":
+                raise
+            raise _in_doubt(e) from e
         except CometChatException:
             raise
         except Exception as e:
@@ -325,6 +328,11 @@ def _hold_little(stream: Any) -> None:
     if option is not None and raw is not None:
         with suppress(OSError):  # a system that does not know it
             raw.setsockopt(socket.IPPROTO_TCP, option, UNSENT)
+
+
+def _in_doubt(error: AnswerTooLarge) -> CometChatException:
+    # Of what changes something it is not known whether it was done: that is no refusal.
+    return not_reached(Cause.NOT_OUR_SERVER, error.seen)
 
 
 def _not_reached(error: Exception) -> CometChatException:
