@@ -111,7 +111,10 @@ class ConversationRoutes:
 
     async def _mark(self, call: Call, *, read: bool) -> dict[str, Any]:
         up_to = call.body.message_id
-        number = message_id(up_to) if up_to is not None else None
+        try:
+            number = message_id(up_to) if up_to is not None else None
+        except Refused as e:
+            raise Refused("ERR_BAD_REQUEST", {"messageId": "Use a message id, or none."}) from e
         return await self._receipts.mark_conversation(call.caller, *_named(call), number, read=read)
 
     async def _read(self, call: Call) -> dict[str, Any]:
