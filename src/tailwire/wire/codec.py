@@ -27,6 +27,11 @@ class BadWire(ValueError):
     """What came over the wire is not what it should be. The message says which key."""
 
 
+UNREADABLE = (ValueError, LookupError, AttributeError, TypeError, RecursionError, OverflowError)
+"""What reading a value of the wire may raise: `BadWire`, and what its parts raise where they are of another type."""
+MOST_ID = 2**63 - 1
+
+
 class _Shapes:
     """Which combinations of types of some keys have been found good.
 
@@ -243,8 +248,8 @@ def message_from_wire(value: Any) -> BaseMessage:
         "quoted_message_id": number_at(d, "quotedMessageId"),
         "raw": value,
     }
-    if not common["id"]:
-        raise BadWire("id is missing")
+    if not 0 < common["id"] <= MOST_ID:
+        raise BadWire("id is missing, or no id of a message")
     category = common["category"]
     if category == Category.ACTION:
         return _action(common, data, entities)
@@ -288,7 +293,7 @@ def _quick_text(v: list[Any], raw: Any) -> TextMessage | None:
         return None
     sender = user_from_wire(holder.get("entity"))
     number = v[4] if type(v[4]) is int else int(v[4]) if v[4].isdecimal() else 0
-    if not number:
+    if not 0 < number <= MOST_ID:
         return None
     return TextMessage(
         receiver=v[0], receiver_type=v[1], category=v[2], type=v[3], id=number, muid=v[5] or "",
@@ -303,7 +308,7 @@ def receiver_of(raw: Mapping[str, Any]) -> User | Group | None:
     """The user or group that a message went to, as the server sent it; None where it did not, or not readably."""
     try:
         found = _entity(raw["data"]["entities"], "receiver")
-    except (KeyError, TypeError, BadWire):
+    except UNREADABLE:
         return None
     return found if isinstance(found, User | Group) else None
 
@@ -312,7 +317,7 @@ def quoted_of(raw: Mapping[str, Any]) -> BaseMessage | None:
     """The message that a message quotes, as the server sent it; None where it did not, or not readably."""
     try:
         return message_from_wire(raw["quotedMessage"])
-    except (KeyError, BadWire):
+    except UNREADABLE:
         return None
 
 
@@ -332,6 +337,14 @@ def _action(common: dict[str, Any], data: Mapping[str, Any], entities: Mapping[s
     )
 
 
+def _size(a: Mapping[str, Any], key: str) -> int:
+    # What its sender said of it: a message is not lost for a size that is no number.
+    try:
+        return number_at(a, key)
+    except BadWire:
+        return 0
+
+
 def _attachments(data: Mapping[str, Any]) -> list[Attachment]:
     listed = data.get("attachments")
     if not isinstance(listed, list):
@@ -342,9 +355,9 @@ def _attachments(data: Mapping[str, Any]) -> list[Attachment]:
             text_at(a, "name"),
             text_at(a, "extension"),
             text_at(a, "mimeType"),
-            number_at(a, "size"),
-            number_at(a, "width"),
-            number_at(a, "height"),
+            _size(a, "size"),
+            _size(a, "width"),
+            _size(a, "height"),
             text_at(a, "thumbnail"),
         )
         for a in listed

@@ -13,6 +13,7 @@ from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.io.failures import AttemptError, WireClosed, attempt_failed
 from tailwire.sdk.io.http import VERSION, Http
+from tailwire.sdk.io.reading import read_json
 from tailwire.sdk.io.world import Identity, Wire, World
 from tailwire.wire.frames import CLIENT_HEADER, PROOF_HEADER, auth_frame, proof_of
 from tailwire.wire.server_settings import ServerSettings
@@ -187,7 +188,7 @@ class Connector:
         try:
             await wire.send(json.dumps(self._auth_frame(uid, last)))
             while True:
-                answer = json.loads(await wire.receive())
+                answer = read_json(await wire.receive())
                 if isinstance(answer, dict) and answer.get("type") == "auth":
                     break
         except WireClosed as e:

@@ -12,7 +12,7 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.doors import Doors
-from tailwire.server.actions.present import encode
+from tailwire.server.actions.present import empty, encode
 from tailwire.server.actions.roles import Roles
 from tailwire.server.fanout.overload import Level, Overload
 from tailwire.server.ports.records import Event, UserRow
@@ -57,7 +57,9 @@ class Live:
         self._most_typing = most_typing
         self._tells_presence = presence
 
-    async def typing(self, caller: Caller, receiver: str, receiver_type: str, action: str, metadata: Any) -> None:
+    async def typing(
+        self, caller: Caller, receiver: str, receiver_type: str, action: str, metadata: msgspec.Raw
+    ) -> None:
         """Tell those concerned that the caller began (`started`) or stopped (`ended`) typing.
 
         Raises:
@@ -65,13 +67,16 @@ class Live:
         """
         if action not in ("started", "ended"):
             raise Refused("ERR_BAD_REQUEST", {"body.action": "Use started or ended."})
+        if bytes(metadata) == b"null":
+            metadata = empty()
+        _check_object(metadata, "body.metadata")
         if self._overload.sheds(Level.TYPING):
             return
         receiver, size = await self._addressee(caller, receiver, receiver_type)
         if size > self._most_typing:
             return
         user = await self._directory.user_entity(caller.uid)
-        body = {"action": action, "user": user, "metadata": metadata or {}}
+        body = {"action": action, "user": user, "metadata": metadata}
         self._delivery.typing(caller, receiver, receiver_type, body)
 
     async def transient(self, caller: Caller, receiver: str, receiver_type: str, data: msgspec.Raw) -> None:
@@ -80,8 +85,7 @@ class Live:
         Raises:
             Refused: when she may not write there, or the frame is not valid.
         """
-        if not bytes(data).startswith(b"{") or len(bytes(data)) > MOST_DATA:
-            raise Refused("ERR_BAD_REQUEST", {"body.data": f"Send an object of at most {MOST_DATA} bytes."})
+        _check_object(data, "body.data")
         receiver, _ = await self._addressee(caller, receiver, receiver_type)
         user = await self._directory.user_entity(caller.uid)
         self._delivery.transient(caller, receiver, receiver_type, {"user": user, "data": data})
@@ -157,3 +161,8 @@ class Live:
             "userPresenceChanged": True,
         }
         return Event("user_connection_status_changed", encode(data))
+
+
+def _check_object(sent: msgspec.Raw, place: str) -> None:
+    if not bytes(sent).startswith(b"{") or len(bytes(sent)) > MOST_DATA:
+        raise Refused("ERR_BAD_REQUEST", {place: f"Send an object of at most {MOST_DATA} bytes."})

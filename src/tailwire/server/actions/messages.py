@@ -26,6 +26,7 @@ from tailwire.server.ports.world import World
 from tailwire.server.rules import messages as rules
 from tailwire.server.rules.lengths import Lengths
 from tailwire.server.rules.names import identifier
+from tailwire.wire.bounds import harmless
 
 SENT = (Event("message_sent"),)
 NOTHING: dict[str, Any] = {}
@@ -274,7 +275,7 @@ class Messages:
         """
         act = self._doors.message_act(caller, wanted, "edit", rules.check_changeable)
         row = (await self._store.look_at(act)).message
-        data = _decode_object(_decode_object(row.body)["data"])
+        data = _decode_object(_decode_object(harmless(row.body))["data"])
         content, edited = None, b""
         if bytes(edit.data) not in (b"{}", b"null"):
             kept = {k: data[k] for k in ("entities", "resource") if k in data}
@@ -289,7 +290,7 @@ class Messages:
         tags = msgspec.Raw(encode(self._lengths.check_tags(edit.tags))) if edit.tags is not None else None
 
         def changed(before: MessageRow) -> Edited:
-            fields = _decode_object(before.body)
+            fields = _decode_object(harmless(before.body))
             if tags is not None:
                 fields["tags"] = tags
             if content is None:
@@ -354,7 +355,7 @@ class Messages:
 
 
 def _without_content(row: MessageRow) -> bytes:
-    fields = _decode_object(row.body)
+    fields = _decode_object(harmless(row.body))
     data = _decode_object(fields["data"])
     fields["data"] = msgspec.Raw(encode({k: data[k] for k in ("entities", "resource") if k in data}))
     return encode(fields)

@@ -9,7 +9,7 @@ import msgspec
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.present import absent, encode, page, without_none
+from tailwire.server.actions.present import absent, encode, page, stored, without_none
 from tailwire.server.ports.records import RoleRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
@@ -235,8 +235,8 @@ def _present(row: RoleRow) -> dict[str, Any]:
             "role": row.role,
             "name": row.name,
             "description": row.description,
-            "metadata": msgspec.Raw(row.metadata.encode()) if row.metadata else None,
-            "settings": msgspec.Raw(row.settings.encode()) if row.settings else None,
+            "metadata": stored(row.metadata),
+            "settings": stored(row.settings),
             "createdAt": row.created_at or None,
             "updatedAt": row.updated_at or None,
         }

@@ -105,7 +105,7 @@ class Api:
             status, result, more = problem(e)
             headers += more
         except Exception:  # noqa: BLE001 - logged, and answered as what it is: our fault
-            log.exception("%s %s failed", scope["method"], scope["path"])
+            log.exception("%r %r failed", scope["method"], scope["path"][:200])
             status, result, _ = problem(Refused("ERR_MISSION_FAILED"))
         else:
             status = 204 if result is None else 200

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from tailwire.server.actions.conversations import Conversations
+from tailwire.server.actions.doors import message_id
 from tailwire.server.actions.receipts import Receipts
 from tailwire.server.ports.filters import ConversationFilter
 from tailwire.server.ports.refusal import Refused
@@ -110,9 +111,10 @@ class ConversationRoutes:
 
     async def _mark(self, call: Call, *, read: bool) -> dict[str, Any]:
         up_to = call.body.message_id
-        if up_to is not None and not str(up_to).isdecimal():
-            raise Refused("ERR_BAD_REQUEST", {"messageId": "Use a message id, or none."})
-        number = int(up_to) if up_to is not None else None
+        try:
+            number = message_id(up_to) if up_to is not None else None
+        except Refused as e:
+            raise Refused("ERR_BAD_REQUEST", {"messageId": "Use a message id, or none."}) from e
         return await self._receipts.mark_conversation(call.caller, *_named(call), number, read=read)
 
     async def _read(self, call: Call) -> dict[str, Any]:

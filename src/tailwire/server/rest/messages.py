@@ -26,6 +26,7 @@ from tailwire.server.rest.edge import headers_of
 from tailwire.server.rest.forms import read_form
 from tailwire.server.rest.operations import Call, Operation, parse
 from tailwire.server.rest.queries import MessageQuery, OneMessageQuery
+from tailwire.server.rules.decoding import decode, decode_part
 from tailwire.server.rules.names import identifier
 
 _WITH = {
@@ -113,8 +114,8 @@ class MessageRoutes:
             form.drop()
             raise
         if attachments:
-            data = msgspec.json.decode(body.data, type=dict[str, msgspec.Raw])
-            listed = msgspec.json.decode(data.get("attachments", b"[]"), type=list[msgspec.Raw])
+            data = decode_part(body.data, dict[str, msgspec.Raw], "data")
+            listed = decode_part(data.get("attachments", b"[]"), list[msgspec.Raw], "data.attachments")
             data["attachments"] = msgspec.Raw(encode([*listed, *attachments]))
             body.data = msgspec.Raw(encode(data))
         return await self._messages.send(call.caller, body)
@@ -232,11 +233,9 @@ def _body_of(fields: dict[str, str], parent: str | None) -> Body:
     known = {f.encode_name for f in msgspec.structs.fields(Body)}
     pairs: dict[str, Any] = {k: v for k, v in fields.items() if k in known and k not in ("data", "tags")}
     for name, default in (("data", "{}"), ("tags", "null")):
-        text = fields.get(name) or default
-        try:
-            pairs[name] = msgspec.Raw(encode(msgspec.json.decode(text.encode("utf-8", "replace"))))
-        except msgspec.DecodeError as e:
-            raise Refused("ERR_BAD_REQUEST", {name: f"{e}."}) from e
+        text = (fields.get(name) or default).encode("utf-8", "replace")
+        decode(text, msgspec.Raw, name)
+        pairs[name] = msgspec.Raw(text.strip())
     if bytes(pairs["data"])[:1] != b"{":
         raise Refused("ERR_INVALID_MESSAGE_DATA", {"data": "Send an object."})
     if parent is not None:

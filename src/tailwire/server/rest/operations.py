@@ -13,6 +13,7 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.limits.rates import Kind
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.edge import Receive, Scope, headers_of, pairs_of, text
+from tailwire.server.rules.decoding import decode
 
 Q = TypeVar("Q")
 
@@ -129,9 +130,4 @@ def parse(body: bytes, kind: type[Q]) -> Q:
     Raises:
         Refused: ERR_BAD_REQUEST, by field.
     """
-    try:
-        body.decode()  # all of it is text, also what is left as it is until later
-        return msgspec.json.decode(body or b"{}", type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as e:
-        what, _, where = str(e).partition(" - at `$.")
-        raise Refused("ERR_BAD_REQUEST", {where.rstrip("`") or "body": f"{what}."}) from e
+    return decode(body or b"{}", kind)
