@@ -75,7 +75,8 @@ class MessagesRequest:
         finally:
             self._under_way = False
         if page:
-            self._first = page[0].id if not self._first else min(self._first, page[0].id)
+            by_id = not any(name in ("pinned", "saved") for name, _ in w.more)  # else by the time of the pin or save
+            self._first = min(self._first or page[0].id, page[0].id) if by_id else page[0].id
             self._last = max(self._last, page[-1].id)
         return page
 

@@ -244,6 +244,11 @@ class Messages:
             cleared = await self._store.cleared_until(wanted.conversation_id, wanted.reader)
             if cleared:
                 wanted = replace(wanted, since=cleared)
+        if wanted.cursor is not None and wanted.sent_cursor is not None:
+            # As pages hand them out, both are one message's: its id says more exactly where the list goes on.
+            border = await self._store.message(wanted.cursor)
+            if border is not None and border.sent_at == wanted.sent_cursor:
+                wanted = replace(wanted, sent_cursor=None)
         rows = await self._store.messages(wanted)
         return rows if wanted.newer else rows[::-1]
 

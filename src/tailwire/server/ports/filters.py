@@ -18,8 +18,8 @@ class MessageFilter:
         conversation_id: one conversation, or None for all of the reader's.
         since: only messages after this id: what lies before, the reader has deleted for herself.
         newer: messages after the cursor, oldest first; else before it, newest first.
-        cursor: an id, or None.
-        sent_cursor: a time, or None.
+        cursor: an id, or None. Of pinned and saved messages it says that those follow which were so before it.
+        sent_cursor: a time, or None; of the messages of that second, those beyond the id if there is one, else none.
         updated_after: only what changed at or after this time.
         unread: only what others sent and the reader has not read.
         undelivered: only what others sent and the reader has not received.

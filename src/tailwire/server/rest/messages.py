@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import Any
@@ -17,7 +18,7 @@ from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.views import Views
 from tailwire.server.limits.rates import Kind
 from tailwire.server.ports.filters import MessageFilter
-from tailwire.server.ports.records import Trait
+from tailwire.server.ports.records import ListedRow, Trait
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest import shapes
 from tailwire.server.rest.addresses import Addresses
@@ -160,17 +161,25 @@ class MessageRoutes:
         wanted = _filter(caller, q, conversation)
         rows = await self._messages.listed(caller, wanted, uid=uid, guid=guid)
         shown = await self._views.many(rows, caller.reader, following=q.with_thread_subscribed)
-        meta = b'"current":{"limit":%d,"count":%d}' % (wanted.limit, len(rows))
-        if rows:
-            edge = rows[-1] if wanted.newer else rows[0]
-            affix = b"append" if wanted.newer else b"prepend"
-            cursor = b'{"affix":"%b","id":"%d","sentAt":%d}' % (affix, edge.id, edge.sent_at)
-            meta += b',"next":%b,"cursor":%b' % (cursor, cursor)
-        return b'{"data":[%b],"meta":{%b}}' % (b",".join(shown), meta)
+        return b'{"data":[%b],"meta":%b}' % (b",".join(shown), _meta(rows, wanted, q.page))
 
     async def _get(self, call: Call) -> bytes:
         following = call.query.with_thread_subscribed
         return await self._messages.get(call.caller, call.params["id"], following=following)
+
+
+def _meta(rows: Sequence[ListedRow], wanted: MessageFilter, number: int) -> bytes:
+    # Where the list goes on. Clients read it in either style, and older ones need `pagination` and `cursor` in every
+    # answer. Messages are not counted for it: a total would be read through at each page.
+    cursor = next_ = b""
+    if rows:
+        edge = rows[-1] if wanted.newer else rows[0]
+        affix = b"append" if wanted.newer else b"prepend"
+        cursor = b'"affix":"%b","id":"%d","sentAt":%d' % (affix, edge.id, edge.sent_at)
+        next_ = b',"next":{%b}' % cursor
+    return b'{"current":{"limit":%d,"count":%d},"pagination":{"count":%d,"per_page":%d,"current_page":%d}%b,"cursor":{%b}}' % (
+        wanted.limit, len(rows), len(rows), wanted.limit, number, next_, cursor,
+    )  # fmt: skip
 
 
 # What is rarely asked: looked at only when something of it is.
