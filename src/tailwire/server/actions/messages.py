@@ -245,9 +245,10 @@ class Messages:
             if cleared:
                 wanted = replace(wanted, since=cleared)
         if wanted.cursor is not None and wanted.sent_cursor is not None:
-            # As pages hand them out, both are one message's: its id says more exactly where the list goes on.
+            # As pages hand them out, both are one message's (which may be gone since): its id says where the list goes
+            # on, also where the clock was set back.
             border = await self._store.message(wanted.cursor)
-            if border is not None and border.sent_at == wanted.sent_cursor:
+            if border is None or border.sent_at == wanted.sent_cursor:
                 wanted = replace(wanted, sent_cursor=None)
         rows = await self._store.messages(wanted)
         return rows if wanted.newer else rows[::-1]

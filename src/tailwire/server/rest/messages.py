@@ -196,7 +196,7 @@ def _filter(caller: Caller, q: MessageQuery, conversation: str | None) -> Messag
         reader=caller.reader,
         conversation_id=conversation,
         newer=q.affix == "append",
-        cursor=q.id if q.id is not None and q.id > -1 else None,
+        cursor=q.id if q.id is not None and q.id > 0 else None,
         sent_cursor=q.sent_at,
         updated_after=q.updated_at,
         only_updates=q.only_updates,
