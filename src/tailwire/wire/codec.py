@@ -355,13 +355,17 @@ def _attachments(data: Mapping[str, Any]) -> list[Attachment]:
 def receipt_from_frame(frame: Mapping[str, Any]) -> MessageReceipt:
     """A receipt, from the `receipts` frame that carried it."""
     body = object_of(frame.get("body"), "body")
+    at = number_at(body, "timestamp")
+    read = text_at(body, "action").startswith("read")
     return MessageReceipt(
         message_id=number_at(body, "messageId"),
         sender=user_from_wire(body.get("user")),
         receiver_id=text_at(frame, "receiver"),
         receiver_type=text_at(frame, "receiverType", ReceiverType.USER),
         receipt_type=text_at(body, "action"),
-        timestamp=number_at(body, "timestamp"),
+        timestamp=at,
+        delivered_at=0 if read else at,
+        read_at=at if read else 0,
     )
 
 

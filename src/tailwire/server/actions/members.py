@@ -350,7 +350,11 @@ class Members:
             "data": data,
             "sentAt": now,
         }
-        event = Event(_EVENTS[action], encode({"group": after, "members": {uid: on}, "by": by, **(extras or {})}))
+        member: Any = on
+        if action == "scopeChanged" and extras:
+            scopes = {"scope": extras["scope"]["new"], "oldScope": extras["scope"]["old"]}
+            member = msgspec.Raw(b"%b,%b" % (bytes(on)[:-1], encode(scopes)[1:]))
+        event = Event(_EVENTS[action], encode({"group": after, "members": {uid: member}, "by": by}))
         return Draft(
             f"group_{found.guid}", caller.uid, found.guid, "group", "action", "groupMember", encode(fields), now,
             events=(event,),

@@ -99,6 +99,9 @@ class Messages:
                 raise
             return sent.json()
         conversation = conversation_of(caller.uid, receiver, receiver_type)
+        if receiver_type == "user":
+            of = b',"conversationId":%b}' % encode(conversation)
+            receiver_entity = msgspec.Raw(bytes(receiver_entity)[:-1] + of)
         more, parent, quoted = await self._more(caller, body, conversation)
         data["entities"] = {
             "sender": entity(sender_entity, "user"),

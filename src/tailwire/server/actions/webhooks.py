@@ -108,7 +108,7 @@ def _filled(row: WebhookRow, new: NewWebhook, lengths: Lengths) -> WebhookRow:
     except ValueError:
         good = False
     if not good:
-        raise Refused("ERR_BAD_REQUEST", {"webhookURL": "Use a URL that begins with http:// or https://."})
+        raise Refused("ERR_BAD_REQUEST", {"webhookUrl": "Use a URL that begins with http:// or https://."})
     triggers = row.triggers.split(",") if new.triggers is None else new.triggers
     if not triggers or not triggers[0]:
         raise Refused("ERR_BAD_REQUEST", {"triggers": f"Name at least one of {', '.join(TRIGGERS)}."})

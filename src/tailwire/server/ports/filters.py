@@ -146,6 +146,8 @@ class GroupFilter:
     Attributes:
         reader: who asks; "" for a REST key, which sees all.
         joined: only those that she is a member of.
+        updated: only those that were made or changed at this time or after it, in that order; with `descending` at or
+            before it, the other way round. 0 for all.
     """
 
     reader: str = ""
@@ -154,7 +156,7 @@ class GroupFilter:
     search_in: tuple[str, ...] = ("name", "guid")
     types: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
-    updated_after: int = 0
+    updated: int = 0
     sort_by: str = "name"
     descending: bool = False
     limit: int = 30

@@ -70,7 +70,7 @@ class MessageRoutes:
             Operation("GET", "/messages/{id}/thread", "Read the replies to a message", self._of_thread,
                       query=MessageQuery, answer=many, feature="listThreadedMessages", whole=True, compressed=True),
             Operation("POST", "/messages/{id}/thread", "Reply in a thread", self._reply, body=Body,
-                      form=self._send_files, answer=one, feature="createMessageThread", counts=Kind.SEND),
+                      behalf=True, form=self._send_files, answer=one, feature="createMessageThread", counts=Kind.SEND),
             Operation("GET", "/messages/{id}", "See a message", self._get, query=OneMessageQuery, answer=one,
                       feature="getMessage"),
             Operation("PUT", "/messages/{id}", "Edit a message",

@@ -65,6 +65,7 @@ class GroupQuery(Paged, rename="camel", kw_only=True):
     tags: list[str] = []
     with_tags: bool = False
     updated_at: Number = 0
+    affix: str = "append"
     sort_by: str = "name"
     sort_order: str = "asc"
 

@@ -15,6 +15,7 @@ from tailwire.server.store.users import begins, one_of, tagged
 
 _COLUMNS = ", ".join(f.name for f in dataclasses.fields(GroupRow))
 _MARKS = ", ".join("?" for _ in dataclasses.fields(GroupRow))
+_UPDATED = "max(created_at, updated_at)"
 _SORTS = {"name": "name", "guid": "guid", "createdAt": "created_at"}
 
 
@@ -43,12 +44,12 @@ class Groups(Messages):
             where.append(one_of("type", wanted.types, values))
         if wanted.tags:
             where.append(tagged("tags", wanted.tags, values))
-        if wanted.updated_after:
-            where.append("updated_at >= ?")
-            values.append(wanted.updated_after)
+        if wanted.updated:
+            where.append(f"{_UPDATED} {'<=' if wanted.descending else '>='} ?")
+            values.append(wanted.updated)
         condition = " AND ".join(where)
         (total,) = self._one(f"SELECT count(*) FROM groups WHERE {condition}", values)
-        order = f"{_SORTS.get(wanted.sort_by, 'name')} {'DESC' if wanted.descending else 'ASC'}, guid"
+        order = f"{_UPDATED if wanted.updated else _SORTS.get(wanted.sort_by, 'name')} {'DESC' if wanted.descending else 'ASC'}, guid"
         sql = f"SELECT {_COLUMNS} FROM groups WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?"
         return [GroupRow(*row) for row in self._all(sql, [*values, wanted.limit, wanted.offset])], total
 
