@@ -95,7 +95,13 @@ async def test_a_history_in_one_second_is_read_in_pages_both_ways(cast):
             assert len(set(seconds)) < len(seconds), "no two in one second: nothing is shown"
             first = {"setMessageId": int(sent[0]["id"]) - 1}
             pages = await page.run(WALK, which=which, direction="fetchPrevious", pages=7)
-            assert [[m for m in p if m.isdigit()] for p in pages[:5]] == [["7", "8"], ["5", "6"], ["3", "4"], ["1", "2"], ["0"]]
+            assert [[m for m in p if m.isdigit()] for p in pages[:5]] == [
+                ["7", "8"],
+                ["5", "6"],
+                ["3", "4"],
+                ["1", "2"],
+                ["0"],
+            ]
             assert pages[6] == []
             pages = await page.run(WALK, which={**which, **first}, direction="fetchNext", pages=6)
             assert pages == [["0", "1"], ["2", "3"], ["4", "5"], ["6", "7"], ["8"], []]
@@ -103,9 +109,13 @@ async def test_a_history_in_one_second_is_read_in_pages_both_ways(cast):
             pages = await page.run(WALK, which={**which, **since}, direction="fetchNext", pages=7)
             assert [text for p in pages for text in p if text.isdigit()] == [str(n) for n in range(9)]
         # At its end a request goes on when there is more.
-        await page.run("window.last = new CometChat.MessagesRequestBuilder().setLimit(9).setUID(u).setMessageId(1).build()", u=bob)
+        await page.run(
+            "window.last = new CometChat.MessagesRequestBuilder().setLimit(9).setUID(u).setMessageId(1).build()", u=bob
+        )
         await page.run("while ((await last.fetchNext()).length);")
-        cast.ask("POST", "/messages", as_=bob, json={"receiver": alice, "receiverType": "user", "data": {"text": "late"}})
+        cast.ask(
+            "POST", "/messages", as_=bob, json={"receiver": alice, "receiverType": "user", "data": {"text": "late"}}
+        )
         assert [m["text"] for m in await page.run("return await last.fetchNext()")] == ["late"]
 
 

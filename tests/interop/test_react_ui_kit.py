@@ -19,9 +19,9 @@ def cast(server, browser):
     return Stage(server, browser)
 
 
-async def kit(cast, uid):
+async def kit(cast, uid, at="kit.html"):
     """The user in the kit's app."""
-    page = await cast.browser.open(uid, at="kit.html")
+    page = await cast.browser.open(uid, at=at)
     await page.run(
         "await begin({ appId, host, authKey, uid })",
         appId=cast.server.keys["app_id"], host=cast.server.host, authKey=cast.server.keys["auth_key"], uid=uid,

@@ -169,3 +169,35 @@ async def test_pinned_messages_go_on_by_the_time_of_the_pin(stage):
             found = [message.id for page in pages for message in page[::-1]]
             assert sorted(found) == sorted(map(int, numbers))
             assert pages[3] == []
+
+
+async def test_what_the_page_of_compatibility_says_is_different(stage):
+    async with Rest(stage) as rest:
+        await rest("POST", "/groups", behalf="bob", json={"guid": "g", "name": "G", "type": "public"})
+        number = (await rest("POST", "/messages", behalf="bob", json=text("g", "group")))["id"]
+        await rest.refused("ERR_MESSAGE_ID_NOT_FOUND", "GET", f"/messages/{number}", as_="alice")
+        await rest.refused("ERR_NOT_A_MEMBER", "POST", "/messages", as_="alice", json=text("g", "group"))
+        interacted = {"behalf": "bob", "json": {"interactions": ["e"]}}
+        await rest.refused("ERR_INVALID_MESSAGE_CATEGORY", "PATCH", f"/messages/{number}/interacted", **interacted)
+        auth_key = {"apikey": stage.server.auth_key}
+        await rest.refused("AUTH_ERR_NO_ACCESS", "PUT", "/users/bob", headers=auth_key, json={"name": "New"})
+        for path in (
+            "/groups/g/banned_members",
+            f"/messages/{number}/reactions",
+            "/bots/b/messages",
+            "/data_import/users",
+        ):
+            await rest.refused("ERR_API_NOT_FOUND", "POST", path, json={})
+        for trigger in ("before_message", "after_message", "after_connection_status_changed"):
+            body = {"name": "W", "webhookUrl": "http://hooks.test/w", "triggers": [trigger]}
+            await rest.refused("ERR_TRIGGER_NOT_FOUND", "POST", "/webhooks", json=body)
+
+
+async def test_bans_under_both_names(stage):
+    async with Rest(stage) as rest:
+        await rest("POST", "/groups", behalf="bob", json={"guid": "g", "name": "G", "type": "public"})
+        for name in ("bannedusers", "banned_members"):
+            await rest("POST", "/groups/g/members", json={"participants": ["alice"]})
+            await rest("POST", f"/groups/g/{name}/alice", behalf="bob")
+            assert [user["uid"] for user in await rest("GET", f"/groups/g/{name}")] == ["alice"]
+            await rest("DELETE", f"/groups/g/{name}/alice", behalf="bob")

@@ -144,7 +144,10 @@ class Live:
 
     def _connection(self, shown: dict[str, Any], action: str, platform: str) -> Event:
         now = self._world.milliseconds()
-        connection: dict[str, Any] = {"action": "connected" if action == "online" else "disconnected", "connectedAt": now}
+        connection: dict[str, Any] = {
+            "action": "connected" if action == "online" else "disconnected",
+            "connectedAt": now,
+        }
         if platform:
             connection["platform"] = platform
         data = {

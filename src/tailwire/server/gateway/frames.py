@@ -9,7 +9,6 @@ import msgspec
 from tailwire.server.fanout.hub import ALL_USERS, FRIENDS
 from tailwire.server.ports.refusal import Refused
 
-
 MOST_PLATFORM = 50
 
 

@@ -51,8 +51,8 @@ class ConversationRoutes:
                       answer=list[shapes.Conversation], feature="listConversations", whole=True, compressed=True),
             Operation("GET", "/conversations/{id}", "See a conversation by its id", self._by_id, behalf=True,
                       answer=shapes.Conversation, feature="getConversation"),
-            Operation("DELETE", "/conversations/{id}", "Delete a conversation by its id", self._delete_by_id, behalf=True,
-                      answer=shapes.Done, feature="deleteConversationForUser"),
+            Operation("DELETE", "/conversations/{id}", "Delete a conversation by its id", self._delete_by_id,
+                      behalf=True, answer=shapes.Done, feature="deleteConversationForUser"),
         ]  # fmt: skip
         for name, (_, parameter) in KINDS.items():
             listed += self._of(f"/{name}/{parameter}/conversation")

@@ -177,9 +177,9 @@ def _meta(rows: Sequence[ListedRow], wanted: MessageFilter, number: int) -> byte
         affix = b"append" if wanted.newer else b"prepend"
         cursor = b'"affix":"%b","id":"%d","sentAt":%d' % (affix, edge.id, edge.sent_at)
         next_ = b',"next":{%b}' % cursor
-    return b'{"current":{"limit":%d,"count":%d},"pagination":{"count":%d,"per_page":%d,"current_page":%d}%b,"cursor":{%b}}' % (
-        wanted.limit, len(rows), len(rows), wanted.limit, number, next_, cursor,
-    )  # fmt: skip
+    current = b'"limit":%d,"count":%d' % (wanted.limit, len(rows))
+    pagination = b'"count":%d,"per_page":%d,"current_page":%d' % (len(rows), wanted.limit, number)
+    return b'{"current":{%b},"pagination":{%b}%b,"cursor":{%b}}' % (current, pagination, next_, cursor)
 
 
 # What is rarely asked: looked at only when something of it is.

@@ -49,7 +49,8 @@ class Groups(Messages):
             values.append(wanted.updated)
         condition = " AND ".join(where)
         (total,) = self._one(f"SELECT count(*) FROM groups WHERE {condition}", values)
-        order = f"{_UPDATED if wanted.updated else _SORTS.get(wanted.sort_by, 'name')} {'DESC' if wanted.descending else 'ASC'}, guid"
+        by = _UPDATED if wanted.updated else _SORTS.get(wanted.sort_by, "name")
+        order = f"{by} {'DESC' if wanted.descending else 'ASC'}, guid"
         sql = f"SELECT {_COLUMNS} FROM groups WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?"
         return [GroupRow(*row) for row in self._all(sql, [*values, wanted.limit, wanted.offset])], total
 

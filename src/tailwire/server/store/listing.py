@@ -105,7 +105,8 @@ def _within(query: Query, s: Any) -> Query:
 def _beyond(s: Any) -> ColumnElement[bool]:
     # What lies beyond the cursor, in the order of the list.
     m = messages.c
-    cursor, sent = bindparam("cursor"), bindparam("sent_cursor")
+    cursor: ColumnElement[int] = bindparam("cursor")
+    sent: ColumnElement[int] = bindparam("sent_cursor")
     if s.cursor and (s.pinned or s.saved):
         # By the time of the pin or save, from new to old. One that is gone since does not say where the list goes on:
         # then it begins anew, and nothing is left out.
