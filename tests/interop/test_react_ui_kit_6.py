@@ -42,7 +42,6 @@ async def test_what_is_said_is_read_and_answered(cast):
         await page.do("see", text="1 Repl", selector=LIST)
         await page.run("await show({ uid, thread: id })", uid=bob, id=str(first.id))
         await page.do("see", text="in thread", selector=LIST)
-        print(set(page.all("uncaught")))
         await picture(page, "kit-6")
 
 
