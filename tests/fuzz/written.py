@@ -20,7 +20,13 @@ from tailwire.server.config import Settings
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.wire import codec
-from tailwire.wire.social import conversation_from_wire, member_from_wire, reaction_from_wire
+from tailwire.wire.social import (
+    conversation_from_wire,
+    member_from_wire,
+    reaction_from_wire,
+    receipt_from_frame,
+    typing_from_frame,
+)
 
 QUIET = {f"{n}_per_minute": 0 for n in ("sends", "requests", "logins", "core", "standard", "wrong_tokens")}
 DEPTHS = (1, 2, 63, 64, 65, 66, 90, 128, 500, *range(900, 1000))
@@ -300,9 +306,9 @@ def event_of(frame: Mapping[str, Any]) -> None:
     if kind == "message":
         message_of(frame["body"])
     elif kind == "receipts":
-        codec.receipt_from_frame(frame)
+        receipt_from_frame(frame)
     elif kind == "typing_indicator":
-        codec.typing_from_frame(frame)
+        typing_from_frame(frame)
     elif kind == "presence":
         codec.user_from_wire(frame["body"]["user"])
     elif social.event_of_frame(kind, frame) is None:

@@ -14,9 +14,7 @@ from tailwire.wire.entities import (
     Group,
     InteractiveMessage,
     MediaMessage,
-    MessageReceipt,
     TextMessage,
-    TypingIndicator,
     User,
 )
 
@@ -116,7 +114,7 @@ def _tags(d: Mapping[str, Any]) -> list[str]:
     return list(value)
 
 
-def _metadata(d: Mapping[str, Any]) -> dict[str, Any]:
+def metadata_of(d: Mapping[str, Any]) -> dict[str, Any]:
     value = d.get("metadata")
     return dict(value) if isinstance(value, Mapping) else {}
 
@@ -165,7 +163,7 @@ def user_from_wire(value: Any) -> User:
         status="online" if status in ("available", "online") else "offline",
         status_message=_optional(d, "statusMessage"),
         last_active_at=number_at(d, "lastActiveAt"),
-        metadata=_metadata(d),
+        metadata=metadata_of(d),
         tags=_tags(d),
         created_at=number_at(d, "createdAt"),
         updated_at=number_at(d, "updatedAt"),
@@ -188,7 +186,7 @@ def group_from_wire(value: Any) -> Group:
         icon=_optional(d, "icon"),
         description=_optional(d, "description"),
         owner=_optional(d, "owner"),
-        metadata=_metadata(d),
+        metadata=metadata_of(d),
         tags=_tags(d),
         members_count=number_at(d, "membersCount"),
         has_joined=bool(d.get("hasJoined")),
@@ -243,7 +241,7 @@ def message_from_wire(value: Any) -> BaseMessage:
         "edited_by": text_at(d, "editedBy"),
         "deleted_at": number_at(d, "deletedAt"),
         "deleted_by": text_at(d, "deletedBy"),
-        "metadata": _metadata(data),
+        "metadata": metadata_of(data),
         "tags": _tags(d),
         "quoted_message_id": number_at(d, "quotedMessageId"),
         "raw": value,
@@ -363,31 +361,6 @@ def _attachments(data: Mapping[str, Any]) -> list[Attachment]:
         for a in listed
         if isinstance(a, Mapping)
     ]
-
-
-def receipt_from_frame(frame: Mapping[str, Any]) -> MessageReceipt:
-    """A receipt, from the `receipts` frame that carried it."""
-    body = object_of(frame.get("body"), "body")
-    return MessageReceipt(
-        message_id=number_at(body, "messageId"),
-        sender=user_from_wire(body.get("user")),
-        receiver_id=text_at(frame, "receiver"),
-        receiver_type=text_at(frame, "receiverType", ReceiverType.USER),
-        receipt_type=text_at(body, "action"),
-        timestamp=number_at(body, "timestamp"),
-    )
-
-
-def typing_from_frame(frame: Mapping[str, Any]) -> TypingIndicator:
-    """A typing indicator, from the `typing_indicator` frame that carried it."""
-    body = object_of(frame.get("body"), "body")
-    return TypingIndicator(
-        sender=user_from_wire(body.get("user")),
-        receiver_id=text_at(frame, "receiver"),
-        receiver_type=text_at(frame, "receiverType", ReceiverType.USER),
-        typing_status=text_at(body, "action"),
-        metadata=_metadata(body),
-    )
 
 
 _READERS: dict[str, Callable[[Any], User | Group | BaseMessage]] = {

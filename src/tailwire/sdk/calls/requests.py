@@ -88,7 +88,8 @@ class MessagesRequest:
         before = self._first, self._last
         ids = [number for number in map(id_of, listed) if number]
         if ids:
-            self._first = min(self._first or ids[0], ids[0])
+            by_id = not any(name in ("pinned", "saved") for name, _ in self._wanted.more)  # else by the time of the pin
+            self._first = min(self._first or ids[0], ids[0]) if by_id else ids[0]
             self._last = max(self._last, ids[-1])
         return (self._first, self._last) != before
 

@@ -17,8 +17,9 @@ from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.io.link import Granted, granted
 from tailwire.sdk.io.reading import read_frame
 from tailwire.sdk.listeners import events as e
-from tailwire.wire.codec import UNREADABLE, receipt_from_frame, typing_from_frame, user_from_wire
+from tailwire.wire.codec import UNREADABLE, user_from_wire
 from tailwire.wire.entities import Action, BaseMessage, User
+from tailwire.wire.social import receipt_from_frame, typing_from_frame
 
 log = logging.getLogger("tailwire")
 

@@ -54,6 +54,7 @@ class Live:
         self._world = world
         self._overload = overload
         self._untold: dict[str, None] = {}  # users of whose coming and going there was no time to tell
+        self._platforms: dict[str, str] = {}  # of those who are online
         self._most_typing = most_typing
         self._tells_presence = presence
 
@@ -102,22 +103,23 @@ class Live:
         found, _ = await self._doors.group(caller, receiver, "write")
         return found.guid, found.members_count
 
-    async def came(self, uid: str) -> None:
-        """The first socket of a user opened."""
-        await self._presence(uid, "online")
+    async def came(self, uid: str, platform: str = "") -> None:
+        """The first socket of a user opened, on a platform as the client calls it."""
+        self._platforms[uid] = platform
+        await self._presence(uid, "online", platform=platform)
 
     async def went(self, uid: str) -> None:
         """The last socket of a user ended."""
         await self._store.seen(uid, self._world.seconds())
         if not self._directory.is_online(uid):  # she may be back already: then offline would be the last word
-            await self._presence(uid, "offline")
+            await self._presence(uid, "offline", platform=self._platforms.pop(uid, ""))
 
     async def away(self, uid: str, *, away: bool) -> None:
         """All the user's apps are in the background (she has a window of some seconds), or one is back."""
         if self._directory.is_online(uid):
             await self._presence(uid, "away" if away else "online", "appState")
 
-    async def _presence(self, uid: str, action: str, feature: str = "") -> None:
+    async def _presence(self, uid: str, action: str, feature: str = "", platform: str = "") -> None:
         self._directory.forget(uid)
         row = await self._store.user(uid)
         if row is None:
@@ -131,7 +133,7 @@ class Live:
         elif self._tells_presence():
             await self._tell_presence(row, action, shown, feature)
         if self._store.has_webhooks and not feature:
-            await self._store.add_events([self._connection(shown, action)])
+            await self._store.add_events([self._connection(shown, action, platform)])
 
     async def _tell_presence(self, row: UserRow, action: str, shown: dict[str, Any], feature: str = "") -> None:
         body = {"action": action, "timestamp": self._world.seconds(), "user": shown}
@@ -150,9 +152,14 @@ class Live:
                     await self._tell_presence(row, action, await self._directory.present(row, ""))
             await asyncio.sleep(0)
 
-    def _connection(self, shown: dict[str, Any], action: str) -> Event:
+    def _connection(self, shown: dict[str, Any], action: str, platform: str) -> Event:
         now = self._world.milliseconds()
-        connection = {"action": "connected" if action == "online" else "disconnected", "connectedAt": now}
+        connection: dict[str, Any] = {
+            "action": "connected" if action == "online" else "disconnected",
+            "connectedAt": now,
+        }
+        if platform:
+            connection["platform"] = platform
         data = {
             "timestamp": now,
             "user": shown,

@@ -102,6 +102,9 @@ class Messages:
                 raise
             return sent.json()
         conversation = key_of(caller.uid, receiver, receiver_type)
+        if receiver_type == "user":
+            of = b',"conversationId":%b}' % encode(id_of(conversation))
+            receiver_entity = msgspec.Raw(bytes(receiver_entity)[:-1] + of)
         more, parent, quoted = await self._more(caller, body, conversation)
         data["entities"] = {
             "sender": entity(sender_entity, "user"),
@@ -248,6 +251,12 @@ class Messages:
             cleared = await self._store.cleared_until(wanted.conversation_id, wanted.reader)
             if cleared:
                 wanted = replace(wanted, since=cleared)
+        if wanted.cursor is not None and wanted.sent_cursor is not None:
+            # As pages hand them out, both are one message's (which may be gone since): its id says where the list goes
+            # on, also where the clock was set back.
+            border = await self._store.message(wanted.cursor)
+            if border is None or border.sent_at == wanted.sent_cursor:
+                wanted = replace(wanted, sent_cursor=None)
         rows = await self._store.messages(wanted)
         return rows if wanted.newer else rows[::-1]
 

@@ -55,6 +55,7 @@ def user(u: UserRow, *, online: bool) -> dict[str, Any]:
             "lastActiveAt": u.last_active_at or None,
             "createdAt": u.created_at,
             "updatedAt": u.updated_at or None,
+            "deactivatedAt": u.deactivated_at or None,
             "tags": stored(u.tags),
         }
     )

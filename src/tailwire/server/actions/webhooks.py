@@ -113,9 +113,9 @@ def _filled(row: WebhookRow, new: NewWebhook, lengths: Lengths, targets: Targets
     except ValueError:
         good = False
     if not good:
-        raise Refused("ERR_BAD_REQUEST", {"webhookURL": "Use a URL that begins with http:// or https://."})
+        raise Refused("ERR_BAD_REQUEST", {"webhookUrl": "Use a URL that begins with http:// or https://."})
     if new.webhook_url and (problem := targets.problem(url)):
-        raise Refused("ERR_BAD_REQUEST", {"webhookURL": problem})
+        raise Refused("ERR_BAD_REQUEST", {"webhookUrl": problem})
     triggers = row.triggers.split(",") if new.triggers is None else new.triggers
     if not triggers or not triggers[0]:
         raise Refused("ERR_BAD_REQUEST", {"triggers": f"Name at least one of {', '.join(TRIGGERS)}."})

@@ -9,6 +9,8 @@ import msgspec
 from tailwire.server.fanout.hub import ALL_USERS, FRIENDS
 from tailwire.server.rules.decoding import decode, decode_part
 
+MOST_PLATFORM = 50
+
 
 class FrameIn(msgspec.Struct, rename="camel"):
     """What a client sends, as far as it is read."""
@@ -43,6 +45,7 @@ NOTHING = Ours()
 class Params(msgspec.Struct):
     """`params` of the auth frame."""
 
+    platform: Any = ""
     tailwire: Ours | None = None
 
 
@@ -54,6 +57,12 @@ class Auth(msgspec.Struct, rename="camel"):
     presence_subscription: str | list[str] | None = None
     roles: list[str] = []
     params: Params | None = None
+
+    @property
+    def platform(self) -> str:
+        """What the client calls the platform that it runs on; "" when it does not say."""
+        named = self.params.platform if self.params else ""
+        return named[:MOST_PLATFORM] if isinstance(named, str) else ""
 
     @property
     def ours(self) -> Ours:

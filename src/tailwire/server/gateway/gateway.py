@@ -260,7 +260,7 @@ class Gateway:
         if last is not None and "cause" in socket.features:
             self.metrics.came_back(last.cause, last.lived, last.attempts)
         if first:
-            await self._live.came(socket.uid)
+            await self._live.came(socket.uid, auth.platform)
         else:
             self._see_whether_away(socket.uid)
 

@@ -131,6 +131,8 @@ class Api:
         given = headers_of(scope)
         caller = await self._known(scope, operation, given, headers)
         asking.set(caller.uid)
+        if operation.behalf and caller.key and caller.system:
+            raise Refused("ERR_BAD_REQUEST", {"onBehalfOf": "Name the user for whom it is done, in this header."})
         if operation.feature:
             await self._roles.check_feature(caller, operation.feature)
         call = Call(scope, receive, params, caller)
@@ -194,6 +196,8 @@ class Api:
             return caller
         if app_id != self._app_id and (app_id or not key):
             raise Refused("AUTH_ERR_INVALID_APPID" if app_id else "AUTH_ERR_EMPTY_APPID")
+        if key is None and token is None and b"resource" not in given:
+            raise Refused("AUTH_ERR_EMPTY_APIKEY")  # a backend that forgot it: clients name their device
         if operation.who is Who.KEY:
             await self._sessions.check_key(text(key), "create_user")
             await self._count(operation.counts, "", headers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import Any
@@ -18,7 +19,7 @@ from tailwire.server.actions.views import Views
 from tailwire.server.limits.rates import Kind
 from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.filters import MessageFilter
-from tailwire.server.ports.records import Trait
+from tailwire.server.ports.records import ListedRow, Trait
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest import shapes
 from tailwire.server.rest.addresses import Addresses
@@ -71,7 +72,7 @@ class MessageRoutes:
             Operation("GET", "/messages/{id}/thread", "Read the replies to a message", self._of_thread,
                       query=MessageQuery, answer=many, feature="listThreadedMessages", whole=True, compressed=True),
             Operation("POST", "/messages/{id}/thread", "Reply in a thread", self._reply, body=Body,
-                      form=self._send_files, answer=one, feature="createMessageThread", counts=Kind.SEND),
+                      behalf=True, form=self._send_files, answer=one, feature="createMessageThread", counts=Kind.SEND),
             Operation("GET", "/messages/{id}", "See a message", self._get, query=OneMessageQuery, answer=one,
                       feature="getMessage"),
             Operation("PUT", "/messages/{id}", "Edit a message",
@@ -163,19 +164,26 @@ class MessageRoutes:
         mark = self._messages.mark(q.mark, wanted.cursor if wanted.newer else None) if q.mark else ""
         rows = await self._messages.listed(caller, wanted, uid=uid, guid=guid)
         shown = await self._views.many(rows, caller.reader, following=q.with_thread_subscribed)
-        meta = b'"current":{"limit":%d,"count":%d}' % (wanted.limit, len(rows))
-        if rows:
-            edge = rows[-1] if wanted.newer else rows[0]
-            affix = b"append" if wanted.newer else b"prepend"
-            cursor = b'{"affix":"%b","id":"%d","sentAt":%d}' % (affix, edge.id, edge.sent_at)
-            meta += b',"next":%b,"cursor":%b' % (cursor, cursor)
-        if mark:
-            meta += b',"mark":"%b"' % mark.encode()
-        return b'{"data":[%b],"meta":{%b}}' % (b",".join(shown), meta)
+        return b'{"data":[%b],"meta":%b}' % (b",".join(shown), _meta(rows, wanted, q.page, mark))
 
     async def _get(self, call: Call) -> bytes:
         following = call.query.with_thread_subscribed
         return await self._messages.get(call.caller, call.params["id"], following=following)
+
+
+def _meta(rows: Sequence[ListedRow], wanted: MessageFilter, number: int, mark: str) -> bytes:
+    # Where the list goes on. Clients read it in either style, and older ones need `pagination` and `cursor` in every
+    # answer. Messages are not counted for it: a total would be read through at each page.
+    cursor = next_ = b""
+    if rows:
+        edge = rows[-1] if wanted.newer else rows[0]
+        affix = b"append" if wanted.newer else b"prepend"
+        cursor = b'"affix":"%b","id":"%d","sentAt":%d' % (affix, edge.id, edge.sent_at)
+        next_ = b',"next":{%b}' % cursor
+    current = b'"limit":%d,"count":%d' % (wanted.limit, len(rows))
+    pagination = b'"count":%d,"per_page":%d,"current_page":%d' % (len(rows), wanted.limit, number)
+    more = b',"mark":"%b"' % mark.encode() if mark else b""
+    return b'{"current":{%b},"pagination":{%b}%b,"cursor":{%b}%b}' % (current, pagination, next_, cursor, more)
 
 
 # What is rarely asked: looked at only when something of it is.
@@ -192,7 +200,7 @@ def _filter(caller: Caller, q: MessageQuery, conversation: ConversationKey | Non
         reader=caller.reader,
         conversation_id=conversation,
         newer=q.affix == "append",
-        cursor=q.id if q.id is not None and q.id > -1 else None,
+        cursor=q.id if q.id is not None and q.id > 0 else None,
         sent_cursor=q.sent_at,
         updated_after=q.updated_at,
         only_updates=q.only_updates,

@@ -71,6 +71,7 @@ class Operation:
         body, query: types of what is sent; none by default.
         form: takes the request instead, where it is `multipart/form-data`.
         answer: the type of `data`, for the documentation.
+        behalf: with a REST key it is done for a user, whom the header `onBehalfOf` names.
         feature: the documented key by which a role can be kept from it.
         whole: the handler gives the whole answer, envelope included.
         counts: with what it counts towards the limits of rates.
@@ -88,6 +89,7 @@ class Operation:
     query: Any = None
     answer: Any = None
     form: Handler | None = None
+    behalf: bool = False
     feature: str = ""
     whole: bool = False
     counts: Kind = Kind.OTHER
