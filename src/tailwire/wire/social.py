@@ -1,4 +1,4 @@
-"""Between the wire's JSON values and what stands around messages: conversations, reactions, members, receipts, typing."""
+"""Between the wire's JSON and what stands around messages: conversations, reactions, members, receipts, typing."""
 
 from __future__ import annotations
 
