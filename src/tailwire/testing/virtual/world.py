@@ -132,6 +132,7 @@ class _InOrder(dict[Any, None]):
 def _crash(store: SqliteStore) -> None:
     # A process that is killed lets go of its file, and finishes nothing.
     store._stop_indexing()
+    store._readers.let_go()
     store._reader.close()
     store._writing.close()
     store._executor.shutdown(wait=False)
