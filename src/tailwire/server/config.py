@@ -91,6 +91,11 @@ class Settings:
         max_tokens: auth tokens of one user; the oldest go.
         max_file: the largest file.
         max_files: files of one message.
+        uploads_per_day: bytes that one user may upload in 24 hours; 0 for no limit.
+        min_free_disk: bytes of the disk that uploads leave free for the database; 0: it is not looked at.
+        deleted_files_after: how long a file stays after the last message that named it was deleted.
+        unused_files_after: how long a file stays that was uploaded and that no message, user or group has ever named;
+            0: until you remove it.
         max_pinned_messages: pinned messages of one conversation.
         max_saved_messages: saved messages of one user.
         max_pinned_conversations: pinned conversations of one user.
@@ -160,6 +165,10 @@ class Settings:
     max_tokens: int = 100
     max_file: int = 100 * 1024 * 1024
     max_files: int = 10
+    uploads_per_day: int = 2 * 1024 * 1024 * 1024
+    min_free_disk: int = 256 * 1024 * 1024
+    deleted_files_after: float = 0.0
+    unused_files_after: float = 604_800.0
     max_pinned_messages: int = 100
     max_saved_messages: int = 100
     max_pinned_conversations: int = 5
@@ -252,7 +261,10 @@ def _check(s: Settings) -> None:
             f"silence_limit must be at least four times heartbeat_interval ({4 * s.heartbeat_interval:g}), "
             f"not {s.silence_limit:g}: clients say something every two intervals"
         )
-    for name in ("token_lifetime", "overload_lag", "most_sends_under_way", "max_connections", "upgrades_per_second"):
+    for name in (
+        "token_lifetime", "overload_lag", "most_sends_under_way", "max_connections", "upgrades_per_second",
+        "uploads_per_day", "min_free_disk", "deleted_files_after", "unused_files_after",
+    ):  # fmt: skip
         if getattr(s, name) < 0:
             raise BadSetting(f"{name} must not be less than 0")
     try:

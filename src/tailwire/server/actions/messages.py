@@ -17,6 +17,7 @@ from tailwire.server.actions.present import encode, entity, group
 from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.views import Views, with_quoted
+from tailwire.server.ports.file_names import named_files
 from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.records import Draft, Event, ListedRow, MessageRow
 from tailwire.server.ports.refusal import Refused
@@ -94,10 +95,10 @@ class Messages:
             receiver_entity = await self._receiver(caller, receiver, receiver_type)
         except Refused:
             # Sent before, when she still might, and the answer was lost: that is the answer.
-            sent = await self._store.message_of(caller.uid, body.muid) if body.muid else None
+            sent = await self.sent(caller, body.muid)
             if sent is None:
                 raise
-            return sent.json()
+            return sent
         conversation = conversation_of(caller.uid, receiver, receiver_type)
         more, parent, quoted = await self._more(caller, body, conversation)
         data["entities"] = {
@@ -107,6 +108,8 @@ class Messages:
         data["resource"] = caller.device
         place = (caller.uid, receiver, receiver_type, conversation, body.category, body.type)
         draft = self._draft(*place, content, SENT, more, parent, quoted)
+        if files := named_files(body.data):
+            draft = replace(draft, files=files)
         stored = await self._store.add_message(draft)
         json = stored.message.json()
         if quoted is not None:
@@ -116,6 +119,11 @@ class Messages:
             self._delivery.message(stored.message, json, caller.device, before=stored.before)
             self._stored()
         return as_told(caller, json, stored.before)
+
+    async def sent(self, caller: Caller, muid: str | None) -> bytes | None:
+        """What the caller has sent under a muid before, as JSON, or None."""
+        row = await self._store.message_of(caller.uid, muid) if muid and len(muid) <= rules.MOST_MUID else None
+        return row.json() if row is not None else None
 
     async def send_to_many(self, caller: Caller, body: Body) -> list[msgspec.Raw]:
         """Store a message for each of several receivers, and publish it.
@@ -258,6 +266,7 @@ class Messages:
         fields = _decode_object(row.body)
         data = _decode_object(fields["data"])
         traits, mentions = row.traits, await self._store.mentioned(row.id)
+        named = named_files(*(v for k, v in data.items() if k not in ("entities", "resource")))
         if bytes(edit.data) not in (b"{}", b"null"):
             kept = {k: data[k] for k in ("entities", "resource") if k in data}
             sent = edit.data
@@ -269,11 +278,12 @@ class Messages:
             content = await read_content(row.category, row.type, sent, self._directory, self._most_data)
             fields["data"] = msgspec.Raw(encode({**kept, **content.data}))
             traits, mentions = content.traits, content.mentions
+            named = named_files(sent)
         if edit.tags is not None:
             fields["tags"] = msgspec.Raw(encode(self._lengths.check_tags(edit.tags)))
         told = await self._told(caller, row, "edited", EDITED)
         stored = await self._store.edit_message(
-            row, encode(fields), caller.uid, self._world.seconds(), told, traits=traits, mentions=mentions
+            row, encode(fields), caller.uid, self._world.seconds(), told, traits=traits, mentions=mentions, files=named
         )
         return self._publish(caller, stored)
 

@@ -12,6 +12,7 @@ from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.doors import Doors
 from tailwire.server.actions.groups import Groups
 from tailwire.server.actions.keys import Keys
+from tailwire.server.actions.leftovers import Leftovers
 from tailwire.server.actions.live import Live
 from tailwire.server.actions.members import Members
 from tailwire.server.actions.messages import Messages
@@ -29,6 +30,7 @@ from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.overload import Overload
 from tailwire.server.limits.guesses import Guesses
 from tailwire.server.limits.rates import per_minute
+from tailwire.server.limits.room import Room
 from tailwire.server.ports.world import World
 from tailwire.server.rules.lengths import Lengths
 from tailwire.server.store.sqlite import SqliteStore
@@ -56,6 +58,7 @@ class Actions:
     live: Live
     views: Views
     uploads: FolderUploads
+    leftovers: Leftovers
 
 
 def database_path(settings: Settings) -> Path:
@@ -80,8 +83,7 @@ async def build(
     views = Views(store)
     roles = Roles(store, directory, world, lengths)
     await roles.load()
-    uploads = FolderUploads(Path(s.data) / "uploads")
-    files = Files(store, uploads, doors, world, most_size=s.max_file, most_count=s.max_files, secret=store.secret)
+    uploads, files, leftovers = _files(settings, store, doors, world)
 
     def count_message() -> None:
         metrics.messages_stored += 1
@@ -120,4 +122,19 @@ async def build(
         ),
         views=views,
         uploads=uploads,
+        leftovers=leftovers,
     )  # fmt: skip
+
+
+def _files(s: Settings, store: SqliteStore, doors: Doors, world: World) -> tuple[FolderUploads, Files, Leftovers]:
+    uploads = FolderUploads(Path(s.data) / "uploads")
+    files = Files(
+        store, uploads, doors, world, most_size=s.max_file, most_count=s.max_files, secret=store.secret,
+        room=Room(s.uploads_per_day, s.min_free_disk, uploads.free),
+    )  # fmt: skip
+    leftovers = Leftovers(
+        store, uploads, world, asyncio.get_running_loop().call_later,
+        deleted_after=s.deleted_files_after, unused_after=s.unused_files_after,
+    )  # fmt: skip
+    store.on_unused(leftovers.wake)
+    return uploads, files, leftovers

@@ -116,6 +116,7 @@ async def assemble(settings: Settings, world: World) -> Parts:
     api = _api(settings, actions, metrics, overload, guesses, store)
     http = HttpProtocol.bound()
     webhooks.wake()
+    actions.leftovers.wake()
     return Parts(store, api, http, gateway, actions, webhooks, keys, metrics, overload)
 
 
@@ -242,7 +243,8 @@ async def running(
         server = HttpServer(config, ready, settings.ready_file, signals, watch, listen)
         yield Running(parts, server, listening, url)
     finally:
-        await finish(parts.gateway, parts.webhooks, parts.store)
+        await finish(parts.gateway, parts.webhooks, parts.actions.leftovers, parts.store)
+        parts.actions.uploads.close()
 
 
 def _bind(host: str, port: int) -> socket.socket:

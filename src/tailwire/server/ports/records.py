@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntFlag
+from enum import IntFlag, StrEnum
 from typing import NamedTuple
 
 
@@ -96,6 +96,7 @@ class Draft:
     Attributes:
         body: the message as REST gives it, but for the id at its head and what changes later (`MessageRow.json`).
         muid: the client's own id, or None.
+        files: names of uploaded files that it names.
     """
 
     conversation_id: str
@@ -113,6 +114,7 @@ class Draft:
     mentions: tuple[str, ...] = ()
     shown: bool = True
     events: tuple[Event, ...] = ()
+    files: tuple[str, ...] = ()
 
 
 class MessageRow(NamedTuple):
@@ -316,6 +318,14 @@ class FileRow:
     width: int | None = None
     height: int | None = None
     thumbnail: str | None = None
+
+
+class Kept(StrEnum):
+    """What became of a file that was to be noted."""
+
+    NEW = "new"
+    KNOWN = "known"  # one of that name is there: nothing was changed
+    TOO_MUCH = "too much"  # its user has uploaded as much as they may
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from tailwire.server.ports.file_names import named_files
 from tailwire.server.ports.filters import GroupFilter, MemberFilter
 from tailwire.server.ports.records import BanRow, Draft, Event, GroupRow, MemberRow, Stored
 from tailwire.server.store.messages import Messages
@@ -62,6 +63,8 @@ class Groups(Messages):
             if group.owner and owner_is_member:
                 owner = (group.guid, group.owner, "admin", group.created_at, self._last_id)
                 c.execute("INSERT INTO members VALUES (?, ?, ?, ?, ?)", owner)
+            if names := named_files(group.icon, group.metadata):
+                self._use_files(c, "group", group.guid, names)
             self._enqueue_all(c, events, None)
             return True
 
@@ -75,9 +78,10 @@ class Groups(Messages):
             columns = [f.name for f in dataclasses.fields(GroupRow) if f.name not in fixed]
             marks = ", ".join(f"{name} = ?" for name in columns)
             c.execute(f"UPDATE groups SET {marks} WHERE guid = ?", [*(getattr(group, n) for n in columns), group.guid])
+            self._use_files(c, "group", group.guid, named_files(group.icon, group.metadata))
             self._enqueue_all(c, events, None)
 
-        await self._writer.submit(change)
+        await self._freeing(change)
 
     # Members.
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.records import Draft, Event, ListedRow, MessageRow, Stored, Trait
+from tailwire.server.store.files import Files
 from tailwire.server.store.listing import LATEST_OF, list_messages, match, parameters
 from tailwire.server.store.search import Search
 from tailwire.server.store.statements import (
@@ -24,7 +25,7 @@ MOST_PLACES = 200
 _NEWEST = MessageFilter("anybody").shape()
 
 
-class Messages(Search, Webhooks):
+class Messages(Search, Webhooks, Files):
     """Messages. Ids rise in the order of the commits (see `writer`)."""
 
     async def add_message(self, draft: Draft) -> Stored:
@@ -71,6 +72,8 @@ class Messages(Search, Webhooks):
             self._replied(c, d)
         if d.mentions:
             _mention(c, message_id, d.mentions)
+        if d.files:
+            self._use_files(c, "message", message_id, d.files)
         row = MessageRow(
             message_id, d.conversation_id, d.sender, d.receiver, d.receiver_type, d.category, d.type,
             d.sent_at, d.sent_at, None, None, None, None, None, None, d.body,
@@ -144,7 +147,7 @@ class Messages(Search, Webhooks):
 
     async def edit_message(
         self, before: MessageRow, body: bytes, editor: str, now: int, action: Callable[[MessageRow], Draft],
-        *, traits: int, mentions: tuple[str, ...] = (),
+        *, traits: int, mentions: tuple[str, ...] = (), files: tuple[str, ...] = (),
     ) -> Stored | None:  # fmt: skip
         """Change a message's body and store the action message that says so. None when it was deleted meanwhile."""
 
@@ -159,10 +162,11 @@ class Messages(Search, Webhooks):
                 return None
             c.execute("DELETE FROM mentions WHERE message_id = ?", (before.id,))
             _mention(c, before.id, mentions)
+            self._use_files(c, "message", before.id, files)
             self._reindex(c, before.id, before.conversation_id, known[0], body)
             return self._told(c, before.id, action)
 
-        return await self._writer.submit(edit)
+        return await self._freeing(edit)
 
     async def delete_message(
         self, before: MessageRow, body: bytes, deleter: str, now: int, action: Callable[[MessageRow], Draft]
@@ -181,9 +185,10 @@ class Messages(Search, Webhooks):
             self._reindex(c, before.id, before.conversation_id, known[0], None)
             for table in ("mentions", "reactions", "saves"):
                 c.execute(f"DELETE FROM {table} WHERE message_id = ?", (before.id,))
+            self._use_files(c, "message", before.id, ())
             return self._told(c, before.id, action)
 
-        return await self._writer.submit(delete)
+        return await self._freeing(delete)
 
     def _told(self, c: sqlite3.Connection, message_id: int, action: Callable[[MessageRow], Draft]) -> Stored:
         return self._insert(c, action(MessageRow(*c.execute(MESSAGE, {"key": message_id}).fetchone())))

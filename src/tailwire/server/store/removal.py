@@ -29,13 +29,14 @@ class Removal(Groups, Relations, Keys):
                 for table in ("marks", "conversations"):
                     c.execute(f"DELETE FROM {table} WHERE conversation_id IN {own}", (uid,))
                 c.execute(f"DELETE FROM participants WHERE conversation_id IN {own}", (uid,))
+            self._use_files(c, "user", uid, ())
             for table in ("users", "auth_tokens", "members", "bans", "saves", "subscriptions"):
                 c.execute(f"DELETE FROM {table} WHERE uid = ?", (uid,))
             c.execute("DELETE FROM blocks WHERE uid = ? OR blocked = ?", (uid, uid))
             c.execute("DELETE FROM friends WHERE uid = ? OR friend = ?", (uid, uid))
             return groups
 
-        groups = await self._writer.submit(remove)
+        groups = await self._freeing(remove)
         self._pairs = {pair for pair in self._pairs if uid not in pair}
         self._owners.clear()
         return groups
@@ -46,16 +47,17 @@ class Removal(Groups, Relations, Keys):
         def remove(c: sqlite3.Connection) -> list[str]:
             members = [row[0] for row in c.execute("SELECT uid FROM members WHERE guid = ?", (guid,))]
             self._forget_conversation(c, f"group_{guid}")
+            self._use_files(c, "group", guid, ())
             for table in ("members", "bans", "groups"):
                 c.execute(f"DELETE FROM {table} WHERE guid = ?", (guid,))
             self._enqueue_all(c, events, None)
             return members
 
-        return await self._writer.submit(remove)
+        return await self._freeing(remove)
 
     async def remove_conversation(self, conversation_id: str) -> None:
         """Forget what was said in a conversation, for everybody."""
-        await self._writer.submit(lambda c: self._forget_conversation(c, conversation_id))
+        await self._freeing(lambda c: self._forget_conversation(c, conversation_id))
 
     async def remove_message(self, message: MessageRow) -> None:
         """Forget a message for good."""
@@ -70,7 +72,7 @@ class Removal(Groups, Relations, Keys):
             sql = f"UPDATE conversations SET shown_message_id = {shown} WHERE shown_message_id = ?"
             c.execute(sql, (message.conversation_id, message.id, message.id))
 
-        await self._writer.submit(remove)
+        await self._freeing(remove)
 
     def _forget_conversation(self, c: sqlite3.Connection, conversation_id: str) -> None:
         self._forget(c, "conversation_id = ?", (conversation_id,))
@@ -83,5 +85,9 @@ class Removal(Groups, Relations, Keys):
             self._reindex(c, number, conversation, body, None)
         for table in _OF_MESSAGES:
             c.execute(f"DELETE FROM {table} WHERE message_id IN (SELECT id FROM messages WHERE {which})", values)
+        gone = f"SELECT CAST(id AS TEXT) FROM messages WHERE {which}"
+        sql = f"SELECT key FROM file_uses WHERE place = 'message' AND key IN ({gone})"
+        for (key,) in c.execute(sql, values).fetchall():
+            self._use_files(c, "message", key, ())
         c.execute(f"DELETE FROM messages WHERE {which}", values)
         c.execute("UPDATE app SET last_id = ?", (self._last_id,))

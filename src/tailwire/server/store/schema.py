@@ -307,6 +307,27 @@ files = Table(
     Column("width", Integer),
     Column("height", Integer),
     Column("thumbnail", String(100)),
+    # Whether a message, a user or a group has ever named it; since when none does any more.
+    Column("used", Integer, nullable=False, server_default="0"),
+    Column("unused_since", BigInteger),
+    Index("files_by_uid", "uid", "created_at", "size"),
+    Index(
+        "files_unused",
+        "used",
+        "unused_since",
+        sqlite_where=text("unused_since IS NOT NULL"),
+        postgresql_where=text("unused_since IS NOT NULL"),
+    ),
+)
+
+# Which messages, users and groups name which files: `place` is `message`, `user` or `group`.
+file_uses = Table(
+    "file_uses",
+    metadata,
+    Column("place", String(10), primary_key=True),
+    Column("key", String(100), primary_key=True),
+    Column("name", String(100), primary_key=True),
+    Index("file_uses_by_name", "name"),
 )
 
 webhooks = Table(

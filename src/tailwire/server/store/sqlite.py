@@ -32,6 +32,7 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
 
     def __init__(self, path: Path, world: World, most_counted: int) -> None:
         self._most_counted = most_counted
+        self._world = world
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="tailwire-store")
         self._writing = _connect(path)
         self._reader = _connect(path)

@@ -8,9 +8,10 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from tailwire.server.ports.file_names import named_files
 from tailwire.server.ports.filters import UserFilter
 from tailwire.server.ports.records import RoleRow, UserRow
-from tailwire.server.store.access import Access
+from tailwire.server.store.files import Files
 from tailwire.server.store.statements import USER
 
 _COLUMNS = ", ".join(f.name for f in dataclasses.fields(UserRow))
@@ -36,7 +37,7 @@ def tagged(column: str, wanted: Sequence[str], values: list[Any]) -> str:
     return f"EXISTS (SELECT 1 FROM json_each({column}) WHERE {one_of('value', wanted, values)})"
 
 
-class Users(Access):
+class Users(Files):
     """Users and roles."""
 
     async def user(self, uid: str) -> UserRow | None:
@@ -80,7 +81,11 @@ class Users(Access):
 
         def add(c: sqlite3.Connection) -> bool:
             sql = f"INSERT INTO users ({_COLUMNS}) VALUES ({_MARKS}) ON CONFLICT DO NOTHING"
-            return c.execute(sql, dataclasses.astuple(user)).rowcount == 1
+            if c.execute(sql, dataclasses.astuple(user)).rowcount != 1:
+                return False
+            if names := named_files(user.avatar, user.link, user.metadata):
+                self._use_files(c, "user", user.uid, names)
+            return True
 
         return await self._writer.submit(add)
 
@@ -91,8 +96,9 @@ class Users(Access):
             columns = [f.name for f in dataclasses.fields(UserRow) if f.name not in ("uid", "last_active_at")]
             marks = ", ".join(f"{name} = ?" for name in columns)
             c.execute(f"UPDATE users SET {marks} WHERE uid = ?", [*(getattr(user, n) for n in columns), user.uid])
+            self._use_files(c, "user", user.uid, named_files(user.avatar, user.link, user.metadata))
 
-        await self._writer.submit(change)
+        await self._freeing(change)
 
     async def seen(self, uid: str, now: int) -> None:
         """Note when a user was last online."""
