@@ -42,7 +42,7 @@ class _Reader:
     def __init__(self, begin: Callable[[dict[str, str]], Sink], check: Callable[[int, int], None]) -> None:
         self.form = Form()
         self.begun = False
-        self._whole = 0
+        self.whole = 0
         self._begin = begin
         self._check = check
         self._header = self._value = b""
@@ -91,8 +91,8 @@ class _Reader:
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._sink is not None:
-            self._whole += end - start
-            self._check(self._sink.size + end - start, self._whole)
+            self.whole += end - start
+            self._check(self._sink.size + end - start, self.whole)
             self._sink.write(data[start:end])
         elif self._text is not None:
             self._size += end - start
@@ -121,7 +121,7 @@ async def read_form(
         begin: called when a file begins, with the fields before it; gives the place to write it to.
         admit: called once, with the fields before the first file, when that has begun: the rest waits for it.
         check: called with the size that a file reaches and that of all files so far; refuses what is too large, while
-            it is read. Called before `admit` for what came in with the first file's beginning.
+            it is read. Of what came in with the first file's beginning it is told again after `admit`.
 
     Raises:
         Refused: ERR_BAD_REQUEST, ERR_TOO_LARGE, and what `begin`, `admit` and `check` refuse. Nothing is
@@ -153,6 +153,7 @@ async def read_form(
             if reader.begun and not admitted:
                 admitted = True
                 await admit(reader.form.fields)
+                check(reader.form.files[-1][1].size, reader.whole)
             if not message.get("more_body"):
                 break
         if not reader.complete:

@@ -83,7 +83,7 @@ def _is_in_one_pass(file: BinaryIO) -> bool:
         if mark in _FRAMES:
             if mark not in _IN_ONE_PASS:
                 return False
-            colours = file.read(length - 2)[5:6][0] if length > 7 else 0
+            colours = int.from_bytes(file.read(max(0, length - 2))[5:6])
         else:
             file.seek(max(0, length - 2), 1)
     return False
