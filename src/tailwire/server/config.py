@@ -24,7 +24,7 @@ class Settings:
     """The server's settings. Durations are seconds, sizes bytes, rates per minute unless the name says otherwise.
 
     Attributes:
-        data: the folder of the SQLite file and of the development certificate.
+        data: the folder of the SQLite file, of uploads, of the signing key and of the development certificate.
         host: the address to listen at.
         port: the port to listen at; 0 takes a free one.
         database: a database URL; empty for the SQLite file in `data`.

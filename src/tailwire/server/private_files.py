@@ -29,21 +29,21 @@ def open_new(path: Path) -> BinaryIO:
 
 def create(path: Path) -> None:
     """Make an empty file, unless it is there."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, FILE))
+    if not path.exists():
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, FILE))
 
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file so that it is there as a whole or not at all, and survives a loss of power."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.new")
+    part = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
         with open_new(part) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-    except BaseException:
+    finally:
         part.unlink(missing_ok=True)
-        raise
     sync_folder(path.parent)
 
 

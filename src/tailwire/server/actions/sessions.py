@@ -44,6 +44,7 @@ class Sessions:
         pass_lifetime: of a WebSocket's pass, in seconds.
         token_lifetime: of an auth token, in seconds; 0: it does not end by itself.
         most_tokens: of one user; the oldest go.
+        secret: what passes are signed with.
     """
 
     def __init__(
@@ -56,7 +57,9 @@ class Sessions:
         pass_lifetime: float,
         token_lifetime: float,
         most_tokens: int,
+        secret: str,
     ) -> None:
+        self._secret = secret
         self._store = store
         self._directory = directory
         self._delivery = delivery
@@ -140,7 +143,7 @@ class Sessions:
     async def me(self, caller: Caller, token: str) -> dict[str, Any]:
         """The caller, and the pass with which she opens a WebSocket."""
         row = await self._directory.user(caller.uid)
-        signed = sign_pass(caller.uid, caller.token, self._store.secret, self._pass_lifetime, self._world)
+        signed = sign_pass(caller.uid, caller.token, self._secret, self._pass_lifetime, self._world)
         return {
             **self._directory.present(row),
             "authToken": token,
@@ -180,7 +183,7 @@ class Sessions:
         Raises:
             Refused: ERR_AUTH_TOKEN_EXPIRED.
         """
-        found = read_pass(signed, self._store.secret, self._world) if len(signed) < 4096 else None
+        found = read_pass(signed, self._secret, self._world) if len(signed) < 4096 else None
         owner = await self._store.token_owner(found.token) if found is not None else None
         if found is None or owner is None or owner.uid != found.uid:
             return None

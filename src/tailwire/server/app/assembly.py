@@ -25,6 +25,7 @@ from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.users import Users
 from tailwire.server.actions.views import Views
 from tailwire.server.actions.webhooks import WebhookAdministration
+from tailwire.server.auth.secrets import signing_key
 from tailwire.server.config import Settings
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.overload import Overload
@@ -77,13 +78,14 @@ async def build(
         name=s.max_name, url=s.max_url, metadata=s.max_metadata, tags=s.max_tags, tag=s.max_tag,
         password=s.max_group_password, description=s.max_group_description, at_once=s.max_at_once,
     )  # fmt: skip
+    secret = signing_key(Path(s.data), world)
     directory = Directory(store, hub.is_online, hub.everyone_online)
     delivery = Delivery(hub.broker, store.app_id)
     doors = Doors(store, directory)
     views = Views(store)
     roles = Roles(store, directory, world, lengths)
     await roles.load()
-    uploads, files, leftovers = _files(settings, store, doors, world)
+    uploads, files, leftovers = _files(settings, store, doors, world, secret)
 
     def count_message() -> None:
         metrics.messages_stored += 1
@@ -111,7 +113,9 @@ async def build(
         members=members,
         users=Users(store, directory, roles, delivery, world, lengths),
         relations=Relations(store, directory, doors, world, lengths, s.max_friends),
-        sessions=Sessions(store, directory, delivery, world, logins, s.jwt_lifetime, s.token_lifetime, s.max_tokens),
+        sessions=Sessions(
+            store, directory, delivery, world, logins, s.jwt_lifetime, s.token_lifetime, s.max_tokens, secret
+        ),
         keys=Keys(store, directory, delivery, world, lengths),
         roles=roles,
         webhooks=WebhookAdministration(store, world, lengths),
@@ -126,10 +130,12 @@ async def build(
     )  # fmt: skip
 
 
-def _files(s: Settings, store: SqliteStore, doors: Doors, world: World) -> tuple[FolderUploads, Files, Leftovers]:
+def _files(
+    s: Settings, store: SqliteStore, doors: Doors, world: World, secret: str
+) -> tuple[FolderUploads, Files, Leftovers]:
     uploads = FolderUploads(Path(s.data) / "uploads")
     files = Files(
-        store, uploads, doors, world, most_size=s.max_file, most_count=s.max_files, secret=store.secret,
+        store, uploads, doors, world, most_size=s.max_file, most_count=s.max_files, secret=secret,
         room=Room(s.uploads_per_day, s.min_free_disk, uploads.free),
     )  # fmt: skip
     leftovers = Leftovers(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import signal
 import socket
 import time
@@ -16,6 +17,7 @@ from typing import Any
 
 import uvicorn
 
+from tailwire.server import private_files
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app.assembly import Actions, build, database_path
@@ -264,6 +266,7 @@ def _bind(host: str, port: int) -> socket.socket:
 async def serve(settings: Settings) -> Keys:
     """Serve until a signal says stop."""
     started = time.monotonic()
+    os.umask(private_files.OTHERS)
     raise_descriptor_limit()
     async with running(settings, signals=(signal.SIGTERM, signal.SIGINT)) as server:
         tune_collector()

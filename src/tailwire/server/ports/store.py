@@ -47,10 +47,6 @@ class Store(Protocol):
     def app_id(self) -> str:
         """The app that this store belongs to."""
 
-    @property
-    def secret(self) -> str:
-        """What tokens for WebSockets are signed with."""
-
     # Keys.
     async def key_scope(self, key_hash: str) -> str | None: ...
     async def key(self, key_hash: str) -> KeyRow | None: ...

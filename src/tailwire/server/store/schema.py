@@ -12,7 +12,6 @@ app = Table(
     metadata,
     Column("app_id", String(64), primary_key=True),
     Column("store_name", String(64), nullable=False),
-    Column("secret", String(128), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     # The highest id given out when messages were last deleted for good: it is not given out again.
     Column("last_id", _Id, nullable=False, server_default="0"),

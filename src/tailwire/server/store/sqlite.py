@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
+from tailwire.server import private_files
 from tailwire.server.ports.world import World
 from tailwire.server.store.conversations import Conversations
 from tailwire.server.store.marks import Marks
@@ -45,7 +46,7 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
         self._savers = {row[0] for row in self._reader.execute("SELECT DISTINCT uid FROM saves")}
         self._indexed_id = self._read_indexed_id(self._reader)
         self._by_trigger = self._read_triggers(self._reader)
-        self._app_id, self._name, self._secret, self._created = self._identity(world)
+        self._app_id, self._name, self._created = self._identity(world)
 
     @classmethod
     async def open(cls, path: Path, world: World, most_counted: int = 0) -> SqliteStore:
@@ -55,12 +56,15 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
             tailwire.server.store.migrate.NewerDatabase: when a newer version wrote it.
             OSError: when the file cannot be opened, read or written.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_files.make_folder(path.parent)
         loop = asyncio.get_running_loop()
         try:
+            # SQLite gives the files beside it the mode of the database.
+            private_files.create(path)
+            private_files.tighten(path.with_name(path.name + end) for end in ("", "-wal", "-shm", "-journal"))
             await loop.run_in_executor(None, upgrade, f"sqlite:///{path}")
             return cls(path, world, most_counted)
-        except (DBAPIError, sqlite3.Error) as e:
+        except (DBAPIError, sqlite3.Error, OSError) as e:
             raise OSError(f"the database {path} cannot be used: {getattr(e, 'orig', e)}") from e
 
     @property
@@ -72,11 +76,6 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
     def app_id(self) -> str:
         """The app that this store belongs to."""
         return self._app_id
-
-    @property
-    def secret(self) -> str:
-        """What tokens for WebSockets are signed with."""
-        return self._secret
 
     @property
     def created(self) -> bool:
@@ -100,13 +99,14 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
         await asyncio.get_running_loop().run_in_executor(self._executor, self._writing.close)
         self._executor.shutdown()
 
-    def _identity(self, world: World) -> tuple[str, str, str, bool]:
+    def _identity(self, world: World) -> tuple[str, str, bool]:
         c = self._writing
-        row = c.execute("SELECT app_id, store_name, secret FROM app").fetchone()
+        row = c.execute("SELECT app_id, store_name FROM app").fetchone()
         if row:
-            return row[0], row[1], row[2], False
-        made = (world.secret(8), world.secret(8), world.secret(32))
-        c.execute("INSERT INTO app VALUES (?, ?, ?, ?, 0)", (*made, world.seconds()))
+            return row[0], row[1], False
+        made = (world.secret(8), world.secret(8))
+        sql = "INSERT INTO app (app_id, store_name, created_at) VALUES (?, ?, ?)"
+        c.execute(sql, (*made, world.seconds()))
         return (*made, True)
 
     def _rolled_back(self) -> None:

@@ -21,7 +21,7 @@ COME_BACK = 10.0
 PIECE = 256 * 1024
 HEAD = 4096
 READERS, WRITERS = 4, 2
-MOST_WRITES, MOST_PICTURES = 200, 32
+MOST_WRITES, MOST_PICTURES = 200, 16
 
 
 @contextmanager
@@ -81,8 +81,11 @@ class _File:
 
     async def picture(self) -> Picture | None:
         """Measure it as a picture and make a small copy, unless too many wait for theirs."""
-        with suppress(Full):
-            return await self._pictures.run(lambda: small_copy(self._path, self._small))
+        try:
+            return await self._pictures.run(partial(small_copy, self._path, self._small))
+        except Full:
+            with suppress(Full):
+                return await self._writers.run(partial(small_copy, self._path, None))
         return None
 
     async def keep(self, name: str, thumbnail: str | None = None) -> None:

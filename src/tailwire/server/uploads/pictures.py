@@ -23,12 +23,12 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _IN_ONE_PASS = (0xC0, 0xC1)
 
 
-def small_copy(source: Path, target: Path) -> Picture | None:
+def small_copy(source: Path, target: Path | None) -> Picture | None:
     """Measure a picture and write a small JPEG of it.
 
     Args:
         source: the picture.
-        target: where the small copy goes; nothing is left there when there is none.
+        target: where the small copy goes, and where nothing is left when there is none; None: it is only measured.
 
     Returns:
         Its width and height in pixels, and whether there is a small copy: none of a picture over the budget. None when
@@ -40,14 +40,15 @@ def small_copy(source: Path, target: Path) -> Picture | None:
         # Pillow's warnings are left as they are: to have them raised would change that for all threads.
         with Image.open(source, formats=FORMATS) as image:
             width, height = image.size
-            if not _is_affordable(image, source):
+            if target is None or not _is_affordable(image, source):
                 return Picture(width, height, small=False)
             small = _reduced(image)
             with private_files.open_new(target) as file:
                 small.save(file, "JPEG", quality=80)
             return Picture(width, height, small=True)
     except (OSError, ValueError, SyntaxError, MemoryError, Warning, Image.DecompressionBombError):
-        target.unlink(missing_ok=True)
+        if target is not None:
+            target.unlink(missing_ok=True)
         return None
 
 

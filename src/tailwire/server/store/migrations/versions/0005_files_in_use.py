@@ -28,7 +28,8 @@ def upgrade() -> None:
             index.create(bind)
     file_uses.create(bind)
     _find_uses(bind)
-    op.execute("UPDATE app SET secret = ''")
+    with op.batch_alter_table("app") as app:
+        app.drop_column("secret")
 
 
 def _find_uses(bind: sa.Connection) -> None:
