@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import itertools
 import sqlite3
@@ -10,7 +11,17 @@ import sqlite3
 import pytest
 
 from tailwire.server.ports.filters import GroupFilter, MessageFilter, UserFilter
-from tailwire.server.ports.records import Draft, Event, GroupRow, KeyRow, MemberRow, TokenRow, UserRow, WebhookRow
+from tailwire.server.ports.records import (
+    Draft,
+    Event,
+    FileRow,
+    GroupRow,
+    KeyRow,
+    MemberRow,
+    TokenRow,
+    UserRow,
+    WebhookRow,
+)
 from tailwire.server.ports.world import World
 from tailwire.server.store.migrate import NewerDatabase, upgrade
 from tailwire.server.store.schema import metadata
@@ -286,4 +297,46 @@ async def test_the_index_of_words_survives_a_restart_and_forgets_what_is_deleted
     assert [m.id for m in await find("p")] == [3]
     await store.remove_message(await store.message(3))
     assert await find("p") == []
+    await store.close()
+
+
+OLD_NAME, OTHER = "a" * 40 + ".png", "b" * 40
+
+
+async def test_files_of_an_earlier_version_are_found_in_what_names_them(path):
+    store = await SqliteStore.open(path, World())
+    url = f"http://old.example.com:8480/files/{OLD_NAME}".encode()
+    foreign = b"http://old.example.com/files/" + b"c" * 40
+    data = b'{"url":"%b","attachments":[{"url":"%b","thumbnail":"%b?thumbnail=1"},{"url":"%b"}]}' % (
+        url,
+        url,
+        url,
+        foreign,
+    )
+    await store.add_message(draft(text=data))
+    await store.add_user(UserRow("alice", "Alice", avatar=f"https://x/files/{OTHER}"))
+    for name in (OLD_NAME, OTHER, "d" * 40):
+        await store.add_file(FileRow(name, "alice", "f", "image/png", 1, 5))
+    await store.close()
+    with contextlib.closing(sqlite3.connect(path)) as c:  # as it was before
+        for statement in (
+            "DROP TABLE file_uses", "DROP INDEX files_unused", "DROP INDEX files_by_uid",
+            "ALTER TABLE files DROP COLUMN used", "ALTER TABLE files DROP COLUMN unused_since",
+            "ALTER TABLE app ADD COLUMN secret TEXT NOT NULL DEFAULT 'the key'", "UPDATE alembic_version SET version_num = '0002'",
+        ):  # fmt: skip
+            c.execute(statement)
+        c.commit()
+    store = await SqliteStore.open(path, World())
+    assert store.created is False
+    body = (await store.message(1)).body
+    assert body.count(b'"tailwire:/files/' + OLD_NAME.encode()) == 3
+    assert foreign in body
+    unused = await store.condemn_files(never_before=100, no_more_before=100, limit=10)
+    assert [file.name for file in unused] == ["d" * 40]
+    assert store._one("SELECT count(*) FROM pragma_table_info('app') WHERE name = 'secret'", ()) == (0,)
+    await store.delete_message(await store.message(1), b"{}", "alice", 5, lambda row: draft())
+    assert {f.name for f in await store.condemn_files(never_before=-1, no_more_before=1 << 40, limit=10)} == {
+        OLD_NAME,
+        "d" * 40,
+    }
     await store.close()

@@ -352,3 +352,54 @@ async def test_a_picture_over_the_budget_is_kept_without_a_thumbnail(stage, tmp_
         assert "thumbnail" not in attachment
         assert (await rest.answer("GET", attachment["url"])).content == out.getvalue()
         assert (await rest.answer("GET", attachment["url"] + "?thumbnail=1")).content == out.getvalue()
+
+
+async def test_attachments_are_under_the_address_that_the_reader_uses(stage, tmp_path):
+    async with Rest(stage) as rest:
+        bob = await stage.enter("bob")
+        hook = {"name": "h", "webhookUrl": "http://listener:1/", "triggers": ["message_sent"]}
+        await rest("POST", "/webhooks", json=hook)
+        data = {**FILE, "type": "image"}
+        made = await rest("POST", "/messages", as_="alice", data=data, files={"f": ("a.png", picture())})
+        path = made["data"]["url"].removeprefix(stage.server.url)
+        assert path.startswith("/files/")
+
+        def urls(message):
+            (one,) = message["data"]["attachments"]
+            return message["data"]["url"], one["url"], one["thumbnail"]
+
+        assert urls(made) == tuple(stage.server.url + end for end in (path, path, f"{path}?thumbnail=1"))
+        await bob.ears.until(lambda: bob.ears.all("media"))
+        assert bob.ears.all("media")[0].attachments[0].url == stage.server.url + path
+        await rest("PUT", f"/messages/{made['id']}", as_="alice", json={"data": {"text": "a caption"}})
+        await restarted(stage, tmp_path, public_url="https://chat.example.com")
+        moved = tuple("https://chat.example.com:443" + end for end in (path, path, f"{path}?thumbnail=1"))
+        seen = await rest("GET", "/users/alice/messages", as_="bob")
+        assert urls(seen[0]) == moved
+        assert urls(seen[1]["data"]["entities"]["on"]["entity"]) == moved
+        (conversation,) = await rest("GET", "/conversations", as_="bob")
+        assert urls(conversation["lastMessage"]) == moved
+        forwarded = {**data, "data": {"attachments": [{"url": made["data"]["url"]}]}}
+        assert urls(await rest("POST", "/messages", as_="alice", json=forwarded)) == moved
+        sender, told = stage.server.parts.webhooks, []
+        sender._client = Told(told)
+        await rest("POST", "/messages", as_="alice", json=forwarded)
+        await stage.pass_time(100)
+        assert "https://chat.example.com:443" + path in told[-1]
+        assert not [text for text in told if "tailwire:/" in text]
+
+
+class Told:
+    """Stands for the HTTP client of the webhooks: the virtual network has nobody who listens."""
+
+    def __init__(self, told):
+        self._told = told
+
+    async def post(self, url, *, content, headers, auth):
+        self._told.append(content.decode())
+        return self
+
+    status_code = 200
+
+    async def aclose(self):
+        pass

@@ -82,12 +82,7 @@ class Messages:
         receiver, receiver_type = identifier(body.receiver or "", "receiver"), body.receiver_type or ""
         content = await read_content(body.category, body.type, body.data, self._directory, self._most_data)
         data = content.data
-        if "attachments" in data:
-            if len(data["attachments"]) > self._files.most_count:
-                raise Refused(
-                    "ERR_FILE_COUNT_EXCEEDED", {"data.attachments": f"Send at most {self._files.most_count}."}
-                )
-            data["attachments"] = [await self._files.describe(a) for a in data["attachments"]]
+        await self._describe(data)
         if body.muid is not None and not 0 < len(body.muid) <= rules.MOST_MUID:
             raise Refused("ERR_BAD_REQUEST", {"muid": f"Use 1 to {rules.MOST_MUID} characters."})
         sender_entity = await self._directory.user_entity(caller.uid)
@@ -119,6 +114,15 @@ class Messages:
             self._delivery.message(stored.message, json, caller.device, before=stored.before)
             self._stored()
         return as_told(caller, json, stored.before)
+
+    async def _describe(self, data: dict[str, Any]) -> None:
+        # What is known of attachments that are files of ours.
+        if "attachments" not in data:
+            return
+        if len(data["attachments"]) > self._files.most_count:
+            raise Refused("ERR_FILE_COUNT_EXCEEDED", {"data.attachments": f"Send at most {self._files.most_count}."})
+        data["attachments"] = [await self._files.describe(a) for a in data["attachments"]]
+        data["url"] = data["attachments"][0].url
 
     async def sent(self, caller: Caller, muid: str | None) -> bytes | None:
         """What the caller has sent under a muid before, as JSON, or None."""
@@ -276,6 +280,7 @@ class Messages:
                     encode({**{k: data[k] for k in ("attachments", "url") if k in data}, **_object(sent)})
                 )
             content = await read_content(row.category, row.type, sent, self._directory, self._most_data)
+            await self._describe(content.data)
             fields["data"] = msgspec.Raw(encode({**kept, **content.data}))
             traits, mentions = content.traits, content.mentions
             named = named_files(sent)

@@ -16,6 +16,7 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.content import Attachment
 from tailwire.server.actions.doors import Doors
 from tailwire.server.limits.room import DAY, Room, Taken
+from tailwire.server.ports.file_urls import stored_url
 from tailwire.server.ports.records import FileRow, Kept
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
@@ -162,7 +163,7 @@ class Files:
         if size > self.most_size:
             raise Refused("ERR_FILE_SIZE_EXCEEDED", f"A file has at most {self.most_size} bytes.")
 
-    async def keep(self, caller: Caller, file_name: str, sink: Sink, base: str) -> Attachment:
+    async def keep(self, caller: Caller, file_name: str, sink: Sink) -> Attachment:
         """A file is complete: keep it. Answers the attachment that it is.
 
         Raises:
@@ -172,7 +173,7 @@ class Files:
         extension = extension_of(name)
         key = self._world.secret(20) + (f".{extension}" if extension else "")
         row = await self._keep(caller.uid, key, name, sink)
-        return _described(Attachment(url=f"{base}/files/{key}"), row, base)
+        return _described(row)
 
     async def _keep(self, uid: str, key: str, name: str, sink: Sink) -> FileRow:
         row = FileRow(key, uid, name, type_of(sink.head, name), sink.size, self._world.seconds())
@@ -213,7 +214,7 @@ class Files:
         """An attachment as a client sent it; of a file of ours with what is known of it."""
         base, _, name = attachment.url.rpartition("/files/")
         row = await self._store.file(name) if base and "/" not in name else None
-        return attachment if row is None else _described(attachment, row, base)
+        return attachment if row is None else _described(row)
 
     async def find(self, name: str) -> FileRow:
         """What is known of a file.
@@ -227,16 +228,16 @@ class Files:
         return row
 
 
-def _described(a: Attachment, row: FileRow, base: str) -> Attachment:
+def _described(row: FileRow) -> Attachment:
     return Attachment(
-        url=a.url,
+        url=stored_url(row.name),
         name=row.file_name,
         mime_type=row.mime_type,
         extension=extension_of(row.file_name),
         size=row.size,
         width=row.width,
         height=row.height,
-        thumbnail=f"{base}/files/{row.name}?thumbnail=1" if row.thumbnail else None,
+        thumbnail=stored_url(f"{row.name}?thumbnail=1") if row.thumbnail else None,
     )
 
 

@@ -33,6 +33,7 @@ from tailwire.server.limits.guesses import Guesses
 from tailwire.server.limits.rates import per_minute
 from tailwire.server.limits.room import Room
 from tailwire.server.ports.world import World
+from tailwire.server.rest.addresses import Addresses
 from tailwire.server.rules.lengths import Lengths
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.telemetry.metrics import Metrics
@@ -69,6 +70,15 @@ def database_path(settings: Settings) -> Path:
     return Path(settings.data) / "tailwire.db"
 
 
+def fixed_base(settings: Settings) -> str:
+    """The server's URL for those who did not reach it themselves."""
+    if settings.public_url:
+        return Addresses(public_url=settings.public_url, app_id="", region="", offers={}).base({})
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    secure = bool(settings.tls_cert) or settings.tls_self_signed
+    return f"{'https' if secure else 'http'}://{host}:{settings.port}"
+
+
 async def build(
     settings: Settings, store: SqliteStore, hub: Hub, world: World, metrics: Metrics, overload: Overload
 ) -> Actions:
@@ -80,7 +90,7 @@ async def build(
     )  # fmt: skip
     secret = signing_key(Path(s.data), world)
     directory = Directory(store, hub.is_online, hub.everyone_online)
-    delivery = Delivery(hub.broker, store.app_id)
+    delivery = Delivery(hub.broker, store.app_id, fixed_base(s))
     doors = Doors(store, directory)
     views = Views(store)
     roles = Roles(store, directory, world, lengths)

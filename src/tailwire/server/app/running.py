@@ -20,7 +20,7 @@ import uvicorn
 from tailwire.server import private_files
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.actions.users import NewUser
-from tailwire.server.app.assembly import Actions, build, database_path
+from tailwire.server.app.assembly import Actions, build, database_path, fixed_base
 from tailwire.server.app.http_server import HttpServer
 from tailwire.server.app.listener import Listener
 from tailwire.server.app.process import most_connections, raise_descriptor_limit, share_with_the_writer, tune_collector
@@ -100,7 +100,9 @@ async def assemble(settings: Settings, world: World) -> Parts:
     keys = await make_keys(store, world) if store.created else Keys(store.app_id, "", "")
     metrics = Metrics()
     hub = Hub(MemoryBroker(), metrics, loop.call_soon, slow_close=settings.slow_close)
-    webhooks = WebhookSender(store, world, metrics, app_id=store.app_id, region=settings.region)
+    webhooks = WebhookSender(
+        store, world, metrics, app_id=store.app_id, region=settings.region, base=fixed_base(settings)
+    )
     store.on_delivery(webhooks.queued)
     store.on_failure(metrics.store_failed)
     overload = Overload(
@@ -137,7 +139,7 @@ def _api(
         public_url=settings.public_url, app_id=store.app_id, region=settings.region, offers=offers(settings)
     )
     operations = [
-        *MessageRoutes(a.messages, a.conversations, a.views, a.files, addresses).operations(),
+        *MessageRoutes(a.messages, a.conversations, a.views, a.files).operations(),
         *ReactionRoutes(a.reactions).operations(),
         *ConversationRoutes(a.conversations, a.receipts).operations(),
         *UserRoutes(a.users, a.sessions, a.relations).operations(),
@@ -157,6 +159,7 @@ def _api(
         app_id=store.app_id,
         most_body=settings.max_body,
         chains="chain" in offered(settings),
+        base=addresses.base,
         compress=settings.compress,
         rates=Rates(
             sends=settings.sends_per_minute,

@@ -21,7 +21,6 @@ from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.records import Trait
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest import shapes
-from tailwire.server.rest.addresses import Addresses
 from tailwire.server.rest.edge import headers_of
 from tailwire.server.rest.forms import MOST_FIELDS, Form, read_form
 from tailwire.server.rest.operations import Call, Operation, parse
@@ -45,14 +44,11 @@ class Permanent(msgspec.Struct):
 class MessageRoutes:
     """The resource `messages`."""
 
-    def __init__(
-        self, messages: Messages, conversations: Conversations, views: Views, files: Files, addresses: Addresses
-    ) -> None:
+    def __init__(self, messages: Messages, conversations: Conversations, views: Views, files: Files) -> None:
         self._messages = messages
         self._conversations = conversations
         self._views = views
         self._files = files
-        self._addresses = addresses
 
     def operations(self) -> list[Operation]:
         """The operations."""
@@ -109,12 +105,11 @@ class MessageRoutes:
         if sent is not None:
             return sent
         await messages.check(call.caller, body)
-        base = self._addresses.base(call.scope)
         kept: list[Attachment] = []
         try:
             for name, sink in form.files:
                 if sink.size:
-                    kept.append(await files.keep(call.caller, name, sink, base))
+                    kept.append(await files.keep(call.caller, name, sink))
             if kept:
                 data = msgspec.json.decode(body.data, type=dict[str, msgspec.Raw])
                 listed = msgspec.json.decode(data.get("attachments", b"[]"), type=list[msgspec.Raw])

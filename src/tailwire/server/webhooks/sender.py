@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from tailwire.server.ports.file_urls import with_address
 from tailwire.server.ports.records import DeliveryRow, WebhookRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
@@ -28,12 +29,13 @@ _encode = msgspec.json.Encoder().encode
 class WebhookSender:
     """Sends deliveries, in order for each webhook; a webhook that is slow does not hold up the others."""
 
-    def __init__(self, store: Store, world: World, metrics: Metrics, *, app_id: str, region: str) -> None:
+    def __init__(self, store: Store, world: World, metrics: Metrics, *, app_id: str, region: str, base: str) -> None:
         self._store = store
         self._world = world
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
         self._app = {"appId": app_id, "region": region}
+        self._base = base
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._more = False
@@ -113,7 +115,8 @@ class WebhookSender:
 
         if self._client is None:
             self._client = httpx2.AsyncClient(timeout=ANSWER_WITHIN, follow_redirects=False)
-        envelope = {"trigger": row.trigger, "data": msgspec.Raw(row.body), **self._app, "webhook": webhook.id}
+        body = with_address(row.body, lambda: self._base)
+        envelope = {"trigger": row.trigger, "data": msgspec.Raw(body), **self._app, "webhook": webhook.id}
         auth = (webhook.username, webhook.password or "") if webhook.username else None
         try:
             async with asyncio.timeout(ANSWER_WITHIN):

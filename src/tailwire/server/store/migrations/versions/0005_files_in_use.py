@@ -1,20 +1,24 @@
-"""Which messages, users and groups name which files; the key of the socket passes goes out of the database."""
+"""Who names which files, URLs of attachments without an address, and no key of the socket passes in the database."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 
 import sqlalchemy as sa
 from alembic import op
 
 from tailwire.server.ports.file_names import named_files
+from tailwire.server.ports.file_urls import stored_url
 from tailwire.server.store.schema import file_uses, files
 
 revision = "0005"
 down_revision = "0002"
 
 AT_ONCE = 500
+# What an attachment's URL looked like before: with the address under which its sender had reached the server.
+_ABSOLUTE = re.compile(rb'"(url|thumbnail)":"https?://[^"/\\]+/files/([0-9a-f]{40}(?:\.[a-z0-9]{1,10})?)')
 
 
 def upgrade() -> None:
@@ -38,7 +42,7 @@ def _find_uses(bind: sa.Connection) -> None:
         return
     bind.execute(sa.text("UPDATE files SET unused_since = created_at"))
     batch: list[dict[str, str]] = []
-    for place, key, names in _uses(bind):
+    for place, key, names in _uses(bind, kept):
         batch += [{"place": place, "key": key, "name": name} for name in names if name in kept]
         if len(batch) >= AT_ONCE:
             _note(bind, batch)
@@ -52,19 +56,32 @@ def _note(bind: sa.Connection, batch: list[dict[str, str]]) -> None:
         bind.execute(sa.text("UPDATE files SET used = 1, unused_since = NULL WHERE name = :name"), batch)
 
 
-def _uses(bind: sa.Connection) -> Iterator[tuple[str, str, Iterable[str]]]:
+def _uses(bind: sa.Connection, kept: set[str]) -> Iterator[tuple[str, str, Iterable[str]]]:
     for uid, *texts in bind.execute(sa.text("SELECT uid, avatar, link, metadata FROM users")):
         yield "user", uid, named_files(*texts)
     for guid, *texts in bind.execute(sa.text("SELECT guid, icon, metadata FROM groups")):
         yield "group", guid, named_files(*texts)
-    last = 0
-    sql = sa.text(
-        "SELECT id, body FROM messages WHERE id > :last AND category <> 'action' AND deleted_at IS NULL"
-        " ORDER BY id LIMIT :most"
-    )
+    yield from _uses_of_messages(bind, kept)
+
+
+def _uses_of_messages(bind: sa.Connection, kept: set[str]) -> Iterator[tuple[str, str, Iterable[str]]]:
+    # Their URLs become such without an address on the way.
+    def stored(found: re.Match[bytes]) -> bytes:
+        key, name = found.groups()
+        return b'"%b":"%b' % (key, stored_url(name.decode()).encode()) if name.decode() in kept else found.group()
+
+    last, change = 0, sa.text("UPDATE messages SET body = :body WHERE id = :id")
+    sql = sa.text("SELECT id, category, deleted_at, body FROM messages WHERE id > :last ORDER BY id LIMIT :most")
     while rows := bind.execute(sql, {"last": last, "most": AT_ONCE}).fetchall():
-        for number, body in rows:
-            if b"files" in body:
+        for number, category, deleted_at, body in rows:
+            if b"/files/" not in body and b"\\/files\\/" not in body:
+                continue
+            changed = _ABSOLUTE.sub(stored, body)
+            if changed != body:
+                bind.execute(
+                    sa.text("UPDATE messages SET body = :body WHERE id = :id"), {"body": changed, "id": number}
+                )
+            if category != "action" and deleted_at is None:
                 data = json.loads(body).get("data", {})
                 data.pop("entities", None)
                 yield "message", str(number), named_files(json.dumps(data))
