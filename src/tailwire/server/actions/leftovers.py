@@ -1,4 +1,4 @@
-"""Removes files that nobody names: those of deleted messages, and those that were uploaded and never used.
+"""Removes what deletions leave behind, and files that nobody names: of deleted messages, or never used.
 
 One timer, set for the time at which the first of them is due; without any there is none.
 """
@@ -19,7 +19,7 @@ SOONEST, LATEST = 1.0, 3600.0
 
 
 class Leftovers:
-    """Removes files in time.
+    """Removes in time what nobody needs.
 
     Args:
         call_later: of the event loop.
@@ -57,12 +57,14 @@ class Leftovers:
         try:
             while self._again and not self._closed:
                 self._again = False
-                while await self._remove_some() and not self._closed:
+                while not self._closed and await self._store.do_chore():
+                    pass
+                while not self._closed and await self._remove_some():
                     pass
             if not self._closed:
                 await self._set_timer()
         except (OSError, Refused) as e:
-            log.warning("files that nobody needs could not be removed, and stay for now: %s", e)
+            log.warning("what was deleted could not be removed, and stays for now: %s", e)
             self._wake_in(LATEST)
         finally:
             self._task = None
@@ -81,7 +83,8 @@ class Leftovers:
 
     async def _set_timer(self) -> None:
         never, no_more = await self._store.unused_since()
-        due = []
+        chore = await self._store.next_chore()
+        due: list[float] = [] if chore is None else [chore]
         if never is not None and self._unused_after:
             due.append(never + self._unused_after)
         if no_more is not None:

@@ -44,7 +44,8 @@ class UserRoutes:
             Operation("PUT", "/users/{uid}", "Change a user", lambda c: u.update(c.params["uid"], c.body),
                       who=Who.ADMIN, body=UserChange, answer=one),
             Operation("DELETE", "/users/{uid}", "Delete a user",
-                      lambda c: u.delete(c.params["uid"], permanent=c.body.permanent), who=Who.ADMIN, body=Deleted,
+                      self._delete,
+                      who=Who.ADMIN, body=Deleted,
                       answer=done, counts=Kind.CORE),
             Operation("DELETE", "/users", "Deactivate users", lambda c: u.deactivate(c.body.uids_to_deactivate),
                       who=Who.ADMIN, body=Deactivated, answer=shapes.Deactivated),
@@ -104,6 +105,10 @@ class UserRoutes:
             Operation("DELETE", path, "End friendships", unfriend, who=who, body=Unfriended, answer=shapes.Done),
             reading,
         ]
+
+    async def _delete(self, call: Call) -> Any:
+        wanted: Deleted = call.body
+        return await self._users.delete(call.params["uid"], permanent=wanted.permanent, anonymous=wanted.anonymous)
 
     async def _acting(self, call: Call) -> Any:
         # With a REST key the path says for whom.

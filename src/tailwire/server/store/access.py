@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from typing import Any
 
 from tailwire.server.store.writer import Writer
@@ -19,6 +20,8 @@ class Access:
 
     _reader: sqlite3.Connection
     _writer: Writer
+    _writing: sqlite3.Connection
+    _executor: Executor
     _last_id: int
 
     def _one(self, sql: str, parameters: Parameters) -> Any:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 
 from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.records import Draft, Event, ListedRow, MessageRow, Stored, Trait
-from tailwire.server.store.files import Files
 from tailwire.server.store.listing import LATEST_OF, list_messages, match, parameters
 from tailwire.server.store.search import Search
 from tailwire.server.store.statements import (
@@ -25,7 +24,7 @@ MOST_PLACES = 200
 _NEWEST = MessageFilter("anybody").shape()
 
 
-class Messages(Search, Webhooks, Files):
+class Messages(Search, Webhooks):
     """Messages. Ids rise in the order of the commits (see `writer`)."""
 
     async def add_message(self, draft: Draft) -> Stored:

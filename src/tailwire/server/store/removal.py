@@ -6,6 +6,8 @@ import sqlite3
 from typing import Any
 
 from tailwire.server.ports.records import Event, MessageRow, Trait
+from tailwire.server.store.erasure import USER, WORDS, add_chore
+from tailwire.server.store.files import CONDEMNED
 from tailwire.server.store.groups import Groups
 from tailwire.server.store.keys import Keys
 from tailwire.server.store.relations import Relations
@@ -16,8 +18,13 @@ _OF_MESSAGES = ("reactions", "mentions", "saves", "flags", "interactions", "subs
 class Removal(Groups, Relations, Keys):
     """Deletes for good."""
 
-    async def remove_user(self, uid: str, *, with_messages: bool) -> list[str]:
-        """Forget a user, with or without what she wrote. Answers the groups that she was in."""
+    async def remove_user(self, uid: str, *, with_messages: bool, anonymous: bool = False) -> list[str]:
+        """Forget a user. Answers the groups that they were in.
+
+        Args:
+            with_messages: what they wrote and uploaded goes too, and in what others wrote nothing is left but the uid.
+            anonymous: what they wrote stays, and nothing is left in it but the uid.
+        """
 
         def remove(c: sqlite3.Connection) -> list[str]:
             mine = "(SELECT guid FROM members WHERE uid = ?)"
@@ -29,7 +36,14 @@ class Removal(Groups, Relations, Keys):
                 for table in ("marks", "conversations"):
                     c.execute(f"DELETE FROM {table} WHERE conversation_id IN {own}", (uid,))
                 c.execute(f"DELETE FROM participants WHERE conversation_id IN {own}", (uid,))
+            if with_messages:
+                c.execute(f"UPDATE files SET used = {CONDEMNED}, unused_since = 0 WHERE uid = ?", (uid,))
+                add_chore(c, WORDS, "", 0, 0)
+            if with_messages or anonymous:
+                c.execute("UPDATE files SET uid = '', file_name = 'file' WHERE uid = ?", (uid,))
+                add_chore(c, USER, uid, self._last_id, 0)
             self._use_files(c, "user", uid, ())
+            self._freed = True
             for table in ("users", "auth_tokens", "members", "bans", "saves", "subscriptions"):
                 c.execute(f"DELETE FROM {table} WHERE uid = ?", (uid,))
             c.execute("DELETE FROM blocks WHERE uid = ? OR blocked = ?", (uid, uid))

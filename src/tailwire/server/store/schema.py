@@ -329,6 +329,17 @@ file_uses = Table(
     Index("file_uses_by_name", "name"),
 )
 
+# What is to be taken out of the file after deletions, and how far that has come.
+chores = Table(
+    "chores",
+    metadata,
+    Column("kind", String(10), primary_key=True),
+    Column("key", String(100), primary_key=True),
+    Column("done_id", _Id, nullable=False),
+    Column("up_to", _Id, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+)
+
 webhooks = Table(
     "webhooks",
     metadata,

@@ -36,6 +36,7 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
         self._world = world
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="tailwire-store")
         self._writing = _connect(path)
+        self._writing.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten, not only let go
         self._reader = _connect(path)
         self._reader.execute("PRAGMA query_only = ON")
         self._writer = Writer(self._writing, self._executor, self._rolled_back)

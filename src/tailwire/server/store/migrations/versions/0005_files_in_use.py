@@ -11,7 +11,7 @@ from alembic import op
 
 from tailwire.server.ports.file_names import named_files
 from tailwire.server.ports.file_urls import stored_url
-from tailwire.server.store.schema import file_uses, files
+from tailwire.server.store.schema import chores, file_uses, files
 
 revision = "0005"
 down_revision = "0002"
@@ -31,6 +31,7 @@ def upgrade() -> None:
         for index in files.indexes:
             index.create(bind)
     file_uses.create(bind)
+    chores.create(bind)
     _find_uses(bind)
     with op.batch_alter_table("app") as app:
         app.drop_column("secret")
@@ -78,9 +79,7 @@ def _uses_of_messages(bind: sa.Connection, kept: set[str]) -> Iterator[tuple[str
                 continue
             changed = _ABSOLUTE.sub(stored, body)
             if changed != body:
-                bind.execute(
-                    sa.text("UPDATE messages SET body = :body WHERE id = :id"), {"body": changed, "id": number}
-                )
+                bind.execute(change, {"body": changed, "id": number})
             if category != "action" and deleted_at is None:
                 data = json.loads(body).get("data", {})
                 data.pop("entities", None)
