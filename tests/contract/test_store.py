@@ -314,13 +314,16 @@ async def test_files_of_an_earlier_version_are_found_in_what_names_them(path):
         foreign,
     )
     await store.add_message(draft(text=data))
+    user = b'{"entity":{"uid":"alice","metadata":{"email":"a@example.com"}},"entityType":"user"}'
+    whole = b'{"metadata":{"mine":1},"entities":{"sender":%b,"on":{"entity":{"data":{"entities":{"sender":%b}}},"entityType":"message"}}}'
+    await store.add_message(draft(text=whole % (user, user)))
     await store.add_user(UserRow("alice", "Alice", avatar=f"https://x/files/{OTHER}"))
     for name in (OLD_NAME, OTHER, "d" * 40):
         await store.add_file(FileRow(name, "alice", "f", "image/png", 1, 5))
     await store.close()
     with contextlib.closing(sqlite3.connect(path)) as c:  # as it was before
         for statement in (
-            "DROP TABLE file_uses", "DROP INDEX files_unused", "DROP INDEX files_by_uid",
+            "DROP TABLE file_uses", "DROP TABLE chores", "DROP INDEX files_unused", "DROP INDEX files_by_uid",
             "ALTER TABLE files DROP COLUMN used", "ALTER TABLE files DROP COLUMN unused_since",
             "ALTER TABLE app ADD COLUMN secret TEXT NOT NULL DEFAULT 'the key'", "UPDATE alembic_version SET version_num = '0002'",
         ):  # fmt: skip
@@ -331,6 +334,9 @@ async def test_files_of_an_earlier_version_are_found_in_what_names_them(path):
     body = (await store.message(1)).body
     assert body.count(b'"tailwire:/files/' + OLD_NAME.encode()) == 3
     assert foreign in body
+    stripped = (await store.message(2)).body
+    assert b"example.com" not in stripped
+    assert b'"metadata":{"mine":1}' in stripped
     unused = await store.condemn_files(never_before=100, no_more_before=100, limit=10)
     assert [file.name for file in unused] == ["d" * 40]
     assert store._one("SELECT count(*) FROM pragma_table_info('app') WHERE name = 'secret'", ()) == (0,)

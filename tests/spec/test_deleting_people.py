@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 
 import pytest
@@ -88,3 +89,47 @@ async def test_what_was_to_be_done_when_the_server_died_is_done_after_it(stage, 
         await stage.server.start()
         await stage.pass_time(4000)
         assert left_in(tmp_path) == []
+
+
+async def test_messages_carry_no_metadata_of_users(stage, tmp_path):
+    async with Rest(stage) as rest:
+        bob = await stage.enter("bob")
+        life = await a_life(rest)
+        for id_ in (life["kept"], life["hers"]):
+            message = await rest("GET", f"/messages/{id_}", as_="bob")
+            assert "alice@example.com" not in str(message)
+        await bob.ears.until(lambda: "about zanzibar" in bob.ears.texts)
+        (conversation,) = [c for c in await rest("GET", "/conversations", as_="bob") if "user" in c["conversationId"]]
+        assert conversation["conversationWith"]["metadata"] == {"email": "alice@example.com"}
+        assert (await rest("GET", "/users/alice", as_="bob"))["metadata"] == {"email": "alice@example.com"}
+        with sqlite3.connect(tmp_path / "tailwire.db") as c:
+            held = [body for (body,) in c.execute("SELECT body FROM messages")]
+        c.close()
+        assert held
+        assert not [body for body in held if b"alice@example.com" in body]
+
+
+async def test_what_is_kept_about_a_person_can_be_exported(stage, tmp_path):
+    async with Rest(stage) as rest:
+        life = await a_life(rest)
+        await rest("POST", "/messages", as_="bob", json={**BOB_TO_CAROL, "data": {"text": "not for alice"}})
+        answer = await rest.answer("GET", "/users/alice/export")
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/x-ndjson")
+        lines = [json.loads(line) for line in answer.text.splitlines()]
+        kinds = {
+            kind: [line["data"] for line in lines if line["kind"] == kind]
+            for kind in ("user", "token", "group", "file")
+        }
+        assert (kinds["user"][0]["uid"], kinds["user"][0]["metadata"]) == ("alice", {"email": "alice@example.com"})
+        assert [g["guid"] for g in kinds["group"]] == ["g"]
+        assert [f["file_name"] for f in kinds["file"]] == ["cv of alice.txt"]
+        messages = [line["data"] for line in lines if line["kind"] == "message"]
+        assert {m["data"].get("text") for m in messages} >= {"about zanzibar", "hello group"}
+        assert life["url"] in [m["data"].get("url") for m in messages]
+        assert not {"hi <@uid:alice>", "not for alice"} & {m["data"].get("text") for m in messages}
+        assert rest.tokens["alice"] not in answer.text
+        await rest.refused("ERR_UID_NOT_FOUND", "GET", "/users/nobody/export")
+        await rest.refused("AUTH_ERR_EMPTY_APIKEY", "GET", "/users/alice/export", as_="alice")
+
+
+BOB_TO_CAROL = {"receiver": "carol", "receiverType": "user"}

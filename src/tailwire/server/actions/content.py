@@ -162,7 +162,7 @@ async def _mentions(text: str, data: dict[str, Any], directory: Directory) -> tu
     found: dict[str, Any] = {}
     for uid in rules.mentioned_in(text):
         try:
-            found[uid] = await directory.user_entity(uid)
+            found[uid] = await directory.stored_entity(uid)
         except Refused as e:
             if e.code != "ERR_UID_NOT_FOUND":
                 raise

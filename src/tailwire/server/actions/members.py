@@ -329,8 +329,8 @@ class Members:
         *,
         gone: bool = True,
     ) -> Draft:
-        by = await self._directory.user_entity(caller.uid)
-        on = await self._directory.user_entity(uid) if uid != caller.uid else by
+        by = await self._directory.stored_entity(caller.uid)
+        on = await self._directory.stored_entity(uid) if uid != caller.uid else by
         change = _CHANGES.get(action, 0) if gone else 0
         after = {**group(found, None), "membersCount": found.members_count + change}
         data: dict[str, Any] = {

@@ -85,7 +85,7 @@ class Messages:
         await self._describe(data)
         if body.muid is not None and not 0 < len(body.muid) <= rules.MOST_MUID:
             raise Refused("ERR_BAD_REQUEST", {"muid": f"Use 1 to {rules.MOST_MUID} characters."})
-        sender_entity = await self._directory.user_entity(caller.uid)
+        sender_entity = await self._directory.stored_entity(caller.uid)
         try:
             receiver_entity = await self._receiver(caller, receiver, receiver_type)
         except Refused:
@@ -149,7 +149,7 @@ class Messages:
         if receiver_type == "user":
             await self._doors.user(caller, receiver, "write")
             await self._roles.check_receiver(caller, receiver)
-            return await self._directory.user_entity(receiver)
+            return await self._directory.stored_entity(receiver)
         found, _ = await self._doors.group(caller, receiver, "write")
         return group(found, None)
 
@@ -316,11 +316,11 @@ class Messages:
     async def _told(
         self, caller: Caller, row: MessageRow, action: str, events: tuple[Event, ...]
     ) -> Callable[[MessageRow], Draft]:
-        by = await self._directory.user_entity(caller.uid)
+        by = await self._directory.stored_entity(caller.uid)
         receiver_entity: Any = msgspec.Raw(b"{}")
         if row.receiver_type == "user":
             receiver = row.receiver if row.sender == caller.uid or caller.system else row.sender
-            receiver_entity = await self._directory.user_entity(receiver)
+            receiver_entity = await self._directory.stored_entity(receiver)
         else:
             receiver = row.receiver
             found = await self._store.group(receiver)

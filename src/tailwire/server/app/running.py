@@ -18,6 +18,7 @@ from typing import Any
 import uvicorn
 
 from tailwire.server import private_files
+from tailwire.server.actions.export import Export
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app.assembly import Actions, build, database_path, fixed_base
@@ -142,7 +143,7 @@ def _api(
         *MessageRoutes(a.messages, a.conversations, a.views, a.files).operations(),
         *ReactionRoutes(a.reactions).operations(),
         *ConversationRoutes(a.conversations, a.receipts).operations(),
-        *UserRoutes(a.users, a.sessions, a.relations).operations(),
+        *UserRoutes(a.users, a.sessions, a.relations, Export(store), addresses).operations(),
         *GroupRoutes(a.groups, a.members).operations(),
         *FileRoutes(a.files, a.uploads, addresses).operations(),
         *SessionRoutes(a.sessions, a.users, a.members).operations(),

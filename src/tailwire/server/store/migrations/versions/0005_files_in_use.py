@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from alembic import op
 
@@ -33,6 +35,7 @@ def upgrade() -> None:
     file_uses.create(bind)
     chores.create(bind)
     _find_uses(bind)
+    _strip_metadata(bind)
     with op.batch_alter_table("app") as app:
         app.drop_column("secret")
 
@@ -85,3 +88,38 @@ def _uses_of_messages(bind: sa.Connection, kept: set[str]) -> Iterator[tuple[str
                 data.pop("entities", None)
                 yield "message", str(number), named_files(json.dumps(data))
         last = rows[-1][0]
+
+
+def _strip_metadata(bind: sa.Connection) -> None:
+    # Messages carried the metadata of their users, where it could be neither corrected nor forgotten.
+    last, change = 0, sa.text("UPDATE messages SET body = :body WHERE id = :id")
+    sql = sa.text("SELECT id, body FROM messages WHERE id > :last ORDER BY id LIMIT :most")
+    while rows := bind.execute(sql, {"last": last, "most": AT_ONCE}).fetchall():
+        changed = []
+        for number, body in rows:
+            if b'"metadata"' in body:
+                message = msgspec.json.decode(body)
+                if _strip(message):
+                    changed.append({"id": number, "body": msgspec.json.encode(message)})
+        if changed:
+            bind.execute(change, changed)
+        last = rows[-1][0]
+
+
+def _strip(message: Any) -> bool:
+    # Whether something was taken out.
+    data = message.get("data") if isinstance(message, dict) else None
+    if not isinstance(data, dict):
+        return False
+    mentions, entities = data.get("mentions"), data.get("entities")
+    users = list(mentions.values()) if isinstance(mentions, dict) else []
+    stripped = False
+    for one in entities.values() if isinstance(entities, dict) else ():
+        if isinstance(one, dict) and one.get("entityType") == "user":
+            users.append(one.get("entity"))
+        elif isinstance(one, dict) and one.get("entityType") == "message":
+            stripped |= _strip(one.get("entity"))
+    for user in users:
+        if isinstance(user, dict):
+            stripped |= user.pop("metadata", None) is not None
+    return stripped
