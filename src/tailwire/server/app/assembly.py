@@ -25,6 +25,7 @@ from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.users import Users
 from tailwire.server.actions.views import Views
 from tailwire.server.actions.webhooks import WebhookAdministration
+from tailwire.server.auth.passwords import Passwords
 from tailwire.server.auth.secrets import signing_key
 from tailwire.server.config import Settings
 from tailwire.server.fanout.hub import Hub
@@ -61,6 +62,7 @@ class Actions:
     views: Views
     uploads: FolderUploads
     leftovers: Leftovers
+    passwords: Passwords
 
 
 def database_path(settings: Settings) -> Path:
@@ -100,11 +102,12 @@ async def build(
     def count_message() -> None:
         metrics.messages_stored += 1
 
+    passwords = Passwords(world)
     members = Members(
-        store, directory, doors, delivery, world, lengths, Guesses(s.wrong_passwords_per_minute, loop.time),
+        store, directory, doors, delivery, world, lengths, roles, passwords,
+        Guesses(s.wrong_passwords_per_minute, loop.time),
         most_members=s.max_group_members, most_groups=s.max_groups_per_user,
     )  # fmt: skip
-    logins = per_minute(s.logins_per_minute, loop.time)
     return Actions(
         messages=Messages(
             store, directory, doors, roles, views, files, delivery, world, lengths, s.max_data, count_message
@@ -119,24 +122,24 @@ async def build(
         conversations=Conversations(
             store, directory, doors, views, delivery, world, lengths, s.max_pinned_conversations
         ),
-        groups=Groups(store, directory, doors, members, delivery, world, lengths, s.max_groups_per_user),
+        groups=Groups(store, directory, doors, members, delivery, world, lengths, passwords, s.max_groups_per_user),
         members=members,
         users=Users(store, directory, roles, delivery, world, lengths),
         relations=Relations(store, directory, doors, world, lengths, s.max_friends),
-        sessions=Sessions(
-            store, directory, delivery, world, logins, s.jwt_lifetime, s.token_lifetime, s.max_tokens, secret
-        ),
+        sessions=Sessions(store, directory, delivery, world, per_minute(s.logins_per_minute, loop.time),
+                          s.jwt_lifetime, s.token_lifetime, s.max_tokens, secret),
         keys=Keys(store, directory, delivery, world, lengths),
         roles=roles,
         webhooks=WebhookAdministration(store, world, lengths),
         files=files,
         live=Live(
-            store, directory, doors, delivery, world, overload, s.max_typing_members,
+            store, directory, doors, roles, delivery, world, overload, s.max_typing_members,
             lambda: hub.users_online <= s.max_presence_users,
         ),
         views=views,
         uploads=uploads,
         leftovers=leftovers,
+        passwords=passwords,
     )  # fmt: skip
 
 

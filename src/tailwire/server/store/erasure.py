@@ -15,7 +15,8 @@ from tailwire.server.store.files import Files
 
 ROWS = 1000
 PAGES = 200
-USER, WORDS = "user", "words"
+USER, WORDS, LOG = "user", "words", "log"
+LOG_AGAIN = 1
 NAME = "Deleted user"
 
 _ADD = (
@@ -30,35 +31,58 @@ class Erasure(Files):
     async def do_chore(self) -> bool:
         """Do a step of what is due. False when nothing is."""
         now = self._world.seconds()
-        if not self._one("SELECT EXISTS (SELECT 1 FROM chores WHERE due_at <= ?)", (now,))[0]:
+        first = self._one("SELECT kind FROM chores WHERE due_at <= ? ORDER BY due_at, kind LIMIT 1", (now,))
+        if first is None:
             return False
-        done = await self._writer.submit(lambda c: self._step(c, now))
-        if done:
-            # What was overwritten is still in the log of writes until that is written back and cut.
-            loop, connection = asyncio.get_running_loop(), self._writing
-            sql = "PRAGMA wal_checkpoint(TRUNCATE)"
-            await loop.run_in_executor(self._executor, lambda: connection.execute(sql).fetchall())
+        if first[0] == LOG:
+            cut = await asyncio.get_running_loop().run_in_executor(self._executor, self._cut_log)
+            await self._writer.submit(lambda c: _log_is_cut(c, now) if cut else _cut_log_later(c, now))
+        else:
+            await self._writer.submit(lambda c: self._step(c, now))
         return True
+
+    def _cut_log(self) -> bool:
+        # False when somebody reads from it, which a backup may do for long: writes do not wait for that.
+        c = self._writing
+        (waits,) = c.execute("PRAGMA busy_timeout").fetchone()
+        c.execute("PRAGMA busy_timeout = 0")
+        try:
+            (busy, _, _) = c.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            c.execute(f"PRAGMA busy_timeout = {waits}")
+        return not busy
 
     async def next_chore(self) -> int | None:
         """When the next is due, or None."""
         (due,) = self._one("SELECT min(due_at) FROM chores", ())
         return None if due is None else int(due)
 
-    def _step(self, c: sqlite3.Connection, now: int) -> bool:
-        sql = "SELECT kind, key, done_id, up_to FROM chores WHERE due_at <= ? ORDER BY due_at LIMIT 1"
-        kind, key, done_id, up_to = c.execute(sql, (now,)).fetchone()
+    @staticmethod
+    def _step(c: sqlite3.Connection, now: int) -> None:
+        sql = (
+            "SELECT kind, key, done_id, up_to FROM chores WHERE due_at <= ? AND kind <> ? ORDER BY due_at, kind LIMIT 1"
+        )
+        kind, key, done_id, up_to = c.execute(sql, (now, LOG)).fetchone()
         done = _forget_user(c, key, done_id, up_to) if kind == USER else _forget_words(c, done_id)
         if done is None:
             c.execute("DELETE FROM chores WHERE kind = ? AND key = ?", (kind, key))
-            return True
-        c.execute("UPDATE chores SET done_id = ? WHERE kind = ? AND key = ?", (done, kind, key))
-        return False
+            # What was overwritten is still in the log of writes until that is written back and cut.
+            add_chore(c, LOG, "", 0, now)
+        else:
+            c.execute("UPDATE chores SET done_id = ? WHERE kind = ? AND key = ?", (done, kind, key))
 
 
 def add_chore(c: sqlite3.Connection, kind: str, key: str, up_to: int, due_at: int) -> None:
     """Note something to be done, within the transaction of the deletion; what is noted already begins anew."""
     c.execute(_ADD, (kind, key, up_to, due_at))
+
+
+def _log_is_cut(c: sqlite3.Connection, now: int) -> None:
+    c.execute("DELETE FROM chores WHERE kind = ? AND due_at <= ?", (LOG, now))
+
+
+def _cut_log_later(c: sqlite3.Connection, now: int) -> None:
+    c.execute("UPDATE chores SET due_at = ? WHERE kind = ?", (now + LOG_AGAIN, LOG))
 
 
 def _forget_words(c: sqlite3.Connection, done: int) -> int | None:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import dataclasses
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
 
 from tailwire.server.ports.records import FileRow, Kept
 from tailwire.server.ports.world import World
 from tailwire.server.store.access import Access
-from tailwire.server.store.writer import Operation
 
-T = TypeVar("T")
 _FILE = ", ".join(f.name for f in dataclasses.fields(FileRow))
 _MARKS = ", ".join("?" for _ in dataclasses.fields(FileRow))
 NEVER_USED, USED, CONDEMNED = 0, 1, 2
@@ -26,12 +23,18 @@ class Files(Access):
     """Uploaded files and their uses."""
 
     _world: World
-    _freed = False
     _unused: Callable[[], None] = staticmethod(lambda: None)
 
     def on_unused(self, told: Callable[[], None]) -> None:
-        """Name the one who is told after a commit in which files may have lost their last use."""
+        """Name the one who is told after a commit in which files may have lost their last use, or a chore was noted."""
         self._unused = told
+
+    def _left_over(self) -> None:
+        # Within an operation: once it is committed, there may be something to remove.
+        self._writer.after_commit(self._tell_left_over)
+
+    def _tell_left_over(self) -> None:
+        self._unused()
 
     async def add_file(self, file: FileRow, most: int = 0, since: int = 0) -> Kept:
         """Keep what is known of a new file.
@@ -47,12 +50,10 @@ class Files(Access):
                 return Kept.TOO_MUCH
             sql = f"INSERT INTO files ({_FILE}, used, unused_since) VALUES ({_MARKS}, 0, ?)"
             c.execute(sql, (*dataclasses.astuple(file), file.created_at))
+            self._left_over()
             return Kept.NEW
 
-        kept = await self._writer.submit(add)
-        if kept is Kept.NEW:
-            self._unused()
-        return kept
+        return await self._writer.submit(add)
 
     async def file(self, name: str) -> FileRow | None:
         """An uploaded file, or None."""
@@ -61,12 +62,12 @@ class Files(Access):
 
     async def files_of(self, uid: str) -> list[FileRow]:
         """All files that a user has uploaded, oldest first."""
-        rows = self._all(f"SELECT {_FILE} FROM files WHERE uid = ? ORDER BY created_at, name", (uid,))
+        rows = await self._rows(f"SELECT {_FILE} FROM files WHERE uid = ? ORDER BY created_at, name", (uid,))
         return [FileRow(*row) for row in rows]
 
     async def uploaded(self, uid: str, since: int) -> int:
         """Bytes of the files that a user has uploaded after a time and that are still there."""
-        return _uploaded(self._reader, uid, since)
+        return await self._read(lambda c: _uploaded(c, uid, since))
 
     async def condemn_files(self, *, never_before: int, no_more_before: int, limit: int) -> list[FileRow]:
         """Mark files that nobody has ever named, or that nobody names any more, since a time or longer.
@@ -97,8 +98,12 @@ class Files(Access):
     async def discard_files(self, names: Sequence[str]) -> None:
         """Mark files that were never named: nobody will."""
         sql = f"UPDATE files SET used = {CONDEMNED} WHERE name = ? AND used = {NEVER_USED}"
-        await self._writer.submit(lambda c: c.executemany(sql, [(name,) for name in names]).rowcount)
-        self._unused()
+
+        def discard(c: sqlite3.Connection) -> None:
+            c.executemany(sql, [(name,) for name in names])
+            self._left_over()
+
+        await self._writer.submit(discard)
 
     async def unused_since(self) -> tuple[int | None, int | None]:
         """Since when the first of the files that were never named is there, and since when the first has lost its last
@@ -110,14 +115,6 @@ class Files(Access):
         """Forget files that are marked and whose bytes are gone."""
         sql = f"DELETE FROM files WHERE name = ? AND used = {CONDEMNED}"
         await self._writer.submit(lambda c: c.executemany(sql, [(name,) for name in names]).rowcount)
-
-    async def _freeing(self, operation: Operation[T]) -> T:
-        # A write by which files may lose their last use.
-        result = await self._writer.submit(operation)
-        if self._freed:
-            self._freed = False
-            self._unused()
-        return result
 
     def _use_files(self, c: sqlite3.Connection, place: str, key: str | int, names: Iterable[str]) -> None:
         # What stands in one place names these files now, and no others any more.
@@ -136,7 +133,8 @@ class Files(Access):
             f"UPDATE files SET unused_since = ? WHERE name = ? AND used < {CONDEMNED}"
             " AND NOT EXISTS (SELECT 1 FROM file_uses WHERE name = ?)"
         )
-        self._freed |= c.execute(sql, (self._world.seconds(), name, name)).rowcount > 0
+        if c.execute(sql, (self._world.seconds(), name, name)).rowcount:
+            self._left_over()
 
 
 def _uploaded(c: sqlite3.Connection, uid: str, since: int) -> int:

@@ -7,6 +7,7 @@ import sqlite3
 
 import msgspec
 
+from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.records import Trait
 from tailwire.server.store.erasure import WORDS, Erasure, add_chore
 from tailwire.server.store.listing import place
@@ -96,7 +97,7 @@ class Search(Erasure):
         self._indexed_id = rows[-1][0]
 
     def _reindex(
-        self, c: sqlite3.Connection, number: int, conversation: str, before: bytes, after: bytes | None
+        self, c: sqlite3.Connection, number: int, conversation: ConversationKey, before: bytes, after: bytes | None
     ) -> None:
         # A message that the index knows was changed (after), or deleted (None).
         if number > self._indexed_id:
@@ -106,7 +107,7 @@ class Search(Erasure):
             sql = "INSERT INTO messages_fts (messages_fts, rowid, text, place) VALUES ('delete', ?, ?, ?)"
             c.execute(sql, (number, words, where))
             add_chore(c, WORDS, "", 0, self._world.seconds() + WORDS_AFTER)
-            self._freed = True
+            self._left_over()
         if after is not None and text_of(after):
             sql = "INSERT INTO messages_fts (rowid, text, place) VALUES (?, ?, ?)"
             c.execute(sql, (number, text_of(after), where))

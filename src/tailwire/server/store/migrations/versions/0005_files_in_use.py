@@ -16,7 +16,7 @@ from tailwire.server.ports.file_urls import stored_url
 from tailwire.server.store.schema import chores, file_uses, files
 
 revision = "0005"
-down_revision = "0002"
+down_revision = "0004"
 
 AT_ONCE = 500
 # What an attachment's URL looked like before: with the address under which its sender had reached the server.
