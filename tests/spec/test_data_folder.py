@@ -41,7 +41,8 @@ async def test_all_that_is_made_is_private_and_what_was_not_is_tightened(stage, 
     async with Rest(stage) as rest:
         await use(rest)
         found = modes(tmp_path)
-        assert {"tailwire.db", "tailwire.db-wal", "tailwire.db-shm", "signing.key", "uploads"} < set(found)
+        database = {f"tailwire.db{end}" for end in ("", "-wal", "-shm", ".ids", ".lock")}
+        assert database | {"keys.json", "signing.key", "uploads"} < set(found)
         folders = {".", "uploads"}
         assert {name: m for name, m in found.items() if m != (0o700 if name in folders else 0o600)} == {}
         await stage.server.stop()

@@ -70,6 +70,7 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
             print(made["authToken"])
     finally:
         actions.passwords.close()
+        actions.uploads.close()
         await store.close()
     return 0
 

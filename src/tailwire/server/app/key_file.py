@@ -38,6 +38,7 @@ def write_keys(file: Path, keys: Keys) -> None:
 
 def read_keys(file: Path, app_id: str) -> Keys:
     """Return an app's keys; without keys when the file is gone, is of another app, or cannot be read."""
+    private_files.tighten([file])
     try:
         read = json.loads(file.read_text(encoding="utf-8"))
         keys = Keys(str(read["app_id"]), str(read.get("auth_key", "")), str(read.get("api_key", "")))

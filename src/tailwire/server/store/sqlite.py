@@ -28,6 +28,7 @@ from tailwire.server.store.users import Users
 from tailwire.server.store.writer import Writer
 
 READ_DEADLINE = 1.0
+BESIDE = ("", "-wal", "-shm", "-journal", ".ids", ".lock")
 
 
 class SqliteStore(Removal, Users, Marks, Conversations, Reactions, Look):
@@ -81,7 +82,7 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions, Look):
         try:
             # SQLite gives the files beside it the mode of the database.
             private_files.create(path)
-            private_files.tighten(path.with_name(path.name + end) for end in ("", "-wal", "-shm", "-journal"))
+            private_files.tighten(path.with_name(path.name + end) for end in BESIDE)
             await asyncio.get_running_loop().run_in_executor(None, upgrade, f"sqlite:///{path}")
             store = cls(path, world, read_deadline)
             if lock is not None:
