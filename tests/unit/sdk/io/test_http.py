@@ -252,7 +252,11 @@ async def test_an_answer_without_end_is_not_read_to_the_end():
         assert "16777216 bytes" in error.details
 
 
-@pytest.mark.parametrize("packed", [gzip.compress(b" " * 100_000_000), gzip.compress(b'{"data": 1}')[:-9], b"no gzip"])
+@pytest.mark.parametrize(
+    "packed",
+    [gzip.compress(b" " * 100_000_000), gzip.compress(b'{"data": 1}')[:-9], b"no gzip"],
+    ids=["too large", "broken", "not packed"],
+)
 async def test_a_packed_answer_that_is_too_large_or_broken_is_not_ours(packed):
     async def serve(connection, request, reader, writer):
         head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\n"
