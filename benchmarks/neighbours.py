@@ -30,6 +30,7 @@ SEARCHES = (
     "tags=none", "types=none", "sender=nobody", "searchKey=x&tags=none", "fromTimestamp=1&toTimestamp=2",
     "unread=true&count=true", "mentionedUids=nobody", "hasReactions=true",
 )  # fmt: skip
+BODIES, PLACES = 1000, 300
 TYPING = b'{"type":"typing_indicator","receiver":"bob","receiverType":"user","body":{"action":"started"}}'
 
 
@@ -250,6 +251,38 @@ class Scene:
                     ask(s)
             yield
 
+    def slow_bodies(self, count: int) -> Iterator[None]:
+        """Requests whose bodies come a byte now and then; whoever is let go begins again."""
+        post = self.message("flooder", "bob", "user", 1000)
+        head = post[: post.index(b"\r\n\r\n") + 4]
+        lanes: list[tuple[float, socket.socket]] = []
+        while True:
+            if len(lanes) < count:
+                with suppress(OSError):
+                    s = raw.tcp(self.server.port)
+                    s.sendall(head)
+                    lanes.append((time.perf_counter() + 12.0, s))
+            elif lanes[0][0] <= time.perf_counter():
+                _, s = lanes.pop(0)
+                with suppress(OSError):
+                    s.sendall(b" ")
+                    lanes.append((time.perf_counter() + 12.0, s))
+            if lanes and _now(lanes[0][1]) is not None:  # ended
+                lanes.pop(0)[1].close()
+            yield
+
+    def silent_sockets(self, count: int) -> Iterator[None]:
+        """WebSockets that never authenticate; whoever is let go begins again."""
+        lanes: list[socket.socket] = []
+        while True:
+            if len(lanes) >= count:
+                lanes.pop(0).close()
+            with suppress(OSError):
+                s = raw.tcp(self.server.port)
+                s.sendall(raw.UPGRADE)
+                lanes.append(s)
+            yield
+
     def herd(self, jwts: list[bytes]) -> Iterator[None]:
         """Clients who have lost their connection at the same moment come back, and come again when they are told to."""
         poll, left = select.epoll(), [(0.0, n) for n in range(len(jwts))]
@@ -418,6 +451,23 @@ def _lists(scene: Scene) -> dict[str, list[float]]:
     }
 
 
+def _slow_bodies(scene: Scene) -> dict[str, list[float]]:
+    quiet = latencies(scene.server, scene.post, None)
+    took = latencies(scene.server, scene.post, lambda: scene.slow_bodies(BODIES))
+    return {"nobody else": quiet, f"{BODIES} bodies, a byte in 12 s each": took}
+
+
+def _few_places(scene: Scene) -> dict[str, list[float]]:
+    quiet = latencies(scene.server, scene.post, None)
+    bodies = latencies(scene.server, scene.post, lambda: scene.slow_bodies(2 * PLACES))
+    sockets = latencies(scene.server, scene.post, lambda: scene.silent_sockets(2 * PLACES))
+    return {
+        "nobody else": quiet,
+        f"room for {PLACES} connections, {2 * PLACES} bodies, a byte in 12 s each": bodies,
+        f"room for {PLACES} connections, {2 * PLACES} sockets that never authenticate": sockets,
+    }
+
+
 def run() -> list[str]:
     """The table."""
     peers.pin_load()
@@ -434,6 +484,11 @@ def run() -> list[str]:
         ({"TAILWIRE_AUTH_DEADLINE": "10"}, _silent),
         (rates, _descriptors),
         (rates, _memory),
+        (rates, _slow_bodies),
+        (
+            {**rates, "TAILWIRE_MAX_CONNECTIONS": str(PLACES), "TAILWIRE_UNAUTHENTICATED_PER_ADDRESS": "100"},
+            _few_places,
+        ),
         (rates, _herd),
         ({**rates, "TAILWIRE_UPLOADS_PER_DAY": "0"}, _uploads),
         ({}, _lists, backlog),

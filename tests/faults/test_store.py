@@ -164,7 +164,7 @@ async def test_a_file_that_is_read_only_is_named_at_the_start(live: LiveStage, o
     if not on_disk.mounted and os.geteuid() == 0:
         pytest.skip("root may write to everything here, and may not mount")
     with pytest.raises(
-        RuntimeError, match="data: this user may not write in the folder .*disk; choose another with --data"
+        RuntimeError, match=r"data: this user may not write in the folder .*disk; choose another with --data"
     ):
         await live.server.start()
     assert not [line for line in live.server.log if "Traceback" in line]

@@ -6,12 +6,15 @@ import asyncio
 import base64
 import json
 
+import pytest
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from rest import Rest
-from tailwire.testing.virtual.world import virtual_loop
+from tailwire.server.config import Settings
+from tailwire.testing.server import UNLIMITED
+from tailwire.testing.virtual.world import VirtualServer, virtual_loop
 
 PORT = 9000
 HOOK = {"name": "H", "webhookUrl": f"http://hook:{PORT}/in"}
@@ -39,7 +42,8 @@ class Receiver:
         await send({"type": "http.response.start", "status": self.status, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
 
-    def listen(self) -> None:
+    def listen(self, address: str = "127.0.0.9") -> None:
+        virtual_loop().network.names.addresses["hook"] = [address]
         config = uvicorn.Config(self, lifespan="off", log_config=None, access_log=False)
         config.load()
         state = ServerState()
@@ -200,3 +204,50 @@ async def test_a_store_that_cannot_write_delays_them_and_loses_none(stage):
         assert len(receiver.told) == times
         await rest("POST", "/messages", json={"receiver": "bob", "receiverType": "user", "data": {"text": "two"}})
         await until(stage, lambda: len(receiver.told) == times + 1)
+
+
+@pytest.fixture
+def for_everybody(stage, tmp_path):
+    """A server that others reach, too: it may not be had to ask what only its own machine can."""
+    stage.server = VirtualServer(
+        tmp_path, Settings(data=str(tmp_path), host="0.0.0.0", webhook_targets="10.1.0.0/16", **UNLIMITED)
+    )
+    return stage
+
+
+async def test_what_is_not_public_is_not_reached_and_what_is_allowed_is(stage, for_everybody):
+    receiver = Receiver()
+    receiver.listen("10.1.2.3")
+    async with Rest(stage) as rest:
+        await rest("POST", "/webhooks", json={**HOOK, "triggers": ["message_sent"], "retryOnFailure": False})
+        alice = await stage.enter("alice")
+        await alice.say("bob", "1")
+        await until(stage, lambda: len(receiver.told) == 1)
+        given_up = stage.server.parts.metrics.webhooks
+        for n, address in enumerate(["127.0.0.1", "169.254.169.254", "192.168.1.1", "::1", "::ffff:127.0.0.1"]):
+            stage.network.names.addresses["hook"] = [address]  # the name has another address now
+            await stage.pass_time(10)
+            await alice.say("bob", address)
+            await until(stage, lambda n=n: given_up["given up"] == n + 1)
+        assert len(receiver.told) == 1
+        stage.network.names.addresses["hook"] = ["127.0.0.1", "10.1.9.9"]  # of several the one that may be
+        await alice.say("bob", "2")
+        await until(stage, lambda: len(receiver.told) == 2)
+
+
+async def test_urls_that_cannot_be_right_are_refused_at_once(stage, for_everybody):
+    async with Rest(stage) as rest:
+        for url in (
+            "http://127.0.0.1/in",
+            "http://[::1]/in",
+            "http://[::ffff:127.0.0.1]:80/",
+            "http://169.254.169.254/",
+        ):
+            error = await rest.refused(
+                "ERR_BAD_REQUEST", "POST", "/webhooks", json={**HOOK, "triggers": ["message_sent"], "webhookUrl": url}
+            )
+            assert "webhook_targets" in str(error["details"])
+        secret = {**HOOK, "triggers": ["message_sent"], "webhookUrl": "https://user:secret@hook.example.com/"}
+        error = await rest.refused("ERR_BAD_REQUEST", "POST", "/webhooks", json=secret)
+        assert "username" in str(error["details"])
+        assert await rest("GET", "/webhooks") == []

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -73,6 +74,21 @@ class Settings:
         max_connections: connections at once; 0: as many as the system's limit of descriptors allows.
         request_deadline: a connection that has not sent a whole request's head by then is closed.
         read_deadline: how long a list may be searched for that is not found by an index; then it is refused.
+        least_rate: bytes a second that a body which comes in, or an answer which goes out, has to move on average over
+            30 s; slower ones are ended. 0 for any.
+        connections_per_address: connections that one address may have at once (of IPv6: one /64), but for trusted
+            proxies; 0 for any number.
+        unauthenticated_per_address: WebSockets of one address that have not authenticated yet; 0 for any number.
+        trusted_proxies: networks of the proxies that are believed when they say whose request they bring, with commas
+            between (`127.0.0.1, 10.1.0.0/16`).
+        forwarded_header: the header in which they say so: `x-forwarded-for` or `forwarded`. They have to write it
+            themselves; the other one is not read.
+        proxy_protocol: trusted proxies begin each connection with a header of the PROXY protocol (version 1 or 2).
+        metrics: who may read `/metrics`: `open` for everybody, `key` for a REST API key, `off` for nobody.
+        docs: the same for `/docs` and `/openapi.json`.
+        webhook_targets: networks beside public addresses that webhooks may reach, with commas between; `any` for all.
+            A server that listens at a loopback address, without `public_url` and `trusted_proxies`, may reach loopback
+            addresses too.
         keep_alive: how long a connection is kept for the next request after an answer; clients that keep theirs for
             less (the SDK: 60 s) never ask on one that is just being closed.
         max_group_members: the largest group.
@@ -148,6 +164,15 @@ class Settings:
     max_connections: int = 0
     request_deadline: float = 10.0
     read_deadline: float = 1.0
+    least_rate: int = 256
+    connections_per_address: int = 10_000
+    unauthenticated_per_address: int = 1_000
+    trusted_proxies: str = ""
+    forwarded_header: str = "x-forwarded-for"
+    proxy_protocol: bool = False
+    metrics: str = "open"
+    docs: str = "open"
+    webhook_targets: str = ""
     keep_alive: float = 75.0
     max_group_members: int = 100_000
     max_receipt_members: int = 300
@@ -279,6 +304,7 @@ def _check(s: Settings) -> None:
     for name in (
         "token_lifetime", "overload_lag", "most_sends_under_way", "max_connections", "upgrades_per_second",
         "uploads_per_day", "min_free_disk", "deleted_files_after", "unused_files_after",
+        "least_rate", "connections_per_address", "unauthenticated_per_address",
     ):  # fmt: skip
         if getattr(s, name) < 0:
             raise BadSetting(f"{name} must not be less than 0")
@@ -290,5 +316,25 @@ def _check(s: Settings) -> None:
         good = False
     if not good:
         raise BadSetting(f"public_url must be like https://chat.example.com, not {s.public_url!r}")
+    _check_edge(s)
     if s.log_level not in ("debug", "info", "warning", "error"):
         raise BadSetting(f"log_level must be debug, info, warning or error, not {s.log_level!r}")
+
+
+def _check_edge(s: Settings) -> None:
+    for name, value in (("trusted_proxies", s.trusted_proxies), ("webhook_targets", s.webhook_targets)):
+        for network in value.split(","):
+            try:
+                if network.strip() and not (name == "webhook_targets" and network.strip() == "any"):
+                    ip_network(network.strip())
+            except ValueError as e:
+                raise BadSetting(f"{name}: use addresses or networks like 10.1.0.0/16, commas between: {e}") from e
+    if s.proxy_protocol and not s.trusted_proxies.strip(" ,"):
+        raise BadSetting("proxy_protocol needs trusted_proxies: only they are believed")
+    for name, choices in (
+        ("forwarded_header", ("x-forwarded-for", "forwarded")),
+        ("metrics", ("open", "key", "off")),
+        ("docs", ("open", "key", "off")),
+    ):
+        if getattr(s, name) not in choices:
+            raise BadSetting(f"{name} must be one of {', '.join(choices)}, not {getattr(s, name)!r}")

@@ -208,6 +208,9 @@ CATALOGUE: dict[str, Entry] = {
     "EMPTY_USERS_LIST": Entry(0, "The list of users is empty.", "Name at least one uid."),
     "ERROR_INVALID_MESSAGE_ID": Entry(0, "The message id is missing.", "Set one in the builder."),
     "ERR_INVALID_ARGUMENT": Entry(0, "An argument is not valid.", "See details."),
+    "ERR_ANSWER_TOO_LARGE": Entry(
+        0, "The server's answer is too large to be read.", "Ask for fewer at once, with a smaller limit."
+    ),
     "ERR_BAD_ERROR_RESPONSE": Entry(0, "The server's answer makes no sense.", "Check that the host is a chat server."),
 }
 

@@ -53,11 +53,10 @@ class Export:
             yield _line("file", without_none(asdict(file)))
         wanted = MessageFilter(reader=uid, newer=True, cursor=0, limit=AT_ONCE)
         while listed := await self._store.messages(wanted):
-            for message in listed:
-                json = message.json()
-                fields = msgspec.json.decode(json)
-                if fields["sender"] == uid or fields["receiverType"] == "user":
-                    yield _line("message", msgspec.Raw(json))
+            whole = await self._store.messages_of(message.id for message in listed)
+            for message in whole.values():
+                if message.sender == uid or message.receiver_type == "user":
+                    yield _line("message", msgspec.Raw(message.json()))
             wanted = replace(wanted, cursor=listed[-1].id)
 
 

@@ -27,6 +27,7 @@ from tailwire.server.ports.world import World
 from tailwire.server.rules import messages as rules
 from tailwire.server.rules.lengths import Lengths
 from tailwire.server.rules.names import identifier
+from tailwire.wire.bounds import harmless
 
 SENT = (Event("message_sent"),)
 NOTHING: dict[str, Any] = {}
@@ -97,6 +98,9 @@ class Messages:
                 raise
             return sent
         conversation = key_of(caller.uid, receiver, receiver_type)
+        if receiver_type == "user":
+            of = b',"conversationId":%b}' % encode(id_of(conversation))
+            receiver_entity = msgspec.Raw(bytes(receiver_entity)[:-1] + of)
         more, parent, quoted = await self._more(caller, body, conversation)
         data["entities"] = {
             "sender": entity(sender_entity, "user"),
@@ -259,6 +263,12 @@ class Messages:
             cleared = await self._store.cleared_until(wanted.conversation_id, wanted.reader)
             if cleared:
                 wanted = replace(wanted, since=cleared)
+        if wanted.cursor is not None and wanted.sent_cursor is not None:
+            # As pages hand them out, both are one message's (which may be gone since): its id says where the list goes
+            # on, also where the clock was set back.
+            border = await self._store.message(wanted.cursor)
+            if border is None or border.sent_at == wanted.sent_cursor:
+                wanted = replace(wanted, sent_cursor=None)
         rows = await self._store.messages(wanted)
         return rows if wanted.newer else rows[::-1]
 
@@ -286,7 +296,7 @@ class Messages:
         """
         act = self._doors.message_act(caller, wanted, "edit", rules.check_changeable)
         row = (await self._store.look_at(act)).message
-        data = _decode_object(_decode_object(row.body)["data"])
+        data = _decode_object(_decode_object(harmless(row.body))["data"])
         content, edited = None, b""
         named: tuple[str, ...] = ()
         if bytes(edit.data) not in (b"{}", b"null"):
@@ -303,7 +313,7 @@ class Messages:
         tags = msgspec.Raw(encode(self._lengths.check_tags(edit.tags))) if edit.tags is not None else None
 
         def changed(before: MessageRow) -> Edited:
-            fields = _decode_object(before.body)
+            fields = _decode_object(harmless(before.body))
             if tags is not None:
                 fields["tags"] = tags
             if content is None:
@@ -368,7 +378,7 @@ class Messages:
 
 
 def _without_content(row: MessageRow) -> bytes:
-    fields = _decode_object(row.body)
+    fields = _decode_object(harmless(row.body))
     data = _decode_object(fields["data"])
     fields["data"] = msgspec.Raw(encode({k: data[k] for k in ("entities", "resource") if k in data}))
     return encode(fields)

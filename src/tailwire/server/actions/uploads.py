@@ -7,7 +7,7 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import filetype  # type: ignore[import-untyped]
 import msgspec
@@ -37,7 +37,7 @@ class Wanted(msgspec.Struct, rename="camel"):
 
     file_id: str = ""
     name: str = ""
-    size: int = 0
+    size: Annotated[int, msgspec.Meta(le=2**53 - 1)] = 0
     mime_type: str = ""
 
 

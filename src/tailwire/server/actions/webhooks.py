@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from tailwire.server.actions.present import without_none
+from tailwire.server.limits.targets import Targets
 from tailwire.server.ports.records import WebhookRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
@@ -41,8 +42,9 @@ class NewWebhook(msgspec.Struct, rename="camel"):
 class WebhookAdministration:
     """What can be done with webhooks."""
 
-    def __init__(self, store: Store, world: World, lengths: Lengths) -> None:
+    def __init__(self, store: Store, world: World, lengths: Lengths, targets: Targets) -> None:
         self._store = store
+        self._targets = targets
         self._world = world
         self._lengths = lengths
 
@@ -55,7 +57,9 @@ class WebhookAdministration:
         if len(await self._store.webhooks()) >= MOST_WEBHOOKS:
             raise Refused("ERR_LIMIT_EXCEEDED", {"webhooks": f"An app has at most {MOST_WEBHOOKS}."})
         number = identifier(new.id, "id") if new.id else self._world.secret(8)
-        row = _filled(WebhookRow(number, "", "", "", created_at=self._world.seconds()), new, self._lengths)
+        row = _filled(
+            WebhookRow(number, "", "", "", created_at=self._world.seconds()), new, self._lengths, self._targets
+        )
         await self._store.put_webhook(row)
         return _present(row)
 
@@ -83,7 +87,7 @@ class WebhookAdministration:
         Raises:
             Refused: ERR_WEBHOOK_NOT_FOUND, ERR_BAD_REQUEST, ERR_TRIGGER_NOT_FOUND.
         """
-        row = _filled(await self._find(webhook_id), change, self._lengths)
+        row = _filled(await self._find(webhook_id), change, self._lengths, self._targets)
         if not await self._store.put_webhook(row, new=False):
             raise Refused("ERR_WEBHOOK_NOT_FOUND")
         return _present(row)
@@ -99,7 +103,7 @@ class WebhookAdministration:
         return {"success": True, "message": f"The webhook {webhook_id} has been deleted successfully."}
 
 
-def _filled(row: WebhookRow, new: NewWebhook, lengths: Lengths) -> WebhookRow:
+def _filled(row: WebhookRow, new: NewWebhook, lengths: Lengths, targets: Targets) -> WebhookRow:
     url = new.webhook_url or row.url
     try:
         parts = urlsplit(url)
@@ -109,7 +113,9 @@ def _filled(row: WebhookRow, new: NewWebhook, lengths: Lengths) -> WebhookRow:
     except ValueError:
         good = False
     if not good:
-        raise Refused("ERR_BAD_REQUEST", {"webhookURL": "Use a URL that begins with http:// or https://."})
+        raise Refused("ERR_BAD_REQUEST", {"webhookUrl": "Use a URL that begins with http:// or https://."})
+    if new.webhook_url and (problem := targets.problem(url)):
+        raise Refused("ERR_BAD_REQUEST", {"webhookUrl": problem})
     triggers = row.triggers.split(",") if new.triggers is None else new.triggers
     if not triggers or not triggers[0]:
         raise Refused("ERR_BAD_REQUEST", {"triggers": f"Name at least one of {', '.join(TRIGGERS)}."})

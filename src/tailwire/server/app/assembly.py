@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from tailwire.server.actions.conversations import Conversations
@@ -33,6 +34,7 @@ from tailwire.server.fanout.overload import Overload
 from tailwire.server.limits.guesses import Guesses
 from tailwire.server.limits.rates import per_minute
 from tailwire.server.limits.room import Room
+from tailwire.server.limits.targets import LOOPBACK, Targets
 from tailwire.server.ports.world import World
 from tailwire.server.rest.addresses import Addresses
 from tailwire.server.rules.lengths import Lengths
@@ -79,6 +81,16 @@ def fixed_base(settings: Settings) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     secure = bool(settings.tls_cert) or settings.tls_self_signed
     return f"{'https' if secure else 'http'}://{host}:{settings.port}"
+
+
+def webhook_targets(settings: Settings) -> Targets:
+    """Which addresses webhooks may reach: on a machine of its own, where nobody else comes, loopback ones too."""
+    try:
+        alone = settings.host == "localhost" or ip_address(settings.host).is_loopback
+    except ValueError:
+        alone = False
+    alone = alone and not (settings.public_url or settings.trusted_proxies)
+    return Targets(f"{settings.webhook_targets},{LOOPBACK if alone else ''}")
 
 
 async def build(
@@ -130,7 +142,7 @@ async def build(
                           s.jwt_lifetime, s.token_lifetime, s.max_tokens, secret),
         keys=Keys(store, directory, delivery, world, lengths),
         roles=roles,
-        webhooks=WebhookAdministration(store, world, lengths),
+        webhooks=WebhookAdministration(store, world, lengths, webhook_targets(s)),
         files=files,
         live=Live(
             store, directory, doors, roles, delivery, world, overload, s.max_typing_members,

@@ -17,6 +17,8 @@ import uvicorn
 from tailwire.server import private_files
 from tailwire.server.app.listener import Listener
 from tailwire.server.app.watch import Watch
+from tailwire.server.limits.places import Place
+from tailwire.server.rest.protocol import HttpProtocol
 from tailwire.server.telemetry.logs import log
 
 
@@ -74,11 +76,10 @@ class HttpServer(uvicorn.Server):
             await asyncio.get_running_loop().run_in_executor(None, self._write_ready_file)
             log.info("ready file written file=%s", self._ready_file)
 
-    def _make(self) -> asyncio.Protocol:
+    def _make(self, address: str, place: Place | None) -> asyncio.Protocol:
         make: Any = self.config.http_protocol_class
-        protocol: asyncio.Protocol = make(
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
-        )
+        protocol: HttpProtocol = make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+        protocol.named, protocol.place = address, place
         return protocol
 
     async def on_tick(self, counter: int) -> bool:

@@ -21,7 +21,7 @@ from tailwire.server import private_files
 from tailwire.server.actions.export import Export
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.actions.users import NewUser
-from tailwire.server.app.assembly import Actions, build, database_path, fixed_base
+from tailwire.server.app.assembly import Actions, build, database_path, fixed_base, webhook_targets
 from tailwire.server.app.checks import bind, check_certificate, check_folder
 from tailwire.server.app.http_server import HttpServer
 from tailwire.server.app.key_file import Keys, key_file, read_keys, write_keys
@@ -37,8 +37,11 @@ from tailwire.server.fanout.overload import Overload
 from tailwire.server.gateway.entrance import Entrance
 from tailwire.server.gateway.gateway import Gateway
 from tailwire.server.gateway.protocol import SocketProtocol
+from tailwire.server.gateway.turns import Turns
+from tailwire.server.limits.forwarded import TrustedProxies
 from tailwire.server.limits.guesses import Guesses
 from tailwire.server.limits.pace import Pace
+from tailwire.server.limits.places import Places
 from tailwire.server.limits.rates import Rates
 from tailwire.server.ports.records import KeyRow
 from tailwire.server.ports.refusal import Refused
@@ -96,7 +99,13 @@ async def assemble(settings: Settings, world: World) -> Parts:
     metrics = Metrics()
     hub = Hub(MemoryBroker(), metrics, loop.call_soon, slow_close=settings.slow_close)
     webhooks = WebhookSender(
-        store, world, metrics, app_id=store.app_id, region=settings.region, base=fixed_base(settings)
+        store,
+        world,
+        metrics,
+        app_id=store.app_id,
+        region=settings.region,
+        base=fixed_base(settings),
+        allows=webhook_targets(settings).allows,
     )
     store.on_delivery(webhooks.wake)
     store.on_failure(metrics.store_failed)
@@ -105,16 +114,18 @@ async def assemble(settings: Settings, world: World) -> Parts:
     )
     actions = await build(settings, store, hub, world, metrics, overload)
     guesses = Guesses(settings.wrong_tokens_per_minute, loop.time)
-    pace = Pace(settings.upgrades_per_second, LONGEST_TURN, loop.time)
+    pace, pace_of_known = (Pace(settings.upgrades_per_second, LONGEST_TURN, loop.time) for _ in range(2))
+    strangers = Places(settings.unauthenticated_per_address)
+    turns = Turns(pace, pace_of_known, strangers, actions.sessions, overload)
     entrance = Entrance(
         loop, settings, actions.sessions, metrics, world, overload, guesses,
         store_name=store.name, mark=store.start, app_id=store.app_id,
     )  # fmt: skip
     gateway = Gateway(
-        loop, settings, hub, actions.sessions, actions.live, actions.receipts, metrics, pace, overload, entrance
-    )
+        loop, settings, hub, actions.sessions, actions.live, actions.receipts, metrics, turns, overload, entrance
+    )  # fmt: skip
     api = _api(settings, actions, metrics, overload, guesses, store)
-    http = HttpProtocol.bound()
+    http = HttpProtocol.bound(TrustedProxies(settings.trusted_proxies, settings.forwarded_header))
     webhooks.wake()
     actions.leftovers.wake()
     return Parts(store, api, http, gateway, actions, webhooks, keys, metrics, overload)
@@ -144,7 +155,9 @@ def _api(
         *SessionRoutes(a.sessions, a.users, a.members).operations(),
         *AdministrationRoutes(a.keys, a.roles, a.webhooks).operations(),
     ]
-    operations += ServiceRoutes(addresses, metrics, health, operations, VERSION).operations()
+    operations += ServiceRoutes(
+        addresses, metrics, health, operations, VERSION, for_metrics=settings.metrics, for_docs=settings.docs
+    ).operations()
     return Api(
         operations,
         a.sessions,
@@ -216,14 +229,7 @@ async def running(
     Raises:
         CannotStart: when the folder, the certificate or the address is no good; nothing was opened then.
     """
-    check_folder(settings.data)
-    check_certificate(settings.tls_cert, settings.tls_key)
-    listening = bind(settings.host, settings.port)
-    try:
-        parts = await assemble(settings, world or World())
-    except BaseException:
-        listening.close()
-        raise
+    parts, listening = await _opened(settings, world or World())
     try:
         if settings.demo_users:
             await make_demo_users(parts)
@@ -236,34 +242,58 @@ async def running(
         url = f"{'https' if certificate else 'http'}://{host}:{listening.getsockname()[1]}"
         if parts.store.lock is not None:
             parts.store.lock.note(f"the server with pid {os.getpid()} at {url}")
-        bound = type("BoundSocketProtocol", (SocketProtocol,), {"gateway": parts.gateway, "__slots__": ()})
-        config = uvicorn.Config(
-            parts.api,
-            ws=bound,
-            http=parts.http,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            ssl_certfile=certificate or None,
-            ssl_keyfile=key or None,
-            timeout_graceful_shutdown=5,
-            timeout_keep_alive=settings.keep_alive,  # type: ignore[arg-type]  # the event loop takes any number
-        )
-        most = parts.gateway.most_connections = settings.max_connections or most_connections()
-        clock = asyncio.get_running_loop().time
-        http = parts.http
-        watch = Watch(parts.overload, parts.metrics, http.waiting, http.idle, clock, settings.request_deadline, most)
-        pace = Pace(CONNECTIONS_EACH * settings.upgrades_per_second, math.inf, clock)
-        listen = partial(Listener, pace=pace, metrics=parts.metrics, handshake=settings.request_deadline)
-        ready = {"url": url, **asdict(parts.keys)}
-        server = HttpServer(config, ready, settings.ready_file, signals, watch, listen)
+        server = _http_server(parts, settings, url, certificate, key, signals)
         yield Running(parts, server, listening, url)
     finally:
         listening.close()
         await finish(parts.gateway, parts.webhooks, parts.actions.leftovers, parts.actions.passwords, parts.store)
         parts.actions.uploads.close()
+
+
+async def _opened(settings: Settings, world: World) -> tuple[Parts, socket.socket]:
+    check_folder(settings.data)
+    check_certificate(settings.tls_cert, settings.tls_key)
+    listening = bind(settings.host, settings.port)
+    try:
+        return await assemble(settings, world), listening
+    except BaseException:
+        listening.close()
+        raise
+
+
+def _http_server(
+    parts: Parts, settings: Settings, url: str, certificate: str, key: str, signals: Sequence[signal.Signals]
+) -> HttpServer:
+    bound = type("BoundSocketProtocol", (SocketProtocol,), {"gateway": parts.gateway, "__slots__": ()})
+    config = uvicorn.Config(
+        parts.api,
+        ws=bound,
+        http=parts.http,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ssl_certfile=certificate or None,
+        ssl_keyfile=key or None,
+        timeout_graceful_shutdown=5,
+        timeout_keep_alive=settings.keep_alive,  # type: ignore[arg-type]  # the event loop takes any number
+    )
+    most = parts.gateway.turns.most_sockets = settings.max_connections or most_connections()
+    clock = asyncio.get_running_loop().time
+    http = parts.http
+    watch = Watch(
+        parts.overload, parts.metrics, http.waiting, http.idle, http.under_way, clock,
+        deadline=settings.request_deadline, least_rate=settings.least_rate, most=most,
+    )  # fmt: skip
+    pace = Pace(CONNECTIONS_EACH * settings.upgrades_per_second, math.inf, clock)
+    listen = partial(
+        Listener, pace=pace, metrics=parts.metrics, handshake=settings.request_deadline,
+        places=Places(settings.connections_per_address), proxies=http.proxies,
+        proxy_protocol=settings.proxy_protocol,
+    )  # fmt: skip
+    ready = {"url": url, **asdict(parts.keys)}
+    return HttpServer(config, ready, settings.ready_file, signals, watch, listen)
 
 
 async def serve(settings: Settings, listens: Callable[[Running], None] = lambda server: None) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextvars import ContextVar
 
 SCHEME = "tailwire:"
+_STORED = re.compile(rf"{SCHEME}/files/[0-9a-f]{{40}}(\.[a-z0-9]{{1,10}})?(\?thumbnail=1)?")
 _MARK = f'"{SCHEME}/files/'.encode()
 
 address: ContextVar[Callable[[], str]] = ContextVar("address")
@@ -15,6 +17,11 @@ address: ContextVar[Callable[[], str]] = ContextVar("address")
 def stored_url(name: str) -> str:
     """Return the URL of an uploaded file as it is stored."""
     return f"{SCHEME}/files/{name}"
+
+
+def is_stored_url(url: str) -> bool:
+    """Return whether a URL is one as `stored_url` gives it, of a file or of its thumbnail."""
+    return _STORED.fullmatch(url) is not None
 
 
 def with_address(json: bytes, base: Callable[[], str]) -> bytes:

@@ -7,6 +7,7 @@ from enum import IntFlag, StrEnum
 from typing import NamedTuple
 
 from tailwire.server.ports.conversations import ConversationKey
+from tailwire.wire.bounds import harmless
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +194,7 @@ class ListedRow(NamedTuple):
 
 
 def _as_json(row: MessageRow | ListedRow) -> bytes:
-    parts = [b'{"id":"%d",' % row.id, row.body[1:-1]]
+    parts = [b'{"id":"%d",' % row.id, harmless(row.body)[1:-1]]
     parts.append(b',"updatedAt":%d' % row.updated_at)
     if row.delivered_at:
         parts.append(b',"deliveredAt":%d' % row.delivered_at)

@@ -93,7 +93,8 @@ class AdministrationRoutes:
                       lambda c: r.allow(c.params["role"], c.body.features_to_allow, everything=c.body.allow_all),
                       who=admin, body=Allow, answer=outcome),
             Operation("GET", features, "List the features that a role may not use",
-                      lambda c: r.restricted(c.params["role"]), who=admin, answer=list[shapes.Feature]),
+                      lambda c: r.restricted(c.params["role"], limit=c.query.size, number=c.query.page), who=admin,
+                      query=Paged, answer=list[shapes.Feature], whole=True),
         ]  # fmt: skip
 
     def _of_webhooks(self) -> list[Operation]:

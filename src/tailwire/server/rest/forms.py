@@ -10,7 +10,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import Sink
-from tailwire.server.rest.edge import ENDED, Receive, next_part
+from tailwire.server.rest.edge import ENDED, Receive
 
 MOST_FIELDS = 256 * 1024
 MOST_PARTS = 100
@@ -146,7 +146,7 @@ async def read_form(
     admitted = False
     try:
         while True:
-            message = await next_part(receive)
+            message = await receive()
             if message["type"] == "http.disconnect":
                 raise Refused("ERR_BAD_REQUEST", ENDED)
             parser.write(message.get("body", b""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import Any
@@ -19,13 +20,14 @@ from tailwire.server.limits.rates import Kind
 from tailwire.server.limits.room import Taken
 from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.filters import MessageFilter
-from tailwire.server.ports.records import Trait
+from tailwire.server.ports.records import ListedRow, Trait
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest import shapes
 from tailwire.server.rest.edge import headers_of
 from tailwire.server.rest.forms import MOST_FIELDS, Form, read_form
 from tailwire.server.rest.operations import Call, Operation, parse
 from tailwire.server.rest.queries import MessageQuery, OneMessageQuery
+from tailwire.server.rules.decoding import decode, decode_part
 from tailwire.server.rules.names import identifier
 
 _WITH = {
@@ -67,7 +69,7 @@ class MessageRoutes:
             Operation("GET", "/messages/{id}/thread", "Read the replies to a message", self._of_thread,
                       query=MessageQuery, answer=many, feature="listThreadedMessages", whole=True, compressed=True),
             Operation("POST", "/messages/{id}/thread", "Reply in a thread", self._reply, body=Body,
-                      form=self._send_files, answer=one, feature="createMessageThread", counts=Kind.SEND),
+                      behalf=True, form=self._send_files, answer=one, feature="createMessageThread", counts=Kind.SEND),
             Operation("GET", "/messages/{id}", "See a message", self._get, query=OneMessageQuery, answer=one,
                       feature="getMessage"),
             Operation("PUT", "/messages/{id}", "Edit a message",
@@ -112,8 +114,8 @@ class MessageRoutes:
                 if sink.size:
                     kept.append(await files.keep(call.caller, name, sink))
             if kept:
-                data = msgspec.json.decode(body.data, type=dict[str, msgspec.Raw])
-                listed = msgspec.json.decode(data.get("attachments", b"[]"), type=list[msgspec.Raw])
+                data = decode_part(body.data, dict[str, msgspec.Raw], "data")
+                listed = decode_part(data.get("attachments", b"[]"), list[msgspec.Raw], "data.attachments")
                 data["attachments"] = msgspec.Raw(encode([*listed, *kept]))
                 body.data = msgspec.Raw(encode(data))
             answer = await messages.send(call.caller, body)
@@ -167,15 +169,7 @@ class MessageRoutes:
         mark = self._messages.mark(q.mark, wanted.cursor if wanted.newer else None) if q.mark else ""
         rows = await self._messages.listed(caller, wanted, uid=uid, guid=guid)
         shown = await self._views.many(rows, caller.reader, following=q.with_thread_subscribed)
-        meta = b'"current":{"limit":%d,"count":%d}' % (wanted.limit, len(rows))
-        if rows:
-            edge = rows[-1] if wanted.newer else rows[0]
-            affix = b"append" if wanted.newer else b"prepend"
-            cursor = b'{"affix":"%b","id":"%d","sentAt":%d}' % (affix, edge.id, edge.sent_at)
-            meta += b',"next":%b,"cursor":%b' % (cursor, cursor)
-        if mark:
-            meta += b',"mark":"%b"' % mark.encode()
-        return b'{"data":[%b],"meta":{%b}}' % (b",".join(shown), meta)
+        return b'{"data":[%b],"meta":%b}' % (b",".join(shown), _meta(rows, wanted, q.page, mark))
 
     async def _get(self, call: Call) -> bytes:
         following = call.query.with_thread_subscribed
@@ -223,6 +217,21 @@ class _Incoming:
             self._taken.end()
 
 
+def _meta(rows: Sequence[ListedRow], wanted: MessageFilter, number: int, mark: str) -> bytes:
+    # Where the list goes on. Clients read it in either style, and older ones need `pagination` and `cursor` in every
+    # answer. Messages are not counted for it: a total would be read through at each page.
+    cursor = next_ = b""
+    if rows:
+        edge = rows[-1] if wanted.newer else rows[0]
+        affix = b"append" if wanted.newer else b"prepend"
+        cursor = b'"affix":"%b","id":"%d","sentAt":%d' % (affix, edge.id, edge.sent_at)
+        next_ = b',"next":{%b}' % cursor
+    current = b'"limit":%d,"count":%d' % (wanted.limit, len(rows))
+    pagination = b'"count":%d,"per_page":%d,"current_page":%d' % (len(rows), wanted.limit, number)
+    more = b',"mark":"%b"' % mark.encode() if mark else b""
+    return b'{"current":{%b},"pagination":{%b}%b,"cursor":{%b}%b}' % (current, pagination, next_, cursor, more)
+
+
 # What is rarely asked: looked at only when something of it is.
 _rarely = attrgetter(
     "receiver_type", "sender", "only_deleted", "hide_quoted_messages", "unread", "undelivered", "from_timestamp",
@@ -237,7 +246,7 @@ def _filter(caller: Caller, q: MessageQuery, conversation: ConversationKey | Non
         reader=caller.reader,
         conversation_id=conversation,
         newer=q.affix == "append",
-        cursor=q.id if q.id is not None and q.id > -1 else None,
+        cursor=q.id if q.id is not None and (q.id > 0 or q.affix == "append") else None,  # all after 0, nothing before
         sent_cursor=q.sent_at,
         updated_after=q.updated_at,
         only_updates=q.only_updates,
@@ -278,11 +287,9 @@ def _body_of(fields: dict[str, str], parent: str | None) -> Body:
     known = {f.encode_name for f in msgspec.structs.fields(Body)}
     pairs: dict[str, Any] = {k: v for k, v in fields.items() if k in known and k not in ("data", "tags")}
     for name, default in (("data", "{}"), ("tags", "null")):
-        text = fields.get(name) or default
-        try:
-            pairs[name] = msgspec.Raw(encode(msgspec.json.decode(text.encode("utf-8", "replace"))))
-        except msgspec.DecodeError as e:
-            raise Refused("ERR_BAD_REQUEST", {name: f"{e}."}) from e
+        text = (fields.get(name) or default).encode("utf-8", "replace")
+        decode(text, msgspec.Raw, name)
+        pairs[name] = msgspec.Raw(text.strip())
     if bytes(pairs["data"])[:1] != b"{":
         raise Refused("ERR_INVALID_MESSAGE_DATA", {"data": "Send an object."})
     if parent is not None:

@@ -278,13 +278,13 @@ class Refusal(Shape, kw_only=True):
 
 
 class Pagination(Shape, kw_only=True):
-    """Of a page."""
+    """Of a page. Messages are not counted for it: lists of them have no total."""
 
-    total: int
+    total: int = 0
     count: int
     per_page: int = msgspec.field(name="per_page")
     current_page: int = msgspec.field(name="current_page")
-    total_pages: int = msgspec.field(name="total_pages")
+    total_pages: int = msgspec.field(name="total_pages", default=0)
 
 
 class Meta(Shape, kw_only=True):

@@ -9,8 +9,7 @@ import asyncio
 import sqlite3
 from typing import Any
 
-import msgspec
-
+from tailwire.server.store.bodies import read_body, write_body
 from tailwire.server.store.files import Files
 
 ROWS = 1000
@@ -100,9 +99,10 @@ def _forget_user(c: sqlite3.Connection, uid: str, done: int, up_to: int) -> int 
     named = b'"uid":"%b"' % uid.encode()
     for number, body in rows:
         if named in body:
-            message = msgspec.json.decode(body)
-            _scrub(message, uid)
-            c.execute("UPDATE messages SET body = ? WHERE id = ?", (msgspec.json.encode(message), number))
+            message = read_body(body)
+            if message is not None:
+                _scrub(message, uid)
+                c.execute("UPDATE messages SET body = ? WHERE id = ?", (write_body(message), number))
     return rows[-1][0] if rows else None
 
 

@@ -25,6 +25,7 @@ _UNFOLLOW = (
     "DELETE FROM subscriptions WHERE uid = :uid AND message_id IN (SELECT s.message_id FROM subscriptions s"
     " JOIN messages m ON m.id = s.message_id WHERE s.uid = :uid AND m.conversation_id = :conversation)"
 )
+_UPDATED = "max(created_at, updated_at)"
 _SORTS = {"name": "name", "guid": "guid", "createdAt": "created_at"}
 
 Told = Callable[[GroupStanding], Draft]  # the action message of a change, from how things stood before it
@@ -55,11 +56,12 @@ class Groups(Messages):
             where.append(one_of("type", wanted.types, values))
         if wanted.tags:
             where.append(tagged("tags", wanted.tags, values))
-        if wanted.updated_after:
-            where.append("updated_at >= ?")
-            values.append(wanted.updated_after)
+        if wanted.updated:
+            where.append(f"{_UPDATED} {'<=' if wanted.descending else '>='} ?")
+            values.append(wanted.updated)
         condition = " AND ".join(where)
-        order = f"{_SORTS.get(wanted.sort_by, 'name')} {'DESC' if wanted.descending else 'ASC'}, guid"
+        by = _UPDATED if wanted.updated else _SORTS.get(wanted.sort_by, "name")
+        order = f"{by} {'DESC' if wanted.descending else 'ASC'}, guid"
         sql = f"SELECT {_COLUMNS} FROM groups WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?"
         count, page = f"SELECT count(*) FROM groups WHERE {condition}", [*values, wanted.limit, wanted.offset]
         rows, total = await self._page(count, sql, values, page)

@@ -11,6 +11,7 @@ from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.records import Trait
 from tailwire.server.store.erasure import WORDS, Erasure, add_chore
 from tailwire.server.store.listing import place
+from tailwire.wire.bounds import harmless
 
 IDLE = 0.25
 AT_ONCE = 200
@@ -32,7 +33,7 @@ _decode = msgspec.json.Decoder(_Body).decode
 def text_of(body: bytes) -> str:
     """The words of a stored message."""
     try:
-        return _decode(body).data.text
+        return _decode(harmless(body)).data.text
     except msgspec.ValidationError:
         return ""
 

@@ -6,6 +6,7 @@ One task, which exists while something is due, and one timer for what is due lat
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -27,9 +28,25 @@ _encode = msgspec.json.Encoder().encode
 
 
 class WebhookSender:
-    """Sends deliveries, in order for each webhook; a webhook that is slow does not hold up the others."""
+    """Sends deliveries, in order for each webhook; a webhook that is slow does not hold up the others.
 
-    def __init__(self, store: Store, world: World, metrics: Metrics, *, app_id: str, region: str, base: str) -> None:
+    Args:
+        allows: whether an IP address may be reached.
+        base: the server's URL, for files in what is told.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        world: World,
+        metrics: Metrics,
+        *,
+        app_id: str,
+        region: str,
+        base: str,
+        allows: Callable[[str], bool],
+    ) -> None:
+        self._allows = allows
         self._store = store
         self._world = world
         self._metrics = metrics
@@ -110,7 +127,10 @@ class WebhookSender:
         import httpx2
 
         if self._client is None:
-            self._client = httpx2.AsyncClient(timeout=ANSWER_WITHIN, follow_redirects=False)
+            from tailwire.server.webhooks.reaching import CheckedTransport
+
+            checked = CheckedTransport(self._allows)
+            self._client = httpx2.AsyncClient(timeout=ANSWER_WITHIN, follow_redirects=False, transport=checked)
         body = with_address(row.body, lambda: self._base)
         envelope = {"trigger": row.trigger, "data": msgspec.Raw(body), **self._app, "webhook": webhook.id}
         auth = (webhook.username, webhook.password or "") if webhook.username else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tailwire.server.ports.file_urls import stored_url, with_address
+from tailwire.server.ports.file_urls import is_stored_url, stored_url, with_address
 
 NAME = "0123456789abcdef0123456789abcdef01234567.png"
 
@@ -24,3 +24,16 @@ def test_each_url_gets_the_address():
     read = with_address(json, lambda: "https://chat.example.com:8443")
     begin = b"https://chat.example.com:8443/files/" + NAME.encode()
     assert read == b'{"url":"%b","thumbnail":"%b?thumbnail=1"}' % (begin, begin)
+
+
+def test_only_what_was_made_here_is_a_stored_url():
+    assert is_stored_url(stored_url(NAME))
+    assert is_stored_url(stored_url(f"{NAME}?thumbnail=1"))
+    for url in (
+        "tailwire:alert(1)",
+        stored_url("x"),
+        stored_url(NAME) + "/..",
+        "javascript:1",
+        stored_url(NAME) + "\n",
+    ):
+        assert not is_stored_url(url)

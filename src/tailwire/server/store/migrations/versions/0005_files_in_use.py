@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 from alembic import op
 
 from tailwire.server.ports.file_names import named_files
 from tailwire.server.ports.file_urls import stored_url
+from tailwire.server.store.bodies import read_body, write_body
 from tailwire.server.store.schema import chores, file_uses, files
 
 revision = "0005"
@@ -84,10 +83,15 @@ def _uses_of_messages(bind: sa.Connection, kept: set[str]) -> Iterator[tuple[str
             if changed != body:
                 bind.execute(change, {"body": changed, "id": number})
             if category != "action" and deleted_at is None:
-                data = json.loads(body).get("data", {})
-                data.pop("entities", None)
-                yield "message", str(number), named_files(json.dumps(data))
+                yield "message", str(number), named_files(_content(body))
         last = rows[-1][0]
+
+
+def _content(body: bytes) -> bytes:
+    # What its sender wrote. A message that cannot be read keeps all files that it names.
+    message = read_body(body)
+    data = message.get("data") if isinstance(message, dict) else None
+    return write_body({k: v for k, v in data.items() if k != "entities"}) if isinstance(data, dict) else body
 
 
 def _strip_metadata(bind: sa.Connection) -> None:
@@ -98,9 +102,9 @@ def _strip_metadata(bind: sa.Connection) -> None:
         changed = []
         for number, body in rows:
             if b'"metadata"' in body:
-                message = msgspec.json.decode(body)
+                message = read_body(body)
                 if _strip(message):
-                    changed.append({"id": number, "body": msgspec.json.encode(message)})
+                    changed.append({"id": number, "body": write_body(message)})
         if changed:
             bind.execute(change, changed)
         last = rows[-1][0]
