@@ -12,6 +12,7 @@ import socket
 import sqlite3
 import time
 import traceback
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +23,7 @@ SECONDS = 6.0
 PACE = 0.02
 ROUNDS = 8
 HALVES, LITTLE = 150, 24 * 1024 * 1024
+BOMBS, UPLOADS = 24, 4
 CROWD, SLOW, SILENT, HERD = 2000, 100, 5000, 2000
 OWN, BACKLOG, GROUPS, READERS = 100_000, 500_000, 15, 500
 SEARCHES = (
@@ -198,6 +200,34 @@ class Scene:
                 lanes.append(first)
             yield
 
+    def uploads(self, content: bytes, kind: str, at_once: int) -> Iterator[None]:
+        """One sends files in messages, so many at once, again and again."""
+        token = self.api.login("flooder")[0]
+        fields = {"receiver": "bob", "receiverType": "user", "type": kind, "data": "{}"}
+        parts = [
+            f'--x\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n'.encode() for k, v in fields.items()
+        ]
+        parts.append(
+            b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n' + content + b"\r\n--x--\r\n"
+        )
+        headers = {"appid": self.api.app_id, "authtoken": token, "content-type": "multipart/form-data; boundary=x"}
+        post = raw.request("POST", "/v3/messages", headers, b"".join(parts))
+        lanes = [raw.tcp(self.server.port) for _ in range(at_once)]
+        left = {lane: memoryview(post) for lane in lanes}
+        answers = dict.fromkeys(lanes, b"")
+        for lane in lanes:
+            lane.setblocking(False)
+        while True:
+            for lane in lanes:
+                with suppress(BlockingIOError):
+                    left[lane] = left[lane][lane.send(left[lane]) :] if left[lane] else left[lane]
+                answers[lane] += _now(lane) or b""
+                if raw.whole_answer(answers[lane]):
+                    if b" 200 " not in answers[lane][:20]:
+                        raise RuntimeError(answers[lane])
+                    left[lane], answers[lane] = memoryview(post), b""
+            yield
+
     def asks(self, tokens: list[str], paths: list[str], together: int) -> Iterator[None]:
         """Users ask for lists, some at the same time, each as soon as there was an answer."""
         chance, poll = random.Random(1), select.epoll()
@@ -356,6 +386,32 @@ def _herd(scene: Scene) -> dict[str, list[float]]:
     return {"nobody else": quiet, "2,000 clients come back at once": took}
 
 
+def _png(width: int, height: int) -> bytes:
+    # Pixels that are all transparent: some kilobytes that unpack to width x height x 4.
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
+
+    packer = zlib.compressobj(9)
+    packed = b"".join(packer.compress(bytes(1 + 4 * width)) for _ in range(height)) + packer.flush()
+    head = width.to_bytes(4) + height.to_bytes(4) + b"\x08\x06\0\0\0"
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
+def _uploads(scene: Scene) -> dict[str, list[float]]:
+    return {
+        "nobody else": latencies(scene.server, scene.post, None),
+        f"{BOMBS} pictures of 49 megapixels at once, again and again": latencies(
+            scene.server, scene.post, lambda: scene.uploads(_png(7000, 7000), "image", BOMBS)
+        ),
+        f"{BOMBS} pictures of 12 megapixels, which get thumbnails": latencies(
+            scene.server, scene.post, lambda: scene.uploads(_png(4000, 3000), "image", BOMBS)
+        ),
+        f"{UPLOADS} uploads of 10 MB at once": latencies(
+            scene.server, scene.post, lambda: scene.uploads(os.urandom(10_000_000), "file", UPLOADS)
+        ),
+    }
+
+
 def backlog(path: Path, *, messages: int = BACKLOG, own: int = OWN, readers: int = READERS) -> None:
     """Fill a database: a group with many messages of one user, and many that nobody has read in groups of all."""
     c = sqlite3.connect(path, isolation_level=None)
@@ -434,6 +490,7 @@ def run() -> list[str]:
             _few_places,
         ),
         (rates, _herd),
+        ({**rates, "TAILWIRE_UPLOADS_PER_DAY": "0"}, _uploads),
         ({}, _lists, backlog),
     ):
         rows = _in(settings, scene, *fill)

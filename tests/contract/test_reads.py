@@ -135,7 +135,8 @@ async def test_mentions_of_an_older_database_are_counted(path):
         c.execute("ALTER TABLE mentions DROP COLUMN conversation_id")
         c.execute("CREATE INDEX mentions_by_uid ON mentions (uid, message_id)")
         c.execute("UPDATE alembic_version SET version_num = '0003'")
-        for table in ("starts", "edits"):
+        c.execute("ALTER TABLE app ADD COLUMN secret TEXT NOT NULL DEFAULT ''")
+        for table in ("starts", "edits", "file_uses", "chores"):
             c.execute(f"DROP TABLE {table}")
     c.close()
     store = await SqliteStore.open(path, World())

@@ -26,7 +26,7 @@ class Settings:
     """The server's settings. Durations are seconds, sizes bytes, rates per minute unless the name says otherwise.
 
     Attributes:
-        data: the folder of the SQLite file and of the development certificate.
+        data: the folder of the SQLite file, of uploads, of the signing key and of the development certificate.
         host: the address to listen at.
         port: the port to listen at; 0 takes a free one.
         database: a database URL; empty for the SQLite file in `data`.
@@ -108,6 +108,11 @@ class Settings:
         max_tokens: auth tokens of one user; the oldest go.
         max_file: the largest file.
         max_files: files of one message.
+        uploads_per_day: bytes that one user may upload in 24 hours; 0 for no limit.
+        min_free_disk: bytes of the disk that uploads leave free for the database; 0: it is not looked at.
+        deleted_files_after: how long a file stays after the last message that named it was deleted.
+        unused_files_after: how long a file stays that was uploaded and that no message, user or group has ever named;
+            0: until you remove it.
         max_pinned_messages: pinned messages of one conversation.
         max_saved_messages: saved messages of one user.
         max_pinned_conversations: pinned conversations of one user.
@@ -186,6 +191,10 @@ class Settings:
     max_tokens: int = 100
     max_file: int = 100 * 1024 * 1024
     max_files: int = 10
+    uploads_per_day: int = 2 * 1024 * 1024 * 1024
+    min_free_disk: int = 256 * 1024 * 1024
+    deleted_files_after: float = 0.0
+    unused_files_after: float = 604_800.0
     max_pinned_messages: int = 100
     max_saved_messages: int = 100
     max_pinned_conversations: int = 5
@@ -294,6 +303,7 @@ def _check(s: Settings) -> None:
         )
     for name in (
         "token_lifetime", "overload_lag", "most_sends_under_way", "max_connections", "upgrades_per_second",
+        "uploads_per_day", "min_free_disk", "deleted_files_after", "unused_files_after",
         "least_rate", "connections_per_address", "unauthenticated_per_address",
     ):  # fmt: skip
         if getattr(s, name) < 0:

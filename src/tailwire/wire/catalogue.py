@@ -130,6 +130,9 @@ CATALOGUE: dict[str, Entry] = {
     "ERR_FILE_NOT_FOUND": Entry(404, "The file does not exist.", "Check its URL."),
     "ERR_FILE_COUNT_EXCEEDED": Entry(400, "There are too many files.", "Send fewer; details names the limit."),
     "ERR_FILE_SIZE_EXCEEDED": Entry(413, "The file is too large.", "Send a smaller one; details names the limit."),
+    "ERR_UPLOAD_QUOTA_EXCEEDED": Entry(
+        403, "The user has uploaded as much as one may.", "Try again later, or upload less; details names the limit."
+    ),
     "ERR_INVALID_FILE_OBJECT": Entry(400, "The file is not described.", "Give its name, size and type."),
     "ERR_PRESIGNED_URL_EXPIRED": Entry(403, "The form has expired.", "Ask for a new one, and upload at once."),
     # General.

@@ -9,6 +9,7 @@ import msgspec
 
 from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.present import absent, empty
+from tailwire.server.ports.file_urls import is_stored_url
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rules import messages as rules
 from tailwire.server.rules.addresses import check_address
@@ -153,9 +154,9 @@ async def read_content(category: str, kind: str, raw: msgspec.Raw, directory: Di
 
 def _check_attachment(attachment: Attachment) -> None:
     place = "data.attachments"
-    check_address(attachment.url, f"{place}.url", picture=True)
-    if attachment.thumbnail:
-        check_address(attachment.thumbnail, f"{place}.thumbnail", picture=True)
+    for name, url in (("url", attachment.url), ("thumbnail", attachment.thumbnail)):
+        if url and not is_stored_url(url):
+            check_address(url, f"{place}.{name}", picture=True)
     size = attachment.size
     if isinstance(size, str) and size and not (size.isascii() and size.isdecimal() and len(size) < 16):
         raise Refused("ERR_BAD_REQUEST", {f"{place}.size": "Use a number of bytes."})
@@ -187,7 +188,7 @@ async def _mentions(text: str, data: dict[str, Any], directory: Directory) -> tu
     found: dict[str, Any] = {}
     for uid in rules.mentioned_in(text):
         try:
-            found[uid] = await directory.user_entity(uid)
+            found[uid] = await directory.stored_entity(uid)
         except Refused as e:
             if e.code != "ERR_UID_NOT_FOUND":
                 raise

@@ -48,8 +48,8 @@ class MemberActions:
             now: whole seconds since 1970.
             extras: what else it says.
         """
-        by = await self._directory.user_entity(caller.uid)
-        on = await self._directory.user_entity(uid) if uid != caller.uid else by
+        by = await self._directory.stored_entity(caller.uid)
+        on = await self._directory.stored_entity(uid) if uid != caller.uid else by
 
         def told(before: GroupStanding) -> Draft:
             comes_or_goes = action in ("joined", "added") or before.on is not None

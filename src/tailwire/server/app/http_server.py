@@ -14,6 +14,7 @@ from typing import Any
 
 import uvicorn
 
+from tailwire.server import private_files
 from tailwire.server.app.listener import Listener
 from tailwire.server.app.watch import Watch
 from tailwire.server.limits.places import Place
@@ -89,8 +90,5 @@ class HttpServer(uvicorn.Server):
     def _write_ready_file(self) -> None:
         path = Path(self._ready_file)
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(path.name + ".new")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump({k: v for k, v in self._ready.items() if v} | {"pid": os.getpid()}, file)
-        fresh.replace(path)
+        ready = {k: v for k, v in self._ready.items() if v} | {"pid": os.getpid()}
+        private_files.write_whole(path, json.dumps(ready).encode())

@@ -17,9 +17,11 @@ from typing import Any
 
 import uvicorn
 
+from tailwire.server import private_files
+from tailwire.server.actions.export import Export
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.actions.users import NewUser
-from tailwire.server.app.assembly import Actions, build, database_path, webhook_targets
+from tailwire.server.app.assembly import Actions, build, database_path, fixed_base, webhook_targets
 from tailwire.server.app.checks import bind, check_certificate, check_folder
 from tailwire.server.app.http_server import HttpServer
 from tailwire.server.app.key_file import Keys, key_file, read_keys, write_keys
@@ -97,7 +99,13 @@ async def assemble(settings: Settings, world: World) -> Parts:
     metrics = Metrics()
     hub = Hub(MemoryBroker(), metrics, loop.call_soon, slow_close=settings.slow_close)
     webhooks = WebhookSender(
-        store, world, metrics, app_id=store.app_id, region=settings.region, allows=webhook_targets(settings).allows
+        store,
+        world,
+        metrics,
+        app_id=store.app_id,
+        region=settings.region,
+        base=fixed_base(settings),
+        allows=webhook_targets(settings).allows,
     )
     store.on_delivery(webhooks.wake)
     store.on_failure(metrics.store_failed)
@@ -119,6 +127,7 @@ async def assemble(settings: Settings, world: World) -> Parts:
     api = _api(settings, actions, metrics, overload, guesses, store)
     http = HttpProtocol.bound(TrustedProxies(settings.trusted_proxies, settings.forwarded_header))
     webhooks.wake()
+    actions.leftovers.wake()
     return Parts(store, api, http, gateway, actions, webhooks, keys, metrics, overload)
 
 
@@ -137,10 +146,10 @@ def _api(
         public_url=settings.public_url, app_id=store.app_id, region=settings.region, offers=offers(settings)
     )
     operations = [
-        *MessageRoutes(a.messages, a.conversations, a.views, a.files, addresses).operations(),
+        *MessageRoutes(a.messages, a.conversations, a.views, a.files).operations(),
         *ReactionRoutes(a.reactions).operations(),
         *ConversationRoutes(a.conversations, a.receipts).operations(),
-        *UserRoutes(a.users, a.sessions, a.relations).operations(),
+        *UserRoutes(a.users, a.sessions, a.relations, Export(store), addresses).operations(),
         *GroupRoutes(a.groups, a.members).operations(),
         *FileRoutes(a.files, a.uploads, addresses).operations(),
         *SessionRoutes(a.sessions, a.users, a.members).operations(),
@@ -159,6 +168,7 @@ def _api(
         app_id=store.app_id,
         most_body=settings.max_body,
         chains="chain" in offered(settings),
+        base=addresses.base,
         compress=settings.compress,
         rates=Rates(
             sends=settings.sends_per_minute,
@@ -236,7 +246,8 @@ async def running(
         yield Running(parts, server, listening, url)
     finally:
         listening.close()
-        await finish(parts.gateway, parts.webhooks, parts.store, parts.actions.passwords)
+        await finish(parts.gateway, parts.webhooks, parts.actions.leftovers, parts.actions.passwords, parts.store)
+        parts.actions.uploads.close()
 
 
 async def _opened(settings: Settings, world: World) -> tuple[Parts, socket.socket]:
@@ -295,6 +306,7 @@ async def serve(settings: Settings, listens: Callable[[Running], None] = lambda 
         tailwire.server.app.checks.CannotStart: when the folder, the certificate or the address is no good.
     """
     started = time.monotonic()
+    os.umask(private_files.OTHERS)
     raise_descriptor_limit()
     async with running(settings, signals=(signal.SIGTERM, signal.SIGINT)) as server:
         tune_collector()

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-import os
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from tailwire.server import private_files
 
 YEARS = 2
 
@@ -27,7 +28,7 @@ def self_signed(folder: Path, host: str) -> tuple[str, str]:
     certificate_file, key_file = folder / "development-cert.pem", folder / "development-key.pem"
     if certificate_file.exists() and key_file.exists():
         return str(certificate_file), str(key_file)
-    folder.mkdir(parents=True, exist_ok=True)
+    private_files.make_folder(folder)
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tailwire development")])
     now = datetime.datetime.now(datetime.UTC)
@@ -54,7 +55,6 @@ def self_signed(folder: Path, host: str) -> tuple[str, str]:
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    with os.fdopen(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(private)
-    certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    private_files.write_whole(key_file, private)
+    private_files.write_whole(certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
     return str(certificate_file), str(key_file)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntFlag
+from enum import IntFlag, StrEnum
 from typing import NamedTuple
 
 from tailwire.server.ports.conversations import ConversationKey
@@ -99,6 +99,7 @@ class Draft:
     Attributes:
         body: the message as REST gives it, but for the id at its head and what changes later (`MessageRow.json`).
         muid: the client's own id, or None.
+        files: names of uploaded files that it names.
         by_member: it is refused unless its sender is a member of the group that receives it.
     """
 
@@ -118,6 +119,7 @@ class Draft:
     shown: bool = True
     events: tuple[Event, ...] = ()
     by_member: bool = False
+    files: tuple[str, ...] = ()
 
 
 class Edited(NamedTuple):
@@ -127,11 +129,13 @@ class Edited(NamedTuple):
         body: as `Draft.body`.
         traits: bits of `Trait`, but for what others add.
         mentions: the uids that it mentions from now on; None: as before.
+        files: names of the uploaded files that it names from now on; None: as before.
     """
 
     body: bytes
     traits: int
     mentions: tuple[str, ...] | None = None
+    files: tuple[str, ...] | None = None
 
 
 class MessageRow(NamedTuple):
@@ -336,6 +340,14 @@ class FileRow:
     width: int | None = None
     height: int | None = None
     thumbnail: str | None = None
+
+
+class Kept(StrEnum):
+    """What became of a file that was to be noted."""
+
+    NEW = "new"
+    KNOWN = "known"  # one of that name is there: nothing was changed
+    TOO_MUCH = "too much"  # its user has uploaded as much as they may
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ Every route is served under `/v3`, `/v3.0` and without a base path: clients use 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from re import Pattern
 from typing import Any
 from urllib.parse import unquote
@@ -21,6 +22,7 @@ from tailwire.server.fanout.overload import Overload
 from tailwire.server.limits.guesses import Guesses
 from tailwire.server.limits.rates import Kind, Rates
 from tailwire.server.ports.asking import asking
+from tailwire.server.ports.file_urls import address, with_address
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.compression import compressed
 from tailwire.server.rest.edge import CORS, Receive, Scope, Send, answer, headers_of, problem, read_body, text
@@ -57,6 +59,7 @@ class Api:
         overload: whether one more send can be taken now.
         guesses: slows who guesses tokens and keys.
         chains: whether clients of ours are told which message came before the one that they send (feature `chain`).
+        base: the URL under which the sender of a request reached the server.
     """
 
     def __init__(
@@ -72,8 +75,10 @@ class Api:
         most_body: int,
         rates: Rates,
         chains: bool,
+        base: Callable[[Scope], str],
         compress: bool = True,
     ) -> None:
+        self._base = base
         self._compress = compress
         self._sessions = sessions
         self._roles = roles
@@ -121,6 +126,8 @@ class Api:
         if method == "OPTIONS":
             return None
         params: dict[str, str] = {}
+        base = partial(self._base, scope)
+        address.set(base)  # for what is published meanwhile
         operation = self._fixed.get((method, path))
         if operation is None:
             # The path as it was sent: what stands in it may hold an escaped slash.
@@ -153,7 +160,7 @@ class Api:
             result = await handler(call)
         if isinstance(result, Streamed) or result is None:
             return result
-        whole = _enveloped(result, operation.whole)
+        whole = with_address(_enveloped(result, operation.whole), base)
         if not (operation.compressed and self._compress):
             return whole
         return await compressed(whole, given.get(b"accept-encoding"), headers)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tailwire.server.ports.conversations import key_of
+from tailwire.server.ports.file_names import named_files
 from tailwire.server.ports.filters import GroupFilter, MemberFilter
 from tailwire.server.ports.records import BanRow, Draft, Event, GroupRow, MemberRow, Stored
 from tailwire.server.ports.refusal import Refused
@@ -76,6 +77,8 @@ class Groups(Messages):
             if group.owner and owner_is_member:
                 owner = (group.guid, group.owner, "admin", group.created_at, self._last_id)
                 c.execute("INSERT INTO members VALUES (?, ?, ?, ?, ?)", owner)
+            if names := named_files(group.icon, group.metadata):
+                self._use_files(c, "group", group.guid, names)
             self._enqueue_all(c, events, None)
             return True
 
@@ -108,6 +111,7 @@ class Groups(Messages):
             marks = ", ".join(f"{name} = ?" for name in columns)
             c.execute(f"UPDATE groups SET {marks} WHERE guid = ?", [*columns.values(), act.guid])
             changed = dataclasses.replace(standing.group, **columns)  # type: ignore[arg-type]
+            self._use_files(c, "group", act.guid, named_files(changed.icon, changed.metadata))
             self._enqueue_all(c, told(changed), None)
             return changed
 

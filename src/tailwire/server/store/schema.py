@@ -12,7 +12,6 @@ app = Table(
     metadata,
     Column("app_id", String(64), primary_key=True),
     Column("store_name", String(64), nullable=False),
-    Column("secret", String(128), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     # The highest id given out when messages were last deleted for good: it is not given out again.
     Column("last_id", _Id, nullable=False, server_default="0"),
@@ -333,6 +332,38 @@ files = Table(
     Column("width", Integer),
     Column("height", Integer),
     Column("thumbnail", String(100)),
+    # Whether a message, a user or a group has ever named it; since when none does any more.
+    Column("used", Integer, nullable=False, server_default="0"),
+    Column("unused_since", BigInteger),
+    Index("files_by_uid", "uid", "created_at", "size"),
+    Index(
+        "files_unused",
+        "used",
+        "unused_since",
+        sqlite_where=text("unused_since IS NOT NULL"),
+        postgresql_where=text("unused_since IS NOT NULL"),
+    ),
+)
+
+# Which messages, users and groups name which files: `place` is `message`, `user` or `group`.
+file_uses = Table(
+    "file_uses",
+    metadata,
+    Column("place", String(10), primary_key=True),
+    Column("key", String(100), primary_key=True),
+    Column("name", String(100), primary_key=True),
+    Index("file_uses_by_name", "name"),
+)
+
+# What is to be taken out of the file after deletions, and how far that has come.
+chores = Table(
+    "chores",
+    metadata,
+    Column("kind", String(10), primary_key=True),
+    Column("key", String(100), primary_key=True),
+    Column("done_id", _Id, nullable=False),
+    Column("up_to", _Id, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
 )
 
 webhooks = Table(

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from tailwire.server.ports.file_urls import with_address
 from tailwire.server.ports.records import DeliveryRow, WebhookRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
@@ -31,6 +32,7 @@ class WebhookSender:
 
     Args:
         allows: whether an IP address may be reached.
+        base: the server's URL, for files in what is told.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class WebhookSender:
         *,
         app_id: str,
         region: str,
+        base: str,
         allows: Callable[[str], bool],
     ) -> None:
         self._allows = allows
@@ -49,6 +52,7 @@ class WebhookSender:
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
         self._app = {"appId": app_id, "region": region}
+        self._base = base
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._more = False
@@ -127,7 +131,8 @@ class WebhookSender:
 
             checked = CheckedTransport(self._allows)
             self._client = httpx2.AsyncClient(timeout=ANSWER_WITHIN, follow_redirects=False, transport=checked)
-        envelope = {"trigger": row.trigger, "data": msgspec.Raw(row.body), **self._app, "webhook": webhook.id}
+        body = with_address(row.body, lambda: self._base)
+        envelope = {"trigger": row.trigger, "data": msgspec.Raw(body), **self._app, "webhook": webhook.id}
         auth = (webhook.username, webhook.password or "") if webhook.username else None
         try:
             async with asyncio.timeout(ANSWER_WITHIN):
