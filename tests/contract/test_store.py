@@ -163,7 +163,7 @@ async def test_what_webhooks_are_told_is_one_transaction_with_what_it_tells_of(p
     await store.add_group(group, events=[event])
     await store.close()
     again = await SqliteStore.open(path, World())
-    assert [row.trigger for row in await again.due_deliveries(10, 10)] == [Impossible.trigger] * 3
+    assert [row.trigger for row in await again.due_deliveries("w", 10, 10)] == [Impossible.trigger] * 3
     await again.close()
 
 

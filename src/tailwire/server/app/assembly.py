@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.users import Users
 from tailwire.server.actions.views import Views
 from tailwire.server.actions.webhooks import WebhookAdministration
+from tailwire.server.auth.sealing import Sealer
 from tailwire.server.config import Settings
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.overload import Overload
@@ -66,8 +68,9 @@ def database_path(settings: Settings) -> Path:
 
 
 async def build(
-    settings: Settings, store: SqliteStore, hub: Hub, world: World, metrics: Metrics, overload: Overload
-) -> Actions:
+    settings: Settings, store: SqliteStore, hub: Hub, world: World, metrics: Metrics, overload: Overload,
+    sealer: Sealer, tell_webhooks: Callable[[], None],
+) -> Actions:  # fmt: skip
     """The actions."""
     s, loop = settings, asyncio.get_running_loop()
     lengths = Lengths(
@@ -112,7 +115,7 @@ async def build(
         sessions=Sessions(store, directory, delivery, world, logins, s.jwt_lifetime, s.token_lifetime, s.max_tokens),
         keys=Keys(store, directory, delivery, world, lengths),
         roles=roles,
-        webhooks=WebhookAdministration(store, world, lengths),
+        webhooks=WebhookAdministration(store, world, lengths, sealer, tell_webhooks),
         files=files,
         live=Live(
             store, directory, doors, delivery, world, overload, s.max_typing_members,

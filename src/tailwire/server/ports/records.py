@@ -320,7 +320,7 @@ class FileRow:
 
 @dataclass(frozen=True, slots=True)
 class WebhookRow:
-    """Somebody who wants to be told of events. `triggers` are comma-joined."""
+    """Somebody who wants to be told of events. `triggers` are comma-joined; `password` and `secret` are sealed."""
 
     id: str
     name: str
@@ -331,10 +331,35 @@ class WebhookRow:
     retry: int = 1
     enabled: int = 1
     created_at: int = 0
+    secret: str | None = field(default=None, repr=False)
+
+
+class WebhookState(NamedTuple):
+    """How a webhook's deliveries fare. Times are seconds since 1970.
+
+    Attributes:
+        failing_since: when the first of the failures was that no success has followed.
+        waiting, waiting_since: how many wait to be told, and when the oldest of them was queued.
+        failed: how many were given up and are kept.
+    """
+
+    last_success_at: int | None = None
+    last_failure_at: int | None = None
+    last_failure: str | None = None
+    failing_since: int | None = None
+    waiting: int = 0
+    waiting_since: int | None = None
+    failed: int = 0
 
 
 class DeliveryRow(NamedTuple):
-    """An event on its way to a webhook."""
+    """An event on its way to a webhook, or one that was given up and is kept.
+
+    Attributes:
+        attempt: how often it was tried.
+        failed_at: when it was given up; None while it waits.
+        problem: what went wrong at the last try.
+    """
 
     id: int
     webhook: str
@@ -342,3 +367,13 @@ class DeliveryRow(NamedTuple):
     body: bytes
     attempt: int
     due_at: int
+    queued_at: int
+    first_try_at: int | None
+    last_try_at: int | None
+    failed_at: int | None
+    problem: str | None
+
+    @property
+    def name(self) -> str:
+        """What receivers and administrators know it by, the same over all tries."""
+        return f"{self.id}-{self.queued_at:x}"

@@ -317,13 +317,26 @@ webhooks = Table(
     Column("url", Text, nullable=False),
     Column("triggers", Text, nullable=False),
     Column("username", String(100)),
-    Column("password", String(200)),
+    Column("password", Text),  # sealed, as the secret is: the key is not in this file
     Column("retry", Integer, nullable=False),
     Column("enabled", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("secret", Text),
 )
 
-# The queue: written in the transaction of what it tells of.
+webhook_states = Table(
+    "webhook_states",
+    metadata,
+    Column("webhook", String(100), primary_key=True),
+    Column("last_success_at", BigInteger),
+    Column("last_failure_at", BigInteger),
+    Column("last_failure", Text),
+    Column("failing_since", BigInteger),
+)
+
+_waiting, _given_up = text("failed_at IS NULL"), text("failed_at IS NOT NULL")
+
+# The queue: written in the transaction of what it tells of. What was given up has a `failed_at`, and stays for a while.
 deliveries = Table(
     "deliveries",
     metadata,
@@ -333,6 +346,13 @@ deliveries = Table(
     Column("body", LargeBinary, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("due_at", BigInteger, nullable=False),
-    Index("deliveries_by_time", "due_at"),
+    Column("queued_at", BigInteger, nullable=False, server_default="0"),
+    Column("first_try_at", BigInteger),
+    Column("last_try_at", BigInteger),
+    Column("failed_at", BigInteger),
+    Column("problem", Text),
+    Index("deliveries_due", "webhook", "due_at", sqlite_where=_waiting, postgresql_where=_waiting),
+    Index("deliveries_waiting", "webhook", "id", sqlite_where=_waiting, postgresql_where=_waiting),
+    Index("deliveries_failed", "webhook", "failed_at", sqlite_where=_given_up, postgresql_where=_given_up),
     sqlite_autoincrement=True,
 )

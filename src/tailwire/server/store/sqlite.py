@@ -44,6 +44,8 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
         self._savers = {row[0] for row in self._reader.execute("SELECT DISTINCT uid FROM saves")}
         self._indexed_id = self._read_indexed_id(self._reader)
         self._by_trigger = self._read_triggers(self._reader)
+        self._seconds = world.seconds
+        self._count_deliveries(self._reader)
         self._app_id, self._name, self._secret, self._created = self._identity(world)
 
     @classmethod
@@ -112,6 +114,7 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
         self._last_id = self._read_last_id(self._writing)
         self._indexed_id = self._read_indexed_id(self._writing)
         self._by_trigger = self._read_triggers(self._writing)
+        self._count_deliveries(self._writing)
         self._pairs = self._read_pairs(self._writing)
 
     @staticmethod

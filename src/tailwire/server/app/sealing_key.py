@@ -1,0 +1,43 @@
+"""The key that secrets in the database are sealed with: a file of its own in the data folder, never in the database."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tailwire.server.ports.world import World
+
+KEY_BYTES = 32
+
+
+def sealing_key(data: str, world: World) -> bytes:
+    """Return the key; make it, readable by its owner only, when there is none.
+
+    Raises:
+        OSError: when it can be neither read nor written.
+        ValueError: when the file holds no key. It is left as it is: another key would open nothing.
+    """
+    file = Path(data) / "webhooks.key"
+    try:
+        return _key(file)
+    except FileNotFoundError:
+        fresh = file.with_name(file.name + ".new")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as opened:
+            opened.write(world.secret(KEY_BYTES))
+            opened.flush()
+            os.fsync(opened.fileno())
+        fresh.replace(file)
+    return _key(file)
+
+
+def _key(file: Path) -> bytes:
+    try:
+        key = bytes.fromhex(file.read_text(encoding="ascii"))
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise ValueError(
+            f"{file} holds no key; put the right file back, or remove it and set the webhooks' secrets anew"
+        )
+    return key
