@@ -97,8 +97,8 @@ class Settings:
         max_pinned_conversations: pinned conversations of one user.
         token_lifetime: how long an auth token is good for, counted from when it was made; 0: until it is taken back.
         jwt_lifetime: how long the token that authenticates a WebSocket is good for.
-        webhook_retry_for: how long a webhook's delivery is tried again, in growing gaps; 0: only after the documented 10 and 30
-            seconds.
+        webhook_retry_for: how long a webhook's delivery is tried again, in growing gaps; 0: only after the documented
+            10 and 30 seconds.
         webhook_longest_gap: the longest gap between two tries.
         webhook_failed_for: how long deliveries that were given up are kept, to be listed and sent again.
         max_webhook_waiting: deliveries that wait for one webhook; beyond them the oldest are given up.

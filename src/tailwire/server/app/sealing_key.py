@@ -14,14 +14,15 @@ def sealing_key(data: str, world: World) -> bytes:
     """Return the key; make it, readable by its owner only, when there is none.
 
     Raises:
-        OSError: when it can be neither read nor written.
-        ValueError: when the file holds no key. It is left as it is: another key would open nothing.
+        OSError: when it can be neither read nor written, or holds no key. It is left as it is then: another key would
+            open nothing.
     """
     file = Path(data) / "webhooks.key"
     try:
         return _key(file)
     except FileNotFoundError:
         fresh = file.with_name(file.name + ".new")
+        file.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as opened:
             opened.write(world.secret(KEY_BYTES))
@@ -37,7 +38,5 @@ def _key(file: Path) -> bytes:
     except ValueError:
         key = b""
     if len(key) != KEY_BYTES:
-        raise ValueError(
-            f"{file} holds no key; put the right file back, or remove it and set the webhooks' secrets anew"
-        )
+        raise OSError(f"{file} holds no key; put the right file back, or remove it and set the webhooks' secrets anew")
     return key

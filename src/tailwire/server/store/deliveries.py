@@ -18,7 +18,8 @@ QUEUE_FULL = "too many were waiting: the oldest were given up"
 _TOLD = """INSERT INTO webhook_states (webhook, last_success_at) VALUES (?, ?)
 ON CONFLICT (webhook) DO UPDATE SET last_success_at = excluded.last_success_at, failing_since = NULL"""
 _NOT_TOLD = """INSERT INTO webhook_states (webhook, last_failure_at, last_failure, failing_since)
-VALUES (?1, ?2, ?3, ?2) ON CONFLICT (webhook) DO UPDATE SET last_failure_at = excluded.last_failure_at, last_failure = excluded.last_failure,
+VALUES (?1, ?2, ?3, ?2)
+ON CONFLICT (webhook) DO UPDATE SET last_failure_at = excluded.last_failure_at, last_failure = excluded.last_failure,
 failing_since = coalesce(failing_since, excluded.failing_since)"""
 
 
@@ -70,8 +71,12 @@ class Deliveries(Access):
             "SELECT last_success_at, last_failure_at, last_failure, failing_since FROM webhook_states WHERE webhook = ?"
         )
         row = self._one(sql, (webhook_id,)) or (None, None, None, None)
+        success, failure, problem, failing_since = row
         return WebhookState(
-            *row[:4],
+            last_success_at=success,
+            last_failure_at=failure,
+            last_failure=problem,
+            failing_since=failing_since,
             waiting=self._waiting[webhook_id],
             waiting_since=self.waiting_since(webhook_id),
             failed=self._failed[webhook_id],
