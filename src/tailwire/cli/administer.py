@@ -52,7 +52,7 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
     store = await SqliteStore.open(database_path(settings), world)
     hub = Hub(MemoryBroker(), metrics, asyncio.get_running_loop().call_soon, slow_close=0)
     overload = Overload(metrics, asyncio.get_running_loop().time, world.chance, lag=0, most_sends=0)
-    sealer = Sealer(await asyncio.get_running_loop().run_in_executor(None, sealing_key, settings.data, world))
+    sealer = Sealer(await asyncio.get_running_loop().run_in_executor(None, sealing_key, settings.data))
     actions = await build(settings, store, hub, world, metrics, overload, sealer, lambda: None)
     try:
         if given.command == "keys":

@@ -95,7 +95,7 @@ async def assemble(settings: Settings, world: World) -> Parts:
     keys = await _keys(store, world, settings)
     metrics = Metrics()
     hub = Hub(MemoryBroker(), metrics, loop.call_soon, slow_close=settings.slow_close)
-    sealer = Sealer(await loop.run_in_executor(None, sealing_key, settings.data, world))
+    sealer = Sealer(await loop.run_in_executor(None, sealing_key, settings.data))
     webhooks = _webhooks(settings, store, world, metrics, sealer)
     store.on_delivery(webhooks.queued)
     store.on_failure(metrics.store_failed)

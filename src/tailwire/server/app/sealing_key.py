@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
-
-from tailwire.server.ports.world import World
 
 KEY_BYTES = 32
 
 
-def sealing_key(data: str, world: World) -> bytes:
+def sealing_key(data: str) -> bytes:
     """Return the key; make it, readable by its owner only, when there is none.
 
     Raises:
@@ -25,7 +24,7 @@ def sealing_key(data: str, world: World) -> bytes:
         file.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as opened:
-            opened.write(world.secret(KEY_BYTES))
+            opened.write(secrets.token_hex(KEY_BYTES))
             opened.flush()
             os.fsync(opened.fileno())
         fresh.replace(file)

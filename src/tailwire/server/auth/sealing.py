@@ -48,7 +48,7 @@ class Sealer:
             return ""
         try:
             opened = Fernet(self._key).decrypt(stored.removeprefix(PREFIX))
-        except InvalidToken as e:
+        except (InvalidToken, ValueError) as e:
             raise CannotUnseal("it was sealed with another key") from e
         return opened.decode("utf-8", "surrogatepass")
 
