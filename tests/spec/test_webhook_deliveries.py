@@ -156,7 +156,7 @@ async def test_a_receiver_that_is_down_for_a_minute_or_for_hours_misses_nothing(
         state = (await rest("GET", "/webhooks/w"))["state"]
         assert (state["waiting"], state["failed"], state["lastFailure"][:12]) == (20, 0, "ConnectError")
         assert state["failingSince"] - state["lastSuccessAt"] < 60
-        assert state["lastSuccessAt"] - state["waitingSince"] + stage.now - begin > 3 * 3600 - 5
+        assert 0 <= state["waitingSince"] - state["lastSuccessAt"] < 60
         receiver.listen()
         await stage.pass_time(1.3 * 3600)  # by the longest gap and its jitter all have been tried
         assert sorted(receiver.messages[3:]) == list(range(4, 24))
