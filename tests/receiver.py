@@ -21,6 +21,7 @@ class Receiver:
         self.bodies: list[bytes] = []
         self.headers: list[dict] = []
         self.status = 200
+        self.statuses: list[int] = []  # of the next answers, before `status` counts
         self.seconds = 0.0
 
     async def __call__(self, scope, receive, send):
@@ -34,7 +35,8 @@ class Receiver:
         self.told.append(json.loads(body))
         self.bodies.append(body)
         self.headers.append({k.decode(): v.decode() for k, v in scope["headers"]})
-        await send({"type": "http.response.start", "status": self.status, "headers": [(b"content-length", b"0")]})
+        status = self.statuses.pop(0) if self.statuses else self.status
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
 
     def listen(self) -> None:

@@ -235,6 +235,23 @@ async def test_the_catch_up_query_uses_its_index(path):
     await store.close()
 
 
+async def test_what_is_due_is_found_and_ordered_by_an_index(path):
+    store = await SqliteStore.open(path, World())
+    asked = []
+    real = store._all
+    store._all = lambda sql, parameters: asked.append((sql, parameters)) or real(sql, parameters)
+    await store.due_deliveries("w", 5, 50)
+    await store.deliveries_between("w", 1, 9, 50)
+    await store.deliveries("w", failed=True, limit=30, offset=30)
+    await store.deliveries("w", failed=False, limit=30, offset=30)
+    assert len(asked) == 4
+    for sql, parameters in asked:
+        plan = [row[3] for row in real("EXPLAIN QUERY PLAN " + sql, parameters)]
+        assert len(plan) == 1, plan  # nothing is sorted
+        assert "SEARCH deliveries USING INDEX deliveries_" in plan[0]
+    await store.close()
+
+
 async def test_every_filter_can_be_asked_with_every_other(path):
     store = await SqliteStore.open(path, World())
     asked = {

@@ -246,6 +246,37 @@ async def test_a_receiver_that_is_down_or_slow_does_not_delay_another(stage):
         assert good.messages == list(range(1, 22))
 
 
+async def test_one_that_is_back_for_a_moment_only_is_not_run_down(stage):
+    receiver = Receiver()
+    receiver.status = 500
+    receiver.listen()
+    async with Rest(stage) as rest:
+        await rest("POST", "/webhooks", json={**receiver.hook, **SENT, "id": "w"})
+        await send(rest, 30)
+        await stage.pass_time(90)
+        before = len(receiver.told)
+        receiver.statuses = [200]
+        await send(rest)
+        await stage.pass_time(2)
+        # The new one got through; three of those that waited did not; the others keep their own time.
+        assert len(receiver.told) - before == 1 + 3
+        assert receiver.messages[-4:] == [31, 1, 2, 3]
+
+
+async def test_one_that_fails_now_and_then_does_not_fill_the_log(stage, caplog):
+    caplog.set_level(logging.INFO, "tailwire.server")
+    receiver = Receiver()
+    receiver.statuses = [500, 200] * 30
+    receiver.listen()
+    async with Rest(stage) as rest:
+        await rest("POST", "/webhooks", json={**receiver.hook, **SENT, "id": "w", "retryOnFailure": False})
+        for _ in range(60):
+            await send(rest)
+            await stage.pass_time(10)
+        said = [r.getMessage().partition(":")[0] for r in caplog.records if "webhook w" in r.getMessage()]
+        assert said == ["webhook w cannot be told", "webhook w is told again after 10 s; 0 wait"] * 2
+
+
 async def test_without_retries_it_is_tried_once_and_kept(stage, caplog):
     receiver = Receiver()
     async with Rest(stage) as rest:

@@ -184,6 +184,8 @@ async def test_their_administration(stage):
         assert await rest("GET", "/webhooks/mine") == changed
         await rest.refused("ERR_TRIGGER_NOT_FOUND", "POST", "/webhooks", json={**HOOK, "triggers": ["moon"]})
         await rest.refused("ERR_BAD_REQUEST", "POST", "/webhooks", json={"name": "x", "webhookUrl": "ftp://x"})
+        error = await rest.refused("ERR_BAD_REQUEST", "PUT", "/webhooks/mine", json={"webhookUrl": "ftp://x"})
+        assert list(error["details"]) == ["webhookUrl"]
         await rest("DELETE", "/webhooks/mine")
         await rest.refused("ERR_WEBHOOK_NOT_FOUND", "GET", "/webhooks/mine")
 
