@@ -238,15 +238,20 @@ async def test_the_catch_up_query_uses_its_index(path):
 async def test_what_is_due_is_found_and_ordered_by_an_index(path):
     store = await SqliteStore.open(path, World())
     asked = []
-    real = store._all
-    store._all = lambda sql, parameters: asked.append((sql, parameters)) or real(sql, parameters)
+    real = store._rows
+
+    async def noted(sql, parameters):
+        asked.append((sql, parameters))
+        return await real(sql, parameters)
+
+    store._rows = noted
     await store.due_deliveries("w", 5, 50)
     await store.deliveries_between("w", 1, 9, 50)
     await store.deliveries("w", failed=True, limit=30, offset=30)
     await store.deliveries("w", failed=False, limit=30, offset=30)
     assert len(asked) == 4
     for sql, parameters in asked:
-        plan = [row[3] for row in real("EXPLAIN QUERY PLAN " + sql, parameters)]
+        plan = [row[3] for row in store._reader.execute("EXPLAIN QUERY PLAN " + sql, parameters)]
         assert len(plan) == 1, plan  # nothing is sorted
         assert "SEARCH deliveries USING INDEX deliveries_" in plan[0]
     await store.close()

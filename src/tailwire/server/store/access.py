@@ -26,3 +26,6 @@ class Access:
 
     def _all(self, sql: str, parameters: Parameters) -> list[Any]:
         return self._reader.execute(sql, parameters).fetchall()
+
+    async def _rows(self, sql: str, parameters: Parameters) -> list[Any]:
+        return self._all(sql, parameters)

@@ -84,12 +84,14 @@ class Deliveries(Access):
 
     async def due_deliveries(self, webhook_id: str, now: int, most: int) -> list[DeliveryRow]:
         """What is to be told by now: new ones in order, then those to be tried again."""
-        rows = self._all(f"{_WAITING} AND due_at <= ? ORDER BY due_at, id LIMIT ?", (webhook_id, now, most))
+        rows = await self._rows(f"{_WAITING} AND due_at <= ? ORDER BY due_at, id LIMIT ?", (webhook_id, now, most))
         return [DeliveryRow._make(row) for row in rows]
 
     async def deliveries_between(self, webhook_id: str, after: int, up_to: int, most: int) -> list[DeliveryRow]:
         """What waits, due or not, in order."""
-        rows = self._all(f"{_WAITING} AND id > ? AND id <= ? ORDER BY id LIMIT ?", (webhook_id, after, up_to, most))
+        rows = await self._rows(
+            f"{_WAITING} AND id > ? AND id <= ? ORDER BY id LIMIT ?", (webhook_id, after, up_to, most)
+        )
         return [DeliveryRow._make(row) for row in rows]
 
     async def last_delivery(self, webhook_id: str) -> int:
@@ -113,7 +115,7 @@ class Deliveries(Access):
         else:
             condition, order = "failed_at IS NULL", "id"
         sql = f"SELECT {_COLUMNS} FROM deliveries WHERE webhook = ? AND {condition} ORDER BY {order} LIMIT ? OFFSET ?"
-        rows = self._all(sql, (webhook_id, limit, offset))
+        rows = await self._rows(sql, (webhook_id, limit, offset))
         return [DeliveryRow._make(row) for row in rows], (self._failed if failed else self._waiting)[webhook_id]
 
     async def delivery(self, webhook_id: str, delivery_id: int) -> DeliveryRow | None:
@@ -124,7 +126,7 @@ class Deliveries(Access):
     async def failed_ids(self, webhook_id: str) -> list[int]:
         """The ids of those that were given up, oldest first."""
         sql = "SELECT id FROM deliveries WHERE webhook = ? AND failed_at IS NOT NULL ORDER BY id"
-        return [row[0] for row in self._all(sql, (webhook_id,))]
+        return [row[0] for row in await self._rows(sql, (webhook_id,))]
 
     # Write.
 
