@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from contract.older import FILES_IN_USE, STARTS, WEBHOOK_DELIVERIES, undo
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import GroupFilter, MessageFilter, UserFilter
 from tailwire.server.ports.records import (
@@ -22,10 +23,10 @@ from tailwire.server.ports.records import (
     KeyRow,
     TokenRow,
     UserRow,
-    WebhookRow,
 )
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, MessageAct
+from tailwire.server.ports.webhook_records import WebhookRow
 from tailwire.server.ports.world import World
 from tailwire.server.rules.messages import check_changeable
 from tailwire.server.store.migrate import NewerDatabase, upgrade
@@ -194,7 +195,7 @@ async def test_what_webhooks_are_told_is_one_transaction_with_what_it_tells_of(p
     await store.add_group(group, events=[event])
     await store.close()
     again = await SqliteStore.open(path, World())
-    assert [row.trigger for row in await again.due_deliveries(10, 10)] == [Impossible.trigger] * 3
+    assert [row.trigger for row in await again.due_deliveries("w", 10, 10)] == [Impossible.trigger] * 3
     await again.close()
 
 
@@ -263,6 +264,28 @@ async def test_the_catch_up_query_uses_its_index(path):
     wanted = MessageFilter("bob", newer=True, cursor=0, updated_after=5, only_updates=True)
     plan = await store._rows("EXPLAIN QUERY PLAN " + list_messages(wanted.shape()), parameters(wanted))
     assert any("messages_by_update (conversation_id=? AND updated_at>?)" in row[3] for row in plan), plan
+    await store.close()
+
+
+async def test_what_is_due_is_found_and_ordered_by_an_index(path):
+    store = await SqliteStore.open(path, World())
+    asked = []
+    real = store._rows
+
+    async def noted(sql, parameters):
+        asked.append((sql, parameters))
+        return await real(sql, parameters)
+
+    store._rows = noted
+    await store.due_deliveries("w", 5, 50)
+    await store.deliveries_between("w", 1, 9, 50)
+    await store.deliveries("w", failed=True, limit=30, offset=30)
+    await store.deliveries("w", failed=False, limit=30, offset=30)
+    assert len(asked) == 4
+    for sql, parameters in asked:
+        plan = [row[3] for row in store._reader.execute("EXPLAIN QUERY PLAN " + sql, parameters)]
+        assert len(plan) == 1, plan  # nothing is sorted
+        assert "SEARCH deliveries USING INDEX deliveries_" in plan[0]
     await store.close()
 
 
@@ -342,12 +365,7 @@ async def test_files_of_an_earlier_version_are_found_in_what_names_them(path):
         await store.add_file(FileRow(name, "alice", "f", "image/png", 1, 5))
     await store.close()
     with contextlib.closing(sqlite3.connect(path)) as c:  # as it was before
-        for statement in (
-            "DROP TABLE file_uses", "DROP TABLE chores", "DROP INDEX files_unused", "DROP INDEX files_by_uid",
-            "ALTER TABLE files DROP COLUMN used", "ALTER TABLE files DROP COLUMN unused_since",
-            "ALTER TABLE app ADD COLUMN secret TEXT NOT NULL DEFAULT 'the key'", "DROP TABLE starts", "DROP TABLE edits", "UPDATE alembic_version SET version_num = '0004'",
-        ):  # fmt: skip
-            c.execute(statement)
+        undo(c, WEBHOOK_DELIVERIES, STARTS, FILES_IN_USE, revision="0004")
         c.commit()
     store = await SqliteStore.open(path, World())
     assert store.created is False

@@ -12,6 +12,8 @@ from tailwire.server.actions.export import Export
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app import key_file, make_keys, write_keys
 from tailwire.server.app.assembly import build, database_path, fixed_base
+from tailwire.server.app.sealing_key import sealing_key
+from tailwire.server.auth.sealing import Sealer
 from tailwire.server.broker.memory import MemoryBroker
 from tailwire.server.config import BadSetting, Settings, load
 from tailwire.server.fanout.hub import Hub
@@ -55,7 +57,8 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
     store = await SqliteStore.open(database_path(settings), world)
     hub = Hub(MemoryBroker(), metrics, asyncio.get_running_loop().call_soon, slow_close=0)
     overload = Overload(metrics, asyncio.get_running_loop().time, world.chance, lag=0, most_sends=0)
-    actions = await build(settings, store, hub, world, metrics, overload)
+    sealer = Sealer(await asyncio.get_running_loop().run_in_executor(None, sealing_key, settings.data))
+    actions = await build(settings, store, hub, world, metrics, overload, sealer, lambda: None)
     try:
         if given.command == "keys":
             await _new_keys(store, world, settings, replace=given.replace)

@@ -118,6 +118,12 @@ class Settings:
         max_pinned_conversations: pinned conversations of one user.
         token_lifetime: how long an auth token is good for, counted from when it was made; 0: until it is taken back.
         jwt_lifetime: how long the token that authenticates a WebSocket is good for.
+        webhook_retry_for: how long a webhook's delivery is tried again, in growing gaps; 0: only after the documented
+            10 and 30 seconds.
+        webhook_longest_gap: the longest gap between two tries.
+        webhook_failed_for: how long deliveries that were given up are kept, to be listed and sent again.
+        max_webhook_waiting: deliveries that wait for one webhook; beyond them the oldest are given up.
+        max_webhook_failed: deliveries of one webhook that were given up and are kept; beyond them the oldest go.
         log_level: `debug`, `info`, `warning` or `error`.
     """
 
@@ -200,6 +206,11 @@ class Settings:
     max_pinned_conversations: int = 5
     token_lifetime: float = 0.0
     jwt_lifetime: float = 86_400.0
+    webhook_retry_for: float = 86_400.0
+    webhook_longest_gap: float = 3600.0
+    webhook_failed_for: float = 604_800.0
+    max_webhook_waiting: int = 100_000
+    max_webhook_failed: int = 10_000
     log_level: str = "info"
 
 
@@ -292,7 +303,8 @@ def _check(s: Settings) -> None:
             raise BadSetting(f"features: there is no feature {name!r}; there are {', '.join(FEATURES)}")
     for name in (
         "sweep_interval", "auth_deadline", "silence_limit", "heartbeat_interval", "heartbeat_timeout",
-        "returns_per_second", "request_deadline", "keep_alive", "read_deadline",
+        "returns_per_second", "request_deadline", "keep_alive", "read_deadline", "webhook_longest_gap",
+        "max_webhook_waiting",
     ):  # fmt: skip
         if getattr(s, name) <= 0:
             raise BadSetting(f"{name} must be more than 0")
@@ -305,6 +317,7 @@ def _check(s: Settings) -> None:
         "token_lifetime", "overload_lag", "most_sends_under_way", "max_connections", "upgrades_per_second",
         "uploads_per_day", "min_free_disk", "deleted_files_after", "unused_files_after",
         "least_rate", "connections_per_address", "unauthenticated_per_address",
+        "webhook_retry_for", "webhook_failed_for", "max_webhook_failed",
     ):  # fmt: skip
         if getattr(s, name) < 0:
             raise BadSetting(f"{name} must not be less than 0")

@@ -83,6 +83,9 @@ CATALOGUE: dict[str, Entry] = {
         403, "The user's role may not use this feature.", "Allow the feature for the role, or use another role."
     ),
     "ERR_WEBHOOK_NOT_FOUND": Entry(404, "The webhook does not exist.", "Check its id."),
+    "ERR_DELIVERY_NOT_FOUND": Entry(
+        404, "The delivery does not exist.", "List the webhook's deliveries: what was told is in no list any more."
+    ),
     "ERR_TRIGGER_NOT_FOUND": Entry(400, "There is no such trigger.", "Use one that details names."),
     "ERR_LIMIT_EXCEEDED": Entry(403, "There are too many already.", "Remove some; details names the limit."),
     # Between users.

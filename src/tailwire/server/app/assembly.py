@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -27,6 +28,7 @@ from tailwire.server.actions.users import Users
 from tailwire.server.actions.views import Views
 from tailwire.server.actions.webhooks import WebhookAdministration
 from tailwire.server.auth.passwords import Passwords
+from tailwire.server.auth.sealing import Sealer
 from tailwire.server.auth.secrets import signing_key
 from tailwire.server.config import Settings
 from tailwire.server.fanout.hub import Hub
@@ -94,15 +96,12 @@ def webhook_targets(settings: Settings) -> Targets:
 
 
 async def build(
-    settings: Settings, store: SqliteStore, hub: Hub, world: World, metrics: Metrics, overload: Overload
-) -> Actions:
+    settings: Settings, store: SqliteStore, hub: Hub, world: World, metrics: Metrics, overload: Overload,
+    sealer: Sealer, tell_webhooks: Callable[[], None],
+) -> Actions:  # fmt: skip
     """The actions."""
     s, loop = settings, asyncio.get_running_loop()
-    lengths = Lengths(
-        name=s.max_name, url=s.max_url, metadata=s.max_metadata, tags=s.max_tags, tag=s.max_tag,
-        password=s.max_group_password, description=s.max_group_description, at_once=s.max_at_once,
-    )  # fmt: skip
-    secret = signing_key(Path(s.data), world)
+    lengths, secret = _lengths(s), signing_key(Path(s.data), world)
     directory = Directory(store, hub.is_online, hub.everyone_online)
     delivery = Delivery(hub.broker, store.app_id, fixed_base(s))
     doors = Doors(store, directory)
@@ -142,7 +141,7 @@ async def build(
                           s.jwt_lifetime, s.token_lifetime, s.max_tokens, secret),
         keys=Keys(store, directory, delivery, world, lengths),
         roles=roles,
-        webhooks=WebhookAdministration(store, world, lengths, webhook_targets(s)),
+        webhooks=WebhookAdministration(store, world, lengths, webhook_targets(s), sealer, tell_webhooks),
         files=files,
         live=Live(
             store, directory, doors, roles, delivery, world, overload, s.max_typing_members,
@@ -152,6 +151,13 @@ async def build(
         uploads=uploads,
         leftovers=leftovers,
         passwords=passwords,
+    )  # fmt: skip
+
+
+def _lengths(s: Settings) -> Lengths:
+    return Lengths(
+        name=s.max_name, url=s.max_url, metadata=s.max_metadata, tags=s.max_tags, tag=s.max_tag,
+        password=s.max_group_password, description=s.max_group_description, at_once=s.max_at_once,
     )  # fmt: skip
 
 

@@ -27,8 +27,10 @@ from tailwire.server.app.http_server import HttpServer
 from tailwire.server.app.key_file import Keys, key_file, read_keys, write_keys
 from tailwire.server.app.listener import Listener
 from tailwire.server.app.process import most_connections, raise_descriptor_limit, share_with_the_writer, tune_collector
+from tailwire.server.app.sealing_key import sealing_key
 from tailwire.server.app.watch import Watch
 from tailwire.server.auth.certificate import self_signed
+from tailwire.server.auth.sealing import Sealer
 from tailwire.server.auth.secrets import fingerprint
 from tailwire.server.broker.memory import MemoryBroker
 from tailwire.server.config import Settings, offered
@@ -63,6 +65,8 @@ from tailwire.server.shutdown import finish
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
+from tailwire.server.webhooks.lane import Patience
+from tailwire.server.webhooks.post import Poster
 from tailwire.server.webhooks.sender import WebhookSender
 
 VERSION = "0.1.0"
@@ -98,21 +102,15 @@ async def assemble(settings: Settings, world: World) -> Parts:
     keys = await _keys(store, world, settings)
     metrics = Metrics()
     hub = Hub(MemoryBroker(), metrics, loop.call_soon, slow_close=settings.slow_close)
-    webhooks = WebhookSender(
-        store,
-        world,
-        metrics,
-        app_id=store.app_id,
-        region=settings.region,
-        base=fixed_base(settings),
-        allows=webhook_targets(settings).allows,
-    )
+    sealer = Sealer(await loop.run_in_executor(None, sealing_key, settings.data))
+    webhooks = _webhooks(settings, store, world, metrics, sealer)
     store.on_delivery(webhooks.wake)
     store.on_failure(metrics.store_failed)
     overload = Overload(
         metrics, loop.time, world.chance, lag=settings.overload_lag, most_sends=settings.most_sends_under_way
     )
-    actions = await build(settings, store, hub, world, metrics, overload)
+    actions = await build(settings, store, hub, world, metrics, overload, sealer, webhooks.wake)
+    await actions.webhooks.seal_what_is_plain()
     guesses = Guesses(settings.wrong_tokens_per_minute, loop.time)
     pace, pace_of_known = (Pace(settings.upgrades_per_second, LONGEST_TURN, loop.time) for _ in range(2))
     strangers = Places(settings.unauthenticated_per_address)
@@ -129,6 +127,20 @@ async def assemble(settings: Settings, world: World) -> Parts:
     webhooks.wake()
     actions.leftovers.wake()
     return Parts(store, api, http, gateway, actions, webhooks, keys, metrics, overload)
+
+
+def _webhooks(settings: Settings, store: SqliteStore, world: World, metrics: Metrics, sealer: Sealer) -> WebhookSender:
+    store.keep_deliveries(
+        waiting=settings.max_webhook_waiting,
+        failed=settings.max_webhook_failed,
+        seconds=int(settings.webhook_failed_for),
+    )
+    poster = Poster(
+        app_id=store.app_id, region=settings.region, unseal=sealer.unseal, user_agent=f"Tailwire/{VERSION} (webhooks)",
+        base=fixed_base(settings), allows=webhook_targets(settings).allows,
+    )  # fmt: skip
+    patience = Patience(settings.webhook_retry_for, settings.webhook_longest_gap)
+    return WebhookSender(store, world, metrics, poster, patience)
 
 
 def _api(

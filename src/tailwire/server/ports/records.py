@@ -348,29 +348,3 @@ class Kept(StrEnum):
     NEW = "new"
     KNOWN = "known"  # one of that name is there: nothing was changed
     TOO_MUCH = "too much"  # its user has uploaded as much as they may
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookRow:
-    """Somebody who wants to be told of events. `triggers` are comma-joined."""
-
-    id: str
-    name: str
-    url: str
-    triggers: str
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    retry: int = 1
-    enabled: int = 1
-    created_at: int = 0
-
-
-class DeliveryRow(NamedTuple):
-    """An event on its way to a webhook."""
-
-    id: int
-    webhook: str
-    trigger: str
-    body: bytes
-    attempt: int
-    due_at: int

@@ -35,6 +35,12 @@ class Paged(msgspec.Struct, kw_only=True):
         return (self.page - 1) * self.size
 
 
+class DeliveryQuery(Paged, kw_only=True):
+    """Which deliveries of a webhook: `failed` or `waiting`."""
+
+    status: str = "failed"
+
+
 class UserQuery(Paged, rename="camel", kw_only=True):
     """Which users."""
 

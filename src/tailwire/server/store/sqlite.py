@@ -61,6 +61,8 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions, Look):
         self._savers = {row[0] for row in self._reader.execute("SELECT DISTINCT uid FROM saves")}
         self._indexed_id = self._read_indexed_id(self._reader)
         self._by_trigger = self._read_triggers(self._reader)
+        self._seconds = world.seconds
+        self._count_deliveries(self._reader)
         self._app_id, self._name, self._created = self._identity(world)
 
     @classmethod
@@ -165,6 +167,7 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions, Look):
     def _rolled_back(self) -> None:
         self._last_id = self._read_last_id(self._writing)
         self._indexed_id = self._read_indexed_id(self._writing)
+        self._count_deliveries(self._writing)
 
     @staticmethod
     def _read_last_id(c: sqlite3.Connection) -> int:
