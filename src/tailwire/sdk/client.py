@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl as ssl_module
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from types import TracebackType
 
 from tailwire.sdk.app_settings import AppSettings
-from tailwire.sdk.calls.access import OnError, OnSuccess, decoded, quoted, settle
-from tailwire.sdk.calls.connecting import ConnectionCalls
+from tailwire.sdk.calls.access import OnError, OnSuccess, decoded, settle
 from tailwire.sdk.calls.conversations import ConversationCalls
 from tailwire.sdk.calls.groups import GroupCalls
+from tailwire.sdk.calls.logins import LoginCalls
 from tailwire.sdk.calls.owner import Owner
 from tailwire.sdk.calls.queueing import QueueCalls
 from tailwire.sdk.calls.reactions import ReactionCalls
@@ -24,8 +23,8 @@ from tailwire.sdk.calls.users import UserCalls
 from tailwire.sdk.connection import inputs as i
 from tailwire.sdk.connection.state import Mode, State, Status
 from tailwire.sdk.connection.timings import Timings
-from tailwire.sdk.continuity.state import Machine, Position
-from tailwire.sdk.dispatch.callbacks import Callbacks, LoginTold, Registries, StatusTold
+from tailwire.sdk.continuity.state import Machine
+from tailwire.sdk.dispatch.callbacks import Callbacks, Registries, StatusTold
 from tailwire.sdk.dispatch.incoming import Incoming
 from tailwire.sdk.dispatch.queue import Queue
 from tailwire.sdk.exceptions import CometChatException, failure, init_failed
@@ -41,7 +40,7 @@ from tailwire.sdk.outbox import Outbox, keeping
 from tailwire.sdk.sending import Sending
 from tailwire.sdk.session import Session, SessionStore
 from tailwire.wire.codec import user_from_wire
-from tailwire.wire.entities import BaseMessage, User
+from tailwire.wire.entities import BaseMessage
 
 log = logging.getLogger("tailwire")
 
@@ -56,7 +55,7 @@ class ChatClient(
     ConversationCalls,
     UserCalls,
     GroupCalls,
-    ConnectionCalls,
+    LoginCalls,
 ):
     """A chat client: one user, one connection, kept exactly when it should exist (api.md; S1 to S27).
 
@@ -98,9 +97,7 @@ class ChatClient(
         self._timings = timings or Timings()
         self._registries = Registries()
         self._queue: Queue | None = None
-        self._logging_in = False
         self._closed = False
-        self._served: Position | None = None
         self._save_timer: asyncio.TimerHandle | None = None
 
     # The client's life.
@@ -181,9 +178,11 @@ class ChatClient(
         except (ValueError, CometChatException) as e:
             log.warning("the saved session is ignored, it cannot be used: %s", e)
             return
-        if not session.expired:
-            self._begin(session)
-            self._parts[0].feed(i.SessionRestored())
+        if session.expired:
+            self._ended = session
+            return
+        self._begin(session)
+        self._parts[0].feed(i.SessionRestored())
 
     async def aclose(self) -> None:
         """End everything: no task, no timer, no socket, no callback is left (I10). The session stays saved."""
@@ -211,132 +210,6 @@ class ChatClient(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
-
-    # Login and logout.
-
-    async def login(
-        self, uid: str, *, auth_key: str, on_success: OnSuccess[User] = None, on_error: OnError = None
-    ) -> User:
-        """Log a user in with the app's auth key (development; S1, S25).
-
-        Returns:
-            The user. The connection then goes its own way: see `wait_connected`.
-
-        Raises:
-            CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `LOGIN_IN_PROGRESS`, `ERR_UID_NOT_FOUND`,
-                `AUTH_ERR_*`, `NO_INTERNET_CONNECTION`.
-        """
-
-        async def token() -> str:
-            body = {"platform": "python", "deviceId": self.identity.resource}
-            path = f"/users/{quoted(uid)}/auth_tokens"
-            answer = await self._reached().ask("POST", path, key=auth_key, body=body)
-            if not isinstance(answer, dict) or not isinstance(answer.get("authToken"), str):
-                raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer has no auth token.")
-            return str(answer["authToken"])
-
-        return await settle(self._login(token), on_success, on_error)
-
-    async def login_with_auth_token(
-        self, auth_token: str, *, on_success: OnSuccess[User] = None, on_error: OnError = None
-    ) -> User:
-        """Log a user in with an auth token that your backend made (production; S25).
-
-        Returns:
-            The user.
-
-        Raises:
-            CometChatException: as `login`; `AUTH_ERR_AUTH_TOKEN_NOT_FOUND`.
-        """
-
-        async def token() -> str:
-            return auth_token
-
-        return await settle(self._login(token), on_success, on_error)
-
-    async def _login(self, get_token: Callable[[], Awaitable[str]]) -> User:
-        driver, _, queue, connector = self._parts
-        if self._logging_in:
-            raise failure("LOGIN_IN_PROGRESS")
-        self._logging_in = True
-        try:
-            token = await get_token()
-            me, signed = await connector.me(token)
-            session = Session({k: v for k, v in me.items() if k not in ("authToken", "jwt", "wsChannel")}, token)
-            user = decoded(user_from_wire, session.user)
-            session = replace(session, position=await self._position_now(token))
-        except CometChatException as e:
-            queue.put(LoginTold("login_failure", (e,)))
-            raise
-        finally:
-            self._logging_in = False
-        connector.forget()
-        connector.keep_pass(signed)
-        self._begin(session)
-        self._save()
-        queue.put(LoginTold("login_success", (user,)))
-        driver.feed(i.LoggedIn())
-        return user
-
-    async def _position_now(self, token: str) -> Position | None:
-        # Where the catch-up begins: from the login on nothing is missed (S2).
-        if not self._settings.catch_up:
-            return None
-        query = {"per_page": 1, "affix": "prepend"}
-        newest = await self._reached().ask("GET", "/messages", token=token, query=query)
-        try:
-            if not newest:
-                return Position()
-            return Position(int(newest[-1]["id"]), updated_at=int(newest[-1].get("updatedAt") or 0))
-        except (TypeError, KeyError, ValueError, OverflowError) as e:
-            raise failure("ERR_BAD_ERROR_RESPONSE", "The server's list of messages cannot be read.") from e
-
-    def _begin(self, session: Session) -> None:
-        incoming = self._parts[1]
-        known = incoming.machine.position
-        if known is not None and session.position is not None and incoming.uid == session.uid:
-            # The same user once more: what came while she logged in does not come twice.
-            session = replace(session, position=max(session.position, known, key=lambda p: p.last_id))
-        self._session = session
-        self._served = session.position
-        incoming.begin_session(session.uid, session.position)
-        if self._outbox is not None:
-            self._outbox.begin(session.uid)
-
-    async def logout(self, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
-        """End the session on this device: the connection closes, the saved session is forgotten (S25, C23).
-
-        It ends here also when the server cannot be told; then its token lives on there until it is taken back.
-
-        Raises:
-            CometChatException: `USER_NOT_LOGGED_IN`.
-        """
-        return await settle(self._logout(), on_success, on_error)
-
-    async def _logout(self) -> str:
-        driver, incoming, queue, connector = self._parts
-        try:
-            token = self._logged_in().auth_token
-        except CometChatException as e:
-            queue.put(LoginTold("logout_failure", (e,)))
-            raise
-        if self._outbox is not None:
-            self._outbox.forget()
-        self._session = self._served = None
-        self._store.clear(self.identity.app_id)
-        driver.feed(i.LoggedOut())
-        incoming.begin_session("", None)
-        connector.forget()
-        try:
-            await self._reached().ask("DELETE", "/me", token=token)
-        except CometChatException as e:
-            log.warning("logged out here, but the server could not be told: %s", e.code)
-        queue.put(LoginTold("logout_success"))
-        return "Logout completed successfully"
-
-    def get_logged_in_user(self) -> User | None:
-        """The user, or None. No I/O (S20)."""
-        return decoded(user_from_wire, self._session.user) if self._session is not None else None
 
     # What the parts ask of each other.
 

@@ -20,7 +20,8 @@ LONGEST_WAIT = 5.0
 IN_DOUBT = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_MISSION_FAILED"})
 """After these it is not known whether the message was stored."""
 UNKNOWN = "It is not known whether the message was stored; send it again under the same muid. Last error:"
-_AGAIN = IN_DOUBT | {"ERR_TOO_MANY_REQUESTS"}
+AGAIN = IN_DOUBT | {"ERR_TOO_MANY_REQUESTS"}
+"""After these the same may succeed a little later."""
 
 
 class Sending:
@@ -73,7 +74,7 @@ class Sending:
             try:
                 return await attempt()
             except CometChatException as e:
-                if e.code not in _AGAIN or n == ATTEMPTS or (e.retry_after or 0) > LONGEST_WAIT:
+                if e.code not in AGAIN or n == ATTEMPTS or (e.retry_after or 0) > LONGEST_WAIT:
                     if in_doubt and e.code not in IN_DOUBT:
                         raise failure("NO_INTERNET_CONNECTION", f"{UNKNOWN} {e}") from e
                     raise
