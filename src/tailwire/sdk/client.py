@@ -11,6 +11,7 @@ from types import TracebackType
 from tailwire.sdk.app_settings import AppSettings
 from tailwire.sdk.calls.access import OnError, OnSuccess, decoded, settle
 from tailwire.sdk.calls.conversations import ConversationCalls
+from tailwire.sdk.calls.gate import gated
 from tailwire.sdk.calls.groups import GroupCalls
 from tailwire.sdk.calls.logins import LoginCalls
 from tailwire.sdk.calls.owner import Owner
@@ -47,6 +48,7 @@ log = logging.getLogger("tailwire")
 SAVE_AFTER = 0.2
 
 
+@gated
 class ChatClient(
     UploadRequestCalls,
     QueueCalls,
@@ -97,7 +99,6 @@ class ChatClient(
         self._timings = timings or Timings()
         self._registries = Registries()
         self._queue: Queue | None = None
-        self._closed = False
         self._save_timer: asyncio.TimerHandle | None = None
 
     # The client's life.
@@ -114,8 +115,6 @@ class ChatClient(
         return await settle(self._init(), on_success, on_error)
 
     async def _init(self) -> str:
-        if self._closed:
-            raise failure("ERR_CLIENT_CLOSED")
         if self._http is None:
             try:
                 if not isinstance(self.identity.app_id, str) or not self.identity.app_id.strip():
@@ -125,6 +124,10 @@ class ChatClient(
                 self._tls = self._tls or self._settings.tls_context()
             except (UnusableProxy, ValueError) as e:
                 raise init_failed(e) from e
+            await self.world.prepare()
+        if self._http is None:
+            self._check_usable()
+            self._loop = asyncio.get_running_loop()
             self._assemble(base_url)
             self._restore()
         return "Initialization completed successfully"
@@ -185,9 +188,16 @@ class ChatClient(
         self._parts[0].feed(i.SessionRestored())
 
     async def aclose(self) -> None:
-        """End everything: no task, no timer, no socket, no callback is left (I10). The session stays saved."""
+        """End everything: no task, no timer, no socket, no callback is left. The session stays saved.
+
+        Every call fails with `ERR_CLIENT_CLOSED` then, and the streams of `events()` end.
+
+        Raises:
+            CometChatException: `ERR_WRONG_EVENT_LOOP`.
+        """
         if self._closed:
             return
+        self._check_loop()
         self._closed = True
         if self._tokens is not None:
             self._tokens.closed = True
@@ -253,11 +263,11 @@ class ChatClient(
             self._session = replace(self._session, position=self._served)
             self._save()
 
-    def kept_session(self) -> Session:
+    def _kept_session(self) -> Session:
         """The session (for the parts of this client)."""
         return self._logged_in()
 
-    def keep_session(self, session: Session) -> None:
+    def _keep_session(self, session: Session) -> None:
         """Keep a session, on the device too (for the parts of this client)."""
         self._session = session
         self._save()

@@ -176,6 +176,12 @@ CATALOGUE: dict[str, Entry] = {
         "In auto mode there is no connection in the background; it comes back with the foreground.",
     ),
     "ERR_CLIENT_CLOSED": Entry(0, "The client is closed.", "Make a new ChatClient."),
+    "ERR_WRONG_EVENT_LOOP": Entry(
+        0,
+        "The client belongs to another event loop.",
+        "Call it on the loop that ran init(): from another thread with asyncio.run_coroutine_threadsafe(call, loop), "
+        "or loop.call_soon_threadsafe(function) for what is not async.",
+    ),
     "REQUEST_IN_PROGRESS": Entry(0, "A fetch of this request is under way.", "Await it before the next."),
     "NOT_ENOUGH_PARAMETERS": Entry(
         0, "fetch_next() needs a message id, a timestamp or updated_after.", "Set one of them in the builder."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, TypeVar, cast
@@ -68,6 +69,29 @@ class Access:
     _http: Http | None = None
     _session: Session | None = None
     _tokens: Tokens | None = None
+    _loop: asyncio.AbstractEventLoop | None = None
+    """On which `init()` ran."""
+    _closed = False
+
+    def _check_usable(self) -> None:
+        """Let a call pass (see `gate`).
+
+        Raises:
+            CometChatException: `ERR_CLIENT_CLOSED`; `ERR_WRONG_EVENT_LOOP` on another event loop, or outside of it.
+        """
+        if self._closed:
+            raise failure("ERR_CLIENT_CLOSED")
+        self._check_loop()
+
+    def _check_loop(self) -> None:
+        if self._loop is None:
+            return
+        try:
+            here = asyncio.get_running_loop()
+        except RuntimeError:
+            here = None
+        if here is not self._loop:
+            raise failure("ERR_WRONG_EVENT_LOOP")
 
     def _reached(self) -> Http:
         if self._http is None:
@@ -98,6 +122,7 @@ class Access:
     ) -> Any:
         # A request as the logged-in user; once more where the token was rejected and the app has another. Both tries
         # share one limit: the caller's, who then repeats it, or their own. What one user began is not sent as another.
+        self._check_usable()  # the requests of builders come straight here
         of = of or self._logged_in().uid
         token, http = self._token_of(of), self._reached()
         repeated = within is not None

@@ -127,7 +127,7 @@ class LoginCalls(ConnectionCalls):
         if session.auth_token == kept.auth_token:
             if signed:
                 connector.keep_pass(signed)
-            self.keep_session(replace(session, user=_without_secrets(me)))
+            self._keep_session(replace(session, user=_without_secrets(me)))
         state = driver.state
         if state.mode is Mode.AUTO and state.phase not in (Phase.CONNECTING, Phase.RENEWING, Phase.OPEN):
             driver.feed(i.LoggedIn())
@@ -218,7 +218,7 @@ class LoginCalls(ConnectionCalls):
         """The user, or None. No I/O."""
         return decoded(user_from_wire, self._session.user) if self._session is not None else None
 
-    def keep_session(self, session: Session) -> None:
+    def _keep_session(self, session: Session) -> None:
         """Keep a session, on the device too (for the parts of this client)."""
         raise NotImplementedError
 

@@ -273,7 +273,7 @@ class Person:
         except CometChatException as error:
             self.log("no login", error.code)
             return
-        position = chat.kept_session().position
+        position = chat._kept_session().position
         if life == self.life and position is not None:
             self.end_owed()
             self.owed.append(Owed(position.last_id))
