@@ -9,7 +9,14 @@ import threading
 import pytest
 
 from harness import CONNECTED, DISCONNECTED, Stage
-from tailwire import ChatClient, CometChatException, MessageListener, MessagesRequestBuilder, UsersRequestBuilder
+from tailwire import (
+    ChatClient,
+    CometChatException,
+    MessageListener,
+    MessagesRequestBuilder,
+    TextMessage,
+    UsersRequestBuilder,
+)
 
 ONLY_LOOK = {"get_logged_in_user", "get_connection_status", "connection", "aclose"}
 METHODS = sorted(
@@ -112,3 +119,100 @@ async def test_listeners_may_be_added_before_a_loop_runs(stage: Stage):
     alice = await stage.enter("alice")
     await alice.say("bob", "hello")
     await actor.ears.until(lambda: actor.ears.texts == ["hello"])
+
+
+class Misspelt(MessageListener):
+    def on_text_message_recieved(self, message):
+        raise AssertionError
+
+
+class Almost:
+    def on_text_message_received(self, message):
+        raise AssertionError
+
+
+class Widget(MessageListener):
+    """Also something else, with callbacks of its own."""
+
+    def on_mount(self):
+        raise AssertionError
+
+    def on_text_message_received(self, message):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("listener", "says"),
+    [
+        (object(), "Derive object from MessageListener."),
+        (Almost(), "Derive Almost from MessageListener."),
+        (Widget, "Give an instance: Widget()."),
+        (Misspelt(), "Misspelt.on_text_message_recieved would never be called. Did you mean on_text_message_received?"),
+    ],
+)
+async def test_a_listener_that_would_hear_nothing_is_refused(stage: Stage, listener, says):
+    chat = stage.actor().chat
+    with pytest.raises(CometChatException) as caught:
+        chat.add_message_listener("ears", listener)
+    assert caught.value.code == "ERR_INVALID_ARGUMENT"
+    assert says in caught.value.details
+    chat.add_message_listener("ears", Widget())
+
+
+async def test_wrong_arguments_fail_before_anything_is_asked(stage: Stage):
+    alice = await stage.enter("alice")
+    chat, sent = alice.chat, await alice.say("bob", "hello")
+    unsent = TextMessage(receiver="bob", text="x")
+    stage.network.cut()  # nothing of this reaches the server
+
+    async def first(**arguments):
+        return [message async for message in chat.messages(**arguments)]
+
+    for call, code in (
+        (lambda: first(uid="bob", guid="team"), "ERR_INVALID_ARGUMENT"),
+        (lambda: first(uid="bob", limit=0), "ERROR_NON_POSITIVE_LIMIT"),
+        (lambda: first(uid="bob", limit=1000), "ERROR_LIMIT_EXCEEDED"),
+        (lambda: chat.get_message(0), "ERROR_INVALID_MESSAGE_ID"),
+        (lambda: chat.get_message("abc"), "ERROR_INVALID_MESSAGE_ID"),
+        (lambda: chat.delete_message(-1), "ERROR_INVALID_MESSAGE_ID"),
+        (lambda: chat.edit_message(unsent), "ERROR_INVALID_MESSAGE_ID"),
+        (lambda: chat.mark_as_read(unsent), "ERROR_INVALID_MESSAGE_ID"),
+        (lambda: chat.mark_as_delivered(unsent), "ERROR_INVALID_MESSAGE_ID"),
+        (lambda: chat.mark_message_as_unread(unsent), "ERROR_INVALID_MESSAGE_ID"),
+        (lambda: chat.add_reaction(0, "x"), "ERROR_INVALID_MESSAGE_ID"),
+        (lambda: chat.pin_message(0), "ERROR_INVALID_MESSAGE_ID"),
+        (lambda: chat.get_message_receipts(0), "ERROR_INVALID_MESSAGE_ID"),
+        (lambda: chat.start_typing("bob", "usr"), "ERR_INVALID_RECEIVER_TYPE"),
+        (lambda: chat.end_typing("bob", "usr"), "ERR_INVALID_RECEIVER_TYPE"),
+        (lambda: chat.send_message(TextMessage(receiver="bob", receiver_type="usr", text="x")), "ERR_INVALID_RECEIV"),
+        (lambda: chat.upload_attachments("bob", "usr", []), "ERR_INVALID_RECEIVER_TYPE"),
+        (lambda: chat.get_conversation("bob", "usr"), "INVALID_CONVERSATION_TYPE"),
+    ):
+        with pytest.raises(CometChatException, match=code):
+            await call()
+    for function, word in ((chat.set_app_state, "backgruond"), (chat.set_network, "of")):
+        with pytest.raises(ValueError, match=word):
+            function(word)
+    stage.network.restore()
+    assert sent.id
+
+
+async def test_typing_ends_after_some_seconds_or_when_the_user_goes_offline(stage: Stage):
+    bob = await stage.enter("bob", presence=True)
+    alice, carol = await stage.enter("alice"), await stage.enter("carol")
+    began = stage.now
+    await alice.chat.start_typing("bob")
+    await stage.pass_time(10)
+    await alice.chat.start_typing("bob")
+    await bob.ears.until(lambda: bob.ears.all("typing ended") == ["alice"])
+    assert 25 <= stage.now - began < 26
+    await carol.chat.start_typing("bob")
+    await bob.ears.until(lambda: "carol" in bob.ears.all("typing"))
+    began = stage.now
+    await carol.chat.aclose()
+    await bob.ears.until(lambda: bob.ears.all("typing ended") == ["alice", "carol"])
+    assert stage.now - began < 14
+    await alice.chat.start_typing("bob")
+    await alice.chat.end_typing("bob")
+    await stage.pass_time(60)
+    assert bob.ears.all("typing ended") == ["alice", "carol", "alice"]

@@ -195,7 +195,9 @@ CATALOGUE: dict[str, Entry] = {
     "INVALID_STATUS_VALUE": Entry(0, "The status is not valid.", "Use online or offline."),
     "INVALID_DIRECTION_VALUE": Entry(0, "The direction is not valid.", "Use blockedByMe, hasBlockedMe or both."),
     "EMPTY_USERS_LIST": Entry(0, "The list of users is empty.", "Name at least one uid."),
-    "ERROR_INVALID_MESSAGE_ID": Entry(0, "The message id is missing.", "Set one in the builder."),
+    "ERROR_INVALID_MESSAGE_ID": Entry(
+        0, "This is no message id.", "Use the id of a message that was sent or received: a number above 0."
+    ),
     "ERR_INVALID_ARGUMENT": Entry(0, "An argument is not valid.", "See details."),
     "ERR_BAD_ERROR_RESPONSE": Entry(0, "The server's answer makes no sense.", "Check that the host is a chat server."),
 }

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from tailwire.wire.constants import Category, MessageType, ReceiverType
+from tailwire.wire.constants import Category, MessageType, ReceiverType, ReceiverTypeName, TypingStatus
 from tailwire.wire.entities import (
     Action,
     Attachment,
@@ -81,6 +81,11 @@ def text_at(d: Mapping[str, Any], key: str, default: str = "") -> str:
     if not isinstance(value, str):
         raise BadWire(f"{key} is not a string")
     return value
+
+
+def receiver_type_at(d: Mapping[str, Any]) -> ReceiverTypeName:
+    """To whom something went; as it stands there, should it be another word."""
+    return cast("ReceiverTypeName", text_at(d, "receiverType", ReceiverType.USER))
 
 
 def _optional(d: Mapping[str, Any], key: str) -> str | None:
@@ -316,9 +321,9 @@ def quoted_of(raw: Mapping[str, Any]) -> BaseMessage | None:
         return None
 
 
-def _plain_sender(d: Mapping[str, Any]) -> User | None:
+def _plain_sender(d: Mapping[str, Any]) -> User:
     uid = d.get("sender")
-    return User(uid) if isinstance(uid, str) and uid else None
+    return User(uid if isinstance(uid, str) else "")
 
 
 def _action(common: dict[str, Any], data: Mapping[str, Any], entities: Mapping[str, Any]) -> Action:
@@ -359,7 +364,7 @@ def receipt_from_frame(frame: Mapping[str, Any]) -> MessageReceipt:
         message_id=number_at(body, "messageId"),
         sender=user_from_wire(body.get("user")),
         receiver_id=text_at(frame, "receiver"),
-        receiver_type=text_at(frame, "receiverType", ReceiverType.USER),
+        receiver_type=receiver_type_at(frame),
         receipt_type=text_at(body, "action"),
         timestamp=number_at(body, "timestamp"),
     )
@@ -371,8 +376,8 @@ def typing_from_frame(frame: Mapping[str, Any]) -> TypingIndicator:
     return TypingIndicator(
         sender=user_from_wire(body.get("user")),
         receiver_id=text_at(frame, "receiver"),
-        receiver_type=text_at(frame, "receiverType", ReceiverType.USER),
-        typing_status=text_at(body, "action"),
+        receiver_type=receiver_type_at(frame),
+        typing_status=cast("TypingStatus", text_at(body, "action")),
         metadata=_metadata(body),
     )
 

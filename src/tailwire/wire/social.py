@@ -12,6 +12,7 @@ from tailwire.wire.codec import (
     message_from_wire,
     number_at,
     object_of,
+    receiver_type_at,
     text_at,
     user_from_wire,
 )
@@ -78,7 +79,7 @@ def reaction_event_from_frame(frame: Mapping[str, Any]) -> tuple[bool, ReactionE
     event = ReactionEvent(
         reaction=reaction_from_wire(body),
         receiver_id=text_at(body, "receiverId"),
-        receiver_type=text_at(body, "receiverType", ReceiverType.USER),
+        receiver_type=receiver_type_at(body),
         conversation_id=text_at(body, "conversationId"),
         parent_message_id=number_at(body, "parentMessageId"),
     )
@@ -90,7 +91,7 @@ def transient_from_frame(frame: Mapping[str, Any]) -> TransientMessage:
     body = object_of(frame.get("body"), "body")
     return TransientMessage(
         receiver_id=text_at(frame, "receiver"),
-        receiver_type=text_at(frame, "receiverType", ReceiverType.USER),
+        receiver_type=receiver_type_at(frame),
         data=dict(object_of(body.get("data") or {}, "data")),
         sender=user_from_wire(body.get("user")),
     )
@@ -116,7 +117,7 @@ def receipts_from_wire(value: Any) -> list[MessageReceipt]:
                 message_id=number_at(message, "id"),
                 sender=user_from_wire(receipt.get("recipient")),
                 receiver_id=text_at(message, "receiver"),
-                receiver_type=text_at(message, "receiverType", ReceiverType.USER),
+                receiver_type=receiver_type_at(message),
                 receipt_type="read" if read else "delivered",
                 timestamp=read or delivered,
                 delivered_at=delivered,

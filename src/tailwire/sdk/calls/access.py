@@ -55,6 +55,44 @@ def quoted(name: object) -> str:
     return quote(str(name), safe="")
 
 
+def id_of(message_id: object) -> int:
+    """The id of a message that was sent.
+
+    Raises:
+        CometChatException: `ERROR_INVALID_MESSAGE_ID` for anything else.
+    """
+    try:
+        number = int(message_id)  # type: ignore[call-overload]
+    except (TypeError, ValueError, OverflowError):
+        number = 0
+    if number <= 0:
+        raise failure("ERROR_INVALID_MESSAGE_ID")
+    return int(number)
+
+
+def checked_receiver_type(kind: object) -> None:
+    """Check to whom something goes.
+
+    Raises:
+        CometChatException: `ERR_INVALID_RECEIVER_TYPE` for anything but `user` and `group`.
+    """
+    if kind not in ("user", "group"):
+        raise failure("ERR_INVALID_RECEIVER_TYPE")
+
+
+def checked_limit(limit: int, most: int = 100) -> int:
+    """The limit of a page.
+
+    Raises:
+        CometChatException: `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`.
+    """
+    if limit <= 0:
+        raise failure("ERROR_NON_POSITIVE_LIMIT", f"Use a limit from 1 to {most}.")
+    if limit > most:
+        raise failure("ERROR_LIMIT_EXCEEDED", f"Use a limit from 1 to {most}.")
+    return limit
+
+
 def text_of(answer: Any) -> str:
     """The text of a documented success."""
     return str(answer.get("message") or answer.get("Message") or "success") if isinstance(answer, dict) else "success"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from tailwire.sdk.calls.access import Access, OnError, OnSuccess, settle
 from tailwire.sdk.calls.connection import Connection, answer_of
@@ -111,7 +111,7 @@ class ConnectionCalls(Access, ListeningCalls):
         except TimeoutError:
             raise TimeoutError(self.connection.explain()) from None
 
-    def set_app_state(self, state: str) -> None:
+    def set_app_state(self, state: App | Literal["foreground", "background"]) -> None:
         """Report where the app is: `foreground` or `background` (S5, S6, S10).
 
         Raises:
@@ -119,7 +119,7 @@ class ConnectionCalls(Access, ListeningCalls):
         """
         self._parts[0].feed(i.AppStateChanged(App(state)))
 
-    def set_network(self, network: str) -> None:
+    def set_network(self, network: Network | Literal["online", "offline", "unknown"]) -> None:
         """Report what the platform says of the network: `online`, `offline` or `unknown`. A hint, never a proof.
 
         Raises:

@@ -16,7 +16,11 @@ from tailwire.sdk.listeners.registry import EventStream
 
 
 class ListeningCalls:
-    """The part of a client that registers who hears what. The same id replaces the earlier listener."""
+    """The part of a client that registers who hears what. The same id replaces the earlier listener.
+
+    A listener that would hear nothing is refused with `ERR_INVALID_ARGUMENT`: one that is not derived from its class,
+    or that has a method whose name is almost that of a callback.
+    """
 
     _registries: Registries
     _queue: Queue | None

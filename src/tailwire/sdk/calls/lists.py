@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Self, TypeVar
 
-from tailwire.sdk.calls.access import Access, decoded, quoted
+from tailwire.sdk.calls.access import Access, checked_limit, decoded, quoted
 from tailwire.sdk.calls.current import current
 from tailwire.sdk.exceptions import failure
 from tailwire.wire.codec import group_from_wire, user_from_wire
@@ -75,11 +75,7 @@ class _Builder(Generic[T]):
         Raises:
             CometChatException: `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`.
         """
-        if limit <= 0:
-            raise failure("ERROR_NON_POSITIVE_LIMIT")
-        if limit > self._most:
-            raise failure("ERROR_LIMIT_EXCEEDED", f"Use a limit from 1 to {self._most}.")
-        self._query["per_page"] = limit
+        self._query["per_page"] = checked_limit(limit, self._most)
         return self
 
     def set_page(self, page: int) -> Self:
@@ -360,11 +356,7 @@ class ReactionsRequestBuilder:
         Raises:
             CometChatException: `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`.
         """
-        if limit <= 0:
-            raise failure("ERROR_NON_POSITIVE_LIMIT")
-        if limit > MOST:
-            raise failure("ERROR_LIMIT_EXCEEDED")
-        self._limit = limit
+        self._limit = checked_limit(limit, MOST)
         return self
 
     def build(self, client: Access | None = None) -> ReactionsRequest:

@@ -6,10 +6,21 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, TypeVar
 
-from tailwire.sdk.calls.access import Access, OnError, OnProgress, OnSuccess, decoded, quoted, settle
+from tailwire.sdk.calls.access import (
+    Access,
+    OnError,
+    OnProgress,
+    OnSuccess,
+    checked_limit,
+    checked_receiver_type,
+    decoded,
+    id_of,
+    quoted,
+    settle,
+)
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.wire.codec import message_from_wire
-from tailwire.wire.constants import ReceiverType
+from tailwire.wire.constants import ReceiverType, ReceiverTypeName
 from tailwire.wire.encoding import message_to_wire
 from tailwire.wire.entities import (
     Action,
@@ -87,8 +98,7 @@ class MessageCalls(Access):
         self._logged_in()
         if not isinstance(message, kind):
             raise failure("ERR_INVALID_ARGUMENT", f"Give a {kind.__name__}, not {type(message).__name__}.")
-        if message.receiver_type not in ("user", "group"):
-            raise failure("ERR_INVALID_RECEIVER_TYPE")
+        checked_receiver_type(message.receiver_type)
         if not message.muid:
             message.muid = self.world.unique()
         stored = await self._send_body(message_to_wire(message))
@@ -108,9 +118,7 @@ class MessageCalls(Access):
         self._message_sent(stored)
         return stored
 
-    async def edit_message(
-        self, message: BaseMessage, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
-    ) -> BaseMessage:
+    async def edit_message(self, message: M, *, on_success: OnSuccess[M] = None, on_error: OnError = None) -> M:
         """Change a text or custom message.
 
         Args:
@@ -120,13 +128,16 @@ class MessageCalls(Access):
             The message as it reads now, with `edited_at` and `edited_by`.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
         """
 
-        async def edit() -> BaseMessage:
+        async def edit() -> M:
             wire = message_to_wire(message)
             body = {"data": wire["data"], **({"tags": message.tags} if message.tags else {})}
-            return self._changed(await self._ask("PUT", f"/messages/{message.id}", body=body))
+            changed = self._changed(await self._ask("PUT", f"/messages/{id_of(message.id)}", body=body))
+            if not isinstance(changed, type(message)):
+                raise failure("ERR_BAD_ERROR_RESPONSE", f"The server answered with a {type(changed).__name__}.")
+            return changed
 
         return await settle(edit(), on_success, on_error)
 
@@ -143,7 +154,7 @@ class MessageCalls(Access):
         """
 
         async def delete() -> BaseMessage:
-            return self._changed(await self._ask("DELETE", f"/messages/{int(message_id)}"))
+            return self._changed(await self._ask("DELETE", f"/messages/{id_of(message_id)}"))
 
         return await settle(delete(), on_success, on_error)
 
@@ -160,7 +171,7 @@ class MessageCalls(Access):
         """One message by its id."""
 
         async def get() -> BaseMessage:
-            return decoded(message_from_wire, await self._ask("GET", f"/messages/{int(message_id)}"))
+            return decoded(message_from_wire, await self._ask("GET", f"/messages/{id_of(message_id)}"))
 
         return await settle(get(), on_success, on_error)
 
@@ -189,11 +200,15 @@ class MessageCalls(Access):
             guid: of a group; neither: all of the user's.
             before: newest first, from before this id; the newest by default.
             after: oldest first, from after this id.
-            limit: messages a page.
+            limit: messages a page, 1 to 100.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: `ERR_INVALID_ARGUMENT`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or as the
+                server refused it.
         """
+        if uid and guid:
+            raise failure("ERR_INVALID_ARGUMENT", "Give uid or guid, not both.")
+        checked_limit(limit)
         newer = after > 0
         cursor = after if newer else before
         while True:
@@ -211,18 +226,33 @@ class MessageCalls(Access):
     # Typing and transient messages go over the socket.
 
     async def start_typing(
-        self, receiver: str, receiver_type: str = ReceiverType.USER, metadata: Mapping[str, Any] | None = None
+        self,
+        receiver: str,
+        receiver_type: ReceiverTypeName = ReceiverType.USER,
+        metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        """Tell a user or group that the user types. Without a connection nothing is sent, and nothing raised."""
+        """Tell a user or group that the user types. Without a connection nothing is sent, and nothing raised.
+
+        With the others it ends after 15 seconds without another call: call it about every ten while the user types.
+
+        Raises:
+            CometChatException: `ERR_INVALID_RECEIVER_TYPE`, `USER_NOT_LOGGED_IN`.
+        """
         self._typing("started", receiver, receiver_type, metadata)
 
     async def end_typing(
-        self, receiver: str, receiver_type: str = ReceiverType.USER, metadata: Mapping[str, Any] | None = None
+        self,
+        receiver: str,
+        receiver_type: ReceiverTypeName = ReceiverType.USER,
+        metadata: Mapping[str, Any] | None = None,
     ) -> None:
         """Tell a user or group that the user has stopped typing."""
         self._typing("ended", receiver, receiver_type, metadata)
 
-    def _typing(self, action: str, receiver: str, receiver_type: str, metadata: Mapping[str, Any] | None) -> None:
+    def _typing(
+        self, action: str, receiver: str, receiver_type: ReceiverTypeName, metadata: Mapping[str, Any] | None
+    ) -> None:
+        checked_receiver_type(receiver_type)
         user = self._logged_in().user
         body = {"action": action, "user": dict(user), "metadata": dict(metadata or {})}
         frame = envelope(
@@ -246,8 +276,7 @@ class MessageCalls(Access):
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION`, `ERR_INVALID_RECEIVER_TYPE`.
         """
-        if message.receiver_type not in ("user", "group"):
-            raise failure("ERR_INVALID_RECEIVER_TYPE")
+        checked_receiver_type(message.receiver_type)
         session = self._logged_in()
         body = {"user": dict(session.user), "data": message.data}
         frame = envelope(

@@ -14,6 +14,7 @@ from tailwire.sdk.continuity.state import Continuity, Kind, Machine, Position
 from tailwire.sdk.dispatch import history, receipts, social
 from tailwire.sdk.dispatch.callbacks import event_of
 from tailwire.sdk.dispatch.queue import Queue
+from tailwire.sdk.dispatch.typists import Typists
 from tailwire.sdk.exceptions import failure
 from tailwire.sdk.io.link import Granted, granted
 from tailwire.sdk.listeners import events as e
@@ -64,6 +65,7 @@ class Incoming:
         self._token_answered = token_answered
         self._store = self._uid = ""
         self._reader: asyncio.Task[None] | None = None
+        self._typists = Typists(queue.put)
         self._waiting: asyncio.TimerHandle | None = None
         self._updater: asyncio.Task[None] | None = None
         self._connected = False
@@ -82,6 +84,7 @@ class Incoming:
     def begin_session(self, uid: str, position: Position | None) -> None:
         """Another user, or the same from the saved session."""
         self.link_ended()
+        self._typists.forget()
         self._uid = uid
         m = self._machine
         self._machine = Machine(position=position, limit=m.limit, enabled=m.enabled)
@@ -285,11 +288,13 @@ class Incoming:
             self._heard(receipt.timestamp)
             self._queue.put(e.ReceiptReceived(receipt))
         elif kind == "typing_indicator":
-            self._queue.put(e.TypingChanged(typing_from_frame(frame)))
+            self._typists.heard(typing_from_frame(frame))
         elif kind == "presence":
             user = user_from_wire(frame["body"]["user"])
             action = frame["body"].get("action")
             user.status = action if action in ("online", "away") else "offline"
+            if user.status == "offline":
+                self._typists.went_offline(user.uid)
             self._queue.put(e.PresenceChanged(user))
         else:
             rare = social.event_of_frame(kind, frame)
@@ -315,5 +320,6 @@ class Incoming:
         """Stop reading history; wait until it has stopped."""
         tasks = [t for t in (self._reader, self._updater) if t is not None and t is not asyncio.current_task()]
         self.link_ended()
+        self._typists.forget()
         if tasks:
             await asyncio.wait(tasks)

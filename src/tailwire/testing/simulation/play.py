@@ -21,6 +21,7 @@ from tailwire.testing.simulation.plan import Plan
 from tailwire.testing.simulation.reasons import Reasons
 from tailwire.testing.simulation.steps import PEOPLE, USERS
 from tailwire.testing.virtual.world import VirtualServer, virtual_loop
+from tailwire.wire.constants import ReceiverTypeName
 from tailwire.wire.entities import TextMessage
 
 GROUP = "team"
@@ -129,7 +130,9 @@ class Play:
 
     # Sending.
 
-    def say(self, person: Person, receiver: str, receiver_type: str, *, queued: bool = False, more: str = "") -> None:
+    def say(
+        self, person: Person, receiver: str, receiver_type: ReceiverTypeName, *, queued: bool = False, more: str = ""
+    ) -> None:
         """Send a message. `more` makes its text longer."""
         chat = person.chat
         if chat is None or chat.get_logged_in_user() is None:
