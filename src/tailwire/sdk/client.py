@@ -6,6 +6,7 @@ import asyncio
 import logging
 import ssl as ssl_module
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 
 from tailwire.sdk.app_settings import AppSettings
@@ -152,7 +153,7 @@ class ChatClient(
         self._callbacks = Callbacks(self._registries)
         self._incoming = Incoming(
             self._queue,
-            self._list_messages,
+            partial(self._list_messages, once=True),  # it is asked for again when it is time
             self.identity.resource,
             Machine(limit=s.catch_up_limit, enabled=s.catch_up),
             pong=self._driver.pong_came,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, TypeVar, cast
@@ -13,11 +14,12 @@ from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.io.http import Http
 from tailwire.sdk.io.patience import Patience
 from tailwire.sdk.io.world import Identity, World
-from tailwire.sdk.sending import Sending
+from tailwire.sdk.sending import Sending, is_safe, repeat
 from tailwire.sdk.session import Session
 from tailwire.wire.codec import BadWire
 from tailwire.wire.entities import Attachment, BaseMessage
 
+log = logging.getLogger("tailwire")
 T = TypeVar("T")
 OnSuccess = Callable[[T], object] | None
 OnError = Callable[[CometChatException], object] | None
@@ -157,23 +159,42 @@ class Access:
         query: Mapping[str, Any] | None = None,
         within: Patience | None = None,
         of: str = "",
+        once: bool = False,
     ) -> Any:
-        # A request as the logged-in user; once more where the token was rejected and the app has another. Both tries
-        # share one limit: the caller's, who then repeats it, or their own. What one user began is not sent as another.
+        # A request as the logged-in user, repeated where that is safe. All tries share one limit. With `within`, the
+        # limit of a caller who repeats it, or `once`, it is not repeated. What one user began is not sent as another.
         self._check_usable()  # the requests of builders come straight here
         of = of or self._logged_in().uid
+        safe = within is not None or is_safe(method, path)
+
+        async def attempt() -> Any:
+            return await self._ask_once(method, path, body, query, limit, of, safe and not once)
+
+        async with nullcontext(within) if within is not None else self._reached().patience() as limit:
+            if once or within is not None:
+                return await attempt()
+            return await repeat(attempt, self.world.chance, safe=safe)
+
+    async def _ask_once(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        query: Mapping[str, Any] | None,
+        limit: Patience,
+        of: str,
+        repeated: bool,
+    ) -> Any:
+        # Once more where the token was rejected and the app has another.
         token, http = self._token_of(of), self._reached()
-        repeated = within is not None
-        async with nullcontext(within) if within is not None else http.patience() as limit:
-            try:
-                return await http.ask(
-                    method, path, token=token, body=body, query=query, within=limit, repeated=repeated
-                )
-            except CometChatException as e:
-                if e.code not in REJECTED or self._tokens is None or not await self._tokens.renew_rejected(token):
-                    raise
-            token = self._token_of(of)
+        log.debug("%s %s", method, path)
+        try:
             return await http.ask(method, path, token=token, body=body, query=query, within=limit, repeated=repeated)
+        except CometChatException as e:
+            if e.code not in REJECTED or self._tokens is None or not await self._tokens.renew_rejected(token):
+                raise
+        token = self._token_of(of)
+        return await http.ask(method, path, token=token, body=body, query=query, within=limit, repeated=repeated)
 
     async def _fetch(
         self,

@@ -176,7 +176,7 @@ class MessageCalls(Access):
         return await settle(get(), on_success, on_error)
 
     async def _list_messages(
-        self, query: Mapping[str, Any], *, uid: str = "", guid: str = "", thread: int = 0
+        self, query: Mapping[str, Any], *, uid: str = "", guid: str = "", thread: int = 0, once: bool = False
     ) -> list[Any]:
         path = "/messages"
         if thread:
@@ -185,7 +185,7 @@ class MessageCalls(Access):
             path = f"/users/{quoted(uid)}/messages"
         elif guid:
             path = f"/groups/{quoted(guid)}/messages"
-        listed = await self._ask("GET", path, query=query)
+        listed = await self._ask("GET", path, query=query, once=once)
         if not isinstance(listed, list):
             raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer is no list.")
         return listed

@@ -173,6 +173,7 @@ class Incoming:
             self._queue.put((event_of(message), served))
 
     def _tell(self, continuity: Continuity) -> None:
+        log.info("caught up (%s): %d missed messages were handed over", continuity.kind, continuity.missed)
         if self._connected:
             self._queue.put(e.ConnectionChanged(Status.CONNECTED, continuity))
         if continuity.kind is Kind.GAP:

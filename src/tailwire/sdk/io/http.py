@@ -10,11 +10,12 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import nullcontext, suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.exceptions import CometChatException, failure, not_reached
 from tailwire.sdk.io.answers import ENCODING, Answer, BadBody, Body
-from tailwire.sdk.io.failures import cause_of_error
+from tailwire.sdk.io.failures import advice_for, cause_of_error
 from tailwire.sdk.io.patience import EVER, LONGEST, STALLED, UPLOAD_LONGEST, UPLOAD_STALLED, Patience
 from tailwire.sdk.io.traffic import Traffic
 from tailwire.sdk.io.world import Identity, World
@@ -187,8 +188,8 @@ class Http:
             return await exchange.run(pool.client, request)
         except CometChatException:
             raise
-        except Exception as e:
-            raise _not_reached(e) from e
+        except Exception as e:  # noqa: BLE001 - callers know one exception, and its trace is not of the library
+            raise _not_reached(e, str(request["url"])) from None
         finally:
             if pool is not None:
                 pool.running -= 1
@@ -322,12 +323,13 @@ def _hold_little(stream: Any) -> None:
             raw.setsockopt(socket.IPPROTO_TCP, option, UNSENT)
 
 
-def _not_reached(error: Exception) -> CometChatException:
+def _not_reached(error: Exception, url: str) -> CometChatException:
     import httpx2
 
-    words = f"{type(error).__name__}: {error}"
+    words = f"{type(error).__name__}: {error}".rstrip(": ")
     if isinstance(error, httpx2.ProxyError | ImportError):
         return not_reached(Cause.PROXY_REFUSED, f"{words}. Check the proxy settings of this device.")
     if isinstance(error, httpx2.TransportError | OSError):
-        return not_reached(cause_of_error(error), f"{words}. Check the network and the host, then try again.")
+        cause = cause_of_error(error)
+        return not_reached(cause, f"{urlsplit(url).netloc}: {words}. {advice_for(cause, words, url)}")
     return not_reached(Cause.NOT_OUR_SERVER, f"{words}. Check the host and the proxy settings.")
