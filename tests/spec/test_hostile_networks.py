@@ -93,7 +93,8 @@ async def test_nothing_begins_after_aclose(stage: Stage):
     http = alice.chat._reached()
     await alice.chat.aclose()
     assert await code_of(alice.say("bob", "too late")) == "ERR_CLIENT_CLOSED"
-    alice.chat.queue_message(TextMessage(receiver="bob", text="kept on the device"))
+    with pytest.raises(CometChatException, match="ERR_CLIENT_CLOSED"):
+        alice.chat.queue_message(TextMessage(receiver="bob", text="too late"))
     await stage.pass_time(60)
     assert (bob.ears.texts, http._pool, http._dropped) == ([], None, set())
 
