@@ -129,7 +129,7 @@ async def test_a_send_that_is_cancelled_while_it_waits_lets_nobody_overtake(stag
 
         return work
 
-    send = alice.chat.sending.send
+    send = alice.chat._sending.send
     first = asyncio.create_task(send("c", attempt("first", 5)))
     await asyncio.sleep(0)
     second = asyncio.create_task(send("c", attempt("second", 1)))

@@ -59,6 +59,16 @@ async def test_init_succeeds_and_may_be_called_again(stage: Stage):
     assert told == ["Initialization completed successfully"]
 
 
+@spec("S16")
+@pytest.mark.virtual
+@pytest.mark.parametrize("settings", [AppSettingsBuilder().set_region("us"), "http://127.0.0.1:8480", None])
+async def test_init_says_that_settings_are_none(settings):
+    chat = ChatClient("app", settings, session_store=MemorySessionStore())
+    with pytest.raises(CometChatException, match=r"ERR_CHAT_API_FAILURE.*build\(\)"):
+        await chat.init()
+    await chat.aclose()
+
+
 @pytest.mark.virtual
 async def test_a_call_before_init_says_so():
     chat = ChatClient("app", AppSettingsBuilder().set_region("us").build(), session_store=MemorySessionStore())
@@ -227,7 +237,7 @@ async def test_get_logged_in_user_is_the_way_to_check(stage: Stage):
 
 async def test_the_documented_face(stage: Stage):
     settings = stage.settings()
-    world = stage.actor().chat.world
+    world = stage.actor().chat._world
     options = {"session_store": MemorySessionStore(), "world": world}
     await CometChat.init(stage.server.app_id, settings, **options)
     stage.actors.append(Actor(CometChat.client))
@@ -379,7 +389,7 @@ async def test_a_server_that_sends_a_device_its_own_message_is_not_heard(stage: 
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     sent = await alice.say("bob", "mine")
     await bob.ears.until(lambda: bob.ears.texts == ["mine"])
-    frame = {"type": "message", "deviceId": alice.chat.identity.resource, "body": {**sent.raw, "id": str(sent.id + 1)}}
+    frame = {"type": "message", "deviceId": alice.chat._identity.resource, "body": {**sent.raw, "id": str(sent.id + 1)}}
     for socket in stage.server.parts.gateway._sockets:
         socket.write(text_frame(json.dumps(frame).encode()))
     await stage.pass_time(1)

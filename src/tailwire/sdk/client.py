@@ -60,7 +60,7 @@ class ChatClient(
     GroupCalls,
     LoginCalls,
 ):
-    """A chat client: one user, one connection, kept exactly when it should exist (api.md; S1 to S27).
+    """A chat client: one user, one connection, kept exactly when it should exist.
 
     ```python
     async with ChatClient("app-id", settings) as chat:
@@ -90,9 +90,9 @@ class ChatClient(
         timings: Timings | None = None,
         world: World | None = None,
     ) -> None:
-        self.world = world or World()
-        self.identity = Identity(app_id, f"PYTHON-0_1_0-{self.world.unique()}-{int(self.world.wall() * 1000)}")
-        self.sending = Sending(self.world.chance)
+        self._world = world or World()
+        self._identity = Identity(app_id, f"PYTHON-0_1_0-{self._world.unique()}-{int(self._world.wall() * 1000)}")
+        self._sending = Sending(self._world.chance)
         self._settings = settings
         self._store: SessionStore = session_store if session_store is not None else FileSessionStore()
         self._provider = auth_token_provider
@@ -105,7 +105,7 @@ class ChatClient(
     # The client's life.
 
     async def init(self, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
-        """Check the settings, restore the saved session, and let the connection go its way (S3, S16). Needs no network.
+        """Check the settings, restore the saved session, and let the connection go its way. Needs no network.
 
         Returns:
             "Initialization completed successfully"; also when it was done before.
@@ -118,14 +118,17 @@ class ChatClient(
     async def _init(self) -> str:
         if self._http is None:
             try:
-                if not isinstance(self.identity.app_id, str) or not self.identity.app_id.strip():
+                if not isinstance(self._identity.app_id, str) or not self._identity.app_id.strip():
                     raise ValueError("the app id is empty")
-                base_url = self._settings.base_url(self.identity.app_id)
+                if not isinstance(self._settings, AppSettings):
+                    given = type(self._settings).__name__
+                    raise ValueError(f"the settings are a {given}: give AppSettingsBuilder()….build()")
+                base_url = self._settings.base_url(self._identity.app_id)
                 self._settings.check_proxy()
                 self._tls = self._tls or self._settings.tls_context()
             except (UnusableProxy, ValueError) as e:
                 raise init_failed(e) from e
-            await self.world.prepare()
+            await self._world.prepare()
         if self._http is None:
             self._check_usable()
             self._loop = asyncio.get_running_loop()
@@ -135,26 +138,26 @@ class ChatClient(
 
     def _assemble(self, base_url: str) -> None:
         s = self._settings
-        traffic = Traffic(self.world.now)
-        self._http = Http(self.world, base_url, self.identity, self._tls, traffic, s.proxy_address)
+        traffic = Traffic(self._world.now)
+        self._http = Http(self._world, base_url, self._identity, self._tls, traffic, s.proxy_address)
         self._connector = Connector(
-            self.world, self._http, self.identity, s.presence_on_the_wire(), self._tls,
+            self._world, self._http, self._identity, s.presence_on_the_wire(), self._tls,
             s.web_socket_host, s.web_socket_port, s.proxy_address,
         )  # fmt: skip
         mode = Mode.AUTO if s.auto_establish else Mode.MANUAL
         state = State(mode, s.timings(self._timings), has_provider=self._provider is not None)
         self._queue = Queue(self._handle, self._note_served)
-        self._tokens = Tokens(self, self._provider, self._connector.me, self._connector.keep_pass, self.world.now)
+        self._tokens = Tokens(self, self._provider, self._connector.me, self._connector.keep_pass, self._world.now)
         owner = Owner(
-            self, self.identity, self._connector, lambda: self._parts[1], self._queue, self._tokens, self._http.drop
+            self, self._identity, self._connector, lambda: self._parts[1], self._queue, self._tokens, self._http.drop
         )
-        self._driver = Driver(state, self.world, owner, traffic)
+        self._driver = Driver(state, self._world, owner, traffic)
         self._http.answered = self._driver.server_answered
         self._callbacks = Callbacks(self._registries)
         self._incoming = Incoming(
             self._queue,
             partial(self._list_messages, once=True),  # it is asked for again when it is time
-            self.identity.resource,
+            self._identity.resource,
             Machine(limit=s.catch_up_limit, enabled=s.catch_up),
             pong=self._driver.pong_came,
             throttled=self._driver.throttled,
@@ -163,17 +166,17 @@ class ChatClient(
 
         if s.outbox_limit:
             self._outbox = Outbox(
-                self.identity.app_id,
+                self._identity.app_id,
                 keeping(self._store),
                 self._send_body,
                 lambda entry: self._tell(OutboxChanged(entry)),
                 s.outbox_limit,
-                self.world.unique,
+                self._world.unique,
             )
             self._http.succeeded = self._outbox.reached
 
     def _restore(self) -> None:
-        saved = self._store.load(self.identity.app_id)
+        saved = self._store.load(self._identity.app_id)
         if saved is None:
             return
         try:
@@ -276,6 +279,6 @@ class ChatClient(
     def _save(self) -> None:
         if self._session is not None:
             try:
-                self._store.save(self.identity.app_id, self._session.to_saved())
+                self._store.save(self._identity.app_id, self._session.to_saved())
             except Exception:
                 log.exception("the session is not saved on the device; it is saved with the next change")

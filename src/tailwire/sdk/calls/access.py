@@ -103,9 +103,9 @@ def text_of(answer: Any) -> str:
 class Access:
     """The parts of a client that its calls use."""
 
-    world: World
-    identity: Identity
-    sending: Sending
+    _world: World
+    _identity: Identity
+    _sending: Sending
     _http: Http | None = None
     _session: Session | None = None
     _tokens: Tokens | None = None
@@ -173,7 +173,7 @@ class Access:
         async with nullcontext(within) if within is not None else self._reached().patience() as limit:
             if once or within is not None:
                 return await attempt()
-            return await repeat(attempt, self.world.chance, safe=safe)
+            return await repeat(attempt, self._world.chance, safe=safe)
 
     async def _ask_once(
         self,

@@ -1,4 +1,4 @@
-"""Conversations (facts-sdk.md, section 7)."""
+"""Conversations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Add and remove listeners, and open streams of events (S22, S26, S27)."""
+"""Add and remove listeners, and open streams of events."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ListeningCalls:
     _queue: Queue | None
 
     def get_connection_status(self) -> Status:
-        """The status of now (S21)."""
+        """The status of now."""
         raise NotImplementedError
 
     def add_connection_listener(self, listener_id: str, listener: ConnectionListener) -> None:

@@ -104,7 +104,7 @@ class _Builder(Generic[T]):
 
 
 class UsersRequestBuilder(_Builder[User]):
-    """Builds a request for users (section 8)."""
+    """Builds a request for users."""
 
     _path = "/users"
     _decode = staticmethod(user_from_wire)
@@ -161,7 +161,7 @@ class UsersRequestBuilder(_Builder[User]):
 
 
 class BlockedUsersRequestBuilder(_Builder[User]):
-    """Builds a request for blocked users (section 8)."""
+    """Builds a request for blocked users."""
 
     _path = "/blockedusers"
     _decode = staticmethod(user_from_wire)
@@ -182,7 +182,7 @@ class BlockedUsersRequestBuilder(_Builder[User]):
 
 
 class GroupsRequestBuilder(_Builder[Group]):
-    """Builds a request for groups: public ones, those with a password, and the user's own (section 9)."""
+    """Builds a request for groups: public ones, those with a password, and the user's own."""
 
     _path = "/groups"
     _decode = staticmethod(group_from_wire)
@@ -205,7 +205,7 @@ class GroupsRequestBuilder(_Builder[Group]):
 
 
 class GroupMembersRequestBuilder(_Builder[GroupMember]):
-    """Builds a request for the members of a group (section 9)."""
+    """Builds a request for the members of a group."""
 
     _decode = staticmethod(member_from_wire)
 
@@ -227,7 +227,7 @@ class GroupMembersRequestBuilder(_Builder[GroupMember]):
 
 
 class BannedGroupMembersRequestBuilder(_Builder[GroupMember]):
-    """Builds a request for those who are banned from a group (section 9)."""
+    """Builds a request for those who are banned from a group."""
 
     _decode = staticmethod(member_from_wire)
 
@@ -245,7 +245,7 @@ class BannedGroupMembersRequestBuilder(_Builder[GroupMember]):
 
 
 class ConversationsRequestBuilder(_Builder[Conversation]):
-    """Builds a request for the user's conversations, newest first (section 7)."""
+    """Builds a request for the user's conversations, newest first."""
 
     _path = "/conversations"
     _decode = staticmethod(conversation_from_wire)
@@ -333,7 +333,7 @@ class ReactionsRequest:
 
 
 class ReactionsRequestBuilder:
-    """Builds a request for the reactions to a message (section 6.7); each method returns the builder."""
+    """Builds a request for the reactions to a message; each method returns the builder."""
 
     def __init__(self, message_id: int = 0) -> None:
         self._message_id = message_id

@@ -56,7 +56,7 @@ class LoginCalls(ConnectionCalls):
         """
 
         async def token() -> str:
-            body = {"platform": "python", "deviceId": self.identity.resource}
+            body = {"platform": "python", "deviceId": self._identity.resource}
             path = f"/users/{quoted(uid)}/auth_tokens"
             answer = await self._reached().ask("POST", path, key=auth_key, body=body)
             if not isinstance(answer, dict) or not isinstance(answer.get("authToken"), str):
@@ -202,7 +202,7 @@ class LoginCalls(ConnectionCalls):
         if self._outbox is not None:
             self._outbox.forget()
         self._session = self._served = self._ended = None
-        self._store.clear(self.identity.app_id)
+        self._store.clear(self._identity.app_id)
         driver.feed(i.LoggedOut())
         incoming.begin_session("", None)
         connector.forget()

@@ -1,4 +1,4 @@
-"""Send, read, edit and delete messages; typing and transient messages (facts-sdk.md, section 6)."""
+"""Send, read, edit and delete messages; typing and transient messages."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class MessageCalls(Access):
             raise failure("ERR_INVALID_ARGUMENT", f"Give a {kind.__name__}, not {type(message).__name__}.")
         checked_receiver_type(message.receiver_type)
         if not message.muid:
-            message.muid = self.world.unique()
+            message.muid = self._world.unique()
         stored = await self._send_body(message_to_wire(message))
         if not isinstance(stored, kind):
             raise failure("ERR_BAD_ERROR_RESPONSE", f"The server answered with a {type(stored).__name__}.")
@@ -114,7 +114,7 @@ class MessageCalls(Access):
             return await self._ask("POST", "/messages", body=body, within=within, of=of)
 
         conversation = f"{body['receiverType']}:{body['receiver']}"
-        stored = decoded(message_from_wire, await self.sending.send(conversation, attempt, within))
+        stored = decoded(message_from_wire, await self._sending.send(conversation, attempt, within))
         self._message_sent(stored)
         return stored
 
@@ -256,10 +256,10 @@ class MessageCalls(Access):
         user = self._logged_in().user
         body = {"action": action, "user": dict(user), "metadata": dict(metadata or {})}
         frame = envelope(
-            self.identity.app_id,
+            self._identity.app_id,
             FrameType.TYPING,
             self._logged_in().uid,
-            self.identity.resource,
+            self._identity.resource,
             receiver,
             receiver_type,
             body,
@@ -271,7 +271,7 @@ class MessageCalls(Access):
                 raise
 
     async def send_transient_message(self, message: TransientMessage) -> None:
-        """Send a message that is not kept: who does not listen now never hears of it (section 6.6).
+        """Send a message that is not kept: who does not listen now never hears of it.
 
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION`, `ERR_INVALID_RECEIVER_TYPE`.
@@ -280,7 +280,7 @@ class MessageCalls(Access):
         session = self._logged_in()
         body = {"user": dict(session.user), "data": message.data}
         frame = envelope(
-            self.identity.app_id, FrameType.TRANSIENT, session.uid, self.identity.resource, message.receiver_id,
+            self._identity.app_id, FrameType.TRANSIENT, session.uid, self._identity.resource, message.receiver_id,
             message.receiver_type, body,
         )  # fmt: skip
         self._send_frame(json.dumps(frame))

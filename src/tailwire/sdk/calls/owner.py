@@ -86,7 +86,7 @@ class Owner:
         self._incoming().link_ended()
 
     def status_changed(self, status: Status) -> None:
-        """The listeners are told at once; the event `connected` follows when its continuity is known (K1)."""
+        """The listeners are told at once; the event `connected` follows when its continuity is known."""
         self._queue.put(StatusTold(status))
         if status is not Status.CONNECTED:
             self._queue.put(ConnectionChanged(status))

@@ -1,4 +1,4 @@
-"""What is done to messages: reactions, pins, saves, threads followed, reports, interactions (sections 6.7 to 6.11)."""
+"""What is done to messages: reactions, pins, saves, threads followed, reports, interactions."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class ReactionCalls(Access):
         return message
 
     def is_pin_message_enabled(self) -> bool:
-        """Whether the server offers pins (section 6.11). No I/O; true until the server has said otherwise."""
+        """Whether the server offers pins. No I/O; true until the server has said otherwise."""
         return bool(self._parameters().get("features.ux.messages.pinned.enabled", True))
 
     def is_save_message_enabled(self) -> bool:
@@ -130,7 +130,7 @@ class ReactionCalls(Access):
     async def get_flag_reasons(
         self, *, on_success: OnSuccess[list[FlagReason]] = None, on_error: OnError = None
     ) -> list[FlagReason]:
-        """Why a message can be reported (section 6.10)."""
+        """Why a message can be reported."""
         return await settle(self._fetch(reasons_from_wire, "GET", "/moderation/reasons"), on_success, on_error)
 
     async def flag_message(

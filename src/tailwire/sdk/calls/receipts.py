@@ -1,4 +1,4 @@
-"""Receipts and unread counts (facts-sdk.md, sections 6.4 and 6.5)."""
+"""Receipts and unread counts."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ class ReceiptCalls(Access):
         to = message.receiver if message.receiver_type == ReceiverType.GROUP else sender
         body = {"action": action, "messageId": str(id_of(message.id)), "user": dict(session.user)}
         frame = envelope(
-            self.identity.app_id,
+            self._identity.app_id,
             FrameType.RECEIPTS,
             session.uid,
-            self.identity.resource,
+            self._identity.resource,
             to,
             message.receiver_type,
             body,

@@ -1,4 +1,4 @@
-"""The documented request builder for messages: a request keeps its cursor; a new one begins anew (section 6.2)."""
+"""The documented request builder for messages: a request keeps its cursor; a new one begins anew."""
 
 from __future__ import annotations
 

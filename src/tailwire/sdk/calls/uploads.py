@@ -1,4 +1,4 @@
-"""Upload files with progress (facts-sdk.md, section 6.12). In pieces: a file is never whole in memory."""
+"""Upload files with progress. In pieces: a file is never whole in memory."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class UploadCalls(Access):
     def _pieces(
         self, fields: dict[str, str], file: UploadFile, size: int, on_progress: OnProgress
     ) -> tuple[AsyncIterator[bytes], int, str]:
-        boundary = BOUNDARY.format(self.world.unique())
+        boundary = BOUNDARY.format(self._world.unique())
         head = b"".join(
             f'--{boundary}\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n'.encode("utf-8", "replace")
             for k, v in fields.items()

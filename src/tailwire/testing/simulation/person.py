@@ -225,7 +225,7 @@ class Person:
                 world=self.world,
             )
         )
-        self.devices.add(self.chat.identity.resource)
+        self.devices.add(self.chat._identity.resource)
         chat, listener = self.chat, _Listener(self, self.life)
 
         async def begin() -> None:
