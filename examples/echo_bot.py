@@ -1,9 +1,8 @@
 """A bot that answers every message. Run it against `make serve` with APP_ID and AUTH_KEY in the environment."""
 
-import asyncio
 import os
 
-from tailwire import AppSettingsBuilder, ChatClient, MessageReceived, TextMessage
+from tailwire import AppSettingsBuilder, ChatClient, MessageReceived, TextMessage, run
 
 settings = AppSettingsBuilder().override_client_host(os.environ.get("CHAT_URL", "http://127.0.0.1:8480")).build()
 
@@ -18,4 +17,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(main())

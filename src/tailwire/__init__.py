@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tailwire.adapters.running import run as run
     from tailwire.adapters.terminal import watch_terminal as watch_terminal
     from tailwire.sdk.app_settings import AppSettings as AppSettings
     from tailwire.sdk.app_settings import AppSettingsBuilder as AppSettingsBuilder
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
     from tailwire.sdk.client import ChatClient as ChatClient
     from tailwire.sdk.cometchat import CometChat as CometChat
     from tailwire.sdk.connection.causes import Cause as Cause
-    from tailwire.sdk.connection.state import App as AppState  # noqa: F401
-    from tailwire.sdk.connection.state import Status as ConnectionStatus  # noqa: F401
+    from tailwire.sdk.connection.state import App, Status
     from tailwire.sdk.continuity.state import Continuity as Continuity
     from tailwire.sdk.exceptions import CometChatException as CometChatException
     from tailwire.sdk.io.files import FileSessionStore as FileSessionStore
@@ -91,9 +91,13 @@ if TYPE_CHECKING:
     from tailwire.wire.entities import TypingIndicator as TypingIndicator
     from tailwire.wire.entities import User as User
 
+    AppState = App
+    ConnectionStatus = Status
+
 __version__ = "0.1.0"
 
 _HOMES: dict[str, tuple[str, ...]] = {
+    "adapters.running": ("run",),
     "adapters.terminal": ("watch_terminal",),
     "sdk.app_settings": ("AppSettings", "AppSettingsBuilder"),
     "sdk.calls.requests": ("MessagesRequest", "MessagesRequestBuilder"),

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import json
 import os
 import re
+import signal
 import sys
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from harness import LiveStage
 
@@ -21,30 +26,91 @@ def code(text: str) -> str:
     return "\n".join(ast.unparse(n) for n in body if isinstance(n, ast.AsyncFunctionDef)).replace(" -> None", "")
 
 
+def printed(page: str) -> list[str]:
+    """The Python blocks of a page."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+def bot_of(source: str) -> str:
+    """The code of a bot, as it is printed or as it stands in its file."""
+    return printed("README.md")[0] if source == "README.md" else (ROOT / source).read_text()
+
+
 def test_the_readmes_bot_is_the_examples():
-    block = re.search(r"```python\n(import asyncio.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert block
-    assert code(block[1]) == code((ROOT / "examples" / "echo_bot.py").read_text())
-    assert len([line for line in block[1].splitlines() if line.strip()]) <= 15
+    block = bot_of("README.md")
+    assert code(block) == code(bot_of("examples/echo_bot.py"))
+    assert len([line for line in block.splitlines() if line.strip()]) <= 15
 
 
-async def test_the_bot_answers(live: LiveStage, tmp_path):
-    environment = {
-        **os.environ,
-        "APP_ID": live.server.app_id,
-        "AUTH_KEY": live.server.auth_key,
-        "CHAT_URL": live.server.url,
-        "XDG_DATA_HOME": str(tmp_path),
-    }
-    bot = await asyncio.create_subprocess_exec(sys.executable, str(ROOT / "examples/echo_bot.py"), env=environment)
-    try:
-        alice = await live.enter("alice", presence=True)
-        await alice.ears.until(lambda: "bob" in alice.ears.all("online"))
-        await alice.say("bob", "hello")
-        await alice.ears.until(lambda: alice.ears.texts == ["You said: hello"])
-    finally:
-        bot.terminate()
-        await bot.wait()
+class Bot:
+    """A bot as a process, with its saved session in a folder."""
+
+    def __init__(self, live: LiveStage, source: str, folder: Path) -> None:
+        text = bot_of(source)
+        assert "http://127.0.0.1:8480" in text
+        self._file = folder / "bot.py"
+        self._file.write_text(text.replace("http://127.0.0.1:8480", live.server.url))
+        self._folder = folder
+        self._environment = {
+            **os.environ,
+            "APP_ID": live.server.app_id,
+            "AUTH_KEY": live.server.auth_key,
+            "XDG_DATA_HOME": str(folder),
+        }
+
+    async def start(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, str(self._file), env=self._environment, stderr=asyncio.subprocess.PIPE
+        )
+
+    async def end(self, number: signal.Signals) -> tuple[int, str]:
+        """Send a signal; the exit code and what was printed."""
+        self._process.send_signal(number)
+        _, printed = await self._process.communicate()
+        return self._process.returncode or 0, printed.decode()
+
+    def saved(self) -> dict[str, Any]:
+        (file,) = (self._folder / "tailwire").glob("session-*.json")
+        return json.loads(file.read_text())
+
+    async def until_saved(self, message_id: int) -> None:
+        """Wait until the place behind a message is on the device."""
+        async with asyncio.timeout(30):
+            while self.saved()["position"]["last_id"] < message_id:
+                await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("source", ["README.md", "examples/echo_bot.py"])
+async def test_a_bot_that_is_killed_and_started_again_answers_every_message_once(live: LiveStage, tmp_path, source):
+    bot, alice = Bot(live, source, tmp_path), await live.enter("alice", presence=True)
+    said: list[str] = []
+
+    async def say(text: str) -> int:
+        said.append(f"You said: {text}")
+        return (await alice.say("bob", text)).id
+
+    async def answered() -> None:
+        await alice.ears.until(lambda: len(alice.ears.texts) >= len(said))
+
+    await bot.start()
+    await alice.ears.until(lambda: "bob" in alice.ears.all("online"))
+    token = bot.saved()["auth_token"]
+    for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGINT):
+        last = await say(f"live before {number.name}")
+        await answered()
+        await bot.until_saved(last)
+        ended, printed = await bot.end(number)
+        if number is not signal.SIGKILL:
+            assert (ended, printed) == (0, "")
+        for n in range(3):
+            await say(f"missed {n} after {number.name}")
+        await bot.start()
+        await answered()
+    await say("the end")
+    await answered()
+    await bot.end(signal.SIGTERM)
+    assert alice.ears.texts == said
+    assert bot.saved()["auth_token"] == token
 
 
 def test_the_docs_code_is_python_and_names_what_there_is():
@@ -53,7 +119,8 @@ def test_the_docs_code_is_python_and_names_what_there_is():
     for page in (ROOT / "docs" / "sdk.md", ROOT / "docs" / "networks.md", ROOT / "README.md"):
         for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
             tree = ast.parse(block)
-            names = [a.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for a in n.names]
+            imports = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module == "tailwire"]
+            names = [a.name for n in imports for a in n.names]
             calls = [
                 n.attr
                 for n in ast.walk(tree)
@@ -65,10 +132,22 @@ def test_the_docs_code_is_python_and_names_what_there_is():
                 assert hasattr(tailwire.ChatClient, name), f"{page.name}: chat.{name}"
 
 
-async def test_the_docs_calls_work(live: LiveStage):
-    page = (ROOT / "docs" / "sdk.md").read_text()
-    (block,) = [b for b in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "some_calls" in b]
-    alice = await live.enter("alice")
-    scope = {"chat": alice.chat}
-    exec(block, scope)
-    await scope["some_calls"]()
+async def test_the_blocks_of_the_page_run_one_after_the_other(live: LiveStage, tmp_path, monkeypatch):
+    """As in `python -m asyncio`, twice: what a block makes is no obstacle the next time."""
+    monkeypatch.setenv("APP_ID", live.server.app_id)
+    monkeypatch.setenv("AUTH_KEY", live.server.auth_key)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cat.jpg").write_bytes(b"a cat")
+    blocks = printed("docs/sdk.md")
+    assert "http://127.0.0.1:8480" in blocks[0]
+    for _ in range(2):
+        scope: dict[str, Any] = {}
+        for n, block in enumerate(blocks):
+            text = block.replace("http://127.0.0.1:8480", live.server.url)
+            compiled = compile(text, f"block {n}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            waiting = eval(compiled, scope)
+            if waiting is not None:
+                await waiting
+        await scope["chat"].aclose()
+    assert [getattr(m, "text", "") for m in scope["page"]].count("hello, Bob") == 2

@@ -182,9 +182,9 @@ async def test_a_herd_after_a_kill(live: LiveStage):
         await witness.until(20)
         await live.server.kill()
         await live.server.start()
-        begin = herd[0].chat.world.now()
+        begin = herd[0].chat._world.now()
         await asyncio.gather(*(one.ears.until(lambda one=one: one.status is CONNECTED, 90) for one in herd))
-        took = herd[0].chat.world.now() - begin
+        took = herd[0].chat._world.now() - begin
         await witness.until(20)
         size.tell("a herd after a kill", clients=len(herd), seconds=took)
         await witness.alice.say("hall", "to all of you", "group")
@@ -199,7 +199,7 @@ async def test_a_polite_restart(live: LiveStage):
     async with Crowd(live.server) as crowd, Witness(live) as witness:
         herd = await a_herd(live, crowd, count)
         await witness.until(20)
-        begin = herd[0].chat.world.now()
+        begin = herd[0].chat._world.now()
         assert await live.server.stop() == 0
         await live.server.start()
         await witness.alice.say("hall", "the first after the restart", "group")

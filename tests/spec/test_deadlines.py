@@ -84,7 +84,7 @@ async def test_a_call_ends_within_15_s_when_the_token_provider_hangs(stage: Stag
         return ""
 
     alice = await stage.enter("alice", auto=False, provider=hang)
-    alice.chat.keep_session(replace(alice.chat.kept_session(), auth_token="taken back"))
+    alice.chat._keep_session(replace(alice.chat._kept_session(), auth_token="taken back"))
     assert await fails_after(stage, alice.chat.get_unread_message_count()) == pytest.approx(15, abs=0.1)
 
 

@@ -93,7 +93,8 @@ async def test_nothing_begins_after_aclose(stage: Stage):
     http = alice.chat._reached()
     await alice.chat.aclose()
     assert await code_of(alice.say("bob", "too late")) == "ERR_CLIENT_CLOSED"
-    alice.chat.queue_message(TextMessage(receiver="bob", text="kept on the device"))
+    with pytest.raises(CometChatException, match="ERR_CLIENT_CLOSED"):
+        alice.chat.queue_message(TextMessage(receiver="bob", text="too late"))
     await stage.pass_time(60)
     assert (bob.ears.texts, http._pool, http._dropped) == ([], None, set())
 
@@ -128,7 +129,7 @@ async def test_a_send_that_is_cancelled_while_it_waits_lets_nobody_overtake(stag
 
         return work
 
-    send = alice.chat.sending.send
+    send = alice.chat._sending.send
     first = asyncio.create_task(send("c", attempt("first", 5)))
     await asyncio.sleep(0)
     second = asyncio.create_task(send("c", attempt("second", 1)))

@@ -77,7 +77,7 @@ async def test_a_client_of_another_make_that_only_listens_is_asked_before_it_is_
     """Any WebSocket client answers the protocol's own ping by itself, so one that never pings is not taken for dead."""
     alice = await stage.enter("alice")
     bob = await stage.enter("bob")
-    token = bob.chat.kept_session().auth_token
+    token = bob.chat._kept_session().auth_token
     _, signed = await bob.chat._connector.me(token)
     await bob.chat.aclose()
     async with connect("ws://server:8480/", ping_interval=None, compression=None) as other:

@@ -17,6 +17,7 @@ from tailwire import (
     ConnectionListener,
     MemorySessionStore,
     MessageListener,
+    MessageReceived,
 )
 
 spec = pytest.mark.spec
@@ -56,6 +57,16 @@ async def test_init_succeeds_and_may_be_called_again(stage: Stage):
     assert await alice.chat.init(on_success=told.append) == "Initialization completed successfully"
     assert await alice.chat.init() == "Initialization completed successfully"
     assert told == ["Initialization completed successfully"]
+
+
+@spec("S16")
+@pytest.mark.virtual
+@pytest.mark.parametrize("settings", [AppSettingsBuilder().set_region("us"), "http://127.0.0.1:8480", None])
+async def test_init_says_that_settings_are_none(settings):
+    chat = ChatClient("app", settings, session_store=MemorySessionStore())
+    with pytest.raises(CometChatException, match=r"ERR_CHAT_API_FAILURE.*build\(\)"):
+        await chat.init()
+    await chat.aclose()
 
 
 @pytest.mark.virtual
@@ -226,7 +237,7 @@ async def test_get_logged_in_user_is_the_way_to_check(stage: Stage):
 
 async def test_the_documented_face(stage: Stage):
     settings = stage.settings()
-    world = stage.actor().chat.world
+    world = stage.actor().chat._world
     options = {"session_store": MemorySessionStore(), "world": world}
     await CometChat.init(stage.server.app_id, settings, **options)
     stage.actors.append(Actor(CometChat.client))
@@ -378,7 +389,7 @@ async def test_a_server_that_sends_a_device_its_own_message_is_not_heard(stage: 
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     sent = await alice.say("bob", "mine")
     await bob.ears.until(lambda: bob.ears.texts == ["mine"])
-    frame = {"type": "message", "deviceId": alice.chat.identity.resource, "body": {**sent.raw, "id": str(sent.id + 1)}}
+    frame = {"type": "message", "deviceId": alice.chat._identity.resource, "body": {**sent.raw, "id": str(sent.id + 1)}}
     for socket in stage.server.parts.gateway._sockets:
         socket.write(text_frame(json.dumps(frame).encode()))
     await stage.pass_time(1)
@@ -495,3 +506,98 @@ async def test_another_host_and_port_for_the_socket(stage: Stage):
             with pytest.raises(CometChatException, match="nothing listens"):
                 await alice.chat.connect()
             await alice.chat.aclose()
+
+
+@spec("S25", "S2")
+async def test_login_of_the_user_who_is_logged_in_keeps_the_session(stage: Stage):
+    store, alice = MemorySessionStore(), await stage.enter("alice")
+    phone = stage.actor(store=store)
+    await phone.chat.init()
+    await phone.chat.login("bob", auth_key=stage.server.auth_key)
+    await phone.chat.wait_connected()
+    token = store.load(stage.server.app_id)["auth_token"]
+    await phone.chat.aclose()
+    await alice.say("bob", "missed")
+    again = stage.actor(store=store)
+    await again.chat.init()
+    await stage.pass_time(0.002)  # the connection is under way: it may hand over what was missed during the login
+    assert (await again.chat.login("bob", auth_key=stage.server.auth_key)).name == "Bob"
+    events = again.chat.events()
+    async with asyncio.timeout(30):
+        texts = [e.message.text async for e in first(events, 1)]
+        await alice.say("bob", "live")
+        texts += [e.message.text async for e in first(events, 1)]
+    assert texts == ["missed", "live"]
+    assert store.load(stage.server.app_id)["auth_token"] == token
+    connected_since = again.chat.connection.history
+    await again.chat.login("bob", auth_key=stage.server.auth_key)
+    assert again.chat.connection.history == connected_since
+
+
+async def first(events, count):
+    """So many received messages of a stream."""
+    async for event in events:
+        if isinstance(event, MessageReceived):
+            yield event
+            count -= 1
+            if not count:
+                return
+
+
+@spec("S25")
+@pytest.mark.parametrize("kept", ["valid", "expired"])
+async def test_login_replaces_a_rejected_token_and_keeps_the_place(stage: Stage, kept):
+    store, alice = MemorySessionStore(), await stage.enter("alice")
+    phone = stage.actor(store=store)
+    await phone.chat.init()
+    await phone.chat.login("bob", auth_key=stage.server.auth_key)
+    await phone.chat.wait_connected()
+    await phone.chat.aclose()
+    saved = dict(store.load(stage.server.app_id))
+    await alice.say("bob", "missed")
+    sessions = stage.server.parts.actions.sessions
+    await sessions.logout(await sessions.caller(saved["auth_token"], ""))
+    store.save(stage.server.app_id, {**saved, "expired": kept == "expired"})
+    again = stage.actor(store=store)
+    await again.chat.init()
+    again.listen()
+    await again.chat.login("bob", auth_key=stage.server.auth_key)
+    await again.ears.until(lambda: again.ears.texts == ["missed"])
+    await again.connected()
+    assert store.load(stage.server.app_id)["auth_token"] != saved["auth_token"]
+
+
+@spec("S25")
+async def test_login_with_another_token_of_the_same_user_keeps_the_place(stage: Stage):
+    alice, phone = await stage.enter("alice"), await stage.enter("bob", auto=False)
+    await alice.say("bob", "missed")
+    made = await stage.server.parts.actions.sessions.create_token("bob")
+    await phone.chat.login_with_auth_token(made["authToken"])
+    await phone.chat.connect()
+    await phone.ears.until(lambda: phone.ears.texts == ["missed"])
+
+
+@spec("S25", "S16")
+async def test_login_of_the_kept_user_needs_no_network(stage: Stage):
+    store, alice = MemorySessionStore(), await stage.enter("alice")
+    phone = stage.actor(store=store)
+    await phone.chat.init()
+    await phone.chat.login("bob", auth_key=stage.server.auth_key)
+    await phone.chat.aclose()
+    stage.network.cut()
+    again = stage.actor(store=store)
+    await again.chat.init()
+    again.listen()
+    assert (await again.chat.login("bob", auth_key=stage.server.auth_key)).uid == "bob"
+    stage.network.restore()
+    await again.connected()
+    await alice.say("bob", "hello")
+    await again.ears.until(lambda: again.ears.texts == ["hello"])
+
+
+@spec("C12")
+async def test_login_of_the_kept_user_lifts_a_disconnect(stage: Stage):
+    bob = await stage.enter("bob")
+    await bob.chat.disconnect()
+    await bob.chat.login("bob", auth_key=stage.server.auth_key)
+    await bob.connected()

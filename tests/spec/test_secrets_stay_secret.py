@@ -21,7 +21,7 @@ async def test_nothing_that_is_said_tells_a_secret(stage: Stage, tmp_path, caplo
         said.extend((str(caught.value), repr(caught.value), repr(caught.value.__dict__), repr(caught.value.__cause__)))
 
     alice, bob = await stage.enter("alice"), await stage.enter("bob", auto=False)
-    session = alice.chat.kept_session()
+    session = alice.chat._kept_session()
     secrets = {
         "auth key": stage.server.auth_key,
         "REST key": stage.server.api_key,
@@ -33,7 +33,7 @@ async def test_nothing_that_is_said_tells_a_secret(stage: Stage, tmp_path, caplo
     }
     assert all(len(s) > 10 for s in secrets.values())
     await alice.chat.create_group(Group("safe", "Safe", type="password", password=secrets["group password"]))
-    await refused(bob.chat.login("bob", auth_key=secrets["wrong key"]))
+    await refused(bob.chat.login("carol", auth_key=secrets["wrong key"]))
     await refused(bob.chat.login_with_auth_token(secrets["wrong token"]))
     await refused(bob.chat.join_group("safe", "password", "battery-staple"))
     stage.network.drop()

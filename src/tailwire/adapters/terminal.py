@@ -7,13 +7,13 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Literal, Protocol
 
 
 class Informed(Protocol):
     """What an adapter tells: a `ChatClient`."""
 
-    def set_app_state(self, state: str) -> None: ...
+    def set_app_state(self, state: Literal["foreground", "background"]) -> None: ...
 
 
 def _stop_this_process() -> None:

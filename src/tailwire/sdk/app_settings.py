@@ -1,4 +1,4 @@
-"""The app's settings and their builder (documented classes `AppSettings`, `AppSettingsBuilder`; S4, S24)."""
+"""The app's settings and their builder (documented classes `AppSettings`, `AppSettingsBuilder`)."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class AppSettingsBuilder:
         return self._with(presence=PresenceSubscription.FRIENDS)
 
     def auto_establish_socket_connection(self, auto: bool = True) -> AppSettingsBuilder:
-        """True (default): the SDK decides when it is connected. False: `connect()` and `disconnect()` do (S4)."""
+        """True (default): the SDK decides when it is connected. False: `connect()` and `disconnect()` do."""
         return self._with(auto_establish=bool(auto))
 
     def override_admin_host(self, host: str) -> AppSettingsBuilder:
@@ -181,7 +181,7 @@ class AppSettingsBuilder:
         return self._with(poll_interval=float(every) if on else None)
 
     def keep_unsent_messages(self, on: bool = True, *, limit: int = 1000) -> AppSettingsBuilder:
-        """Have an outbox: `queue_message` keeps what cannot be sent yet, over a restart of the process too (K5)."""
+        """Have an outbox: `queue_message` keeps what cannot be sent yet, over a restart of the process too."""
         return self._with(outbox_limit=int(limit) if on else 0)
 
     def proxy(self, address: str | None) -> AppSettingsBuilder:

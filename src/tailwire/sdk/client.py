@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl as ssl_module
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 
 from tailwire.sdk.app_settings import AppSettings
-from tailwire.sdk.calls.access import OnError, OnSuccess, decoded, quoted, settle
-from tailwire.sdk.calls.connecting import ConnectionCalls
+from tailwire.sdk.calls.access import OnError, OnSuccess, decoded, settle
 from tailwire.sdk.calls.conversations import ConversationCalls
+from tailwire.sdk.calls.gate import gated
 from tailwire.sdk.calls.groups import GroupCalls
+from tailwire.sdk.calls.logins import LoginCalls
 from tailwire.sdk.calls.owner import Owner
-from tailwire.sdk.calls.pages import position_now
 from tailwire.sdk.calls.queueing import QueueCalls
 from tailwire.sdk.calls.reactions import ReactionCalls
 from tailwire.sdk.calls.receipts import ReceiptCalls
@@ -25,8 +26,8 @@ from tailwire.sdk.calls.users import UserCalls
 from tailwire.sdk.connection import inputs as i
 from tailwire.sdk.connection.state import Mode, State, Status
 from tailwire.sdk.connection.timings import Timings
-from tailwire.sdk.continuity.state import Machine, Position, of_another_store
-from tailwire.sdk.dispatch.callbacks import Callbacks, LoginTold, Registries, StatusTold
+from tailwire.sdk.continuity.state import Machine, of_another_store
+from tailwire.sdk.dispatch.callbacks import Callbacks, Registries, StatusTold
 from tailwire.sdk.dispatch.incoming import Incoming
 from tailwire.sdk.dispatch.queue import Queue
 from tailwire.sdk.exceptions import CometChatException, failure, init_failed
@@ -43,12 +44,13 @@ from tailwire.sdk.outbox import Outbox, keeping
 from tailwire.sdk.sending import Sending
 from tailwire.sdk.session import Session, SessionStore, claim
 from tailwire.wire.codec import user_from_wire
-from tailwire.wire.entities import BaseMessage, User
+from tailwire.wire.entities import BaseMessage
 
 log = logging.getLogger("tailwire")
 SAVE_AFTER = 0.2
 
 
+@gated
 class ChatClient(
     UploadRequestCalls,
     QueueCalls,
@@ -57,9 +59,9 @@ class ChatClient(
     ConversationCalls,
     UserCalls,
     GroupCalls,
-    ConnectionCalls,
+    LoginCalls,
 ):
-    """A chat client: one user, one connection, kept exactly when it should exist (api.md; S1 to S27).
+    """A chat client: one user, one connection, kept exactly when it should exist.
 
     ```python
     async with ChatClient("app-id", settings) as chat:
@@ -89,9 +91,9 @@ class ChatClient(
         timings: Timings | None = None,
         world: World | None = None,
     ) -> None:
-        self.world = world or World()
-        self.identity = Identity(app_id, f"PYTHON-0_1_0-{self.world.unique()}-{int(self.world.wall() * 1000)}")
-        self.sending = Sending(self.world.chance)
+        self._world = world or World()
+        self._identity = Identity(app_id, f"PYTHON-0_1_0-{self._world.unique()}-{int(self._world.wall() * 1000)}")
+        self._sending = Sending(self._world.chance)
         self._settings = settings
         self._store: SessionStore = session_store if session_store is not None else FileSessionStore()
         self._provider = auth_token_provider
@@ -99,16 +101,13 @@ class ChatClient(
         self._timings = timings or Timings()
         self._registries = Registries()
         self._queue: Queue | None = None
-        self._logging_in = False
-        self._closed = False
         self._release: Callable[[], None] = lambda: None
-        self._served: Position | None = None
         self._save_timer: asyncio.TimerHandle | None = None
 
     # The client's life.
 
     async def init(self, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
-        """Check the settings, restore the saved session, and let the connection go its way (S3, S16). Needs no network.
+        """Check the settings, restore the saved session, and let the connection go its way. Needs no network.
 
         Returns:
             "Initialization completed successfully"; also when it was done before.
@@ -119,44 +118,49 @@ class ChatClient(
         return await settle(self._init(), on_success, on_error)
 
     async def _init(self) -> str:
-        if self._closed:
-            raise failure("ERR_CLIENT_CLOSED")
         if self._http is None:
             try:
-                if not isinstance(self.identity.app_id, str) or not self.identity.app_id.strip():
+                if not isinstance(self._identity.app_id, str) or not self._identity.app_id.strip():
                     raise ValueError("the app id is empty")
-                base_url = self._settings.base_url(self.identity.app_id)
+                if not isinstance(self._settings, AppSettings):
+                    given = type(self._settings).__name__
+                    raise ValueError(f"the settings are a {given}: give AppSettingsBuilder()….build()")
+                base_url = self._settings.base_url(self._identity.app_id)
                 self._settings.check_proxy()
                 self._tls = self._tls or self._settings.tls_context()
             except (UnusableProxy, ValueError) as e:
                 raise init_failed(e) from e
-            self._release = claim(self._store, self.identity.app_id)
+            await self._world.prepare()
+        if self._http is None:
+            self._check_usable()
+            self._loop = asyncio.get_running_loop()
+            self._release = claim(self._store, self._identity.app_id)
             self._assemble(base_url)
             self._restore()
         return "Initialization completed successfully"
 
     def _assemble(self, base_url: str) -> None:
         s = self._settings
-        traffic = Traffic(self.world.now)
-        self._http = Http(self.world, base_url, self.identity, self._tls, traffic, s.proxy_address)
+        traffic = Traffic(self._world.now)
+        self._http = Http(self._world, base_url, self._identity, self._tls, traffic, s.proxy_address)
         self._connector = Connector(
-            self.world, self._http, self.identity, s.presence_on_the_wire(), self._tls,
+            self._world, self._http, self._identity, s.presence_on_the_wire(), self._tls,
             s.web_socket_host, s.web_socket_port, s.proxy_address,
         )  # fmt: skip
         mode = Mode.AUTO if s.auto_establish else Mode.MANUAL
         state = State(mode, s.timings(self._timings), has_provider=self._provider is not None)
         self._queue = Queue(self._handle, self._note_served)
-        self._tokens = Tokens(self, self._provider, self._connector.me, self._connector.keep_pass, self.world.now)
+        self._tokens = Tokens(self, self._provider, self._connector.me, self._connector.keep_pass, self._world.now)
         owner = Owner(
-            self, self.identity, self._connector, lambda: self._parts[1], self._queue, self._tokens, self._http.drop
+            self, self._identity, self._connector, lambda: self._parts[1], self._queue, self._tokens, self._http.drop
         )
-        self._driver = Driver(state, self.world, owner, traffic)
+        self._driver = Driver(state, self._world, owner, traffic)
         self._http.answered = self._driver.server_answered
         self._callbacks = Callbacks(self._registries)
         self._incoming = Incoming(
             self._queue,
-            self._list_messages,
-            self.identity.resource,
+            partial(self._list_messages, once=True),  # it is asked for again when it is time
+            self._identity.resource,
             Machine(limit=s.catch_up_limit, enabled=s.catch_up),
             pong=self._driver.pong_came,
             throttled=self._driver.throttled,
@@ -164,17 +168,17 @@ class ChatClient(
         )
         if s.outbox_limit:
             self._outbox = Outbox(
-                self.identity.app_id,
+                self._identity.app_id,
                 keeping(self._store),
                 self._send_body,
                 lambda entry: self._tell(OutboxChanged(entry)),
                 s.outbox_limit,
-                self.world.unique,
+                self._world.unique,
             )
             self._http.succeeded = self._outbox.reached
 
     def _restore(self) -> None:
-        saved = self._store.load(self.identity.app_id)
+        saved = self._store.load(self._identity.app_id)
         if saved is None:
             return
         try:
@@ -183,14 +187,23 @@ class ChatClient(
         except (ValueError, CometChatException) as e:
             log.warning("the saved session is ignored, it cannot be used: %s", e)
             return
-        if not session.expired:
-            self._begin(session)
-            self._parts[0].feed(i.SessionRestored())
+        if session.expired:
+            self._ended = session
+            return
+        self._begin(session)
+        self._parts[0].feed(i.SessionRestored())
 
     async def aclose(self) -> None:
-        """End everything: no task, no timer, no socket, no callback is left (I10). The session stays saved."""
+        """End everything: no task, no timer, no socket, no callback is left. The session stays saved.
+
+        Every call fails with `ERR_CLIENT_CLOSED` then, and the streams of `events()` end.
+
+        Raises:
+            CometChatException: `ERR_WRONG_EVENT_LOOP`.
+        """
         if self._closed:
             return
+        self._check_loop()
         self._closed = True
         if self._tokens is not None:
             self._tokens.closed = True
@@ -214,123 +227,6 @@ class ChatClient(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
-
-    # Login and logout.
-
-    async def login(
-        self, uid: str, *, auth_key: str, on_success: OnSuccess[User] = None, on_error: OnError = None
-    ) -> User:
-        """Log a user in with the app's auth key (development; S1, S25).
-
-        Returns:
-            The user. The connection then goes its own way: see `wait_connected`.
-
-        Raises:
-            CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `LOGIN_IN_PROGRESS`, `ERR_UID_NOT_FOUND`,
-                `AUTH_ERR_*`, `NO_INTERNET_CONNECTION`.
-        """
-
-        async def token() -> str:
-            body = {"platform": "python", "deviceId": self.identity.resource}
-            path = f"/users/{quoted(uid)}/auth_tokens"
-            answer = await self._reached().ask("POST", path, key=auth_key, body=body)
-            if not isinstance(answer, dict) or not isinstance(answer.get("authToken"), str):
-                raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer has no auth token.")
-            return str(answer["authToken"])
-
-        return await settle(self._login(token), on_success, on_error)
-
-    async def login_with_auth_token(
-        self, auth_token: str, *, on_success: OnSuccess[User] = None, on_error: OnError = None
-    ) -> User:
-        """Log a user in with an auth token that your backend made (production; S25).
-
-        Returns:
-            The user.
-
-        Raises:
-            CometChatException: as `login`; `AUTH_ERR_AUTH_TOKEN_NOT_FOUND`.
-        """
-
-        async def token() -> str:
-            return auth_token
-
-        return await settle(self._login(token), on_success, on_error)
-
-    async def _login(self, get_token: Callable[[], Awaitable[str]]) -> User:
-        driver, _, queue, connector = self._parts
-        if self._logging_in:
-            raise failure("LOGIN_IN_PROGRESS")
-        self._logging_in = True
-        try:
-            token = await get_token()
-            me, signed = await connector.me(token)
-            session = Session({k: v for k, v in me.items() if k not in ("authToken", "jwt", "wsChannel")}, token)
-            user = decoded(user_from_wire, session.user)
-            session = replace(session, position=await self._position_now(token))
-        except CometChatException as e:
-            queue.put(LoginTold("login_failure", (e,)))
-            raise
-        finally:
-            self._logging_in = False
-        connector.forget()
-        connector.keep_pass(signed)
-        self._begin(session)
-        self._save()
-        queue.put(LoginTold("login_success", (user,)))
-        driver.feed(i.LoggedIn())
-        return user
-
-    async def _position_now(self, token: str) -> Position | None:
-        # Where the catch-up begins: from the login on nothing is missed (S2).
-        return await position_now(self._reached().ask, token) if self._settings.catch_up else None
-
-    def _begin(self, session: Session) -> None:
-        incoming = self._parts[1]
-        known = incoming.machine.position
-        if known is not None and session.position is not None and incoming.uid == session.uid:
-            # The same user once more: what came while she logged in does not come twice.
-            session = replace(session, position=max(session.position, known, key=lambda p: p.last_id))
-        self._session = session
-        self._served = session.position
-        incoming.begin_session(session.uid, session.position)
-        if self._outbox is not None:
-            self._outbox.begin(session.uid)
-
-    async def logout(self, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
-        """End the session on this device: the connection closes, the saved session is forgotten (S25, C23).
-
-        It ends here also when the server cannot be told; then its token lives on there until it is taken back.
-
-        Raises:
-            CometChatException: `USER_NOT_LOGGED_IN`.
-        """
-        return await settle(self._logout(), on_success, on_error)
-
-    async def _logout(self) -> str:
-        driver, incoming, queue, connector = self._parts
-        try:
-            token = self._logged_in().auth_token
-        except CometChatException as e:
-            queue.put(LoginTold("logout_failure", (e,)))
-            raise
-        if self._outbox is not None:
-            self._outbox.forget()
-        self._session = self._served = None
-        self._store.clear(self.identity.app_id)
-        driver.feed(i.LoggedOut())
-        incoming.begin_session("", None)
-        connector.forget()
-        try:
-            await self._reached().ask("DELETE", "/me", token=token)
-        except CometChatException as e:
-            log.warning("logged out here, but the server could not be told: %s", e.code)
-        queue.put(LoginTold("logout_success"))
-        return "Logout completed successfully"
-
-    def get_logged_in_user(self) -> User | None:
-        """The user, or None. No I/O (S20)."""
-        return decoded(user_from_wire, self._session.user) if self._session is not None else None
 
     # What the parts ask of each other.
 
@@ -374,11 +270,11 @@ class ChatClient(
             self._session = replace(self._session, position=self._served)
             self._save()
 
-    def kept_session(self) -> Session:
+    def _kept_session(self) -> Session:
         """The session (for the parts of this client)."""
         return self._logged_in()
 
-    def keep_session(self, session: Session) -> None:
+    def _keep_session(self, session: Session) -> None:
         """Keep a session, on the device too (for the parts of this client)."""
         self._session = session
         self._save()
@@ -386,6 +282,6 @@ class ChatClient(
     def _save(self) -> None:
         if self._session is not None:
             try:
-                self._store.save(self.identity.app_id, self._session.to_saved())
+                self._store.save(self._identity.app_id, self._session.to_saved())
             except Exception:
                 log.exception("the session is not saved on the device; it is saved with the next change")

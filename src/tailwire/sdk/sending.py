@@ -1,16 +1,18 @@
-"""Order and retry of sends (K3).
+"""Which calls are repeated, and how; order and retry of sends (K3).
 
 One conversation's sends keep their order; one whose answer was lost is sent again under the same muid, of which the
-server stores one.
+server stores one. One policy says for all calls how often they are tried, and when.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
+from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.io.patience import Patience
 
@@ -20,7 +22,13 @@ LONGEST_WAIT = 5.0
 IN_DOUBT = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_MISSION_FAILED"})
 """After these it is not known whether the message was stored."""
 UNKNOWN = "It is not known whether the message was stored; send it again under the same muid. Last error:"
-_AGAIN = IN_DOUBT | {"ERR_TOO_MANY_REQUESTS"}
+AGAIN = IN_DOUBT | {"ERR_TOO_MANY_REQUESTS"}
+"""After these the same may succeed a little later."""
+
+
+NOTHING_SENT = frozenset({Cause.CONNECTION_REFUSED, Cause.NAME_LOOKUP_FAILED})
+"""With these causes no byte of a request has left this device."""
+T = TypeVar("T")
 
 
 class Sending:
@@ -68,18 +76,65 @@ class Sending:
             del self._last[conversation]
 
     async def _tries(self, attempt: Callable[[], Awaitable[Any]]) -> Any:
-        wait, in_doubt = FIRST_WAIT, False
-        for n in range(1, ATTEMPTS + 1):
+        in_doubt = False
+
+        async def noted() -> Any:
+            nonlocal in_doubt
             try:
                 return await attempt()
             except CometChatException as e:
-                if e.code not in _AGAIN or n == ATTEMPTS or (e.retry_after or 0) > LONGEST_WAIT:
-                    if in_doubt and e.code not in IN_DOUBT:
-                        raise failure("NO_INTERNET_CONNECTION", f"{UNKNOWN} {e}") from e
-                    raise
                 in_doubt = in_doubt or e.code in IN_DOUBT
-                asked = e.retry_after or 0.0
-                asked += self._chance() * min(asked, 1.0)  # those who were told the same do not come back all at once
-                await asyncio.sleep(max(asked, wait * (0.5 + self._chance() / 2)))
-                wait *= 3
-        raise AssertionError("the loop returns or raises")
+                raise
+
+        try:
+            return await repeat(noted, self._chance, safe=True)
+        except CometChatException as e:
+            if in_doubt and e.code not in IN_DOUBT:
+                raise failure("NO_INTERNET_CONNECTION", f"{UNKNOWN} {e}") from e
+            raise
+
+
+async def repeat(attempt: Callable[[], Awaitable[T]], chance: Callable[[], float], *, safe: bool) -> T:
+    """Try several times, with waits between that grow.
+
+    Args:
+        attempt: one try.
+        chance: a random number in [0, 1), for the jitter of the waits.
+        safe: whether a try whose answer was lost may be repeated. If not, it is repeated only where the server has
+            surely done nothing: it was not reached at all, or it refused for now.
+
+    Raises:
+        CometChatException: of the last try.
+    """
+    wait = FIRST_WAIT
+    for n in range(1, ATTEMPTS + 1):
+        try:
+            return await attempt()
+        except CometChatException as e:
+            if n == ATTEMPTS or (e.retry_after or 0) > LONGEST_WAIT or not _may_repeat(e, safe=safe):
+                raise
+            asked = e.retry_after or 0.0
+            asked += chance() * min(asked, 1.0)  # those who were told the same do not come back all at once
+            await asyncio.sleep(max(asked, wait * (0.5 + chance() / 2)))
+            wait *= 3
+    raise AssertionError("the loop returns or raises")
+
+
+def _may_repeat(error: CometChatException, *, safe: bool) -> bool:
+    if safe:
+        return error.code in AGAIN
+    return error.code == "ERR_TOO_MANY_REQUESTS" or error.cause in NOTHING_SENT
+
+
+_SAME_AGAIN = re.compile(
+    "PUT (/me|/blockedusers|/messages/[^/]+|/groups/[^/]+|.*/conversation)"
+    "|DELETE (/blockedusers|.*/conversation/(pin|read))"
+    "|POST (/files/upload-url|.*/conversation/(pin|read|delivered))"
+    "|(POST|DELETE) /messages/[^/]+/(reactions/[^/]+|pin|save|thread/subscription)"
+    "|PATCH /messages/[^/]+/interacted"
+)
+
+
+def is_safe(method: str, path: str) -> bool:
+    """Whether a request may be repeated when its answer was lost: it changes nothing, or twice comes to the same."""
+    return method == "GET" or _SAME_AGAIN.fullmatch(f"{method} {path}") is not None

@@ -196,6 +196,12 @@ CATALOGUE: dict[str, Entry] = {
         "In auto mode there is no connection in the background; it comes back with the foreground.",
     ),
     "ERR_CLIENT_CLOSED": Entry(0, "The client is closed.", "Make a new ChatClient."),
+    "ERR_WRONG_EVENT_LOOP": Entry(
+        0,
+        "The client belongs to another event loop.",
+        "Call it on the loop that ran init(): from another thread with asyncio.run_coroutine_threadsafe(call, loop), "
+        "or loop.call_soon_threadsafe(function) for what is not async.",
+    ),
     "REQUEST_IN_PROGRESS": Entry(0, "A fetch of this request is under way.", "Await it before the next."),
     "NOT_ENOUGH_PARAMETERS": Entry(
         0, "fetch_next() needs a message id, a timestamp or updated_after.", "Set one of them in the builder."
@@ -209,7 +215,9 @@ CATALOGUE: dict[str, Entry] = {
     "INVALID_STATUS_VALUE": Entry(0, "The status is not valid.", "Use online or offline."),
     "INVALID_DIRECTION_VALUE": Entry(0, "The direction is not valid.", "Use blockedByMe, hasBlockedMe or both."),
     "EMPTY_USERS_LIST": Entry(0, "The list of users is empty.", "Name at least one uid."),
-    "ERROR_INVALID_MESSAGE_ID": Entry(0, "The message id is missing.", "Set one in the builder."),
+    "ERROR_INVALID_MESSAGE_ID": Entry(
+        0, "This is no message id.", "Use the id of a message that was sent or received: a number above 0."
+    ),
     "ERR_INVALID_ARGUMENT": Entry(0, "An argument is not valid.", "See details."),
     "ERR_ANSWER_TOO_LARGE": Entry(
         0, "The server's answer is too large to be read.", "Ask for fewer at once, with a smaller limit."

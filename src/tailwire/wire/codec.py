@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from tailwire.wire.constants import Category, MessageType, ReceiverType
+from tailwire.wire.constants import Category, MessageType, ReceiverType, ReceiverTypeName
 from tailwire.wire.entities import (
     Action,
     Attachment,
@@ -84,6 +84,11 @@ def text_at(d: Mapping[str, Any], key: str, default: str = "") -> str:
     if not isinstance(value, str):
         raise BadWire(f"{key} is not a string")
     return value
+
+
+def receiver_type_at(d: Mapping[str, Any]) -> ReceiverTypeName:
+    """To whom something went; as it stands there, should it be another word."""
+    return cast("ReceiverTypeName", text_at(d, "receiverType", ReceiverType.USER))
 
 
 def _optional(d: Mapping[str, Any], key: str) -> str | None:
@@ -319,9 +324,9 @@ def quoted_of(raw: Mapping[str, Any]) -> BaseMessage | None:
         return None
 
 
-def _plain_sender(d: Mapping[str, Any]) -> User | None:
+def _plain_sender(d: Mapping[str, Any]) -> User:
     uid = d.get("sender")
-    return User(uid) if isinstance(uid, str) and uid else None
+    return User(uid if isinstance(uid, str) else "")
 
 
 def _action(common: dict[str, Any], data: Mapping[str, Any], entities: Mapping[str, Any]) -> Action:

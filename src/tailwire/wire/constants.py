@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
 
 
 class ReceiverType(StrEnum):
@@ -11,6 +12,11 @@ class ReceiverType(StrEnum):
     USER = "user"
     GROUP = "group"
 
+
+ReceiverTypeName = ReceiverType | Literal["user", "group"]
+"""A receiver type, or its name: a type checker finds another word."""
+TypingStatus = Literal["started", "ended"]
+"""What a typing indicator says."""
 
 ConversationType = ReceiverType
 """With whom a conversation is: the documented constants have two names."""

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tailwire.wire.constants import Category, MessageType, ModerationStatus, ReceiverType
+from tailwire.wire.constants import (
+    Category,
+    MessageType,
+    ModerationStatus,
+    ReceiverType,
+    ReceiverTypeName,
+    TypingStatus,
+)
 
 
 @dataclass(slots=True)
@@ -88,19 +95,19 @@ class BaseMessage:
         receiver_type: `user` or `group`.
         id: rises with time within the app; 0 until sent.
         muid: the client's own id: one message is stored per sender and muid, however often it is sent.
-        sender: None until sent.
+        sender: who sent it; its uid is "" until sent.
         quoted_message_id: of the message that this one quotes, or 0.
         raw: the message as the server sent it.
     """
 
     receiver: str
-    receiver_type: str = ReceiverType.USER
+    receiver_type: ReceiverTypeName = ReceiverType.USER
     category: str = Category.MESSAGE
     type: str = ""
     id: int = 0
     muid: str = ""
     conversation_id: str = ""
-    sender: User | None = None
+    sender: User = field(default_factory=lambda: User(""))
     parent_message_id: int = 0
     sent_at: int = 0
     updated_at: int = 0
@@ -281,7 +288,7 @@ class MessageReceipt:
     message_id: int
     sender: User
     receiver_id: str
-    receiver_type: str
+    receiver_type: ReceiverTypeName
     receipt_type: str
     timestamp: int = 0
     delivered_at: int = 0
@@ -294,8 +301,8 @@ class TypingIndicator:
 
     sender: User
     receiver_id: str
-    receiver_type: str
-    typing_status: str
+    receiver_type: ReceiverTypeName
+    typing_status: TypingStatus
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
@@ -304,13 +311,13 @@ class TransientMessage:
     """A message that is not kept: it reaches those who listen now (documented class `TransientMessage`).
 
     Attributes:
-        sender: None until it came from somebody.
+        sender: who sent it; its uid is "" until it came from somebody.
     """
 
     receiver_id: str
-    receiver_type: str
+    receiver_type: ReceiverTypeName
     data: dict[str, Any] = field(default_factory=dict)
-    sender: User | None = None
+    sender: User = field(default_factory=lambda: User(""))
 
 
 @dataclass(slots=True)
@@ -340,7 +347,7 @@ class ReactionEvent:
 
     reaction: Reaction
     receiver_id: str
-    receiver_type: str
+    receiver_type: ReceiverTypeName
     conversation_id: str
     parent_message_id: int = 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, cast
 
 from tailwire.wire.codec import (
     BadWire,
@@ -13,10 +13,11 @@ from tailwire.wire.codec import (
     metadata_of,
     number_at,
     object_of,
+    receiver_type_at,
     text_at,
     user_from_wire,
 )
-from tailwire.wire.constants import ReceiverType
+from tailwire.wire.constants import ReceiverType, TypingStatus
 from tailwire.wire.entities import (
     Conversation,
     FlagReason,
@@ -80,7 +81,7 @@ def reaction_event_from_frame(frame: Mapping[str, Any]) -> tuple[bool, ReactionE
     event = ReactionEvent(
         reaction=reaction_from_wire(body),
         receiver_id=text_at(body, "receiverId"),
-        receiver_type=text_at(body, "receiverType", ReceiverType.USER),
+        receiver_type=receiver_type_at(body),
         conversation_id=text_at(body, "conversationId"),
         parent_message_id=number_at(body, "parentMessageId"),
     )
@@ -92,7 +93,7 @@ def transient_from_frame(frame: Mapping[str, Any]) -> TransientMessage:
     body = object_of(frame.get("body"), "body")
     return TransientMessage(
         receiver_id=text_at(frame, "receiver"),
-        receiver_type=text_at(frame, "receiverType", ReceiverType.USER),
+        receiver_type=receiver_type_at(frame),
         data=dict(object_of(body.get("data") or {}, "data")),
         sender=user_from_wire(body.get("user")),
     )
@@ -118,7 +119,7 @@ def receipts_from_wire(value: Any) -> list[MessageReceipt]:
                 message_id=number_at(message, "id"),
                 sender=user_from_wire(receipt.get("recipient")),
                 receiver_id=text_at(message, "receiver"),
-                receiver_type=text_at(message, "receiverType", ReceiverType.USER),
+                receiver_type=receiver_type_at(message),
                 receipt_type="read" if read else "delivered",
                 timestamp=read or delivered,
                 delivered_at=delivered,
@@ -137,7 +138,7 @@ def receipt_from_frame(frame: Mapping[str, Any]) -> MessageReceipt:
         message_id=number_at(body, "messageId"),
         sender=user_from_wire(body.get("user")),
         receiver_id=text_at(frame, "receiver"),
-        receiver_type=text_at(frame, "receiverType", ReceiverType.USER),
+        receiver_type=receiver_type_at(frame),
         receipt_type=text_at(body, "action"),
         timestamp=at,
         delivered_at=0 if read else at,
@@ -151,7 +152,7 @@ def typing_from_frame(frame: Mapping[str, Any]) -> TypingIndicator:
     return TypingIndicator(
         sender=user_from_wire(body.get("user")),
         receiver_id=text_at(frame, "receiver"),
-        receiver_type=text_at(frame, "receiverType", ReceiverType.USER),
-        typing_status=text_at(body, "action"),
+        receiver_type=receiver_type_at(frame),
+        typing_status=cast("TypingStatus", text_at(body, "action")),
         metadata=metadata_of(body),
     )

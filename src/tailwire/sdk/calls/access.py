@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, TypeVar, cast
@@ -12,11 +14,12 @@ from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.io.http import Http
 from tailwire.sdk.io.patience import Patience
 from tailwire.sdk.io.world import Identity, World
-from tailwire.sdk.sending import Sending
+from tailwire.sdk.sending import Sending, is_safe, repeat
 from tailwire.sdk.session import Session
 from tailwire.wire.codec import UNREADABLE
 from tailwire.wire.entities import Attachment, BaseMessage
 
+log = logging.getLogger("tailwire")
 T = TypeVar("T")
 OnSuccess = Callable[[T], object] | None
 OnError = Callable[[CometChatException], object] | None
@@ -54,6 +57,44 @@ def quoted(name: object) -> str:
     return quote(str(name), safe="")
 
 
+def checked_id(message_id: object) -> int:
+    """The id of a message that was sent.
+
+    Raises:
+        CometChatException: `ERROR_INVALID_MESSAGE_ID` for anything else.
+    """
+    try:
+        number = int(message_id)  # type: ignore[call-overload]
+    except (TypeError, ValueError, OverflowError):
+        number = 0
+    if number <= 0:
+        raise failure("ERROR_INVALID_MESSAGE_ID")
+    return int(number)
+
+
+def checked_receiver_type(kind: object) -> None:
+    """Check to whom something goes.
+
+    Raises:
+        CometChatException: `ERR_INVALID_RECEIVER_TYPE` for anything but `user` and `group`.
+    """
+    if kind not in ("user", "group"):
+        raise failure("ERR_INVALID_RECEIVER_TYPE")
+
+
+def checked_limit(limit: int, most: int = 100) -> int:
+    """The limit of a page.
+
+    Raises:
+        CometChatException: `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`.
+    """
+    if limit <= 0:
+        raise failure("ERROR_NON_POSITIVE_LIMIT", f"Use a limit from 1 to {most}.")
+    if limit > most:
+        raise failure("ERROR_LIMIT_EXCEEDED", f"Use a limit from 1 to {most}.")
+    return limit
+
+
 def text_of(answer: Any) -> str:
     """The text of a documented success."""
     return str(answer.get("message") or answer.get("Message") or "success") if isinstance(answer, dict) else "success"
@@ -62,12 +103,35 @@ def text_of(answer: Any) -> str:
 class Access:
     """The parts of a client that its calls use."""
 
-    world: World
-    identity: Identity
-    sending: Sending
+    _world: World
+    _identity: Identity
+    _sending: Sending
     _http: Http | None = None
     _session: Session | None = None
     _tokens: Tokens | None = None
+    _loop: asyncio.AbstractEventLoop | None = None
+    """On which `init()` ran."""
+    _closed = False
+
+    def _check_usable(self) -> None:
+        """Let a call pass (see `gate`).
+
+        Raises:
+            CometChatException: `ERR_CLIENT_CLOSED`; `ERR_WRONG_EVENT_LOOP` on another event loop, or outside of it.
+        """
+        if self._closed:
+            raise failure("ERR_CLIENT_CLOSED")
+        self._check_loop()
+
+    def _check_loop(self) -> None:
+        if self._loop is None:
+            return
+        try:
+            here = asyncio.get_running_loop()
+        except RuntimeError:
+            here = None
+        if here is not self._loop:
+            raise failure("ERR_WRONG_EVENT_LOOP")
 
     def _reached(self) -> Http:
         if self._http is None:
@@ -95,25 +159,45 @@ class Access:
         query: Mapping[str, Any] | None = None,
         within: Patience | None = None,
         of: str = "",
+        once: bool = False,
     ) -> Any:
-        # A request as the logged-in user; once more where the token was rejected and the app has another. Both tries
-        # share one limit: the caller's, who then repeats it, or their own. What one user began is not sent as another.
+        # A request as the logged-in user, repeated where that is safe. All tries share one limit. With `within`, the
+        # limit of a caller who repeats it, or `once`, it is not repeated. What one user began is not sent as another.
+        self._check_usable()  # the requests of builders come straight here
         of = of or self._logged_in().uid
-        token, http = self._token_of(of), self._reached()
-        repeated = within is not None
-        async with nullcontext(within) if within is not None else http.patience() as limit:
-            try:
-                return await http.ask(
-                    method, path, token=token, body=body, query=query, within=limit, repeated=repeated
-                )
-            except CometChatException as e:
-                if e.code not in REJECTED or self._tokens is None or not await self._tokens.renew_rejected(token):
-                    raise
-            token = self._token_of(of)
-            return await http.ask(method, path, token=token, body=body, query=query, within=limit, repeated=repeated)
+        safe = within is not None or is_safe(method, path)
 
-    async def _ask_for_list(self, path: str, query: Mapping[str, Any]) -> list[Any]:
-        listed = await self._ask("GET", path, query=query)
+        async def attempt() -> Any:
+            return await self._ask_once(method, path, body, query, limit, of, safe and not once)
+
+        async with nullcontext(within) if within is not None else self._reached().patience() as limit:
+            if once or within is not None:
+                return await attempt()
+            return await repeat(attempt, self._world.chance, safe=safe)
+
+    async def _ask_once(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        query: Mapping[str, Any] | None,
+        limit: Patience,
+        of: str,
+        repeated: bool,
+    ) -> Any:
+        # Once more where the token was rejected and the app has another.
+        token, http = self._token_of(of), self._reached()
+        log.debug("%s %s", method, path)
+        try:
+            return await http.ask(method, path, token=token, body=body, query=query, within=limit, repeated=repeated)
+        except CometChatException as e:
+            if e.code not in REJECTED or self._tokens is None or not await self._tokens.renew_rejected(token):
+                raise
+        token = self._token_of(of)
+        return await http.ask(method, path, token=token, body=body, query=query, within=limit, repeated=repeated)
+
+    async def _ask_for_list(self, path: str, query: Mapping[str, Any], *, once: bool = False) -> list[Any]:
+        listed = await self._ask("GET", path, query=query, once=once)
         if not isinstance(listed, list):
             raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer is no list.")
         return listed

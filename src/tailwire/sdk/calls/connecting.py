@@ -1,10 +1,10 @@
-"""The part of a client that deals with the connection (S5 to S23; C1 to C23)."""
+"""The part of a client that deals with the connection."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from tailwire.sdk.calls.access import Access, OnError, OnSuccess, settle
 from tailwire.sdk.calls.connection import Connection, answer_of
@@ -32,7 +32,7 @@ class ConnectionCalls(Access, ListeningCalls):
         return self._driver, self._incoming, self._queue, self._connector
 
     async def connect(self, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
-        """Open the connection, and wait for it (S8, S17, C13, C16 to C18).
+        """Open the connection, and wait for it.
 
         Returns:
             "Web socket connection successful".
@@ -44,7 +44,7 @@ class ConnectionCalls(Access, ListeningCalls):
         return await settle(self._call(i.ConnectCalled), on_success, on_error)
 
     async def disconnect(self, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
-        """Close the connection (S9, S18, C12, C14, C15).
+        """Close the connection.
 
         Returns:
             "Web socket disconnection successful".
@@ -55,7 +55,7 @@ class ConnectionCalls(Access, ListeningCalls):
         return await settle(self._call(i.DisconnectCalled), on_success, on_error)
 
     async def ping(self, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str:
-        """Tell the server that the app is active; in manual mode's background, keep the socket 30 s more (S11, S19).
+        """Tell the server that the app is active; in manual mode's background, keep the socket 30 s more.
 
         Returns:
             "ping successful", when the server has answered.
@@ -88,13 +88,13 @@ class ConnectionCalls(Access, ListeningCalls):
         return answer_of(result, cause)
 
     def get_connection_status(self) -> Status:
-        """The status of now (S21)."""
+        """The status of now."""
         return self._driver.state.status if self._driver is not None else Status.DISCONNECTED
 
     @property
     def connection(self) -> Connection:
         """Status, explanation, history and dump of the connection."""
-        return Connection(self._parts[0], self.world)
+        return Connection(self._parts[0], self._world)
 
     async def wait_connected(self, timeout: float | None = None) -> None:
         """Wait until the status is `connected`.
@@ -111,15 +111,15 @@ class ConnectionCalls(Access, ListeningCalls):
         except TimeoutError:
             raise TimeoutError(self.connection.explain()) from None
 
-    def set_app_state(self, state: str) -> None:
-        """Report where the app is: `foreground` or `background` (S5, S6, S10).
+    def set_app_state(self, state: App | Literal["foreground", "background"]) -> None:
+        """Report where the app is: `foreground` or `background`.
 
         Raises:
             ValueError: for another word.
         """
         self._parts[0].feed(i.AppStateChanged(App(state)))
 
-    def set_network(self, network: str) -> None:
+    def set_network(self, network: Network | Literal["online", "offline", "unknown"]) -> None:
         """Report what the platform says of the network: `online`, `offline` or `unknown`. A hint, never a proof.
 
         Raises:

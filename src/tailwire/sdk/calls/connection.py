@@ -1,4 +1,4 @@
-"""What the connection says of itself, and what its calls end with (S16 to S19)."""
+"""What the connection says of itself, and what its calls end with."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Connection:
 
     @property
     def status(self) -> Status:
-        """`connected`, `connecting`, `disconnected` or `featureThrottled` (S21)."""
+        """`connected`, `connecting`, `disconnected` or `featureThrottled`."""
         return self._driver.state.status
 
     def explain(self) -> str:

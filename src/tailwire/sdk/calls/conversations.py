@@ -1,4 +1,4 @@
-"""Conversations (facts-sdk.md, section 7)."""
+"""Conversations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tailwire.sdk.calls.access import Access, OnError, OnSuccess, quoted, settle, text_of
 from tailwire.sdk.exceptions import failure
-from tailwire.wire.constants import ReceiverType
+from tailwire.wire.constants import ReceiverType, ReceiverTypeName
 from tailwire.wire.entities import BaseMessage, Conversation, User
 from tailwire.wire.social import conversation_from_wire
 
@@ -28,7 +28,7 @@ class ConversationCalls(Access):
     async def get_conversation(
         self,
         conversation_with: str,
-        conversation_type: str = ReceiverType.USER,
+        conversation_type: ReceiverTypeName = ReceiverType.USER,
         *,
         on_success: OnSuccess[Conversation] = None,
         on_error: OnError = None,
@@ -49,7 +49,7 @@ class ConversationCalls(Access):
     async def tag_conversation(
         self,
         conversation_with: str,
-        conversation_type: str,
+        conversation_type: ReceiverTypeName,
         tags: Sequence[str],
         *,
         on_success: OnSuccess[Conversation] = None,
@@ -66,7 +66,7 @@ class ConversationCalls(Access):
     async def delete_conversation(
         self,
         conversation_with: str,
-        conversation_type: str = ReceiverType.USER,
+        conversation_type: ReceiverTypeName = ReceiverType.USER,
         *,
         on_success: OnSuccess[str] = None,
         on_error: OnError = None,
@@ -81,7 +81,7 @@ class ConversationCalls(Access):
     async def pin_conversation(
         self,
         conversation_with: str,
-        conversation_type: str = ReceiverType.USER,
+        conversation_type: ReceiverTypeName = ReceiverType.USER,
         *,
         on_success: OnSuccess[Conversation] = None,
         on_error: OnError = None,
@@ -101,7 +101,7 @@ class ConversationCalls(Access):
     async def unpin_conversation(
         self,
         conversation_with: str,
-        conversation_type: str = ReceiverType.USER,
+        conversation_type: ReceiverTypeName = ReceiverType.USER,
         *,
         on_success: OnSuccess[Conversation] = None,
         on_error: OnError = None,
@@ -121,7 +121,7 @@ class ConversationCalls(Access):
             CometChatException: `CONVERSATION_NOT_FOUND` when the message does not say with whom it is.
         """
         me = self._logged_in().uid
-        mine = message.sender is not None and message.sender.uid == me
+        mine = message.sender.uid == me
         other = message.receiver_entity if mine or message.receiver_type == ReceiverType.GROUP else message.sender
         if other is None or (isinstance(other, User) and not other.uid):
             raise failure("CONVERSATION_NOT_FOUND")

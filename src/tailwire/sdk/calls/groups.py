@@ -1,4 +1,4 @@
-"""Make, change, join and leave groups (facts-sdk.md, section 9)."""
+"""Make, change, join and leave groups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Add and remove listeners, and open streams of events (S22, S26, S27)."""
+"""Add and remove listeners, and open streams of events."""
 
 from __future__ import annotations
 
@@ -16,13 +16,17 @@ from tailwire.sdk.listeners.registry import EventStream
 
 
 class ListeningCalls:
-    """The part of a client that registers who hears what. The same id replaces the earlier listener."""
+    """The part of a client that registers who hears what. The same id replaces the earlier listener.
+
+    A listener that would hear nothing is refused with `ERR_INVALID_ARGUMENT`: one that is not derived from its class,
+    or that has a method whose name is almost that of a callback.
+    """
 
     _registries: Registries
     _queue: Queue | None
 
     def get_connection_status(self) -> Status:
-        """The status of now (S21)."""
+        """The status of now."""
         raise NotImplementedError
 
     def add_connection_listener(self, listener_id: str, listener: ConnectionListener) -> None:

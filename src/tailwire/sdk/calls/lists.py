@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Self, TypeVar
 
-from tailwire.sdk.calls.access import Access, quoted
+from tailwire.sdk.calls.access import Access, checked_limit, quoted
 from tailwire.sdk.calls.current import current
 from tailwire.sdk.calls.pages import numbered_page, readable
 from tailwire.sdk.exceptions import failure
@@ -81,11 +81,7 @@ class _Builder(Generic[T]):
         Raises:
             CometChatException: `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`.
         """
-        if limit <= 0:
-            raise failure("ERROR_NON_POSITIVE_LIMIT")
-        if limit > self._most:
-            raise failure("ERROR_LIMIT_EXCEEDED", f"Use a limit from 1 to {self._most}.")
-        self._query["per_page"] = limit
+        self._query["per_page"] = checked_limit(limit, self._most)
         return self
 
     def set_page(self, page: int) -> Self:
@@ -114,7 +110,7 @@ class _Builder(Generic[T]):
 
 
 class UsersRequestBuilder(_Builder[User]):
-    """Builds a request for users (section 8)."""
+    """Builds a request for users."""
 
     _path = "/users"
     _decode = staticmethod(user_from_wire)
@@ -171,7 +167,7 @@ class UsersRequestBuilder(_Builder[User]):
 
 
 class BlockedUsersRequestBuilder(_Builder[User]):
-    """Builds a request for blocked users (section 8)."""
+    """Builds a request for blocked users."""
 
     _path = "/blockedusers"
     _decode = staticmethod(user_from_wire)
@@ -192,7 +188,7 @@ class BlockedUsersRequestBuilder(_Builder[User]):
 
 
 class GroupsRequestBuilder(_Builder[Group]):
-    """Builds a request for groups: public ones, those with a password, and the user's own (section 9)."""
+    """Builds a request for groups: public ones, those with a password, and the user's own."""
 
     _path = "/groups"
     _decode = staticmethod(group_from_wire)
@@ -215,7 +211,7 @@ class GroupsRequestBuilder(_Builder[Group]):
 
 
 class GroupMembersRequestBuilder(_Builder[GroupMember]):
-    """Builds a request for the members of a group (section 9)."""
+    """Builds a request for the members of a group."""
 
     _decode = staticmethod(member_from_wire)
 
@@ -237,7 +233,7 @@ class GroupMembersRequestBuilder(_Builder[GroupMember]):
 
 
 class BannedGroupMembersRequestBuilder(_Builder[GroupMember]):
-    """Builds a request for those who are banned from a group (section 9)."""
+    """Builds a request for those who are banned from a group."""
 
     _decode = staticmethod(member_from_wire)
 
@@ -255,7 +251,7 @@ class BannedGroupMembersRequestBuilder(_Builder[GroupMember]):
 
 
 class ConversationsRequestBuilder(_Builder[Conversation]):
-    """Builds a request for the user's conversations, newest first (section 7)."""
+    """Builds a request for the user's conversations, newest first."""
 
     _path = "/conversations"
     _decode = staticmethod(conversation_from_wire)
@@ -343,7 +339,7 @@ class ReactionsRequest:
 
 
 class ReactionsRequestBuilder:
-    """Builds a request for the reactions to a message (section 6.7); each method returns the builder."""
+    """Builds a request for the reactions to a message; each method returns the builder."""
 
     def __init__(self, message_id: int = 0) -> None:
         self._message_id = message_id
@@ -366,11 +362,7 @@ class ReactionsRequestBuilder:
         Raises:
             CometChatException: `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`.
         """
-        if limit <= 0:
-            raise failure("ERROR_NON_POSITIVE_LIMIT")
-        if limit > MOST:
-            raise failure("ERROR_LIMIT_EXCEEDED")
-        self._limit = limit
+        self._limit = checked_limit(limit, MOST)
         return self
 
     def build(self, client: Access | None = None) -> ReactionsRequest:

@@ -1,4 +1,4 @@
-"""Add, kick and ban members of groups, and change what they may do (facts-sdk.md, section 9)."""
+"""Add, kick and ban members of groups, and change what they may do."""
 
 from __future__ import annotations
 

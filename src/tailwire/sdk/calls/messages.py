@@ -1,4 +1,4 @@
-"""Send, read, edit and delete messages; typing and transient messages (facts-sdk.md, section 6)."""
+"""Send, read, edit and delete messages; typing and transient messages."""
 
 from __future__ import annotations
 
@@ -6,13 +6,24 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, TypeVar
 
-from tailwire.sdk.calls.access import Access, OnError, OnProgress, OnSuccess, decoded, quoted, settle
+from tailwire.sdk.calls.access import (
+    Access,
+    OnError,
+    OnProgress,
+    OnSuccess,
+    checked_id,
+    checked_limit,
+    checked_receiver_type,
+    decoded,
+    quoted,
+    settle,
+)
 from tailwire.sdk.calls.pages import message_page, readable
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.dispatch.history import id_of
 from tailwire.sdk.exceptions import CometChatException, failure, not_reached
 from tailwire.wire.codec import BadWire, message_from_wire
-from tailwire.wire.constants import ReceiverType
+from tailwire.wire.constants import ReceiverType, ReceiverTypeName
 from tailwire.wire.encoding import message_to_wire
 from tailwire.wire.entities import (
     Action,
@@ -103,10 +114,9 @@ class MessageCalls(Access):
         self._logged_in()
         if not isinstance(message, kind):
             raise failure("ERR_INVALID_ARGUMENT", f"Give a {kind.__name__}, not {type(message).__name__}.")
-        if message.receiver_type not in ("user", "group"):
-            raise failure("ERR_INVALID_RECEIVER_TYPE")
+        checked_receiver_type(message.receiver_type)
         if not message.muid:
-            message.muid = self.world.unique()
+            message.muid = self._world.unique()
         stored = await self._send_body(message_to_wire(message))
         if not isinstance(stored, kind):
             raise failure("ERR_BAD_ERROR_RESPONSE", f"The server answered with a {type(stored).__name__}.")
@@ -120,13 +130,11 @@ class MessageCalls(Access):
             return _stored(await self._ask("POST", "/messages", body=body, within=within, of=of), str(body["muid"]))
 
         conversation = f"{body['receiverType']}:{body['receiver']}"
-        stored: BaseMessage = await self.sending.send(conversation, attempt, within)
+        stored: BaseMessage = await self._sending.send(conversation, attempt, within)
         self._message_sent(stored)
         return stored
 
-    async def edit_message(
-        self, message: BaseMessage, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
-    ) -> BaseMessage:
+    async def edit_message(self, message: M, *, on_success: OnSuccess[M] = None, on_error: OnError = None) -> M:
         """Change a text or custom message.
 
         Args:
@@ -136,13 +144,16 @@ class MessageCalls(Access):
             The message as it reads now, with `edited_at` and `edited_by`.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: `ERROR_INVALID_MESSAGE_ID`, or as the server refused it.
         """
 
-        async def edit() -> BaseMessage:
+        async def edit() -> M:
             wire = message_to_wire(message)
             body = {"data": wire["data"], **({"tags": message.tags} if message.tags else {})}
-            return self._changed(await self._ask("PUT", f"/messages/{message.id}", body=body))
+            changed = self._changed(await self._ask("PUT", f"/messages/{checked_id(message.id)}", body=body))
+            if not isinstance(changed, type(message)):
+                raise failure("ERR_BAD_ERROR_RESPONSE", f"The server answered with a {type(changed).__name__}.")
+            return changed
 
         return await settle(edit(), on_success, on_error)
 
@@ -159,7 +170,7 @@ class MessageCalls(Access):
         """
 
         async def delete() -> BaseMessage:
-            return self._changed(await self._ask("DELETE", f"/messages/{int(message_id)}"))
+            return self._changed(await self._ask("DELETE", f"/messages/{checked_id(message_id)}"))
 
         return await settle(delete(), on_success, on_error)
 
@@ -176,12 +187,12 @@ class MessageCalls(Access):
         """One message by its id."""
 
         async def get() -> BaseMessage:
-            return decoded(message_from_wire, await self._ask("GET", f"/messages/{int(message_id)}"))
+            return decoded(message_from_wire, await self._ask("GET", f"/messages/{checked_id(message_id)}"))
 
         return await settle(get(), on_success, on_error)
 
     async def _list_messages(
-        self, query: Mapping[str, Any], *, uid: str = "", guid: str = "", thread: int = 0
+        self, query: Mapping[str, Any], *, uid: str = "", guid: str = "", thread: int = 0, once: bool = False
     ) -> list[Any]:
         path = "/messages"
         if thread:
@@ -190,7 +201,7 @@ class MessageCalls(Access):
             path = f"/users/{quoted(uid)}/messages"
         elif guid:
             path = f"/groups/{quoted(guid)}/messages"
-        return await message_page(lambda asked: self._ask_for_list(path, asked), query)
+        return await message_page(lambda asked: self._ask_for_list(path, asked, once=once), query)
 
     async def messages(
         self, *, uid: str = "", guid: str = "", before: int = 0, after: int = 0, limit: int = 30, actions: bool = True
@@ -202,12 +213,16 @@ class MessageCalls(Access):
             guid: of a group; neither: all of the user's.
             before: newest first, from before this id; the newest by default.
             after: oldest first, from after this id.
-            limit: messages a page.
+            limit: messages a page, 1 to 100.
             actions: with the messages that tell of edits, deletions and members (`Action`); False leaves them out.
 
         Raises:
-            CometChatException: as the server refused it.
+            CometChatException: `ERR_INVALID_ARGUMENT`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or as the
+                server refused it.
         """
+        if uid and guid:
+            raise failure("ERR_INVALID_ARGUMENT", "Give uid or guid, not both.")
+        checked_limit(limit)
         newer = after > 0
         cursor = after if newer else before
         while True:
@@ -227,25 +242,40 @@ class MessageCalls(Access):
     # Typing and transient messages go over the socket.
 
     async def start_typing(
-        self, receiver: str, receiver_type: str = ReceiverType.USER, metadata: Mapping[str, Any] | None = None
+        self,
+        receiver: str,
+        receiver_type: ReceiverTypeName = ReceiverType.USER,
+        metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        """Tell a user or group that the user types. Without a connection nothing is sent, and nothing raised."""
+        """Tell a user or group that the user types. Without a connection nothing is sent, and nothing raised.
+
+        With the others it ends after 15 seconds without another call: call it about every ten while the user types.
+
+        Raises:
+            CometChatException: `ERR_INVALID_RECEIVER_TYPE`, `USER_NOT_LOGGED_IN`.
+        """
         self._typing("started", receiver, receiver_type, metadata)
 
     async def end_typing(
-        self, receiver: str, receiver_type: str = ReceiverType.USER, metadata: Mapping[str, Any] | None = None
+        self,
+        receiver: str,
+        receiver_type: ReceiverTypeName = ReceiverType.USER,
+        metadata: Mapping[str, Any] | None = None,
     ) -> None:
         """Tell a user or group that the user has stopped typing."""
         self._typing("ended", receiver, receiver_type, metadata)
 
-    def _typing(self, action: str, receiver: str, receiver_type: str, metadata: Mapping[str, Any] | None) -> None:
+    def _typing(
+        self, action: str, receiver: str, receiver_type: ReceiverTypeName, metadata: Mapping[str, Any] | None
+    ) -> None:
+        checked_receiver_type(receiver_type)
         user = self._logged_in().user
         body = {"action": action, "user": dict(user), "metadata": dict(metadata or {})}
         frame = envelope(
-            self.identity.app_id,
+            self._identity.app_id,
             FrameType.TYPING,
             self._logged_in().uid,
-            self.identity.resource,
+            self._identity.resource,
             receiver,
             receiver_type,
             body,
@@ -257,17 +287,16 @@ class MessageCalls(Access):
                 raise
 
     async def send_transient_message(self, message: TransientMessage) -> None:
-        """Send a message that is not kept: who does not listen now never hears of it (section 6.6).
+        """Send a message that is not kept: who does not listen now never hears of it.
 
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION`, `ERR_INVALID_RECEIVER_TYPE`.
         """
-        if message.receiver_type not in ("user", "group"):
-            raise failure("ERR_INVALID_RECEIVER_TYPE")
+        checked_receiver_type(message.receiver_type)
         session = self._logged_in()
         body = {"user": dict(session.user), "data": message.data}
         frame = envelope(
-            self.identity.app_id, FrameType.TRANSIENT, session.uid, self.identity.resource, message.receiver_id,
+            self._identity.app_id, FrameType.TRANSIENT, session.uid, self._identity.resource, message.receiver_id,
             message.receiver_type, body,
         )  # fmt: skip
         self._send_frame(json.dumps(frame))

@@ -54,18 +54,18 @@ class Owner:
 
     async def open_link(self, last: Mapping[str, Any] | None) -> Link:
         """An authenticated socket, or `AttemptError`."""
-        session = self._keeper.kept_session()
+        session = self._keeper._kept_session()
         self._token = session.auth_token
         return await self._connector.open(session.uid, session.auth_token, last)
 
     async def renew_token(self) -> None:
         """Ask the token provider, and keep what it gives."""
-        await self._tokens.renew(self._token or self._keeper.kept_session().auth_token)
+        await self._tokens.renew(self._token or self._keeper._kept_session().auth_token)
 
     async def renewal_frame(self) -> str:
         """Ask the token provider, where there is no other token already since a request was rejected."""
         await self._tokens.renew(self._token)
-        session = self._keeper.kept_session()
+        session = self._keeper._kept_session()
         self._offered = session.auth_token
         return json.dumps(await self._connector.renewal_frame(session.uid, session.auth_token))
 
@@ -86,7 +86,7 @@ class Owner:
         self._incoming().link_ended()
 
     def status_changed(self, status: Status) -> None:
-        """The listeners are told at once; the event `connected` follows when its continuity is known (K1)."""
+        """The listeners are told at once; the event `connected` follows when its continuity is known."""
         self._queue.put(StatusTold(status))
         if status is not Status.CONNECTED:
             self._queue.put(ConnectionChanged(status))
@@ -97,7 +97,7 @@ class Owner:
 
     def session_expired(self) -> None:
         """The token is no good any more."""
-        self._keeper.keep_session(replace(self._keeper.kept_session(), expired=True))
+        self._keeper._keep_session(replace(self._keeper._kept_session(), expired=True))
 
     def read_history(self) -> None:
         """Read what is new from history, without a socket."""
@@ -115,5 +115,5 @@ class Owner:
         """Where the app is; None for a server that does not want to know."""
         if "appState" not in self._granted.features:
             return None
-        uid, identity = self._keeper.kept_session().uid, self._identity
+        uid, identity = self._keeper._kept_session().uid, self._identity
         return json.dumps(app_state_frame(identity.app_id, uid, identity.resource, str(app), window))

@@ -1,4 +1,4 @@
-"""Messages that wait for a network: the outbox (K5), for those who switch it on."""
+"""Messages that wait for a network: the outbox, for those who switch it on."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""What is done to messages: reactions, pins, saves, threads followed, reports, interactions (sections 6.7 to 6.11)."""
+"""What is done to messages: reactions, pins, saves, threads followed, reports, interactions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tailwire.sdk.calls.access import Access, OnError, OnSuccess, quoted, settle, text_of
+from tailwire.sdk.calls.access import Access, OnError, OnSuccess, checked_id, quoted, settle, text_of
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.listeners.events import MessagePinned, MessageSaved
 from tailwire.wire.codec import message_from_wire
@@ -29,14 +29,14 @@ class ReactionCalls(Access):
         Raises:
             CometChatException: as the server refused it (`ERR_MESSAGE_ID_NOT_FOUND` …).
         """
-        path = f"/messages/{int(message_id)}/reactions/{quoted(reaction)}"
+        path = f"/messages/{checked_id(message_id)}/reactions/{quoted(reaction)}"
         return await settle(self._fetch(message_from_wire, "POST", path), on_success, on_error)
 
     async def remove_reaction(
         self, message_id: int, reaction: str, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
     ) -> BaseMessage:
         """Take a reaction back. Arguments, result and errors as `add_reaction`."""
-        path = f"/messages/{int(message_id)}/reactions/{quoted(reaction)}"
+        path = f"/messages/{checked_id(message_id)}/reactions/{quoted(reaction)}"
         return await settle(self._fetch(message_from_wire, "DELETE", path), on_success, on_error)
 
     # Pins and saves: told to the listeners of this device too.
@@ -62,7 +62,7 @@ class ReactionCalls(Access):
         return await settle(self._pin(message_id, pinned=False), on_success, on_error)
 
     async def _pin(self, message_id: int, *, pinned: bool) -> BaseMessage:
-        path = f"/messages/{int(message_id)}/pin"
+        path = f"/messages/{checked_id(message_id)}/pin"
         message = await self._fetch(message_from_wire, "POST" if pinned else "DELETE", path)
         self._tell(MessagePinned(message, pinned))
         return message
@@ -87,13 +87,13 @@ class ReactionCalls(Access):
         return await settle(self._save_message(message_id, saved=False), on_success, on_error)
 
     async def _save_message(self, message_id: int, *, saved: bool) -> BaseMessage:
-        path = f"/messages/{int(message_id)}/save"
+        path = f"/messages/{checked_id(message_id)}/save"
         message = await self._fetch(message_from_wire, "POST" if saved else "DELETE", path)
         self._tell(MessageSaved(message, saved))
         return message
 
     def is_pin_message_enabled(self) -> bool:
-        """Whether the server offers pins (section 6.11). No I/O; true until the server has said otherwise."""
+        """Whether the server offers pins. No I/O; true until the server has said otherwise."""
         return bool(self._parameters().get("features.ux.messages.pinned.enabled", True))
 
     def is_save_message_enabled(self) -> bool:
@@ -125,12 +125,12 @@ class ReactionCalls(Access):
         return await settle(self._follow(message_id, "DELETE"), on_success, on_error)
 
     async def _follow(self, message_id: int, method: str) -> str:
-        return text_of(await self._ask(method, f"/messages/{int(message_id)}/thread/subscription"))
+        return text_of(await self._ask(method, f"/messages/{checked_id(message_id)}/thread/subscription"))
 
     async def get_flag_reasons(
         self, *, on_success: OnSuccess[list[FlagReason]] = None, on_error: OnError = None
     ) -> list[FlagReason]:
-        """Why a message can be reported (section 6.10)."""
+        """Why a message can be reported."""
         return await settle(self._fetch(reasons_from_wire, "GET", "/moderation/reasons"), on_success, on_error)
 
     async def flag_message(
@@ -148,7 +148,7 @@ class ReactionCalls(Access):
         async def flag() -> str:
             body = {"id": detail.reason_id, **({"remark": detail.remark} if detail.remark else {})}
             try:
-                return text_of(await self._ask("POST", f"/messages/{int(message_id)}/flagged", body=body))
+                return text_of(await self._ask("POST", f"/messages/{checked_id(message_id)}/flagged", body=body))
             except CometChatException as e:
                 if e.code == "ERR_REASON_NOT_FOUND":
                     raise failure("INVALID_REASON_ID") from e
@@ -163,6 +163,6 @@ class ReactionCalls(Access):
 
         async def mark() -> str:
             body = {"interactions": [str(e) for e in elements]}
-            return text_of(await self._ask("PATCH", f"/messages/{int(message_id)}/interacted", body=body))
+            return text_of(await self._ask("PATCH", f"/messages/{checked_id(message_id)}/interacted", body=body))
 
         return await settle(mark(), on_success, on_error)

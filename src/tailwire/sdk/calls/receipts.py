@@ -1,11 +1,11 @@
-"""Receipts and unread counts (facts-sdk.md, sections 6.4 and 6.5)."""
+"""Receipts and unread counts."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from tailwire.sdk.calls.access import Access, OnError, OnSuccess, decoded, quoted, settle, text_of
+from tailwire.sdk.calls.access import Access, OnError, OnSuccess, checked_id, decoded, quoted, settle, text_of
 from tailwire.sdk.calls.conversations import conversation_path
 from tailwire.sdk.exceptions import failure
 from tailwire.wire.constants import ReceiverType
@@ -45,14 +45,14 @@ class ReceiptCalls(Access):
         session = self._logged_in()
         if self._receipts_are_blocked():
             raise failure("RECEIPTS_TEMPORARILY_BLOCKED")
-        sender = message.sender.uid if message.sender else ""
+        sender = message.sender.uid
         to = message.receiver if message.receiver_type == ReceiverType.GROUP else sender
-        body = {"action": action, "messageId": str(message.id), "user": dict(session.user)}
+        body = {"action": action, "messageId": str(checked_id(message.id)), "user": dict(session.user)}
         frame = envelope(
-            self.identity.app_id,
+            self._identity.app_id,
             FrameType.RECEIPTS,
             session.uid,
-            self.identity.resource,
+            self._identity.resource,
             to,
             message.receiver_type,
             body,
@@ -71,7 +71,7 @@ class ReceiptCalls(Access):
 
         async def mark() -> Conversation:
             path = conversation_path(*self._other(message)) + "/read"
-            answer = await self._ask("DELETE", path, body={"messageId": str(message.id)})
+            answer = await self._ask("DELETE", path, body={"messageId": str(checked_id(message.id))})
             conversation = answer.get("conversation") if isinstance(answer, dict) else None
             return decoded(conversation_from_wire, conversation)
 
@@ -80,7 +80,7 @@ class ReceiptCalls(Access):
     def _other(self, message: BaseMessage) -> tuple[str, str]:
         if message.receiver_type == ReceiverType.GROUP:
             return message.receiver, "group"
-        sender = message.sender.uid if message.sender else ""
+        sender = message.sender.uid
         return (message.receiver if sender == self._logged_in().uid else sender), "user"
 
     async def mark_conversation_as_read(
@@ -106,7 +106,7 @@ class ReceiptCalls(Access):
     ) -> list[MessageReceipt]:
         """Who has received and read a message of the user: one receipt for each, with both times."""
         return await settle(
-            self._fetch(receipts_from_wire, "GET", f"/messages/{int(message_id)}"), on_success, on_error
+            self._fetch(receipts_from_wire, "GET", f"/messages/{checked_id(message_id)}"), on_success, on_error
         )
 
     def get_last_delivered_message_id(self) -> int:

@@ -1,4 +1,4 @@
-"""The documented request builder for messages: a request keeps its cursor; a new one begins anew (section 6.2)."""
+"""The documented request builder for messages: a request keeps its cursor; a new one begins anew."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from tailwire.sdk.calls.access import checked_limit
 from tailwire.sdk.calls.current import current
 from tailwire.sdk.calls.messages import MessageCalls
 from tailwire.sdk.calls.pages import readable
@@ -203,11 +204,7 @@ class MessagesRequestBuilder(_Filters):
         Raises:
             CometChatException: `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`.
         """
-        if limit <= 0:
-            raise failure("ERROR_NON_POSITIVE_LIMIT")
-        if limit > MOST:
-            raise failure("ERROR_LIMIT_EXCEEDED")
-        return self._with(limit=limit)
+        return self._with(limit=checked_limit(limit, MOST))
 
     def set_message_id(self, message_id: int) -> MessagesRequestBuilder:
         """Before, or after, this message."""

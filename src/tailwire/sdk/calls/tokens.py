@@ -22,10 +22,10 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 class Keeper(Protocol):
     """Who keeps the session: the client."""
 
-    def kept_session(self) -> Session:
+    def _kept_session(self) -> Session:
         """The session."""
 
-    def keep_session(self, session: Session) -> None:
+    def _keep_session(self, session: Session) -> None:
         """Another token, or expired: keep it, on the device too."""
 
 
@@ -72,21 +72,21 @@ class Tokens:
             CometChatException: as the server rejects the token; `USER_NOT_AUTHORISED`.
         """
         async with self._one_at_a_time:
-            if self._keeper.kept_session().auth_token != old:
+            if self._keeper._kept_session().auth_token != old:
                 return
             token = self._given[1] if self._given[0] == old else await self._ask()
             self._given = (old, token)
             signed = await self._checked(token)
             self._given = ("", "")
-            session = self._keeper.kept_session()
+            session = self._keeper._kept_session()
             if session.auth_token == old:  # else another user has logged in
                 self._renewed(signed)
-                self._keeper.keep_session(replace(session, auth_token=token))
+                self._keeper._keep_session(replace(session, auth_token=token))
 
     async def _checked(self, token: str) -> str:
         try:
             user, signed = await self._me(token)
-            if user["uid"] != self._keeper.kept_session().uid:
+            if user["uid"] != self._keeper._kept_session().uid:
                 raise failure("USER_NOT_AUTHORISED")
         except CometChatException as e:
             if e.code != "NO_INTERNET_CONNECTION":
@@ -108,14 +108,14 @@ class Tokens:
 
         The provider is not asked again and again for tokens that it does not give, or that are rejected too.
         """
-        session = self._keeper.kept_session()
+        session = self._keeper._kept_session()
         if session.auth_token != old:
             return True
         if self._provider is None or session.expired or self.closed:
             return False
         if self._one_at_a_time.locked():  # somebody asks already
             async with self._one_at_a_time:
-                return self._keeper.kept_session().auth_token != old
+                return self._keeper._kept_session().auth_token != old
         if self._now() < self._not_before:
             return False
         self._wait = FIRST_WAIT if self._now() > self._not_before + LONGEST_WAIT else min(LONGEST_WAIT, self._wait * 2)
@@ -124,4 +124,4 @@ class Tokens:
             await self.renew(old)
         except Exception as e:  # noqa: BLE001 - the app's own code: whatever it raises is its answer
             log.warning("no other token after a rejected one: %r", e)
-        return self._keeper.kept_session().auth_token != old
+        return self._keeper._kept_session().auth_token != old

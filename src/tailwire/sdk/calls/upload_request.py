@@ -1,4 +1,4 @@
-"""The documented way to upload several files and hear of each (facts-sdk.md, section 6.12)."""
+"""The documented way to upload several files and hear of each."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class UploadFileRequest:
         self._receiver = (receiver_id, str(receiver_type))
         self._concurrency = 1
         self._done: dict[str, Attachment] = {}
-        self._batch_id = client.world.unique()
+        self._batch_id = client._world.unique()
 
     def set_concurrency(self, files: int) -> UploadFileRequest:
         """How many files are sent at a time (1)."""

@@ -1,4 +1,4 @@
-"""Upload files with progress (facts-sdk.md, section 6.12). In pieces: a file is never whole in memory."""
+"""Upload files with progress. In pieces: a file is never whole in memory."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tailwire.sdk.calls.access import Access, OnError, OnProgress, OnSuccess, settle
+from tailwire.sdk.calls.access import Access, OnError, OnProgress, OnSuccess, checked_receiver_type, settle
 from tailwire.sdk.exceptions import CometChatException, failure
+from tailwire.wire.constants import ReceiverTypeName
 from tailwire.wire.entities import Attachment
 
 log = logging.getLogger("tailwire")
@@ -57,7 +58,7 @@ class UploadCalls(Access):
     async def upload_attachments(
         self,
         receiver_id: str,
-        receiver_type: str,
+        receiver_type: ReceiverTypeName,
         files: Sequence[UploadFile | str | os.PathLike[str]],
         *,
         on_progress: OnProgress = None,
@@ -82,6 +83,7 @@ class UploadCalls(Access):
     async def _upload(
         self, receiver: str, receiver_type: str, files: Sequence[Any], on_progress: OnProgress
     ) -> list[Attachment]:
+        checked_receiver_type(receiver_type)
         listed = [file if isinstance(file, UploadFile) else UploadFile(file) for file in files]
         try:
             wanted = {
@@ -125,7 +127,7 @@ class UploadCalls(Access):
     def _pieces(
         self, fields: dict[str, str], file: UploadFile, size: int, on_progress: OnProgress
     ) -> tuple[AsyncIterator[bytes], int, str]:
-        boundary = BOUNDARY.format(self.world.unique())
+        boundary = BOUNDARY.format(self._world.unique())
         head = b"".join(
             f'--{boundary}\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n'.encode("utf-8", "replace")
             for k, v in fields.items()

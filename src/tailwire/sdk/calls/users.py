@@ -1,4 +1,4 @@
-"""Users and blocking (facts-sdk.md, section 8)."""
+"""Users and blocking."""
 
 from __future__ import annotations
 

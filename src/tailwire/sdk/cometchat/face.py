@@ -51,7 +51,7 @@ class CometChat:
             options: as `ChatClient`.
         """
         known = cls.client
-        if known is not None and (known.identity.app_id, known._settings, known._closed) == (app_id, settings, False):
+        if known is not None and (known._identity.app_id, known._settings, known._closed) == (app_id, settings, False):
             return await known.init(on_success=on_success, on_error=on_error)
         fresh = ChatClient(app_id, settings, **options)
         result = await fresh.init(on_success=on_success, on_error=on_error)

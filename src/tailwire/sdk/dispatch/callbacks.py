@@ -37,11 +37,11 @@ log = logging.getLogger("tailwire")
 class Registries:
     """All listeners and streams of a client."""
 
-    connection: Listeners[ConnectionListener] = field(default_factory=Listeners)
-    login: Listeners[LoginListener] = field(default_factory=Listeners)
-    user: Listeners[UserListener] = field(default_factory=Listeners)
-    group: Listeners[GroupListener] = field(default_factory=Listeners)
-    message: Listeners[MessageListener] = field(default_factory=Listeners)
+    connection: Listeners[ConnectionListener] = field(default_factory=lambda: Listeners(ConnectionListener))
+    login: Listeners[LoginListener] = field(default_factory=lambda: Listeners(LoginListener))
+    user: Listeners[UserListener] = field(default_factory=lambda: Listeners(UserListener))
+    group: Listeners[GroupListener] = field(default_factory=lambda: Listeners(GroupListener))
+    message: Listeners[MessageListener] = field(default_factory=lambda: Listeners(MessageListener))
     streams: Streams = field(default_factory=Streams)
     late: list[ConnectionListener] = field(default_factory=list)
     """Added, and not told the status of then yet: what was queued before is not for them."""

@@ -13,6 +13,7 @@ from tailwire.sdk.continuity.state import Continuity, Kind, Machine, Position
 from tailwire.sdk.dispatch import history, receipts, social
 from tailwire.sdk.dispatch.callbacks import event_of
 from tailwire.sdk.dispatch.queue import Queue
+from tailwire.sdk.dispatch.typists import Typists
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.io.link import Granted, granted
 from tailwire.sdk.io.reading import read_frame
@@ -69,6 +70,7 @@ class Incoming:
         self._token_answered = token_answered
         self._store = self._mark = self._uid = ""
         self._reader: asyncio.Task[None] | None = None
+        self._typists = Typists(queue.put)
         self._waiting: asyncio.TimerHandle | None = None
         self._updater: asyncio.Task[None] | None = None
         self._connected = False
@@ -87,6 +89,7 @@ class Incoming:
     def begin_session(self, uid: str, position: Position | None) -> None:
         """Another user, or the same from the saved session."""
         self.link_ended()
+        self._typists.forget()
         self._uid = uid
         m = self._machine
         self._machine = Machine(position=position, limit=m.limit, enabled=m.enabled)
@@ -175,6 +178,7 @@ class Incoming:
             self._queue.put((_event_of(message), served))
 
     def _tell(self, continuity: Continuity) -> None:
+        log.info("caught up (%s): %d missed messages were handed over", continuity.kind, continuity.missed)
         if self._connected:
             self._queue.put(e.ConnectionChanged(Status.CONNECTED, continuity))
         if continuity.kind is Kind.GAP or continuity.to_id:
@@ -300,11 +304,13 @@ class Incoming:
             self._heard(receipt.timestamp)
             self._queue.put(e.ReceiptReceived(receipt))
         elif kind == "typing_indicator":
-            self._queue.put(e.TypingChanged(typing_from_frame(frame)))
+            self._typists.heard(typing_from_frame(frame))
         elif kind == "presence":
             user = user_from_wire(frame["body"]["user"])
             action = frame["body"].get("action")
             user.status = action if action in ("online", "away") else "offline"
+            if user.status == "offline":
+                self._typists.went_offline(user.uid)
             self._queue.put(e.PresenceChanged(user))
         else:
             rare = social.event_of_frame(kind, frame)
@@ -330,5 +336,6 @@ class Incoming:
         """Stop reading history; wait until it has stopped."""
         tasks = [t for t in (self._reader, self._updater) if t is not None and t is not asyncio.current_task()]
         self.link_ended()
+        self._typists.forget()
         if tasks:
             await asyncio.wait(tasks)

@@ -31,20 +31,32 @@ class Queue:
         self._entries: deque[object] = deque()
         self._task: asyncio.Task[None] | None = None
         self._room: asyncio.Event | None = None
-        self._closed = False
+        self._held = self._closed = False
+
+    def hold(self) -> None:
+        """Call nothing until `release()`; the callback that runs comes to its end."""
+        self._held = True
+
+    def release(self) -> None:
+        """Go on. Whoever calls this is not interrupted: the first callback comes when it waits for something."""
+        self._held = False
+        self._go_on()
 
     def put(self, entry: object) -> None:
         """Add an entry. Nothing after `close()`."""
         if self._closed:
             return
         self._entries.append(entry)
-        if self._task is None:
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._task is None and self._entries and not self._held and not self._closed:
             self._task = self._loop.create_task(self._run(), name="tailwire callbacks")
 
     @property
     def empty(self) -> bool:
         """Whether all entries are done."""
-        return self._task is None
+        return self._task is None and not self._entries
 
     def room(self) -> Awaitable[object] | None:
         """None while there is room, else what to wait for."""
@@ -56,7 +68,7 @@ class Queue:
 
     async def _run(self) -> None:
         entries, handle = self._entries, self._handle
-        while entries:
+        while entries and not self._held:
             entry = entries.popleft()
             try:
                 await handle(entry)
@@ -70,7 +82,7 @@ class Queue:
                 self._room.set()
                 self._room = None
         self._task = None
-        if not self._closed:  # else what was left has not been handed over
+        if not self._closed and not entries:  # else what is left has not been handed over
             self._idle()
 
     async def close(self) -> None:

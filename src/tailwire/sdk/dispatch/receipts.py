@@ -46,7 +46,7 @@ async def read(
 
 def _has_receipt(message: BaseMessage, kind: str, uid: str, begin: int) -> bool:
     at = message.delivered_at if kind == "delivered" else message.read_at
-    mine = message.sender is not None and message.sender.uid == uid
+    mine = message.sender.uid == uid
     return mine and at >= begin
 
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from tailwire.sdk.connection import commands as c
 from tailwire.sdk.connection import inputs as i
 from tailwire.sdk.connection.causes import Cause
+from tailwire.sdk.connection.explain import describe, explain
 from tailwire.sdk.connection.history import History
 from tailwire.sdk.connection.machine import step
 from tailwire.sdk.connection.state import Phase, State, Status, next_deadline
@@ -244,6 +245,7 @@ class Driver:
             link = await self._owner.open_link(self._lives.begun(self._state.cause))
         except AttemptError as e:
             self.details = e.details
+            log.debug("an attempt to connect failed: %s", describe(e.cause, e.details))
             self.feed(i.AttemptFailed(epoch, e.cause, e.wait, e.ours))
             return
         except Exception:
@@ -356,6 +358,10 @@ class Driver:
         return True
 
     def _tell_status(self, command: c.TellStatus) -> None:
+        worth_telling = command.status is Status.CONNECTED or self.connected.is_set()
+        if log.isEnabledFor(logging.INFO if worth_telling else logging.DEBUG):
+            said = explain(self._state, self._world.now(), self.details)
+            log.log(logging.INFO if worth_telling else logging.DEBUG, "%s", said)
         if command.status in (Status.CONNECTED, Status.FEATURE_THROTTLED):
             self.connected.set()
         else:

@@ -64,6 +64,31 @@ def cause_of_error(error: BaseException) -> Cause:
     return Cause.CONNECTION_RESET
 
 
+_ADVICE = {
+    Cause.CONNECTION_REFUSED: "Check the host and the port, and that the server is running (tailwire serve).",
+    Cause.NAME_LOOKUP_FAILED: "Check how the host is written, and the network.",
+    Cause.CERTIFICATE_EXPIRED: "Set this device's clock, or renew the server's certificate.",
+    Cause.CERTIFICATE_WRONG_HOST: "Use the host name that the certificate is for.",
+    Cause.CERTIFICATE_UNKNOWN_ISSUER: (
+        "Trust its issuer: AppSettingsBuilder().certificate_authority(FILE); that of `tailwire serve "
+        "--tls-self-signed` is development-cert.pem in its data folder."
+    ),
+}
+
+
+def advice_for(cause: Cause, seen: str, url: str) -> str:
+    """Return what to do when a URL was not reached.
+
+    Args:
+        seen: the error in words.
+    """
+    if cause is Cause.TLS_FAILED and any(words in seen for words in ("WRONG_VERSION", "RECORD_LAYER", "HTTP_REQUEST")):
+        return "The server does not speak TLS there: write http:// before the host (without a scheme it is https)."
+    if cause is Cause.CONNECTION_RESET and url.startswith("http://"):
+        return "If the server speaks TLS there, write https:// before the host; otherwise try again."
+    return _ADVICE.get(cause, "Check the network and the host, then try again.")
+
+
 # By `SSLCertVerificationError.verify_code`: OpenSSL's, then what truststore reports on macOS and on Windows.
 _CERTIFICATES = {
     **dict.fromkeys((9, 10, -67818, -67819, 0x800B0101), Cause.CERTIFICATE_EXPIRED),

@@ -10,11 +10,12 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import nullcontext, suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.exceptions import AnswerTooLarge, CometChatException, failure, not_reached
 from tailwire.sdk.io.answers import ENCODING, Answer, BadBody, Body, TooLarge
-from tailwire.sdk.io.failures import cause_of_error
+from tailwire.sdk.io.failures import advice_for, cause_of_error
 from tailwire.sdk.io.patience import EVER, LONGEST, STALLED, UPLOAD_LONGEST, UPLOAD_STALLED, Patience
 from tailwire.sdk.io.traffic import Traffic
 from tailwire.sdk.io.world import Identity, World
@@ -195,8 +196,8 @@ class Http:
             raise _in_doubt(e) from e
         except CometChatException:
             raise
-        except Exception as e:
-            raise _not_reached(e) from e
+        except Exception as e:  # noqa: BLE001 - callers know one exception, and its trace is not of the library
+            raise _not_reached(e, str(request["url"])) from None
         finally:
             if pool is not None:
                 pool.running -= 1
@@ -337,12 +338,13 @@ def _in_doubt(error: AnswerTooLarge) -> CometChatException:
     return not_reached(Cause.NOT_OUR_SERVER, error.seen)
 
 
-def _not_reached(error: Exception) -> CometChatException:
+def _not_reached(error: Exception, url: str) -> CometChatException:
     import httpx2
 
-    words = f"{type(error).__name__}: {error}"
+    words = f"{type(error).__name__}: {error}".rstrip(": ")
     if isinstance(error, httpx2.ProxyError | ImportError):
         return not_reached(Cause.PROXY_REFUSED, f"{words}. Check the proxy settings of this device.")
     if isinstance(error, httpx2.TransportError | OSError):
-        return not_reached(cause_of_error(error), f"{words}. Check the network and the host, then try again.")
+        cause = cause_of_error(error)
+        return not_reached(cause, f"{urlsplit(url).netloc}: {words}. {advice_for(cause, words, url)}")
     return not_reached(Cause.NOT_OUR_SERVER, f"{words}. Check the host and the proxy settings.")

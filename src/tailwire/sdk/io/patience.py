@@ -94,10 +94,10 @@ class Patience:
             self._timer = None
         try:
             await self._scope.__aexit__(kind, error, trace)
-        except TimeoutError as e:
+        except TimeoutError:
             waited = self._world.now() - self._moved_at
             details = f"No answer came for {waited:.0f} s; check the network and the host, then try again."
-            raise not_reached(Cause.ATTEMPT_TIMEOUT, details) from e
+            raise not_reached(Cause.ATTEMPT_TIMEOUT, details) from None
 
     def _left(self) -> float:
         last = max(self._moved_at, self.traffic.moved_at)

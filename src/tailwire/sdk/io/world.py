@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
+import sys
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,8 +14,15 @@ from typing import Any, Protocol
 
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.io import clock
-from tailwire.sdk.io.tls import context_for
+from tailwire.sdk.io.tls import context_for, default_context
 from tailwire.sdk.io.traffic import not_counted
+
+
+def _load() -> None:
+    import tailwire.sdk.io.http_transport
+    import tailwire.sdk.io.websocket  # noqa: F401
+
+    default_context()
 
 
 class Wire(Protocol):
@@ -72,6 +80,11 @@ class World:
     def unique(self) -> str:
         """A name that nobody else has."""
         return str(uuid.uuid4())
+
+    async def prepare(self) -> None:
+        """Load what the first request needs, in a thread: it takes some tenths of a second the first time."""
+        if "httpx2" not in sys.modules or default_context.cache_info().currsize == 0:
+            await asyncio.to_thread(_load)
 
     async def open_wire(
         self,

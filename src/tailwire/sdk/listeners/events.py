@@ -23,11 +23,11 @@ from tailwire.wire.entities import (
 
 @dataclass(frozen=True, slots=True)
 class ConnectionChanged:
-    """The status changed (S21).
+    """The status changed.
 
     Attributes:
         status: the status since.
-        continuity: with `connected`: how the time without a connection joins (K1). It is known, and the event comes,
+        continuity: with `connected`: how the time without a connection joins. It is known, and the event comes,
             when what was missed has been read; listeners hear `on_connected` at once.
     """
 
@@ -134,7 +134,7 @@ class ConversationPinned:
 
 @dataclass(frozen=True, slots=True)
 class HistoryGap:
-    """More was missed than is handed over: messages after `from_id` and up to `to_id` are only in history (K1)."""
+    """More was missed than is handed over: messages after `from_id` and up to `to_id` are only in history."""
 
     from_id: int
     to_id: int
@@ -142,7 +142,7 @@ class HistoryGap:
 
 @dataclass(frozen=True, slots=True)
 class OutboxChanged:
-    """A queued message was queued, sent, refused, cancelled or queued again (K5)."""
+    """A queued message was queued, sent, refused, cancelled or queued again."""
 
     entry: OutboxEntry
 

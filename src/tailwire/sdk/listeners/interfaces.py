@@ -1,4 +1,4 @@
-"""The listener classes. Override what you need; methods may be plain or async (facts-sdk.md, section 5)."""
+"""The listener classes. Override what you need; methods may be plain or async."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Hook = Any
 
 
 class ConnectionListener:
-    """Hears of the connection (S22). Added late, it is told the current status."""
+    """Hears of the connection. Added late, it is told the current status."""
 
     def on_connected(self) -> Hook:
         """The socket is up."""
@@ -48,7 +48,7 @@ class ConnectionListener:
 
 
 class UploadFileListener:
-    """Hears how uploads get on (section 6.12). `on_file_progress` is called often, and must be plain."""
+    """Hears how uploads get on. `on_file_progress` is called often, and must be plain."""
 
     def on_file_progress(self, file_id: str, loaded: int, total: int, percent: int) -> None:
         """So many of so many bytes have been sent."""
@@ -67,7 +67,7 @@ class UploadFileListener:
 
 
 class LoginListener:
-    """Hears of logins and logouts (S26)."""
+    """Hears of logins and logouts."""
 
     def login_success(self, user: User) -> Hook:
         """A login succeeded."""
@@ -83,7 +83,7 @@ class LoginListener:
 
 
 class UserListener:
-    """Hears of presence, as far as the settings subscribe to it (S24)."""
+    """Hears of presence, as far as the settings subscribe to it."""
 
     def on_user_online(self, user: User) -> Hook:
         """A user came online."""
@@ -131,7 +131,7 @@ class GroupListener:
 
 
 class MessageListener:
-    """Hears of messages to the user and to her groups (S2, S27). The sending device does not hear of its own."""
+    """Hears of messages to the user and to her groups. The sending device does not hear of its own."""
 
     def on_text_message_received(self, message: TextMessage) -> Hook:
         """A text came."""
@@ -191,7 +191,7 @@ class MessageListener:
         """The user saved a message no longer, on this or another device."""
 
     def on_queued_message_changed(self, entry: OutboxEntry) -> Hook:
-        """A message of the outbox was queued, sent, refused, cancelled or queued again (K5, Tailwire's own)."""
+        """A message of the outbox was queued, sent, refused, cancelled or queued again (Tailwire's own)."""
 
     def on_history_gap(self, gap: HistoryGap) -> Hook:
-        """More was missed than is handed over: what lies within the bounds is only in history (K1)."""
+        """More was missed than is handed over: what lies within the bounds is only in history."""

@@ -3,25 +3,71 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 import weakref
 from collections import deque
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
+from tailwire.sdk.exceptions import failure
 from tailwire.sdk.listeners.events import Event
+from tailwire.sdk.listeners.interfaces import (
+    ConnectionListener,
+    GroupListener,
+    LoginListener,
+    MessageListener,
+    UploadFileListener,
+    UserListener,
+)
 
 L = TypeVar("L")
 MOST_EVENTS = 1000
 
 
-class Listeners(Generic[L]):
-    """The listeners of one type, by id. The same id replaces (S27)."""
+def check_listener(kind: type, listener: object) -> None:
+    """Check that a listener can hear something.
 
-    def __init__(self) -> None:
+    Raises:
+        CometChatException: `ERR_INVALID_ARGUMENT` when it is not derived from its class, or when a method is named
+            almost as a callback is.
+    """
+    if not isinstance(listener, kind):
+        given = listener.__name__ if isinstance(listener, type) else type(listener).__name__
+        hint = (
+            f"Give an instance: {given}()." if isinstance(listener, type) else f"Derive {given} from {kind.__name__}."
+        )
+        raise failure("ERR_INVALID_ARGUMENT", f"This is no {kind.__name__}, and would hear nothing. {hint}")
+    for name in dir(listener):
+        if name.startswith(_PREFIXES) and name not in _CALLBACKS:  # an app's own, such as on_mount, is no mistake
+            meant = difflib.get_close_matches(name, _CALLBACKS, n=1, cutoff=0.85)
+            if meant:
+                where = f"{type(listener).__name__}.{name}"
+                raise failure("ERR_INVALID_ARGUMENT", f"{where} would never be called. Did you mean {meant[0]}?")
+
+
+_LISTENERS = (ConnectionListener, LoginListener, UserListener, GroupListener, MessageListener, UploadFileListener)
+_CALLBACKS = frozenset(name for kind in _LISTENERS for name in vars(kind) if not name.startswith("_"))
+_PREFIXES = ("on", "login", "logout")
+
+
+class Listeners(Generic[L]):
+    """The listeners of one type, by id. The same id replaces.
+
+    Args:
+        kind: the listener class.
+    """
+
+    def __init__(self, kind: type[L]) -> None:
+        self._kind = kind
         self._by_id: dict[str, L] = {}
 
     def add(self, listener_id: str, listener: L) -> None:
-        """Add a listener, or replace the one of this id."""
+        """Add a listener, or replace the one of this id.
+
+        Raises:
+            CometChatException: `ERR_INVALID_ARGUMENT` for one that would hear nothing.
+        """
+        check_listener(self._kind, listener)
         self._by_id[listener_id] = listener
 
     def remove(self, listener_id: str) -> None:

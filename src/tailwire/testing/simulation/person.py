@@ -225,7 +225,7 @@ class Person:
                 world=self.world,
             )
         )
-        self.devices.add(self.chat.identity.resource)
+        self.devices.add(self.chat._identity.resource)
         chat, listener = self.chat, _Listener(self, self.life)
 
         async def begin() -> None:
@@ -273,7 +273,7 @@ class Person:
         except CometChatException as error:
             self.log("no login", error.code)
             return
-        position = chat.kept_session().position
+        position = chat._kept_session().position
         if life == self.life and position is not None:
             self.end_owed()
             self.owed.append(Owed(position.last_id))

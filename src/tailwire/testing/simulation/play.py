@@ -22,6 +22,7 @@ from tailwire.testing.simulation.plan import Plan
 from tailwire.testing.simulation.reasons import Reasons
 from tailwire.testing.simulation.steps import PEOPLE, USERS
 from tailwire.testing.virtual.world import VirtualServer, virtual_loop
+from tailwire.wire.constants import ReceiverTypeName
 from tailwire.wire.entities import TextMessage
 
 GROUP = "team"
@@ -93,14 +94,14 @@ class Play:
             if hints:
                 person.context.run(chat.set_network, "online")
             ends = bool(self.plan.tokens_last) and not person.has_provider
-            if ends or chat.get_logged_in_user() is None or chat.kept_session().expired:
+            if ends or chat.get_logged_in_user() is None or chat._kept_session().expired:
                 await person.run(person.log_in())
             held = chat._driver is not None and chat._driver.state.held  # by disconnect(): that is for connect() to end
             if hints or held or not person.auto:
                 person.run(quietly(chat.connect()))
         await asyncio.sleep(LONGEST_WAIT if self._told_offline() else 60)  # waits are over: without a hint too
         for person in self.people.values():
-            if person.chat is not None and person.chat.kept_session().expired:
+            if person.chat is not None and person.chat._kept_session().expired:
                 await person.run(person.log_in())
                 person.run(quietly(person.chat.connect()))
         await asyncio.sleep(120)  # receipts are merged, outboxes are empty
@@ -131,7 +132,9 @@ class Play:
 
     # Sending.
 
-    def say(self, person: Person, receiver: str, receiver_type: str, *, queued: bool = False, more: str = "") -> None:
+    def say(
+        self, person: Person, receiver: str, receiver_type: ReceiverTypeName, *, queued: bool = False, more: str = ""
+    ) -> None:
         """Send a message. `more` makes its text longer."""
         chat = person.chat
         if chat is None or chat.get_logged_in_user() is None:

@@ -74,6 +74,9 @@ class VirtualSdkWorld(SdkWorld):
         """A name that nobody else has."""
         return f"{self._random.getrandbits(128):032x}"
 
+    async def prepare(self) -> None:
+        """Nothing: a virtual loop has no threads."""
+
     async def open_wire(
         self,
         url: str,

@@ -1,0 +1,49 @@
+"""What a type checker says of code that uses the SDK: nothing where it is right, and which word is wrong where not."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+WRONG = """
+from tailwire import ChatClient, TextMessage
+
+async def wrong(chat: ChatClient, text: TextMessage) -> None:
+    TextMessage(receiver="bob", receiver_type="usr", text="x")
+    chat.set_app_state("backgruond")
+    chat.set_network("of")
+    await chat.start_typing("bob", "usr")
+    await chat.get_conversation("bob", "usr")
+    await chat.upload_attachments("bob", "usr", [])
+"""
+RIGHT = """
+from tailwire import AppState, ChatClient, ReceiverType, TextMessage
+
+async def right(chat: ChatClient, text: TextMessage) -> str:
+    TextMessage(receiver="team", receiver_type="group", text="x")
+    TextMessage(receiver="team", receiver_type=ReceiverType.GROUP, text="x")
+    chat.set_app_state("background")
+    chat.set_app_state(AppState.FOREGROUND)
+    await chat.start_typing(text.receiver, text.receiver_type)
+    edited = await chat.edit_message(text)
+    return edited.text + edited.sender.uid
+"""
+
+
+def test_a_type_checker_passes_what_is_right_and_finds_each_word_that_is_wrong(tmp_path):
+    (readme,) = re.findall(r"```python\n(import os\nfrom.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    for name, code in (("readme", readme), ("right", RIGHT), ("wrong", WRONG)):
+        (tmp_path / f"{name}.py").write_text(code)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(ROOT / ".mypy_cache"), "--config-file", os.devnull,
+         "readme.py", "right.py", "wrong.py"],
+        cwd=tmp_path, env={**os.environ, "MYPYPATH": str(ROOT / "src")}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    errors = re.findall(r"^(\w+)\.py:(\d+): error", done.stdout, re.MULTILINE)
+    assert {int(line) for name, line in errors if name == "wrong"} == set(range(5, 11)), done.stdout
+    assert {name for name, _ in errors} == {"wrong"}, done.stdout

@@ -1,0 +1,145 @@
+"""What a user reads when something goes wrong: errors of the network, the calls that are repeated, and the log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import traceback
+
+import pytest
+
+from harness import Actor, Stage
+from tailwire import AppSettingsBuilder, ChatClient, CometChatException, Group, MemorySessionStore
+from tailwire.sdk.connection.causes import Cause
+from tailwire.sdk.io.failures import advice_for
+from tailwire.sdk.sending import is_safe
+
+
+async def error_at(host: str) -> CometChatException:
+    settings = AppSettingsBuilder().override_client_host(host).build()
+    async with ChatClient("app", settings, session_store=MemorySessionStore()) as chat:
+        with pytest.raises(CometChatException) as caught:
+            await chat.login("alice", auth_key="key")
+    return caught.value
+
+
+async def test_what_stands_in_the_way_is_said_in_words_with_what_to_do():
+    async def http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(http, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    plain = await error_at(f"127.0.0.1:{port}")  # without a scheme: https
+    server.close()
+    await server.wait_closed()
+    nobody = await error_at(f"http://127.0.0.1:{port}")
+    unknown = await error_at("http://nowhere.invalid")
+    for error, cause, words, advice in (
+        (plain, Cause.TLS_FAILED, "No secure connection could be agreed on", "write http:// before the host"),
+        (nobody, Cause.CONNECTION_REFUSED, "Nothing listens at the server's address.", "tailwire serve"),
+        (unknown, Cause.NAME_LOOKUP_FAILED, "The server's name was not found.", "Check how the host is written"),
+    ):
+        assert (error.code, error.cause) == ("NO_INTERNET_CONNECTION", cause), error
+        assert words in error.message
+        assert advice in error.details
+        printed = "".join(traceback.format_exception(error))
+        assert "httpx" not in printed
+        assert printed.count("\n") < 45, printed
+    assert f"127.0.0.1:{port}" in nobody.details
+
+
+def test_advice_names_the_setting_for_a_certificate():
+    said = advice_for(Cause.CERTIFICATE_UNKNOWN_ISSUER, str(ssl.SSLCertVerificationError()), "https://localhost")
+    assert "certificate_authority(FILE)" in said
+
+
+@pytest.mark.parametrize(
+    ("call", "outage"),
+    [
+        ("edit", "lost answer"),
+        ("get", "lost answer"),
+        ("react", "lost answer"),
+        ("list", "lost answer"),
+        ("create", "nothing listens"),
+        ("delete", "nothing listens"),
+    ],
+)
+async def test_a_call_that_is_safe_to_repeat_outlasts_a_short_outage(stage: Stage, call: str, outage: str):
+    alice = await stage.enter("alice")
+    sent = await alice.say("bob", "hello")
+    if outage == "nothing listens":
+        await stage.server.stop()
+    else:
+        stage.network.drop()
+        stage.network.refusing = True
+    doing = asyncio.create_task(one_call(alice, call, sent))
+    await stage.pass_time(0.2)
+    assert not doing.done()
+    if outage == "nothing listens":
+        await stage.server.start()
+    else:
+        stage.network.refusing = False
+    assert await doing
+
+
+async def one_call(actor: Actor, call: str, sent):
+    chat = actor.chat
+    sent.text = "changed"
+    if call == "edit":
+        return (await chat.edit_message(sent)).text == "changed"
+    if call == "get":
+        return (await chat.get_message(sent.id)).id == sent.id
+    if call == "react":
+        return (await chat.add_reaction(sent.id, "x")).id == sent.id
+    if call == "list":
+        return [message async for message in chat.messages(uid="bob")]
+    if call == "create":
+        return await chat.create_group(Group("team", "Team"))
+    return await chat.delete_message(sent.id)
+
+
+@pytest.mark.parametrize(
+    ("request_line", "safe"),
+    [
+        ("GET /messages", True),
+        ("PUT /messages/5", True),
+        ("PUT /me", True),
+        ("POST /messages/5/reactions/%F0%9F%91%8D", True),
+        ("DELETE /messages/5/pin", True),
+        ("PUT /users/bob/conversation", True),
+        ("DELETE /users/bob/conversation/read", True),
+        ("POST /groups", False),
+        ("POST /messages/5/flagged", False),
+        ("DELETE /messages/5", False),
+        ("DELETE /users/bob/conversation", False),
+        ("POST /groups/team/members", False),
+        ("DELETE /groups/team/members", False),
+    ],
+)
+def test_which_calls_are_repeated_after_a_lost_answer(request_line: str, safe: bool):
+    assert is_safe(*request_line.split(" ")) is safe
+
+
+async def test_the_log_tells_the_life_of_a_client_and_no_secret(stage: Stage, caplog):
+    caplog.set_level(logging.DEBUG, "tailwire")
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    await alice.say("bob", "the text of a message")
+    await bob.ears.until(lambda: bob.ears.texts == ["the text of a message"])
+    stage.network.drop()
+    await stage.pass_time(1)
+    await bob.connected()
+    await alice.connected()
+    token = bob.chat._session.auth_token
+    await bob.chat.logout()
+    client = [r for r in caplog.records if r.name == "tailwire"]
+    told = [r.getMessage() for r in client if r.levelno == logging.INFO]
+    for words in ("logged in as bob", "connected: for 0 s", "(the connection was reset)", "caught up (exact)"):
+        assert any(words in line for line in told), (words, told)
+    assert "logged out" in told
+    everything = "\n".join(r.getMessage() for r in client)
+    assert "PUT" in everything or "POST /messages" in everything
+    for secret in (token, stage.server.auth_key, "the text of a message"):
+        assert secret not in everything

@@ -1,0 +1,218 @@
+"""A closed client takes no call, and a client takes calls on its own event loop alone."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+
+import pytest
+
+from harness import CONNECTED, DISCONNECTED, Stage
+from tailwire import (
+    ChatClient,
+    CometChatException,
+    MessageListener,
+    MessagesRequestBuilder,
+    TextMessage,
+    UsersRequestBuilder,
+)
+
+ONLY_LOOK = {"get_logged_in_user", "get_connection_status", "connection", "aclose"}
+METHODS = sorted(
+    name
+    for name in dir(ChatClient)
+    if not name.startswith(("_", "remove_")) and name not in ONLY_LOOK and callable(getattr(ChatClient, name))
+)
+
+
+async def call(chat: ChatClient, name: str) -> None:
+    """Call a method with nonsense for each argument that it needs."""
+    method = getattr(chat, name)
+    needed = [
+        p for p in inspect.signature(method).parameters.values() if p.default is p.empty and p.kind != p.VAR_POSITIONAL
+    ]
+    positional = [object() for p in needed if p.kind == p.POSITIONAL_OR_KEYWORD]
+    result = method(*positional, **{p.name: object() for p in needed if p.kind == p.KEYWORD_ONLY})
+    if inspect.isawaitable(result):
+        await result
+    elif hasattr(result, "__anext__"):
+        await anext(result)
+
+
+async def test_a_closed_client_refuses_every_call(stage: Stage):
+    alice = await stage.enter("alice")
+    requests = [MessagesRequestBuilder().set_uid("bob").build(alice.chat), UsersRequestBuilder().build(alice.chat)]
+    await alice.chat.aclose()
+    assert len(METHODS) > 70
+    for name in METHODS:
+        with pytest.raises(CometChatException, match="ERR_CLIENT_CLOSED"):
+            await call(alice.chat, name)
+    for request, fetch in zip(requests, ("fetch_previous", "fetch_next"), strict=True):
+        with pytest.raises(CometChatException, match="ERR_CLIENT_CLOSED"):
+            await getattr(request, fetch)()
+    told: list[CometChatException] = []
+    assert await alice.chat.get_user("bob", on_error=told.append) is None
+    assert [e.code for e in told] == ["ERR_CLIENT_CLOSED"]
+    # Looking and taking listeners away still work.
+    alice.chat.remove_message_listener("ears")
+    assert alice.chat.get_connection_status() is DISCONNECTED
+    assert "closed" in alice.chat.connection.explain()
+    assert alice.chat.get_logged_in_user().uid == "alice"
+    await alice.chat.aclose()
+
+
+async def test_the_streams_of_a_closed_client_end(stage: Stage):
+    alice = await stage.enter("alice")
+    await stage.pass_time(5)
+    stream = alice.chat.events()
+    reading = asyncio.create_task(anext(stream, "the end"))
+    await stage.pass_time(1)
+    await alice.chat.aclose()
+    assert await reading == "the end"
+    assert [event async for event in stream] == []
+
+
+async def test_a_call_from_another_thread_says_what_to_do_and_does_nothing(stage: Stage):
+    alice = await stage.enter("alice")
+    seen: dict[str, object] = {}
+
+    def elsewhere() -> None:
+        for name in METHODS:
+            try:
+                asyncio.run(call(alice.chat, name))
+            except BaseException as e:
+                seen[name] = e
+        for what, function in (
+            ("state", lambda: alice.chat.set_app_state("background")),
+            ("network", lambda: alice.chat.set_network("offline")),
+            ("listener", lambda: alice.chat.add_message_listener("ears", MessageListener())),
+            ("close", lambda: asyncio.run(alice.chat.aclose())),
+        ):
+            try:
+                function()
+            except BaseException as e:
+                seen[what] = e
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join(60)
+    assert len(seen) == len(METHODS) + 4
+    for name, error in seen.items():
+        assert isinstance(error, CometChatException), (name, error)
+        assert error.code == "ERR_WRONG_EVENT_LOOP", name
+        assert "run_coroutine_threadsafe" in str(error)
+    assert alice.status is CONNECTED
+    await alice.chat.send_message(await alice.say("bob", "still here"))
+    await stage.pass_time(60)
+    assert alice.status is CONNECTED
+    assert "network" not in alice.chat.connection.explain()
+
+
+async def test_listeners_may_be_added_before_a_loop_runs(stage: Stage):
+    actor = stage.actor()
+    thread = threading.Thread(target=lambda: actor.chat.add_message_listener("ears", actor.ears))
+    thread.start()
+    thread.join(60)
+    await actor.chat.init()
+    await actor.chat.login("bob", auth_key=stage.server.auth_key)
+    alice = await stage.enter("alice")
+    await alice.say("bob", "hello")
+    await actor.ears.until(lambda: actor.ears.texts == ["hello"])
+
+
+class Misspelt(MessageListener):
+    def on_text_message_recieved(self, message):
+        raise AssertionError
+
+
+class Almost:
+    def on_text_message_received(self, message):
+        raise AssertionError
+
+
+class Widget(MessageListener):
+    """Also something else, with callbacks of its own."""
+
+    def on_mount(self):
+        raise AssertionError
+
+    def on_text_message_received(self, message):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("listener", "says"),
+    [
+        (object(), "Derive object from MessageListener."),
+        (Almost(), "Derive Almost from MessageListener."),
+        (Widget, "Give an instance: Widget()."),
+        (Misspelt(), "Misspelt.on_text_message_recieved would never be called. Did you mean on_text_message_received?"),
+    ],
+)
+async def test_a_listener_that_would_hear_nothing_is_refused(stage: Stage, listener, says):
+    chat = stage.actor().chat
+    with pytest.raises(CometChatException) as caught:
+        chat.add_message_listener("ears", listener)
+    assert caught.value.code == "ERR_INVALID_ARGUMENT"
+    assert says in caught.value.details
+    chat.add_message_listener("ears", Widget())
+
+
+async def test_wrong_arguments_fail_before_anything_is_asked(stage: Stage):
+    alice = await stage.enter("alice")
+    chat, sent = alice.chat, await alice.say("bob", "hello")
+    unsent = TextMessage(receiver="bob", text="x")
+    stage.network.cut()  # nothing of this reaches the server
+
+    async def first(**arguments):
+        return [message async for message in chat.messages(**arguments)]
+
+    for call, code in (
+        (lambda: first(uid="bob", guid="team"), "ERR_INVALID_ARGUMENT"),
+        (lambda: first(uid="bob", limit=0), "ERROR_NON_POSITIVE_LIMIT"),
+        (lambda: first(uid="bob", limit=1000), "ERROR_LIMIT_EXCEEDED"),
+        (lambda: chat.get_message(0), "ERROR_INVALID_MESSAGE_ID"),
+        (lambda: chat.get_message("abc"), "ERROR_INVALID_MESSAGE_ID"),
+        (lambda: chat.delete_message(-1), "ERROR_INVALID_MESSAGE_ID"),
+        (lambda: chat.edit_message(unsent), "ERROR_INVALID_MESSAGE_ID"),
+        (lambda: chat.mark_as_read(unsent), "ERROR_INVALID_MESSAGE_ID"),
+        (lambda: chat.mark_as_delivered(unsent), "ERROR_INVALID_MESSAGE_ID"),
+        (lambda: chat.mark_message_as_unread(unsent), "ERROR_INVALID_MESSAGE_ID"),
+        (lambda: chat.add_reaction(0, "x"), "ERROR_INVALID_MESSAGE_ID"),
+        (lambda: chat.pin_message(0), "ERROR_INVALID_MESSAGE_ID"),
+        (lambda: chat.get_message_receipts(0), "ERROR_INVALID_MESSAGE_ID"),
+        (lambda: chat.start_typing("bob", "usr"), "ERR_INVALID_RECEIVER_TYPE"),
+        (lambda: chat.end_typing("bob", "usr"), "ERR_INVALID_RECEIVER_TYPE"),
+        (lambda: chat.send_message(TextMessage(receiver="bob", receiver_type="usr", text="x")), "ERR_INVALID_RECEIV"),
+        (lambda: chat.upload_attachments("bob", "usr", []), "ERR_INVALID_RECEIVER_TYPE"),
+        (lambda: chat.get_conversation("bob", "usr"), "INVALID_CONVERSATION_TYPE"),
+    ):
+        with pytest.raises(CometChatException, match=code):
+            await call()
+    for function, word in ((chat.set_app_state, "backgruond"), (chat.set_network, "of")):
+        with pytest.raises(ValueError, match=word):
+            function(word)
+    stage.network.restore()
+    assert sent.id
+
+
+async def test_typing_ends_after_some_seconds_or_when_the_user_goes_offline(stage: Stage):
+    bob = await stage.enter("bob", presence=True)
+    alice, carol = await stage.enter("alice"), await stage.enter("carol")
+    began = stage.now
+    await alice.chat.start_typing("bob")
+    await stage.pass_time(10)
+    await alice.chat.start_typing("bob")
+    await bob.ears.until(lambda: bob.ears.all("typing ended") == ["alice"])
+    assert 25 <= stage.now - began < 26
+    await carol.chat.start_typing("bob")
+    await bob.ears.until(lambda: "carol" in bob.ears.all("typing"))
+    began = stage.now
+    await carol.chat.aclose()
+    await bob.ears.until(lambda: bob.ears.all("typing ended") == ["alice", "carol"])
+    assert stage.now - began < 14
+    await alice.chat.start_typing("bob")
+    await alice.chat.end_typing("bob")
+    await stage.pass_time(60)
+    assert bob.ears.all("typing ended") == ["alice", "carol", "alice"]

@@ -1,0 +1,59 @@
+"""Programs that run until they are told to end; how processes end at signals is tested with the examples' bots."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from tailwire import run
+
+
+def test_the_result_and_the_error_are_those_of_the_coroutine():
+    async def result() -> int:
+        return 7
+
+    async def error() -> None:
+        raise KeyError("x")
+
+    async def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    assert run(result()) == 7
+    with pytest.raises(KeyError):
+        run(error())
+    with pytest.raises(asyncio.CancelledError):
+        run(cancelled())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_quietly_and_in_order(number: signal.Signals):
+    steps: list[str] = []
+
+    async def main() -> str:
+        try:
+            os.kill(os.getpid(), number)
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0)
+            steps.append("closed")
+        return "not reached"
+
+    handlers = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+    assert run(main()) is None
+    assert steps == ["closed"]
+    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == handlers
+
+
+def test_an_error_on_the_way_out_is_told():
+    async def main() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(60)
+        finally:
+            raise ValueError("while closing")
+
+    with pytest.raises(ValueError, match="while closing"):
+        run(main())

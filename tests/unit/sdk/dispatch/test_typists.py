@@ -1,0 +1,37 @@
+"""Who types where."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tailwire.sdk.dispatch.typists import MOST, Typists
+from tailwire.wire.entities import TypingIndicator, User
+
+
+def indicator(uid: str, status: str = "started") -> TypingIndicator:
+    return TypingIndicator(User(uid), "bob", "user", status)
+
+
+@pytest.mark.virtual
+async def test_only_so_many_are_kept_and_the_oldest_ends():
+    told = []
+    typists = Typists(told.append)
+    for n in range(MOST + 1):
+        typists.heard(indicator(f"u{n}"))
+    assert [e.indicator.sender.uid for e in told if e.indicator.typing_status == "ended"] == ["u0"]
+    typists.forget()
+    await asyncio.sleep(60)
+    assert len(told) == MOST + 2
+
+
+@pytest.mark.virtual
+async def test_an_end_that_was_told_is_not_told_again():
+    told = []
+    typists = Typists(told.append)
+    typists.heard(indicator("alice"))
+    typists.heard(indicator("alice", "ended"))
+    typists.went_offline("alice")
+    await asyncio.sleep(60)
+    assert [e.indicator.typing_status for e in told] == ["started", "ended"]
