@@ -1,9 +1,16 @@
 # Everything sets itself up: `make demo` and `make test` work on a fresh clone.
-PYTHON ?= python3.11
+SHELL  := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+# Any Python from 3.11 to 3.14 that can make environments. The lock was made with 3.11, so that one is taken first.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do \
+  $$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null && echo $$p && break; done)
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready-$(shell cat requirements.lock pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
 .DEFAULT_GOAL := help
+DEMO   := $(VENV)/.runs-$(shell cat requirements.lock pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
+PIP    := $(BIN)/pip install --disable-pip-version-check --progress-bar off
+SHOWN  := sed -nE 's/^Collecting ([A-Za-z0-9_.-]+).*/  \1/p'
 INTEROP := tests/interop/browser
 .PHONY: help setup demo serve test fast check spec bench table reference interop simulate fuzz faults networks proxies clean
 
@@ -11,18 +18,29 @@ help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(STAMP)  ## create .venv with the locked dependencies
-$(STAMP):
-	@echo "Setting up $(VENV) (once; about half a minute) ..."
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install -q --disable-pip-version-check --progress-bar off -r requirements.lock
-	@$(BIN)/pip install -q --disable-pip-version-check --progress-bar off --no-deps -e .
+$(STAMP): $(VENV)/bin/python
+	@echo "Installing what the tests need into $(VENV) (once; about half a minute after the downloads):"
+	@$(PIP) -r requirements.lock | $(SHOWN)
+	@$(PIP) -q --no-deps -e .
 	@rm -f $(VENV)/.ready-*; touch $@
 	@echo "Ready."
 
-demo: $(STAMP)  ## the main job, shown: two clients, a server, and everything that can happen to a connection
+# What runs the SDK and the server, without what only the tests need.
+$(DEMO): $(VENV)/bin/python
+	@echo "Installing the SDK and the server into $(VENV) (once):"
+	@$(PIP) -c requirements.lock -e '.[server]' | $(SHOWN)
+	@rm -f $(VENV)/.runs-*; touch $@
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { printf '%s\n' "There is no Python from 3.11 to 3.14 that can make environments." \
+	  "Install one and try again: on Debian and Ubuntu 'apt install python3 python3-venv', on Fedora 'dnf install python3'," \
+	  "on macOS 'brew install python@3.13'; or name one: 'make demo PYTHON=/path/to/python'." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+demo: $(DEMO)  ## the main job, shown: two clients, a server, and everything that can happen to a connection
 	@$(BIN)/tailwire demo
 
-serve: $(STAMP)  ## a server on http://127.0.0.1:8480 with demo users
+serve: $(DEMO)  ## a server on http://127.0.0.1:8480 with demo users
 	@$(BIN)/tailwire serve --data .tailwire --demo-users
 
 test: $(STAMP)  ## the whole test suite, a process for each core
