@@ -1,0 +1,156 @@
+"""What happens in a run, made from a seed. A step can be left out, and the rest still makes sense: so a failure is shrunk."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+# Names that read as a conversation's id, or as a part of one.
+UIDS = ("alice", "alice_user_test", "test_user_smith", "smith", "group_admin", "tom")
+GUIDS = ("team", "admin_user_tom", "vault", "alice")
+KINDS = ("public", "private", "password")
+SCOPES = ("participant", "moderator", "admin")
+REACTIONS = ("x", "y")
+
+Step = tuple[Any, ...]
+"""What, who, and the rest. `who` may be `*owner` or `*member` of the group that is named; a message is a number: the
+how-manieth newest; `together` has a number for its timing and steps that are begun at once."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps, and what chance there is in playing them."""
+
+    seed: int
+    steps: tuple[Step, ...]
+
+    def to_json(self) -> str:
+        """The plan as text: a step a line."""
+        return "[\n" + ",\n".join(json.dumps(step) for step in self.steps) + "\n]"
+
+    @staticmethod
+    def from_json(text: str, seed: int = 0) -> Plan:
+        """A plan from its text."""
+        return Plan(seed, tuple(_tuples(json.loads(text))))
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+
+
+def make_plan(seed: int, length: int = 60) -> Plan:
+    """The plan of a seed."""
+    r = random.Random(seed)
+    begin = [("create", r.choice(UIDS), guid, r.choice(KINDS), _some(r)) for guid in r.sample(GUIDS, 3)]
+    begin += [("connect", uid, r.choice(("desk", "phone"))) for uid in UIDS]
+    whats = list(_STEPS)
+    weights = [_STEPS[what][0] for what in whats]
+    rest = [_STEPS[what][1](r) for what in r.choices(whats, weights, k=length)]
+    return Plan(seed, (*begin, *rest))
+
+
+def _some(r: random.Random) -> tuple[str, ...]:
+    return tuple(r.sample(UIDS, r.randrange(3)))
+
+
+def _back(r: random.Random) -> int:
+    return int(r.expovariate(0.15))
+
+
+def _place(r: random.Random) -> tuple[str, str]:
+    return ("user", r.choice(UIDS)) if r.random() < 0.4 else ("group", r.choice(GUIDS))
+
+
+def _who(r: random.Random) -> str:
+    return r.choice((*UIDS, "*owner", "*owner", "*member", "*member", "*member"))
+
+
+def _to_message(what: str, *more: str) -> Callable[[random.Random], Step]:
+    return lambda r: (what, r.choice(UIDS), _back(r), *([r.choice(more)] if more else []))
+
+
+def _in_group(what: str, *rest: Callable[[random.Random], Any]) -> Callable[[random.Random], Step]:
+    return lambda r: (what, _who(r), r.choice(GUIDS), *(make(r) for make in rest))
+
+
+def _anybody(r: random.Random) -> str:
+    return r.choice(UIDS)
+
+
+def _said(what: str) -> Callable[[random.Random], Step]:
+    def make(r: random.Random) -> Step:
+        kind, other = _place(r)
+        who = r.choice(UIDS) if kind == "user" else _who(r)
+        return what, who, kind, other
+
+    return make
+
+
+def _together(r: random.Random) -> Step:
+    guid, uid = r.choice(GUIDS), r.choice(UIDS)
+    pairs: list[tuple[Step, ...]] = [
+        (("join", uid, guid, "right"), ("ban", "*owner", guid, uid)),
+        (("join", uid, guid, "right"), ("update", "*owner", guid, r.choice(KINDS))),
+        (("join", uid, guid, "right"), ("remove", "*owner", guid)),
+        (("add", "*owner", guid, uid, r.choice(SCOPES)), ("ban", "*owner", guid, uid)),
+        (("update", uid, guid, "password"), ("ban", "*owner", guid, uid)),
+        (("update", "*owner", guid, "password"), ("transfer", "*owner", guid, uid)),
+        (("transfer", "*owner", guid, uid), ("leave", uid, guid)),
+        (("kick", uid, guid, r.choice(UIDS)), ("scope", "*owner", guid, uid, "participant")),
+        (("ban", "*owner", guid, uid), ("ban", "*owner", guid, uid)),
+        (("send", uid, "group", guid), ("kick", "*owner", guid, uid)),
+        (("send", uid, "user", r.choice(UIDS)), ("block", r.choice(UIDS), uid)),
+        (("delete", uid, 0), (r.choice(("react", "save", "pin")), r.choice(UIDS), 0, "x")),
+        (("edit", uid, 0), ("delete", uid, 0)),
+        (("create", uid, guid, "public", ()), ("create", r.choice(UIDS), guid, "private", ())),
+        (("join", uid, guid, "right"), ("leave", uid, guid), ("kick", "*owner", guid, uid)),
+        tuple(_in_group(r.choice(("kick", "ban", "unban", "transfer")), _anybody)(r) for _ in range(3)),
+    ]
+    steps = tuple(s[:3] if s[0] in ("save", "pin") else s for s in r.choice(pairs))
+    return "together", r.randrange(1_000_000), *steps
+
+
+# Each kind of step: how often, and how it is made.
+_STEPS: dict[str, tuple[float, Callable[[random.Random], Step]]] = {
+    "send": (30, _said("send")),
+    "send again": (3, _to_message("send again")),
+    "reply": (6, _to_message("reply")),
+    "edit": (5, _to_message("edit")),
+    "delete": (4, _to_message("delete")),
+    "react": (6, _to_message("react", *REACTIONS)),
+    "unreact": (2, _to_message("unreact", *REACTIONS)),
+    "pin": (4, _to_message("pin")),
+    "unpin": (1, _to_message("unpin")),
+    "save": (4, _to_message("save")),
+    "unsave": (1, _to_message("unsave")),
+    "follow": (5, _to_message("follow")),
+    "unfollow": (1, _to_message("unfollow")),
+    "mark read": (3, _said("mark read")),
+    "clear": (2, _said("clear")),
+    "typing": (4, _said("typing")),
+    "transient": (4, _said("transient")),
+    "block": (4, lambda r: ("block", *r.sample(UIDS, 2))),
+    "unblock": (2, lambda r: ("unblock", *r.sample(UIDS, 2))),
+    "create": (4, lambda r: ("create", r.choice(UIDS), r.choice(GUIDS), r.choice(KINDS), _some(r))),
+    "update": (3, _in_group("update", lambda r: r.choice(KINDS))),
+    "remove": (2, _in_group("remove")),
+    "transfer": (3, _in_group("transfer", _anybody)),
+    "join": (10, lambda r: ("join", r.choice(UIDS), r.choice(GUIDS), r.choice(("right", "right", "wrong", "")))),
+    "leave": (4, _in_group("leave")),
+    "add": (7, _in_group("add", _anybody, lambda r: r.choice(SCOPES))),
+    "kick": (5, _in_group("kick", _anybody)),
+    "ban": (6, _in_group("ban", _anybody)),
+    "unban": (3, _in_group("unban", _anybody)),
+    "scope": (6, _in_group("scope", _anybody, lambda r: r.choice(SCOPES))),
+    "connect": (2, lambda r: ("connect", r.choice(UIDS), r.choice(("desk", "phone")))),
+    "disconnect": (2, lambda r: ("disconnect", r.choice(UIDS))),
+    "log out": (1, lambda r: ("log out", r.choice(UIDS))),
+    "befriend": (3, lambda r: ("befriend", *r.sample(UIDS, 2))),
+    "unfriend": (1, lambda r: ("unfriend", *r.sample(UIDS, 2))),
+    "role": (3, lambda r: ("role", r.choice(UIDS), r.choice(("default", "shy", "mute")))),
+    "delete user": (0.5, lambda r: ("delete user", r.choice(UIDS), r.random() < 0.5)),
+    "together": (8, _together),
+}
