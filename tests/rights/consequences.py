@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rights.deeds import Contradiction, Deed, Effects, Told, added, place_of, sent_before
+from rights.facts import group_facts, read_group
 from rights.state import Group, Member, Message, Place, State
 
 
@@ -133,6 +134,11 @@ def _unblock(s: State, e: Effects, who: str, data: Any, other: str) -> None:
     e.hooks.append(("user_unblocked", who, other))
 
 
+def _look(s: State, e: Effects, who: str, data: Any, guid: str) -> None:
+    if read_group(data) != group_facts(s.groups[guid], who):
+        raise Contradiction(f"{guid} is shown as {read_group(data)}, not {group_facts(s.groups[guid], who)}")
+
+
 # Groups.
 
 
@@ -148,8 +154,8 @@ def _enter(s: State, e: Effects, who: str, data: Any, group: Group, uid: str, sc
 
 
 def _create(s: State, e: Effects, who: str, data: Any, guid: str, kind: str, password: str, members: tuple[str, ...]) -> None:
-    s.made += 1
-    group = s.groups[guid] = Group(str(s.made), guid, kind, who, password)
+    number = str(len(s.numbered))
+    group = s.groups[guid] = s.numbered[number] = Group(number, guid, kind, who, password)
     group.members[who] = Member("admin", s.last)
     e.hooks.append(("group_created", guid))
     for uid in members:
@@ -242,6 +248,7 @@ _DEEDS: dict[str, Callable[..., None]] = {
     "unsave": _mark("save", False),
     "follow": _mark("follow", True),
     "unfollow": _mark("follow", False),
+    "look": _look,
     "mark read": _mark_read,
     "clear": _clear,
     "block": _block,

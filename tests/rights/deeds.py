@@ -78,6 +78,8 @@ def request(deed: Deed) -> tuple[str, str, Any]:
             return "POST", f"/{a[0]}s/{a[1]}/conversation/read", {}
         case "clear":
             return "DELETE", f"/{a[0]}s/{a[1]}/conversation", {}
+        case "look":
+            return "GET", f"/groups/{a[0]}", None
         case "block" | "unblock":
             return "POST" if deed.what == "block" else "DELETE", "/blockedusers", {"blockedUids": [a[0]]}
     return _group_request(deed)
@@ -318,6 +320,7 @@ _JUDGES: dict[str, Callable[..., Codes]] = {
     "reply": _reply,
     **{what: _change(what.removeprefix("un")) for what in (
         "edit", "delete", "react", "unreact", "pin", "unpin", "save", "unsave", "follow", "unfollow")},
+    "look": lambda s, who, guid: set() if s.knows_group(who, guid) else {NO_GROUP},
     "mark read": _conversation,
     "clear": _clear,
     "block": lambda s, who, other: set(),

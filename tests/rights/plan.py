@@ -16,8 +16,10 @@ SCOPES = ("participant", "moderator", "admin")
 REACTIONS = ("x", "y")
 
 Step = tuple[Any, ...]
-"""What, who, and the rest. `who` may be `*owner` or `*member` of the group that is named; a message is a number: the
-how-manieth newest; `together` has a number for its timing and steps that are begun at once."""
+"""What, who, and the rest. `who` may be `*owner` or `*member` of the group that is named, or `*reader` of a message, which
+is a number: the how-manieth newest; `together` has a number for its timing and steps that are begun at once."""
+SLOW = -1
+"""A timing: one is begun shortly after the other, and the first that has to be waited for takes longer than all of them."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,11 @@ def _who(r: random.Random) -> str:
 
 
 def _to_message(what: str, *more: str) -> Callable[[random.Random], Step]:
-    return lambda r: (what, r.choice(UIDS), _back(r), *([r.choice(more)] if more else []))
+    def make(r: random.Random) -> Step:
+        who = r.choice(UIDS) if r.random() < 0.25 else "*reader"
+        return what, who, _back(r), *([r.choice(more)] if more else [])
+
+    return make
 
 
 def _in_group(what: str, *rest: Callable[[random.Random], Any]) -> Callable[[random.Random], Step]:
@@ -83,7 +89,7 @@ def _anybody(r: random.Random) -> str:
 def _said(what: str) -> Callable[[random.Random], Step]:
     def make(r: random.Random) -> Step:
         kind, other = _place(r)
-        who = r.choice(UIDS) if kind == "user" else _who(r)
+        who = "*member" if kind == "group" and r.random() < 0.7 else r.choice(UIDS)
         return what, who, kind, other
 
     return make
@@ -110,7 +116,9 @@ def _together(r: random.Random) -> Step:
         tuple(_in_group(r.choice(("kick", "ban", "unban", "transfer")), _anybody)(r) for _ in range(3)),
     ]
     steps = tuple(s[:3] if s[0] in ("save", "pin") else s for s in r.choice(pairs))
-    return "together", r.randrange(1_000_000), *steps
+    if steps[1][0] in ("ban", "update", "transfer", "remove"):
+        steps += (("look", "*owner", guid),)
+    return "together", r.choice((SLOW, r.randrange(1_000_000))), *steps
 
 
 # Each kind of step: how often, and how it is made.
@@ -150,7 +158,7 @@ _STEPS: dict[str, tuple[float, Callable[[random.Random], Step]]] = {
     "log out": (1, lambda r: ("log out", r.choice(UIDS))),
     "befriend": (3, lambda r: ("befriend", *r.sample(UIDS, 2))),
     "unfriend": (1, lambda r: ("unfriend", *r.sample(UIDS, 2))),
-    "role": (3, lambda r: ("role", r.choice(UIDS), r.choice(("default", "shy", "mute")))),
+    "role": (3, lambda r: ("role", r.choice(UIDS), r.choice(("default", "default", "shy", "mute")))),
     "delete user": (0.5, lambda r: ("delete user", r.choice(UIDS), r.random() < 0.5)),
     "together": (8, _together),
 }

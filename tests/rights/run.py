@@ -13,19 +13,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rights import consequences, deeds
 from rights.deeds import Contradiction, Deed, Effects, Told
 from rights.frames import key_of, wrong_frames, wrong_hooks
-from rights.plan import UIDS, Plan, Step
+from rights.plan import SLOW, UIDS, Plan, Step
 from rights.stage import Answer, Ear, House
 from rights.state import Message, Person, State
 from rights.views import View, views, wrong
 from tailwire.testing.virtual.loop import VirtualLoop
 from tailwire.testing.virtual.world import virtual_loop
 
-LOOKS = 12  # views that are looked at after a step; all of them at the end
+LOOKS_AT, LOOKS = 2, 6  # at how many users' lists is looked after a step, and at how many of each; at the end at all
 TO_MESSAGES = (
     "edit", "delete", "react", "unreact", "pin", "unpin", "save", "unsave", "follow", "unfollow",
 )  # fmt: skip
@@ -48,6 +48,15 @@ class Deviation(AssertionError):
         self.rule = rule
 
 
+class Done(NamedTuple):
+    """A deed among others: how it was answered, and from when to when that took."""
+
+    deed: Deed
+    answer: Answer
+    begin: float
+    end: float
+
+
 @dataclass
 class Report:
     """What a run did."""
@@ -59,17 +68,18 @@ class Report:
     done: dict[str, int] = field(default_factory=dict)
 
 
-def simulate(plan: Plan, ignore: frozenset[str] = frozenset()) -> Report:
+def simulate(plan: Plan, ignore: frozenset[str] = frozenset(), *, looks: bool = True) -> Report:
     """Play a plan.
 
     Args:
+        looks: compare lists after each step; else only what is answered and told, and the lists at the end.
         ignore: rules of deviations that are passed over.
 
     Raises:
         Deviation: the first that there is.
     """
     with _folder() as (folder, key), asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(_play(plan, folder, key, ignore))
+        return runner.run(_play(plan, folder, key, ignore, looks))
 
 
 @lru_cache
@@ -90,16 +100,17 @@ def _template() -> tuple[Path, str]:
 @contextmanager
 def _folder() -> Iterator[tuple[Path, str]]:
     template, key = _template()
-    with tempfile.TemporaryDirectory(prefix="tailwire-rights-") as folder:
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # what is written there need not be kept
+    with tempfile.TemporaryDirectory(prefix="tailwire-rights-", dir=memory) as folder:
         shutil.copytree(template, folder, dirs_exist_ok=True)
         yield Path(folder), key
 
 
-async def _play(plan: Plan, folder: Path, key: str, ignore: frozenset[str]) -> Report:
+async def _play(plan: Plan, folder: Path, key: str, ignore: frozenset[str], looks: bool) -> Report:
     house = House(folder)
     house.server.api_key = key
     async with house:
-        player = Player(house, plan.seed, ignore)
+        player = Player(house, plan.seed, ignore, looks)
         await player.begin()
         for number, step in enumerate(plan.steps):
             try:
@@ -113,12 +124,13 @@ async def _play(plan: Plan, folder: Path, key: str, ignore: frozenset[str]) -> R
 class Player:
     """A run: the server, the model, and what there is to compare."""
 
-    def __init__(self, house: House, seed: int, ignore: frozenset[str]) -> None:
+    def __init__(self, house: House, seed: int, ignore: frozenset[str], looks: bool) -> None:
         self.house = house
         self.state = State()
         self.report = Report()
         self._random = random.Random(seed)
         self._ignore = ignore
+        self._looks_at = LOOKS_AT if looks else 0
         self._marks = 0
 
     async def begin(self) -> None:
@@ -155,7 +167,9 @@ class Player:
                 await self._one(deed)
         if self.house.failed[before:]:
             self._deviate("failure", self.house.failed[-1])
-        await self._look(self._random.choices(list(self._views()), k=LOOKS))
+        for uid in self._random.choices(self.state.everybody() or [""], k=self._looks_at):
+            some = list(views(self.state, uid)) if uid else []
+            await self._look([(uid, view) for view in self._random.sample(some, min(LOOKS, len(some)))])
 
     def _deviate(self, rule: str, what: str) -> None:
         if rule not in self._ignore:
@@ -165,12 +179,7 @@ class Player:
         # What a step means now; None for nothing.
         what, who, *rest = step
         s = self.state
-        if who.startswith("*"):
-            guid = next((r for r in rest if r in s.groups), None)
-            if guid is None:
-                return None
-            members = sorted(s.groups[guid].members)
-            who = s.groups[guid].owner if who == "*owner" else members[s.last % len(members)] if members else ""
+        who = self._meant(who, rest) if who.startswith("*") else who
         if not s.there(who) or (rest and who == rest[-1] and what in ("transfer", "block", "unblock")):
             return None
         self._marks += 1
@@ -187,6 +196,18 @@ class Player:
         if what == "send again":
             return self._again(self._message(rest[0]))
         return self._on_group(what, who, rest)
+
+    def _meant(self, who: str, rest: list[Any]) -> str:
+        s = self.state
+        if who == "*reader":
+            number = self._message(rest[0])
+            some = [uid for uid in s.everybody() if s.reads(uid, number)]
+        else:
+            group = next((s.groups[r] for r in rest if r in s.groups), None)
+            some = sorted(group.members) if group is not None else []
+            if group is not None and who == "*owner":
+                some = [group.owner]
+        return some[s.last % len(some)] if some else ""
 
     def _on_group(self, what: str, who: str, rest: list[Any]) -> Deed:
         password = f"password {self._marks}"
@@ -258,25 +279,29 @@ class Player:
         begun = [deed for deed in map(self._deed, steps) if deed is not None]
         r = random.Random(timing)
         loop = virtual_loop()
-        loop.work_takes = lambda: r.choice((0.0, 0.001, 0.01, 0.05))
+        slow = itertools.chain([0.1], itertools.repeat(0.0))  # the first look at a password, and nothing else
+        loop.work_takes = (lambda: next(slow)) if timing == SLOW else lambda: r.choice((0.0, 0.001, 0.01, 0.05))
 
-        async def ask(deed: Deed) -> Answer:
-            await asyncio.sleep(r.choice((0.0, 0.0, 0.002, 0.02)))
-            return await self._ask(deed)
+        async def ask(deed: Deed, after: float) -> Done:
+            await asyncio.sleep(after)
+            begin = loop.time()
+            return Done(deed, await self._ask(deed), begin, loop.time())
 
-        answers = await asyncio.gather(*(ask(deed) for deed in begun))
+        waits = [n * 0.02 if timing == SLOW else r.choice((0.0, 0.0, 0.002, 0.02)) for n in range(len(begun))]
+        done = await asyncio.gather(*map(ask, begun, waits))
         loop.work_takes = float
-        orders = list(self._orders(list(zip(begun, answers, strict=True))))
+        orders = list(self._orders(done))
         if not orders:
-            told = "; ".join(f"{d} was answered {a.code or 'with success'}" for d, a in zip(begun, answers, strict=True))
-            raise Deviation("race", f"in no order: {told}")
+            raise Deviation("race", "in no order: " + "; ".join(f"{d.deed}: {d.answer.code or 'success'}" for d in done))
         concerned = {deed.who for deed in begun} | {a for deed in begun for a in deed.args if a in UIDS}
         self.state = await self._compare(orders, concerned)
 
-    def _orders(self, done: list[tuple[Deed, Answer]]) -> Iterator[tuple[State, list[tuple[Told, str]], list[Any]]]:
+    def _orders(self, done: list[Done]) -> Iterator[tuple[State, list[tuple[Told, str]], list[Any]]]:
         for order in itertools.permutations(done):
+            if any(later.end < one.begin for one, later in itertools.combinations(order, 2)):
+                continue  # what had ended before another began came first
             state, frames, hooks = copy.deepcopy(self.state), [], []
-            for deed, answer in order:
+            for deed, answer, _, _ in order:
                 if answer.code not in deeds.judge(state, deed):
                     break
                 try:
@@ -309,11 +334,6 @@ class Player:
         rule, what = first[0]
         raise Deviation(rule if not looked_at else f"race: {rule}", what)
 
-    def _views(self) -> Iterator[tuple[str, View]]:
-        for uid in self.state.everybody():
-            for view in views(self.state, uid):
-                yield uid, view
-
     async def _wrong(self, uid: str, view: View) -> tuple[str, str] | None:
         self.report.looks += 1
         answer = await self.house.ask("GET", view.path, as_=uid)
@@ -328,7 +348,8 @@ class Player:
 
     async def look_at_everything(self) -> None:
         """Compare all that everybody is shown."""
-        await self._look(list(self._views()))
+        for uid in self.state.everybody():
+            await self._look([(uid, view) for view in views(self.state, uid)])
 
     # What is no deed of a user over REST.
 

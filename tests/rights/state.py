@@ -100,7 +100,7 @@ class State:
 
     people: dict[str, Person] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)  # those that there are, by guid
-    made: int = 0  # groups, ever
+    numbered: dict[str, Group] = field(default_factory=dict)  # all that there ever were, by number
     messages: dict[int, Message] = field(default_factory=dict)
     gone: set[int] = field(default_factory=set)  # messages that once were
     last: int = 0
@@ -147,7 +147,7 @@ class State:
         """The group of a conversation; None for one between users."""
         if place[0] != "group":
             return None
-        return next(g for g in self.groups.values() if g.number == place[1])
+        return self.numbered[place[1]]
 
     def knows_group(self, uid: str, guid: str) -> bool:
         """Whether somebody may know that there is such a group."""

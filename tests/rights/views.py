@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rights import permissions as p
-from rights.state import BLOCKS_HIDE_PRESENCE, Group, Message, Place, State, between
+from rights.facts import group_facts, message_facts, read_group, read_message
+from rights.state import BLOCKS_HIDE_PRESENCE, Message, Place, State, between
 
 ALL = "limit=1000"
 Rows = Callable[[Any], Any]
@@ -66,29 +67,13 @@ def views(s: State, uid: str) -> Iterator[View]:
 # Messages.
 
 
-def shown(s: State, uid: str, m: Message) -> tuple[Any, ...]:
-    """A message as somebody sees it: its text, whether it is deleted, pinned, saved by them, and the reactions."""
-    counted: dict[str, int] = {}
-    for reaction, _ in m.reactions:
-        counted[reaction] = counted.get(reaction, 0) + 1
-    mine = {reaction for reaction, who in m.reactions if who == uid}
-    reactions = tuple(sorted((r, n, r in mine) for r, n in counted.items()))
-    return m.text if m.kind == "text" else "", m.deleted, m.pinned, (uid, m.id) in s.saved, reactions
-
-
 def read_messages(data: Any) -> dict[int, tuple[Any, ...]]:
-    """The same of an answer."""
-    return {int(row["id"]): _read(row) for row in data}
-
-
-def _read(row: Any) -> tuple[Any, ...]:
-    data = row["data"]
-    reactions = tuple(sorted((r["reaction"], r["count"], bool(r.get("reactedByMe"))) for r in data.get("reactions", ())))
-    return data.get("text", ""), bool(row.get("deletedAt")), bool(row.get("pinnedAt")), bool(row.get("savedAt")), reactions
+    """Messages of an answer, by id."""
+    return {int(row["id"]): read_message(row) for row in data}
 
 
 def _of(s: State, uid: str, messages: Iterable[Message]) -> dict[int, tuple[Any, ...]]:
-    return {m.id: shown(s, uid, m) for m in messages}
+    return {m.id: message_facts(s, uid, m) for m in messages}
 
 
 def _list(s: State, uid: str, rule: str, path: str, must: Iterable[Message], may: Iterable[Message] = ()) -> View:
@@ -141,7 +126,7 @@ def _single_messages(s: State, uid: str) -> Iterator[View]:
                 yield View(rule, path, codes=frozenset({"ERR_MESSAGE_ID_NOT_FOUND"}))
             continue
         m = s.messages[number]
-        yield View("message", paths["message"], shown(s, uid, m), read=_read)
+        yield View("message", paths["message"], message_facts(s, uid, m), read=read_message)
         replies = [r for r in s.readable(uid) if r.parent == number]
         yield _list(s, uid, "replies", paths["replies"], [r for r in replies if r in s.history(uid)], replies)
         reacted = {(r, who): 1 for r, who in m.reactions}
@@ -257,7 +242,7 @@ def _group(s: State, uid: str, guid: str) -> Iterator[View]:
         return
     group = s.groups[guid]
     rank = group.rank(uid)
-    yield View("group", path, group_facts(group, uid), read=_read_group)
+    yield View("group", path, group_facts(group, uid), read=read_group)
     if not rank:
         for one in inside:
             yield View("a group that one is not in", one, codes=frozenset({"ERR_NOT_A_MEMBER"}))
@@ -274,16 +259,6 @@ def _group(s: State, uid: str, guid: str) -> Iterator[View]:
         yield View("banned", f"{path}/bannedusers?{ALL}", banned, read=lambda d: {row["uid"]: 1 for row in d})
 
 
-def group_facts(group: Group, uid: str) -> tuple[Any, ...]:
-    """A group as somebody sees it."""
-    scope = group.members[uid].scope if uid in group.members else ""
-    return group.kind, group.owner, len(group.members), uid in group.members, scope
-
-
-def _read_group(row: Any) -> tuple[Any, ...]:
-    return row["type"], row["owner"], row["membersCount"], row["hasJoined"], row.get("scope", "")
-
-
 def _read_members(data: Any) -> dict[str, tuple[str, str]]:
     return {row["uid"]: (row["scope"], row["status"]) for row in data}
 
@@ -293,7 +268,7 @@ def _read_members(data: Any) -> dict[str, tuple[str, str]]:
 
 def _people(s: State, uid: str) -> Iterator[View]:
     known = {g.guid: group_facts(g, uid) for g in s.groups.values() if s.knows_group(uid, g.guid)}
-    read = lambda d: {row["guid"]: _read_group(row) for row in d}  # noqa: E731
+    read = lambda d: {row["guid"]: read_group(row) for row in d}  # noqa: E731
     yield View("groups", f"/groups?{ALL}", known, read=read)
     yield View("groups joined", f"/groups?{ALL}&hasJoined=1", {k: v for k, v in known.items() if v[3]}, read=read)
     yield View("group search", f"/groups?{ALL}&searchKey=admin", {k: known[k] for k in known if k.startswith("admin")}, read=read)

@@ -1,0 +1,95 @@
+"""Short plans, each of which reaches one mistake about rights that servers make, if it is there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rights.plan import SLOW, Plan
+
+PLANS: dict[str, tuple[Any, ...]] = {
+    # A group's conversation and that of two users may not be taken for one another, whatever the names.
+    "a group named as a conversation of two": (
+        ("send", "group_admin", "user", "tom"),
+        ("create", "alice", "admin_user_tom", "private", ()),
+        ("remove", "alice", "admin_user_tom"),
+    ),
+    "two pairs of users with one name": (
+        ("send", "alice", "user", "test_user_smith"),
+        ("send", "alice_user_test", "user", "smith"),
+    ),
+    # What was decided before a slow look at a password holds when it is done, or is decided anew.
+    "a ban while a password is looked at": (
+        ("create", "alice", "vault", "password", ()),
+        ("together", SLOW, ("join", "tom", "vault", "right"), ("ban", "alice", "vault", "tom"), ("look", "alice", "vault")),
+    ),
+    "a group that becomes private while a password is looked at": (
+        ("create", "alice", "vault", "password", ()),
+        ("together", SLOW, ("join", "tom", "vault", "right"), ("update", "alice", "vault", "private"), ("look", "alice", "vault")),
+    ),
+    "a moderator is banned while a new password is hashed": (
+        ("create", "alice", "vault", "public", ("tom",)),
+        ("scope", "alice", "vault", "tom", "moderator"),
+        ("together", SLOW, ("update", "tom", "vault", "password"), ("ban", "alice", "vault", "tom"), ("look", "alice", "vault")),
+    ),
+    "a group changes hands while a new password is hashed": (
+        ("create", "alice", "vault", "public", ("tom",)),
+        ("together", SLOW, ("update", "alice", "vault", "password"), ("transfer", "alice", "vault", "tom"), ("look", "alice", "vault")),
+    ),
+    "who is added is banned at the same moment": (
+        ("connect", "tom", "desk"),
+        *(step for n in range(6) for step in (
+            ("create", "alice", "team", "public", ()),
+            ("together", n, ("add", "alice", "team", "tom", "participant"), ("ban", "alice", "team", "tom")),
+            ("send", "alice", "group", "team"),
+            ("remove", "alice", "team"),
+        )),
+    ),
+    # Who was put out of a group is shown nothing of it, whatever they did before.
+    "a thread of a group that one was banned from": (
+        ("create", "alice", "team", "public", ("tom",)),
+        ("send", "alice", "group", "team"),
+        ("follow", "tom", 0),
+        ("ban", "alice", "team", "tom"),
+        ("edit", "alice", 1),
+    ),
+    # A role that may write to friends only reaches nobody else, by no way.
+    "a role that writes to friends only: a message that is not kept": (
+        ("connect", "tom", "desk"),
+        ("connect", "alice", "desk"),
+        ("role", "tom", "shy"),
+        ("transient", "tom", "user", "alice"),
+    ),
+    "a role that writes to friends only: typing": (
+        ("connect", "tom", "desk"),
+        ("connect", "alice", "desk"),
+        ("role", "tom", "shy"),
+        ("typing", "tom", "user", "alice"),
+    ),
+    "a role that writes to friends only: a new group": (
+        ("role", "tom", "shy"),
+        ("create", "tom", "team", "public", ("alice",)),
+    ),
+    "a role that writes to friends only: a new member": (
+        ("role", "tom", "shy"),
+        ("create", "tom", "team", "public", ()),
+        ("add", "tom", "team", "alice", "participant"),
+    ),
+    # Who is blocked does not learn whether the other is there.
+    "presence of one who has blocked": (
+        ("connect", "alice", "desk"),
+        ("block", "alice", "tom"),
+        ("disconnect", "alice"),
+        ("connect", "alice", "desk"),
+    ),
+    # One rule for all lists: what was said before somebody came.
+    "history before joining": (
+        ("create", "alice", "team", "public", ()),
+        ("send", "alice", "group", "team"),
+        ("join", "tom", "team", "right"),
+    ),
+}
+
+
+def scenario(name: str) -> Plan:
+    """The plan of a scenario."""
+    return Plan(0, PLANS[name])
