@@ -125,13 +125,22 @@ def _clear(s: State, e: Effects, who: str, data: Any, kind: str, other: str) -> 
 
 
 def _block(s: State, e: Effects, who: str, data: Any, other: str) -> None:
-    s.people[who].blocks.add(other)
-    e.hooks.append(("user_blocked", who, other))
+    if _is_there(s, data, other):
+        s.people[who].blocks.add(other)
+        e.hooks.append(("user_blocked", who, other))
+
+
+def _is_there(s: State, data: Any, other: str) -> bool:
+    # What became of each user stands in the answer.
+    if data[other]["success"] is not s.there(other):
+        raise Contradiction(f"{other}: {data[other]}")
+    return s.there(other)
 
 
 def _unblock(s: State, e: Effects, who: str, data: Any, other: str) -> None:
-    s.people[who].blocks.discard(other)
-    e.hooks.append(("user_unblocked", who, other))
+    if _is_there(s, data, other):
+        s.people[who].blocks.discard(other)
+        e.hooks.append(("user_unblocked", who, other))
 
 
 def _look(s: State, e: Effects, who: str, data: Any, guid: str) -> None:

@@ -44,6 +44,13 @@ PLANS: dict[str, tuple[Any, ...]] = {
             ("remove", "alice", "team"),
         )),
     ),
+    "a group is removed while a password is looked at, and made anew": (
+        ("connect", "tom", "desk"),
+        ("create", "alice", "vault", "password", ()),
+        ("together", SLOW, ("join", "tom", "vault", "right"), ("remove", "alice", "vault")),
+        ("create", "smith", "vault", "private", ()),
+        ("send", "smith", "group", "vault"),
+    ),
     # Who was put out of a group is shown nothing of it, whatever they did before.
     "a thread of a group that one was banned from": (
         ("create", "alice", "team", "public", ("tom",)),
