@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from rights import permissions as p
-from rights.state import BLOCKS_STOP_CHANGES, Group, Member, Message, Place, State, between
+from rights.state import BLOCKS_STOP_CHANGES, RANK_FOR_ONES_OWN_PIN, Group, Message, Place, State, between
 
 NO_USER, NO_GROUP, NO_MESSAGE = "ERR_UID_NOT_FOUND", "ERR_GUID_NOT_FOUND", "ERR_MESSAGE_ID_NOT_FOUND"
 NOT_NOW = "ERR_MESSAGE_ACTION_NOT_ALLOWED"
@@ -188,7 +188,8 @@ def _message(s: State, who: str, number: int, what: str) -> Codes:
     group = s.group_of(m.place)
     if group is not None:
         rank = group.rank(who)
-        allowed = rank in p.TO_A_MESSAGE[what] or (m.sender == who and what in p.TO_ONES_OWN)
+        own = p.TO_ONES_OWN if RANK_FOR_ONES_OWN_PIN else p.TO_ONES_OWN | {"pin"}
+        allowed = rank in p.TO_A_MESSAGE[what] or (m.sender == who and what in own)
     else:
         allowed = what in (p.TO_ONES_OWN | {"pin"} if m.sender == who else p.AS_RECEIVER)
     if not allowed:
@@ -342,6 +343,3 @@ _JUDGES: dict[str, Callable[..., Codes]] = {
 def telling(s: State, who: str, kind: str, other: str) -> Codes:
     """Whether typing and transient messages of somebody reach a user or a group: the codes of why not."""
     return _reach(s, who, kind, other)
-
-
-__all__ = ["Codes", "Contradiction", "Deed", "Effects", "Key", "Member", "Told", "added", "judge", "request", "telling"]

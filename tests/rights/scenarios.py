@@ -88,6 +88,19 @@ PLANS: dict[str, tuple[Any, ...]] = {
         ("disconnect", "alice"),
         ("connect", "alice", "desk"),
     ),
+    # What has ended is told nothing any more.
+    "all sockets of a token": (
+        ("connect", "tom", "desk"),
+        ("connect", "tom", "phone"),
+        ("log out", "tom"),
+    ),
+    "a namesake of a group that is gone": (
+        ("connect", "tom", "desk"),
+        ("create", "alice", "team", "public", ("tom",)),
+        ("remove", "alice", "team"),
+        ("create", "alice", "team", "public", ()),
+        ("send", "alice", "group", "team"),
+    ),
     # One rule for all lists: what was said before somebody came.
     "history before joining": (
         ("create", "alice", "team", "public", ()),

@@ -16,6 +16,15 @@ BLOCKS_HIDE_PRESENCE = True
 BLOCKS_STOP_CHANGES = False
 """Whether a block also stops edits of, and reactions to, what was said between the two before it."""
 
+RANK_FOR_ONES_OWN_PIN = True
+"""Whether a participant may not even pin a message of their own in a group: the pages name moderators and up."""
+
+NEWEST_IS_THE_LAST_OF_THE_LIST = True
+"""Whether a list of one shows the last of the whole list: nothing that was cleared away, and nothing that is gone."""
+
+ROWS_FOLLOW_REMOVALS = True
+"""Whether a conversation's last message is the one before, when the last one is removed for good with its sender."""
+
 Place = tuple[str, ...]  # ("user", one, other), the two in order; ("group", number of the group)
 
 

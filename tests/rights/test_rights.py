@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 
 import pytest
@@ -15,7 +14,7 @@ from rights.scenarios import PLANS, scenario
 from rights.shrink import as_test, fails, shrink
 from rights.stage import House
 
-SEEDS = 12
+SEEDS = 8
 BOSS, ACTOR, OTHER, STRANGER = "alice", "tom", "smith", "group_admin"
 
 
@@ -100,8 +99,9 @@ def _cases(rank: str) -> list[tuple[str, list[Step]]]:
     return [case for case in cases if not (rank == "owner" == case[0])]
 
 
-@pytest.mark.parametrize("kind", ["public", "private"])
-@pytest.mark.parametrize("rank", ["", *permissions.RANKS])
+@pytest.mark.parametrize(
+    ("rank", "kind"), [("", "public"), ("", "private"), *((rank, "public") for rank in permissions.RANKS)]
+)
 def test_every_rank(rank, kind):
     steps: list[Step] = []
     for other, tried in _cases(rank):
@@ -169,11 +169,12 @@ def test_all_sockets_of_a_token_end_with_it():
 
 
 def test_who_is_deleted_knows_nothing_any_more():
-    for permanent, then in itertools.product((False, True), (("send", "alice", "user", "tom"), ("block", "alice", "tom"))):
+    for permanent in (False, True):
         simulate(Plan(0, (
             ("create", "alice", "team", "private", ("tom",)), ("send", "tom", "group", "team"),
             ("send", "tom", "user", "alice"), ("connect", "tom", "desk"), ("connect", "alice", "desk"),
-            ("delete user", "tom", permanent), then, ("send", "alice", "group", "team"),
+            ("delete user", "tom", permanent), ("send", "alice", "user", "tom"), ("block", "alice", "tom"),
+            ("send", "alice", "group", "team"),
         )))  # fmt: skip
 
 

@@ -8,7 +8,15 @@ from typing import Any
 
 from rights import permissions as p
 from rights.facts import group_facts, message_facts, read_group, read_message
-from rights.state import BLOCKS_HIDE_PRESENCE, Message, Place, State, between
+from rights.state import (
+    BLOCKS_HIDE_PRESENCE,
+    NEWEST_IS_THE_LAST_OF_THE_LIST,
+    ROWS_FOLLOW_REMOVALS,
+    Message,
+    Place,
+    State,
+    between,
+)
 
 ALL = "limit=1000"
 Rows = Callable[[Any], Any]
@@ -86,7 +94,8 @@ def _lists(s: State, uid: str) -> Iterator[View]:
     cleared = [m for m in s.readable(uid) if m not in all_]
     yield _list(s, uid, "messages", f"/messages?{ALL}", all_)
     yield _list(s, uid, "messages after", f"/messages?{ALL}&affix=append&id=0", all_)
-    yield View("newest", "/messages?limit=1", _of(s, uid, all_[-1:]), read=read_messages)
+    if NEWEST_IS_THE_LAST_OF_THE_LIST:
+        yield View("newest", "/messages?limit=1", _of(s, uid, all_[-1:]), read=read_messages)
     yield _list(s, uid, "search", f"/messages?{ALL}&searchKey=word", _found(all_))
     yield _list(s, uid, "search of edits", f"/messages?{ALL}&searchKey=edited", _found(all_, "edited"))
     yield _list(s, uid, "reactions filter", f"/messages?{ALL}&hasReactions=1", [m for m in all_ if m.reactions])
@@ -149,11 +158,11 @@ def _row(s: State, uid: str, place: Place) -> tuple[Any, ...]:
     status = "offline"
     if kind == "user" and s.there(other) and s.shows_online(uid, other):
         status = "available"
-    return s.last_shown(uid, place), s.unread(uid, place), status
+    return s.last_shown(uid, place) if ROWS_FOLLOW_REMOVALS else 0, s.unread(uid, place), status
 
 
 def _read_row(row: Any) -> tuple[Any, ...]:
-    last = int(row["lastMessage"]["id"]) if "lastMessage" in row else 0
+    last = int(row["lastMessage"]["id"]) if "lastMessage" in row and ROWS_FOLLOW_REMOVALS else 0
     return last, int(row["unreadMessageCount"]), row["conversationWith"].get("status", "offline")
 
 
