@@ -32,7 +32,9 @@ def _keep(s: State, message: Message) -> Message:
     return message
 
 
-def _send(s: State, e: Effects, who: str, data: Any, kind: str, other: str, text: str, muid: str, parent: int = 0) -> None:
+def _send(
+    s: State, e: Effects, who: str, data: Any, kind: str, other: str, text: str, muid: str, parent: int = 0
+) -> None:
     known = sent_before(s, who, muid)
     if known is not None:
         if int(data["id"]) != known.id:
@@ -162,7 +164,9 @@ def _enter(s: State, e: Effects, who: str, data: Any, group: Group, uid: str, sc
     e.hooks.append((trigger, group.guid, uid))
 
 
-def _create(s: State, e: Effects, who: str, data: Any, guid: str, kind: str, password: str, members: tuple[str, ...]) -> None:
+def _create(
+    s: State, e: Effects, who: str, data: Any, guid: str, kind: str, password: str, members: tuple[str, ...]
+) -> None:
     number = str(len(s.numbered))
     group = s.groups[guid] = s.numbered[number] = Group(number, guid, kind, who, password)
     group.members[who] = Member("admin", s.last)

@@ -50,6 +50,18 @@ class Contradiction(Exception):
     """A success that cannot be: its message is older than what was there before."""
 
 
+class Deviation(AssertionError):
+    """The server did, told or showed something else than the documentation says.
+
+    Attributes:
+        rule: a short name of what it is about, the same whatever the names and numbers in it.
+    """
+
+    def __init__(self, rule: str, what: str, step: Any = None, number: int = -1) -> None:
+        super().__init__(f"{rule}: {what}" + (f"\n  at step {number}: {step}" if step is not None else ""))
+        self.rule = rule
+
+
 # How it is asked.
 
 

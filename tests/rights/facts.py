@@ -22,8 +22,16 @@ def message_facts(s: State, uid: str, m: Message) -> Facts:
 def read_message(row: Any) -> Facts:
     """The same of an answer."""
     data = row["data"]
-    reactions = tuple(sorted((r["reaction"], r["count"], bool(r.get("reactedByMe"))) for r in data.get("reactions", ())))
-    return data.get("text", ""), bool(row.get("deletedAt")), bool(row.get("pinnedAt")), bool(row.get("savedAt")), reactions
+    reactions = tuple(
+        sorted((r["reaction"], r["count"], bool(r.get("reactedByMe"))) for r in data.get("reactions", ()))
+    )
+    return (
+        data.get("text", ""),
+        bool(row.get("deletedAt")),
+        bool(row.get("pinnedAt")),
+        bool(row.get("savedAt")),
+        reactions,
+    )
 
 
 def group_facts(group: Group, uid: str) -> Facts:

@@ -32,7 +32,9 @@ def key_of(frame: dict[str, Any]) -> Key:
     return kind, frame["sender"]
 
 
-def wrong_frames(ears: Iterable[Ear], heard: dict[Ear, list[Key]], told: Iterable[tuple[Told, str]]) -> list[tuple[str, str]]:
+def wrong_frames(
+    ears: Iterable[Ear], heard: dict[Ear, list[Key]], told: Iterable[tuple[Told, str]]
+) -> list[tuple[str, str]]:
     """What sockets heard too much or too little, as (rule, text).
 
     Args:

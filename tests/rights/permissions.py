@@ -66,5 +66,3 @@ def over_refusals(table: dict[str, set[str]], rank: str, other: str) -> set[str]
     if rank == "participant":
         return {"ERR_GROUP_NO_MODERATOR_SCOPE"}
     return {"ERR_GROUP_NO_SCOPE_CLEARANCE", "ERR_GROUP_NO_CLEARANCE", "ERR_GROUP_NO_SELF_ACTION"}
-
-

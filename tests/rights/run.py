@@ -16,36 +16,23 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rights import consequences, deeds
-from rights.deeds import Contradiction, Deed, Effects, Told
+from rights.deeds import Contradiction, Deed, Deviation, Effects, Told
 from rights.frames import key_of, wrong_frames, wrong_hooks
+from rights.meanings import Meanings
+from rights.others import OTHERS
 from rights.plan import SLOW, UIDS, Plan, Step
-from rights.stage import Answer, Ear, House
-from rights.state import Message, Person, State
+from rights.stage import Answer, House
+from rights.state import Person, State
 from rights.views import View, views, wrong
 from tailwire.testing.virtual.loop import VirtualLoop
 from tailwire.testing.virtual.world import virtual_loop
 
 LOOKS_AT, LOOKS = 2, 6  # at how many users' lists is looked after a step, and at how many of each; at the end at all
-TO_MESSAGES = (
-    "edit", "delete", "react", "unreact", "pin", "unpin", "save", "unsave", "follow", "unfollow",
-)  # fmt: skip
 ROLES = {
     "shy": {"name": "Shy", "settings": {"listUsers": "friendsOnly", "sendMessagesTo": "friendsOnly"}},
     "mute": {"name": "Mute"},
 }
 RESTRICTED = ["createMessage", "createMessageThread", "createGroup", "joinGroup"]
-
-
-class Deviation(AssertionError):
-    """The server did, told or showed something else than the documentation says.
-
-    Attributes:
-        rule: a short name of what it is about, the same whatever the names and numbers in it.
-    """
-
-    def __init__(self, rule: str, what: str, step: Step | None = None, number: int = -1) -> None:
-        super().__init__(f"{rule}: {what}" + (f"\n  at step {number}: {step}" if step is not None else ""))
-        self.rule = rule
 
 
 class Done(NamedTuple):
@@ -131,19 +118,20 @@ class Player:
         self._random = random.Random(seed)
         self._ignore = ignore
         self._looks_at = LOOKS_AT if looks else 0
-        self._marks = 0
+        self.meanings = Meanings(lambda: self.state)
 
     async def begin(self) -> None:
         """Make the roles and the users."""
         for role, body in ROLES.items():
-            await self._sure("POST", "/roles", {"role": role, **body})
-        await self._sure("POST", "/roles/mute/restrictedfeatures", {"featuresToRestrict": RESTRICTED})
+            await self.sure("POST", "/roles", {"role": role, **body})
+        await self.sure("POST", "/roles/mute/restrictedfeatures", {"featuresToRestrict": RESTRICTED})
         for uid in UIDS:
             # A server may refuse a name that reads as a conversation of two.
             if (await self.house.add_user(uid)).status == 200 or "_user_" not in uid:
                 self.state.people[uid] = Person(uid)
 
-    async def _sure(self, method: str, path: str, body: Any) -> Answer:
+    async def sure(self, method: str, path: str, body: Any) -> Answer:
+        """A request of the app itself, which has to succeed."""
         answer = await self.house.ask(method, path, json=body)
         if answer.status != 200:
             raise Deviation("administration", f"{method} {path}: {answer.body!r}")
@@ -157,12 +145,12 @@ class Player:
         before = len(self.house.failed)
         if step[0] == "together":
             await self._together(step)
-        elif step[0] in _OTHERS:
-            told = await _OTHERS[step[0]](self, *step[1:])
+        elif step[0] in OTHERS:
+            told = await OTHERS[step[0]](self, *step[1:])
             if told is not None:
                 await self._compare([(self.state, told, [])], ())
         else:
-            deed = self._deed(step)
+            deed = self.meanings.deed(step)
             if deed is not None:
                 await self._one(deed)
         if self.house.failed[before:]:
@@ -174,78 +162,6 @@ class Player:
     def _deviate(self, rule: str, what: str) -> None:
         if rule not in self._ignore:
             raise Deviation(rule, what)
-
-    def _deed(self, step: Step) -> Deed | None:
-        # What a step means now; None for nothing.
-        what, who, *rest = step
-        s = self.state
-        who = self._meant(who, rest) if who.startswith("*") else who
-        if not s.there(who) or (rest and who == rest[-1] and what in ("transfer", "block", "unblock")):
-            return None
-        self._marks += 1
-        if what in TO_MESSAGES:
-            number = self._message(rest[0])
-            more = [f"word edited v{self._marks}"] if what == "edit" else rest[1:]
-            return Deed(what, who, (number, *more)) if number else None
-        if what in ("send", "mark read", "clear") and rest[1] in (who, ""):
-            return None
-        if what == "send":
-            return Deed(what, who, (*rest, f"word v{self._marks}", f"m{self._marks}"))
-        if what == "reply":
-            return self._reply(who, self._message(rest[0]))
-        if what == "send again":
-            return self._again(self._message(rest[0]))
-        return self._on_group(what, who, rest)
-
-    def _meant(self, who: str, rest: list[Any]) -> str:
-        s = self.state
-        if who == "*reader":
-            number = self._message(rest[0])
-            some = [uid for uid in s.everybody() if s.reads(uid, number)]
-        else:
-            group = next((s.groups[r] for r in rest if r in s.groups), None)
-            some = sorted(group.members) if group is not None else []
-            if group is not None and who == "*owner":
-                some = [group.owner]
-        return some[s.last % len(some)] if some else ""
-
-    def _on_group(self, what: str, who: str, rest: list[Any]) -> Deed:
-        password = f"password {self._marks}"
-        if what == "create":
-            guid, kind, members = rest
-            return Deed(what, who, (guid, kind, password if kind == "password" else "", members))
-        if what == "update":
-            guid, kind = rest
-            return Deed(what, who, (guid, f"name {self._marks}", kind, password if kind == "password" else ""))
-        if what == "join":
-            guid, given = rest
-            right = self.state.groups[guid].password if guid in self.state.groups else "some password"
-            return Deed(what, who, (guid, {"right": right, "wrong": "wrong", "": ""}.get(given, "")))
-        return Deed(what, who, tuple(rest))
-
-    def _message(self, back: int) -> int:
-        numbers = sorted({*self.state.messages, *self.state.gone})
-        return numbers[-(back % len(numbers)) - 1] if numbers else 0
-
-    def _where(self, m: Message, who: str) -> tuple[str, str]:
-        # How somebody names the conversation of a message, who may not be in it.
-        if m.place[0] == "user":
-            return "user", next(u for u in m.place[1:] if u != who)
-        group = self.state.group_of(m.place)
-        return "group", group.guid if group is not None else ""
-
-    def _reply(self, who: str, number: int) -> Deed | None:
-        m = self.state.messages.get(number)
-        if m is None:
-            return None
-        where = self._where(m, who)
-        return Deed("reply", who, (*where, f"word v{self._marks}", "", number)) if who != where[1] else None
-
-    def _again(self, number: int) -> Deed | None:
-        m = self.state.messages.get(number)
-        if m is None or not m.muid or not self.state.there(m.sender):
-            return None
-        return Deed("send", m.sender, (*self._where(m, m.sender), "word again", m.muid))
 
     async def _ask(self, deed: Deed) -> Answer:
         method, path, body = deeds.request(deed)
@@ -276,7 +192,7 @@ class Player:
     async def _together(self, step: Step) -> None:
         # Begun at once: what was answered, told and is shown has to be so for one order in which they may have come.
         _, timing, *steps = step
-        begun = [deed for deed in map(self._deed, steps) if deed is not None]
+        begun = [deed for deed in map(self.meanings.deed, steps) if deed is not None]
         r = random.Random(timing)
         loop = virtual_loop()
         slow = itertools.chain([0.1], itertools.repeat(0.0))  # the first look at a password, and nothing else
@@ -292,7 +208,9 @@ class Player:
         loop.work_takes = float
         orders = list(self._orders(done))
         if not orders:
-            raise Deviation("race", "in no order: " + "; ".join(f"{d.deed}: {d.answer.code or 'success'}" for d in done))
+            raise Deviation(
+                "race", "in no order: " + "; ".join(f"{d.deed}: {d.answer.code or 'success'}" for d in done)
+            )
         concerned = {deed.who for deed in begun} | {a for deed in begun for a in deed.args if a in UIDS}
         self.state = await self._compare(orders, concerned)
 
@@ -326,7 +244,11 @@ class Player:
             found = [*wrong_frames(house.ears, heard, frames), *(wrong_hooks(hooks, right) if house.hooks else ())]
             if len(worlds) > 1 or looked_at:
                 some = [(uid, view) for uid in sorted(looked_at) if state.there(uid) for view in views(state, uid)]
-                found += [wrong_ for uid, view in some if _tells_who_is_where(view) and (wrong_ := await self._wrong(uid, view))]
+                found += [
+                    wrong_
+                    for uid, view in some
+                    if _tells_who_is_where(view) and (wrong_ := await self._wrong(uid, view))
+                ]
             found = [one for one in found if one[0] not in self._ignore]
             if not found:
                 return state
@@ -350,131 +272,6 @@ class Player:
         """Compare all that everybody is shown."""
         for uid in self.state.everybody():
             await self._look([(uid, view) for view in views(self.state, uid)])
-
-    # What is no deed of a user over REST.
-
-    async def connect(self, uid: str, device: str) -> list[tuple[Told, str]] | None:
-        """A user opens one more socket."""
-        mine = [ear for ear in self.house.ears if ear.uid == uid]
-        if not self.state.there(uid) or any(ear.device == f"{uid}-{device}" for ear in mine):
-            return None
-        await self.house.connect(uid, device)
-        self.state.people[uid].online += 1
-        return self._presence(uid, "online") if len(mine) == 0 else []
-
-    def _presence(self, uid: str, action: str) -> list[tuple[Told, str]]:
-        s = self.state
-        must = {u for u in s.everybody() if u != uid and not s.apart(u, uid)}
-        return [(Told(("presence", action, uid), must, {uid}), "")]
-
-    async def disconnect(self, uid: str) -> list[tuple[Told, str]] | None:
-        """A user closes a socket."""
-        mine = [ear for ear in self.house.ears if ear.uid == uid]
-        if not mine:
-            return None
-        await self.house.disconnect(mine[0])
-        self.state.people[uid].online -= 1
-        return self._presence(uid, "offline") if len(mine) == 1 else []
-
-    async def log_out(self, uid: str) -> list[tuple[Told, str]] | None:
-        """A user's token ends, with all the sockets that it opened; they log in again."""
-        if not self.state.there(uid):
-            return None
-        token = self.house.tokens[uid]
-        await self.house.ask("DELETE", "/me", as_=uid)
-        had = await self._ended(uid, token)
-        made = await self._sure("POST", f"/users/{uid}/auth_tokens", {"force": True})
-        self.house.tokens[uid] = made.data["authToken"]
-        return self._presence(uid, "offline") if had else []
-
-    async def _ended(self, uid: str, token: str) -> bool:
-        await asyncio.sleep(1)
-        mine = [ear for ear in self.house.ears if ear.uid == uid]
-        for ear in mine:
-            if ear.open:
-                raise Deviation("a token that ended", f"{ear.device} is still open")
-            self.house.ears.remove(ear)
-        if (await self.house.ask("GET", "/me", authtoken=token)).status == 200:
-            raise Deviation("a token that ended", f"the old token of {uid} is still good")
-        self.state.people[uid].online = 0
-        return bool(mine)
-
-    async def delete_user(self, uid: str, permanent: bool) -> list[tuple[Told, str]] | None:
-        """The app deletes a user."""
-        if not self.state.there(uid):
-            return None
-        await self._sure("DELETE", f"/users/{uid}", {"permanent": permanent})
-        presence = self._presence(uid, "offline")
-        consequences.delete_user(self.state, uid, permanent=permanent)
-        await self._ended(uid, self.house.tokens.pop(uid))
-        told = presence[0][0]
-        return [(Told(told.key, set(), told.must), "")]
-
-    async def befriend(self, uid: str, other: str) -> list[tuple[Told, str]] | None:
-        """The app makes two users friends."""
-        s = self.state
-        if not (s.there(uid) and s.there(other)) or other in s.people[uid].friends:
-            return None
-        await self._sure("POST", f"/users/{uid}/friends", {"accepted": [other]})
-        s.people[uid].friends.add(other)
-        s.people[other].friends.add(uid)
-        return []
-
-    async def unfriend(self, uid: str, other: str) -> list[tuple[Told, str]] | None:
-        """The app ends a friendship."""
-        if not self.state.there(uid) or other not in self.state.people[uid].friends:
-            return None
-        await self._sure("DELETE", f"/users/{uid}/friends", {"friends": [other]})
-        self.state.people[uid].friends.discard(other)
-        self.state.people[other].friends.discard(uid)
-        return []
-
-    async def role(self, uid: str, role: str) -> list[tuple[Told, str]] | None:
-        """The app gives a user another role."""
-        if not self.state.there(uid):
-            return None
-        await self._sure("PUT", f"/users/{uid}", {"role": role})
-        self.state.people[uid].role = role
-        return []
-
-    async def typing(self, uid: str, kind: str, other: str) -> list[tuple[Told, str]] | None:
-        """A user types, as told by one of their sockets."""
-        return await self._live(uid, kind, other, "typing_indicator", {"action": "started", "metadata": {}})
-
-    async def transient(self, uid: str, kind: str, other: str) -> list[tuple[Told, str]] | None:
-        """A user sends a message that is not kept."""
-        self._marks += 1
-        return await self._live(uid, kind, other, "transient_message", {"data": {"mark": self._marks}})
-
-    async def _live(self, uid: str, kind: str, other: str, type_: str, body: Any) -> list[tuple[Told, str]] | None:
-        deed = self._deed(("say", uid, kind, other))
-        ear: Ear | None = next((e for e in self.house.ears if deed is not None and e.uid == deed.who), None)
-        if deed is None or ear is None or other == deed.who:
-            return None
-        s, who = self.state, deed.who
-        await ear.say(type=type_, receiver=other, receiverType=kind, body=body)
-        if deeds.telling(s, who, kind, other):
-            return []
-        place = deeds.place_of(s, who, kind, other)
-        what = body["action"] if type_ == "typing_indicator" else None
-        key = (type_, what, who, kind, other) if what else (type_, who, kind, other, body["data"]["mark"])
-        must = s.members_of(place) - {who}
-        if s.people[who].role == "mute":  # what this role may not do does not name it
-            return [(Told(key, set(), must | {who}), ear.device)]
-        return [(Told(key, must, {who}), ear.device)]
-
-
-_OTHERS: dict[str, Any] = {
-    "connect": Player.connect,
-    "disconnect": Player.disconnect,
-    "log out": Player.log_out,
-    "delete user": Player.delete_user,
-    "befriend": Player.befriend,
-    "unfriend": Player.unfriend,
-    "role": Player.role,
-    "typing": Player.typing,
-    "transient": Player.transient,
-}
 
 
 def _device(deed: Deed) -> str:

@@ -20,29 +20,57 @@ PLANS: dict[str, tuple[Any, ...]] = {
     # What was decided before a slow look at a password holds when it is done, or is decided anew.
     "a ban while a password is looked at": (
         ("create", "alice", "vault", "password", ()),
-        ("together", SLOW, ("join", "tom", "vault", "right"), ("ban", "alice", "vault", "tom"), ("look", "alice", "vault")),
+        (
+            "together",
+            SLOW,
+            ("join", "tom", "vault", "right"),
+            ("ban", "alice", "vault", "tom"),
+            ("look", "alice", "vault"),
+        ),
     ),
     "a group that becomes private while a password is looked at": (
         ("create", "alice", "vault", "password", ()),
-        ("together", SLOW, ("join", "tom", "vault", "right"), ("update", "alice", "vault", "private"), ("look", "alice", "vault")),
+        (
+            "together",
+            SLOW,
+            ("join", "tom", "vault", "right"),
+            ("update", "alice", "vault", "private"),
+            ("look", "alice", "vault"),
+        ),
     ),
     "a moderator is banned while a new password is hashed": (
         ("create", "alice", "vault", "public", ("tom",)),
         ("scope", "alice", "vault", "tom", "moderator"),
-        ("together", SLOW, ("update", "tom", "vault", "password"), ("ban", "alice", "vault", "tom"), ("look", "alice", "vault")),
+        (
+            "together",
+            SLOW,
+            ("update", "tom", "vault", "password"),
+            ("ban", "alice", "vault", "tom"),
+            ("look", "alice", "vault"),
+        ),
     ),
     "a group changes hands while a new password is hashed": (
         ("create", "alice", "vault", "public", ("tom",)),
-        ("together", SLOW, ("update", "alice", "vault", "password"), ("transfer", "alice", "vault", "tom"), ("look", "alice", "vault")),
+        (
+            "together",
+            SLOW,
+            ("update", "alice", "vault", "password"),
+            ("transfer", "alice", "vault", "tom"),
+            ("look", "alice", "vault"),
+        ),
     ),
     "who is added is banned at the same moment": (
         ("connect", "tom", "desk"),
-        *(step for n in range(6) for step in (
-            ("create", "alice", "team", "public", ()),
-            ("together", n, ("add", "alice", "team", "tom", "participant"), ("ban", "alice", "team", "tom")),
-            ("send", "alice", "group", "team"),
-            ("remove", "alice", "team"),
-        )),
+        *(
+            step
+            for n in range(6)
+            for step in (
+                ("create", "alice", "team", "public", ()),
+                ("together", n, ("add", "alice", "team", "tom", "participant"), ("ban", "alice", "team", "tom")),
+                ("send", "alice", "group", "team"),
+                ("remove", "alice", "team"),
+            )
+        ),
     ),
     "a group is removed while a password is looked at, and made anew": (
         ("connect", "tom", "desk"),

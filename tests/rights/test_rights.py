@@ -38,7 +38,9 @@ def test_a_plan_can_be_written_and_read():
 
 def test_plans_ask_for_everything():
     asked = {step[0] for seed in range(SEEDS) for step in make_plan(seed).steps}
-    asked |= {s[0] for seed in range(SEEDS) for step in make_plan(seed).steps if step[0] == "together" for s in step[2:]}
+    asked |= {
+        s[0] for seed in range(SEEDS) for step in make_plan(seed).steps if step[0] == "together" for s in step[2:]
+    }
     assert asked >= {"send", "send again", "reply", "join", "ban", "transfer", "role", "log out", "together", "look"}
 
 
@@ -88,10 +90,16 @@ def _cases(rank: str) -> list[tuple[str, list[Step]]]:
         ("", [("ban", BOSS, "team", OTHER), ("unban", ACTOR, "team", OTHER)]),
         *(("", [("add", ACTOR, "team", OTHER, scope)]) for scope in ("participant", "moderator", "admin")),
         ("participant", [("transfer", ACTOR, "team", OTHER)]),
-        ("participant", [("send", OTHER, "group", "team"), ("react", ACTOR, 0, "x"), ("pin", ACTOR, 0), ("unpin", ACTOR, 0)]),
+        (
+            "participant",
+            [("send", OTHER, "group", "team"), ("react", ACTOR, 0, "x"), ("pin", ACTOR, 0), ("unpin", ACTOR, 0)],
+        ),
         ("participant", [("send", OTHER, "group", "team"), ("edit", ACTOR, 0)]),
         ("participant", [("send", OTHER, "group", "team"), ("delete", ACTOR, 0)]),
-        ("participant", [("send", OTHER, "group", "team"), ("reply", ACTOR, 0), ("save", ACTOR, 1), ("follow", ACTOR, 1)]),
+        (
+            "participant",
+            [("send", OTHER, "group", "team"), ("reply", ACTOR, 0), ("save", ACTOR, 1), ("follow", ACTOR, 1)],
+        ),
     ]
     for other in ("participant", "moderator", "admin", "owner"):
         cases += [(other, [("kick", ACTOR, "team", OTHER)]), (other, [("ban", ACTOR, "team", OTHER)])]
@@ -139,7 +147,9 @@ def test_what_is_sent_again_under_its_muid_is_told_once():
     )))  # fmt: skip
 
 
-@pytest.mark.parametrize("how", [("leave", "tom", "team"), ("kick", "alice", "team", "tom"), ("ban", "alice", "team", "tom")])
+@pytest.mark.parametrize(
+    "how", [("leave", "tom", "team"), ("kick", "alice", "team", "tom"), ("ban", "alice", "team", "tom")]
+)
 def test_who_has_gone_may_do_nothing_to_what_they_said_there(how):
     simulate(Plan(0, (
         ("create", "alice", "team", "public", ("tom",)), ("send", "tom", "group", "team"), ("save", "tom", 0),
@@ -191,7 +201,9 @@ async def test_each_of_two_readers_at_once_is_told(tmp_path):
         await asyncio.sleep(1)
         ears["alice"].take()
         for uid in ("bob", "carol"):  # within the time for which receipts are held back
-            await ears[uid].say(type="receipts", receiver="g", receiverType="group", body={"action": "read", "messageId": sent})
+            await ears[uid].say(
+                type="receipts", receiver="g", receiverType="group", body={"action": "read", "messageId": sent}
+            )
         await asyncio.sleep(1)
         heard = [f for f in ears["alice"].take() if f["type"] == "receipts" and f["body"]["action"] == "read"]
         assert sorted(f["sender"] for f in heard) == ["bob", "carol"]
@@ -214,14 +226,23 @@ async def test_who_has_the_url_of_a_file_may_read_it(tmp_path):
             await house.add_user(uid)
         group = {"guid": "g", "name": "G", "type": "private", "members": {"participants": ["bob"]}}
         await house.ask("POST", "/groups", as_="alice", json=group)
-        wanted = {"files": {"1": {"name": "a.txt", "size": 6, "mimeType": "text/plain"}}, "receiver": "g", "receiverType": "group"}
+        wanted = {
+            "files": {"1": {"name": "a.txt", "size": 6, "mimeType": "text/plain"}},
+            "receiver": "g",
+            "receiverType": "group",
+        }
         refused = await house.ask("POST", "/files/upload-url", as_="mallory", json=wanted)
         assert refused.code == "ERR_GUID_NOT_FOUND"
         form = (await house.ask("POST", "/files/upload-url", as_="bob", json=wanted)).data["1"]
         kind, body = _form(form["request"]["body"], b"secret")
         assert (await house.request("POST", "/files", {"content-type": kind}, body)).status == 204
         url = form["attachment"]["url"]
-        message = {"receiver": "g", "receiverType": "group", "type": "file", "data": {"attachments": [form["attachment"]]}}
+        message = {
+            "receiver": "g",
+            "receiverType": "group",
+            "type": "file",
+            "data": {"attachments": [form["attachment"]]},
+        }
         assert (await house.ask("POST", "/messages", as_="bob", json=message)).status == 200
         path = "/files/" + url.rpartition("/")[2]
         assert (await house.request("GET", path, {}, b"")).body == b"secret"

@@ -138,7 +138,7 @@ def _single_messages(s: State, uid: str) -> Iterator[View]:
         yield View("message", paths["message"], message_facts(s, uid, m), read=read_message)
         replies = [r for r in s.readable(uid) if r.parent == number]
         yield _list(s, uid, "replies", paths["replies"], [r for r in replies if r in s.history(uid)], replies)
-        reacted = {(r, who): 1 for r, who in m.reactions}
+        reacted = dict.fromkeys(m.reactions, 1)
         yield View("reactions", paths["reactions"], reacted, read=lambda d: {(r["reaction"], r["uid"]): 1 for r in d})
 
 
@@ -209,7 +209,9 @@ def _one_conversation(s: State, uid: str, kind: str, other: str, place: Place) -
     if here:
         yield View(f"{kind} conversation", f"{where}/conversation", _row(s, uid, place), read=_read_row)
     else:
-        codes = frozenset({"ERR_CONVERSATION_NOT_ACCESSIBLE", ""} if kind == "group" else {"ERR_CONVERSATION_NOT_ACCESSIBLE"})
+        codes = frozenset(
+            {"ERR_CONVERSATION_NOT_ACCESSIBLE", ""} if kind == "group" else {"ERR_CONVERSATION_NOT_ACCESSIBLE"}
+        )
         yield View(f"{kind} conversation", f"{where}/conversation", codes=codes)
 
 
@@ -280,7 +282,12 @@ def _people(s: State, uid: str) -> Iterator[View]:
     read = lambda d: {row["guid"]: read_group(row) for row in d}  # noqa: E731
     yield View("groups", f"/groups?{ALL}", known, read=read)
     yield View("groups joined", f"/groups?{ALL}&hasJoined=1", {k: v for k, v in known.items() if v[3]}, read=read)
-    yield View("group search", f"/groups?{ALL}&searchKey=admin", {k: known[k] for k in known if k.startswith("admin")}, read=read)
+    yield View(
+        "group search",
+        f"/groups?{ALL}&searchKey=admin",
+        {k: known[k] for k in known if k.startswith("admin")},
+        read=read,
+    )
     me = s.people[uid]
     listed = [u for u in s.everybody() if u != uid and (me.role != "shy" or u in me.friends)]
     users = {u: _status(s, uid, u) for u in listed}
