@@ -137,6 +137,48 @@ PLANS: dict[str, tuple[Any, ...]] = {
     ),
 }
 
+# What is begun at once, several times with other timing: before, and the two. One of them has to be as if it had come later.
+_TEAM = ("create", "alice", "team", "public", ("tom", "smith"))
+_SAID = ("send", "tom", "group", "team")
+_MODERATOR = ("scope", "alice", "team", "tom", "moderator")
+_BAN, _KICK = ("ban", "alice", "team", "tom"), ("kick", "alice", "team", "tom")
+_TRANSFER, _REMOVE = ("transfer", "alice", "team", "tom"), ("remove", "alice", "team")
+_DELETE = ("delete", "alice", 0)
+OVERLAPS: dict[str, tuple[tuple[Any, ...], Any, Any]] = {
+    "a new owner leaves": ((), _TRANSFER, ("leave", "tom", "team")),
+    "a new owner is kicked": ((), _TRANSFER, _KICK),
+    "who is kicked sends": ((), _SAID, _KICK),
+    "who is banned sends": ((), _SAID, _BAN),
+    "who is banned edits": ((_SAID,), ("edit", "tom", 0), _BAN),
+    "who is banned reacts": ((_SAID,), ("react", "tom", 0, "x"), _BAN),
+    "a reaction to what is deleted": ((_SAID,), ("react", "smith", 0, "x"), _DELETE),
+    "a save of what is deleted": ((_SAID,), ("save", "smith", 0), _DELETE),
+    "a pin of what is deleted": ((_SAID,), ("pin", "alice", 0), _DELETE),
+    "an edit of what is deleted": ((_SAID,), ("edit", "tom", 0), _DELETE),
+    "a moderator is one no more, and kicks": (
+        (_MODERATOR,),
+        ("kick", "tom", "team", "smith"),
+        ("scope", "alice", "team", "tom", "participant"),
+    ),
+    "a moderator is banned, and bans": ((_MODERATOR,), ("ban", "tom", "team", "smith"), _BAN),
+    "a send to a group that is removed": ((), _SAID, _REMOVE),
+    "a removal twice": ((), _REMOVE, _REMOVE),
+    "who is unbanned joins": ((_BAN,), ("join", "tom", "team", "right"), ("unban", "alice", "team", "tom")),
+    "who leaves is banned": ((), ("leave", "tom", "team"), _BAN),
+    "a send to one who blocks": ((), ("send", "tom", "user", "alice"), ("block", "alice", "tom")),
+}
+
+
+def overlap(name: str, times: int = 3) -> Plan:
+    """The plan of two deeds that overlap: in either order of beginning, with `times` timings each."""
+    before, one, other = OVERLAPS[name]
+    rounds: list[Any] = [("connect", "tom", "desk"), ("connect", "alice", "desk")]
+    for timing in range(times):
+        for pair in ((one, other), (other, one)):
+            rounds += [_TEAM, *before, ("together", timing, *pair), ("unblock", "alice", "tom")]
+            rounds += [("remove", uid, "team") for uid in ("alice", "tom")]
+    return Plan(0, tuple(rounds))
+
 
 def scenario(name: str) -> Plan:
     """The plan of a scenario."""

@@ -10,7 +10,7 @@ import pytest
 from rights import permissions
 from rights.plan import Plan, Step, make_plan
 from rights.run import Deviation, Report, simulate
-from rights.scenarios import PLANS, scenario
+from rights.scenarios import OVERLAPS, PLANS, overlap, scenario
 from rights.shrink import as_test, fails, shrink
 from rights.stage import House
 
@@ -26,6 +26,11 @@ def test_seeds(seed):
 @pytest.mark.parametrize("name", PLANS)
 def test_a_scenario(name):
     simulate(scenario(name))
+
+
+@pytest.mark.parametrize("name", OVERLAPS)
+def test_what_overlaps_is_as_if_it_had_come_in_order(name):
+    simulate(overlap(name), looks=False)
 
 
 # The plans.

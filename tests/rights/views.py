@@ -64,6 +64,7 @@ def views(s: State, uid: str) -> Iterator[View]:
     """All that is asked as a user."""
     yield from _lists(s, uid)
     yield from _conversations(s, uid)
+    yield from _by_id(s, uid)
     yield from _single_messages(s, uid)
     for guid in sorted({*s.groups, "no_such_group"}):
         yield from _group(s, uid, guid)
@@ -115,6 +116,9 @@ def _lists(s: State, uid: str) -> Iterator[View]:
         yield _list(s, uid, "messages by receiver type", f"/messages?{ALL}&receiverType={kind}", some)
     followed = [m for m in all_ if (uid, m.id) in s.follows and not m.deleted]
     begun = {m.parent for m in s.messages.values() if m.parent}  # who began a thread may follow it
+    for number in sorted(begun):
+        replies = [m for m in all_ if m.parent == number]
+        yield _list(s, uid, "replies filter", f"/messages?{ALL}&parentId={number}", replies)
     may = [m for m in s.readable(uid) if (uid, m.id) in s.follows or (m.sender == uid and m.id in begun)]
     yield _list(s, uid, "threads", f"/threads?{ALL}", followed, may)
 
@@ -195,6 +199,26 @@ def _conversations(s: State, uid: str) -> Iterator[View]:
 
 def _read_counts(data: Any) -> dict[tuple[str, str], int]:
     return {(row["entityType"], row["entityId"]): row["count"] for row in data}
+
+
+def _by_id(s: State, uid: str) -> Iterator[View]:
+    # What clients call a conversation may mean several: to each user only what that user takes part in.
+    places: dict[str, list[Place]] = {}
+    for place in dict.fromkeys(m.place for m in s.messages.values()):
+        group = s.group_of(place)
+        name = f"group_{group.guid}" if group is not None else "_user_".join(place[1:])
+        places.setdefault(name, []).append(place)
+    for name, meant in sorted(places.items()):
+        mine = [place for place in meant if s.history(uid, place)]
+        if len(mine) == 1:
+            path = f"/messages?{ALL}&conversationId={name}"
+            yield _list(s, uid, "messages by conversation", path, s.history(uid, mine[0]))
+            if s.members_of(mine[0]) >= set(mine[0][1:]) or mine[0][0] == "group":  # not with a user who is gone
+                yield View("conversation by id", f"/conversations/{name}", _row(s, uid, mine[0]), read=_read_row)
+        elif not any(uid in s.members_of(place) for place in meant):
+            codes = frozenset({"ERR_CONVERSATION_NOT_FOUND", "ERR_CONVERSATION_NOT_ACCESSIBLE"})
+            yield View("messages by conversation", f"/messages?{ALL}&conversationId={name}", codes=codes)
+            yield View("conversation by id", f"/conversations/{name}", codes=codes)
 
 
 def _one_conversation(s: State, uid: str, kind: str, other: str, place: Place) -> Iterator[View]:
