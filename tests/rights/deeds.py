@@ -31,11 +31,12 @@ class Deed(NamedTuple):
 
 @dataclass
 class Told:
-    """A frame: who has to get it, and who may."""
+    """A frame: who has to get it, and who may; `once` may get it once."""
 
     key: Key
     must: set[str]
     may: set[str] = field(default_factory=set)
+    once: set[str] = field(default_factory=set)
 
 
 @dataclass

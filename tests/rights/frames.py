@@ -48,6 +48,8 @@ def wrong_frames(
         for one, device in listed:
             if ear.device != device and ear.uid in one.must:
                 must[one.key] += 1
+            elif ear.device != device and ear.uid in one.once:
+                may[one.key] += 1
             elif ear.device != device and ear.uid in one.may:
                 may[one.key] += 5
         got = Counter(heard[ear])

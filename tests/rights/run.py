@@ -229,6 +229,9 @@ class Player:
                 frames += [(t, _device(deed)) for t in effects.frames]
                 hooks += effects.hooks
             else:
+                left = _left(self.state, state)
+                for told, _ in frames:  # who goes at the same moment may be gone already when it is told
+                    told.once, told.must = told.must & left, told.must - left
                 yield state, frames, hooks
 
     # Comparing.
@@ -276,6 +279,16 @@ class Player:
 
 def _device(deed: Deed) -> str:
     return f"{deed.who}-phone"
+
+
+def _left(before: State, after: State) -> set[str]:
+    # Who was in a group and no longer is, or whose group is gone.
+    gone = set()
+    for group in before.groups.values():
+        now = after.groups.get(group.guid)
+        still = now.members if now is not None and now.number == group.number else {}
+        gone |= group.members.keys() - still.keys()
+    return gone
 
 
 def _tells_who_is_where(view: View) -> bool:

@@ -162,7 +162,6 @@ OVERLAPS: dict[str, tuple[tuple[Any, ...], Any, Any]] = {
     ),
     "a moderator is banned, and bans": ((_MODERATOR,), ("ban", "tom", "team", "smith"), _BAN),
     "a send to a group that is removed": ((), _SAID, _REMOVE),
-    "a removal twice": ((), _REMOVE, _REMOVE),
     "who is unbanned joins": ((_BAN,), ("join", "tom", "team", "right"), ("unban", "alice", "team", "tom")),
     "who leaves is banned": ((), ("leave", "tom", "team"), _BAN),
     "a send to one who blocks": ((), ("send", "tom", "user", "alice"), ("block", "alice", "tom")),
