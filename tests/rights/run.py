@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import copy
 import itertools
 import random
@@ -73,6 +74,7 @@ def simulate(plan: Plan, ignore: frozenset[str] = frozenset(), *, looks: bool = 
 def _template() -> tuple[Path, str]:
     # A database that is made once: to make it takes longer than to play ten steps.
     folder = Path(tempfile.mkdtemp(prefix="tailwire-rights-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
     async def make() -> str:
         house = House(folder)
