@@ -25,8 +25,8 @@ demo: $(STAMP)  ## the main job, shown: two clients, a server, and everything th
 serve: $(STAMP)  ## a server on http://127.0.0.1:8480 with demo users
 	@$(BIN)/tailwire serve --data .tailwire --demo-users
 
-test: $(STAMP)  ## the whole test suite
-	@$(BIN)/python -m pytest -q
+test: $(STAMP)  ## the whole test suite, a process for each core
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 fast: $(STAMP)  ## the tests that need no server process (seconds)
 	@$(BIN)/python -m pytest -q tests/unit tests/explore -m "not slow"

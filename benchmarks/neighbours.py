@@ -9,6 +9,7 @@ import resource
 import select
 import signal
 import socket
+import sqlite3
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -22,6 +23,11 @@ PACE = 0.02
 ROUNDS = 8
 HALVES, LITTLE = 150, 24 * 1024 * 1024
 CROWD, SLOW, SILENT, HERD = 2000, 100, 5000, 2000
+OWN, BACKLOG, GROUPS, READERS = 100_000, 500_000, 15, 500
+SEARCHES = (
+    "tags=none", "types=none", "sender=nobody", "searchKey=x&tags=none", "fromTimestamp=1&toTimestamp=2",
+    "unread=true&count=true", "mentionedUids=nobody", "hasReactions=true",
+)  # fmt: skip
 TYPING = b'{"type":"typing_indicator","receiver":"bob","receiverType":"user","body":{"action":"started"}}'
 
 
@@ -191,6 +197,29 @@ class Scene:
                 lanes.append(first)
             yield
 
+    def asks(self, tokens: list[str], paths: list[str], together: int) -> Iterator[None]:
+        """Users ask for lists, some at the same time, each as soon as there was an answer."""
+        chance, poll = random.Random(1), select.epoll()
+        lanes: dict[int, tuple[socket.socket, bytes]] = {}
+
+        def ask(s: socket.socket) -> None:
+            headers = {"appid": self.api.app_id, "authtoken": chance.choice(tokens), "resource": "bench"}
+            s.sendall(raw.request("GET", f"/v3{chance.choice(paths)}", headers))
+            lanes[s.fileno()] = (s, b"")
+
+        for _ in range(together):
+            s = raw.tcp(self.server.port)
+            poll.register(s.fileno(), select.EPOLLIN)
+            ask(s)
+        while True:
+            for fd, _ in poll.poll(0, 64):
+                s, data = lanes[fd]
+                data += s.recv(65536)
+                lanes[fd] = (s, data)
+                if raw.whole_answer(data):
+                    ask(s)
+            yield
+
     def herd(self, jwts: list[bytes]) -> Iterator[None]:
         """Clients who have lost their connection at the same moment come back, and come again when they are told to."""
         poll, left = select.epoll(), [(0.0, n) for n in range(len(jwts))]
@@ -221,8 +250,12 @@ class Scene:
             yield
 
 
-def _in(settings: dict[str, str], measure: Callable[[Scene], dict[str, list[float]]]) -> dict[str, list[float]]:
-    with peers.tailwire(settings=settings) as server:
+def _in(
+    settings: dict[str, str],
+    measure: Callable[[Scene], dict[str, list[float]]],
+    fill: Callable[[Path], None] | None = None,
+) -> dict[str, list[float]]:
+    with peers.tailwire(settings=settings, fill=fill) as server:
         return measure(Scene(server))
 
 
@@ -290,6 +323,45 @@ def _herd(scene: Scene) -> dict[str, list[float]]:
     return {"nobody else": quiet, "2,000 clients come back at once": took}
 
 
+def backlog(path: Path, *, messages: int = BACKLOG, own: int = OWN, readers: int = READERS) -> None:
+    """Fill a database: a group with many messages of one user, and many that nobody has read in groups of all."""
+    c = sqlite3.connect(path, isolation_level=None)
+    body = json.dumps({"sender": "listener", "data": {"text": "x" * 300}, "tags": ["some"]}).encode()
+    c.execute("BEGIN")
+    guids = [f"g{n}" for n in range(GROUPS)]
+    for guid in ("own", *guids):
+        uids = ["searcher", "listener"] if guid == "own" else ["listener", *(f"r{n}" for n in range(readers))]
+        row = "INSERT INTO groups (guid, name, type, members_count, created_at, updated_at) VALUES (?, ?, 'public', ?, 1, 1)"
+        c.execute(row, (guid, guid, len(uids)))
+        c.executemany("INSERT INTO members VALUES (?, ?, 'participant', 1, 0)", [(guid, uid) for uid in uids])
+    places = [guids[n % GROUPS] for n in range(messages)] + ["own"] * own
+    c.executemany(
+        "INSERT INTO messages (id, conversation_id, sender, receiver, receiver_type, category, type, sent_at,"
+        " updated_at, body, traits) VALUES (?, ?, 'listener', ?, 'group', 'message', 'text', 1, 1, ?, 0)",
+        ((n, f"group_{guid}", guid, body) for n, guid in enumerate(places, 1)),
+    )
+    c.execute(
+        "INSERT INTO conversations (conversation_id, last_message_id, shown_message_id, updated_at, created_at)"
+        " SELECT conversation_id, max(id), max(id), 1, 1 FROM messages GROUP BY conversation_id"
+    )
+    c.execute("COMMIT")
+    c.close()
+
+
+def _lists(scene: Scene) -> dict[str, list[float]]:
+    searches = [f"/messages?{query}" for query in SEARCHES]
+    searcher, readers = [scene.api.login("searcher")[0]], [scene.api.login(f"r{n}")[0] for n in range(READERS)]
+    return {
+        "nobody else": latencies(scene.server, scene.post, None),
+        f"8 searches at a time of one user with {OWN:,} messages": latencies(
+            scene.server, scene.post, lambda: scene.asks(searcher, searches, 8)
+        ),
+        f"{READERS} users list their conversations, {BACKLOG:,} messages unread": latencies(
+            scene.server, scene.post, lambda: scene.asks(readers, ["/conversations?per_page=30"], 50)
+        ),
+    }
+
+
 def run() -> list[str]:
     """The table."""
     peers.pin_load()
@@ -300,15 +372,16 @@ def run() -> list[str]:
         "| | p50 ms | p99 ms | p50 to that before | p99 |",
         "| --- | --- | --- | --- | --- |",
     ]
-    for settings, scene in (
+    for settings, scene, *fill in (
         ({"TAILWIRE_SLOW_CLOSE": "1048576"}, _slow),
         (rates, _flood),
         ({"TAILWIRE_AUTH_DEADLINE": "10"}, _silent),
         (rates, _descriptors),
         (rates, _memory),
         (rates, _herd),
+        ({}, _lists, backlog),
     ):
-        rows = _in(settings, scene)
+        rows = _in(settings, scene, *fill)
         before: tuple[float, float] | None = None
         for name, took in rows.items():
             p50, p99 = raw.percentile(took, 50) * 1000, raw.percentile(took, 99) * 1000

@@ -217,7 +217,6 @@ LIMITS = {  # what is documented to be limited, our settings for it, and the tes
     "presence": ("max_presence_users", "with_many_online_nobody_is_told_who_comes"),
     "typing in groups": ("max_typing_members", "in_large_groups_nobody_is_told_who_types_or_reads"),
     "receipts in groups": ("max_receipt_members", "in_large_groups_nobody_is_told_who_types_or_reads"),
-    "unread counts in groups": ("max_unread_members", "in_large_groups_unread_messages_are_not_counted"),
     "members in one call": ("max_at_once", "how_much_at_once_and_in_messages"),
     "pins and saves": (
         "max_pinned_messages max_saved_messages max_pinned_conversations", "how_many_of_each_there_may_be",

@@ -9,12 +9,18 @@ import sqlite3
 
 import pytest
 
+from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import GroupFilter, MessageFilter, UserFilter
-from tailwire.server.ports.records import Draft, Event, GroupRow, KeyRow, MemberRow, TokenRow, UserRow, WebhookRow
+from tailwire.server.ports.records import Draft, Edited, Event, GroupRow, KeyRow, TokenRow, UserRow, WebhookRow
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.ports.world import World
+from tailwire.server.rules.messages import check_changeable
 from tailwire.server.store.migrate import NewerDatabase, upgrade
 from tailwire.server.store.schema import metadata
 from tailwire.server.store.sqlite import SqliteStore
+
+ALICE_BOB = key_of("alice", "bob", "user")
 
 
 @pytest.fixture
@@ -22,8 +28,16 @@ def path(tmp_path):
     return tmp_path / "store.db"
 
 
+def in_group(guid: str, uid: str, by: str = "") -> GroupAct:
+    return GroupAct(guid, by or uid, uid, lambda standing: None)
+
+
+def to_message(number: int, uid: str) -> MessageAct:
+    return MessageAct(number, uid, lambda standing: None)
+
+
 def draft(sender="alice", receiver="bob", kind="user", muid=None, text=b"{}", at=1) -> Draft:
-    conversation = f"group_{receiver}" if kind == "group" else "_user_".join(sorted((sender, receiver)))
+    conversation = key_of(sender, receiver, kind)
     body = b'{"data":' + text + b"}"
     return Draft(conversation, sender, receiver, kind, "message", "text", body, at, muid)
 
@@ -64,7 +78,7 @@ async def test_an_operation_that_fails_fails_alone(path):
     sends = [store.add_message(draft()) for _ in range(5)]
     results = await asyncio.gather(*sends[:2], store._writer.submit(half), *sends[2:], return_exceptions=True)
     assert [getattr(r, "new", str(r)) for r in results] == [True, True, "as planned", True, True, True]
-    assert store._all("SELECT * FROM participants WHERE conversation_id = 'half'", ()) == []
+    assert await store._rows("SELECT * FROM participants WHERE conversation_id = 'half'", ()) == []
     assert (await store.message(5)) is not None
     assert (await store.message(6)) is None
     await store.close()
@@ -75,7 +89,7 @@ async def test_what_a_reader_may_see_and_since_when(path):
     await store.add_group(GroupRow("g", "G", "public", owner="alice", created_at=1))
     await store.add_message(draft(receiver="g", kind="group"))  # 1: before bob joined
     action = draft(sender="bob", receiver="g", kind="group")
-    await store.add_member(MemberRow("g", "bob", "participant", 1, 0), action)  # 2
+    await store.add_member(in_group("g", "bob"), "participant", 1, lambda _: action)  # 2
     await store.add_message(draft(receiver="g", kind="group"))  # 3
     await store.add_message(draft())  # 4: alice to bob
     await store.add_message(draft(sender="carol", receiver="dave"))  # 5: not bob's
@@ -94,11 +108,14 @@ async def test_what_a_reader_may_see_and_since_when(path):
     assert [m.id for m in await store.messages(MessageFilter("dave", limit=1))] == [5]
     assert await store.messages(MessageFilter("nobody", limit=1)) == []
     assert [m.id for m in await store.messages(MessageFilter("bob", limit=2))] == [6, 4]
-    assert [m.id for m in await store.messages(MessageFilter("bob", conversation_id="group_g", limit=9))] == [3, 2, 1]
+    assert [
+        m.id for m in await store.messages(MessageFilter("bob", conversation_id=key_of("", "g", "group"), limit=9))
+    ] == [3, 2, 1]
     assert await ids("bob", 0, categories=("custom",)) == []
-    assert await store.remove_member("g", "bob", action) is not None
+    await store.remove_member(in_group("g", "bob"), lambda _: action)
     assert await ids("bob", 0) == [4, 6]
-    assert await store.remove_member("g", "bob", action) is None
+    with pytest.raises(Refused, match="ERR_NOT_A_MEMBER"):
+        await store.remove_member(in_group("g", "bob"), lambda _: action)
     await store.close()
 
 
@@ -106,11 +123,13 @@ async def test_what_was_deleted_is_not_brought_back_by_an_edit_that_comes_late(p
     store = await SqliteStore.open(path, World())
     stored = await store.add_message(draft(text=b'{"text":"secret"}'))
     told = lambda row: draft(muid=None)  # noqa: E731
-    deleting = store.delete_message(stored.message, b'{"data":{}}', "alice", 5, told)
-    editing = store.edit_message(stored.message, b'{"data":{"text":"secret again"}}', "alice", 5, told, traits=0)
-    again = store.delete_message(stored.message, b"{}", "alice", 9, told)
-    first, late, second = await asyncio.gather(deleting, editing, again)
-    assert (first is not None, late, second) == (True, None, None)
+    act = MessageAct(stored.message.id, "alice", lambda standing: check_changeable(standing.message))
+    deleting = store.delete_message(act, 5, lambda _: b'{"data":{}}', told)
+    editing = store.edit_message(act, 5, lambda _: Edited(b'{"data":{"text":"secret again"}}', 0), told)
+    again = store.delete_message(act, 9, lambda _: b"{}", told)
+    first, late, second = await asyncio.gather(deleting, editing, again, return_exceptions=True)
+    assert first.new
+    assert [e.code for e in (late, second)] == ["ERR_MESSAGE_ACTION_NOT_ALLOWED"] * 2
     row = await store.message(stored.message.id)
     assert (row.deleted_at, b"secret" in row.json()) == (5, False)
     assert (await store.message(3)) is None
@@ -122,12 +141,12 @@ async def test_marks(path):
     for _ in range(5):
         await store.add_message(draft())
     mark = {"read": True}
-    assert await store.mark("alice_user_bob", "bob", 3, 50, **mark)
-    assert not await store.mark("alice_user_bob", "bob", 2, 60, **mark)
-    assert await store.mark("alice_user_bob", "bob", 4, 70, **mark)
-    rows = await store.messages(MessageFilter("bob", conversation_id="alice_user_bob", newer=True, cursor=0))
+    assert await store.mark(ALICE_BOB, "bob", 3, 50, **mark)
+    assert not await store.mark(ALICE_BOB, "bob", 2, 60, **mark)
+    assert await store.mark(ALICE_BOB, "bob", 4, 70, **mark)
+    rows = await store.messages(MessageFilter("bob", conversation_id=ALICE_BOB, newer=True, cursor=0))
     assert [(r.delivered_at, r.read_at) for r in rows] == [(50, 50)] * 3 + [(70, 70), (None, None)]
-    updated = MessageFilter("alice", conversation_id="alice_user_bob", newer=True, updated_after=60, only_updates=True)
+    updated = MessageFilter("alice", conversation_id=ALICE_BOB, newer=True, updated_after=60, only_updates=True)
     assert [r.id for r in await store.messages(updated)] == [4]
     await store.close()
 
@@ -148,18 +167,18 @@ async def test_what_webhooks_are_told_is_one_transaction_with_what_it_tells_of(p
     await store.put_webhook(WebhookRow("w", "W", "http://hook", Impossible.trigger, created_at=1))
     group = GroupRow("g", "G", "public", owner="alice", created_at=1)
     for changing in (
-        store.react(1, "x", "bob", 5, 100, lambda row: [Impossible()]),
-        store.mark("alice_user_bob", "bob", 1, 5, read=True, events=[Impossible()]),
+        store.react(to_message(1, "bob"), "x", 5, 100, lambda row: [Impossible()]),
+        store.mark(ALICE_BOB, "bob", 1, 5, read=True, events=[Impossible()]),
         store.add_group(group, events=[Impossible()]),
     ):
         with pytest.raises(ZeroDivisionError):
             await changing
     assert await store.reactions(1) == []
-    assert (await store.mark_of("alice_user_bob", "bob")).read_id == 0
+    assert (await store.mark_of(ALICE_BOB, "bob")).read_id == 0
     assert await store.group("g") is None
     event = Event(Impossible.trigger, b"{}")
-    await store.react(1, "x", "bob", 5, 100, lambda row: [event])
-    await store.mark("alice_user_bob", "bob", 1, 5, read=True, events=[event])
+    await store.react(to_message(1, "bob"), "x", 5, 100, lambda row: [event])
+    await store.mark(ALICE_BOB, "bob", 1, 5, read=True, events=[event])
     await store.add_group(group, events=[event])
     await store.close()
     again = await SqliteStore.open(path, World())
@@ -227,10 +246,10 @@ async def test_the_catch_up_query_uses_its_index(path):
 
     store = await SqliteStore.open(path, World())
     wanted = MessageFilter("bob", newer=True, cursor=5)
-    plan = store._all("EXPLAIN QUERY PLAN " + list_messages(wanted.shape()), parameters(wanted))
+    plan = await store._rows("EXPLAIN QUERY PLAN " + list_messages(wanted.shape()), parameters(wanted))
     assert any("messages_by_conversation (conversation_id=? AND id>?)" in row[3] for row in plan), plan
     wanted = MessageFilter("bob", newer=True, cursor=0, updated_after=5, only_updates=True)
-    plan = store._all("EXPLAIN QUERY PLAN " + list_messages(wanted.shape()), parameters(wanted))
+    plan = await store._rows("EXPLAIN QUERY PLAN " + list_messages(wanted.shape()), parameters(wanted))
     assert any("messages_by_update (conversation_id=? AND updated_at>?)" in row[3] for row in plan), plan
     await store.close()
 
@@ -247,7 +266,7 @@ async def test_every_filter_can_be_asked_with_every_other(path):
     names = [f.name for f in dataclasses.fields(MessageFilter)]
     assert set(names) == {*asked, "reader", "conversation_id", "hide_replies", "limit"}
     readers = ("unread", "undelivered", "saved", "not_from_blocked")  # of nobody in particular it is not asked
-    for conversation, reader in itertools.product((None, "alice_user_bob"), ("alice", "")):
+    for conversation, reader in itertools.product((None, ALICE_BOB), ("alice", "")):
         for pair in itertools.combinations(asked, 2):
             if reader or not set(pair) & set(readers):
                 wanted = {name: asked[name] for name in pair}
@@ -260,7 +279,7 @@ async def test_what_is_deleted_for_good_gives_no_id_twice(path):
     await store.add_group(GroupRow("g", "G", "public", owner="alice", created_at=1))
     for _ in range(3):
         await store.add_message(draft(receiver="g", kind="group"))
-    assert await store.remove_group("g") == ["alice"]
+    assert await store.remove_group(GroupAct("g", "alice", "", lambda _: None), lambda _: ()) == ["alice"]
     await store.close()
     store = await SqliteStore.open(path, World())
     assert (await store.message(3)) is None
@@ -268,7 +287,7 @@ async def test_what_is_deleted_for_good_gives_no_id_twice(path):
     await store.add_user(UserRow("bob", "Bob"))
     await store.remove_user("bob", with_messages=True)
     assert (await store.message(4)) is None
-    assert (await store.conversation("alice_user_bob", "alice", "user")) is None
+    assert (await store.conversation(ALICE_BOB, "alice", "user")) is None
     await store.close()
 
 
@@ -282,8 +301,54 @@ async def test_the_index_of_words_survives_a_restart_and_forgets_what_is_deleted
     store = await SqliteStore.open(path, World())
     assert [m.id for m in await find("p")] == [3, 2]
     row = await store.message(2)
-    await store.delete_message(row, b'{"data":{}}', "alice", 5, lambda _: draft())
+    await store.delete_message(to_message(row.id, "alice"), 5, lambda _: b'{"data":{}}', lambda _: draft())
     assert [m.id for m in await find("p")] == [3]
     await store.remove_message(await store.message(3))
     assert await find("p") == []
+    await store.close()
+
+
+async def test_whoever_sends_to_webhooks_is_told_when_there_is_something_to_see(path):
+    store = await SqliteStore.open(path, World())
+    await store.put_webhook(WebhookRow("w", "W", "http://x.test", "message_sent", created_at=1))
+    seen = []
+    store.on_delivery(lambda: seen.append(store._one("SELECT count(*) FROM deliveries", ())[0]))
+    for _ in range(2):
+        await store.add_message(dataclasses.replace(draft(), events=(Event("message_sent"),)))
+    assert seen == [1, 2]
+    await store.close()
+
+
+async def test_a_token_is_made_only_for_somebody_who_may_log_in(path):
+    store = await SqliteStore.open(path, World())
+    for uid in ("alice", "bob"):
+        await store.add_user(UserRow(uid, uid, created_at=1))
+    for n in range(3):
+        await store.add_token(TokenRow(f"t{n}", "alice", 1), 3)
+    assert await store.token_owner("t0")
+    assert await store.add_token(TokenRow("t3", "alice", 1), 3) == ["t0"]
+    assert await store.token_owner("t0") is None
+    resting = store.deactivate(["alice", "bob"], 9)
+    late = store.add_token(TokenRow("t4", "alice", 1), 3)
+    (done, tokens), refused = await asyncio.gather(resting, late, return_exceptions=True)
+    assert (done, sorted(tokens)) == (["alice", "bob"], [("alice", "t1"), ("alice", "t2"), ("alice", "t3")])
+    assert refused.code == "ERR_UID_NOT_FOUND"
+    assert await store.token_owner("t1") is None
+    await store.close()
+
+
+async def test_a_change_brings_nothing_back_that_was_deleted_meanwhile(path):
+    store = await SqliteStore.open(path, World())
+    webhook = WebhookRow("w", "W", "http://x.test", "message_sent", created_at=1)
+    await store.put_webhook(webhook)
+    await store.add_key(KeyRow("k", "K", "authOnly", 1))
+    await store.add_user(UserRow("alice", "Alice", created_at=1))
+    await asyncio.gather(
+        store.remove_webhook("w"), store.remove_key("k"), store.remove_user("alice", with_messages=True)
+    )
+    assert not await store.put_webhook(dataclasses.replace(webhook, name="X"), new=False)
+    assert not await store.change_key("k", "X", "fullAccess")
+    assert await store.change_user("alice", {"name": "X"}) is None
+    found = (await store.webhook("w"), await store.key_scope("k"), await store.user("alice"))
+    assert found == (None, None, None)
     await store.close()

@@ -13,7 +13,7 @@ import pytest
 
 from harness import CONNECTED, LiveStage
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
-from tailwire.testing.server import ServerProcess
+from tailwire.testing.server import ServerProcess, read_ready_file
 
 
 async def run(*arguments: str) -> tuple[int, str]:
@@ -48,9 +48,31 @@ async def test_users_tokens_and_keys_beside_a_running_server(live: LiveStage):
         assert (await chat.login("dave", auth_key=auth_key)).uid == "dave"
 
 
+async def test_a_later_start_has_the_keys_too_until_they_are_replaced(tmp_path):
+    server = ServerProcess(tmp_path)
+    async with server:
+        first = read_ready_file(tmp_path / "ready.json")
+    assert first["auth_key"] not in "\n".join(server.log)
+    async with server:
+        assert read_ready_file(tmp_path / "ready.json") | {"pid": 0} == first | {"pid": 0}
+        data = str(tmp_path / "data")
+        code, said = await run("keys", "--data", data)
+        assert (code, "The 2 keys from before stay good" in said) == (0, True)
+        code, said = await run("keys", "--replace", "--data", data)
+        assert (code, "The 4 keys from before are no longer good" in said) == (0, True)
+        code, said = await run("doctor", server.url, "--app-id", server.app_id, "--auth-key", first["auth_key"])
+        assert (code, "AUTH_ERR_APIKEY_NOT_FOUND" in said or "failed" in said) == (1, True)
+    async with server:
+        again = read_ready_file(tmp_path / "ready.json")
+        assert again["auth_key"] not in ("", first["auth_key"])
+
+
 async def test_doctor(live: LiveStage):
     code, said = await run("doctor", live.server.url)
     assert (code, said.count("ok ")) == (0, 4), said
+    given = ("--app-id", live.server.app_id, "--auth-key", live.server.auth_key)
+    code, said = await run("doctor", live.server.url, *given)
+    assert (code, said.count("ok ")) == (0, 5), said
     port = live.server.port
     await live.server.kill()
     code, said = await run("doctor", f"http://127.0.0.1:{port}")
@@ -62,7 +84,7 @@ async def test_serve_says_what_is_wrong(tmp_path, live: LiveStage):
     code, said = await run("serve", "--port", "99999")
     assert (code, "port must be from 0 to 65535" in said) == (2, True)
     code, said = await run("serve", "--data", str(tmp_path / "other"), "--port", str(live.server.port))
-    assert (code, "in use" in said) == (1, True)
+    assert (code, f"cannot listen at 127.0.0.1:{live.server.port}: another program listens there" in said) == (1, True)
     newer = tmp_path / "newer"
     server = ServerProcess(newer)
     async with server:
@@ -83,6 +105,18 @@ async def test_tls_of_its_own(tmp_path):
             await chat.login("alice", auth_key=server.auth_key)
             await chat.wait_connected(10)
             assert await chat.ping() == "ping successful"
+        trusting = (
+            AppSettingsBuilder()
+            .override_client_host(server.url)
+            .certificate_authority(tmp_path / "data" / "development-cert.pem")
+        )
+        async with ChatClient(server.app_id, trusting.build(), session_store=MemorySessionStore()) as chat:
+            await chat.login("bob", auth_key=server.auth_key)
+            await chat.wait_connected(10)
+        code, said = await run("doctor", server.url)
+        assert (code, "--ca FILE" in said, "certificate_authority" in said) == (1, True, True), said
+        code, said = await run("doctor", server.url, "--ca", str(tmp_path / "data" / "development-cert.pem"))
+        assert code == 0, said
         async with ChatClient(server.app_id, settings, session_store=MemorySessionStore()) as chat:
             with pytest.raises(Exception, match="NO_INTERNET_CONNECTION"):
                 await chat.login("alice", auth_key=server.auth_key)
@@ -151,3 +185,16 @@ def test_wire_says_what_is_wrong_with_its_call(capsys):
     for option, value in (("--rate", "fast"), ("--rate-down", "-1"), ("--queue", "nan"), ("--latency", "1e9")):
         assert main(["wire", "127.0.0.1:1", f"{option}={value}"]) == 2
         assert value in capsys.readouterr().err
+
+
+async def test_backup_and_restore_and_one_server_a_folder(live: LiveStage):
+    data, target = str(live.folder / "data"), str(live.folder / "backup")
+    code, said = await run("serve", "--data", data, "--port", "0")
+    assert (code, said.count("\n")) == (1, 1)
+    assert f"pid {live.server.pid}" in said
+    assert live.server.url in said
+    code, said = await run("backup", target, "--data", data)
+    assert (code, "checked" in said) == (0, True)
+    assert (await run("backup", target, "--data", data))[0] == 1
+    code, said = await run("restore", target, "--data", data, "--replace")
+    assert (code, "in use" in said) == (1, True)

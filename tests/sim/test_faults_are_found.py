@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sim.test_nothing_is_cut_without_a_reason import A_DEAD_FIRST_ADDRESS
+from sim.test_nothing_is_cut_without_a_reason import A_CATCH_UP_OVER_CUTS, A_DEAD_FIRST_ADDRESS
 from tailwire.sdk import client as sdk_client
 from tailwire.sdk import outbox, sending
 from tailwire.sdk.calls import tokens
@@ -23,8 +23,8 @@ from tailwire.server.actions import members as actions_members
 from tailwire.server.actions import messages as actions_messages
 from tailwire.server.fanout import hub
 from tailwire.server.gateway import gateway, silence
-from tailwire.server.store import groups, messages, writer
-from tailwire.testing.simulation import make_plan
+from tailwire.server.store import groups, lineage, messages, writer
+from tailwire.testing.simulation import Plan, make_plan
 from tailwire.testing.simulation.shrink import fails
 
 # What is killed amid its work leaves what was begun and not awaited; it may be collected in the next test.
@@ -62,7 +62,7 @@ def _a_flag_that_says_connected(patch):
 
 def _recovery_by_time(patch):
     # What was missed is taken from now on instead of from the last id.
-    def connected(m, store):
+    def connected(m, store, mark=""):
         m.behind, m.position = [], None
         m.floor = 0
         return [catch_up.FetchLatest()]
@@ -71,7 +71,7 @@ def _recovery_by_time(patch):
 
 
 def _no_catch_up_at_all(patch):
-    def connected(m, store):
+    def connected(m, store, mark=""):
         m.behind = None
         return [catch_up.TellContinuity(Continuity(Kind.EXACT))]
 
@@ -146,7 +146,7 @@ def _the_same_muid_is_stored_twice(patch):
 def _live_ones_overtake_what_was_missed(patch):
     honest = catch_up.connected
 
-    def connected(m, store):
+    def connected(m, store, mark=""):
         commands = honest(m, store)
         m.behind = None if m.position is not None else m.behind
         return commands
@@ -229,8 +229,8 @@ def _who_joined_a_group_hears_it_after_the_next_connection(patch):
 def _who_comes_to_a_group_is_given_all_its_history(patch):
     honest = groups.Groups.add_member
 
-    async def add_member(self, member, action):
-        stored = await honest(self, member, action)
+    async def add_member(self, *args):
+        stored = await honest(self, *args)
         await self._writer.submit(lambda c: c.execute("UPDATE members SET joined_after_id = 0").rowcount)
         return stored
 
@@ -290,6 +290,28 @@ def _a_slow_line_is_a_dead_one(patch):
     patch.setattr(settle, "patience", lambda s: s.timeout)
 
 
+def _pages_are_thrown_away_over_a_reconnect(patch):
+    # Nothing is handed over, and the position stays, until the last page has come.
+    honest_page, honest_connected = catch_up.page, catch_up.connected
+    gathered, mine = [], []
+
+    def connected(m, store):
+        gathered.clear()
+        mine.clear()
+        return honest_connected(m, store)
+
+    def page(m, messages, *, whole, ours=(), **more):
+        gathered.extend(messages)
+        mine.extend(ours)
+        if whole:
+            m.asked_after = gathered[-1][0]
+            return [catch_up.next_page(m)]
+        return honest_page(m, list(gathered), whole=False, ours=list(mine), **more)
+
+    patch.setattr(catch_up, "connected", connected)
+    patch.setattr(catch_up, "page", page)
+
+
 def _addresses_are_tried_one_after_the_other(patch):
     patch.setattr(addresses, "DELAY", 1e9)
 
@@ -301,6 +323,17 @@ def _dead_connections_are_used_again(patch):
     patch.setattr(patience, "STALLED", 1e9)
     patch.setattr(http, "STALLED", 1e9)
     patch.setattr(http, "LONGEST", 1e9)
+
+
+def _an_older_copy_is_not_noticed(patch):
+    # The server takes any position for one of its own, and gives out again what ids it gave out.
+    patch.setattr(lineage.Lineage, "known_until", lambda self, trail, message_id, last: message_id)
+    patch.setattr(lineage.IdFile, "read", lambda self: None)
+    patch.setattr(lineage, "JUMP", 0)
+
+
+def _who_is_told_of_an_older_copy_begins_anew(patch):
+    patch.setattr(catch_up, "went_back", lambda m, known: [catch_up._anew(m)])
 
 
 # Each fault, and a seed that finds it: tried first, so that the test is quick as long as that holds.
@@ -334,6 +367,8 @@ PLANTS: dict[Plant, int] = {
     _whatever_asks_to_wait_is_believed_for_an_hour: 31,
     _a_slow_line_is_a_dead_one: 22,
     _dead_connections_are_used_again: 55,
+    _an_older_copy_is_not_noticed: 21,
+    _who_is_told_of_an_older_copy_begins_anew: 57,
 }
 
 
@@ -348,10 +383,18 @@ def test_it_is_found(plant: Plant, monkeypatch: pytest.MonkeyPatch):
     pytest.fail(f"not found within {MOST} seeds")
 
 
-def test_addresses_that_are_tried_one_after_the_other_are_found(monkeypatch: pytest.MonkeyPatch):
-    # What a plan does to names ends with it, so this needs one that asks in between.
-    assert fails(A_DEAD_FIRST_ADDRESS) is None
-    _addresses_are_tried_one_after_the_other(monkeypatch)
-    failed = fails(A_DEAD_FIRST_ADDRESS)
+@pytest.mark.parametrize(
+    ("plan", "plant"),
+    [
+        (A_DEAD_FIRST_ADDRESS, _addresses_are_tried_one_after_the_other),
+        (A_CATCH_UP_OVER_CUTS, _pages_are_thrown_away_over_a_reconnect),
+    ],
+    ids=["a dead first address", "a catch-up over cuts"],
+)
+def test_a_plan_that_asks_in_between_finds_it(plan: Plan, plant: Plant, monkeypatch: pytest.MonkeyPatch):
+    # At the end, when all is well again, there is nothing to see of it.
+    assert fails(plan) is None
+    plant(monkeypatch)
+    failed = fails(plan)
     assert failed is not None
     assert failed.rule == "soon"

@@ -13,6 +13,16 @@ A_DEAD_FIRST_ADDRESS = Plan(4, (
     Step(1.0, "network", "restore"),
 ))  # fmt: skip
 
+A_CATCH_UP_OVER_CUTS = Plan(22, (
+    Step(1.0, "carol-phone", "close"),
+    Step(5.0, "alice-phone", "letters", 300),
+    Step(60.0, "carol-phone", "line", [8_000, 8_000, 1.0, 0.1]),
+    Step(1.0, "carol-phone", "start"),
+    *(Step(8.0, "carol-phone", "drop") for _ in range(8)),
+    Step(8.0, "carol-phone", "must have heard all"),
+    Step(1.0, "network", "restore"),
+))  # fmt: skip
+
 
 def test_those_who_only_listen_in_a_busy_chat_stay_connected():
     simulate(Plan(8, (Step(1.0, "carol-phone", "chatter", [300.0, 5.0]), Step(400.0, "network", "restore"))))
@@ -28,11 +38,25 @@ def test_a_catch_up_over_a_slow_line_is_no_reason_to_cut():
     )))  # fmt: skip
 
 
+def test_what_was_read_of_a_catch_up_is_kept_over_a_cut():
+    simulate(A_CATCH_UP_OVER_CUTS)
+
+
 def test_an_upload_that_fills_the_line_is_no_reason_to_cut():
     simulate(Plan(22, (
         Step(1.0, "carol-phone", "line", [32_000, 32_000, 5.0, 0.05]),
         Step(1.0, "carol-phone", "upload", 2_000_000),
         Step(200.0, "network", "restore"),
+    )))  # fmt: skip
+
+
+def test_a_piece_of_an_upload_that_leaves_for_many_seconds_is_no_reason_to_cut():
+    # Between two pieces nothing shows in this process that the line moves; the system knows.
+    simulate(Plan(314, (
+        Step(1.0, "alice-desk", "chatter", [1200.0, 5.0]),
+        Step(0.0, "alice-desk", "line", [1_200, 1_200, 5.0, 0.2]),
+        Step(600.0, "alice-desk", "upload", 200_000),
+        Step(600.0, "network", "restore"),
     )))  # fmt: skip
 
 

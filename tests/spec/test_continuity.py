@@ -82,7 +82,7 @@ async def test_another_store_makes_it_unknown(stage: Stage):
     await stage.pass_time(1)
     await bob.chat.aclose()
     saved = store.load(stage.server.app_id)
-    saved["position"]["store"] = "another"
+    saved["position"] |= {"store": "another", "mark": "f00d-7"}
     store.save(stage.server.app_id, saved)
     again = stage.actor(store=store)
     await again.chat.init()

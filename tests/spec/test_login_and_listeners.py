@@ -41,8 +41,9 @@ async def test_init_fails_with_what_is_no_good(app_id: str, builder: AppSettings
         await chat.init()
     e = caught.value
     assert (e.code, e.message) == ("ERR_CHAT_API_FAILURE", "SDK initialization failed.")
-    assert e.details == "Please verify your App ID and region, then try again."
+    assert e.details.startswith("Please verify your App ID and region, then try again.")
     assert isinstance(e.__cause__, ValueError)
+    assert str(e.__cause__) in e.details  # says which setting is no good
     told = []
     assert await chat.init(on_error=told.append) is None
     assert told[0].code == "ERR_CHAT_API_FAILURE"

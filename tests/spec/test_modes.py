@@ -305,6 +305,23 @@ async def test_connect_in_the_background_of_manual_mode_starts_a_window(stage: S
     assert alice.status is DISCONNECTED
 
 
+@spec("C18")
+async def test_connect_in_the_background_starts_an_open_socket_s_window_again_for_both_sides(stage: Stage):
+    alice, bob = await stage.enter("alice", auto=False), await stage.enter("bob")
+    await alice.chat.connect()
+    alice.chat.set_app_state("background")
+    await stage.pass_time(26)
+    await alice.chat.start_typing("bob", "user")  # both sides have said and heard something: nobody pings meanwhile
+    called = stage.now
+    await alice.chat.connect()
+    while stage.now < called + 27:
+        await bob.say("alice", "are you there?")
+        await stage.pass_time(2)
+    assert alice.status is CONNECTED  # the server counts a window of its own
+    await stage.pass_time(called + 30.1 - stage.now)
+    assert alice.status is DISCONNECTED
+
+
 # Calls, in both modes.
 
 

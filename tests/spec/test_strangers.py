@@ -166,7 +166,10 @@ async def test_a_store_that_raises_stops_neither_the_outbox_nor_the_client(stage
     store = FullDisk(tmp_path / "device")
     alice, bob = await stage.enter("alice", outbox=True, store=store), await stage.enter("bob")
     store.full = True
-    await alice.chat.queue_message(TextMessage(receiver="bob", text="one")).result()
+    with pytest.raises(CometChatException) as caught:  # it is on the device when the call returns, or the call fails
+        alice.chat.queue_message(TextMessage(receiver="bob", text="none"))
+    assert (caught.value.code, alice.chat.queued_messages()) == ("OUTBOX_NOT_SAVED", [])
+    await alice.say("bob", "one")
     await bob.say("alice", "answer")
     await alice.ears.until(lambda: alice.ears.texts == ["answer"])
     await stage.pass_time(5)  # the position is saved a moment later

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import make_reference
 import tailwire
-from tailwire.cli.main import _parser
+from tailwire.cli.main import parser_for
 from tailwire.sdk.connection.causes import Cause, Kind
 from tailwire.server.config import Settings
 from tailwire.testing.line.control import DEEDS
@@ -27,7 +27,7 @@ def test_every_setting_is_in_the_docs_with_its_default():
 
 def test_every_command_is_in_the_docs():
     text = (ROOT / "docs" / "server.md").read_text()
-    (commands,) = [a.choices for a in _parser()._actions if a.choices]
+    (commands,) = [a.choices for a in parser_for([])._actions if a.choices]
     for name in commands:
         assert f"`tailwire {name}" in text, name
 

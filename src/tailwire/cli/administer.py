@@ -7,7 +7,7 @@ import asyncio
 import sys
 
 from tailwire.server.actions.users import NewUser
-from tailwire.server.app import make_keys
+from tailwire.server.app import key_file, make_keys, write_keys
 from tailwire.server.app.assembly import build, database_path
 from tailwire.server.broker.memory import MemoryBroker
 from tailwire.server.config import BadSetting, Settings, load
@@ -19,6 +19,8 @@ from tailwire.server.store.migrate import NewerDatabase
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.telemetry.metrics import Metrics
 
+MOST_KEYS = 1_000_000
+
 
 def administer(given: argparse.Namespace) -> int:
     """Do what was asked; print what was made, once.
@@ -28,6 +30,10 @@ def administer(given: argparse.Namespace) -> int:
     """
     try:
         settings = load({"data": given.data})
+        if not database_path(settings).exists():
+            where = f"there is no database at {database_path(settings)}"
+            print(f"tailwire: {where}: name the server's folder with --data", file=sys.stderr)
+            return 1
         return asyncio.run(_do(given, settings))
     except BadSetting as e:
         print(f"tailwire: {e}", file=sys.stderr)
@@ -47,8 +53,7 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
     actions = await build(settings, store, hub, world, metrics, overload)
     try:
         if given.command == "keys":
-            keys = await make_keys(store, world)
-            print(f"app id       {keys.app_id}\nauth key     {keys.auth_key}\nREST API key {keys.api_key}")
+            await _new_keys(store, world, settings, replace=given.replace)
         elif given.command == "user":
             made = await actions.users.create(NewUser(uid=given.uid, name=given.name))
             print(f"made user {made['uid']}")
@@ -56,5 +61,20 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
             made = await actions.sessions.create_token(given.uid)
             print(made["authToken"])
     finally:
+        actions.passwords.close()
         await store.close()
     return 0
+
+
+async def _new_keys(store: SqliteStore, world: World, settings: Settings, *, replace: bool) -> None:
+    file = key_file(settings.data)
+    before, count = await store.keys("", "", limit=MOST_KEYS, offset=0)
+    keys = await make_keys(store, world)
+    print(f"app id       {keys.app_id}\nauth key     {keys.auth_key}\nREST API key {keys.api_key}")
+    if not replace:
+        print(f"The {count} keys from before stay good; --replace ends them.", file=sys.stderr)
+        return
+    for key in before:
+        await store.remove_key(key.key_hash)
+    write_keys(file, keys)
+    print(f"The {len(before)} keys from before are no longer good. {file} has the new ones.", file=sys.stderr)

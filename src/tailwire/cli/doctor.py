@@ -1,71 +1,146 @@
-"""`tailwire doctor URL`: tries a server from here, step by step, and says what is wrong at the first that fails."""
+"""`tailwire doctor URL`: tries a server from here, step by step, and says what to do about the first that fails."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
+from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.connection.explain import describe
 from tailwire.sdk.exceptions import CometChatException
-from tailwire.sdk.io.failures import AttemptError
+from tailwire.sdk.io.failures import AttemptError, cause_of_error
 from tailwire.sdk.io.http import Http
 from tailwire.sdk.io.world import Identity, World
 from tailwire.wire.frames import CLIENT_HEADER
 from tailwire.wire.server_settings import ServerSettings
 
 LIMIT = 10.0
+NOBODY = "tailwire-doctor-asks-for-nobody"
+"""A user that does not exist: asking for their token tries a key and changes nothing."""
+
+_ADVICE = {
+    Cause.NAME_LOOKUP_FAILED: "Check the name in the URL, and that this machine has a network.",
+    Cause.CONNECTION_REFUSED: "Is the server running? `tailwire serve` starts it and says its URL; check the port.",
+    Cause.NETWORK_UNREACHABLE: "Check that this machine has a network and can reach that address.",
+    Cause.ATTEMPT_TIMEOUT: "Check the address, and that no firewall drops the connection.",
+    Cause.TLS_FAILED: "If the server speaks plain HTTP, write http:// in the URL.",
+    Cause.CERTIFICATE_UNKNOWN_ISSUER: (
+        "If you trust the certificate, name its file: --ca FILE here, AppSettingsBuilder().certificate_authority(FILE) "
+        "in an app. With `serve --tls-self-signed` it is development-cert.pem in the server's data folder."
+    ),
+    Cause.CERTIFICATE_EXPIRED: "Renew the server's certificate, or set this machine's clock.",
+    Cause.CERTIFICATE_WRONG_HOST: "Use the name for which the certificate was issued.",
+    Cause.CAPTIVE_PORTAL: "Sign in to the network with a browser first.",
+    Cause.PROXY_REFUSED: "Check the proxy settings of this machine; docs/networks.md says which are used.",
+    Cause.WEBSOCKET_REFUSED: "Let the proxy in between pass WebSockets: see docs/server.md.",
+    Cause.NOT_OUR_SERVER: "Check the URL: what answers there is no chat server.",
+    Cause.SERVER_BUSY: "Try again in a moment.",
+}
 
 
-def doctor(url: str) -> int:
-    """Name lookup, TCP, settings, WebSocket.
+class _Failed(Exception):
+    """A step failed: what was seen, and what to do."""
+
+    def __init__(self, seen: str, advice: str = "") -> None:
+        super().__init__(seen)
+        self.advice = advice
+
+
+def doctor(url: str, *, app_id: str = "", auth_key: str = "", ca: str = "") -> int:
+    """Try name lookup, TCP, TLS, settings, app id, auth key, WebSocket.
+
+    Args:
+        url: `http[s]://name[:port][/path]`; https without a scheme.
+        app_id: tried where it is given, with `auth_key`.
+        ca: a file of certificates to trust (PEM).
 
     Returns:
         0 when all is well, else 1.
     """
-    return asyncio.run(_examine(url if "://" in url else f"https://{url}"))
-
-
-async def _examine(url: str) -> int:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        print(f"{url} is no URL of a server; use http[s]://name[:port]")
+    try:
+        return asyncio.run(_examine(url if "://" in url else f"https://{url}", app_id, auth_key, ca))
+    except _Failed as e:
+        print(f"  failed  {e}")
+        if e.advice:
+            print(f"          {e.advice}")
         return 1
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    world = World()
-    base = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v3'}"
-    http = Http(world, base, Identity("", "DOCTOR"), None)
-    loop = asyncio.get_running_loop()
+
+
+@asynccontextmanager
+async def _step(what: str) -> AsyncIterator[list[str]]:
+    # What the step appends is shown behind its name.
+    begin, seen = time.monotonic(), list[str]()
     try:
         async with asyncio.timeout(LIMIT):
-            begin = time.monotonic()
-            found = await loop.getaddrinfo(parts.hostname, port)
-            _good("name lookup", begin, f"{found[0][4][0]}")
-            begin = time.monotonic()
-            _, writer = await asyncio.open_connection(parts.hostname, port)
-            writer.close()
-            _good("TCP", begin, f"port {port}")
-            begin = time.monotonic()
-            data = await http.ask("GET", "/settings")
-            settings = ServerSettings.from_wire(data, secure=parts.scheme == "https")
-            _good("settings", begin, f"WebSocket at {settings.chat_host}:{settings.chat_port}")
-            begin = time.monotonic()
-            scheme = "wss" if parts.scheme == "https" else "ws"
-            address = f"{scheme}://{settings.chat_host}:{settings.chat_port}/"
-            wire = await world.open_wire(address, {CLIENT_HEADER: "doctor"}, None)
-            await wire.close(1000)
-            _good("WebSocket", begin, address)
+            yield seen
     except AttemptError as e:
-        print(f"  failed  WebSocket: {describe(e.cause)}{f' ({e.details})' if e.details else ''}")
-        return 1
-    except (CometChatException, OSError, TimeoutError, ValueError) as e:
-        print(f"  failed  {type(e).__name__}: {e}")
-        return 1
+        raise _failed(what, e.cause, e.details) from e
+    except CometChatException as e:
+        raise _failed(what, e.cause, str(e.details)) if e.cause else _Failed(f"{what}: {e}") from e
+    except TimeoutError as e:
+        raise _failed(what, Cause.ATTEMPT_TIMEOUT, f"nothing came for {LIMIT:.0f} s") from e
+    except OSError as e:
+        raise _failed(what, cause_of_error(e), str(e)) from e
+    print(f"  ok      {what}: {' '.join(seen)} ({(time.monotonic() - begin) * 1000:.0f} ms)")
+
+
+def _failed(what: str, cause: Cause, seen: str) -> _Failed:
+    return _Failed(f"{what}: {describe(cause)}{f' ({seen})' if seen else ''}", _ADVICE.get(cause, ""))
+
+
+def _taken_apart(url: str) -> tuple[str, str, int, str]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as e:
+        raise _Failed(f"{url} is no URL: {e}", "Write it as http[s]://name[:port].") from e
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise _Failed(f"{url} is no URL of a server", "Write it as http[s]://name[:port].")
+    base = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v3'}"
+    return parts.scheme, parts.hostname, port or (443 if parts.scheme == "https" else 80), base
+
+
+async def _examine(url: str, app_id: str, auth_key: str, ca: str) -> int:
+    scheme, host, port, base = _taken_apart(url)
+    world = World()
+    try:
+        tls = ssl.create_default_context(cafile=ca) if ca else None
+    except OSError as e:
+        raise _Failed(f"{ca} has no certificates that can be read: {e}") from e
+    http = Http(world, base, Identity(app_id, "DOCTOR"), tls)
+    try:
+        async with _step("name lookup") as seen:
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            seen.append(", ".join(dict.fromkeys(str(one[4][0]) for one in found)))
+        async with _step("TCP") as seen:
+            _, writer = await asyncio.open_connection(host, port)
+            writer.close()
+            seen.append(f"port {port}")
+        async with _step("settings") as seen:
+            settings = ServerSettings.from_wire(await http.ask("GET", "/settings"), secure=scheme == "https")
+            seen.append(f"WebSocket at {settings.chat_host}:{settings.chat_port}")
+        async with _step("WebSocket") as seen:
+            address = f"{'wss' if scheme == 'https' else 'ws'}://{settings.chat_host}:{settings.chat_port}/"
+            await (await world.open_wire(address, {CLIENT_HEADER: "doctor"}, tls)).close(1000)
+            seen.append(address)
+        if app_id and auth_key:
+            async with _step("app id and auth key") as seen:
+                await _try_key(http, auth_key)
+                seen.append(f"the server of {app_id} takes them")
     finally:
         await http.close()
     print("all is well")
     return 0
 
 
-def _good(what: str, begin: float, detail: str) -> None:
-    print(f"  ok      {what}: {detail} ({(time.monotonic() - begin) * 1000:.0f} ms)")
+async def _try_key(http: Http, auth_key: str) -> None:
+    try:
+        await http.ask("POST", f"/users/{NOBODY}/auth_tokens", key=auth_key, body={})
+    except CometChatException as e:
+        if e.code != "ERR_UID_NOT_FOUND":
+            raise

@@ -6,31 +6,30 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from tailwire.sdk.io.http import VERSION
 
-def _parser() -> argparse.ArgumentParser:
+
+def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser for a command line; what `serve` takes is in it only where that is called."""
     parser = argparse.ArgumentParser(prog="tailwire", description="A chat connection that holds, and its server.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parser.add_argument("--version", action="version", version=f"tailwire {VERSION}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
-    serve = commands.add_parser("serve", help="run the server")
+    serve = commands.add_parser(
+        "serve", help="run the server", usage="tailwire serve [--config FILE] [--SETTING VALUE ...]"
+    )
     serve.add_argument("--config", default="", metavar="FILE", help="a TOML file with settings")
-    serve.add_argument("--data", metavar="DIR", help="folder of the database (.tailwire)")
-    serve.add_argument("--host", help="address to listen at (127.0.0.1)")
-    serve.add_argument("--port", type=int, help="port to listen at (8480); 0 takes a free one")
-    serve.add_argument("--database", metavar="URL", help="database, instead of the file in the data folder")
-    serve.add_argument("--broker", metavar="URL", help="broker, instead of the one in this process")
-    serve.add_argument("--tls-cert", metavar="FILE", help="certificate (PEM)")
-    serve.add_argument("--tls-key", metavar="FILE", help="private key (PEM)")
-    serve.add_argument("--tls-self-signed", action="store_true", default=None, help="a certificate for development")
-    serve.add_argument("--ready-file", metavar="FILE", help="written when the server listens")
-    serve.add_argument("--public-url", metavar="URL", help="how clients reach the server behind a proxy")
-    serve.add_argument("--demo-users", action="store_true", default=None, help="make alice, bob and carol")
-    serve.add_argument("--log-level", help="debug, info, warning or error")
+    if arguments[:1] == ["serve"]:  # what only the server has is imported only for it
+        from tailwire.cli.serve import add_settings
+
+        add_settings(serve)
 
     demo = commands.add_parser("demo", help="two clients, a server, and everything that can happen to a connection")
     demo.add_argument("--svg", default="", metavar="FILE", help="keep what was shown as a picture")
 
-    keys = commands.add_parser("keys", help="make new keys")
+    keys = commands.add_parser("keys", help="make new keys; those that there are stay good")
     keys.add_argument("--data", metavar="DIR", default=None, help="folder of the database (.tailwire)")
+    keys.add_argument("--replace", action="store_true", help="end all other keys")
 
     user = commands.add_parser("user", help="users of the database").add_subparsers(dest="verb", required=True)
     create_user = user.add_parser("create", help="make a user")
@@ -43,8 +42,13 @@ def _parser() -> argparse.ArgumentParser:
     create_token.add_argument("uid")
     create_token.add_argument("--data", metavar="DIR", default=None)
 
+    _backups(commands)
+
     doctor = commands.add_parser("doctor", help="try a server from here, step by step")
     doctor.add_argument("url")
+    doctor.add_argument("--app-id", default="", help="try this app id too")
+    doctor.add_argument("--auth-key", default="", help="try this auth key too (with --app-id)")
+    doctor.add_argument("--ca", default="", metavar="FILE", help="trust the certificates in this file (PEM)")
 
     wire = commands.add_parser("wire", help="a line that can go wrong, for tests of any client")
     wire.add_argument("target", metavar="HOST:PORT", help="the server behind it")
@@ -62,14 +66,28 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _backups(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    backup = commands.add_parser("backup", help="copy the database and the uploads, beside a running server or not")
+    restore = commands.add_parser("restore", help="put a backup back, while no server runs")
+    for command in (backup, restore):
+        command.add_argument("folder", metavar="DIR")
+        command.add_argument("--data", metavar="DIR", help="folder of the database (.tailwire)")
+    restore.add_argument("--replace", action="store_true", help="move what is there aside first")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The `tailwire` command.
 
     Returns:
         0 when it did what was asked; 1 when it failed; 2 for a wrong call.
     """
-    given = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        parser = parser_for(words)
+        given = parser.parse_args(words)
+        if given.command is None:
+            parser.print_help()
+            return 2
         if given.command == "serve":
             from tailwire.cli.serve import serve
 
@@ -78,6 +96,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from tailwire.cli.administer import administer
 
             return administer(given)
+        if given.command in ("backup", "restore"):
+            from tailwire.cli.backup import back_up_or_restore
+
+            return back_up_or_restore(given)
         if given.command == "demo":
             from tailwire.cli.demo import demo
 
@@ -85,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.command == "doctor":
             from tailwire.cli.doctor import doctor
 
-            return doctor(given.url)
+            return doctor(given.url, app_id=given.app_id, auth_key=given.auth_key, ca=given.ca)
         if given.command == "wire":
             from tailwire.cli.wire import wire
 

@@ -4,16 +4,43 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
+import re
 import sys
+from typing import Any, get_type_hints
 
+from tailwire.server.app import CannotStart, Running, key_file
 from tailwire.server.app import serve as serve_until_stopped
-from tailwire.server.config import BadSetting, load
+from tailwire.server.config import BadSetting, Settings, load, unknown_variables
 from tailwire.server.store.migrate import NewerDatabase
-from tailwire.server.telemetry.logs import configure
+from tailwire.server.telemetry.logs import configure, log
+
+FILES = {"data": "DIR", "tls_cert": "FILE", "tls_key": "FILE", "ready_file": "FILE"}
+"""What stands for the value of a setting in the help; others show the kind of their value."""
+
+_MEANING = r"^        (\w+): (.*?)(?=\n        \w+:|\n    $|\Z)"  # as they stand under "Attributes"
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Give a parser an argument for each setting of the server."""
+    meanings = dict(
+        re.findall(r"^        (\w+): (.*?)(?=\n        \w+:|\n    $|\Z)", Settings.__doc__ or "", re.M | re.S)
+    )
+    kinds = get_type_hints(Settings)
+    group = parser.add_argument_group("settings", "As arguments, as TAILWIRE_<NAME>, or in the file of --config.")
+    for field in dataclasses.fields(Settings):
+        kind = kinds[field.name]
+        shown = " ".join(meanings.get(field.name, "").split()).replace("`", "").replace("%", "%%").rstrip(".")
+        default = "" if field.default in ("", False) else f" ({field.default})"
+        more: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
+        if kind is not bool:
+            more = {"type": kind, "metavar": FILES.get(field.name, {int: "N", float: "NUMBER"}.get(kind, "TEXT"))}
+        flag = "--" + field.name.replace("_", "-")
+        group.add_argument(flag, dest=field.name, default=None, help=shown + default, **more)
 
 
 def loop_factory() -> asyncio.AbstractEventLoop:
-    """uvloop where it is installed, else asyncio's own."""
+    """Return uvloop's event loop where it is installed, else asyncio's own."""
     try:
         import uvloop
     except ModuleNotFoundError:
@@ -22,7 +49,11 @@ def loop_factory() -> asyncio.AbstractEventLoop:
 
 
 def serve(given: argparse.Namespace) -> int:
-    """Run the server until a signal says stop."""
+    """Run the server until a signal says stop.
+
+    Returns:
+        0; 1 when it could not start; 2 for a wrong setting.
+    """
     arguments = {k: v for k, v in vars(given).items() if k not in ("command", "config")}
     try:
         settings = load(arguments, file=given.config)
@@ -30,10 +61,28 @@ def serve(given: argparse.Namespace) -> int:
         print(f"tailwire: {e}", file=sys.stderr)
         return 2
     configure(settings.log_level)
+    for name, meant in unknown_variables().items():
+        log.warning("there is no setting %s%s: it is ignored", name, f" (did you mean {meant}?)" if meant else "")
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
-            runner.run(serve_until_stopped(settings))
-    except (NewerDatabase, OSError) as e:
+            runner.run(serve_until_stopped(settings, lambda server: _say_hello(server, settings)))
+    except (CannotStart, NewerDatabase, OSError) as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 1
     return 0
+
+
+def _say_hello(server: Running, settings: Settings) -> None:
+    # To people, never to a log: a key that was printed into a journal is a key that many can read.
+    file = key_file(settings.data)
+    if settings.ready_file:
+        return
+    if not sys.stdout.isatty():
+        log.info("the keys of the app are in %s", file)
+        return
+    keys = server.parts.keys
+    print(f"\n  {server.url}   app id {keys.app_id}")
+    if keys.auth_key:
+        print(f"  auth key     {keys.auth_key}\n  REST API key {keys.api_key}\n  (kept in {file})\n", flush=True)
+    else:
+        print(f"  {file} has no keys of this app: `tailwire keys` makes new ones\n", flush=True)

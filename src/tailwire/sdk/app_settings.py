@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from os import PathLike, fspath
 from urllib.parse import urlsplit
 
 from tailwire.sdk.connection.timings import Timings
@@ -32,6 +34,7 @@ class AppSettings:
         outbox_limit: messages that may wait for a network; 0: there is no outbox.
         proxy_address: the proxy for everything that this client asks for; "": none, whatever the environment says;
             None: as the environment or the system says.
+        ca_file: certificates to trust instead of the system's (PEM); "" for the system's.
     """
 
     region: str = ""
@@ -49,6 +52,7 @@ class AppSettings:
     poll_interval: float | None = 30.0
     outbox_limit: int = 0
     proxy_address: str | None = field(default=None, repr=False)  # it may hold a password
+    ca_file: str = ""
 
     def base_url(self, app_id: str) -> str:
         """The client API's URL, without a slash at its end.
@@ -75,6 +79,19 @@ class AppSettings:
         """
         if self.proxy_address:
             check_library(parse_proxy(self.proxy_address))
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """Return the context that trusts the app's own authority, or None when the app has named none.
+
+        Raises:
+            ValueError: when the file cannot be read or has no certificates.
+        """
+        if not self.ca_file:
+            return None
+        try:
+            return ssl.create_default_context(cafile=self.ca_file)
+        except OSError as e:
+            raise ValueError(f"{self.ca_file} has no certificates in PEM form that can be read: {e}") from e
 
     def timings(self, others: Timings) -> Timings:
         """Return the durations of the connection: those that the app has set, and others."""
@@ -174,6 +191,14 @@ class AppSettingsBuilder:
         `tailwire[socks]`.
         """
         return self._with(proxy_address=None if address is None else address.strip())
+
+    def certificate_authority(self, file: str | PathLike[str]) -> AppSettingsBuilder:
+        """Trust the certificates in this file (PEM) and no others: for a server whose certificate no one else knows.
+
+        `init()` checks it. The certificate of `tailwire serve --tls-self-signed` is `development-cert.pem` in the
+        server's data folder.
+        """
+        return self._with(ca_file=fspath(file))
 
     def build(self) -> AppSettings:
         """The settings."""

@@ -24,11 +24,13 @@ from tailwire.sdk.calls.users import UserCalls
 from tailwire.sdk.connection import inputs as i
 from tailwire.sdk.connection.state import Mode, State, Status
 from tailwire.sdk.connection.timings import Timings
-from tailwire.sdk.continuity.state import Machine, Position
+from tailwire.sdk.continuity.state import Machine, Position, of_another_store
 from tailwire.sdk.dispatch.callbacks import Callbacks, LoginTold, Registries, StatusTold
+from tailwire.sdk.dispatch.history import NO_MARK
 from tailwire.sdk.dispatch.incoming import Incoming
 from tailwire.sdk.dispatch.queue import Queue
-from tailwire.sdk.exceptions import CometChatException, failure
+from tailwire.sdk.exceptions import CometChatException, failure, init_failed
+from tailwire.sdk.io.answers import mark_of
 from tailwire.sdk.io.driver import Driver
 from tailwire.sdk.io.files import FileSessionStore
 from tailwire.sdk.io.http import Http
@@ -39,12 +41,11 @@ from tailwire.sdk.io.world import Identity, World
 from tailwire.sdk.listeners.events import OutboxChanged
 from tailwire.sdk.outbox import Outbox, keeping
 from tailwire.sdk.sending import Sending
-from tailwire.sdk.session import Session, SessionStore
+from tailwire.sdk.session import Session, SessionStore, claim
 from tailwire.wire.codec import user_from_wire
 from tailwire.wire.entities import BaseMessage, User
 
 log = logging.getLogger("tailwire")
-
 SAVE_AFTER = 0.2
 
 
@@ -100,6 +101,7 @@ class ChatClient(
         self._queue: Queue | None = None
         self._logging_in = False
         self._closed = False
+        self._release: Callable[[], None] = lambda: None
         self._served: Position | None = None
         self._save_timer: asyncio.TimerHandle | None = None
 
@@ -112,7 +114,7 @@ class ChatClient(
             "Initialization completed successfully"; also when it was done before.
 
         Raises:
-            CometChatException: `ERR_CHAT_API_FAILURE`, with the real cause chained behind it.
+            CometChatException: `ERR_CHAT_API_FAILURE`, its real cause chained behind; `SESSION_IN_USE`.
         """
         return await settle(self._init(), on_success, on_error)
 
@@ -125,10 +127,10 @@ class ChatClient(
                     raise ValueError("the app id is empty")
                 base_url = self._settings.base_url(self.identity.app_id)
                 self._settings.check_proxy()
-            except UnusableProxy as e:
-                raise failure("ERR_CHAT_API_FAILURE", f"Correct AppSettingsBuilder().proxy(...): {e}.") from e
-            except ValueError as e:
-                raise failure("ERR_CHAT_API_FAILURE") from e
+                self._tls = self._tls or self._settings.tls_context()
+            except (UnusableProxy, ValueError) as e:
+                raise init_failed(e) from e
+            self._release = claim(self._store, self.identity.app_id)
             self._assemble(base_url)
             self._restore()
         return "Initialization completed successfully"
@@ -160,7 +162,6 @@ class ChatClient(
             throttled=self._driver.throttled,
             token_answered=self._driver.renewals.answered,
         )
-
         if s.outbox_limit:
             self._outbox = Outbox(
                 self.identity.app_id,
@@ -201,6 +202,7 @@ class ChatClient(
             await self._queue.close()
         self._save_position()
         self._registries.streams.close()
+        self._release()
         if self._http is not None:
             await self._http.close()
 
@@ -283,12 +285,11 @@ class ChatClient(
         # Where the catch-up begins: from the login on nothing is missed (S2).
         if not self._settings.catch_up:
             return None
-        query = {"per_page": 1, "affix": "prepend"}
+        query = {"per_page": 1, "affix": "prepend", "mark": NO_MARK}
         newest = await self._reached().ask("GET", "/messages", token=token, query=query)
         try:
-            if not newest:
-                return Position()
-            return Position(int(newest[-1]["id"]), updated_at=int(newest[-1].get("updatedAt") or 0))
+            last = newest[-1] if newest else {"id": 0}
+            return Position(int(last["id"]), updated_at=int(last.get("updatedAt") or 0), mark=mark_of(newest))
         except (TypeError, KeyError, ValueError, OverflowError) as e:
             raise failure("ERR_BAD_ERROR_RESPONSE", "The server's list of messages cannot be read.") from e
 
@@ -355,7 +356,7 @@ class ChatClient(
             event, position = entry
             await self._callbacks.handle(event)
             served = self._served
-            if served is None or position.store != served.store or position.last_id >= served.last_id:
+            if served is None or position.last_id >= served.last_id or of_another_store(position, served):
                 self._served = position
                 self._save_soon()
             return

@@ -69,3 +69,8 @@ def not_reached(cause: Cause, details: str, *, retry_after: float | None = None)
     words = describe(cause)
     message = f"{words[0].upper()}{words[1:]}."
     return CometChatException("NO_INTERNET_CONNECTION", message, details, retry_after=retry_after, cause=cause)
+
+
+def init_failed(error: Exception) -> CometChatException:
+    """Return what `init()` raises for a setting that is no good: the documented words, and what is wrong."""
+    return failure("ERR_CHAT_API_FAILURE", f"{CATALOGUE['ERR_CHAT_API_FAILURE'].details} What is wrong: {error}.")

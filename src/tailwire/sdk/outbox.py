@@ -185,7 +185,8 @@ class Outbox:
         """Queue a message. It is on the device when this returns.
 
         Raises:
-            CometChatException: `OUTBOX_FULL`, `ERR_INVALID_ARGUMENT`.
+            CometChatException: `OUTBOX_FULL`, `ERR_INVALID_ARGUMENT`; `OUTBOX_NOT_SAVED` when it cannot be kept on the
+                device: then it is not queued.
         """
         if isinstance(message, MediaMessage) and message.files:
             raise failure("ERR_INVALID_ARGUMENT", "Upload the files first: a queued message has attachments by URL.")
@@ -194,7 +195,11 @@ class Outbox:
         message.muid = message.muid or self._unique()
         entry = OutboxEntry(self, message, message_to_wire(message))
         self._entries.append(entry)
-        self._save()
+        try:
+            self._write()
+        except Exception as e:
+            self._entries.remove(entry)
+            raise failure("OUTBOX_NOT_SAVED", f"{type(e).__name__}: {e}. Make room, or use send_message().") from e
         self._tell(entry)
         self._go_on()
         return entry
@@ -312,6 +317,12 @@ class Outbox:
         return True
 
     def _save(self) -> None:
+        try:
+            self._write()
+        except Exception:
+            log.exception("the queued messages are not saved on the device; they are saved with the next change")
+
+    def _write(self) -> None:
         if self._store is None or not self._uid:
             return
         entries = [
@@ -322,12 +333,7 @@ class Outbox:
             }
             for e in self._entries
         ]
-        try:
-            self._store.save_outbox(
-                self._app_id, self._uid, {"format": FORMAT, "entries": entries} if entries else None
-            )
-        except Exception:
-            log.exception("the queued messages are not saved on the device; they are saved with the next change")
+        self._store.save_outbox(self._app_id, self._uid, {"format": FORMAT, "entries": entries} if entries else None)
 
 
 def _restored(body: Mapping[str, Any]) -> BaseMessage:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -54,18 +54,34 @@ class Session:
             kept = saved.get("position")
             own = tuple(int(n) for n in kept["own"]) if kept else ()
             updated_at = int(kept.get("updated_at", 0)) if kept else 0
-            position = kept and Position(int(kept["last_id"]), str(kept["store"]), own, updated_at)
+            mark = str(kept.get("mark", "")) if kept else ""
+            position = kept and Position(int(kept["last_id"]), str(kept["store"]), own, updated_at, mark)
             return cls(saved["user"], str(saved["auth_token"]), position or None, bool(saved.get("expired")))
         except (KeyError, TypeError) as e:
             raise ValueError(f"not a saved session: {e!r}") from e
 
 
 class SessionStore(Protocol):
-    """Where sessions are kept, by app id. Each method may be called often and must be quick."""
+    """Where sessions are kept, by app id. Each method may be called often and must be quick.
+
+    A store that has a method `claim(app_id)` as well is asked, at `init()`, to keep others away from the session; what
+    that gives is called at `aclose()`.
+    """
 
     def load(self, app_id: str) -> Mapping[str, Any] | None: ...
     def save(self, app_id: str, session: Mapping[str, Any]) -> None: ...
     def clear(self, app_id: str) -> None: ...
+
+
+def claim(store: object, app_id: str) -> Callable[[], None]:
+    """Keep others away from the session of an app, where its store can; gives what lets go of it.
+
+    Raises:
+        CometChatException: `SESSION_IN_USE`.
+    """
+    claimed = getattr(store, "claim", None)
+    release: Callable[[], None] = claimed(app_id) if claimed is not None else lambda: None
+    return release
 
 
 class MemorySessionStore:

@@ -8,6 +8,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -71,13 +72,13 @@ class Settings:
             to come back later; 0 for no limit.
         max_connections: connections at once; 0: as many as the system's limit of descriptors allows.
         request_deadline: a connection that has not sent a whole request's head by then is closed.
+        read_deadline: how long a list may be searched for that is not found by an index; then it is refused.
         keep_alive: how long a connection is kept for the next request after an answer; clients that keep theirs for
             less (the SDK: 60 s) never ask on one that is just being closed.
         max_group_members: the largest group.
         max_receipt_members: the largest group whose members' receipts are told and kept one by one.
         max_typing_members: the largest group whose members are told who types.
         max_presence_users: users online up to which it is told who comes and goes.
-        max_unread_members: the largest group whose unread messages are counted; 0 for any.
         max_groups_per_user: groups that one user may be in.
         max_friends: friends of one user.
         max_at_once: users or groups named in one call.
@@ -141,12 +142,12 @@ class Settings:
     most_sends_under_way: int = 1_000
     max_connections: int = 0
     request_deadline: float = 10.0
+    read_deadline: float = 1.0
     keep_alive: float = 75.0
     max_group_members: int = 100_000
     max_receipt_members: int = 300
     max_typing_members: int = 1_000
     max_presence_users: int = 1_000
-    max_unread_members: int = 300
     max_groups_per_user: int = 2_000
     max_friends: int = 1_000
     max_at_once: int = 25
@@ -198,6 +199,18 @@ def load(arguments: Mapping[str, Any], environment: Mapping[str, str] | None = N
     return settings
 
 
+def unknown_variables(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the variables that look like settings and are none, each with the one that may be meant, or ""."""
+    known = [field.name for field in dataclasses.fields(Settings)]
+    found = {}
+    for variable in sorted(os.environ if environment is None else environment):
+        name = variable.removeprefix("TAILWIRE_").lower()
+        if variable.startswith("TAILWIRE_") and name not in known:
+            close = get_close_matches(name, known, 1)
+            found[variable] = f"TAILWIRE_{close[0].upper()}" if close else ""
+    return found
+
+
 def _from_file(file: str, fields: Mapping[str, type]) -> dict[str, Any]:
     try:
         read = tomllib.loads(Path(file).read_text(encoding="utf-8"))
@@ -205,7 +218,9 @@ def _from_file(file: str, fields: Mapping[str, type]) -> dict[str, Any]:
         raise BadSetting(f"{file}: {e}") from e
     for name in read:
         if name not in fields:
-            raise BadSetting(f"{file}: there is no setting {name!r}")
+            close = "".join(get_close_matches(name, fields, 1))
+            meant = f" (did you mean {close}?)" if close else ""
+            raise BadSetting(f"{file}: there is no setting {name!r}{meant}")
     return {name: _typed(name, value, fields[name], file) for name, value in read.items()}
 
 
@@ -243,7 +258,7 @@ def _check(s: Settings) -> None:
             raise BadSetting(f"features: there is no feature {name!r}; there are {', '.join(FEATURES)}")
     for name in (
         "sweep_interval", "auth_deadline", "silence_limit", "heartbeat_interval", "heartbeat_timeout",
-        "returns_per_second", "request_deadline", "keep_alive",
+        "returns_per_second", "request_deadline", "keep_alive", "read_deadline",
     ):  # fmt: skip
         if getattr(s, name) <= 0:
             raise BadSetting(f"{name} must be more than 0")

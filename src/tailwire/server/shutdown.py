@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from tailwire.server.auth.passwords import Passwords
 from tailwire.server.gateway.gateway import Gateway
 from tailwire.server.ports.store import Store
 from tailwire.server.telemetry.logs import log
 from tailwire.server.webhooks.sender import WebhookSender
 
 
-async def finish(gateway: Gateway, webhooks: WebhookSender, store: Store) -> None:
+async def finish(gateway: Gateway, webhooks: WebhookSender, store: Store, passwords: Passwords) -> None:
     """Wait for what frames have begun, then for what was submitted to the store; close it."""
     await gateway.close()
     await webhooks.close()
+    passwords.close()
     await store.close()
     log.info("stopped")

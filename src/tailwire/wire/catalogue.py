@@ -39,6 +39,9 @@ CATALOGUE: dict[str, Entry] = {
     "ERR_UID_NOT_FOUND": Entry(404, "The user does not exist.", "Check the uid, or create the user first."),
     "ERR_GUID_NOT_FOUND": Entry(404, "The specified group does not exist.", "Please provide a valid group GUID."),
     "ERR_MESSAGE_ID_NOT_FOUND": Entry(404, "The message does not exist.", "Check the message id."),
+    "ERR_POSITION_UNKNOWN": Entry(
+        409, "This position is not one of this store: an older copy was put back.", "Read on after details.known."
+    ),
     "ERR_UID_ALREADY_EXISTS": Entry(409, "A user with this uid exists already.", "Choose another uid."),
     "ERR_GUID_ALREADY_EXISTS": Entry(409, "A group with this guid exists already.", "Choose another guid."),
     # Groups.
@@ -132,6 +135,11 @@ CATALOGUE: dict[str, Entry] = {
     # General.
     "ERR_BAD_REQUEST": Entry(400, "Failed to validate the data sent with the request.", "Correct what details names."),
     "ERR_API_NOT_FOUND": Entry(404, "There is no such path or method.", "Check the URL and the method."),
+    "ERR_QUERY_TOO_BROAD": Entry(
+        400,
+        "The list could not be searched within the time that a read may take.",
+        "Ask for less: name a conversation, a range of ids (id with affix), or a time (fromTimestamp, updatedAt).",
+    ),
     "ERR_TOO_LARGE": Entry(413, "The request is too large.", "Send less than the limit that details names."),
     "ERR_TOO_MANY_REQUESTS": Entry(429, "Too many requests.", "Wait for the seconds that Retry-After names."),
     "ERR_MISSION_FAILED": Entry(500, "Something went wrong on the server.", "Try again; if it stays, see its log."),
@@ -163,6 +171,12 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "OUTBOX_NOT_ENABLED": Entry(0, "There is no outbox.", "Switch it on: AppSettingsBuilder().keep_unsent_messages()."),
     "OUTBOX_FULL": Entry(0, "Too many messages wait for a network.", "Wait until some are sent, or cancel some."),
+    "OUTBOX_NOT_SAVED": Entry(
+        0, "The message cannot be kept on this device.", "Make room on the disk, or use send_message()."
+    ),
+    "SESSION_IN_USE": Entry(
+        0, "Another client uses the saved session.", "End that one, or give this client a session store of its own."
+    ),
     "OUTBOX_CANCELLED": Entry(0, "The message was taken out of the outbox.", "Queue it again if it is to be sent."),
     "NO_WEBSOCKET_CONNECTION": Entry(
         0,

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from tailwire.server.config import BadSetting, Settings, load
+from tailwire.server.config import BadSetting, Settings, load, unknown_variables
 
 
 def test_arguments_win_over_environment_over_file_over_defaults(tmp_path):
@@ -69,3 +69,14 @@ def test_numbers_that_are_none_are_refused(tmp_path, line: str):
 def test_numbers_that_would_stop_it_later_are_refused(setting):
     with pytest.raises(BadSetting, match=next(iter(setting))):
         load(setting, {})
+
+
+def test_a_variable_that_is_no_setting_is_named_with_what_may_be_meant():
+    environment = {"TAILWIRE_PROT": "9", "TAILWIRE_PORT": "9", "TAILWIRE_QQQ": "", "OTHER": ""}
+    assert unknown_variables(environment) == {"TAILWIRE_PROT": "TAILWIRE_PORT", "TAILWIRE_QQQ": ""}
+
+
+def test_a_setting_of_the_file_that_does_not_exist_is_named_with_what_may_be_meant(tmp_path):
+    (tmp_path / "t.toml").write_text("max_conections = 5")
+    with pytest.raises(BadSetting, match="did you mean max_connections"):
+        load({}, {}, str(tmp_path / "t.toml"))

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, TypeVar
 
 from tailwire.sdk.calls.access import Access, OnError, OnProgress, OnSuccess, decoded, quoted, settle
-from tailwire.sdk.exceptions import CometChatException, failure
-from tailwire.wire.codec import message_from_wire
+from tailwire.sdk.connection.causes import Cause
+from tailwire.sdk.exceptions import CometChatException, failure, not_reached
+from tailwire.wire.codec import BadWire, message_from_wire
 from tailwire.wire.constants import ReceiverType
 from tailwire.wire.encoding import message_to_wire
 from tailwire.wire.entities import (
@@ -23,6 +24,19 @@ from tailwire.wire.entities import (
 from tailwire.wire.frames import FrameType, envelope
 
 M = TypeVar("M", bound=BaseMessage)
+
+
+def _stored(answer: Any, muid: str) -> BaseMessage:
+    # What names no message, or another one, is an answer of something in between: the send is in doubt.
+    try:
+        message = message_from_wire(answer)
+        if message.id > 0 and message.muid in ("", muid):
+            return message
+        reason = f"it names the message {message.id} with the muid {message.muid!r}"
+    except BadWire as e:
+        reason = str(e)
+    details = f"The answer to a send is not that of a chat server ({reason}). Check what stands before the server."
+    raise not_reached(Cause.NOT_OUR_SERVER, details)
 
 
 class MessageCalls(Access):
@@ -100,11 +114,11 @@ class MessageCalls(Access):
         # In its conversation's order, and again under the same muid when the answer was lost (K3).
         within, of = self._reached().patience(), self._logged_in().uid
 
-        async def attempt() -> Any:
-            return await self._ask("POST", "/messages", body=body, within=within, of=of)
+        async def attempt() -> BaseMessage:
+            return _stored(await self._ask("POST", "/messages", body=body, within=within, of=of), str(body["muid"]))
 
         conversation = f"{body['receiverType']}:{body['receiver']}"
-        stored = decoded(message_from_wire, await self.sending.send(conversation, attempt, within))
+        stored: BaseMessage = await self.sending.send(conversation, attempt, within)
         self._message_sent(stored)
         return stored
 
@@ -180,7 +194,7 @@ class MessageCalls(Access):
         return listed
 
     async def messages(
-        self, *, uid: str = "", guid: str = "", before: int = 0, after: int = 0, limit: int = 30
+        self, *, uid: str = "", guid: str = "", before: int = 0, after: int = 0, limit: int = 30, actions: bool = True
     ) -> AsyncIterator[BaseMessage]:
         """The messages of a conversation, page by page as they are taken.
 
@@ -190,6 +204,7 @@ class MessageCalls(Access):
             before: newest first, from before this id; the newest by default.
             after: oldest first, from after this id.
             limit: messages a page.
+            actions: with the messages that tell of edits, deletions and members (`Action`); False leaves them out.
 
         Raises:
             CometChatException: as the server refused it.
@@ -200,6 +215,8 @@ class MessageCalls(Access):
             query: dict[str, Any] = {"per_page": limit, "affix": "append" if newer else "prepend"}
             if cursor:
                 query["id"] = cursor
+            if not actions:
+                query["categories"] = "message,custom,interactive,call"
             listed = await self._list_messages(query, uid=uid, guid=guid)
             page = [decoded(message_from_wire, value) for value in listed]
             if not page:

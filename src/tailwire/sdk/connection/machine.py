@@ -117,6 +117,7 @@ def _connect_called(s: State, happened: i.ConnectCalled, now: float, chance: flo
         s.connects = (*s.connects, caller)
         if s.phase is Phase.OPEN and s.window_until is not None:
             s.window_until = now + s.timings.background_window
+            s.said_app = App.FOREGROUND  # the server counts the window too, so it is told again
 
 
 def _disconnect_called(s: State, happened: i.DisconnectCalled, now: float, chance: float, out: list[Command]) -> None:

@@ -64,11 +64,13 @@ class TellContinuity:
 Command = FetchAfter | FetchLatest | HandOver | TellContinuity
 
 
-def connected(m: Machine, store: str) -> list[Command]:
+def connected(m: Machine, store: str, mark: str = "") -> list[Command]:
     """The socket is authenticated.
 
     Args:
         store: the name of the server's store, or "" when the server does not tell (feature `epoch`).
+        mark: of the server's start, likewise. A server that has marks recognises positions that have one, whatever its
+            store's name.
     """
     _begin(m)
     if not m.enabled:
@@ -76,12 +78,38 @@ def connected(m: Machine, store: str) -> list[Command]:
         return [TellContinuity(Continuity(Kind.UNKNOWN))]
     m.behind, m.overflowed = [], False
     position = m.position
-    if position is None or (position.store and store and position.store != store):
-        m.position, m.floor = None, 0
-        m.recent.clear()
-        return [FetchLatest()]
+    recognised = position is not None and bool(position.mark and mark)
+    if position is None or (position.store and store and position.store != store and not recognised):
+        m.back = (0, 0) if position is not None else m.back
+        return [_anew(m)]
     m.position = position._replace(store=store or position.store)
     return [_from_the_position(m)]
+
+
+def _anew(m: Machine) -> FetchLatest:
+    m.position, m.floor, m.asked_after = None, 0, 0
+    m.recent.clear()
+    return FetchLatest()
+
+
+def went_back(m: Machine, known: int) -> list[Command]:
+    """The server does not recognise the position: an older copy of its store was put back, or it is another one.
+
+    What has come after `known` is not in the store any more, and its ids may be other messages' now.
+
+    Args:
+        known: the last id up to which the store is the one that this client knows; 0 when none is.
+    """
+    if m.behind is None or m.position is None:
+        return []
+    m.back = (known, max(m.position.last_id, known))
+    if known <= 0:
+        return [_anew(m)]
+    m.recent.clear()
+    m.named, m.holes, m.caught, m.free = {}, set(), 0, 0
+    m.floor = m.asked_after = known
+    m.position = Position(known, m.position.store, updated_at=m.position.updated_at)
+    return [next_page(m)]
 
 
 def poll(m: Machine) -> list[Command]:
@@ -107,7 +135,7 @@ def disconnected(m: Machine) -> None:
 
 
 def _begin(m: Machine) -> None:
-    m.caught, m.named, m.holes, m.quiet = 0, {}, set(), False
+    m.caught, m.free, m.named, m.holes, m.quiet = 0, 0, {}, set(), False
     m.size, m.pace = min(m.size, FIRST_PAGE), inf
 
 
@@ -118,7 +146,7 @@ def _from_the_position(m: Machine) -> FetchAfter:
 
 def next_page(m: Machine) -> FetchAfter:
     """Ask for the page after what has been read, as large as the line bears and no larger than the limit leaves."""
-    return FetchAfter(m.asked_after, max(1, min(m.size, m.limit - m.caught)))
+    return FetchAfter(m.asked_after, max(1, min(m.size, m.limit - m.caught + m.free)))
 
 
 def failed(m: Machine, command: FetchAfter | FetchLatest) -> FetchAfter | FetchLatest:
@@ -130,8 +158,8 @@ def failed(m: Machine, command: FetchAfter | FetchLatest) -> FetchAfter | FetchL
     return next_page(m)
 
 
-def latest(m: Machine, last_id: int, store: str) -> list[Command]:
-    """The answer to `FetchLatest`."""
+def latest(m: Machine, last_id: int, store: str, mark: str = "") -> list[Command]:
+    """The answer to `FetchLatest`, with the mark that came with it."""
     if m.behind is None:
         return []
     begin, quiet = 0, m.quiet
@@ -144,14 +172,16 @@ def latest(m: Machine, last_id: int, store: str) -> list[Command]:
         told = [] if quiet and kind is Kind.EXACT else [TellContinuity(Continuity(kind, m.caught, *bounds))]
         settled = last_id
     else:
-        told = [] if quiet else [TellContinuity(Continuity(Kind.UNKNOWN))]
+        bounds = (0, last_id) if m.back is not None else (0, 0)
+        told = [] if quiet and m.back is None else [TellContinuity(Continuity(Kind.UNKNOWN, 0, *bounds))]
         settled = 0
+    m.back = None
     before = m.position or Position()
     pairs = dict(m.behind)
     held = sorted(p for p in pairs.items() if p[0] > settled and p[0] not in m.recent and p[0] not in before.own)
-    m.behind, m.named, m.caught, m.quiet = None, {}, 0, False
+    m.behind, m.named, m.caught, m.free, m.quiet = None, {}, 0, 0, False
     m.floor = last_id
-    m.position = before._replace(store=store or before.store)
+    m.position = before._replace(store=store or before.store, mark=mark or before.mark)
     _advance(m, last_id)
     return [*told, *hand_over(m, held)]
 
@@ -164,6 +194,8 @@ def page(
     ours: Collection[int] = (),
     end: int = 0,
     took: float = 0.0,
+    mark: str = "",
+    edits: Collection[int] = (),
 ) -> list[Command]:
     """The answer to `FetchAfter`.
 
@@ -173,33 +205,45 @@ def page(
         ours: ids among them that this device sent.
         end: the last id that the page covers, where messages at its end cannot be read.
         took: seconds until it came.
+        mark: that came with it: the server has recognised the position.
+        edits: ids among them that only tell of edits: they do not count towards the limit.
     """
     if m.behind is None:
         return []
+    if mark and m.position is not None:
+        m.position = m.position._replace(mark=mark)
     for number in ours:
         sent(m, number)
     own = {*ours, *(m.position.own if m.position is not None else ())}
     missed = {n: msg for n, msg in messages if n > m.floor and n not in m.recent and n not in own}
     m.asked_after = max([m.asked_after, end, *(number for number, _ in messages)])
     m.caught += len(missed)
+    m.free += sum(n in missed for n in edits)
     _fit(m, took, whole=whole)
     more = whole or m.overflowed or _page_was_too_early(m)
     # What was held meanwhile goes with the page that it belongs to.
     reaches = m.asked_after if more else inf
     held = {n: msg for n, msg in m.behind if m.floor < n <= reaches and n not in m.recent and n not in own}
     together = sorted({**held, **missed}.items(), key=lambda pair: pair[0])
-    told = [] if m.quiet or more else [TellContinuity(Continuity(Kind.EXACT, m.caught))]
+    told = [] if more else _end_of(m)
     m.behind = [pair for pair in m.behind if pair[0] > m.asked_after] if more else None
     commands: list[Command] = [*told, *hand_over(m, together)]
     m.floor = max(m.floor, m.asked_after)
     _advance(m, m.asked_after)
-    if whole and m.caught >= m.limit:
+    if whole and m.caught - m.free >= m.limit:
         return [*commands, FetchLatest()]
     if more:
         m.overflowed, m.named = False, {}  # once more is enough for those: they are stored
         return [*commands, next_page(m)]
-    m.named, m.caught, m.quiet = {}, 0, False
+    m.named, m.caught, m.free, m.quiet = {}, 0, 0, False
     return commands
+
+
+def _end_of(m: Machine) -> list[Command]:
+    back, m.back = m.back, None
+    if back is not None:
+        return [TellContinuity(Continuity(Kind.UNKNOWN, m.caught, *back))]
+    return [] if m.quiet else [TellContinuity(Continuity(Kind.EXACT, m.caught))]
 
 
 def _fit(m: Machine, took: float, *, whole: bool) -> None:
@@ -291,4 +335,4 @@ def _advance(m: Machine, message_id: int) -> None:
     position = m.position or Position()
     last_id = max(position.last_id, message_id)
     own = tuple([n for n in position.own if n > last_id]) if position.own else ()
-    m.position = Position(last_id, position.store, own, position.updated_at)
+    m.position = Position(last_id, position.store, own, position.updated_at, position.mark)

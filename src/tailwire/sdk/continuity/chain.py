@@ -45,7 +45,7 @@ def missing(m: Machine, before: int) -> list[Command | Wait]:
 def _begin(m: Machine, before: int) -> list[Command | Wait]:
     begun = m.behind is None
     if begun:
-        m.behind, m.caught, m.overflowed = [], 0, False
+        m.behind, m.caught, m.free, m.overflowed = [], 0, 0, False
     m.holes.add(before)
     return [Wait(PATIENCE)] if begun else []
 

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from tailwire.sdk.dispatch.queue import Queue
-from tailwire.sdk.exceptions import CometChatException
+from tailwire.sdk.exceptions import CometChatException, failure
+from tailwire.sdk.io import answers
 from tailwire.wire.codec import message_from_wire
 from tailwire.wire.entities import BaseMessage
 
@@ -21,6 +22,10 @@ LONGEST_RETRY = 10.0
 LONGEST_ASKED = 60.0
 # BadWire is a ValueError; int() of an infinite number overflows.
 UNREADABLE = (ValueError, LookupError, AttributeError, TypeError, RecursionError, OverflowError)
+
+
+NO_MARK = "none"
+"""Asks for the server's mark where one has none yet."""
 
 
 class GivenUp(Exception):
@@ -78,3 +83,25 @@ def id_of(value: Any) -> int:
         return int(value["id"])
     except UNREADABLE:
         return 0
+
+
+def known_id(details: Any, below: int) -> int:
+    """Return up to which id the server recognises a position, from the details of its refusal; 0 when it says none."""
+    known = details.get("known") if isinstance(details, dict) else None
+    return known if isinstance(known, int) and 0 < known < below else 0
+
+
+def mark_of(listed: list[Any], socket: str) -> str:
+    """Return the mark of the server's start that came with a list; "" without one.
+
+    Args:
+        socket: that of the start to which the open socket belongs; "" when there is none.
+
+    Raises:
+        CometChatException: when the server was started again since the socket was opened: the socket is dead, and the
+            next connection reads on.
+    """
+    mark = answers.mark_of(listed)
+    if mark and socket and mark != socket:
+        raise failure("ERR_BAD_ERROR_RESPONSE", "The server was started again while history was read.")
+    return mark

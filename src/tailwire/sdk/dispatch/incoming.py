@@ -14,7 +14,7 @@ from tailwire.sdk.continuity.state import Continuity, Kind, Machine, Position
 from tailwire.sdk.dispatch import history, receipts, social
 from tailwire.sdk.dispatch.callbacks import event_of
 from tailwire.sdk.dispatch.queue import Queue
-from tailwire.sdk.exceptions import failure
+from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.io.link import Granted, granted
 from tailwire.sdk.listeners import events as e
 from tailwire.wire.codec import message_from_wire, receipt_from_frame, typing_from_frame, user_from_wire
@@ -62,7 +62,7 @@ class Incoming:
         self._pong = pong
         self._throttled = throttled
         self._token_answered = token_answered
-        self._store = self._uid = ""
+        self._store = self._mark = self._uid = ""
         self._reader: asyncio.Task[None] | None = None
         self._waiting: asyncio.TimerHandle | None = None
         self._updater: asyncio.Task[None] | None = None
@@ -92,10 +92,10 @@ class Incoming:
         """The socket is authenticated: read what was missed before anything live passes."""
         self._stop_reading()  # polling, perhaps: what it has handed over stays so
         self._connected = True
-        self._store = granted.store
+        self._store, self._mark = granted.store, granted.mark
         if granted.shed:
             self._server_says({"body": {"action": "throttled", "shed": granted.shed}})
-        self._carry_out(catch_up.connected(self._machine, granted.store))
+        self._carry_out(catch_up.connected(self._machine, granted.store, granted.mark))
 
     def link_ended(self) -> None:
         """The socket is gone."""
@@ -172,7 +172,7 @@ class Incoming:
     def _tell(self, continuity: Continuity) -> None:
         if self._connected:
             self._queue.put(e.ConnectionChanged(Status.CONNECTED, continuity))
-        if continuity.kind is Kind.GAP:
+        if continuity.kind is Kind.GAP or continuity.to_id:
             self._queue.put(e.HistoryGap(continuity.from_id, continuity.to_id))
         self._look_for_updates()
 
@@ -215,10 +215,20 @@ class Incoming:
 
     async def _page(self, command: catch_up.FetchAfter | catch_up.FetchLatest) -> list[catch_up.Command]:
         if isinstance(command, catch_up.FetchLatest):
-            newest = await self._fetch({"per_page": 1, "affix": "prepend"})
-            return catch_up.latest(self._machine, max(map(history.id_of, newest), default=0), self._store)
+            newest = await self._fetch({"per_page": 1, "affix": "prepend", "mark": history.NO_MARK})
+            last_id = max(map(history.id_of, newest), default=0)
+            mark = history.mark_of(newest, self._mark if self._connected else "")
+            return catch_up.latest(self._machine, last_id, self._store, mark)
         begun = asyncio.get_running_loop().time()
-        listed = await self._fetch({"per_page": command.limit, "affix": "append", "id": command.after_id})
+        position = self._machine.position
+        mark = (position.mark if position is not None else "") or history.NO_MARK
+        query = {"per_page": command.limit, "affix": "append", "id": command.after_id, "mark": mark}
+        try:
+            listed = await self._fetch(query)
+        except CometChatException as error:
+            if error.code != "ERR_POSITION_UNKNOWN":
+                raise
+            return catch_up.went_back(self._machine, history.known_id(error.details, command.after_id))
         took = asyncio.get_running_loop().time() - begun
         messages = history.known(listed)
         ids = [number for number in map(history.id_of, listed) if number]
@@ -227,7 +237,11 @@ class Incoming:
             raise failure("ERR_BAD_ERROR_RESPONSE", "The page of history is not the one that was asked for.")
         whole = len(listed) >= command.limit and end > command.after_id
         mine = {n for n, m in messages if self._is_own(m)}
-        return catch_up.page(self._machine, messages, whole=whole, ours=mine, end=end, took=took)
+        edits = [n for n, m in messages if isinstance(m, Action) and m.action == "edited"]
+        mark = history.mark_of(listed, self._mark if self._connected else "")
+        return catch_up.page(
+            self._machine, messages, whole=whole, ours=mine, end=end, took=took, mark=mark, edits=edits
+        )
 
     def _is_own(self, message: Any) -> bool:
         data = message.raw.get("data")

@@ -34,7 +34,7 @@ async def read(
         listed = await history.until_it_comes(partial(fetch, query), failed)
         messages = [message for _, message in history.known(listed)]
         for kind in ("delivered", "read"):
-            latest = {m.conversation_id: m for m in messages if _has_receipt(m, kind, uid, begin)}
+            latest = {(m.receiver_type, m.receiver): m for m in messages if _has_receipt(m, kind, uid, begin)}
             for message in latest.values():
                 _tell(queue, machine, uid, message, kind)
         newest = max([newest, *(m.updated_at for m in messages)])

@@ -1,7 +1,9 @@
 """What an HTTP answer says, and whether it is the chat server's at all.
 
-Rule: only JSON with the envelope is the server's: `data` with a 2xx status, or `error` with a `code`. Whatever else
-answers stands in between (a sign-in page, a proxy, another server), and the server was not reached.
+Rules: only JSON with the envelope is the server's: `data` with a 2xx status, or `error` with a `code` of its own.
+Whatever else answers stands in between (a sign-in page, a proxy, another server), and the server was not reached. An
+answer of a status with which gateways end a request that was passed on (408, 5xx) refuses nothing: it counts as the
+server's only with a code that the server sends with such a status, and those leave open whether the request was done.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ LONGEST_WAIT = 60.0
 ENCODING = "gzip"
 """What answers may be packed with (`Accept-Encoding`)."""
 _PIECE = 1024 * 1024
-_CODE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")
+_CODE = re.compile(r"(AUTH_)?ERR(_[A-Z0-9]+)+")
 _ANY_FORMAT = zlib.MAX_WBITS | 32
 
 _ADVICE = {
@@ -36,9 +38,18 @@ _ADVICE = {
 
 def is_code(value: object) -> bool:
     """Return whether a value is an error code as the server writes them (`ERR_…`), and not another service's."""
-    if not isinstance(value, str) or _CODE.fullmatch(value) is None:
+    if not isinstance(value, str):
         return False
-    return value not in CATALOGUE or CATALOGUE[value].status > 0  # those without a status are the SDK's own
+    if value in CATALOGUE:
+        return CATALOGUE[value].status > 0  # those without a status are the SDK's own
+    return _CODE.fullmatch(value) is not None
+
+
+def _says(status: int, code: str) -> bool:
+    # Whether the server answers with this code and this status. Who gave up waiting for it answers 408 or 5xx.
+    if status == 408 or status >= 500:
+        return code in CATALOGUE and CATALOGUE[code].status >= 500
+    return status >= 400
 
 
 class BadBody(ValueError):
@@ -98,6 +109,30 @@ class Body:
         return bytes(self._content)
 
 
+class Listed(list[Any]):
+    """A list that the server answered, with what it says of it besides.
+
+    Attributes:
+        mark: of the server's start, for positions; "" when it gave none.
+    """
+
+    mark: str = ""
+
+
+def mark_of(listed: list[Any]) -> str:
+    """Return the mark that came with a list, or ""."""
+    return listed.mark if isinstance(listed, Listed) else ""
+
+
+def _listed(data: Any, meta: Any) -> Any:
+    mark = meta.get("mark") if isinstance(meta, dict) else None
+    if not (isinstance(data, list) and isinstance(mark, str)):
+        return data
+    listed = Listed(data)
+    listed.mark = mark
+    return listed
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An answer, before it is known whose it is.
@@ -115,7 +150,7 @@ class Answer:
     content: bytes
 
     def data(self) -> Any:
-        """Return `data` of the envelope.
+        """Return `data` of the envelope; a list that has a mark as `Listed`.
 
         Raises:
             CometChatException: with the server's code; `NO_INTERNET_CONNECTION` when the answer is not the server's.
@@ -126,7 +161,7 @@ class Answer:
             raise self.not_ours() from e
         if isinstance(envelope, dict):
             if 200 <= self.status < 300 and "data" in envelope:
-                return envelope["data"]
+                return _listed(envelope["data"], envelope.get("meta"))
             self._raise_error(envelope.get("error"))
         raise self.not_ours()
 
@@ -145,7 +180,7 @@ class Answer:
         raise self.not_ours()
 
     def _raise_error(self, error: Any) -> None:
-        if isinstance(error, dict) and is_code(error.get("code")):
+        if isinstance(error, dict) and is_code(error.get("code")) and _says(self.status, error["code"]):
             message, details = str(error.get("message") or error["code"]), error.get("details", "")
             raise CometChatException(error["code"], message, details, retry_after=seconds_of(self.retry_after))
 

@@ -130,6 +130,11 @@ async def _try_to_send(wire: Wire, text: str) -> None:
         return  # the reader meets the same end, and reports it
 
 
+def _send_ping(driver: Driver, _: c.SendPing) -> None:
+    driver._traffic.look(only_from_now=True)  # what moves from now on is life while the answer is waited for
+    driver.send(driver._owner.ping_frame())
+
+
 class Driver:
     """Drives one connection machine on asyncio."""
 
@@ -204,6 +209,7 @@ class Driver:
         self.feed(self._time_has_come())
 
     def _time_has_come(self) -> i.TimerFired:
+        self._traffic.look()
         return i.TimerFired(self._heard_at, self._said_at, self._traffic.moved_at or None)
 
     async def call(self, make: Callable[[int], i.Input]) -> tuple[c.Result, Cause | None]:
@@ -362,7 +368,7 @@ class Driver:
         c.DropConnections: lambda self, command: self._owner.drop_connections(),
         c.ReadHistory: lambda self, command: self._owner.read_history(),
         c.StopReadingHistory: lambda self, command: self._owner.stop_reading_history(),
-        c.SendPing: lambda self, command: self.send(self._owner.ping_frame()),
+        c.SendPing: _send_ping,
         c.SendAppState: _send_app_state,
         c.RenewToken: lambda self, command: setattr(self, "_task", self.renewals.ask(command.epoch)),
         c.RenewInPlace: lambda self, command: self.renewals.offer(command.epoch, self._wire),

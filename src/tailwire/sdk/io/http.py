@@ -300,8 +300,10 @@ class _Exchange:
         elif event == "connect_tcp.complete":
             self._within.moved()
             _hold_little(info["return_value"])
+            self._within.traffic.watch(info["return_value"])
         elif event == "start_tls.complete":
             self._within.moved()
+            self._within.traffic.watch(info["return_value"])
         elif event == "send_request_headers.started":
             self._sent = True
             if self._first_byte is not None and not self._connected:

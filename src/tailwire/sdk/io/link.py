@@ -35,6 +35,7 @@ class Granted:
     timeout: float | None = None
     left: float | None = None
     store: str = ""
+    mark: str = ""
     shed: tuple[str, ...] = ()
 
 
@@ -213,6 +214,7 @@ def granted(value: Any) -> Granted:
         interval=_duration(beat.get("interval")),
         timeout=_duration(beat.get("timeout")),
         store=str(value.get("epoch") or ""),
+        mark=str(value.get("mark") or ""),
         left=_duration(value.get("tokenLeft")),
         shed=tuple(str(s) for s in shed) if isinstance(shed, list) else (),
     )

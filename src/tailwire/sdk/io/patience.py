@@ -36,6 +36,9 @@ class Patience:
         ever: seconds after which it ends whatever moves.
         started: False for one that waits for `start()`.
 
+    Attributes:
+        traffic: as it was given.
+
     Raises:
         CometChatException: on the way out, `NO_INTERNET_CONNECTION` with the cause `attempt_timeout`.
     """
@@ -53,7 +56,7 @@ class Patience:
         self._ever = ever
         self._end = math.inf
         self._world = world
-        self._traffic = traffic
+        self.traffic = traffic
         self._stalled = stalled
         self._longest = longest
         self._started = started
@@ -69,7 +72,7 @@ class Patience:
     def moved(self) -> None:
         """Note that bytes of its own move now."""
         self._moved_at = self._world.now()
-        self._traffic.moved()
+        self.traffic.moved()
 
     def start(self) -> None:
         """Begin to wait."""
@@ -97,7 +100,7 @@ class Patience:
             raise not_reached(Cause.ATTEMPT_TIMEOUT, details) from e
 
     def _left(self) -> float:
-        last = max(self._moved_at, self._traffic.moved_at)
+        last = max(self._moved_at, self.traffic.moved_at)
         return min(last + self._stalled, self._moved_at + self._longest, self._end) - self._world.now()
 
     def _arm(self) -> None:

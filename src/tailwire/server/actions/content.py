@@ -66,6 +66,14 @@ class Body(msgspec.Struct, rename="camel"):
     multiple_receivers: Receivers | None = None
 
 
+def receivers(body: Body) -> list[tuple[str, str]]:
+    """Who gets a message that is sent to several: id and type of each, once."""
+    wanted = body.multiple_receivers
+    if wanted is None:
+        return []
+    return list(dict.fromkeys([*((uid, "user") for uid in wanted.uids), *((guid, "group") for guid in wanted.guids)]))
+
+
 class Edit(msgspec.Struct, rename="camel"):
     """A change of a message as a client sends it."""
 

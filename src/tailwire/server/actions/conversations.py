@@ -14,6 +14,7 @@ from tailwire.server.actions.doors import Doors
 from tailwire.server.actions.present import encode, group, page, without_none
 from tailwire.server.actions.relations import block_flags
 from tailwire.server.actions.views import Views
+from tailwire.server.ports.conversations import ConversationKey, group_in, id_of, keys_with_id, other_in
 from tailwire.server.ports.filters import ConversationFilter
 from tailwire.server.ports.records import ConversationRow
 from tailwire.server.ports.refusal import Refused
@@ -71,10 +72,10 @@ class Conversations:
     async def _add_blocks(self, shown: list[Any], rows: list[ConversationRow]) -> None:
         others: dict[str, list[str]] = {}
         for row in rows:
-            others.setdefault(row.uid, []).append(other_of(row.conversation_id, row.uid))
+            others.setdefault(row.uid, []).append(other_in(row.conversation_id, row.uid))
         blocks = {uid: await self._store.blocked_with(uid, uids) for uid, uids in others.items()}
         for conversation, row in zip(shown, rows, strict=True):
-            found = blocks[row.uid].get(other_of(row.conversation_id, row.uid))
+            found = blocks[row.uid].get(other_in(row.conversation_id, row.uid))
             if found is not None:
                 fields = msgspec.json.decode(encode(conversation["conversationWith"]), type=dict[str, msgspec.Raw])
                 conversation["conversationWith"] = {**fields, **block_flags(*found)}
@@ -86,8 +87,9 @@ class Conversations:
         shown = dict(zip([m.id for m in last], await self._views.many(last, caller.reader), strict=True))
         guids: dict[str, list[str]] = {}
         for row in rows:
-            if _is_group(row):
-                guids.setdefault(row.uid, []).append(row.conversation_id.removeprefix("group_"))
+            guid = group_in(row.conversation_id)
+            if guid:
+                guids.setdefault(row.uid, []).append(guid)
         of = {uid: await self._store.memberships(names, uid) for uid, names in guids.items()}
         listed = [await self._one(row, shown.get(row.shown_message_id), of.get(row.uid, {}), with_tags) for row in rows]
         if caller.system:
@@ -96,24 +98,23 @@ class Conversations:
 
     async def _one(self, row: ConversationRow, last: bytes | None, memberships: Any, with_tags: bool) -> dict[str, Any]:
         other: Any
-        if _is_group(row):
-            kind, guid = "group", row.conversation_id.removeprefix("group_")
+        guid = group_in(row.conversation_id)
+        if guid:
+            kind = "group"
             found = await self._store.group(guid)
             other = group(found, memberships.get(guid)) if found else {"guid": guid}
         else:
-            kind, uid = "user", other_of(row.conversation_id, row.uid)
+            kind, uid = "user", other_in(row.conversation_id, row.uid)
             try:
-                other = await self._directory.user_entity(uid)
+                other = await self._directory.entity_for(uid, row.uid)
             except Refused:
                 other = {"uid": uid, "name": uid, "status": "offline"}
-        after = max(row.read_id, row.cleared_id)
-        mentions = await self._store.unread_mentions(row.conversation_id, row.uid, after) if row.unread else 0
         return without_none(
             {
-                "conversationId": row.conversation_id,
+                "conversationId": id_of(row.conversation_id),
                 "conversationType": kind,
                 "unreadMessageCount": str(row.unread),
-                "unreadMentionsCount": mentions,
+                "unreadMentionsCount": row.mentioned,
                 "createdAt": row.created_at or row.updated_at,
                 "updatedAt": row.updated_at,
                 "lastMessage": msgspec.Raw(last) if last else None,
@@ -141,16 +142,35 @@ class Conversations:
         return dict(shown)
 
     async def by_id(self, caller: Caller, conversation_id: str) -> tuple[str, str]:
-        """What a conversation's id names, as far as the caller takes part in it: its kind and the uid or guid.
+        """Return what a conversation's id names to the caller: its kind and the uid or guid.
+
+        Several conversations may have one id. Only those in which the caller takes part are looked at, and of these
+        one between two users goes before a group's.
 
         Raises:
             Refused: ERR_CONVERSATION_NOT_FOUND.
         """
-        if conversation_id.startswith("group_") and await self._store.member(conversation_id[6:], caller.uid):
-            return "group", conversation_id[6:]
-        if await self._store.conversation(conversation_id, caller.uid, "user") is not None:
-            return "user", other_of(conversation_id, caller.uid)
+        for key in keys_with_id(conversation_id):
+            guid, other = group_in(key), other_in(key, caller.uid)
+            if guid and await self._store.member(guid, caller.uid) is not None:
+                return "group", guid
+            if other and await self._store.conversation(key, caller.uid, "user") is not None:
+                return "user", other
         raise Refused("ERR_CONVERSATION_NOT_FOUND")
+
+    async def key_for_app(self, conversation_id: str) -> ConversationKey:
+        """Return the key of the one conversation that has an id, for the app itself, which takes part in all.
+
+        Raises:
+            Refused: ERR_CONVERSATION_NOT_FOUND; ERR_BAD_REQUEST when several conversations have the id.
+        """
+        known = [key for key in keys_with_id(conversation_id) if await self._store.last_message_id(key)]
+        if len(known) > 1:
+            advice = "Several conversations have this id. Ask on behalf of one who takes part, or name the group."
+            raise Refused("ERR_BAD_REQUEST", {"conversationId": advice})
+        if not known:
+            raise Refused("ERR_CONVERSATION_NOT_FOUND")
+        return known[0]
 
     async def tag(self, caller: Caller, kind: str, other: str, wanted: list[str]) -> dict[str, Any]:
         """Set the caller's tags of a conversation.
@@ -176,11 +196,11 @@ class Conversations:
         conversation = await self._doors.conversation(caller, kind, other)
         if permanently and caller.key:
             await self._store.remove_conversation(conversation)
-            text = f"The conversation {conversation} has been deleted successfully for all the users."
+            text = f"The conversation {id_of(conversation)} has been deleted successfully for all the users."
             return {"success": True, "message": text}
         last = await self._store.last_message_id(conversation)
         await self._store.clear(conversation, caller.uid, last)
-        text = f"The conversation {conversation} has been deleted successfully for UID {caller.uid}."
+        text = f"The conversation {id_of(conversation)} has been deleted successfully for UID {caller.uid}."
         return {"success": True, "message": text}
 
     async def pin(self, caller: Caller, kind: str, other: str, *, pinned: bool) -> dict[str, Any]:
@@ -204,27 +224,11 @@ class Conversations:
         self, caller: Caller, *, kind: str = "", other: str = "", hide_blocked: bool = False
     ) -> list[dict[str, Any]]:
         """How many messages the caller has not read: of one conversation, of those of a kind, or of all."""
-        wanted = await self._doors.conversation(caller, kind, other) if other else ""
+        wanted = await self._doors.conversation(caller, kind, other) if other else None
         listed = []
         for each in (kind,) if kind else ("user", "group"):
             found = await self._store.unread_counts(caller.uid, each, wanted, hide_blocked)
             for conversation, count in found:
-                name = conversation[6:] if each == "group" else other_of(conversation, caller.uid)
+                name = group_in(conversation) or other_in(conversation, caller.uid)
                 listed.append({"entityType": each, "entityId": name, "count": count})
         return listed
-
-
-def _is_group(row: ConversationRow) -> bool:
-    # `group_x` is a group's; `group_x_user_bob` may be one between the users `group_x` and `bob`.
-    if not row.conversation_id.startswith("group_"):
-        return False
-    return other_of(row.conversation_id, row.uid) == ""
-
-
-def other_of(conversation_id: str, uid: str) -> str:
-    """The other user of a conversation between two; "" when the user takes no part in it."""
-    if conversation_id.startswith(f"{uid}_user_"):
-        return conversation_id[len(uid) + 6 :]
-    if conversation_id.endswith(f"_user_{uid}"):
-        return conversation_id[: -len(uid) - 6]
-    return ""

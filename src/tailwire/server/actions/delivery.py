@@ -10,6 +10,7 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.present import encode
 from tailwire.server.fanout.frames import with_before, with_head
 from tailwire.server.ports.broker import PRESENCE, Broker, Publication, group_subject, user_subject
+from tailwire.server.ports.conversations import id_of
 from tailwire.server.ports.records import MessageRow
 
 
@@ -74,7 +75,7 @@ class Delivery:
         if row.receiver_type == "user" and caller.uid == row.receiver:
             receiver = row.sender
         body |= {
-            "conversationId": row.conversation_id,
+            "conversationId": id_of(row.conversation_id),
             "receiverId": receiver,
             "receiverType": row.receiver_type,
         }

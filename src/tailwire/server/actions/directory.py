@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import msgspec
 
@@ -75,6 +76,30 @@ class Directory:
         """Everybody who has a socket here."""
         return tuple(self._everyone_online())
 
-    def present(self, row: UserRow) -> dict[str, object]:
-        """A user as REST gives her."""
+    async def online_to(self, reader: str) -> tuple[str, ...]:
+        """Everybody who is online as far as a reader may know: where there is a block, they are not told."""
+        hidden = await self._store.everyone_blocked(reader) if reader else frozenset()
+        return tuple(uid for uid in self._everyone_online() if uid not in hidden)
+
+    async def present(self, row: UserRow, reader: str) -> dict[str, object]:
+        """Return a user as REST gives them; without their presence where there is a block.
+
+        Args:
+            reader: who is shown them; "" for the app itself, or for the user alone.
+        """
+        if await self._is_hidden(row.uid, reader):
+            return present.user(replace(row, last_active_at=0), online=False)
         return present.user(row, online=self._online(row.uid))
+
+    async def entity_for(self, uid: str, reader: str) -> msgspec.Raw:
+        """Return a user, encoded, as `present` shows them to a reader.
+
+        Raises:
+            Refused: ERR_UID_NOT_FOUND.
+        """
+        if await self._is_hidden(uid, reader):
+            return msgspec.Raw(present.encode(await self.present(await self.user(uid), reader)))
+        return await self.user_entity(uid)
+
+    async def _is_hidden(self, uid: str, reader: str) -> bool:
+        return bool(reader) and reader != uid and bool(await self._store.blocked_between(reader, uid))

@@ -1,14 +1,22 @@
-"""Finds what somebody names, if she may do there what she wants: the rules' table is asked here and nowhere else."""
+"""Finds what somebody names, if they may do there what they want: the rules' table is asked here and nowhere else.
+
+Who reads is answered by what stands at that moment. Who changes something makes an act of it: the store asks again in
+the transaction that writes.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.directory import Directory
+from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.records import GroupRow, MemberRow, MessageRow
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.standing import GroupAct, GroupStanding, MessageAct, MessageStanding
 from tailwire.server.ports.store import Store
 from tailwire.server.rules import permissions
-from tailwire.server.rules.names import conversation_of, identifier
+from tailwire.server.rules.names import identifier
 
 
 class Doors:
@@ -34,37 +42,72 @@ class Doors:
         permissions.check_group(operation, permissions.group_role(found, member, ban, knows=caller.key))
         return found, member
 
+    def group_act(
+        self,
+        caller: Caller,
+        guid: str,
+        operation: str,
+        on: str = "",
+        also: Callable[[GroupStanding], None] | None = None,
+    ) -> GroupAct:
+        """Return what the caller does in a group, for the store to ask whether they may.
+
+        Args:
+            operation: of the table of groups.
+            on: the uid of who is acted on.
+            also: what else must hold; raises `Refused`.
+        """
+
+        def allowed(standing: GroupStanding) -> None:
+            if not caller.system:
+                role = permissions.group_role(standing.group, standing.by, standing.by_ban, knows=caller.key)
+                permissions.check_group(operation, role)
+            if also is not None:
+                also(standing)
+
+        return GroupAct(identifier(guid, "guid"), caller.uid, on, allowed)
+
+    def message_act(
+        self, caller: Caller, wanted: str | int, operation: str, also: Callable[[MessageRow], None] | None = None
+    ) -> MessageAct:
+        """Return what the caller does to a message, for the store to ask whether they may.
+
+        Args:
+            operation: of the table of messages.
+            also: what else must hold of the message; raises `Refused`.
+        """
+
+        def allowed(standing: MessageStanding) -> None:
+            row = standing.message
+            if not caller.system:
+                owner = standing.owner if standing.member is not None else None
+                role = permissions.message_role(row, caller.uid, standing.member, owner)
+                permissions.check_message(operation, role)
+            if also is not None:
+                also(row)
+
+        return MessageAct(message_id(wanted), caller.uid, allowed)
+
     async def message(self, caller: Caller, wanted: str | int, operation: str) -> MessageRow:
         """A message to which the caller may do something.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, also for one that she may not read; or as the table says.
         """
-        row = await self._store.message(message_id(wanted))
-        if row is None:
-            raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"id": str(wanted)[:50]})
-        if caller.system:
-            return row
-        member = owner = None
-        if row.receiver_type == "group":
-            member = await self._store.member(row.receiver, caller.uid)
-            group = await self._store.group(row.receiver) if member is not None else None
-            owner = group.owner if group is not None else None
-        permissions.check_message(operation, permissions.message_role(row, caller.uid, member, owner))
-        return row
+        return (await self._store.look_at(self.message_act(caller, wanted, operation))).message
 
-    async def conversation(self, caller: Caller, kind: str, other: str) -> str:
-        """The id of the caller's conversation with a user (`kind` is `user`), or of a group that she may read.
+    async def conversation(self, caller: Caller, kind: str, other: str) -> ConversationKey:
+        """The key of the caller's conversation with a user (`kind` is `user`), or of a group that she may read.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, or as the table says.
         """
         if kind == "group":
             found, _ = await self.group(caller, other, "read")
-            return conversation_of("", found.guid, "group")
+            return key_of("", found.guid, "group")
         uid = identifier(other, "uid")
         await self._directory.user_entity(uid)
-        return conversation_of(caller.uid, uid, "user")
+        return key_of(caller.uid, uid, "user")
 
     async def user(self, caller: Caller, uid: str, operation: str) -> str:
         """The uid of a user to whom the caller may do something.

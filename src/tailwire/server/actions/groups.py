@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -14,10 +13,11 @@ from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.doors import Doors
 from tailwire.server.actions.members import Members, NewMembers
 from tailwire.server.actions.present import absent, encode, group, page
-from tailwire.server.auth.secrets import hash_password
+from tailwire.server.auth.passwords import Passwords
 from tailwire.server.ports.filters import GroupFilter
-from tailwire.server.ports.records import Event, GroupRow
+from tailwire.server.ports.records import Event, GroupRow, MemberRow
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.standing import GroupStanding
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
 from tailwire.server.rules import groups as rules
@@ -75,6 +75,7 @@ class Groups:
         delivery: Delivery,
         world: World,
         lengths: Lengths,
+        passwords: Passwords,
         most_groups: int,
     ) -> None:
         self._store = store
@@ -84,6 +85,7 @@ class Groups:
         self._delivery = delivery
         self._world = world
         self._lengths = lengths
+        self._passwords = passwords
         self._most_groups = most_groups
 
     async def create(self, caller: Caller, new: NewGroup) -> dict[str, Any]:
@@ -94,18 +96,21 @@ class Groups:
         """
         rules.check_new(new.type, new.password)
         self._lengths.check_group(new.password, new.description)
+        if new.members is not None:
+            await self._members.check_features(caller, new.members)
         now = self._world.seconds()
         owner = caller.uid
         if caller.system and new.owner:
             owner = (await self._directory.user(names.identifier(new.owner, "owner"))).uid
         if len(await self._store.groups_of(owner)) >= self._most_groups:
             raise Refused("ERR_LIMIT_EXCEEDED", {"groups": f"A user may be in {self._most_groups} groups."})
+        secret = new.password if new.type == "password" else None
         a_user = owner != names.SYSTEM_USER
         row = GroupRow(
             guid=names.identifier(new.guid, "guid"),
             name=self._lengths.check_name(new.name),
             type=new.type,
-            password_hash=await self._hash(new.password) if new.type == "password" and new.password else None,
+            password_hash=await self._passwords.hash(caller.reader, secret) if secret else None,
             icon=self._lengths.check_url(new.icon, "icon"),
             description=new.description or None,
             owner=owner,
@@ -128,9 +133,6 @@ class Groups:
             fresh = await self._store.group(row.guid)
             shown["membersCount"] = fresh.members_count if fresh else row.members_count
         return shown
-
-    async def _hash(self, password: str) -> str:
-        return await asyncio.get_running_loop().run_in_executor(None, hash_password, password, self._world)
 
     async def get(self, caller: Caller, guid: str) -> dict[str, Any]:
         """A group that the caller may see.
@@ -157,35 +159,52 @@ class Groups:
         Raises:
             Refused: ERR_GUID_NOT_FOUND, as the table says, ERR_BAD_REQUEST, ERR_EMPTY_GROUP_PASS.
         """
-        found, member = await self._doors.group(caller, guid, "update")
+        act = self._doors.group_act(caller, guid, "update")
+        before = await self._store.look(act)
         self._lengths.check_group(change.password, change.description)
-        kind = rules.check_type(change.type) if change.type else found.type
-        hashed = found.password_hash if kind == "password" else None
-        if change.password and kind == "password":
-            rules.check_new(kind, change.password)
-            hashed = await self._hash(change.password)
-        elif kind == "password" and not hashed:
-            raise Refused("ERR_EMPTY_GROUP_PASS")
-        metadata = self._lengths.check_metadata(bytes(change.metadata))
-        row = replace(
-            found,
-            name=self._lengths.check_name(change.name) if change.name is not None else found.name,
-            type=kind,
-            password_hash=hashed,
-            icon=self._lengths.check_url(change.icon, "icon") if change.icon is not None else found.icon,
-            description=change.description if change.description is not None else found.description,
-            metadata=metadata if metadata is not None else found.metadata,
-            tags=encode(self._lengths.check_tags(change.tags)).decode() if change.tags is not None else found.tags,
-            updated_at=self._world.seconds(),
-            updated_by=caller.uid,
-        )
-        row = replace(row, **dict.fromkeys(n for n in change.unset or () if n in UNSETTABLE))  # type: ignore[arg-type]
-        shown = group(row, member)
-        await self._store.change_group(row, (Event("group_updated", encode({"group": shown})),))
+        columns = self._columns(caller, change)
+        if change.type:
+            columns["type"] = rules.check_type(change.type)
+        hashed = None
+        if change.password and (change.type or before.group.type) == "password":
+            hashed = await self._passwords.hash(caller.reader, change.password)
+        member: MemberRow | None = None
+
+        def decide(standing: GroupStanding) -> dict[str, object]:
+            nonlocal member
+            member, kind = standing.by, change.type or standing.group.type
+            if kind != "password":
+                return {**columns, "password_hash": None}
+            if hashed is not None:
+                return {**columns, "password_hash": hashed}
+            if not standing.group.password_hash:
+                raise Refused("ERR_EMPTY_GROUP_PASS")
+            return columns
+
+        def told(changed: GroupRow) -> tuple[Event, ...]:
+            return (Event("group_updated", encode({"group": group(changed, member)})),)
+
+        row = await self._store.change_group(act, decide, told)
         if change.owner and caller.system:
             await self.transfer(caller, guid, change.owner)
-            shown = group((await self._store.group(row.guid)) or row, member)
-        return shown
+            row = (await self._store.group(row.guid)) or row
+        return group(row, member)
+
+    def _columns(self, caller: Caller, change: GroupChange) -> dict[str, object]:
+        # Only of what is named: nothing else is written over what somebody else has changed meanwhile.
+        columns: dict[str, object] = {"updated_at": self._world.seconds(), "updated_by": caller.uid}
+        if change.name is not None:
+            columns["name"] = self._lengths.check_name(change.name)
+        if change.icon is not None:
+            columns["icon"] = self._lengths.check_url(change.icon, "icon")
+        if change.description is not None:
+            columns["description"] = change.description
+        metadata = self._lengths.check_metadata(bytes(change.metadata))
+        if metadata is not None:
+            columns["metadata"] = metadata
+        if change.tags is not None:
+            columns["tags"] = encode(self._lengths.check_tags(change.tags)).decode()
+        return columns | dict.fromkeys(n for n in change.unset or () if n in UNSETTABLE)
 
     async def delete(self, caller: Caller, guid: str) -> dict[str, Any]:
         """Delete a group and what was said in it: its admins and owner may.
@@ -193,11 +212,15 @@ class Groups:
         Raises:
             Refused: ERR_GUID_NOT_FOUND, or as the table says.
         """
-        found, _ = await self._doors.group(caller, guid, "delete")
-        events = (Event("group_deleted", encode({"group": group(found, None)})),)
-        for uid in await self._store.remove_group(found.guid, events):
-            self._delivery.membership(uid, found.guid, joined=False)
-        return {"success": True, "message": f"Group with guid {found.guid} has been deleted successfully."}
+        act = self._doors.group_act(caller, guid, "delete")
+        await self._store.look(act)
+
+        def told(standing: GroupStanding) -> tuple[Event, ...]:
+            return (Event("group_deleted", encode({"group": group(standing.group, None)})),)
+
+        for uid in await self._store.remove_group(act, told):
+            self._delivery.membership(uid, act.guid, joined=False)
+        return {"success": True, "message": f"Group with guid {act.guid} has been deleted successfully."}
 
     async def transfer(self, caller: Caller, guid: str, to: str) -> dict[str, Any]:
         """Give a group to one of its members: its owner may.
@@ -205,14 +228,21 @@ class Groups:
         Raises:
             Refused: ERR_GUID_NOT_FOUND, as the table says, ERR_NOT_A_MEMBER.
         """
-        found, _ = await self._doors.group(caller, guid, "transfer")
+
+        def is_member(standing: GroupStanding) -> None:
+            if standing.on is None:
+                raise Refused("ERR_NOT_A_MEMBER", {"owner": "Name a member of the group."})
+
         uid = names.identifier(to, "owner")
-        if await self._store.member(found.guid, uid) is None:
-            raise Refused("ERR_NOT_A_MEMBER", {"owner": "Name a member of the group."})
-        shown = {**group(replace(found, owner=uid), None), "oldOwner": found.owner}
-        events = (Event("group_owner_transferred", encode({"group": shown})),)
-        await self._store.transfer_ownership(found.guid, uid, self._world.seconds(), events)
+        act = self._doors.group_act(caller, guid, "transfer", uid, is_member)
+        await self._store.look(act)
+
+        def told(standing: GroupStanding) -> tuple[Event, ...]:
+            shown = {**group(replace(standing.group, owner=uid), None), "oldOwner": standing.group.owner}
+            return (Event("group_owner_transferred", encode({"group": shown})),)
+
+        await self._store.transfer_ownership(act, self._world.seconds(), told)
         return {
             "success": True,
-            "message": f"The ownership of the group {found.guid} is transferred to the user {uid}.",
+            "message": f"The ownership of the group {act.guid} is transferred to the user {uid}.",
         }

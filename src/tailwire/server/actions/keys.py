@@ -100,7 +100,8 @@ class Keys:
         if key == used:
             raise Refused("ERR_APIKEY_NO_SELF_ACTION")
         row = replace(row, name=self._lengths.check_name(change.name or row.name), scope=_scope(change.scope))
-        await self._store.add_key(row)
+        if not await self._store.change_key(row.key_hash, row.name, row.scope):
+            raise Refused("ERR_APIKEY_NOT_FOUND")
         return {**_present_key(row), "apiKey": key}
 
     async def delete(self, key: str, used: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.doors import Doors
 from tailwire.server.actions.present import encode
+from tailwire.server.actions.roles import Roles
 from tailwire.server.fanout.overload import Level, Overload
 from tailwire.server.ports.records import Event, UserRow
 from tailwire.server.ports.refusal import Refused
@@ -38,6 +39,7 @@ class Live:
         store: Store,
         directory: Directory,
         doors: Doors,
+        roles: Roles,
         delivery: Delivery,
         world: World,
         overload: Overload,
@@ -47,6 +49,7 @@ class Live:
         self._store = store
         self._directory = directory
         self._doors = doors
+        self._roles = roles
         self._delivery = delivery
         self._world = world
         self._overload = overload
@@ -87,8 +90,11 @@ class Live:
         # The uid or guid, and of a group how many are in it.
         if receiver_type not in ("user", "group"):
             raise Refused("ERR_INVALID_RECEIVER_TYPE")
+        await self._roles.check_feature(caller, "createMessage")
         if receiver_type == "user":
-            return await self._doors.user(caller, receiver, "type"), 0
+            uid = await self._doors.user(caller, receiver, "type")
+            await self._roles.check_receiver(caller, uid)
+            return uid, 0
         found, _ = await self._doors.group(caller, receiver, "write")
         return found.guid, found.members_count
 
@@ -112,7 +118,7 @@ class Live:
         row = await self._store.user(uid)
         if row is None:
             return  # deleted meanwhile
-        shown = self._directory.present(row)
+        shown = await self._directory.present(row, "")
         if action == "away":
             shown = {**shown, "status": "away"}
         if self._overload.sheds(Level.PRESENCE):
@@ -137,7 +143,7 @@ class Live:
                 row = await self._store.user(uid)
                 if row is not None and self._tells_presence():
                     action = "online" if self._directory.is_online(uid) else "offline"
-                    await self._tell_presence(row, action, self._directory.present(row))
+                    await self._tell_presence(row, action, await self._directory.present(row, ""))
             await asyncio.sleep(0)
 
     def _connection(self, shown: dict[str, Any], action: str) -> Event:

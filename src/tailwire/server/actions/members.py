@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,12 +12,15 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.delivery import Delivery, as_told
 from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.doors import Doors
-from tailwire.server.actions.present import encode, entity, group, page
-from tailwire.server.auth.secrets import same_password
+from tailwire.server.actions.member_actions import MemberActions
+from tailwire.server.actions.present import page
+from tailwire.server.actions.roles import Roles
+from tailwire.server.auth.passwords import Passwords
 from tailwire.server.limits.guesses import Guesses
 from tailwire.server.ports.filters import MemberFilter
-from tailwire.server.ports.records import BanRow, Draft, Event, GroupRow, MemberRow, Stored
+from tailwire.server.ports.records import GroupRow, MemberRow, Stored
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.standing import GroupAct, GroupStanding
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
 from tailwire.server.rules import groups as rules
@@ -48,18 +50,6 @@ class NewScope(msgspec.Struct):
     scope: str = "participant"
 
 
-_EVENTS = {
-    "joined": "group_member_joined",
-    "left": "group_member_left",
-    "added": "group_member_added",
-    "kicked": "group_member_kicked",
-    "banned": "group_member_banned",
-    "unbanned": "group_member_unbanned",
-    "scopeChanged": "group_member_scope_changed",
-}
-_CHANGES = {"joined": 1, "added": 1, "left": -1, "kicked": -1, "banned": -1}
-
-
 class Members:
     """What can be done with members."""
 
@@ -71,18 +61,23 @@ class Members:
         delivery: Delivery,
         world: World,
         lengths: Lengths,
-        passwords: Guesses,
+        roles: Roles,
+        passwords: Passwords,
+        guesses: Guesses,
         *,
         most_members: int,
         most_groups: int,
     ) -> None:
         self._store = store
         self._directory = directory
+        self._action = MemberActions(directory)
         self._doors = doors
         self._delivery = delivery
         self._world = world
         self._lengths = lengths
+        self._roles = roles
         self._passwords = passwords
+        self._guesses = guesses
         self._most_members = most_members
         self._most_groups = most_groups
 
@@ -95,9 +90,9 @@ class Members:
             Refused: ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER.
         """
         found, _ = await self._doors.group(caller, wanted.guid, "list_members")
-        online = self._directory.online_uids() if wanted.online is not None else ()
+        online = await self._directory.online_to(caller.reader) if wanted.online is not None else ()
         rows, total = await self._store.members(replace(wanted, guid=found.guid, status_of=online))
-        listed = [{**await self._shown(m.uid), "scope": m.scope, "joinedAt": m.joined_at} for m in rows]
+        listed = [{**await self._shown(caller, m.uid), "scope": m.scope, "joinedAt": m.joined_at} for m in rows]
         return page(listed, total=total, limit=wanted.limit, number=number)
 
     async def banned(self, caller: Caller, wanted: MemberFilter, *, number: int) -> dict[str, Any]:
@@ -108,12 +103,12 @@ class Members:
         """
         found, _ = await self._doors.group(caller, wanted.guid, "list_banned")
         rows, total = await self._store.bans(replace(wanted, guid=found.guid))
-        listed = [{**await self._shown(b.uid), "scope": b.scope, "bannedAt": b.banned_at} for b in rows]
+        listed = [{**await self._shown(caller, b.uid), "scope": b.scope, "bannedAt": b.banned_at} for b in rows]
         return page(listed, total=total, limit=wanted.limit, number=number)
 
-    async def _shown(self, uid: str) -> dict[str, Any]:
+    async def _shown(self, caller: Caller, uid: str) -> dict[str, Any]:
         row = await self._store.user(uid)
-        return self._directory.present(row) if row is not None else {"uid": uid, "name": uid}
+        return await self._directory.present(row, caller.reader) if row is not None else {"uid": uid, "name": uid}
 
     # Coming and going by oneself.
 
@@ -121,36 +116,61 @@ class Members:
         """Join a group. The answer is the action message that says so.
 
         Raises:
-            Refused: ERR_GUID_NOT_FOUND, ERR_ALREADY_JOINED, and as `rules.groups.check_join`.
+            Refused: ERR_GUID_NOT_FOUND, ERR_ALREADY_JOINED, ERR_TOO_MANY_REQUESTS, and as `rules.groups.check_join`.
         """
         found, _ = await self._doors.group(caller, guid, "join")
-        right, guess = False, f"{caller.uid}\0{found.guid}"
-        if found.password_hash and join.password:
-            wait = self._passwords.wait(guess, join.password)
-            if wait:
-                raise Refused(
-                    "ERR_TOO_MANY_REQUESTS", "Too many wrong passwords. Wait, then try again.", retry_after=wait
-                )
-            given = join.password[: self._lengths.password + 1]
-            right = await asyncio.get_running_loop().run_in_executor(None, same_password, given, found.password_hash)
-            if not right:
-                self._passwords.wrong(guess)
-        rules.check_join(found, password=join.password, right=right, most=self._most_members)
-        stored = await self._enter(caller, found, caller.uid, "participant", "joined")
+        opened = ""  # the stored password that the given one is
+        if found.password_hash and join.password and await self._is_password(caller, found, join.password):
+            opened = found.password_hash
+
+        def check(standing: GroupStanding) -> None:
+            right = bool(opened) and opened == standing.group.password_hash
+            rules.check_join(standing.group, password=join.password, right=right, most=self._most_members)
+
+        act = self._entry(caller, found.guid, "join", caller.uid, check)
+        stored = await self._enter(caller, act, "participant", "joined")
         return self._publish(caller, stored)
 
-    async def _enter(self, caller: Caller, found: GroupRow, uid: str, scope: str, action: str) -> Stored:
-        if found.members_count >= self._most_members:
-            raise Refused("ERR_NO_VACANCY")
-        if len(await self._store.groups_of(uid)) >= self._most_groups:
-            raise Refused("ERR_LIMIT_EXCEEDED", {"groups": f"A user may be in {self._most_groups} groups."})
+    async def _is_password(self, caller: Caller, found: GroupRow, password: str) -> bool:
+        # The try counts from here on, before anything is awaited: many at once are no more than one after the other.
+        guess = f"{caller.uid}\0{found.guid}"
+        wait = self._guesses.begin(guess)
+        if wait:
+            raise Refused("ERR_TOO_MANY_REQUESTS", "Too many wrong passwords. Wait, then try again.", retry_after=wait)
+        given = password[: self._lengths.password + 1]
+        try:
+            right = await self._passwords.same(caller.reader, given, found.password_hash or "")
+        except Refused:
+            self._guesses.give_back(guess)  # it was not looked at
+            raise
+        if right:
+            self._guesses.give_back(guess)
+        return right
+
+    def _entry(
+        self,
+        caller: Caller,
+        guid: str,
+        operation: str,
+        uid: str,
+        also: Callable[[GroupStanding], None],
+    ) -> GroupAct:
+        def allowed(standing: GroupStanding) -> None:
+            also(standing)
+            if standing.group.members_count >= self._most_members:
+                raise Refused("ERR_NO_VACANCY")
+            if standing.on_groups >= self._most_groups:
+                raise Refused("ERR_LIMIT_EXCEEDED", {"groups": f"A user may be in {self._most_groups} groups."})
+
+        return self._doors.group_act(caller, guid, operation, uid, allowed)
+
+    async def _enter(self, caller: Caller, act: GroupAct, scope: str, action: str) -> Stored:
+        await self._store.look(act)
         now = self._world.seconds()
-        member = MemberRow(found.guid, uid, scope, now, 0)
         extras = {"scope": {"new": scope}} if action == "added" else None
-        stored = await self._store.add_member(member, await self._told(caller, found, action, uid, now, extras))
-        if stored is None:
-            raise Refused("ERR_ALREADY_JOINED")
-        self._delivery.membership(uid, found.guid, joined=True)
+        told = await self._action.of(caller, action, act.on, now, lambda _: extras)
+        stored = await self._store.add_member(act, scope, now, told)
+        self._delivery.membership(act.on, act.guid, joined=True)
         return stored
 
     async def leave(self, caller: Caller, guid: str) -> bytes:
@@ -159,13 +179,19 @@ class Members:
         Raises:
             Refused: ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER, ERR_OWNER_EXIT_FORBIDDEN.
         """
-        found, _ = await self._doors.group(caller, guid, "leave")
-        action = await self._told(caller, found, "left", caller.uid, self._world.seconds())
-        stored = await self._store.remove_member(found.guid, caller.uid, action)
-        if stored is None:
-            raise Refused("ERR_NOT_A_MEMBER")
-        json = self._publish(caller, stored)
-        self._delivery.membership(caller.uid, found.guid, joined=False)
+        act = self._doors.group_act(caller, guid, "leave", caller.uid)
+        return await self._put_out(caller, act, "left")
+
+    async def _put_out(self, caller: Caller, act: GroupAct, action: str) -> bytes:
+        await self._store.look(act)
+        now = self._world.seconds()
+        told = await self._action.of(caller, action, act.on, now)
+        banned_at = now if action == "banned" else None
+        stored, before = await self._store.remove_member(act, told, banned_at=banned_at)
+        was_member = before.on is not None
+        json = self._publish(caller, stored, "" if was_member else act.on)
+        if was_member:
+            self._delivery.membership(act.on, act.guid, joined=False)
         return json
 
     # What is done to others.
@@ -180,6 +206,7 @@ class Members:
         lists = {"admins": new.admins, "moderators": new.moderators, "participants": new.participants}
         count = sum(len(uids) for uids in (*lists.values(), new.users_to_ban))
         self._lengths.check_count(count, "members", "members", least=0)
+        await self.check_features(caller, new)
         if not caller.system:
             role = group_role(found, member, knows=caller.key)
             for name, uids in lists.items():
@@ -197,6 +224,17 @@ class Members:
             outcome["usersToBan"][uid] = await self._one(self._ban_quietly(caller, found.guid, uid))
         return outcome
 
+    async def check_features(self, caller: Caller, new: NewMembers) -> None:
+        """Whether the caller's role may add whom they name, and ban whom they name.
+
+        Raises:
+            Refused: ERR_FEATURE_RESTRICTED.
+        """
+        if new.admins or new.moderators or new.participants:
+            await self._roles.check_feature(caller, "addMember")
+        if new.users_to_ban:
+            await self._roles.check_feature(caller, "ban")
+
     async def _one(self, work: Any) -> dict[str, Any]:
         try:
             stored = await work
@@ -206,48 +244,52 @@ class Members:
 
     async def _add(self, caller: Caller, guid: str, uid: str, scope: str) -> bytes:
         user = await self._directory.user(identifier(uid, "uid"))
-        found = await self._store.group(guid)
-        if found is None:
-            raise Refused("ERR_GUID_NOT_FOUND")
-        if await self._store.ban_of(guid, user.uid) is not None:
-            raise Refused("ERR_BANNED_GROUPMEMBER")
-        stored = await self._enter(caller, found, user.uid, scope, "added")
-        return self._publish(caller, stored)
+        await self._roles.check_receiver(caller, user.uid)
+
+        def check(standing: GroupStanding) -> None:
+            if not caller.system:
+                check_group(f"make_{scope}", group_role(standing.group, standing.by, standing.by_ban, knows=caller.key))
+            if standing.on is not None:
+                raise Refused("ERR_ALREADY_JOINED")
+            if standing.on_ban is not None:
+                raise Refused("ERR_BANNED_GROUPMEMBER")
+
+        act = self._entry(caller, guid, "add_member", user.uid, check)
+        return self._publish(caller, await self._enter(caller, act, scope, "added"))
 
     async def _ban_quietly(self, caller: Caller, guid: str, uid: str) -> None:
         await self.ban(caller, guid, uid)
 
     async def kick(self, caller: Caller, guid: str, uid: str) -> bytes:
-        """Put a member out; she may come back. The answer is the action message that says so.
+        """Put a member out; they may come back. The answer is the action message that says so.
 
         Raises:
             Refused: ERR_GUID_NOT_FOUND, as the table says, ERR_NOT_A_MEMBER.
         """
-        found, target = await self._target(caller, guid, uid, "remove")
-        if target is None:
-            raise Refused("ERR_NOT_A_MEMBER")
-        action = await self._told(caller, found, "kicked", target.uid, self._world.seconds())
-        stored = await self._store.remove_member(found.guid, target.uid, action)
-        if stored is None:
-            raise Refused("ERR_NOT_A_MEMBER")
-        json = self._publish(caller, stored)
-        self._delivery.membership(target.uid, found.guid, joined=False)
-        return json
 
-    async def _target(self, caller: Caller, guid: str, uid: str, what: str) -> tuple[GroupRow, MemberRow | None]:
+        def is_member(standing: GroupStanding) -> None:
+            if standing.on is None:
+                raise Refused("ERR_NOT_A_MEMBER")
+
+        return await self._put_out(caller, self._deed(caller, guid, uid, "remove", is_member), "kicked")
+
+    def _deed(self, caller: Caller, guid: str, uid: str, what: str, also: Callable[[GroupStanding], None]) -> GroupAct:
         # Whether the caller may do it depends on what the other may do.
-        found, member = await self._doors.group(caller, guid, "see")
         uid = identifier(uid, "uid")
-        target = await self._store.member(found.guid, uid)
-        if not caller.system:
-            theirs = "participant" if target is None else group_role(found, target)
-            role = group_role(found, member, None, knows=caller.key)
-            check_group(f"{what}_{theirs}", role)
-            if uid == caller.uid:
-                raise Refused("ERR_GROUP_NO_SELF_ACTION")
-        elif target is not None and found.owner == target.uid and what == "remove":
-            raise Refused("ERR_GROUP_NO_CLEARANCE", "Give the group to another member first.")
-        return found, target
+
+        def allowed(standing: GroupStanding) -> None:
+            on = standing.on
+            if not caller.system:
+                theirs = "participant" if on is None else group_role(standing.group, on)
+                role = group_role(standing.group, standing.by, None, knows=caller.key)
+                check_group(f"{what}_{theirs}", role)
+                if uid == caller.uid:
+                    raise Refused("ERR_GROUP_NO_SELF_ACTION")
+            elif on is not None and standing.group.owner == on.uid and what == "remove":
+                raise Refused("ERR_GROUP_NO_CLEARANCE", "Give the group to another member first.")
+            also(standing)
+
+        return self._doors.group_act(caller, guid, "see", uid, allowed)
 
     async def ban(self, caller: Caller, guid: str, uid: str) -> bytes:
         """Put somebody out for good. The answer is the action message that says so.
@@ -255,18 +297,15 @@ class Members:
         Raises:
             Refused: ERR_GUID_NOT_FOUND, ERR_UID_NOT_FOUND, as the table says, ERR_ALREADY_BANNED.
         """
-        found, target = await self._target(caller, guid, uid, "remove")
-        user = await self._directory.user(identifier(uid, "uid"))
-        now = self._world.seconds()
-        ban = BanRow(found.guid, user.uid, target.scope if target else "participant", now, caller.uid)
-        action = await self._told(caller, found, "banned", user.uid, now, gone=target is not None)
-        stored = await self._store.remove_member(found.guid, user.uid, action, ban)
-        if stored is None:
-            raise Refused("ERR_ALREADY_BANNED")
-        json = self._publish(caller, stored, "" if target is not None else user.uid)
-        if target is not None:
-            self._delivery.membership(user.uid, found.guid, joined=False)
-        return json
+
+        def is_not_banned(standing: GroupStanding) -> None:
+            if standing.on is None and standing.on_ban is not None:
+                raise Refused("ERR_ALREADY_BANNED")
+
+        act = self._deed(caller, guid, uid, "remove", is_not_banned)
+        await self._store.look(act)
+        await self._directory.user(act.on)
+        return await self._put_out(caller, act, "banned")
 
     async def unban(self, caller: Caller, guid: str, uid: str) -> bytes:
         """Let somebody come back. The answer is the action message that says so.
@@ -274,15 +313,15 @@ class Members:
         Raises:
             Refused: ERR_GUID_NOT_FOUND, as the table says, ERR_NOT_A_BANNED_USER.
         """
-        found, _ = await self._doors.group(caller, guid, "unban")
-        who = identifier(uid, "uid")
-        if await self._store.ban_of(found.guid, who) is None:
-            raise Refused("ERR_NOT_A_BANNED_USER")
-        action = await self._told(caller, found, "unbanned", who, self._world.seconds())
-        stored = await self._store.unban(found.guid, who, action)
-        if stored is None:
-            raise Refused("ERR_NOT_A_BANNED_USER")
-        return self._publish(caller, stored)
+
+        def is_banned(standing: GroupStanding) -> None:
+            if standing.on_ban is None:
+                raise Refused("ERR_NOT_A_BANNED_USER")
+
+        act = self._doors.group_act(caller, guid, "unban", identifier(uid, "uid"), is_banned)
+        await self._store.look(act)
+        told = await self._action.of(caller, "unbanned", act.on, self._world.seconds())
+        return self._publish(caller, await self._store.unban(act, told))
 
     async def change_scope(self, caller: Caller, guid: str, uid: str, scope: str) -> tuple[bytes, MemberRow]:
         """Change what a member may do. The answer is the action message that says so, and the membership.
@@ -291,20 +330,24 @@ class Members:
             Refused: ERR_GUID_NOT_FOUND, as the table says, ERR_NOT_A_MEMBER, ERR_SAME_SCOPE, ERR_BAD_REQUEST.
         """
         rules.check_scope(scope)
-        found, target = await self._target(caller, guid, uid, "change")
-        if target is None:
-            raise Refused("ERR_NOT_A_MEMBER", "Cannot change scope for a user who is not a member of the group.")
-        if not caller.system:
-            member = await self._store.member(found.guid, caller.uid)
-            check_group(f"make_{scope}", group_role(found, member, knows=caller.key))
-        if target.scope == scope:
-            raise Refused("ERR_SAME_SCOPE")
-        extras = {"scope": {"new": scope, "old": target.scope}}
-        action = await self._told(caller, found, "scopeChanged", target.uid, self._world.seconds(), extras)
-        stored = await self._store.change_scope(found.guid, target.uid, scope, action)
-        if stored is None:
-            raise Refused("ERR_NOT_A_MEMBER")
-        return self._publish(caller, stored), replace(target, scope=scope)
+
+        def check(standing: GroupStanding) -> None:
+            if standing.on is None:
+                raise Refused("ERR_NOT_A_MEMBER", "Cannot change scope for a user who is not a member of the group.")
+            if not caller.system:
+                check_group(f"make_{scope}", group_role(standing.group, standing.by, None, knows=caller.key))
+            if standing.on.scope == scope:
+                raise Refused("ERR_SAME_SCOPE")
+
+        act = self._deed(caller, guid, uid, "change", check)
+        standing = await self._store.look(act)
+        told = await self._action.of(
+            caller, "scopeChanged", act.on, self._world.seconds(),
+            lambda s: {"scope": {"new": scope, "old": s.on.scope if s.on else ""}},
+        )  # fmt: skip
+        stored = await self._store.change_scope(act, scope, told)
+        member = standing.on or MemberRow(act.guid, act.on, scope, 0, 0)
+        return self._publish(caller, stored), replace(member, scope=scope)
 
     async def online_counts(self, caller: Caller, guids: Sequence[str]) -> dict[str, int]:
         """How many members of some groups are online."""
@@ -315,46 +358,6 @@ class Members:
             found, _ = await self._doors.group(caller, guid, "list_members")
             counts[found.guid] = len(await self._store.members_among(found.guid, online))
         return counts
-
-    # Action messages.
-
-    async def _told(
-        self,
-        caller: Caller,
-        found: GroupRow,
-        action: str,
-        uid: str,
-        now: int,
-        extras: dict[str, Any] | None = None,
-        *,
-        gone: bool = True,
-    ) -> Draft:
-        by = await self._directory.user_entity(caller.uid)
-        on = await self._directory.user_entity(uid) if uid != caller.uid else by
-        change = _CHANGES.get(action, 0) if gone else 0
-        after = {**group(found, None), "membersCount": found.members_count + change}
-        data: dict[str, Any] = {
-            "action": action,
-            "entities": {"by": entity(by, "user"), "on": entity(on, "user"), "for": entity(after, "group")},
-            "resource": caller.device,
-        }
-        if extras:
-            data["extras"] = extras
-        fields = {
-            "conversationId": f"group_{found.guid}",
-            "sender": caller.uid,
-            "receiverType": "group",
-            "receiver": found.guid,
-            "category": "action",
-            "type": "groupMember",
-            "data": data,
-            "sentAt": now,
-        }
-        event = Event(_EVENTS[action], encode({"group": after, "members": {uid: on}, "by": by, **(extras or {})}))
-        return Draft(
-            f"group_{found.guid}", caller.uid, found.guid, "group", "action", "groupMember", encode(fields), now,
-            events=(event,),
-        )  # fmt: skip
 
     def _publish(self, caller: Caller, stored: Stored, also: str = "") -> bytes:
         json = stored.message.json()

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from tailwire.server.actions.caller import Caller
-from tailwire.server.actions.content import Body, Content, Edit, read_content
+from tailwire.server.actions.content import Body, Content, Edit, read_content, receivers
 from tailwire.server.actions.delivery import Delivery, as_told
 from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.doors import Doors
@@ -17,17 +17,19 @@ from tailwire.server.actions.present import encode, entity, group
 from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.views import Views, with_quoted
+from tailwire.server.ports.conversations import ConversationKey, id_of, key_of
 from tailwire.server.ports.filters import MessageFilter
-from tailwire.server.ports.records import Draft, Event, ListedRow, MessageRow
+from tailwire.server.ports.records import Draft, Edited, Event, ListedRow, MessageRow, Stored
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
 from tailwire.server.rules import messages as rules
 from tailwire.server.rules.lengths import Lengths
-from tailwire.server.rules.names import conversation_of, identifier
+from tailwire.server.rules.names import identifier
 
 SENT = (Event("message_sent"),)
 NOTHING: dict[str, Any] = {}
+NO_MARK = "none"
 EDITED, DELETED = (Event("message_edited"),), (Event("message_deleted"),)
 
 
@@ -98,7 +100,7 @@ class Messages:
             if sent is None:
                 raise
             return sent.json()
-        conversation = conversation_of(caller.uid, receiver, receiver_type)
+        conversation = key_of(caller.uid, receiver, receiver_type)
         more, parent, quoted = await self._more(caller, body, conversation)
         data["entities"] = {
             "sender": entity(sender_entity, "user"),
@@ -106,7 +108,7 @@ class Messages:
         }
         data["resource"] = caller.device
         place = (caller.uid, receiver, receiver_type, conversation, body.category, body.type)
-        draft = self._draft(*place, content, SENT, more, parent, quoted)
+        draft = self._draft(*place, content, SENT, more, parent, quoted, by_member=not caller.system)
         stored = await self._store.add_message(draft)
         json = stored.message.json()
         if quoted is not None:
@@ -118,13 +120,12 @@ class Messages:
         return as_told(caller, json, stored.before)
 
     async def send_to_many(self, caller: Caller, body: Body) -> list[msgspec.Raw]:
-        """Store a message for each of several receivers, and publish it.
+        """Store a message for each of several receivers, and publish it. Who is named twice gets one.
 
         Raises:
             Refused: as `send`, for the first receiver with whom something is wrong.
         """
-        wanted = body.multiple_receivers
-        places = [(uid, "user") for uid in wanted.uids] + [(guid, "group") for guid in wanted.guids] if wanted else []
+        places = receivers(body)
         if not 0 < len(places) <= 100:
             raise Refused("ERR_EMPTY_RECEIVER", {"multipleReceivers": "Name 1 to 100 uids and guids."})
         sent = []
@@ -142,7 +143,7 @@ class Messages:
         return group(found, None)
 
     async def _more(
-        self, caller: Caller, body: Body, conversation: str
+        self, caller: Caller, body: Body, conversation: ConversationKey
     ) -> tuple[dict[str, Any], MessageRow | None, MessageRow | None]:
         # What not every message has: a muid, tags, a message that it answers, one that it quotes.
         more: dict[str, Any] = {}
@@ -168,7 +169,7 @@ class Messages:
         sender: str,
         receiver: str,
         receiver_type: str,
-        conversation: str,
+        conversation: ConversationKey,
         category: str,
         kind: str,
         content: Content,
@@ -176,10 +177,12 @@ class Messages:
         more: dict[str, Any] = NOTHING,
         parent: MessageRow | None = None,
         quoted: MessageRow | None = None,
+        *,
+        by_member: bool = False,
     ) -> Draft:
         now = self._world.seconds()
         fields = {
-            "conversationId": conversation,
+            "conversationId": id_of(conversation),
             "sender": sender,
             "receiverType": receiver_type,
             "receiver": receiver,
@@ -194,7 +197,7 @@ class Messages:
         return Draft(
             conversation, sender, receiver, receiver_type, category, kind, encode(fields), now, more.get("muid"),
             parent.id if parent else None, quoted.id if quoted else None, content.traits, content.mentions,
-            content.updates_conversation, events,
+            content.updates_conversation, events, by_member and receiver_type == "group",
         )  # fmt: skip
 
     async def check(self, caller: Caller, body: Body) -> None:
@@ -227,7 +230,7 @@ class Messages:
         listed = []
         for uid, delivered, read in await self._store.receipts(row):
             times = {k: v for k, v in (("deliveredAt", delivered), ("readAt", read)) if v}
-            listed.append({"recipient": await self._directory.user_entity(uid), **times})
+            listed.append({"recipient": await self._directory.entity_for(uid, caller.reader), **times})
         return b'%b,"receipts":%b}' % (shown[:-1], encode({"data": listed}))
 
     async def listed(self, caller: Caller, wanted: MessageFilter, *, uid: str = "", guid: str = "") -> list[ListedRow]:
@@ -247,17 +250,32 @@ class Messages:
         rows = await self._store.messages(wanted)
         return rows if wanted.newer else rows[::-1]
 
+    def mark(self, said: str, after: int | None) -> str:
+        """Check a position from which a client reads on, and return the mark of this start for the next one.
+
+        Args:
+            said: the mark that the client was given with its position; `none` where it has none.
+            after: the id after which it reads on, if it does.
+
+        Raises:
+            Refused: ERR_POSITION_UNKNOWN, with the last id that the client's history and this store have in common.
+        """
+        if after is not None and said != NO_MARK:
+            known = self._store.known_until(said, after)
+            if known < after:
+                raise Refused("ERR_POSITION_UNKNOWN", {"known": max(0, known)})
+        return self._store.start
+
     async def edit(self, caller: Caller, wanted: str, edit: Edit) -> bytes:
         """Change a message. The answer is the action message that says so.
 
         Raises:
             Refused: with the documented code of what is wrong.
         """
-        row = await self._doors.message(caller, wanted, "edit")
-        rules.check_changeable(row)
-        fields = _decode_object(row.body)
-        data = _decode_object(fields["data"])
-        traits, mentions = row.traits, await self._store.mentioned(row.id)
+        act = self._doors.message_act(caller, wanted, "edit", rules.check_changeable)
+        row = (await self._store.look_at(act)).message
+        data = _decode_object(_decode_object(row.body)["data"])
+        content, edited = None, b""
         if bytes(edit.data) not in (b"{}", b"null"):
             kept = {k: data[k] for k in ("entities", "resource") if k in data}
             sent = edit.data
@@ -267,15 +285,20 @@ class Messages:
                     encode({**{k: data[k] for k in ("attachments", "url") if k in data}, **_object(sent)})
                 )
             content = await read_content(row.category, row.type, sent, self._directory, self._most_data)
-            fields["data"] = msgspec.Raw(encode({**kept, **content.data}))
-            traits, mentions = content.traits, content.mentions
-        if edit.tags is not None:
-            fields["tags"] = msgspec.Raw(encode(self._lengths.check_tags(edit.tags)))
+            edited = encode({**kept, **content.data})
+        tags = msgspec.Raw(encode(self._lengths.check_tags(edit.tags))) if edit.tags is not None else None
+
+        def changed(before: MessageRow) -> Edited:
+            fields = _decode_object(before.body)
+            if tags is not None:
+                fields["tags"] = tags
+            if content is None:
+                return Edited(encode(fields), before.traits)
+            fields["data"] = msgspec.Raw(edited)
+            return Edited(encode(fields), content.traits, content.mentions)
+
         told = await self._told(caller, row, "edited", EDITED)
-        stored = await self._store.edit_message(
-            row, encode(fields), caller.uid, self._world.seconds(), told, traits=traits, mentions=mentions
-        )
-        return self._publish(caller, stored)
+        return self._publish(caller, await self._store.edit_message(act, self._world.seconds(), changed, told))
 
     async def delete(self, caller: Caller, wanted: str, *, permanent: bool = False) -> bytes:
         """Delete a message: its content goes, its place stays. The answer is the action message that says so.
@@ -286,14 +309,12 @@ class Messages:
         Raises:
             Refused: with the documented code of what is wrong.
         """
-        row = await self._doors.message(caller, wanted, "delete")
-        rules.check_changeable(row)
-        fields = _decode_object(row.body)
-        data = _decode_object(fields["data"])
-        fields["data"] = msgspec.Raw(encode({k: data[k] for k in ("entities", "resource") if k in data}))
+        act = self._doors.message_act(caller, wanted, "delete", rules.check_changeable)
+        row = (await self._store.look_at(act)).message
         told = await self._told(caller, row, "deleted", DELETED)
-        stored = await self._store.delete_message(row, encode(fields), caller.uid, self._world.seconds(), told)
-        json = self._publish(caller, stored)
+        json = self._publish(
+            caller, await self._store.delete_message(act, self._world.seconds(), _without_content, told)
+        )
         if permanent and caller.key:
             await self._store.remove_message(row)
         return json
@@ -326,12 +347,17 @@ class Messages:
 
         return told
 
-    def _publish(self, caller: Caller, stored: Any) -> bytes:
-        if stored is None:
-            raise Refused("ERR_MESSAGE_ACTION_NOT_ALLOWED")
-        json: bytes = stored.message.json()
+    def _publish(self, caller: Caller, stored: Stored) -> bytes:
+        json = stored.message.json()
         self._delivery.message(stored.message, json, caller.device, before=stored.before)
         return as_told(caller, json, stored.before)
+
+
+def _without_content(row: MessageRow) -> bytes:
+    fields = _decode_object(row.body)
+    data = _decode_object(fields["data"])
+    fields["data"] = msgspec.Raw(encode({k: data[k] for k in ("entities", "resource") if k in data}))
+    return encode(fields)
 
 
 def _object(raw: msgspec.Raw) -> dict[str, msgspec.Raw]:

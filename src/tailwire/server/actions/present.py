@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from tailwire.server.ports.conversations import conversation_of
 from tailwire.server.ports.records import GroupRow, MemberRow, UserRow
 
 encode = msgspec.json.Encoder().encode
@@ -69,7 +70,7 @@ def group(g: GroupRow, member: MemberRow | None) -> dict[str, Any]:
         "metadata": _raw(g.metadata),
         "tags": _raw(g.tags),
         "membersCount": g.members_count,
-        "conversationId": f"group_{g.guid}",
+        "conversationId": conversation_of("", g.guid, "group"),
         "hasJoined": member is not None,
         "createdAt": g.created_at,
         "updatedAt": g.updated_at or None,

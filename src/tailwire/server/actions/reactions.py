@@ -77,8 +77,8 @@ class Reactions:
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_MESSAGE_ACTION_NOT_ALLOWED, ERR_BAD_REQUEST.
         """
-        row = await self._doors.message(caller, wanted, "react")
-        rules.check_changeable(row)
+        act = self._doors.message_act(caller, wanted, "react", rules.check_changeable)
+        row = (await self._store.look_at(act)).message
         rules.check_reaction(reaction)
         now = self._world.seconds()
         by = await self._by(caller.uid)
@@ -89,16 +89,16 @@ class Reactions:
 
         telling = told if self._store.has_webhooks else None
         if take_back:
-            changed = await self._store.unreact(row.id, reaction, caller.uid, now, telling)
+            changed = await self._store.unreact(act, reaction, now, telling)
         else:
-            changed = await self._store.react(row.id, reaction, caller.uid, now, MOST_KINDS, telling)
+            changed = await self._store.react(act, reaction, now, MOST_KINDS, telling)
         if changed is not None:
             self._delivery.reaction(caller, row, {"action": name, **_flat(changed, by)})
         return await self._shown(row, caller.reader)
 
-    async def _by(self, uid: str) -> Any:
+    async def _by(self, uid: str, reader: str = "") -> Any:
         try:
-            return await self._directory.user_entity(uid)
+            return await self._directory.entity_for(uid, reader)
         except Refused:
             return {"uid": uid, "name": uid}
 
@@ -116,7 +116,7 @@ class Reactions:
         if rows:
             edge = rows[-1] if newer else rows[0]
             meta["next"] = {"affix": "append" if newer else "prepend", "id": str(edge.id)}
-        return {"data": [_flat(r, await self._by(r.uid)) for r in rows], "meta": meta}
+        return {"data": [_flat(r, await self._by(r.uid, caller.reader)) for r in rows], "meta": meta}
 
     # Pins and saves.
 
@@ -126,10 +126,9 @@ class Reactions:
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_PERMISSION_DENIED, ERR_PINNED_MESSAGES_LIMIT_EXCEEDED.
         """
-        row = await self._doors.message(caller, wanted, "pin")
-        rules.check_changeable(row)
-        by = caller.uid if pinned else None
-        if not await self._store.pin(row, by, self._world.seconds(), self._most_pins):
+        act = self._doors.message_act(caller, wanted, "pin", rules.check_changeable)
+        row = (await self._store.look_at(act)).message
+        if not await self._store.pin(act, self._world.seconds(), self._most_pins, pinned=pinned):
             raise Refused("ERR_PINNED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._most_pins})
         self._delivery.pin(caller, row, "pinned" if pinned else "unpinned", await self._shown(row, ""))
         return await self._shown(row, caller.reader)
@@ -140,11 +139,11 @@ class Reactions:
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_SAVED_MESSAGES_LIMIT_EXCEEDED.
         """
-        row = await self._doors.message(caller, wanted, "save")
-        rules.check_changeable(row)
+        act = self._doors.message_act(caller, wanted, "save", rules.check_changeable)
+        row = (await self._store.look_at(act)).message
         if not saved:
             await self._store.unsave(row.id, caller.uid)
-        elif not await self._store.save(row.id, caller.uid, self._world.seconds(), self._most_saves):
+        elif not await self._store.save(act, self._world.seconds(), self._most_saves):
             raise Refused("ERR_SAVED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._most_saves})
         shown = await self._shown(row, caller.reader)
         self._delivery.save(caller, "saved" if saved else "unsaved", shown)
@@ -158,10 +157,13 @@ class Reactions:
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND.
         """
-        row = await self._doors.message(caller, wanted, "follow")
-        await self._store.subscribe(row.id, caller.uid, wanted=following)
+        act = self._doors.message_act(caller, wanted, "follow")
+        await self._store.subscribe(act, wanted=following)
         what = "subscribed to" if following else "unsubscribed from"
-        return {"success": True, "message": f"The user {caller.uid} has {what} the thread of message id {row.id}."}
+        return {
+            "success": True,
+            "message": f"The user {caller.uid} has {what} the thread of message id {act.message_id}.",
+        }
 
     async def threads(self, caller: Caller, *, limit: int, number: int) -> bytes:
         """A page of the messages whose threads the caller follows."""
@@ -177,13 +179,14 @@ class Reactions:
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_REASON_NOT_FOUND, ERR_BAD_REQUEST.
         """
-        row = await self._doors.message(caller, wanted, "flag")
+        act = self._doors.message_act(caller, wanted, "flag")
+        row = (await self._store.look_at(act)).message
         reason = flag.reason_id or flag.id
         if reason not in FLAG_REASONS:
             raise Refused("ERR_REASON_NOT_FOUND", {"id": f"Use one of {', '.join(FLAG_REASONS)}."})
         if flag.remark is not None and len(flag.remark) > MOST_REMARK:
             raise Refused("ERR_BAD_REQUEST", {"remark": f"Use at most {MOST_REMARK} characters."})
-        await self._store.flag(row.id, caller.uid, reason, flag.remark, self._world.seconds())
+        await self._store.flag(act, reason, flag.remark, self._world.seconds())
         return {"success": True, "message": f"Message {row.id} has been flagged successfully."}
 
     async def flagged(self, *, limit: int, number: int) -> bytes:
@@ -209,12 +212,13 @@ class Reactions:
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_INVALID_MESSAGE_CATEGORY, ERR_BAD_REQUEST.
         """
-        row = await self._doors.message(caller, wanted, "interact")
+        act = self._doors.message_act(caller, wanted, "interact")
+        row = (await self._store.look_at(act)).message
         if row.category != "interactive":
             raise Refused("ERR_INVALID_MESSAGE_CATEGORY", "Only interactive messages have elements.")
         if not 0 < len(sent.interactions) <= MOST_ELEMENTS or any(not 0 < len(e) <= 100 for e in sent.interactions):
             raise Refused("ERR_BAD_REQUEST", {"interactions": f"Name 1 to {MOST_ELEMENTS} elements."})
-        await self._store.interact(row.id, caller.uid, sent.interactions, self._world.seconds())
+        await self._store.interact(act, sent.interactions, self._world.seconds())
         text = f"The message id {row.id} has been marked as interacted for the user {caller.uid}."
         return {"success": True, "message": text}
 

@@ -11,6 +11,7 @@ from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.doors import Doors
 from tailwire.server.actions.present import encode
 from tailwire.server.fanout.overload import Level, Overload
+from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.records import Event, MessageRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
@@ -138,7 +139,7 @@ class Receipts:
         text = f"All the messages {where} are marked as {what} for the requesting user."
         return {"success": True, "Message" if kind == "user" else "message": text}
 
-    async def _last_from_others(self, conversation: str, uid: str, up_to: int | None) -> MessageRow | None:
+    async def _last_from_others(self, conversation: ConversationKey, uid: str, up_to: int | None) -> MessageRow | None:
         # The last message, or the one that is named: whose sender is told.
         last = await self._store.last_from_others(conversation, uid, up_to)
         return await self._store.message(last) if last else None

@@ -102,7 +102,7 @@ class Relations:
         for uid, mine, theirs in rows:
             row = await self._store.user(uid)
             if row is not None:
-                listed.append({**self._directory.present(row), **block_flags(mine, theirs)})
+                listed.append({**await self._directory.present(row, caller.reader), **block_flags(mine, theirs)})
         return page(listed, total=total, limit=limit, number=number)
 
     # Friends.
@@ -133,7 +133,9 @@ class Relations:
         """A page of the caller's friends."""
         wanted = UserFilter(caller.uid, search=search, friends_only=True, limit=limit, offset=(number - 1) * limit)
         rows, total = await self._store.users(wanted)
-        return page([self._directory.present(r) for r in rows], total=total, limit=limit, number=number)
+        return page(
+            [await self._directory.present(r, caller.reader) for r in rows], total=total, limit=limit, number=number
+        )
 
     async def unfriend(self, caller: Caller, sent: Unfriended) -> dict[str, Any]:
         """End friendships of the caller.

@@ -134,15 +134,16 @@ class Sessions:
         token = new_token(uid, self._world)
         known = device if device is not None else TokenRow("", uid, 0)
         kept = replace(known, token_hash=fingerprint(token), uid=uid, created_at=self._world.seconds(), hint=token[-4:])
-        await self._store.add_token(kept, self._most_tokens)
-        return {**self._directory.present(row), "authToken": token}
+        for gone in await self._store.add_token(kept, self._most_tokens):
+            self._delivery.token_gone(uid, gone)
+        return {**await self._directory.present(row, ""), "authToken": token}
 
     async def me(self, caller: Caller, token: str) -> dict[str, Any]:
         """The caller, and the pass with which she opens a WebSocket."""
         row = await self._directory.user(caller.uid)
         signed = sign_pass(caller.uid, caller.token, self._store.secret, self._pass_lifetime, self._world)
         return {
-            **self._directory.present(row),
+            **await self._directory.present(row, ""),
             "authToken": token,
             "wsChannel": {"identity": caller.uid},
             "jwt": signed,

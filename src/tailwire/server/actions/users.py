@@ -13,6 +13,7 @@ from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.present import absent, encode, page
 from tailwire.server.actions.relations import block_flags
 from tailwire.server.actions.roles import Roles
+from tailwire.server.ports.conversations import conversation_of
 from tailwire.server.ports.filters import UserFilter
 from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.refusal import Refused
@@ -102,7 +103,7 @@ class Users:
         )
         if row.uid == names.SYSTEM_USER or not await self._store.add_user(row):
             raise Refused("ERR_UID_ALREADY_EXISTS", {"uid": row.uid})
-        return self._directory.present(row)
+        return await self._directory.present(row, "")
 
     async def _role(self, role: str | None) -> str:
         if not role:
@@ -112,15 +113,18 @@ class Users:
         return names.identifier(role, "role")
 
     async def get(self, caller: Caller, uid: str) -> dict[str, Any]:
-        """A user, with what is between her and the caller.
+        """A user, with what is between them and the caller.
 
         Raises:
-            Refused: ERR_UID_NOT_FOUND.
+            Refused: ERR_UID_NOT_FOUND, also of somebody whom the caller's role does not show them.
         """
         row = await self._directory.user(names.identifier(uid, "uid"))
-        shown = self._directory.present(row)
+        others = row.uid != caller.uid and await self._roles.lists_friends_only(caller)
+        if others and not await self._store.are_friends(caller.uid, row.uid):
+            raise Refused("ERR_UID_NOT_FOUND", {"uid": row.uid})
+        shown = await self._directory.present(row, caller.reader)
         if not caller.system:
-            shown["conversationId"] = names.conversation_of(caller.uid, row.uid, "user")
+            shown["conversationId"] = conversation_of(caller.uid, row.uid, "user")
             blocks = await self._store.blocked_with(caller.uid, [row.uid])
             shown |= block_flags(*blocks.get(row.uid, (None, None)))
         return shown
@@ -138,11 +142,13 @@ class Users:
             raise Refused("ERR_BAD_REQUEST", {"status": "Use available, online or offline."})
         self._lengths.check_count(len(wanted.uids), "uids", "uids", least=0)
         if status:
-            wanted = replace(wanted, online=status != "offline", status_of=self._directory.online_uids())
+            wanted = replace(
+                wanted, online=status != "offline", status_of=await self._directory.online_to(caller.reader)
+            )
         if await self._roles.lists_friends_only(caller):
             wanted = replace(wanted, friends_only=True)
         rows, total = await self._store.users(wanted)
-        listed = [self._directory.present(row) for row in rows]
+        listed = [await self._directory.present(row, caller.reader) for row in rows]
         if not caller.system:
             blocks = await self._store.blocked_with(caller.uid, [row.uid for row in rows])
             for shown in listed:
@@ -158,38 +164,39 @@ class Users:
         """
         found = await self._directory.user(names.identifier(uid, "uid"))
         metadata = self._lengths.check_metadata(bytes(change.metadata))
-        row = replace(
-            found,
-            name=self._lengths.check_name(change.name) if change.name is not None else found.name,
-            avatar=self._lengths.check_url(change.avatar, "avatar") if change.avatar is not None else found.avatar,
-            link=self._lengths.check_url(change.link, "link") if change.link is not None else found.link,
-            role=await self._role(change.role) if change.role and not own else found.role,
-            status_message=_status_message(change.status_message) or found.status_message,
-            metadata=metadata if metadata is not None else found.metadata,
-            tags=encode(self._lengths.check_tags(change.tags)).decode() if change.tags is not None else found.tags,
-            updated_at=self._world.seconds(),
-        )
-        row = replace(row, **dict.fromkeys(n for n in change.unset or () if n in UNSETTABLE))  # type: ignore[arg-type]
-        await self._store.change_user(row)
-        self._directory.forget(row.uid)
-        return self._directory.present(row)
+        columns: dict[str, object] = {"updated_at": self._world.seconds()}
+        if change.name is not None:
+            columns["name"] = self._lengths.check_name(change.name)
+        for field, url in (("avatar", change.avatar), ("link", change.link)):
+            if url is not None:
+                columns[field] = self._lengths.check_url(url, field)
+        if change.role and not own:
+            columns["role"] = await self._role(change.role)
+        if _status_message(change.status_message):
+            columns["status_message"] = change.status_message
+        if metadata is not None:
+            columns["metadata"] = metadata
+        if change.tags is not None:
+            columns["tags"] = encode(self._lengths.check_tags(change.tags)).decode()
+        columns |= dict.fromkeys(n for n in change.unset or () if n in UNSETTABLE)
+        row = await self._store.change_user(found.uid, columns)
+        self._directory.forget(found.uid)
+        if row is None:
+            raise Refused("ERR_UID_NOT_FOUND", {"uid": found.uid})
+        return await self._directory.present(row, "")
 
     async def deactivate(self, uids: list[str]) -> dict[str, Any]:
         """Put users to rest: they cannot log in, and nobody finds them. Their sockets end."""
         wanted = [names.identifier(uid, "uidsToDeactivate") for uid in uids]
-        for uid in wanted:
-            await self._end_sessions(uid)
-        done = await self._store.deactivate(wanted, self._world.seconds())
+        done, tokens = await self._store.deactivate(wanted, self._world.seconds())
+        for uid, token in tokens:
+            self._delivery.token_gone(uid, token)
         self._directory.forget_all()
         return {"deactivatedUids": done}
 
-    async def _end_sessions(self, uid: str) -> None:
-        for token in await self._store.remove_tokens(uid):
-            self._delivery.token_gone(uid, token)
-
     async def reactivate(self, uids: list[str]) -> dict[str, Any]:
         """Bring users back."""
-        done = await self._store.deactivate([names.identifier(uid, "uidsToActivate") for uid in uids], None)
+        done, _ = await self._store.deactivate([names.identifier(uid, "uidsToActivate") for uid in uids], None)
         self._directory.forget_all()
         return {"nonDeactivatedUids": done}
 
@@ -202,8 +209,10 @@ class Users:
         found = await self._store.user(names.identifier(uid, "uid"))
         if found is None:
             raise Refused("ERR_UID_NOT_FOUND", {"uid": uid[:100]})
-        await self._end_sessions(found.uid)
-        for guid in await self._store.remove_user(found.uid, with_messages=permanent):
+        groups, tokens = await self._store.remove_user(found.uid, with_messages=permanent)
+        for token in tokens:
+            self._delivery.token_gone(found.uid, token)
+        for guid in groups:
             self._delivery.membership(found.uid, guid, joined=False)
         self._directory.forget_all()
         return {"success": True, "message": f"User with {found.uid} has been deleted successfully."}

@@ -84,7 +84,8 @@ class WebhookAdministration:
             Refused: ERR_WEBHOOK_NOT_FOUND, ERR_BAD_REQUEST, ERR_TRIGGER_NOT_FOUND.
         """
         row = _filled(await self._find(webhook_id), change, self._lengths)
-        await self._store.put_webhook(row)
+        if not await self._store.put_webhook(row, new=False):
+            raise Refused("ERR_WEBHOOK_NOT_FOUND")
         return _present(row)
 
     async def delete(self, webhook_id: str) -> dict[str, Any]:

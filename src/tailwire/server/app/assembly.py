@@ -24,6 +24,7 @@ from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.users import Users
 from tailwire.server.actions.views import Views
 from tailwire.server.actions.webhooks import WebhookAdministration
+from tailwire.server.auth.passwords import Passwords
 from tailwire.server.config import Settings
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.overload import Overload
@@ -56,6 +57,7 @@ class Actions:
     live: Live
     views: Views
     uploads: FolderUploads
+    passwords: Passwords
 
 
 def database_path(settings: Settings) -> Path:
@@ -86,11 +88,12 @@ async def build(
     def count_message() -> None:
         metrics.messages_stored += 1
 
+    passwords = Passwords(world)
     members = Members(
-        store, directory, doors, delivery, world, lengths, Guesses(s.wrong_passwords_per_minute, loop.time),
+        store, directory, doors, delivery, world, lengths, roles, passwords,
+        Guesses(s.wrong_passwords_per_minute, loop.time),
         most_members=s.max_group_members, most_groups=s.max_groups_per_user,
     )  # fmt: skip
-    logins = per_minute(s.logins_per_minute, loop.time)
     return Actions(
         messages=Messages(
             store, directory, doors, roles, views, files, delivery, world, lengths, s.max_data, count_message
@@ -105,19 +108,21 @@ async def build(
         conversations=Conversations(
             store, directory, doors, views, delivery, world, lengths, s.max_pinned_conversations
         ),
-        groups=Groups(store, directory, doors, members, delivery, world, lengths, s.max_groups_per_user),
+        groups=Groups(store, directory, doors, members, delivery, world, lengths, passwords, s.max_groups_per_user),
         members=members,
         users=Users(store, directory, roles, delivery, world, lengths),
         relations=Relations(store, directory, doors, world, lengths, s.max_friends),
-        sessions=Sessions(store, directory, delivery, world, logins, s.jwt_lifetime, s.token_lifetime, s.max_tokens),
+        sessions=Sessions(store, directory, delivery, world, per_minute(s.logins_per_minute, loop.time),
+                          s.jwt_lifetime, s.token_lifetime, s.max_tokens),
         keys=Keys(store, directory, delivery, world, lengths),
         roles=roles,
         webhooks=WebhookAdministration(store, world, lengths),
         files=files,
         live=Live(
-            store, directory, doors, delivery, world, overload, s.max_typing_members,
+            store, directory, doors, roles, delivery, world, overload, s.max_typing_members,
             lambda: hub.users_online <= s.max_presence_users,
         ),
         views=views,
         uploads=uploads,
+        passwords=passwords,
     )  # fmt: skip

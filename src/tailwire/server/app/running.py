@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ import uvicorn
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app.assembly import Actions, build, database_path
+from tailwire.server.app.checks import bind, check_certificate, check_folder
 from tailwire.server.app.http_server import HttpServer
+from tailwire.server.app.key_file import Keys, key_file, read_keys, write_keys
 from tailwire.server.app.listener import Listener
 from tailwire.server.app.process import most_connections, raise_descriptor_limit, share_with_the_writer, tune_collector
 from tailwire.server.app.watch import Watch
@@ -64,15 +67,6 @@ DEMO_USERS = {"alice": "Alice", "bob": "Bob", "carol": "Carol"}
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
-    """What is made and shown once. Its `repr` shows no key."""
-
-    app_id: str
-    auth_key: str = field(repr=False)
-    api_key: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Parts:
     """A server that is put together."""
 
@@ -92,14 +86,15 @@ async def assemble(settings: Settings, world: World) -> Parts:
 
     Raises:
         tailwire.server.store.migrate.NewerDatabase: when a newer version wrote the database.
+        tailwire.server.store.lock.InUse: when another server has it.
     """
     loop = asyncio.get_running_loop()
-    store = await SqliteStore.open(database_path(settings), world, settings.max_unread_members)
-    keys = await make_keys(store, world) if store.created else Keys(store.app_id, "", "")
+    store = await SqliteStore.open(database_path(settings), world, settings.read_deadline, serving=True)
+    keys = await _keys(store, world, settings)
     metrics = Metrics()
     hub = Hub(MemoryBroker(), metrics, loop.call_soon, slow_close=settings.slow_close)
     webhooks = WebhookSender(store, world, metrics, app_id=store.app_id, region=settings.region)
-    store.on_delivery(webhooks.queued)
+    store.on_delivery(webhooks.wake)
     store.on_failure(metrics.store_failed)
     overload = Overload(
         metrics, loop.time, world.chance, lag=settings.overload_lag, most_sends=settings.most_sends_under_way
@@ -108,8 +103,9 @@ async def assemble(settings: Settings, world: World) -> Parts:
     guesses = Guesses(settings.wrong_tokens_per_minute, loop.time)
     pace = Pace(settings.upgrades_per_second, LONGEST_TURN, loop.time)
     entrance = Entrance(
-        loop, settings, actions.sessions, metrics, world, overload, guesses, store_name=store.name, app_id=store.app_id
-    )
+        loop, settings, actions.sessions, metrics, world, overload, guesses,
+        store_name=store.name, mark=store.start, app_id=store.app_id,
+    )  # fmt: skip
     gateway = Gateway(
         loop, settings, hub, actions.sessions, actions.live, actions.receipts, metrics, pace, overload, entrance
     )
@@ -165,6 +161,15 @@ def _api(
     )
 
 
+async def _keys(store: SqliteStore, world: World, settings: Settings) -> Keys:
+    file, run = key_file(settings.data), asyncio.get_running_loop().run_in_executor
+    if not store.created:
+        return await run(None, read_keys, file, store.app_id)
+    keys = await make_keys(store, world)
+    await run(None, write_keys, file, keys)
+    return keys
+
+
 async def make_keys(store: SqliteStore, world: World) -> Keys:
     """Make an auth key and a REST API key; only their hashes are kept."""
     keys = Keys(store.app_id, world.secret(20), world.secret(20))
@@ -203,13 +208,19 @@ async def running(
         signals: which signals stop it; none where it is embedded.
 
     Raises:
-        OSError: when the port is taken.
+        CannotStart: when the folder, the certificate or the address is no good; nothing was opened then.
     """
-    parts = await assemble(settings, world or World())
+    check_folder(settings.data)
+    check_certificate(settings.tls_cert, settings.tls_key)
+    listening = bind(settings.host, settings.port)
+    try:
+        parts = await assemble(settings, world or World())
+    except BaseException:
+        listening.close()
+        raise
     try:
         if settings.demo_users:
             await make_demo_users(parts)
-        listening = _bind(settings.host, settings.port)
         certificate, key = settings.tls_cert, settings.tls_key
         if settings.tls_self_signed:
             certificate, key = await asyncio.get_running_loop().run_in_executor(
@@ -217,6 +228,8 @@ async def running(
             )
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         url = f"{'https' if certificate else 'http'}://{host}:{listening.getsockname()[1]}"
+        if parts.store.lock is not None:
+            parts.store.lock.note(f"the server with pid {os.getpid()} at {url}")
         bound = type("BoundSocketProtocol", (SocketProtocol,), {"gateway": parts.gateway, "__slots__": ()})
         config = uvicorn.Config(
             parts.api,
@@ -242,40 +255,24 @@ async def running(
         server = HttpServer(config, ready, settings.ready_file, signals, watch, listen)
         yield Running(parts, server, listening, url)
     finally:
-        await finish(parts.gateway, parts.webhooks, parts.store)
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(2048)
-        listening.setblocking(False)
-    except OSError:
         listening.close()
-        raise
-    return listening
+        await finish(parts.gateway, parts.webhooks, parts.store, parts.actions.passwords)
 
 
-async def serve(settings: Settings) -> Keys:
-    """Serve until a signal says stop."""
+async def serve(settings: Settings, listens: Callable[[Running], None] = lambda server: None) -> None:
+    """Serve until a signal says stop.
+
+    Args:
+        listens: called when the server is about to listen.
+
+    Raises:
+        tailwire.server.app.checks.CannotStart: when the folder, the certificate or the address is no good.
+    """
     started = time.monotonic()
     raise_descriptor_limit()
     async with running(settings, signals=(signal.SIGTERM, signal.SIGINT)) as server:
         tune_collector()
         share_with_the_writer()
         log.info("ready after %.0f ms", (time.monotonic() - started) * 1000)
-        _say_hello(server, settings)
+        listens(server)
         await server.server.serve([server.listening])
-        return server.parts.keys
-
-
-def _say_hello(server: Running, settings: Settings) -> None:
-    keys = server.parts.keys
-    if keys.auth_key and not settings.ready_file:
-        log.warning("first start; the keys are shown once, `tailwire keys` makes new ones")
-        log.warning("app id       %s", keys.app_id)
-        log.warning("auth key     %s", keys.auth_key)
-        log.warning("REST API key %s", keys.api_key)

@@ -29,7 +29,7 @@ class Entrance:
 
     Args:
         guesses: slows who guesses.
-        store_name: told to clients that ask for it (feature `epoch`).
+        store_name, mark: of the store and of this start; told to clients that ask for them (feature `epoch`).
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Entrance:
         guesses: Guesses,
         *,
         store_name: str,
+        mark: str,
         app_id: str,
     ) -> None:
         self._loop = loop
@@ -52,7 +53,7 @@ class Entrance:
         self._world = world
         self._overload = overload
         self._guesses = guesses
-        self._store_name = store_name
+        self._epoch = {"epoch": store_name, "mark": mark}
         self._app_id = app_id
         self._floods = Floods(STAYS_AWAY, loop.time)
         self._offered = offered(settings)
@@ -127,7 +128,7 @@ class Entrance:
         if "heartbeat" in socket.features:
             granted["heartbeat"] = {"interval": s.heartbeat_interval, "timeout": s.heartbeat_timeout}
         if "epoch" in socket.features:
-            granted["epoch"] = self._store_name
+            granted |= self._epoch
         if "throttled" in socket.features and self._overload.level:
             granted["shed"] = self._overload.left_out
         if "renew" in socket.features and socket.token_until:

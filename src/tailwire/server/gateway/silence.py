@@ -11,13 +11,14 @@ import asyncio
 import socket as sockets
 import struct
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tailwire.server.gateway.sockets import Socket
+from tailwire.wire.tcp_info import SIZE, bytes_acknowledged
 
 ASKED_AFTER = 0.75
 """The part of the limit of silence after which a socket is asked; the rest is for its answer."""
-_BYTES_ACKED = 120  # where Linux has it in its tcp_info
 
 
 @dataclass(slots=True)
@@ -70,15 +71,11 @@ def taken_by(transport: asyncio.Transport | None) -> int:
     if transport is None:
         return 0
     raw = transport.get_extra_info("socket")
+    acknowledged = None
     if sys.platform == "linux" and raw is not None:
-        try:
-            info = raw.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_INFO, _BYTES_ACKED + 8)
-        except (OSError, AttributeError):
-            return -transport.get_write_buffer_size()
-        if len(info) >= _BYTES_ACKED + 8:
-            (acknowledged,) = struct.unpack_from("Q", info, _BYTES_ACKED)
-            return int(acknowledged)
-    return -transport.get_write_buffer_size()
+        with suppress(OSError):  # it has just been closed
+            acknowledged = bytes_acknowledged(raw.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_INFO, SIZE))
+    return -transport.get_write_buffer_size() if acknowledged is None else acknowledged
 
 
 def not_taken_by(transport: asyncio.Transport | None) -> int:

@@ -22,24 +22,35 @@ class Buckets:
         self._clock = clock
         self._buckets: dict[str, tuple[float, float]] = {}
 
-    def take(self, key: str) -> float:
-        """Take one.
+    def take(self, key: str, count: int = 1) -> float:
+        """Take some, or nothing.
+
+        Args:
+            count: how many. More than a bucket holds are given when it is full (but for one); it is filled again after
+                the time that they are worth.
 
         Returns:
-            0.0 when there was one, else the seconds until there is.
+            0.0 when there were so many, else the seconds until there are.
         """
         if self._per_second <= 0:
             return 0.0
         now = self._clock()
         left, at = self._buckets.get(key, (self._size, now))
         left = min(self._size, left + (now - at) * self._per_second)
-        if left < 1.0:
+        needed = min(float(count), max(1.0, self._size - 1.0))  # one was taken when its request came
+        if left < needed:
             self._buckets[key] = (left, now)
-            return (1.0 - left) / self._per_second
+            return (needed - left) / self._per_second
         if key not in self._buckets and len(self._buckets) >= MOST_KEYS:
             self._forget(now)
-        self._buckets[key] = (left - 1.0, now)
+        self._buckets[key] = (left - count, now)
         return 0.0
+
+    def give_back(self, key: str) -> None:
+        """Put one back that was taken."""
+        if key in self._buckets:
+            left, at = self._buckets[key]
+            self._buckets[key] = (min(self._size, left + 1.0), at)
 
     @property
     def per_minute(self) -> int:
@@ -48,10 +59,10 @@ class Buckets:
 
     def left(self, key: str) -> int | None:
         """How many can be taken now; None without a limit."""
-        return int(self._buckets.get(key, (self._size, 0.0))[0]) if self._per_second > 0 else None
+        return max(0, int(self._buckets.get(key, (self._size, 0.0))[0])) if self._per_second > 0 else None
 
     def _forget(self, now: float) -> None:
-        full_after = self._size / self._per_second
-        self._buckets = {k: v for k, v in self._buckets.items() if now - v[1] < full_after}
+        rate = self._per_second
+        self._buckets = {k: v for k, v in self._buckets.items() if v[0] + (now - v[1]) * rate < self._size}
         while len(self._buckets) >= MOST_KEYS:
             del self._buckets[next(iter(self._buckets))]

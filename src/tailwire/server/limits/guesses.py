@@ -39,6 +39,18 @@ class Guesses:
         left = until - self._clock()
         return left if left > 0 and hash(secret) not in known else 0.0
 
+    def begin(self, address: str) -> float:
+        """Count a try before it is looked at, where looking takes time; `give_back` when it was right.
+
+        Returns:
+            0.0, or the seconds for which nothing more is looked at.
+        """
+        return self._tries.take(address)
+
+    def give_back(self, address: str) -> None:
+        """A try that was counted was right, or was not looked at."""
+        self._tries.give_back(address)
+
     def right(self, address: str, secret: str) -> None:
         """It was right."""
         if self._suspects and address in self._suspects:

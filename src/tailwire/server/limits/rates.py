@@ -9,6 +9,7 @@ from typing import NamedTuple
 from tailwire.server.limits.buckets import Buckets
 
 APP = ""
+SHARE = 10  # one token may use a tenth of what the app as a whole has of `core`
 
 
 class Kind(StrEnum):
@@ -40,7 +41,8 @@ class Rates:
 
     Args:
         sends, others: a minute, for each token or key; 0 for no limit.
-        core, standard: a minute, for the app as a whole; 0 for no limit.
+        core, standard: a minute, for the app as a whole; 0 for no limit. Of `core` one auth token may use a share, so
+            that nobody keeps others from logging in; a key is the app's own and may use all of it.
         clock: seconds, monotonic.
     """
 
@@ -49,6 +51,8 @@ class Rates:
             Kind.SEND: ("sends_per_minute", per_minute(sends, clock)),
             Kind.OTHER: ("requests_per_minute", per_minute(others, clock)),
         }
+        of_core = ("core_per_minute (one token may use a tenth of it)", per_minute(core / SHARE, clock))
+        self._shares = {**self._own, Kind.CORE: of_core}
         self._own[Kind.CORE] = self._own[Kind.OTHER]
         shared = Buckets(standard / 60, max(1.0, standard), clock)
         self._app = {
@@ -57,19 +61,21 @@ class Rates:
             Kind.OTHER: ("standard_per_minute", shared),
         }
 
-    def take(self, kind: Kind, token: str) -> Taken:
-        """Count a request; of both limits the one that is nearer is told.
+    def take(self, kind: Kind, who: str, *, key: bool = False, count: int = 1) -> Taken:
+        """Count a request, whether it succeeds or not; of both limits the one that is nearer is told.
 
         Args:
-            token: whose it is; "" where nobody is known by one.
+            who: the token or key; "" where nobody is known by one.
+            key: it is a key.
+            count: as how many it counts.
         """
         found = Taken(0, 0, 0.0, "")
-        limits = [(token, *self._own[kind])] if token else []
-        for key, setting, buckets in (*limits, (APP, *self._app[kind])):
+        limits = [(who, *(self._own if key else self._shares)[kind])] if who else []
+        for name, setting, buckets in (*limits, (APP, *self._app[kind])):
             if not buckets.per_minute:
                 continue
-            wait = buckets.take(key)
-            taken = Taken(buckets.per_minute, buckets.left(key) or 0, wait, setting)
+            wait = buckets.take(name, count)
+            taken = Taken(buckets.per_minute, buckets.left(name) or 0, wait, setting)
             if wait:
                 return taken
             if not found.most or taken.left < found.left:
@@ -77,6 +83,6 @@ class Rates:
         return found
 
 
-def per_minute(rate: int, clock: Callable[[], float]) -> Buckets:
+def per_minute(rate: float, clock: Callable[[], float]) -> Buckets:
     """Buckets that hold a quarter of a minute's worth: bursts pass, a loop does not."""
     return Buckets(rate / 60, max(1.0, rate / 4), clock)

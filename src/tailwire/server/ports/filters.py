@@ -8,6 +8,8 @@ from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any
 
+from tailwire.server.ports.conversations import ConversationKey
+
 
 @dataclass(slots=True)  # not frozen: one is made for every page of history, and so it costs a quarter
 class MessageFilter:
@@ -32,7 +34,7 @@ class MessageFilter:
     """
 
     reader: str
-    conversation_id: str | None = None
+    conversation_id: ConversationKey | None = None
     since: int = 0
     newer: bool = False
     cursor: int | None = None
@@ -188,7 +190,7 @@ class ConversationFilter:
 
     uid: str
     kind: str = ""
-    conversation_id: str = ""
+    conversation_id: ConversationKey | None = None
     search: str = ""
     tags: tuple[str, ...] = ()
     user_tags: tuple[str, ...] = ()

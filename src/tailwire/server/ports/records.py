@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import IntFlag
 from typing import NamedTuple
 
+from tailwire.server.ports.conversations import ConversationKey
+
 
 @dataclass(frozen=True, slots=True)
 class UserRow:
@@ -96,9 +98,10 @@ class Draft:
     Attributes:
         body: the message as REST gives it, but for the id at its head and what changes later (`MessageRow.json`).
         muid: the client's own id, or None.
+        by_member: it is refused unless its sender is a member of the group that receives it.
     """
 
-    conversation_id: str
+    conversation_id: ConversationKey
     sender: str
     receiver: str
     receiver_type: str
@@ -113,13 +116,28 @@ class Draft:
     mentions: tuple[str, ...] = ()
     shown: bool = True
     events: tuple[Event, ...] = ()
+    by_member: bool = False
+
+
+class Edited(NamedTuple):
+    """What a message becomes.
+
+    Attributes:
+        body: as `Draft.body`.
+        traits: bits of `Trait`, but for what others add.
+        mentions: the uids that it mentions from now on; None: as before.
+    """
+
+    body: bytes
+    traits: int
+    mentions: tuple[str, ...] | None = None
 
 
 class MessageRow(NamedTuple):
     """A stored message (a tuple: thirty of them are made for every page of history)."""
 
     id: int
-    conversation_id: str
+    conversation_id: ConversationKey
     sender: str
     receiver: str
     receiver_type: str
@@ -223,7 +241,7 @@ class MarkRow:
         pinned_at: when she pinned it, or None.
     """
 
-    conversation_id: str
+    conversation_id: ConversationKey
     uid: str
     delivered_id: int = 0
     read_id: int = 0
@@ -247,7 +265,7 @@ class ConversationRow(NamedTuple):
     """A conversation as one user sees it."""
 
     uid: str
-    conversation_id: str
+    conversation_id: ConversationKey
     last_message_id: int
     shown_message_id: int
     created_at: int
@@ -257,6 +275,7 @@ class ConversationRow(NamedTuple):
     tags: str | None
     pinned_at: int | None
     unread: int = 0
+    mentioned: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from tailwire.server.actions.sessions import Sessions
 from tailwire.server.fanout.overload import Overload
 from tailwire.server.limits.guesses import Guesses
 from tailwire.server.limits.rates import Kind, Rates
+from tailwire.server.ports.asking import asking
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.compression import compressed
 from tailwire.server.rest.edge import CORS, Receive, Scope, Send, answer, headers_of, problem, read_body, text
@@ -128,6 +129,7 @@ class Api:
             raise Refused("ERR_TOO_MANY_REQUESTS", BUSY, retry_after=wait)
         given = headers_of(scope)
         caller = await self._known(scope, operation, given, headers)
+        asking.set(caller.uid)
         if operation.feature:
             await self._roles.check_feature(caller, operation.feature)
         call = Call(scope, receive, params, caller)
@@ -138,6 +140,9 @@ class Api:
             handler = operation.form
         elif operation.body is not None:
             call.body = parse(await read_body(receive, self._most_body), operation.body)
+            if operation.worth is not None and (more := operation.worth(call.body) - 1) > 0:
+                who = caller.token or text(given.get(b"apikey"))
+                await self._count(operation.counts, who, headers, key=not caller.token, count=more)
         if sends and handler is operation.handler:
             with self._overload.sending():
                 result = await handler(call)
@@ -186,20 +191,21 @@ class Api:
             raise Refused("AUTH_ERR_INVALID_APPID" if app_id else "AUTH_ERR_EMPTY_APPID")
         if operation.who is Who.KEY:
             await self._sessions.check_key(text(key), "create_user")
-            await self._count(operation, "", headers)
+            await self._count(operation.counts, "", headers)
             return NOBODY
         if operation.who is Who.ADMIN or (key and not token):
             caller = await self._sessions.key_caller(text(key), text(given.get(b"onbehalfof")))
-            await self._count(operation, text(key), headers)
+            await self._count(operation.counts, text(key), headers, key=True)
         else:
             chained = self._chains and CHAINED in given
             caller = await self._sessions.caller(text(token), text(given.get(b"resource")), chained=chained)
-            await self._count(operation, caller.token, headers)
+            await self._count(operation.counts, caller.token, headers)
         return caller
 
-    async def _count(self, operation: Operation, token: str, headers: Headers) -> None:
-        taken = self._rates.take(operation.counts, token)
+    async def _count(self, kind: Kind, who: str, headers: Headers, *, key: bool = False, count: int = 1) -> None:
+        taken = self._rates.take(kind, who, key=key, count=count)
         if taken.most:
+            headers[:] = [h for h in headers if not h[0].startswith(b"x-rate-limit")]
             headers.append((b"x-rate-limit", b"%d" % taken.most))
             headers.append((b"x-rate-limit-remaining", b"%d" % taken.left))
         if taken.wait:

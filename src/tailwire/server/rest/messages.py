@@ -9,13 +9,14 @@ from typing import Any
 import msgspec
 
 from tailwire.server.actions.caller import Caller
-from tailwire.server.actions.content import Body, Edit
+from tailwire.server.actions.content import Body, Edit, receivers
 from tailwire.server.actions.conversations import Conversations
 from tailwire.server.actions.messages import Messages
 from tailwire.server.actions.present import encode
 from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.views import Views
 from tailwire.server.limits.rates import Kind
+from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.records import Trait
 from tailwire.server.ports.refusal import Refused
@@ -25,7 +26,7 @@ from tailwire.server.rest.edge import headers_of
 from tailwire.server.rest.forms import read_form
 from tailwire.server.rest.operations import Call, Operation, parse
 from tailwire.server.rest.queries import MessageQuery, OneMessageQuery
-from tailwire.server.rules.names import conversation_of, identifier
+from tailwire.server.rules.names import identifier
 
 _WITH = {
     "has_attachments": Trait.ATTACHMENT,
@@ -59,7 +60,7 @@ class MessageRoutes:
         many = list[shapes.Message]
         return [
             Operation("POST", "/messages", "Send a message", self._send, body=Body, form=self._send_files, answer=one,
-                      feature="createMessage", counts=Kind.SEND),
+                      feature="createMessage", counts=Kind.SEND, worth=lambda body: len(receivers(body))),
             Operation("GET", "/messages", "Read messages of all conversations, or count unread ones", self._list,
                       query=MessageQuery, answer=many, feature="listMessages", whole=True, compressed=True),
             Operation("GET", "/users/{uid}/messages", "Read the messages with a user", self._of_user,
@@ -126,10 +127,10 @@ class MessageRoutes:
             return await self._counts(call.caller, q.receiver_type, "", hidden=q.hide_messages_from_blocked_users)
         conversation = None
         if q.conversation_id and call.caller.system:
-            conversation = q.conversation_id
+            conversation = await self._conversations.key_for_app(q.conversation_id)
         elif q.conversation_id:
             kind, other = await self._conversations.by_id(call.caller, q.conversation_id)
-            conversation = conversation_of(call.caller.uid, other, kind)
+            conversation = key_of(call.caller.uid, other, kind)
         return await self._page(call.caller, q, conversation)
 
     async def _of_user(self, call: Call) -> bytes:
@@ -137,13 +138,13 @@ class MessageRoutes:
         if call.query.unread and call.query.count:
             hidden = call.query.hide_messages_from_blocked_users
             return await self._counts(call.caller, "user", uid, hidden=hidden)
-        return await self._page(call.caller, call.query, conversation_of(call.caller.uid, uid, "user"), uid=uid)
+        return await self._page(call.caller, call.query, key_of(call.caller.uid, uid, "user"), uid=uid)
 
     async def _of_group(self, call: Call) -> bytes:
         guid = identifier(call.params["guid"], "guid")
         if call.query.unread and call.query.count:
             return await self._counts(call.caller, "group", guid)
-        return await self._page(call.caller, call.query, conversation_of("", guid, "group"), guid=guid)
+        return await self._page(call.caller, call.query, key_of("", guid, "group"), guid=guid)
 
     async def _of_thread(self, call: Call) -> bytes:
         parent = await self._messages.find(call.caller, call.params["id"])
@@ -155,9 +156,10 @@ class MessageRoutes:
         return encode({"data": counts, "meta": {}})
 
     async def _page(
-        self, caller: Caller, q: MessageQuery, conversation: str | None, *, uid: str = "", guid: str = ""
+        self, caller: Caller, q: MessageQuery, conversation: ConversationKey | None, *, uid: str = "", guid: str = ""
     ) -> bytes:
         wanted = _filter(caller, q, conversation)
+        mark = self._messages.mark(q.mark, wanted.cursor if wanted.newer else None) if q.mark else ""
         rows = await self._messages.listed(caller, wanted, uid=uid, guid=guid)
         shown = await self._views.many(rows, caller.reader, following=q.with_thread_subscribed)
         meta = b'"current":{"limit":%d,"count":%d}' % (wanted.limit, len(rows))
@@ -166,6 +168,8 @@ class MessageRoutes:
             affix = b"append" if wanted.newer else b"prepend"
             cursor = b'{"affix":"%b","id":"%d","sentAt":%d}' % (affix, edge.id, edge.sent_at)
             meta += b',"next":%b,"cursor":%b' % (cursor, cursor)
+        if mark:
+            meta += b',"mark":"%b"' % mark.encode()
         return b'{"data":[%b],"meta":{%b}}' % (b",".join(shown), meta)
 
     async def _get(self, call: Call) -> bytes:
@@ -182,7 +186,7 @@ _rarely = attrgetter(
 _USUALLY = _rarely(MessageQuery())
 
 
-def _filter(caller: Caller, q: MessageQuery, conversation: str | None) -> MessageFilter:
+def _filter(caller: Caller, q: MessageQuery, conversation: ConversationKey | None) -> MessageFilter:
     wanted = MessageFilter(
         reader=caller.reader,
         conversation_id=conversation,

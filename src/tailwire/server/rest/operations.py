@@ -72,6 +72,7 @@ class Operation:
         feature: the documented key by which a role can be kept from it.
         whole: the handler gives the whole answer, envelope included.
         counts: with what it counts towards the limits of rates.
+        worth: as how many it counts, by its body; one by default.
         compressed: its answer is compressed for clients that can read it so. Never where a token, a key or any other
             secret of the server stands in it (see `compression`).
     """
@@ -88,6 +89,7 @@ class Operation:
     feature: str = ""
     whole: bool = False
     counts: Kind = Kind.OTHER
+    worth: Callable[[Any], int] | None = None
     compressed: bool = False
 
 

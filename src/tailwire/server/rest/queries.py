@@ -110,6 +110,7 @@ class MessageQuery(Paged, rename="camel", kw_only=True):
     with_thread_subscribed: bool = False
     pinned: bool = False
     saved: bool = False
+    mark: str = ""
 
 
 class ConversationQuery(Paged, rename="camel", kw_only=True):

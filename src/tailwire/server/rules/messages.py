@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.records import MessageRow, Trait
 from tailwire.server.ports.refusal import Refused
 
@@ -83,7 +84,7 @@ def check_changeable(message: MessageRow) -> None:
         raise Refused("ERR_MESSAGE_ACTION_NOT_ALLOWED")
 
 
-def check_parent(parent: MessageRow, conversation: str) -> None:
+def check_parent(parent: MessageRow, conversation: ConversationKey) -> None:
     """What a reply in a thread may answer.
 
     Raises:

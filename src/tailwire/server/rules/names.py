@@ -1,4 +1,4 @@
-"""Names of things: uids, guids, conversations."""
+"""Names of things: uids and guids."""
 
 from __future__ import annotations
 
@@ -20,11 +20,3 @@ def identifier(value: str, field: str) -> str:
     if not _ID.match(lowered):
         raise Refused("ERR_BAD_REQUEST", {field: "Use 1 to 100 characters of a-z, 0-9, _ and -."})
     return lowered
-
-
-def conversation_of(sender: str, receiver: str, receiver_type: str) -> str:
-    """The id of a conversation: the two uids sorted, or the group."""
-    if receiver_type == "group":
-        return f"group_{receiver}"
-    first, second = sorted((sender, receiver))
-    return f"{first}_user_{second}"

@@ -2,47 +2,57 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any
 
+from tailwire.server.ports.conversations import GROUP_KEY, ConversationKey
 from tailwire.server.ports.filters import ConversationFilter
 from tailwire.server.ports.records import ConversationRow
 from tailwire.server.store.access import Access
+from tailwire.server.store.readers import Job
 
-MOST_COUNTED = 1000
+MOST_COUNTED = 1000  # unread messages and mentions of one conversation: "1000" means so many or more
 
 # All conversations of a user: those with another user, and those of her groups, each with her marks.
 _OF_USER = """
 SELECT s.uid, c.conversation_id, c.last_message_id, c.shown_message_id, c.created_at, c.updated_at,
-       coalesce(k.read_id, 0), coalesce(k.cleared_id, 0), k.tags, k.pinned_at, {since} AS since
+       coalesce(k.read_id, 0) AS read_id, coalesce(k.cleared_id, 0) AS cleared_id, k.tags, k.pinned_at, {since} AS since
 FROM {source} JOIN conversations c ON c.conversation_id = {id}
 LEFT JOIN marks k ON k.conversation_id = c.conversation_id AND k.uid = s.uid
 WHERE {whose} AND (coalesce(k.cleared_id, 0) = 0 OR c.last_message_id > k.cleared_id){more}
 """
 # Of the messages `n` of a conversation those that somebody has not read.
 _NOT_READ = "n.id > {after} AND n.sender <> {uid} AND n.category <> 'action' AND n.deleted_at IS NULL"
-# From where on messages of a group are unread to a member: never, where there are too many members.
-_SINCE_JOINED = "s.joined_after_id"
-_SINCE_JOINED_UNLESS_CROWDED = (
-    "(SELECT CASE WHEN g.members_count > :crowd THEN 9223372036854775807 ELSE s.joined_after_id END"
-    " FROM groups g WHERE g.guid = s.guid)"
-)
-_UNREAD = f"""
-SELECT count(*) FROM (
-  SELECT 1 FROM messages n WHERE n.conversation_id = :conversation
-  AND {_NOT_READ.format(after=":after", uid=":uid")} LIMIT :most)
+# Counted in an index that holds all that is asked for, never in the messages themselves.
+_UNREAD_OF = f"SELECT 1 FROM messages n INDEXED BY messages_unread WHERE n.conversation_id = {{of}} AND {_NOT_READ}"
+_UNREAD = _UNREAD_OF.format(of="p.conversation_id", after="p.after", uid="p.uid")
+_MENTIONS = """
+SELECT 1 FROM mentions n JOIN messages m ON m.id = n.message_id WHERE n.uid = p.uid
+AND n.conversation_id = p.conversation_id AND n.message_id > p.after AND m.sender <> p.uid AND m.deleted_at IS NULL
+"""
+# A page with what is unread, in one statement: for each statement and each row a thread has to ask for the interpreter.
+_PAGE = f"""
+WITH p AS MATERIALIZED (
+       SELECT *, max(read_id, cleared_id, since) AS after FROM ({{of}}) {{order}} LIMIT :limit OFFSET :offset),
+     q AS MATERIALIZED (SELECT *, (SELECT count(*) FROM ({_UNREAD} LIMIT :most)) AS unread FROM p)
+SELECT uid, conversation_id, last_message_id, shown_message_id, created_at, updated_at, read_id, cleared_id, tags,
+       pinned_at, unread,
+       CASE WHEN unread AND :mentions THEN (SELECT count(*) FROM ({_MENTIONS} LIMIT :most)) ELSE 0 END
+FROM q p {{order}}
 """
 
 
 class Conversations(Access):
     """Lists of conversations."""
 
-    _most_counted: int
-
     async def conversations(self, wanted: ConversationFilter) -> tuple[list[ConversationRow], int]:
         """A page of a user's conversations, newest first, and how many there are."""
+        return await self._read_long(self._list_of(wanted))
+
+    def _list_of(self, wanted: ConversationFilter, *, mentions: bool = True) -> Job[tuple[list[ConversationRow], int]]:
         parts: list[str] = []
         whose = "s.uid = :uid" if wanted.uid else "s.uid <> ''"
-        values = {"uid": wanted.uid, "limit": wanted.limit, "offset": wanted.offset, "crowd": self._most_counted}
+        values = {"uid": wanted.uid, "limit": wanted.limit, "offset": wanted.offset}
         if wanted.kind in ("", "user"):
             more = self._conditions(wanted, values, "user")
             parts.append(
@@ -50,28 +60,18 @@ class Conversations(Access):
             )
         if wanted.kind in ("", "group"):
             more = self._conditions(wanted, values, "group")
-            source, name = "members s", "'group_' || s.guid"
-            parts.append(_OF_USER.format(source=source, id=name, since=self._since(), whose=whose, more=more))
+            source, name, since = "members s", f"'{GROUP_KEY}' || s.guid", "s.joined_after_id"
+            parts.append(_OF_USER.format(source=source, id=name, since=since, whose=whose, more=more))
         union = " UNION ALL ".join(parts)
-        (total,) = self._one(f"SELECT count(*) FROM ({union})", values)
         order = "pinned_at IS NULL" if wanted.uid else "uid"
-        rows = self._all(
-            f"SELECT * FROM ({union}) ORDER BY {order}, updated_at DESC, 3 DESC LIMIT :limit OFFSET :offset", values
-        )
-        return [self._seen(row) for row in rows], total
+        sql = _PAGE.format(of=union, order=f"ORDER BY {order}, updated_at DESC, last_message_id DESC")
+        values |= {"most": MOST_COUNTED, "mentions": mentions}
 
-    def _seen(self, row: Any) -> ConversationRow:
-        found = ConversationRow._make((*row[:-1], 0))
-        unread = self._unread(found.conversation_id, max(found.read_id, found.cleared_id, row[-1]), found.uid)
-        shown = found.shown_message_id if found.shown_message_id > found.cleared_id else 0
-        return found._replace(shown_message_id=shown, unread=unread)
+        def read(c: sqlite3.Connection) -> tuple[list[ConversationRow], int]:
+            (total,) = c.execute(f"SELECT count(*) FROM ({union})", values).fetchone()
+            return [_seen(row) for row in c.execute(sql, values).fetchall()], total
 
-    def _unread(self, conversation_id: str, after: int, uid: str) -> int:
-        values = {"conversation": conversation_id, "after": after, "uid": uid, "most": MOST_COUNTED}
-        return int(self._one(_UNREAD, values)[0])
-
-    def _since(self) -> str:
-        return _SINCE_JOINED_UNLESS_CROWDED if self._most_counted else _SINCE_JOINED
+        return read
 
     def _conditions(self, wanted: ConversationFilter, values: dict[str, Any], kind: str) -> str:
         more = ""
@@ -92,10 +92,9 @@ class Conversations(Access):
         if wanted.pinned:
             more += " AND k.pinned_at IS NOT NULL"
         if wanted.unread:
-            since = "0" if kind == "user" else self._since()
+            since = "0" if kind == "user" else "s.joined_after_id"
             after = f"max(coalesce(k.read_id, 0), coalesce(k.cleared_id, 0), {since})"
-            unread = _NOT_READ.format(after=after, uid="s.uid")
-            more += f" AND EXISTS (SELECT 1 FROM messages n WHERE n.conversation_id = c.conversation_id AND {unread})"
+            more += f" AND EXISTS ({_UNREAD_OF.format(of='c.conversation_id', after=after, uid='s.uid')})"
         for name, tags, column in (
             ("tag", wanted.tags, "k.tags"),
             ("u_tag", wanted.user_tags if kind == "user" else wanted.group_tags, "u.tags"),
@@ -122,38 +121,36 @@ class Conversations(Access):
             )
         return more
 
-    async def conversation(self, conversation_id: str, uid: str, kind: str) -> ConversationRow | None:
+    async def conversation(self, conversation_id: ConversationKey, uid: str, kind: str) -> ConversationRow | None:
         """One conversation of a user with another (`kind` is `user`) or a group, or None."""
-        rows, _ = await self.conversations(ConversationFilter(uid, kind=kind, conversation_id=conversation_id, limit=1))
+        wanted = ConversationFilter(uid, kind=kind, conversation_id=conversation_id, limit=1)
+        rows, _ = await self._read(self._list_of(wanted))
         return rows[0] if rows else None
 
-    async def last_from_others(self, conversation_id: str, uid: str, up_to: int | None) -> int:
+    async def last_from_others(self, conversation_id: ConversationKey, uid: str, up_to: int | None) -> int:
         """The id of the last message (perhaps: up to one) that others sent to a conversation; 0 when there is none."""
-        row = self._one(
+        rows = await self._rows(
             "SELECT id FROM messages WHERE conversation_id = ? AND id <= ? AND sender <> ? ORDER BY id DESC LIMIT 1",
             (conversation_id, up_to if up_to is not None else 2**63 - 1, uid),
         )
-        return int(row[0]) if row else 0
+        return int(rows[0][0]) if rows else 0
 
-    async def last_message_id(self, conversation_id: str) -> int:
+    async def last_message_id(self, conversation_id: ConversationKey) -> int:
         """The id of the last message of a conversation; 0 when there is none."""
         row = self._one("SELECT last_message_id FROM conversations WHERE conversation_id = ?", (conversation_id,))
         return int(row[0]) if row else 0
 
     async def unread_counts(
-        self, uid: str, kind: str = "", other: str = "", hide_blocked: bool = False
-    ) -> list[tuple[str, int]]:
-        """The conversations of a user with unread messages, and how many there are (counted up to 1,000)."""
+        self, uid: str, kind: str = "", of: ConversationKey | None = None, hide_blocked: bool = False
+    ) -> list[tuple[ConversationKey, int]]:
+        """The conversations of a user with unread messages, and how many there are (counted up to `MOST_COUNTED`)."""
         wanted = ConversationFilter(
-            uid, kind=kind, conversation_id=other, unread=True, hide_blocked=hide_blocked, limit=100_000
+            uid, kind=kind, conversation_id=of, unread=True, hide_blocked=hide_blocked, limit=100_000
         )
-        rows, _ = await self.conversations(wanted)
+        rows, _ = await self._read_long(self._list_of(wanted, mentions=False))
         return [(row.conversation_id, row.unread) for row in rows]
 
-    async def unread_mentions(self, conversation_id: str, uid: str, after: int) -> int:
-        """How many unread messages of a conversation mention a user."""
-        sql = (
-            "SELECT count(*) FROM (SELECT 1 FROM mentions n JOIN messages m ON m.id = n.message_id WHERE n.uid = ?"
-            " AND n.message_id > ? AND m.conversation_id = ? AND m.sender <> ? AND m.deleted_at IS NULL LIMIT ?)"
-        )
-        return int(self._one(sql, (uid, after, conversation_id, uid, MOST_COUNTED))[0])
+
+def _seen(row: Any) -> ConversationRow:
+    found = ConversationRow._make(row)
+    return found if found.shown_message_id > found.cleared_id else found._replace(shown_message_id=0)

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import GroupFilter, MemberFilter
 from tailwire.server.ports.records import BanRow, Draft, Event, GroupRow, MemberRow, Stored
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.standing import GroupAct, GroupStanding
 from tailwire.server.store.messages import Messages
+from tailwire.server.store.standing import may_act
 from tailwire.server.store.statements import GROUP, GROUPS_OF, MEMBER
 from tailwire.server.store.users import begins, one_of, tagged
 
 _COLUMNS = ", ".join(f.name for f in dataclasses.fields(GroupRow))
 _MARKS = ", ".join("?" for _ in dataclasses.fields(GroupRow))
+_CHANGEABLE = {f.name for f in dataclasses.fields(GroupRow)} - {"guid", "owner", "members_count", "created_at"}
+_UNFOLLOW = (
+    "DELETE FROM subscriptions WHERE uid = :uid AND message_id IN (SELECT s.message_id FROM subscriptions s"
+    " JOIN messages m ON m.id = s.message_id WHERE s.uid = :uid AND m.conversation_id = :conversation)"
+)
 _SORTS = {"name": "name", "guid": "guid", "createdAt": "created_at"}
+
+Told = Callable[[GroupStanding], Draft]  # the action message of a change, from how things stood before it
 
 
 class Groups(Messages):
@@ -47,10 +58,11 @@ class Groups(Messages):
             where.append("updated_at >= ?")
             values.append(wanted.updated_after)
         condition = " AND ".join(where)
-        (total,) = self._one(f"SELECT count(*) FROM groups WHERE {condition}", values)
         order = f"{_SORTS.get(wanted.sort_by, 'name')} {'DESC' if wanted.descending else 'ASC'}, guid"
         sql = f"SELECT {_COLUMNS} FROM groups WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?"
-        return [GroupRow(*row) for row in self._all(sql, [*values, wanted.limit, wanted.offset])], total
+        count, page = f"SELECT count(*) FROM groups WHERE {condition}", [*values, wanted.limit, wanted.offset]
+        rows, total = await self._page(count, sql, values, page)
+        return [GroupRow(*row) for row in rows], total
 
     async def add_group(self, group: GroupRow, *, owner_is_member: bool = True, events: Sequence[Event] = ()) -> bool:
         """Keep a new group, with its owner as its first member. False when the guid is taken."""
@@ -67,17 +79,37 @@ class Groups(Messages):
 
         return await self._writer.submit(add)
 
-    async def change_group(self, group: GroupRow, events: tuple[Event, ...] = ()) -> None:
-        """Keep what has changed of a group."""
+    async def change_group(
+        self,
+        act: GroupAct,
+        change: Callable[[GroupStanding], Mapping[str, object]],
+        told: Callable[[GroupRow], Sequence[Event]],
+    ) -> GroupRow:
+        """Change columns of a group, and no others.
 
-        def change(c: sqlite3.Connection) -> None:
-            fixed = ("guid", "members_count", "created_at")
-            columns = [f.name for f in dataclasses.fields(GroupRow) if f.name not in fixed]
+        Args:
+            change: gives the columns and their new values, from how things stand; raises `Refused` where it cannot.
+            told: what webhooks are told of the changed group.
+
+        Returns:
+            The group as it is now.
+
+        Raises:
+            Refused: when the act may not be done.
+        """
+
+        def write(c: sqlite3.Connection) -> GroupRow:
+            standing = may_act(c, act)
+            columns = change(standing)
+            if not columns.keys() <= _CHANGEABLE:
+                raise ValueError(f"columns of a group that are not changed like this: {columns.keys() - _CHANGEABLE}")
             marks = ", ".join(f"{name} = ?" for name in columns)
-            c.execute(f"UPDATE groups SET {marks} WHERE guid = ?", [*(getattr(group, n) for n in columns), group.guid])
-            self._enqueue_all(c, events, None)
+            c.execute(f"UPDATE groups SET {marks} WHERE guid = ?", [*columns.values(), act.guid])
+            changed = dataclasses.replace(standing.group, **columns)  # type: ignore[arg-type]
+            self._enqueue_all(c, told(changed), None)
+            return changed
 
-        await self._writer.submit(change)
+        return await self._writer.submit(write)
 
     # Members.
 
@@ -91,7 +123,7 @@ class Groups(Messages):
         if not guids:
             return {}
         values: list[Any] = [uid]
-        rows = self._all(f"SELECT * FROM members WHERE uid = ? AND {one_of('guid', guids, values)}", values)
+        rows = await self._rows(f"SELECT * FROM members WHERE uid = ? AND {one_of('guid', guids, values)}", values)
         return {row[0]: MemberRow(*row) for row in rows}
 
     async def members(self, wanted: MemberFilter) -> tuple[list[MemberRow], int]:
@@ -107,63 +139,105 @@ class Groups(Messages):
             where.append(found if wanted.online else f"NOT {found}")
         source = "members m JOIN users u ON u.uid = m.uid" if wanted.search else "members m"
         condition = " AND ".join(where)
-        (total,) = self._one(f"SELECT count(*) FROM {source} WHERE {condition}", values)
         sql = f"SELECT m.* FROM {source} WHERE {condition} ORDER BY m.uid LIMIT ? OFFSET ?"
-        return [MemberRow(*row) for row in self._all(sql, [*values, wanted.limit, wanted.offset])], total
+        count, page = f"SELECT count(*) FROM {source} WHERE {condition}", [*values, wanted.limit, wanted.offset]
+        rows, total = await self._page(count, sql, values, page)
+        return [MemberRow(*row) for row in rows], total
 
     async def groups_of(self, uid: str) -> list[str]:
         """The groups that a user is a member of."""
-        return [row[0] for row in self._all(GROUPS_OF, {"who": uid})]
+        return [row[0] for row in await self._rows(GROUPS_OF, {"who": uid})]
 
     async def members_among(self, guid: str, uids: list[str]) -> list[str]:
         """Who of some users is a member of a group."""
-        return [uid for uid in uids if self._one(MEMBER, {"of": guid, "who": uid}) is not None]
+        values: list[Any] = [guid]
+        sql = f"SELECT uid FROM members WHERE guid = ? AND {one_of('uid', uids, values)}"
+        return [row[0] for row in await self._rows(sql, values)]
 
-    async def add_member(self, member: MemberRow, action: Draft) -> Stored | None:
-        """Add a member and store the action message that says so. None when she is one already."""
+    async def add_member(self, act: GroupAct, scope: str, now: int, told: Told) -> Stored:
+        """Add who is acted on, and store the action message that says so.
 
-        def add(c: sqlite3.Connection) -> Stored | None:
-            values = (member.guid, member.uid, member.scope, member.joined_at, self._last_id)
-            if c.execute("INSERT INTO members VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", values).rowcount != 1:
-                return None
-            c.execute("UPDATE groups SET members_count = members_count + 1 WHERE guid = ?", (member.guid,))
-            return self._insert(c, action)
+        Raises:
+            Refused: when the act may not be done; ERR_ALREADY_JOINED; ERR_BANNED_GROUPMEMBER: whoever lets them in
+                again lifts the ban first.
+        """
+
+        def add(c: sqlite3.Connection) -> Stored:
+            standing = may_act(c, act)
+            if standing.on is not None:
+                raise Refused("ERR_ALREADY_JOINED")
+            if standing.on_ban is not None:
+                raise Refused("ERR_BANNED_GROUPMEMBER")
+            values = (act.guid, act.on, scope, now, self._last_id)
+            c.execute("INSERT INTO members VALUES (?, ?, ?, ?, ?)", values)
+            c.execute("UPDATE groups SET members_count = members_count + 1 WHERE guid = ?", (act.guid,))
+            return self._insert(c, told(standing))
 
         return await self._writer.submit(add)
 
-    async def remove_member(self, guid: str, uid: str, action: Draft, ban: BanRow | None = None) -> Stored | None:
-        """Remove a member, perhaps for good, and store the action message that says so. None when she is none."""
+    async def remove_member(
+        self, act: GroupAct, told: Told, *, banned_at: int | None = None
+    ) -> tuple[Stored, GroupStanding]:
+        """Remove who is acted on, perhaps for good, and store the action message that says so.
 
-        def remove(c: sqlite3.Connection) -> Stored | None:
-            gone = c.execute("DELETE FROM members WHERE guid = ? AND uid = ?", (guid, uid)).rowcount == 1
-            if not gone and ban is None:
-                return None
-            if gone:
-                c.execute("UPDATE groups SET members_count = members_count - 1 WHERE guid = ?", (guid,))
-            if ban is not None:
-                sql = "INSERT INTO bans VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-                if c.execute(sql, dataclasses.astuple(ban)).rowcount != 1:
-                    return None
-            return self._insert(c, action)
+        Args:
+            banned_at: the time of the ban; None: they may come back.
+
+        Returns:
+            The action message, and how things stood before: whether they were a member.
+
+        Raises:
+            Refused: when the act may not be done; ERR_NOT_A_MEMBER; ERR_ALREADY_BANNED, of somebody who is no member.
+        """
+
+        def remove(c: sqlite3.Connection) -> tuple[Stored, GroupStanding]:
+            standing = may_act(c, act)
+            if standing.on is None and (banned_at is None or standing.on_ban is not None):
+                raise Refused("ERR_NOT_A_MEMBER" if banned_at is None else "ERR_ALREADY_BANNED")
+            if standing.on is not None:
+                c.execute("DELETE FROM members WHERE guid = ? AND uid = ?", (act.guid, act.on))
+                c.execute("UPDATE groups SET members_count = members_count - 1 WHERE guid = ?", (act.guid,))
+                c.execute(_UNFOLLOW, {"uid": act.on, "conversation": key_of("", act.guid, "group")})
+            if banned_at is not None:
+                scope = standing.on.scope if standing.on is not None else "participant"
+                ban = (act.guid, act.on, scope, banned_at, act.by)
+                c.execute("INSERT INTO bans VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", ban)
+            return self._insert(c, told(standing)), standing
 
         return await self._writer.submit(remove)
 
-    async def change_scope(self, guid: str, uid: str, scope: str, action: Draft) -> Stored | None:
-        """Change what a member may do, and store the action message that says so. None when she is none."""
+    async def change_scope(self, act: GroupAct, scope: str, told: Told) -> Stored:
+        """Change what a member may do, and store the action message that says so.
 
-        def change(c: sqlite3.Connection) -> Stored | None:
-            sql = "UPDATE members SET scope = ? WHERE guid = ? AND uid = ?"
-            return self._insert(c, action) if c.execute(sql, (scope, guid, uid)).rowcount == 1 else None
+        Raises:
+            Refused: when the act may not be done; ERR_NOT_A_MEMBER.
+        """
+
+        def change(c: sqlite3.Connection) -> Stored:
+            standing = may_act(c, act)
+            if standing.on is None:
+                raise Refused("ERR_NOT_A_MEMBER")
+            c.execute("UPDATE members SET scope = ? WHERE guid = ? AND uid = ?", (scope, act.guid, act.on))
+            return self._insert(c, told(standing))
 
         return await self._writer.submit(change)
 
-    async def transfer_ownership(self, guid: str, uid: str, now: int, events: tuple[Event, ...] = ()) -> None:
-        """Give a group to a member, who becomes its admin."""
+    async def transfer_ownership(
+        self, act: GroupAct, now: int, told: Callable[[GroupStanding], Sequence[Event]]
+    ) -> None:
+        """Give a group to a member, who becomes its admin.
+
+        Raises:
+            Refused: when the act may not be done; ERR_NOT_A_MEMBER.
+        """
 
         def change(c: sqlite3.Connection) -> None:
-            c.execute("UPDATE groups SET owner = ?, updated_at = ? WHERE guid = ?", (uid, now, guid))
-            c.execute("UPDATE members SET scope = 'admin' WHERE guid = ? AND uid = ?", (guid, uid))
-            self._enqueue_all(c, events, None)
+            standing = may_act(c, act)
+            if standing.on is None:
+                raise Refused("ERR_NOT_A_MEMBER", {"owner": "Name a member of the group."})
+            c.execute("UPDATE groups SET owner = ?, updated_at = ? WHERE guid = ?", (act.on, now, act.guid))
+            c.execute("UPDATE members SET scope = 'admin' WHERE guid = ? AND uid = ?", (act.guid, act.on))
+            self._enqueue_all(c, told(standing), None)
 
         await self._writer.submit(change)
 
@@ -183,17 +257,22 @@ class Groups(Messages):
         if wanted.scopes:
             where.append(one_of("m.scope", wanted.scopes, values))
         source = f"bans m JOIN users u ON u.uid = m.uid WHERE {' AND '.join(where)}"
-        (total,) = self._one(f"SELECT count(*) FROM {source}", values)
-        rows = self._all(
-            f"SELECT m.* FROM {source} ORDER BY m.uid LIMIT ? OFFSET ?", [*values, wanted.limit, wanted.offset]
-        )
+        sql, page = f"SELECT m.* FROM {source} ORDER BY m.uid LIMIT ? OFFSET ?", [*values, wanted.limit, wanted.offset]
+        rows, total = await self._page(f"SELECT count(*) FROM {source}", sql, values, page)
         return [BanRow(*row) for row in rows], total
 
-    async def unban(self, guid: str, uid: str, action: Draft) -> Stored | None:
-        """Lift a ban, and store the action message that says so. None when there is none."""
+    async def unban(self, act: GroupAct, told: Told) -> Stored:
+        """Lift a ban, and store the action message that says so.
 
-        def remove(c: sqlite3.Connection) -> Stored | None:
-            sql = "DELETE FROM bans WHERE guid = ? AND uid = ?"
-            return self._insert(c, action) if c.execute(sql, (guid, uid)).rowcount == 1 else None
+        Raises:
+            Refused: when the act may not be done; ERR_NOT_A_BANNED_USER.
+        """
+
+        def remove(c: sqlite3.Connection) -> Stored:
+            standing = may_act(c, act)
+            if standing.on_ban is None:
+                raise Refused("ERR_NOT_A_BANNED_USER")
+            c.execute("DELETE FROM bans WHERE guid = ? AND uid = ?", (act.guid, act.on))
+            return self._insert(c, told(standing))
 
         return await self._writer.submit(remove)

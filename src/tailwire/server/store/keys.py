@@ -6,6 +6,7 @@ import dataclasses
 import sqlite3
 
 from tailwire.server.ports.records import FileRow, KeyRow, TokenOwner, TokenRow
+from tailwire.server.ports.refusal import Refused
 from tailwire.server.store.access import Access
 from tailwire.server.store.statements import KEY_SCOPE, TOKEN_OWNER
 
@@ -34,14 +35,20 @@ class Keys(Access):
         """API keys, oldest first, and how many there are."""
         where = "(? = '' OR scope = ?) AND (? = '' OR instr(lower(name), ?) > 0)"
         values = (scope, scope, search, search.lower())
-        (total,) = self._one(f"SELECT count(*) FROM api_keys WHERE {where}", values)
+        count = f"SELECT count(*) FROM api_keys WHERE {where}"
         sql = f"SELECT {_KEY} FROM api_keys WHERE {where} ORDER BY created_at, key_hash LIMIT ? OFFSET ?"
-        return [KeyRow(*row) for row in self._all(sql, (*values, limit, offset))], total
+        rows, total = await self._page(count, sql, values, (*values, limit, offset))
+        return [KeyRow(*row) for row in rows], total
 
     async def add_key(self, key: KeyRow) -> None:
-        """Keep an API key, new or changed."""
-        sql = f"INSERT OR REPLACE INTO api_keys ({_KEY}) VALUES (?, ?, ?, ?, ?)"
+        """Keep a new API key."""
+        sql = f"INSERT INTO api_keys ({_KEY}) VALUES (?, ?, ?, ?, ?)"
         await self._writer.submit(lambda c: c.execute(sql, dataclasses.astuple(key)).rowcount)
+
+    async def change_key(self, key_hash: str, name: str, scope: str) -> bool:
+        """Change the name and scope of an API key. False when there is none (any more)."""
+        sql = "UPDATE api_keys SET name = ?, scope = ? WHERE key_hash = ?"
+        return await self._writer.submit(lambda c: c.execute(sql, (name, scope, key_hash)).rowcount == 1)
 
     async def remove_key(self, key_hash: str) -> None:
         """Forget an API key."""
@@ -71,14 +78,25 @@ class Keys(Access):
 
     async def tokens(self, uid: str, *, limit: int, offset: int) -> tuple[list[TokenRow], int]:
         """A user's auth tokens, newest first, and how many there are."""
-        (total,) = self._one("SELECT count(*) FROM auth_tokens WHERE uid = ?", (uid,))
+        count = "SELECT count(*) FROM auth_tokens WHERE uid = ?"
         sql = f"SELECT {_TOKEN} FROM auth_tokens WHERE uid = ? ORDER BY number DESC LIMIT ? OFFSET ?"
-        return [TokenRow(*row) for row in self._all(sql, (uid, limit, offset))], total
+        rows, total = await self._page(count, sql, (uid,), (uid, limit, offset))
+        return [TokenRow(*row) for row in rows], total
 
-    async def add_token(self, token: TokenRow, most: int) -> None:
-        """Keep an auth token; of more than `most` of a user the oldest go."""
+    async def add_token(self, token: TokenRow, most: int) -> list[str]:
+        """Keep an auth token of a user who may log in; of more than `most` the oldest go.
 
-        def add(c: sqlite3.Connection) -> None:
+        Returns:
+            The hashes of those that went.
+
+        Raises:
+            Refused: ERR_UID_NOT_FOUND, when there is no such user, or they are deactivated.
+        """
+
+        def add(c: sqlite3.Connection) -> list[str]:
+            sql = "SELECT 1 FROM users WHERE uid = ? AND deactivated_at IS NULL"
+            if c.execute(sql, (token.uid,)).fetchone() is None:
+                raise Refused("ERR_UID_NOT_FOUND", {"uid": token.uid})
             sql = "SELECT max(number), count(*) FROM auth_tokens WHERE uid = ?"
             last = c.execute(sql, (token.uid,)).fetchone()
             number = (last[0] or 0) + 1
@@ -86,11 +104,17 @@ class Keys(Access):
                 f"INSERT INTO auth_tokens ({_TOKEN}, number) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (*dataclasses.astuple(token), number),
             )
-            if last[1] >= most:
-                c.execute("DELETE FROM auth_tokens WHERE uid = ? AND number <= ?", (token.uid, number - most))
-                self._owners.clear()
+            if last[1] < most:
+                return []
+            sql = "DELETE FROM auth_tokens WHERE uid = ? AND number <= ? RETURNING token_hash"
+            return self._gone(c.execute(sql, (token.uid, number - most)).fetchall())
 
-        await self._writer.submit(add)
+        return await self._writer.submit(add)
+
+    def _gone(self, rows: list[tuple[str]]) -> list[str]:
+        # Tokens that were taken back, within the transaction: none is known by heart once it is committed.
+        self._writer.after_commit(self._owners.clear)
+        return [row[0] for row in rows]
 
     async def change_token(self, token: TokenRow) -> None:
         """Keep what is known of the device of an auth token."""
@@ -100,16 +124,13 @@ class Keys(Access):
 
     async def remove_token(self, token_hash: str) -> None:
         """Take an auth token back."""
-        sql = "DELETE FROM auth_tokens WHERE token_hash = ?"
-        await self._writer.submit(lambda c: c.execute(sql, (token_hash,)).rowcount)
-        self._owners.clear()
+        sql = "DELETE FROM auth_tokens WHERE token_hash = ? RETURNING token_hash"
+        await self._writer.submit(lambda c: self._gone(c.execute(sql, (token_hash,)).fetchall()))
 
     async def remove_tokens(self, uid: str) -> list[str]:
         """Take all auth tokens of a user back; answers their hashes."""
         sql = "DELETE FROM auth_tokens WHERE uid = ? RETURNING token_hash"
-        gone = await self._writer.submit(lambda c: [row[0] for row in c.execute(sql, (uid,)).fetchall()])
-        self._owners.clear()
-        return gone
+        return await self._writer.submit(lambda c: self._gone(c.execute(sql, (uid,)).fetchall()))
 
     async def add_file(self, file: FileRow) -> None:
         """Keep what is known of an uploaded file."""

@@ -26,12 +26,13 @@ from sqlalchemy import (
     text,
 )
 
+from tailwire.server.ports.conversations import GROUP_KEY, ConversationKey, id_of
 from tailwire.server.ports.filters import MessageFilter, read_shape
 from tailwire.server.ports.records import ListedRow
 from tailwire.server.store.schema import blocks, conversations, marks, members, mentions, messages, participants, saves
 from tailwire.server.store.statements import compiled
 
-_GROUP: ColumnElement[str] = literal_column("'group_'", String)
+_GROUP: ColumnElement[str] = literal_column(f"'{GROUP_KEY}'", String)
 _USER: ColumnElement[str] = literal_column("'user'", String)
 _ACTION: ColumnElement[str] = literal_column("'action'", String)
 _WORD = re.compile(r"\w+")
@@ -54,7 +55,7 @@ def list_messages(shape: tuple[object, ...]) -> str:
         if s.since:
             query = query.where(m.id > bindparam("since"))
     elif s.reader:
-        query = query.where(_readable(newer=s.newer and s.cursor))
+        query = query.where(_readable(newer=s.newer and s.cursor, missed=_is_missed(s)))
     query = _within(query, s)
     query = _having(query, s)
     if not s.conversation_id and s.only_updates and s.updated_after:
@@ -156,9 +157,15 @@ def _conversations_of(*, with_news: bool) -> CompoundSelect[tuple[str]]:
     return own.union_all(grouped)
 
 
-def _readable(*, newer: bool) -> ColumnElement[bool]:
-    # What a user may see: her conversations with others, and groups from the moment of joining; but not what she has
-    # deleted for herself.
+def _is_missed(s: Any) -> bool:
+    # What came after a place, what has changed, what is new: asked by those who were away. To look something up is not.
+    after = s.newer and (s.cursor or s.sent_cursor) and not s.search
+    return bool(after or s.only_updates or s.unread or s.undelivered)
+
+
+def _readable(*, newer: bool, missed: bool) -> ColumnElement[bool]:
+    # What a user may see: their conversations with others, and what was said in their groups; but not what they have
+    # deleted for themselves. Nobody has missed what was said in a group before they joined.
     m = messages.c
     since = (
         select(members.c.joined_after_id)
@@ -170,11 +177,13 @@ def _readable(*, newer: bool) -> ColumnElement[bool]:
         .where(marks.c.conversation_id == m.conversation_id, marks.c.uid == bindparam("reader"))
         .scalar_subquery()
     )
-    return and_(
+    conditions = [
         m.conversation_id.in_(_conversations_of(with_news=newer)),
-        or_(m.receiver_type == _USER, m.id > since),
         m.id > func.coalesce(cleared, literal_column("0")),
-    )
+    ]
+    if missed:
+        conditions.append(or_(m.receiver_type == _USER, m.id > since))
+    return and_(*conditions)
 
 
 LATEST_OF = compiled(
@@ -211,12 +220,16 @@ _RARE_VALUES = (
 )  # fmt: skip
 
 
-def place(conversation_id: str) -> str:
-    """A conversation as one word of the full-text index."""
-    return "c" + blake2b(conversation_id.encode(), digest_size=8).hexdigest()
+def place(conversation: ConversationKey) -> str:
+    """Return a conversation as one word of the full-text index.
+
+    It is made of the id that clients see, which two conversations may share: the index only narrows the search, what
+    it finds is looked up by the key.
+    """
+    return "c" + blake2b(id_of(conversation).encode(), digest_size=8).hexdigest()
 
 
-def match(words: str, conversations: list[str]) -> str:
+def match(words: str, conversations: list[ConversationKey]) -> str:
     """What the full-text index is asked: all words, the last as the beginning of one, in some conversations.
 
     Returns:

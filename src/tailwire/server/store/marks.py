@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.records import Event, Marked, MarkRow, MessageRow
 from tailwire.server.store.statements import MARK
 from tailwire.server.store.webhooks import Webhooks
@@ -18,12 +19,12 @@ class Marks(Webhooks):
 
     _clearers: set[str]  # who has ever deleted a conversation: of nobody else it is looked up
 
-    async def mark_of(self, conversation_id: str, uid: str) -> MarkRow:
+    async def mark_of(self, conversation_id: ConversationKey, uid: str) -> MarkRow:
         """A user's side of a conversation."""
         row = self._one(MARK, {"conversation": conversation_id, "who": uid})
         return MarkRow(*row) if row else MarkRow(conversation_id, uid)
 
-    async def cleared_until(self, conversation_id: str, uid: str) -> int:
+    async def cleared_until(self, conversation_id: ConversationKey, uid: str) -> int:
         """Up to which message a user has deleted a conversation for herself; 0 when she has not."""
         if uid not in self._clearers:
             return 0
@@ -31,7 +32,7 @@ class Marks(Webhooks):
 
     async def mark(
         self,
-        conversation_id: str,
+        conversation_id: ConversationKey,
         reader: str,
         up_to: int,
         now: int,
@@ -79,34 +80,42 @@ class Marks(Webhooks):
 
         return await self._writer.submit(note)
 
-    async def unmark(self, conversation_id: str, reader: str, after: int) -> None:
+    async def unmark(self, conversation_id: ConversationKey, reader: str, after: int) -> None:
         """Note that a reader has not read a conversation beyond a message."""
         await self._set(conversation_id, reader, "read_id", after)
 
-    async def clear(self, conversation_id: str, uid: str, up_to: int) -> None:
+    async def clear(self, conversation_id: ConversationKey, uid: str, up_to: int) -> None:
         """Delete a conversation for one user: she sees only what comes after."""
-        await self._set(conversation_id, uid, "cleared_id", up_to)
-        self._clearers.add(uid)
+        await self._set(conversation_id, uid, "cleared_id", up_to, lambda: self._clearers.add(uid))
 
-    async def tag_conversation(self, conversation_id: str, uid: str, tags: str | None) -> None:
+    async def tag_conversation(self, conversation_id: ConversationKey, uid: str, tags: str | None) -> None:
         """Set a user's tags of a conversation."""
         await self._set(conversation_id, uid, "tags", tags)
 
-    async def pin_conversation(self, conversation_id: str, uid: str, at: int | None) -> None:
+    async def pin_conversation(self, conversation_id: ConversationKey, uid: str, at: int | None) -> None:
         """Pin a conversation for one user, or unpin it."""
         await self._set(conversation_id, uid, "pinned_at", at)
 
     async def pinned_conversations(self, uid: str) -> int:
         """How many conversations a user has pinned."""
         sql = "SELECT count(*) FROM marks WHERE uid = ? AND pinned_at IS NOT NULL"
-        return int(self._one(sql, (uid,))[0])
+        return int((await self._rows(sql, (uid,)))[0][0])
 
-    async def _set(self, conversation_id: str, uid: str, column: str, value: int | str | None) -> None:
+    async def _set(
+        self,
+        conversation_id: ConversationKey,
+        uid: str,
+        column: str,
+        value: int | str | None,
+        follow: Callable[[], None] | None = None,
+    ) -> None:
         def change(c: sqlite3.Connection) -> None:
             c.execute(_BEGIN, (conversation_id, uid))
             c.execute(
                 f"UPDATE marks SET {column} = ? WHERE conversation_id = ? AND uid = ?", (value, conversation_id, uid)
             )
+            if follow is not None:
+                self._writer.after_commit(follow)
 
         await self._writer.submit(change)
 
@@ -115,7 +124,7 @@ class Marks(Webhooks):
         if row.receiver_type == "user":
             return [(row.receiver, row.delivered_at, row.read_at)] if row.delivered_at else []
         found: dict[str, list[int | None]] = {}
-        rows = self._all(
+        rows = await self._rows(
             "SELECT uid, read, min(at) FROM receipts WHERE conversation_id = ? AND up_to >= ? AND uid <> ?"
             " GROUP BY uid, read",
             (row.conversation_id, row.id, row.sender),

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable
+from typing import Any
 
+from tailwire.server.ports.conversations import GROUP_KEY, ConversationKey
 from tailwire.server.ports.filters import MessageFilter
-from tailwire.server.ports.records import Draft, Event, ListedRow, MessageRow, Stored, Trait
+from tailwire.server.ports.records import Draft, Edited, Event, ListedRow, MessageRow, Stored, Trait
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.standing import MessageAct
 from tailwire.server.store.listing import LATEST_OF, list_messages, match, parameters
 from tailwire.server.store.search import Search
+from tailwire.server.store.standing import may_change
 from tailwire.server.store.statements import (
     ADD_PARTICIPANT,
     BY_MUID,
@@ -21,6 +26,8 @@ from tailwire.server.store.statements import (
 from tailwire.server.store.webhooks import Webhooks
 
 MOST_PLACES = 200
+MOST_IN_PLACE = 100  # messages of a page that is read in the event loop's thread
+_IS_MEMBER = "SELECT 1 FROM members WHERE guid = ? AND uid = ?"
 _NEWEST = MessageFilter("anybody").shape()
 
 
@@ -28,13 +35,19 @@ class Messages(Search, Webhooks):
     """Messages. Ids rise in the order of the commits (see `writer`)."""
 
     async def add_message(self, draft: Draft) -> Stored:
-        """Store a message once: a muid that its sender has used before gives the message of then."""
+        """Store a message once: a muid that its sender has used before gives the message of then.
+
+        Raises:
+            Refused: ERR_NOT_A_MEMBER, where the draft asks for a membership.
+        """
         stored = await self._writer.submit(lambda c: self._insert(c, draft))
         if draft.traits & Trait.SEARCHABLE:
             self._index_soon()
         return stored
 
     def _insert(self, c: sqlite3.Connection, d: Draft) -> Stored:
+        if d.by_member and c.execute(_IS_MEMBER, (d.receiver, d.sender)).fetchone() is None:
+            return self._of_former_member(c, d)
         message_id = self._last_id + 1
         inserted = c.execute(
             INSERT_MESSAGE,
@@ -70,7 +83,7 @@ class Messages(Search, Webhooks):
         if d.parent_id is not None:
             self._replied(c, d)
         if d.mentions:
-            _mention(c, message_id, d.mentions)
+            _mention(c, message_id, d.conversation_id, d.mentions)
         row = MessageRow(
             message_id, d.conversation_id, d.sender, d.receiver, d.receiver_type, d.category, d.type,
             d.sent_at, d.sent_at, None, None, None, None, None, None, d.body,
@@ -78,6 +91,14 @@ class Messages(Search, Webhooks):
         )  # fmt: skip
         self._enqueue_all(c, d.events, row)
         return Stored(row, new=True, before=before[0] if before else 0)
+
+    @staticmethod
+    def _of_former_member(c: sqlite3.Connection, d: Draft) -> Stored:
+        # They left, or were put out, while it was on its way. What was stored before that keeps its answer.
+        row = c.execute(BY_MUID, {"who": d.sender, "key": d.muid}).fetchone()
+        if row is None:
+            raise Refused("ERR_NOT_A_MEMBER")
+        return Stored(MessageRow(*row), new=False)
 
     @staticmethod
     def _replied(c: sqlite3.Connection, d: Draft) -> None:
@@ -110,78 +131,100 @@ class Messages(Search, Webhooks):
 
     async def mentioned(self, message_id: int) -> tuple[str, ...]:
         """The uids that a message mentions."""
-        rows = self._all("SELECT uid FROM mentions WHERE message_id = ? ORDER BY uid", (message_id,))
+        rows = await self._rows("SELECT uid FROM mentions WHERE message_id = ? ORDER BY uid", (message_id,))
         return tuple(row[0] for row in rows)
 
     async def messages(self, wanted: MessageFilter) -> list[ListedRow]:
         """Messages as a filter wants them."""
         if wanted.limit == 1 and wanted.reader and wanted.shape() == _NEWEST:
             # The newest of all that a reader may see, without a walk through the messages of others.
-            (latest,) = self._one(LATEST_OF, {"reader": wanted.reader})
+            ((latest,),) = await self._rows(LATEST_OF, {"reader": wanted.reader})
             newest = await self.message(latest)
             return [ListedRow(*[getattr(newest, name) for name in ListedRow._fields])] if newest is not None else []
         values = parameters(wanted)
         if wanted.search:
             await self._index_all()
-            values["search"] = match(wanted.search, self._places(wanted))
+            values["search"] = match(wanted.search, await self._places(wanted))
             if not values["search"]:
                 return []
-        return list(map(ListedRow._make, self._all(list_messages(wanted.shape()), values)))
+        sql = list_messages(wanted.shape())
+        rows: list[Any]
+        if wanted.limit <= MOST_IN_PLACE and wanted.is_common():  # a range of an index, nearly always
+            rows = await self._rows(sql, values)
+        else:
+            rows = await self._read_long(lambda c: c.execute(sql, values).fetchall())
+        return list(map(ListedRow._make, rows))
 
-    def _places(self, wanted: MessageFilter) -> list[str]:
+    async def _places(self, wanted: MessageFilter) -> list[ConversationKey]:
         # The conversations that are searched: the index finds them together with the words. With too many of them the
         # words alone are looked up, and what the reader may see is checked message by message.
         if wanted.conversation_id is not None:
             return [wanted.conversation_id]
         if not wanted.reader:
             return []
-        rows = self._all(
+        rows = await self._rows(
             "SELECT conversation_id FROM participants WHERE uid = :reader UNION ALL"
-            " SELECT 'group_' || guid FROM members WHERE uid = :reader LIMIT :most",
+            f" SELECT '{GROUP_KEY}' || guid FROM members WHERE uid = :reader LIMIT :most",
             {"reader": wanted.reader, "most": MOST_PLACES + 1},
         )
         return [row[0] for row in rows] if len(rows) <= MOST_PLACES else []
 
     async def edit_message(
-        self, before: MessageRow, body: bytes, editor: str, now: int, action: Callable[[MessageRow], Draft],
-        *, traits: int, mentions: tuple[str, ...] = (),
-    ) -> Stored | None:  # fmt: skip
-        """Change a message's body and store the action message that says so. None when it was deleted meanwhile."""
+        self, act: MessageAct, now: int, change: Callable[[MessageRow], Edited], told: Callable[[MessageRow], Draft]
+    ) -> Stored:
+        """Change a message's body, and store the action message that says so in the place of that of an earlier edit.
 
-        def edit(c: sqlite3.Connection) -> Stored | None:
-            known = c.execute("SELECT body FROM messages WHERE id = ?", (before.id,)).fetchone()
-            changed = c.execute(
+        Args:
+            change: gives what the message becomes, from what it is.
+            told: the action message, from the changed message.
+
+        Raises:
+            Refused: when the act may not be done.
+        """
+
+        def edit(c: sqlite3.Connection) -> Stored:
+            before = may_change(c, act).message
+            after = change(before)
+            kept = int(Trait.REACTION | Trait.INTERACTED)
+            c.execute(
                 "UPDATE messages SET body = ?, traits = ? | (traits & ?), edited_at = ?, edited_by = ?, updated_at = ?"
-                " WHERE id = ? AND deleted_at IS NULL",
-                (body, traits, Trait.REACTION | Trait.INTERACTED, now, editor, now, before.id),
+                " WHERE id = ?",
+                (after.body, after.traits, kept, now, act.by, now, before.id),
             )
-            if not changed.rowcount:
-                return None
-            c.execute("DELETE FROM mentions WHERE message_id = ?", (before.id,))
-            _mention(c, before.id, mentions)
-            self._reindex(c, before.id, before.conversation_id, known[0], body)
-            return self._told(c, before.id, action)
+            if after.mentions is not None:
+                c.execute("DELETE FROM mentions WHERE message_id = ?", (before.id,))
+                _mention(c, before.id, before.conversation_id, after.mentions)
+            self._reindex(c, before.id, before.conversation_id, before.body, after.body)
+            stored = self._told(c, before.id, told)
+            _keep_last_edit(c, before.id, stored.message.id)
+            return stored
 
         return await self._writer.submit(edit)
 
     async def delete_message(
-        self, before: MessageRow, body: bytes, deleter: str, now: int, action: Callable[[MessageRow], Draft]
-    ) -> Stored | None:
-        """Mark a message as deleted, take its content away, and store the action message. None when it was already."""
+        self, act: MessageAct, now: int, empty: Callable[[MessageRow], bytes], told: Callable[[MessageRow], Draft]
+    ) -> Stored:
+        """Mark a message as deleted, take its content away, and store the action message that says so.
 
-        def delete(c: sqlite3.Connection) -> Stored | None:
-            known = c.execute("SELECT body FROM messages WHERE id = ?", (before.id,)).fetchone()
-            changed = c.execute(
+        Args:
+            empty: gives the body without its content.
+            told: the action message, from the changed message.
+
+        Raises:
+            Refused: when the act may not be done.
+        """
+
+        def delete(c: sqlite3.Connection) -> Stored:
+            before = may_change(c, act).message
+            c.execute(
                 "UPDATE messages SET body = ?, traits = 0, deleted_at = ?, deleted_by = ?, updated_at = ?,"
-                " pinned_at = NULL, pinned_by = NULL WHERE id = ? AND deleted_at IS NULL",
-                (body, now, deleter, now, before.id),
+                " pinned_at = NULL, pinned_by = NULL WHERE id = ?",
+                (empty(before), now, act.by, now, before.id),
             )
-            if not changed.rowcount:
-                return None
-            self._reindex(c, before.id, before.conversation_id, known[0], None)
+            self._reindex(c, before.id, before.conversation_id, before.body, None)
             for table in ("mentions", "reactions", "saves"):
                 c.execute(f"DELETE FROM {table} WHERE message_id = ?", (before.id,))
-            return self._told(c, before.id, action)
+            return self._told(c, before.id, told)
 
         return await self._writer.submit(delete)
 
@@ -194,5 +237,14 @@ class Messages(Search, Webhooks):
             await self._writer.submit(lambda c: self._enqueue_all(c, events, None))
 
 
-def _mention(c: sqlite3.Connection, message_id: int, uids: Iterable[str]) -> None:
-    c.executemany("INSERT INTO mentions VALUES (?, ?) ON CONFLICT DO NOTHING", [(message_id, uid) for uid in uids])
+def _keep_last_edit(c: sqlite3.Connection, message_id: int, action_id: int) -> None:
+    # What an edit says is the message as it reads now: one action message for all edits of a message is enough.
+    earlier = c.execute("SELECT action_id FROM edits WHERE message_id = ?", (message_id,)).fetchone()
+    if earlier:
+        c.execute("DELETE FROM messages WHERE id = ?", earlier)
+    c.execute("INSERT OR REPLACE INTO edits VALUES (?, ?)", (message_id, action_id))
+
+
+def _mention(c: sqlite3.Connection, message_id: int, conversation_id: ConversationKey, uids: Iterable[str]) -> None:
+    sql = "INSERT INTO mentions (message_id, uid, conversation_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+    c.executemany(sql, [(message_id, uid, conversation_id) for uid in uids])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.records import Event
 from tailwire.server.store.webhooks import Webhooks
 
@@ -17,6 +18,9 @@ class Relations(Webhooks):
     @staticmethod
     def _read_pairs(c: sqlite3.Connection) -> set[tuple[str, str]]:
         return set(c.execute("SELECT uid, blocked FROM blocks").fetchall())
+
+    def _forget_pairs(self, uid: str) -> None:
+        self._pairs = {pair for pair in self._pairs if uid not in pair}
 
     async def blocked_between(self, one: str, other: str) -> str:
         """Who of two has blocked the other: `one`, if she has; "" when neither has."""
@@ -32,9 +36,9 @@ class Relations(Webhooks):
                 "INSERT INTO blocks VALUES (?, ?, ?) ON CONFLICT DO NOTHING", [(uid, b, now) for b in blocked]
             )
             self._enqueue_all(c, events, None)
+            self._writer.after_commit(lambda: self._pairs.update((uid, b) for b in blocked))
 
         await self._writer.submit(add)
-        self._pairs.update((uid, b) for b in blocked)
 
     async def unblock(self, uid: str, blocked: Sequence[str], events: Sequence[Event] = ()) -> None:
         """Forget that a user blocks others."""
@@ -42,9 +46,9 @@ class Relations(Webhooks):
         def remove(c: sqlite3.Connection) -> None:
             c.executemany("DELETE FROM blocks WHERE uid = ? AND blocked = ?", [(uid, b) for b in blocked])
             self._enqueue_all(c, events, None)
+            self._writer.after_commit(lambda: self._pairs.difference_update((uid, b) for b in blocked))
 
         await self._writer.submit(remove)
-        self._pairs.difference_update((uid, b) for b in blocked)
 
     async def blocks(
         self, uid: str, direction: str, *, search: str = "", limit: int = 30, offset: int = 0
@@ -63,8 +67,8 @@ class Relations(Webhooks):
             " OR substr(u.uid, 1, length(:search)) = :search GROUP BY other"
         )
         values = {"uid": uid, "search": search.lower(), "limit": limit, "offset": offset}
-        (total,) = self._one(f"SELECT count(*) FROM ({found})", values)
-        rows = self._all(f"{found} ORDER BY other LIMIT :limit OFFSET :offset", values)
+        sql = f"{found} ORDER BY other LIMIT :limit OFFSET :offset"
+        rows, total = await self._page(f"SELECT count(*) FROM ({found})", sql, values, values)
         return [(row[0], row[1], row[2]) for row in rows], total
 
     async def blocked_with(self, uid: str, others: Sequence[str]) -> dict[str, tuple[int | None, int | None]]:
@@ -73,17 +77,17 @@ class Relations(Webhooks):
             return {}
         marks = ", ".join("?" for _ in others)
         found: dict[str, tuple[int | None, int | None]] = {}
-        for blocked, at in self._all(
-            f"SELECT blocked, at FROM blocks WHERE uid = ? AND blocked IN ({marks})", [uid, *others]
-        ):
+        mine = f"SELECT blocked, at FROM blocks WHERE uid = ? AND blocked IN ({marks})"
+        for blocked, at in await self._rows(mine, [uid, *others]):
             found[blocked] = (at, None)
-        for by, at in self._all(f"SELECT uid, at FROM blocks WHERE blocked = ? AND uid IN ({marks})", [uid, *others]):
+        theirs = f"SELECT uid, at FROM blocks WHERE blocked = ? AND uid IN ({marks})"
+        for by, at in await self._rows(theirs, [uid, *others]):
             found[by] = (found.get(by, (None, None))[0], at)
         return found
 
     async def everyone_blocked(self, uid: str) -> frozenset[str]:
         """Everybody whom a user has blocked, and everybody who has blocked her."""
-        rows = self._all(
+        rows = await self._rows(
             "SELECT blocked FROM blocks WHERE uid = :uid UNION SELECT uid FROM blocks WHERE blocked = :uid",
             {"uid": uid},
         )
@@ -116,7 +120,7 @@ class Relations(Webhooks):
 
     async def friends_of(self, uid: str) -> frozenset[str]:
         """The friends of a user."""
-        return frozenset(row[0] for row in self._all("SELECT friend FROM friends WHERE uid = ?", (uid,)))
+        return frozenset(row[0] for row in await self._rows("SELECT friend FROM friends WHERE uid = ?", (uid,)))
 
     async def are_friends(self, uid: str, friend: str) -> bool:
         """Whether two users are friends."""
@@ -124,8 +128,7 @@ class Relations(Webhooks):
 
     async def start_conversation(self, one: str, other: str, now: int) -> None:
         """Make an empty conversation of two users, if there is none."""
-        first, second = sorted((one, other))
-        conversation = f"{first}_user_{second}"
+        conversation = key_of(one, other, "user")
 
         def add(c: sqlite3.Connection) -> None:
             sql = (

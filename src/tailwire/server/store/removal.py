@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.records import Event, MessageRow, Trait
+from tailwire.server.ports.standing import GroupAct, GroupStanding
 from tailwire.server.store.groups import Groups
 from tailwire.server.store.keys import Keys
 from tailwire.server.store.relations import Relations
+from tailwire.server.store.standing import may_act
 
-_OF_MESSAGES = ("reactions", "mentions", "saves", "flags", "interactions", "subscriptions")
+_OF_MESSAGES = ("reactions", "mentions", "saves", "flags", "interactions", "subscriptions", "edits")
 
 
 class Removal(Groups, Relations, Keys):
     """Deletes for good."""
 
-    async def remove_user(self, uid: str, *, with_messages: bool) -> list[str]:
-        """Forget a user, with or without what she wrote. Answers the groups that she was in."""
+    async def remove_user(self, uid: str, *, with_messages: bool) -> tuple[list[str], list[str]]:
+        """Forget a user, with or without what they wrote.
 
-        def remove(c: sqlite3.Connection) -> list[str]:
+        Returns:
+            The groups that they were in, and the hashes of their auth tokens.
+        """
+
+        def remove(c: sqlite3.Connection) -> tuple[list[str], list[str]]:
             mine = "(SELECT guid FROM members WHERE uid = ?)"
             groups = [row[0] for row in c.execute("SELECT guid FROM members WHERE uid = ?", (uid,))]
             c.execute(f"UPDATE groups SET members_count = members_count - 1 WHERE guid IN {mine}", (uid,))
@@ -29,23 +37,30 @@ class Removal(Groups, Relations, Keys):
                 for table in ("marks", "conversations"):
                     c.execute(f"DELETE FROM {table} WHERE conversation_id IN {own}", (uid,))
                 c.execute(f"DELETE FROM participants WHERE conversation_id IN {own}", (uid,))
-            for table in ("users", "auth_tokens", "members", "bans", "saves", "subscriptions"):
+            tokens = self._gone(
+                c.execute("DELETE FROM auth_tokens WHERE uid = ? RETURNING token_hash", (uid,)).fetchall()
+            )
+            for table in ("users", "members", "bans", "saves", "subscriptions"):
                 c.execute(f"DELETE FROM {table} WHERE uid = ?", (uid,))
             c.execute("DELETE FROM blocks WHERE uid = ? OR blocked = ?", (uid, uid))
             c.execute("DELETE FROM friends WHERE uid = ? OR friend = ?", (uid, uid))
-            return groups
+            self._writer.after_commit(lambda: self._forget_pairs(uid))
+            return groups, tokens
 
-        groups = await self._writer.submit(remove)
-        self._pairs = {pair for pair in self._pairs if uid not in pair}
-        self._owners.clear()
-        return groups
+        return await self._writer.submit(remove)
 
-    async def remove_group(self, guid: str, events: tuple[Event, ...] = ()) -> list[str]:
-        """Forget a group and what was said in it. Answers who was in it."""
+    async def remove_group(self, act: GroupAct, told: Callable[[GroupStanding], Sequence[Event]]) -> list[str]:
+        """Forget a group and what was said in it. Answers who was in it.
+
+        Raises:
+            Refused: when the act may not be done.
+        """
 
         def remove(c: sqlite3.Connection) -> list[str]:
+            guid = act.guid
+            events = told(may_act(c, act))
             members = [row[0] for row in c.execute("SELECT uid FROM members WHERE guid = ?", (guid,))]
-            self._forget_conversation(c, f"group_{guid}")
+            self._forget_conversation(c, key_of("", guid, "group"))
             for table in ("members", "bans", "groups"):
                 c.execute(f"DELETE FROM {table} WHERE guid = ?", (guid,))
             self._enqueue_all(c, events, None)
@@ -53,7 +68,7 @@ class Removal(Groups, Relations, Keys):
 
         return await self._writer.submit(remove)
 
-    async def remove_conversation(self, conversation_id: str) -> None:
+    async def remove_conversation(self, conversation_id: ConversationKey) -> None:
         """Forget what was said in a conversation, for everybody."""
         await self._writer.submit(lambda c: self._forget_conversation(c, conversation_id))
 
@@ -72,7 +87,7 @@ class Removal(Groups, Relations, Keys):
 
         await self._writer.submit(remove)
 
-    def _forget_conversation(self, c: sqlite3.Connection, conversation_id: str) -> None:
+    def _forget_conversation(self, c: sqlite3.Connection, conversation_id: ConversationKey) -> None:
         self._forget(c, "conversation_id = ?", (conversation_id,))
         for table in ("conversations", "marks", "receipts", "participants"):
             c.execute(f"DELETE FROM {table} WHERE conversation_id = ?", (conversation_id,))

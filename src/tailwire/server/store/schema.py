@@ -18,6 +18,20 @@ app = Table(
     Column("last_id", _Id, nullable=False, server_default="0"),
 )
 
+# The action message that tells of the last edit of a message: those of earlier edits are not kept.
+edits = Table("edits", metadata, Column("message_id", _Id, primary_key=True), Column("action_id", _Id, nullable=False))
+
+# The starts of the server on this database: each has a mark, and the id after which it gave out ids (see `lineage`).
+starts = Table(
+    "starts",
+    metadata,
+    Column("number", _Id, primary_key=True),
+    Column("mark", String(64), nullable=False, unique=True),
+    Column("after_id", _Id, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
 api_keys = Table(
     "api_keys",
     metadata,
@@ -138,6 +152,17 @@ messages = Table(
         sqlite_where=text("updated_at > sent_at"),
         postgresql_where=text("updated_at > sent_at"),
     ),
+    # All that counting unread messages needs: it never opens a message (so what is asked for stands in it, too).
+    Index(
+        "messages_unread",
+        "conversation_id",
+        "id",
+        "sender",
+        "category",
+        "deleted_at",
+        sqlite_where=text("category <> 'action' AND deleted_at IS NULL"),
+        postgresql_where=text("category <> 'action' AND deleted_at IS NULL"),
+    ),
     Index(
         "messages_by_muid",
         "sender",
@@ -253,7 +278,8 @@ mentions = Table(
     metadata,
     Column("message_id", _Id, primary_key=True),
     Column("uid", String(100), primary_key=True),
-    Index("mentions_by_uid", "uid", "message_id"),
+    Column("conversation_id", String(210), nullable=False, server_default=""),
+    Index("mentions_by_conversation", "uid", "conversation_id", "message_id"),
 )
 
 interactions = Table(

@@ -7,6 +7,7 @@ import sqlite3
 
 import msgspec
 
+from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.records import Trait
 from tailwire.server.store.access import Access
 from tailwire.server.store.listing import place
@@ -95,7 +96,7 @@ class Search(Access):
         self._indexed_id = rows[-1][0]
 
     def _reindex(
-        self, c: sqlite3.Connection, number: int, conversation: str, before: bytes, after: bytes | None
+        self, c: sqlite3.Connection, number: int, conversation: ConversationKey, before: bytes, after: bytes | None
     ) -> None:
         # A message that the index knows was changed (after), or deleted (None).
         if number > self._indexed_id:

@@ -15,28 +15,41 @@ from sqlalchemy.exc import DBAPIError
 
 from tailwire.server.ports.world import World
 from tailwire.server.store.conversations import Conversations
+from tailwire.server.store.lineage import Lineage
+from tailwire.server.store.lock import ServerLock
 from tailwire.server.store.marks import Marks
 from tailwire.server.store.migrate import upgrade
 from tailwire.server.store.reactions import Reactions
+from tailwire.server.store.readers import Readers, Short
 from tailwire.server.store.removal import Removal
+from tailwire.server.store.standing import Look
 from tailwire.server.store.users import Users
 from tailwire.server.store.writer import Writer
 
+READ_DEADLINE = 1.0
 
-class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
+
+class SqliteStore(Removal, Users, Marks, Conversations, Reactions, Look):
     """The embedded store.
 
     Args:
-        most_counted: the largest group whose unread messages are counted; 0 for any.
+        read_deadline: seconds that a read may take that is not by key.
+
+    Attributes:
+        lock: held while a server has this store.
     """
 
-    def __init__(self, path: Path, world: World, most_counted: int) -> None:
-        self._most_counted = most_counted
+    lock: ServerLock | None = None
+
+    def __init__(self, path: Path, world: World, read_deadline: float) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="tailwire-store")
         self._writing = _connect(path)
         self._reader = _connect(path)
         self._reader.execute("PRAGMA query_only = ON")
-        self._writer = Writer(self._writing, self._executor, self._rolled_back)
+        self._writer = Writer(self._writing, self._executor, self._rolled_back, self._committed)
+        self._lineage = Lineage(path)
+        self._short = Short(self._reader)
+        self._readers = Readers(lambda: _connect_reader(path), read_deadline)
         self._last_id = self._read_last_id(self._reader)
         self._owners = {}
         self._pairs = self._read_pairs(self._reader)
@@ -47,25 +60,53 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
         self._app_id, self._name, self._secret, self._created = self._identity(world)
 
     @classmethod
-    async def open(cls, path: Path, world: World, most_counted: int = 0) -> SqliteStore:
+    async def open(
+        cls, path: Path, world: World, read_deadline: float = READ_DEADLINE, *, serving: bool = False
+    ) -> SqliteStore:
         """Open the file, or make it, and bring it to this version's schema.
 
+        Args:
+            serving: a server starts on it, of which there is one; else a command beside one.
+
         Raises:
+            tailwire.server.store.lock.InUse: when another server has it.
             tailwire.server.store.migrate.NewerDatabase: when a newer version wrote it.
             OSError: when the file cannot be opened, read or written.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        loop = asyncio.get_running_loop()
+        lock = ServerLock(path) if serving else None
         try:
-            await loop.run_in_executor(None, upgrade, f"sqlite:///{path}")
-            return cls(path, world, most_counted)
-        except (DBAPIError, sqlite3.Error) as e:
-            raise OSError(f"the database {path} cannot be used: {getattr(e, 'orig', e)}") from e
+            await asyncio.get_running_loop().run_in_executor(None, upgrade, f"sqlite:///{path}")
+            store = cls(path, world, read_deadline)
+            if lock is not None:
+                store._begin(world)
+                store.lock = lock
+            return store
+        except BaseException as e:
+            if lock is not None:
+                lock.release()
+            if isinstance(e, DBAPIError | sqlite3.Error):
+                raise OSError(f"the database {path} cannot be used: {getattr(e, 'orig', e)}") from e
+            raise
 
     @property
     def name(self) -> str:
         """The name of this store: ids mean nothing in one of another name."""
         return self._name
+
+    @property
+    def start(self) -> str:
+        """The trail of this start of the server, for positions; "" for a command."""
+        return self._lineage.trail
+
+    def _begin(self, world: World) -> None:
+        # An older copy of the database, or one from elsewhere, goes on as another store, with ids above those that were
+        # given out.
+        self._name, self._last_id = self._lineage.begin(self._writing, world, self._name, self._last_id)
+
+    def known_until(self, start: str, message_id: int) -> int:
+        """How far a client's position belongs to this store: to its id, to a smaller one, or not at all (-1)."""
+        return self._lineage.known_until(start, message_id, self._last_id)
 
     @property
     def app_id(self) -> str:
@@ -95,8 +136,15 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
         """Finish the writes and close the file."""
         self._stop_indexing()
         await self._writer.close()
+        await self._readers.close()
         self._reader.close()
         await asyncio.get_running_loop().run_in_executor(self._executor, self._writing.close)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self._lineage.file.close()
+        if self.lock is not None:
+            self.lock.release()
         self._executor.shutdown()
 
     def _identity(self, world: World) -> tuple[str, str, str, bool]:
@@ -108,11 +156,12 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions):
         c.execute("INSERT INTO app VALUES (?, ?, ?, ?, 0)", (*made, world.seconds()))
         return (*made, True)
 
+    def _committed(self) -> None:
+        self._lineage.file.given(self._last_id)
+
     def _rolled_back(self) -> None:
         self._last_id = self._read_last_id(self._writing)
         self._indexed_id = self._read_indexed_id(self._writing)
-        self._by_trigger = self._read_triggers(self._writing)
-        self._pairs = self._read_pairs(self._writing)
 
     @staticmethod
     def _read_last_id(c: sqlite3.Connection) -> int:
@@ -127,4 +176,11 @@ def _connect(path: Path) -> sqlite3.Connection:
     c.execute("PRAGMA cache_size = -32768")
     c.execute("PRAGMA temp_store = MEMORY")
     c.execute("PRAGMA journal_size_limit = 67108864")
+    return c
+
+
+def _connect_reader(path: Path) -> sqlite3.Connection:
+    c = _connect(path)
+    c.execute("PRAGMA query_only = ON")
+    c.execute("PRAGMA cache_size = -8192")
     return c

@@ -5,17 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tailwire.server.ports.filters import UserFilter
 from tailwire.server.ports.records import RoleRow, UserRow
-from tailwire.server.store.access import Access
+from tailwire.server.store.keys import Keys
 from tailwire.server.store.statements import USER
 
 _COLUMNS = ", ".join(f.name for f in dataclasses.fields(UserRow))
 _MARKS = ", ".join("?" for _ in dataclasses.fields(UserRow))
 _ROLE = ", ".join(f.name for f in dataclasses.fields(RoleRow))
+_CHANGEABLE = {f.name for f in dataclasses.fields(UserRow)} - {"uid", "last_active_at", "created_at", "deactivated_at"}
 _SORTS = {"name": "name", "uid": "uid", "createdAt": "created_at", "status": "last_active_at"}
 
 
@@ -36,7 +37,7 @@ def tagged(column: str, wanted: Sequence[str], values: list[Any]) -> str:
     return f"EXISTS (SELECT 1 FROM json_each({column}) WHERE {one_of('value', wanted, values)})"
 
 
-class Users(Access):
+class Users(Keys):
     """Users and roles."""
 
     async def user(self, uid: str) -> UserRow | None:
@@ -70,10 +71,11 @@ class Users(Access):
             found = one_of("uid", wanted.status_of, values)
             where.append(found if wanted.online else f"NOT {found}")
         condition = " AND ".join(where)
-        (total,) = self._one(f"SELECT count(*) FROM users WHERE {condition}", values)
         order = f"{_SORTS.get(wanted.sort_by, 'name')} {'DESC' if wanted.descending else 'ASC'}, uid"
         sql = f"SELECT {_COLUMNS} FROM users WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?"
-        return [UserRow(*row) for row in self._all(sql, [*values, wanted.limit, wanted.offset])], total
+        count, page = f"SELECT count(*) FROM users WHERE {condition}", [*values, wanted.limit, wanted.offset]
+        rows, total = await self._page(count, sql, values, page)
+        return [UserRow(*row) for row in rows], total
 
     async def add_user(self, user: UserRow) -> bool:
         """Keep a new user. False when the uid is taken."""
@@ -84,15 +86,18 @@ class Users(Access):
 
         return await self._writer.submit(add)
 
-    async def change_user(self, user: UserRow) -> None:
-        """Keep what has changed of a user."""
+    async def change_user(self, uid: str, columns: Mapping[str, object]) -> UserRow | None:
+        """Change columns of a user, and no others. Answers the user as they are now; None when there is none."""
+        if not columns.keys() <= _CHANGEABLE:
+            raise ValueError(f"columns of a user that are not changed like this: {columns.keys() - _CHANGEABLE}")
 
-        def change(c: sqlite3.Connection) -> None:
-            columns = [f.name for f in dataclasses.fields(UserRow) if f.name not in ("uid", "last_active_at")]
+        def change(c: sqlite3.Connection) -> UserRow | None:
             marks = ", ".join(f"{name} = ?" for name in columns)
-            c.execute(f"UPDATE users SET {marks} WHERE uid = ?", [*(getattr(user, n) for n in columns), user.uid])
+            c.execute(f"UPDATE users SET {marks} WHERE uid = ?", [*columns.values(), uid])
+            row = c.execute(USER, {"key": uid}).fetchone()
+            return UserRow(*row) if row else None
 
-        await self._writer.submit(change)
+        return await self._writer.submit(change)
 
     async def seen(self, uid: str, now: int) -> None:
         """Note when a user was last online."""
@@ -102,19 +107,24 @@ class Users(Access):
 
         await self._writer.submit(note)
 
-    async def deactivate(self, uids: Sequence[str], at: int | None) -> list[str]:
-        """Deactivate users (or bring them back: None). Answers whom there was to do it to; their tokens go."""
+    async def deactivate(self, uids: Sequence[str], at: int | None) -> tuple[list[str], list[tuple[str, str]]]:
+        """Deactivate users (or bring them back: None). Their auth tokens go.
 
-        def change(c: sqlite3.Connection) -> list[str]:
-            done = []
+        Returns:
+            Whom there was to do it to, and of each token that went the uid and the hash.
+        """
+
+        def change(c: sqlite3.Connection) -> tuple[list[str], list[tuple[str, str]]]:
+            done, tokens = [], []
             for uid in uids:
                 was = "IS NULL" if at is not None else "IS NOT NULL"
                 sql = f"UPDATE users SET deactivated_at = ? WHERE uid = ? AND deactivated_at {was}"
                 if c.execute(sql, (at, uid)).rowcount:
                     done.append(uid)
-                    if at is not None:
-                        c.execute("DELETE FROM auth_tokens WHERE uid = ?", (uid,))
-            return done
+                if at is not None:
+                    gone = c.execute("DELETE FROM auth_tokens WHERE uid = ? RETURNING token_hash", (uid,)).fetchall()
+                    tokens += [(uid, token) for token in self._gone(gone)]
+            return done, tokens
 
         return await self._writer.submit(change)
 
@@ -127,8 +137,8 @@ class Users(Access):
 
     async def roles(self, *, limit: int, offset: int) -> tuple[list[RoleRow], int]:
         """Roles by name, and how many there are."""
-        (total,) = self._one("SELECT count(*) FROM roles", ())
-        rows = self._all(f"SELECT {_ROLE} FROM roles ORDER BY role LIMIT ? OFFSET ?", (limit, offset))
+        sql = f"SELECT {_ROLE} FROM roles ORDER BY role LIMIT ? OFFSET ?"
+        rows, total = await self._page("SELECT count(*) FROM roles", sql, (), (limit, offset))
         return [RoleRow(*row) for row in rows], total
 
     async def put_role(self, role: RoleRow, *, new: bool) -> bool:
@@ -167,4 +177,5 @@ class Users(Access):
 
     async def restrictions(self, role: str) -> dict[str, int]:
         """The features that a role may not use, and since when."""
-        return dict(self._all("SELECT feature, created_at FROM restrictions WHERE role = ? ORDER BY feature", (role,)))
+        sql = "SELECT feature, created_at FROM restrictions WHERE role = ? ORDER BY feature"
+        return dict(await self._rows(sql, (role,)))

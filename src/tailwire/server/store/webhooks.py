@@ -20,7 +20,7 @@ class Webhooks(Access):
     _queued: Callable[[], None] | None = None
 
     def on_delivery(self, call: Callable[[], None]) -> None:
-        """Name the one who is told, in the writer's thread, that something was put into the queue."""
+        """Name the one who is told, once it is committed, that something was put into the queue."""
         self._queued = call
 
     @property
@@ -30,21 +30,25 @@ class Webhooks(Access):
 
     async def webhooks(self) -> list[WebhookRow]:
         """All webhooks, oldest first."""
-        return [WebhookRow(*row) for row in self._all(f"SELECT {_COLUMNS} FROM webhooks ORDER BY created_at, id", ())]
+        rows = await self._rows(f"SELECT {_COLUMNS} FROM webhooks ORDER BY created_at, id", ())
+        return [WebhookRow(*row) for row in rows]
 
     async def webhook(self, webhook_id: str) -> WebhookRow | None:
         """A webhook, or None."""
         row = self._one(f"SELECT {_COLUMNS} FROM webhooks WHERE id = ?", (webhook_id,))
         return WebhookRow(*row) if row else None
 
-    async def put_webhook(self, webhook: WebhookRow) -> None:
-        """Keep a webhook, new or changed."""
+    async def put_webhook(self, webhook: WebhookRow, *, new: bool = True) -> bool:
+        """Keep a webhook, new or changed. False when one that was changed is there no more."""
 
-        def put(c: sqlite3.Connection) -> None:
+        def put(c: sqlite3.Connection) -> bool:
+            if not new and c.execute("SELECT 1 FROM webhooks WHERE id = ?", (webhook.id,)).fetchone() is None:
+                return False
             c.execute(f"INSERT OR REPLACE INTO webhooks ({_COLUMNS}) VALUES ({_MARKS})", dataclasses.astuple(webhook))
-            self._by_trigger = self._read_triggers(c)
+            self._remember_triggers(c)
+            return True
 
-        await self._writer.submit(put)
+        return await self._writer.submit(put)
 
     async def remove_webhook(self, webhook_id: str) -> bool:
         """Forget a webhook and what waits for it. False when there is none."""
@@ -52,10 +56,14 @@ class Webhooks(Access):
         def remove(c: sqlite3.Connection) -> bool:
             gone = c.execute("DELETE FROM webhooks WHERE id = ?", (webhook_id,)).rowcount == 1
             c.execute("DELETE FROM deliveries WHERE webhook = ?", (webhook_id,))
-            self._by_trigger = self._read_triggers(c)
+            self._remember_triggers(c)
             return gone
 
         return await self._writer.submit(remove)
+
+    def _remember_triggers(self, c: sqlite3.Connection) -> None:
+        found = self._read_triggers(c)
+        self._writer.after_commit(lambda: setattr(self, "_by_trigger", found))
 
     @staticmethod
     def _read_triggers(c: sqlite3.Connection) -> dict[str, list[str]]:
@@ -78,11 +86,11 @@ class Webhooks(Access):
                     (webhook, event.trigger, data),
                 )
             if self._queued is not None:
-                self._queued()
+                self._writer.after_commit(self._queued)
 
     async def due_deliveries(self, now: int, most: int) -> list[DeliveryRow]:
         """What is to be told by now, in order."""
-        rows = self._all(
+        rows = await self._rows(
             "SELECT id, webhook, trigger, body, attempt, due_at FROM deliveries WHERE due_at <= ? ORDER BY id LIMIT ?",
             (now, most),
         )

@@ -3,6 +3,9 @@
 The writer is the only one who writes, in one thread, one transaction after another. It gives ids inside the
 transaction and answers in their order after the commit: so an id that is visible never has a smaller one appear after
 it, and what is published after an answer is published in the order of the ids.
+
+Nothing is said of a change before its commit: what is to follow from one (a cache that forgets, a sender that is woken)
+is given to `after_commit` within the operation, and runs in the event loop's thread before the operation is answered.
 """
 
 from __future__ import annotations
@@ -32,15 +35,24 @@ class Writer:
         connection: used by the writer alone, in `executor`.
         executor: of one thread.
         rolled_back: called after a transaction was undone, in the executor.
+        committed: called after each commit, before anybody is answered, in the executor. It must not raise.
     """
 
-    def __init__(self, connection: sqlite3.Connection, executor: Executor, rolled_back: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        executor: Executor,
+        rolled_back: Callable[[], None],
+        committed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._rolled_back = rolled_back
+        self._committed = committed
         self._connection = connection
         self._executor = executor
         self._pending: list[tuple[Operation[Any], asyncio.Future[Any]]] = []
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        self._after: list[Callable[[], None]] = []  # of the transaction under way
         self.trouble = Trouble()
 
     def submit(self, operation: Operation[T]) -> asyncio.Future[T]:
@@ -57,6 +69,14 @@ class Writer:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="tailwire store writer")
         return future
 
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Call a function once what an operation has written is committed; never when it is undone.
+
+        For use within an operation. The function runs in the event loop's thread, before anybody is answered, and
+        must not raise.
+        """
+        self._after.append(call)
+
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while self._pending:
@@ -67,6 +87,9 @@ class Writer:
                 results = [(False, self.trouble.failed(e) if is_of_the_file(e) else e)] * len(batch)
             else:
                 self.trouble.worked()
+            follow, self._after = self._after, []  # whatever was undone is no longer among them
+            for call in follow:
+                call()
             for (_, future), (good, result) in zip(batch, results, strict=True):
                 if future.cancelled():
                     continue
@@ -89,23 +112,27 @@ class Writer:
 
     def _transaction(self, operations: list[Operation[Any]]) -> list[tuple[bool, Any]]:
         connection = self._connection
+        before_all = len(self._after)
         results: list[tuple[bool, Any]] = []
         connection.execute("BEGIN IMMEDIATE")
         try:
             for operation in operations:
-                before = connection.total_changes
+                before, said = connection.total_changes, len(self._after)
                 try:
                     results.append((True, operation(connection)))
                 except Exception as e:
                     if connection.total_changes != before or is_of_the_file(e):
                         raise
+                    del self._after[said:]
                     results.append((False, e))
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+            del self._after[before_all:]
             self._rolled_back()
             raise
+        self._committed()
         return results
 
     @property

@@ -40,10 +40,6 @@ class WebhookSender:
         self._closed = False
         self._client: Any = None
 
-    def queued(self) -> None:
-        """Something was put into the queue (called in the writer's thread)."""
-        self._loop.call_soon_threadsafe(self.wake)
-
     def wake(self) -> None:
         """Look into the queue."""
         self._more = True

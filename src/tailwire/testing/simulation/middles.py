@@ -11,7 +11,7 @@ from tailwire.testing.simulation.oracle import require
 from tailwire.testing.simulation.person import Person
 from tailwire.testing.simulation.play import GROUP, Play, quietly
 from tailwire.testing.simulation.steps import USERS
-from tailwire.testing.virtual.middle import busy, portal, refusing
+from tailwire.testing.virtual.middle import busy, gateway, portal, refusing
 from tailwire.testing.virtual.world import virtual_loop
 
 NAME = "server"
@@ -39,6 +39,9 @@ def _proxy(play: Play, person: Person, value: Any) -> None:
     network.lift_proxies(person.name)
     if kind == "refuse":
         network.middles[person.name] = refusing(*more)
+    elif kind == "gateway":
+        network.middles[person.name] = gateway(more[0])
+        network.drop(person.name)  # from now on requests go through it
     elif kind == "busy":
         network.middles[person.name] = busy()
         network.drop(person.name)  # it was started anew

@@ -9,6 +9,7 @@ import random
 from typing import Any
 
 from tailwire.testing.simulation.steps import PEOPLE, USERS, Step
+from tailwire.testing.virtual.middle import GATEWAYS
 
 HOUR = 3600.0
 EVERY = 5.0
@@ -25,6 +26,7 @@ PORTALS = ("redirect", "page", "511", "broken gzip", "json")
 PROXIES: tuple[list[Any], ...] = (
     ["refuse", 426], ["refuse", 403], ["refuse", 200], ["busy"], ["hold", 1.0], ["hold", 5.0],
     ["idle", 10.0, False], ["idle", 10.0, True], ["idle", 30.0, False],
+    *[["gateway", kind] for kind in GATEWAYS],
 )  # fmt: skip
 
 

@@ -36,12 +36,12 @@ async def judge(play: Play) -> int:
     parts = play.server.parts
     assert parts is not None
     columns = "id, sender, receiver, receiver_type, conversation_id, muid, body"
-    rows = [dict(zip(columns.split(", "), row, strict=True)) for row in parts.store._all(
+    rows = [dict(zip(columns.split(", "), row, strict=True)) for row in parts.store._reader.execute(
         f"SELECT {columns} FROM messages WHERE category = 'message' ORDER BY id", ()
     )]  # fmt: skip
     _stored(play, rows)
     sql = "SELECT id, body FROM messages WHERE category = 'action' AND type = 'groupMember' ORDER BY id"
-    stays = stays_of([(number, json.loads(body)["data"]) for number, body in parts.store._all(sql, ())])
+    stays = stays_of([(number, json.loads(body)["data"]) for number, body in parts.store._reader.execute(sql)])
     for uid in USERS:
         member = await parts.store.member(GROUP, uid) is not None
         told = any(end is None for _, end in stays[uid])
@@ -75,6 +75,8 @@ def _stored(play: Play, rows: list[dict[str, Any]]) -> None:
     require(set(muids) <= set(play.sends), "sent: something is stored that nobody sent")
     by_id = {row["id"]: row["muid"] for row in rows}
     for send in play.sends.values():
+        if send.id and play.copies.took_away(send.id):
+            send.outcome, send.kept = "taken away", False
         if send.outcome == "acknowledged":
             require(by_id.get(send.id) == send.muid, f"durable: {send.muid} was acknowledged as {send.id} and is gone")
     for send in play.sends.values():
@@ -141,6 +143,8 @@ def _served(play: Play, person: Person, rows: list[dict[str, Any]], stays: list[
     times: dict[int, int] = defaultdict(int)
     last: dict[tuple[int, str], int] = {}
     for heard in person.heard:
+        if play.copies.took_away(heard.id):
+            continue
         row = known.get(heard.id)
         require(row is not None, f"sent: {person.name} heard {heard.id}, which is not stored")
         assert row is not None

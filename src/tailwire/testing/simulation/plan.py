@@ -61,9 +61,9 @@ _SERVER: dict[str, int] = {"kill": 3, "stop": 2, "start": 6, "clock": 1, "revoke
 
 def make_plan(seed: int, steps: int = 60) -> Plan:
     """The plan of a seed. In a third of them people come to the group and go, and the server has too much to do; in a
-    quarter it loses messages on their way; in a fifth tokens end by themselves; in one of eighteen lines are
-    slow and names have several addresses; in another there are portals and proxies; a ninth are long hours without a
-    fault, in which people write and listen, or are silent.
+    quarter it loses messages on their way; in a sixth older copies of its database are put back; in a fifth tokens end
+    by themselves; in one of eighteen lines are slow and names have several addresses; in another there are portals and
+    proxies; a ninth are long hours without a fault, in which people write and listen, or are silent.
 
     Not everything happens in each run: a fault that another one covers up is found in a run without that one.
     """
@@ -100,6 +100,8 @@ def make_plan(seed: int, steps: int = 60) -> Plan:
         made = _with_comings_and_goings(made, random.Random(-seed))
     if seed % 4 == 1:
         made = _with_losses(made, random.Random(-seed))
+    if seed % 6 == 3:
+        made = _with_copies(made, random.Random(-seed - 1))
     if seed % 18 == 4:
         made = networks.with_lines(made, random.Random(-seed))
     if seed % 18 == 13:
@@ -131,6 +133,19 @@ def _with_losses(steps: list[Step], chance: random.Random) -> list[Step]:
         if chance.random() < 0.2:
             made.append(Step(0.0, "server", "lose", chance.choice((1, 1, 2, 5))))
         made.append(step)
+    return made
+
+
+def _with_copies(steps: list[Step], chance: random.Random) -> list[Step]:
+    # Now and then a copy of the database is made, or put back.
+    made = []
+    for step in steps:
+        made.append(step)
+        if chance.random() < 0.15:
+            if chance.random() < 0.5:
+                made.append(Step(0.0, "server", "copy"))
+            else:
+                made.append(Step(0.0, "server", "put back", chance.choice((0.0, 0.3, 5.0, 60.0))))
     return made
 
 

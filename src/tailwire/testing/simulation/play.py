@@ -15,6 +15,7 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.groups import NewGroup
 from tailwire.server.actions.members import Join
 from tailwire.server.fanout.overload import Level
+from tailwire.testing.simulation.copies import Copies
 from tailwire.testing.simulation.losses import Losses
 from tailwire.testing.simulation.person import Person, Send
 from tailwire.testing.simulation.plan import Plan
@@ -27,7 +28,7 @@ GROUP = "team"
 LONGEST_WAIT = 1300.0
 """Seconds: more than `Timings.rare_cap`."""
 NOT_REACHED = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_BAD_ERROR_RESPONSE"})
-IN_DOUBT = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_MISSION_FAILED", "ERR_BAD_ERROR_RESPONSE"})
+IN_DOUBT = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_MISSION_FAILED"})
 
 
 @dataclass
@@ -48,6 +49,7 @@ class Play:
         }
         self.reasons = Reasons(virtual_loop().time)
         self.losses = Losses(virtual_loop().time, self.chance.random)
+        self.copies = Copies(self.server.database)
         self._later: list[asyncio.Task[None]] = []
         self._starting = asyncio.Lock()
         self._numbers = 0
@@ -223,6 +225,21 @@ class Play:
 
     async def server_start(self, _: Any) -> None:
         await self._start_server()
+
+    async def server_copy(self, _: Any) -> None:
+        """Somebody makes a copy of the database, beside the running server."""
+        if self.server.parts is not None:
+            self.copies.make(self.server.parts.store)
+
+    async def server_put_back(self, seconds: float) -> None:
+        """The copy is put back by hand: what came after it is gone."""
+        async with self._starting:
+            running = self.server.parts is not None
+            if running:
+                await self.server.kill()
+            self.copies.put_back()
+        if running:
+            await self._down(seconds)
 
     async def server_clock(self, seconds: float) -> None:
         self.server.world.wall_offset += seconds

@@ -16,7 +16,7 @@ ROUGH = 1.0
 SUDDEN = 1.5
 """Seconds each way: a line that becomes so slow at once answers its first ping after the announced timeout."""
 
-_MOMENTS = frozenset({"drop", "half open", "sleep", "freeze", "kill", "stop", "start", "move", "restore"})
+_MOMENTS = frozenset({"drop", "half open", "sleep", "freeze", "kill", "stop", "start", "move", "restore", "put back"})
 _LASTING = frozenset({"offline", "swallow", "refuse", "nameless", "untrusted", "portal", "proxy", "cut amid"})
 _BY_VALUE = frozenset({"jitter", "slow work"})
 _UNTIL_THE_CALM = _BY_VALUE | {"cut amid"}
@@ -43,12 +43,12 @@ class Reasons:
         if what in _LASTING:
             self._until[name, what] = _FOR_EVER
         elif what in _MOMENTS:
-            lasts = value if what in ("kill", "stop", "freeze") and isinstance(value, int | float) else 0.0
+            lasts = value if what in ("kill", "stop", "put back", "freeze") and isinstance(value, int | float) else 0.0
             self._until[name, what] = soon + lasts
         elif what in _BY_VALUE and value is not None:
             self._until[name, what] = _FOR_EVER if value >= ROUGH else soon
         elif what == "line" and value[3] >= SUDDEN:
-            self._until[name, what] = soon
+            self._until[name, what] = _FOR_EVER  # it shows at the first ping, which may be long after
         if what == "revoke":  # a token's end: the server closes the sockets that were opened with it
             self._until |= {(device, what): soon for device in PEOPLE if device.startswith(f"{value}-")}
         for ended in _ENDS.get(what, ()):
@@ -75,5 +75,6 @@ class Reasons:
         if cause is not None and (cause.kind in (Kind.DECIDED, Kind.TOKEN) or cause is Cause.NEW_TOKEN):
             return True
         excused = any(self._now() <= until for (who, _), until in self._until.items() if who in ("", name))
-        self._until.pop((name, "cut amid"), None)  # it was meant for the connections that are gone now
+        for once in ("cut amid", "line"):  # they were meant for the connections that are gone now
+            self._until.pop((name, once), None)
         return excused

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,25 @@ REFUSALS = {
     200: _answer("200 OK"),
 }
 """What a proxy answers to an upgrade that it refuses, by its status."""
+
+
+_ERROR = b'{"error": {"code": "%b", "message": "upstream failed"}}'
+GATEWAYS = {
+    "408": _answer("408 Request Timeout"),
+    "500": _answer("500 Internal Server Error"),
+    "500 with a code": _answer("500 Internal Server Error", _ERROR % b"ERR_BAD_REQUEST", kind="application/json"),
+    "502": _answer("502 Bad Gateway", b'{"error": {"code": "BAD_GATEWAY"}}', kind="application/json"),
+    "504 with a code": _answer("504 Gateway Timeout", _ERROR % b"ERR_GATEWAY_TIMEOUT", kind="application/json"),
+    "520": _answer("520 Unknown Error"),
+    "524": _answer("524 A Timeout Occurred", b""),
+    "page": _answer("200 OK"),
+    "empty": _answer("200 OK", b"", kind="application/json"),
+    "cut": _answer("200 OK", b'{"data": {"id": "1", "mu', kind="application/json"),
+    "json": _answer("200 OK", b'{"message": "accepted"}', kind="application/json"),
+    "nothing stored": _answer("200 OK", b'{"data": {}}', kind="application/json"),
+    "too many": _answer("429 Too Many Requests", b'{"error": {"code": "RATE_LIMITED"}}', kind="application/json"),
+}
+"""What a gateway answers in the server's place, by its kind, after the server has done what it was asked."""
 
 
 class _Waiting(asyncio.Protocol):
@@ -93,6 +112,70 @@ class Refusing(_Waiting):
         self._transport.set_protocol(server)
         server.connection_made(self._transport)
         server.data_received(request)
+
+
+class _Swapped:
+    # The server's end of a connection whose answer does not get through.
+    def __init__(self, transport: Any, answer: bytes) -> None:
+        self._transport = transport
+        self._answer = answer
+        self._written = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Keep what the server answers until it is whole; then say something else."""
+        self._written += data
+        head, end, body = self._written.partition(b"\r\n\r\n")
+        size = next((int(v) for k, _, v in _headers(head) if k == b"content-length"), 0)
+        if end and len(body) >= size and not self._transport.is_closing():
+            self._transport.write(self._answer)
+            self._transport.close()
+
+    def writelines(self, pieces: Iterable[bytes]) -> None:
+        """As `write`."""
+        self.write(b"".join(pieces))
+
+
+def _headers(head: bytes) -> list[tuple[bytes, bytes, bytes]]:
+    return [line.lower().partition(b": ") for line in head.split(b"\r\n")[1:]]
+
+
+class Swapping(_Waiting):
+    """Passes every request on to the server behind it, and answers something else; upgrades pass as they are."""
+
+    def __init__(self, answer: bytes, behind: Factory) -> None:
+        super().__init__()
+        self._answer = answer
+        self._server = behind()
+        self._passes = False
+
+    def asked(self, request: bytes) -> None:
+        """Pass on what has come."""
+        upgrade = b"\r\nupgrade: websocket" in request.partition(b"\r\n\r\n")[0].lower()
+        self._passes = True
+        if upgrade:
+            self._transport.set_protocol(self._server)
+        self._server.connection_made(self._transport if upgrade else _Swapped(self._transport, self._answer))
+        self._server.data_received(request)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what comes from the client."""
+        if self._passes:
+            self._server.data_received(data)
+        else:
+            super().data_received(data)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Tell the server behind."""
+        if self._passes:
+            self._server.connection_lost(error)
+
+
+def gateway(kind: str) -> Callable[[Factory | None], Factory | None]:
+    """A gateway that answers in the server's place once the server is done, as `Network.middles` takes it."""
+    return lambda behind: None if behind is None else lambda: Swapping(GATEWAYS[kind], behind)
 
 
 def portal(kind: str) -> Callable[[Factory | None], Factory]:

@@ -18,6 +18,7 @@ from tailwire.sdk.io.world import Wire
 from tailwire.sdk.io.world import World as SdkWorld
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app import Parts, assemble
+from tailwire.server.app.assembly import database_path
 from tailwire.server.config import Settings
 from tailwire.server.gateway.protocol import SocketProtocol
 from tailwire.server.ports.world import World as ServerWorld
@@ -134,6 +135,7 @@ def _crash(store: SqliteStore) -> None:
     store._reader.close()
     store._writing.close()
     store._executor.shutdown(wait=False)
+    store._let_go()
 
 
 class VirtualServer:
@@ -178,6 +180,11 @@ class VirtualServer:
         virtual_loop().network.listen(PORT, accept)
 
     @property
+    def database(self) -> Path:
+        """The file of its store."""
+        return database_path(self._settings)
+
+    @property
     def let_in(self) -> int:
         """How many WebSockets it has authenticated in all its lives."""
         return self._let_in + (self.parts.metrics.authenticated if self.parts is not None else 0)
@@ -216,7 +223,7 @@ class VirtualServer:
         for connection in left:
             (connection if hasattr(connection, "abort") else connection.transport).abort()
         self._let_in += parts.metrics.authenticated
-        await finish(parts.gateway, parts.webhooks, parts.store)
+        await finish(parts.gateway, parts.webhooks, parts.store, parts.actions.passwords)
 
     async def kill(self) -> None:
         """As kill -9: connections are reset, nothing goes on; what was not committed is gone."""

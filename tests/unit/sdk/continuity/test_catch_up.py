@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tailwire.sdk.continuity import catch_up
-from tailwire.sdk.continuity.state import Kind, Machine, Position
+from tailwire.sdk.continuity.state import Continuity, Kind, Machine, Position
 
 
 class Server(RuleBasedStateMachine):
@@ -289,3 +289,27 @@ def test_with_a_part_of_a_page_goes_which_later_ones_are_own():
     catch_up.sent(m, 3)
     _, handed = catch_up.page(m, [(n, n) for n in (1, 2, 3, 4)], whole=False, ours={3})
     assert handed == catch_up.HandOver((1, 2, 4), (3,))
+
+
+def test_who_is_told_that_the_store_went_back_reads_on_from_what_is_known():
+    m = Machine(position=Position(142, "old", (143,), 9, "m1"))
+    assert catch_up.connected(m, "new", "m2") == [catch_up.FetchAfter(142)]  # the server decides, not the name
+    catch_up.live(m, 75, "live")
+    assert catch_up.went_back(m, 72) == [catch_up.FetchAfter(72)]
+    told = catch_up.page(m, [(73, "a"), (74, "b")], whole=False, mark="m2")
+    unknown = catch_up.TellContinuity(Continuity(Kind.UNKNOWN, 2, 72, 142))
+    assert told == [unknown, catch_up.HandOver(("a", "b", "live"))]
+    assert m.position == Position(75, "new", (), 9, "m2")
+
+
+def test_who_is_not_known_at_all_begins_at_the_latest_and_is_told_of_a_gap():
+    m = Machine(position=Position(142, "s", (), 0, "m1"))
+    catch_up.poll(m)  # without a socket too
+    assert catch_up.went_back(m, 0) == [catch_up.FetchLatest()]
+    assert catch_up.latest(m, 80, "s", "m2") == [catch_up.TellContinuity(Continuity(Kind.UNKNOWN, 0, 0, 80))]
+    assert m.position == Position(80, "s", (), 0, "m2")
+
+
+def test_a_server_without_marks_is_known_by_its_name_again():
+    m = Machine(position=Position(142, "old", (), 0, "m1"))
+    assert catch_up.connected(m, "new") == [catch_up.FetchLatest()]

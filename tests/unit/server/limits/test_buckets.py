@@ -32,3 +32,32 @@ def test_keys_are_forgotten(monkeypatch: pytest.MonkeyPatch):
         now[0] += 0.001
         b.take(str(n))
         assert len(b._buckets) <= 10
+
+
+def test_what_is_given_back_can_be_taken_again_and_no_more():
+    now = 0.0
+    buckets = Buckets(1.0, 2.0, lambda: now)
+    assert (buckets.take("a"), buckets.take("a")) == (0.0, 0.0)
+    assert buckets.take("a") > 0
+    buckets.give_back("a")
+    assert buckets.take("a") == 0.0
+    assert buckets.take("a") > 0
+    for _ in range(5):
+        buckets.give_back("a")
+    assert buckets.left("a") == 2
+    buckets.give_back("nobody")
+    assert buckets.left("nobody") == 2
+
+
+def test_several_at_once():
+    now = [0.0]
+    b = Buckets(2.0, 4, lambda: now[0])
+    assert (b.take("a", 3), b.left("a")) == (0, 1)
+    assert b.take("a", 3) == 1.0  # two are missing
+    assert b.left("a") == 1
+    # More than it holds: when it is full, and then it takes as long as they are worth.
+    assert b.take("b", 10) == 0
+    assert b.left("b") == 0
+    assert b.take("b") == 3.5
+    now[0] = 3.5
+    assert b.take("b") == 0

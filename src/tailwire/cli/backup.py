@@ -1,0 +1,35 @@
+"""`tailwire backup DIR` and `tailwire restore DIR`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tailwire.server.app.assembly import database_path
+from tailwire.server.app.backup import backup, restore
+from tailwire.server.config import BadSetting, load
+
+
+def back_up_or_restore(given: argparse.Namespace) -> int:
+    """Do what was asked; say where what is.
+
+    Returns:
+        0; 1 when it was refused or failed; 2 for a wrong setting.
+    """
+    try:
+        settings = load({"data": given.data})
+        database, uploads, folder = database_path(settings), Path(settings.data) / "uploads", Path(given.folder)
+        if given.command == "backup":
+            size, files = backup(database, uploads, folder)
+            print(f"{folder}: database of {size} bytes, checked; {files} uploaded files")
+        else:
+            aside = restore(folder, database, uploads, replace=given.replace)
+            print(f"{folder} is put back{f'; what was there is in {aside}' if aside else ''}; start the server")
+    except BadSetting as e:
+        print(f"tailwire: {e}", file=sys.stderr)
+        return 2
+    except OSError as e:
+        print(f"tailwire: {e}", file=sys.stderr)
+        return 1
+    return 0

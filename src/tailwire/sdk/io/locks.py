@@ -1,0 +1,74 @@
+"""A lock on a file that the system holds for this process, and that ends with it, however it ends."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+log = logging.getLogger("tailwire")
+_FAR = 1 << 30  # what is locked on Windows cannot be read by others: a byte far behind the text
+
+
+class Held(Exception):
+    """Somebody else has the lock.
+
+    Attributes:
+        holder: the number of their process; "" when it is not known.
+    """
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(holder)
+        self.holder = holder
+
+
+class FileLock:
+    """A lock. Where no lock file can be made, nothing is locked, and the log says so.
+
+    Args:
+        path: of the lock file, which stays behind.
+
+    Raises:
+        Held: when somebody else has it, in this process or another.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor: int | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
+        except OSError as e:
+            log.warning("%s cannot be made (%s): another process may use the same session", path, e)
+            return
+        try:
+            _take(descriptor)
+        except OSError as e:
+            holder = os.read(descriptor, 20).decode("ascii", "replace").strip()
+            os.close(descriptor)
+            raise Held(holder) from e
+        os.ftruncate(descriptor, 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, str(os.getpid()).encode())
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Let go; twice is once."""
+        if self._descriptor is not None:
+            descriptor, self._descriptor = self._descriptor, None
+            os.close(descriptor)
+
+
+def _take(descriptor: int) -> None:
+    if fcntl is not None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return
+    import msvcrt
+
+    os.lseek(descriptor, _FAR, os.SEEK_SET)
+    msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+    os.lseek(descriptor, 0, os.SEEK_SET)

@@ -1,0 +1,215 @@
+"""Databases of earlier versions, brought to this one with what is in them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine
+
+import tailwire.server.store
+from tailwire.server.ports.conversations import key_of
+from tailwire.server.ports.filters import ConversationFilter, MessageFilter
+from tailwire.server.ports.records import Draft, Trait
+from tailwire.server.ports.standing import GroupAct
+from tailwire.server.ports.world import World
+from tailwire.server.store.sqlite import SqliteStore
+
+
+def as_of(path: Path, revision: str) -> sqlite3.Connection:
+    """A database as a version with that schema left it."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(tailwire.server.store.__file__).parent / "migrations"))
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        connection.commit()
+    engine.dispose()
+    return sqlite3.connect(path)
+
+
+class Before:
+    """Writes as the server did when `a_user_b` and `group_g` were the keys."""
+
+    def __init__(self, c: sqlite3.Connection) -> None:
+        self.c = c
+        self.last = 0
+        c.execute("INSERT INTO app (app_id, store_name, secret, created_at) VALUES ('app', 'store', 'secret', 1)")
+
+    def user(self, *uids: str) -> None:
+        for uid in uids:
+            sql = "INSERT INTO users (uid, name, role, last_active_at, created_at, updated_at) VALUES (?,?,'default',0,1,0)"
+            self.c.execute(sql, (uid, uid.title()))
+
+    def group(self, guid: str, *members: str) -> None:
+        sql = (
+            "INSERT INTO groups (guid, name, type, owner, members_count, created_at, updated_at)"
+            " VALUES (?, ?, 'private', ?, ?, 1, 0)"
+        )
+        self.c.execute(sql, (guid, guid, members[0], len(members)))
+        self.c.executemany("INSERT INTO members VALUES (?, ?, 'admin', 1, ?)", [(guid, m, self.last) for m in members])
+
+    def says(self, sender: str, receiver: str, text: str, kind: str = "user", **more) -> int:
+        self.last += 1
+        place = f"group_{receiver}" if kind == "group" else "_user_".join(sorted((sender, receiver)))
+        place = more.pop("place", place)
+        category, of = more.pop("category", "message"), more.pop("type", "text")
+        body = {
+            "conversationId": place,
+            "sender": sender,
+            "receiver": receiver,
+            "data": more.pop("data", {"text": text}),
+        }
+        self.c.execute(
+            "INSERT INTO messages (id, conversation_id, sender, receiver, receiver_type, category, type, sent_at,"
+            " updated_at, body, traits) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+            (
+                self.last,
+                place,
+                sender,
+                receiver,
+                kind,
+                category,
+                of,
+                self.last,
+                self.last + 1,
+                json.dumps(body).encode(),
+                16,
+            ),
+        )
+        shown = self.last if category == "message" else 0
+        known = self.c.execute(
+            "UPDATE conversations SET last_message_id = :n, updated_at = :n,"
+            " shown_message_id = CASE WHEN :s THEN :n ELSE shown_message_id END WHERE conversation_id = :p",
+            {"n": self.last, "s": shown, "p": place},
+        )
+        if not known.rowcount:
+            row = (place, self.last, self.last, shown, self.last)
+            self.c.execute(
+                "INSERT INTO conversations (conversation_id, last_message_id, updated_at, shown_message_id, created_at)"
+                " VALUES (?,?,?,?,?)", row,
+            )  # fmt: skip
+            if kind == "user":
+                self.c.executemany("INSERT INTO participants VALUES (?, ?)", {(sender, place), (receiver, place)})
+        return self.last
+
+    def changed_by_the_app(self, number: int) -> int:
+        """What is stored when a message is edited with a REST key alone."""
+        sql = "SELECT conversation_id, sender, receiver FROM messages WHERE id = ?"
+        place, sender, receiver = self.c.execute(sql, (number,)).fetchone()
+        entity = {"sender": sender, "receiver": receiver, "id": str(number)}
+        data = {"action": "edited", "entities": {"on": {"entity": entity}}}
+        return self.says(
+            "app_system", receiver, "", place=place, category="action", type="message", data=data
+        )  # fmt: skip
+
+    def mark(self, place: str, uid: str, read: int, **more) -> None:
+        values = {"conversation_id": place, "uid": uid, "delivered_id": read, "read_id": read, **more}
+        marks = ", ".join(f":{name}" for name in values)
+        self.c.execute(f"INSERT INTO marks ({', '.join(values)}) VALUES ({marks})", values)
+
+
+async def texts(store: SqliteStore, reader: str, **more) -> list[str]:
+    rows = await store.messages(MessageFilter(reader, newer=True, cursor=0, limit=100, **more))
+    found = [json.loads(row.json()) for row in rows]
+    return [m["data"].get("text", m["data"].get("action", "")) for m in found]
+
+
+async def test_conversations_that_shared_an_id_are_told_apart(tmp_path):
+    path = tmp_path / "old.db"
+    c = as_of(path, "0002")
+    old = Before(c)
+    old.user("group_admin", "tom", "mallory", "alice", "test_user_smith", "alice_user_test", "smith", "bob")
+    secret = old.says("group_admin", "tom", "the code is 4711")
+    old.group("admin_user_tom", "mallory", "tom")
+    old.says("mallory", "admin_user_tom", "hello group", "group")
+    old.says("tom", "group_admin", "thanks")
+    old.changed_by_the_app(secret)
+    old.says("alice", "test_user_smith", "first pair")
+    old.says("alice_user_test", "smith", "second pair")
+    old.says("alice", "bob", "nobody shares this")
+    shared, pairs = "group_admin_user_tom", "alice_user_test_user_smith"
+    old.mark(shared, "mallory", 2, pinned_at=5)
+    old.mark(shared, "group_admin", 3)
+    old.mark(shared, "tom", 1)
+    old.mark(pairs, "smith", 6)
+    old.mark("alice_user_bob", "bob", 7, tags='["kept"]')
+    c.execute("INSERT INTO receipts VALUES (?, 'tom', 1, 2, 9)", (shared,))
+    c.commit()
+    c.close()
+
+    store = await SqliteStore.open(path, World())
+    group, pair = key_of("", "admin_user_tom", "group"), key_of("group_admin", "tom", "user")
+    assert await texts(store, "mallory") == ["hello group"]
+    assert await texts(store, "mallory", conversation_id=group) == ["hello group"]
+    assert await texts(store, "tom", conversation_id=pair) == ["the code is 4711", "thanks", "edited"]
+    assert await texts(store, "group_admin") == ["the code is 4711", "thanks", "edited"]
+    assert await texts(store, "alice") == ["first pair", "nobody shares this"]
+    assert await texts(store, "smith") == ["second pair"]
+
+    async def listed(uid: str) -> dict[str, tuple[int, int, int, int]]:
+        rows, _ = await store.conversations(ConversationFilter(uid))
+        return {r.conversation_id: (r.last_message_id, r.shown_message_id, r.read_id, r.unread) for r in rows}
+
+    assert await listed("mallory") == {group: (2, 2, 2, 0)}
+    assert await listed("group_admin") == {pair: (4, 3, 3, 0)}
+    assert await listed("tom") == {group: (2, 2, 1, 1), pair: (4, 3, 1, 0)}
+    assert await listed("smith") == {key_of("alice_user_test", "smith", "user"): (6, 6, 6, 0)}
+    assert await listed("test_user_smith") == {key_of("alice", "test_user_smith", "user"): (5, 5, 0, 1)}
+    assert await listed("bob") == {key_of("alice", "bob", "user"): (7, 7, 7, 0)}
+    assert (await store.mark_of(key_of("alice", "bob", "user"), "bob")).tags == '["kept"]'
+    assert (await store.mark_of(group, "mallory")).pinned_at == 5
+    assert store._reader.execute("SELECT * FROM receipts").fetchall() == [(group, "tom", 1, 2, 9)]
+
+    await store.remove_group(GroupAct("admin_user_tom", "mallory", "", lambda _: None), lambda _: ())
+    assert await texts(store, "tom", conversation_id=pair) == ["the code is 4711", "thanks", "edited"]
+    await store.close()
+
+
+async def test_a_conversation_goes_on_after_the_upgrade(tmp_path):
+    path = tmp_path / "old.db"
+    c = as_of(path, "0002")
+    old = Before(c)
+    old.user("alice", "bob")
+    old.says("alice", "bob", "an old word")
+    old.group("team", "alice")  # nothing was said in it yet
+    c.execute("INSERT INTO participants VALUES ('alice', 'alice_user_carol'), ('carol', 'alice_user_carol')")
+    c.execute("INSERT INTO conversations VALUES ('alice_user_carol', 0, 3, 0, 3)")  # begun, and empty
+    c.commit()
+    c.close()
+    store = await SqliteStore.open(path, World())
+    key = key_of("bob", "alice", "user")
+    body = b'{"data":{"text":"a new word"}}'
+    draft = Draft(key, "bob", "alice", "user", "message", "text", body, 9, traits=int(Trait.SEARCHABLE))
+    assert (await store.add_message(draft)).before == 1
+    assert await texts(store, "alice", conversation_id=key) == ["an old word", "a new word"]
+    assert await texts(store, "alice", search="word") == ["an old word", "a new word"]
+    rows, total = await store.conversations(ConversationFilter("alice"))
+    assert ([r.conversation_id for r in rows], total) == ([key, key_of("alice", "carol", "user")], 2)
+    await store.close()
+
+
+@pytest.mark.parametrize("words", ["old", "new"])
+async def test_words_that_were_indexed_before_are_found_after(tmp_path, words):
+    path = tmp_path / "old.db"
+    c = as_of(path, "0002")
+    old = Before(c)
+    old.user("alice", "bob")
+    old.says("alice", "bob", "an old word")
+    from tailwire.server.store.listing import place
+
+    word = place(key_of("alice", "bob", "user"))
+    c.execute("INSERT INTO messages_fts (rowid, text, place) VALUES (1, 'an old word', ?)", (word,))
+    old.says("alice", "bob", "a new word")
+    c.commit()
+    c.close()
+    assert word == "c33debbd15bca3d7a"  # as it was before: of the id that clients see
+    store = await SqliteStore.open(path, World())
+    for of in (key_of("alice", "bob", "user"), None):
+        assert len(await texts(store, "alice", search=words, conversation_id=of)) == 1
+    await store.close()

@@ -1,0 +1,152 @@
+"""An older copy of the database is put back: nobody is deaf, what comes is told, and no id is given twice."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from harness import Stage
+from tailwire import HistoryGap, MemorySessionStore
+from tailwire.server.store.lineage import MARGIN
+
+FILES = ("tailwire.db", "tailwire.db-wal", "tailwire.db-shm", "tailwire.db.ids")
+
+
+def copy(stage: Stage, folder: Path) -> None:
+    """A copy of the database of the running server, by SQLite's own means, and of the file beside it."""
+    folder.mkdir()
+    data = Path(stage.server._settings.data)
+    with sqlite3.connect(data / "tailwire.db") as c, sqlite3.connect(folder / "tailwire.db") as to:
+        c.backup(to)
+    c.close()
+    to.close()
+    shutil.copy(data / "tailwire.db.ids", folder)
+
+
+async def put_back(stage: Stage, folder: Path, *, whole: bool) -> None:
+    """Stop the server, put a copy back by hand, and start it again."""
+    data = Path(stage.server._settings.data)
+    await stage.server.kill()
+    for name in FILES:
+        if whole or not name.endswith(".ids"):
+            (data / name).unlink(missing_ok=True)
+    for file in folder.iterdir():
+        if whole or not file.name.endswith(".ids"):
+            shutil.copy(file, data)
+    await stage.server.start()
+
+
+@pytest.mark.spec("K1")
+@pytest.mark.parametrize("whole", [False, True], ids=["database", "whole folder"])
+async def test_clients_hear_what_comes_and_are_told(stage: Stage, tmp_path, whole: bool):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    for n in range(5):
+        await alice.say("bob", f"before {n}")
+    copy(stage, tmp_path / "copy")
+    lost = [await alice.say("bob", f"lost {n}") for n in range(70)]
+    await bob.ears.until(lambda: len(bob.ears.texts) == 75)
+    await put_back(stage, tmp_path / "copy", whole=whole)
+    carol = await stage.enter("carol")
+    first = [await carol.say("bob", f"first {n}") for n in range(3)]  # bob is not there yet, or just so
+    await alice.connected()
+    after = [await alice.say("bob", f"after {n}") for n in range(3)]
+    await bob.ears.until(lambda: len(bob.ears.texts) >= 81, timeout=90)
+    assert sorted(bob.ears.texts[75:]) == sorted([*(f"first {n}" for n in range(3)), *(f"after {n}" for n in range(3))])
+    assert HistoryGap(5, 75) in bob.ears.all("gap")
+    if not whole:
+        ids = [m.id for m in (*lost, *first, *after)]
+        assert len(set(ids)) == len(ids)
+        assert first[0].id > lost[-1].id + MARGIN - 1
+
+
+@pytest.mark.spec("K1")
+async def test_also_after_many_more_than_were_lost_and_over_a_restart_of_the_app(stage: Stage, tmp_path):
+    alice, store = await stage.enter("alice", auto=False), MemorySessionStore()
+    bob = await stage.enter("bob", store=store)
+    await alice.say("bob", "before")
+    copy(stage, tmp_path / "copy")
+    for n in range(5):
+        await alice.say("bob", f"lost {n}")
+    await bob.ears.until(lambda: len(bob.ears.texts) == 6)
+    await bob.chat.aclose()
+    await put_back(stage, tmp_path / "copy", whole=True)  # the ids begin anew after 1
+    for n in range(30):
+        await alice.say("bob", f"new {n}")
+    again = stage.actor(store=store)
+    again.listen()
+    await again.chat.init()
+    await again.ears.until(lambda: len(again.ears.texts) == 30, timeout=60)
+    assert again.ears.texts == [f"new {n}" for n in range(30)]
+    await alice.say("bob", "live")
+    await again.ears.until(lambda: again.ears.texts[-1] == "live")
+    await again.chat.aclose()
+    assert store.load(stage.server.app_id)["position"]["last_id"] == 32
+
+
+@pytest.mark.spec("K1")
+async def test_a_killed_server_is_the_same_store(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    names = set()
+    for n in range(4):
+        names.add(stage.server.parts.store.name)
+        sent = await alice.say("bob", f"{n}")
+        assert sent.id == n + 1
+        await stage.server.kill()
+        await stage.server.start()
+        await alice.connected()
+    await bob.ears.until(lambda: bob.ears.texts == ["0", "1", "2", "3"], timeout=60)
+    assert len(names) == 1
+    assert bob.ears.all("gap") == []
+
+
+@pytest.mark.spec("K1")
+async def test_without_its_file_the_database_is_another_store(stage: Stage, tmp_path):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    await alice.say("bob", "one")
+    await bob.ears.until(lambda: bob.ears.texts == ["one"])
+    name = stage.server.parts.store.name
+    await stage.server.stop()
+    (Path(stage.server._settings.data) / "tailwire.db.ids").unlink()
+    await stage.server.start()
+    assert stage.server.parts.store.name != name
+    await alice.connected()
+    assert (await alice.say("bob", "two")).id > 1_000_000
+    await bob.ears.until(lambda: bob.ears.texts == ["one", "two"], timeout=60)
+    assert bob.ears.all("gap") == []  # the server knows bob's position by its mark: nothing was missed
+
+
+@pytest.mark.spec("K1")
+async def test_an_old_position_without_a_mark_goes_by_the_name(stage: Stage, tmp_path):
+    alice, store = await stage.enter("alice", auto=False), MemorySessionStore()
+    bob = await stage.enter("bob", store=store)
+    await alice.say("bob", "before")
+    copy(stage, tmp_path / "copy")
+    await alice.say("bob", "lost")
+    await bob.ears.until(lambda: bob.ears.texts == ["before", "lost"])
+    await bob.chat.aclose()
+    saved = dict(store.load(stage.server.app_id))
+    saved["position"] = {k: v for k, v in saved["position"].items() if k != "mark"}
+    store.save(stage.server.app_id, saved)  # as a client of before saved it
+    await put_back(stage, tmp_path / "copy", whole=False)
+    again = stage.actor(store=store)
+    again.listen()
+    await again.chat.init()
+    await again.connected()
+    await alice.say("bob", "new")
+    await again.ears.until(lambda: again.ears.texts == ["new"], timeout=60)
+    assert again.ears.all("gap") == [HistoryGap(0, 1)]
+
+
+async def test_a_server_that_knows_no_marks_serves_as_before(stage: Stage, monkeypatch):
+    monkeypatch.setattr(type(stage.server.parts.store), "start", "")
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    stage.server.parts.gateway._entrance._epoch.pop("mark")
+    stage.network.drop()
+    await stage.pass_time(5)
+    await alice.say("bob", "hello")
+    await bob.ears.until(lambda: bob.ears.texts == ["hello"])
+    assert bob.chat.kept_session().position.mark == ""
+    assert bob.ears.all("gap") == []

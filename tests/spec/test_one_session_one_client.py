@@ -1,0 +1,59 @@
+"""A saved session has one client at a time, and what is queued is on the disk."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from harness import Stage
+from tailwire import CometChatException, FileSessionStore, TextMessage
+
+
+@pytest.mark.spec("K5")
+async def test_a_second_client_is_refused_and_the_first_keeps_its_queue(stage: Stage, tmp_path):
+    alice = await stage.enter("alice", store=FileSessionStore(tmp_path), outbox=True)
+    second = stage.actor(store=FileSessionStore(tmp_path), outbox=True)
+    with pytest.raises(CometChatException) as caught:
+        await second.chat.init()
+    assert caught.value.code == "SESSION_IN_USE"
+    assert "FileSessionStore(folder)" in caught.value.details
+    beside = stage.actor(store=FileSessionStore(tmp_path / "second"), outbox=True)
+    await beside.chat.init()
+    stage.network.offline.add("")
+    entry = alice.chat.queue_message(TextMessage(receiver="bob", text="kept"))
+    await alice.chat.aclose()
+    next_one = stage.actor(store=FileSessionStore(tmp_path), outbox=True)
+    await next_one.chat.init()
+    assert [e.muid for e in next_one.chat.queued_messages()] == [entry.muid]
+    stage.network.restore()
+
+
+async def test_the_claim_ends_with_its_process(stage: Stage, tmp_path):
+    code = (
+        "import sys; from tailwire import FileSessionStore;"
+        f"release = FileSessionStore({str(tmp_path)!r}).claim({stage.server.app_id!r}); print('has it', flush=True);"
+        "sys.stdin.read()"
+    )
+    other = subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1)
+    assert other.stdout.readline() == b"has it\n"
+    actor = stage.actor(store=FileSessionStore(tmp_path))
+    with pytest.raises(CometChatException, match=f"process {other.pid}"):
+        await actor.chat.init()
+    other.kill()
+    other.wait()
+    other.stdin.close()
+    other.stdout.close()
+    await actor.chat.init()
+
+
+def test_what_is_queued_is_synced_before_it_takes_its_name(tmp_path, monkeypatch):
+    done = []
+    sync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda d: (done.append("sync"), sync(d)))
+    monkeypatch.setattr(os, "replace", lambda a, b: (done.append("replace"), replace(a, b)))
+    FileSessionStore(tmp_path).save_outbox("app", "alice", {"entries": []})
+    assert done[:2] == ["sync", "replace"]
+    assert done[2:] == ([] if os.name == "nt" else ["sync"])  # the folder, too

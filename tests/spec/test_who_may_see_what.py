@@ -1,0 +1,401 @@
+"""Who may see what: ids that two conversations share, decisions that change meanwhile, what roles and blocks cover."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+
+import msgspec
+
+from harness import CONNECTED, Stage
+from rest import Rest
+from tailwire import TransientMessage
+from tailwire.server.actions.caller import Caller
+from tailwire.server.actions.content import Body
+from tailwire.server.actions.users import UserChange
+from tailwire.server.config import Settings
+from tailwire.server.ports.refusal import Refused
+from tailwire.testing.virtual.world import UNLIMITED, VirtualServer, virtual_loop
+
+
+def text(receiver: str, words: str, kind: str = "user") -> dict:
+    return {"receiver": receiver, "receiverType": kind, "category": "message", "type": "text", "data": {"text": words}}
+
+
+def body(fields: dict) -> Body:
+    return msgspec.json.decode(json.dumps(fields), type=Body)
+
+
+def said(messages: list[dict]) -> list[str]:
+    return [m["data"]["text"] for m in messages if m["category"] == "message"]
+
+
+# Conversations whose ids, as clients see them, are the same.
+
+
+async def test_a_group_with_the_id_of_a_conversation_shows_nothing_of_it(stage: Stage):
+    async with Rest(stage) as rest:
+        await rest.user("group_admin", "tom", "mallory")
+        await rest("POST", "/messages", json=text("tom", "the code is 4711"), as_="group_admin")
+        group = {"guid": "admin_user_tom", "name": "x", "type": "private"}
+        made = await rest("POST", "/groups", json=group, as_="mallory")
+        secret = (await rest("GET", "/users/tom/messages", as_="group_admin"))[0]
+        assert made["conversationId"] == secret["conversationId"] == "group_admin_user_tom"
+        for path in (
+            "/groups/admin_user_tom/messages",
+            "/groups/admin_user_tom/messages?searchKey=code",
+            "/messages",
+            "/messages?searchKey=code",
+            "/messages?affix=append&id=0",
+            "/messages?conversationId=group_admin_user_tom",
+            "/conversations",
+        ):
+            assert await rest("GET", path, as_="mallory") == [], path
+        await rest.refused("ERR_MESSAGE_ID_NOT_FOUND", "GET", f"/messages/{secret['id']}", as_="mallory")
+        await rest("POST", "/messages", json=text("admin_user_tom", "only for the group", "group"), as_="mallory")
+        assert said(await rest("GET", "/users/group_admin/messages", as_="tom")) == ["the code is 4711"]
+        (seen,) = await rest("GET", "/conversations", as_="tom")
+        assert (seen["lastMessage"]["id"], seen["unreadMessageCount"]) == (secret["id"], "1")
+        (own,) = await rest("GET", "/conversations", as_="mallory")
+        assert own["conversationWith"]["guid"] == "admin_user_tom"
+        await rest("DELETE", "/groups/admin_user_tom", as_="mallory")
+        assert said(await rest("GET", "/users/tom/messages", as_="group_admin")) == ["the code is 4711"]
+        assert len(await rest("GET", "/conversations", as_="tom")) == 1
+
+
+async def test_two_pairs_with_one_id_do_not_read_each_other(stage: Stage):
+    async with Rest(stage) as rest:
+        await rest.user("test_user_smith", "alice_user_test", "smith")
+        await rest("POST", "/messages", json=text("test_user_smith", "first pair"), as_="alice")
+        assert await rest("GET", "/users/smith/messages", as_="alice_user_test") == []
+        await rest("POST", "/messages", json=text("smith", "second pair"), as_="alice_user_test")
+        assert said(await rest("GET", "/users/test_user_smith/messages", as_="alice")) == ["first pair"]
+        shared = "alice_user_test_user_smith"
+        for uid, other in (("alice", "test_user_smith"), ("smith", "alice_user_test")):
+            found = await rest("GET", f"/conversations/{shared}", as_=uid)
+            assert found["conversationWith"]["uid"] == other
+        assert said(await rest("GET", f"/messages?conversationId={shared}", as_="smith")) == ["second pair"]
+        await rest.refused("ERR_CONVERSATION_NOT_FOUND", "GET", f"/messages?conversationId={shared}", as_="bob")
+        await rest.refused("ERR_BAD_REQUEST", "GET", f"/messages?conversationId={shared}")
+        await rest("DELETE", f"/conversations/{shared}", as_="alice")
+        assert await rest("GET", "/users/test_user_smith/messages", as_="alice") == []
+        assert said(await rest("GET", "/users/alice_user_test/messages", as_="smith")) == ["second pair"]
+        assert said(await rest("GET", "/messages", as_="alice_user_test")) == ["second pair"]
+
+
+async def test_an_id_names_ones_own_conversation_with_a_user_before_a_group(stage: Stage):
+    async with Rest(stage) as rest:
+        await rest.user("group_admin", "tom", "mallory")
+        await rest("POST", "/messages", json=text("tom", "to tom"), as_="group_admin")
+        group = {"guid": "admin_user_tom", "name": "x", "type": "public", "members": {"participants": ["tom"]}}
+        await rest("POST", "/groups", json=group, as_="mallory")
+        await rest("POST", "/messages", json=text("admin_user_tom", "to the group", "group"), as_="mallory")
+        shared = "/conversations/group_admin_user_tom"
+        assert (await rest("GET", shared, as_="tom"))["conversationWith"]["uid"] == "group_admin"
+        assert (await rest("GET", shared, as_="mallory"))["conversationWith"]["guid"] == "admin_user_tom"
+        assert len(await rest("GET", "/conversations", as_="tom")) == 2
+
+
+# What was decided no longer holds when it is done.
+
+
+def takes(seconds: float) -> None:
+    """From now on it takes a while until work for a thread (the store, a password) is known to be done."""
+    virtual_loop().work_takes = lambda: seconds
+
+
+async def meanwhile(rest: Rest, first: tuple, *others: tuple) -> list[str]:
+    """Begin one request and, while it is under way, others. The codes of all answers; "" of a success."""
+
+    async def ask(method: str, path: str, body: dict | None = None, **more) -> str:
+        answer = await rest.answer(method, path, json=body, **more)
+        return answer.json()["error"]["code"] if answer.status_code >= 400 else ""
+
+    slow = iter([0.2])  # the first thing that a thread does is to look at a password
+    virtual_loop().work_takes = lambda: next(slow, 0.001)
+    begun = asyncio.ensure_future(ask(*first[:3], as_=first[3]))
+    await asyncio.sleep(0.02)
+    later = [await ask(*other[:3], as_=other[3]) for other in others]
+    code = await begun
+    takes(0.0)
+    return [code, *later]
+
+
+async def locked(rest: Rest, *members: str, **scopes: list[str]) -> None:
+    """A group of alice's with the password `right`; and tokens, which take their time too."""
+    group = {"guid": "g", "name": "G", "type": "password", "password": "right"}
+    await rest("POST", "/groups", json=group, as_="alice")
+    if members or scopes:
+        await rest("PUT", "/groups/g/members", json={"participants": list(members), **scopes}, as_="alice")
+    for uid in ("alice", "bob", "carol"):
+        await rest.token(uid)
+
+
+RIGHT = {"password": "right"}
+
+
+async def test_who_is_banned_while_they_join_does_not_get_in(stage: Stage):
+    async with Rest(stage) as rest:
+        await locked(rest)
+        join = ("POST", "/groups/g/members", RIGHT, "bob")
+        codes = await meanwhile(rest, join, ("POST", "/groups/g/bannedusers/bob", None, "alice"))
+        assert codes == ["ERR_BANNED_GROUPMEMBER", ""]
+        assert [m["uid"] for m in await rest("GET", "/groups/g/members", as_="alice")] == ["alice"]
+        await rest.refused("ERR_NOT_A_MEMBER", "GET", "/groups/g/messages", as_="bob")
+
+
+async def test_a_group_that_becomes_private_or_changes_its_password_lets_nobody_in_who_was_at_the_door(stage: Stage):
+    async with Rest(stage) as rest:
+        await locked(rest)
+        join = ("POST", "/groups/g/members", RIGHT, "bob")
+        change = ("PUT", "/groups/g", {"type": "private"}, "alice")
+        assert await meanwhile(rest, join, change) == ["ERR_GUID_NOT_FOUND", ""]
+        await rest("PUT", "/groups/g", json={"type": "password", "password": "right"}, as_="alice")
+        change = ("PUT", "/groups/g", {"name": "Other", "type": "password", "password": "new"}, "alice")
+        assert await meanwhile(rest, join, change) == ["ERR_WRONG_GROUP_PASS", ""]
+        assert [m["uid"] for m in await rest("GET", "/groups/g/members", as_="alice")] == ["alice"]
+
+
+async def test_a_moderator_who_is_banned_meanwhile_changes_nothing(stage: Stage):
+    async with Rest(stage) as rest:
+        await locked(rest, moderators=["bob"])
+        change = ("PUT", "/groups/g", {"password": "mine", "name": "Taken"}, "bob")
+        codes = await meanwhile(rest, change, ("POST", "/groups/g/bannedusers/bob", None, "alice"))
+        assert codes == ["ERR_NOT_A_MEMBER", ""]
+        assert (await rest("GET", "/groups/g", as_="alice"))["name"] == "G"
+        await rest("POST", "/groups/g/members", json=RIGHT, as_="carol")
+
+
+async def test_a_change_that_is_under_way_does_not_undo_a_transfer(stage: Stage):
+    async with Rest(stage) as rest:
+        await locked(rest, "bob")
+        change = ("PUT", "/groups/g", {"password": "mine"}, "alice")
+        transfer = ("PATCH", "/groups/g/owner", {"owner": "bob"}, "alice")
+        rename = ("PUT", "/groups/g", {"name": "New"}, "alice")
+        assert await meanwhile(rest, change, transfer, rename) == ["", "", ""]
+        group = await rest("GET", "/groups/g", as_="alice")
+        assert (group["owner"], group["name"]) == ("bob", "New")
+
+
+async def test_two_changes_of_a_user_at_once_both_hold(stage: Stage):
+    async with Rest(stage) as rest:
+        await rest("POST", "/roles", json={"role": "child", "name": "Child"})
+        users = stage.server.parts.actions.users
+        await asyncio.gather(
+            users.update("bob", UserChange(role="child")),
+            users.update("bob", UserChange(status_message="here"), own=True),
+        )
+        user = await rest("GET", "/users/bob")
+        assert (user["role"], user["statusMessage"]) == ("child", "here")
+
+
+async def test_who_is_given_a_group_is_still_in_it(stage: Stage):
+    async with Rest(stage) as rest:
+        await locked(rest, "bob")
+        transfer = ("PATCH", "/groups/g/owner", {"owner": "bob"}, "alice")
+        leave = ("DELETE", "/groups/g/members", None, "bob")
+        for first, second in ((transfer, leave), (leave, transfer)):
+            takes(0.05)
+            answers = await asyncio.gather(
+                *(rest.answer(method, path, json=body, as_=uid) for method, path, body, uid in (first, second))
+            )
+            takes(0.0)
+            assert sorted(a.status_code < 400 for a in answers) == [False, True]
+            owner = (await rest("GET", "/groups/g", as_="alice"))["owner"]
+            assert owner in [m["uid"] for m in await rest("GET", "/groups/g/members", as_="alice")]
+            if owner == "bob":
+                await rest("PATCH", "/groups/g/owner", json={"owner": "alice"}, as_="bob")
+
+
+async def test_nothing_is_done_to_a_message_that_is_deleted_meanwhile(stage: Stage):
+    async with Rest(stage) as rest:
+        for uid in ("alice", "bob"):
+            await rest.token(uid)
+        for what in ("reactions/x", "pin", "save"):
+            sent = (await rest("POST", "/messages", json=text("bob", "gone soon"), as_="alice"))["id"]
+            gone, done = await asyncio.gather(
+                rest.answer("DELETE", f"/messages/{sent}", as_="alice"),
+                rest.answer("POST", f"/messages/{sent}/{what}", as_="bob"),
+            )
+            assert gone.status_code == 200
+            assert done.json()["error"]["code"] == "ERR_MESSAGE_ACTION_NOT_ALLOWED"
+            shown = await rest("GET", f"/messages/{sent}", as_="bob")
+            assert not {"pinnedAt", "savedAt"} & shown.keys()
+            assert "reactions" not in shown["data"]
+
+
+async def test_who_is_put_out_says_nothing_more(stage: Stage):
+    async with Rest(stage) as rest:
+        await locked(rest, "bob")
+        said_before = text("g", "before", "group") | {"muid": "m1"}
+        before = await rest("POST", "/messages", json=said_before, as_="bob")
+        actions = stage.server.parts.actions
+        alice, bob = Caller("alice", "", "a"), Caller("bob", "", "b")
+        kicked, sent, again = await asyncio.gather(  # what is asked in one turn goes into one transaction, in order
+            actions.members.kick(alice, "g", "bob"),
+            actions.messages.send(bob, body(text("g", "after", "group"))),
+            actions.messages.send(bob, body(said_before)),
+            return_exceptions=True,
+        )
+        assert json.loads(kicked)["data"]["action"] == "kicked"
+        assert (type(sent), sent.code) == (Refused, "ERR_NOT_A_MEMBER")
+        assert json.loads(again)["id"] == before["id"]  # it was stored: that is the answer
+        assert said(await rest("GET", "/groups/g/messages", as_="alice")) == ["before"]
+
+
+async def test_a_ban_puts_out_who_is_banned_and_a_member_all_the_same(stage: Stage):
+    bob = await stage.enter("bob")
+    async with Rest(stage) as rest:
+        await locked(rest, "bob")
+        ban = "INSERT INTO bans VALUES ('g', 'bob', 'participant', 1, 'alice')"  # as an earlier version left it
+        await stage.server.parts.store._writer.submit(lambda c: c.execute(ban).rowcount)
+        await rest("POST", "/groups/g/bannedusers/bob", as_="alice")
+        await bob.ears.until(lambda: bool(bob.ears.all("banned")))
+        await rest("POST", "/messages", json=text("g", "without bob", "group"), as_="alice")
+        await stage.pass_time(5)
+        assert bob.ears.texts == []
+        assert (await rest("GET", "/groups/g", as_="alice"))["membersCount"] == 1
+        await rest.refused("ERR_ALREADY_BANNED", "POST", "/groups/g/bannedusers/bob", as_="alice")
+
+
+# Guessing the password of a group.
+
+
+async def test_many_guesses_at_once_are_no_more_than_one_after_the_other(stage: Stage, tmp_path):
+    quiet = {**UNLIMITED, "wrong_passwords_per_minute": 10}
+    stage.server = VirtualServer(tmp_path / "limited", Settings(data=str(tmp_path / "limited"), **quiet))
+    await stage.server.start()
+    await stage.server.add_users(*stage.uids)
+    async with Rest(stage) as rest:
+        await locked(rest)
+        await rest("POST", "/groups", json={"guid": "h", "name": "H", "type": "password", **RIGHT}, as_="alice")
+        takes(0.05)
+        codes = Counter()
+
+        async def guess(n: int) -> None:
+            answer = await rest.answer("POST", "/groups/g/members", json={"password": f"no{n}"}, as_="bob")
+            codes[answer.json()["error"]["code"]] += 1
+
+        for wave in range(8):
+            await asyncio.gather(*(guess(20 * wave + n) for n in range(20)))
+        # Ten, and what one or two seconds give back.
+        assert codes["ERR_WRONG_GROUP_PASS"] <= 11
+        assert set(codes) == {"ERR_WRONG_GROUP_PASS", "ERR_TOO_MANY_REQUESTS"}
+        takes(0.0)
+        for _ in range(15):  # what is right costs nothing
+            await rest("POST", "/groups/h/members", json=RIGHT, as_="carol")
+            await rest("DELETE", "/groups/h/members", as_="carol")
+
+
+# Tokens.
+
+
+async def test_the_sockets_of_a_token_that_must_make_room_end(stage: Stage, tmp_path):
+    few = {**UNLIMITED, "max_tokens": 3}
+    stage.server = VirtualServer(tmp_path / "few", Settings(data=str(tmp_path / "few"), **few))
+    await stage.server.start()
+    await stage.server.add_users(*stage.uids)
+    bob = await stage.enter("bob")
+    async with Rest(stage) as rest:
+        for _ in range(2):
+            await rest("POST", "/users/bob/auth_tokens")
+        await stage.pass_time(1)
+        assert bob.status is CONNECTED
+        await rest("POST", "/users/bob/auth_tokens")
+        await bob.ears.until(lambda: bool(bob.ears.all("error")))
+        assert bob.ears.all("error")[0].code == "ERR_AUTH_TOKEN_EXPIRED"
+        await rest("POST", "/messages", json=text("bob", "not for that socket"), as_="alice")
+        await stage.pass_time(30)
+        assert bob.ears.texts == []
+
+
+# Threads, roles, blocks, and what was said before.
+
+
+async def test_threads_that_one_may_no_longer_read_are_not_listed(stage: Stage):
+    async with Rest(stage) as rest:
+        await locked(rest, "bob", "carol")
+        root = (await rest("POST", "/messages", json=text("g", "SECRET", "group"), as_="alice"))["id"]
+        own = (await rest("POST", "/messages", json=text("bob", "to bob"), as_="alice"))["id"]
+        for message in (root, own):
+            await rest("POST", f"/messages/{message}/thread/subscription", as_="bob")
+        answer = (await rest.answer("GET", "/threads", as_="bob")).json()
+        assert [m["id"] for m in answer["data"]] == [own, root]
+        await rest("POST", "/groups/g/bannedusers/bob", as_="alice")
+        answer = (await rest.answer("GET", "/threads", as_="bob")).json()
+        assert ([m["id"] for m in answer["data"]], answer["meta"]["pagination"]["total"]) == ([own], 1)
+        await rest("DELETE", "/groups/g/bannedusers/bob", as_="alice")
+        await rest("POST", "/groups/g/members", json=RIGHT, as_="bob")
+        assert [m["id"] for m in await rest("GET", "/threads", as_="bob")] == [own]  # dropped, not hidden
+
+
+async def test_a_role_holds_for_all_ways_to_reach_somebody(stage: Stage):
+    bob, carol = await stage.enter("bob"), await stage.enter("carol")
+    async with Rest(stage) as rest:
+        only = {"listUsers": "friendsOnly", "sendMessagesTo": "friendsOnly"}
+        await rest("POST", "/roles", json={"role": "shy", "name": "Shy", "settings": only})
+        await rest("PUT", "/users/carol", json={"role": "shy"})
+        await rest.refused("ERR_NOT_A_FRIEND", "POST", "/messages", json=text("bob", "x"), as_="carol")
+        await carol.chat.send_transient_message(TransientMessage("bob", "user", {"text": "psst"}))
+        await carol.chat.start_typing("bob", "user", {"text": "psst"})
+        await stage.pass_time(5)
+        assert (bob.ears.all("transient"), bob.ears.all("typing")) == ([], [])
+        group = {"guid": "trap", "name": "T", "type": "private", "members": {"participants": ["bob"]}}
+        made = await rest("POST", "/groups", json=group, as_="carol")
+        assert made["members"]["participants"]["bob"]["error"]["code"] == "ERR_NOT_A_FRIEND"
+        await rest.refused("ERR_UID_NOT_FOUND", "GET", "/users/bob", as_="carol")
+        await rest("POST", "/users/carol/friends", json={"accepted": ["bob"]})
+        assert (await rest("GET", "/users/bob", as_="carol"))["uid"] == "bob"
+        await carol.chat.send_transient_message(TransientMessage("bob", "user", {"text": "hello"}))
+        await bob.ears.until(lambda: bool(bob.ears.all("transient")))
+        kept = {"featuresToRestrict": ["u.createMessage", "u.addMember"]}
+        await rest("POST", "/roles/shy/restrictedfeatures", json=kept)
+        await carol.chat.send_transient_message(TransientMessage("bob", "user", {"text": "again"}))
+        await stage.pass_time(5)
+        assert len(bob.ears.all("transient")) == 1
+        group["guid"] = "trap2"
+        await rest.refused("ERR_FEATURE_RESTRICTED", "POST", "/groups", json=group, as_="carol")
+        await rest.refused("ERR_GUID_NOT_FOUND", "GET", "/groups/trap2")
+
+
+async def test_who_is_blocked_does_not_see_who_is_online(stage: Stage):
+    await stage.enter("alice")
+    async with Rest(stage) as rest:
+        await rest("POST", "/messages", json=text("carol", "hello"), as_="alice")
+        await locked(rest, "bob", "carol")
+        await rest("POST", "/blockedusers", json={"blockedUids": ["carol"]}, as_="alice")
+
+        async def seen(uid: str) -> dict[str, list]:
+            listed = await rest("GET", "/users?uids=alice", as_=uid)
+            members = await rest("GET", "/groups/g/members", as_=uid)
+            shown = [await rest("GET", "/users/alice", as_=uid), *listed]
+            shown += [m for m in members if m["uid"] == "alice"]
+            shown += [c["conversationWith"] for c in await rest("GET", "/conversations?conversationType=user", as_=uid)]
+            online = [u["uid"] for u in await rest("GET", "/users?status=online", as_=uid)]
+            offline = [u["uid"] for u in await rest("GET", "/users?status=offline", as_=uid)]
+            return {"status": [u["status"] for u in shown], "online": online, "offline": offline}
+
+        assert await seen("bob") == {"status": ["available"] * 3, "online": ["alice"], "offline": ["bob", "carol"]}
+        hidden = await seen("carol")
+        assert hidden == {"status": ["offline"] * 4, "online": [], "offline": ["alice", "bob", "carol"]}
+        await stage.actors[0].chat.logout()
+        await stage.pass_time(60)
+        assert "lastActiveAt" in await rest("GET", "/users/alice", as_="bob")
+        assert "lastActiveAt" not in await rest("GET", "/users/alice", as_="carol")
+
+
+async def test_members_may_read_what_was_said_before_they_came_and_have_not_missed_it(stage: Stage):
+    async with Rest(stage) as rest:
+        await locked(rest)
+        old = (await rest("POST", "/messages", json=text("g", "before bob", "group"), as_="alice"))["id"]
+        await rest("POST", "/groups/g/members", json=RIGHT, as_="bob")
+        await rest("POST", "/messages", json=text("g", "with bob", "group"), as_="alice")
+        for path in ("/groups/g/messages", "/messages", "/messages?conversationId=group_g"):
+            assert said(await rest("GET", path, as_="bob")) == ["before bob", "with bob"], path
+        for path in ("/groups/g/messages?searchKey=before", "/messages?searchKey=before"):
+            assert said(await rest("GET", path, as_="bob")) == ["before bob"], path
+        assert (await rest("GET", f"/messages/{old}", as_="bob"))["id"] == old
+        for path in ("/messages?affix=append&id=0", "/messages?unread=true"):
+            assert said(await rest("GET", path, as_="bob")) == ["with bob"], path
+        assert await rest("GET", "/messages?searchKey=before", as_="carol") == []

@@ -1,0 +1,102 @@
+"""The command line: what it takes, and what it says when something is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from tailwire.cli.main import main, parser_for
+from tailwire.server.config import Settings
+
+
+def test_it_says_its_version_also_as_a_module(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    said = capsys.readouterr().out
+    assert (ended.value.code, said.startswith("tailwire ")) == (0, True)
+    assert (
+        subprocess.run([sys.executable, "-m", "tailwire", "--version"], capture_output=True, text=True).stdout == said
+    )
+
+
+def test_without_a_command_it_shows_what_there_is(capsys):
+    assert main([]) == 2
+    shown = capsys.readouterr().out
+    for command in ("serve", "demo", "keys", "doctor"):
+        assert command in shown
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(Settings), ids=lambda f: f.name)
+def test_every_setting_is_an_argument(field):
+    flag = "--" + field.name.replace("_", "-")
+    if isinstance(field.default, bool):
+        given = parser_for(["serve"]).parse_args(["serve", flag])
+        assert getattr(given, field.name) is True
+        given = parser_for(["serve"]).parse_args(["serve", flag.replace("--", "--no-", 1)])
+        assert getattr(given, field.name) is False
+    else:
+        given = parser_for(["serve"]).parse_args(["serve", flag, "7"])
+        assert getattr(given, field.name) == type(field.default)("7")
+    assert getattr(parser_for(["serve"]).parse_args(["serve"]), field.name) is None  # then the environment is asked
+
+
+def test_the_help_of_serve_says_what_each_setting_means(capsys):
+    with pytest.raises(SystemExit):
+        main(["serve", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "--token-lifetime NUMBER how long an auth token is good for" in shown
+    assert "--port N the port to listen at; 0 takes a free one (8480)" in shown
+
+
+@pytest.mark.parametrize("command", [["keys"], ["user", "create", "ann", "Ann"], ["token", "create", "ann"]])
+def test_no_command_makes_a_database_by_accident(tmp_path, capsys, command):
+    assert main([*command, "--data", str(tmp_path / "nowhere")]) == 1
+    assert "there is no database at" in capsys.readouterr().err
+    assert not (tmp_path / "nowhere").exists()
+
+
+def serve(tmp_path, *arguments):
+    return main(["serve", "--data", str(tmp_path / "data"), "--port", "0", *arguments])
+
+
+def test_serve_names_the_address_that_it_cannot_listen_at(tmp_path, capsys):
+    assert serve(tmp_path, "--host", "192.0.2.1") == 1
+    said = capsys.readouterr().err
+    assert "cannot listen at 192.0.2.1:0" in said
+    assert "--host" in said
+    assert serve(tmp_path, "--host", "no-such-name.invalid") == 1
+    assert "cannot listen at no-such-name.invalid:0: there is no such name" in capsys.readouterr().err
+
+
+def test_serve_names_the_file_of_the_certificate_that_is_missing(tmp_path, capsys):
+    there = tmp_path / "cert.pem"
+    there.write_text("nonsense")
+    assert serve(tmp_path, "--tls-cert", str(tmp_path / "no.pem"), "--tls-key", str(there)) == 1
+    assert f"tls_cert: {tmp_path / 'no.pem'} cannot be read" in capsys.readouterr().err
+    assert serve(tmp_path, "--tls-cert", str(there), "--tls-key", str(there)) == 1
+    assert "no certificate and key in PEM form" in capsys.readouterr().err
+
+
+def test_serve_says_that_its_data_folder_is_a_file(tmp_path, capsys):
+    (tmp_path / "data").write_text("x")
+    assert serve(tmp_path) == 1
+    assert f"data: {tmp_path / 'data'} is a file; name a folder with --data" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://127.0.0.1:99999", "is no URL"),
+        ("nonsense://x", "is no URL of a server"),
+        ("http://127.0.0.1:9", "Is the server running?"),
+        ("http://no-such-name.invalid", "Check the name in the URL"),
+    ],
+)
+def test_doctor_says_what_to_do(capsys, url, said):
+    assert main(["doctor", url]) == 1
+    shown = capsys.readouterr().out
+    assert said in shown
+    assert "Traceback" not in shown

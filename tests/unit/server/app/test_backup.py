@@ -1,0 +1,101 @@
+"""Backups are whole, are made beside a server that writes, and write over nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tailwire.server.app.backup import BackupRefused, backup, restore
+from tailwire.server.ports.records import Draft
+from tailwire.server.ports.world import World
+from tailwire.server.store.lock import InUse
+from tailwire.server.store.sqlite import SqliteStore
+
+
+async def opened(data: Path) -> SqliteStore:
+    return await SqliteStore.open(data / "tailwire.db", World(), serving=True)
+
+
+async def send(store: SqliteStore) -> int:
+    draft = Draft("alice_user_bob", "alice", "bob", "user", "message", "text", b'{"data":{}}', 1)
+    return (await store.add_message(draft)).message.id
+
+
+def messages(folder: Path) -> list[int]:
+    with closing(sqlite3.connect(folder / "tailwire.db")) as c:
+        return [row[0] for row in c.execute("SELECT id FROM messages ORDER BY id")]
+
+
+async def test_a_backup_beside_a_server_that_writes_is_whole(tmp_path):
+    data, target = tmp_path / "data", tmp_path / "backup"
+    store = await opened(data)
+    (data / "uploads").mkdir()
+    (data / "uploads" / "photo").write_bytes(b"x" * 1000)
+    (data / "uploads" / ".1-2.part").write_bytes(b"half")
+    before = [await send(store) for _ in range(50)]
+    copying = asyncio.get_running_loop().run_in_executor(None, backup, data / "tailwire.db", data / "uploads", target)
+    during = []
+    while not copying.done():
+        during.append(await send(store))
+    size, files = await copying
+    await store.close()
+    assert (size > 0, files) == (True, 1)
+    ids = messages(target)
+    assert ids == list(range(1, len(ids) + 1))
+    assert len(ids) >= len(before)
+    assert during  # sends went on meanwhile
+    assert [f.name for f in (target / "uploads").iterdir()] == ["photo"]
+    assert (target.stat().st_mode & 0o777, (target / "tailwire.db").stat().st_mode & 0o777) == (0o700, 0o600)
+
+
+async def test_a_backup_writes_over_nothing_and_needs_a_database(tmp_path):
+    (tmp_path / "there").mkdir()
+    store = await opened(tmp_path / "data")
+    await store.close()
+    with pytest.raises(BackupRefused, match="there already"):
+        backup(tmp_path / "data" / "tailwire.db", tmp_path / "data" / "uploads", tmp_path / "there")
+    with pytest.raises(BackupRefused, match="no database"):
+        backup(tmp_path / "nowhere" / "tailwire.db", tmp_path / "data" / "uploads", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    assert not (tmp_path / "nowhere").exists()
+
+
+async def test_a_restored_store_goes_on_above_what_was_given_out(tmp_path):
+    data, target = tmp_path / "data", tmp_path / "backup"
+    database, uploads = data / "tailwire.db", data / "uploads"
+    store = await opened(data)
+    await send(store)
+    backup(database, uploads, target)
+    name, last = store.name, [await send(store) for _ in range(5)][-1]
+    with pytest.raises(InUse, match="pid"):
+        restore(target, database, uploads, replace=True)
+    await store.close()
+    with pytest.raises(BackupRefused, match="--replace"):
+        restore(target, database, uploads, replace=False)
+    aside = restore(target, database, uploads, replace=True)
+    assert messages(aside) == [1, 2, 3, 4, 5, 6]
+    again = await opened(data)
+    assert again.name != name
+    assert await send(again) > last
+    await again.close()
+
+
+async def test_a_damaged_backup_is_not_put_back(tmp_path):
+    data, target = tmp_path / "data", tmp_path / "backup"
+    store = await opened(data)
+    for _ in range(200):
+        await send(store)
+    await store.close()
+    backup(data / "tailwire.db", data / "uploads", target)
+    whole = (target / "tailwire.db").read_bytes()
+    (target / "tailwire.db").write_bytes(whole[: len(whole) // 2])
+    before = (data / "tailwire.db").read_bytes()
+    with pytest.raises(OSError, match="damaged"):
+        restore(target, data / "tailwire.db", data / "uploads", replace=True)
+    assert (data / "tailwire.db").read_bytes() == before
+    with pytest.raises(BackupRefused, match="no backup"):
+        restore(tmp_path, data / "tailwire.db", data / "uploads", replace=True)

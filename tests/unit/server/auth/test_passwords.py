@@ -1,0 +1,52 @@
+"""Passwords: what may wait is bounded, and who gives up still counts until it is done."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from tailwire.server.auth import passwords as module
+from tailwire.server.auth.passwords import MOST_OF_ONE, MOST_WAITING, Passwords
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.world import World
+
+
+async def test_a_password_is_hashed_and_known_again():
+    passwords = Passwords(World())
+    stored = await passwords.hash("alice", "secret")
+    assert "secret" not in stored
+    assert await passwords.same("bob", "secret", stored)
+    assert not await passwords.same("bob", "wrong", stored)
+    passwords.close()
+
+
+async def test_how_much_may_wait_is_bounded(monkeypatch):
+    go = threading.Event()
+    monkeypatch.setattr(module, "same_password", lambda *_: go.wait(30))
+    passwords = Passwords(World())
+
+    def begin(uid: str) -> asyncio.Task[bool]:
+        return asyncio.create_task(passwords.same(uid, "", ""))
+
+    own = [begin("alice") for _ in range(MOST_OF_ONE + 1)]
+    app = [begin("") for _ in range(MOST_OF_ONE + 1)]  # the app itself has no bound of its own
+    others = [begin(f"u{n}") for n in range(MOST_WAITING)]
+    await asyncio.sleep(0)
+    refused = [t for t in (*own, *app, *others) if t.done()]
+    assert own[-1] in refused
+    assert not set(app) & set(refused)
+    assert len(refused) == len(own) + len(app) + len(others) - MOST_WAITING
+    for task in refused:
+        with pytest.raises(Refused, match="ERR_TOO_MANY_REQUESTS") as told:
+            await task
+        assert told.value.retry_after
+    own[0].cancel()
+    await asyncio.sleep(0)
+    with pytest.raises(Refused):
+        await passwords.same("alice", "", "")  # what she gave up is under way all the same
+    go.set()
+    assert all(await asyncio.gather(*(t for t in (*own[1:], *app, *others) if t not in refused)))
+    assert await passwords.same("alice", "", "")
+    passwords.close()

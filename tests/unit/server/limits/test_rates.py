@@ -1,0 +1,37 @@
+"""Limits of requests: of one token, and of the app."""
+
+from __future__ import annotations
+
+from tailwire.server.limits.rates import Kind, Rates
+
+
+def rates(now: list[float], **more: int) -> Rates:
+    limits = {"sends": 0, "others": 0, "core": 0, "standard": 0, **more}
+    return Rates(**limits, clock=lambda: now[0])
+
+
+def test_one_token_uses_at_most_a_tenth_of_what_the_app_has_for_logins():
+    now = [0.0]
+    limits = rates(now, core=600)
+    taken = 0
+    for n in range(600):  # a minute, ten requests a second
+        now[0] = n / 10
+        taken += not limits.take(Kind.CORE, "greedy").wait
+    assert 60 <= taken <= 60 + 15  # a tenth, and the burst
+    assert "core_per_minute" in limits.take(Kind.CORE, "greedy").setting
+    assert not any(limits.take(Kind.CORE, "").wait for _ in range(500))  # logins with a key of the app
+
+
+def test_a_key_may_use_all_of_it():
+    limits = rates([0.0], core=600)
+    assert not any(limits.take(Kind.CORE, "key", key=True).wait for _ in range(600))
+    assert limits.take(Kind.CORE, "key", key=True).wait
+
+
+def test_what_counts_as_many_takes_as_many_of_both_limits():
+    now = [0.0]
+    limits = rates(now, sends=400, standard=1000)
+    assert limits.take(Kind.SEND, "alice", count=60)[:2] == (400, 40)
+    assert limits.take(Kind.SEND, "alice", count=60).wait > 0
+    assert limits.take(Kind.SEND, "bob", count=100).left == 0
+    assert limits.take(Kind.OTHER, "").left == 1000 - 60 - 100 - 1

@@ -1,0 +1,167 @@
+"""What a store knows of its past: from its own database, and from the file beside it."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tailwire.server.ports.records import Draft
+from tailwire.server.ports.world import World
+from tailwire.server.store.lineage import JUMP, MARGIN, TRAIL, IdFile, Known
+from tailwire.server.store.sqlite import SqliteStore
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "tailwire.db"
+
+
+async def started(path: Path, sends: int = 0) -> SqliteStore:
+    store = await SqliteStore.open(path, World(), serving=True)
+    for _ in range(sends):
+        await send(store)
+    return store
+
+
+async def send(store: SqliteStore) -> int:
+    draft = Draft("alice_user_bob", "alice", "bob", "user", "message", "text", b'{"data":{}}', 1)
+    return (await store.add_message(draft)).message.id
+
+
+def copied(path: Path, name: str) -> Path:
+    with closing(sqlite3.connect(path)) as c, closing(sqlite3.connect(path.with_name(name))) as to:
+        c.backup(to)
+    return path.with_name(name)
+
+
+def put_back(copy: Path, path: Path) -> None:
+    for end in ("-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
+    shutil.copy(copy, path)
+
+
+async def test_the_file_says_what_was_given_out_before_the_answer(path):
+    store = await started(path)
+    for n in range(1, 4):
+        assert await send(store) == n
+        assert IdFile(path).read() == Known(store.name, n)
+    await store.close()
+
+
+async def test_the_same_database_is_the_same_store(path):
+    first = await started(path, 3)
+    name, start = first.name, first.start
+    await first.close()
+    second = await started(path)
+    assert (second.name, await send(second)) == (name, 4)
+    assert second.start != start
+    assert [second.known_until(start, n) for n in (1, 3, 4, 100)] == [1, 3, 3, 3]
+    assert second.known_until(second.start, 4) == 4
+    await second.close()
+
+
+async def test_a_database_of_a_version_without_the_file_keeps_its_name(path):
+    store = await SqliteStore.open(path, World())
+    await send(store)
+    name = store.name
+    await store.close()
+    upgraded = await started(path)
+    assert (upgraded.name, await send(upgraded)) == (name, 2)
+    await upgraded.close()
+
+
+async def test_an_older_copy_goes_on_above_what_was_given_out(path):
+    store = await started(path, 2)
+    copy, name, start = copied(path, "copy.db"), store.name, store.start
+    for _ in range(5):
+        await send(store)
+    await store.close()
+    put_back(copy, path)
+    back = await started(path)
+    assert back.name != name
+    assert await send(back) == 7 + MARGIN + 1
+    assert [back.known_until(start, n) for n in (2, 3, 7)] == [2, 2, 2]
+    await back.close()
+    again = await started(path)  # from now on it is the same
+    assert (again.name, await send(again)) == (back.name, 7 + MARGIN + 2)
+    await again.close()
+
+
+async def test_an_older_copy_together_with_the_file_is_known_by_the_starts(path):
+    store = await started(path, 2)
+    copy, ids, start = copied(path, "copy.db"), path.with_name("tailwire.db.ids").read_bytes(), store.start
+    for _ in range(5):
+        await send(store)
+    await store.close()
+    put_back(copy, path)
+    path.with_name("tailwire.db.ids").write_bytes(ids)
+    back = await started(path, 20)  # more than were lost
+    assert [back.known_until(start, n) for n in (1, 2, 3, 7)] == [1, 2, 2, 2]
+    await back.close()
+
+
+async def test_a_position_of_a_later_start_than_the_copy_is_known_up_to_the_copy(path):
+    store = await started(path, 2)
+    copy = copied(path, "copy.db")
+    await send(store)
+    await store.close()
+    starts = []
+    for _ in range(TRAIL + 1):
+        later = await started(path, 1)
+        starts.append(later.start)
+        await later.close()
+    put_back(copy, path)
+    back = await started(path, 1)
+    assert back.known_until(starts[0], 4) == 2
+    assert back.known_until(starts[TRAIL - 2], 100) == 2
+    assert back.known_until(starts[TRAIL], 100) == -1  # too many starts lie between
+    await back.close()
+
+
+async def test_without_the_file_or_with_another_ones_it_is_another_store(path, tmp_path):
+    store = await started(path, 2)
+    name = store.name
+    await store.close()
+    file = path.with_name("tailwire.db.ids")
+    file.unlink()
+    moved = await started(path)
+    assert moved.name != name
+    assert await send(moved) == 2 + JUMP + 1
+    await moved.close()
+    file.write_text("another 00000000000005000000\n")
+    other = await started(path)
+    assert await send(other) == 5_000_000 + JUMP + 1
+    await other.close()
+
+
+async def test_a_new_database_beside_an_old_file_gives_out_other_ids(path):
+    store = await started(path, 2)
+    await store.close()
+    path.unlink()
+    new = await started(path)
+    assert new.created
+    assert await send(new) == 2 + JUMP + 1
+    await new.close()
+
+
+@pytest.mark.parametrize("trail", ["", "none", ".", "x-9999999999999999999999", "x-٣", "-" * 1000, "a-1." * 50])
+async def test_strange_trails_are_not_recognised(path, trail):
+    store = await started(path, 2)
+    assert store.known_until(trail, 2) == -1
+    await store.close()
+
+
+async def test_a_command_beside_the_server_begins_nothing(path):
+    server = await started(path, 1)
+    command = await SqliteStore.open(path, World())
+    assert command.start == ""
+    await command.close()
+    assert await send(server) == 2
+    await server.close()
+    again = await started(path)
+    assert again.name == server.name
+    await again.close()

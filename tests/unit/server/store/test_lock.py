@@ -1,0 +1,52 @@
+"""A database has one server."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tailwire.server.app import running
+from tailwire.server.config import Settings
+from tailwire.server.ports.world import World
+from tailwire.server.store.lock import InUse, ServerLock
+from tailwire.server.store.sqlite import SqliteStore
+
+
+async def test_a_second_server_is_refused_with_who_has_it(tmp_path):
+    settings = Settings(data=str(tmp_path / "data"), port=0)
+    async with running(settings) as first:
+        with pytest.raises(InUse) as caught:
+            async with running(settings):
+                pytest.fail("two servers on one folder")
+        first.listening.close()
+        assert first.url in str(caught.value)
+        assert "\n" not in str(caught.value)
+        command = await SqliteStore.open(tmp_path / "data" / "tailwire.db", World())  # as `tailwire user create`
+        await command.close()
+    async with running(settings) as next_one:
+        next_one.listening.close()
+
+
+async def test_what_fails_to_start_keeps_no_lock(tmp_path):
+    (tmp_path / "tailwire.db").write_bytes(b"this is no database, whatever it is" * 100)
+    with pytest.raises(OSError, match="cannot be used"):
+        await SqliteStore.open(tmp_path / "tailwire.db", World(), serving=True)
+    ServerLock(tmp_path / "tailwire.db").release()
+
+
+def test_the_lock_ends_with_its_process(tmp_path):
+    code = (
+        "import pathlib, sys; from tailwire.server.store.lock import ServerLock;"
+        f"lock = ServerLock(pathlib.Path({str(tmp_path / 'tailwire.db')!r})); print('taken', flush=True); sys.stdin.read()"
+    )
+    holder = subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1)
+    assert holder.stdout.readline() == b"taken\n"
+    with pytest.raises(InUse, match=f"pid {holder.pid}"):
+        ServerLock(tmp_path / "tailwire.db")
+    holder.kill()
+    holder.wait()
+    holder.stdin.close()
+    holder.stdout.close()
+    ServerLock(tmp_path / "tailwire.db").release()

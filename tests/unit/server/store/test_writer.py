@@ -1,0 +1,66 @@
+"""The writer: what follows from a change waits for its commit, and never comes when it is undone."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tailwire.server.store.writer import Writer
+
+
+@pytest.fixture
+def connection(tmp_path):
+    c = sqlite3.connect(tmp_path / "w.db", isolation_level=None, check_same_thread=False)
+    c.execute("PRAGMA journal_mode = WAL")
+    c.execute("CREATE TABLE t (n INTEGER)")
+    yield c
+    c.close()
+
+
+async def test_what_follows_runs_in_the_loop_after_the_commit_and_before_the_answer(tmp_path, connection):
+    executor = ThreadPoolExecutor(1)
+    writer = Writer(connection, executor, lambda: None)
+    reader = sqlite3.connect(tmp_path / "w.db")
+    told: list[object] = []
+
+    def add(c: sqlite3.Connection) -> str:
+        c.execute("INSERT INTO t VALUES (1)")
+        writer.after_commit(lambda: told.append((reader.execute("SELECT count(*) FROM t").fetchone()[0], here())))
+        return "answer"
+
+    def here() -> bool:
+        return threading.current_thread() is threading.main_thread()
+
+    assert await writer.submit(add) == "answer"
+    assert told == [(1, True)]
+    await writer.close()
+    executor.shutdown()
+    reader.close()
+
+
+@pytest.mark.parametrize("writes", [False, True])
+async def test_what_would_follow_from_what_was_undone_does_not(connection, writes):
+    executor = ThreadPoolExecutor(1)
+    writer = Writer(connection, executor, lambda: None)
+    told: list[str] = []
+
+    def operation(name: str, fails: bool):
+        def run(c: sqlite3.Connection) -> None:
+            if writes or not fails:
+                c.execute("INSERT INTO t VALUES (1)")
+            writer.after_commit(lambda: told.append(name))
+            if fails:
+                raise ValueError(name)
+
+        return run
+
+    asked = [writer.submit(operation(name, name == "b")) for name in "abc"]
+    results = await asyncio.gather(*asked, return_exceptions=True)
+    assert [str(r) for r in results] == ["None", "b", "None"]
+    assert told == ["a", "c"]
+    await writer.close()
+    executor.shutdown()
