@@ -48,15 +48,17 @@ def _send(
         s.follows.add((who, parent))
 
 
-def _change(s: State, e: Effects, who: str, data: Any, about: Message, trigger: str) -> None:
-    told = _keep(s, Message(int(data["id"]), about.place, who, kind="change", about=about.id))
+def _change(s: State, e: Effects, who: str, data: Any, about: Message, kind: str, trigger: str) -> None:
+    told = _keep(s, Message(int(data["id"]), about.place, who, kind=kind, about=about.id))
     e.frames.append(Told(("message", told.id), s.members_of(about.place)))
     e.hooks.append((trigger, told.id))
 
 
 def _edit(s: State, e: Effects, who: str, data: Any, number: int, text: str) -> None:
+    # What an edit says is the message as it reads now: what told of an earlier one is gone.
+    forget(s, {m.id for m in s.messages.values() if (m.kind, m.about) == ("edit", number)})
     s.messages[number].text = text
-    _change(s, e, who, data, s.messages[number], "message_edited")
+    _change(s, e, who, data, s.messages[number], "edit", "message_edited")
 
 
 def _delete(s: State, e: Effects, who: str, data: Any, number: int) -> None:
@@ -64,7 +66,7 @@ def _delete(s: State, e: Effects, who: str, data: Any, number: int) -> None:
     m.deleted, m.text, m.pinned = True, "", False
     m.reactions.clear()
     s.saved = {(uid, n) for uid, n in s.saved if n != number}
-    _change(s, e, who, data, m, "message_deleted")
+    _change(s, e, who, data, m, "delete", "message_deleted")
 
 
 def _readers(s: State, m: Message) -> tuple[set[str], set[str]]:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-HISTORY_BEFORE_JOINING = False
-"""Whether a member may read what was said in a group before they joined. One rule for every list, search and message."""
+HISTORY_BEFORE_JOINING = True
+"""Whether a member may read what was said in a group before they joined. One rule for every list, search and message.
+
+They have not missed it all the same: what comes after a position, updates and what is unread begin when they joined.
+"""
 
 BLOCKS_HIDE_PRESENCE = True
 """Whether a block hides from each of the two whether the other is online: over REST as on the socket."""
 
-BLOCKS_STOP_CHANGES = False
-"""Whether a block also stops edits of, and reactions to, what was said between the two before it."""
+BLOCKS_STOP_CHANGES = True
+"""Whether a block also stops edits, reactions and pins of what was said between the two before it. A deletion it does not."""
 
 RANK_FOR_ONES_OWN_PIN = True
 """Whether a participant may not even pin a message of their own in a group: the pages name moderators and up."""
@@ -86,8 +89,8 @@ class Message:
     """A message.
 
     Attributes:
-        kind: `text`; `member`, an action that tells who came or went; `change`, one that tells of an edit or deletion.
-        about: of a `change`: which message.
+        kind: `text`; `member`, an action that tells who came or went; `edit` and `delete`, one that tells of it.
+        about: of an `edit` or `delete`: which message.
     """
 
     id: int
@@ -190,6 +193,15 @@ class State:
             if (place is None or m.place == place) and m.id > self.cleared.get((uid, m.place), 0)
         ]
 
+    def missed(self, uid: str, place: Place | None = None) -> list[Message]:
+        """Of what lists show somebody: what can be new to them, which in a group begins when they joined."""
+        found = []
+        for m in self.history(uid, place):
+            group = self.group_of(m.place)
+            if group is None or m.id > group.members[uid].since:
+                found.append(m)
+        return found
+
     def places_of(self, uid: str) -> list[Place]:
         """The conversations in which there is something to read for somebody."""
         return list(dict.fromkeys(m.place for m in self.history(uid)))
@@ -198,10 +210,10 @@ class State:
         """How many messages of a conversation somebody has not read."""
         until = self.read.get((uid, place), 0)
         return sum(
-            m.id > until and m.sender != uid and m.kind == "text" and not m.deleted for m in self.history(uid, place)
+            m.id > until and m.sender != uid and m.kind == "text" and not m.deleted for m in self.missed(uid, place)
         )
 
     def last_shown(self, uid: str, place: Place) -> int:
         """The message that a conversation's row shows somebody; 0 for none."""
-        shown = [m for m in self.history(uid, place) if not m.parent and m.kind != "change"]
+        shown = [m for m in self.history(uid, place) if not m.parent and m.kind in ("text", "member")]
         return shown[-1].id if shown and not shown[-1].deleted else 0

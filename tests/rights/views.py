@@ -94,7 +94,7 @@ def _lists(s: State, uid: str) -> Iterator[View]:
     # What was cleared away may still be found where it was put by oneself: the pages do not say.
     cleared = [m for m in s.readable(uid) if m not in all_]
     yield _list(s, uid, "messages", f"/messages?{ALL}", all_)
-    yield _list(s, uid, "messages after", f"/messages?{ALL}&affix=append&id=0", all_)
+    yield _list(s, uid, "messages after", f"/messages?{ALL}&affix=append&id=0", s.missed(uid))
     if NEWEST_IS_THE_LAST_OF_THE_LIST:
         yield View("newest", "/messages?limit=1", _of(s, uid, all_[-1:]), read=read_messages)
     yield _list(s, uid, "search", f"/messages?{ALL}&searchKey=word", _found(all_))
@@ -102,7 +102,7 @@ def _lists(s: State, uid: str) -> Iterator[View]:
     yield _list(s, uid, "reactions filter", f"/messages?{ALL}&hasReactions=1", [m for m in all_ if m.reactions])
     yield _list(s, uid, "deleted filter", f"/messages?{ALL}&onlyDeleted=1", [m for m in all_ if m.deleted])
     updates = View("updates", f"/messages?{ALL}&updatedAt=1&onlyUpdates=1", {}, read=read_messages)
-    updates.may = _of(s, uid, all_)
+    updates.may = _of(s, uid, s.missed(uid))
     yield updates
     hidden = [m for m in all_ if m.sender not in s.people[uid].blocks]
     yield _list(s, uid, "messages without blocked", f"/messages?{ALL}&hideMessagesFromBlockedUsers=1", hidden)
@@ -248,6 +248,9 @@ def _with_user(s: State, uid: str, other: str) -> Iterator[View]:
             yield View("a user who is gone", path, codes=codes)
         return
     yield from _one_conversation(s, uid, "user", other, between(uid, other))
+    if s.strange(uid, other):  # this role finds friends only
+        yield View("a user who is no friend", f"/users/{other}", codes=frozenset({"ERR_UID_NOT_FOUND"}))
+        return
     facts = (*_status(s, uid, other), other in s.people[uid].blocks, uid in s.people[other].blocks)
     yield View("user", f"/users/{other}", facts, read=_read_user)
 

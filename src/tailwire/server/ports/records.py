@@ -98,7 +98,6 @@ class Draft:
     Attributes:
         body: the message as REST gives it, but for the id at its head and what changes later (`MessageRow.json`).
         muid: the client's own id, or None.
-        by_member: it is refused unless its sender is a member of the group that receives it.
     """
 
     conversation_id: ConversationKey
@@ -116,7 +115,6 @@ class Draft:
     mentions: tuple[str, ...] = ()
     shown: bool = True
     events: tuple[Event, ...] = ()
-    by_member: bool = False
 
 
 class Edited(NamedTuple):
