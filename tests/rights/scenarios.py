@@ -129,11 +129,49 @@ PLANS: dict[str, tuple[Any, ...]] = {
         ("create", "alice", "team", "public", ()),
         ("send", "alice", "group", "team"),
     ),
-    # One rule for all lists: what was said before somebody came.
+    # One rule for all lists: what was said before somebody came may be read, and is not new.
     "history before joining": (
         ("create", "alice", "team", "public", ()),
         ("send", "alice", "group", "team"),
         ("join", "tom", "team", "right"),
+    ),
+    # What a block is between cannot be changed under the other's eyes; it can be taken back.
+    "changes of what was said before a block": (
+        ("connect", "tom", "desk"),
+        ("connect", "alice", "desk"),
+        ("send", "tom", "user", "alice"),
+        ("send", "alice", "user", "tom"),
+        ("react", "tom", 0, "x"),
+        ("block", "alice", "tom"),
+        *((what, who, n, *more) for n in (0, 1) for who in ("alice", "tom") for what, *more in (
+            ("edit",), ("react", "y"), ("unreact", "x"), ("pin",), ("save",))),
+        ("delete", "tom", 1),
+    ),
+    "a participant's own message in a group": (
+        ("create", "alice", "team", "public", ("tom",)),
+        ("send", "tom", "group", "team"),
+        ("pin", "tom", 0),
+        ("pin", "alice", 0),
+        ("unpin", "tom", 0),
+        ("scope", "alice", "team", "tom", "moderator"),
+        ("unpin", "tom", 1),
+    ),
+    # The newest of all that one may see; a row shows what is there.
+    "a conversation that one has cleared": (
+        ("send", "alice", "user", "smith"),
+        ("send", "alice", "user", "tom"),
+        ("clear", "alice", "user", "tom"),
+    ),
+    "a sender of the last messages is deleted with them": (
+        ("create", "alice", "team", "public", ("tom",)),
+        ("send", "alice", "group", "team"),
+        ("send", "tom", "group", "team"),
+        ("reply", "tom", 1),
+        ("edit", "tom", 1),
+        ("delete user", "tom", True),
+        ("send", "smith", "user", "group_admin"),
+        ("send", "group_admin", "user", "smith"),
+        ("delete user", "smith", True),
     ),
 }
 
@@ -164,6 +202,7 @@ OVERLAPS: dict[str, tuple[tuple[Any, ...], Any, Any]] = {
     "a send to a group that is removed": ((), _SAID, _REMOVE),
     "who is unbanned joins": ((_BAN,), ("join", "tom", "team", "right"), ("unban", "alice", "team", "tom")),
     "who leaves is banned": ((), ("leave", "tom", "team"), _BAN),
+    "two remove a group": ((("scope", "alice", "team", "tom", "admin"),), _REMOVE, ("remove", "tom", "team")),
     "a send to one who blocks": ((), ("send", "tom", "user", "alice"), ("block", "alice", "tom")),
 }
 
@@ -176,6 +215,7 @@ def overlap(name: str, times: int = 3) -> Plan:
         for pair in ((one, other), (other, one)):
             rounds += [_TEAM, *before, ("together", timing, *pair), ("unblock", "alice", "tom")]
             rounds += [("remove", uid, "team") for uid in ("alice", "tom")]
+    rounds.append(("create", "smith", "team", "public", ("alice", "tom")))  # of what was there nothing comes back
     return Plan(0, tuple(rounds))
 
 
