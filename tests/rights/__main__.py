@@ -6,17 +6,29 @@ import argparse
 import os
 import sys
 import time
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
 from rights.plan import make_plan
-from rights.run import simulate
+from rights.run import Deviation, Report, simulate
 from rights.shrink import as_test, fails, shrink
 
 
-def _run(job: tuple[int, int, frozenset[str]]) -> tuple[int, str, str]:
+def _run(job: tuple[int, int, frozenset[str]]) -> tuple[int, str, str, Report]:
     seed, length, ignore = job
-    failed = fails(make_plan(seed, length), ignore=ignore)
-    return (seed, failed.rule, str(failed)) if failed is not None else (seed, "", "")
+    try:
+        return seed, "", "", simulate(make_plan(seed, length), ignore)
+    except Deviation as e:
+        return seed, e.rule, str(e), Report()
+
+
+def _summary(reports: list[Report]) -> str:
+    """How much of what was asked succeeded: what nobody ever may is not tried by much."""
+    asked: Counter[str] = sum((r.asked for r in reports), Counter())
+    done: Counter[str] = sum((r.done for r in reports), Counter())
+    each = ", ".join(f"{what} {done[what]}/{count}" for what, count in asked.most_common())
+    looks = sum(r.looks for r in reports)
+    return f"{done.total()} of {asked.total()} deeds succeeded, {looks} lists were looked at: {each}"
 
 
 def main() -> int:
@@ -32,13 +44,15 @@ def main() -> int:
     begin = time.monotonic()
     jobs = [(seed, args.length, ignore) for seed in range(args.first, args.first + args.seeds)]
     failures: dict[str, list[int]] = {}
+    reports: list[Report] = []
     with ProcessPoolExecutor(args.jobs) as pool:
-        for number, (seed, rule, what) in enumerate(pool.map(_run, jobs, chunksize=5), 1):
+        for number, (seed, rule, what, report) in enumerate(pool.map(_run, jobs, chunksize=5), 1):
+            reports.append(report)
             if rule:
                 failures.setdefault(rule, []).append(seed)
                 print(f"\nseed {seed}: {what}", flush=True)
             print(f"\r{number} runs in {time.monotonic() - begin:.0f} s", end="", flush=True)
-    print()
+    print(f"\n{_summary(reports)}")
     for rule, seeds in sorted(failures.items()):
         print(f"\n{rule}: {len(seeds)} seeds, among them {seeds[:5]}; shrinking {seeds[0]} …", flush=True)
         plan = shrink(make_plan(seeds[0], args.length), rule, ignore)

@@ -7,7 +7,7 @@ from typing import Any
 
 from rights.deeds import Deed
 from rights.plan import Step
-from rights.state import Message, State
+from rights.state import Group, Message, State
 
 TO_MESSAGES = (
     "edit", "delete", "react", "unreact", "pin", "unpin", "save", "unsave", "follow", "unfollow",
@@ -34,8 +34,11 @@ class Meanings:
         """The deed of a step; None for nothing."""
         what, who, *rest = step
         s = self._state()
-        who = self._meant(who, rest) if who.startswith("*") else who
-        if not s.there(who) or (rest and who == rest[-1] and what in ("transfer", "block", "unblock")):
+        who = self._meant(who, rest)
+        meant = [self._meant(one, rest, who) for one in rest]
+        nobody = any(now == "" != before for now, before in zip(meant, rest, strict=True))
+        rest = meant
+        if nobody or not s.there(who) or (rest and who == rest[-1] and what in ("transfer", "block", "unblock")):
             return None
         self.mark()
         if what in TO_MESSAGES:
@@ -52,17 +55,34 @@ class Meanings:
             return self._again(self._message(rest[0]))
         return self._on_group(what, who, rest)
 
-    def _meant(self, who: str, rest: list[Any]) -> str:
+    def _meant(self, name: Any, rest: list[Any], by: str = "") -> Any:
+        # Somebody who is described; with `by` somebody else than that one.
+        if not isinstance(name, str) or not name.startswith("*"):
+            return name
         s = self._state()
-        if who == "*reader":
-            number = self._message(rest[0])
-            some = [uid for uid in s.everybody() if s.reads(uid, number)]
+        if name in ("*reader", "*sender"):
+            m = s.messages.get(self._message(rest[0]))
+            some = [uid for uid in s.everybody() if m is not None and s.reads(uid, m.id)]
+            some = [m.sender] if m is not None and name == "*sender" else some
         else:
             group = next((s.groups[r] for r in rest if r in s.groups), None)
-            some = sorted(group.members) if group is not None else []
-            if group is not None and who == "*owner":
-                some = [group.owner]
+            some = self._of_group(group, name) if group is not None else []
+        some = [uid for uid in some if uid != by]
         return some[s.last % len(some)] if some else ""
+
+    def _of_group(self, group: Group, name: str) -> list[str]:
+        if name == "*owner":
+            return [group.owner]
+        if name == "*banned":
+            return sorted(group.banned)
+        if name == "*outsider":
+            return [uid for uid in self._state().everybody() if uid not in {*group.members, *group.banned}]
+        of_rank = {
+            "*member": ("participant", "moderator", "admin", "owner"),
+            "*leader": ("moderator", "admin", "owner"),
+            "*other": ("participant", "moderator", "admin"),
+        }[name]
+        return [uid for uid in sorted(group.members) if group.rank(uid) in of_rank]
 
     def _on_group(self, what: str, who: str, rest: list[Any]) -> Deed:
         password = f"password {self._marks}"
@@ -78,8 +98,11 @@ class Meanings:
             return Deed(what, who, (guid, {"right": right, "wrong": "wrong", "": ""}.get(given, "")))
         return Deed(what, who, tuple(rest))
 
-    def _message(self, back: int) -> int:
+    def _message(self, back: int | str) -> int:
         numbers = sorted({*self._state().messages, *self._state().gone})
+        if isinstance(back, str):
+            back = int(back.removeprefix("text "))
+            numbers = [n for n, m in sorted(self._state().messages.items()) if m.kind == "text" and not m.deleted]
         return numbers[-(back % len(numbers)) - 1] if numbers else 0
 
     def _where(self, m: Message, who: str) -> tuple[str, str]:

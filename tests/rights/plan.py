@@ -16,8 +16,10 @@ SCOPES = ("participant", "moderator", "admin")
 REACTIONS = ("x", "y")
 
 Step = tuple[Any, ...]
-"""What, who, and the rest. `who` may be `*owner` or `*member` of the group that is named, or `*reader` of a message, which
-is a number: the how-manieth newest; `together` has a number for its timing and steps that are begun at once."""
+"""What, who, and the rest. Somebody may be described: `*owner`, `*leader`, `*other` (than the owner), `*member`, `*banned`
+or `*outsider` of the group that is named, `*reader` or `*sender` of the message. A message is a number, the how-manieth
+newest of all that there ever were, or as `text 3` of those that can be changed. `together` has a number for its timing
+and steps that are begun at once."""
 SLOW = -1
 """A timing: one is begun shortly after the other, and the first that has to be waited for takes longer than all of them."""
 
@@ -32,6 +34,13 @@ class Plan:
     def to_json(self) -> str:
         """The plan as text: a step a line."""
         return "[\n" + ",\n".join(json.dumps(step) for step in self.steps) + "\n]"
+
+    @property
+    def cast(self) -> tuple[str, ...]:
+        """The users whom the plan names, and one more, to whom all of it is nothing."""
+        named = self.to_json()
+        there = [uid for uid in UIDS if json.dumps(uid) in named]
+        return (*there, *[uid for uid in UIDS if uid not in there][:1])
 
     @staticmethod
     def from_json(text: str, seed: int = 0) -> Plan:
@@ -58,32 +67,36 @@ def _some(r: random.Random) -> tuple[str, ...]:
     return tuple(r.sample(UIDS, r.randrange(3)))
 
 
-def _back(r: random.Random) -> int:
-    return int(r.expovariate(0.15))
+def _back(r: random.Random) -> int | str:
+    back = int(r.expovariate(0.15))
+    return f"text {back}" if r.random() < 0.8 else back
 
 
 def _place(r: random.Random) -> tuple[str, str]:
     return ("user", r.choice(UIDS)) if r.random() < 0.4 else ("group", r.choice(GUIDS))
 
 
-def _who(r: random.Random) -> str:
-    return r.choice((*UIDS, "*owner", "*owner", "*member", "*member", "*member"))
+def _mostly(*who: str) -> Callable[[random.Random], str]:
+    # Mostly somebody of whom it makes sense, now and then anybody.
+    return lambda r: r.choice(who) if r.random() < 0.75 else r.choice((*UIDS, "*member", "*other"))
 
 
-def _to_message(what: str, *more: str) -> Callable[[random.Random], Step]:
+def _to_message(what: str, *more: str, who: str = "*reader") -> Callable[[random.Random], Step]:
     def make(r: random.Random) -> Step:
-        who = r.choice(UIDS) if r.random() < 0.25 else "*reader"
-        return what, who, _back(r), *([r.choice(more)] if more else [])
+        by = r.choice(UIDS) if r.random() < 0.25 else r.choice((who, who, "*reader"))
+        return what, by, _back(r), *([r.choice(more)] if more else [])
 
     return make
 
 
-def _in_group(what: str, *rest: Callable[[random.Random], Any]) -> Callable[[random.Random], Step]:
-    return lambda r: (what, _who(r), r.choice(GUIDS), *(make(r) for make in rest))
+def _in_group(
+    what: str, who: Callable[[random.Random], str], *rest: Callable[[random.Random], Any]
+) -> Callable[[random.Random], Step]:
+    return lambda r: (what, who(r), r.choice(GUIDS), *(make(r) for make in rest))
 
 
-def _anybody(r: random.Random) -> str:
-    return r.choice(UIDS)
+_leader, _owner, _other = _mostly("*leader", "*leader", "*owner"), _mostly("*owner"), _mostly("*other")
+_outsider = _mostly("*outsider")
 
 
 def _said(what: str) -> Callable[[random.Random], Step]:
@@ -97,23 +110,24 @@ def _said(what: str) -> Callable[[random.Random], Step]:
 
 def _together(r: random.Random) -> Step:
     guid, uid = r.choice(GUIDS), r.choice(UIDS)
+    other = r.choice((uid, "*other", "*other"))
     pairs: list[tuple[Step, ...]] = [
         (("join", uid, guid, "right"), ("ban", "*owner", guid, uid)),
         (("join", uid, guid, "right"), ("update", "*owner", guid, r.choice(KINDS))),
         (("join", uid, guid, "right"), ("remove", "*owner", guid)),
         (("add", "*owner", guid, uid, r.choice(SCOPES)), ("ban", "*owner", guid, uid)),
-        (("update", uid, guid, "password"), ("ban", "*owner", guid, uid)),
-        (("update", "*owner", guid, "password"), ("transfer", "*owner", guid, uid)),
-        (("transfer", "*owner", guid, uid), ("leave", uid, guid)),
-        (("kick", uid, guid, r.choice(UIDS)), ("scope", "*owner", guid, uid, "participant")),
+        (("update", other, guid, "password"), ("ban", "*owner", guid, other)),
+        (("update", "*owner", guid, "password"), ("transfer", "*owner", guid, other)),
+        (("transfer", "*owner", guid, other), ("leave", other, guid)),
+        (("kick", other, guid, r.choice(UIDS)), ("scope", "*owner", guid, other, "participant")),
         (("ban", "*owner", guid, uid), ("ban", "*owner", guid, uid)),
-        (("send", uid, "group", guid), ("kick", "*owner", guid, uid)),
+        (("send", other, "group", guid), ("kick", "*owner", guid, other)),
         (("send", uid, "user", r.choice(UIDS)), ("block", r.choice(UIDS), uid)),
-        (("delete", uid, 0), (r.choice(("react", "save", "pin")), r.choice(UIDS), 0, "x")),
-        (("edit", uid, 0), ("delete", uid, 0)),
+        (("delete", "*sender", "text 0"), (r.choice(("react", "save", "pin")), "*reader", "text 0", "x")),
+        (("edit", "*sender", "text 0"), ("delete", "*sender", "text 0")),
         (("create", uid, guid, "public", ()), ("create", r.choice(UIDS), guid, "private", ())),
         (("join", uid, guid, "right"), ("leave", uid, guid), ("kick", "*owner", guid, uid)),
-        tuple(_in_group(r.choice(("kick", "ban", "unban", "transfer")), _anybody)(r) for _ in range(3)),
+        tuple(_in_group(r.choice(("kick", "ban", "unban", "transfer")), _leader, _other)(r) for _ in range(3)),
     ]
     steps = tuple(s[:3] if s[0] in ("save", "pin") else s for s in r.choice(pairs))
     if steps[1][0] in ("ban", "update", "transfer", "remove"):
@@ -126,8 +140,8 @@ _STEPS: dict[str, tuple[float, Callable[[random.Random], Step]]] = {
     "send": (30, _said("send")),
     "send again": (3, _to_message("send again")),
     "reply": (6, _to_message("reply")),
-    "edit": (5, _to_message("edit")),
-    "delete": (4, _to_message("delete")),
+    "edit": (5, _to_message("edit", who="*sender")),
+    "delete": (4, _to_message("delete", who="*sender")),
     "react": (6, _to_message("react", *REACTIONS)),
     "unreact": (2, _to_message("unreact", *REACTIONS)),
     "pin": (4, _to_message("pin")),
@@ -143,16 +157,16 @@ _STEPS: dict[str, tuple[float, Callable[[random.Random], Step]]] = {
     "block": (4, lambda r: ("block", *r.sample(UIDS, 2))),
     "unblock": (2, lambda r: ("unblock", *r.sample(UIDS, 2))),
     "create": (4, lambda r: ("create", r.choice(UIDS), r.choice(GUIDS), r.choice(KINDS), _some(r))),
-    "update": (3, _in_group("update", lambda r: r.choice(KINDS))),
-    "remove": (2, _in_group("remove")),
-    "transfer": (3, _in_group("transfer", _anybody)),
-    "join": (10, lambda r: ("join", r.choice(UIDS), r.choice(GUIDS), r.choice(("right", "right", "wrong", "")))),
-    "leave": (4, _in_group("leave")),
-    "add": (7, _in_group("add", _anybody, lambda r: r.choice(SCOPES))),
-    "kick": (5, _in_group("kick", _anybody)),
-    "ban": (6, _in_group("ban", _anybody)),
-    "unban": (3, _in_group("unban", _anybody)),
-    "scope": (6, _in_group("scope", _anybody, lambda r: r.choice(SCOPES))),
+    "update": (3, _in_group("update", _leader, lambda r: r.choice(KINDS))),
+    "remove": (2, _in_group("remove", _owner)),
+    "transfer": (3, _in_group("transfer", _owner, _other)),
+    "join": (10, _in_group("join", _outsider, lambda r: r.choice(("right", "right", "right", "wrong", "")))),
+    "leave": (4, _in_group("leave", _other)),
+    "add": (7, _in_group("add", _leader, _outsider, lambda r: r.choice(SCOPES))),
+    "kick": (4, _in_group("kick", _leader, _other)),
+    "ban": (5, _in_group("ban", _leader, _mostly("*other", "*outsider"))),
+    "unban": (3, _in_group("unban", _leader, _mostly("*banned"))),
+    "scope": (6, _in_group("scope", _leader, _other, lambda r: r.choice(SCOPES))),
     "connect": (2, lambda r: ("connect", r.choice(UIDS), r.choice(("desk", "phone")))),
     "disconnect": (2, lambda r: ("disconnect", r.choice(UIDS))),
     "log out": (1, lambda r: ("log out", r.choice(UIDS))),

@@ -9,7 +9,8 @@ import itertools
 import random
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -53,7 +54,8 @@ class Report:
     accepted: int = 0
     refused: int = 0
     looks: int = 0
-    done: dict[str, int] = field(default_factory=dict)
+    asked: Counter[str] = field(default_factory=Counter)
+    done: Counter[str] = field(default_factory=Counter)
 
 
 def simulate(plan: Plan, ignore: frozenset[str] = frozenset(), *, looks: bool = True) -> Report:
@@ -100,7 +102,7 @@ async def _play(plan: Plan, folder: Path, key: str, ignore: frozenset[str], look
     house.server.api_key = key
     async with house:
         player = Player(house, plan.seed, ignore, looks)
-        await player.begin()
+        await player.begin(plan.cast)
         for number, step in enumerate(plan.steps):
             try:
                 await player.play(step)
@@ -122,12 +124,12 @@ class Player:
         self._looks_at = LOOKS_AT if looks else 0
         self.meanings = Meanings(lambda: self.state)
 
-    async def begin(self) -> None:
+    async def begin(self, cast: Iterable[str]) -> None:
         """Make the roles and the users."""
         for role, body in ROLES.items():
             await self.sure("POST", "/roles", {"role": role, **body})
         await self.sure("POST", "/roles/mute/restrictedfeatures", {"featuresToRestrict": RESTRICTED})
-        for uid in UIDS:
+        for uid in cast:
             # A server may refuse a name that reads as a conversation of two.
             if (await self.house.add_user(uid)).status == 200 or "_user_" not in uid:
                 self.state.people[uid] = Person(uid)
@@ -172,8 +174,8 @@ class Player:
             self._deviate("failure", self.house.failed[-1])
         self.report.accepted += answer.status == 200
         self.report.refused += answer.status != 200
-        if answer.status == 200:
-            self.report.done[deed.what] = self.report.done.get(deed.what, 0) + 1
+        self.report.asked[deed.what] += 1
+        self.report.done[deed.what] += answer.status == 200
         return answer
 
     async def _one(self, deed: Deed) -> None:

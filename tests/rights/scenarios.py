@@ -207,7 +207,7 @@ OVERLAPS: dict[str, tuple[tuple[Any, ...], Any, Any]] = {
 }
 
 
-def overlap(name: str, times: int = 3) -> Plan:
+def overlap(name: str, times: int = 2) -> Plan:
     """The plan of two deeds that overlap: in either order of beginning, with `times` timings each."""
     before, one, other = OVERLAPS[name]
     rounds: list[Any] = [("connect", "tom", "desk"), ("connect", "alice", "desk")]

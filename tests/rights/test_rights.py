@@ -14,13 +14,15 @@ from rights.scenarios import OVERLAPS, PLANS, overlap, scenario
 from rights.shrink import as_test, fails, shrink
 from rights.stage import House
 
-SEEDS = 8
+SEEDS = 6
 BOSS, ACTOR, OTHER, STRANGER = "alice", "tom", "smith", "group_admin"
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_seeds(seed):
-    simulate(make_plan(seed))
+    report = simulate(make_plan(seed))
+    assert report.accepted >= 15  # else there is little to tell, and to look at
+    assert report.looks > 1000
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -54,8 +56,9 @@ def test_a_run_does_what_it_says():
     report = simulate(Plan(0, (*steps, ("send", "smith", "group", "team"))))
     assert isinstance(report, Report)
     assert (report.accepted, report.refused) == (2, 1)
+    assert report.asked == {"create": 1, "send": 2}
     assert report.done == {"create": 1, "send": 1}
-    assert report.looks > 500
+    assert report.looks > 300
 
 
 def test_a_failure_is_shrunk_and_printed_as_a_test(monkeypatch):
