@@ -198,6 +198,7 @@ def _gone(trigger: str, *, banned: bool = False) -> Callable[..., None]:
     def change(s: State, e: Effects, who: str, data: Any, guid: str, other: str = "") -> None:
         group, uid = s.groups[guid], other or who
         group.members.pop(uid, None)
+        s.follows = {(u, n) for u, n in s.follows if u != uid or s.messages[n].place != group.place}
         if banned:
             group.banned.add(uid)
         # Who is put out is told so; who leaves knows.

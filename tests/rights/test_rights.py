@@ -168,6 +168,14 @@ def test_who_has_gone_may_do_nothing_to_what_they_said_there(how):
     )))  # fmt: skip
 
 
+def test_who_has_left_is_not_told_who_reads_there():
+    simulate(Plan(0, (
+        ("connect", "tom", "desk"), ("connect", "smith", "desk"),
+        ("create", "alice", "team", "public", ("tom", "smith")), ("send", "tom", "group", "team"),
+        ("leave", "tom", "team"), ("mark read", "smith", "group", "team"), ("mark read", "alice", "group", "team"),
+    )))  # fmt: skip
+
+
 @pytest.mark.parametrize("kind", ["public", "private", "password"])
 def test_members_of_a_group_that_is_gone_hear_nothing_of_one_with_its_name(kind):
     simulate(Plan(0, (

@@ -190,8 +190,9 @@ def _conversations(s: State, uid: str) -> Iterator[View]:
         some = {name: row for name, row in all_.items() if name[0] == kind}
         path = f"/conversations?{ALL}&conversationType={kind}"
         yield View("conversations by type", path, some, may=empty, read=_read_rows)
-    named = {name: row for name, row in all_.items() if "admin" in name[1]}
-    some = {name: row for name, row in empty.items() if "admin" in name[1]}
+    # Who is gone has no name any more.
+    named = {n: row for n, row in all_.items() if "admin" in n[1] and (n[0] == "group" or s.there(n[1]))}
+    some = {name: row for name, row in (empty | all_).items() if "admin" in name[1]}
     yield View("conversation search", f"/conversations?{ALL}&searchKey=admin", named, may=some, read=_read_rows)
     counts = {name: row[1] for name, row in unread.items()}
     yield View("counts", "/messages?unread=1&count=1", counts, read=_read_counts)
@@ -209,6 +210,7 @@ def _by_id(s: State, uid: str) -> Iterator[View]:
         name = f"group_{group.guid}" if group is not None else "_user_".join(place[1:])
         places.setdefault(name, []).append(place)
     for name, meant in sorted(places.items()):
+        meant += [g.place for g in s.groups.values() if f"group_{g.guid}" == name and g.place not in meant]
         mine = [place for place in meant if s.history(uid, place)]
         if len(mine) == 1:
             path = f"/messages?{ALL}&conversationId={name}"
