@@ -143,8 +143,12 @@ PLANS: dict[str, tuple[Any, ...]] = {
         ("send", "alice", "user", "tom"),
         ("react", "tom", 0, "x"),
         ("block", "alice", "tom"),
-        *((what, who, n, *more) for n in (0, 1) for who in ("alice", "tom") for what, *more in (
-            ("edit",), ("react", "y"), ("unreact", "x"), ("pin",), ("save",))),
+        *(
+            (what, who, n, *more)
+            for n in (0, 1)
+            for who in ("alice", "tom")
+            for what, *more in (("edit",), ("react", "y"), ("unreact", "x"), ("pin",), ("save",))
+        ),
         ("delete", "tom", 1),
     ),
     "a participant's own message in a group": (

@@ -8,9 +8,7 @@ from rights.plan import Plan
 from rights.run import Deviation, simulate
 
 
-def fails(
-    plan: Plan, rule: str = "", ignore: frozenset[str] = frozenset(), *, looks: bool = True
-) -> Deviation | None:
+def fails(plan: Plan, rule: str = "", ignore: frozenset[str] = frozenset(), *, looks: bool = True) -> Deviation | None:
     """How a plan fails, or None. With a rule: only if it is that one."""
     try:
         simulate(plan, ignore, looks=looks)

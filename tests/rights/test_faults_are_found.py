@@ -8,14 +8,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import astuple, fields, replace
 
-import msgspec
 import pytest
 
 from rights.scenarios import OVERLAPS, overlap, scenario
 from rights.shrink import fails
-from tailwire.server.actions import delivery, directory, doors, live, members, messages, reactions
+from tailwire.server.actions import delivery, directory, doors, live, members, messages
 from tailwire.server.actions import groups as actions_groups
-from tailwire.server.actions.present import encode, page
 from tailwire.server.ports import conversations
 from tailwire.server.ports.records import GroupRow
 from tailwire.server.ports.refusal import Refused
@@ -23,7 +21,7 @@ from tailwire.server.ports.standing import GroupStanding
 from tailwire.server.rules import permissions
 from tailwire.server.store import conversations as store_conversations
 from tailwire.server.store import groups as store_groups
-from tailwire.server.store import listing, relations, removal, standing
+from tailwire.server.store import listing, removal, standing
 from tailwire.server.store import messages as store_messages
 from tailwire.server.store import reactions as store_reactions
 
