@@ -104,6 +104,8 @@ def _lists(s: State, uid: str) -> Iterator[View]:
     updates = View("updates", f"/messages?{ALL}&updatedAt=1&onlyUpdates=1", {}, read=read_messages)
     updates.may = _of(s, uid, s.missed(uid))
     yield updates
+    new = [m for m in s.missed(uid) if m.id > s.read.get((uid, m.place), 0) and m.sender != uid and m.kind == "text"]
+    yield _list(s, uid, "unread", f"/messages?{ALL}&unread=1", [m for m in new if not m.deleted], new)
     hidden = [m for m in all_ if m.sender not in s.people[uid].blocks]
     yield _list(s, uid, "messages without blocked", f"/messages?{ALL}&hideMessagesFromBlockedUsers=1", hidden)
     saved = [m for m in all_ if (uid, m.id) in s.saved]
