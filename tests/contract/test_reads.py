@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from contract.older import FILES_IN_USE, STARTS, WEBHOOK_DELIVERIES, undo
 from tailwire.server.ports.asking import asking
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import ConversationFilter, MessageFilter
@@ -134,9 +135,7 @@ async def test_mentions_of_an_older_database_are_counted(path):
         c.execute("DROP INDEX messages_unread")
         c.execute("ALTER TABLE mentions DROP COLUMN conversation_id")
         c.execute("CREATE INDEX mentions_by_uid ON mentions (uid, message_id)")
-        c.execute("UPDATE alembic_version SET version_num = '0003'")
-        for table in ("starts", "edits"):
-            c.execute(f"DROP TABLE {table}")
+        undo(c, WEBHOOK_DELIVERIES, STARTS, FILES_IN_USE, revision="0003")
     c.close()
     store = await SqliteStore.open(path, World())
     ((row,), _) = await store.conversations(ConversationFilter("alice"))

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import itertools
 import sqlite3
+import time
 
 import pytest
 
+from contract.older import FILES_IN_USE, STARTS, WEBHOOK_DELIVERIES, undo
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import GroupFilter, MessageFilter, UserFilter
-from tailwire.server.ports.records import Draft, Edited, Event, GroupRow, KeyRow, TokenRow, UserRow, WebhookRow
+from tailwire.server.ports.records import (
+    Draft,
+    Edited,
+    Event,
+    FileRow,
+    GroupRow,
+    KeyRow,
+    TokenRow,
+    UserRow,
+)
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, MessageAct
+from tailwire.server.ports.webhook_records import WebhookRow
 from tailwire.server.ports.world import World
 from tailwire.server.rules.messages import check_changeable
 from tailwire.server.store.migrate import NewerDatabase, upgrade
@@ -182,7 +195,7 @@ async def test_what_webhooks_are_told_is_one_transaction_with_what_it_tells_of(p
     await store.add_group(group, events=[event])
     await store.close()
     again = await SqliteStore.open(path, World())
-    assert [row.trigger for row in await again.due_deliveries(10, 10)] == [Impossible.trigger] * 3
+    assert [row.trigger for row in await again.due_deliveries("w", 10, 10)] == [Impossible.trigger] * 3
     await again.close()
 
 
@@ -254,6 +267,28 @@ async def test_the_catch_up_query_uses_its_index(path):
     await store.close()
 
 
+async def test_what_is_due_is_found_and_ordered_by_an_index(path):
+    store = await SqliteStore.open(path, World())
+    asked = []
+    real = store._rows
+
+    async def noted(sql, parameters):
+        asked.append((sql, parameters))
+        return await real(sql, parameters)
+
+    store._rows = noted
+    await store.due_deliveries("w", 5, 50)
+    await store.deliveries_between("w", 1, 9, 50)
+    await store.deliveries("w", failed=True, limit=30, offset=30)
+    await store.deliveries("w", failed=False, limit=30, offset=30)
+    assert len(asked) == 4
+    for sql, parameters in asked:
+        plan = [row[3] for row in store._reader.execute("EXPLAIN QUERY PLAN " + sql, parameters)]
+        assert len(plan) == 1, plan  # nothing is sorted
+        assert "SEARCH deliveries USING INDEX deliveries_" in plan[0]
+    await store.close()
+
+
 async def test_every_filter_can_be_asked_with_every_other(path):
     store = await SqliteStore.open(path, World())
     asked = {
@@ -305,6 +340,83 @@ async def test_the_index_of_words_survives_a_restart_and_forgets_what_is_deleted
     assert [m.id for m in await find("p")] == [3]
     await store.remove_message(await store.message(3))
     assert await find("p") == []
+    await store.close()
+
+
+OLD_NAME, OTHER = "a" * 40 + ".png", "b" * 40
+
+
+async def test_files_of_an_earlier_version_are_found_in_what_names_them(path):
+    store = await SqliteStore.open(path, World())
+    url = f"http://old.example.com:8480/files/{OLD_NAME}".encode()
+    foreign = b"http://old.example.com/files/" + b"c" * 40
+    data = b'{"url":"%b","attachments":[{"url":"%b","thumbnail":"%b?thumbnail=1"},{"url":"%b"}]}' % (
+        url,
+        url,
+        url,
+        foreign,
+    )
+    await store.add_message(draft(text=data))
+    user = b'{"entity":{"uid":"alice","metadata":{"email":"a@example.com"}},"entityType":"user"}'
+    whole = b'{"metadata":{"mine":1},"entities":{"sender":%b,"on":{"entity":{"data":{"entities":{"sender":%b}}},"entityType":"message"}}}'
+    await store.add_message(draft(text=whole % (user, user)))
+    await store.add_user(UserRow("alice", "Alice", avatar=f"https://x/files/{OTHER}"))
+    for name in (OLD_NAME, OTHER, "d" * 40):
+        await store.add_file(FileRow(name, "alice", "f", "image/png", 1, 5))
+    await store.close()
+    with contextlib.closing(sqlite3.connect(path)) as c:  # as it was before
+        undo(c, WEBHOOK_DELIVERIES, STARTS, FILES_IN_USE, revision="0004")
+        c.commit()
+    store = await SqliteStore.open(path, World())
+    assert store.created is False
+    body = (await store.message(1)).body
+    assert body.count(b'"tailwire:/files/' + OLD_NAME.encode()) == 3
+    assert foreign in body
+    stripped = (await store.message(2)).body
+    assert b"example.com" not in stripped
+    assert b'"metadata":{"mine":1}' in stripped
+    unused = await store.condemn_files(never_before=100, no_more_before=100, limit=10)
+    assert [file.name for file in unused] == ["d" * 40]
+    assert store._one("SELECT count(*) FROM pragma_table_info('app') WHERE name = 'secret'", ()) == (0,)
+    act = MessageAct(1, "alice", lambda standing: None)
+    await store.delete_message(act, 5, lambda row: b"{}", lambda row: draft())
+    assert {f.name for f in await store.condemn_files(never_before=-1, no_more_before=1 << 40, limit=10)} == {
+        OLD_NAME,
+        "d" * 40,
+    }
+    await store.close()
+
+
+class Clock(World):
+    """Time that stands still until somebody moves it."""
+
+    now = 1000
+
+    def seconds(self) -> int:
+        return self.now
+
+
+async def test_no_write_waits_for_a_reader_of_what_was_overwritten(path):
+    world = Clock()
+    store = await SqliteStore.open(path, world)
+    log = path.with_name(path.name + "-wal")
+    await store.add_user(UserRow("alice", "Alice", created_at=1))
+    with contextlib.closing(sqlite3.connect(path)) as c:  # such as a backup
+        c.execute("BEGIN")
+        c.execute("SELECT * FROM users").fetchall()
+        await store.remove_user("alice", with_messages=True)
+        begun = time.perf_counter()
+        while await store.do_chore():
+            pass
+        await store.add_user(UserRow("bob", "Bob", created_at=1))
+        assert time.perf_counter() - begun < 2  # a connection waits for 5 seconds
+        assert b"Alice" in log.read_bytes()
+        assert await store.next_chore() == world.now + 1
+    world.now += 1
+    assert await store.do_chore()
+    assert b"Alice" not in log.read_bytes()
+    assert b"Alice" not in path.read_bytes()
+    assert await store.next_chore() is None
     await store.close()
 
 

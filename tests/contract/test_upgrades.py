@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from pathlib import Path
@@ -14,8 +15,8 @@ from sqlalchemy import create_engine
 import tailwire.server.store
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import ConversationFilter, MessageFilter
-from tailwire.server.ports.records import Draft, Trait
-from tailwire.server.ports.standing import GroupAct
+from tailwire.server.ports.records import Draft, Edited, Trait
+from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.ports.world import World
 from tailwire.server.store.sqlite import SqliteStore
 
@@ -212,4 +213,113 @@ async def test_words_that_were_indexed_before_are_found_after(tmp_path, words):
     store = await SqliteStore.open(path, World())
     for of in (key_of("alice", "bob", "user"), None):
         assert len(await texts(store, "alice", search=words, conversation_id=of)) == 1
+    await store.close()
+
+
+# Written by the server as it was before conversations had keys of their own: three users with metadata, a group, mentions,
+# a thread, a reaction, uploaded pictures (one is an avatar too, one of a deleted message), edits, words in the index.
+WHOLE = Path(__file__).with_name("database_0002.sql")
+KEPT, LOST, SHARED = (
+    f"{name}.png"
+    for name in (
+        "2d56a5cfe58628584152b80cfb18bee65df8cbc4",
+        "47781269bd243bc2cc03b7de81935c237bc82b63",
+        "3751ade7237d23ee7786693696ff551440d562bf",
+    )
+)
+
+
+# Half of a surrogate pair was let in once.
+ODD = b"""{"sender":"carol","data":{"text":"\\ud83d","entities":{"sender":{"entity":
+{"uid":"carol","name":"Carol","metadata":{"email":"carol@example.com"}},"entityType":"user"}}}}"""
+
+
+async def opened(path: Path) -> SqliteStore:
+    with contextlib.closing(sqlite3.connect(path)) as c:
+        c.executescript(WHOLE.read_text(encoding="utf-8"))
+        c.execute(
+            "INSERT INTO messages (id, conversation_id, sender, receiver, receiver_type, category, type, sent_at,"
+            " updated_at, body) VALUES (14, 'bob_user_carol', 'carol', 'bob', 'user', 'message', 'text', 1, 1, ?)", (ODD,),
+        )  # fmt: skip
+        c.commit()
+    return await SqliteStore.open(path, World(), serving=True)
+
+
+def shape(store: SqliteStore) -> dict[str, set[tuple[str, ...]]]:
+    """The columns and indexes of each table."""
+    c = store._reader
+    found: dict[str, set[tuple[str, ...]]] = {}
+    for (table,) in c.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"):
+        columns = {(name, kind) for _, name, kind, *_ in c.execute(f"PRAGMA table_info({table})")}
+        indexes = {(name,) for _, name, *_ in c.execute(f"PRAGMA index_list({table})") if "autoindex" not in name}
+        found[table] = columns | indexes
+    return found
+
+
+async def test_a_whole_database_is_brought_to_this_version_with_all_that_is_in_it(tmp_path):
+    store = await opened(tmp_path / "old.db")
+    pair, team = key_of("alice", "bob", "user"), key_of("", "team", "group")
+    fresh = await SqliteStore.open(tmp_path / "new.db", World())
+    assert shape(store) == shape(fresh)
+    await fresh.close()
+
+    said = ["the third word", "an answer to <@uid:alice>", "", "", "deleted", "edited", "edited"]
+    assert await texts(store, "bob", conversation_id=pair) == said
+    assert await texts(store, "carol", conversation_id=team, types=("text",)) == [
+        "hello <@uid:bob> and <@uid:alice>",
+        "a reply",
+    ]
+    assert await texts(store, "alice", search="third") == ["the third word"]
+    assert await texts(store, "carol", search="reply", conversation_id=team) == ["a reply"]
+    assert await texts(store, "bob", mentioned=("bob",)) == ["hello <@uid:bob> and <@uid:alice>"]
+
+    rows, _ = await store.conversations(ConversationFilter("alice"))
+    assert {r.conversation_id: (r.last_message_id, r.shown_message_id, r.unread, r.mentioned) for r in rows} == {
+        pair: (9, 6, 1, 1),
+        team: (13, 12, 3, 1),
+    }
+
+    assert b"\\ud83d" in (await store.message(14)).body  # what strict parsers refuse keeps nobody from upgrading
+    assert b"carol@" not in (await store.message(14)).body
+    bodies = [body for (body,) in store._reader.execute("SELECT body FROM messages")]
+    assert not any(b"example.com" in body for body in bodies)  # neither the server's address, nor what was metadata
+    assert (await store.message(5)).body.count(b'"tailwire:/files/' + KEPT.encode()) == 3
+    uses = set(store._reader.execute("SELECT place, key, name FROM file_uses"))
+    assert uses == {("message", "5", KEPT), ("user", "bob", KEPT), ("message", "12", SHARED)}
+    condemned = await store.condemn_files(never_before=1 << 40, no_more_before=1 << 40, limit=10)
+    assert [file.name for file in condemned] == [LOST]
+    await store.close()
+
+
+async def test_messages_of_an_upgraded_database_are_edited_deleted_and_forgotten(tmp_path):
+    store = await opened(tmp_path / "old.db")
+    pair = key_of("alice", "bob", "user")
+
+    def told(row) -> Draft:
+        return Draft(row.conversation_id, "alice", "bob", "user", "action", "message", b'{"data":{}}', 9, shown=False)
+
+    def act(number: int) -> MessageAct:
+        return MessageAct(number, "alice", lambda standing: None)
+
+    body = b'{"sender":"alice","data":{"text":"the last word"}}'
+    for _ in range(2):
+        stored = await store.edit_message(act(3), 9, lambda row: Edited(body, int(Trait.SEARCHABLE), ("bob",)), told)
+    assert stored.message.id == 16
+    assert await store.message(15) is None  # of two edits, the last is told of
+    assert await texts(store, "bob", search="word") == ["the last word"]
+    assert await texts(store, "bob", mentioned=("bob",), conversation_id=pair) == ["the last word"]
+
+    await store.delete_message(act(5), 9, lambda row: b'{"data":{}}', told)
+    assert await store.condemn_files(never_before=-1, no_more_before=1 << 40, limit=10) == []  # it is an avatar still
+    await store.change_user("bob", {"avatar": None})
+    (gone,) = await store.condemn_files(never_before=-1, no_more_before=1 << 40, limit=10)
+    assert gone.name == KEPT
+
+    groups, _ = await store.remove_user("alice", with_messages=True)
+    assert groups == ["team"]
+    while await store.do_chore():
+        pass
+    assert store._reader.execute("SELECT count(*) FROM messages WHERE conversation_id = ?", (pair,)).fetchone() == (0,)
+    assert (await store.conversations(ConversationFilter("bob")))[1] == 1
+    assert not any(b'"name":"Alice"' in body for (body,) in store._reader.execute("SELECT body FROM messages"))
     await store.close()

@@ -75,6 +75,7 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 def on_disk(live: LiveStage, disk: SmallDisk) -> SmallDisk:
     """The server's data is on the small disk."""
     live.server.data = disk.folder
+    live.server._settings["TAILWIRE_MIN_FREE_DISK"] = "0"  # the small disk has less
     return disk
 
 
@@ -162,6 +163,8 @@ async def test_a_file_that_is_read_only_is_named_at_the_start(live: LiveStage, o
     on_disk.protect()
     if not on_disk.mounted and os.geteuid() == 0:
         pytest.skip("root may write to everything here, and may not mount")
-    with pytest.raises(RuntimeError, match=r"the database .*tailwire\.db cannot be used: .*(readonly|unable to open)"):
+    with pytest.raises(
+        RuntimeError, match=r"data: this user may not write in the folder .*disk; choose another with --data"
+    ):
         await live.server.start()
     assert not [line for line in live.server.log if "Traceback" in line]

@@ -304,10 +304,25 @@ def proxy_bytes(data: bytes) -> None:
         raise AssertionError("what passes is not what came")
 
 
+_readers: list[Any] = []
+
+
+def written(data: bytes) -> None:
+    """What one user writes, step by step: everybody else reads all of it."""
+    from fuzz.written import Readers, value_of
+
+    if not _readers:
+        _readers.append(Readers(FOLDER / "readers"))
+    for step in data.split(b"\n")[:8]:
+        if step:
+            _readers[0].write(step[0], value_of(step[1:]))
+    _readers[0].read()
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     f.__name__: f
     for f in (
         sdk_frame, server_frame, rest_body, rest_query, multipart, session_file, config_file, ready_file, replay_file,
-        proxy_bytes, request, connection,
+        proxy_bytes, request, connection, written,
     )
 }  # fmt: skip

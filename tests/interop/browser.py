@@ -32,7 +32,8 @@ class Browser:
     """The browser's process, driven by lines of JSON."""
 
     def __init__(self, port: int = 443) -> None:
-        environment = {**os.environ, "TAILWIRE_PORT": str(port)}
+        # The kits read the language: one that a browser has, not that of a machine without any.
+        environment = {**os.environ, "TAILWIRE_PORT": str(port), "LC_ALL": "en_US.UTF-8"}
         self._process = subprocess.Popen(
             ["node", "bridge.mjs"],
             cwd=FOLDER,

@@ -39,9 +39,14 @@ C.addLoginListener("t", new C.LoginListener({ loginSuccess: keep("loginSuccess")
 
 
 class Stage:
-    """A server, a browser, and users in both worlds."""
+    """A server, a browser, and users in both worlds.
 
-    def __init__(self, server: Any, browser: Browser) -> None:
+    Args:
+        sdk: the page that has the SDK.
+    """
+
+    def __init__(self, server: Any, browser: Browser, sdk: str = "sdk") -> None:
+        self.sdk = sdk
         self.server = server
         self.browser = browser
         self.actors: list[Actor] = []
@@ -72,7 +77,7 @@ class Stage:
         host: str = "",
     ) -> Page:
         """The user in a page of her own, connected."""
-        page = await self.browser.open(name or uid)
+        page = await self.browser.open(name or uid, at=f"{self.sdk}.html")
         await page.run(
             START, appId=self.server.keys["app_id"], host=host or self.server.host, presence=presence, auto=auto
         )

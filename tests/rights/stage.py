@@ -13,7 +13,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from tailwire.testing.virtual.world import VirtualSdkWorld, VirtualServer, virtual_loop
+from tailwire.server.config import Settings
+from tailwire.testing.virtual.world import UNLIMITED, VirtualSdkWorld, VirtualServer, virtual_loop
 
 HOOK_PORT = 9000
 TRIGGERS = [
@@ -86,7 +87,7 @@ class House:
     """A server, the tokens of its users, their sockets; with `hooks` also somebody's server that is told of webhooks."""
 
     def __init__(self, folder: Path, *, hooks: bool = False) -> None:
-        self.server = VirtualServer(folder)
+        self.server = VirtualServer(folder, Settings(data=str(folder), webhook_targets="any", **UNLIMITED))
         self.hooks = hooks
         self.tokens: dict[str, str] = {}
         self.ears: list[Ear] = []
@@ -97,7 +98,7 @@ class House:
         await self.server.start()
         if self.hooks:
             self._listen_for_hooks()
-            hook = {"name": "H", "webhookUrl": f"http://hook:{HOOK_PORT}/in", "triggers": TRIGGERS}
+            hook = {"name": "H", "webhookUrl": f"http://127.0.0.1:{HOOK_PORT}/in", "triggers": TRIGGERS}
             assert (await self.ask("POST", "/webhooks", json=hook)).status == 200
         return self
 

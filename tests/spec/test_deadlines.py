@@ -114,7 +114,10 @@ async def test_sends_that_take_long_each_do_not_end_those_that_wait(stage: Stage
     alice.chat._reached().drop()
     stage.network.listen(PORT, lambda: Slow(stored, after=12))
     began = stage.now
-    await asyncio.gather(*(alice.say("bob", str(n)) for n in range(4)))
+    same = [
+        TextMessage(receiver="bob", text="first", muid=stored["muid"]) for _ in range(4)
+    ]  # that is what is answered
+    await asyncio.gather(*(alice.chat.send_message(message) for message in same))
     assert stage.now - began > 45
 
 

@@ -15,7 +15,9 @@ IN_DOUBT = ("NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_MISSION_FAILED")
 
 
 async def stored(stage: Stage) -> list[tuple[str, str]]:
-    rows = stage.server.parts.store._reader.execute("SELECT muid, sender FROM messages WHERE category = 'message'").fetchall()
+    rows = stage.server.parts.store._reader.execute(
+        "SELECT muid, sender FROM messages WHERE category = 'message'"
+    ).fetchall()
     return [tuple(row) for row in rows]
 
 

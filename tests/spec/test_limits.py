@@ -19,6 +19,7 @@ from tailwire import CometChatException, Group, MediaMessage, UploadFile
 from tailwire.server.config import Settings
 from tailwire.server.gateway.protocol import SocketProtocol
 from tailwire.testing.virtual.world import PORT, VirtualServer
+from tailwire.wire.frames import proof_of
 
 
 def limited(stage: Stage, folder, **limits) -> None:
@@ -250,7 +251,7 @@ async def test_each_answer_says_how_many_requests_are_left(stage: Stage, slow_se
         left = []
         for _ in range(15):
             answer = await rest.answer("POST", "/messages", as_="alice", json=text)
-            assert answer.headers["x-rate-limit"] == "60"
+            assert answer.headers["x-rate-limit"] == "15"  # at once: a quarter of a minute's
             left.append(int(answer.headers["x-rate-limit-remaining"]))
         assert left == sorted(left, reverse=True)
         assert left[-1] == 0
@@ -320,7 +321,7 @@ async def test_each_of_several_receivers_counts(stage: Stage, few_to_many):
     async with Rest(stage) as rest:
         answer = await rest.answer("POST", "/messages", as_="alice", json=to("bob", "bob", "carol", "bob"))
         assert [m["receiver"] for m in answer.json()["data"]] == ["bob", "carol"]
-        assert (answer.headers["x-rate-limit"], answer.headers["x-rate-limit-remaining"]) == ("40", "8")
+        assert (answer.headers["x-rate-limit"], answer.headers["x-rate-limit-remaining"]) == ("10", "8")
         await rest.user(*(f"u{n}" for n in range(11)))
         crowd = [f"u{n}" for n in range(11)]
         error = await rest.refused("ERR_TOO_MANY_REQUESTS", "POST", "/messages", as_="alice", json=to(*crowd))
@@ -332,15 +333,16 @@ async def test_each_of_several_receivers_counts(stage: Stage, few_to_many):
         await rest.refused("ERR_TOO_MANY_REQUESTS", "POST", "/messages", as_="alice", json=to("bob"))
 
 
-@pytest.mark.parametrize(("own", "app"), [(60, 6000), (6000, 60)])
-async def test_of_two_rates_the_nearer_is_told(stage: Stage, tmp_path, own, app):
+@pytest.mark.parametrize(("own", "app", "told"), [(60, 6000, "15"), (6000, 60, "60")])
+async def test_of_two_rates_the_nearer_is_told(stage: Stage, tmp_path, own, app, told):
     await stage.server.stop()
     limited(stage, tmp_path, sends_per_minute=own, standard_per_minute=app)
     await stage.server.start()
     async with Rest(stage) as rest:
         body = {"receiver": "bob", "receiverType": "user", "data": {"text": "x"}}
         answer = await rest.answer("POST", "/messages", as_="alice", json=body)
-        assert answer.headers["x-rate-limit"] == "60"
+        assert answer.headers["x-rate-limit"] == told
+        assert int(answer.headers["x-rate-limit-remaining"]) == int(told) - 1
 
 
 @pytest.fixture
@@ -598,7 +600,7 @@ async def test_who_guesses_a_password_is_slowed(stage: Stage, few_guesses):
 
 
 async def test_as_many_sockets_as_there_may_be(stage: Stage):
-    stage.server.parts.gateway.most_connections = 1
+    stage.server.parts.gateway.turns.most_sockets = 1
     alice, bob = await stage.enter("alice"), await stage.enter("bob", auto=False)
     with pytest.raises(CometChatException):
         await bob.chat.connect()
@@ -606,3 +608,112 @@ async def test_as_many_sockets_as_there_may_be(stage: Stage):
     assert stage.server.parts.metrics.upgrades_refused == 1
     alice.chat.set_app_state("background")
     await bob.connected()
+
+
+# Who has not said who it is.
+
+
+class Stranger(asyncio.Protocol):
+    """A WebSocket without a word."""
+
+    def __init__(self) -> None:
+        self.transport, self.data, self.ended = None, b"", False
+
+    def connection_made(self, transport) -> None:
+        self.transport = transport
+        transport.write(UPGRADE)
+
+    def data_received(self, data: bytes) -> None:
+        self.data += data
+
+    def connection_lost(self, error) -> None:
+        self.ended = True
+
+    @property
+    def status(self) -> int:
+        return int(self.data.split(b" ")[1]) if self.data else 0
+
+
+async def strangers(stage: Stage, count: int) -> list[Stranger]:
+    return [(await asyncio.get_running_loop().create_connection(Stranger, "server", PORT))[1] for _ in range(count)]
+
+
+async def test_strangers_do_not_use_up_the_turns_of_those_who_show_that_they_have_a_pass(stage: Stage, few_upgrades):
+    alice = await stage.enter("alice")
+    await stage.pass_time(20)
+    begin = stage.now
+    stage.network.drop()
+    waiting = await strangers(stage, 40)  # one a second is let in: there is no turn left for one without a pass
+    await alice.ears.until(lambda: alice.ears.statuses[-1] is not CONNECTED)
+    await alice.connected()
+    assert stage.now - begin < 2  # her own wait before she tries again
+    assert "server_busy" not in [str(t.cause) for t in alice.chat.connection.history]
+    assert sum(s.status == 503 for s in waiting) > 30
+
+
+async def test_a_proof_is_no_pass(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    me, signed = await alice.chat._connector.me(alice.chat._session.auth_token)
+    assert me["uid"] == "alice"
+    gateway, sessions = stage.server.parts.gateway, stage.server.parts.actions.sessions
+    proof = proof_of(signed)
+    assert gateway.turns.knows(proof)
+    assert not gateway.turns.knows(signed)
+    assert await sessions.admit(proof) is None
+    forged = [proof[:-1], proof + "0", f"bob{proof[5:]}", ".", "", "x.y.z.w", "é.é.é.é", "." * 3]
+    assert not any(gateway.turns.knows(text) for text in forged)
+
+
+@pytest.fixture
+def few_strangers(stage: Stage, tmp_path) -> Stage:
+    limited(stage, tmp_path, unauthenticated_per_address=3)
+    return stage
+
+
+async def test_an_address_has_so_many_sockets_that_have_not_authenticated(stage: Stage, few_strangers):
+    begun = await strangers(stage, 5)
+    await stage.pass_time(1)
+    assert [s.status for s in begun] == [101, 101, 101, 503, 503]
+    assert b'"code":"ERR_UNAVAILABLE"' in begun[-1].data
+    for uid in ("alice", "bob", "carol"):  # who proves who it is gets in all the same, and takes no place
+        assert (await stage.enter(uid)).status is CONNECTED
+    await stage.pass_time(15)  # the deadline of authentication
+    assert all(s.ended for s in begun)
+    assert stage.server.parts.gateway.turns.strangers._taken == {}
+    (again,) = await strangers(stage, 1)
+    await stage.pass_time(1)
+    assert again.status == 101
+
+
+def frame(opcode: int, data: bytes, fin: bool = True) -> bytes:
+    text = masked(data)
+    return bytes([opcode | (0x80 if fin else 0)]) + text[1:]
+
+
+@pytest.mark.parametrize(
+    "sends",
+    [
+        frame(0x9, b"") * 3000,  # pings
+        frame(0xA, b"") * 3000,  # pongs that nobody asked for
+        frame(0x1, b"a", fin=False) + frame(0x0, b"b", fin=False) * 300,  # a message that does not end
+    ],
+)
+async def test_control_frames_and_fragments_count_as_frames_do(stage: Stage, sends):
+    (one,) = await strangers(stage, 1)
+    await stage.pass_time(0.5)
+    one.transport.write(sends)
+    await stage.pass_time(0.5)
+    assert one.ended
+    assert stage.server.parts.metrics.closes["too fast"] == 1
+    assert one.data.count(b"\x8a\x00") <= 400  # pongs
+
+
+async def test_before_it_authenticates_a_socket_can_send_so_much_and_no_more(stage: Stage):
+    (one,) = await strangers(stage, 1)
+    await stage.pass_time(0.5)
+    one.transport.write(frame(0x1, b"a" * 50_000, fin=False))
+    for _ in range(9):  # slowly enough for the limit of frames
+        one.transport.write(frame(0x9, b"p" * 125) * 90)
+        await stage.pass_time(1)
+    assert one.ended
+    assert stage.server.parts.metrics.closes["too much before auth"] == 1

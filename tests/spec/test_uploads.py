@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import json
 
 import pytest
 from PIL import Image
 
 from rest import Rest
 from tailwire.server.config import Settings
+from tailwire.testing.virtual.world import virtual_loop
 
 
 def picture(size=(400, 300), kind="PNG") -> bytes:
@@ -178,3 +181,225 @@ async def test_of_a_file_that_the_store_cannot_note_nothing_is_left(stage, tmp_p
         stage.server.parts.store._writing.execute("PRAGMA query_only = OFF")
         await rest("POST", "/messages", as_="alice", data=fields, files={"files[]": ("a.png", picture())})
         assert (await rest.answer("GET", "/health")).status_code == 200
+
+
+async def restarted(stage, tmp_path, **settings):
+    stage.server._settings = Settings(data=str(tmp_path), **settings)
+    await stage.server.stop()
+    await stage.server.start()
+
+
+def names_in(folder) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.exists() else set()
+
+
+FILE = {"receiver": "bob", "receiverType": "user", "type": "file", "data": "{}"}
+
+
+async def test_of_several_uploads_with_one_form_the_first_stays(stage, tmp_path):
+    async with Rest(stage) as rest:
+        form = (await form_for(rest, "a.txt", 5))["request"]
+
+        async def send(content):
+            return await rest.answer("POST", form["url"], data=form["body"], files={"file": ("a", content)})
+
+        sent = [f"{n:05}".encode() for n in range(6)]
+        virtual_loop().work_takes = lambda: 0.05  # the disk takes its time: all are looked at before one is kept
+        answers = await asyncio.gather(*map(send, sent))
+        assert sorted(a.status_code for a in answers) == [204, 400, 400, 400, 400, 400]
+        first = next(content for content, a in zip(sent, answers, strict=True) if a.status_code == 204)
+        assert (await rest.answer("GET", f"/files/{form['body']['key']}")).content == first
+        assert names_in(tmp_path / "uploads") == {form["body"]["key"]}
+
+
+async def test_only_what_stands_before_the_file_is_signed_and_counts(stage, tmp_path):
+    async with Rest(stage) as rest:
+        form = (await form_for(rest, "a.txt", 5))["request"]
+        parts = [(k, (None, v)) for k, v in form["body"].items()]
+        later = [("key", (None, "../evil.txt")), ("uid", (None, "bob")), ("name", (None, "evil.html"))]
+        files = [*parts, ("file", ("a", b"hello")), *later]
+        assert (await rest.answer("POST", form["url"], files=files)).status_code == 204
+        assert names_in(tmp_path / "uploads") == {form["body"]["key"]}
+        assert not (tmp_path / "evil.txt").exists()
+
+
+async def test_a_user_uploads_so_much_a_day(stage, tmp_path):
+    await restarted(stage, tmp_path, uploads_per_day=1000)
+    async with Rest(stage) as rest:
+
+        async def send(size, **more):
+            return await rest.answer(
+                "POST", "/messages", as_="alice", data={**FILE, **more}, files={"f": ("a", b"x" * size)}
+            )
+
+        assert (await send(600)).status_code == 200
+        error = (await send(401)).json()["error"]
+        assert error["code"] == "ERR_UPLOAD_QUOTA_EXCEEDED"
+        assert "1000" in error["details"]
+        wanted = {"files": {"f": {"name": "x", "size": 401}}}
+        await rest.refused("ERR_UPLOAD_QUOTA_EXCEEDED", "POST", "/files/upload-url", as_="alice", json=wanted)
+        forms = [await form_for(rest, "x", 400) for _ in range(2)]
+        codes = []
+        for form in forms:
+            request = form["request"]
+            answer = await rest.answer("POST", request["url"], data=request["body"], files={"f": ("x", b"x" * 400)})
+            codes.append(answer.status_code)
+        assert codes == [204, 403]
+        assert len(names_in(tmp_path / "uploads")) == 2
+        await rest("POST", "/messages", as_="bob", data={**FILE, "receiver": "alice"}, files={"f": ("a", b"x" * 1000)})
+        await stage.pass_time(86_401)
+        assert (await send(1000)).status_code == 200
+
+
+async def test_a_message_that_is_sent_again_does_not_count_again(stage, tmp_path):
+    await restarted(stage, tmp_path, uploads_per_day=1000)
+    async with Rest(stage) as rest:
+
+        async def send(muid):
+            return await rest(
+                "POST", "/messages", as_="alice", data={**FILE, "muid": muid}, files={"f": ("a", b"x" * 600)}
+            )
+
+        first = await send("m")
+        assert await send("m") == first
+        assert len(names_in(tmp_path / "uploads")) == 1
+        await restarted(stage, tmp_path, uploads_per_day=2000)
+        both = await asyncio.gather(send("n"), send("n"))
+        assert both[0] == both[1]
+        await stage.pass_time(1)
+        assert len(names_in(tmp_path / "uploads")) == 2
+
+
+async def test_the_disk_keeps_room_for_messages(stage, tmp_path):
+    await restarted(stage, tmp_path, min_free_disk=1 << 60)
+    async with Rest(stage) as rest:
+        answer = await rest.answer("POST", "/messages", as_="alice", data=FILE, files={"f": ("a", b"x" * 1000)})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "ERR_UNAVAILABLE")
+        assert answer.headers["retry-after"]
+        assert names_in(tmp_path / "uploads") == set()
+        await rest("POST", "/messages", as_="alice", json={**FILE, "type": "text", "data": {"text": "goes on"}})
+
+
+async def test_files_go_with_the_last_message_that_names_them(stage, tmp_path):
+    await restarted(stage, tmp_path, deleted_files_after=100.0)
+    folder = tmp_path / "uploads"
+    async with Rest(stage) as rest:
+        data = {**FILE, "type": "image"}
+        made = await rest("POST", "/messages", as_="alice", data=data, files={"f": ("a.png", picture())})
+        (attachment,) = made["data"]["attachments"]
+        forwarded = {**FILE, "type": "image", "data": {"attachments": [{"url": attachment["url"]}]}}
+        again = await rest("POST", "/messages", as_="alice", json=forwarded)
+        assert len(names_in(folder)) == 2  # and its thumbnail
+        await rest("DELETE", f"/messages/{made['id']}", as_="alice")
+        await stage.pass_time(200)
+        assert (await rest.answer("GET", attachment["url"])).status_code == 200
+        await rest("DELETE", f"/messages/{again['id']}", as_="alice")
+        await stage.pass_time(90)
+        assert len(names_in(folder)) == 2
+        await stage.pass_time(20)
+        assert names_in(folder) == set()
+        for url in (attachment["url"], attachment["thumbnail"]):
+            await rest.refused("ERR_FILE_NOT_FOUND", "GET", url)
+
+
+async def test_a_file_that_nothing_names_goes_in_time_and_an_avatar_stays(stage, tmp_path):
+    await restarted(stage, tmp_path, unused_files_after=1000.0)
+    async with Rest(stage) as rest:
+        urls = []
+        for name in ("unused.txt", "avatar.txt", "icon.txt", "custom.txt"):
+            form = await form_for(rest, name, 5)
+            request = form["request"]
+            await rest.answer("POST", request["url"], data=request["body"], files={"f": (name, b"hello")})
+            urls.append(form["attachment"]["url"])
+        await rest("PUT", "/me", as_="alice", json={"avatar": urls[1]})
+        await rest("POST", "/groups", as_="alice", json={"guid": "g", "name": "G", "type": "public", "icon": urls[2]})
+        custom = {"receiver": "bob", "receiverType": "user", "category": "custom", "type": "x"}
+        data = '{"customData": {"see": "' + urls[3].replace("/", "\\/") + '"}}'
+        body = json.dumps({**custom, "data": "D"}).replace('"D"', data)
+        await rest("POST", "/messages", as_="alice", content=body)
+        await stage.pass_time(1100)
+        found = [(await rest.answer("GET", url)).status_code for url in urls]
+        assert found == [404, 200, 200, 200]
+        await rest("PUT", "/me", as_="alice", json={"unset": ["avatar"]})
+        await rest("DELETE", "/groups/g", as_="alice")
+        await stage.pass_time(10)
+        found = [(await rest.answer("GET", url)).status_code for url in urls]
+        assert found == [404, 404, 404, 200]
+
+
+async def test_what_was_to_be_removed_when_the_server_died_is_removed_after_it(stage, tmp_path):
+    await restarted(stage, tmp_path, deleted_files_after=100.0)
+    async with Rest(stage) as rest:
+        made = await rest("POST", "/messages", as_="alice", data=FILE, files={"f": ("a", b"x")})
+        await rest("DELETE", f"/messages/{made['id']}", as_="alice")
+        await stage.server.kill()
+        await stage.pass_time(200)
+        assert len(names_in(tmp_path / "uploads")) == 1
+        await stage.server.start()
+        await stage.pass_time(1)
+        assert names_in(tmp_path / "uploads") == set()
+
+
+async def test_a_picture_over_the_budget_is_kept_without_a_thumbnail(stage, tmp_path):
+    async with Rest(stage) as rest:
+        out = io.BytesIO()
+        Image.new("1", (4001, 3000)).save(out, "PNG")
+        made = await rest(
+            "POST", "/messages", as_="alice", data={**FILE, "type": "image"}, files={"f": ("a.png", out.getvalue())}
+        )
+        (attachment,) = made["data"]["attachments"]
+        assert (attachment["width"], attachment["height"]) == (4001, 3000)
+        assert "thumbnail" not in attachment
+        assert (await rest.answer("GET", attachment["url"])).content == out.getvalue()
+        assert (await rest.answer("GET", attachment["url"] + "?thumbnail=1")).content == out.getvalue()
+
+
+async def test_attachments_are_under_the_address_that_the_reader_uses(stage, tmp_path):
+    async with Rest(stage) as rest:
+        bob = await stage.enter("bob")
+        hook = {"name": "h", "webhookUrl": "http://listener:1/", "triggers": ["message_sent"]}
+        await rest("POST", "/webhooks", json=hook)
+        data = {**FILE, "type": "image"}
+        made = await rest("POST", "/messages", as_="alice", data=data, files={"f": ("a.png", picture())})
+        path = made["data"]["url"].removeprefix(stage.server.url)
+        assert path.startswith("/files/")
+
+        def urls(message):
+            (one,) = message["data"]["attachments"]
+            return message["data"]["url"], one["url"], one["thumbnail"]
+
+        assert urls(made) == tuple(stage.server.url + end for end in (path, path, f"{path}?thumbnail=1"))
+        await bob.ears.until(lambda: bob.ears.all("media"))
+        assert bob.ears.all("media")[0].attachments[0].url == stage.server.url + path
+        await rest("PUT", f"/messages/{made['id']}", as_="alice", json={"data": {"text": "a caption"}})
+        await restarted(stage, tmp_path, public_url="https://chat.example.com")
+        moved = tuple("https://chat.example.com:443" + end for end in (path, path, f"{path}?thumbnail=1"))
+        seen = await rest("GET", "/users/alice/messages", as_="bob")
+        assert urls(seen[0]) == moved
+        assert urls(seen[1]["data"]["entities"]["on"]["entity"]) == moved
+        (conversation,) = await rest("GET", "/conversations", as_="bob")
+        assert urls(conversation["lastMessage"]) == moved
+        forwarded = {**data, "data": {"attachments": [{"url": made["data"]["url"]}]}}
+        assert urls(await rest("POST", "/messages", as_="alice", json=forwarded)) == moved
+        sender, told = stage.server.parts.webhooks, []
+        sender._client = Told(told)
+        await rest("POST", "/messages", as_="alice", json=forwarded)
+        await stage.pass_time(100)
+        assert "https://chat.example.com:443" + path in told[-1]
+        assert not [text for text in told if "tailwire:/" in text]
+
+
+class Told:
+    """Stands for the HTTP client of the webhooks: the virtual network has nobody who listens."""
+
+    def __init__(self, told):
+        self._told = told
+
+    async def post(self, url, *, content, headers, auth):
+        self._told.append(content.decode())
+        return self
+
+    status_code = 200
+
+    async def aclose(self):
+        pass

@@ -2,102 +2,67 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
+import dataclasses
 import json
+import os
+import re
+from pathlib import Path
 
-import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
+import pytest
 
+from receiver import Receiver, until
 from rest import Rest
-from tailwire.testing.virtual.world import virtual_loop
+from tailwire.server.config import Settings
+from tailwire.server.rules.triggers import TRIGGERS
+from tailwire.testing.server import UNLIMITED
+from tailwire.testing.virtual.world import VirtualServer
 
-PORT = 9000
-HOOK = {"name": "H", "webhookUrl": f"http://hook:{PORT}/in"}
-
-
-class Receiver:
-    """Somebody else's server, which keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.told: list[dict] = []
-        self.headers: list[dict] = []
-        self.status = 200
-        self.seconds = 0.0
-
-    async def __call__(self, scope, receive, send):
-        body = b""
-        while True:
-            message = await receive()
-            body += message.get("body", b"")
-            if not message.get("more_body"):
-                break
-        await asyncio.sleep(self.seconds)
-        self.told.append(json.loads(body))
-        self.headers.append({k.decode(): v.decode() for k, v in scope["headers"]})
-        await send({"type": "http.response.start", "status": self.status, "headers": [(b"content-length", b"0")]})
-        await send({"type": "http.response.body", "body": b""})
-
-    def listen(self) -> None:
-        config = uvicorn.Config(self, lifespan="off", log_config=None, access_log=False)
-        config.load()
-        state = ServerState()
-        virtual_loop().network.listen(PORT, lambda: HttpToolsProtocol(config=config, server_state=state, app_state={}))
-
-    @property
-    def triggers(self) -> list[str]:
-        return [t["trigger"] for t in self.told]
+HOOK = Receiver().hook
 
 
-async def until(stage, condition):
-    """Let time pass until something holds."""
-    for _ in range(600):
-        if condition():
-            return
-        await stage.pass_time(0.1)
-    raise AssertionError("it never did")
+async def tell_everything(stage, rest, receiver):
+    """Do whatever a webhook can be told of; return the webhook, its envelopes by trigger, and the first message."""
+    receiver.listen()
+    made = await rest("POST", "/webhooks", json={
+        **HOOK, "id": "backend", "triggers": list(TRIGGERS), "username": "u", "password": "p"
+    })  # fmt: skip
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    sent = await alice.say("bob", "hi <@uid:bob>")
+    await bob.ears.until(lambda: bool(bob.ears.texts))
+    await bob.chat.mark_as_delivered(bob.ears.all("text")[0])
+    await bob.chat.mark_as_read(bob.ears.all("text")[0])
+    await bob.chat.add_reaction(sent.id, "x")
+    await bob.chat.remove_reaction(sent.id, "x")
+    sent.text = "changed"
+    await alice.chat.edit_message(sent)
+    await alice.chat.delete_message(sent.id)
+    await alice.chat.block_users(["bob"])
+    await alice.chat.unblock_users(["bob"])
+    await rest("POST", "/groups", behalf="alice", json={"guid": "g", "name": "G"})
+    await bob.chat.join_group("g")
+    await bob.chat.leave_group("g")
+    await rest("PUT", "/groups/g", json={"name": "New"})
+    await rest("POST", "/groups/g/members", json={"participants": ["bob"]})
+    await rest("PUT", "/groups/g/members/bob", json={"scope": "moderator"})
+    await rest("DELETE", "/groups/g/members/bob")
+    await rest("POST", "/groups/g/bannedusers/bob")
+    await rest("DELETE", "/groups/g/bannedusers/bob")
+    await rest("POST", "/groups/g/members", json={"participants": ["bob"]})
+    await rest("PATCH", "/groups/g/owner", json={"owner": "bob"})
+    await rest("DELETE", "/groups/g")
+    await until(stage, lambda: "group_deleted" in receiver.triggers)
+    told: dict = {}
+    for envelope in receiver.told:
+        told.setdefault(envelope["trigger"], envelope)
+    return made, told, sent
 
 
 async def test_what_webhooks_are_told(stage):
     receiver = Receiver()
-    receiver.listen()
     async with Rest(stage) as rest:
-        triggers = [
-            "message_sent", "message_edited", "message_deleted", "message_read_receipt", "message_reaction_added",
-            "message_reaction_removed", "user_mentioned", "user_connection_status_changed", "user_blocked",
-            "user_unblocked", "group_created", "group_updated", "group_deleted", "group_owner_transferred",
-            "group_member_joined", "group_member_left", "group_member_added", "group_member_kicked",
-            "group_member_banned", "group_member_unbanned", "group_member_scope_changed", "message_delivery_receipt",
-        ]  # fmt: skip
-        made = await rest("POST", "/webhooks", json={**HOOK, "triggers": triggers, "username": "u", "password": "p"})
-        alice, bob = await stage.enter("alice"), await stage.enter("bob")
-        sent = await alice.say("bob", "hi <@uid:bob>")
-        await bob.ears.until(lambda: bool(bob.ears.texts))
-        await bob.chat.mark_as_delivered(bob.ears.all("text")[0])
-        await bob.chat.mark_as_read(bob.ears.all("text")[0])
-        await bob.chat.add_reaction(sent.id, "x")
-        await bob.chat.remove_reaction(sent.id, "x")
-        sent.text = "changed"
-        await alice.chat.edit_message(sent)
-        await alice.chat.delete_message(sent.id)
-        await alice.chat.block_users(["bob"])
-        await alice.chat.unblock_users(["bob"])
-        await rest("POST", "/groups", behalf="alice", json={"guid": "g", "name": "G"})
-        await bob.chat.join_group("g")
-        await bob.chat.leave_group("g")
-        await rest("PUT", "/groups/g", json={"name": "New"})
-        await rest("POST", "/groups/g/members", json={"participants": ["bob"]})
-        await rest("PUT", "/groups/g/members/bob", json={"scope": "moderator"})
-        await rest("DELETE", "/groups/g/members/bob")
-        await rest("POST", "/groups/g/bannedusers/bob")
-        await rest("DELETE", "/groups/g/bannedusers/bob")
-        await rest("POST", "/groups/g/members", json={"participants": ["bob"]})
-        await rest("PATCH", "/groups/g/owner", json={"owner": "bob"})
-        await rest("DELETE", "/groups/g")
-        await until(stage, lambda: "group_deleted" in receiver.triggers)
-        assert set(receiver.triggers) == set(triggers)
-        told = {t["trigger"]: t for t in receiver.told}
+        made, told, sent = await tell_everything(stage, rest, receiver)
+        assert set(told) == set(TRIGGERS)
         envelope = told["message_sent"]
         assert set(envelope) == {"trigger", "data", "appId", "region", "webhook"}
         assert (envelope["appId"], envelope["webhook"]) == (stage.server.app_id, made["id"])
@@ -110,6 +75,47 @@ async def test_what_webhooks_are_told(stage):
         assert told["group_member_kicked"]["data"]["by"]["uid"] == "app_system"
         assert told["user_connection_status_changed"]["data"]["userPresenceChanged"] is True
         assert receiver.headers[0]["authorization"] == "Basic " + base64.b64encode(b"u:p").decode()
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "webhooks.md"
+
+
+async def test_the_page_has_each_trigger_with_a_payload_as_it_is_sent(stage):
+    """TAILWIRE_DOCS=write writes the page's payloads anew."""
+    async with Rest(stage) as rest:
+        _, told, _ = await tell_everything(stage, rest, Receiver())
+    page = PAGE.read_text(encoding="utf-8")
+    if os.environ.get("TAILWIRE_DOCS") == "write":
+        page = page[: page.index("### `")] + "\n".join(section(name, told[name]) for name in TRIGGERS)
+        PAGE.write_text(page, encoding="utf-8")
+    shown = dict(re.findall(r"^### `(\w+)`\n.*?```json\n(.*?)```", page, re.MULTILINE | re.DOTALL))
+    assert list(shown) == list(TRIGGERS)
+    for trigger, example in shown.items():
+        assert section(trigger, told[trigger]).partition("```")[0] in page
+        assert shape(json.loads(example)) == shape(told[trigger]), f"{trigger}: TAILWIRE_DOCS=write writes it anew"
+
+
+def section(trigger, envelope):
+    """What the page says of a trigger."""
+    said = TRIGGERS[trigger]
+    return f"### `{trigger}`\n\n{said[0].upper()}{said[1:]}.\n\n```json\n{compact(envelope)}\n```\n"
+
+
+def compact(value, indent=""):
+    """JSON in which whatever fits into a line stands in one."""
+    flat = json.dumps(value, ensure_ascii=False)
+    if len(indent) + len(flat) <= 110 or not isinstance(value, dict):
+        return flat
+    inner = indent + "  "
+    lines = (f"{inner}{json.dumps(key)}: {compact(one, inner)}" for key, one in value.items())
+    return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
+
+
+def shape(value):
+    """The keys and the types of a JSON value."""
+    if isinstance(value, dict):
+        return {key: shape(one) for key, one in value.items()}
+    return [shape(one) for one in value] if isinstance(value, list) else type(value).__name__
 
 
 async def test_who_is_away_is_not_told_as_gone(stage):
@@ -127,7 +133,11 @@ async def test_who_is_away_is_not_told_as_gone(stage):
         await until(stage, lambda: len(receiver.told) == 2)
 
 
-async def test_retries_at_ten_and_thirty_seconds_and_then_no_more(stage):
+async def test_the_documented_retries_at_ten_and_thirty_seconds_and_then_no_more(stage):
+    settings = stage.server._settings
+    await stage.server.stop()
+    stage.server._settings = dataclasses.replace(settings, webhook_retry_for=0.0)
+    await stage.server.start()
     receiver = Receiver()
     receiver.status = 500
     receiver.listen()
@@ -179,6 +189,8 @@ async def test_their_administration(stage):
         assert await rest("GET", "/webhooks/mine") == changed
         await rest.refused("ERR_TRIGGER_NOT_FOUND", "POST", "/webhooks", json={**HOOK, "triggers": ["moon"]})
         await rest.refused("ERR_BAD_REQUEST", "POST", "/webhooks", json={"name": "x", "webhookUrl": "ftp://x"})
+        error = await rest.refused("ERR_BAD_REQUEST", "PUT", "/webhooks/mine", json={"webhookUrl": "ftp://x"})
+        assert list(error["details"]) == ["webhookUrl"]
         await rest("DELETE", "/webhooks/mine")
         await rest.refused("ERR_WEBHOOK_NOT_FOUND", "GET", "/webhooks/mine")
 
@@ -200,3 +212,50 @@ async def test_a_store_that_cannot_write_delays_them_and_loses_none(stage):
         assert len(receiver.told) == times
         await rest("POST", "/messages", json={"receiver": "bob", "receiverType": "user", "data": {"text": "two"}})
         await until(stage, lambda: len(receiver.told) == times + 1)
+
+
+@pytest.fixture
+def for_everybody(stage, tmp_path):
+    """A server that others reach, too: it may not be had to ask what only its own machine can."""
+    stage.server = VirtualServer(
+        tmp_path, Settings(data=str(tmp_path), host="0.0.0.0", webhook_targets="10.1.0.0/16", **UNLIMITED)
+    )
+    return stage
+
+
+async def test_what_is_not_public_is_not_reached_and_what_is_allowed_is(stage, for_everybody):
+    receiver = Receiver()
+    receiver.listen("10.1.2.3")
+    async with Rest(stage) as rest:
+        await rest("POST", "/webhooks", json={**HOOK, "triggers": ["message_sent"], "retryOnFailure": False})
+        alice = await stage.enter("alice")
+        await alice.say("bob", "1")
+        await until(stage, lambda: len(receiver.told) == 1)
+        given_up = stage.server.parts.metrics.webhooks
+        for n, address in enumerate(["127.0.0.1", "169.254.169.254", "192.168.1.1", "::1", "::ffff:127.0.0.1"]):
+            stage.network.names.addresses["hook"] = [address]  # the name has another address now
+            await stage.pass_time(10)
+            await alice.say("bob", address)
+            await until(stage, lambda n=n: given_up["given up"] == n + 1)
+        assert len(receiver.told) == 1
+        stage.network.names.addresses["hook"] = ["127.0.0.1", "10.1.9.9"]  # of several the one that may be
+        await alice.say("bob", "2")
+        await until(stage, lambda: len(receiver.told) == 2)
+
+
+async def test_urls_that_cannot_be_right_are_refused_at_once(stage, for_everybody):
+    async with Rest(stage) as rest:
+        for url in (
+            "http://127.0.0.1/in",
+            "http://[::1]/in",
+            "http://[::ffff:127.0.0.1]:80/",
+            "http://169.254.169.254/",
+        ):
+            error = await rest.refused(
+                "ERR_BAD_REQUEST", "POST", "/webhooks", json={**HOOK, "triggers": ["message_sent"], "webhookUrl": url}
+            )
+            assert "webhook_targets" in str(error["details"])
+        secret = {**HOOK, "triggers": ["message_sent"], "webhookUrl": "https://user:secret@hook.example.com/"}
+        error = await rest.refused("ERR_BAD_REQUEST", "POST", "/webhooks", json=secret)
+        assert "username" in str(error["details"])
+        assert await rest("GET", "/webhooks") == []

@@ -1,18 +1,24 @@
-"""`tailwire keys`, `user create`, `token create`: on the database, beside a running server or without one."""
+"""`tailwire keys`, `user`, `token`: on the database, beside a running server or without one."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 
+from tailwire.server import private_files
+from tailwire.server.actions.export import Export
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app import key_file, make_keys, write_keys
-from tailwire.server.app.assembly import build, database_path
+from tailwire.server.app.assembly import build, database_path, fixed_base
+from tailwire.server.app.sealing_key import sealing_key
+from tailwire.server.auth.sealing import Sealer
 from tailwire.server.broker.memory import MemoryBroker
 from tailwire.server.config import BadSetting, Settings, load
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.overload import Overload
+from tailwire.server.ports.file_urls import with_address
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.store.migrate import NewerDatabase
@@ -28,6 +34,7 @@ def administer(given: argparse.Namespace) -> int:
     Returns:
         0; 1 when it was refused; 2 for a wrong setting.
     """
+    os.umask(private_files.OTHERS)
     try:
         settings = load({"data": given.data})
         if not database_path(settings).exists():
@@ -50,10 +57,14 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
     store = await SqliteStore.open(database_path(settings), world)
     hub = Hub(MemoryBroker(), metrics, asyncio.get_running_loop().call_soon, slow_close=0)
     overload = Overload(metrics, asyncio.get_running_loop().time, world.chance, lag=0, most_sends=0)
-    actions = await build(settings, store, hub, world, metrics, overload)
+    sealer = Sealer(await asyncio.get_running_loop().run_in_executor(None, sealing_key, settings.data))
+    actions = await build(settings, store, hub, world, metrics, overload, sealer, lambda: None)
     try:
         if given.command == "keys":
             await _new_keys(store, world, settings, replace=given.replace)
+        elif given.command == "user" and given.verb == "export":
+            async for line in await Export(store).begin(given.uid):
+                print(with_address(line, lambda: fixed_base(settings)).decode(), end="")
         elif given.command == "user":
             made = await actions.users.create(NewUser(uid=given.uid, name=given.name))
             print(f"made user {made['uid']}")
@@ -62,6 +73,7 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
             print(made["authToken"])
     finally:
         actions.passwords.close()
+        actions.uploads.close()
         await store.close()
     return 0
 

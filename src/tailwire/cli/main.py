@@ -37,6 +37,10 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     create_user.add_argument("name")
     create_user.add_argument("--data", metavar="DIR", default=None)
 
+    export_user = user.add_parser("export", help="print all that is kept about a user, in lines of JSON")
+    export_user.add_argument("uid")
+    export_user.add_argument("--data", metavar="DIR", default=None)
+
     token = commands.add_parser("token", help="auth tokens").add_subparsers(dest="verb", required=True)
     create_token = token.add_parser("create", help="make an auth token of a user")
     create_token.add_argument("uid")

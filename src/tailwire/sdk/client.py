@@ -15,6 +15,7 @@ from tailwire.sdk.calls.connecting import ConnectionCalls
 from tailwire.sdk.calls.conversations import ConversationCalls
 from tailwire.sdk.calls.groups import GroupCalls
 from tailwire.sdk.calls.owner import Owner
+from tailwire.sdk.calls.pages import position_now
 from tailwire.sdk.calls.queueing import QueueCalls
 from tailwire.sdk.calls.reactions import ReactionCalls
 from tailwire.sdk.calls.receipts import ReceiptCalls
@@ -26,16 +27,15 @@ from tailwire.sdk.connection.state import Mode, State, Status
 from tailwire.sdk.connection.timings import Timings
 from tailwire.sdk.continuity.state import Machine, Position, of_another_store
 from tailwire.sdk.dispatch.callbacks import Callbacks, LoginTold, Registries, StatusTold
-from tailwire.sdk.dispatch.history import NO_MARK
 from tailwire.sdk.dispatch.incoming import Incoming
 from tailwire.sdk.dispatch.queue import Queue
 from tailwire.sdk.exceptions import CometChatException, failure, init_failed
-from tailwire.sdk.io.answers import mark_of
 from tailwire.sdk.io.driver import Driver
 from tailwire.sdk.io.files import FileSessionStore
 from tailwire.sdk.io.http import Http
 from tailwire.sdk.io.link import Connector
 from tailwire.sdk.io.proxies import UnusableProxy
+from tailwire.sdk.io.tls import looked_at
 from tailwire.sdk.io.traffic import Traffic
 from tailwire.sdk.io.world import Identity, World
 from tailwire.sdk.listeners.events import OutboxChanged
@@ -95,7 +95,7 @@ class ChatClient(
         self._settings = settings
         self._store: SessionStore = session_store if session_store is not None else FileSessionStore()
         self._provider = auth_token_provider
-        self._tls = tls
+        self._tls = looked_at(tls)
         self._timings = timings or Timings()
         self._registries = Registries()
         self._queue: Queue | None = None
@@ -283,15 +283,7 @@ class ChatClient(
 
     async def _position_now(self, token: str) -> Position | None:
         # Where the catch-up begins: from the login on nothing is missed (S2).
-        if not self._settings.catch_up:
-            return None
-        query = {"per_page": 1, "affix": "prepend", "mark": NO_MARK}
-        newest = await self._reached().ask("GET", "/messages", token=token, query=query)
-        try:
-            last = newest[-1] if newest else {"id": 0}
-            return Position(int(last["id"]), updated_at=int(last.get("updatedAt") or 0), mark=mark_of(newest))
-        except (TypeError, KeyError, ValueError, OverflowError) as e:
-            raise failure("ERR_BAD_ERROR_RESPONSE", "The server's list of messages cannot be read.") from e
+        return await position_now(self._reached().ask, token) if self._settings.catch_up else None
 
     def _begin(self, session: Session) -> None:
         incoming = self._parts[1]

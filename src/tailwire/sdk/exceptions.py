@@ -45,6 +45,21 @@ class CometChatException(Exception):
         return f"{self.code}: {self.message}" + (f" ({self.details})" if self.details else "")
 
 
+class AnswerTooLarge(CometChatException):
+    """The server's answer is too large, or nests too deep, to be read: `ERR_ANSWER_TOO_LARGE`.
+
+    Attributes:
+        seen: what is wrong with it.
+        head: how it begins, as far as it was kept.
+    """
+
+    def __init__(self, seen: str, head: bytes) -> None:
+        entry = CATALOGUE["ERR_ANSWER_TOO_LARGE"]
+        super().__init__("ERR_ANSWER_TOO_LARGE", entry.message, f"{seen}. {entry.details}")
+        self.seen = seen
+        self.head = head
+
+
 def failure(
     code: str, details: Any = None, *, retry_after: float | None = None, cause: Cause | None = None
 ) -> CometChatException:

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,7 +26,7 @@ class Settings:
     """The server's settings. Durations are seconds, sizes bytes, rates per minute unless the name says otherwise.
 
     Attributes:
-        data: the folder of the SQLite file and of the development certificate.
+        data: the folder of the SQLite file, of uploads, of the signing key and of the development certificate.
         host: the address to listen at.
         port: the port to listen at; 0 takes a free one.
         database: a database URL; empty for the SQLite file in `data`.
@@ -73,6 +74,21 @@ class Settings:
         max_connections: connections at once; 0: as many as the system's limit of descriptors allows.
         request_deadline: a connection that has not sent a whole request's head by then is closed.
         read_deadline: how long a list may be searched for that is not found by an index; then it is refused.
+        least_rate: bytes a second that a body which comes in, or an answer which goes out, has to move on average over
+            30 s; slower ones are ended. 0 for any.
+        connections_per_address: connections that one address may have at once (of IPv6: one /64), but for trusted
+            proxies; 0 for any number.
+        unauthenticated_per_address: WebSockets of one address that have not authenticated yet; 0 for any number.
+        trusted_proxies: networks of the proxies that are believed when they say whose request they bring, with commas
+            between (`127.0.0.1, 10.1.0.0/16`).
+        forwarded_header: the header in which they say so: `x-forwarded-for` or `forwarded`. They have to write it
+            themselves; the other one is not read.
+        proxy_protocol: trusted proxies begin each connection with a header of the PROXY protocol (version 1 or 2).
+        metrics: who may read `/metrics`: `open` for everybody, `key` for a REST API key, `off` for nobody.
+        docs: the same for `/docs` and `/openapi.json`.
+        webhook_targets: networks beside public addresses that webhooks may reach, with commas between; `any` for all.
+            A server that listens at a loopback address, without `public_url` and `trusted_proxies`, may reach loopback
+            addresses too.
         keep_alive: how long a connection is kept for the next request after an answer; clients that keep theirs for
             less (the SDK: 60 s) never ask on one that is just being closed.
         max_group_members: the largest group.
@@ -92,11 +108,22 @@ class Settings:
         max_tokens: auth tokens of one user; the oldest go.
         max_file: the largest file.
         max_files: files of one message.
+        uploads_per_day: bytes that one user may upload in 24 hours; 0 for no limit.
+        min_free_disk: bytes of the disk that uploads leave free for the database; 0: it is not looked at.
+        deleted_files_after: how long a file stays after the last message that named it was deleted.
+        unused_files_after: how long a file stays that was uploaded and that no message, user or group has ever named;
+            0: until you remove it.
         max_pinned_messages: pinned messages of one conversation.
         max_saved_messages: saved messages of one user.
         max_pinned_conversations: pinned conversations of one user.
         token_lifetime: how long an auth token is good for, counted from when it was made; 0: until it is taken back.
         jwt_lifetime: how long the token that authenticates a WebSocket is good for.
+        webhook_retry_for: how long a webhook's delivery is tried again, in growing gaps; 0: only after the documented
+            10 and 30 seconds.
+        webhook_longest_gap: the longest gap between two tries.
+        webhook_failed_for: how long deliveries that were given up are kept, to be listed and sent again.
+        max_webhook_waiting: deliveries that wait for one webhook; beyond them the oldest are given up.
+        max_webhook_failed: deliveries of one webhook that were given up and are kept; beyond them the oldest go.
         log_level: `debug`, `info`, `warning` or `error`.
     """
 
@@ -143,6 +170,15 @@ class Settings:
     max_connections: int = 0
     request_deadline: float = 10.0
     read_deadline: float = 1.0
+    least_rate: int = 256
+    connections_per_address: int = 10_000
+    unauthenticated_per_address: int = 1_000
+    trusted_proxies: str = ""
+    forwarded_header: str = "x-forwarded-for"
+    proxy_protocol: bool = False
+    metrics: str = "open"
+    docs: str = "open"
+    webhook_targets: str = ""
     keep_alive: float = 75.0
     max_group_members: int = 100_000
     max_receipt_members: int = 300
@@ -161,11 +197,20 @@ class Settings:
     max_tokens: int = 100
     max_file: int = 100 * 1024 * 1024
     max_files: int = 10
+    uploads_per_day: int = 2 * 1024 * 1024 * 1024
+    min_free_disk: int = 256 * 1024 * 1024
+    deleted_files_after: float = 0.0
+    unused_files_after: float = 604_800.0
     max_pinned_messages: int = 100
     max_saved_messages: int = 100
     max_pinned_conversations: int = 5
     token_lifetime: float = 0.0
     jwt_lifetime: float = 86_400.0
+    webhook_retry_for: float = 86_400.0
+    webhook_longest_gap: float = 3600.0
+    webhook_failed_for: float = 604_800.0
+    max_webhook_waiting: int = 100_000
+    max_webhook_failed: int = 10_000
     log_level: str = "info"
 
 
@@ -258,7 +303,8 @@ def _check(s: Settings) -> None:
             raise BadSetting(f"features: there is no feature {name!r}; there are {', '.join(FEATURES)}")
     for name in (
         "sweep_interval", "auth_deadline", "silence_limit", "heartbeat_interval", "heartbeat_timeout",
-        "returns_per_second", "request_deadline", "keep_alive", "read_deadline",
+        "returns_per_second", "request_deadline", "keep_alive", "read_deadline", "webhook_longest_gap",
+        "max_webhook_waiting",
     ):  # fmt: skip
         if getattr(s, name) <= 0:
             raise BadSetting(f"{name} must be more than 0")
@@ -267,7 +313,12 @@ def _check(s: Settings) -> None:
             f"silence_limit must be at least four times heartbeat_interval ({4 * s.heartbeat_interval:g}), "
             f"not {s.silence_limit:g}: clients say something every two intervals"
         )
-    for name in ("token_lifetime", "overload_lag", "most_sends_under_way", "max_connections", "upgrades_per_second"):
+    for name in (
+        "token_lifetime", "overload_lag", "most_sends_under_way", "max_connections", "upgrades_per_second",
+        "uploads_per_day", "min_free_disk", "deleted_files_after", "unused_files_after",
+        "least_rate", "connections_per_address", "unauthenticated_per_address",
+        "webhook_retry_for", "webhook_failed_for", "max_webhook_failed",
+    ):  # fmt: skip
         if getattr(s, name) < 0:
             raise BadSetting(f"{name} must not be less than 0")
     try:
@@ -278,5 +329,25 @@ def _check(s: Settings) -> None:
         good = False
     if not good:
         raise BadSetting(f"public_url must be like https://chat.example.com, not {s.public_url!r}")
+    _check_edge(s)
     if s.log_level not in ("debug", "info", "warning", "error"):
         raise BadSetting(f"log_level must be debug, info, warning or error, not {s.log_level!r}")
+
+
+def _check_edge(s: Settings) -> None:
+    for name, value in (("trusted_proxies", s.trusted_proxies), ("webhook_targets", s.webhook_targets)):
+        for network in value.split(","):
+            try:
+                if network.strip() and not (name == "webhook_targets" and network.strip() == "any"):
+                    ip_network(network.strip())
+            except ValueError as e:
+                raise BadSetting(f"{name}: use addresses or networks like 10.1.0.0/16, commas between: {e}") from e
+    if s.proxy_protocol and not s.trusted_proxies.strip(" ,"):
+        raise BadSetting("proxy_protocol needs trusted_proxies: only they are believed")
+    for name, choices in (
+        ("forwarded_header", ("x-forwarded-for", "forwarded")),
+        ("metrics", ("open", "key", "off")),
+        ("docs", ("open", "key", "off")),
+    ):
+        if getattr(s, name) not in choices:
+            raise BadSetting(f"{name} must be one of {', '.join(choices)}, not {getattr(s, name)!r}")

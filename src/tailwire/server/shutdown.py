@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tailwire.server.actions.leftovers import Leftovers
 from tailwire.server.auth.passwords import Passwords
 from tailwire.server.gateway.gateway import Gateway
 from tailwire.server.ports.store import Store
@@ -9,10 +10,13 @@ from tailwire.server.telemetry.logs import log
 from tailwire.server.webhooks.sender import WebhookSender
 
 
-async def finish(gateway: Gateway, webhooks: WebhookSender, store: Store, passwords: Passwords) -> None:
+async def finish(
+    gateway: Gateway, webhooks: WebhookSender, leftovers: Leftovers, passwords: Passwords, store: Store
+) -> None:
     """Wait for what frames have begun, then for what was submitted to the store; close it."""
     await gateway.close()
     await webhooks.close()
+    await leftovers.close()
     passwords.close()
     await store.close()
     log.info("stopped")

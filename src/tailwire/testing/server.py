@@ -13,9 +13,10 @@ from types import TracebackType
 from typing import Any
 
 UNLIMITED: dict[str, Any] = {
-    f"{what}_per_minute": 0 for what in ("sends", "requests", "logins", "core", "standard", "wrong_tokens")
+    **{f"{what}_per_minute": 0 for what in ("sends", "requests", "logins", "core", "standard", "wrong_tokens")},
+    **{f"{what}_per_address": 0 for what in ("connections", "unauthenticated")},
 }
-"""Settings of a server for tests: no limits of rates."""
+"""Settings of a server for tests: no limits of rates, and any number of clients at one address."""
 
 
 class BadReadyFile(ValueError):

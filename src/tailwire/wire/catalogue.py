@@ -83,6 +83,9 @@ CATALOGUE: dict[str, Entry] = {
         403, "The user's role may not use this feature.", "Allow the feature for the role, or use another role."
     ),
     "ERR_WEBHOOK_NOT_FOUND": Entry(404, "The webhook does not exist.", "Check its id."),
+    "ERR_DELIVERY_NOT_FOUND": Entry(
+        404, "The delivery does not exist.", "List the webhook's deliveries: what was told is in no list any more."
+    ),
     "ERR_TRIGGER_NOT_FOUND": Entry(400, "There is no such trigger.", "Use one that details names."),
     "ERR_LIMIT_EXCEEDED": Entry(403, "There are too many already.", "Remove some; details names the limit."),
     # Between users.
@@ -130,6 +133,9 @@ CATALOGUE: dict[str, Entry] = {
     "ERR_FILE_NOT_FOUND": Entry(404, "The file does not exist.", "Check its URL."),
     "ERR_FILE_COUNT_EXCEEDED": Entry(400, "There are too many files.", "Send fewer; details names the limit."),
     "ERR_FILE_SIZE_EXCEEDED": Entry(413, "The file is too large.", "Send a smaller one; details names the limit."),
+    "ERR_UPLOAD_QUOTA_EXCEEDED": Entry(
+        403, "The user has uploaded as much as one may.", "Try again later, or upload less; details names the limit."
+    ),
     "ERR_INVALID_FILE_OBJECT": Entry(400, "The file is not described.", "Give its name, size and type."),
     "ERR_PRESIGNED_URL_EXPIRED": Entry(403, "The form has expired.", "Ask for a new one, and upload at once."),
     # General.
@@ -205,6 +211,9 @@ CATALOGUE: dict[str, Entry] = {
     "EMPTY_USERS_LIST": Entry(0, "The list of users is empty.", "Name at least one uid."),
     "ERROR_INVALID_MESSAGE_ID": Entry(0, "The message id is missing.", "Set one in the builder."),
     "ERR_INVALID_ARGUMENT": Entry(0, "An argument is not valid.", "See details."),
+    "ERR_ANSWER_TOO_LARGE": Entry(
+        0, "The server's answer is too large to be read.", "Ask for fewer at once, with a smaller limit."
+    ),
     "ERR_BAD_ERROR_RESPONSE": Entry(0, "The server's answer makes no sense.", "Check that the host is a chat server."),
 }
 

@@ -14,9 +14,7 @@ from tailwire.wire.entities import (
     Group,
     InteractiveMessage,
     MediaMessage,
-    MessageReceipt,
     TextMessage,
-    TypingIndicator,
     User,
 )
 
@@ -25,6 +23,11 @@ T = TypeVar("T")
 
 class BadWire(ValueError):
     """What came over the wire is not what it should be. The message says which key."""
+
+
+UNREADABLE = (ValueError, LookupError, AttributeError, TypeError, RecursionError, OverflowError)
+"""What reading a value of the wire may raise: `BadWire`, and what its parts raise where they are of another type."""
+MOST_ID = 2**63 - 1
 
 
 class _Shapes:
@@ -111,7 +114,7 @@ def _tags(d: Mapping[str, Any]) -> list[str]:
     return list(value)
 
 
-def _metadata(d: Mapping[str, Any]) -> dict[str, Any]:
+def metadata_of(d: Mapping[str, Any]) -> dict[str, Any]:
     value = d.get("metadata")
     return dict(value) if isinstance(value, Mapping) else {}
 
@@ -160,7 +163,7 @@ def user_from_wire(value: Any) -> User:
         status="online" if status in ("available", "online") else "offline",
         status_message=_optional(d, "statusMessage"),
         last_active_at=number_at(d, "lastActiveAt"),
-        metadata=_metadata(d),
+        metadata=metadata_of(d),
         tags=_tags(d),
         created_at=number_at(d, "createdAt"),
         updated_at=number_at(d, "updatedAt"),
@@ -183,7 +186,7 @@ def group_from_wire(value: Any) -> Group:
         icon=_optional(d, "icon"),
         description=_optional(d, "description"),
         owner=_optional(d, "owner"),
-        metadata=_metadata(d),
+        metadata=metadata_of(d),
         tags=_tags(d),
         members_count=number_at(d, "membersCount"),
         has_joined=bool(d.get("hasJoined")),
@@ -238,13 +241,13 @@ def message_from_wire(value: Any) -> BaseMessage:
         "edited_by": text_at(d, "editedBy"),
         "deleted_at": number_at(d, "deletedAt"),
         "deleted_by": text_at(d, "deletedBy"),
-        "metadata": _metadata(data),
+        "metadata": metadata_of(data),
         "tags": _tags(d),
         "quoted_message_id": number_at(d, "quotedMessageId"),
         "raw": value,
     }
-    if not common["id"]:
-        raise BadWire("id is missing")
+    if not 0 < common["id"] <= MOST_ID:
+        raise BadWire("id is missing, or no id of a message")
     category = common["category"]
     if category == Category.ACTION:
         return _action(common, data, entities)
@@ -288,7 +291,7 @@ def _quick_text(v: list[Any], raw: Any) -> TextMessage | None:
         return None
     sender = user_from_wire(holder.get("entity"))
     number = v[4] if type(v[4]) is int else int(v[4]) if v[4].isdecimal() else 0
-    if not number:
+    if not 0 < number <= MOST_ID:
         return None
     return TextMessage(
         receiver=v[0], receiver_type=v[1], category=v[2], type=v[3], id=number, muid=v[5] or "",
@@ -303,7 +306,7 @@ def receiver_of(raw: Mapping[str, Any]) -> User | Group | None:
     """The user or group that a message went to, as the server sent it; None where it did not, or not readably."""
     try:
         found = _entity(raw["data"]["entities"], "receiver")
-    except (KeyError, TypeError, BadWire):
+    except UNREADABLE:
         return None
     return found if isinstance(found, User | Group) else None
 
@@ -312,7 +315,7 @@ def quoted_of(raw: Mapping[str, Any]) -> BaseMessage | None:
     """The message that a message quotes, as the server sent it; None where it did not, or not readably."""
     try:
         return message_from_wire(raw["quotedMessage"])
-    except (KeyError, BadWire):
+    except UNREADABLE:
         return None
 
 
@@ -332,6 +335,14 @@ def _action(common: dict[str, Any], data: Mapping[str, Any], entities: Mapping[s
     )
 
 
+def _size(a: Mapping[str, Any], key: str) -> int:
+    # What its sender said of it: a message is not lost for a size that is no number.
+    try:
+        return number_at(a, key)
+    except BadWire:
+        return 0
+
+
 def _attachments(data: Mapping[str, Any]) -> list[Attachment]:
     listed = data.get("attachments")
     if not isinstance(listed, list):
@@ -342,39 +353,14 @@ def _attachments(data: Mapping[str, Any]) -> list[Attachment]:
             text_at(a, "name"),
             text_at(a, "extension"),
             text_at(a, "mimeType"),
-            number_at(a, "size"),
-            number_at(a, "width"),
-            number_at(a, "height"),
+            _size(a, "size"),
+            _size(a, "width"),
+            _size(a, "height"),
             text_at(a, "thumbnail"),
         )
         for a in listed
         if isinstance(a, Mapping)
     ]
-
-
-def receipt_from_frame(frame: Mapping[str, Any]) -> MessageReceipt:
-    """A receipt, from the `receipts` frame that carried it."""
-    body = object_of(frame.get("body"), "body")
-    return MessageReceipt(
-        message_id=number_at(body, "messageId"),
-        sender=user_from_wire(body.get("user")),
-        receiver_id=text_at(frame, "receiver"),
-        receiver_type=text_at(frame, "receiverType", ReceiverType.USER),
-        receipt_type=text_at(body, "action"),
-        timestamp=number_at(body, "timestamp"),
-    )
-
-
-def typing_from_frame(frame: Mapping[str, Any]) -> TypingIndicator:
-    """A typing indicator, from the `typing_indicator` frame that carried it."""
-    body = object_of(frame.get("body"), "body")
-    return TypingIndicator(
-        sender=user_from_wire(body.get("user")),
-        receiver_id=text_at(frame, "receiver"),
-        receiver_type=text_at(frame, "receiverType", ReceiverType.USER),
-        typing_status=text_at(body, "action"),
-        metadata=_metadata(body),
-    )
 
 
 _READERS: dict[str, Callable[[Any], User | Group | BaseMessage]] = {

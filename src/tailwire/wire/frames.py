@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
@@ -12,6 +13,15 @@ FEATURES = ("heartbeat", "appState", "restart", "chain", "epoch", "grace", "caus
 
 CLIENT_HEADER = "x-tailwire-client"
 """Header of the upgrade, and of requests, with which our SDK names itself."""
+
+PROOF_HEADER = "x-tailwire-proof"
+"""Header of the upgrade with which our SDK shows that it has a pass: it is let in beside those who show none."""
+
+
+def proof_of(signed: str) -> str:
+    """Return what shows that one has a pass, and is none: with it alone nobody gets in. "" for what is no such pass."""
+    said, dot, signature = signed.rpartition(".")
+    return f"{said}.{hashlib.sha256(signature.encode()).hexdigest()}" if dot and signed.isascii() else ""
 
 
 class FrameType(StrEnum):

@@ -1,4 +1,4 @@
-"""Between the wire's JSON values and what stands around messages: conversations, reactions, members, receipts."""
+"""Between the wire's JSON and what stands around messages: conversations, reactions, members, receipts, typing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from tailwire.wire.codec import (
     BadWire,
     group_from_wire,
     message_from_wire,
+    metadata_of,
     number_at,
     object_of,
     text_at,
@@ -24,6 +25,7 @@ from tailwire.wire.entities import (
     Reaction,
     ReactionEvent,
     TransientMessage,
+    TypingIndicator,
     User,
 )
 
@@ -124,3 +126,32 @@ def receipts_from_wire(value: Any) -> list[MessageReceipt]:
             )
         )
     return found
+
+
+def receipt_from_frame(frame: Mapping[str, Any]) -> MessageReceipt:
+    """A receipt, from the `receipts` frame that carried it."""
+    body = object_of(frame.get("body"), "body")
+    at = number_at(body, "timestamp")
+    read = text_at(body, "action").startswith("read")
+    return MessageReceipt(
+        message_id=number_at(body, "messageId"),
+        sender=user_from_wire(body.get("user")),
+        receiver_id=text_at(frame, "receiver"),
+        receiver_type=text_at(frame, "receiverType", ReceiverType.USER),
+        receipt_type=text_at(body, "action"),
+        timestamp=at,
+        delivered_at=0 if read else at,
+        read_at=at if read else 0,
+    )
+
+
+def typing_from_frame(frame: Mapping[str, Any]) -> TypingIndicator:
+    """A typing indicator, from the `typing_indicator` frame that carried it."""
+    body = object_of(frame.get("body"), "body")
+    return TypingIndicator(
+        sender=user_from_wire(body.get("user")),
+        receiver_id=text_at(frame, "receiver"),
+        receiver_type=text_at(frame, "receiverType", ReceiverType.USER),
+        typing_status=text_at(body, "action"),
+        metadata=metadata_of(body),
+    )

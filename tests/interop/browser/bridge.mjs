@@ -17,25 +17,28 @@ const here = fileURLToPath(new URL(".", import.meta.url));
 const bundles = await mkdtemp(join(tmpdir(), "tailwire-interop-"));
 const say = (line) => process.stdout.write(JSON.stringify(line) + "\n");
 
+// `sdk.html`, `kit.html`: the newest of each. `sdk-….html`: an older SDK, by the name under which package.json has it.
 const bundled = new Map();
-const bundle = (entry) => {
-  if (!bundled.has(entry)) {
-    bundled.set(entry, build({
-      entryPoints: [join(here, entry)], bundle: true, outfile: join(bundles, entry.replace(/\.\w+$/, ".js")), format: "iife",
+const bundle = (name) => {
+  if (!bundled.has(name)) {
+    const sdk = name === "sdk" ? "@cometchat/chat-sdk-javascript" : name;
+    const source = name.startsWith("kit") ? { entryPoints: [join(here, `${name}.jsx`)] }
+      : { stdin: { contents: `import { CometChat } from "${sdk}"; window.CometChat = CometChat;`, resolveDir: here } };
+    bundled.set(name, build({
+      ...source, bundle: true, outfile: join(bundles, `${name}.js`), format: "iife",
       jsx: "automatic", define: { "process.env.NODE_ENV": '"production"' }, logLevel: "silent",
       loader: { ".svg": "dataurl", ".png": "dataurl", ".wav": "dataurl", ".woff": "dataurl", ".woff2": "dataurl", ".ttf": "dataurl" },
     }));
   }
-  return bundled.get(entry);
+  return bundled.get(name);
 };
 
 const site = createServer(async (request, response) => {
   const name = request.url.split("?")[0].slice(1) || "index.html";
   try {
-    if (name === "sdk.html" || name === "kit.html") {
-      const entry = name === "sdk.html" ? "sdk.js" : "kit.jsx";
-      await bundle(entry);
-      const script = entry.replace(/\.\w+$/, "");
+    if (/^(sdk|kit)[-\w]*\.html$/.test(name)) {
+      const script = name.replace(".html", "");
+      await bundle(script);
       response.setHeader("content-type", "text/html; charset=utf-8");
       response.end(`<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><link rel="stylesheet" href="${script}.css">` +
         `<body style="margin:0"><div id="root" style="height:100vh"></div><script src="${script}.js"></script>`);
@@ -53,7 +56,7 @@ const origin = `http://localhost:${site.address().port}`;
 
 const browser = await puppeteer.launch({
   executablePath: await chromium.executablePath(), headless: "shell",
-  args: ["--no-sandbox", "--ignore-certificate-errors", "--disable-dev-shm-usage", "--disable-gpu",
+  args: ["--no-sandbox", "--lang=en-US", "--ignore-certificate-errors", "--disable-dev-shm-usage", "--disable-gpu",
     // Who is online is asked at the chat host's port 443, whatever its port is.
     `--host-resolver-rules=MAP localhost:443 127.0.0.1:${process.env.TAILWIRE_PORT || 443}`], acceptInsecureCerts: true,
 });

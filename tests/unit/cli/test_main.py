@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import subprocess
 import sys
 
@@ -56,6 +57,17 @@ def test_no_command_makes_a_database_by_accident(tmp_path, capsys, command):
     assert main([*command, "--data", str(tmp_path / "nowhere")]) == 1
     assert "there is no database at" in capsys.readouterr().err
     assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.fixture(autouse=True)
+def _the_log_as_it_was():
+    # `serve` has it written to the standard error stream of this one test.
+    loggers = [logging.getLogger(name) for name in ("tailwire.server", "uvicorn.error")]
+    before = [(one.handlers, one.level, one.propagate) for one in loggers]
+    yield
+    for one, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        one.handlers, one.propagate = handlers, propagate
+        one.setLevel(level)
 
 
 def serve(tmp_path, *arguments):

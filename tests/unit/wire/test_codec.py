@@ -13,13 +13,12 @@ from tailwire.wire.codec import (
     BadWire,
     group_from_wire,
     message_from_wire,
-    receipt_from_frame,
-    typing_from_frame,
     user_from_wire,
 )
 from tailwire.wire.encoding import message_to_wire
 from tailwire.wire.entities import Attachment, CustomMessage, MediaMessage, TextMessage
 from tailwire.wire.server_settings import ServerSettings, settings_to_wire
+from tailwire.wire.social import receipt_from_frame, typing_from_frame
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),

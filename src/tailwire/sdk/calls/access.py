@@ -14,7 +14,7 @@ from tailwire.sdk.io.patience import Patience
 from tailwire.sdk.io.world import Identity, World
 from tailwire.sdk.sending import Sending
 from tailwire.sdk.session import Session
-from tailwire.wire.codec import BadWire
+from tailwire.wire.codec import UNREADABLE
 from tailwire.wire.entities import Attachment, BaseMessage
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ def decoded(decode: Callable[[Any], T], value: Any) -> T:
     """
     try:
         return decode(value)
-    except BadWire as e:
+    except UNREADABLE as e:
         raise failure("ERR_BAD_ERROR_RESPONSE", str(e)) from e
 
 
@@ -111,6 +111,12 @@ class Access:
                     raise
             token = self._token_of(of)
             return await http.ask(method, path, token=token, body=body, query=query, within=limit, repeated=repeated)
+
+    async def _ask_for_list(self, path: str, query: Mapping[str, Any]) -> list[Any]:
+        listed = await self._ask("GET", path, query=query)
+        if not isinstance(listed, list):
+            raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer is no list.")
+        return listed
 
     async def _fetch(
         self,

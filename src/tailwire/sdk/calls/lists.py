@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Self, TypeVar
 
-from tailwire.sdk.calls.access import Access, decoded, quoted
+from tailwire.sdk.calls.access import Access, quoted
 from tailwire.sdk.calls.current import current
+from tailwire.sdk.calls.pages import numbered_page, readable
 from tailwire.sdk.exceptions import failure
 from tailwire.wire.codec import group_from_wire, user_from_wire
 from tailwire.wire.entities import Conversation, Group, GroupMember, Reaction, User
@@ -47,14 +48,19 @@ class ListRequest(Generic[T]):
         self._under_way = True
         try:
             client = self._client or current()
-            listed = await client._ask("GET", self._path, query={**self._query, "page": self._page})
-            if not isinstance(listed, list):
-                raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer is no list.")
-            found = [decoded(self._decode, value) for value in listed]
+            found: list[T] = []
+            while not found and not self._ended:  # an empty page would be taken for the end
+                listed = await numbered_page(
+                    lambda query: client._ask_for_list(self._path, query),
+                    self._query,
+                    self._query["per_page"],
+                    self._page,
+                )
+                found = readable(self._decode, listed, f"an entry of {self._path}")
+                self._page += 1
+                self._ended = not listed
         finally:
             self._under_way = False
-        self._page += 1
-        self._ended = not found
         return found
 
 
@@ -326,8 +332,8 @@ class ReactionsRequest:
         self._under_way = True
         try:
             query: dict[str, Any] = {"limit": self._limit, "affix": affix, **({"id": cursor} if cursor else {})}
-            listed = await (self._client or current())._ask("GET", self._path, query=query)
-            found = [decoded(reaction_from_wire, value) for value in (listed if isinstance(listed, list) else [])]
+            listed = await (self._client or current())._ask_for_list(self._path, query)
+            found = readable(reaction_from_wire, listed, "a reaction")
         finally:
             self._under_way = False
         if found:

@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, TypeVar
 
 from tailwire.sdk.calls.access import Access, OnError, OnProgress, OnSuccess, decoded, quoted, settle
+from tailwire.sdk.calls.pages import message_page, readable
 from tailwire.sdk.connection.causes import Cause
+from tailwire.sdk.dispatch.history import id_of
 from tailwire.sdk.exceptions import CometChatException, failure, not_reached
 from tailwire.wire.codec import BadWire, message_from_wire
 from tailwire.wire.constants import ReceiverType
@@ -188,10 +190,7 @@ class MessageCalls(Access):
             path = f"/users/{quoted(uid)}/messages"
         elif guid:
             path = f"/groups/{quoted(guid)}/messages"
-        listed = await self._ask("GET", path, query=query)
-        if not isinstance(listed, list):
-            raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer is no list.")
-        return listed
+        return await message_page(lambda asked: self._ask_for_list(path, asked), query)
 
     async def messages(
         self, *, uid: str = "", guid: str = "", before: int = 0, after: int = 0, limit: int = 30, actions: bool = True
@@ -218,12 +217,12 @@ class MessageCalls(Access):
             if not actions:
                 query["categories"] = "message,custom,interactive,call"
             listed = await self._list_messages(query, uid=uid, guid=guid)
-            page = [decoded(message_from_wire, value) for value in listed]
-            if not page:
-                return
+            page = readable(message_from_wire, listed, "a message")
             for message in page if newer else reversed(page):
                 yield message
-            cursor = page[-1].id if newer else page[0].id
+            before_it, cursor = cursor, id_of(listed[-1] if newer else listed[0]) if listed else 0
+            if not cursor or cursor == before_it:
+                return
 
     # Typing and transient messages go over the socket.
 

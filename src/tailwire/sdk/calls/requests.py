@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from tailwire.sdk.calls.access import decoded
 from tailwire.sdk.calls.current import current
 from tailwire.sdk.calls.messages import MessageCalls
+from tailwire.sdk.calls.pages import readable
+from tailwire.sdk.dispatch.history import id_of
 from tailwire.sdk.exceptions import failure
 from tailwire.wire.codec import message_from_wire
 from tailwire.wire.entities import BaseMessage
@@ -70,14 +71,27 @@ class MessagesRequest:
         try:
             client = self._client or current()
             w = self._wanted
-            listed = await client._list_messages(self._query(newer), uid=w.uid, guid=w.guid, thread=w.parent_message_id)
-            page = [decoded(message_from_wire, value) for value in listed]
+            page: list[BaseMessage] = []
+            while not page:  # an empty page would be taken for the end
+                listed = await client._list_messages(
+                    self._query(newer), uid=w.uid, guid=w.guid, thread=w.parent_message_id
+                )
+                page = readable(message_from_wire, listed, "a message")
+                if not self._go_on(listed):
+                    break
         finally:
             self._under_way = False
-        if page:
-            self._first = page[0].id if not self._first else min(self._first, page[0].id)
-            self._last = max(self._last, page[-1].id)
         return page
+
+    def _go_on(self, listed: list[Any]) -> bool:
+        # The cursors move over what cannot be read too; answers whether they have moved.
+        before = self._first, self._last
+        ids = [number for number in map(id_of, listed) if number]
+        if ids:
+            by_id = not any(name in ("pinned", "saved") for name, _ in self._wanted.more)  # else by the time of the pin
+            self._first = min(self._first or ids[0], ids[0]) if by_id else ids[0]
+            self._last = max(self._last, ids[-1])
+        return (self._first, self._last) != before
 
     def _query(self, newer: bool) -> dict[str, Any]:
         w = self._wanted

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from tailwire.sdk.dispatch.queue import Queue
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.io import answers
-from tailwire.wire.codec import message_from_wire
+from tailwire.wire.codec import MOST_ID, UNREADABLE, message_from_wire
 from tailwire.wire.entities import BaseMessage
 
 log = logging.getLogger("tailwire")
@@ -20,10 +21,6 @@ Fetch = Callable[[Mapping[str, Any]], Awaitable[list[Any]]]
 FIRST_RETRY = 0.5
 LONGEST_RETRY = 10.0
 LONGEST_ASKED = 60.0
-# BadWire is a ValueError; int() of an infinite number overflows.
-UNREADABLE = (ValueError, LookupError, AttributeError, TypeError, RecursionError, OverflowError)
-
-
 NO_MARK = "none"
 """Asks for the server's mark where one has none yet."""
 
@@ -64,25 +61,45 @@ async def until_it_comes(ask: Callable[[], Awaitable[T]], failed: Callable[[], N
         wait = min(wait * 2, LONGEST_RETRY)
 
 
-def known(listed: list[Any]) -> list[tuple[int, BaseMessage]]:
-    """Return id and message of all that can be read; one that cannot is logged, and does not end the catch-up."""
-    messages = []
-    for value in listed:
-        try:
-            message = message_from_wire(value)
-        except UNREADABLE as error:
-            log.warning("a message of the history cannot be read: %s", error)
-            continue
-        messages.append((message.id, message))
-    return messages
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A message of which nothing but its id can be read. The app is told of a gap in its place.
+
+    Attributes:
+        raw: as of a message.
+    """
+
+    id: int
+    updated_at: int = 0
+    raw: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read(value: Any) -> BaseMessage | Unreadable | None:
+    """Return a message as the server sent it. One that cannot be read is logged, and does not end what reads it.
+
+    Returns:
+        None for one that has not even an id.
+    """
+    try:
+        return message_from_wire(value)
+    except UNREADABLE as error:
+        number = id_of(value)
+        log.warning("message %d cannot be read and is passed over: %s", number, error)
+        return Unreadable(number) if number else None
+
+
+def known(listed: list[Any]) -> list[tuple[int, BaseMessage | Unreadable]]:
+    """Return id and message of all that have an id, in their order."""
+    return [(message.id, message) for message in map(read, listed) if message is not None]
 
 
 def id_of(value: Any) -> int:
     """Return a message's id, also of one that cannot be read, so that reading goes on behind it; 0 without one."""
     try:
-        return int(value["id"])
+        number = int(value["id"])
     except UNREADABLE:
         return 0
+    return number if 0 < number <= MOST_ID else 0
 
 
 def known_id(details: Any, below: int) -> int:

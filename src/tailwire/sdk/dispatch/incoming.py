@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,22 +15,28 @@ from tailwire.sdk.dispatch.callbacks import event_of
 from tailwire.sdk.dispatch.queue import Queue
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.io.link import Granted, granted
+from tailwire.sdk.io.reading import read_frame
 from tailwire.sdk.listeners import events as e
-from tailwire.wire.codec import message_from_wire, receipt_from_frame, typing_from_frame, user_from_wire
+from tailwire.wire.codec import UNREADABLE, user_from_wire
 from tailwire.wire.entities import Action, BaseMessage, User
+from tailwire.wire.social import receipt_from_frame, typing_from_frame
 
 log = logging.getLogger("tailwire")
 
-_decode = json.JSONDecoder().raw_decode
 
-
-def _before(message: BaseMessage, said: object, uid: str) -> int:
+def _before(message: BaseMessage | history.Unreadable, said: object, uid: str) -> int:
     # The one before it, as the server says. Who has just come to a group has not heard what came before her.
     if isinstance(message, Action) and message.action in ("joined", "added"):
         came = message.action_on
         if isinstance(came, User) and came.uid == uid:
             return 0
     return said if isinstance(said, int) else 0
+
+
+def _event_of(message: BaseMessage | history.Unreadable) -> e.Event:
+    if isinstance(message, history.Unreadable):
+        return e.HistoryGap(message.id - 1, message.id)
+    return event_of(message)
 
 
 class Incoming:
@@ -167,7 +172,7 @@ class Incoming:
             if end < position.last_id:
                 own = tuple(n for n in command.own if n > end)
                 served = position._replace(last_id=end, own=(*own, *position.own))
-            self._queue.put((event_of(message), served))
+            self._queue.put((_event_of(message), served))
 
     def _tell(self, continuity: Continuity) -> None:
         if self._connected:
@@ -252,17 +257,13 @@ class Incoming:
     def frame_came(self, text: str | bytes) -> float | None:
         """A frame came; answers the window of an announced restart, in seconds, where it is one."""
         try:
-            if not isinstance(text, str):
-                text = text.decode()
-            text = text.lstrip()
-            frame, end = _decode(text)
-            if end != len(text) and text[end:].strip():
-                raise ValueError("something stands behind the frame")
+            frame = read_frame(text)
             kind = frame.get("type")
             if kind == "message":
                 if frame.get("deviceId") != self._device:
-                    message = message_from_wire(frame.get("body"))
-                    self._message(message, _before(message, frame.get("before"), self._uid))
+                    message = history.read(frame.get("body"))
+                    if message is not None:
+                        self._message(message, _before(message, frame.get("before"), self._uid))
             elif kind is None:
                 if frame.get("action") == "pong":
                     self._pong()
@@ -273,16 +274,16 @@ class Incoming:
                 self._token_answered(granted(body.get("tailwire")) if body.get("status") == "OK" else None)
             elif frame.get("deviceId") != self._device or not frame.get("deviceId"):
                 self._others(kind, frame)
-        except history.UNREADABLE as error:
+        except UNREADABLE as error:
             log.warning("a frame cannot be read: %s", error)
         return None
 
-    def _message(self, message: BaseMessage, before: int) -> None:
+    def _message(self, message: BaseMessage | history.Unreadable, before: int) -> None:
         if before and chain.broken(self._machine, before):
             self._carry_out(chain.hold(self._machine, before, message.id, message))
         elif catch_up.passes(self._machine, message.id):
             self._heard(message.updated_at)
-            self._queue.put((event_of(message), self._machine.position))
+            self._queue.put((_event_of(message), self._machine.position))
         else:
             self._carry_out(catch_up.live(self._machine, message.id, message, before=before))
             self._carry_out(chain.mended(self._machine))

@@ -32,7 +32,7 @@ async def read(
         await history.wait_for_room(queue)
         query = {"per_page": catch_up.PAGE, "affix": "append", "id": cursor, "updatedAt": begin, "onlyUpdates": 1}
         listed = await history.until_it_comes(partial(fetch, query), failed)
-        messages = [message for _, message in history.known(listed)]
+        messages = [message for _, message in history.known(listed) if isinstance(message, BaseMessage)]
         for kind in ("delivered", "read"):
             latest = {(m.receiver_type, m.receiver): m for m in messages if _has_receipt(m, kind, uid, begin)}
             for message in latest.values():

@@ -8,19 +8,22 @@ server's only with a code that the server sends with such a status, and those le
 
 from __future__ import annotations
 
-import json
 import re
 import zlib
 from dataclasses import dataclass
 from typing import Any
 
 from tailwire.sdk.connection.causes import Cause
-from tailwire.sdk.exceptions import CometChatException, not_reached
+from tailwire.sdk.exceptions import AnswerTooLarge, CometChatException, not_reached
 from tailwire.sdk.io.failures import seconds_of
+from tailwire.sdk.io.reading import TooMuch, read_json
 from tailwire.wire.catalogue import CATALOGUE
 
-MOST = 16 * 1024 * 1024
-"""Bytes of an answer, unpacked."""
+MOST = 4 * 1024 * 1024
+"""Bytes of an answer, unpacked. The app's loop stands still while it is parsed, for up to 0.1 s at this size. A page of
+a hundred messages of the usual size has a fiftieth of it; larger ones are asked for in parts (`calls.pages`)."""
+HEAD = 64 * 1024
+"""Bytes that are kept of an answer which is too large."""
 LONGEST_WAIT = 60.0
 """Seconds that something which is not the chat server may ask to wait."""
 ENCODING = "gzip"
@@ -53,7 +56,19 @@ def _says(status: int, code: str) -> bool:
 
 
 class BadBody(ValueError):
-    """A body is too large, or packed in a way that cannot be read."""
+    """A body is packed in a way that cannot be read."""
+
+
+class TooLarge(BadBody):
+    """A body is too large.
+
+    Attributes:
+        head: how it begins.
+    """
+
+    def __init__(self, head: bytes) -> None:
+        super().__init__(f"it has more than {MOST} bytes")
+        self.head = head
 
 
 class Body:
@@ -76,11 +91,11 @@ class Body:
         """Take the next bytes as they came.
 
         Raises:
-            BadBody: when they cannot be unpacked, or the body becomes too large.
+            BadBody: when they cannot be unpacked; `TooLarge`.
         """
         self._came += len(piece)
         if self._came > MOST:
-            raise BadBody(f"it has more than {MOST} bytes")
+            raise self._too_large()
         if not self._packed:
             self._append(piece)
             return
@@ -96,7 +111,12 @@ class Body:
     def _append(self, piece: bytes) -> None:
         self._content += piece
         if len(self._content) > MOST:
-            raise BadBody(f"it has more than {MOST} bytes")
+            raise self._too_large()
+
+    def _too_large(self) -> TooLarge:
+        head = bytes(self._content[:HEAD])
+        self._content.clear()
+        return TooLarge(head)
 
     def content(self) -> bytes:
         """All of it, when no more comes.
@@ -124,13 +144,16 @@ def mark_of(listed: list[Any]) -> str:
     return listed.mark if isinstance(listed, Listed) else ""
 
 
-def _listed(data: Any, meta: Any) -> Any:
-    mark = meta.get("mark") if isinstance(meta, dict) else None
-    if not (isinstance(data, list) and isinstance(mark, str)):
-        return data
+def with_mark(data: list[Any], mark: str) -> Listed:
+    """Return a list with the mark that came with it."""
     listed = Listed(data)
     listed.mark = mark
     return listed
+
+
+def _listed(data: Any, meta: Any) -> Any:
+    mark = meta.get("mark") if isinstance(meta, dict) else None
+    return with_mark(data, mark) if isinstance(data, list) and isinstance(mark, str) else data
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +176,14 @@ class Answer:
         """Return `data` of the envelope; a list that has a mark as `Listed`.
 
         Raises:
-            CometChatException: with the server's code; `NO_INTERNET_CONNECTION` when the answer is not the server's.
+            CometChatException: with the server's code; `NO_INTERNET_CONNECTION` when the answer is not the server's;
+                `ERR_ANSWER_TOO_LARGE` when it may be, and cannot be read.
         """
         try:
-            envelope = json.loads(self.content)
-        except (ValueError, RecursionError) as e:
+            envelope = read_json(self.content)
+        except TooMuch as e:
+            raise self.too_much(str(e), self.content[:HEAD]) from e
+        except ValueError as e:
             raise self.not_ours() from e
         if isinstance(envelope, dict):
             if 200 <= self.status < 300 and "data" in envelope:
@@ -183,6 +209,17 @@ class Answer:
         if isinstance(error, dict) and is_code(error.get("code")) and _says(self.status, error["code"]):
             message, details = str(error.get("message") or error["code"]), error.get("details", "")
             raise CometChatException(error["code"], message, details, retry_after=seconds_of(self.retry_after))
+
+    def too_much(self, seen: str, head: bytes) -> CometChatException:
+        """Return the exception for an answer that cannot be read for its size, or as `not_ours`.
+
+        Args:
+            seen: what is wrong with it.
+            head: how it begins.
+        """
+        if 200 <= self.status < 300 and "json" in self.content_type:
+            return AnswerTooLarge(f"{self.host}: {seen}", head)
+        return self.not_ours(seen)
 
     def not_ours(self, seen: str = "") -> CometChatException:
         """Return the exception for an answer that is not the server's.

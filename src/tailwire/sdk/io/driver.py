@@ -209,7 +209,8 @@ class Driver:
         self.feed(self._time_has_come())
 
     def _time_has_come(self) -> i.TimerFired:
-        self._traffic.look()
+        if self._state.phase is Phase.OPEN:  # since the ping that waits for its answer
+            self._traffic.look()
         return i.TimerFired(self._heard_at, self._said_at, self._traffic.moved_at or None)
 
     async def call(self, make: Callable[[int], i.Input]) -> tuple[c.Result, Cause | None]:

@@ -64,7 +64,7 @@ class FileSessionStore:
             raise ValueError("not an object")
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as e:
+        except (OSError, ValueError, RecursionError) as e:
             self._set_aside(path, e)
             return None
 

@@ -12,8 +12,8 @@ from contextlib import nullcontext, suppress
 from typing import Any
 
 from tailwire.sdk.connection.causes import Cause
-from tailwire.sdk.exceptions import CometChatException, failure, not_reached
-from tailwire.sdk.io.answers import ENCODING, Answer, BadBody, Body
+from tailwire.sdk.exceptions import AnswerTooLarge, CometChatException, failure, not_reached
+from tailwire.sdk.io.answers import ENCODING, Answer, BadBody, Body, TooLarge
 from tailwire.sdk.io.failures import cause_of_error
 from tailwire.sdk.io.patience import EVER, LONGEST, STALLED, UPLOAD_LONGEST, UPLOAD_STALLED, Patience
 from tailwire.sdk.io.traffic import Traffic
@@ -107,7 +107,7 @@ class Http:
 
         Raises:
             CometChatException: with the server's code; `NO_INTERNET_CONNECTION` when it was not reached, with the
-                cause; `ERR_INVALID_ARGUMENT` when the body is no JSON.
+                cause; `ERR_INVALID_ARGUMENT` when the body is no JSON; `ERR_ANSWER_TOO_LARGE`.
         """
         if within is None:
             async with self.patience() as within:
@@ -135,7 +135,7 @@ class Http:
             if not (safe and exchange.went_silent):
                 raise
             answer = await self._answer(request, _Exchange(within))
-        return self._read(answer)
+        return self._read(answer, method)
 
     def _headers(self, token: str, key: str, authorization: str) -> dict[str, str]:
         headers = {
@@ -148,9 +148,13 @@ class Http:
         given = {"authtoken": token, "apikey": key, "authorization": authorization}
         return headers | {name: value for name, value in given.items() if value}
 
-    def _read(self, answer: Answer) -> Any:
+    def _read(self, answer: Answer, method: str) -> Any:
         try:
             data = answer.data()
+        except AnswerTooLarge as e:
+            if method == "GET":
+                raise
+            raise _in_doubt(e) from e
         except CometChatException as e:
             if e.cause is None:
                 self.answered()
@@ -185,6 +189,10 @@ class Http:
             pool = self._pool_in_use()
             pool.running += 1
             return await exchange.run(pool.client, request)
+        except AnswerTooLarge as e:
+            if request["method"] == "GET":
+                raise
+            raise _in_doubt(e) from e
         except CometChatException:
             raise
         except Exception as e:
@@ -287,6 +295,8 @@ class _Exchange:
                 self._within.moved()
                 body.add(piece)
             return Answer(host, status, content_type, retry_after, body.content())
+        except TooLarge as e:
+            raise Answer(host, status, content_type, retry_after, b"").too_much(str(e), e.head) from e
         except BadBody as e:
             raise Answer(host, status, content_type, retry_after, b"").not_ours(str(e)) from e
         finally:
@@ -320,6 +330,11 @@ def _hold_little(stream: Any) -> None:
     if option is not None and raw is not None:
         with suppress(OSError):  # a system that does not know it
             raw.setsockopt(socket.IPPROTO_TCP, option, UNSENT)
+
+
+def _in_doubt(error: AnswerTooLarge) -> CometChatException:
+    # Of what changes something it is not known whether it was done: that is no refusal.
+    return not_reached(Cause.NOT_OUR_SERVER, error.seen)
 
 
 def _not_reached(error: Exception) -> CometChatException:

@@ -13,8 +13,9 @@ from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.io.failures import AttemptError, WireClosed, attempt_failed
 from tailwire.sdk.io.http import VERSION, Http
+from tailwire.sdk.io.reading import read_json
 from tailwire.sdk.io.world import Identity, Wire, World
-from tailwire.wire.frames import CLIENT_HEADER, auth_frame
+from tailwire.wire.frames import CLIENT_HEADER, PROOF_HEADER, auth_frame, proof_of
 from tailwire.wire.server_settings import ServerSettings
 
 SHORTEST, LONGEST = 1.0, 1e9
@@ -159,7 +160,8 @@ class Connector:
         url = f"{'wss' if secure else 'ws'}://{host}:{port}/"
         moved = self._http.traffic.moved
         try:
-            wire = await self._world.open_wire(url, {CLIENT_HEADER: VERSION}, self._tls, self._proxy, moved)
+            headers = {CLIENT_HEADER: VERSION, PROOF_HEADER: proof_of(self._pass)}
+            wire = await self._world.open_wire(url, headers, self._tls, self._proxy, moved)
         except AttemptError as e:
             if answered and e.cause in _BY_OTHERS:
                 raise AttemptError(Cause.WEBSOCKET_REFUSED, e.wait, details=e.details) from e
@@ -186,7 +188,7 @@ class Connector:
         try:
             await wire.send(json.dumps(self._auth_frame(uid, last)))
             while True:
-                answer = json.loads(await wire.receive())
+                answer = read_json(await wire.receive())
                 if isinstance(answer, dict) and answer.get("type") == "auth":
                     break
         except WireClosed as e:

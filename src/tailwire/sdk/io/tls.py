@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+import logging
 import ssl
 from collections import OrderedDict
 from typing import Any
+
+log = logging.getLogger("tailwire")
 
 MOST_SESSIONS = 32
 
@@ -81,6 +84,17 @@ def with_resumption(context: ssl.SSLContext) -> ssl.SSLContext:
     if type(context) is ssl.SSLContext and context.sslobject_class is ssl.SSLObject:
         context.sslobject_class = type("ResumingSSLObject", (ResumingSSLObject,), {"sessions": OrderedDict()})
     return context
+
+
+def looked_at(tls: ssl.SSLContext | None) -> ssl.SSLContext | None:
+    """Return a context; log a warning when it lets anybody pass for the server and read tokens and messages."""
+    if tls is None:
+        return None
+    if tls.verify_mode is ssl.CERT_NONE:
+        log.warning("the TLS context given checks no certificate (CERT_NONE): use one with the server's in cafile=")
+    elif not tls.check_hostname:
+        log.warning("the TLS context given checks no host name: whoever has a certificate can pass for the server")
+    return tls
 
 
 def context_for(tls: ssl.SSLContext | None) -> ssl.SSLContext:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.present import absent, empty
+from tailwire.server.ports.file_urls import is_stored_url
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rules import messages as rules
+from tailwire.server.rules.addresses import check_address
+
+Pixels = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 
 
 class Attachment(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -21,8 +25,8 @@ class Attachment(msgspec.Struct, rename="camel", omit_defaults=True):
     mime_type: str = ""
     extension: str = ""
     size: str | int = ""
-    width: int | None = None
-    height: int | None = None
+    width: Pixels | None = None
+    height: Pixels | None = None
     thumbnail: str | None = None
 
 
@@ -117,6 +121,8 @@ async def read_content(category: str, kind: str, raw: msgspec.Raw, directory: Di
     attachments = [a for a in sent.attachments or () if a.url]
     if sent.url and not attachments:
         attachments = [Attachment(url=sent.url)]
+    for attachment in attachments:
+        _check_attachment(attachment)
     custom = bytes(sent.custom_data).startswith(b"{")
     interactive = bytes(sent.interactive_data).startswith(b"{")
     size = len(bytes(raw))
@@ -146,6 +152,18 @@ async def read_content(category: str, kind: str, raw: msgspec.Raw, directory: Di
     return Content(data, traits, mentions, sent.update_conversation is not False)
 
 
+def _check_attachment(attachment: Attachment) -> None:
+    place = "data.attachments"
+    for name, url in (("url", attachment.url), ("thumbnail", attachment.thumbnail)):
+        if url and not is_stored_url(url):
+            check_address(url, f"{place}.{name}", picture=True)
+    size = attachment.size
+    if isinstance(size, str) and size and not (size.isascii() and size.isdecimal() and len(size) < 16):
+        raise Refused("ERR_BAD_REQUEST", {f"{place}.size": "Use a number of bytes."})
+    if isinstance(size, int) and not 0 <= size < 2**53:
+        raise Refused("ERR_BAD_REQUEST", {f"{place}.size": "Use a number of bytes."})
+
+
 def _interactive(sent: Data, data: dict[str, Any]) -> None:
     data["interactiveData"] = sent.interactive_data
     if bytes(sent.interaction_goal) != b"null":
@@ -170,7 +188,7 @@ async def _mentions(text: str, data: dict[str, Any], directory: Directory) -> tu
     found: dict[str, Any] = {}
     for uid in rules.mentioned_in(text):
         try:
-            found[uid] = await directory.user_entity(uid)
+            found[uid] = await directory.stored_entity(uid)
         except Refused as e:
             if e.code != "ERR_UID_NOT_FOUND":
                 raise

@@ -11,6 +11,7 @@ from tailwire.server.actions.present import encode
 from tailwire.server.fanout.frames import with_before, with_head
 from tailwire.server.ports.broker import PRESENCE, Broker, Publication, group_subject, user_subject
 from tailwire.server.ports.conversations import id_of
+from tailwire.server.ports.file_urls import address, with_address
 from tailwire.server.ports.records import MessageRow
 
 
@@ -20,10 +21,15 @@ def as_told(caller: Caller, json: bytes, before: int) -> bytes:
 
 
 class Delivery:
-    """Publishes frames. To everyone concerned but the device that caused them."""
+    """Publishes frames. To everyone concerned but the device that caused them.
 
-    def __init__(self, broker: Broker, app_id: str) -> None:
+    Args:
+        base: the server's URL, for files in what no request has caused.
+    """
+
+    def __init__(self, broker: Broker, app_id: str, base: str) -> None:
         self._broker = broker
+        self._base = lambda: base
         self._app = encode(app_id)
 
     def message(self, row: MessageRow, json: bytes, device: str, also: str = "", *, before: int = 0) -> None:
@@ -154,4 +160,4 @@ class Delivery:
             encode(sender),
             self._app,
         )
-        return b"%b%b}" % (head, body)
+        return with_address(b"%b%b}" % (head, body), address.get(self._base))

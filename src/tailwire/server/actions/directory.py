@@ -31,7 +31,7 @@ class Directory:
         self._store = store
         self._online = online
         self._everyone_online = everyone_online
-        self._encoded: dict[tuple[str, bool], msgspec.Raw] = {}
+        self._encoded: dict[tuple[str, bool, bool], msgspec.Raw] = {}
 
     async def user(self, uid: str) -> UserRow:
         """A user.
@@ -50,12 +50,25 @@ class Directory:
         Raises:
             Refused: ERR_UID_NOT_FOUND.
         """
-        key = (uid, self._online(uid))
+        return await self._entity(uid, whole=True)
+
+    async def stored_entity(self, uid: str) -> msgspec.Raw:
+        """A user as stored messages carry them: without metadata, which may hold what must be corrected, or forgotten.
+
+        Raises:
+            Refused: ERR_UID_NOT_FOUND.
+        """
+        return await self._entity(uid, whole=False)
+
+    async def _entity(self, uid: str, *, whole: bool) -> msgspec.Raw:
+        key = (uid, self._online(uid), whole)
         known = self._encoded.get(key)
         if known is None:
             row = SYSTEM if uid == SYSTEM_USER else await self.user(uid)
             if len(self._encoded) >= MOST_REMEMBERED:
                 self._encoded.clear()
+            if not whole:
+                row = replace(row, metadata=None)
             known = self._encoded[key] = msgspec.Raw(present.encode(present.user(row, online=key[1])))
         return known
 
@@ -65,8 +78,9 @@ class Directory:
 
     def forget(self, uid: str) -> None:
         """A user has changed."""
-        self._encoded.pop((uid, True), None)
-        self._encoded.pop((uid, False), None)
+        for online in (True, False):
+            for whole in (True, False):
+                self._encoded.pop((uid, online, whole), None)
 
     def forget_all(self) -> None:
         """Many users may have changed."""

@@ -132,10 +132,10 @@ def message_id(value: str | int) -> int:
     Raises:
         Refused: ERR_MESSAGE_ID_NOT_FOUND.
     """
-    try:
-        number = int(value)
-    except (ValueError, TypeError) as e:
-        raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"id": str(value)[:50]}) from e
+    if isinstance(value, str):
+        number = int(value) if value.isascii() and value.isdecimal() and len(value) < 20 else 0
+    else:
+        number = value
     if not 0 < number < 2**63:
-        raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"id": str(value)[:50]})
+        raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"id": value[:50] if isinstance(value, str) else "Use a message id."})
     return number

@@ -12,7 +12,7 @@ import msgspec
 
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.present import absent, page, without_none
+from tailwire.server.actions.present import absent, page, stored, without_none
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.auth.secrets import fingerprint
 from tailwire.server.ports.records import KeyRow, TokenRow
@@ -210,6 +210,6 @@ def _present_token(row: TokenRow, shown: str) -> dict[str, Any]:
             "createdAt": row.created_at,
             "platform": row.platform,
             "userAgent": row.user_agent,
-            "appInfo": msgspec.Raw(row.app_info.encode()) if row.app_info else None,
+            "appInfo": stored(row.app_info),
         }
     )

@@ -12,7 +12,7 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.doors import Doors
-from tailwire.server.actions.present import encode
+from tailwire.server.actions.present import empty, encode
 from tailwire.server.actions.roles import Roles
 from tailwire.server.fanout.overload import Level, Overload
 from tailwire.server.ports.records import Event, UserRow
@@ -54,10 +54,13 @@ class Live:
         self._world = world
         self._overload = overload
         self._untold: dict[str, None] = {}  # users of whose coming and going there was no time to tell
+        self._platforms: dict[str, str] = {}  # of those who are online
         self._most_typing = most_typing
         self._tells_presence = presence
 
-    async def typing(self, caller: Caller, receiver: str, receiver_type: str, action: str, metadata: Any) -> None:
+    async def typing(
+        self, caller: Caller, receiver: str, receiver_type: str, action: str, metadata: msgspec.Raw
+    ) -> None:
         """Tell those concerned that the caller began (`started`) or stopped (`ended`) typing.
 
         Raises:
@@ -65,13 +68,16 @@ class Live:
         """
         if action not in ("started", "ended"):
             raise Refused("ERR_BAD_REQUEST", {"body.action": "Use started or ended."})
+        if bytes(metadata) == b"null":
+            metadata = empty()
+        _check_object(metadata, "body.metadata")
         if self._overload.sheds(Level.TYPING):
             return
         receiver, size = await self._addressee(caller, receiver, receiver_type)
         if size > self._most_typing:
             return
         user = await self._directory.user_entity(caller.uid)
-        body = {"action": action, "user": user, "metadata": metadata or {}}
+        body = {"action": action, "user": user, "metadata": metadata}
         self._delivery.typing(caller, receiver, receiver_type, body)
 
     async def transient(self, caller: Caller, receiver: str, receiver_type: str, data: msgspec.Raw) -> None:
@@ -80,8 +86,7 @@ class Live:
         Raises:
             Refused: when she may not write there, or the frame is not valid.
         """
-        if not bytes(data).startswith(b"{") or len(bytes(data)) > MOST_DATA:
-            raise Refused("ERR_BAD_REQUEST", {"body.data": f"Send an object of at most {MOST_DATA} bytes."})
+        _check_object(data, "body.data")
         receiver, _ = await self._addressee(caller, receiver, receiver_type)
         user = await self._directory.user_entity(caller.uid)
         self._delivery.transient(caller, receiver, receiver_type, {"user": user, "data": data})
@@ -98,22 +103,23 @@ class Live:
         found, _ = await self._doors.group(caller, receiver, "write")
         return found.guid, found.members_count
 
-    async def came(self, uid: str) -> None:
-        """The first socket of a user opened."""
-        await self._presence(uid, "online")
+    async def came(self, uid: str, platform: str = "") -> None:
+        """The first socket of a user opened, on a platform as the client calls it."""
+        self._platforms[uid] = platform
+        await self._presence(uid, "online", platform=platform)
 
     async def went(self, uid: str) -> None:
         """The last socket of a user ended."""
         await self._store.seen(uid, self._world.seconds())
         if not self._directory.is_online(uid):  # she may be back already: then offline would be the last word
-            await self._presence(uid, "offline")
+            await self._presence(uid, "offline", platform=self._platforms.pop(uid, ""))
 
     async def away(self, uid: str, *, away: bool) -> None:
         """All the user's apps are in the background (she has a window of some seconds), or one is back."""
         if self._directory.is_online(uid):
             await self._presence(uid, "away" if away else "online", "appState")
 
-    async def _presence(self, uid: str, action: str, feature: str = "") -> None:
+    async def _presence(self, uid: str, action: str, feature: str = "", platform: str = "") -> None:
         self._directory.forget(uid)
         row = await self._store.user(uid)
         if row is None:
@@ -127,7 +133,7 @@ class Live:
         elif self._tells_presence():
             await self._tell_presence(row, action, shown, feature)
         if self._store.has_webhooks and not feature:
-            await self._store.add_events([self._connection(shown, action)])
+            await self._store.add_events([self._connection(shown, action, platform)])
 
     async def _tell_presence(self, row: UserRow, action: str, shown: dict[str, Any], feature: str = "") -> None:
         body = {"action": action, "timestamp": self._world.seconds(), "user": shown}
@@ -146,9 +152,14 @@ class Live:
                     await self._tell_presence(row, action, await self._directory.present(row, ""))
             await asyncio.sleep(0)
 
-    def _connection(self, shown: dict[str, Any], action: str) -> Event:
+    def _connection(self, shown: dict[str, Any], action: str, platform: str) -> Event:
         now = self._world.milliseconds()
-        connection = {"action": "connected" if action == "online" else "disconnected", "connectedAt": now}
+        connection: dict[str, Any] = {
+            "action": "connected" if action == "online" else "disconnected",
+            "connectedAt": now,
+        }
+        if platform:
+            connection["platform"] = platform
         data = {
             "timestamp": now,
             "user": shown,
@@ -157,3 +168,8 @@ class Live:
             "userPresenceChanged": True,
         }
         return Event("user_connection_status_changed", encode(data))
+
+
+def _check_object(sent: msgspec.Raw, place: str) -> None:
+    if not bytes(sent).startswith(b"{") or len(bytes(sent)) > MOST_DATA:
+        raise Refused("ERR_BAD_REQUEST", {place: f"Send an object of at most {MOST_DATA} bytes."})

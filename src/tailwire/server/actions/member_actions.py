@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.present import encode, entity, group
@@ -46,8 +48,8 @@ class MemberActions:
             now: whole seconds since 1970.
             extras: what else it says.
         """
-        by = await self._directory.user_entity(caller.uid)
-        on = await self._directory.user_entity(uid) if uid != caller.uid else by
+        by = await self._directory.stored_entity(caller.uid)
+        on = await self._directory.stored_entity(uid) if uid != caller.uid else by
 
         def told(before: GroupStanding) -> Draft:
             comes_or_goes = action in ("joined", "added") or before.on is not None
@@ -69,7 +71,11 @@ class MemberActions:
                 "data": data,
                 "sentAt": now,
             }
-            event = Event(_EVENTS[action], encode({"group": after, "members": {uid: on}, "by": by, **more}))
+            member: Any = on
+            if action == "scopeChanged" and more:  # documented: on the member, not beside them
+                scopes = {"scope": more["scope"]["new"], "oldScope": more["scope"]["old"]}
+                member = msgspec.Raw(b"%b,%b" % (bytes(on)[:-1], encode(scopes)[1:]))
+            event = Event(_EVENTS[action], encode({"group": after, "members": {uid: member}, "by": by}))
             return Draft(
                 key_of("", guid, "group"), caller.uid, guid, "group", "action", "groupMember", encode(fields), now,
                 events=(event,),

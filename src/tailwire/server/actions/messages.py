@@ -18,6 +18,7 @@ from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.views import Views, with_quoted
 from tailwire.server.ports.conversations import ConversationKey, id_of, key_of
+from tailwire.server.ports.file_names import named_files
 from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.records import Draft, Edited, Event, ListedRow, MessageRow, Stored
 from tailwire.server.ports.refusal import Refused
@@ -26,6 +27,7 @@ from tailwire.server.ports.world import World
 from tailwire.server.rules import messages as rules
 from tailwire.server.rules.lengths import Lengths
 from tailwire.server.rules.names import identifier
+from tailwire.wire.bounds import harmless
 
 SENT = (Event("message_sent"),)
 NOTHING: dict[str, Any] = {}
@@ -83,24 +85,22 @@ class Messages:
         receiver, receiver_type = identifier(body.receiver or "", "receiver"), body.receiver_type or ""
         content = await read_content(body.category, body.type, body.data, self._directory, self._most_data)
         data = content.data
-        if "attachments" in data:
-            if len(data["attachments"]) > self._files.most_count:
-                raise Refused(
-                    "ERR_FILE_COUNT_EXCEEDED", {"data.attachments": f"Send at most {self._files.most_count}."}
-                )
-            data["attachments"] = [await self._files.describe(a) for a in data["attachments"]]
+        await self._describe(data)
         if body.muid is not None and not 0 < len(body.muid) <= rules.MOST_MUID:
             raise Refused("ERR_BAD_REQUEST", {"muid": f"Use 1 to {rules.MOST_MUID} characters."})
-        sender_entity = await self._directory.user_entity(caller.uid)
+        sender_entity = await self._directory.stored_entity(caller.uid)
         try:
             receiver_entity = await self._receiver(caller, receiver, receiver_type)
         except Refused:
             # Sent before, when she still might, and the answer was lost: that is the answer.
-            sent = await self._store.message_of(caller.uid, body.muid) if body.muid else None
+            sent = await self.sent(caller, body.muid)
             if sent is None:
                 raise
-            return sent.json()
+            return sent
         conversation = key_of(caller.uid, receiver, receiver_type)
+        if receiver_type == "user":
+            of = b',"conversationId":%b}' % encode(id_of(conversation))
+            receiver_entity = msgspec.Raw(bytes(receiver_entity)[:-1] + of)
         more, parent, quoted = await self._more(caller, body, conversation)
         data["entities"] = {
             "sender": entity(sender_entity, "user"),
@@ -109,6 +109,8 @@ class Messages:
         data["resource"] = caller.device
         place = (caller.uid, receiver, receiver_type, conversation, body.category, body.type)
         draft = self._draft(*place, content, SENT, more, parent, quoted)
+        if files := named_files(body.data):
+            draft = replace(draft, files=files)
         by_member = receiver_type == "group" and not caller.system
         act = self._doors.group_act(caller, receiver, "write") if by_member else None
         stored = await self._store.add_message(draft, act)
@@ -120,6 +122,20 @@ class Messages:
             self._delivery.message(stored.message, json, caller.device, before=stored.before)
             self._stored()
         return as_told(caller, json, stored.before)
+
+    async def _describe(self, data: dict[str, Any]) -> None:
+        # What is known of attachments that are files of ours.
+        if "attachments" not in data:
+            return
+        if len(data["attachments"]) > self._files.most_count:
+            raise Refused("ERR_FILE_COUNT_EXCEEDED", {"data.attachments": f"Send at most {self._files.most_count}."})
+        data["attachments"] = [await self._files.describe(a) for a in data["attachments"]]
+        data["url"] = data["attachments"][0].url
+
+    async def sent(self, caller: Caller, muid: str | None) -> bytes | None:
+        """What the caller has sent under a muid before, as JSON, or None."""
+        row = await self._store.message_of(caller.uid, muid) if muid and len(muid) <= rules.MOST_MUID else None
+        return row.json() if row is not None else None
 
     async def send_to_many(self, caller: Caller, body: Body) -> list[msgspec.Raw]:
         """Store a message for each of several receivers, and publish it. Who is named twice gets one.
@@ -140,7 +156,7 @@ class Messages:
         if receiver_type == "user":
             await self._doors.user(caller, receiver, "write")
             await self._roles.check_receiver(caller, receiver)
-            return await self._directory.user_entity(receiver)
+            return await self._directory.stored_entity(receiver)
         found, _ = await self._doors.group(caller, receiver, "write")
         return group(found, None)
 
@@ -247,6 +263,12 @@ class Messages:
             cleared = await self._store.cleared_until(wanted.conversation_id, wanted.reader)
             if cleared:
                 wanted = replace(wanted, since=cleared)
+        if wanted.cursor is not None and wanted.sent_cursor is not None:
+            # As pages hand them out, both are one message's (which may be gone since): its id says where the list goes
+            # on, also where the clock was set back.
+            border = await self._store.message(wanted.cursor)
+            if border is None or border.sent_at == wanted.sent_cursor:
+                wanted = replace(wanted, sent_cursor=None)
         rows = await self._store.messages(wanted)
         return rows if wanted.newer else rows[::-1]
 
@@ -274,8 +296,9 @@ class Messages:
         """
         act = self._doors.message_act(caller, wanted, "edit", rules.check_changeable)
         row = (await self._store.look_at(act)).message
-        data = _decode_object(_decode_object(row.body)["data"])
+        data = _decode_object(_decode_object(harmless(row.body))["data"])
         content, edited = None, b""
+        named: tuple[str, ...] = ()
         if bytes(edit.data) not in (b"{}", b"null"):
             kept = {k: data[k] for k in ("entities", "resource") if k in data}
             sent = edit.data
@@ -285,17 +308,18 @@ class Messages:
                     encode({**{k: data[k] for k in ("attachments", "url") if k in data}, **_object(sent)})
                 )
             content = await read_content(row.category, row.type, sent, self._directory, self._most_data)
-            edited = encode({**kept, **content.data})
+            await self._describe(content.data)
+            edited, named = encode({**kept, **content.data}), named_files(sent)
         tags = msgspec.Raw(encode(self._lengths.check_tags(edit.tags))) if edit.tags is not None else None
 
         def changed(before: MessageRow) -> Edited:
-            fields = _decode_object(before.body)
+            fields = _decode_object(harmless(before.body))
             if tags is not None:
                 fields["tags"] = tags
             if content is None:
                 return Edited(encode(fields), before.traits)
             fields["data"] = msgspec.Raw(edited)
-            return Edited(encode(fields), content.traits, content.mentions)
+            return Edited(encode(fields), content.traits, content.mentions, named)
 
         told = await self._told(caller, row, "edited", EDITED)
         return self._publish(caller, await self._store.edit_message(act, self._world.seconds(), changed, told))
@@ -322,11 +346,11 @@ class Messages:
     async def _told(
         self, caller: Caller, row: MessageRow, action: str, events: tuple[Event, ...]
     ) -> Callable[[MessageRow], Draft]:
-        by = await self._directory.user_entity(caller.uid)
+        by = await self._directory.stored_entity(caller.uid)
         receiver_entity: Any = msgspec.Raw(b"{}")
         if row.receiver_type == "user":
             receiver = row.receiver if row.sender == caller.uid or caller.system else row.sender
-            receiver_entity = await self._directory.user_entity(receiver)
+            receiver_entity = await self._directory.stored_entity(receiver)
         else:
             receiver = row.receiver
             found = await self._store.group(receiver)
@@ -354,7 +378,7 @@ class Messages:
 
 
 def _without_content(row: MessageRow) -> bytes:
-    fields = _decode_object(row.body)
+    fields = _decode_object(harmless(row.body))
     data = _decode_object(fields["data"])
     fields["data"] = msgspec.Raw(encode({k: data[k] for k in ("entities", "resource") if k in data}))
     return encode(fields)

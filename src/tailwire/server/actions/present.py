@@ -9,6 +9,7 @@ import msgspec
 
 from tailwire.server.ports.conversations import conversation_of
 from tailwire.server.ports.records import GroupRow, MemberRow, UserRow
+from tailwire.wire.bounds import harmless
 
 encode = msgspec.json.Encoder().encode
 
@@ -29,8 +30,9 @@ def empty() -> msgspec.Raw:
 _NULL, _EMPTY = msgspec.Raw(b"null"), msgspec.Raw(b"{}")
 
 
-def _raw(text: str | None) -> msgspec.Raw | None:
-    return msgspec.Raw(text.encode()) if text else None
+def stored(text: str | None) -> msgspec.Raw | None:
+    """Stored JSON, as everybody can read it; None for none."""
+    return msgspec.Raw(harmless(text.encode())) if text else None
 
 
 def without_none(pairs: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,13 +49,14 @@ def user(u: UserRow, *, online: bool) -> dict[str, Any]:
             "avatar": u.avatar,
             "link": u.link,
             "role": u.role,
-            "metadata": _raw(u.metadata),
+            "metadata": stored(u.metadata),
             "statusMessage": u.status_message,
             "status": "available" if online else "offline",
             "lastActiveAt": u.last_active_at or None,
             "createdAt": u.created_at,
             "updatedAt": u.updated_at or None,
-            "tags": _raw(u.tags),
+            "deactivatedAt": u.deactivated_at or None,
+            "tags": stored(u.tags),
         }
     )
 
@@ -67,8 +70,8 @@ def group(g: GroupRow, member: MemberRow | None) -> dict[str, Any]:
         "icon": g.icon,
         "description": g.description,
         "owner": g.owner,
-        "metadata": _raw(g.metadata),
-        "tags": _raw(g.tags),
+        "metadata": stored(g.metadata),
+        "tags": stored(g.tags),
         "membersCount": g.members_count,
         "conversationId": conversation_of("", g.guid, "group"),
         "hasJoined": member is not None,

@@ -102,7 +102,8 @@ class Relations:
         for uid, mine, theirs in rows:
             row = await self._store.user(uid)
             if row is not None:
-                listed.append({**await self._directory.present(row, caller.reader), **block_flags(mine, theirs)})
+                at = {"blockedAt": theirs or mine}
+                listed.append({**await self._directory.present(row, caller.reader), **block_flags(mine, theirs), **at})
         return page(listed, total=total, limit=limit, number=number)
 
     # Friends.

@@ -9,7 +9,7 @@ import msgspec
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.present import absent, encode, page, without_none
+from tailwire.server.actions.present import absent, encode, page, stored, without_none
 from tailwire.server.ports.records import RoleRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
@@ -75,7 +75,7 @@ class Roles:
         Raises:
             Refused: ERR_FEATURE_RESTRICTED.
         """
-        if self._restricted and not caller.key:
+        if self._restricted and not caller.system:
             role = (await self._directory.user(caller.uid)).role
             if feature in self._restricted.get(role, ()):
                 raise Refused("ERR_FEATURE_RESTRICTED", {"feature": feature_key(feature)})
@@ -206,18 +206,20 @@ class Roles:
         await self._remember(row)
         return _outcomes(wanted, f"The feature is allowed for the role {role}.")
 
-    async def restricted(self, role: str) -> list[dict[str, Any]]:
-        """The features that a role may not use.
+    async def restricted(self, role: str, *, limit: int, number: int) -> dict[str, Any]:
+        """A page of the features that a role may not use.
 
         Raises:
             Refused: ERR_ROLE_NOT_FOUND.
         """
         await self._find(role)
-        return [
+        listed = [
             {"title": f, "description": FEATURES[f][0], "key": feature_key(f), "path": FEATURES[f][1], "createdAt": at}
             for f, at in (await self._store.restrictions(role)).items()
             if f in FEATURES
         ]
+        begin = (number - 1) * limit
+        return page(listed[begin : begin + limit], total=len(listed), limit=limit, number=number)
 
 
 def _outcomes(features: list[str], message: str) -> dict[str, Any]:
@@ -235,8 +237,8 @@ def _present(row: RoleRow) -> dict[str, Any]:
             "role": row.role,
             "name": row.name,
             "description": row.description,
-            "metadata": msgspec.Raw(row.metadata.encode()) if row.metadata else None,
-            "settings": msgspec.Raw(row.settings.encode()) if row.settings else None,
+            "metadata": stored(row.metadata),
+            "settings": stored(row.settings),
             "createdAt": row.created_at or None,
             "updatedAt": row.updated_at or None,
         }

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
-from tailwire.server.auth.secrets import fingerprint, new_token, read_pass, sign_pass
+from tailwire.server.auth.secrets import fingerprint, new_token, read_pass, read_proof, sign_pass
 from tailwire.server.limits.buckets import Buckets
 from tailwire.server.ports.records import TokenOwner, TokenRow
 from tailwire.server.ports.refusal import Refused
@@ -19,6 +19,7 @@ from tailwire.server.rules.permissions import check_key
 
 MOST_SECRET = 500
 MOST_DEVICE = 200
+MOST_PASS = 4096
 FULL_ACCESS = "fullAccess"
 AUTH_ONLY = "authOnly"
 
@@ -44,6 +45,7 @@ class Sessions:
         pass_lifetime: of a WebSocket's pass, in seconds.
         token_lifetime: of an auth token, in seconds; 0: it does not end by itself.
         most_tokens: of one user; the oldest go.
+        secret: what passes are signed with.
     """
 
     def __init__(
@@ -56,7 +58,9 @@ class Sessions:
         pass_lifetime: float,
         token_lifetime: float,
         most_tokens: int,
+        secret: str,
     ) -> None:
+        self._secret = secret
         self._store = store
         self._directory = directory
         self._delivery = delivery
@@ -141,7 +145,7 @@ class Sessions:
     async def me(self, caller: Caller, token: str) -> dict[str, Any]:
         """The caller, and the pass with which she opens a WebSocket."""
         row = await self._directory.user(caller.uid)
-        signed = sign_pass(caller.uid, caller.token, self._store.secret, self._pass_lifetime, self._world)
+        signed = sign_pass(caller.uid, caller.token, self._secret, self._pass_lifetime, self._world)
         return {
             **await self._directory.present(row, ""),
             "authToken": token,
@@ -175,13 +179,20 @@ class Sessions:
             raise Refused("AUTH_ERR_AUTH_TOKEN_NOT_FOUND")
         return Caller(found.uid, "", found.token)
 
+    def proves(self, proof: str) -> bool:
+        """Return whether somebody has a pass that has not expired (see `wire.frames.proof_of`).
+
+        Whether its auth token is still good is not looked at: that takes the store.
+        """
+        return len(proof) < MOST_PASS and read_proof(proof, self._secret, self._world)
+
     async def admit(self, signed: str) -> Admitted | None:
         """Whose pass it is, or None when it is no good, or its auth token was taken back.
 
         Raises:
             Refused: ERR_AUTH_TOKEN_EXPIRED.
         """
-        found = read_pass(signed, self._store.secret, self._world) if len(signed) < 4096 else None
+        found = read_pass(signed, self._secret, self._world) if len(signed) < MOST_PASS else None
         owner = await self._store.token_owner(found.token) if found is not None else None
         if found is None or owner is None or owner.uid != found.uid:
             return None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import filetype  # type: ignore[import-untyped]
 import msgspec
@@ -15,11 +15,14 @@ import msgspec
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.content import Attachment
 from tailwire.server.actions.doors import Doors
-from tailwire.server.ports.records import FileRow
+from tailwire.server.limits.room import DAY, Room, Taken
+from tailwire.server.ports.file_urls import stored_url
+from tailwire.server.ports.records import FileRow, Kept
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.uploads import Sink, Uploads
 from tailwire.server.ports.world import World
+from tailwire.server.rules.names import SYSTEM_USER
 
 _UNCLEAN = re.compile(r"[^\w.()+ -]+")
 MOST_NAME = 200
@@ -34,7 +37,7 @@ class Wanted(msgspec.Struct, rename="camel"):
 
     file_id: str = ""
     name: str = ""
-    size: int = 0
+    size: Annotated[int, msgspec.Meta(le=2**53 - 1)] = 0
     mime_type: str = ""
 
 
@@ -53,6 +56,7 @@ class Files:
         most_size: of one file, in bytes.
         most_count: of one message.
         secret: signs the forms with which files are uploaded.
+        room: how much may be uploaded.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class Files:
         most_size: int,
         most_count: int,
         secret: str,
+        room: Room,
     ) -> None:
         self._store = store
         self._uploads = uploads
@@ -73,6 +78,7 @@ class Files:
         self.most_size = most_size
         self.most_count = most_count
         self._secret = secret.encode()
+        self._room = room
 
     # Forms that somebody may fill without logging in.
 
@@ -83,8 +89,8 @@ class Files:
             base: the URL under which the caller reached the server.
 
         Raises:
-            Refused: ERR_FILE_COUNT_EXCEEDED, ERR_FILE_SIZE_EXCEEDED, ERR_INVALID_FILE_OBJECT, and as a message to the
-                receiver would be.
+            Refused: ERR_FILE_COUNT_EXCEEDED, ERR_FILE_SIZE_EXCEEDED, ERR_INVALID_FILE_OBJECT,
+                ERR_UPLOAD_QUOTA_EXCEEDED, ERR_UNAVAILABLE, and as a message to the receiver would be.
         """
         if not 0 < len(wanted.files) <= self.most_count:
             raise Refused("ERR_FILE_COUNT_EXCEEDED", {"files": f"Name 1 to {self.most_count} files."})
@@ -93,6 +99,8 @@ class Files:
                 await self._doors.group(caller, wanted.receiver, "write")
             else:
                 await self._doors.user(caller, wanted.receiver, "write")
+        whole = sum(max(0, file.size) for file in wanted.files.values())
+        self._room.check("" if caller.system else caller.uid, await self._used(caller.uid), whole)
         until = self._world.seconds() + LIFETIME
         answer = {}
         for file_id, file in wanted.files.items():
@@ -135,11 +143,9 @@ class Files:
         """The file of a form is complete: keep it.
 
         Raises:
-            Refused: ERR_BAD_REQUEST when a file was uploaded with this form already.
+            Refused: ERR_BAD_REQUEST when a file was uploaded with this form already; ERR_UPLOAD_QUOTA_EXCEEDED,
+                ERR_UNAVAILABLE. Nothing is left then.
         """
-        if await self._store.file(fields["key"]) is not None:
-            sink.drop()
-            raise Refused("ERR_BAD_REQUEST", {"key": "A file was uploaded with this form already."})
         await self._keep(fields["uid"], fields["key"], fields["name"], sink)
 
     # Files within a message.
@@ -157,36 +163,58 @@ class Files:
         if size > self.most_size:
             raise Refused("ERR_FILE_SIZE_EXCEEDED", f"A file has at most {self.most_size} bytes.")
 
-    async def keep(self, caller: Caller, file_name: str, sink: Sink, base: str) -> Attachment:
-        """A file is complete: keep it. Answers the attachment that it is."""
+    async def keep(self, caller: Caller, file_name: str, sink: Sink) -> Attachment:
+        """A file is complete: keep it. Answers the attachment that it is.
+
+        Raises:
+            Refused: ERR_UPLOAD_QUOTA_EXCEEDED, ERR_UNAVAILABLE. Nothing is left then.
+        """
         name = clean_name(file_name) or "file"
         extension = extension_of(name)
         key = self._world.secret(20) + (f".{extension}" if extension else "")
         row = await self._keep(caller.uid, key, name, sink)
-        return _described(Attachment(url=f"{base}/files/{key}"), row, base)
+        return _described(row)
 
     async def _keep(self, uid: str, key: str, name: str, sink: Sink) -> FileRow:
-        mime_type = type_of(sink.head, name)
-        await sink.finish(key)
-        row = FileRow(key, uid, name, mime_type, sink.size, self._world.seconds())
-        if mime_type.startswith("image/"):
-            small = f"{key.partition('.')[0]}-small.jpg"
-            size = await self._uploads.picture(key, small)
-            if size is not None:
-                row = replace(row, width=size[0], height=size[1], thumbnail=small)
-        try:
-            await self._store.add_file(row)
-        except Refused:
-            for left in filter(None, (key, row.thumbnail)):
-                self._uploads.remove(left)
-            raise
-        return row
+        row = FileRow(key, uid, name, type_of(sink.head, name), sink.size, self._world.seconds())
+        await sink.finish()
+        if row.mime_type.startswith("image/"):
+            picture = await sink.picture()
+            if picture is not None:
+                small = f"{key.partition('.')[0]}-small.jpg" if picture.small else None
+                row = replace(row, width=picture.width, height=picture.height, thumbnail=small)
+        most = 0 if uid == SYSTEM_USER else self._room.per_day
+        # Noted before it has its name: of two uploads under one name the second is refused, and changes nothing.
+        kept = await self._store.add_file(row, most, self._world.seconds() - DAY)
+        if kept is Kept.NEW:
+            try:
+                await sink.keep(key, row.thumbnail)
+            except Refused:
+                await self._store.discard_files([key])
+                raise
+            return row
+        sink.drop()
+        if kept is Kept.TOO_MUCH:
+            raise self._room.too_much()
+        raise Refused("ERR_BAD_REQUEST", {"key": "A file was uploaded with this form already."})
+
+    async def forget(self, kept: Sequence[Attachment]) -> None:
+        """Forget files that were kept and that nobody has named yet."""
+        if kept:
+            await self._store.discard_files([a.url.rpartition("/")[2] for a in kept])
+
+    async def take(self, uid: str) -> Taken:
+        """Take room for what a user is about to upload. It has to be given back (`end`)."""
+        return self._room.take("" if uid == SYSTEM_USER else uid, await self._used(uid))
+
+    async def _used(self, uid: str) -> int:
+        return await self._store.uploaded(uid, self._world.seconds() - DAY)
 
     async def describe(self, attachment: Attachment) -> Attachment:
         """An attachment as a client sent it; of a file of ours with what is known of it."""
         base, _, name = attachment.url.rpartition("/files/")
         row = await self._store.file(name) if base and "/" not in name else None
-        return attachment if row is None else _described(attachment, row, base)
+        return attachment if row is None else _described(row)
 
     async def find(self, name: str) -> FileRow:
         """What is known of a file.
@@ -200,16 +228,16 @@ class Files:
         return row
 
 
-def _described(a: Attachment, row: FileRow, base: str) -> Attachment:
+def _described(row: FileRow) -> Attachment:
     return Attachment(
-        url=a.url,
+        url=stored_url(row.name),
         name=row.file_name,
         mime_type=row.mime_type,
         extension=extension_of(row.file_name),
         size=row.size,
         width=row.width,
         height=row.height,
-        thumbnail=f"{base}/files/{row.name}?thumbnail=1" if row.thumbnail else None,
+        thumbnail=stored_url(f"{row.name}?thumbnail=1") if row.thumbnail else None,
     )
 
 

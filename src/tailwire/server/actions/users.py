@@ -66,9 +66,10 @@ class Reactivated(msgspec.Struct, rename="camel"):
 
 
 class Deleted(msgspec.Struct):
-    """Whether what a user wrote goes with her."""
+    """What becomes of what a user wrote: it stays, goes with them (`permanent`), or stays without their name."""
 
     permanent: bool = False
+    anonymous: bool = False
 
 
 class Users:
@@ -200,8 +201,13 @@ class Users:
         self._directory.forget_all()
         return {"nonDeactivatedUids": done}
 
-    async def delete(self, uid: str, *, permanent: bool) -> dict[str, Any]:
-        """Delete a user; with `permanent` also what she wrote, and her conversations.
+    async def delete(self, uid: str, *, permanent: bool, anonymous: bool = False) -> dict[str, Any]:
+        """Delete a user. With neither of both, what they wrote stays as it is, their name and avatar with it.
+
+        Args:
+            permanent: what they wrote and uploaded, and their conversations with users, are deleted too; in what others
+                wrote, nothing is left but their uid.
+            anonymous: what they wrote stays, with nothing but their uid.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND.
@@ -209,7 +215,7 @@ class Users:
         found = await self._store.user(names.identifier(uid, "uid"))
         if found is None:
             raise Refused("ERR_UID_NOT_FOUND", {"uid": uid[:100]})
-        groups, tokens = await self._store.remove_user(found.uid, with_messages=permanent)
+        groups, tokens = await self._store.remove_user(found.uid, with_messages=permanent, anonymous=anonymous)
         for token in tokens:
             self._delivery.token_gone(found.uid, token)
         for guid in groups:

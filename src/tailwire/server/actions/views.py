@@ -10,6 +10,7 @@ import msgspec
 from tailwire.server.actions.present import encode
 from tailwire.server.ports.records import ListedRow, MessageRow, Trait
 from tailwire.server.ports.store import Store
+from tailwire.server.telemetry.logs import log
 
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _SPECIAL = int(Trait.REACTION | Trait.INTERACTED)
@@ -76,9 +77,18 @@ class Views:
             if row.id in used:
                 more["interactions"] = [{"elementId": e, "interactedAt": at} for e, at in used[row.id]]
             if more:
-                fields = _decode_object(shown[n])
-                fields["data"] = msgspec.Raw(encode({**_decode_object(fields["data"]), **more}))
-                shown[n] = encode(fields)
+                shown[n] = _with_more(row, shown[n], more)
+
+
+def _with_more(row: MessageRow | ListedRow, shown: bytes, more: dict[str, Any]) -> bytes:
+    # A message that cannot be read is shown without it: the others of its list are shown in any case.
+    try:
+        fields = _decode_object(shown)
+        fields["data"] = msgspec.Raw(encode({**_decode_object(fields["data"]), **more}))
+    except (msgspec.DecodeError, RecursionError, KeyError) as e:
+        log.error("message %d cannot be read, its reactions are not shown: %s", row.id, e)
+        return shown
+    return encode(fields)
 
 
 def with_quoted(shown: bytes, quoted: MessageRow) -> bytes:

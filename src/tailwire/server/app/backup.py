@@ -9,6 +9,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from tailwire.server import private_files
 from tailwire.server.store.lock import ServerLock
 
 DATABASE = "tailwire.db"
@@ -24,7 +25,9 @@ def backup(database: Path, uploads: Path, target: Path) -> tuple[int, int]:
     """Copy a database and the uploads into a new folder, which appears when all of it is there and checked.
 
     The database is copied from one read transaction (`VACUUM INTO`): a server goes on writing, and the copy is as it
-    was at one moment. The uploads are copied after it, so each file that the copy names is among them.
+    was at one moment. The uploads are copied after it, so each file that the copy names is among them, unless it was
+    removed meanwhile. What signs passes (`signing.key`) and the keys (`keys.json`) are left out: who has a backup can
+    read what was said, and cannot act as a user.
 
     Returns:
         The bytes of the database, and the number of uploaded files.
@@ -75,7 +78,7 @@ def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> Pa
     copy = source / DATABASE
     if not copy.is_file():
         raise BackupRefused(f"{source} is no backup: it has no {DATABASE}")
-    database.parent.mkdir(parents=True, exist_ok=True)
+    private_files.make_folder(database.parent)
     lock = ServerLock(database)
     try:
         lock.note(f"`tailwire restore`, pid {os.getpid()}")

@@ -8,6 +8,8 @@ import socket
 import ssl
 from pathlib import Path
 
+from tailwire.server import private_files
+
 
 class CannotStart(OSError):
     """The server cannot start as it was told to. The message says which setting is no good, and what to do."""
@@ -72,9 +74,9 @@ def check_folder(data: str) -> None:
     """
     folder = Path(data)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_files.make_folder(folder)
     except FileExistsError as e:
-        raise CannotStart(f"data: {folder} is a file; name a folder with --data") from e
+        raise CannotStart(f"data: {e.filename} is a file; name a folder with --data") from e
     except OSError as e:
         raise CannotStart(f"data: the folder {folder} cannot be made: {os.strerror(e.errno or 0)}") from e
     if not os.access(folder, os.W_OK | os.X_OK):

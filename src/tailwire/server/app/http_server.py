@@ -14,8 +14,11 @@ from typing import Any
 
 import uvicorn
 
+from tailwire.server import private_files
 from tailwire.server.app.listener import Listener
 from tailwire.server.app.watch import Watch
+from tailwire.server.limits.places import Place
+from tailwire.server.rest.protocol import HttpProtocol
 from tailwire.server.telemetry.logs import log
 
 
@@ -73,11 +76,10 @@ class HttpServer(uvicorn.Server):
             await asyncio.get_running_loop().run_in_executor(None, self._write_ready_file)
             log.info("ready file written file=%s", self._ready_file)
 
-    def _make(self) -> asyncio.Protocol:
+    def _make(self, address: str, place: Place | None) -> asyncio.Protocol:
         make: Any = self.config.http_protocol_class
-        protocol: asyncio.Protocol = make(
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
-        )
+        protocol: HttpProtocol = make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+        protocol.named, protocol.place = address, place
         return protocol
 
     async def on_tick(self, counter: int) -> bool:
@@ -88,8 +90,5 @@ class HttpServer(uvicorn.Server):
     def _write_ready_file(self) -> None:
         path = Path(self._ready_file)
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(path.name + ".new")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump({k: v for k, v in self._ready.items() if v} | {"pid": os.getpid()}, file)
-        fresh.replace(path)
+        ready = {k: v for k, v in self._ready.items() if v} | {"pid": os.getpid()}
+        private_files.write_whole(path, json.dumps(ready).encode())

@@ -7,9 +7,10 @@ does not want keys on the disk moves it away; the server does not need it.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from tailwire.server import private_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +33,12 @@ def write_keys(file: Path, keys: Keys) -> None:
     Raises:
         OSError: when the file cannot be written.
     """
-    fresh = file.with_name(file.name + ".new")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as opened:
-        json.dump(asdict(keys), opened, indent=2)
-        opened.flush()
-        os.fsync(opened.fileno())
-    fresh.replace(file)
+    private_files.write_whole(file, json.dumps(asdict(keys), indent=2).encode())
 
 
 def read_keys(file: Path, app_id: str) -> Keys:
     """Return an app's keys; without keys when the file is gone, is of another app, or cannot be read."""
+    private_files.tighten([file])
     try:
         read = json.loads(file.read_text(encoding="utf-8"))
         keys = Keys(str(read["app_id"]), str(read.get("auth_key", "")), str(read.get("api_key", "")))

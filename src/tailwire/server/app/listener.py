@@ -11,8 +11,13 @@ import os
 import socket
 import ssl
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
+from tailwire.server.app.proxy_protocol import BadHeader, client_of
+from tailwire.server.limits.forwarded import TrustedProxies
 from tailwire.server.limits.pace import Pace
+from tailwire.server.limits.places import Place, Places
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 
@@ -20,15 +25,22 @@ TOGETHER = 16
 NO_ROOM = 1.0
 REPORT = 2.0
 
+Make = Callable[[str, Place | None], asyncio.Protocol]
+
 
 class Listener:
     """Accepts the connections of one listening socket. uvicorn takes it for a server of the event loop.
 
     Args:
         listening: a socket that listens, and does not block; closed by whoever opened it.
-        make: a protocol for each connection.
+        make: a protocol for each connection, given the address it comes from ("" for that of the connection itself)
+            and its place.
         pace: gives each connection its turn; of any length, for nobody is told to go.
-        handshake: seconds for that of TLS.
+        handshake: seconds for that of TLS, and for the header of the PROXY protocol.
+        places: how many connections an address may have; those of trusted proxies are not counted, but for those of
+            which they say whose they are.
+        proxies: who is a trusted proxy.
+        proxy_protocol: trusted proxies begin each connection with a header of the PROXY protocol.
 
     Raises:
         NotImplementedError: by an event loop that cannot watch a socket (Windows' own).
@@ -37,11 +49,15 @@ class Listener:
     def __init__(
         self,
         listening: socket.socket,
-        make: Callable[[], asyncio.Protocol],
+        make: Make,
         pace: Pace,
         metrics: Metrics,
         tls: ssl.SSLContext | None = None,
         handshake: float = 60.0,
+        *,
+        places: Places | None = None,
+        proxies: TrustedProxies | None = None,
+        proxy_protocol: bool = False,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._listening = listening
@@ -49,7 +65,10 @@ class Listener:
         self._pace = pace
         self._metrics = metrics
         self._tls = tls
-        self._handshake = handshake if tls else None
+        self._handshake = handshake
+        self._places = places or Places(0)
+        self._proxies = proxies or TrustedProxies()
+        self._proxy_protocol = proxy_protocol
         self._begun: set[asyncio.Task[None]] = set()
         self._held: asyncio.TimerHandle | None = None
         self._closed = False
@@ -60,26 +79,65 @@ class Listener:
     def _some(self) -> None:
         for _ in range(TOGETHER):
             try:
-                connection, _ = self._listening.accept()
+                connection, peer = self._listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as e:
                 self._no_room(e)
                 return
             connection.setblocking(False)
-            task = self._loop.create_task(self._serve(connection), name="tailwire new connection")
-            self._begun.add(task)
-            task.add_done_callback(self._begun.discard)
+            self._begin(connection, peer)
             if wait := self._pace.turn():
                 self._hold(wait)
                 return
 
-    async def _serve(self, connection: socket.socket) -> None:
+    def _begin(self, connection: socket.socket, peer: Any) -> None:
+        address = str(peer[0]) if peer else ""
+        trusted = self._proxies.trusts(address)
+        place = None if trusted else self._places.take(address)
+        if place is None and not trusted:
+            self._too_many(connection)
+            return
+        named = trusted and self._proxy_protocol
+        serving = self._serve_named(connection) if named else self._serve(connection, "", place)
+        task = self._loop.create_task(serving, name="tailwire new connection")
+        self._begun.add(task)
+        task.add_done_callback(self._begun.discard)
+
+    def _too_many(self, connection: socket.socket) -> None:
+        self._metrics.closes["too many of one address"] += 1
+        connection.close()
+
+    async def _serve_named(self, connection: socket.socket) -> None:
+        try:
+            async with asyncio.timeout(self._handshake):
+                address = await client_of(connection)
+        except (BadHeader, OSError) as e:  # an end in time is an OSError too
+            self._metrics.closes["no PROXY header"] += 1
+            log.debug("a proxy did not say whose connection it brings: %r", e)
+            connection.close()
+            return
+        except asyncio.CancelledError:
+            connection.close()
+            raise
+        place = self._places.take(address) if address else None
+        if address and place is None:
+            self._too_many(connection)
+        else:
+            await self._serve(connection, address, place)
+
+    async def _serve(self, connection: socket.socket, address: str, place: Place | None) -> None:
+        deadline = self._handshake if self._tls else None
         try:
             await self._loop.connect_accepted_socket(
-                self._make, connection, ssl=self._tls, ssl_handshake_timeout=self._handshake
+                partial(self._make, address, place), connection, ssl=self._tls, ssl_handshake_timeout=deadline
             )
-        except (OSError, ssl.CertificateError) as e:  # gone again, or what came was no TLS
+        except BaseException as e:
+            if place is not None:
+                place.free()
+            if not isinstance(e, (OSError, ssl.CertificateError)):
+                raise
+            # Gone again, or what came was no TLS.
             self._metrics.closes["no handshake"] += 1
             log.debug("a connection came to nothing: %r", e)
 
@@ -128,7 +186,7 @@ class Listener:
             log.warning("cannot take a connection: %s", error.strerror)
 
     def close(self) -> None:
-        """Take no more; who is shaking hands is let go."""
+        """Take no more; who is shaking hands, or has not said who it is, is let go."""
         if self._closed:
             return
         self._closed = True
@@ -138,7 +196,7 @@ class Listener:
             self._loop.remove_reader(self._listening)
         if self._spare >= 0:
             os.close(self._spare)
-        if self._tls:
+        if self._tls or self._proxy_protocol:
             for task in self._begun:
                 task.cancel()
 

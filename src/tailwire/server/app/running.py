@@ -17,16 +17,20 @@ from typing import Any
 
 import uvicorn
 
+from tailwire.server import private_files
+from tailwire.server.actions.export import Export
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.actions.users import NewUser
-from tailwire.server.app.assembly import Actions, build, database_path
+from tailwire.server.app.assembly import Actions, build, database_path, fixed_base, webhook_targets
 from tailwire.server.app.checks import bind, check_certificate, check_folder
 from tailwire.server.app.http_server import HttpServer
 from tailwire.server.app.key_file import Keys, key_file, read_keys, write_keys
 from tailwire.server.app.listener import Listener
 from tailwire.server.app.process import most_connections, raise_descriptor_limit, share_with_the_writer, tune_collector
+from tailwire.server.app.sealing_key import sealing_key
 from tailwire.server.app.watch import Watch
 from tailwire.server.auth.certificate import self_signed
+from tailwire.server.auth.sealing import Sealer
 from tailwire.server.auth.secrets import fingerprint
 from tailwire.server.broker.memory import MemoryBroker
 from tailwire.server.config import Settings, offered
@@ -35,8 +39,11 @@ from tailwire.server.fanout.overload import Overload
 from tailwire.server.gateway.entrance import Entrance
 from tailwire.server.gateway.gateway import Gateway
 from tailwire.server.gateway.protocol import SocketProtocol
+from tailwire.server.gateway.turns import Turns
+from tailwire.server.limits.forwarded import TrustedProxies
 from tailwire.server.limits.guesses import Guesses
 from tailwire.server.limits.pace import Pace
+from tailwire.server.limits.places import Places
 from tailwire.server.limits.rates import Rates
 from tailwire.server.ports.records import KeyRow
 from tailwire.server.ports.refusal import Refused
@@ -58,6 +65,8 @@ from tailwire.server.shutdown import finish
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
+from tailwire.server.webhooks.lane import Patience
+from tailwire.server.webhooks.post import Poster
 from tailwire.server.webhooks.sender import WebhookSender
 
 VERSION = "0.1.0"
@@ -93,26 +102,45 @@ async def assemble(settings: Settings, world: World) -> Parts:
     keys = await _keys(store, world, settings)
     metrics = Metrics()
     hub = Hub(MemoryBroker(), metrics, loop.call_soon, slow_close=settings.slow_close)
-    webhooks = WebhookSender(store, world, metrics, app_id=store.app_id, region=settings.region)
+    sealer = Sealer(await loop.run_in_executor(None, sealing_key, settings.data))
+    webhooks = _webhooks(settings, store, world, metrics, sealer)
     store.on_delivery(webhooks.wake)
     store.on_failure(metrics.store_failed)
     overload = Overload(
         metrics, loop.time, world.chance, lag=settings.overload_lag, most_sends=settings.most_sends_under_way
     )
-    actions = await build(settings, store, hub, world, metrics, overload)
+    actions = await build(settings, store, hub, world, metrics, overload, sealer, webhooks.wake)
+    await actions.webhooks.seal_what_is_plain()
     guesses = Guesses(settings.wrong_tokens_per_minute, loop.time)
-    pace = Pace(settings.upgrades_per_second, LONGEST_TURN, loop.time)
+    pace, pace_of_known = (Pace(settings.upgrades_per_second, LONGEST_TURN, loop.time) for _ in range(2))
+    strangers = Places(settings.unauthenticated_per_address)
+    turns = Turns(pace, pace_of_known, strangers, actions.sessions, overload)
     entrance = Entrance(
         loop, settings, actions.sessions, metrics, world, overload, guesses,
         store_name=store.name, mark=store.start, app_id=store.app_id,
     )  # fmt: skip
     gateway = Gateway(
-        loop, settings, hub, actions.sessions, actions.live, actions.receipts, metrics, pace, overload, entrance
-    )
+        loop, settings, hub, actions.sessions, actions.live, actions.receipts, metrics, turns, overload, entrance
+    )  # fmt: skip
     api = _api(settings, actions, metrics, overload, guesses, store)
-    http = HttpProtocol.bound()
+    http = HttpProtocol.bound(TrustedProxies(settings.trusted_proxies, settings.forwarded_header))
     webhooks.wake()
+    actions.leftovers.wake()
     return Parts(store, api, http, gateway, actions, webhooks, keys, metrics, overload)
+
+
+def _webhooks(settings: Settings, store: SqliteStore, world: World, metrics: Metrics, sealer: Sealer) -> WebhookSender:
+    store.keep_deliveries(
+        waiting=settings.max_webhook_waiting,
+        failed=settings.max_webhook_failed,
+        seconds=int(settings.webhook_failed_for),
+    )
+    poster = Poster(
+        app_id=store.app_id, region=settings.region, unseal=sealer.unseal, user_agent=f"Tailwire/{VERSION} (webhooks)",
+        base=fixed_base(settings), allows=webhook_targets(settings).allows,
+    )  # fmt: skip
+    patience = Patience(settings.webhook_retry_for, settings.webhook_longest_gap)
+    return WebhookSender(store, world, metrics, poster, patience)
 
 
 def _api(
@@ -130,16 +158,18 @@ def _api(
         public_url=settings.public_url, app_id=store.app_id, region=settings.region, offers=offers(settings)
     )
     operations = [
-        *MessageRoutes(a.messages, a.conversations, a.views, a.files, addresses).operations(),
+        *MessageRoutes(a.messages, a.conversations, a.views, a.files).operations(),
         *ReactionRoutes(a.reactions).operations(),
         *ConversationRoutes(a.conversations, a.receipts).operations(),
-        *UserRoutes(a.users, a.sessions, a.relations).operations(),
+        *UserRoutes(a.users, a.sessions, a.relations, Export(store), addresses).operations(),
         *GroupRoutes(a.groups, a.members).operations(),
         *FileRoutes(a.files, a.uploads, addresses).operations(),
         *SessionRoutes(a.sessions, a.users, a.members).operations(),
         *AdministrationRoutes(a.keys, a.roles, a.webhooks).operations(),
     ]
-    operations += ServiceRoutes(addresses, metrics, health, operations, VERSION).operations()
+    operations += ServiceRoutes(
+        addresses, metrics, health, operations, VERSION, for_metrics=settings.metrics, for_docs=settings.docs
+    ).operations()
     return Api(
         operations,
         a.sessions,
@@ -150,6 +180,7 @@ def _api(
         app_id=store.app_id,
         most_body=settings.max_body,
         chains="chain" in offered(settings),
+        base=addresses.base,
         compress=settings.compress,
         rates=Rates(
             sends=settings.sends_per_minute,
@@ -210,14 +241,7 @@ async def running(
     Raises:
         CannotStart: when the folder, the certificate or the address is no good; nothing was opened then.
     """
-    check_folder(settings.data)
-    check_certificate(settings.tls_cert, settings.tls_key)
-    listening = bind(settings.host, settings.port)
-    try:
-        parts = await assemble(settings, world or World())
-    except BaseException:
-        listening.close()
-        raise
+    parts, listening = await _opened(settings, world or World())
     try:
         if settings.demo_users:
             await make_demo_users(parts)
@@ -230,33 +254,58 @@ async def running(
         url = f"{'https' if certificate else 'http'}://{host}:{listening.getsockname()[1]}"
         if parts.store.lock is not None:
             parts.store.lock.note(f"the server with pid {os.getpid()} at {url}")
-        bound = type("BoundSocketProtocol", (SocketProtocol,), {"gateway": parts.gateway, "__slots__": ()})
-        config = uvicorn.Config(
-            parts.api,
-            ws=bound,
-            http=parts.http,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            ssl_certfile=certificate or None,
-            ssl_keyfile=key or None,
-            timeout_graceful_shutdown=5,
-            timeout_keep_alive=settings.keep_alive,  # type: ignore[arg-type]  # the event loop takes any number
-        )
-        most = parts.gateway.most_connections = settings.max_connections or most_connections()
-        clock = asyncio.get_running_loop().time
-        http = parts.http
-        watch = Watch(parts.overload, parts.metrics, http.waiting, http.idle, clock, settings.request_deadline, most)
-        pace = Pace(CONNECTIONS_EACH * settings.upgrades_per_second, math.inf, clock)
-        listen = partial(Listener, pace=pace, metrics=parts.metrics, handshake=settings.request_deadline)
-        ready = {"url": url, **asdict(parts.keys)}
-        server = HttpServer(config, ready, settings.ready_file, signals, watch, listen)
+        server = _http_server(parts, settings, url, certificate, key, signals)
         yield Running(parts, server, listening, url)
     finally:
         listening.close()
-        await finish(parts.gateway, parts.webhooks, parts.store, parts.actions.passwords)
+        await finish(parts.gateway, parts.webhooks, parts.actions.leftovers, parts.actions.passwords, parts.store)
+        parts.actions.uploads.close()
+
+
+async def _opened(settings: Settings, world: World) -> tuple[Parts, socket.socket]:
+    check_folder(settings.data)
+    check_certificate(settings.tls_cert, settings.tls_key)
+    listening = bind(settings.host, settings.port)
+    try:
+        return await assemble(settings, world), listening
+    except BaseException:
+        listening.close()
+        raise
+
+
+def _http_server(
+    parts: Parts, settings: Settings, url: str, certificate: str, key: str, signals: Sequence[signal.Signals]
+) -> HttpServer:
+    bound = type("BoundSocketProtocol", (SocketProtocol,), {"gateway": parts.gateway, "__slots__": ()})
+    config = uvicorn.Config(
+        parts.api,
+        ws=bound,
+        http=parts.http,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ssl_certfile=certificate or None,
+        ssl_keyfile=key or None,
+        timeout_graceful_shutdown=5,
+        timeout_keep_alive=settings.keep_alive,  # type: ignore[arg-type]  # the event loop takes any number
+    )
+    most = parts.gateway.turns.most_sockets = settings.max_connections or most_connections()
+    clock = asyncio.get_running_loop().time
+    http = parts.http
+    watch = Watch(
+        parts.overload, parts.metrics, http.waiting, http.idle, http.under_way, clock,
+        deadline=settings.request_deadline, least_rate=settings.least_rate, most=most,
+    )  # fmt: skip
+    pace = Pace(CONNECTIONS_EACH * settings.upgrades_per_second, math.inf, clock)
+    listen = partial(
+        Listener, pace=pace, metrics=parts.metrics, handshake=settings.request_deadline,
+        places=Places(settings.connections_per_address), proxies=http.proxies,
+        proxy_protocol=settings.proxy_protocol,
+    )  # fmt: skip
+    ready = {"url": url, **asdict(parts.keys)}
+    return HttpServer(config, ready, settings.ready_file, signals, watch, listen)
 
 
 async def serve(settings: Settings, listens: Callable[[Running], None] = lambda server: None) -> None:
@@ -269,6 +318,7 @@ async def serve(settings: Settings, listens: Callable[[Running], None] = lambda 
         tailwire.server.app.checks.CannotStart: when the folder, the certificate or the address is no good.
     """
     started = time.monotonic()
+    os.umask(private_files.OTHERS)
     raise_descriptor_limit()
     async with running(settings, signals=(signal.SIGTERM, signal.SIGINT)) as server:
         tune_collector()

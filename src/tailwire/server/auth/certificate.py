@@ -1,16 +1,20 @@
-"""A certificate for development: for this machine's name and the loopback addresses, signed by itself."""
+"""A certificate for development: for this machine's name and the loopback addresses, signed by itself.
+
+It is no authority: whoever trusts it trusts this server, and no other that somebody with its key might pretend to be.
+"""
 
 from __future__ import annotations
 
 import datetime
 import ipaddress
-import os
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from tailwire.server import private_files
 
 YEARS = 2
 
@@ -24,7 +28,7 @@ def self_signed(folder: Path, host: str) -> tuple[str, str]:
     certificate_file, key_file = folder / "development-cert.pem", folder / "development-key.pem"
     if certificate_file.exists() and key_file.exists():
         return str(certificate_file), str(key_file)
-    folder.mkdir(parents=True, exist_ok=True)
+    private_files.make_folder(folder)
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tailwire development")])
     now = datetime.datetime.now(datetime.UTC)
@@ -43,13 +47,14 @@ def self_signed(folder: Path, host: str) -> tuple[str, str]:
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=365 * YEARS))
         .add_extension(x509.SubjectAlternativeName(list(dict.fromkeys(names))), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    with os.fdopen(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(private)
-    certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    private_files.write_whole(key_file, private)
+    private_files.write_whole(certificate_file, certificate.public_bytes(serialization.Encoding.PEM))
     return str(certificate_file), str(key_file)

@@ -81,6 +81,8 @@ class Entrance:
         socket.chained = "chain" in socket.features
         socket.presence = subscription(auth.presence_subscription, auth.roles)
         socket.uid = admitted.uid
+        if socket.stranger is not None:
+            socket.stranger.free()
         return True
 
     async def _look(self, address: str, auth: Auth) -> Admitted | None:

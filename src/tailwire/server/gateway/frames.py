@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 
 from tailwire.server.fanout.hub import ALL_USERS, FRIENDS
-from tailwire.server.ports.refusal import Refused
+from tailwire.server.rules.decoding import decode, decode_part
+
+MOST_PLATFORM = 50
 
 
 class FrameIn(msgspec.Struct, rename="camel"):
@@ -43,6 +45,7 @@ NOTHING = Ours()
 class Params(msgspec.Struct):
     """`params` of the auth frame."""
 
+    platform: Any = ""
     tailwire: Ours | None = None
 
 
@@ -54,6 +57,12 @@ class Auth(msgspec.Struct, rename="camel"):
     presence_subscription: str | list[str] | None = None
     roles: list[str] = []
     params: Params | None = None
+
+    @property
+    def platform(self) -> str:
+        """What the client calls the platform that it runs on; "" when it does not say."""
+        named = self.params.platform if self.params else ""
+        return named[:MOST_PLATFORM] if isinstance(named, str) else ""
 
     @property
     def ours(self) -> Ours:
@@ -78,7 +87,7 @@ class Typing(msgspec.Struct):
     """The body of a typing indicator."""
 
     action: str = ""
-    metadata: dict[str, Any] | None = None
+    metadata: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class AppState(msgspec.Struct):
@@ -88,20 +97,13 @@ class AppState(msgspec.Struct):
     window: float = 30.0
 
 
-_decode = msgspec.json.Decoder(FrameIn).decode
-
-
 def decode_frame(text: bytes) -> FrameIn:
     """A frame.
 
     Raises:
         Refused: ERR_BAD_REQUEST.
     """
-    try:
-        text.decode()  # all of it is text, also what is left as it is until later
-        return _decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as e:
-        raise Refused("ERR_BAD_REQUEST", f"The frame is not what was expected: {e}") from e
+    return decode(text, FrameIn, "frame")
 
 
 def body_of(frame: FrameIn, kind: Any) -> Any:
@@ -110,10 +112,7 @@ def body_of(frame: FrameIn, kind: Any) -> Any:
     Raises:
         Refused: ERR_BAD_REQUEST.
     """
-    try:
-        return msgspec.json.decode(frame.body, type=kind)
-    except msgspec.DecodeError as e:
-        raise Refused("ERR_BAD_REQUEST", {"body": str(e)}) from e
+    return decode_part(frame.body, kind)
 
 
 def subscription(asked: str | list[str] | None, roles: list[str]) -> frozenset[str] | None:

@@ -27,7 +27,7 @@ from tailwire.server.gateway.frames import (
 )
 from tailwire.server.gateway.silence import Silence
 from tailwire.server.gateway.sockets import Socket
-from tailwire.server.limits.pace import Pace
+from tailwire.server.gateway.turns import Turns
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
@@ -52,7 +52,7 @@ class Gateway:
 
     Args:
         loop: whose clock is used, and in which what a frame asks for runs.
-        pace: gives new sockets their turn.
+        turns: gives new sockets theirs.
         overload: what is left out now; who asked for it is told.
         entrance: looks at auth frames.
     """
@@ -66,7 +66,7 @@ class Gateway:
         live: Live,
         receipts: Receipts,
         metrics: Metrics,
-        pace: Pace,
+        turns: Turns,
         overload: Overload,
         entrance: Entrance,
     ) -> None:
@@ -74,7 +74,7 @@ class Gateway:
         self.settings = settings
         self.metrics = metrics
         self.overload = overload
-        self._pace = pace
+        self.turns = turns
         self._entrance = entrance
         overload.listen(self._load_changed)
         self._hub = hub
@@ -89,15 +89,8 @@ class Gateway:
         self._unseen: Iterator[Socket] = iter(())  # of the sweep that is under way
         self._most_frames = settings.frames_per_second * settings.sweep_interval
         self._told_goodbye = 0
-        self.most_connections = 0  # any number
 
     # Coming and going.
-
-    def turn(self) -> float | None:
-        """After how many seconds a new socket may open; None when there are too many, and it has to come back."""
-        if self.overload.level >= Level.RECEIPTS or (0 < self.most_connections <= len(self._sockets)):
-            return None
-        return self._pace.turn()
 
     def opened(self, socket: Socket) -> None:
         """The handshake of a socket is done."""
@@ -169,6 +162,14 @@ class Gateway:
         else:
             socket.inbox = [text]
             self._run(self._drain(socket))
+
+    def counted(self, socket: Socket) -> bool:
+        """Count a frame that is no whole message; return whether the socket may stay."""
+        socket.frames += 1
+        if socket.frames > self._most_frames:
+            self._let_go(socket)
+            return False
+        return True
 
     def _let_go(self, socket: Socket) -> None:
         # One that floods: what it has sent is not looked at, and coming back at once does not help it.
@@ -259,7 +260,7 @@ class Gateway:
         if last is not None and "cause" in socket.features:
             self.metrics.came_back(last.cause, last.lived, last.attempts)
         if first:
-            await self._live.came(socket.uid)
+            await self._live.came(socket.uid, auth.platform)
         else:
             self._see_whether_away(socket.uid)
 

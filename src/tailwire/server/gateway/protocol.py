@@ -19,14 +19,16 @@ from websockets.server import ServerProtocol
 from tailwire.server.gateway.answers import refusal
 from tailwire.server.gateway.gateway import WINDOW_OVER, Gateway
 from tailwire.server.gateway.silence import Question
+from tailwire.server.limits.places import Place
 from tailwire.server.ports.refusal import Refused
-from tailwire.wire.frames import CLIENT_HEADER
+from tailwire.wire.frames import CLIENT_HEADER, PROOF_HEADER
 
 PATHS = frozenset({"", "/v3", "/v3.0"})
 RESTART = 1012
 PIECE = 1024
 MOST_WAITING = 16
 MOST_FRAGMENTS = 1024
+MOST_HEAD = 64 * 1024  # of the request to upgrade
 FOR_GOOD = (1000, WINDOW_OVER)
 NO_FEATURES: frozenset[str] = frozenset()
 NOTHING = memoryview(b"")
@@ -60,12 +62,14 @@ class SocketProtocol(asyncio.Protocol):
     gateway: Gateway
 
     __slots__ = (
+        "_before_auth",
         "_connections",
         "_fragments",
         "_going",
         "_protocol",
         "_rest",
         "_transport",
+        "address",
         "background_until",
         "bad_frames",
         "chained",
@@ -78,9 +82,11 @@ class SocketProtocol(asyncio.Protocol):
         "inbox",
         "left",
         "opened_at",
+        "place",
         "presence",
         "question",
         "slow",
+        "stranger",
         "token",
         "token_until",
         "uid",
@@ -94,7 +100,10 @@ class SocketProtocol(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._fragments: list[bytes] | None = None
         self._rest = NOTHING
-        self.uid = self.device = self.token = ""
+        self._before_auth = 0  # bytes that came before it authenticated
+        self.address = self.uid = self.device = self.token = ""
+        self.place: Place | None = None  # of its connection
+        self.stranger: Place | None = None  # as long as it has not authenticated
         self.groups: set[str] = set()
         self.presence: frozenset[str] | None = None
         self.features = NO_FEATURES
@@ -118,6 +127,12 @@ class SocketProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes came in. What is much is taken in pieces, a turn of the event loop each: others have theirs between."""
         self.heard_at = self.gateway.loop.time()  # also of a part of a frame: a slow line is not a dead one
+        if not self.uid:
+            self._before_auth += len(data)
+            if self._before_auth > MOST_HEAD + self.gateway.settings.max_frame:
+                self.gateway.metrics.closes["too much before auth"] += 1
+                self.close(1008, "too much came before an auth frame")
+                return
         if len(data) <= PIECE and not self._rest and not self._has_enough:
             self._protocol.receive_data(data)
             self._take_events()
@@ -165,6 +180,9 @@ class SocketProtocol(asyncio.Protocol):
         """The transport is gone."""
         self._connections.discard(self)
         self._transport = None
+        for place in (self.place, self.stranger):
+            if place is not None:
+                place.free()
         self.write = _nowhere
         if self._protocol.close_rcvd is not None and self._protocol.close_rcvd_then_sent:
             self.left = True
@@ -199,25 +217,34 @@ class SocketProtocol(asyncio.Protocol):
         if request.path.partition("?")[0].rstrip("/") not in PATHS:
             self._respond(_refusal(self._protocol, Refused("ERR_API_NOT_FOUND", "There is no WebSocket at this path.")))
             return
-        wait = self.gateway.turn()
+        known = self.gateway.turns.knows(request.headers.get(PROOF_HEADER, ""))
+        wait = self.gateway.turns.turn(self.gateway.metrics.sockets, known=known)
         if wait is None:
-            self.gateway.metrics.upgrades_refused += 1
-            later = self.gateway.overload.later()
-            busy = Refused("ERR_UNAVAILABLE", "Too many come at once.", retry_after=later)
-            self._respond(_refusal(self._protocol, busy))
+            self._refuse("Too many come at once.")
             return
         if CLIENT_HEADER not in request.headers:
             # The JavaScript SDK never authenticates a socket that opens before its own PUT /me is answered.
             wait = max(wait, self.gateway.settings.upgrade_delay)
         if wait > 0:
-            self.gateway.loop.call_later(wait, self._accept_late, request)
+            self.gateway.loop.call_later(wait, self._accept, request, known)
         else:
-            self._respond(self._protocol.accept(request))
+            self._accept(request, known)
 
-    def _accept_late(self, request: Request) -> None:
-        if self._transport is not None and not self._transport.is_closing():
+    def _accept(self, request: Request, known: bool) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        if not known:
+            self.stranger = self.gateway.turns.strangers.take(self.address)
+        if known or self.stranger is not None:
             self._respond(self._protocol.accept(request))
-            self._flush()
+        else:
+            self._refuse("Too many WebSockets of your address have not authenticated.")
+        self._flush()
+
+    def _refuse(self, why: str) -> None:
+        self.gateway.metrics.upgrades_refused += 1
+        later = self.gateway.overload.later()
+        self._respond(_refusal(self._protocol, Refused("ERR_UNAVAILABLE", why, retry_after=later)))
 
     def _respond(self, response: Any) -> None:
         if self._protocol.eof_sent:  # what it sent without waiting for the answer made no sense
@@ -234,7 +261,14 @@ class SocketProtocol(asyncio.Protocol):
             return  # we have said goodbye, or will: what was sent behind that counts no more
         if frame.opcode is Opcode.TEXT and frame.fin:
             self.gateway.frame(self, bytes(frame.data))
-        elif frame.opcode in (Opcode.TEXT, Opcode.BINARY):
+        elif frame.opcode is Opcode.CONT and frame.fin and self._fragments is not None:
+            whole, self._fragments = b"".join([*self._fragments, bytes(frame.data)]), None
+            self.gateway.frame(self, whole)
+        elif self.gateway.counted(self):  # the library answers pings; they are frames as others are
+            self._part(frame)
+
+    def _part(self, frame: Frame) -> None:
+        if frame.opcode in (Opcode.TEXT, Opcode.BINARY):
             if frame.fin:
                 self.close(1003, "text frames only")
             else:
@@ -244,9 +278,6 @@ class SocketProtocol(asyncio.Protocol):
                 self.close(1009, "too many fragments")
                 return
             self._fragments.append(bytes(frame.data))
-            if frame.fin:
-                whole, self._fragments = b"".join(self._fragments), None
-                self.gateway.frame(self, whole)
 
     def _flush(self) -> None:
         transport = self._transport
@@ -266,12 +297,6 @@ class SocketProtocol(asyncio.Protocol):
             transport.close()
 
     # The hub's and the gateway's side.
-
-    @property
-    def address(self) -> str:
-        """Where it comes from; "" where that is not known."""
-        peer = self._transport.get_extra_info("peername") if self._transport is not None else None
-        return str(peer[0]) if peer else ""
 
     def buffered(self) -> int:
         """Bytes that the other end has not taken yet."""

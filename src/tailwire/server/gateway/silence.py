@@ -7,15 +7,10 @@ dead. What the server itself writes says nothing of the other end as long as it 
 
 from __future__ import annotations
 
-import asyncio
-import socket as sockets
-import struct
-import sys
-from contextlib import suppress
 from dataclasses import dataclass
 
 from tailwire.server.gateway.sockets import Socket
-from tailwire.wire.tcp_info import SIZE, bytes_acknowledged
+from tailwire.server.limits.taken import not_taken_by, taken_by
 
 ASKED_AFTER = 0.75
 """The part of the limit of silence after which a socket is asked; the rest is for its answer."""
@@ -61,36 +56,3 @@ class Silence:
         if question.taken < taken and question.taken < question.goal:
             question.taken, question.since = taken, now
         return now - question.since > self._limit * (1 - ASKED_AFTER)
-
-
-def taken_by(transport: asyncio.Transport | None) -> int:
-    """Return how many bytes the other end has acknowledged, counted from any point: only that it rises matters.
-
-    Where the system does not count them, it is what no longer waits in this process.
-    """
-    if transport is None:
-        return 0
-    raw = transport.get_extra_info("socket")
-    acknowledged = None
-    if sys.platform == "linux" and raw is not None:
-        with suppress(OSError):  # it has just been closed
-            acknowledged = bytes_acknowledged(raw.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_INFO, SIZE))
-    return -transport.get_write_buffer_size() if acknowledged is None else acknowledged
-
-
-def not_taken_by(transport: asyncio.Transport | None) -> int:
-    """Return how many bytes the other end has not acknowledged yet, counted as `taken_by` does."""
-    if transport is None:
-        return 0
-    waiting = transport.get_write_buffer_size()
-    raw = transport.get_extra_info("socket")
-    if sys.platform != "linux" or raw is None or raw.fileno() < 0:
-        return waiting
-    import fcntl
-    import termios
-
-    try:
-        (in_the_system,) = struct.unpack("i", fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))
-    except OSError:
-        return waiting
-    return waiting + int(in_the_system)

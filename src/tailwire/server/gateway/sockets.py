@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from tailwire.server.gateway.silence import Question
+    from tailwire.server.limits.places import Place
 
 
 class Socket(Protocol):
     """A WebSocket, as the gateway sees it (see `protocol.SocketProtocol`)."""
 
+    address: str  # where it comes from; "" where that is not known
+    stranger: Place | None  # counts it as one that has not authenticated
     uid: str
     device: str
     token: str
@@ -36,9 +39,6 @@ class Socket(Protocol):
 
     @property
     def transport(self) -> asyncio.Transport | None: ...
-    @property
-    def address(self) -> str: ...
-
     def buffered(self) -> int: ...
     def ask(self) -> None: ...
     def go_on(self) -> None: ...

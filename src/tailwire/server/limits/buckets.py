@@ -57,6 +57,11 @@ class Buckets:
         """How many a minute; 0 for no limit."""
         return round(self._per_second * 60)
 
+    @property
+    def size(self) -> int:
+        """How many can be taken at once."""
+        return int(self._size)
+
     def left(self, key: str) -> int | None:
         """How many can be taken now; None without a limit."""
         return max(0, int(self._buckets.get(key, (self._size, 0.0))[0])) if self._per_second > 0 else None

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tailwire.server.limits.buckets import MOST_KEYS, Buckets
+from tailwire.server.limits.networks import counted_as
 
 MOST_KNOWN = 1_000
 
 
 class Guesses:
-    """Wrong tokens and keys, by address.
+    """Wrong tokens and keys, by address (of IPv6 by /64).
 
     Args:
         per_minute: wrong ones that an address may send; 0 for no limit.
@@ -35,7 +36,7 @@ class Guesses:
         """
         if not self._suspects:
             return 0.0
-        until, known = self._suspects.get(address, self._none)
+        until, known = self._suspects.get(counted_as(address), self._none)
         left = until - self._clock()
         return left if left > 0 and hash(secret) not in known else 0.0
 
@@ -53,13 +54,14 @@ class Guesses:
 
     def right(self, address: str, secret: str) -> None:
         """It was right."""
-        if self._suspects and address in self._suspects:
-            known = self._suspects[address][1]
+        if self._suspects and (suspect := self._suspects.get(counted_as(address))):
+            known = suspect[1]
             if len(known) < MOST_KNOWN:
                 known[hash(secret)] = None
 
     def wrong(self, address: str) -> None:
         """It was wrong."""
+        address = counted_as(address)
         wait = self._tries.take(address)
         if address not in self._suspects:
             if len(self._suspects) >= MOST_KEYS:

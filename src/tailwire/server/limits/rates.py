@@ -24,7 +24,7 @@ class Taken(NamedTuple):
     """What a request was told.
 
     Attributes:
-        most: requests a minute; 0 for no limit.
+        most: how many can be made at once, when there were none for a while; 0 for no limit.
         left: how many can be made now.
         wait: seconds until the next; 0.0 when this one may be made.
         setting: the setting whose limit it is.
@@ -75,7 +75,7 @@ class Rates:
             if not buckets.per_minute:
                 continue
             wait = buckets.take(name, count)
-            taken = Taken(buckets.per_minute, buckets.left(name) or 0, wait, setting)
+            taken = Taken(buckets.size, buckets.left(name) or 0, wait, setting)
             if wait:
                 return taken
             if not found.most or taken.left < found.left:

@@ -20,8 +20,8 @@ class MessageFilter:
         conversation_id: one conversation, or None for all of the reader's.
         since: only messages after this id: what lies before, the reader has deleted for herself.
         newer: messages after the cursor, oldest first; else before it, newest first.
-        cursor: an id, or None.
-        sent_cursor: a time, or None.
+        cursor: an id, or None. Of pinned and saved messages it says that those follow which were so before it.
+        sent_cursor: a time, or None; of the messages of that second, those beyond the id if there is one, else none.
         updated_after: only what changed at or after this time.
         unread: only what others sent and the reader has not read.
         undelivered: only what others sent and the reader has not received.
@@ -148,6 +148,8 @@ class GroupFilter:
     Attributes:
         reader: who asks; "" for a REST key, which sees all.
         joined: only those that she is a member of.
+        updated: only those that were made or changed at this time or after it, in that order; with `descending` at or
+            before it, the other way round. 0 for all.
     """
 
     reader: str = ""
@@ -156,7 +158,7 @@ class GroupFilter:
     search_in: tuple[str, ...] = ("name", "guid")
     types: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
-    updated_after: int = 0
+    updated: int = 0
     sort_by: str = "name"
     descending: bool = False
     limit: int = 30

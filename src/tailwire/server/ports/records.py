@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntFlag
+from enum import IntFlag, StrEnum
 from typing import NamedTuple
 
 from tailwire.server.ports.conversations import ConversationKey
+from tailwire.wire.bounds import harmless
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class Draft:
     Attributes:
         body: the message as REST gives it, but for the id at its head and what changes later (`MessageRow.json`).
         muid: the client's own id, or None.
+        files: names of uploaded files that it names.
     """
 
     conversation_id: ConversationKey
@@ -115,6 +117,7 @@ class Draft:
     mentions: tuple[str, ...] = ()
     shown: bool = True
     events: tuple[Event, ...] = ()
+    files: tuple[str, ...] = ()
 
 
 class Edited(NamedTuple):
@@ -124,11 +127,13 @@ class Edited(NamedTuple):
         body: as `Draft.body`.
         traits: bits of `Trait`, but for what others add.
         mentions: the uids that it mentions from now on; None: as before.
+        files: names of the uploaded files that it names from now on; None: as before.
     """
 
     body: bytes
     traits: int
     mentions: tuple[str, ...] | None = None
+    files: tuple[str, ...] | None = None
 
 
 class MessageRow(NamedTuple):
@@ -187,7 +192,7 @@ class ListedRow(NamedTuple):
 
 
 def _as_json(row: MessageRow | ListedRow) -> bytes:
-    parts = [b'{"id":"%d",' % row.id, row.body[1:-1]]
+    parts = [b'{"id":"%d",' % row.id, harmless(row.body)[1:-1]]
     parts.append(b',"updatedAt":%d' % row.updated_at)
     if row.delivered_at:
         parts.append(b',"deliveredAt":%d' % row.delivered_at)
@@ -335,27 +340,9 @@ class FileRow:
     thumbnail: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookRow:
-    """Somebody who wants to be told of events. `triggers` are comma-joined."""
+class Kept(StrEnum):
+    """What became of a file that was to be noted."""
 
-    id: str
-    name: str
-    url: str
-    triggers: str
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    retry: int = 1
-    enabled: int = 1
-    created_at: int = 0
-
-
-class DeliveryRow(NamedTuple):
-    """An event on its way to a webhook."""
-
-    id: int
-    webhook: str
-    trigger: str
-    body: bytes
-    attempt: int
-    due_at: int
+    NEW = "new"
+    KNOWN = "known"  # one of that name is there: nothing was changed
+    TOO_MUCH = "too much"  # its user has uploaded as much as they may

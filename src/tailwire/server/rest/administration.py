@@ -11,7 +11,7 @@ from tailwire.server.actions.roles import NewRole, Roles
 from tailwire.server.actions.webhooks import NewWebhook, WebhookAdministration
 from tailwire.server.rest import shapes
 from tailwire.server.rest.operations import Call, Operation, Who
-from tailwire.server.rest.queries import Paged, SearchQuery
+from tailwire.server.rest.queries import DeliveryQuery, Paged, SearchQuery
 
 
 class Restrict(msgspec.Struct, rename="camel"):
@@ -93,7 +93,8 @@ class AdministrationRoutes:
                       lambda c: r.allow(c.params["role"], c.body.features_to_allow, everything=c.body.allow_all),
                       who=admin, body=Allow, answer=outcome),
             Operation("GET", features, "List the features that a role may not use",
-                      lambda c: r.restricted(c.params["role"]), who=admin, answer=list[shapes.Feature]),
+                      lambda c: r.restricted(c.params["role"], limit=c.query.size, number=c.query.page), who=admin,
+                      query=Paged, answer=list[shapes.Feature], whole=True),
         ]  # fmt: skip
 
     def _of_webhooks(self) -> list[Operation]:
@@ -104,12 +105,34 @@ class AdministrationRoutes:
                       answer=one),
             Operation("GET", "/webhooks", "List webhooks", lambda c: w.listed(), who=admin,
                       answer=list[shapes.Webhook]),
+            Operation("GET", "/webhooks/triggers", "List what a webhook can be told of", lambda c: w.triggers(),
+                      who=admin, answer=list[shapes.Trigger]),
             Operation("GET", path, "See a webhook", lambda c: w.get(c.params["id"]), who=admin, answer=one),
             Operation("PUT", path, "Change a webhook", lambda c: w.update(c.params["id"], c.body), who=admin,
                       body=NewWebhook, answer=one),
             Operation("DELETE", path, "Delete a webhook", lambda c: w.delete(c.params["id"]), who=admin,
                       answer=shapes.Done),
+            *self._of_deliveries(),
         ]  # fmt: skip
+
+    def _of_deliveries(self) -> list[Operation]:
+        w, admin = self._webhooks, Who.ADMIN
+        path = "/webhooks/{id}/deliveries"
+        return [
+            Operation("GET", path, "List what a webhook could not be told", self._list_deliveries, who=admin,
+                      query=DeliveryQuery, answer=list[shapes.Delivery], whole=True),
+            Operation("POST", f"{path}/retry", "Send again all that a webhook could not be told",
+                      lambda c: w.send_failed_again(c.params["id"]), who=admin, answer=shapes.Done),
+            Operation("GET", f"{path}/{{delivery}}", "See what a webhook could not be told",
+                      lambda c: w.delivery(c.params["id"], c.params["delivery"]), who=admin,
+                      answer=shapes.Delivery),
+            Operation("POST", f"{path}/{{delivery}}/retry", "Send one delivery again",
+                      lambda c: w.send_again(c.params["id"], c.params["delivery"]), who=admin, answer=shapes.Done),
+        ]  # fmt: skip
+
+    async def _list_deliveries(self, call: Call) -> dict[str, Any]:
+        q: DeliveryQuery = call.query
+        return await self._webhooks.deliveries(call.params["id"], status=q.status, limit=q.size, number=q.page)
 
     async def _list_keys(self, call: Call) -> dict[str, Any]:
         q: SearchQuery = call.query

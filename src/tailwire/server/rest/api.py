@@ -6,7 +6,8 @@ Every route is served under `/v3`, `/v3.0` and without a base path: clients use 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from re import Pattern
 from typing import Any
 from urllib.parse import unquote
@@ -21,6 +22,7 @@ from tailwire.server.fanout.overload import Overload
 from tailwire.server.limits.guesses import Guesses
 from tailwire.server.limits.rates import Kind, Rates
 from tailwire.server.ports.asking import asking
+from tailwire.server.ports.file_urls import address, with_address
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.compression import compressed
 from tailwire.server.rest.edge import CORS, Receive, Scope, Send, answer, headers_of, problem, read_body, text
@@ -33,6 +35,7 @@ Headers = list[tuple[bytes, bytes]]
 NOBODY = Caller("", "", "")
 WRONG = frozenset({"AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "AUTH_ERR_APIKEY_NOT_FOUND"})
 GUESSING = "Too many wrong tokens or keys came from your address. Wait for the seconds that Retry-After names."
+SECRETS = (b"authtoken", b"apikey", b"authorization")
 CHAINED = CLIENT_HEADER.encode()
 SLOWED = 0.05  # seconds until one who asks too much is told so: a loop of refusals must not keep the server busy
 BUSY = "The server has more to do than it can. Wait for the seconds that Retry-After names; nothing was stored."
@@ -56,6 +59,7 @@ class Api:
         overload: whether one more send can be taken now.
         guesses: slows who guesses tokens and keys.
         chains: whether clients of ours are told which message came before the one that they send (feature `chain`).
+        base: the URL under which the sender of a request reached the server.
     """
 
     def __init__(
@@ -71,8 +75,10 @@ class Api:
         most_body: int,
         rates: Rates,
         chains: bool,
+        base: Callable[[Scope], str],
         compress: bool = True,
     ) -> None:
+        self._base = base
         self._compress = compress
         self._sessions = sessions
         self._roles = roles
@@ -104,7 +110,7 @@ class Api:
             status, result, more = problem(e)
             headers += more
         except Exception:  # noqa: BLE001 - logged, and answered as what it is: our fault
-            log.exception("%s %s failed", scope["method"], scope["path"])
+            log.exception("%r %r failed", scope["method"], scope["path"][:200])
             status, result, _ = problem(Refused("ERR_MISSION_FAILED"))
         else:
             status = 204 if result is None else 200
@@ -120,6 +126,8 @@ class Api:
         if method == "OPTIONS":
             return None
         params: dict[str, str] = {}
+        base = partial(self._base, scope)
+        address.set(base)  # for what is published meanwhile
         operation = self._fixed.get((method, path))
         if operation is None:
             # The path as it was sent: what stands in it may hold an escaped slash.
@@ -130,6 +138,8 @@ class Api:
         given = headers_of(scope)
         caller = await self._known(scope, operation, given, headers)
         asking.set(caller.uid)
+        if operation.behalf and caller.key and caller.system:
+            raise Refused("ERR_BAD_REQUEST", {"onBehalfOf": "Name the user for whom it is done, in this header."})
         if operation.feature:
             await self._roles.check_feature(caller, operation.feature)
         call = Call(scope, receive, params, caller)
@@ -150,7 +160,7 @@ class Api:
             result = await handler(call)
         if isinstance(result, Streamed) or result is None:
             return result
-        whole = _enveloped(result, operation.whole)
+        whole = with_address(_enveloped(result, operation.whole), base)
         if not (operation.compressed and self._compress):
             return whole
         return await compressed(whole, given.get(b"accept-encoding"), headers)
@@ -169,7 +179,7 @@ class Api:
             return NOBODY
         address = (scope["client"] or ("",))[0]
         # Both together: one that is known must not vouch for a guess at the other.
-        secret = f"{text(given.get(b'authtoken'))} {text(given.get(b'apikey'))}"
+        secret = " ".join(text(given.get(name)) for name in SECRETS)
         wait = self._guesses.wait(address, secret)
         if wait:
             await asyncio.sleep(SLOWED)
@@ -187,8 +197,14 @@ class Api:
         key = given.get(b"apikey")
         token = given.get(b"authtoken")
         app_id = given.get(b"appid")
+        if operation.who is Who.PASS:
+            caller = await self._sessions.pass_caller(text(given.get(b"authorization")))
+            await self._count(operation.counts, caller.token, headers)
+            return caller
         if app_id != self._app_id and (app_id or not key):
             raise Refused("AUTH_ERR_INVALID_APPID" if app_id else "AUTH_ERR_EMPTY_APPID")
+        if key is None and token is None and b"resource" not in given:
+            raise Refused("AUTH_ERR_EMPTY_APIKEY")  # a backend that forgot it: clients name their device
         if operation.who is Who.KEY:
             await self._sessions.check_key(text(key), "create_user")
             await self._count(operation.counts, "", headers)

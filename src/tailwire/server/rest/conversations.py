@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from tailwire.server.actions.conversations import Conversations
+from tailwire.server.actions.doors import message_id
 from tailwire.server.actions.receipts import Receipts
 from tailwire.server.ports.filters import ConversationFilter
 from tailwire.server.ports.refusal import Refused
@@ -49,10 +50,10 @@ class ConversationRoutes:
         listed = [
             Operation("GET", "/conversations", "List conversations", self._list, query=ConversationQuery,
                       answer=list[shapes.Conversation], feature="listConversations", whole=True, compressed=True),
-            Operation("GET", "/conversations/{id}", "See a conversation by its id", self._by_id,
+            Operation("GET", "/conversations/{id}", "See a conversation by its id", self._by_id, behalf=True,
                       answer=shapes.Conversation, feature="getConversation"),
             Operation("DELETE", "/conversations/{id}", "Delete a conversation by its id", self._delete_by_id,
-                      answer=shapes.Done, feature="deleteConversationForUser"),
+                      behalf=True, answer=shapes.Done, feature="deleteConversationForUser"),
         ]  # fmt: skip
         for name, (_, parameter) in KINDS.items():
             listed += self._of(f"/{name}/{parameter}/conversation")
@@ -62,21 +63,22 @@ class ConversationRoutes:
         c, one, done = self._conversations, shapes.Conversation, shapes.Done
         return [
             Operation("GET", path, "See a conversation", lambda k: c.get(k.caller, *_named(k)), answer=one,
-                      feature="getConversation"),
+                      behalf=True, feature="getConversation"),
             Operation("PUT", path, "Tag a conversation", lambda k: c.tag(k.caller, *_named(k), k.body.tags), body=Tags,
-                      answer=one),
+                      behalf=True, answer=one),
             Operation("DELETE", path, "Delete a conversation for oneself",
                       lambda k: c.delete(k.caller, *_named(k), permanently=k.body.delete_messages_permanently),
-                      body=Reset, answer=done, feature="deleteConversationForUser"),
+                      body=Reset, behalf=True, answer=done, feature="deleteConversationForUser"),
             Operation("POST", path + "/pin", "Pin a conversation", lambda k: c.pin(k.caller, *_named(k), pinned=True),
                       answer=one),
             Operation("DELETE", path + "/pin", "Unpin a conversation",
                       lambda k: c.pin(k.caller, *_named(k), pinned=False), answer=one),
-            Operation("POST", path + "/read", "Mark a conversation as read", self._read, body=UpTo, answer=done),
-            Operation("POST", path + "/delivered", "Mark a conversation as received", self._delivered, body=UpTo,
+            Operation("POST", path + "/read", "Mark a conversation as read", self._read, body=UpTo, behalf=True,
                       answer=done),
+            Operation("POST", path + "/delivered", "Mark a conversation as received", self._delivered, body=UpTo,
+                      behalf=True, answer=done),
             Operation("DELETE", path + "/read", "Mark a conversation as unread from a message on", self._unread,
-                      body=UpTo, answer=shapes.Unread),
+                      body=UpTo, behalf=True, answer=shapes.Unread),
         ]  # fmt: skip
 
     async def _list(self, call: Call) -> bytes:
@@ -110,9 +112,10 @@ class ConversationRoutes:
 
     async def _mark(self, call: Call, *, read: bool) -> dict[str, Any]:
         up_to = call.body.message_id
-        if up_to is not None and not str(up_to).isdecimal():
-            raise Refused("ERR_BAD_REQUEST", {"messageId": "Use a message id, or none."})
-        number = int(up_to) if up_to is not None else None
+        try:
+            number = message_id(up_to) if up_to is not None else None
+        except Refused as e:
+            raise Refused("ERR_BAD_REQUEST", {"messageId": "Use a message id, or none."}) from e
         return await self._receipts.mark_conversation(call.caller, *_named(call), number, read=read)
 
     async def _read(self, call: Call) -> dict[str, Any]:

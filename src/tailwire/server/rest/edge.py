@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -16,7 +15,6 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-STALLED = 20.0
 ENDED = "The request ended before its body."
 CORS = [
     (b"access-control-allow-origin", b"*"),
@@ -42,9 +40,10 @@ async def read_body(receive: Receive, most: int) -> bytes:
     """The whole body.
 
     Raises:
-        Refused: ERR_TOO_LARGE, while reading; ERR_BAD_REQUEST, when it stalls, or ends before it is whole.
+        Refused: ERR_TOO_LARGE, while reading; ERR_BAD_REQUEST, when it ends before it is whole. One that stalls is
+            ended with its connection (see `movement`).
     """
-    message = await next_part(receive)
+    message = await receive()
     if message["type"] == "http.disconnect":
         raise Refused("ERR_BAD_REQUEST", ENDED)
     body: bytes = message.get("body", b"")
@@ -55,7 +54,7 @@ async def read_body(receive: Receive, most: int) -> bytes:
     while message.get("more_body"):
         if size > most:
             break
-        message = await next_part(receive)
+        message = await receive()
         if message["type"] == "http.disconnect":
             raise Refused("ERR_BAD_REQUEST", ENDED)
         parts.append(message.get("body", b""))
@@ -63,21 +62,6 @@ async def read_body(receive: Receive, most: int) -> bytes:
     if size > most:
         raise Refused("ERR_TOO_LARGE", f"At most {most} bytes are taken.")
     return b"".join(parts)
-
-
-async def next_part(receive: Receive) -> Message:
-    """The next part of a body.
-
-    Raises:
-        Refused: ERR_BAD_REQUEST, when it does not come.
-    """
-    if getattr(getattr(receive, "__self__", None), "body", b""):
-        return await receive()  # uvicorn has it already, as nearly always: no timer is needed
-    try:
-        async with asyncio.timeout(STALLED):
-            return await receive()
-    except TimeoutError as e:
-        raise Refused("ERR_BAD_REQUEST", f"The body stalled for {STALLED:.0f} s.") from e
 
 
 def pairs_of(query: bytes) -> dict[str, str]:

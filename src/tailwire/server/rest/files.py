@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tailwire.server.actions.uploads import SHOWN, Files, UploadRequest
+from tailwire.server.limits.room import Taken
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import Uploads
 from tailwire.server.rest import shapes
@@ -54,31 +55,51 @@ class FileRoutes:
 
     async def _take(self, call: Call) -> None:
         files, allowed = self._files, 0
+        taken: Taken | None = None
+        signed: dict[str, str] = {}  # what came after the file was not looked at, and does not count
 
         def begin(fields: dict[str, str]) -> Any:
             nonlocal allowed
-            if allowed:
+            if signed:
                 raise Refused("ERR_FILE_COUNT_EXCEEDED", "A form takes one file.")
             allowed = files.check_form(fields)
+            signed.update(fields)
             return files.begin()
 
-        def check(fields: dict[str, str], size: int) -> None:
+        async def admit(fields: dict[str, str]) -> None:
+            nonlocal taken
+            taken = await files.take(signed["uid"])
+            taken.expect(allowed)
+
+        def check(size: int, whole: int) -> None:
             files.check_size(size)
             if size > allowed:
                 raise Refused("ERR_FILE_SIZE_EXCEEDED", f"The form is for a file of {allowed} bytes.")
+            if taken is not None:
+                taken.written(whole)
 
-        form = await read_form(call.receive, headers_of(call.scope)[b"content-type"], begin, check)
-        if not form.files:
-            raise Refused("ERR_EMPTY_MESSAGE_FILE")
-        ((_, sink),) = form.files
-        await files.keep_form(form.fields, sink)
+        try:
+            form = await read_form(call.receive, headers_of(call.scope)[b"content-type"], begin, admit, check)
+            if not form.files:
+                raise Refused("ERR_EMPTY_MESSAGE_FILE")
+            ((_, sink),) = form.files
+            try:
+                await files.keep_form(signed, sink)
+            finally:
+                form.drop()
+        finally:
+            if taken is not None:
+                taken.end()
 
     async def _get(self, call: Call) -> Streamed:
         row = await self._files.find(call.params["name"])
-        name, mime_type, size = row.name, row.mime_type, row.size
+        name, mime_type = row.name, row.mime_type
         if call.query.thumbnail and row.thumbnail:
             name, mime_type = row.thumbnail, "image/jpeg"
+        try:
             size = await self._uploads.size(name)
+        except FileNotFoundError as e:  # noted, and the server died before its bytes had their name
+            raise Refused("ERR_FILE_NOT_FOUND") from e
         shown = mime_type in SHOWN or mime_type.startswith(PLAYED)
         disposition = f"{'inline' if shown else 'attachment'}; filename*=UTF-8''{quote(row.file_name, safe='')}"
         headers = [

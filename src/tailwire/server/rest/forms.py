@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from python_multipart.exceptions import FormParserError
@@ -10,7 +10,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import Sink
-from tailwire.server.rest.edge import ENDED, Receive, next_part
+from tailwire.server.rest.edge import ENDED, Receive
 
 MOST_FIELDS = 256 * 1024
 MOST_PARTS = 100
@@ -39,8 +39,10 @@ class Form:
 class _Reader:
     # Takes what the parser finds.
 
-    def __init__(self, begin: Callable[[dict[str, str]], Sink], check: Callable[[dict[str, str], int], None]) -> None:
+    def __init__(self, begin: Callable[[dict[str, str]], Sink], check: Callable[[int, int], None]) -> None:
         self.form = Form()
+        self.begun = False
+        self.whole = 0
         self._begin = begin
         self._check = check
         self._header = self._value = b""
@@ -84,11 +86,13 @@ class _Reader:
             self._text = []
         else:
             self._sink = self._begin(self.form.fields)
+            self.begun = True
             self.form.files.append((file_name.decode("utf-8", "replace"), self._sink))
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._sink is not None:
-            self._check(self.form.fields, self._sink.size + end - start)
+            self.whole += end - start
+            self._check(self._sink.size + end - start, self.whole)
             self._sink.write(data[start:end])
         elif self._text is not None:
             self._size += end - start
@@ -108,16 +112,20 @@ async def read_form(
     receive: Receive,
     content_type: bytes,
     begin: Callable[[dict[str, str]], Sink],
-    check: Callable[[dict[str, str], int], None],
+    admit: Callable[[dict[str, str]], Awaitable[None]],
+    check: Callable[[int, int], None],
 ) -> Form:
     """Read a form.
 
     Args:
         begin: called when a file begins, with the fields before it; gives the place to write it to.
-        check: called with the fields and the size that a file reaches; refuses one that is too large, while it is read.
+        admit: called once, with the fields before the first file, when that has begun: the rest waits for it.
+        check: called with the size that a file reaches and that of all files so far; refuses what is too large, while
+            it is read. Of what came in with the first file's beginning it is told again after `admit`.
 
     Raises:
-        Refused: ERR_BAD_REQUEST, ERR_TOO_LARGE, and what `begin` and `check` refuse. Nothing is left behind then.
+        Refused: ERR_BAD_REQUEST, ERR_TOO_LARGE, and what `begin`, `admit` and `check` refuse. Nothing is
+            left behind then.
     """
     _, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
@@ -135,12 +143,17 @@ async def read_form(
         "end",
     )
     parser = MultipartParser(boundary, {f"on_{n}": getattr(reader, f"on_{n}") for n in names})  # type: ignore[arg-type]
+    admitted = False
     try:
         while True:
-            message = await next_part(receive)
+            message = await receive()
             if message["type"] == "http.disconnect":
                 raise Refused("ERR_BAD_REQUEST", ENDED)
             parser.write(message.get("body", b""))
+            if reader.begun and not admitted:
+                admitted = True
+                await admit(reader.form.fields)
+                check(reader.form.files[-1][1].size, reader.whole)
             if not message.get("more_body"):
                 break
         if not reader.complete:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import Any
@@ -9,23 +10,24 @@ from typing import Any
 import msgspec
 
 from tailwire.server.actions.caller import Caller
-from tailwire.server.actions.content import Body, Edit, receivers
+from tailwire.server.actions.content import Attachment, Body, Edit, receivers
 from tailwire.server.actions.conversations import Conversations
 from tailwire.server.actions.messages import Messages
 from tailwire.server.actions.present import encode
 from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.views import Views
 from tailwire.server.limits.rates import Kind
+from tailwire.server.limits.room import Taken
 from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.filters import MessageFilter
-from tailwire.server.ports.records import Trait
+from tailwire.server.ports.records import ListedRow, Trait
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest import shapes
-from tailwire.server.rest.addresses import Addresses
 from tailwire.server.rest.edge import headers_of
-from tailwire.server.rest.forms import read_form
+from tailwire.server.rest.forms import MOST_FIELDS, Form, read_form
 from tailwire.server.rest.operations import Call, Operation, parse
 from tailwire.server.rest.queries import MessageQuery, OneMessageQuery
+from tailwire.server.rules.decoding import decode, decode_part
 from tailwire.server.rules.names import identifier
 
 _WITH = {
@@ -45,14 +47,11 @@ class Permanent(msgspec.Struct):
 class MessageRoutes:
     """The resource `messages`."""
 
-    def __init__(
-        self, messages: Messages, conversations: Conversations, views: Views, files: Files, addresses: Addresses
-    ) -> None:
+    def __init__(self, messages: Messages, conversations: Conversations, views: Views, files: Files) -> None:
         self._messages = messages
         self._conversations = conversations
         self._views = views
         self._files = files
-        self._addresses = addresses
 
     def operations(self) -> list[Operation]:
         """The operations."""
@@ -70,7 +69,7 @@ class MessageRoutes:
             Operation("GET", "/messages/{id}/thread", "Read the replies to a message", self._of_thread,
                       query=MessageQuery, answer=many, feature="listThreadedMessages", whole=True, compressed=True),
             Operation("POST", "/messages/{id}/thread", "Reply in a thread", self._reply, body=Body,
-                      form=self._send_files, answer=one, feature="createMessageThread", counts=Kind.SEND),
+                      behalf=True, form=self._send_files, answer=one, feature="createMessageThread", counts=Kind.SEND),
             Operation("GET", "/messages/{id}", "See a message", self._get, query=OneMessageQuery, answer=one,
                       feature="getMessage"),
             Operation("PUT", "/messages/{id}", "Edit a message",
@@ -92,32 +91,40 @@ class MessageRoutes:
         return await self._messages.send(call.caller, body)
 
     async def _send_files(self, call: Call) -> bytes:
-        files = self._files
-        begun = 0
-
-        def begin(fields: dict[str, str]) -> Any:
-            nonlocal begun
-            begun += 1
-            if begun > files.most_count:
-                raise Refused("ERR_FILE_COUNT_EXCEEDED", f"A message has at most {files.most_count} files.")
-            return files.begin()
-
-        content_type = headers_of(call.scope)[b"content-type"]
-        form = await read_form(call.receive, content_type, begin, lambda fields, size: files.check_size(size))
+        incoming = _Incoming(call, self._messages, self._files)
         try:
-            body = _body_of(form.fields, call.params.get("id"))
-            await self._messages.check(call.caller, body)
-            base = self._addresses.base(call.scope)
-            attachments = [await files.keep(call.caller, name, sink, base) for name, sink in form.files if sink.size]
+            form = await incoming.read()
+            try:
+                return await self._send_form(call, form)
+            finally:
+                form.drop()  # what is not kept
+        finally:
+            incoming.end()
+
+    async def _send_form(self, call: Call, form: Form) -> bytes:
+        files, messages = self._files, self._messages
+        body = _body_of(form.fields, call.params.get("id"))
+        sent = await messages.sent(call.caller, body.muid)
+        if sent is not None:
+            return sent
+        await messages.check(call.caller, body)
+        kept: list[Attachment] = []
+        try:
+            for name, sink in form.files:
+                if sink.size:
+                    kept.append(await files.keep(call.caller, name, sink))
+            if kept:
+                data = decode_part(body.data, dict[str, msgspec.Raw], "data")
+                listed = decode_part(data.get("attachments", b"[]"), list[msgspec.Raw], "data.attachments")
+                data["attachments"] = msgspec.Raw(encode([*listed, *kept]))
+                body.data = msgspec.Raw(encode(data))
+            answer = await messages.send(call.caller, body)
         except BaseException:
-            form.drop()
+            await files.forget(kept)
             raise
-        if attachments:
-            data = msgspec.json.decode(body.data, type=dict[str, msgspec.Raw])
-            listed = msgspec.json.decode(data.get("attachments", b"[]"), type=list[msgspec.Raw])
-            data["attachments"] = msgspec.Raw(encode([*listed, *attachments]))
-            body.data = msgspec.Raw(encode(data))
-        return await self._messages.send(call.caller, body)
+        if kept and kept[0].url.encode() not in answer:
+            await files.forget(kept)  # the same was sent twice at once: the other was first
+        return answer
 
     # Lists.
 
@@ -162,19 +169,67 @@ class MessageRoutes:
         mark = self._messages.mark(q.mark, wanted.cursor if wanted.newer else None) if q.mark else ""
         rows = await self._messages.listed(caller, wanted, uid=uid, guid=guid)
         shown = await self._views.many(rows, caller.reader, following=q.with_thread_subscribed)
-        meta = b'"current":{"limit":%d,"count":%d}' % (wanted.limit, len(rows))
-        if rows:
-            edge = rows[-1] if wanted.newer else rows[0]
-            affix = b"append" if wanted.newer else b"prepend"
-            cursor = b'{"affix":"%b","id":"%d","sentAt":%d}' % (affix, edge.id, edge.sent_at)
-            meta += b',"next":%b,"cursor":%b' % (cursor, cursor)
-        if mark:
-            meta += b',"mark":"%b"' % mark.encode()
-        return b'{"data":[%b],"meta":{%b}}' % (b",".join(shown), meta)
+        return b'{"data":[%b],"meta":%b}' % (b",".join(shown), _meta(rows, wanted, q.page, mark))
 
     async def _get(self, call: Call) -> bytes:
         following = call.query.with_thread_subscribed
         return await self._messages.get(call.caller, call.params["id"], following=following)
+
+
+class _Incoming:
+    # A message with files that comes in: refused as soon as it is known that it will be.
+
+    def __init__(self, call: Call, messages: Messages, files: Files) -> None:
+        self._call = call
+        self._messages = messages
+        self._files = files
+        self._begun = 0
+        self._taken: Taken | None = None
+
+    async def read(self) -> Form:
+        content_type = headers_of(self._call.scope)[b"content-type"]
+        return await read_form(self._call.receive, content_type, self._begin, self._admit, self._check)
+
+    def _begin(self, fields: dict[str, str]) -> Any:
+        self._begun += 1
+        if self._begun > self._files.most_count:
+            raise Refused("ERR_FILE_COUNT_EXCEEDED", f"A message has at most {self._files.most_count} files.")
+        return self._files.begin()
+
+    async def _admit(self, fields: dict[str, str]) -> None:
+        caller = self._call.caller
+        if await self._messages.sent(caller, fields.get("muid")) is not None:
+            return  # sent before: its files are read, and not kept
+        if "receiver" in fields:
+            await self._messages.check(caller, _body_of(fields, self._call.params.get("id")))
+        self._taken = await self._files.take(caller.uid)
+        length = self._call.header(b"content-length")
+        if length.isdigit():
+            self._taken.expect(int(length) - MOST_FIELDS)
+
+    def _check(self, size: int, whole: int) -> None:
+        self._files.check_size(size)
+        if self._taken is not None:
+            self._taken.written(whole)
+
+    def end(self) -> None:
+        if self._taken is not None:
+            self._taken.end()
+
+
+def _meta(rows: Sequence[ListedRow], wanted: MessageFilter, number: int, mark: str) -> bytes:
+    # Where the list goes on. Clients read it in either style, and older ones need `pagination` and `cursor` in every
+    # answer. Messages are not counted for it: a total would be read through at each page.
+    cursor = next_ = b""
+    if rows:
+        edge = rows[-1] if wanted.newer else rows[0]
+        affix = b"append" if wanted.newer else b"prepend"
+        cursor = b'"affix":"%b","id":"%d","sentAt":%d' % (affix, edge.id, edge.sent_at)
+        next_ = b',"next":{%b}' % cursor
+    current = b'"limit":%d,"count":%d' % (wanted.limit, len(rows))
+    pagination = b'"count":%d,"per_page":%d,"current_page":%d' % (len(rows), wanted.limit, number)
+    more = b',"mark":"%b"' % mark.encode() if mark else b""
+    return b'{"current":{%b},"pagination":{%b}%b,"cursor":{%b}%b}' % (current, pagination, next_, cursor, more)
 
 
 # What is rarely asked: looked at only when something of it is.
@@ -191,7 +246,7 @@ def _filter(caller: Caller, q: MessageQuery, conversation: ConversationKey | Non
         reader=caller.reader,
         conversation_id=conversation,
         newer=q.affix == "append",
-        cursor=q.id if q.id is not None and q.id > -1 else None,
+        cursor=q.id if q.id is not None and (q.id > 0 or q.affix == "append") else None,  # all after 0, nothing before
         sent_cursor=q.sent_at,
         updated_after=q.updated_at,
         only_updates=q.only_updates,
@@ -232,11 +287,9 @@ def _body_of(fields: dict[str, str], parent: str | None) -> Body:
     known = {f.encode_name for f in msgspec.structs.fields(Body)}
     pairs: dict[str, Any] = {k: v for k, v in fields.items() if k in known and k not in ("data", "tags")}
     for name, default in (("data", "{}"), ("tags", "null")):
-        text = fields.get(name) or default
-        try:
-            pairs[name] = msgspec.Raw(encode(msgspec.json.decode(text.encode("utf-8", "replace"))))
-        except msgspec.DecodeError as e:
-            raise Refused("ERR_BAD_REQUEST", {name: f"{e}."}) from e
+        text = (fields.get(name) or default).encode("utf-8", "replace")
+        decode(text, msgspec.Raw, name)
+        pairs[name] = msgspec.Raw(text.strip())
     if bytes(pairs["data"])[:1] != b"{":
         raise Refused("ERR_INVALID_MESSAGE_DATA", {"data": "Send an object."})
     if parent is not None:

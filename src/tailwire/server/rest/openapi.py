@@ -46,6 +46,7 @@ def document(operations: Iterable[Operation], version: str) -> dict[str, Any]:
             "securitySchemes": {
                 "authToken": {"type": "apiKey", "in": "header", "name": "authtoken"},
                 "apiKey": {"type": "apiKey", "in": "header", "name": "apikey"},
+                "pass": {"type": "apiKey", "in": "header", "name": "authorization"},
             },
         },
     }
@@ -68,6 +69,7 @@ def _operation(o: Operation, by_type: dict[Any, Any]) -> dict[str, Any]:
     security: dict[Who, list[dict[str, list[str]]]] = {
         Who.ANYONE: [],
         Who.USER: [{"authToken": []}, {"apiKey": []}],
+        Who.PASS: [{"pass": []}],
         Who.KEY: [{"apiKey": []}],
         Who.ADMIN: [{"apiKey": []}],
     }

@@ -13,6 +13,7 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.limits.rates import Kind
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.edge import Receive, Scope, headers_of, pairs_of, text
+from tailwire.server.rules.decoding import decode
 
 Q = TypeVar("Q")
 
@@ -22,6 +23,7 @@ class Who(StrEnum):
 
     ANYONE = "anyone"
     USER = "user"  # an auth token, or a REST key (on behalf of a user or of the app)
+    PASS = "pass"  # a user, by the pass for a WebSocket in the authorization header
     KEY = "key"  # any API key
     ADMIN = "admin"  # a REST key
 
@@ -69,6 +71,7 @@ class Operation:
         body, query: types of what is sent; none by default.
         form: takes the request instead, where it is `multipart/form-data`.
         answer: the type of `data`, for the documentation.
+        behalf: with a REST key it is done for a user, whom the header `onBehalfOf` names.
         feature: the documented key by which a role can be kept from it.
         whole: the handler gives the whole answer, envelope included.
         counts: with what it counts towards the limits of rates.
@@ -86,6 +89,7 @@ class Operation:
     query: Any = None
     answer: Any = None
     form: Handler | None = None
+    behalf: bool = False
     feature: str = ""
     whole: bool = False
     counts: Kind = Kind.OTHER
@@ -128,9 +132,4 @@ def parse(body: bytes, kind: type[Q]) -> Q:
     Raises:
         Refused: ERR_BAD_REQUEST, by field.
     """
-    try:
-        body.decode()  # all of it is text, also what is left as it is until later
-        return msgspec.json.decode(body or b"{}", type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as e:
-        what, _, where = str(e).partition(" - at `$.")
-        raise Refused("ERR_BAD_REQUEST", {where.rstrip("`") or "body": f"{what}."}) from e
+    return decode(body or b"{}", kind)

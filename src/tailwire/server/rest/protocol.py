@@ -13,16 +13,32 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tailwire.server.actions.present import encode
+from tailwire.server.limits.forwarded import TrustedProxies
+from tailwire.server.limits.places import Place
+from tailwire.server.limits.taken import taken_by
 from tailwire.server.ports.refusal import Refused
 
 MOST_HEAD = 64 * 1024
 PIECE = 1024
 OF_A_BODY = 4 * 1024
-_TOLD = encode({"error": Refused("ERR_TOO_LARGE", f"The head of a request has at most {MOST_HEAD} bytes.").told()})
-HEAD_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n"
-    b"content-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(_TOLD), _TOLD)
+
+
+def _told(status: bytes, what: Refused) -> bytes:
+    # An answer that no handler gives.
+    body = encode({"error": what.told()})
+    head = b"HTTP/1.1 %b\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
+    return head % (status, len(body), body)
+
+
+HEAD_TOO_LARGE = _told(
+    b"431 Request Header Fields Too Large",
+    Refused("ERR_TOO_LARGE", f"The head of a request has at most {MOST_HEAD} bytes."),
 )
+BODY_TOO_SLOW = _told(
+    b"400 Bad Request",
+    Refused("ERR_BAD_REQUEST", "The body stalled, or came more slowly than the server waits for. Send it again."),
+)
+NO_PROXIES = TrustedProxies()
 _NOTHING = memoryview(b"")
 
 
@@ -59,21 +75,32 @@ class HttpProtocol(HttpToolsProtocol):
 
     Attributes:
         waiting: the connections that have to send the head of a request, and since when: longest first.
+        under_way: the connections with a request whose body or answer is under way, and since when: longest first.
         idle: the connections that have had all their answers and are kept for another request: longest first.
+        proxies: who is believed when it says whose connection it brings.
+        named: the address that a proxy named before the connection's first byte; "" where none did.
+        place: of the connection's address, freed with the connection.
     """
 
     waiting: dict[HttpProtocol, float]
+    under_way: dict[HttpProtocol, float]
     idle: dict[HttpProtocol, None]
+    proxies = NO_PROXIES
+    named = ""
+    place: Place | None = None
     flow: _Flow
     _head = -1  # bytes of a head that has begun and is not whole, but for those that came with its begin; -1: none has
     _body = 0  # bytes of a body that have come
+    _received = 0  # bytes that have come, of all requests
+    _behind_proxy = False
     _begins = _upgraded = False
     _rest = _NOTHING  # what was read and not taken yet
 
     @classmethod
-    def bound(cls) -> type[HttpProtocol]:
+    def bound(cls, proxies: TrustedProxies = NO_PROXIES) -> type[HttpProtocol]:
         """The class of one server's connections."""
-        return type("BoundHttpProtocol", (cls,), {"waiting": {}, "idle": {}})
+        own = {"waiting": {}, "under_way": {}, "idle": {}, "proxies": proxies}
+        return type("BoundHttpProtocol", (cls,), own)
 
     # The transport's side.
 
@@ -82,17 +109,24 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.flow = _Flow(transport)
         self.waiting[self] = self.loop.time()
+        self._behind_proxy = self.client is not None and self.proxies.trusts(self.client[0])
+        if self.named:
+            self.client = (self.named, 0)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is gone."""
         self.waiting.pop(self, None)
+        self.under_way.pop(self, None)
         self.idle.pop(self, None)
         self._rest = _NOTHING
+        if self.place is not None:
+            self.place.free()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Bytes came in. Of many requests a few are taken in a turn of the event loop: others have theirs between."""
         self.idle.pop(self, None)
+        self._received += len(data)
         if len(data) <= PIECE and not self.flow.held:
             self._take(data)
             return
@@ -134,6 +168,8 @@ class HttpProtocol(HttpToolsProtocol):
             return
         if self.cycle is not None and not self.cycle.response_complete:
             self.waiting.pop(self, None)
+            if self not in self.under_way:
+                self.under_way[self] = self.loop.time()
         else:
             self.waiting.setdefault(self, self.loop.time())  # no whole head yet, and uvicorn's own timer is off
         if self._head >= 0 and not self._begins:
@@ -146,9 +182,65 @@ class HttpProtocol(HttpToolsProtocol):
         """Another protocol has the transport from now on."""
         self._upgraded = True
         self.waiting.pop(self, None)
+        self.under_way.pop(self, None)
         self._rest = _NOTHING  # behind an upgrade nothing may be sent before its answer
         self.flow.let_go()
-        super().handle_websocket_upgrade()
+        self.connections.discard(self)
+        make: Any = self.ws_protocol_class
+        socket = make(config=self.config, server_state=self.server_state, app_state=self.app_state)
+        socket.address, socket.place = (self.scope["client"] or ("",))[0], self.place
+        self.place = None
+        socket.connection_made(self.transport)
+        socket.data_received(self._request_to_upgrade())
+        self.transport.set_protocol(socket)
+
+    def _request_to_upgrade(self) -> bytes:
+        head = [self.scope["method"].encode() + b" " + self.url + b" HTTP/1.1"]
+        head += [name + b": " + value for name, value in self.scope["headers"]]
+        return b"\r\n".join([*head, b"", b""])
+
+    # What is under way.
+
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether it is the client's turn: it has not taken what was written, or its body is not whole."""
+        return bool(self.transport.get_write_buffer_size()) or self.body_is_due
+
+    @property
+    def body_is_due(self) -> bool:
+        """Whether the body of the request under way is not whole, and would be read if it came."""
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or self.pipeline or self.flow.held or self.flow.read_paused:
+            return False
+        return bool(cycle.more_body)
+
+    @property
+    def body_received(self) -> int:
+        """Bytes of the body of the request under way that have come."""
+        return self._body
+
+    def moved(self) -> int:
+        """Return how many bytes came from the client and were taken by it, counted from any point."""
+        return self._received + taken_by(self.transport)
+
+    def end_slow(self) -> None:
+        """End a connection whose client is too slow; tell it, where it can still be told."""
+        cycle = self.cycle
+        told = cycle is not None and not (cycle.response_started or self.pipeline or self.transport.is_closing())
+        if told and not self.transport.get_write_buffer_size():
+            self.transport.write(BODY_TOO_SLOW)
+            self.transport.close()
+            cycle.disconnected = True
+            cycle.message_event.set()
+        else:
+            self.transport.abort()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all requests are answered, and the client has taken the answers."""
+        if self.cycle is None or not self.cycle.response_complete or self.pipeline or self._rest:
+            return False
+        return not (self.transport.is_closing() or self.transport.get_write_buffer_size())
 
     # The parser's side.
 
@@ -160,6 +252,11 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> Any:
         """Its head is whole."""
         self._head = -1
+        if self._behind_proxy and self.client is not None:
+            address, scheme = self.proxies.client(self.client[0], self.headers)
+            self.scope["client"] = (address, 0)
+            if scheme:
+                self.scope["scheme"] = scheme
         return super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -177,3 +274,5 @@ class HttpProtocol(HttpToolsProtocol):
             self.loop.call_soon(self._go_on)
         if last and not self._rest and not self.transport.is_closing():
             self.idle[self] = None
+            if not self.transport.get_write_buffer_size():
+                self.under_way.pop(self, None)

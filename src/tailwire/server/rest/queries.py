@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 
@@ -12,8 +12,13 @@ PageNumber = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 
 class Paged(msgspec.Struct, kw_only=True):
-    """A page: its size (under any of three names) and number."""
+    """A page: its size (under any of three names) and number.
 
+    Attributes:
+        usual: the size where none is asked for.
+    """
+
+    usual: ClassVar[int] = 100
     per_page: Size | None = None
     perPage: Size | None = None
     limit: Size | None = None
@@ -22,12 +27,18 @@ class Paged(msgspec.Struct, kw_only=True):
     @property
     def size(self) -> int:
         """How many entries are wanted."""
-        return self.per_page or self.perPage or self.limit or 30
+        return self.per_page or self.perPage or self.limit or self.usual
 
     @property
     def offset(self) -> int:
         """How many entries come before them."""
         return (self.page - 1) * self.size
+
+
+class DeliveryQuery(Paged, kw_only=True):
+    """Which deliveries of a webhook: `failed` or `waiting`."""
+
+    status: str = "failed"
 
 
 class UserQuery(Paged, rename="camel", kw_only=True):
@@ -60,6 +71,7 @@ class GroupQuery(Paged, rename="camel", kw_only=True):
     tags: list[str] = []
     with_tags: bool = False
     updated_at: Number = 0
+    affix: str = "append"
     sort_by: str = "name"
     sort_order: str = "asc"
 
@@ -75,6 +87,7 @@ class MemberQuery(Paged, rename="camel", kw_only=True):
 class MessageQuery(Paged, rename="camel", kw_only=True):
     """Which messages."""
 
+    usual: ClassVar[int] = 10
     affix: str = "prepend"
     id: Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)] | None = None
     sent_at: Number | None = None

@@ -47,7 +47,7 @@ class SessionRoutes:
             Operation("GET", "/me", "See oneself", self._me, answer=shapes.Me, feature="getMyDetails"),
             Operation("DELETE", "/me", "Log out", self._logout, answer=shapes.Done),
             Operation("POST", "/api/v3.0/online-members", "Count who is online (authorization: the jwt of PUT /me)",
-                      self._online, who=Who.ANYONE, body=Groups, answer=shapes.Online),
+                      self._online, who=Who.PASS, body=Groups, answer=shapes.Online),
             Operation("POST", "/user_sessions", "Report a session (taken, not kept)", self._report, who=Who.ANYONE,
                       answer=shapes.Success),
             Operation("POST", "/ping", "Report being there (taken, not kept)", self._report, who=Who.ANYONE,
@@ -67,10 +67,9 @@ class SessionRoutes:
         return {"success": True, "message": "Logged out successfully."}
 
     async def _online(self, call: Call) -> dict[str, Any]:
-        caller = await self._sessions.pass_caller(call.header(b"authorization"))
         if call.body.groups is None:
             return {"onlineUsersCount": self._users.online_count()}
-        return {"groups": await self._members.online_counts(caller, call.body.groups)}
+        return {"groups": await self._members.online_counts(call.caller, call.body.groups)}
 
     async def _report(self, call: Call) -> dict[str, Any]:
         return {"success": True}

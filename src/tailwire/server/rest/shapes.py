@@ -223,17 +223,53 @@ class Feature(Shape, kw_only=True):
     created_at: int
 
 
+class WebhookState(Shape, kw_only=True):
+    """How a webhook's deliveries fare."""
+
+    waiting: int
+    waiting_since: int = 0
+    failed: int
+    failing_since: int = 0
+    last_success_at: int = 0
+    last_failure_at: int = 0
+    last_failure: str = ""
+
+
 class Webhook(Shape, kw_only=True):
-    """Somebody who is told of events."""
+    """Somebody who is told of events. The secret is only in the answer to its making."""
 
     id: str
     name: str
     webhook_url: str
     triggers: list[str]
     username: str = ""
+    secret: str = ""
     retry_on_failure: bool
     enabled: bool
     created_at: int
+    state: WebhookState
+
+
+class Trigger(Shape, kw_only=True):
+    """What a webhook can be told of."""
+
+    trigger: str
+    description: str
+
+
+class Delivery(Shape, kw_only=True):
+    """What a webhook could not be told yet, or was given up. `data` is not in lists."""
+
+    id: str
+    trigger: str
+    status: str
+    attempts: int
+    queued_at: int
+    last_try_at: int = 0
+    next_try_at: int = 0
+    failed_at: int = 0
+    problem: str = ""
+    data: dict[str, Any] = {}
 
 
 class Reason(Shape, kw_only=True):
@@ -278,13 +314,13 @@ class Refusal(Shape, kw_only=True):
 
 
 class Pagination(Shape, kw_only=True):
-    """Of a page."""
+    """Of a page. Messages are not counted for it: lists of them have no total."""
 
-    total: int
+    total: int = 0
     count: int
     per_page: int = msgspec.field(name="per_page")
     current_page: int = msgspec.field(name="current_page")
-    total_pages: int = msgspec.field(name="total_pages")
+    total_pages: int = msgspec.field(name="total_pages", default=0)
 
 
 class Meta(Shape, kw_only=True):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+from tailwire.server.actions.export import Export
 from tailwire.server.actions.keys import TokenChange, device_of
 from tailwire.server.actions.relations import Blocked, NewFriends, Relations, Unfriended
 from tailwire.server.actions.sessions import Sessions
 from tailwire.server.actions.users import Deactivated, Deleted, NewUser, Reactivated, UserChange, Users
 from tailwire.server.limits.rates import Kind
+from tailwire.server.ports.file_urls import with_address
 from tailwire.server.ports.filters import UserFilter
 from tailwire.server.ports.records import TokenRow
 from tailwire.server.rest import shapes
-from tailwire.server.rest.operations import Call, Operation, Who
+from tailwire.server.rest.addresses import Addresses
+from tailwire.server.rest.operations import Call, Operation, Streamed, Who
 from tailwire.server.rest.queries import BlockQuery, SearchQuery, UserQuery
 
 
@@ -26,8 +30,12 @@ class TokenWanted(TokenChange, rename="camel"):
 class UserRoutes:
     """The resource `users`."""
 
-    def __init__(self, users: Users, sessions: Sessions, relations: Relations) -> None:
+    def __init__(
+        self, users: Users, sessions: Sessions, relations: Relations, export: Export, addresses: Addresses
+    ) -> None:
         self._users = users
+        self._export = export
+        self._addresses = addresses
         self._sessions = sessions
         self._relations = relations
 
@@ -43,9 +51,10 @@ class UserRoutes:
                       feature="getUser"),
             Operation("PUT", "/users/{uid}", "Change a user", lambda c: u.update(c.params["uid"], c.body),
                       who=Who.ADMIN, body=UserChange, answer=one),
-            Operation("DELETE", "/users/{uid}", "Delete a user",
-                      lambda c: u.delete(c.params["uid"], permanent=c.body.permanent), who=Who.ADMIN, body=Deleted,
+            Operation("DELETE", "/users/{uid}", "Delete a user", self._delete, who=Who.ADMIN, body=Deleted,
                       answer=done, counts=Kind.CORE),
+            Operation("GET", "/users/{uid}/export", "Get all that is kept about a user, in lines of JSON",
+                      self._exported, who=Who.ADMIN),
             Operation("DELETE", "/users", "Deactivate users", lambda c: u.deactivate(c.body.uids_to_deactivate),
                       who=Who.ADMIN, body=Deactivated, answer=shapes.Deactivated),
             Operation("PUT", "/users", "Reactivate users", lambda c: u.reactivate(c.body.uids_to_activate),
@@ -104,6 +113,16 @@ class UserRoutes:
             Operation("DELETE", path, "End friendships", unfriend, who=who, body=Unfriended, answer=shapes.Done),
             reading,
         ]
+
+    async def _delete(self, call: Call) -> Any:
+        wanted: Deleted = call.body
+        return await self._users.delete(call.params["uid"], permanent=wanted.permanent, anonymous=wanted.anonymous)
+
+    async def _exported(self, call: Call) -> Streamed:
+        lines = await self._export.begin(call.params["uid"])
+        base = partial(self._addresses.base, call.scope)
+        headers = [(b"content-type", b"application/x-ndjson"), (b"cache-control", b"no-store")]
+        return Streamed(200, headers, (with_address(line, base) async for line in lines))
 
     async def _acting(self, call: Call) -> Any:
         # With a REST key the path says for whom.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.rules.addresses import check_address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,8 @@ class Lengths:
             Refused: ERR_BAD_REQUEST, naming the field.
         """
         self._check(value, self.url, field)
+        if value:
+            check_address(value, field, picture=field != "link")
         return value or None
 
     def check_tags(self, value: list[str]) -> list[str]:

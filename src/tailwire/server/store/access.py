@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from typing import Any, TypeVar
 
 from tailwire.server.store.readers import Job, Readers, Short, TooLong
@@ -24,6 +25,8 @@ class Access:
     _short: Short
     _readers: Readers
     _writer: Writer
+    _writing: sqlite3.Connection
+    _executor: Executor
     _last_id: int
 
     def _one(self, sql: str, parameters: Parameters) -> Any:

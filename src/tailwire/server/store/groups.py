@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tailwire.server.ports.conversations import key_of
+from tailwire.server.ports.file_names import named_files
 from tailwire.server.ports.filters import GroupFilter, MemberFilter
 from tailwire.server.ports.records import BanRow, Draft, Event, GroupRow, MemberRow, Stored
 from tailwire.server.ports.refusal import Refused
@@ -24,6 +25,7 @@ _UNFOLLOW = (
     "DELETE FROM subscriptions WHERE uid = :uid AND message_id IN (SELECT s.message_id FROM subscriptions s"
     " JOIN messages m ON m.id = s.message_id WHERE s.uid = :uid AND m.conversation_id = :conversation)"
 )
+_UPDATED = "max(created_at, updated_at)"
 _SORTS = {"name": "name", "guid": "guid", "createdAt": "created_at"}
 
 Told = Callable[[GroupStanding], Draft]  # the action message of a change, from how things stood before it
@@ -54,11 +56,12 @@ class Groups(Messages):
             where.append(one_of("type", wanted.types, values))
         if wanted.tags:
             where.append(tagged("tags", wanted.tags, values))
-        if wanted.updated_after:
-            where.append("updated_at >= ?")
-            values.append(wanted.updated_after)
+        if wanted.updated:
+            where.append(f"{_UPDATED} {'<=' if wanted.descending else '>='} ?")
+            values.append(wanted.updated)
         condition = " AND ".join(where)
-        order = f"{_SORTS.get(wanted.sort_by, 'name')} {'DESC' if wanted.descending else 'ASC'}, guid"
+        by = _UPDATED if wanted.updated else _SORTS.get(wanted.sort_by, "name")
+        order = f"{by} {'DESC' if wanted.descending else 'ASC'}, guid"
         sql = f"SELECT {_COLUMNS} FROM groups WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?"
         count, page = f"SELECT count(*) FROM groups WHERE {condition}", [*values, wanted.limit, wanted.offset]
         rows, total = await self._page(count, sql, values, page)
@@ -74,6 +77,8 @@ class Groups(Messages):
             if group.owner and owner_is_member:
                 owner = (group.guid, group.owner, "admin", group.created_at, self._last_id)
                 c.execute("INSERT INTO members VALUES (?, ?, ?, ?, ?)", owner)
+            if names := named_files(group.icon, group.metadata):
+                self._use_files(c, "group", group.guid, names)
             self._enqueue_all(c, events, None)
             return True
 
@@ -106,6 +111,7 @@ class Groups(Messages):
             marks = ", ".join(f"{name} = ?" for name in columns)
             c.execute(f"UPDATE groups SET {marks} WHERE guid = ?", [*columns.values(), act.guid])
             changed = dataclasses.replace(standing.group, **columns)  # type: ignore[arg-type]
+            self._use_files(c, "group", act.guid, named_files(changed.icon, changed.metadata))
             self._enqueue_all(c, told(changed), None)
             return changed
 

@@ -1,23 +1,22 @@
-"""API keys, auth tokens and uploaded files, by their hashes and names."""
+"""API keys and auth tokens, by their hashes."""
 
 from __future__ import annotations
 
 import dataclasses
 import sqlite3
 
-from tailwire.server.ports.records import FileRow, KeyRow, TokenOwner, TokenRow
+from tailwire.server.ports.records import KeyRow, TokenOwner, TokenRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.store.access import Access
 from tailwire.server.store.statements import KEY_SCOPE, TOKEN_OWNER
 
 MOST_OWNERS = 50_000
 _KEY = ", ".join(f.name for f in dataclasses.fields(KeyRow))
-_FILE = ", ".join(f.name for f in dataclasses.fields(FileRow))
 _TOKEN = ", ".join(f.name for f in dataclasses.fields(TokenRow))
 
 
 class Keys(Access):
-    """API keys, auth tokens, files."""
+    """API keys, auth tokens."""
 
     _owners: dict[str, TokenOwner]
 
@@ -131,14 +130,3 @@ class Keys(Access):
         """Take all auth tokens of a user back; answers their hashes."""
         sql = "DELETE FROM auth_tokens WHERE uid = ? RETURNING token_hash"
         return await self._writer.submit(lambda c: self._gone(c.execute(sql, (uid,)).fetchall()))
-
-    async def add_file(self, file: FileRow) -> None:
-        """Keep what is known of an uploaded file."""
-        marks = ", ".join("?" for _ in dataclasses.fields(FileRow))
-        sql = f"INSERT OR REPLACE INTO files ({_FILE}) VALUES ({marks})"
-        await self._writer.submit(lambda c: c.execute(sql, dataclasses.astuple(file)).rowcount)
-
-    async def file(self, name: str) -> FileRow | None:
-        """An uploaded file, or None."""
-        row = self._one(f"SELECT {_FILE} FROM files WHERE name = ?", (name,))
-        return FileRow(*row) if row else None

@@ -16,6 +16,7 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
+from tailwire.server import private_files
 from tailwire.server.ports.world import World
 from tailwire.server.telemetry.logs import log
 
@@ -68,14 +69,7 @@ class IdFile:
         Raises:
             OSError: when it cannot be written.
         """
-        fresh = self.path.with_name(self.path.name + ".new")
-        descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
-        try:
-            os.write(descriptor, f"{name} {highest:0{_DIGITS}d}\n".encode("ascii"))
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.replace(fresh, self.path)
+        private_files.write_whole(self.path, f"{name} {highest:0{_DIGITS}d}\n".encode("ascii"))
         self._descriptor = os.open(self.path, os.O_RDWR | getattr(os, "O_BINARY", 0))
         self._place = len(name) + 1
         self._synced = self._written = highest

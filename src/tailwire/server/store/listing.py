@@ -55,12 +55,12 @@ def list_messages(shape: tuple[object, ...]) -> str:
         if s.since:
             query = query.where(m.id > bindparam("since"))
     elif s.reader:
-        query = query.where(_readable(newer=s.newer and s.cursor, missed=_is_missed(s)))
+        query = query.where(_readable(newer=s.newer and s.cursor and not s.sent_cursor, missed=_is_missed(s)))
     query = _within(query, s)
     query = _having(query, s)
     if not s.conversation_id and s.only_updates and s.updated_after:
         query = query.with_hint(messages, "INDEXED BY messages_by_update", "sqlite")
-    elif not s.conversation_id and s.reader and s.newer and s.cursor:
+    elif not s.conversation_id and s.reader and s.newer and s.cursor and not s.sent_cursor:
         # What was missed is a range at the end of each conversation that has something new.
         query = query.with_hint(messages, "INDEXED BY messages_by_conversation", "sqlite")
     return compiled(_ordered(query, s))
@@ -82,10 +82,8 @@ def _ordered(query: Query, s: Any) -> Query:
 def _within(query: Query, s: Any) -> Query:
     # Bounds of place and time.
     m = messages.c
-    if s.cursor:
-        query = query.where(m.id > bindparam("cursor") if s.newer else m.id < bindparam("cursor"))
-    if s.sent_cursor:
-        query = query.where(m.sent_at > bindparam("sent_cursor") if s.newer else m.sent_at < bindparam("sent_cursor"))
+    if s.cursor or s.sent_cursor:
+        query = query.where(_beyond(s))
     if s.from_time:
         query = query.where(m.sent_at >= bindparam("from_time"))
     if s.to_time:
@@ -103,6 +101,31 @@ def _within(query: Query, s: Any) -> Query:
     if s.saved:
         query = query.join(saves, and_(saves.c.message_id == m.id, saves.c.uid == bindparam("reader")))
     return query
+
+
+def _beyond(s: Any) -> ColumnElement[bool]:
+    # What lies beyond the cursor, in the order of the list.
+    m = messages.c
+    cursor: ColumnElement[int] = bindparam("cursor")
+    sent: ColumnElement[int] = bindparam("sent_cursor")
+    if s.cursor and (s.pinned or s.saved):
+        # By the time of the pin or save, from new to old. One that is gone since does not say where the list goes on:
+        # then it begins anew, and nothing is left out.
+        before = messages.alias("before")
+        time, at = m.pinned_at, select(before.c.pinned_at).where(before.c.id == cursor)
+        if s.saved:
+            mine = saves.alias("mine")
+            time = saves.c.saved_at
+            at = select(mine.c.saved_at).where(mine.c.message_id == cursor, mine.c.uid == bindparam("reader"))
+        known = func.coalesce(at.scalar_subquery(), literal_column(str(2**62)))
+        return or_(time < known, and_(time == known, m.id < cursor))
+    if not s.sent_cursor:
+        return m.id > cursor if s.newer else m.id < cursor
+    if not s.cursor:
+        return m.sent_at > sent if s.newer else m.sent_at < sent
+    if s.newer:
+        return or_(m.sent_at > sent, and_(m.sent_at == sent, m.id > cursor))
+    return or_(m.sent_at < sent, and_(m.sent_at == sent, m.id < cursor))
 
 
 def _having(query: Query, s: Any) -> Query:

@@ -87,6 +87,8 @@ class Messages(Search, Webhooks):
             self._replied(c, d)
         if d.mentions:
             _mention(c, message_id, d.conversation_id, d.mentions)
+        if d.files:
+            self._use_files(c, "message", message_id, d.files)
         row = MessageRow(
             message_id, d.conversation_id, d.sender, d.receiver, d.receiver_type, d.category, d.type,
             d.sent_at, d.sent_at, None, None, None, None, None, None, d.body,
@@ -198,6 +200,8 @@ class Messages(Search, Webhooks):
             if after.mentions is not None:
                 c.execute("DELETE FROM mentions WHERE message_id = ?", (before.id,))
                 _mention(c, before.id, before.conversation_id, after.mentions)
+            if after.files is not None:
+                self._use_files(c, "message", before.id, after.files)
             self._reindex(c, before.id, before.conversation_id, before.body, after.body)
             stored = self._told(c, before.id, told)
             _keep_last_edit(c, before.id, stored.message.id)
@@ -228,6 +232,7 @@ class Messages(Search, Webhooks):
             self._reindex(c, before.id, before.conversation_id, before.body, None)
             for table in ("mentions", "reactions", "saves"):
                 c.execute(f"DELETE FROM {table} WHERE message_id = ?", (before.id,))
+            self._use_files(c, "message", before.id, ())
             return self._told(c, before.id, told)
 
         return await self._writer.submit(delete)

@@ -93,6 +93,12 @@ class Readers:
         for reader in self._all:
             reader.cut = True
         await asyncio.get_running_loop().run_in_executor(None, self._executor.shutdown)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Close the connections; nothing is under way on them."""
+        self._closed = True
+        self._executor.shutdown(wait=False)
         for reader in self._all:
             reader.connection.close()
 

@@ -9,6 +9,8 @@ from typing import Any
 from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.records import Event, MessageRow, Trait
 from tailwire.server.ports.standing import GroupAct, GroupStanding
+from tailwire.server.store.erasure import USER, WORDS, add_chore
+from tailwire.server.store.files import CONDEMNED
 from tailwire.server.store.groups import Groups
 from tailwire.server.store.keys import Keys
 from tailwire.server.store.relations import Relations
@@ -31,8 +33,14 @@ _OF_MESSAGES = ("reactions", "mentions", "saves", "flags", "interactions", "subs
 class Removal(Groups, Relations, Keys):
     """Deletes for good."""
 
-    async def remove_user(self, uid: str, *, with_messages: bool) -> tuple[list[str], list[str]]:
-        """Forget a user, with or without what they wrote.
+    async def remove_user(
+        self, uid: str, *, with_messages: bool, anonymous: bool = False
+    ) -> tuple[list[str], list[str]]:
+        """Forget a user.
+
+        Args:
+            with_messages: what they wrote and uploaded goes too, and in what others wrote nothing is left but the uid.
+            anonymous: what they wrote stays, and nothing is left in it but the uid.
 
         Returns:
             The groups that they were in, and the hashes of their auth tokens.
@@ -48,6 +56,14 @@ class Removal(Groups, Relations, Keys):
                 for table in ("marks", "conversations"):
                     c.execute(f"DELETE FROM {table} WHERE conversation_id IN {own}", (uid,))
                 c.execute(f"DELETE FROM participants WHERE conversation_id IN {own}", (uid,))
+            if with_messages:
+                c.execute(f"UPDATE files SET used = {CONDEMNED}, unused_since = 0 WHERE uid = ?", (uid,))
+                add_chore(c, WORDS, "", 0, 0)
+            if with_messages or anonymous:
+                c.execute("UPDATE files SET uid = '', file_name = 'file' WHERE uid = ?", (uid,))
+                add_chore(c, USER, uid, self._last_id, 0)
+            self._use_files(c, "user", uid, ())
+            self._left_over()
             tokens = self._gone(
                 c.execute("DELETE FROM auth_tokens WHERE uid = ? RETURNING token_hash", (uid,)).fetchall()
             )
@@ -72,6 +88,7 @@ class Removal(Groups, Relations, Keys):
             events = told(may_act(c, act))
             members = [row[0] for row in c.execute("SELECT uid FROM members WHERE guid = ?", (guid,))]
             self._forget_conversation(c, key_of("", guid, "group"))
+            self._use_files(c, "group", guid, ())
             for table in ("members", "bans", "groups"):
                 c.execute(f"DELETE FROM {table} WHERE guid = ?", (guid,))
             self._enqueue_all(c, events, None)
@@ -102,6 +119,10 @@ class Removal(Groups, Relations, Keys):
         )
         for table in _OF_MESSAGES:
             c.execute(f"DELETE FROM {table} WHERE message_id IN (SELECT id FROM messages WHERE {which})", values)
+        gone = f"SELECT CAST(id AS TEXT) FROM messages WHERE {which}"
+        sql = f"SELECT key FROM file_uses WHERE place = 'message' AND key IN ({gone})"
+        for (key,) in c.execute(sql, values).fetchall():
+            self._use_files(c, "message", key, ())
         c.execute(f"DELETE FROM messages WHERE {which}", values)
         c.executemany(_SETTLE, [{"of": row[0]} for row in places])
         c.executemany(_RECOUNT, [{"of": row[0]} for row in threads])

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text, text
 
-metadata = MetaData()
-_Id = BigInteger().with_variant(Integer, "sqlite")
+from tailwire.server.store.metadata import Id, metadata
+from tailwire.server.store.upkeep_tables import chores, deliveries, file_uses, files, webhook_states, webhooks
 
 app = Table(
     "app",
     metadata,
     Column("app_id", String(64), primary_key=True),
     Column("store_name", String(64), nullable=False),
-    Column("secret", String(128), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     # The highest id given out when messages were last deleted for good: it is not given out again.
-    Column("last_id", _Id, nullable=False, server_default="0"),
+    Column("last_id", Id, nullable=False, server_default="0"),
 )
 
 # The action message that tells of the last edit of a message: those of earlier edits are not kept.
-edits = Table("edits", metadata, Column("message_id", _Id, primary_key=True), Column("action_id", _Id, nullable=False))
+edits = Table("edits", metadata, Column("message_id", Id, primary_key=True), Column("action_id", Id, nullable=False))
 
 # The starts of the server on this database: each has a mark, and the id after which it gave out ids (see `lineage`).
 starts = Table(
     "starts",
     metadata,
-    Column("number", _Id, primary_key=True),
+    Column("number", Id, primary_key=True),
     Column("mark", String(64), nullable=False, unique=True),
-    Column("after_id", _Id, nullable=False),
+    Column("after_id", Id, nullable=False),
     Column("started_at", BigInteger, nullable=False),
     sqlite_autoincrement=True,
 )
@@ -65,7 +64,7 @@ auth_tokens = Table(
     Column("token_hash", String(64), primary_key=True),
     Column("uid", String(100), nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    Column("number", _Id, nullable=False),
+    Column("number", Id, nullable=False),
     Column("hint", String(8), nullable=False, server_default=""),
     Column("platform", String(100)),
     Column("user_agent", Text),
@@ -98,14 +97,14 @@ members = Table(
     Column("uid", String(100), primary_key=True),
     Column("scope", String(20), nullable=False),
     Column("joined_at", BigInteger, nullable=False),
-    Column("joined_after_id", _Id, nullable=False),
+    Column("joined_after_id", Id, nullable=False),
     Index("members_by_uid", "uid"),
 )
 
 messages = Table(
     "messages",
     metadata,
-    Column("id", _Id, primary_key=True, autoincrement=False),
+    Column("id", Id, primary_key=True, autoincrement=False),
     Column("conversation_id", String(210), nullable=False),
     Column("sender", String(100), nullable=False),
     Column("receiver", String(100), nullable=False),
@@ -113,7 +112,7 @@ messages = Table(
     Column("category", String(20), nullable=False),
     Column("type", String(100), nullable=False),
     Column("muid", String(200)),
-    Column("parent_id", _Id),
+    Column("parent_id", Id),
     Column("sent_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("delivered_at", BigInteger),
@@ -126,7 +125,7 @@ messages = Table(
     Column("reply_count", Integer, nullable=False, server_default="0"),
     Column("pinned_at", BigInteger),
     Column("pinned_by", String(100)),
-    Column("quoted_id", _Id),
+    Column("quoted_id", Id),
     # What it has, as bits (`records.Trait`): so that filters and views need not open the body.
     Column("traits", Integer, nullable=False, server_default="0"),
     Index("messages_by_conversation", "conversation_id", "id"),
@@ -177,10 +176,10 @@ conversations = Table(
     "conversations",
     metadata,
     Column("conversation_id", String(210), primary_key=True),
-    Column("last_message_id", _Id, nullable=False),
+    Column("last_message_id", Id, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     # The message that a list of conversations shows: no edits, no replies in threads.
-    Column("shown_message_id", _Id, nullable=False, server_default="0"),
+    Column("shown_message_id", Id, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False, server_default="0"),
 )
 
@@ -199,9 +198,9 @@ marks = Table(
     metadata,
     Column("conversation_id", String(210), primary_key=True),
     Column("uid", String(100), primary_key=True),
-    Column("delivered_id", _Id, nullable=False),
-    Column("read_id", _Id, nullable=False),
-    Column("cleared_id", _Id, nullable=False, server_default="0"),
+    Column("delivered_id", Id, nullable=False),
+    Column("read_id", Id, nullable=False),
+    Column("cleared_id", Id, nullable=False, server_default="0"),
     Column("tags", Text),
     Column("pinned_at", BigInteger),
     Index("marks_by_uid", "uid"),
@@ -214,7 +213,7 @@ receipts = Table(
     Column("conversation_id", String(210), primary_key=True),
     Column("uid", String(100), primary_key=True),
     Column("read", Integer, primary_key=True),
-    Column("up_to", _Id, primary_key=True),
+    Column("up_to", Id, primary_key=True),
     Column("at", BigInteger, nullable=False),
 )
 
@@ -249,8 +248,8 @@ friends = Table(
 reactions = Table(
     "reactions",
     metadata,
-    Column("id", _Id, primary_key=True),
-    Column("message_id", _Id, nullable=False),
+    Column("id", Id, primary_key=True),
+    Column("message_id", Id, nullable=False),
     Column("reaction", String(100), nullable=False),
     Column("uid", String(100), nullable=False),
     Column("reacted_at", BigInteger, nullable=False),
@@ -262,7 +261,7 @@ saves = Table(
     "saves",
     metadata,
     Column("uid", String(100), primary_key=True),
-    Column("message_id", _Id, primary_key=True),
+    Column("message_id", Id, primary_key=True),
     Column("saved_at", BigInteger, nullable=False),
 )
 
@@ -270,13 +269,13 @@ subscriptions = Table(
     "subscriptions",
     metadata,
     Column("uid", String(100), primary_key=True),
-    Column("message_id", _Id, primary_key=True),
+    Column("message_id", Id, primary_key=True),
 )
 
 mentions = Table(
     "mentions",
     metadata,
-    Column("message_id", _Id, primary_key=True),
+    Column("message_id", Id, primary_key=True),
     Column("uid", String(100), primary_key=True),
     Column("conversation_id", String(210), nullable=False, server_default=""),
     Index("mentions_by_conversation", "uid", "conversation_id", "message_id"),
@@ -285,7 +284,7 @@ mentions = Table(
 interactions = Table(
     "interactions",
     metadata,
-    Column("message_id", _Id, primary_key=True),
+    Column("message_id", Id, primary_key=True),
     Column("uid", String(100), primary_key=True),
     Column("element_id", String(100), primary_key=True),
     Column("at", BigInteger, nullable=False),
@@ -294,7 +293,7 @@ interactions = Table(
 flags = Table(
     "flags",
     metadata,
-    Column("message_id", _Id, primary_key=True),
+    Column("message_id", Id, primary_key=True),
     Column("uid", String(100), primary_key=True),
     Column("reason_id", String(100), nullable=False),
     Column("remark", Text),
@@ -321,44 +320,10 @@ restrictions = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
-files = Table(
-    "files",
-    metadata,
-    Column("name", String(100), primary_key=True),
-    Column("uid", String(100), nullable=False),
-    Column("file_name", String(255), nullable=False),
-    Column("mime_type", String(100), nullable=False),
-    Column("size", BigInteger, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-    Column("width", Integer),
-    Column("height", Integer),
-    Column("thumbnail", String(100)),
-)
-
-webhooks = Table(
-    "webhooks",
-    metadata,
-    Column("id", String(100), primary_key=True),
-    Column("name", String(100), nullable=False),
-    Column("url", Text, nullable=False),
-    Column("triggers", Text, nullable=False),
-    Column("username", String(100)),
-    Column("password", String(200)),
-    Column("retry", Integer, nullable=False),
-    Column("enabled", Integer, nullable=False),
-    Column("created_at", BigInteger, nullable=False),
-)
-
-# The queue: written in the transaction of what it tells of.
-deliveries = Table(
-    "deliveries",
-    metadata,
-    Column("id", _Id, primary_key=True),
-    Column("webhook", String(100), nullable=False),
-    Column("trigger", String(100), nullable=False),
-    Column("body", LargeBinary, nullable=False),
-    Column("attempt", Integer, nullable=False),
-    Column("due_at", BigInteger, nullable=False),
-    Index("deliveries_by_time", "due_at"),
-    sqlite_autoincrement=True,
-)
+# Those of `upkeep_tables` belong to the same schema, and are found here like the others.
+__all__ = [
+    "api_keys", "app", "auth_tokens", "bans", "blocks", "chores", "conversations", "deliveries", "edits", "file_uses",
+    "files", "flags", "friends", "groups", "interactions", "marks", "members", "mentions", "messages", "metadata",
+    "participants", "reactions", "receipts", "restrictions", "roles", "saves", "starts", "subscriptions", "users",
+    "webhook_states", "webhooks",
+]  # fmt: skip

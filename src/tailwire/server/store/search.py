@@ -9,12 +9,14 @@ import msgspec
 
 from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.records import Trait
-from tailwire.server.store.access import Access
+from tailwire.server.store.erasure import WORDS, Erasure, add_chore
 from tailwire.server.store.listing import place
+from tailwire.wire.bounds import harmless
 
 IDLE = 0.25
 AT_ONCE = 200
 TROUBLED = 2.0
+WORDS_AFTER = 3600  # deletions of an hour are done together: each is a walk through the index
 
 
 class _Data(msgspec.Struct):
@@ -31,7 +33,7 @@ _decode = msgspec.json.Decoder(_Body).decode
 def text_of(body: bytes) -> str:
     """The words of a stored message."""
     try:
-        return _decode(body).data.text
+        return _decode(harmless(body)).data.text
     except msgspec.ValidationError:
         return ""
 
@@ -40,7 +42,7 @@ def _see(done: asyncio.Future[None]) -> None:
     done.exception()  # a file that cannot be written is told of by the writer; it is tried again
 
 
-class Search(Access):
+class Search(Erasure):
     """Words of messages, by conversation."""
 
     _indexed_id: int
@@ -105,6 +107,8 @@ class Search(Access):
         if words:
             sql = "INSERT INTO messages_fts (messages_fts, rowid, text, place) VALUES ('delete', ?, ?, ?)"
             c.execute(sql, (number, words, where))
+            add_chore(c, WORDS, "", 0, self._world.seconds() + WORDS_AFTER)
+            self._left_over()
         if after is not None and text_of(after):
             sql = "INSERT INTO messages_fts (rowid, text, place) VALUES (?, ?, ?)"
             c.execute(sql, (number, text_of(after), where))

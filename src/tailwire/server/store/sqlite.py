@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
+from tailwire.server import private_files
 from tailwire.server.ports.world import World
 from tailwire.server.store.conversations import Conversations
 from tailwire.server.store.lineage import Lineage
@@ -27,6 +28,7 @@ from tailwire.server.store.users import Users
 from tailwire.server.store.writer import Writer
 
 READ_DEADLINE = 1.0
+BESIDE = ("", "-wal", "-shm", "-journal", ".ids", ".lock")
 
 
 class SqliteStore(Removal, Users, Marks, Conversations, Reactions, Look):
@@ -42,8 +44,10 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions, Look):
     lock: ServerLock | None = None
 
     def __init__(self, path: Path, world: World, read_deadline: float) -> None:
+        self._world = world
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="tailwire-store")
         self._writing = _connect(path)
+        self._writing.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten, not only let go
         self._reader = _connect(path)
         self._reader.execute("PRAGMA query_only = ON")
         self._writer = Writer(self._writing, self._executor, self._rolled_back, self._committed)
@@ -57,7 +61,9 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions, Look):
         self._savers = {row[0] for row in self._reader.execute("SELECT DISTINCT uid FROM saves")}
         self._indexed_id = self._read_indexed_id(self._reader)
         self._by_trigger = self._read_triggers(self._reader)
-        self._app_id, self._name, self._secret, self._created = self._identity(world)
+        self._seconds = world.seconds
+        self._count_deliveries(self._reader)
+        self._app_id, self._name, self._created = self._identity(world)
 
     @classmethod
     async def open(
@@ -73,9 +79,12 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions, Look):
             tailwire.server.store.migrate.NewerDatabase: when a newer version wrote it.
             OSError: when the file cannot be opened, read or written.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_files.make_folder(path.parent)
         lock = ServerLock(path) if serving else None
         try:
+            # SQLite gives the files beside it the mode of the database.
+            private_files.create(path)
+            private_files.tighten(path.with_name(path.name + end) for end in BESIDE)
             await asyncio.get_running_loop().run_in_executor(None, upgrade, f"sqlite:///{path}")
             store = cls(path, world, read_deadline)
             if lock is not None:
@@ -85,7 +94,7 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions, Look):
         except BaseException as e:
             if lock is not None:
                 lock.release()
-            if isinstance(e, DBAPIError | sqlite3.Error):
+            if isinstance(e, DBAPIError | sqlite3.Error | OSError):
                 raise OSError(f"the database {path} cannot be used: {getattr(e, 'orig', e)}") from e
             raise
 
@@ -112,11 +121,6 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions, Look):
     def app_id(self) -> str:
         """The app that this store belongs to."""
         return self._app_id
-
-    @property
-    def secret(self) -> str:
-        """What tokens for WebSockets are signed with."""
-        return self._secret
 
     @property
     def created(self) -> bool:
@@ -147,13 +151,14 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions, Look):
             self.lock.release()
         self._executor.shutdown()
 
-    def _identity(self, world: World) -> tuple[str, str, str, bool]:
+    def _identity(self, world: World) -> tuple[str, str, bool]:
         c = self._writing
-        row = c.execute("SELECT app_id, store_name, secret FROM app").fetchone()
+        row = c.execute("SELECT app_id, store_name FROM app").fetchone()
         if row:
-            return row[0], row[1], row[2], False
-        made = (world.secret(8), world.secret(8), world.secret(32))
-        c.execute("INSERT INTO app VALUES (?, ?, ?, ?, 0)", (*made, world.seconds()))
+            return row[0], row[1], False
+        made = (world.secret(8), world.secret(8))
+        sql = "INSERT INTO app (app_id, store_name, created_at) VALUES (?, ?, ?)"
+        c.execute(sql, (*made, world.seconds()))
         return (*made, True)
 
     def _committed(self) -> None:
@@ -162,6 +167,7 @@ class SqliteStore(Removal, Users, Marks, Conversations, Reactions, Look):
     def _rolled_back(self) -> None:
         self._last_id = self._read_last_id(self._writing)
         self._indexed_id = self._read_indexed_id(self._writing)
+        self._count_deliveries(self._writing)
 
     @staticmethod
     def _read_last_id(c: sqlite3.Connection) -> int:

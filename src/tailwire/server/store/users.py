@@ -8,8 +8,10 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tailwire.server.ports.file_names import named_files
 from tailwire.server.ports.filters import UserFilter
 from tailwire.server.ports.records import RoleRow, UserRow
+from tailwire.server.store.files import Files
 from tailwire.server.store.keys import Keys
 from tailwire.server.store.statements import USER
 
@@ -37,7 +39,7 @@ def tagged(column: str, wanted: Sequence[str], values: list[Any]) -> str:
     return f"EXISTS (SELECT 1 FROM json_each({column}) WHERE {one_of('value', wanted, values)})"
 
 
-class Users(Keys):
+class Users(Files, Keys):
     """Users and roles."""
 
     async def user(self, uid: str) -> UserRow | None:
@@ -82,7 +84,11 @@ class Users(Keys):
 
         def add(c: sqlite3.Connection) -> bool:
             sql = f"INSERT INTO users ({_COLUMNS}) VALUES ({_MARKS}) ON CONFLICT DO NOTHING"
-            return c.execute(sql, dataclasses.astuple(user)).rowcount == 1
+            if c.execute(sql, dataclasses.astuple(user)).rowcount != 1:
+                return False
+            if names := named_files(user.avatar, user.link, user.metadata):
+                self._use_files(c, "user", user.uid, names)
+            return True
 
         return await self._writer.submit(add)
 
@@ -95,7 +101,11 @@ class Users(Keys):
             marks = ", ".join(f"{name} = ?" for name in columns)
             c.execute(f"UPDATE users SET {marks} WHERE uid = ?", [*columns.values(), uid])
             row = c.execute(USER, {"key": uid}).fetchone()
-            return UserRow(*row) if row else None
+            if row is None:
+                return None
+            user = UserRow(*row)
+            self._use_files(c, "user", uid, named_files(user.avatar, user.link, user.metadata))
+            return user
 
         return await self._writer.submit(change)
 

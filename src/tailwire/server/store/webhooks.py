@@ -1,4 +1,4 @@
-"""Webhooks, and the queue of what they are told. The queue is written with what it tells of: a restart loses none."""
+"""Webhooks, and what they are told: queued in the transaction of what it tells of, so that a restart loses none."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import dataclasses
 import sqlite3
 from collections.abc import Callable, Iterable
 
-from tailwire.server.ports.records import DeliveryRow, Event, MessageRow, WebhookRow
-from tailwire.server.store.access import Access
+from tailwire.server.ports.records import Event, MessageRow
+from tailwire.server.ports.webhook_records import WebhookRow
+from tailwire.server.store.deliveries import Deliveries
 
 _COLUMNS = ", ".join(f.name for f in dataclasses.fields(WebhookRow))
 _MARKS = ", ".join("?" for _ in dataclasses.fields(WebhookRow))
 
 
-class Webhooks(Access):
+class Webhooks(Deliveries):
     """Webhooks by trigger, in memory; their queue, on disk."""
 
     _by_trigger: dict[str, list[str]]
@@ -55,7 +56,7 @@ class Webhooks(Access):
 
         def remove(c: sqlite3.Connection) -> bool:
             gone = c.execute("DELETE FROM webhooks WHERE id = ?", (webhook_id,)).rowcount == 1
-            c.execute("DELETE FROM deliveries WHERE webhook = ?", (webhook_id,))
+            self._forget_deliveries(c, webhook_id)
             self._remember_triggers(c)
             return gone
 
@@ -81,31 +82,6 @@ class Webhooks(Access):
                 continue
             data = event.data if event.data is not None else b'{"message":%b}' % (row.json() if row else b"null")
             for webhook in wanted:
-                c.execute(
-                    "INSERT INTO deliveries (webhook, trigger, body, attempt, due_at) VALUES (?, ?, ?, 0, 0)",
-                    (webhook, event.trigger, data),
-                )
+                self._enqueue(c, webhook, event.trigger, data)
             if self._queued is not None:
                 self._writer.after_commit(self._queued)
-
-    async def due_deliveries(self, now: int, most: int) -> list[DeliveryRow]:
-        """What is to be told by now, in order."""
-        rows = await self._rows(
-            "SELECT id, webhook, trigger, body, attempt, due_at FROM deliveries WHERE due_at <= ? ORDER BY id LIMIT ?",
-            (now, most),
-        )
-        return [DeliveryRow._make(row) for row in rows]
-
-    async def next_delivery(self) -> int | None:
-        """When the next is due, or None when the queue is empty."""
-        (due,) = self._one("SELECT min(due_at) FROM deliveries", ())
-        return None if due is None else int(due)
-
-    async def delivered(self, delivery_id: int) -> None:
-        """Take a delivery out of the queue."""
-        await self._writer.submit(lambda c: c.execute("DELETE FROM deliveries WHERE id = ?", (delivery_id,)).rowcount)
-
-    async def put_off(self, delivery_id: int, due_at: int) -> None:
-        """Try a delivery again later."""
-        sql = "UPDATE deliveries SET attempt = attempt + 1, due_at = ? WHERE id = ?"
-        await self._writer.submit(lambda c: c.execute(sql, (due_at, delivery_id)).rowcount)

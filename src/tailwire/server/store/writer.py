@@ -72,10 +72,13 @@ class Writer:
     def after_commit(self, call: Callable[[], None]) -> None:
         """Call a function once what an operation has written is committed; never when it is undone.
 
+        A function that is given several times in a row is called once.
+
         For use within an operation. The function runs in the event loop's thread, before anybody is answered, and
         must not raise.
         """
-        self._after.append(call)
+        if call not in self._after[-1:]:
+            self._after.append(call)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import inf
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+
+class WebhookQueue(NamedTuple):
+    """What waits for a webhook, and what was given up and is kept. `age`: seconds since the oldest was queued."""
+
+    webhook: str
+    waiting: int
+    age: int
+    failed: int
+
+
+def _no_queues() -> Iterable[WebhookQueue]:
+    return ()
 
 
 @dataclass(slots=True)
@@ -37,6 +51,7 @@ class Metrics:
     returns: Counter[str] = field(default_factory=Counter)
     attempts: Counter[str] = field(default_factory=Counter)
     lived: Counter[str] = field(default_factory=Counter)
+    webhook_queues: Callable[[], Iterable[WebhookQueue]] = _no_queues
 
     def store_failed(self) -> None:
         """A transaction could not be written."""
@@ -100,6 +115,19 @@ class _Collector:
             family = CounterMetricFamily(f"tailwire_{name}", text, labels=[label])
             for key, value in counter.items():
                 family.add_metric([key], value)
+            yield family
+        yield from self._queues()
+
+    def _queues(self) -> Iterable[Metric]:
+        queues = list(self._metrics.webhook_queues())
+        for name, text, values in (
+            ("waiting", "Deliveries that wait for a webhook", [q.waiting for q in queues]),
+            ("oldest_seconds", "How long the oldest of them has waited", [q.age for q in queues]),
+            ("failed", "Deliveries that were given up and are kept", [q.failed for q in queues]),
+        ):
+            family = GaugeMetricFamily(f"tailwire_webhook_{name}", text, labels=["webhook"])
+            for queue, value in zip(queues, values, strict=True):
+                family.add_metric([queue.webhook], value)
             yield family
 
 

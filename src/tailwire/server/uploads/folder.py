@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import warnings
-from collections.abc import AsyncIterator, Iterator
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from tailwire.server import private_files
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.uploads import Picture
 from tailwire.server.telemetry.logs import log
+from tailwire.server.uploads.pictures import small_copy
+from tailwire.server.uploads.threads import Full, Threads
 
 COME_BACK = 10.0
 PIECE = 256 * 1024
 HEAD = 4096
-MOST_PIXELS = 50_000_000
-THUMBNAIL = (320, 320)
+READERS, WRITERS = 4, 2
+MOST_WRITES, MOST_PICTURES = 200, 16
 
 
 @contextmanager
@@ -27,23 +31,33 @@ def _told() -> Iterator[None]:
         yield
     except OSError as e:
         log.error("a file cannot be stored: %s", e)
-        raise Refused("ERR_UNAVAILABLE", "The file was not stored. Try again later.", retry_after=COME_BACK) from e
+        raise _later() from e
+    except Full as e:
+        raise _later() from e
+
+
+def _later() -> Refused:
+    return Refused("ERR_UNAVAILABLE", "The file was not stored. Try again later.", retry_after=COME_BACK)
 
 
 class _File:
     """A file that is being written."""
 
-    def __init__(self, folder: Path, number: int) -> None:
+    def __init__(self, folder: Path, number: int, writers: Threads, pictures: Threads) -> None:
         self._folder = folder
         self._path = folder / f".{os.getpid()}-{number}.part"
+        self._small = folder / f".{os.getpid()}-{number}-small.part"
+        self._writers = writers
+        self._pictures = pictures
         with _told():
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file: BinaryIO | None = self._path.open("wb")
+            private_files.make_folder(folder)
+            self._file: BinaryIO | None = private_files.open_new(self._path)
+        self._kept = False
         self.head = b""
         self.size = 0
 
     def write(self, data: bytes) -> None:
-        """The next bytes: into the system's cache, which takes no time worth a thread."""
+        """Write the next bytes: into the system's cache, which takes no time worth a thread."""
         if self._file is None:
             raise ValueError("the file is finished")
         if len(self.head) < HEAD:
@@ -52,23 +66,49 @@ class _File:
             self._file.write(data)
         self.size += len(data)
 
-    async def finish(self, name: str) -> None:
-        """Keep it under a name."""
+    async def finish(self) -> None:
+        """Bring all of it to the disk."""
         file, self._file = self._file, None
         if file is None:
             raise ValueError("the file is finished")
 
-        def keep() -> None:
+        def store() -> None:
             with file:
                 file.flush()
                 os.fsync(file.fileno())
-            self._path.rename(self._folder / name)
 
+        await self._in_thread(store, file.close)
+
+    async def picture(self) -> Picture | None:
+        """Measure it as a picture and make a small copy, unless too many wait for theirs."""
+        try:
+            return await self._pictures.run(partial(small_copy, self._path, self._small))
+        except Full:
+            with suppress(Full):
+                return await self._writers.run(partial(small_copy, self._path, None))
+        return None
+
+    async def keep(self, name: str, thumbnail: str | None = None) -> None:
+        """Keep it under a name."""
+
+        def rename() -> None:
+            if thumbnail is not None:
+                self._small.rename(self._folder / Path(thumbnail).name)
+            self._path.rename(self._folder / Path(name).name)
+            private_files.sync_folder(self._folder)
+
+        await self._in_thread(rename)
+        self._kept = True
+
+    async def _in_thread(self, work: Callable[[], None], otherwise: Callable[[], None] | None = None) -> None:
         try:
             with _told():
-                await asyncio.get_running_loop().run_in_executor(None, keep)
+                await self._writers.run(work)
         except Refused:
-            self._path.unlink(missing_ok=True)
+            if otherwise is not None:
+                with suppress(OSError):  # what could not be written is not wanted any more
+                    otherwise()
+            self.drop()
             raise
 
     def drop(self) -> None:
@@ -77,7 +117,9 @@ class _File:
         if file is not None:
             with suppress(OSError):  # what could not be written is not wanted any more
                 file.close()
+        if not self._kept:
             self._path.unlink(missing_ok=True)
+            self._small.unlink(missing_ok=True)
 
 
 class FolderUploads:
@@ -86,26 +128,41 @@ class FolderUploads:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._number = 0
+        # Threads of their own: a download waits neither for thumbnails nor for the disk that takes an upload.
+        self._readers = Threads("downloads", READERS)
+        self._writers = Threads("uploads", WRITERS, MOST_WRITES)
+        self._pictures = Threads("pictures", 1, MOST_PICTURES, patient=True)
         if folder.exists():
             for left in folder.glob(".*.part"):
                 left.unlink(missing_ok=True)
+            if private_files.is_loose(folder):
+                private_files.tighten([folder, *folder.iterdir()])
 
     def begin(self) -> _File:
-        """A new file."""
+        """Begin a new file."""
         self._number += 1
-        return _File(self._folder, self._number)
+        return _File(self._folder, self._number, self._writers, self._pictures)
 
-    def remove(self, name: str) -> None:
-        """Forget a file."""
-        (self._folder / Path(name).name).unlink(missing_ok=True)
+    def free(self) -> int:
+        """Return the bytes that are free on the folder's disk."""
+        folder = self._folder if self._folder.exists() else self._folder.parent
+        return shutil.disk_usage(folder).free
+
+    async def remove(self, names: list[str]) -> None:
+        """Forget files."""
+
+        def remove() -> None:
+            for name in names:
+                (self._folder / Path(name).name).unlink(missing_ok=True)
+
+        await self._writers.run(remove)
 
     async def read(self, name: str, start: int, length: int) -> AsyncIterator[bytes]:
         """A part of a file, in pieces."""
-        loop = asyncio.get_running_loop()
         with (self._folder / Path(name).name).open("rb") as file:
             file.seek(start)
             while length > 0:
-                piece = await loop.run_in_executor(None, file.read, min(PIECE, length))
+                piece = await self._readers.run(partial(file.read, min(PIECE, length)))
                 if not piece:
                     return
                 length -= len(piece)
@@ -115,24 +172,7 @@ class FolderUploads:
         """The bytes of a file."""
         return (self._folder / Path(name).name).stat().st_size
 
-    async def picture(self, name: str, thumbnail: str) -> tuple[int, int] | None:
-        """Width and height of an image, and a small copy of it."""
-        return await asyncio.get_running_loop().run_in_executor(None, self._picture, name, thumbnail)
-
-    def _picture(self, name: str, thumbnail: str) -> tuple[int, int] | None:
-        from PIL import Image, ImageOps
-
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")
-                with Image.open(self._folder / name) as image:
-                    width, height = image.size
-                    if width * height > MOST_PIXELS:
-                        return width, height
-                    image.draft("RGB", THUMBNAIL)
-                    small = ImageOps.exif_transpose(image)
-                    small.thumbnail(THUMBNAIL)
-                    small.convert("RGB").save(self._folder / thumbnail, "JPEG", quality=80)
-                    return width, height
-        except (OSError, ValueError, SyntaxError, Warning, Image.DecompressionBombError):
-            return None
+    def close(self) -> None:
+        """End the threads."""
+        for threads in (self._readers, self._writers, self._pictures):
+            threads.close()

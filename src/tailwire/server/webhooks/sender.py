@@ -1,134 +1,79 @@
-"""Sends what is queued: 2 seconds for an answer, again after 10 and after 30 seconds, then no more.
+"""Sends what is queued: a lane for each webhook, so that one that is down or slow delays no other.
 
-One task, which exists while something is due, and one timer for what is due later. The queue outlives the process.
+The queue outlives the process.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Iterator
+from contextlib import suppress
 
-import msgspec
-
-from tailwire.server.ports.records import DeliveryRow, WebhookRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
-from tailwire.server.telemetry.logs import log
-from tailwire.server.telemetry.metrics import Metrics
+from tailwire.server.telemetry.metrics import Metrics, WebhookQueue
+from tailwire.server.webhooks.lane import Lane, Patience
+from tailwire.server.webhooks.post import Poster
 
-ANSWER_WITHIN = 2.0
-AGAIN_AFTER = (10, 30)
-TROUBLED = 5
-AT_ONCE = 50
-
-_encode = msgspec.json.Encoder().encode
+TIDY_EVERY = 3600.0
+MOST_LANES = 50  # twice the webhooks of an app: lanes of deleted ones go, those that may have failed stay
 
 
 class WebhookSender:
-    """Sends deliveries, in order for each webhook; a webhook that is slow does not hold up the others."""
+    """Sends deliveries, in order for each webhook."""
 
-    def __init__(self, store: Store, world: World, metrics: Metrics, *, app_id: str, region: str) -> None:
+    def __init__(self, store: Store, world: World, metrics: Metrics, poster: Poster, patience: Patience) -> None:
         self._store = store
         self._world = world
         self._metrics = metrics
+        self._poster = poster
+        self._patience = patience
         self._loop = asyncio.get_running_loop()
-        self._app = {"appId": app_id, "region": region}
-        self._task: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._more = False
+        self._lanes: dict[str, Lane] = {}
         self._closed = False
-        self._client: Any = None
+        self._tidy: asyncio.Task[None] | None = None
+        metrics.webhook_queues = self.queues
 
     def wake(self) -> None:
-        """Look into the queue."""
-        self._more = True
-        if self._task is None and not self._closed:
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-            self._task = self._loop.create_task(self._run(), name="tailwire webhooks")
-
-    async def _run(self) -> None:
-        try:
-            while not self._closed:
-                while self._more and not self._closed:
-                    self._more = await self._send_due()
-                due = await self._store.next_delivery()
-                if not self._more:  # nothing came meanwhile: from here to the end nothing is awaited
-                    self._sleep_until(due)
-                    break
-        except Refused:  # the store cannot write, and says so itself; what was sent meanwhile is sent once more
-            self._sleep_until(self._world.seconds() + TROUBLED)
-        finally:
-            self._task = None
-
-    async def _send_due(self) -> bool:
-        # Whether there may be more.
-        self._more = False
-        due = await self._store.due_deliveries(self._world.seconds(), AT_ONCE)
-        by_webhook: dict[str, list[DeliveryRow]] = {}
-        for delivery in due:
-            by_webhook.setdefault(delivery.webhook, []).append(delivery)
-        await asyncio.gather(*(self._send_all(name, rows) for name, rows in by_webhook.items()))
-        return self._more or bool(due)
-
-    def _sleep_until(self, due: int | None) -> None:
-        if due is not None and self._timer is None and not self._closed:
-            wait = max(1.0, float(due - self._world.seconds()))
-            self._timer = self._loop.call_later(wait, self._woken)
-
-    def _woken(self) -> None:
-        self._timer = None
-        self.wake()
-
-    async def _send_all(self, name: str, rows: list[DeliveryRow]) -> None:
-        webhook = await self._store.webhook(name)
-        for row in rows:
-            await self._send(webhook, row)
-
-    async def _send(self, webhook: WebhookRow | None, row: DeliveryRow) -> None:
-        if webhook is None or not webhook.enabled:
-            await self._store.delivered(row.id)
+        """Look into the queues."""
+        if self._closed:
             return
-        problem = await self._post(webhook, row)
-        if not problem:
-            self._metrics.webhooks["sent"] += 1
-            await self._store.delivered(row.id)
-        elif webhook.retry and row.attempt < len(AGAIN_AFTER):
-            self._metrics.webhooks["put off"] += 1
-            await self._store.put_off(row.id, self._world.seconds() + AGAIN_AFTER[row.attempt])
-        else:
-            self._metrics.webhooks["given up"] += 1
-            log.warning("webhook %s was not told of %s: %s", webhook.id, row.trigger, problem)
-            await self._store.delivered(row.id)
-
-    async def _post(self, webhook: WebhookRow, row: DeliveryRow) -> str:
-        # What went wrong, or "".
-        import httpx2
-
-        if self._client is None:
-            self._client = httpx2.AsyncClient(timeout=ANSWER_WITHIN, follow_redirects=False)
-        envelope = {"trigger": row.trigger, "data": msgspec.Raw(row.body), **self._app, "webhook": webhook.id}
-        auth = (webhook.username, webhook.password or "") if webhook.username else None
-        try:
-            async with asyncio.timeout(ANSWER_WITHIN):
-                response = await self._client.post(
-                    webhook.url, content=_encode(envelope), headers={"content-type": "application/json"}, auth=auth
+        if self._tidy is None and self._store.failed_deliveries():
+            self._tidy = self._loop.create_task(self._forget_old_failures(), name="tailwire webhooks tidy")
+        waiting = self._store.waiting_deliveries()
+        if len(self._lanes) > MOST_LANES:
+            self._lanes = {name: lane for name, lane in self._lanes.items() if name in waiting or not lane.idle}
+        for webhook_id in waiting:
+            lane = self._lanes.get(webhook_id)
+            if lane is None:
+                lane = self._lanes[webhook_id] = Lane(
+                    webhook_id, self._store, self._world, self._metrics, self._poster, self._patience
                 )
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, TimeoutError) as e:
-            return f"{type(e).__name__}: {e}"
-        return "" if response.status_code == 200 else f"HTTP {response.status_code}"
+            lane.wake()
+
+    async def _forget_old_failures(self) -> None:
+        while self._store.failed_deliveries():
+            with suppress(Refused):  # the store cannot write, and says so itself
+                await self._store.forget_old_failures(self._world.seconds())
+            await asyncio.sleep(TIDY_EVERY)
+        self._tidy = None
+
+    def queues(self) -> Iterator[WebhookQueue]:
+        """The queues, for `/metrics`."""
+        waiting, failed = self._store.waiting_deliveries(), self._store.failed_deliveries()
+        now = self._world.seconds()
+        for webhook_id in sorted(waiting.keys() | failed.keys()):
+            since = self._store.waiting_since(webhook_id)
+            age = 0 if since is None else max(0, now - since)
+            yield WebhookQueue(webhook_id, waiting.get(webhook_id, 0), age, failed.get(webhook_id, 0))
 
     async def close(self) -> None:
         """Send nothing more; what is queued stays queued."""
         self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._task is not None:
-            task = self._task
-            task.cancel()
-            await asyncio.wait([task])
-        if self._client is not None:
-            await self._client.aclose()
+        if self._tidy is not None:
+            self._tidy.cancel()
+            await asyncio.wait([self._tidy])
+        for lane in self._lanes.values():
+            await lane.close()
+        await self._poster.close()

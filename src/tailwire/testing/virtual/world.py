@@ -132,6 +132,7 @@ class _InOrder(dict[Any, None]):
 def _crash(store: SqliteStore) -> None:
     # A process that is killed lets go of its file, and finishes nothing.
     store._stop_indexing()
+    store._readers.let_go()
     store._reader.close()
     store._writing.close()
     store._executor.shutdown(wait=False)
@@ -223,7 +224,8 @@ class VirtualServer:
         for connection in left:
             (connection if hasattr(connection, "abort") else connection.transport).abort()
         self._let_in += parts.metrics.authenticated
-        await finish(parts.gateway, parts.webhooks, parts.store, parts.actions.passwords)
+        await finish(parts.gateway, parts.webhooks, parts.actions.leftovers, parts.actions.passwords, parts.store)
+        parts.actions.uploads.close()
 
     async def kill(self) -> None:
         """As kill -9: connections are reset, nothing goes on; what was not committed is gone."""

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import socket
 import ssl
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -247,13 +248,54 @@ async def test_an_answer_without_end_is_not_read_to_the_end():
             await writer.drain()
 
     async with asking(endless) as (http, _):
-        error = await fails(http.ask("GET", "/me"))
-        assert error.cause is Cause.NOT_OUR_SERVER
-        assert "16777216 bytes" in error.details
+        error = await fails(http.ask("GET", "/messages"))
+        assert error.code == "ERR_ANSWER_TOO_LARGE"
+        assert "4194304 bytes" in error.details
+        # Of what changes something it is not known whether it was done: that is no refusal.
+        error = await fails(http.ask("POST", "/messages", body={}))
+        assert (error.code, error.cause) == ("NO_INTERNET_CONNECTION", Cause.NOT_OUR_SERVER)
 
 
-@pytest.mark.parametrize("packed", [gzip.compress(b" " * 100_000_000), gzip.compress(b'{"data": 1}')[:-9], b"no gzip"])
-async def test_a_packed_answer_that_is_too_large_or_broken_is_not_ours(packed):
+def as_json(content: bytes, *more: str) -> bytes:
+    head = ["HTTP/1.1 200 OK", "content-type: application/json", f"content-length: {len(content)}", *more, "", ""]
+    return "\r\n".join(head).encode() + content
+
+
+@pytest.mark.parametrize("depth", [990, 5_000, 300_000])
+async def test_what_nests_too_deep_or_has_too_long_a_number_does_not_keep_the_rest_from_being_read(depth):
+    deep, long = b"[" * depth + b"]" * depth, b"9" * 5000
+
+    async def serve(connection, request, reader, writer):
+        writer.write(as_json(b'{"data": [{"id": "1", "a": %b}, {"id": "2", "b": %b}, "3"]}' % (deep, long)))
+
+    async with asking(serve) as (http, _):
+        if len(deep) > 256 * 1024:
+            assert (await fails(http.ask("GET", "/messages"))).code == "ERR_ANSWER_TOO_LARGE"
+            return
+        first, second, third = await http.ask("GET", "/messages")
+        assert (first["id"], second, third) == ("1", {"id": "2", "b": None}, "3")
+
+
+async def test_of_a_packed_answer_that_is_too_large_no_more_than_the_bound_is_held():
+    packed = gzip.compress(b'{"data": [{"id": "77", "x": "' + b" " * 100_000_000)
+
+    async def serve(connection, request, reader, writer):
+        writer.write(as_json(packed, "content-encoding: gzip"))
+
+    async with asking(serve) as (http, _):
+        tracemalloc.start()
+        try:
+            error = await fails(http.ask("GET", "/messages"))
+            held = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert error.code == "ERR_ANSWER_TOO_LARGE"
+        assert held < 16 * 1024 * 1024
+        assert b'"id": "77"' in error.head
+
+
+@pytest.mark.parametrize("packed", [gzip.compress(b'{"data": 1}', mtime=0)[:-9], b"no gzip"])
+async def test_a_packed_answer_that_is_broken_is_not_ours(packed):
     async def serve(connection, request, reader, writer):
         head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\n"
         writer.write(f"{head}content-length: {len(packed)}\r\n\r\n".encode() + packed)

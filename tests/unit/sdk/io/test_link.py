@@ -16,7 +16,7 @@ def test_what_is_granted():
         "shed": ["typing"],
         "more": 1,
     }
-    assert granted(said) == Granted(frozenset({"renew", "chain"}), 15.0, 3.5, 600.0, "s", ("typing",))
+    assert granted(said) == Granted(frozenset({"renew", "chain"}), 15.0, 3.5, 600.0, "s", shed=("typing",))
 
 
 @pytest.mark.parametrize("value", [None, "x", [], 5, {}])

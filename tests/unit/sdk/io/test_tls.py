@@ -12,6 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
 
 from between import Answering, Authority, answer
+from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
 from tailwire.sdk.io import tls
 from tailwire.sdk.io.tls import default_context, with_resumption
 
@@ -141,3 +142,21 @@ def test_a_file_of_the_environment_is_trusted(tmp_path, monkeypatch):
         assert known["subject"][0][0][1] == f"authority of {tmp_path.name}"
     finally:
         default_context.cache_clear()
+
+
+def test_a_context_that_checks_nothing_is_warned_of(caplog, tmp_path):
+    settings = AppSettingsBuilder().override_client_host("https://localhost:1").build()
+
+    def warned(context: ssl.SSLContext | None) -> list[str]:
+        caplog.clear()
+        ChatClient("app", settings, session_store=MemorySessionStore(), tls=context)
+        return [record.message for record in caplog.records if record.levelname == "WARNING"]
+
+    context = Authority(tmp_path).client_context()
+    assert warned(None) == warned(context) == []
+    context.check_hostname = False
+    assert "host name" in warned(context)[0]
+    context.verify_mode = ssl.CERT_NONE
+    (line,) = warned(context)
+    assert "CERT_NONE" in line
+    assert "cafile" in line

@@ -33,6 +33,8 @@ def messages(folder: Path) -> list[int]:
 async def test_a_backup_beside_a_server_that_writes_is_whole(tmp_path):
     data, target = tmp_path / "data", tmp_path / "backup"
     store = await opened(data)
+    for secret in ("signing.key", "keys.json"):
+        (data / secret).write_bytes(b"secret")
     (data / "uploads").mkdir()
     (data / "uploads" / "photo").write_bytes(b"x" * 1000)
     (data / "uploads" / ".1-2.part").write_bytes(b"half")
@@ -48,6 +50,7 @@ async def test_a_backup_beside_a_server_that_writes_is_whole(tmp_path):
     assert ids == list(range(1, len(ids) + 1))
     assert len(ids) >= len(before)
     assert during  # sends went on meanwhile
+    assert {f.name for f in target.iterdir()} == {"tailwire.db", "uploads"}  # and nothing that lets one act as somebody
     assert [f.name for f in (target / "uploads").iterdir()] == ["photo"]
     assert (target.stat().st_mode & 0o777, (target / "tailwire.db").stat().st_mode & 0o777) == (0o700, 0o600)
 

@@ -45,7 +45,7 @@ class Door:
         self.clients: list[socket.socket] = []
         self.metrics = Metrics()
         pace = Pace(per_second, float("inf"), asyncio.get_running_loop().time)
-        self.listener = Listener(self.socket, lambda: Greets(self), pace, self.metrics, tls, 10.0)
+        self.listener = Listener(self.socket, lambda *_: Greets(self), pace, self.metrics, tls, 10.0)
 
     def connect(self, count: int = 1) -> list[socket.socket]:
         """Clients that wait in the system's queue."""

@@ -14,6 +14,7 @@ from tailwire.server.auth.secrets import (
     read_pass,
     same_password,
     sign_pass,
+    signing_key,
 )
 from tailwire.server.ports.world import World
 
@@ -61,3 +62,16 @@ def test_tokens_and_passwords():
     assert "sesame" not in stored
     assert same_password("sesame", stored)
     assert not same_password("Sesame", stored)
+
+
+def test_the_signing_key_is_kept_and_made_anew_when_it_is_lost_or_damaged(tmp_path):
+    folder = tmp_path / "data"
+    key = signing_key(folder, World())
+    assert len(key) == 64
+    assert signing_key(folder, World()) == key
+    (folder / "signing.key").unlink()
+    second = signing_key(folder, World())
+    assert second != key
+    for damaged in (b"", b"\xff" * 64, key[:63].encode()):
+        (folder / "signing.key").write_bytes(damaged)
+        assert signing_key(folder, World()) not in (key, second, "")

@@ -31,7 +31,7 @@ def test_a_key_may_use_all_of_it():
 def test_what_counts_as_many_takes_as_many_of_both_limits():
     now = [0.0]
     limits = rates(now, sends=400, standard=1000)
-    assert limits.take(Kind.SEND, "alice", count=60)[:2] == (400, 40)
+    assert limits.take(Kind.SEND, "alice", count=60)[:2] == (100, 40)
     assert limits.take(Kind.SEND, "alice", count=60).wait > 0
     assert limits.take(Kind.SEND, "bob", count=100).left == 0
     assert limits.take(Kind.OTHER, "").left == 1000 - 60 - 100 - 1

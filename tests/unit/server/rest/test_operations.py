@@ -15,7 +15,7 @@ def test_numbers_flags_and_lists():
     assert (q.size, q.hide_replies, q.hide_deleted, q.unread, q.id) == (7, True, True, False, 5)
     assert q.types == ["text", "image"]
     assert [read_query(b"%s=9" % name, Paged).size for name in (b"per_page", b"perPage", b"limit")] == [9, 9, 9]
-    assert (read_query(b"per_page=", Paged).size, read_query(b"page=3", Paged).offset) == (30, 60)
+    assert (read_query(b"per_page=", Paged).size, read_query(b"page=3", Paged).offset) == (100, 200)
 
 
 @pytest.mark.parametrize("value", [b"x", b"0", b"1001", b"1.5", b"9" * 30, b"%C2%B2"])

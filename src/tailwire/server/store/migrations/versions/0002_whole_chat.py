@@ -8,7 +8,6 @@ from alembic import op
 from tailwire.server.store.schema import (
     bans,
     blocks,
-    deliveries,
     files,
     flags,
     friends,
@@ -20,13 +19,40 @@ from tailwire.server.store.schema import (
     roles,
     saves,
     subscriptions,
-    webhooks,
 )
 
 revision = "0002"
 down_revision = "0001"
 
 _id = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+# As they were in this version: 0007 changes them.
+_then = sa.MetaData()
+webhooks = sa.Table(
+    "webhooks",
+    _then,
+    sa.Column("id", sa.String(100), primary_key=True),
+    sa.Column("name", sa.String(100), nullable=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("triggers", sa.Text, nullable=False),
+    sa.Column("username", sa.String(100)),
+    sa.Column("password", sa.String(200)),
+    sa.Column("retry", sa.Integer, nullable=False),
+    sa.Column("enabled", sa.Integer, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+)
+deliveries = sa.Table(
+    "deliveries",
+    _then,
+    sa.Column("id", _id, primary_key=True),
+    sa.Column("webhook", sa.String(100), nullable=False),
+    sa.Column("trigger", sa.String(100), nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("due_at", sa.BigInteger, nullable=False),
+    sa.Index("deliveries_by_time", "due_at"),
+    sqlite_autoincrement=True,
+)
 
 
 def upgrade() -> None:

@@ -1,0 +1,147 @@
+"""Whose connection a proxy brings: the client's address, by what a proxy that is trusted says of it.
+
+A header counts only when the connection itself comes from a trusted proxy, and of its hops the last one that is no
+trusted proxy: what a client writes into it stands before that. Only one header is read, the one that the proxies write:
+another one passes them as the client sent it. What cannot be read counts as not there.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator
+
+from tailwire.server.limits.networks import Network, networks, plain
+
+X_FORWARDED_FOR = "x-forwarded-for"
+FORWARDED = "forwarded"
+MOST_HOPS = 20
+_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class TrustedProxies:
+    """The proxies that are believed.
+
+    Args:
+        names: their networks, with commas between; "" for none.
+        header: which header they write: `x-forwarded-for` or `forwarded`.
+
+    Raises:
+        ValueError: when a name is no network.
+    """
+
+    def __init__(self, names: str = "", header: str = X_FORWARDED_FOR) -> None:
+        self._networks: tuple[Network, ...] = networks(names)
+        self._header = header.encode()
+
+    def trusts(self, address: str) -> bool:
+        """Return whether an address is that of a trusted proxy."""
+        if not self._networks:
+            return False
+        try:
+            parsed = plain(ipaddress.ip_address(address))
+        except ValueError:
+            return False
+        return any(parsed.version == network.version and parsed in network for network in self._networks)
+
+    def client(self, peer: str, headers: Headers) -> tuple[str, str]:
+        """Return the address of the client of a request that a trusted proxy brings, and the scheme it came by.
+
+        Args:
+            peer: the proxy's own address, or the one that it named by the PROXY protocol. It is the client's where it
+                is no trusted proxy itself, and where the proxies say nothing that can be read.
+            headers: of the request, with names in lower case.
+
+        Returns:
+            The address, and `http`, `https` or "" where that is not known.
+        """
+        said = [value for name, value in headers if name == self._header]
+        if self._header == FORWARDED.encode():
+            return self._by_forwarded(peer, b",".join(said).decode("latin-1"))
+        hops = b",".join(said).decode("latin-1").split(",") if said else []
+        protocols = [value for name, value in headers if name == b"x-forwarded-proto"]
+        scheme = protocols[-1].decode("latin-1").rpartition(",")[2].strip().lower() if protocols else ""
+        found = self._last_untrusted(peer, (address_of(hop) for hop in reversed(hops)))
+        return found, scheme if scheme in ("http", "https") else ""
+
+    def _by_forwarded(self, peer: str, value: str) -> tuple[str, str]:
+        elements = forwarded_elements(value)
+        found = self._last_untrusted(peer, (address_of(e.get("for", "")) for e in reversed(elements)))
+        scheme = elements[-1].get("proto", "").lower() if elements else ""
+        return found, scheme if scheme in ("http", "https") else ""
+
+    def _last_untrusted(self, peer: str, hops: Iterator[str]) -> str:
+        found = peer
+        if not self.trusts(peer):
+            return peer
+        for n, hop in enumerate(hops):
+            if not hop or n == MOST_HOPS:
+                break  # beyond what cannot be read nothing is known
+            found = hop
+            if not self.trusts(hop):
+                break
+        return found
+
+
+def address_of(hop: str) -> str:
+    """Return the address of a hop, which may have a port; "" when it has none."""
+    hop = hop.strip()
+    if hop.startswith("["):
+        hop, closed, port = hop[1:].partition("]")
+        if not closed or (port and not _is_port(port[1:], port[0])) or ":" not in hop:
+            return ""
+    elif hop.count(":") == 1:
+        hop, _, port = hop.partition(":")
+        if not _is_port(port):
+            return ""
+    try:
+        return str(plain(ipaddress.ip_address(hop))) if "%" not in hop else ""
+    except ValueError:
+        return ""
+
+
+def _is_port(port: str, colon: str = ":") -> bool:
+    return colon == ":" and 0 < len(port) <= 5 and port.isascii() and port.isdigit()
+
+
+def forwarded_elements(value: str) -> list[dict[str, str]]:
+    """Return what `Forwarded` says (RFC 7239), an element a hop; nothing when it cannot be read as a whole."""
+    elements: list[dict[str, str]] = [{}]
+    at, end = 0, len(value)
+    while at < end:
+        if value[at] in " \t;":
+            at += 1
+        elif value[at] == ",":
+            elements.append({})
+            at += 1
+        else:
+            name, at = _token(value, at)
+            if not name or at >= end or value[at] != "=":
+                return []
+            word, at = _quoted(value, at + 1) if value[at + 1 : at + 2] == '"' else _token(value, at + 1)
+            while at < end and value[at] in " \t":
+                at += 1
+            if not word or (at < end and value[at] not in ";,") or name.lower() in elements[-1]:
+                return []
+            elements[-1][name.lower()] = word
+    return [element for element in elements if element]
+
+
+def _token(value: str, at: int) -> tuple[str, int]:
+    begin = at
+    while at < len(value) and value[at] in _TOKEN:
+        at += 1
+    return value[begin:at], at
+
+
+def _quoted(value: str, at: int) -> tuple[str, int]:
+    # From its first quote; "" when it does not end.
+    found: list[str] = []
+    at += 1
+    while at < len(value) and value[at] != '"':
+        if value[at] == "\\":
+            at += 1
+        found.append(value[at : at + 1])
+        at += 1
+    return ("".join(found), at + 1) if at < len(value) else ("", at)

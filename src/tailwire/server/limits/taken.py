@@ -1,0 +1,44 @@
+"""How much of what was written the other end of a connection has taken, by what the network acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import socket as sockets
+import struct
+import sys
+from contextlib import suppress
+
+from tailwire.wire.tcp_info import SIZE, bytes_acknowledged
+
+
+def taken_by(transport: asyncio.Transport | None) -> int:
+    """Return how many bytes the other end has acknowledged, counted from any point: only that it rises matters.
+
+    Where the system does not count them, it is what no longer waits in this process.
+    """
+    if transport is None:
+        return 0
+    raw = transport.get_extra_info("socket")
+    acknowledged = None
+    if sys.platform == "linux" and raw is not None:
+        with suppress(OSError):  # it has just been closed
+            acknowledged = bytes_acknowledged(raw.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_INFO, SIZE))
+    return -transport.get_write_buffer_size() if acknowledged is None else acknowledged
+
+
+def not_taken_by(transport: asyncio.Transport | None) -> int:
+    """Return how many bytes the other end has not acknowledged yet, counted as `taken_by` does."""
+    if transport is None:
+        return 0
+    waiting = transport.get_write_buffer_size()
+    raw = transport.get_extra_info("socket")
+    if sys.platform != "linux" or raw is None or raw.fileno() < 0:
+        return waiting
+    import fcntl
+    import termios
+
+    try:
+        (in_the_system,) = struct.unpack("i", fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))
+    except OSError:
+        return waiting
+    return waiting + int(in_the_system)

@@ -1,0 +1,35 @@
+"""URLs of uploaded files: stored without the server's address, which may change, and given it when they are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextvars import ContextVar
+
+SCHEME = "tailwire:"
+_STORED = re.compile(rf"{SCHEME}/files/[0-9a-f]{{40}}(\.[a-z0-9]{{1,10}})?(\?thumbnail=1)?")
+_MARK = f'"{SCHEME}/files/'.encode()
+
+address: ContextVar[Callable[[], str]] = ContextVar("address")
+"""Gives the URL under which whoever is served now reached the server. Set for each request."""
+
+
+def stored_url(name: str) -> str:
+    """Return the URL of an uploaded file as it is stored."""
+    return f"{SCHEME}/files/{name}"
+
+
+def is_stored_url(url: str) -> bool:
+    """Return whether a URL is one as `stored_url` gives it, of a file or of its thumbnail."""
+    return _STORED.fullmatch(url) is not None
+
+
+def with_address(json: bytes, base: Callable[[], str]) -> bytes:
+    """Return encoded JSON with the URLs of uploaded files as clients need them.
+
+    Args:
+        base: gives the server's URL; asked only where there is such a URL.
+    """
+    if _MARK not in json:
+        return json
+    return json.replace(_MARK, b'"%b/files/' % base().encode())

@@ -1,0 +1,124 @@
+"""One request to a webhook: the envelope, its signature, and what became of it.
+
+Signed as Standard Webhooks (https://www.standardwebhooks.com) has it, so that receivers can use a library of theirs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from tailwire.server.ports.file_urls import with_address
+from tailwire.server.ports.webhook_records import DeliveryRow, WebhookRow
+
+ANSWER_WITHIN = 2.0
+MOST_ANSWER = 64 * 1024
+MOST_REASON = 200
+SECRET_PREFIX = "whsec_"
+
+_encode = msgspec.json.Encoder().encode
+
+
+def signature(secret: str, delivery: str, timestamp: int, body: bytes) -> str:
+    """Return the value of the header `webhook-signature`: `v1,` and the HMAC-SHA256 in Base64.
+
+    Args:
+        secret: `whsec_` and the key's bytes in Base64.
+        delivery: the header `webhook-id`.
+        timestamp: the header `webhook-timestamp`.
+    """
+    key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
+    digest = hmac.digest(key, f"{delivery}.{timestamp}.".encode() + body, "sha256")
+    return "v1," + base64.b64encode(digest).decode()
+
+
+class Poster:
+    """Posts deliveries over HTTP.
+
+    Args:
+        app_id, region: of the envelope.
+        unseal: opens what is sealed in a webhook's row; raises ValueError when it cannot.
+        user_agent: the header of that name.
+        base: the server's URL, for files in what is told.
+        allows: whether an IP address may be reached.
+    """
+
+    def __init__(
+        self,
+        *,
+        app_id: str,
+        region: str,
+        unseal: Callable[[str], str],
+        user_agent: str,
+        base: str,
+        allows: Callable[[str], bool],
+    ) -> None:
+        self._base = base
+        self._allows = allows
+        self._app = {"appId": app_id, "region": region}
+        self._unseal = unseal
+        self._user_agent = user_agent
+        self._client: Any = None
+
+    async def post(self, webhook: WebhookRow, row: DeliveryRow, now: int) -> str:
+        """Tell a webhook of something. Returns what went wrong, or "".
+
+        Args:
+            now: seconds since 1970, for the signature.
+        """
+        import httpx2
+
+        if self._client is None:
+            from tailwire.server.webhooks.reaching import CheckedTransport
+
+            checked = CheckedTransport(self._allows)
+            self._client = httpx2.AsyncClient(timeout=ANSWER_WITHIN, follow_redirects=False, transport=checked)
+        told = msgspec.Raw(with_address(row.body, lambda: self._base))
+        envelope = {"trigger": row.trigger, "data": told, **self._app, "webhook": webhook.id}
+        body = _encode(envelope)
+        try:
+            auth = (webhook.username, self._unseal(webhook.password or "")) if webhook.username else None
+            headers = self._headers(webhook, row, now, body)
+        except ValueError:
+            return "its password or secret cannot be read with this key file: set them again"
+        try:
+            async with (
+                asyncio.timeout(ANSWER_WITHIN),
+                self._client.stream("POST", webhook.url, content=body, headers=headers, auth=auth) as response,
+            ):
+                await _read(response)
+        except (TimeoutError, httpx2.TimeoutException):
+            return f"no answer within {ANSWER_WITHIN:g} seconds"
+        except Exception as e:  # noqa: BLE001 - whatever a library raises of a URL or an answer: it was not told
+            return f"{type(e).__name__}: {e}"[:MOST_REASON].rstrip(": ")
+        return "" if response.status_code == 200 else f"HTTP {response.status_code}"
+
+    def _headers(self, webhook: WebhookRow, row: DeliveryRow, now: int, body: bytes) -> dict[str, str]:
+        headers = {
+            "content-type": "application/json",
+            "user-agent": self._user_agent,
+            "webhook-id": row.name,
+            "webhook-timestamp": str(now),
+        }
+        if webhook.secret:
+            headers["webhook-signature"] = signature(self._unseal(webhook.secret), row.name, now, body)
+        return headers
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.aclose()
+
+
+async def _read(response: Any) -> None:
+    # What it says does not matter, but a connection is used again only when its answer was read to the end.
+    size = 0
+    async for piece in response.aiter_raw():
+        size += len(piece)
+        if size > MOST_ANSWER:
+            return

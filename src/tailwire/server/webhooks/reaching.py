@@ -1,0 +1,94 @@
+"""Connects to whom a webhook names, if its address may be reached: looked at when it is connected to, not before."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Callable
+
+import httpx2
+
+MOST_HOSTS = 32
+HttpTransports = dict[tuple[str, str, int], httpx2.AsyncHTTPTransport]
+
+
+class TargetNotAllowed(httpx2.ConnectError):
+    """None of the addresses that a name has may be reached."""
+
+
+class CheckedTransport(httpx2.AsyncBaseTransport):
+    """Resolves names itself, and connects only to an address that is allowed. Uses no proxy of the environment.
+
+    Args:
+        allows: whether an IP address may be connected to.
+    """
+
+    def __init__(self, allows: Callable[[str], bool]) -> None:
+        self._allows = allows
+        self._tls = httpx2.create_ssl_context()
+        self._by_host: HttpTransports = {}  # connections are shared by requests to one host only
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request.
+
+        Raises:
+            TargetNotAllowed: when no address of the host is allowed.
+            httpx2.TransportError: when it cannot be reached.
+        """
+        host = request.url.host
+        port = request.url.port or (443 if request.url.scheme == "https" else 80)
+        transport = await self._transport(request.url.scheme, host, port)
+        addresses = await self._addresses(host, port, request)
+        extensions = dict(request.extensions)
+        if request.url.scheme == "https" and not _is_address(host):
+            extensions["sni_hostname"] = host  # by which the certificate is checked, too
+        for n, address in enumerate(addresses):
+            there = httpx2.Request(
+                request.method, request.url.copy_with(host=address), headers=request.headers, stream=request.stream,
+                extensions=extensions,
+            )  # fmt: skip
+            try:
+                return await transport.handle_async_request(there)
+            except (httpx2.ConnectError, httpx2.ConnectTimeout):
+                if n == len(addresses) - 1:
+                    raise
+        raise RuntimeError("there is always an address")
+
+    async def _addresses(self, host: str, port: int, request: httpx2.Request) -> list[str]:
+        try:
+            infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as e:
+            raise httpx2.ConnectError(f"{host}: {e}", request=request) from e
+        found = list(dict.fromkeys(str(info[4][0]) for info in infos))
+        allowed = [address for address in found if self._allows(address)]
+        if not allowed:
+            raise TargetNotAllowed(
+                f"{host} has no address that may be reached ({', '.join(found)}); see the setting webhook_targets",
+                request=request,
+            )
+        return allowed
+
+    async def _transport(self, scheme: str, host: str, port: int) -> httpx2.AsyncHTTPTransport:
+        key = (scheme, host, port)
+        transport = self._by_host.pop(key, None)
+        if transport is None:
+            transport = httpx2.AsyncHTTPTransport(verify=self._tls, trust_env=False)
+            if len(self._by_host) >= MOST_HOSTS:
+                await self._by_host.pop(next(iter(self._by_host))).aclose()
+        self._by_host[key] = transport  # last used, last to go
+        return transport
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        transports, self._by_host = self._by_host, {}
+        for transport in transports.values():
+            await transport.aclose()
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

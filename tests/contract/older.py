@@ -1,0 +1,34 @@
+"""What brings a database of today back to an earlier revision of its schema, step by step."""
+
+from __future__ import annotations
+
+import sqlite3
+
+WEBHOOK_DELIVERIES = (
+    "DROP TABLE webhook_states",
+    "ALTER TABLE webhooks DROP COLUMN secret",
+    *(f"DROP INDEX deliveries_{name}" for name in ("due", "waiting", "failed")),
+    *(
+        f"ALTER TABLE deliveries DROP COLUMN {name}"
+        for name in ("queued_at", "first_try_at", "last_try_at", "failed_at", "problem")
+    ),
+    "CREATE INDEX deliveries_by_time ON deliveries (due_at)",
+)
+FILES_IN_USE = (
+    "DROP TABLE file_uses",
+    "DROP TABLE chores",
+    "DROP INDEX files_unused",
+    "DROP INDEX files_by_uid",
+    "ALTER TABLE files DROP COLUMN used",
+    "ALTER TABLE files DROP COLUMN unused_since",
+    "ALTER TABLE app ADD COLUMN secret TEXT NOT NULL DEFAULT 'the key'",
+)
+STARTS = ("DROP TABLE starts", "DROP TABLE edits")
+
+
+def undo(c: sqlite3.Connection, *steps: tuple[str, ...], revision: str) -> None:
+    """Take steps back, the newest first; the database says then that it is of an earlier revision."""
+    for step in steps:
+        for statement in step:
+            c.execute(statement)
+    c.execute("UPDATE alembic_version SET version_num = ?", (revision,))

@@ -1,3 +1,0 @@
-import { CometChat } from "@cometchat/chat-sdk-javascript";
-
-window.CometChat = CometChat;

@@ -1,0 +1,80 @@
+"""The versions of the vendor's JavaScript SDK that the scenarios run on, and what the older ones do not have.
+
+A scenario runs on the newest and on the oldest version; those that read histories, search and react run on all.
+"""
+
+from __future__ import annotations
+
+NEWEST = "4.2.0"
+OLDEST = "pro 3.0.13"
+# The version, and the page that has it (see browser/bridge.mjs).
+VERSIONS = {
+    NEWEST: "sdk",
+    "4.1.13": "sdk-4-1-13",
+    "4.1.1": "sdk-4-1-1",
+    "4.0.5": "sdk-4-0-5",
+    OLDEST: "sdk-pro-3-0-13",
+}
+PACKAGES = {
+    version: "@cometchat-pro/chat 3.0.13" if version == OLDEST else f"@cometchat/chat-sdk-javascript {version}"
+    for version in VERSIONS
+}
+ON_EVERY = frozenset(
+    {
+        "test_texts_both_ways",
+        "test_a_history_in_one_second_is_read_in_pages_both_ways",
+        "test_threads_and_details",
+        "test_search",
+        "test_reactions",
+        "test_edit_and_delete",
+        "test_what_a_version_does_not_have",
+    }
+)
+# What a scenario needs that not every version has: `test_what_a_version_does_not_have` looks for each.
+NEEDING = {
+    "test_reactions": ("addReaction", "removeReaction", "ReactionsRequestBuilder"),
+    "test_interactive_messages": ("InteractiveMessage", "sendInteractiveMessage", "markAsInteracted"),
+    "test_quotes_mentions_and_threads_that_are_followed": (
+        "TextMessage.setQuotedMessageId", "subscribeToThread", "unsubscribeFromThread",
+    ),
+    "test_a_conversation_is_marked_as_read_and_unread": ("markConversationAsRead", "markMessageAsUnread"),
+    "test_pinned_conversations": ("pinConversation", "unpinConversation"),
+    "test_pins_saves_and_flags": (
+        "pinMessage", "unpinMessage", "saveMessage", "unsaveMessage", "isPinMessageEnabled", "getFlagReasons",
+        "flagMessage",
+    ),
+    "test_messages_with_links": ("MessagesRequestBuilder.hasLinks",),
+    "test_an_upload_request_and_its_listener": ("createUploadFileRequest", "UploadFileListener"),
+}  # fmt: skip
+_LATE = (
+    "isPinMessageEnabled", "pinConversation", "pinMessage", "saveMessage", "subscribeToThread", "unpinConversation",
+    "unpinMessage", "unsaveMessage", "unsubscribeFromThread",
+)  # fmt: skip
+_LATER = (
+    "TextMessage.setQuotedMessageId", "UploadFileListener", "createUploadFileRequest", "flagMessage", "getFlagReasons",
+    "markConversationAsRead", "markMessageAsUnread",
+)  # fmt: skip
+MISSING: dict[str, tuple[str, ...]] = {
+    NEWEST: (),
+    "4.1.13": _LATE,
+    "4.1.1": (*_LATE, *_LATER),
+    "4.0.5": (*_LATE, *_LATER, "MessagesRequestBuilder.hasLinks"),
+    OLDEST: (
+        *_LATE, *_LATER, "MessagesRequestBuilder.hasLinks", "InteractiveMessage", "ReactionsRequestBuilder",
+        "addReaction", "markAsInteracted", "removeReaction", "sendInteractiveMessage",
+    ),
+}  # fmt: skip
+# What a version has and does not do, as was observed: what it is, by the scenario that is left out for it.
+UNABLE = {
+    OLDEST: {
+        "test_group_receipts_for_all": "it calls neither `onMessagesDeliveredToAll` nor `onMessagesReadByAll`",
+        "test_presence_by_role": "`subscribePresenceForRoles`: it asks for roles and names none, and so hears of nobody",
+    }
+}
+
+
+def versions_for(test: str) -> list[str]:
+    """The versions that a scenario runs on."""
+    wanted = VERSIONS if test in ON_EVERY else (NEWEST, OLDEST)
+    able = [v for v in wanted if not {*NEEDING.get(test, ())} & {*MISSING[v]}]
+    return [v for v in able if test not in UNABLE.get(v, {})]

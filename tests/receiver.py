@@ -1,0 +1,72 @@
+"""Somebody else's server on the virtual network, which keeps what webhooks tell it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from tailwire.testing.virtual.world import virtual_loop
+
+
+class Receiver:
+    """Answers with a status after some seconds. Until it listens, and after it stopped, connections are refused."""
+
+    def __init__(self, port: int = 9000) -> None:
+        self.port = port
+        self.told: list[dict] = []
+        self.bodies: list[bytes] = []
+        self.headers: list[dict] = []
+        self.status = 200
+        self.statuses: list[int] = []  # of the next answers, before `status` counts
+        self.seconds = 0.0
+
+    async def __call__(self, scope, receive, send):
+        body = b""
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                break
+        await asyncio.sleep(self.seconds)
+        self.told.append(json.loads(body))
+        self.bodies.append(body)
+        self.headers.append({k.decode(): v.decode() for k, v in scope["headers"]})
+        status = self.statuses.pop(0) if self.statuses else self.status
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    def listen(self, address: str = "127.0.0.9") -> None:
+        virtual_loop().network.names.addresses["hook"] = [address]
+        config = uvicorn.Config(self, lifespan="off", log_config=None, access_log=False)
+        config.load()
+        state = ServerState()
+        virtual_loop().network.listen(
+            self.port, lambda: HttpToolsProtocol(config=config, server_state=state, app_state={})
+        )
+
+    @property
+    def hook(self) -> dict:
+        """What makes a webhook of it, but for the triggers."""
+        return {"name": "H", "webhookUrl": f"http://hook:{self.port}/in"}
+
+    @property
+    def triggers(self) -> list[str]:
+        return [t["trigger"] for t in self.told]
+
+    @property
+    def messages(self) -> list[int]:
+        """The ids of the messages it was told of."""
+        return [int(t["data"]["message"]["id"]) for t in self.told]
+
+
+async def until(stage, condition):
+    """Let time pass until something holds."""
+    for _ in range(600):
+        if condition():
+            return
+        await stage.pass_time(0.1)
+    raise AssertionError("it never did")

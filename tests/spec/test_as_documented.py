@@ -1,0 +1,203 @@
+"""Operations answer as their documentation says, in what is easily overlooked: defaults, fields, codes, who is named."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from rest import Rest
+from tailwire import MessagesRequestBuilder
+
+
+def text(receiver: str, kind: str = "user") -> dict[str, object]:
+    return {"receiver": receiver, "receiverType": kind, "data": {"text": "x"}}
+
+
+async def test_how_long_a_list_is_when_nothing_is_said(stage):
+    async with Rest(stage) as rest:
+        for _ in range(12):
+            await rest("POST", "/messages", behalf="bob", json=text("alice"))
+        for path in ("/messages", "/users/bob/messages"):
+            assert len(await rest("GET", path, as_="alice")) == 10
+        for path in ("/users", "/groups", "/conversations", "/roles", "/apikeys"):
+            behalf = "alice" if path == "/conversations" else ""
+            answer = (await rest.answer("GET", path, behalf=behalf)).json()
+            assert answer["meta"]["pagination"]["per_page"] == 100, path
+
+
+async def test_a_call_without_any_key_or_token(stage):
+    async with Rest(stage) as rest:
+        await rest.refused("AUTH_ERR_EMPTY_APIKEY", "GET", "/users", headers={"apikey": ""})
+        await rest.refused("AUTH_ERR_EMPTY_APIKEY", "GET", "/apikeys", headers={"apikey": ""})
+        # A client names its device.
+        await rest.refused("AUTH_ERR_EMPTY_AUTH_TOKEN", "GET", "/users", headers={"apikey": "", "resource": "r"})
+
+
+async def test_for_whom_it_is_done_has_to_be_said(stage):
+    async with Rest(stage) as rest:
+        number = (await rest("POST", "/messages", behalf="bob", json=text("alice")))["id"]
+        await rest("POST", "/groups", behalf="bob", json={"guid": "g", "name": "G", "type": "public"})
+        wanted = [
+            ("POST", f"/messages/{number}/reactions/x"), ("DELETE", f"/messages/{number}/reactions/x"),
+            ("POST", f"/messages/{number}/thread"), ("POST", f"/messages/{number}/save"),
+            ("DELETE", f"/messages/{number}/save"), ("PATCH", f"/messages/{number}/interacted"),
+            ("POST", f"/messages/{number}/thread/subscription"), ("DELETE", f"/messages/{number}/thread/subscription"),
+            ("GET", "/conversations/alice_user_bob"), ("DELETE", "/conversations/alice_user_bob"),
+            *[(method, f"{of}/conversation{more}") for of in ("/users/bob", "/groups/g") for method, more in (
+                ("GET", ""), ("PUT", ""), ("DELETE", ""), ("POST", "/read"), ("POST", "/delivered"), ("DELETE", "/read"),
+            )],
+        ]  # fmt: skip
+        for method, path in wanted:
+            error = await rest.refused("ERR_BAD_REQUEST", method, path, json=text("alice"))
+            assert "onBehalfOf" in error["details"], (method, path)
+        assert await rest("GET", "/conversations", behalf="alice")
+        assert (await rest("GET", f"/messages/{number}/reactions")) == []
+        await rest("POST", f"/messages/{number}/pin")  # of the app itself
+
+
+async def test_groups_changed_since_and_before(stage):
+    async with Rest(stage) as rest:
+        begin = stage.server.world.seconds()
+        for n in range(6):
+            await rest("POST", "/groups", json={"guid": f"g{n}", "name": f"G{5 - n}", "type": "public"})
+            stage.server.world.wall_offset += 10 if n % 2 else 0  # two in each second
+        await rest("PUT", "/groups/g0", json={"name": "Changed"})
+        order = ["g1", "g2", "g3", "g4", "g5", "g0"]
+
+        async def walk(query: str) -> list[str]:
+            found: list[str] = []
+            for page in range(1, 9):
+                listed = await rest("GET", f"/groups?{query}&perPage=1&page={page}")
+                found += [g["guid"] for g in listed]
+            return found
+
+        assert await walk(f"updatedAt={begin}&affix=append") == order
+        assert await walk(f"updatedAt={begin}") == order
+        assert await walk(f"updatedAt={begin + 10}&affix=append") == order[1:]
+        assert await walk(f"updatedAt={begin + 10_000}&affix=prepend") == ["g0", "g4", "g5", "g2", "g3", "g1"]
+        assert await walk(f"updatedAt={begin}&affix=prepend") == ["g1"]
+
+
+async def test_when_users_were_blocked_and_deactivated(stage):
+    async with Rest(stage) as rest:
+        now = stage.server.world.seconds()
+        await rest("POST", "/users/alice/blockedusers", json={"blockedUids": ["bob"]})
+        (blocked,) = await rest("GET", "/users/alice/blockedusers")
+        assert (blocked["blockedByMe"], blocked["blockedByMeAt"], blocked["blockedAt"]) == (True, now, now)
+        await rest("DELETE", "/users", json={"uidsToDeactivate": ["bob"]})
+        (gone,) = await rest("GET", "/users?onlyDeactivated=true")
+        assert gone["deactivatedAt"] == now
+        assert all("deactivatedAt" not in user for user in await rest("GET", "/users"))
+
+
+async def test_what_a_role_may_not_use(stage):
+    async with Rest(stage) as rest:
+        await rest("POST", "/roles", json={"role": "r", "name": "R"})
+        await rest("PUT", "/users/bob", json={"role": "r"})
+        await rest("POST", "/roles/r/restrictedfeatures", json={"featuresToRestrict": ["u.listGroups", "u.getUser"]})
+        answer = (await rest.answer("GET", "/roles/r/restrictedfeatures?perPage=1&page=2")).json()
+        assert [f["key"] for f in answer["data"]] == ["u.listGroups"]
+        page = {"total": 2, "count": 1, "per_page": 1, "current_page": 2, "total_pages": 2}
+        assert answer["meta"]["pagination"] == page
+        await rest.refused("ERR_FEATURE_RESTRICTED", "GET", "/groups", as_="bob")
+        await rest.refused("ERR_FEATURE_RESTRICTED", "GET", "/groups", behalf="bob")
+        assert (await rest("GET", "/groups")) == []  # the app itself has no role
+
+
+async def test_a_message_names_its_conversation_at_the_receiver(stage):
+    async with Rest(stage) as rest:
+        sent = await rest("POST", "/messages", behalf="bob", json=text("alice"))
+        receiver = sent["data"]["entities"]["receiver"]["entity"]
+        assert (receiver["uid"], receiver["conversationId"]) == ("alice", "alice_user_bob")
+        assert "conversationId" not in sent["data"]["entities"]["sender"]["entity"]
+
+
+async def test_what_webhooks_are_told_of_scopes_and_connections(stage):
+    told = []
+    async with Rest(stage) as rest:
+        error = await rest.refused("ERR_BAD_REQUEST", "POST", "/webhooks", json={"name": "W", "webhookUrl": "x"})
+        assert [*error["details"]] == ["webhookUrl"]
+        triggers = ["group_member_scope_changed", "user_connection_status_changed"]
+        body = {"name": "W", "webhookUrl": "http://hooks.test/w", "triggers": triggers}
+        await rest("POST", "/webhooks", json=body)
+        store = stage.server.parts.store
+        enqueue = store._enqueue_all
+        store._enqueue_all = lambda c, events, row: (told.extend(events), enqueue(c, events, row))
+        await rest("POST", "/groups", behalf="alice", json={"guid": "g", "name": "G", "type": "public"})
+        await rest("POST", "/groups/g/members", json={"participants": ["bob"]})
+        await rest("PUT", "/groups/g/members/bob", behalf="alice", json={"scope": "moderator"})
+        bob = await stage.enter("bob")
+        await bob.chat.logout()
+        await stage.pass_time(60)
+    by_trigger = [(event.trigger, json.loads(event.data)) for event in told if event.trigger in triggers]
+    (scope,) = [data for trigger, data in by_trigger if trigger == "group_member_scope_changed"]
+    assert {*scope} == {"group", "members", "by"}
+    member = scope["members"]["bob"]
+    assert (member["uid"], member["scope"], member["oldScope"]) == ("bob", "moderator", "participant")
+    connections = [d["currentConnection"] for t, d in by_trigger if t == "user_connection_status_changed"]
+    assert [(c["action"], c["platform"]) for c in connections] == [("connected", "python"), ("disconnected", "python")]
+
+
+@pytest.mark.parametrize("kind", ["read", "delivered"])
+async def test_a_live_receipt_says_when(stage, kind):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    await alice.say("bob", "hi")
+    await bob.ears.until(lambda: bool(bob.ears.texts))
+    await getattr(bob.chat, f"mark_as_{kind}")(bob.ears.all("text")[0])
+    await alice.ears.until(lambda: bool(alice.ears.all(kind)))
+    receipt = alice.ears.all(kind)[0]
+    times = {"read": receipt.read_at, "delivered": receipt.delivered_at}
+    assert times.pop(kind) == receipt.timestamp > 0
+    assert [*times.values()] == [0]
+
+
+async def test_pinned_messages_go_on_by_the_time_of_the_pin(stage):
+    async with Rest(stage) as rest:
+        numbers = [(await rest("POST", "/messages", behalf="bob", json=text("alice")))["id"] for _ in range(5)]
+        order = [3, 0, 4, 1, 2]
+        for n in order:
+            await rest("POST", f"/messages/{numbers[n]}/pin", behalf="bob")
+            await rest("POST", f"/messages/{numbers[n]}/save", behalf="alice")
+            stage.server.world.wall_offset += n % 2
+        alice = await stage.enter("alice")
+        for request in (
+            MessagesRequestBuilder().set_uid("bob").set_pinned().set_limit(2).build(alice.chat),
+            MessagesRequestBuilder().set_saved().set_limit(2).build(alice.chat),
+        ):
+            pages = [await request.fetch_previous() for _ in range(4)]
+            found = [message.id for page in pages for message in page[::-1]]
+            assert sorted(found) == sorted(map(int, numbers))
+            assert pages[3] == []
+
+
+async def test_what_the_page_of_compatibility_says_is_different(stage):
+    async with Rest(stage) as rest:
+        await rest("POST", "/groups", behalf="bob", json={"guid": "g", "name": "G", "type": "public"})
+        number = (await rest("POST", "/messages", behalf="bob", json=text("g", "group")))["id"]
+        await rest.refused("ERR_MESSAGE_ID_NOT_FOUND", "GET", f"/messages/{number}", as_="alice")
+        await rest.refused("ERR_NOT_A_MEMBER", "POST", "/messages", as_="alice", json=text("g", "group"))
+        interacted = {"behalf": "bob", "json": {"interactions": ["e"]}}
+        await rest.refused("ERR_INVALID_MESSAGE_CATEGORY", "PATCH", f"/messages/{number}/interacted", **interacted)
+        auth_key = {"apikey": stage.server.auth_key}
+        await rest.refused("AUTH_ERR_NO_ACCESS", "PUT", "/users/bob", headers=auth_key, json={"name": "New"})
+        for path in (
+            "/groups/g/banned_members",
+            f"/messages/{number}/reactions",
+            "/bots/b/messages",
+            "/data_import/users",
+        ):
+            await rest.refused("ERR_API_NOT_FOUND", "POST", path, json={})
+        for trigger in ("before_message", "after_message", "after_connection_status_changed"):
+            body = {"name": "W", "webhookUrl": "http://hooks.test/w", "triggers": [trigger]}
+            await rest.refused("ERR_TRIGGER_NOT_FOUND", "POST", "/webhooks", json=body)
+
+
+async def test_bans_under_both_names(stage):
+    async with Rest(stage) as rest:
+        await rest("POST", "/groups", behalf="bob", json={"guid": "g", "name": "G", "type": "public"})
+        for name in ("bannedusers", "banned_members"):
+            await rest("POST", "/groups/g/members", json={"participants": ["alice"]})
+            await rest("POST", f"/groups/g/{name}/alice", behalf="bob")
+            assert [user["uid"] for user in await rest("GET", f"/groups/g/{name}")] == ["alice"]
+            await rest("DELETE", f"/groups/g/{name}/alice", behalf="bob")

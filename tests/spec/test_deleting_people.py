@@ -1,0 +1,135 @@
+"""Deleting a user deletes the person: files, words in the index, names and addresses in what others keep."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+import pytest
+
+from rest import Rest
+
+SECRETS = ("zanzibar", "quokka", "alice@example.com", "Alice Liddell")
+
+
+async def a_life(rest) -> dict:
+    """A user with an e-mail who writes, is written to, mentioned and added, and uploads; some of it is deleted again."""
+    await rest("PUT", "/users/alice", json={"name": "Alice Liddell", "metadata": {"email": "alice@example.com"}})
+    text = {"receiver": "bob", "receiverType": "user", "data": {"text": "about zanzibar"}}
+    await rest("POST", "/messages", as_="alice", json=text)
+    single = await rest("POST", "/messages", as_="alice", json={**text, "data": {"text": "about quokka"}})
+    await rest("GET", "/messages", as_="alice")
+    assert await rest("GET", "/messages?searchKey=quokka", as_="bob")
+    await rest("DELETE", f"/messages/{single['id']}", as_="alice")
+    await rest("POST", "/groups", as_="bob", json={"guid": "g", "name": "G", "type": "public"})
+    await rest("PUT", "/groups/g/members", as_="bob", json={"participants": ["alice"]})
+    to_group = {"receiver": "g", "receiverType": "group"}
+    kept = await rest("POST", "/messages", as_="bob", json={**to_group, "data": {"text": "hi <@uid:alice>"}})
+    hers = await rest("POST", "/messages", as_="alice", json={**to_group, "data": {"text": "hello group"}})
+    form = {**to_group, "type": "file", "data": "{}"}
+    file = await rest("POST", "/messages", as_="alice", data=form, files={"f": ("cv of alice.txt", b"x")})
+    return {"kept": kept["id"], "hers": hers["id"], "url": file["data"]["url"]}
+
+
+def left_in(folder) -> list[str]:
+    with sqlite3.connect(folder / "tailwire.db") as c:
+        c.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    c.close()
+    held = b"".join(path.read_bytes() for path in folder.glob("tailwire.db*"))
+    return [secret for secret in SECRETS if secret.encode() in held]
+
+
+@pytest.mark.parametrize("how", ["permanent", "anonymous"])
+async def test_nothing_is_left_of_a_person_but_the_uid(stage, tmp_path, how):
+    async with Rest(stage) as rest:
+        life = await a_life(rest)
+        assert left_in(tmp_path)
+        await rest("DELETE", "/users/alice", json={how: True})
+        await stage.pass_time(4000)
+        stay = ["zanzibar"] if how == "anonymous" else []
+        assert [s for s in left_in(tmp_path) if s not in stay] == []
+        answer = await rest.answer("GET", life["url"])
+        assert answer.status_code == (404 if how == "permanent" else 200)
+        assert "alice" not in answer.headers.get("content-disposition", "")
+        kept = await rest("GET", f"/messages/{life['kept']}", as_="bob")
+        assert kept["data"]["mentions"]["alice"]["name"] == "Deleted user"
+        assert kept["data"]["text"] == "hi <@uid:alice>"
+        if how == "anonymous":
+            hers = await rest("GET", f"/messages/{life['hers']}", as_="bob")
+            assert (hers["sender"], hers["data"]["text"]) == ("alice", "hello group")
+            assert hers["data"]["entities"]["sender"]["entity"]["name"] == "Deleted user"
+        else:
+            await rest.refused("ERR_MESSAGE_ID_NOT_FOUND", "GET", f"/messages/{life['hers']}", as_="bob")
+        found = await rest("GET", "/messages?searchKey=hi", as_="bob")
+        assert [m["id"] for m in found] == [life["kept"]]
+
+
+async def test_deleted_without_a_choice_what_was_written_stays(stage, tmp_path):
+    async with Rest(stage) as rest:
+        life = await a_life(rest)
+        await rest("DELETE", "/users/alice", json={})
+        await stage.pass_time(4000)
+        hers = await rest("GET", f"/messages/{life['hers']}", as_="bob")
+        assert hers["data"]["entities"]["sender"]["entity"]["name"] == "Alice Liddell"
+        assert (await rest.answer("GET", life["url"])).status_code == 200
+
+
+async def test_words_of_a_deleted_message_leave_the_index(stage, tmp_path):
+    async with Rest(stage) as rest:
+        await a_life(rest)
+        await stage.pass_time(4000)
+        assert "quokka" not in left_in(tmp_path)
+
+
+async def test_what_was_to_be_done_when_the_server_died_is_done_after_it(stage, tmp_path):
+    async with Rest(stage) as rest:
+        await a_life(rest)
+        await rest("DELETE", "/users/alice", json={"permanent": True})
+        await stage.server.kill()
+        await stage.server.start()
+        await stage.pass_time(4000)
+        assert left_in(tmp_path) == []
+
+
+async def test_messages_carry_no_metadata_of_users(stage, tmp_path):
+    async with Rest(stage) as rest:
+        bob = await stage.enter("bob")
+        life = await a_life(rest)
+        for id_ in (life["kept"], life["hers"]):
+            message = await rest("GET", f"/messages/{id_}", as_="bob")
+            assert "alice@example.com" not in str(message)
+        await bob.ears.until(lambda: "about zanzibar" in bob.ears.texts)
+        (conversation,) = [c for c in await rest("GET", "/conversations", as_="bob") if "user" in c["conversationId"]]
+        assert conversation["conversationWith"]["metadata"] == {"email": "alice@example.com"}
+        assert (await rest("GET", "/users/alice", as_="bob"))["metadata"] == {"email": "alice@example.com"}
+        with sqlite3.connect(tmp_path / "tailwire.db") as c:
+            held = [body for (body,) in c.execute("SELECT body FROM messages")]
+        c.close()
+        assert held
+        assert not [body for body in held if b"alice@example.com" in body]
+
+
+async def test_what_is_kept_about_a_person_can_be_exported(stage, tmp_path):
+    async with Rest(stage) as rest:
+        life = await a_life(rest)
+        await rest("POST", "/messages", as_="bob", json={**BOB_TO_CAROL, "data": {"text": "not for alice"}})
+        answer = await rest.answer("GET", "/users/alice/export")
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/x-ndjson")
+        lines = [json.loads(line) for line in answer.text.splitlines()]
+        kinds = {
+            kind: [line["data"] for line in lines if line["kind"] == kind]
+            for kind in ("user", "token", "group", "file")
+        }
+        assert (kinds["user"][0]["uid"], kinds["user"][0]["metadata"]) == ("alice", {"email": "alice@example.com"})
+        assert [g["guid"] for g in kinds["group"]] == ["g"]
+        assert [f["file_name"] for f in kinds["file"]] == ["cv of alice.txt"]
+        messages = [line["data"] for line in lines if line["kind"] == "message"]
+        assert {m["data"].get("text") for m in messages} >= {"about zanzibar", "hello group"}
+        assert life["url"] in [m["data"].get("url") for m in messages]
+        assert not {"hi <@uid:alice>", "not for alice"} & {m["data"].get("text") for m in messages}
+        assert rest.tokens["alice"] not in answer.text
+        await rest.refused("ERR_UID_NOT_FOUND", "GET", "/users/nobody/export")
+        await rest.refused("AUTH_ERR_EMPTY_APIKEY", "GET", "/users/alice/export", as_="alice")
+
+
+BOB_TO_CAROL = {"receiver": "carol", "receiverType": "user"}

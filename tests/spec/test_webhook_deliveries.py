@@ -1,0 +1,390 @@
+"""Deliveries of webhooks: signed, tried for hours, kept when they are given up, and sent again."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import logging
+import re
+import shutil
+import sqlite3
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from receiver import Receiver, until
+from rest import Rest
+from tailwire.server.app import assemble
+from tailwire.server.config import Settings
+from tailwire.server.ports.world import World
+from tailwire.server.store import migrate
+from tailwire.server.telemetry.metrics import as_text
+
+DOCS = Path(__file__).parents[2] / "docs" / "webhooks.md"
+TEXT = {"receiver": "bob", "receiverType": "user", "data": {"text": "one"}}
+SENT = {"triggers": ["message_sent"]}
+
+
+async def with_settings(stage, **settings):
+    """Start the stage's server again with other settings."""
+    await stage.server.stop()
+    stage.server._settings = dataclasses.replace(stage.server._settings, **settings)
+    await stage.server.start()
+
+
+async def send(rest, times=1):
+    """Send messages."""
+    for _ in range(times):
+        await rest("POST", "/messages", json=TEXT)
+
+
+def documented_verification():
+    """The function of the docs that verifies a signature."""
+    (code,) = re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    found: dict = {}
+    exec(compile(code, DOCS.name, "exec"), found)
+    return found["verify"]
+
+
+async def test_a_delivery_is_signed_and_has_an_id_that_its_tries_share(stage):
+    receiver, verify = Receiver(), documented_verification()
+    receiver.status = 500
+    receiver.listen()
+    async with Rest(stage) as rest:
+        made = await rest("POST", "/webhooks", json={**receiver.hook, **SENT})
+        assert made["secret"].startswith("whsec_")
+        await send(rest)
+        await until(stage, lambda: len(receiver.told) == 1)
+        receiver.status = 200
+        await until(stage, lambda: len(receiver.told) == 2)
+        await send(rest)
+        await until(stage, lambda: len(receiver.told) == 3)
+        first, again, other = receiver.headers
+        assert first["webhook-id"] == again["webhook-id"] != other["webhook-id"]
+        assert 9 <= int(again["webhook-timestamp"]) - int(first["webhook-timestamp"]) <= 13
+        assert re.fullmatch(r"Tailwire/\S+ \(webhooks\)", first["user-agent"])
+        for headers, body in zip(receiver.headers, receiver.bodies, strict=True):
+            now = int(headers["webhook-timestamp"])
+            assert verify(made["secret"], headers, body, now)
+            assert not verify(made["secret"], headers, body + b" ", now)
+            assert not verify(made["secret"], headers, body, now + 301)
+            assert not verify(made["secret"], {**headers, "webhook-id": "1-1"}, body, now)
+            assert not verify("whsec_" + "A" * 32, headers, body, now)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
+def test_the_documented_verification_in_node_says_the_same():
+    (code,) = re.findall(r"```js\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    secret, body = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", '{"test": 2432232314}'
+    headers = {
+        "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        "webhook-timestamp": "1614265330",
+        "webhook-signature": "v1,AAAA v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+    }
+    tries = [(body, 1614265331), (body + " ", 1614265331), (body, 1614265931)]
+    asked = [f"verify({json.dumps(secret)}, headers, Buffer.from({json.dumps(b)}), {now})" for b, now in tries]
+    script = f"{code}\nconst headers = {json.dumps(headers)};\nconsole.log(JSON.stringify([{', '.join(asked)}]));"
+    answer = subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True)
+    verify = documented_verification()
+    assert json.loads(answer.stdout) == [verify(secret, headers, b.encode(), now) for b, now in tries]
+    assert json.loads(answer.stdout) == [True, False, False]
+
+
+async def test_a_secret_can_be_given_and_is_shown_once(stage):
+    receiver, verify = Receiver(), documented_verification()
+    receiver.listen()
+    ours, later = "whsec_" + "b3Vy" * 10, "whsec_" + "bGF0" * 10
+    async with Rest(stage) as rest:
+        made = await rest("POST", "/webhooks", json={**receiver.hook, **SENT, "id": "w", "secret": ours})
+        assert made["secret"] == ours
+        for answer in (await rest("GET", "/webhooks/w"), await rest("PUT", "/webhooks/w", json={"secret": later})):
+            assert "secret" not in answer
+        for bad in ("x", "whsec_", "whsec_YQ==", "whsec_ü", "whsec_" + "!" * 40, "whsec_" + "YWFh" * 30):
+            error = await rest.refused("ERR_BAD_REQUEST", "PUT", "/webhooks/w", json={"secret": bad})
+            assert "secret" in error["details"]
+        await send(rest)
+        await until(stage, lambda: len(receiver.told) == 1)
+        (headers,), (body,) = receiver.headers, receiver.bodies
+        assert verify(later, headers, body, int(headers["webhook-timestamp"]))
+
+
+async def test_who_has_the_database_alone_reads_no_password_and_no_secret(stage, tmp_path):
+    receiver = Receiver()
+    receiver.listen()
+    async with Rest(stage) as rest:
+        made = await rest(
+            "POST", "/webhooks", json={**receiver.hook, **SENT, "username": "u", "password": "correct horse"}
+        )
+        await stage.server.stop()
+        found = b"".join(file.read_bytes() for file in tmp_path.glob("*.db*"))
+        assert made["id"].encode() in found
+        assert b"correct horse" not in found
+        assert made["secret"].removeprefix("whsec_").encode() not in found
+        key = tmp_path / "webhooks.key"
+        assert key.stat().st_mode & 0o777 == 0o600
+        await stage.server.start()
+        await send(rest)
+        await until(stage, lambda: len(receiver.told) == 1)
+        assert receiver.headers[0]["authorization"].startswith("Basic ")
+        # With another key nothing is told unsigned: it waits, and says why.
+        await stage.server.stop()
+        key.write_text("ab" * 32)
+        await stage.server.start()
+        await send(rest)
+        await stage.pass_time(3)
+        (hook,) = await rest("GET", "/webhooks")
+        assert (len(receiver.told), hook["state"]["waiting"]) == (1, 1)
+        assert "set them again" in hook["state"]["lastFailure"]
+        await rest("PUT", f"/webhooks/{made['id']}", json={"secret": made["secret"], "password": "correct horse"})
+        await until(stage, lambda: len(receiver.told) == 2)
+
+
+async def test_a_receiver_that_is_down_for_a_minute_or_for_hours_misses_nothing(stage):
+    receiver = Receiver()
+    async with Rest(stage) as rest:
+        await rest("POST", "/webhooks", json={**receiver.hook, **SENT, "id": "w"})
+        await send(rest, 3)
+        await stage.pass_time(65)
+        receiver.listen()
+        await until(stage, lambda: sorted(receiver.messages) == [1, 2, 3])
+        stage.network.stop_listening(receiver.port)
+        stage.network.drop()
+        await send(rest, 20)
+        await stage.pass_time(3 * 3600)
+        state = (await rest("GET", "/webhooks/w"))["state"]
+        assert (state["waiting"], state["failed"], state["lastFailure"][:12]) == (20, 0, "ConnectError")
+        assert state["failingSince"] - state["lastSuccessAt"] < 60
+        assert 0 <= state["waitingSince"] - state["lastSuccessAt"] < 60
+        receiver.listen()
+        await stage.pass_time(1.3 * 3600)  # by the longest gap and its jitter all have been tried
+        assert sorted(receiver.messages[3:]) == list(range(4, 24))
+        assert receiver.messages[4:] == sorted(receiver.messages[4:])  # the first that got through, then in order
+        assert (await rest("GET", "/webhooks/w"))["state"].keys() == {
+            "waiting", "failed", "lastSuccessAt", "lastFailureAt", "lastFailure"
+        }  # fmt: skip
+
+
+async def test_gaps_grow_and_end_and_what_is_given_up_can_be_sent_again(stage, caplog):
+    caplog.set_level(logging.INFO, "tailwire.server")
+    await with_settings(stage, webhook_retry_for=600.0, webhook_longest_gap=120.0)
+    receiver = Receiver()
+    receiver.status = 503
+    receiver.listen()
+    async with Rest(stage) as rest:
+        await rest("POST", "/webhooks", json={**receiver.hook, **SENT, "id": "w"})
+        await send(rest, 2)
+        await stage.pass_time(900)
+        told = [h for h in receiver.headers if h["webhook-id"] == receiver.headers[0]["webhook-id"]]
+        times = [int(h["webhook-timestamp"]) for h in told]
+        gaps = [b - a for a, b in itertools.pairwise(times)]
+        assert [gap // 10 for gap in gaps[:2]] == [1, 3]
+        assert 48 <= gaps[2] <= 74
+        assert all(96 <= gap <= 146 for gap in gaps[3:-1])
+        assert 599 <= times[-1] - times[0] <= 602
+        assert [r.getMessage() for r in caplog.records if "cannot be told" in r.getMessage()] == [
+            "webhook w cannot be told: HTTP 503"
+        ]
+        page = await rest.answer("GET", "/webhooks/w/deliveries?per_page=1&page=2")
+        (oldest,), meta = page.json()["data"], page.json()["meta"]["pagination"]
+        assert (meta["total"], meta["total_pages"]) == (2, 2)
+        assert (oldest["status"], oldest["problem"], oldest["attempts"]) == ("failed", "HTTP 503", len(times))
+        assert "data" not in oldest
+        whole = await rest("GET", f"/webhooks/w/deliveries/{oldest['id']}")
+        assert whole["data"]["message"]["id"] == "1"
+        metrics = as_text(stage.server.parts.metrics).decode()
+        assert 'tailwire_webhook_failed{webhook="w"} 2.0' in metrics
+
+        receiver.status, before = 200, len(receiver.told)
+        await rest("POST", f"/webhooks/w/deliveries/{oldest['id']}/retry")
+        await until(stage, lambda: len(receiver.told) == before + 1)
+        assert receiver.headers[-1]["webhook-id"] == oldest["id"]
+        await rest.refused("ERR_DELIVERY_NOT_FOUND", "POST", f"/webhooks/w/deliveries/{oldest['id']}/retry")
+        done = await rest("POST", "/webhooks/w/deliveries/retry")
+        assert done["message"] == "1 deliveries are sent again."
+        await until(stage, lambda: receiver.messages[-1] == 2)
+        assert await rest("GET", "/webhooks/w/deliveries") == []
+        assert len([r for r in caplog.records if "is told again" in r.getMessage()]) == 1
+
+
+async def test_what_waits_is_listed_and_can_be_hurried(stage):
+    receiver = Receiver()
+    async with Rest(stage) as rest:
+        await rest("POST", "/webhooks", json={**receiver.hook, **SENT, "id": "w"})
+        await send(rest, 2)
+        await stage.pass_time(60)
+        waiting = await rest("GET", "/webhooks/w/deliveries?status=waiting")
+        assert [(d["status"], d["trigger"], d["attempts"]) for d in waiting] == [("waiting", "message_sent", 3)] * 2
+        assert all(d["nextTryAt"] > d["lastTryAt"] > d["queuedAt"] for d in waiting)
+        metrics = as_text(stage.server.parts.metrics).decode()
+        assert 'tailwire_webhook_waiting{webhook="w"} 2.0' in metrics
+        (age,) = re.findall(r'tailwire_webhook_oldest_seconds{webhook="w"} ([\d.]+)', metrics)
+        assert 55 < float(age) < 65
+        receiver.listen()
+        await rest("POST", f"/webhooks/w/deliveries/{waiting[1]['id']}/retry")
+        await stage.pass_time(1)
+        assert receiver.messages[0] == 2
+        await rest.refused("ERR_BAD_REQUEST", "GET", "/webhooks/w/deliveries?status=lost")
+        await rest.refused("ERR_WEBHOOK_NOT_FOUND", "GET", "/webhooks/nope/deliveries")
+        for name in ("1", "1-1", "x", "9" * 30, "٣-1"):
+            await rest.refused("ERR_DELIVERY_NOT_FOUND", "GET", f"/webhooks/w/deliveries/{name}")
+
+
+async def test_a_receiver_that_is_down_or_slow_does_not_delay_another(stage):
+    slow, good = Receiver(9001), Receiver(9002)
+    slow.seconds = 5.0
+    slow.listen()
+    good.listen()
+    async with Rest(stage) as rest:
+        for receiver in (slow, good):
+            await rest("POST", "/webhooks", json={**receiver.hook, **SENT})
+        await send(rest)
+        await stage.pass_time(0.5)
+        await send(rest, 20)
+        await stage.pass_time(1)
+        assert good.messages == list(range(1, 22))
+
+
+async def test_one_that_is_back_for_a_moment_only_is_not_run_down(stage):
+    receiver = Receiver()
+    receiver.status = 500
+    receiver.listen()
+    async with Rest(stage) as rest:
+        await rest("POST", "/webhooks", json={**receiver.hook, **SENT, "id": "w"})
+        await send(rest, 30)
+        await stage.pass_time(75)  # the next tries of their own come at 88 to 112 s
+        before = len(receiver.told)
+        receiver.statuses = [200]
+        await send(rest)
+        await stage.pass_time(2)
+        # The new one got through; three of those that waited did not; the others keep their own time.
+        assert len(receiver.told) - before == 1 + 3
+        assert receiver.messages[-4:] == [31, 1, 2, 3]
+
+
+async def test_one_that_fails_now_and_then_does_not_fill_the_log(stage, caplog):
+    caplog.set_level(logging.INFO, "tailwire.server")
+    receiver = Receiver()
+    receiver.statuses = [500, 200] * 30
+    receiver.listen()
+    async with Rest(stage) as rest:
+        await rest("POST", "/webhooks", json={**receiver.hook, **SENT, "id": "w", "retryOnFailure": False})
+        for _ in range(60):
+            await send(rest)
+            await stage.pass_time(10)
+        said = [r.getMessage().partition(":")[0] for r in caplog.records if "webhook w" in r.getMessage()]
+        assert said == ["webhook w cannot be told", "webhook w is told again after 10 s; 0 wait"] * 2
+
+
+async def test_without_retries_it_is_tried_once_and_kept(stage, caplog):
+    receiver = Receiver()
+    async with Rest(stage) as rest:
+        await rest("POST", "/webhooks", json={**receiver.hook, **SENT, "id": "w", "retryOnFailure": False})
+        for _ in range(5):
+            await send(rest)
+            await stage.pass_time(1)
+        state = (await rest("GET", "/webhooks/w"))["state"]
+        assert (state["waiting"], state["failed"]) == (0, 5)
+        assert len([r for r in caplog.records if "cannot be told" in r.getMessage()]) == 1
+        receiver.listen()
+        await rest("POST", "/webhooks/w/deliveries/retry")
+        await stage.pass_time(1)
+        assert receiver.messages == [1, 2, 3, 4, 5]
+
+
+async def test_what_waits_for_one_that_is_disabled_is_kept(stage):
+    receiver = Receiver()
+    async with Rest(stage) as rest:
+        await rest("POST", "/webhooks", json={**receiver.hook, **SENT, "id": "w"})
+        await send(rest)
+        await stage.pass_time(1)
+        await rest("PUT", "/webhooks/w", json={"enabled": False})
+        receiver.listen()
+        await stage.pass_time(60)
+        (kept,) = await rest("GET", "/webhooks/w/deliveries")
+        assert (receiver.told, kept["problem"]) == ([], "the webhook is disabled")
+        await rest("PUT", "/webhooks/w", json={"enabled": True})
+        await rest("POST", "/webhooks/w/deliveries/retry")
+        await stage.pass_time(1)
+        assert receiver.messages == [1]
+        await rest("DELETE", "/webhooks/w")
+        await rest("POST", "/webhooks", json={**receiver.hook, **SENT, "id": "w"})
+        assert (await rest("GET", "/webhooks/w"))["state"] == {"waiting": 0, "failed": 0}
+
+
+async def test_what_is_kept_has_bounds_in_number_and_age(stage):
+    await with_settings(
+        stage, max_webhook_waiting=3, max_webhook_failed=2, webhook_failed_for=1000.0, webhook_retry_for=0.0
+    )
+    receiver = Receiver()
+    async with Rest(stage) as rest:
+        await rest("POST", "/webhooks", json={**receiver.hook, **SENT, "id": "w"})
+        await send(rest, 10)
+        state = (await rest("GET", "/webhooks/w"))["state"]
+        assert (state["waiting"], state["failed"]) == (3, 2)
+        failed = await rest("GET", "/webhooks/w/deliveries")
+        assert {d["problem"] for d in failed} == {"too many were waiting: the oldest were given up"}
+        await stage.pass_time(60)
+        state = (await rest("GET", "/webhooks/w"))["state"]
+        assert (state["waiting"], state["failed"]) == (0, 2)
+        assert stage.server.parts.store._one("SELECT count(*) FROM deliveries", ()) == (2,)
+        await stage.pass_time(2 * 3600)
+        assert (await rest("GET", "/webhooks/w"))["state"]["failed"] == 0
+
+
+async def test_a_transaction_that_is_undone_counts_nothing(stage):
+    async with Rest(stage) as rest:
+        await rest("POST", "/webhooks", json={**Receiver().hook, **SENT, "id": "w"})
+        store = stage.server.parts.store
+
+        def half(c):
+            store._enqueue(c, "w", "message_sent", b"{}")
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await store._writer.submit(half)
+        assert store.waiting_deliveries() == {}
+
+
+async def test_triggers_are_listed(stage):
+    async with Rest(stage) as rest:
+        listed = await rest("GET", "/webhooks/triggers")
+        assert {t["trigger"] for t in listed} >= {"message_sent", "group_member_scope_changed"}
+        assert all(t["description"] for t in listed)
+        receiver = Receiver()
+        await rest("POST", "/webhooks", json={**receiver.hook, "triggers": [t["trigger"] for t in listed]})
+        await rest.refused(
+            "ERR_BAD_REQUEST", "POST", "/webhooks", json={**receiver.hook, **SENT, "id": "triggers"}
+        )  # its address is taken
+
+
+@pytest.mark.virtual
+async def test_a_database_of_before_keeps_its_webhooks_and_what_waits(tmp_path):
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import create_engine
+
+    path = tmp_path / "tailwire.db"
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        connection.commit()
+    engine.dispose()
+    with sqlite3.connect(path) as c:
+        c.execute(
+            "INSERT INTO webhooks VALUES ('w', 'W', 'http://hook:9000/in', 'message_sent', 'u', 'plain', 1, 1, 5)"
+        )
+        c.execute("INSERT INTO deliveries (webhook, trigger, body, attempt, due_at) VALUES ('w', 't', '{}', 1, 9)")
+    c.close()
+    parts = await assemble(Settings(data=str(tmp_path)), World())
+    row = await parts.store.webhook("w")
+    assert row.secret is None
+    assert row.password.startswith("sealed:")
+    (waiting,) = await parts.store.due_deliveries("w", 10, 10)
+    assert (waiting.attempt, waiting.queued_at > 0) == (1, True)
+    await parts.webhooks.close()
+    await parts.store.close()

@@ -1,0 +1,30 @@
+"""What counts as one address."""
+
+from __future__ import annotations
+
+import pytest
+
+from tailwire.server.limits.networks import counted_as, networks
+
+
+@pytest.mark.parametrize(
+    ("address", "key"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::9", "2001:db8:1:3::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+        ("testclient", "testclient"),
+    ],
+)
+def test_ipv6_counts_by_the_line(address, key):
+    assert counted_as(address) == key
+
+
+def test_lists_of_networks():
+    assert [str(n) for n in networks(" 10.0.0.0/8, ::1 ,192.0.2.1,")] == ["10.0.0.0/8", "::1/128", "192.0.2.1/32"]
+    with pytest.raises(ValueError):
+        networks("10.0.0.1/8")  # has bits beyond its network

@@ -1,0 +1,65 @@
+"""Forms, piece by piece."""
+
+from __future__ import annotations
+
+import pytest
+
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.rest.forms import read_form
+
+
+class Kept:
+    """A file in memory."""
+
+    def __init__(self):
+        self.head, self.size, self.dropped = b"", 0, False
+
+    def write(self, data):
+        self.size += len(data)
+
+    def drop(self):
+        self.dropped = True
+
+
+class Body:
+    """A body of many pieces, and how many of them were asked for."""
+
+    def __init__(self, pieces):
+        self.left, self.asked = list(pieces), 0
+
+    async def __call__(self):
+        self.asked += 1
+        return {"type": "http.request", "body": self.left.pop(0), "more_body": bool(self.left)}
+
+
+HEAD = (
+    b'--x\r\nContent-Disposition: form-data; name="receiver"\r\n\r\nnobody\r\n'
+    b'--x\r\nContent-Disposition: form-data; name="f"; filename="a"\r\n\r\n'
+)
+
+
+async def test_what_is_refused_by_its_fields_is_not_read_on():
+    body, kept, asked = Body([HEAD, *[b"y" * 65536] * 100, b"\r\n--x--\r\n"]), Kept(), []
+
+    async def admit(fields):
+        asked.append(dict(fields))
+        raise Refused("ERR_UID_NOT_FOUND")
+
+    with pytest.raises(Refused, match="ERR_UID_NOT_FOUND"):
+        await read_form(body, b"multipart/form-data; boundary=x", lambda fields: kept, admit, lambda size, whole: None)
+    assert (body.asked, asked, kept.dropped) == (1, [{"receiver": "nobody"}], True)
+
+
+async def test_the_sizes_of_all_files_together_are_told():
+    second = b'\r\n--x\r\nContent-Disposition: form-data; name="g"; filename="b"\r\n\r\n'
+    body, told = Body([HEAD, b"y" * 10, second, b"z" * 5, b"\r\n--x--\r\n"]), []
+
+    async def admit(fields):
+        told.append("admitted")
+
+    form = await read_form(
+        body, b"multipart/form-data; boundary=x", lambda fields: Kept(), admit, lambda *sizes: told.append(sizes)
+    )
+    assert told[0] == "admitted"
+    assert told[-1] == (5, 15)
+    assert [sink.size for _, sink in form.files] == [10, 5]

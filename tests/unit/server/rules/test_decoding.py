@@ -1,0 +1,69 @@
+"""What strangers send passes one door: it becomes what it has to be, within the bounds, or is refused with the place."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import tailwire.server
+from tailwire.server.gateway.frames import Transient, body_of, decode_frame
+from tailwire.server.ports.refusal import Refused
+from tailwire.server.rest.operations import parse
+from tailwire.server.rules.decoding import decode, decode_part
+
+
+class Shape(msgspec.Struct):
+    data: msgspec.Raw = msgspec.Raw(b"null")
+    n: int = 0
+
+
+DEEP, LONG, FAR = b"[" * 80 + b"]" * 80, b"9" * 5000, b"1e999"
+
+
+@pytest.mark.parametrize(("bad", "said"), [(DEEP, "64 deep"), (LONG, "64 digits"), (FAR, "floating point")])
+def test_bodies_and_frames_alike(bad, said):
+    body = b'{"data":{"metadata":{"a":%b}},"body":{"data":{"a":%b}}}' % (bad, bad)
+    for refused in (lambda: parse(body, Shape), lambda: decode_frame(body)):
+        with pytest.raises(Refused) as caught:
+            refused()
+        assert (caught.value.code, caught.value.status) == ("ERR_BAD_REQUEST", 400)
+        ((place, advice),) = caught.value.details.items()
+        assert place.startswith("data.metadata.a")
+        assert said in advice
+
+
+@pytest.mark.parametrize("depth", [500, 990, 3000, 100_000])
+def test_no_depth_is_a_fault_of_the_server(depth):
+    for text in (b'{"data":' + b"[" * depth, b'{"data":' + b"[" * depth + b"]" * depth + b"}"):
+        with pytest.raises(Refused, match="ERR_BAD_REQUEST"):
+            decode(text, Shape)
+
+
+def test_what_is_wrong_is_named():
+    for text, place in ((b"{", "body"), (b"\xff", "body"), (b'{"n":"x"}', "n"), (b'{"n":' + LONG + b"}", "n")):
+        with pytest.raises(Refused) as caught:
+            decode(text, Shape)
+        assert list(caught.value.details) == [place]
+    with pytest.raises(Refused) as caught:
+        decode_part(b'{"n":"x"}', Shape, "data")
+    assert list(caught.value.details) == ["data.n"]
+
+
+def test_what_keeps_to_the_bounds_passes_as_it_is():
+    sent = b'{"a":[{"b":12345678901234567890,"c":1e308,"d":"%b"}]}' % (b"9" * 100 + b"[" * 100)
+    assert bytes(decode(b'{"data":%b}' % sent, Shape).data) == sent
+    assert bytes(body_of(decode_frame(b'{"body":{"data":%b}}' % sent), Transient).data) == sent
+
+
+def test_nothing_else_decodes_what_strangers_send():
+    home = Path(tailwire.server.__file__).parent
+    found = []
+    for path in [*home.glob("rest/*.py"), *home.glob("gateway/*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            if called.endswith(("json.decode", "json.Decoder", "json.loads")):
+                found.append((path.name, called))
+    assert found == []

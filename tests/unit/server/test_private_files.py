@@ -1,0 +1,57 @@
+"""Files and folders that only the server's own user may read."""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+
+import pytest
+
+from tailwire.server import private_files
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
+
+
+@pytest.fixture(params=[0o000, 0o022])
+def umask(request):
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+def mode(path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_whatever_the_umask_others_may_nothing(tmp_path, umask):
+    folder = tmp_path / "a" / "b"
+    private_files.make_folder(folder)
+    private_files.create(folder / "created")
+    private_files.write_whole(folder / "whole", b"x")
+    private_files.open_new(folder / "opened").close()
+    assert {mode(p) for p in (folder, folder.parent)} == {0o700}
+    assert {mode(p) for p in folder.iterdir()} == {0o600}
+    assert (folder / "whole").read_bytes() == b"x"
+
+
+def test_what_others_could_read_is_tightened_and_told_once(tmp_path, caplog):
+    files = [tmp_path / name for name in ("one", "two", "own")]
+    for path in files:
+        path.write_bytes(b"x")
+        path.chmod(0o644)
+    files[2].chmod(0o400)
+    with caplog.at_level(logging.WARNING):
+        private_files.tighten([*files, tmp_path / "none"])
+        private_files.tighten(files)
+    assert [mode(p) for p in files] == [0o600, 0o600, 0o400]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"others could read {files[0]} and 1 more: now only this user can"
+    ]
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path):
+    (tmp_path / "there").mkdir()
+    with pytest.raises(OSError, match="there"):
+        private_files.write_whole(tmp_path / "there", b"x")
+    assert [p.name for p in tmp_path.iterdir()] == ["there"]

@@ -1,0 +1,107 @@
+"""Small copies of pictures, within a budget."""
+
+from __future__ import annotations
+
+import io
+import threading
+import warnings
+import zlib
+
+import pytest
+from PIL import Image
+
+from tailwire.server.ports.uploads import Picture
+from tailwire.server.uploads.pictures import _is_in_one_pass, small_copy
+
+
+def png_of(width: int, height: int) -> bytes:
+    """A PNG of RGBA pixels that are all zero, without unpacking it here."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
+
+    packer, packed = zlib.compressobj(9), b""
+    for _ in range(height):
+        packed += packer.compress(bytes(1 + 4 * width))
+    head = width.to_bytes(4) + height.to_bytes(4) + b"\x08\x06\0\0\0"
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", packed + packer.flush()) + chunk(b"IEND", b"")
+
+
+def jpeg_of(width: int, height: int, **more) -> bytes:
+    out = io.BytesIO()
+    Image.new("L", (width, height), 128).save(out, "JPEG", **more)
+    return out.getvalue()
+
+
+@pytest.fixture
+def copy(tmp_path):
+    def copied(content: bytes):
+        (tmp_path / "picture").write_bytes(content)
+        (tmp_path / "small").unlink(missing_ok=True)
+        found = small_copy(tmp_path / "picture", tmp_path / "small")
+        assert (tmp_path / "small").exists() == bool(found and found.small)
+        return found
+
+    return copied
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "BMP"])
+def test_a_picture_gets_a_small_copy(copy, tmp_path, kind):
+    out = io.BytesIO()
+    Image.new("RGB", (800, 400), "teal").save(out, kind)
+    assert copy(out.getvalue()) == Picture(800, 400, small=True)
+    with Image.open(tmp_path / "small") as small:
+        assert (small.format, small.size) == ("JPEG", (320, 160))
+
+
+def test_the_copy_stands_upright(copy, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held on its side
+    out = io.BytesIO()
+    Image.new("RGB", (800, 400)).save(out, "JPEG", exif=exif)
+    copy(out.getvalue())
+    with Image.open(tmp_path / "small") as small:
+        assert small.size == (160, 320)
+
+
+def test_what_would_take_too_much_memory_is_measured_and_not_unpacked(copy):
+    assert copy(png_of(4000, 3000)) == Picture(4000, 3000, small=True)
+    assert copy(png_of(4001, 3000)) == Picture(4001, 3000, small=False)
+
+
+def test_of_a_jpeg_more_is_taken_where_it_is_unpacked_at_a_reduced_size(copy):
+    assert copy(jpeg_of(8000, 6000)) == Picture(8000, 6000, small=True)
+    assert copy(jpeg_of(8000, 6000, progressive=True)) == Picture(8000, 6000, small=False)
+    assert copy(jpeg_of(8001, 6250)) == Picture(8001, 6250, small=False)
+
+
+def test_a_jpeg_with_a_scan_for_each_colour_is_not_in_one_pass():
+    start, frame = b"\xff\xd8\xff\xe0\0\4ab", b"\xff\xc0\0\x11\x08\0\x10\0\x10\3" + bytes(9)
+    assert _is_in_one_pass(io.BytesIO(start + frame + b"\xff\xda\0\x0c\3"))
+    assert not _is_in_one_pass(io.BytesIO(start + frame + b"\xff\xda\0\x08\1"))
+    assert not _is_in_one_pass(io.BytesIO(start + frame.replace(b"\xff\xc0", b"\xff\xc2") + b"\xff\xda\0\x0c\3"))
+    for cut in range(len(start + frame)):
+        assert not _is_in_one_pass(io.BytesIO((start + frame)[:cut]))
+
+
+def test_only_the_formats_of_the_list_are_opened(copy):
+    for kind in ("TIFF", "ICO", "PPM"):
+        out = io.BytesIO()
+        Image.new("RGB", (64, 64)).save(out, kind)
+        assert copy(out.getvalue()) is None
+    assert copy(png_of(100, 100)[:60]) is None
+    assert copy(b"") is None
+
+
+def test_threads_leave_the_filters_of_warnings_alone(tmp_path):
+    paths = [tmp_path / f"{n}.png" for n in range(4)]
+    for path in paths:
+        path.write_bytes(png_of(1500, 1000))
+    before, seen = list(warnings.filters), []
+    work = [threading.Thread(target=small_copy, args=(p, p.with_suffix(".jpg"))) for p in paths]
+    for thread in work:
+        thread.start()
+    while any(thread.is_alive() for thread in work):
+        seen.append(list(warnings.filters))
+    assert all(filters == before for filters in (*seen, warnings.filters))
+    assert all(p.with_suffix(".jpg").exists() for p in paths)

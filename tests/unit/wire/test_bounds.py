@@ -1,0 +1,123 @@
+"""What exceeds a bound is found wherever it stands, and nothing else is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tailwire.wire import bounds
+
+
+def nested(depth: int, opening: str = "[", closing: str = "]") -> bytes:
+    return (opening * depth + closing * depth).encode()
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=30,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(value=values, ascii=st.booleans())
+def test_ordinary_json_keeps_to_them(value, ascii):
+    text = json.dumps(value, ensure_ascii=ascii).encode("utf-8", "replace")
+    assert bounds.within_bounds(text)
+    assert bounds.first_excess(text) is None
+    assert bounds.trimmed(text) is text
+
+
+@settings(max_examples=100, deadline=None)
+@given(value=values, depth=st.integers(1, 200), where=st.sampled_from(["list", "object", "both"]))
+def test_the_depth_is_found_whatever_stands_beside_it(value, depth, where):
+    for n in range(depth):
+        value = [value, "]["] if where == "list" or (where == "both" and n % 2) else {'{"': 1, "x": value}
+    text = json.dumps(value).encode()
+
+    def depth_of(inner: object) -> int:
+        parts = inner if isinstance(inner, list) else list(inner.values()) if isinstance(inner, dict) else None
+        return 0 if parts is None else 1 + max(map(depth_of, parts), default=0)
+
+    good = depth_of(value) <= bounds.MOST_DEPTH
+    assert bounds.within_bounds(text) is good
+    assert (bounds.first_excess(text) is None) is good
+    assert depth_of(json.loads(bounds.trimmed(text))) <= bounds.STORED_DEPTH
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}"), ('[{"[":', "}]")])
+def test_the_bound_itself(opening, closing):
+    for extra, good in ((0, True), (1, False)):
+        depth = (
+            (bounds.MOST_DEPTH + extra) if opening[0] != "[" or len(opening) == 1 else bounds.MOST_DEPTH // 2 + extra
+        )
+        text = (opening * depth + "1" + closing * depth).encode()
+        assert bounds.within_bounds(text) is good
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        ("9" * 64, ""),
+        ("9" * 65, bounds.LONG),
+        ("-" + "9" * 5000, bounds.LONG),
+        ("0." + "1" * 65, bounds.LONG),
+        ("1.7976931348623157e+308", ""),
+        ("1e-999", ""),
+        ("1e999", bounds.LARGE),
+        ("-1E+999", bounds.LARGE),
+        ("1e" + "0" * 70 + "5", bounds.LONG),
+    ],
+)
+def test_numbers(number, advice):
+    for text, place in ((f'{{"a":{{"b":[0,{number}]}}}}', "a.b.1"), (number, ""), (f"[{number} , 1]", "0")):
+        found = bounds.first_excess(text.encode())
+        assert bounds.within_bounds(text.encode()) is not advice or not advice
+        assert bounds.within_bounds(text.encode()) is (not advice)
+        assert (found.advice if found else "") == advice
+        assert not advice or found.place == place
+    text = json.dumps({"a": number, number: [f" {number}, "]}).encode()
+    assert bounds.within_bounds(text), "what stands in a string is text"
+    assert bounds.first_excess(text) is None
+
+
+def test_the_place_is_named():
+    text = b'{"data":{"text":"[[","metadata":{"a":1,"b":[0,' + nested(70) + b"]}}}"
+    assert bounds.first_excess(text).place == "data.metadata.b.1…"
+    long = b'{"' + b"n" * 5000 + b'":' + b"9" * 99 + b"}"
+    assert len(bounds.first_excess(long).place) == 50
+
+
+def test_what_exceeds_is_left_out_and_all_else_stays():
+    text = (
+        b'{"id":"7","text":"' + b"9" * 5000 + b'","deep":' + nested(2000) + b',"n":[1,' + b"9" * 5000 + b'],"z":true}'
+    )
+    found = json.loads(bounds.harmless(text))
+    assert (found["id"], found["text"], found["n"], found["z"]) == ("7", "9" * 5000, [1, None], True)
+    assert isinstance(found["deep"], list)
+
+
+def test_what_was_sent_within_the_bounds_is_stored_within_them():
+    text = b'{"data":{"entities":{"on":{"entity":{"data":{"entities":{"sender":{"entity":{"metadata":'
+    whole = text + nested(bounds.MOST_DEPTH) + b"}" * 9 + b" " * bounds.LEAST_HARMFUL
+    assert bounds.harmless(whole) is whole
+
+
+def test_bytes_that_are_no_json_end_too():
+    for text in (
+        b"",
+        b'"',
+        b'"\\',
+        b"]]]]",
+        b"[" * 200_000,
+        b'"\\"' * 20_000,
+        b"{" * 70 + b'"',
+        b"1e9e999,",
+        b"\xff" * 99,
+    ):
+        bounds.first_excess(text)
+        bounds.trimmed(text)
+        bounds.within_bounds(text)
