@@ -47,7 +47,20 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Fast ones first."""
-    order = ["unit", "explore", "contract", "spec", "property", "e2e", "faults", "plugin", "examples", "sim", "interop"]
+    order = [
+        "unit",
+        "explore",
+        "contract",
+        "spec",
+        "property",
+        "rights",
+        "e2e",
+        "faults",
+        "plugin",
+        "examples",
+        "sim",
+        "interop",
+    ]
 
     def rank(item: pytest.Item) -> tuple[int, int]:
         folder = item.path.relative_to(item.config.rootpath / "tests").parts[0]

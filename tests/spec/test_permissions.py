@@ -113,8 +113,8 @@ async def test_messages(stage, operation):
         form = {"category": "interactive", "type": "form", "data": {"interactiveData": {}}}
         for role, code in permissions._MESSAGES[operation].items():
             for to in ("user", "group"):
-                who = {**MEMBERS, "stranger": "str", "sender": "pat2", "receiver": "pat"}[role]
-                if (role in MEMBERS) != (to == "group") and role not in ("stranger", "sender"):
+                who = {**MEMBERS, "stranger": "str", "sender": "pat2", "author": "pat2", "receiver": "pat"}[role]
+                if (role in ("author", *MEMBERS)) != (to == "group") and role != "stranger":
                     continue
                 place = {"receiver": "g" if to == "group" else "pat", "receiverType": to}
                 for n in range(len(MESSAGE_REQUESTS.get(operation, (1,)))):
@@ -138,7 +138,7 @@ async def test_messages(stage, operation):
                             await rest.refused(code, request[0], none, as_=who, **_none(request[2], made["id"]))
                     else:
                         await rest(request[0], request[1], as_=who, **request[2])
-                        if role == "sender":  # another device of hers
+                        if role in ("sender", "author"):  # another device of theirs
                             other = {"headers": {"resource": "another device"}}
                             if operation != "delete":
                                 await rest(request[0], request[1], as_=who, **other, **request[2])
@@ -155,11 +155,14 @@ async def test_users(stage, operation):
         for role, code in permissions._USERS[operation].items():
             me, other = f"me-{role}", "me-self" if role == "self" else f"other-{role}"
             await rest.user(*{me, other})
+            text = {"receiver": other, "receiverType": "user", "data": {"text": "hi"}}
+            sent = f"/messages/{(await rest('POST', '/messages', as_=me, json=text))['id']}"
+            heard = {**text, "receiver": me}
+            heard_at = f"/messages/{(await rest('POST', '/messages', as_=other, json=heard))['id']}"
             if role == "blocker":
                 await rest("POST", f"/users/{me}/blockedusers", json={"blockedUids": [other]})
             if role == "blocked":
                 await rest("POST", f"/users/{other}/blockedusers", json={"blockedUids": [me]})
-            text = {"receiver": other, "receiverType": "user", "data": {"text": "hi"}}
             if operation == "see":
                 await rest("GET", f"/users/{other}", as_=me)
             elif operation == "write":
@@ -167,6 +170,19 @@ async def test_users(stage, operation):
                     await rest.refused(code, "POST", "/messages", as_=me, json=text)
                 else:
                     await rest("POST", "/messages", as_=me, json=text)
+            elif operation == "change":
+                reaction = ("POST", f"{heard_at}/reactions/x", {})
+                taken_back = ("DELETE", f"{heard_at}/reactions/x", {})
+                edit = ("PUT", sent, {"json": {"data": {"text": "changed"}}})
+                pins = [(method, f"{path}/pin", {}) for method in ("POST", "DELETE") for path in (sent, heard_at)]
+                for method, path, more in (edit, reaction, taken_back, *pins):
+                    if code:
+                        await rest.refused(code, method, path, as_=me, **more)
+                    else:
+                        await rest(method, path, as_=me, **more)
+                shown = await rest("GET", sent, as_=other)
+                assert shown["data"]["text"] == ("hi" if code else "changed")
+                await rest("DELETE", sent, as_=me, json={})  # what was said may always be taken back
             elif operation == "block":
                 done = await rest("POST", "/blockedusers", as_=me, json={"blockedUids": [other]})
                 assert done[other].get("error", {}).get("code", "") == code

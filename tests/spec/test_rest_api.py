@@ -374,3 +374,27 @@ async def test_every_base_path_and_the_rate_headers(stage):
             assert answer.status_code == 200
         await rest.refused("ERR_API_NOT_FOUND", "GET", "/planets")
         await rest.refused("ERR_API_NOT_FOUND", "PATCH", "/users")
+
+
+async def test_what_is_removed_for_good_is_the_last_message_of_nothing(stage):
+    async with Rest(stage) as rest:
+        await rest.user("ann", "ben")
+        place = {"receiver": "ben", "receiverType": "user"}
+        quiet = {"category": "custom", "type": "note", "data": {"customData": {"a": 1}, "updateConversation": False}}
+        first = await rest("POST", "/messages", as_="ann", json={**place, "data": {"text": "first"}})
+        await rest("POST", "/messages", as_="ann", json={**place, **quiet})
+        await rest("PUT", f"/messages/{first['id']}", as_="ann", json={"data": {"text": "first, edited"}})
+        reply = {**place, "data": {"text": "reply"}, "parentId": first["id"]}
+        replied = await rest("POST", "/messages", as_="ann", json=reply)
+        last = await rest("POST", "/messages", as_="ann", json={**place, "data": {"text": "last"}})
+        shown = await rest("GET", "/users/ann/conversation", as_="ben")
+        assert shown["lastMessage"]["id"] == last["id"]
+        for sent in (last, replied):
+            await rest("DELETE", f"/messages/{sent['id']}", json={"permanent": True})
+        shown = await rest("GET", "/users/ann/conversation", as_="ben")
+        assert shown["lastMessage"]["id"] == first["id"]
+        assert "replyCount" not in await rest("GET", f"/messages/{first['id']}", as_="ben")
+        await rest("DELETE", "/users/ann/conversation", as_="ben", json={})
+        assert await rest("GET", "/messages?limit=1", as_="ben") == []
+        (newest,) = await rest("GET", "/messages?limit=1", as_="ann")
+        assert (newest["category"], newest["data"]["action"]) == ("action", "deleted")

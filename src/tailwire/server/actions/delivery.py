@@ -61,12 +61,16 @@ class Delivery:
         self._broker.publish(subject, Publication(frame, caller.device, droppable=droppable))
 
     def receipt(
-        self, caller: Caller, receiver: str, receiver_type: str, message_sender: str, body: dict[str, Any]
+        self, caller: Caller, receiver: str, receiver_type: str, message_sender: str, body: dict[str, Any], to: str
     ) -> None:
-        """Somebody received or read a conversation: told to the message's sender, and to the reader's other devices."""
+        """Somebody received or read a conversation: told to one user, and to the reader's other devices.
+
+        Args:
+            to: the message's sender, where they may be told.
+        """
         frame = self._frame(b'"receipts"', caller.uid, caller.device, receiver, receiver_type, encode(body))
         frame = frame[:-1] + b',"messageSender":%b}' % encode(message_sender)
-        for uid in dict.fromkeys((message_sender, caller.uid)):
+        for uid in dict.fromkeys((to, caller.uid)):
             self._broker.publish(user_subject(uid), Publication(frame, caller.device))
 
     def receipt_of_all(self, caller: Caller, guid: str, message_sender: str, body: dict[str, Any]) -> None:

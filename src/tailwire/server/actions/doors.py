@@ -83,6 +83,9 @@ class Doors:
                 owner = standing.owner if standing.member is not None else None
                 role = permissions.message_role(row, caller.uid, standing.member, owner)
                 permissions.check_message(operation, role)
+                if row.receiver_type == "user" and operation in permissions.STOPPED_BY_BLOCKS:
+                    other = row.receiver if caller.uid == row.sender else row.sender
+                    permissions.check_user("change", permissions.user_role(caller.uid, other, standing.blocked_by))
             if also is not None:
                 also(row)
 

@@ -108,10 +108,12 @@ class Messages:
         }
         data["resource"] = caller.device
         place = (caller.uid, receiver, receiver_type, conversation, body.category, body.type)
-        draft = self._draft(*place, content, SENT, more, parent, quoted, by_member=not caller.system)
+        draft = self._draft(*place, content, SENT, more, parent, quoted)
         if files := named_files(body.data):
             draft = replace(draft, files=files)
-        stored = await self._store.add_message(draft)
+        by_member = receiver_type == "group" and not caller.system
+        act = self._doors.group_act(caller, receiver, "write") if by_member else None
+        stored = await self._store.add_message(draft, act)
         json = stored.message.json()
         if quoted is not None:
             json = with_quoted(json, quoted)
@@ -193,8 +195,6 @@ class Messages:
         more: dict[str, Any] = NOTHING,
         parent: MessageRow | None = None,
         quoted: MessageRow | None = None,
-        *,
-        by_member: bool = False,
     ) -> Draft:
         now = self._world.seconds()
         fields = {
@@ -213,7 +213,7 @@ class Messages:
         return Draft(
             conversation, sender, receiver, receiver_type, category, kind, encode(fields), now, more.get("muid"),
             parent.id if parent else None, quoted.id if quoted else None, content.traits, content.mentions,
-            content.updates_conversation, events, by_member and receiver_type == "group",
+            content.updates_conversation, events,
         )  # fmt: skip
 
     async def check(self, caller: Caller, body: Body) -> None:

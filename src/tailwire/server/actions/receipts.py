@@ -93,11 +93,17 @@ class Receipts:
         )
         if marked is None or not told:
             return
+        concerned = [row.sender, *(sender for sender, _, _ in marked.by_all)]
+        # Who has left a group is not told who reads there.
+        heard = await self._store.members_among(group, concerned) if group else concerned
+        to = row.sender if row.sender in heard else caller.uid
         self._hold(
             (f"{row.conversation_id}\0{row.sender}", caller.uid, action),
-            lambda: self._delivery.receipt(caller, receiver, row.receiver_type, row.sender, body),
+            lambda: self._delivery.receipt(caller, receiver, row.receiver_type, row.sender, body, to),
         )
         for sender, number, all_read in marked.by_all:
+            if sender not in heard:
+                continue
             of_all = {"action": _ALL[all_read], "messageId": str(number), "user": user, "timestamp": now}
             self._hold(
                 (f"{row.conversation_id}\0{sender}", "", _ALL[all_read]),

@@ -100,7 +100,6 @@ class Draft:
         body: the message as REST gives it, but for the id at its head and what changes later (`MessageRow.json`).
         muid: the client's own id, or None.
         files: names of uploaded files that it names.
-        by_member: it is refused unless its sender is a member of the group that receives it.
     """
 
     conversation_id: ConversationKey
@@ -118,7 +117,6 @@ class Draft:
     mentions: tuple[str, ...] = ()
     shown: bool = True
     events: tuple[Event, ...] = ()
-    by_member: bool = False
     files: tuple[str, ...] = ()
 
 

@@ -57,11 +57,14 @@ class MessageStanding:
     Attributes:
         member: the membership of who acts in the message's group, if both exist.
         owner: the owner of the message's group.
+        blocked_by: of a message between two users, who of the two has blocked the other, who acts before the other;
+            "" when neither has.
     """
 
     message: MessageRow
     member: MemberRow | None = None
     owner: str | None = None
+    blocked_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,29 +38,34 @@ make_moderator         GUID_NOT_FOUND  NOT_A_MEMBER  NOT_A_MEMBER        GROUP_N
 make_admin             GUID_NOT_FOUND  NOT_A_MEMBER  NOT_A_MEMBER        GROUP_NO_MODERATOR_SCOPE  GROUP_NO_SCOPE_CLEARANCE -                        -
 """
 
-# Towards a message. `stranger`: may not read it. `receiver`: of a message between two users. The others: of a message
-# of somebody else in their group. Another device of the sender is the sender.
+# Towards a message. `stranger`: may not read it. `sender`, `receiver`: of a message between two users. `author`: a
+# participant, of a message of their own in a group. The others: of any message in their group. Another device of the
+# sender is the sender.
 MESSAGES = """
-             stranger              sender  receiver              participant           moderator  admin  owner
-read         MESSAGE_ID_NOT_FOUND  -       -                     -                     -          -      -
-edit         MESSAGE_ID_NOT_FOUND  -       MESSAGE_NOT_A_SENDER  MESSAGE_NOT_A_SENDER  -          -      -
-delete       MESSAGE_ID_NOT_FOUND  -       MESSAGE_NOT_A_SENDER  MESSAGE_NOT_A_SENDER  -          -      -
-reply        MESSAGE_ID_NOT_FOUND  -       -                     -                     -          -      -
-quote        MESSAGE_ID_NOT_FOUND  -       -                     -                     -          -      -
-react        MESSAGE_ID_NOT_FOUND  -       -                     -                     -          -      -
-flag         MESSAGE_ID_NOT_FOUND  -       -                     -                     -          -      -
-save         MESSAGE_ID_NOT_FOUND  -       -                     -                     -          -      -
-follow       MESSAGE_ID_NOT_FOUND  -       -                     -                     -          -      -
-interact     MESSAGE_ID_NOT_FOUND  -       -                     -                     -          -      -
-pin          MESSAGE_ID_NOT_FOUND  -       -                     PERMISSION_DENIED     -          -      -
+             stranger              sender  receiver              author             participant           moderator  admin  owner
+read         MESSAGE_ID_NOT_FOUND  -       -                     -                  -                     -          -      -
+edit         MESSAGE_ID_NOT_FOUND  -       MESSAGE_NOT_A_SENDER  -                  MESSAGE_NOT_A_SENDER  -          -      -
+delete       MESSAGE_ID_NOT_FOUND  -       MESSAGE_NOT_A_SENDER  -                  MESSAGE_NOT_A_SENDER  -          -      -
+reply        MESSAGE_ID_NOT_FOUND  -       -                     -                  -                     -          -      -
+quote        MESSAGE_ID_NOT_FOUND  -       -                     -                  -                     -          -      -
+react        MESSAGE_ID_NOT_FOUND  -       -                     -                  -                     -          -      -
+flag         MESSAGE_ID_NOT_FOUND  -       -                     -                  -                     -          -      -
+save         MESSAGE_ID_NOT_FOUND  -       -                     -                  -                     -          -      -
+follow       MESSAGE_ID_NOT_FOUND  -       -                     -                  -                     -          -      -
+interact     MESSAGE_ID_NOT_FOUND  -       -                     -                  -                     -          -      -
+pin          MESSAGE_ID_NOT_FOUND  -       -                     PERMISSION_DENIED  PERMISSION_DENIED     -          -      -
 """
 
-# Towards another user. `blocker`: has blocked her. `blocked`: is blocked by her.
+# What is done to a message between two users and told to the other: a block stops it. A deletion it does not stop.
+STOPPED_BY_BLOCKS = frozenset({"edit", "react", "pin"})
+
+# Towards another user. `blocker`: has blocked her. `blocked`: is blocked by her. `change`: one of `STOPPED_BY_BLOCKS`.
 USERS = """
          stranger  self               blocker           blocked
 see      -         -                  -                 -
 write    -         -                  BLOCKED_RECEIVER  BLOCKED_SENDER
 type     -         -                  BLOCKED_RECEIVER  BLOCKED_SENDER
+change   -         -                  BLOCKED_RECEIVER  BLOCKED_SENDER
 block    -         CANNOT_BLOCK_SELF  -                 -
 befriend -         CANNOT_FORM_SELF_RELATION  -         -
 """
@@ -114,7 +119,8 @@ def message_role(message: MessageRow, who: str, member: MemberRow | None, owner:
         return "sender" if who == message.sender else "receiver" if who == message.receiver else "stranger"
     if member is None:
         return "stranger"
-    return "sender" if who == message.sender else "owner" if who == owner else member.scope
+    role = "owner" if who == owner else member.scope
+    return "author" if role == "participant" and who == message.sender else role
 
 
 def user_role(who: str, other: str, blocked_by: str) -> str:

@@ -209,9 +209,15 @@ def _readable(*, newer: bool, missed: bool) -> ColumnElement[bool]:
     return and_(*conditions)
 
 
+# What a user has not deleted for themselves is the end of a conversation: so its last message is among it, or none is.
 LATEST_OF = compiled(
     select(func.coalesce(func.max(conversations.c.last_message_id), literal_column("0"))).where(
-        conversations.c.conversation_id.in_(_conversations_of(with_news=False))
+        conversations.c.conversation_id.in_(_conversations_of(with_news=False)),
+        ~exists().where(
+            marks.c.conversation_id == conversations.c.conversation_id,
+            marks.c.uid == bindparam("reader"),
+            marks.c.cleared_id >= conversations.c.last_message_id,
+        ),
     )
 )
 

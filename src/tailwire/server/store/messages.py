@@ -10,10 +10,10 @@ from tailwire.server.ports.conversations import GROUP_KEY, ConversationKey
 from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.records import Draft, Edited, Event, ListedRow, MessageRow, Stored, Trait
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.ports.standing import MessageAct
+from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.store.listing import LATEST_OF, list_messages, match, parameters
 from tailwire.server.store.search import Search
-from tailwire.server.store.standing import may_change
+from tailwire.server.store.standing import may_act, may_change
 from tailwire.server.store.statements import (
     ADD_PARTICIPANT,
     BY_MUID,
@@ -34,20 +34,23 @@ _NEWEST = MessageFilter("anybody").shape()
 class Messages(Search, Webhooks):
     """Messages. Ids rise in the order of the commits (see `writer`)."""
 
-    async def add_message(self, draft: Draft) -> Stored:
+    async def add_message(self, draft: Draft, act: GroupAct | None = None) -> Stored:
         """Store a message once: a muid that its sender has used before gives the message of then.
 
+        Args:
+            act: for a message of a group's member: it is stored only as long as they are one.
+
         Raises:
-            Refused: ERR_NOT_A_MEMBER, where the draft asks for a membership.
+            Refused: as the act says of somebody who is no member.
         """
-        stored = await self._writer.submit(lambda c: self._insert(c, draft))
+        stored = await self._writer.submit(lambda c: self._insert(c, draft, act))
         if draft.traits & Trait.SEARCHABLE:
             self._index_soon()
         return stored
 
-    def _insert(self, c: sqlite3.Connection, d: Draft) -> Stored:
-        if d.by_member and c.execute(_IS_MEMBER, (d.receiver, d.sender)).fetchone() is None:
-            return self._of_former_member(c, d)
+    def _insert(self, c: sqlite3.Connection, d: Draft, act: GroupAct | None = None) -> Stored:
+        if act is not None and c.execute(_IS_MEMBER, (act.guid, act.by)).fetchone() is None:
+            return self._of_former_member(c, d, act)
         message_id = self._last_id + 1
         inserted = c.execute(
             INSERT_MESSAGE,
@@ -95,10 +98,11 @@ class Messages(Search, Webhooks):
         return Stored(row, new=True, before=before[0] if before else 0)
 
     @staticmethod
-    def _of_former_member(c: sqlite3.Connection, d: Draft) -> Stored:
-        # They left, or were put out, while it was on its way. What was stored before that keeps its answer.
+    def _of_former_member(c: sqlite3.Connection, d: Draft, act: GroupAct) -> Stored:
+        # They left, were put out, or the group went, while it was on its way. What was stored before keeps its answer.
         row = c.execute(BY_MUID, {"who": d.sender, "key": d.muid}).fetchone()
         if row is None:
+            may_act(c, act)
             raise Refused("ERR_NOT_A_MEMBER")
         return Stored(MessageRow(*row), new=False)
 

@@ -16,6 +16,17 @@ from tailwire.server.store.keys import Keys
 from tailwire.server.store.relations import Relations
 from tailwire.server.store.standing import may_act
 
+# After messages have gone: what a conversation's last message is now, and how many replies a message has.
+_LAST = "coalesce((SELECT id FROM messages WHERE conversation_id = :of {which} ORDER BY id DESC LIMIT 1), 0)"
+_SHOWN = (
+    "AND id <= shown_message_id AND parent_id IS NULL AND NOT (category = 'action' AND type = 'message') AND NOT"
+    " (category = 'custom' AND json_extract(CAST(body AS TEXT), '$.data.updateConversation') IS 0)"
+)
+_SETTLE = (
+    f"UPDATE conversations SET last_message_id = {_LAST.format(which='')},"
+    f" shown_message_id = {_LAST.format(which=_SHOWN)} WHERE conversation_id = :of"
+)
+_RECOUNT = "UPDATE messages SET reply_count = (SELECT count(*) FROM messages WHERE parent_id = :of) WHERE id = :of"
 _OF_MESSAGES = ("reactions", "mentions", "saves", "flags", "interactions", "subscriptions", "edits")
 
 
@@ -91,18 +102,7 @@ class Removal(Groups, Relations, Keys):
 
     async def remove_message(self, message: MessageRow) -> None:
         """Forget a message for good."""
-
-        def remove(c: sqlite3.Connection) -> None:
-            self._forget(c, "id = ?", (message.id,))
-            sql = "UPDATE messages SET reply_count = reply_count - 1 WHERE id = ? AND reply_count > 0"
-            c.execute(sql, (message.parent_id,))
-            shown = (
-                "(SELECT coalesce(max(id), 0) FROM messages WHERE conversation_id = ? AND parent_id IS NULL AND id < ?)"
-            )
-            sql = f"UPDATE conversations SET shown_message_id = {shown} WHERE shown_message_id = ?"
-            c.execute(sql, (message.conversation_id, message.id, message.id))
-
-        await self._writer.submit(remove)
+        await self._writer.submit(lambda c: self._forget(c, "id = ?", (message.id,)))
 
     def _forget_conversation(self, c: sqlite3.Connection, conversation_id: ConversationKey) -> None:
         self._forget(c, "conversation_id = ?", (conversation_id,))
@@ -113,6 +113,10 @@ class Removal(Groups, Relations, Keys):
         sql = f"SELECT id, conversation_id, body FROM messages WHERE ({which}) AND traits & {int(Trait.SEARCHABLE)}"
         for number, conversation, body in c.execute(sql, values).fetchall():
             self._reindex(c, number, conversation, body, None)
+        places, threads = (
+            c.execute(f"SELECT DISTINCT {of} FROM messages WHERE ({which}) AND {of} IS NOT NULL", values).fetchall()
+            for of in ("conversation_id", "parent_id")
+        )
         for table in _OF_MESSAGES:
             c.execute(f"DELETE FROM {table} WHERE message_id IN (SELECT id FROM messages WHERE {which})", values)
         gone = f"SELECT CAST(id AS TEXT) FROM messages WHERE {which}"
@@ -120,4 +124,6 @@ class Removal(Groups, Relations, Keys):
         for (key,) in c.execute(sql, values).fetchall():
             self._use_files(c, "message", key, ())
         c.execute(f"DELETE FROM messages WHERE {which}", values)
+        c.executemany(_SETTLE, [{"of": row[0]} for row in places])
+        c.executemany(_RECOUNT, [{"of": row[0]} for row in threads])
         c.execute("UPDATE app SET last_id = ?", (self._last_id,))

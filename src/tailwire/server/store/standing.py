@@ -11,6 +11,10 @@ from tailwire.server.store.access import Access
 from tailwire.server.store.statements import GROUP, MEMBER, MESSAGE
 
 _BAN = "SELECT * FROM bans WHERE guid = ? AND uid = ?"
+_BLOCK = (
+    "SELECT uid FROM blocks WHERE (uid = :one AND blocked = :other) OR (uid = :other AND blocked = :one)"
+    " ORDER BY uid <> :by LIMIT 1"
+)
 
 
 def may_act(c: sqlite3.Connection, act: GroupAct) -> GroupStanding:
@@ -46,8 +50,10 @@ def may_change(c: sqlite3.Connection, act: MessageAct) -> MessageStanding:
     if row is None:
         raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"id": str(act.message_id)})
     message = MessageRow._make(row)
-    standing = MessageStanding(message)
-    if message.receiver_type == "group":
+    if message.receiver_type == "user":
+        block = c.execute(_BLOCK, {"one": message.sender, "other": message.receiver, "by": act.by}).fetchone()
+        standing = MessageStanding(message, blocked_by=block[0] if block else "")
+    else:
         member = c.execute(MEMBER, {"of": message.receiver, "who": act.by}).fetchone()
         group = c.execute("SELECT owner FROM groups WHERE guid = ?", (message.receiver,)).fetchone()
         standing = MessageStanding(message, MemberRow(*member) if member else None, group[0] if group else None)

@@ -1,0 +1,45 @@
+"""Groups and messages as somebody is shown them: as the model says it, and read from an answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rights.state import Group, Message, State
+
+Facts = tuple[Any, ...]
+
+
+def message_facts(s: State, uid: str, m: Message) -> Facts:
+    """A message as somebody sees it: its text, whether it is deleted, pinned, saved by them, and the reactions."""
+    counted: dict[str, int] = {}
+    for reaction, _ in m.reactions:
+        counted[reaction] = counted.get(reaction, 0) + 1
+    mine = {reaction for reaction, who in m.reactions if who == uid}
+    reactions = tuple(sorted((r, n, r in mine) for r, n in counted.items()))
+    return m.text if m.kind == "text" else "", m.deleted, m.pinned, (uid, m.id) in s.saved, reactions
+
+
+def read_message(row: Any) -> Facts:
+    """The same of an answer."""
+    data = row["data"]
+    reactions = tuple(
+        sorted((r["reaction"], r["count"], bool(r.get("reactedByMe"))) for r in data.get("reactions", ()))
+    )
+    return (
+        data.get("text", ""),
+        bool(row.get("deletedAt")),
+        bool(row.get("pinnedAt")),
+        bool(row.get("savedAt")),
+        reactions,
+    )
+
+
+def group_facts(group: Group, uid: str) -> Facts:
+    """A group as somebody sees it: its type, owner and size, whether they are in it, and as what."""
+    scope = group.members[uid].scope if uid in group.members else ""
+    return group.kind, group.owner, len(group.members), uid in group.members, scope
+
+
+def read_group(row: Any) -> Facts:
+    """The same of an answer."""
+    return row["type"], row["owner"], row["membersCount"], row["hasJoined"], row.get("scope", "")

@@ -1,0 +1,82 @@
+"""What came over sockets and to a webhook, in the words of the model, and whether it is what had to come."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from rights.deeds import Key, Told
+from rights.stage import Ear
+
+GROUP_EVENTS = ("group_created", "group_updated", "group_deleted", "group_owner_transferred")
+
+
+def key_of(frame: dict[str, Any]) -> Key:
+    """A frame, as the model calls it."""
+    kind, body = frame["type"], frame["body"]
+    if kind == "message":
+        return "message", int(body["id"])
+    if kind == "reaction":
+        return kind, body["action"], int(body["messageId"]), body["reaction"], body["uid"]
+    if kind in ("pin", "save"):
+        return kind, body["action"], int(body["message"]["id"])
+    if kind == "presence":
+        return kind, body["action"], body["user"]["uid"]
+    if kind == "typing_indicator":
+        return kind, body["action"], frame["sender"], frame["receiverType"], frame["receiver"]
+    if kind == "transient_message":
+        return kind, frame["sender"], frame["receiverType"], frame["receiver"], body["data"]["mark"]
+    if kind == "receipts":
+        return kind, frame["sender"]
+    return kind, frame["sender"]
+
+
+def wrong_frames(
+    ears: Iterable[Ear], heard: dict[Ear, list[Key]], told: Iterable[tuple[Told, str]]
+) -> list[tuple[str, str]]:
+    """What sockets heard too much or too little, as (rule, text).
+
+    Args:
+        told: each frame with the device that caused it and hears nothing of it.
+    """
+    found = []
+    listed = list(told)
+    for ear in ears:
+        must: Counter[Key] = Counter()
+        may: Counter[Key] = Counter()
+        for one, device in listed:
+            if ear.device != device and ear.uid in one.must:
+                must[one.key] += 1
+            elif ear.device != device and ear.uid in one.once:
+                may[one.key] += 1
+            elif ear.device != device and ear.uid in one.may:
+                may[one.key] += 5
+        got = Counter(heard[ear])
+        for key, count in (must - got).items():
+            found.append((f"frame missing: {key[0]}", f"{ear.device} did not hear {key} ({count})"))
+        for key, count in (got - must - may).items():
+            found.append((f"frame: {key[0]}", f"{ear.device} heard {key} ({count})"))
+    return found
+
+
+def hook_of(told: dict[str, Any]) -> Key:
+    """What a webhook was told, as the model calls it."""
+    trigger, data = told["trigger"], told["data"]
+    if "message" in data:
+        return trigger, int(data["message"]["id"])
+    if "reaction" in data:
+        r = data["reaction"]
+        return trigger, int(r["messageId"]), r["reaction"], r["uid"]
+    if "users" in data:
+        return trigger, data["by"]["uid"], *sorted(data["users"])
+    if trigger in GROUP_EVENTS:
+        return trigger, data["group"]["guid"]
+    return trigger, data["group"]["guid"], *sorted(data["members"])
+
+
+def wrong_hooks(heard: Iterable[dict[str, Any]], right: Iterable[Key]) -> list[tuple[str, str]]:
+    """What webhooks were told too much or too little, as (rule, text)."""
+    got, must = Counter(hook_of(one) for one in heard), Counter(right)
+    more = [(f"webhook: {key[0]}", f"told {key} ({count})") for key, count in (got - must).items()]
+    return more + [(f"webhook missing: {key[0]}", f"not told {key} ({count})") for key, count in (must - got).items()]

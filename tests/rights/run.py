@@ -1,0 +1,300 @@
+"""Plays a plan against the real server, and compares what everybody is told and shown with the model after each step."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import copy
+import itertools
+import random
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rights import consequences, deeds
+from rights.deeds import Contradiction, Deed, Deviation, Effects, Told
+from rights.frames import key_of, wrong_frames, wrong_hooks
+from rights.meanings import Meanings
+from rights.others import OTHERS
+from rights.plan import SLOW, UIDS, Plan, Step
+from rights.stage import Answer, House
+from rights.state import Person, State
+from rights.views import View, views, wrong
+from tailwire.testing.virtual.loop import VirtualLoop
+from tailwire.testing.virtual.world import virtual_loop
+
+LOOKS_AT, LOOKS = 2, 6  # at how many users' lists is looked after a step, and at how many of each; at the end at all
+ROLES = {
+    "shy": {"name": "Shy", "settings": {"listUsers": "friendsOnly", "sendMessagesTo": "friendsOnly"}},
+    "mute": {"name": "Mute"},
+}
+RESTRICTED = ["createMessage", "createMessageThread", "createGroup", "joinGroup"]
+
+
+class Done(NamedTuple):
+    """A deed among others: how it was answered, and from when to when that took."""
+
+    deed: Deed
+    answer: Answer
+    begin: float
+    end: float
+
+
+@dataclass
+class Report:
+    """What a run did."""
+
+    steps: int = 0
+    accepted: int = 0
+    refused: int = 0
+    looks: int = 0
+    asked: Counter[str] = field(default_factory=Counter)
+    done: Counter[str] = field(default_factory=Counter)
+
+
+def simulate(plan: Plan, ignore: frozenset[str] = frozenset(), *, looks: bool = True) -> Report:
+    """Play a plan. Of every third seed what webhooks are told is compared too (that takes as long as all the rest).
+
+    Args:
+        looks: compare lists after each step; else only what is answered and told, and the lists at the end.
+        ignore: rules of deviations that are passed over.
+
+    Raises:
+        Deviation: the first that there is.
+    """
+    with _folder() as (folder, key), asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(_play(plan, folder, key, ignore, looks))
+
+
+@lru_cache
+def _template() -> tuple[Path, str]:
+    # A database that is made once: to make it takes longer than to play ten steps.
+    folder = Path(tempfile.mkdtemp(prefix="tailwire-rights-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+
+    async def make() -> str:
+        house = House(folder)
+        await house.server.start()
+        await house.server.stop()
+        return house.server.api_key
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return folder, runner.run(make())
+
+
+@contextmanager
+def _folder() -> Iterator[tuple[Path, str]]:
+    template, key = _template()
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # what is written there need not be kept
+    with tempfile.TemporaryDirectory(prefix="tailwire-rights-", dir=memory) as folder:
+        shutil.copytree(template, folder, dirs_exist_ok=True)
+        yield Path(folder), key
+
+
+async def _play(plan: Plan, folder: Path, key: str, ignore: frozenset[str], looks: bool) -> Report:
+    house = House(folder, hooks=plan.seed % 3 == 2)
+    house.server.api_key = key
+    async with house:
+        player = Player(house, plan.seed, ignore, looks)
+        await player.begin(plan.cast)
+        for number, step in enumerate(plan.steps):
+            try:
+                await player.play(step)
+            except Deviation as e:
+                raise Deviation(e.rule, str(e).removeprefix(e.rule + ": "), step, number) from None
+        await player.look_at_everything()
+        return player.report
+
+
+class Player:
+    """A run: the server, the model, and what there is to compare."""
+
+    def __init__(self, house: House, seed: int, ignore: frozenset[str], looks: bool) -> None:
+        self.house = house
+        self.state = State()
+        self.report = Report()
+        self._random = random.Random(seed)
+        self._ignore = ignore
+        self._looks_at = LOOKS_AT if looks else 0
+        self.meanings = Meanings(lambda: self.state)
+
+    async def begin(self, cast: Iterable[str]) -> None:
+        """Make the roles and the users."""
+        for role, body in ROLES.items():
+            await self.sure("POST", "/roles", {"role": role, **body})
+        await self.sure("POST", "/roles/mute/restrictedfeatures", {"featuresToRestrict": RESTRICTED})
+        for uid in cast:
+            # A server may refuse a name that reads as a conversation of two.
+            if (await self.house.add_user(uid)).status == 200 or "_user_" not in uid:
+                self.state.people[uid] = Person(uid)
+
+    async def sure(self, method: str, path: str, body: Any) -> Answer:
+        """A request of the app itself, which has to succeed."""
+        answer = await self.house.ask(method, path, json=body)
+        if answer.status != 200:
+            raise Deviation("administration", f"{method} {path}: {answer.body!r}")
+        return answer
+
+    # Steps.
+
+    async def play(self, step: Step) -> None:
+        """Play one step, and compare."""
+        self.report.steps += 1
+        before = len(self.house.failed)
+        if step[0] == "together":
+            await self._together(step)
+        elif step[0] in OTHERS:
+            told = await OTHERS[step[0]](self, *step[1:])
+            if told is not None:
+                await self._compare([(self.state, told, [])], ())
+        else:
+            deed = self.meanings.deed(step)
+            if deed is not None:
+                await self._one(deed)
+        if self.house.failed[before:]:
+            self._deviate("failure", self.house.failed[-1])
+        for uid in self._random.choices(self.state.everybody() or [""], k=self._looks_at):
+            some = list(views(self.state, uid)) if uid else []
+            await self._look([(uid, view) for view in self._random.sample(some, min(LOOKS, len(some)))])
+
+    def _deviate(self, rule: str, what: str) -> None:
+        if rule not in self._ignore:
+            raise Deviation(rule, what)
+
+    async def _ask(self, deed: Deed) -> Answer:
+        method, path, body = deeds.request(deed)
+        answer = await self.house.ask(method, path, as_=deed.who, json=body)
+        if answer.status >= 500:
+            self._deviate("failure", self.house.failed[-1])
+        self.report.accepted += answer.status == 200
+        self.report.refused += answer.status != 200
+        self.report.asked[deed.what] += 1
+        self.report.done[deed.what] += answer.status == 200
+        return answer
+
+    async def _one(self, deed: Deed) -> None:
+        codes = deeds.judge(self.state, deed)
+        answer = await self._ask(deed)
+        if answer.code not in codes:
+            told = f"{deed} was answered {answer.code or 'with success'}, not {sorted(codes)}"
+            raise Deviation(f"right: {deed.what}", told)
+        try:
+            effects = self._commit(self.state, deed, answer)
+        except Contradiction as e:
+            raise Deviation(f"answer: {deed.what}", f"{deed}: {e}") from None
+        await self._compare([(self.state, [(t, _device(deed)) for t in effects.frames], effects.hooks)], ())
+
+    def _commit(self, s: State, deed: Deed, answer: Answer) -> Effects:
+        return consequences.commit(s, deed, answer.data) if answer.status == 200 else Effects()
+
+    async def _together(self, step: Step) -> None:
+        # Begun at once: what was answered, told and is shown has to be so for one order in which they may have come.
+        _, timing, *steps = step
+        begun = [deed for deed in map(self.meanings.deed, steps) if deed is not None]
+        r = random.Random(timing)
+        loop = virtual_loop()
+        slow = itertools.chain([0.1], itertools.repeat(0.0))  # the first look at a password, and nothing else
+        loop.work_takes = (lambda: next(slow)) if timing == SLOW else lambda: r.choice((0.0, 0.001, 0.01, 0.05))
+
+        async def ask(deed: Deed, after: float) -> Done:
+            await asyncio.sleep(after)
+            begin = loop.time()
+            return Done(deed, await self._ask(deed), begin, loop.time())
+
+        waits = [n * 0.02 if timing == SLOW else r.choice((0.0, 0.0, 0.002, 0.02)) for n in range(len(begun))]
+        done = await asyncio.gather(*map(ask, begun, waits))
+        loop.work_takes = float
+        orders = list(self._orders(done))
+        if not orders:
+            raise Deviation(
+                "race", "in no order: " + "; ".join(f"{d.deed}: {d.answer.code or 'success'}" for d in done)
+            )
+        concerned = {deed.who for deed in begun} | {a for deed in begun for a in deed.args if a in UIDS}
+        self.state = await self._compare(orders, concerned)
+
+    def _orders(self, done: list[Done]) -> Iterator[tuple[State, list[tuple[Told, str]], list[Any]]]:
+        for order in itertools.permutations(done):
+            if any(later.end < one.begin for one, later in itertools.combinations(order, 2)):
+                continue  # what had ended before another began came first
+            state, frames, hooks = copy.deepcopy(self.state), [], []
+            for deed, answer, _, _ in order:
+                if answer.code not in deeds.judge(state, deed):
+                    break
+                try:
+                    effects = self._commit(state, deed, answer)
+                except Contradiction:
+                    break
+                frames += [(t, _device(deed)) for t in effects.frames]
+                hooks += effects.hooks
+            else:
+                left = _left(self.state, state)
+                for told, _ in frames:  # who goes at the same moment may be gone already when it is told
+                    told.once, told.must = told.must & left, told.must - left
+                yield state, frames, hooks
+
+    # Comparing.
+
+    async def _compare(self, worlds: list[tuple[State, list[tuple[Told, str]], list[Any]]], looked_at: Any) -> State:
+        # With several worlds: one of them has to be the one there is.
+        await asyncio.sleep(1)
+        house = self.house
+        heard = {ear: [key_of(frame) for frame in ear.take()] for ear in house.ears}
+        hooks, house.told = house.told, []
+        first: list[tuple[str, str]] = []
+        for state, frames, right in worlds:
+            found = [*wrong_frames(house.ears, heard, frames), *(wrong_hooks(hooks, right) if house.hooks else ())]
+            if len(worlds) > 1 or looked_at:
+                some = [(uid, view) for uid in sorted(looked_at) if state.there(uid) for view in views(state, uid)]
+                found += [
+                    wrong_
+                    for uid, view in some
+                    if _tells_who_is_where(view) and (wrong_ := await self._wrong(uid, view))
+                ]
+            found = [one for one in found if one[0] not in self._ignore]
+            if not found:
+                return state
+            first = first or found
+        rule, what = first[0]
+        raise Deviation(rule if not looked_at else f"race: {rule}", what)
+
+    async def _wrong(self, uid: str, view: View) -> tuple[str, str] | None:
+        self.report.looks += 1
+        answer = await self.house.ask("GET", view.path, as_=uid)
+        told = wrong(view, answer.status, answer.code, answer.data if answer.status == 200 else None)
+        return (f"view: {view.rule}", f"GET {view.path} as {uid}: {told}") if told else None
+
+    async def _look(self, some: list[tuple[str, View]]) -> None:
+        for uid, view in some:
+            found = await self._wrong(uid, view)
+            if found is not None:
+                self._deviate(*found)
+
+    async def look_at_everything(self) -> None:
+        """Compare all that everybody is shown."""
+        for uid in self.state.everybody():
+            await self._look([(uid, view) for view in views(self.state, uid)])
+
+
+def _device(deed: Deed) -> str:
+    return f"{deed.who}-phone"
+
+
+def _left(before: State, after: State) -> set[str]:
+    # Who was in a group and no longer is, or whose group is gone.
+    gone = set()
+    for group in before.groups.values():
+        now = after.groups.get(group.guid)
+        still = now.members if now is not None and now.number == group.number else {}
+        gone |= group.members.keys() - still.keys()
+    return gone
+
+
+def _tells_who_is_where(view: View) -> bool:
+    # Enough to tell one order of two deeds from the other, in a few requests.
+    return view.rule in ("groups", "members", "banned", "messages", "blocked users", "saved", "message")

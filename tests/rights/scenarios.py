@@ -1,0 +1,228 @@
+"""Short plans, each of which reaches one mistake about rights that servers make, if it is there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rights.plan import SLOW, Plan
+
+PLANS: dict[str, tuple[Any, ...]] = {
+    # A group's conversation and that of two users may not be taken for one another, whatever the names.
+    "a group named as a conversation of two": (
+        ("send", "group_admin", "user", "tom"),
+        ("create", "alice", "admin_user_tom", "private", ()),
+        ("remove", "alice", "admin_user_tom"),
+    ),
+    "two pairs of users with one name": (
+        ("send", "alice", "user", "test_user_smith"),
+        ("send", "alice_user_test", "user", "smith"),
+    ),
+    # What was decided before a slow look at a password holds when it is done, or is decided anew.
+    "a ban while a password is looked at": (
+        ("create", "alice", "vault", "password", ()),
+        (
+            "together",
+            SLOW,
+            ("join", "tom", "vault", "right"),
+            ("ban", "alice", "vault", "tom"),
+            ("look", "alice", "vault"),
+        ),
+    ),
+    "a group that becomes private while a password is looked at": (
+        ("create", "alice", "vault", "password", ()),
+        (
+            "together",
+            SLOW,
+            ("join", "tom", "vault", "right"),
+            ("update", "alice", "vault", "private"),
+            ("look", "alice", "vault"),
+        ),
+    ),
+    "a moderator is banned while a new password is hashed": (
+        ("create", "alice", "vault", "public", ("tom",)),
+        ("scope", "alice", "vault", "tom", "moderator"),
+        (
+            "together",
+            SLOW,
+            ("update", "tom", "vault", "password"),
+            ("ban", "alice", "vault", "tom"),
+            ("look", "alice", "vault"),
+        ),
+    ),
+    "a group changes hands while a new password is hashed": (
+        ("create", "alice", "vault", "public", ("tom",)),
+        (
+            "together",
+            SLOW,
+            ("update", "alice", "vault", "password"),
+            ("transfer", "alice", "vault", "tom"),
+            ("look", "alice", "vault"),
+        ),
+    ),
+    "who is added is banned at the same moment": (
+        ("connect", "tom", "desk"),
+        *(
+            step
+            for n in range(6)
+            for step in (
+                ("create", "alice", "team", "public", ()),
+                ("together", n, ("add", "alice", "team", "tom", "participant"), ("ban", "alice", "team", "tom")),
+                ("send", "alice", "group", "team"),
+                ("remove", "alice", "team"),
+            )
+        ),
+    ),
+    "a group is removed while a password is looked at, and made anew": (
+        ("connect", "tom", "desk"),
+        ("create", "alice", "vault", "password", ()),
+        ("together", SLOW, ("join", "tom", "vault", "right"), ("remove", "alice", "vault")),
+        ("create", "smith", "vault", "private", ()),
+        ("send", "smith", "group", "vault"),
+    ),
+    # Who was put out of a group is shown nothing of it, whatever they did before.
+    "a thread of a group that one was banned from": (
+        ("create", "alice", "team", "public", ("tom",)),
+        ("send", "alice", "group", "team"),
+        ("follow", "tom", 0),
+        ("ban", "alice", "team", "tom"),
+        ("edit", "alice", 1),
+    ),
+    # A role that may write to friends only reaches nobody else, by no way.
+    "a role that writes to friends only: a message that is not kept": (
+        ("connect", "tom", "desk"),
+        ("connect", "alice", "desk"),
+        ("role", "tom", "shy"),
+        ("transient", "tom", "user", "alice"),
+    ),
+    "a role that writes to friends only: typing": (
+        ("connect", "tom", "desk"),
+        ("connect", "alice", "desk"),
+        ("role", "tom", "shy"),
+        ("typing", "tom", "user", "alice"),
+    ),
+    "a role that writes to friends only: a new group": (
+        ("role", "tom", "shy"),
+        ("create", "tom", "team", "public", ("alice",)),
+    ),
+    "a role that writes to friends only: a new member": (
+        ("role", "tom", "shy"),
+        ("create", "tom", "team", "public", ()),
+        ("add", "tom", "team", "alice", "participant"),
+    ),
+    # Who is blocked does not learn whether the other is there.
+    "presence of one who has blocked": (
+        ("connect", "alice", "desk"),
+        ("block", "alice", "tom"),
+        ("disconnect", "alice"),
+        ("connect", "alice", "desk"),
+    ),
+    # What has ended is told nothing any more.
+    "all sockets of a token": (
+        ("connect", "tom", "desk"),
+        ("connect", "tom", "phone"),
+        ("log out", "tom"),
+    ),
+    "a namesake of a group that is gone": (
+        ("connect", "tom", "desk"),
+        ("create", "alice", "team", "public", ("tom",)),
+        ("remove", "alice", "team"),
+        ("create", "alice", "team", "public", ()),
+        ("send", "alice", "group", "team"),
+    ),
+    # One rule for all lists: what was said before somebody came may be read, and is not new.
+    "history before joining": (
+        ("create", "alice", "team", "public", ()),
+        ("send", "alice", "group", "team"),
+        ("join", "tom", "team", "right"),
+    ),
+    # What a block is between cannot be changed under the other's eyes; it can be taken back.
+    "changes of what was said before a block": (
+        ("connect", "tom", "desk"),
+        ("connect", "alice", "desk"),
+        ("send", "tom", "user", "alice"),
+        ("send", "alice", "user", "tom"),
+        ("react", "tom", 0, "x"),
+        ("block", "alice", "tom"),
+        *(
+            (what, who, n, *more)
+            for n in (0, 1)
+            for who in ("alice", "tom")
+            for what, *more in (("edit",), ("react", "y"), ("unreact", "x"), ("pin",), ("save",))
+        ),
+        ("delete", "tom", 1),
+    ),
+    "a participant's own message in a group": (
+        ("create", "alice", "team", "public", ("tom",)),
+        ("send", "tom", "group", "team"),
+        ("pin", "tom", 0),
+        ("pin", "alice", 0),
+        ("unpin", "tom", 0),
+        ("scope", "alice", "team", "tom", "moderator"),
+        ("unpin", "tom", 1),
+    ),
+    # The newest of all that one may see; a row shows what is there.
+    "a conversation that one has cleared": (
+        ("send", "alice", "user", "smith"),
+        ("send", "alice", "user", "tom"),
+        ("clear", "alice", "user", "tom"),
+    ),
+    "a sender of the last messages is deleted with them": (
+        ("create", "alice", "team", "public", ("tom",)),
+        ("send", "alice", "group", "team"),
+        ("send", "tom", "group", "team"),
+        ("reply", "tom", 1),
+        ("edit", "tom", 1),
+        ("delete user", "tom", True),
+        ("send", "smith", "user", "group_admin"),
+        ("send", "group_admin", "user", "smith"),
+        ("delete user", "smith", True),
+    ),
+}
+
+# What is begun at once, several times with other timing: before, and the two. One of them has to be as if it had come later.
+_TEAM = ("create", "alice", "team", "public", ("tom", "smith"))
+_SAID = ("send", "tom", "group", "team")
+_MODERATOR = ("scope", "alice", "team", "tom", "moderator")
+_BAN, _KICK = ("ban", "alice", "team", "tom"), ("kick", "alice", "team", "tom")
+_TRANSFER, _REMOVE = ("transfer", "alice", "team", "tom"), ("remove", "alice", "team")
+_DELETE = ("delete", "alice", 0)
+OVERLAPS: dict[str, tuple[tuple[Any, ...], Any, Any]] = {
+    "a new owner leaves": ((), _TRANSFER, ("leave", "tom", "team")),
+    "a new owner is kicked": ((), _TRANSFER, _KICK),
+    "who is kicked sends": ((), _SAID, _KICK),
+    "who is banned sends": ((), _SAID, _BAN),
+    "who is banned edits": ((_SAID,), ("edit", "tom", 0), _BAN),
+    "who is banned reacts": ((_SAID,), ("react", "tom", 0, "x"), _BAN),
+    "a reaction to what is deleted": ((_SAID,), ("react", "smith", 0, "x"), _DELETE),
+    "a save of what is deleted": ((_SAID,), ("save", "smith", 0), _DELETE),
+    "a pin of what is deleted": ((_SAID,), ("pin", "alice", 0), _DELETE),
+    "an edit of what is deleted": ((_SAID,), ("edit", "tom", 0), _DELETE),
+    "a moderator is one no more, and kicks": (
+        (_MODERATOR,),
+        ("kick", "tom", "team", "smith"),
+        ("scope", "alice", "team", "tom", "participant"),
+    ),
+    "a moderator is banned, and bans": ((_MODERATOR,), ("ban", "tom", "team", "smith"), _BAN),
+    "a send to a group that is removed": ((), _SAID, _REMOVE),
+    "who is unbanned joins": ((_BAN,), ("join", "tom", "team", "right"), ("unban", "alice", "team", "tom")),
+    "who leaves is banned": ((), ("leave", "tom", "team"), _BAN),
+    "two remove a group": ((("scope", "alice", "team", "tom", "admin"),), _REMOVE, ("remove", "tom", "team")),
+    "a send to one who blocks": ((), ("send", "tom", "user", "alice"), ("block", "alice", "tom")),
+}
+
+
+def overlap(name: str, times: int = 2) -> Plan:
+    """The plan of two deeds that overlap: in either order of beginning, with `times` timings each."""
+    before, one, other = OVERLAPS[name]
+    rounds: list[Any] = [("connect", "tom", "desk"), ("connect", "alice", "desk")]
+    for timing in range(times):
+        for pair in ((one, other), (other, one)):
+            rounds += [_TEAM, *before, ("together", timing, *pair), ("unblock", "alice", "tom")]
+            rounds += [("remove", uid, "team") for uid in ("alice", "tom")]
+    rounds.append(("create", "smith", "team", "public", ("alice", "tom")))  # of what was there nothing comes back
+    return Plan(0, tuple(rounds))
+
+
+def scenario(name: str) -> Plan:
+    """The plan of a scenario."""
+    return Plan(0, PLANS[name])

@@ -1,0 +1,39 @@
+"""The shortest plan that still fails in the same way, and as a test to paste."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rights.plan import Plan
+from rights.run import Deviation, simulate
+
+
+def fails(plan: Plan, rule: str = "", ignore: frozenset[str] = frozenset(), *, looks: bool = True) -> Deviation | None:
+    """How a plan fails, or None. With a rule: only if it is that one."""
+    try:
+        simulate(plan, ignore, looks=looks)
+    except Deviation as e:
+        return e if not rule or e.rule == rule else None
+    return None
+
+
+def shrink(plan: Plan, rule: str, ignore: frozenset[str] = frozenset(), most: int = 300) -> Plan:
+    """Leave out steps as long as the same rule is broken, with `most` runs at most."""
+    size = max(1, len(plan.steps) // 2)
+    while size and most > 0:
+        start = 0
+        while start < len(plan.steps) and most > 0:
+            shorter = replace(plan, steps=(*plan.steps[:start], *plan.steps[start + size :]))
+            most -= 1
+            if fails(shorter, rule, ignore) is not None:
+                plan = shorter
+            else:
+                start += size
+        size //= 2
+    return plan
+
+
+def as_test(plan: Plan, failed: Deviation) -> str:
+    """A test to paste into `test_rights.py`."""
+    told = str(failed).replace("\n", "\n    # ")
+    return f'def test_seed_{plan.seed}():\n    # {told}\n    simulate(Plan.from_json("""{plan.to_json()}""", {plan.seed}))\n'

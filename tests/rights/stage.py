@@ -1,0 +1,201 @@
+"""The real server in process, asked as its clients ask it: requests at its HTTP face, frames on its sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from tailwire.server.config import Settings
+from tailwire.testing.virtual.world import UNLIMITED, VirtualSdkWorld, VirtualServer, virtual_loop
+
+HOOK_PORT = 9000
+TRIGGERS = [
+    "message_sent", "message_edited", "message_deleted", "message_reaction_added", "message_reaction_removed",
+    "user_blocked", "user_unblocked", "group_created", "group_updated", "group_deleted", "group_owner_transferred",
+    "group_member_joined", "group_member_left", "group_member_added", "group_member_kicked", "group_member_banned",
+    "group_member_unbanned", "group_member_scope_changed",
+]  # fmt: skip
+
+
+@dataclass
+class Answer:
+    """What a request was answered."""
+
+    status: int
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The whole answer."""
+        return json.loads(self.body) if self.body else {}
+
+    @property
+    def code(self) -> str:
+        """The code of a refusal, "" for a success."""
+        return "" if self.status == 200 else str(self.json["error"]["code"])
+
+    @property
+    def data(self) -> Any:
+        """What a success gives."""
+        return self.json["data"]
+
+
+@dataclass(eq=False)
+class Ear:
+    """A socket of a user, and what came over it since it was last asked."""
+
+    uid: str
+    device: str
+    wire: Any
+    heard: list[dict[str, Any]] = field(default_factory=list)
+    open: bool = True
+    reading: asyncio.Task[None] | None = None
+
+    async def listen(self) -> None:
+        """Read until the socket ends."""
+        receive = self.wire.reader()
+        try:
+            while True:
+                frame = json.loads(await receive())
+                self.heard.append(frame)
+        except Exception as e:
+            if self.wire.cause_of_end(e) is None:
+                raise
+        finally:
+            self.open = False
+
+    async def say(self, **frame: Any) -> None:
+        """Send a frame; into a socket that has ended nothing goes."""
+        with contextlib.suppress(Exception):
+            await self.wire.send(json.dumps({"deviceId": self.device, "sender": self.uid, **frame}))
+
+    def take(self) -> list[dict[str, Any]]:
+        """What came since the last time."""
+        heard, self.heard = self.heard, []
+        return heard
+
+
+class House:
+    """A server, the tokens of its users, their sockets; with `hooks` also somebody's server that is told of webhooks."""
+
+    def __init__(self, folder: Path, *, hooks: bool = False) -> None:
+        self.server = VirtualServer(folder, Settings(data=str(folder), webhook_targets="any", **UNLIMITED))
+        self.hooks = hooks
+        self.tokens: dict[str, str] = {}
+        self.ears: list[Ear] = []
+        self.told: list[dict[str, Any]] = []
+        self.failed: list[str] = []
+
+    async def __aenter__(self) -> House:
+        await self.server.start()
+        if self.hooks:
+            self._listen_for_hooks()
+            hook = {"name": "H", "webhookUrl": f"http://127.0.0.1:{HOOK_PORT}/in", "triggers": TRIGGERS}
+            assert (await self.ask("POST", "/webhooks", json=hook)).status == 200
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        for ear in self.ears:
+            ear.wire.abort()
+            if ear.reading is not None:
+                await asyncio.wait([ear.reading])
+        await self.server.stop()
+
+    def _listen_for_hooks(self) -> None:
+        async def hook(scope: Any, receive: Any, send: Any) -> None:
+            body = b""
+            while True:
+                message = await receive()
+                body += message.get("body", b"")
+                if not message.get("more_body"):
+                    break
+            self.told.append(json.loads(body))
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+            await send({"type": "http.response.body", "body": b""})
+
+        config = uvicorn.Config(hook, lifespan="off", log_config=None, access_log=False, timeout_keep_alive=3600)
+        config.load()
+        state = ServerState()
+
+        def accept() -> Any:
+            return HttpToolsProtocol(config=config, server_state=state, app_state={})
+
+        virtual_loop().network.listen(HOOK_PORT, accept)
+
+    # Requests.
+
+    async def ask(self, method: str, path: str, *, as_: str = "", json: Any = None, **headers: str) -> Answer:
+        """A request of a user (`as_`), or with the REST key."""
+        given = {"appid": self.server.app_id, **headers}
+        if as_:
+            given["authtoken"] = self.tokens[as_]
+            given["resource"] = f"{as_}-phone"
+        elif "authtoken" not in given:
+            given["apikey"] = self.server.api_key
+        return await self.request(method, path, given, b"" if json is None else _bytes(json))
+
+    async def request(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
+        """A request as it is."""
+        where, _, query = path.partition("?")
+        scope = {
+            "type": "http", "method": method, "path": "/v3" + where, "raw_path": b"/v3" + where.encode(),
+            "query_string": query.encode(), "client": ("192.0.2.1", 1), "scheme": "http", "http_version": "1.1",
+            "headers": [(k.lower().encode(), v.encode()) for k, v in headers.items()], "server": ("server", 80),
+        }  # fmt: skip
+        sent = [{"type": "http.request", "body": body, "more_body": False}]
+        answer, status = bytearray(), 0
+
+        async def receive() -> Any:
+            return sent.pop() if sent else {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            answer.extend(message.get("body", b""))
+
+        assert self.server.parts is not None
+        await self.server.parts.api(scope, receive, send)
+        if status >= 500:
+            self.failed.append(f"{method} {path} was answered {status}: {bytes(answer).decode()[:300]}")
+        return Answer(status, bytes(answer))
+
+    async def add_user(self, uid: str, **more: Any) -> Answer:
+        """Make a user, who is logged in."""
+        made = await self.ask("POST", "/users", json={"uid": uid, "name": uid, "withAuthToken": True, **more})
+        if made.status == 200:
+            self.tokens[uid] = made.data["authToken"]
+        return made
+
+    # Sockets.
+
+    async def connect(self, uid: str, device: str = "desk", token: str = "") -> Ear:
+        """Open a socket of a user and wait until it is let in."""
+        name = f"{uid}-{device}"
+        me = await self.ask("PUT", "/me", json={}, authtoken=token or self.tokens[uid], resource=name)
+        wire = await VirtualSdkWorld(len(self.ears)).open_wire(self.server.url.replace("http", "ws"), {}, None)
+        ear = Ear(uid, name, wire)
+        body = {"auth": me.data["jwt"], "deviceId": name, "presenceSubscription": "ALL_USERS"}
+        await ear.say(type="auth", body=body)
+        ear.reading = asyncio.create_task(ear.listen())
+        self.ears.append(ear)
+        await asyncio.sleep(0.2)
+        assert [f["type"] for f in ear.heard][:1] == ["auth"], ear.heard
+        del ear.heard[0]
+        return ear
+
+    async def disconnect(self, ear: Ear) -> None:
+        """Close a socket."""
+        await ear.wire.close(1000)
+        self.ears.remove(ear)
+
+
+def _bytes(value: Any) -> bytes:
+    return json.dumps(value).encode()

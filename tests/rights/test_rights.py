@@ -1,0 +1,277 @@
+"""What everybody is told and shown, compared with a model of who may know what that was written from the documentation."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from rights import permissions
+from rights.plan import Plan, Step, make_plan
+from rights.run import Deviation, Report, simulate
+from rights.scenarios import OVERLAPS, PLANS, overlap, scenario
+from rights.shrink import as_test, fails, shrink
+from rights.stage import House
+
+SEEDS = 4
+BOSS, ACTOR, OTHER, STRANGER = "alice", "tom", "smith", "group_admin"
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_seeds(seed):
+    report = simulate(make_plan(seed))
+    assert report.accepted >= 15  # else there is little to tell, and to look at
+    assert report.looks > 1000
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_a_scenario(name):
+    simulate(scenario(name))
+
+
+@pytest.mark.parametrize("name", OVERLAPS)
+def test_what_overlaps_is_as_if_it_had_come_in_order(name):
+    simulate(overlap(name), looks=False)
+
+
+# The plans.
+
+
+def test_a_plan_can_be_written_and_read():
+    plan = make_plan(5)
+    assert Plan.from_json(plan.to_json(), plan.seed) == plan
+
+
+def test_plans_ask_for_everything():
+    asked = {step[0] for seed in range(SEEDS) for step in make_plan(seed).steps}
+    asked |= {
+        s[0] for seed in range(SEEDS) for step in make_plan(seed).steps if step[0] == "together" for s in step[2:]
+    }
+    assert asked >= {"send", "send again", "reply", "join", "ban", "transfer", "role", "log out", "together", "look"}
+
+
+def test_a_run_does_what_it_says():
+    steps: tuple[Step, ...] = (("create", "alice", "team", "public", ("tom",)), ("send", "tom", "group", "team"))
+    report = simulate(Plan(0, (*steps, ("send", "smith", "group", "team"))))
+    assert isinstance(report, Report)
+    assert (report.accepted, report.refused) == (2, 1)
+    assert report.asked == {"create": 1, "send": 2}
+    assert report.done == {"create": 1, "send": 1}
+    assert report.looks > 300
+
+
+def test_a_failure_is_shrunk_and_printed_as_a_test(monkeypatch):
+    monkeypatch.setitem(permissions.IN_A_GROUP, "write", set())
+    monkeypatch.setitem(permissions.NEEDS, "write", "ERR_SOMETHING")
+    plan = Plan(0, (
+        ("create", "alice", "team", "public", ()), ("connect", "tom", "desk"), ("send", "alice", "user", "tom"),
+        ("send", "alice", "group", "team"),
+    ))  # fmt: skip
+    failed = fails(plan)
+    assert failed is not None
+    assert failed.rule == "right: send"
+    short = shrink(plan, failed.rule)
+    assert [step[0] for step in short.steps] == ["create", "send"]
+    printed = as_test(short, failed)
+    scope: dict = {"simulate": lambda p: scope.__setitem__("seen", p), "Plan": Plan}
+    exec(printed, scope)
+    scope["test_seed_0"]()
+    assert scope["seen"] == short
+
+
+# Every rank, and everything that a rank decides.
+
+
+def _group(kind: str, ranks: dict[str, str]) -> list[Step]:
+    made: list[Step] = [("create", BOSS, "team", kind, ())]
+    return [*made, *(("add", BOSS, "team", uid, rank) for uid, rank in ranks.items() if rank not in ("owner", ""))]
+
+
+def _cases(rank: str) -> list[tuple[str, list[Step]]]:
+    # What is tried by one of a rank, each in a group of its own: the rank of the other, and the steps.
+    cases: list[tuple[str, list[Step]]] = [
+        ("", [("update", ACTOR, "team", "private")]),
+        ("", [("remove", ACTOR, "team")]),
+        ("", [("leave", ACTOR, "team")]),
+        ("", [("send", ACTOR, "group", "team"), ("pin", ACTOR, 0), ("edit", ACTOR, 1), ("delete", ACTOR, 2)]),
+        ("", [("ban", BOSS, "team", OTHER), ("unban", ACTOR, "team", OTHER)]),
+        *(("", [("add", ACTOR, "team", OTHER, scope)]) for scope in ("participant", "moderator", "admin")),
+        ("participant", [("transfer", ACTOR, "team", OTHER)]),
+        (
+            "participant",
+            [("send", OTHER, "group", "team"), ("react", ACTOR, 0, "x"), ("pin", ACTOR, 0), ("unpin", ACTOR, 0)],
+        ),
+        ("participant", [("send", OTHER, "group", "team"), ("edit", ACTOR, 0)]),
+        ("participant", [("send", OTHER, "group", "team"), ("delete", ACTOR, 0)]),
+        (
+            "participant",
+            [("send", OTHER, "group", "team"), ("reply", ACTOR, 0), ("save", ACTOR, 1), ("follow", ACTOR, 1)],
+        ),
+    ]
+    for other in ("participant", "moderator", "admin", "owner"):
+        cases += [(other, [("kick", ACTOR, "team", OTHER)]), (other, [("ban", ACTOR, "team", OTHER)])]
+        cases += [(other, [("scope", ACTOR, "team", OTHER, scope)]) for scope in ("participant", "moderator", "admin")]
+    return [case for case in cases if not (rank == "owner" == case[0])]
+
+
+@pytest.mark.parametrize(
+    ("rank", "kind"), [("", "public"), ("", "private"), *((rank, "public") for rank in permissions.RANKS)]
+)
+def test_every_rank(rank, kind):
+    steps: list[Step] = []
+    for other, tried in _cases(rank):
+        steps += _group(kind, {ACTOR: rank, OTHER: other})
+        steps += [("transfer", BOSS, "team", uid) for uid, r in ((ACTOR, rank), (OTHER, other)) if r == "owner"]
+        if "owner" in (rank, other):  # who is given a group has to be in it first
+            steps.insert(-1, ("add", BOSS, "team", ACTOR if rank == "owner" else OTHER, "participant"))
+        steps += [*tried, *(("remove", uid, "team") for uid in (BOSS, ACTOR, OTHER))]
+    simulate(Plan(0, tuple(steps)), looks=False)
+
+
+@pytest.mark.parametrize("rank", permissions.RANKS)
+def test_the_table_is_one_of_the_documentation(rank):
+    # The sentences of the vendor's pages, once more in other words, so that a slip in the table is noticed.
+    p = permissions
+    assert (rank in p.IN_A_GROUP["delete"]) is (rank in ("admin", "owner"))
+    assert (rank in p.IN_A_GROUP["transfer"]) is (rank == "owner")
+    assert (rank in p.TO_A_MESSAGE["pin"]) is (rank != "participant")
+    assert (rank in p.REMOVE["admin"]) is (rank == "owner")
+    assert (rank in p.CHANGE["admin"]) is (rank == "owner")
+    assert rank not in p.REMOVE["owner"] | p.CHANGE["owner"]
+    assert (rank in p.REMOVE["participant"]) is (rank in p.CHANGE["participant"]) is (rank != "participant")
+
+
+# What is told once, to whom it concerns, and no longer than that.
+
+
+def test_what_is_sent_again_under_its_muid_is_told_once():
+    simulate(Plan(0, (
+        ("create", "alice", "team", "public", ("tom",)),
+        ("connect", "tom", "desk"), ("connect", "tom", "phone"), ("connect", "alice", "desk"),
+        ("send", "alice", "group", "team"), ("send again", "alice", 0), ("send again", "alice", 0),
+        ("send", "alice", "user", "tom"), ("send again", "alice", 0),
+        ("ban", "alice", "team", "tom"), ("block", "tom", "alice"), ("send again", "alice", 1),
+    )))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "how", [("leave", "tom", "team"), ("kick", "alice", "team", "tom"), ("ban", "alice", "team", "tom")]
+)
+def test_who_has_gone_may_do_nothing_to_what_they_said_there(how):
+    simulate(Plan(0, (
+        ("create", "alice", "team", "public", ("tom",)), ("send", "tom", "group", "team"), ("save", "tom", 0),
+        ("connect", "tom", "desk"), how,
+        *((what, "tom", 1) for what in ("edit", "delete", "pin", "save", "unsave", "follow", "reply")),
+        ("react", "tom", 1, "x"), ("unreact", "tom", 1, "x"), ("send", "alice", "group", "team"), ("edit", "alice", 2),
+        ("react", "alice", 3, "x"),
+    )))  # fmt: skip
+
+
+def test_who_has_left_is_not_told_who_reads_there():
+    simulate(Plan(0, (
+        ("connect", "tom", "desk"), ("connect", "smith", "desk"),
+        ("create", "alice", "team", "public", ("tom", "smith")), ("send", "tom", "group", "team"),
+        ("leave", "tom", "team"), ("mark read", "smith", "group", "team"), ("mark read", "alice", "group", "team"),
+    )))  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["public", "private", "password"])
+def test_members_of_a_group_that_is_gone_hear_nothing_of_one_with_its_name(kind):
+    simulate(Plan(0, (
+        ("connect", "tom", "desk"), ("connect", "smith", "desk"),
+        ("create", "alice", "team", "public", ("tom", "smith")), ("send", "tom", "group", "team"),
+        ("follow", "tom", 0), ("save", "tom", 0), ("ban", "alice", "team", "smith"),
+        ("remove", "alice", "team"), ("create", "group_admin", "team", kind, ()),
+        ("send", "group_admin", "group", "team"), ("typing", "group_admin", "group", "team"), ("edit", "group_admin", 0),
+    )))  # fmt: skip
+
+
+def test_all_sockets_of_a_token_end_with_it():
+    simulate(Plan(0, (
+        ("connect", "tom", "desk"), ("connect", "tom", "phone"), ("connect", "alice", "desk"), ("log out", "tom"),
+        ("send", "alice", "user", "tom"), ("connect", "tom", "desk"), ("send", "alice", "user", "tom"),
+    )))  # fmt: skip
+
+
+def test_who_is_deleted_knows_nothing_any_more():
+    for permanent in (False, True):
+        simulate(Plan(0, (
+            ("create", "alice", "team", "private", ("tom",)), ("send", "tom", "group", "team"),
+            ("send", "tom", "user", "alice"), ("connect", "tom", "desk"), ("connect", "alice", "desk"),
+            ("delete user", "tom", permanent), ("send", "alice", "user", "tom"), ("block", "alice", "tom"),
+            ("send", "alice", "group", "team"),
+        )))  # fmt: skip
+
+
+@pytest.mark.virtual
+async def test_each_of_two_readers_at_once_is_told(tmp_path):
+    async with House(tmp_path) as house:
+        for uid in ("alice", "bob", "carol"):
+            await house.add_user(uid)
+        group = {"guid": "g", "name": "G", "members": {"participants": ["bob", "carol"]}}
+        assert (await house.ask("POST", "/groups", as_="alice", json=group)).status == 200
+        ears = {uid: await house.connect(uid) for uid in ("alice", "bob", "carol")}
+        text = {"receiver": "g", "receiverType": "group", "data": {"text": "hi"}}
+        sent = (await house.ask("POST", "/messages", as_="alice", json=text)).data["id"]
+        await asyncio.sleep(1)
+        ears["alice"].take()
+        for uid in ("bob", "carol"):  # within the time for which receipts are held back
+            await ears[uid].say(
+                type="receipts", receiver="g", receiverType="group", body={"action": "read", "messageId": sent}
+            )
+        await asyncio.sleep(1)
+        heard = [f for f in ears["alice"].take() if f["type"] == "receipts" and f["body"]["action"] == "read"]
+        assert sorted(f["sender"] for f in heard) == ["bob", "carol"]
+        assert {f["body"]["messageId"] for f in heard} == {sent}
+
+
+# Files: who has the URL may read. Who may not write somewhere is given no form to upload to there.
+
+
+def _form(fields: dict[str, str], file: bytes) -> tuple[str, bytes]:
+    parts = [f'--b\r\ncontent-disposition: form-data; name="{k}"\r\n\r\n{v}\r\n'.encode() for k, v in fields.items()]
+    head = b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.txt"\r\ncontent-type: text/plain\r\n\r\n'
+    return "multipart/form-data; boundary=b", b"".join(parts) + head + file + b"\r\n--b--\r\n"
+
+
+@pytest.mark.virtual
+async def test_who_has_the_url_of_a_file_may_read_it(tmp_path):
+    async with House(tmp_path) as house:
+        for uid in ("alice", "bob", "mallory"):
+            await house.add_user(uid)
+        group = {"guid": "g", "name": "G", "type": "private", "members": {"participants": ["bob"]}}
+        await house.ask("POST", "/groups", as_="alice", json=group)
+        wanted = {
+            "files": {"1": {"name": "a.txt", "size": 6, "mimeType": "text/plain"}},
+            "receiver": "g",
+            "receiverType": "group",
+        }
+        refused = await house.ask("POST", "/files/upload-url", as_="mallory", json=wanted)
+        assert refused.code == "ERR_GUID_NOT_FOUND"
+        form = (await house.ask("POST", "/files/upload-url", as_="bob", json=wanted)).data["1"]
+        kind, body = _form(form["request"]["body"], b"secret")
+        assert (await house.request("POST", "/files", {"content-type": kind}, body)).status == 204
+        url = form["attachment"]["url"]
+        message = {
+            "receiver": "g",
+            "receiverType": "group",
+            "type": "file",
+            "data": {"attachments": [form["attachment"]]},
+        }
+        assert (await house.ask("POST", "/messages", as_="bob", json=message)).status == 200
+        path = "/files/" + url.rpartition("/")[2]
+        assert (await house.request("GET", path, {}, b"")).body == b"secret"
+        await house.ask("POST", "/groups/g/bannedusers/bob", as_="alice")
+        assert (await house.ask("POST", "/files/upload-url", as_="bob", json=wanted)).code == "ERR_GUID_NOT_FOUND"
+        assert (await house.request("GET", path, {}, b"")).body == b"secret"
+        # The URL itself is told to nobody who may not read the message.
+        for uid in ("bob", "mallory"):
+            for shown in ("/messages?limit=1000", "/conversations", "/messages?hasAttachments=1", "/threads"):
+                assert url not in (await house.ask("GET", shown, as_=uid)).body.decode(), (uid, shown)
+        assert url in json.dumps((await house.ask("GET", "/messages?limit=1000", as_="alice")).data)
+
+
+def test_a_deviation_names_what_and_when():
+    failed = Deviation("view: members", "too much", ("leave", "tom", "team"), 3)
+    assert str(failed) == "view: members: too much\n  at step 3: ('leave', 'tom', 'team')"
