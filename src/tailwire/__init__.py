@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tailwire.adapters.running import run as run
+    from tailwire.adapters.main_loop import run as run
     from tailwire.adapters.terminal import watch_terminal as watch_terminal
     from tailwire.sdk.app_settings import AppSettings as AppSettings
     from tailwire.sdk.app_settings import AppSettingsBuilder as AppSettingsBuilder
@@ -97,7 +97,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES: dict[str, tuple[str, ...]] = {
-    "adapters.running": ("run",),
+    "adapters.main_loop": ("run",),
     "adapters.terminal": ("watch_terminal",),
     "sdk.app_settings": ("AppSettings", "AppSettingsBuilder"),
     "sdk.calls.requests": ("MessagesRequest", "MessagesRequestBuilder"),

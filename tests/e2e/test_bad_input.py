@@ -72,7 +72,8 @@ async def test_http(live: LiveStage):
         for headers, status, code in (
             ({}, 400, "AUTH_ERR_EMPTY_APPID"),
             ({"appid": "other"}, 404, "AUTH_ERR_INVALID_APPID"),
-            ({"appid": app}, 401, "AUTH_ERR_EMPTY_AUTH_TOKEN"),
+            ({"appid": app}, 401, "AUTH_ERR_EMPTY_APIKEY"),
+            ({"appid": app, "resource": "d"}, 401, "AUTH_ERR_EMPTY_AUTH_TOKEN"),
             ({"appid": app, "authtoken": "x"}, 401, "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"),
             ({"appid": app, "authtoken": "x" * 5000}, 401, "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"),
         ):

@@ -226,9 +226,12 @@ def multipart(data: bytes) -> None:
         return pieces.pop()
 
     async def read() -> None:
+        async def admit(fields: Any) -> None:
+            """Take everybody."""
+
         try:
             form = await read_form(
-                receive, b"multipart/form-data; boundary=b", lambda fields: _Sink(), lambda fields, size: None
+                receive, b"multipart/form-data; boundary=b", lambda fields: _Sink(), admit, lambda size, whole: None
             )
         except Refused as e:
             json.dumps(e.told())

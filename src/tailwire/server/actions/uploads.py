@@ -99,6 +99,8 @@ class Files:
                 await self._doors.group(caller, wanted.receiver, "write")
             else:
                 await self._doors.user(caller, wanted.receiver, "write")
+        for file in wanted.files.values():
+            self.check_size(file.size)  # before what there is room for: of one that is too large it does not matter
         whole = sum(max(0, file.size) for file in wanted.files.values())
         self._room.check("" if caller.system else caller.uid, await self._used(caller.uid), whole)
         until = self._world.seconds() + LIFETIME
@@ -107,7 +109,6 @@ class Files:
             name = clean_name(file.name)
             if file.size <= 0 or not name:
                 raise Refused("ERR_INVALID_FILE_OBJECT", {file_id[:100]: "Give name, size and mimeType."})
-            self.check_size(file.size)
             extension = extension_of(name)
             key = self._world.secret(20) + (f".{extension}" if extension else "")
             fields = {"key": key, "name": name, "uid": caller.uid, "size": str(file.size), "expires": str(until)}

@@ -65,8 +65,8 @@ from tailwire.server.shutdown import finish
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
-from tailwire.server.webhooks.lane import Patience
 from tailwire.server.webhooks.post import Poster
+from tailwire.server.webhooks.queue_lane import Patience
 from tailwire.server.webhooks.sender import WebhookSender
 
 VERSION = "0.1.0"

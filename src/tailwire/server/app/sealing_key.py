@@ -18,6 +18,7 @@ def sealing_key(data: str) -> bytes:
             open nothing.
     """
     file = Path(data) / "webhooks.key"
+    private_files.tighten([file])
     try:
         return _key(file)
     except FileNotFoundError:

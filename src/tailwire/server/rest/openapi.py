@@ -124,7 +124,7 @@ def _responses(o: Operation, by_type: dict[Any, Any]) -> dict[str, Any]:
         schema = {"type": "object", "properties": properties, "required": required}
         good["content"] = {"application/json": {"schema": schema}}
     refusal = {"application/json": {"schema": {"$ref": REFERENCE.format(name="Refusal")}}}
-    statuses = sorted({entry.status for entry in CATALOGUE.values() if 400 <= entry.status < 500})
+    statuses = sorted({entry.status for entry in CATALOGUE.values() if 400 <= entry.status < 500} | {503})
     answers: dict[str, Any] = {"200": good}
     if o.path.startswith("/files"):
         answers |= {"204": {"description": "Taken"}, "206": {"description": "A part"}}

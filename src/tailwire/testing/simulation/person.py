@@ -263,13 +263,20 @@ class Person:
 
     # Login.
 
-    async def log_in(self) -> None:
-        """Log the user in: from now on nothing is missed."""
+    async def log_in(self, *, anew: bool = False) -> None:
+        """Log the user in: from now on nothing is missed.
+
+        Args:
+            anew: with a new token, also where they are logged in.
+        """
         if self.chat is None:
             return
         chat, life = self.chat, self.life
         try:
-            await chat.login(self.uid, auth_key=self.server.auth_key)
+            if anew:
+                await chat.login_with_auth_token(await self.server.token_for(self.uid))
+            else:
+                await chat.login(self.uid, auth_key=self.server.auth_key)
         except CometChatException as error:
             self.log("no login", error.code)
             return

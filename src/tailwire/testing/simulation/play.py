@@ -95,7 +95,7 @@ class Play:
                 person.context.run(chat.set_network, "online")
             ends = bool(self.plan.tokens_last) and not person.has_provider
             if ends or chat.get_logged_in_user() is None or chat._kept_session().expired:
-                await person.run(person.log_in())
+                await person.run(person.log_in(anew=ends))
             held = chat._driver is not None and chat._driver.state.held  # by disconnect(): that is for connect() to end
             if hints or held or not person.auto:
                 person.run(quietly(chat.connect()))

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from tailwire.server.webhooks.lane import Patience
+from tailwire.server.webhooks.queue_lane import Patience
 
 DAY = 86_400
 
