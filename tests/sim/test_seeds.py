@@ -15,7 +15,7 @@ from tailwire.testing.simulation.__main__ import run_batch
 
 # What is killed amid its work leaves what was begun and not awaited; it may be collected in the next test.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-SEEDS, TOGETHER = 200, 50
+SEEDS, TOGETHER = 100, 50
 PARTS = os.cpu_count() or 1
 
 
