@@ -80,18 +80,18 @@ class Server:
         return httpx2.Client(base_url=self.url + "/v3", verify=False, headers=headers, timeout=20)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server for all tests."""
+    """A server for the tests of a module: what they look for in a list of users is on its first page."""
     server = Server(tmp_path_factory.mktemp("server"))
     server.start()
     yield server
     server.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(server: Server) -> Iterator[Browser]:
-    """A browser for all tests."""
+    """A browser for the tests of a module."""
     browser = Browser(server.port)
     yield browser
     browser.close()
