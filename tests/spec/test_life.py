@@ -1,6 +1,6 @@
 """A socket that is well is never cut, and one that is dead is noticed: who says what when, on fast and on slow lines (T3).
 
-Findings 1, 6 and 19 of the trials on real networks, on virtual time; `make networks` runs them over real sockets.
+On virtual time; `make networks` runs the same situations over real sockets.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from harness import CONNECTED, CONNECTING, DISCONNECTED, Actor, Stage
+from tailwire import CometChatException, UploadFile
 from tailwire.testing.virtual.network import MemoryTransport, owner
 
 spec = pytest.mark.spec
@@ -192,3 +193,20 @@ async def test_the_server_waits_while_the_network_takes_what_was_written_before_
     assert len(bob.ears.texts) == 20
     assert not stage.server.parts.metrics.closes
     stage.network.restore()
+
+
+@spec("T3")
+async def test_what_an_upload_moved_before_a_ping_is_no_life_after_it(stage: Stage):
+    alice = await stage.enter("alice")
+    stage.network.set_line("device", 8_000, 8_000, 1.0)
+    file = UploadFile(content=bytes(400_000), name="photo.bin")
+    sending = asyncio.create_task(alice.chat.upload_attachments("bob", "user", [file]))
+    await stage.pass_time(9)
+    stage.network.swallowing = True  # all is dead from now on
+    await stage.pass_time(1)
+    began = stage.now
+    with pytest.raises(CometChatException):
+        await alice.chat.ping()
+    assert stage.now - began < 4  # the announced timeout is 3 s
+    sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)

@@ -534,6 +534,32 @@ async def test_login_of_the_user_who_is_logged_in_keeps_the_session(stage: Stage
     assert again.chat.connection.history == connected_since
 
 
+async def test_what_comes_while_a_login_waits_for_its_answer_is_handed_over_behind_it(stage: Stage):
+    store, alice = MemorySessionStore(), await stage.enter("alice")
+    phone = stage.actor(store=store)
+    await phone.chat.init()
+    await phone.chat.login("bob", auth_key=stage.server.auth_key)
+    await phone.chat.aclose()
+    await alice.say("bob", "missed")
+    again = stage.actor(store=store)
+    await again.chat.init()
+    connector = again.chat._parts[3]
+    honest = connector.me
+
+    async def me(token: str):
+        if asyncio.current_task().get_name() != "tailwire connection":  # the connection itself is quick
+            await asyncio.sleep(5)
+        return await honest(token)
+
+    connector.me = me
+    began = stage.now
+    await again.chat.login("bob", auth_key=stage.server.auth_key)
+    assert stage.now - began >= 5
+    assert again.status is CONNECTED
+    async with asyncio.timeout(30):
+        assert [e.message.text async for e in first(again.chat.events(), 1)] == ["missed"]
+
+
 async def first(events, count):
     """So many received messages of a stream."""
     async for event in events:
