@@ -134,7 +134,7 @@ class UsersRequestBuilder(_Builder[User]):
         return self._with("status", "available" if status == "online" else "offline")
 
     def hide_blocked_users(self, hide: bool = True) -> Self:
-        """Leave out whom the user has blocked, and who has blocked her."""
+        """Leave out whom the user has blocked, and who has blocked them."""
         return self._with("hideBlockedUsers", hide)
 
     def set_roles(self, roles: Sequence[str]) -> Self:

@@ -131,7 +131,7 @@ class GroupListener:
 
 
 class MessageListener:
-    """Hears of messages to the user and to her groups. The sending device does not hear of its own."""
+    """Hears of messages to the user and to their groups. The sending device does not hear of its own."""
 
     def on_text_message_received(self, message: TextMessage) -> Hook:
         """A text came."""

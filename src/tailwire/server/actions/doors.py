@@ -100,7 +100,7 @@ class Doors:
         return (await self._store.look_at(self.message_act(caller, wanted, operation))).message
 
     async def conversation(self, caller: Caller, kind: str, other: str) -> ConversationKey:
-        """The key of the caller's conversation with a user (`kind` is `user`), or of a group that she may read.
+        """The key of the caller's conversation with a user (`kind` is `user`), or of a group that they may read.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, or as the table says.

@@ -55,7 +55,7 @@ def backup(database: Path, uploads: Path, target: Path) -> tuple[int, int]:
     _sync(copy)
     count = _copy_files(uploads, partial / UPLOADS)
     partial.rename(target)
-    _sync(target.parent)
+    private_files.sync_folder(target.parent)
     return (target / DATABASE).stat().st_size, count
 
 
@@ -97,7 +97,7 @@ def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> Pa
         aside = _move_aside(there, database.parent) if there else None
         files.rename(uploads)
         fresh.rename(database)
-        _sync(database.parent)
+        private_files.sync_folder(database.parent)
         return aside
     finally:
         lock.release()
@@ -141,10 +141,8 @@ def _copy_files(source: Path, target: Path) -> int:
     return count
 
 
-def _sync(path: Path) -> None:
-    if path.is_dir() and os.name == "nt":
-        return  # a folder cannot be synced there
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+def _sync(file: Path) -> None:
+    descriptor = os.open(file, os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:

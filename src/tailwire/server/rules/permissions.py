@@ -59,7 +59,7 @@ pin          MESSAGE_ID_NOT_FOUND  -       -                     PERMISSION_DENI
 # What is done to a message between two users and told to the other: a block stops it. A deletion it does not stop.
 STOPPED_BY_BLOCKS = frozenset({"edit", "react", "pin"})
 
-# Towards another user. `blocker`: has blocked her. `blocked`: is blocked by her. `change`: one of `STOPPED_BY_BLOCKS`.
+# Towards another user. `blocker`: has blocked them. `blocked`: is blocked by them. `change`: one of `STOPPED_BY_BLOCKS`.
 USERS = """
          stranger  self               blocker           blocked
 see      -         -                  -                 -

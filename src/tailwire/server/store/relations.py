@@ -53,7 +53,7 @@ class Relations(Webhooks):
     async def blocks(
         self, uid: str, direction: str, *, search: str = "", limit: int = 30, offset: int = 0
     ) -> tuple[list[tuple[str, int | None, int | None]], int]:
-        """Whom a user has blocked, and who has blocked her: uid, since when she, since when they; and how many.
+        """Whom a user has blocked, and who has blocked them: uid, since when each; and how many.
 
         Args:
             direction: `blockedByMe`, `hasBlockedMe` or `both`.
@@ -86,7 +86,7 @@ class Relations(Webhooks):
         return found
 
     async def everyone_blocked(self, uid: str) -> frozenset[str]:
-        """Everybody whom a user has blocked, and everybody who has blocked her."""
+        """Everybody whom a user has blocked, and everybody who has blocked them."""
         rows = await self._rows(
             "SELECT blocked FROM blocks WHERE uid = :uid UNION SELECT uid FROM blocks WHERE blocked = :uid",
             {"uid": uid},
