@@ -8,7 +8,7 @@ import make_connection_table as made
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 @pytest.mark.spec("I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "T6")
 def test_every_state_with_every_event_and_the_table_agrees():
     found = made.explore_all()

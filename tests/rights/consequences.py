@@ -54,14 +54,20 @@ def _change(s: State, e: Effects, who: str, data: Any, about: Message, kind: str
     e.hooks.append((trigger, told.id))
 
 
+def _edits_of(s: State, numbers: set[int]) -> set[int]:
+    # What tells of edits of these messages: it has what they say.
+    return {m.id for m in s.messages.values() if m.kind == "edit" and m.about in numbers}
+
+
 def _edit(s: State, e: Effects, who: str, data: Any, number: int, text: str) -> None:
     # What an edit says is the message as it reads now: what told of an earlier one is gone.
-    forget(s, {m.id for m in s.messages.values() if (m.kind, m.about) == ("edit", number)})
+    forget(s, _edits_of(s, {number}))
     s.messages[number].text = text
     _change(s, e, who, data, s.messages[number], "edit", "message_edited")
 
 
 def _delete(s: State, e: Effects, who: str, data: Any, number: int) -> None:
+    forget(s, _edits_of(s, {number}))  # nor does it go on saying what the message said
     m = s.messages[number]
     m.deleted, m.text, m.pinned = True, "", False
     m.reactions.clear()
@@ -243,7 +249,8 @@ def _remove(s: State, e: Effects, who: str, data: Any, guid: str) -> None:
 
 
 def forget(s: State, numbers: set[int]) -> None:
-    """Messages are gone for good."""
+    """Messages are gone for good, and with them what tells of their edits."""
+    numbers = numbers | _edits_of(s, numbers)
     s.gone |= numbers
     for number in numbers:
         del s.messages[number]

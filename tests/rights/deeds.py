@@ -313,6 +313,7 @@ def added(s: State, who: str, guid: str, other: str) -> Codes:
     if not s.there(other):
         return {NO_USER}
     codes = {"ERR_NOT_A_FRIEND"} if s.strange(who, other) else set()
+    codes |= s.block_codes(who, other)
     if other in s.groups[guid].members:
         codes.add("ERR_ALREADY_JOINED")
     if other in s.groups[guid].banned:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness import Stage
+from rest import Rest
 from tailwire import MemorySessionStore, TextMessage
 
 
@@ -63,3 +64,32 @@ async def test_who_is_there_hears_each_edit(stage: Stage):
     await bob.ears.until(lambda: len(bob.ears.all("deleted")) == 1)
     kinds = [m.raw["data"]["action"] async for m in bob.chat.messages(uid="alice") if m.category == "action"]
     assert kinds == ["deleted", "edited"]
+
+
+async def written(stage: Stage, word: bytes) -> int:
+    """How many stored messages have a word."""
+    rows = await stage.server.parts.store._rows("SELECT body FROM messages", ())
+    return sum(word in row[0] for row in rows)
+
+
+@pytest.mark.parametrize("how", ["deleted", "removed for good", "their user removed"])
+async def test_what_an_edited_message_said_goes_with_it(stage: Stage, how: str):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    async with Rest(stage) as rest:
+        await rest("POST", "/groups", as_="bob", json={"guid": "g", "name": "G", "type": "public"})
+        await alice.chat.join_group("g")
+        sent = await alice.say("g", "before", "group")
+        # The owner of the group edits what alice said: the action message is bob's.
+        await bob.chat.edit_message(TextMessage(receiver="g", receiver_type="group", id=sent.id, text="Xylophone"))
+        action = (await bob.chat.messages(guid="g").__anext__()).id
+        await rest("POST", f"/messages/{action}/thread/subscription", as_="bob")
+        assert await written(stage, b"Xylophone") == 2
+        if how == "deleted":
+            await alice.chat.delete_message(sent.id)
+        elif how == "removed for good":
+            await rest("DELETE", f"/messages/{sent.id}", json={"permanent": True})
+        else:
+            await rest("DELETE", "/users/alice", json={"permanent": True})
+        assert await written(stage, b"Xylophone") == 0
+        left = await stage.server.parts.store._rows("SELECT 1 FROM subscriptions WHERE message_id = ?", (action,))
+        assert left == []

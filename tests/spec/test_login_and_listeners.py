@@ -560,6 +560,31 @@ async def test_what_comes_while_a_login_waits_for_its_answer_is_handed_over_behi
         assert [e.message.text async for e in first(again.chat.events(), 1)] == ["missed"]
 
 
+async def test_what_one_user_was_sent_is_not_handed_over_as_the_next_one_s(stage: Stage):
+    phone, carol = stage.actor(store=MemorySessionStore()), await stage.enter("carol")
+    heard, go_on = [], asyncio.Event()
+
+    class Slow(MessageListener):
+        async def on_text_message_received(self, message):
+            heard.append((phone.chat.get_logged_in_user().uid, message.text))
+            await go_on.wait()
+
+    await phone.chat.init()
+    phone.chat.add_message_listener("slow", Slow())
+    await phone.chat.login("alice", auth_key=stage.server.auth_key)
+    await phone.chat.wait_connected()
+    for n in range(4):
+        await carol.say("alice", f"to alice {n}")
+    await stage.pass_time(1)
+    await phone.chat.login("bob", auth_key=stage.server.auth_key)
+    await phone.chat.wait_connected()
+    go_on.set()
+    await carol.say("bob", "to bob")
+    await stage.pass_time(1)
+    assert heard == [("alice", "to alice 0"), ("bob", "to bob")]
+    await phone.chat.logout()
+
+
 async def first(events, count):
     """So many received messages of a stream."""
     async for event in events:

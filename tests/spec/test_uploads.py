@@ -12,6 +12,7 @@ from PIL import Image
 from receiver import Receiver
 from rest import Rest
 from tailwire.server.config import Settings
+from tailwire.server.uploads import folder
 from tailwire.testing.virtual.world import virtual_loop
 
 
@@ -269,6 +270,28 @@ async def test_a_message_that_is_sent_again_does_not_count_again(stage, tmp_path
         assert both[0] == both[1]
         await stage.pass_time(1)
         assert len(names_in(tmp_path / "uploads")) == 2
+
+
+async def test_of_a_message_that_was_sent_before_hardly_a_byte_is_written(stage, monkeypatch):
+    written, honest = [], folder._File.write
+
+    def write(self, data):
+        written.append(len(data))
+        honest(self, data)
+
+    monkeypatch.setattr(folder._File, "write", write)
+    async with Rest(stage) as rest:
+
+        async def send():
+            return await rest(
+                "POST", "/messages", as_="alice", data={**FILE, "muid": "m"}, files={"f": ("a", bytes(2_000_000))}
+            )
+
+        first = await send()
+        assert sum(written) == 2_000_000
+        written.clear()
+        assert (await send())["id"] == first["id"]
+        assert sum(written) < 300_000  # what came in together with the fields
 
 
 async def test_the_disk_keeps_room_for_messages(stage, tmp_path):

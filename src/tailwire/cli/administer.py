@@ -12,7 +12,7 @@ from tailwire.server.actions.export import Export
 from tailwire.server.actions.users import NewUser
 from tailwire.server.app import key_file, make_keys, write_keys
 from tailwire.server.app.assembly import build, database_path, fixed_base
-from tailwire.server.app.sealing_key import sealing_key
+from tailwire.server.app.sealing_key import KEY_BYTES
 from tailwire.server.auth.sealing import Sealer
 from tailwire.server.broker.memory import MemoryBroker
 from tailwire.server.config import BadSetting, Settings, load
@@ -57,8 +57,12 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
     store = await SqliteStore.open(database_path(settings), world)
     hub = Hub(MemoryBroker(), metrics, asyncio.get_running_loop().call_soon, slow_close=0)
     overload = Overload(metrics, asyncio.get_running_loop().time, world.chance, lag=0, most_sends=0)
-    sealer = Sealer(await asyncio.get_running_loop().run_in_executor(None, sealing_key, settings.data))
-    actions = await build(settings, store, hub, world, metrics, overload, sealer, lambda: None)
+    try:
+        # No command opens what is sealed, so none reads the key, or makes one as another user of the machine.
+        actions = await build(settings, store, hub, world, metrics, overload, Sealer(bytes(KEY_BYTES)), lambda: None)
+    except BaseException:
+        await store.close()
+        raise
     try:
         if given.command == "keys":
             await _new_keys(store, world, settings, replace=given.replace)

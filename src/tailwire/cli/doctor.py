@@ -60,8 +60,11 @@ def doctor(url: str, *, app_id: str = "", auth_key: str = "", ca: str = "") -> i
         ca: a file of certificates to trust (PEM).
 
     Returns:
-        0 when all is well, else 1.
+        0 when all is well; 1 when something failed; 2 for a wrong call.
     """
+    if bool(app_id) is not bool(auth_key):
+        print("Give --app-id and --auth-key together: a key is tried with its app.")
+        return 2
     try:
         return asyncio.run(_examine(url if "://" in url else f"https://{url}", app_id, auth_key, ca))
     except _Failed as e:
@@ -128,7 +131,7 @@ async def _examine(url: str, app_id: str, auth_key: str, ca: str) -> int:
             address = f"{'wss' if scheme == 'https' else 'ws'}://{settings.chat_host}:{settings.chat_port}/"
             await (await world.open_wire(address, {CLIENT_HEADER: "doctor"}, tls)).close(1000)
             seen.append(address)
-        if app_id and auth_key:
+        if app_id:
             async with _step("app id and auth key") as seen:
                 await _try_key(http, auth_key)
                 seen.append(f"the server of {app_id} takes them")

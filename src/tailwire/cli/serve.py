@@ -23,9 +23,7 @@ _MEANING = r"^        (\w+): (.*?)(?=\n        \w+:|\n    $|\Z)"  # as they stan
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """Give a parser an argument for each setting of the server."""
-    meanings = dict(
-        re.findall(r"^        (\w+): (.*?)(?=\n        \w+:|\n    $|\Z)", Settings.__doc__ or "", re.M | re.S)
-    )
+    meanings = dict(re.findall(_MEANING, Settings.__doc__ or "", re.MULTILINE | re.DOTALL))
     kinds = get_type_hints(Settings)
     group = parser.add_argument_group("settings", "As arguments, as TAILWIRE_<NAME>, or in the file of --config.")
     for field in dataclasses.fields(Settings):

@@ -133,10 +133,14 @@ class ChatClient(
             await self._world.prepare()
         if self._http is None:
             self._check_usable()
-            self._loop = asyncio.get_running_loop()
-            self._release = claim(self._store, self._identity.app_id)
-            self._assemble(base_url)
-            self._restore()
+            self._release, self._loop = claim(self._store, self._identity.app_id), asyncio.get_running_loop()
+            try:
+                self._assemble(base_url)
+                self._restore()
+            except BaseException:
+                self._release()
+                self._http = self._loop = None
+                raise
         return "Initialization completed successfully"
 
     def _assemble(self, base_url: str) -> None:
@@ -213,11 +217,13 @@ class ChatClient(
             await self._driver.aclose()
             await self._incoming.close()
             await self._queue.close()
-        self._save_position()
         self._registries.streams.close()
-        self._release()
-        if self._http is not None:
-            await self._http.close()
+        try:
+            if self._http is not None:
+                await self._http.close()
+        finally:  # the last answers may have moved the position; then the session is for others to have
+            self._save_position()
+            self._release()
 
     async def __aenter__(self) -> ChatClient:
         await self.init()
@@ -242,8 +248,11 @@ class ChatClient(
     async def _handle(self, entry: object) -> None:
         if type(entry) is tuple:  # a message, and how far the app has been served behind it
             event, position = entry
+            whose = self._session.uid if self._session is not None else ""
             await self._callbacks.handle(event)
             served = self._served
+            if self._session is None or self._session.uid != whose:
+                return  # another login took its place meanwhile: its position is another one
             if served is None or position.last_id >= served.last_id or of_another_store(position, served):
                 self._served = position
                 self._save_soon()
@@ -259,7 +268,9 @@ class ChatClient(
             self._save_soon()
 
     def _save_soon(self) -> None:
-        if self._save_timer is None and self._session is not None and self._served != self._session.position:
+        if self._closed or self._save_timer is not None or self._session is None:
+            return
+        if self._served != self._session.position:
             self._save_timer = asyncio.get_running_loop().call_later(SAVE_AFTER, self._save_position)
 
     def _save_position(self) -> None:

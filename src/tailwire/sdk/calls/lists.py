@@ -11,6 +11,7 @@ from typing import Any, Generic, Self, TypeVar
 from tailwire.sdk.calls.access import Access, checked_limit, quoted
 from tailwire.sdk.calls.current import current
 from tailwire.sdk.calls.pages import numbered_page, readable
+from tailwire.sdk.dispatch.history import id_of
 from tailwire.sdk.exceptions import failure
 from tailwire.wire.codec import group_from_wire, user_from_wire
 from tailwire.wire.entities import Conversation, Group, GroupMember, Reaction, User
@@ -327,14 +328,18 @@ class ReactionsRequest:
             raise failure("REQUEST_IN_PROGRESS")
         self._under_way = True
         try:
-            query: dict[str, Any] = {"limit": self._limit, "affix": affix, **({"id": cursor} if cursor else {})}
-            listed = await (self._client or current())._ask_for_list(self._path, query)
-            found = readable(reaction_from_wire, listed, "a reaction")
+            client, found = self._client or current(), list[Reaction]()
+            while not found:  # an empty page would be taken for the end
+                query: dict[str, Any] = {"limit": self._limit, "affix": affix, **({"id": cursor} if cursor else {})}
+                listed = await client._ask_for_list(self._path, query)
+                found = readable(reaction_from_wire, listed, "a reaction")
+                ids = [number for number in map(id_of, listed) if number]
+                if not ids:
+                    break
+                self._first, self._last = min(self._first or ids[0], ids[0]), max(self._last, ids[-1])
+                cursor = self._last if affix == "append" else self._first
         finally:
             self._under_way = False
-        if found:
-            self._first = min(self._first or found[0].id, found[0].id)
-            self._last = max(self._last, found[-1].id)
         return found
 
 

@@ -15,8 +15,9 @@ from tailwire.sdk.calls.tokens import REJECTED
 from tailwire.sdk.connection import inputs as i
 from tailwire.sdk.connection.state import Mode, Phase
 from tailwire.sdk.continuity.state import Position
-from tailwire.sdk.dispatch.callbacks import LoginTold
+from tailwire.sdk.dispatch.callbacks import LoginTold, StatusTold
 from tailwire.sdk.exceptions import CometChatException, failure
+from tailwire.sdk.listeners.events import ConnectionChanged
 from tailwire.sdk.outbox import Outbox
 from tailwire.sdk.sending import AGAIN
 from tailwire.sdk.session import Session, SessionStore
@@ -168,6 +169,8 @@ class LoginCalls(ConnectionCalls):
         elif ended is not None and ended.uid == session.uid:
             position = ended.position or position
             session = replace(session, position=position)
+        if before is not None and before.uid != session.uid:
+            self._forget_what_is_queued()
         self._session, self._ended = session, None
         self._served = session.position
         incoming.begin_session(session.uid, position)
@@ -193,6 +196,7 @@ class LoginCalls(ConnectionCalls):
             raise
         if self._outbox is not None:
             self._outbox.forget()
+        self._forget_what_is_queued()
         self._session = self._served = self._ended = None
         self._store.clear(self._identity.app_id)
         driver.feed(i.LoggedOut())
@@ -205,6 +209,10 @@ class LoginCalls(ConnectionCalls):
         queue.put(LoginTold("logout_success"))
         log.info("logged out")
         return "Logout completed successfully"
+
+    def _forget_what_is_queued(self) -> None:
+        # What one user was sent is not handed over as the next one's; what is told of logins and the connection is.
+        self._parts[2].forget(lambda entry: isinstance(entry, LoginTold | StatusTold | ConnectionChanged))
 
     def get_logged_in_user(self) -> User | None:
         """The user, or None. No I/O."""

@@ -40,7 +40,7 @@ async def message_page(ask: Ask, query: Mapping[str, Any]) -> list[Any]:
     except AnswerTooLarge as e:
         log.info("a page of messages is asked for in parts: %s", e.details)
     limit, newer = int(query["per_page"]), query.get("affix") == "append"
-    rest, size, page, mark = {**query}, limit, list[Any](), ""
+    rest, size, page, mark = {**query}, max(1, limit // 2), list[Any](), ""
     while len(page) < limit:
         size = min(size, limit - len(page))
         try:
@@ -49,13 +49,16 @@ async def message_page(ask: Ask, query: Mapping[str, Any]) -> list[Any]:
             if size > 1:
                 size //= 2
                 continue
-            part = [_named(e, int(rest.get("id") or 0), newer=newer)]
+            by_id = not ("pinned" in rest or "saved" in rest)  # those are in the order of the pins
+            part = [_named(e, int(rest.get("id") or 0) if by_id else 0, newer=newer)]
         mark = mark_of(part) or mark
+        if mark and "mark" in rest:
+            rest["mark"] = mark  # the cursor moves on, and it belongs to the start of the server that gave this part
         page = [*page, *part] if newer else [*part, *page]
         cursor = id_of(part[-1] if newer else part[0]) if part else 0
         if len(part) < size or not cursor:
             break
-        rest["id"] = cursor
+        rest["id"], size = cursor, size * 2
         rest.pop("sentAt", None)
     return with_mark(page, mark)
 
@@ -100,7 +103,7 @@ async def numbered_page(ask: Ask, query: Mapping[str, Any], size: int, number: i
     except AnswerTooLarge as e:
         if size == 1:
             log.warning("entry %d of a list is passed over: %s", number, e.details)
-            return []
+            return [TOO_LARGE]  # in its place, or the list would seem to end; nothing can be made of it
     part = max(divisor for divisor in range(1, size) if size % divisor == 0)
     first = (number - 1) * (size // part) + 1
     return [value for n in range(size // part) for value in await numbered_page(ask, query, part, first + n)]

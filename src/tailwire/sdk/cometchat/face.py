@@ -53,6 +53,9 @@ class CometChat:
         known = cls.client
         if known is not None and (known._identity.app_id, known._settings, known._closed) == (app_id, settings, False):
             return await known.init(on_success=on_success, on_error=on_error)
+        if known is not None and known._identity.app_id == app_id:
+            await cls.aclose()  # first: of one app's saved session there is one user at a time
+            known = None
         fresh = ChatClient(app_id, settings, **options)
         result = await fresh.init(on_success=on_success, on_error=on_error)
         if result is not None:

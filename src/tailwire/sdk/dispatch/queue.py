@@ -42,6 +42,12 @@ class Queue:
         self._held = False
         self._go_on()
 
+    def forget(self, kept: Callable[[object], bool]) -> None:
+        """Forget the entries that are not kept: they are of a session that is over."""
+        left = [entry for entry in self._entries if kept(entry)]
+        self._entries.clear()
+        self._entries.extend(left)
+
     def put(self, entry: object) -> None:
         """Add an entry. Nothing after `close()`."""
         if self._closed:

@@ -48,7 +48,9 @@ class FileSessionStore:
         try:
             return FileLock(path.with_suffix(".lock")).release
         except Held as e:
-            holder = f"process {e.holder}" if e.holder != str(os.getpid()) else "another client of this process"
+            holder = f"process {e.holder}" if e.holder else "another process"
+            if e.holder == str(os.getpid()):
+                holder = "another client of this process"
             words = f"{path} is in use by {holder}. End that one, or give this client a folder of its own: "
             raise failure("SESSION_IN_USE", f"{words}session_store=FileSessionStore(folder).") from e
 

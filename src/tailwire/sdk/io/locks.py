@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from pathlib import Path
@@ -12,6 +13,7 @@ except ModuleNotFoundError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 log = logging.getLogger("tailwire")
+_HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 _FAR = 1 << 30  # what is locked on Windows cannot be read by others: a byte far behind the text
 
 
@@ -28,7 +30,8 @@ class Held(Exception):
 
 
 class FileLock:
-    """A lock. Where no lock file can be made, nothing is locked, and the log says so.
+    """A lock. Where no lock file can be made, or the file system has no locks, nothing is locked, and the log
+    says so.
 
     Args:
         path: of the lock file, which stays behind.
@@ -48,6 +51,10 @@ class FileLock:
         try:
             _take(descriptor)
         except OSError as e:
+            if e.errno not in _HELD:
+                log.warning("%s cannot be locked (%s): another process may use the same session", path, e)
+                os.close(descriptor)
+                return
             holder = os.read(descriptor, 20).decode("ascii", "replace").strip()
             os.close(descriptor)
             raise Held(holder) from e
@@ -60,6 +67,8 @@ class FileLock:
         """Let go; twice is once."""
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
+            if fcntl is not None:
+                fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child process may still have the file open
             os.close(descriptor)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import re
 import weakref
 from collections import deque
 from collections.abc import Iterator
@@ -39,7 +40,8 @@ def check_listener(kind: type, listener: object) -> None:
         raise failure("ERR_INVALID_ARGUMENT", f"This is no {kind.__name__}, and would hear nothing. {hint}")
     for name in dir(listener):
         if name.startswith(_PREFIXES) and name not in _CALLBACKS:  # an app's own, such as on_mount, is no mistake
-            meant = difflib.get_close_matches(name, _CALLBACKS, n=1, cutoff=0.85)
+            as_here = re.sub("([A-Z])", r"_\1", name).lower()  # as other SDKs write it
+            meant = difflib.get_close_matches(as_here, _CALLBACKS, n=1, cutoff=0.85)
             if meant:
                 where = f"{type(listener).__name__}.{name}"
                 raise failure("ERR_INVALID_ARGUMENT", f"{where} would never be called. Did you mean {meant[0]}?")

@@ -66,6 +66,9 @@ class Leftovers:
         except (OSError, Refused) as e:
             log.warning("what was deleted could not be removed, and stays for now: %s", e)
             self._wake_in(LATEST)
+        except Exception:  # noqa: BLE001 - or nothing would ever be removed again
+            log.exception("what was deleted could not be removed for a reason that was not foreseen; it stays for now")
+            self._wake_in(LATEST)
         finally:
             self._task = None
 

@@ -245,6 +245,8 @@ class Members:
     async def _add(self, caller: Caller, guid: str, uid: str, scope: str) -> bytes:
         user = await self._directory.user(identifier(uid, "uid"))
         await self._roles.check_receiver(caller, user.uid)
+        if user.uid != caller.uid:
+            await self._doors.user(caller, user.uid, "write")  # a group is no way round a block
 
         def check(standing: GroupStanding) -> None:
             if not caller.system:

@@ -190,7 +190,7 @@ class Files:
         if kept is Kept.NEW:
             try:
                 await sink.keep(key, row.thumbnail)
-            except Refused:
+            except BaseException:  # also who asked has gone away
                 await self._store.discard_files([key])
                 raise
             return row

@@ -83,7 +83,10 @@ class WebhookAdministration:
             key = bytes.fromhex(self._world.secret(SECRET_BYTES.start))
             new = msgspec.structs.replace(new, secret=SECRET_PREFIX + base64.b64encode(key).decode())
         row = self._filled(WebhookRow(number, "", "", "", created_at=self._world.seconds()), new)
-        await self._store.put_webhook(row)
+        if not await self._store.put_webhook(row):
+            raise Refused(
+                "ERR_BAD_REQUEST", {"id": "There is a webhook with this id already: change it, or use another."}
+            )
         return {**await self._present(row), "secret": new.secret}
 
     async def listed(self) -> list[dict[str, Any]]:
@@ -229,6 +232,7 @@ def _filled(row: WebhookRow, new: NewWebhook, lengths: Lengths, targets: Targets
         good = (
             parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and len(url) <= lengths.url
         )
+        good = good and url.isprintable() and " " not in url and "%" not in (parts.hostname or "")
     except ValueError:
         good = False
     if not good:

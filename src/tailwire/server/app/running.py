@@ -97,8 +97,16 @@ async def assemble(settings: Settings, world: World) -> Parts:
         tailwire.server.store.migrate.NewerDatabase: when a newer version wrote the database.
         tailwire.server.store.lock.InUse: when another server has it.
     """
-    loop = asyncio.get_running_loop()
     store = await SqliteStore.open(database_path(settings), world, settings.read_deadline, serving=True)
+    try:
+        return await _assemble(settings, store, world)
+    except BaseException:
+        await store.close()
+        raise
+
+
+async def _assemble(settings: Settings, store: SqliteStore, world: World) -> Parts:
+    loop = asyncio.get_running_loop()
     keys = await _keys(store, world, settings)
     metrics = Metrics()
     hub = Hub(MemoryBroker(), metrics, loop.call_soon, slow_close=settings.slow_close)
@@ -125,6 +133,7 @@ async def assemble(settings: Settings, world: World) -> Parts:
     api = _api(settings, actions, metrics, overload, guesses, store)
     http = HttpProtocol.bound(TrustedProxies(settings.trusted_proxies, settings.forwarded_header))
     webhooks.wake()
+    actions.uploads.sweep()
     actions.leftovers.wake()
     return Parts(store, api, http, gateway, actions, webhooks, keys, metrics, overload)
 

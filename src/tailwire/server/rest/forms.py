@@ -149,11 +149,13 @@ async def read_form(
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise Refused("ERR_BAD_REQUEST", ENDED)
-            parser.write(message.get("body", b""))
-            if reader.begun and not admitted:
-                admitted = True
-                await admit(reader.form.fields)
-                check(reader.form.files[-1][1].size, reader.whole)
+            body = message.get("body", b"")
+            for at in range(0, len(body), PIECE):  # of what comes at once little is written before it is admitted
+                parser.write(body[at : at + PIECE])
+                if reader.begun and not admitted:
+                    admitted = True
+                    await admit(reader.form.fields)
+                    check(reader.form.files[-1][1].size, reader.whole)
             if not message.get("more_body"):
                 break
         if not reader.complete:

@@ -22,6 +22,7 @@ from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.records import ListedRow, Trait
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.uploads import Sink
 from tailwire.server.rest import shapes
 from tailwire.server.rest.edge import headers_of
 from tailwire.server.rest.forms import MOST_FIELDS, Form, read_form
@@ -176,6 +177,28 @@ class MessageRoutes:
         return await self._messages.get(call.caller, call.params["id"], following=following)
 
 
+class _Passing:
+    # A file of a message. Of one that was sent before the bytes go by: they take no room, so none has to be taken.
+
+    def __init__(self, sink: Sink, incoming: _Incoming) -> None:
+        self._sink = sink
+        self._incoming = incoming
+        self._passed = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sink, name)
+
+    @property
+    def size(self) -> int:
+        return self._sink.size + self._passed
+
+    def write(self, data: bytes) -> None:
+        if self._incoming.sent_before:
+            self._passed += len(data)
+        else:
+            self._sink.write(data)
+
+
 class _Incoming:
     # A message with files that comes in: refused as soon as it is known that it will be.
 
@@ -185,6 +208,7 @@ class _Incoming:
         self._files = files
         self._begun = 0
         self._taken: Taken | None = None
+        self.sent_before = False
 
     async def read(self) -> Form:
         content_type = headers_of(self._call.scope)[b"content-type"]
@@ -194,12 +218,13 @@ class _Incoming:
         self._begun += 1
         if self._begun > self._files.most_count:
             raise Refused("ERR_FILE_COUNT_EXCEEDED", f"A message has at most {self._files.most_count} files.")
-        return self._files.begin()
+        return _Passing(self._files.begin(), self)
 
     async def _admit(self, fields: dict[str, str]) -> None:
         caller = self._call.caller
         if await self._messages.sent(caller, fields.get("muid")) is not None:
-            return  # sent before: its files are read, and not kept
+            self.sent_before = True
+            return
         if "receiver" in fields:
             await self._messages.check(caller, _body_of(fields, self._call.params.get("id")))
         self._taken = await self._files.take(caller.uid)

@@ -12,7 +12,6 @@ from tailwire.server.store.access import Access
 
 _COLUMNS = ", ".join(DeliveryRow._fields)
 _WAITING = f"SELECT {_COLUMNS} FROM deliveries WHERE webhook = ? AND failed_at IS NULL"
-_GIVEN_UP = "failed_at IS NOT NULL"
 QUEUE_FULL = "too many were waiting: the oldest were given up"
 
 _TOLD = """INSERT INTO webhook_states (webhook, last_success_at) VALUES (?, ?)

@@ -61,7 +61,10 @@ class Erasure(Files):
         sql = (
             "SELECT kind, key, done_id, up_to FROM chores WHERE due_at <= ? AND kind <> ? ORDER BY due_at, kind LIMIT 1"
         )
-        kind, key, done_id, up_to = c.execute(sql, (now, LOG)).fetchone()
+        chore = c.execute(sql, (now, LOG)).fetchone()
+        if chore is None:
+            return  # it was done meanwhile
+        kind, key, done_id, up_to = chore
         done = _forget_user(c, key, done_id, up_to) if kind == USER else _forget_words(c, done_id)
         if done is None:
             c.execute("DELETE FROM chores WHERE kind = ? AND key = ?", (kind, key))

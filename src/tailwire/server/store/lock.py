@@ -54,6 +54,8 @@ class ServerLock:
         """Let go. The file stays: it would be another one for whoever waits for this one."""
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
+            if fcntl is not None:
+                fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child process may still have the file open
             os.close(descriptor)
 
 

@@ -26,6 +26,8 @@ from tailwire.server.store.statements import (
 from tailwire.server.store.webhooks import Webhooks
 
 MOST_PLACES = 200
+OF_MESSAGES = ("reactions", "mentions", "saves", "flags", "interactions", "subscriptions", "edits")
+"""Tables of what hangs on a message."""
 MOST_IN_PLACE = 100  # messages of a page that is read in the event loop's thread
 _IS_MEMBER = "SELECT 1 FROM members WHERE guid = ? AND uid = ?"
 _NEWEST = MessageFilter("anybody").shape()
@@ -233,6 +235,7 @@ class Messages(Search, Webhooks):
             for table in ("mentions", "reactions", "saves"):
                 c.execute(f"DELETE FROM {table} WHERE message_id = ?", (before.id,))
             self._use_files(c, "message", before.id, ())
+            forget_last_edit(c, before.id)  # it has what the message said
             return self._told(c, before.id, told)
 
         return await self._writer.submit(delete)
@@ -246,12 +249,20 @@ class Messages(Search, Webhooks):
             await self._writer.submit(lambda c: self._enqueue_all(c, events, None))
 
 
+def forget_last_edit(c: sqlite3.Connection, message_id: int) -> None:
+    """Forget the action message that tells of a message's last edit, with all that hangs on it."""
+    known = c.execute("SELECT action_id FROM edits WHERE message_id = ?", (message_id,)).fetchone()
+    if known:
+        c.execute("DELETE FROM edits WHERE message_id = ?", (message_id,))
+        for table in OF_MESSAGES:
+            c.execute(f"DELETE FROM {table} WHERE message_id = ?", known)
+        c.execute("DELETE FROM messages WHERE id = ?", known)
+
+
 def _keep_last_edit(c: sqlite3.Connection, message_id: int, action_id: int) -> None:
     # What an edit says is the message as it reads now: one action message for all edits of a message is enough.
-    earlier = c.execute("SELECT action_id FROM edits WHERE message_id = ?", (message_id,)).fetchone()
-    if earlier:
-        c.execute("DELETE FROM messages WHERE id = ?", earlier)
-    c.execute("INSERT OR REPLACE INTO edits VALUES (?, ?)", (message_id, action_id))
+    forget_last_edit(c, message_id)
+    c.execute("INSERT INTO edits VALUES (?, ?)", (message_id, action_id))
 
 
 def _mention(c: sqlite3.Connection, message_id: int, conversation_id: ConversationKey, uids: Iterable[str]) -> None:

@@ -13,6 +13,7 @@ from tailwire.server.store.erasure import USER, WORDS, add_chore
 from tailwire.server.store.files import CONDEMNED
 from tailwire.server.store.groups import Groups
 from tailwire.server.store.keys import Keys
+from tailwire.server.store.messages import OF_MESSAGES, forget_last_edit
 from tailwire.server.store.relations import Relations
 from tailwire.server.store.standing import may_act
 
@@ -20,14 +21,14 @@ from tailwire.server.store.standing import may_act
 _LAST = "coalesce((SELECT id FROM messages WHERE conversation_id = :of {which} ORDER BY id DESC LIMIT 1), 0)"
 _SHOWN = (
     "AND id <= shown_message_id AND parent_id IS NULL AND NOT (category = 'action' AND type = 'message') AND NOT"
-    " (category = 'custom' AND json_extract(CAST(body AS TEXT), '$.data.updateConversation') IS 0)"
+    " (category = 'custom' AND json_valid(CAST(body AS TEXT))"
+    " AND json_extract(CAST(body AS TEXT), '$.data.updateConversation') IS 0)"
 )
 _SETTLE = (
     f"UPDATE conversations SET last_message_id = {_LAST.format(which='')},"
     f" shown_message_id = {_LAST.format(which=_SHOWN)} WHERE conversation_id = :of"
 )
 _RECOUNT = "UPDATE messages SET reply_count = (SELECT count(*) FROM messages WHERE parent_id = :of) WHERE id = :of"
-_OF_MESSAGES = ("reactions", "mentions", "saves", "flags", "interactions", "subscriptions", "edits")
 
 
 class Removal(Groups, Relations, Keys):
@@ -117,7 +118,10 @@ class Removal(Groups, Relations, Keys):
             c.execute(f"SELECT DISTINCT {of} FROM messages WHERE ({which}) AND {of} IS NOT NULL", values).fetchall()
             for of in ("conversation_id", "parent_id")
         )
-        for table in _OF_MESSAGES:
+        edited = f"SELECT message_id FROM edits WHERE message_id IN (SELECT id FROM messages WHERE {which})"
+        for (number,) in c.execute(edited, values).fetchall():
+            forget_last_edit(c, number)  # it has what the message said, and somebody else may have made it
+        for table in OF_MESSAGES:
             c.execute(f"DELETE FROM {table} WHERE message_id IN (SELECT id FROM messages WHERE {which})", values)
         gone = f"SELECT CAST(id AS TEXT) FROM messages WHERE {which}"
         sql = f"SELECT key FROM file_uses WHERE place = 'message' AND key IN ({gone})"

@@ -102,6 +102,10 @@ class Turns:
             self._count -= 1
             if not turns:
                 del self._waiting[chosen]
+            if turn.done():  # whoever waited for it was cancelled in this moment
+                if turns:
+                    self._enter(chosen)
+                continue
             self._begin(chosen)
             turn.set_result(None)
 
@@ -114,7 +118,9 @@ class Turns:
         heapq.heappush(self._next, (self._used_by(who, self._clock()), self._numbers, who))
 
     def _leave(self, who: str, turn: asyncio.Future[None]) -> None:
-        turns = self._waiting[who]
+        turns = self._waiting.get(who)
+        if turns is None or turn not in turns:
+            return  # it was called while it was cancelled, and passed over
         turns.remove(turn)
         self._count -= 1
         if not turns:

@@ -40,10 +40,11 @@ class Webhooks(Deliveries):
         return WebhookRow(*row) if row else None
 
     async def put_webhook(self, webhook: WebhookRow, *, new: bool = True) -> bool:
-        """Keep a webhook, new or changed. False when one that was changed is there no more."""
+        """Keep a webhook, new or changed. False when a new one's id is taken, or a changed one is there no more."""
 
         def put(c: sqlite3.Connection) -> bool:
-            if not new and c.execute("SELECT 1 FROM webhooks WHERE id = ?", (webhook.id,)).fetchone() is None:
+            known = c.execute("SELECT 1 FROM webhooks WHERE id = ?", (webhook.id,)).fetchone() is not None
+            if known is new:
                 return False
             c.execute(f"INSERT OR REPLACE INTO webhooks ({_COLUMNS}) VALUES ({_MARKS})", dataclasses.astuple(webhook))
             self._remember_triggers(c)

@@ -89,7 +89,12 @@ class Writer:
             except Exception as e:  # noqa: BLE001 - whatever it is, it is the answer to each of the batch
                 results = [(False, self.trouble.failed(e) if is_of_the_file(e) else e)] * len(batch)
             else:
-                self.trouble.worked()
+                trouble = next((r for good, r in results if not good and is_of_the_file(r)), None)
+                if trouble is None:
+                    self.trouble.worked()
+                else:
+                    told = self.trouble.failed(trouble)
+                    results = [(good, r if good or not is_of_the_file(r) else told) for good, r in results]
             follow, self._after = self._after, []  # whatever was undone is no longer among them
             for call in follow:
                 call()
@@ -111,7 +116,13 @@ class Writer:
             if len(operations) == 1:
                 return [(False, e)]
             # One failed after it had changed something. Each gets a transaction of its own: it alone fails.
-            return [self._commit([operation])[0] for operation in operations]
+            return [self._alone(operation) for operation in operations]
+
+    def _alone(self, operation: Operation[Any]) -> tuple[bool, Any]:
+        try:
+            return self._commit([operation])[0]
+        except Exception as e:  # noqa: BLE001 - of the file: those before it are stored all the same
+            return False, e
 
     def _transaction(self, operations: list[Operation[Any]]) -> list[tuple[bool, Any]]:
         connection = self._connection

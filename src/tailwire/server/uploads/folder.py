@@ -123,7 +123,7 @@ class _File:
 
 
 class FolderUploads:
-    """The place. The folder is made with the first file; what was half written before a crash is swept away."""
+    """The place. The folder is made with the first file."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -132,11 +132,14 @@ class FolderUploads:
         self._readers = Threads("downloads", READERS)
         self._writers = Threads("uploads", WRITERS, MOST_WRITES)
         self._pictures = Threads("pictures", 1, MOST_PICTURES, patient=True)
-        if folder.exists():
-            for left in folder.glob(".*.part"):
+
+    def sweep(self) -> None:
+        """Remove what was half written before a crash. Only the one server of the folder may: others write into it."""
+        if self._folder.exists():
+            for left in self._folder.glob(".*.part"):
                 left.unlink(missing_ok=True)
-            if private_files.is_loose(folder):
-                private_files.tighten([folder, *folder.iterdir()])
+            if private_files.is_loose(self._folder):
+                private_files.tighten([self._folder, *self._folder.iterdir()])
 
     def begin(self) -> _File:
         """Begin a new file."""
@@ -155,7 +158,8 @@ class FolderUploads:
             for name in names:
                 (self._folder / Path(name).name).unlink(missing_ok=True)
 
-        await self._writers.run(remove)
+        with _told():
+            await self._writers.run(remove)
 
     async def read(self, name: str, start: int, length: int) -> AsyncIterator[bytes]:
         """A part of a file, in pieces."""

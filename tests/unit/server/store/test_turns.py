@@ -138,3 +138,21 @@ async def test_whoever_goes_away_keeps_no_turn():
     await scene.settle()
     assert stays.done()
     await asyncio.wait_for(scene.turns.take("erin"), 1)
+
+
+@pytest.mark.virtual
+async def test_whoever_goes_away_in_the_moment_of_their_turn_is_passed_over():
+    scene = Scene()
+    scene.ask("first")
+    gone, other = scene.ask("gone"), None
+    await scene.settle()
+    other = scene.ask("other")
+    await scene.settle()
+    gone.cancel()  # its task learns of that a step later
+    scene.turns.give("first", 1.0)
+    await scene.settle()
+    assert (gone.cancelled(), other.done(), scene.began) == (True, True, ["first", "other"])
+    await scene.end("other")
+    scene.ask("later")
+    await scene.settle()
+    assert scene.began[-1] == "later"

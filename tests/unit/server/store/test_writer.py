@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tailwire.server.ports.refusal import Refused
 from tailwire.server.store.writer import Writer
 
 
@@ -62,5 +63,33 @@ async def test_what_would_follow_from_what_was_undone_does_not(connection, write
     results = await asyncio.gather(*asked, return_exceptions=True)
     assert [str(r) for r in results] == ["None", "b", "None"]
     assert told == ["a", "c"]
+    await writer.close()
+    executor.shutdown()
+
+
+async def test_of_operations_that_are_run_one_by_one_those_that_were_stored_are_answered_so(connection):
+    executor = ThreadPoolExecutor(1)
+    writer = Writer(connection, executor, lambda: None)
+
+    def good(c: sqlite3.Connection) -> str:
+        c.execute("INSERT INTO t VALUES (1)")
+        return "stored"
+
+    def of_the_file(c: sqlite3.Connection) -> None:
+        c.execute("INSERT INTO t VALUES (2)")
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    def own(c: sqlite3.Connection) -> None:
+        c.execute("INSERT INTO t VALUES (3)")
+        raise ValueError("own")
+
+    futures = [writer.submit(operation) for operation in (good, own, of_the_file)]
+    answers = await asyncio.gather(*futures, return_exceptions=True)
+    rows = [n for (n,) in connection.execute("SELECT n FROM t")]
+    assert (answers[0] == "stored") is (rows == [1])
+    assert isinstance(answers[2], Refused)
+    assert writer.trouble.now
     await writer.close()
     executor.shutdown()

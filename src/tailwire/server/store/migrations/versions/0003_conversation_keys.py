@@ -52,7 +52,10 @@ def _messages_of_the_app() -> None:
 def _users_of(receiver: str, old: str, body: bytes) -> tuple[str, str]:
     try:
         changed = json.loads(body)["data"]["entities"]["on"]["entity"]
-        return changed["sender"], changed["receiver"]
+        sender, other = changed["sender"], changed["receiver"]
+        if not (isinstance(sender, str) and isinstance(other, str)):
+            raise TypeError("no uids")
+        return sender, other
     except (ValueError, KeyError, TypeError, RecursionError):  # not to be read: then by the id, ambiguous as it may be
         begun = old.startswith(f"{receiver}_user_")
         return receiver, old[len(receiver) + 6 :] if begun else old[: -len(receiver) - 6]
