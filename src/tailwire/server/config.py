@@ -59,13 +59,15 @@ class Settings:
         slow_drop: buffered bytes of a socket above which typing and presence are not sent to it.
         slow_close: buffered bytes of a socket above which it is closed, to come back and catch up.
         frames_per_second: frames of one socket, on average over a sweep; the first beyond that closes it.
-        core_per_minute: logins, users made and deleted, groups made and joined, in the whole app; 0 for no limit.
+        core_per_minute: logins, users made and deleted, groups made and joined, in the whole app, whether they succeed
+            or not; one auth token may use a tenth of it, a key all; 0 for no limit.
         standard_per_minute: all other requests of the whole app; 0 for no limit.
-        sends_per_minute: requests that one token may make to send messages; 0 for no limit.
+        sends_per_minute: messages that one token may send: each of several receivers counts; 0 for no limit.
         requests_per_minute: other requests that one token may make; 0 for no limit.
         logins_per_minute: logins for one uid; 0 for no limit.
         wrong_tokens_per_minute: wrong tokens and keys that may come from one address; 0 for no limit.
-        wrong_passwords_per_minute: wrong passwords that one user may try at one group; 0 for no limit.
+        wrong_passwords_per_minute: wrong passwords that one user may try at one group; 0 for no limit. Besides, 3
+            passwords of a user and 64 in all may be looked at at once.
         upgrades_per_second: new WebSockets that are let in, one after the other; 0 for no limit.
         overload_lag: seconds by which the event loop is late above which typing is left out (twice that: presence,
             three times: receipts, four times: fewer sends are taken); 0: it is not looked at.
