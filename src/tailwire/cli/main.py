@@ -122,7 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as e:
         if e.name and e.name.startswith("tailwire"):
             raise
-        print(f"tailwire: {e.name} is not installed; run: pip install -e '.[server]' in the project's folder", file=sys.stderr)
+        install = "pip install -e '.[server]'"
+        print(f"tailwire: {e.name} is not installed; run {install} in the project's folder", file=sys.stderr)
         return 1
 
 
