@@ -556,3 +556,26 @@ async def test_the_last_socket_is_gone_before_the_next_is_opened(stage: Stage):
 
 def _is_websocket(transport) -> bool:
     return isinstance(transport.protocol, ClientConnection)
+
+
+# Several sources of the app's state.
+
+
+async def test_the_client_is_in_the_background_while_any_source_says_so(stage: Stage):
+    alice = await stage.enter("alice")
+    alice.chat.set_app_state("background", reason="window")
+    alice.chat.set_app_state("background", reason="sleep")
+    await alice.ears.until(lambda: alice.status is DISCONNECTED)
+    alice.chat.set_app_state("foreground", reason="sleep")  # awake again, and still hidden
+    await stage.pass_time(60)
+    assert alice.status is DISCONNECTED
+    alice.chat.set_app_state("foreground", reason="window")
+    await alice.connected()
+
+
+async def test_a_source_of_an_unknown_state_is_refused_and_changes_nothing(stage: Stage):
+    alice = await stage.enter("alice")
+    with pytest.raises(ValueError):
+        alice.chat.set_app_state("asleep", reason="sleep")
+    await stage.pass_time(60)
+    assert alice.status is CONNECTED

@@ -101,6 +101,7 @@ class ChatClient(
         self._timings = timings or Timings()
         self._registries = Registries()
         self._queue: Queue | None = None
+        self._in_background: set[str] = set()  # the reasons for it
         self._release: Callable[[], None] = lambda: None
         self._save_timer: asyncio.TimerHandle | None = None
 

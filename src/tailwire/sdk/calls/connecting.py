@@ -24,6 +24,7 @@ class ConnectionCalls(Access, ListeningCalls):
     _driver: Driver | None = None
     _incoming: Incoming | None = None
     _connector: Connector | None = None
+    _in_background: set[str]
 
     @property
     def _parts(self) -> tuple[Driver, Incoming, Queue, Connector]:
@@ -111,13 +112,22 @@ class ConnectionCalls(Access, ListeningCalls):
         except TimeoutError:
             raise TimeoutError(self.connection.explain()) from None
 
-    def set_app_state(self, state: App | Literal["foreground", "background"]) -> None:
+    def set_app_state(self, state: App | Literal["foreground", "background"], *, reason: str = "app") -> None:
         """Report where the app is: `foreground` or `background`.
+
+        Several sources may report, each under a name of its own: a window that is hidden, a machine that goes to
+        sleep. The client is in the background while any of them says so.
+
+        Args:
+            state: where the app is.
+            reason: who says so. An app that has one source need not name it.
 
         Raises:
             ValueError: for another word.
         """
-        self._parts[0].feed(i.AppStateChanged(App(state)))
+        driver, app = self._parts[0], App(state)
+        (self._in_background.add if app is App.BACKGROUND else self._in_background.discard)(reason)
+        driver.feed(i.AppStateChanged(App.BACKGROUND if self._in_background else App.FOREGROUND))
 
     def set_network(self, network: Network | Literal["online", "offline", "unknown"]) -> None:
         """Report what the platform says of the network: `online`, `offline` or `unknown`. A hint, never a proof.
