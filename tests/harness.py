@@ -21,6 +21,7 @@ from tailwire import (
     TextMessage,
     UserListener,
 )
+from tailwire.admin import Admin
 from tailwire.testing.server import ServerProcess
 from tailwire.testing.virtual.world import VirtualSdkWorld, VirtualServer, virtual_loop
 
@@ -245,6 +246,7 @@ class Stage(Cast):
     def __init__(self, folder: Path) -> None:
         self.server = VirtualServer(folder)
         self.actors: list[Actor] = []
+        self.admins: list[Admin] = []
 
     @property
     def network(self):
@@ -288,6 +290,13 @@ class Stage(Cast):
         self.actors.append(actor)
         return actor
 
+    def admin(self, key: str = "") -> Admin:
+        """A backend's client, with the REST key or another one."""
+        world = VirtualSdkWorld(1000 + len(self.admins))
+        admin = Admin(self.server.app_id, self.settings(), key or self.server.api_key, world=world)
+        self.admins.append(admin)
+        return admin
+
     async def pass_time(self, seconds: float) -> None:
         """Let virtual time pass."""
         await asyncio.sleep(seconds)
@@ -300,6 +309,8 @@ class Stage(Cast):
     async def __aexit__(self, *error: Any) -> None:
         for actor in self.actors:
             await actor.chat.aclose()
+        for admin in self.admins:
+            await admin.aclose()
         await self.server.stop()
         if error[0] is None:
             await asyncio.sleep(200)  # whatever is still on its way arrives

@@ -30,6 +30,16 @@ def add_body(members: Sequence[GroupMember], banned: Sequence[str] = ()) -> dict
     return body
 
 
+def outcome_of(answer: Any) -> dict[str, str]:
+    """Return what became of each of those who were to be added, by uid: `success`, or why not."""
+    outcome: dict[str, str] = {}
+    for listed in answer.values() if isinstance(answer, dict) else ():
+        for uid, one in listed.items() if isinstance(listed, dict) else ():
+            good = bool(one.get("success"))
+            outcome[uid] = "success" if good else str((one.get("error") or {}).get("message") or "failed")
+    return outcome
+
+
 class MemberCalls(Access):
     """The part of a client that deals with members. Each call leaves an action message in the group's history."""
 
@@ -62,14 +72,11 @@ class MemberCalls(Access):
         return await settle(add(), on_success, on_error)
 
     def _outcome(self, answer: Any) -> dict[str, str]:
-        outcome: dict[str, str] = {}
         for listed in answer.values() if isinstance(answer, dict) else ():
-            for uid, one in listed.items() if isinstance(listed, dict) else ():
-                good = bool(one.get("success"))
-                outcome[uid] = "success" if good else str((one.get("error") or {}).get("message") or "failed")
-                if good and one.get("data"):
+            for one in listed.values() if isinstance(listed, dict) else ():
+                if one.get("success") and one.get("data"):
                     self._message_sent(decoded(message_from_wire, one["data"]))
-        return outcome
+        return outcome_of(answer)
 
     async def kick_group_member(
         self, guid: str, uid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None

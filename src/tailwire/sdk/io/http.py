@@ -90,6 +90,7 @@ class Http:
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
         authorization: str = "",
+        on_behalf_of: str = "",
         within: Patience | None = None,
         repeated: bool = False,
     ) -> Any:
@@ -97,9 +98,8 @@ class Http:
 
         Args:
             path: below the base URL, with its slash; or a whole URL.
-            token: an auth token.
-            key: an auth key.
-            authorization: the pass of `PUT /me`, where that is asked for.
+            token, key, authorization: an auth token, an API key, the pass of `PUT /me`.
+            on_behalf_of: the user for whom a REST key asks.
             within: the limit of the call that this request belongs to, entered already; its own by default.
             repeated: whether the caller sends it again when it fails, so that it may fail early.
 
@@ -114,9 +114,11 @@ class Http:
             async with self.patience() as within:
                 return await self.ask(
                     method, path, token=token, key=key, body=body, query=query, authorization=authorization,
-                    within=within, repeated=repeated,
+                    on_behalf_of=on_behalf_of, within=within, repeated=repeated,
                 )  # fmt: skip
         headers = self._headers(token, key, authorization)
+        if on_behalf_of:
+            headers["onbehalfof"] = on_behalf_of
         content = None
         if body is not None:
             try:

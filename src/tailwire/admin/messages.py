@@ -1,0 +1,121 @@
+"""Messages, sent and read by a backend: as the app, or on behalf of a user."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from tailwire.admin.asking import Asking, given
+from tailwire.admin.listing import Listing, history, numbered
+from tailwire.sdk.calls.access import checked_id, decoded, quoted
+from tailwire.sdk.exceptions import failure
+from tailwire.wire.codec import message_from_wire
+from tailwire.wire.encoding import message_to_wire
+from tailwire.wire.entities import Action, BaseMessage, Conversation
+from tailwire.wire.social import conversation_from_wire
+
+M = TypeVar("M", bound=BaseMessage)
+
+
+class Messages:
+    """The messages of the app (`admin.messages`).
+
+    With `on_behalf_of` a call may do what that user may do, and the message is theirs. Without it the app itself, the
+    user `app_system`, acts; it may do everything.
+    """
+
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
+
+    async def send(self, message: M, *, on_behalf_of: str = "") -> M:
+        """Send a message, and return it as it was stored.
+
+        Messages to the same receiver on behalf of the same user are sent one after the other. A message is stored once
+        however often it has to be tried: under its `muid`, which is made where it has none.
+
+        Args:
+            message: a `TextMessage`, `CustomMessage`, `InteractiveMessage`, or a `MediaMessage` with `attachments` by
+                URL.
+            on_behalf_of: uid of the sender.
+
+        Raises:
+            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_BAD_REQUEST`, …
+        """
+        place = f"{message.receiver_type} {message.receiver}"
+        stored = await self._asking.send(place, message_to_wire(message), on_behalf_of)
+        return decoded(message_from_wire, stored)  # type: ignore[return-value]
+
+    async def get(self, message_id: int, *, on_behalf_of: str = "") -> BaseMessage:
+        """Return a message.
+
+        Raises:
+            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`.
+        """
+        path = f"/messages/{checked_id(message_id)}"
+        return await self._asking.fetch(message_from_wire, "GET", path, on_behalf_of=on_behalf_of)
+
+    async def edit(self, message: BaseMessage, *, on_behalf_of: str = "") -> BaseMessage:
+        """Change a message, and return it as it is now.
+
+        Args:
+            message: with the `id` of the message, and its new content.
+
+        Raises:
+            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`, …
+        """
+        body = message_to_wire(message)
+        change: dict[str, Any] = {key: body[key] for key in body if key in ("data", "tags")}
+        path = f"/messages/{checked_id(message.id)}"
+        action = await self._asking.fetch(message_from_wire, "PUT", path, body=change, on_behalf_of=on_behalf_of)
+        if isinstance(action, Action) and isinstance(action.action_on, BaseMessage):
+            return action.action_on
+        raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer names no message.")
+
+    async def delete(self, message_id: int, *, permanently: bool = False, on_behalf_of: str = "") -> None:
+        """Delete a message.
+
+        Args:
+            permanently: remove it, its files and all traces of it; else it stays in the history as a deleted one,
+                without its content. For the app itself only.
+
+        Raises:
+            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`.
+        """
+        path, body = f"/messages/{checked_id(message_id)}", {"permanent": True} if permanently else None
+        await self._asking.ask("DELETE", path, body=body, on_behalf_of=on_behalf_of)
+
+    async def react(self, message_id: int, reaction: str, *, on_behalf_of: str) -> None:
+        """React to a message as a user."""
+        path = f"/messages/{checked_id(message_id)}/reactions/{quoted(reaction)}"
+        await self._asking.ask("POST", path, on_behalf_of=on_behalf_of)
+
+    def between(self, uid: str, other: str, *, search: str = "", newest_first: bool = False) -> Listing[BaseMessage]:
+        """Return the messages between two users, as the first one sees them.
+
+        Args:
+            search: words that stand in them.
+            newest_first: the order; oldest first by default.
+        """
+        return self._history(f"/users/{quoted(other)}/messages", uid, search, newest_first=newest_first)
+
+    def in_group(
+        self, guid: str, *, on_behalf_of: str = "", search: str = "", newest_first: bool = False
+    ) -> Listing[BaseMessage]:
+        """Return the messages of a group.
+
+        Args:
+            on_behalf_of: uid of the member as whom they are read; the app itself by default.
+            search, newest_first: as for `between`.
+        """
+        return self._history(f"/groups/{quoted(guid)}/messages", on_behalf_of, search, newest_first=newest_first)
+
+    def all(self, *, on_behalf_of: str = "", search: str = "", newest_first: bool = False) -> Listing[BaseMessage]:
+        """Return the messages of all conversations: of the app, or of a user."""
+        return self._history("/messages", on_behalf_of, search, newest_first=newest_first)
+
+    def conversations(self, uid: str) -> Listing[Conversation]:
+        """Return the conversations of a user, the latest first."""
+        return numbered(self._asking.ask_list("/conversations", uid), {}, conversation_from_wire, "conversation")
+
+    def _history(self, path: str, reader: str, search: str, *, newest_first: bool) -> Listing[BaseMessage]:
+        ask = self._asking.ask_list(path, reader)
+        return history(ask, given(searchKey=search), message_from_wire, newest_first=newest_first)

@@ -1,0 +1,233 @@
+"""What administration is about: keys, tokens, roles, webhooks. Plain data; times are whole seconds since 1970."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tailwire.wire.codec import metadata_of, number_at, object_of, text_at
+
+
+@dataclass(slots=True)
+class ApiKey:
+    """An API key. `key` is whole only where the key was just created, else its last characters.
+
+    Attributes:
+        scope: `authOnly` (makes users and auth tokens) or `fullAccess` (a REST API key).
+    """
+
+    key: str
+    name: str
+    scope: str
+    created_at: int = 0
+
+
+@dataclass(slots=True)
+class AuthToken:
+    """An auth token of a user. `token` is whole only where it was just created, else its last characters."""
+
+    uid: str
+    token: str
+    created_at: int = 0
+    platform: str = ""
+    user_agent: str = ""
+    app_info: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Role:
+    """A role of users.
+
+    Attributes:
+        lists_users: whom its users find in lists: `all` or `friendsOnly`.
+        sends_to: whom its users may write to: `all` or `friendsOnly`.
+    """
+
+    role: str
+    name: str
+    description: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    lists_users: str = "all"
+    sends_to: str = "all"
+    created_at: int = 0
+    updated_at: int = 0
+
+
+@dataclass(slots=True)
+class RestrictedFeature:
+    """A feature that a role may not use. `key` is the documented one, such as `u.createGroup`."""
+
+    key: str
+    title: str
+    description: str
+    created_at: int = 0
+
+
+@dataclass(slots=True)
+class WebhookState:
+    """How the deliveries of a webhook fare.
+
+    Attributes:
+        waiting: deliveries that have not succeeded yet.
+        waiting_since: when the oldest of them was queued; 0 when there is none.
+        failed: deliveries that were given up.
+        failing_since: since when none has succeeded; 0 when the last one did.
+    """
+
+    waiting: int = 0
+    waiting_since: int = 0
+    failed: int = 0
+    failing_since: int = 0
+    last_success_at: int = 0
+    last_failure_at: int = 0
+    last_failure: str = ""
+
+
+@dataclass(slots=True)
+class Webhook:
+    """A receiver of events over HTTP. `secret` is filled only where the webhook was just created."""
+
+    id: str
+    name: str
+    url: str
+    triggers: list[str]
+    username: str = ""
+    secret: str = field(default="", repr=False)
+    retry_on_failure: bool = True
+    enabled: bool = True
+    created_at: int = 0
+    state: WebhookState = field(default_factory=WebhookState)
+
+
+@dataclass(slots=True)
+class Trigger:
+    """An event that a webhook can be told of."""
+
+    trigger: str
+    description: str
+
+
+@dataclass(slots=True)
+class Delivery:
+    """What a webhook was not told yet, or what was given up.
+
+    Attributes:
+        status: `waiting` or `failed`.
+        attempts: how often it was tried.
+        problem: why the last try failed.
+        data: the payload; only where one delivery is asked for.
+    """
+
+    id: str
+    trigger: str
+    status: str
+    attempts: int = 0
+    queued_at: int = 0
+    last_try_at: int = 0
+    next_try_at: int = 0
+    failed_at: int = 0
+    problem: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+# From the wire.
+
+
+def key_from_wire(value: Any) -> ApiKey:
+    """Read an API key."""
+    d = object_of(value, "API key")
+    return ApiKey(text_at(d, "apiKey"), text_at(d, "name"), text_at(d, "scope"), number_at(d, "createdAt"))
+
+
+def token_from_wire(value: Any) -> AuthToken:
+    """Read an auth token."""
+    d = object_of(value, "auth token")
+    return AuthToken(
+        uid=text_at(d, "uid"),
+        token=text_at(d, "authToken"),
+        created_at=number_at(d, "createdAt"),
+        platform=text_at(d, "platform"),
+        user_agent=text_at(d, "userAgent"),
+        app_info=_object_at(d, "appInfo"),
+    )
+
+
+def role_from_wire(value: Any) -> Role:
+    """Read a role."""
+    d = object_of(value, "role")
+    settings = _object_at(d, "settings")
+    return Role(
+        role=text_at(d, "role"),
+        name=text_at(d, "name"),
+        description=text_at(d, "description"),
+        metadata=metadata_of(d),
+        lists_users=text_at(settings, "listUsers") or "all",
+        sends_to=text_at(settings, "sendMessagesTo") or "all",
+        created_at=number_at(d, "createdAt"),
+        updated_at=number_at(d, "updatedAt"),
+    )
+
+
+def feature_from_wire(value: Any) -> RestrictedFeature:
+    """Read a feature that a role may not use."""
+    d = object_of(value, "feature")
+    return RestrictedFeature(
+        text_at(d, "key"), text_at(d, "title"), text_at(d, "description"), number_at(d, "createdAt")
+    )
+
+
+def webhook_from_wire(value: Any) -> Webhook:
+    """Read a webhook."""
+    d = object_of(value, "webhook")
+    return Webhook(
+        id=text_at(d, "id"),
+        name=text_at(d, "name"),
+        url=text_at(d, "webhookUrl"),
+        triggers=[str(t) for t in d.get("triggers") or []],
+        username=text_at(d, "username"),
+        secret=text_at(d, "secret"),
+        retry_on_failure=d.get("retryOnFailure") is not False,
+        enabled=d.get("enabled") is not False,
+        created_at=number_at(d, "createdAt"),
+        state=_state_from_wire(_object_at(d, "state")),
+    )
+
+
+def _state_from_wire(d: Mapping[str, Any]) -> WebhookState:
+    return WebhookState(
+        waiting=number_at(d, "waiting"),
+        waiting_since=number_at(d, "waitingSince"),
+        failed=number_at(d, "failed"),
+        failing_since=number_at(d, "failingSince"),
+        last_success_at=number_at(d, "lastSuccessAt"),
+        last_failure_at=number_at(d, "lastFailureAt"),
+        last_failure=text_at(d, "lastFailure"),
+    )
+
+
+def trigger_from_wire(value: Any) -> Trigger:
+    """Read a trigger."""
+    d = object_of(value, "trigger")
+    return Trigger(text_at(d, "trigger"), text_at(d, "description"))
+
+
+def delivery_from_wire(value: Any) -> Delivery:
+    """Read a delivery."""
+    d = object_of(value, "delivery")
+    return Delivery(
+        id=text_at(d, "id"),
+        trigger=text_at(d, "trigger"),
+        status=text_at(d, "status"),
+        attempts=number_at(d, "attempts"),
+        queued_at=number_at(d, "queuedAt"),
+        last_try_at=number_at(d, "lastTryAt"),
+        next_try_at=number_at(d, "nextTryAt"),
+        failed_at=number_at(d, "failedAt"),
+        problem=text_at(d, "problem"),
+        data=_object_at(d, "data"),
+    )
+
+
+def _object_at(d: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return dict(object_of(d.get(key) or {}, key))

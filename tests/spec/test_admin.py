@@ -1,0 +1,319 @@
+"""The backend's client against a real server: what the documentation of the REST API says of each resource."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from harness import CONNECTED, Stage
+from receiver import Receiver, until
+from rest import Rest
+from tailwire import AppSettingsBuilder, CometChatException, CustomMessage, Group, GroupMember, TextMessage
+from tailwire.admin import Admin, verify_webhook
+
+
+async def code_of(call) -> str:
+    with pytest.raises(CometChatException) as caught:
+        await call
+    return caught.value.code
+
+
+async def test_a_user_is_made_changed_found_and_deleted(stage: Stage):
+    admin = stage.admin()
+    made = await admin.users.create(
+        "dora", name="Dora", avatar="https://a.example/d.png", metadata={"n": 1}, tags=["x"]
+    )
+    assert (made.uid, made.name, made.avatar, made.metadata) == ("dora", "Dora", "https://a.example/d.png", {"n": 1})
+    changed = await admin.users.update("dora", name="Dora D.", unset=["avatar"])
+    assert (changed.name, changed.avatar) == ("Dora D.", None)
+    assert (await admin.users.get("dora")).metadata == {"n": 1}
+    assert [u.uid for u in await admin.users.list(search="dor").first()] == ["dora"]
+    assert [u.uid for u in await admin.users.list(tags=["x"]).first()] == ["dora"]
+    await admin.users.deactivate(["dora"])
+    assert [u.uid for u in await admin.users.list(search="dor").first()] == []
+    assert [u.uid for u in await admin.users.list(deactivated="only").first()] == ["dora"]
+    await admin.users.reactivate(["dora"])
+    assert [u.uid for u in await admin.users.list(search="dor").first()] == ["dora"]
+    await admin.users.delete("dora")
+    assert await code_of(admin.users.get("dora")) == "ERR_UID_NOT_FOUND"
+
+
+async def test_a_user_that_is_there_already_is_refused_with_the_code(stage: Stage):
+    admin = stage.admin()
+    assert await code_of(admin.users.create("alice", name="Alice")) == "ERR_UID_ALREADY_EXISTS"
+
+
+@pytest.mark.parametrize(("fate", "left"), [("keep", "Alice"), ("anonymous", "Deleted user"), ("remove", None)])
+async def test_what_a_deleted_user_wrote_stays_goes_or_loses_its_name(stage: Stage, fate, left):
+    admin = stage.admin()
+    await admin.groups.create(Group("g", "G"), members=[GroupMember("alice"), GroupMember("bob")])
+    sent = await admin.messages.send(
+        TextMessage(receiver="g", receiver_type="group", text="mine"), on_behalf_of="alice"
+    )
+    await admin.users.delete("alice", messages=fate)
+    found = {m.id: m.sender.name for m in await admin.messages.in_group("g").first()}
+    assert found.get(sent.id) == left
+
+
+async def test_an_unknown_fate_of_messages_deletes_nobody(stage: Stage):
+    admin = stage.admin()
+    with pytest.raises(ValueError, match="keep"):
+        await admin.users.delete("alice", messages="burn")
+    assert (await admin.users.get("alice")).uid == "alice"
+
+
+async def test_a_client_logs_in_with_a_token_of_the_backend_until_it_is_taken_back(stage: Stage):
+    admin = stage.admin()
+    token = await admin.tokens.create("alice", platform="ios")
+    assert token.uid == "alice"
+    assert token.token not in repr([t async for t in admin.tokens.list("alice")])
+    assert [t.platform async for t in admin.tokens.list("alice")] == ["ios"]
+    alice = stage.actor()
+    await alice.chat.init()
+    alice.listen()
+    await alice.chat.login_with_auth_token(token.token)
+    await alice.connected()
+    await admin.tokens.revoke("alice", token.token)
+    await alice.ears.until(lambda: alice.status is not CONNECTED)
+    second = await admin.tokens.create("alice")
+    await admin.tokens.revoke_all("alice")
+    other = stage.actor()
+    await other.chat.init()
+    assert await code_of(other.chat.login_with_auth_token(second.token)) in (
+        "AUTH_ERR_AUTH_TOKEN_NOT_FOUND",
+        "ERR_AUTH_TOKEN_EXPIRED",
+    )
+
+
+async def test_messages_on_behalf_of_a_user_are_theirs(stage: Stage):
+    admin = stage.admin()
+    bob = await stage.enter("bob")
+    sent = await admin.messages.send(TextMessage(receiver="bob", text="hello"), on_behalf_of="alice")
+    assert (sent.sender.uid, sent.text, sent.id > 0) == ("alice", "hello", True)
+    await bob.ears.until(lambda: bob.ears.texts == ["hello"])
+    edited = await admin.messages.edit(TextMessage(receiver="bob", id=sent.id, text="hello!"), on_behalf_of="alice")
+    assert edited.text == "hello!"
+    await admin.messages.react(sent.id, "👋", on_behalf_of="bob")
+    assert (await admin.messages.get(sent.id, on_behalf_of="bob")).text == "hello!"
+    assert [c.conversation_with.uid async for c in admin.messages.conversations("alice")] == ["bob"]
+    await admin.messages.delete(sent.id, on_behalf_of="alice")
+    await bob.ears.until(lambda: len(bob.ears.all("deleted")) == 1)
+
+
+async def test_on_behalf_of_a_user_only_what_they_may(stage: Stage):
+    admin = stage.admin()
+    await admin.groups.create(Group("g", "G", "private"), members=[GroupMember("bob")])
+    message = TextMessage(receiver="g", receiver_type="group", text="let me in")
+    assert await code_of(admin.messages.send(message, on_behalf_of="alice")) == "ERR_NOT_A_MEMBER"
+    assert await code_of(admin.messages.send(message, on_behalf_of="nobody")) == "ERR_UID_NOT_FOUND"
+
+
+async def test_a_message_is_stored_once_when_its_answer_is_lost(stage: Stage):
+    admin = stage.admin()
+    await admin.users.get("alice")
+    sending = asyncio.create_task(admin.messages.send(TextMessage(receiver="bob", text="once"), on_behalf_of="alice"))
+    stored = stage.server.parts.store
+    while not await stored._rows("SELECT 1 FROM messages", ()):
+        await stage.pass_time(0.001)
+    stage.network.drop()  # stored, and the answer is lost
+    sent = await sending
+    assert [m.id for m in await admin.messages.between("alice", "bob").first()] == [sent.id]
+
+
+async def test_messages_at_once_keep_their_order(stage: Stage):
+    admin = stage.admin()
+    texts = [str(n) for n in range(30)]
+    await asyncio.gather(*(
+        admin.messages.send(TextMessage(receiver="bob", text=text), on_behalf_of="alice") for text in texts
+    ))  # fmt: skip
+    assert [m.text async for m in admin.messages.between("alice", "bob")] == texts
+
+
+async def test_a_long_history_is_walked_whole_in_both_orders(stage: Stage):
+    admin = stage.admin()
+    for n in range(230):
+        await admin.messages.send(
+            CustomMessage(receiver="bob", custom_data={"n": n}, sub_type="t"), on_behalf_of="alice"
+        )
+    forth = [m.custom_data["n"] async for m in admin.messages.between("alice", "bob")]
+    assert forth == list(range(230))
+    back = [m.custom_data["n"] async for m in admin.messages.between("bob", "alice", newest_first=True)]
+    assert back == forth[::-1]
+    assert len(await admin.messages.between("alice", "bob").first(150)) == 150
+    assert await admin.messages.between("alice", "bob").first(0) == []
+    everything = [m.id async for m in admin.messages.all()]
+    assert len(everything) == len(set(everything)) == 230
+
+
+async def test_more_users_than_a_page_are_walked_once_each(stage: Stage):
+    admin = stage.admin()
+    await stage.server.add_users(*(f"user{n:03}" for n in range(250)))
+    uids = [u.uid async for u in admin.users.list(search="user")]
+    assert uids == [f"user{n:03}" for n in range(250)]
+
+
+async def test_a_group_and_its_members(stage: Stage):
+    admin = stage.admin()
+    made = await admin.groups.create(
+        Group("g", "G", "password", password="secret", description="d"),
+        owner="alice",
+        members=[GroupMember("bob", scope="moderator")],
+    )
+    assert (made.guid, made.owner, made.type) == ("g", "alice", "password")
+    assert (await admin.groups.get("g")).members_count == 2
+    assert {m.uid: m.scope async for m in admin.groups.members("g")} == {"alice": "admin", "bob": "moderator"}
+    outcome = await admin.groups.add_members("g", [GroupMember("carol"), GroupMember("nobody")])
+    assert outcome["carol"] == "success"
+    assert outcome["nobody"] != "success"
+    await admin.groups.change_scope("g", "carol", "moderator")
+    assert [m.uid async for m in admin.groups.members("g", scopes=["moderator"])] == ["bob", "carol"]
+    await admin.groups.ban("g", "carol")
+    assert [u.uid async for u in admin.groups.banned("g")] == ["carol"]
+    await admin.groups.unban("g", "carol")
+    await admin.groups.transfer("g", "bob")
+    await admin.groups.kick("g", "alice")
+    changed = await admin.groups.update("g", name="New", unset=["description"])
+    assert (changed.name, changed.owner, changed.description) == ("New", "bob", None)
+    assert [g.guid async for g in admin.groups.list(search="New")] == ["g"]
+    await admin.groups.delete("g")
+    assert await code_of(admin.groups.get("g")) == "ERR_GUID_NOT_FOUND"
+
+
+async def test_a_scope_that_is_none_is_refused_here(stage: Stage):
+    admin = stage.admin()
+    assert await code_of(admin.groups.add_members("g", [GroupMember("bob", scope="king")])) == "INVALID_SCOPE_VALUE"
+
+
+async def test_a_role_keeps_features_from_its_users(stage: Stage):
+    admin = stage.admin()
+    made = await admin.roles.create("guest", name="Guest", lists_users="friendsOnly")
+    assert (made.role, made.lists_users, made.sends_to) == ("guest", "friendsOnly", "all")
+    changed = await admin.roles.update("guest", sends_to="friendsOnly")
+    assert (changed.lists_users, changed.sends_to) == ("friendsOnly", "friendsOnly")
+    await admin.roles.restrict("guest", ["u.createGroup"])
+    assert [f.key async for f in admin.roles.restricted("guest")] == ["u.createGroup"]
+    await admin.users.update("alice", role="guest")
+    alice = await stage.enter("alice")
+    assert await code_of(alice.chat.create_group(Group("g", "G"))) == "ERR_FEATURE_RESTRICTED"
+    await admin.roles.allow("guest", ["createGroup"])
+    await alice.chat.create_group(Group("g", "G"))
+    assert "guest" in [r.role async for r in admin.roles.list()]
+    await admin.users.update("alice", role="default")
+    await admin.roles.delete("guest")
+    assert await code_of(admin.roles.get("guest")) == "ERR_ROLE_NOT_FOUND"
+
+
+async def test_friends_and_blocks_of_a_user(stage: Stage):
+    admin = stage.admin()
+    await admin.users.befriend("alice", ["bob"])
+    assert [u.uid async for u in admin.users.friends("alice")] == ["bob"]
+    await admin.users.unfriend("alice", ["bob"])
+    assert [u.uid async for u in admin.users.friends("alice")] == []
+    await admin.users.block("alice", ["bob"])
+    assert [u.uid async for u in admin.users.blocked("alice")] == ["bob"]
+    message = TextMessage(receiver="alice", text="hi")
+    assert (await code_of(admin.messages.send(message, on_behalf_of="bob"))).startswith("ERR_BLOCKED")
+    await admin.users.unblock("alice", ["bob"])
+    await admin.messages.send(message, on_behalf_of="bob")
+
+
+async def test_a_webhook_is_made_and_its_deliveries_are_believed(stage: Stage):
+    admin = stage.admin()
+    receiver = Receiver()
+    receiver.listen()
+    hook = await admin.webhooks.create("Backend", receiver.hook["webhookUrl"], ["message_sent"], webhook_id="w")
+    assert hook.id == "w"
+    assert hook.secret not in repr(hook)
+    assert (await admin.webhooks.get("w")).secret == ""
+    await admin.messages.send(TextMessage(receiver="bob", text="grüß Gott"), on_behalf_of="alice")
+    await until(stage, lambda: bool(receiver.triggers))
+    headers, body = receiver.headers[0], receiver.bodies[0]
+    assert verify_webhook(hook.secret, headers, body, now=float(headers["webhook-timestamp"])) == headers["webhook-id"]
+    assert "message_sent" in [t.trigger for t in await admin.webhooks.triggers()]
+    changed = await admin.webhooks.update("w", enabled=False)
+    assert (changed.enabled, changed.triggers) == (False, ["message_sent"])
+    assert [w.id for w in await admin.webhooks.list()] == ["w"]
+    await admin.webhooks.delete("w")
+    assert await code_of(admin.webhooks.get("w")) == "ERR_WEBHOOK_NOT_FOUND"
+
+
+async def test_what_a_webhook_could_not_be_told_is_seen_and_sent_again(stage: Stage):
+    admin = stage.admin()
+    receiver = Receiver()
+    hook = {"webhook_id": "w", "retry_on_failure": False}
+    await admin.webhooks.create("Backend", receiver.hook["webhookUrl"], ["message_sent"], **hook)
+    await admin.messages.send(TextMessage(receiver="bob", text="hi"), on_behalf_of="alice")
+    await stage.pass_time(30)
+    (failed,) = [d async for d in admin.webhooks.deliveries("w")]
+    assert (failed.trigger, failed.status, failed.attempts, failed.data) == ("message_sent", "failed", 1, {})
+    assert failed.problem
+    assert (await admin.webhooks.get("w")).state.failed == 1
+    assert (await admin.webhooks.delivery("w", failed.id)).data
+    receiver.listen()
+    await admin.webhooks.retry("w", failed.id)
+    await until(stage, lambda: receiver.triggers == ["message_sent"])
+    await admin.webhooks.retry_all("w")
+    assert await code_of(admin.webhooks.delivery("w", "0")) == "ERR_DELIVERY_NOT_FOUND"
+
+
+async def test_a_key_is_made_shown_once_and_deleted(stage: Stage):
+    admin = stage.admin()
+    made = await admin.keys.create("Second backend", scope="fullAccess")
+    async with stage.admin(made.key) as second:
+        assert (await second.users.get("alice")).uid == "alice"
+        assert made.key not in repr([k async for k in admin.keys.list()])
+        assert (await admin.keys.update(made.key, name="Renamed", scope="fullAccess")).name == "Renamed"
+        assert await code_of(second.keys.delete(made.key)) == "ERR_APIKEY_NO_SELF_ACTION"
+        await admin.keys.delete(made.key)
+        assert await code_of(second.users.get("alice")) == "AUTH_ERR_APIKEY_NOT_FOUND"
+
+
+async def test_an_auth_key_is_not_enough(stage: Stage):
+    async with stage.admin(stage.server.auth_key) as weak:
+        assert await code_of(weak.users.delete("alice")) in (
+            "AUTH_ERR_NO_ACCESS",
+            "ERR_NO_ACCESS",
+            "ERR_PERMISSION_DENIED",
+        )
+
+
+async def test_names_with_any_characters_reach_what_they_name(stage: Stage):
+    admin = stage.admin()
+    await admin.users.create("per-son_1", name="P")
+    assert (await admin.users.get("per-son_1")).uid == "per-son_1"
+    for name in ("a/b?c#d", "../groups", "ä ö", "%2e%2e"):  # no uid can be so, and it is no other path
+        assert await code_of(admin.users.get(name)) == "ERR_BAD_REQUEST"
+
+
+async def test_a_closed_client_refuses_every_call(stage: Stage):
+    one = stage.admin()
+    await one.users.get("alice")
+    await one.aclose()
+    await one.aclose()
+    assert await code_of(one.users.get("alice")) == "ERR_CLIENT_CLOSED"
+    assert await code_of(one.messages.send(TextMessage(receiver="bob", text="x"))) == "ERR_CLIENT_CLOSED"
+    assert await code_of(one.users.list().first()) == "ERR_CLIENT_CLOSED"
+
+
+@pytest.mark.parametrize(
+    ("app_id", "key", "host"), [("", "k", "http://h"), ("a", "", "http://h"), ("a", "k", "ftp://h"), ("a", "k", "")]
+)
+def test_what_cannot_work_is_refused_at_once(app_id, key, host):
+    with pytest.raises(ValueError):
+        Admin(app_id, AppSettingsBuilder().override_client_host(host).build(), key)
+
+
+async def test_the_key_stays_secret(stage: Stage, caplog):
+    admin = stage.admin()
+    caplog.set_level(0)
+    await admin.users.get("alice")
+    assert stage.server.api_key not in caplog.text
+    assert stage.server.api_key not in repr(admin)
+
+
+async def test_the_rest_api_says_the_same(stage: Stage):
+    admin = stage.admin()
+    async with Rest(stage) as rest:
+        await rest.user("dora", metadata={"k": 1})
+        assert (await admin.users.get("dora")).metadata == {"k": 1}
