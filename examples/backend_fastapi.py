@@ -1,0 +1,80 @@
+"""A backend for a chat app: it gives its own users tokens for the chat, and a webhook tells it of messages.
+
+Run it against `make serve`, with APP_ID and API_KEY (the REST API key) in the environment:
+`uvicorn backend_fastapi:app --port 8500`. Then: `curl -X POST -u alice:wonderland localhost:8500/chat-token`.
+"""
+
+import base64
+import logging
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.security import HTTPBasic, HTTPBasicCredentials
+
+from tailwire import AppSettingsBuilder, CometChatException, TextMessage
+from tailwire.admin import Admin, SignatureError, verify_webhook
+
+PASSWORDS = {"alice": "wonderland", "dora": "explorer"}  # your own way to know who somebody is
+SETTINGS = AppSettingsBuilder().override_client_host(os.environ.get("CHAT_URL", "http://127.0.0.1:8480")).build()
+HERE = os.environ.get("BACKEND_URL", "http://127.0.0.1:8500")
+SECRET = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+log = logging.getLogger("uvicorn.error")
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async with Admin(os.environ["APP_ID"], SETTINGS, os.environ["API_KEY"]) as app.state.chat:
+        await ask_to_be_told(app.state.chat)
+        yield
+
+
+async def ask_to_be_told(chat: Admin) -> None:
+    """Have the chat tell this backend of messages, signed with the secret of this run."""
+    hook = {"url": f"{HERE}/chat-events", "triggers": ["message_sent"], "secret": SECRET}
+    try:
+        await chat.webhooks.update("backend", **hook)
+    except CometChatException as e:
+        if e.code != "ERR_WEBHOOK_NOT_FOUND":
+            raise
+        await chat.webhooks.create("Backend", webhook_id="backend", **hook)
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+def who(given: Annotated[HTTPBasicCredentials, Depends(HTTPBasic())]) -> str:
+    right = PASSWORDS.get(given.username, "")
+    if not right or not secrets.compare_digest(given.password.encode(), right.encode()):
+        raise HTTPException(401, "wrong name or password")
+    return given.username
+
+
+@app.post("/chat-token")
+async def chat_token(name: Annotated[str, Depends(who)]) -> dict[str, str]:
+    """What the app's `auth_token_provider` asks for. A user who comes for the first time is made, and welcomed."""
+    chat: Admin = app.state.chat
+    try:
+        token = await chat.tokens.create(name)
+    except CometChatException as e:
+        if e.code != "ERR_UID_NOT_FOUND":
+            raise
+        await chat.users.create(name, name=name.title())
+        await chat.messages.send(TextMessage(receiver=name, text=f"Welcome, {name.title()}!"))
+        token = await chat.tokens.create(name)
+    return {"uid": name, "token": token.token}
+
+
+@app.post("/chat-events")
+async def chat_event(request: Request) -> None:
+    """What the chat tells; answer fast, and do what takes long later."""
+    body = await request.body()
+    try:
+        delivery = verify_webhook(SECRET, request.headers, body)
+    except SignatureError as e:
+        raise HTTPException(401, str(e)) from e
+    message = (await request.json())["data"]["message"]
+    log.info("%s: %s wrote message %s", delivery, message["sender"], message["id"])

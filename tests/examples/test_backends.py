@@ -1,0 +1,95 @@
+"""The backends of `examples/`, as processes beside a real server: tokens for their users, and webhooks."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from harness import LiveStage
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def a_free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+@asynccontextmanager
+async def backend(live: LiveStage, *command: str) -> AsyncIterator[tuple[httpx2.AsyncClient, list[str]]]:
+    """A backend that runs, a client that asks it, and the lines that it has printed."""
+    port = a_free_port()
+    environment = {
+        **os.environ,
+        "APP_ID": live.server.app_id,
+        "API_KEY": live.server.api_key,
+        "CHAT_URL": live.server.url,
+        "BACKEND_URL": f"http://127.0.0.1:{port}",
+        "PYTHONPATH": os.pathsep.join([str(EXAMPLES), os.environ.get("PYTHONPATH", "")]),
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *command, "--port", str(port), env=environment, stderr=asyncio.subprocess.STDOUT, stdout=asyncio.subprocess.PIPE
+    )  # fmt: skip
+    lines: list[str] = []
+
+    async def read() -> None:
+        assert process.stdout is not None
+        async for line in process.stdout:
+            lines.append(line.decode())
+
+    reading = asyncio.create_task(read())
+    try:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            await until(lambda: any("running on" in line.lower() for line in lines), lines)
+            yield client, lines
+    finally:
+        process.terminate()
+        await process.wait()
+        await reading
+
+
+async def until(condition, lines: list[str]) -> None:
+    """Wait until something holds."""
+    try:
+        async with asyncio.timeout(30):
+            while not condition():
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        raise AssertionError("".join(lines)) from None
+
+
+def commands() -> list[object]:
+    fast = ["-m", "uvicorn", "backend_fastapi:app"]
+    return [pytest.param("fastapi", fast, id="fastapi")]
+
+
+@pytest.mark.parametrize(("package", "command"), commands())
+async def test_a_backend_gives_tokens_and_is_told_of_messages(live: LiveStage, package: str, command: list[str]):
+    pytest.importorskip(package)
+    async with backend(live, *command) as (client, lines):
+        assert (await client.post("/chat-token")).status_code == 401
+        assert (await client.post("/chat-token", auth=("alice", "wrong"))).status_code == 401
+        dora = (await client.post("/chat-token", auth=("dora", "explorer"))).json()  # not there yet
+        actor = live.actor()
+        await actor.chat.init()
+        actor.listen()
+        await actor.chat.login_with_auth_token(dora["token"])
+        await actor.connected()
+        history = [m.text async for m in actor.chat.messages(uid="app_system")]
+        assert history == ["Welcome, Dora!"]
+        sent = await actor.say("alice", "hello")
+        await until(lambda: any(f"dora wrote message {sent.id}" in line for line in lines), lines)
+        assert (await client.post("/chat-events", json={"data": {"message": {"sender": "dora", "id": "1"}}})).status_code == 401
+        assert (await client.post("/chat-token", auth=("alice", "wonderland"))).json()["uid"] == "alice"
+    async with backend(live, *command) as (client, lines):  # a second start finds its webhook
+        again = await actor.say("alice", "hello again")
+        await until(lambda: any(f"dora wrote message {again.id}" in line for line in lines), lines)
