@@ -88,8 +88,23 @@ async def test_a_backend_gives_tokens_and_is_told_of_messages(live: LiveStage, p
         assert history == ["Welcome, Dora!"]
         sent = await actor.say("alice", "hello")
         await until(lambda: any(f"dora wrote message {sent.id}" in line for line in lines), lines)
-        assert (await client.post("/chat-events", json={"data": {"message": {"sender": "dora", "id": "1"}}})).status_code == 401
+        assert (
+            await client.post("/chat-events", json={"data": {"message": {"sender": "dora", "id": "1"}}})
+        ).status_code == 401
         assert (await client.post("/chat-token", auth=("alice", "wonderland"))).json()["uid"] == "alice"
-    async with backend(live, *command) as (client, lines):  # a second start finds its webhook
+    async with backend(live, *command) as (_, lines):  # a second start finds its webhook
         again = await actor.say("alice", "hello again")
         await until(lambda: any(f"dora wrote message {again.id}" in line for line in lines), lines)
+
+
+async def test_the_pages_first_program_runs(live: LiveStage, tmp_path):
+    page = (EXAMPLES.parent / "docs" / "backend.md").read_text()
+    program = tmp_path / "program.py"
+    program.write_text(page.split("```python\n")[1].split("```")[0].replace("http://127.0.0.1:8480", live.server.url))
+    environment = {**os.environ, "APP_ID": live.server.app_id, "API_KEY": live.server.api_key}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(program), env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    printed, _ = await process.communicate()
+    assert process.returncode == 0
+    assert b"Welcome!" in printed.splitlines()[0]

@@ -248,6 +248,10 @@ async def test_users_and_blocks(stage):
     names = ["Alice", "Bobby", "Carol"]
     request = UsersRequestBuilder().set_limit(2).build(alice.chat)
     assert [u.name for _ in range(3) for u in await request.fetch_next()] == names
+    assert [u.name async for u in UsersRequestBuilder().set_limit(2).build(alice.chat)] == names
+    begun = UsersRequestBuilder().set_limit(2).build(alice.chat)
+    await begun.fetch_next()
+    assert [u.name async for u in begun] == names[2:]
     for builder, uids in (
         (UsersRequestBuilder().set_search_keyword("bo"), ["bob"]),
         (UsersRequestBuilder().set_search_keyword("bobb").search_in(["uid"]), []),

@@ -122,7 +122,7 @@ class Users:
             roles=list(roles),
             tags=list(tags),
             uids=list(uids),
-            status=status,
+            status="available" if status == "online" else status,
             withDeactivated=deactivated == "with",
             onlyDeactivated=deactivated == "only",
         )

@@ -1,11 +1,12 @@
 """The documented request builders for lists in pages: users, groups, members, conversations, reactions.
 
 A request keeps its place: each `fetch_next()` gives the page after the one before, and an empty list at the end.
+`async for` walks through all pages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Generic, Self, TypeVar
 
 from tailwire.sdk.calls.access import Access, checked_limit, quoted
@@ -63,6 +64,16 @@ class ListRequest(Generic[T]):
         finally:
             self._under_way = False
         return found
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        """Walk through what is left of the list, page by page.
+
+        Raises:
+            CometChatException: as `fetch_next`.
+        """
+        while page := await self.fetch_next():
+            for entry in page:
+                yield entry
 
 
 class _Builder(Generic[T]):
