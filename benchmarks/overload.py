@@ -148,7 +148,7 @@ class Load:
             lane.send()
 
     def _next_idle(self) -> Lane:
-        # In a closed loop too each sender has her turn: the maximum is that of all of them, not of a few.
+        # In a closed loop too each sender has their turn: the maximum is that of all of them, not of a few.
         while True:
             self._turn = (self._turn + 1) % len(self._lanes)
             if not self._lanes[self._turn].busy:

@@ -102,7 +102,7 @@ class Api:
         return answer["data"]
 
     def login(self, uid: str) -> tuple[str, str]:
-        """A user that is made if need be; her token and pass."""
+        """A user that is made if need be; their token and pass."""
         try:
             self.ask("POST", "/users", {"uid": uid, "name": uid.title()}, apikey=self.auth_key)
         except RuntimeError as e:

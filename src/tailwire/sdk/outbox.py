@@ -144,7 +144,7 @@ class Outbox:
         return list(self._entries)
 
     def begin(self, uid: str) -> None:
-        """A user is logged in: what she had queued goes on."""
+        """A user is logged in: what they had queued goes on."""
         if uid == self._uid:
             self.wake()
             return
@@ -172,7 +172,7 @@ class Outbox:
         return entry in self._entries
 
     def forget(self) -> None:
-        """The user logs out: what she had queued is not sent, and not kept."""
+        """The user logs out: what they had queued is not sent, and not kept."""
         for entry in self._entries:
             if entry.status is OutboxStatus.PENDING:
                 self._settle(entry, OutboxStatus.CANCELLED)

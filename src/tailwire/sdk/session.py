@@ -1,4 +1,4 @@
-"""The logged-in user with her token and position, and where they are kept."""
+"""The logged-in user with their token and position, and where they are kept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Session:
     """A session. Its `repr` shows no token.
 
     Attributes:
-        user: the user as the server sent her.
+        user: the user as the server sent them.
         expired: the server rejected the token: a new login is needed.
     """
 

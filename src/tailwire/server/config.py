@@ -47,7 +47,7 @@ class Settings:
         upgrade_delay: how long the upgrade of a client that does not name itself is held back (for the JavaScript SDK).
         receipt_delay: how long receipts are held back and merged.
         features: what is offered to clients that ask for it, beyond the documented protocol (comma between).
-        presence_grace: how long a user counts as online after her last socket broke off.
+        presence_grace: how long a user counts as online after their last socket broke off.
         restart_window: the seconds over which clients are asked to come back when the server stops; more when they are
             many (`returns_per_second`), up to 30.
         returns_per_second: how many clients are asked to come back a second when the server stops.

@@ -129,7 +129,7 @@ class EmbeddedServer:
         return self.call(make())
 
     def expire_token(self, uid: str) -> None:
-        """Take all tokens of a user back: her clients are rejected at once, and have to log in again."""
+        """Take all tokens of a user back: their clients are rejected at once, and have to log in again."""
 
         async def expire() -> None:
             await self.parts.actions.keys.delete_tokens(uid)

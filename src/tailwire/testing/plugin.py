@@ -132,7 +132,7 @@ class Line:
         self._do(lambda: self._proxy.duplicate(frames))
 
     def expire_token(self, uid: str) -> None:
-        """Take a user's tokens back: her clients are rejected."""
+        """Take a user's tokens back: their clients are rejected."""
         self._server.expire_token(uid)
 
     def restart_server(self) -> None:

@@ -89,10 +89,10 @@ CATALOGUE: dict[str, Entry] = {
     "ERR_TRIGGER_NOT_FOUND": Entry(400, "There is no such trigger.", "Use one that details names."),
     "ERR_LIMIT_EXCEEDED": Entry(403, "There are too many already.", "Remove some; details names the limit."),
     # Between users.
-    "ERR_CANNOT_BLOCK_SELF": Entry(400, "Nobody can block herself.", "Name another user."),
+    "ERR_CANNOT_BLOCK_SELF": Entry(400, "Users cannot block themselves.", "Name another user."),
     "ERR_BLOCKED_RECEIVER": Entry(403, "You have blocked this user.", "Unblock the user first."),
     "ERR_BLOCKED_SENDER": Entry(403, "This user does not take messages from you.", "Write to somebody else."),
-    "ERR_CANNOT_FORM_SELF_RELATION": Entry(400, "Nobody can be her own friend.", "Name another user."),
+    "ERR_CANNOT_FORM_SELF_RELATION": Entry(400, "Users cannot be their own friends.", "Name another user."),
     "ERR_ALREADY_FRIEND": Entry(409, "The two are friends already.", "Nothing needs to be done."),
     "ERR_NOT_A_FRIEND": Entry(403, "The two are not friends.", "Make them friends first."),
     "ERR_FAILED_TO_ADD_FRIEND": Entry(403, "One of the two has too many friends.", "End a friendship first."),
@@ -108,7 +108,7 @@ CATALOGUE: dict[str, Entry] = {
     "ERR_NOT_A_BANNED_USER": Entry(404, "The user is not banned from this group.", "Check the uid."),
     "ERR_SAME_SCOPE": Entry(409, "The member has this scope already.", "Nothing needs to be done."),
     "ERR_GROUP_NO_SELF_ACTION": Entry(
-        403, "Nobody can do that to herself.", "Leave the group instead, or ask another."
+        403, "Users cannot do that to themselves.", "Leave the group instead, or ask another."
     ),
     "ERR_GROUP_NO_CLEARANCE": Entry(403, "Only the owner of the group may do that.", "Ask the owner."),
     "ERR_GROUP_NO_ADMIN_SCOPE": Entry(403, "Only admins of the group may do that.", "Ask an admin."),

@@ -146,7 +146,7 @@ class BaseMessage:
 
     @property
     def saved_at(self) -> int:
-        """When the user saved it for herself; 0 when she has not."""
+        """When the user saved it for themselves; 0 when they have not."""
         return int(self.raw.get("savedAt") or 0)
 
     @property

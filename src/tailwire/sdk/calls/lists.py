@@ -304,7 +304,7 @@ class ConversationsRequestBuilder(_Builder[Conversation]):
         return self._with("withUserAndGroupTags", wanted)
 
     def with_blocked_info(self, wanted: bool = True) -> Self:
-        """Say of each user whether there is a block between her and the user."""
+        """Say of each user whether there is a block between them and the user."""
         return self._with("withBlockedInfo", wanted)
 
     def set_unread(self, only: bool = True) -> Self:

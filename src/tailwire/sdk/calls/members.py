@@ -81,14 +81,14 @@ class MemberCalls(Access):
     async def kick_group_member(
         self, guid: str, uid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None
     ) -> str:
-        """Put a member out of a group; she may come back."""
+        """Put a member out of a group; they may come back."""
         path = f"/groups/{quoted(guid)}/members/{quoted(uid)}"
         return await settle(self._change("DELETE", path, f"{uid} kicked successfully"), on_success, on_error)
 
     async def ban_group_member(
         self, guid: str, uid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None
     ) -> str:
-        """Put a member out of a group; she may not come back until she is unbanned."""
+        """Put a member out of a group; they may not come back until they are unbanned."""
         path = f"/groups/{quoted(guid)}/bannedusers/{quoted(uid)}"
         return await settle(self._change("POST", path, f"{uid} banned successfully"), on_success, on_error)
 

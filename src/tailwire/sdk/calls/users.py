@@ -16,7 +16,7 @@ class UserCalls(Access):
     """The part of a client that deals with users."""
 
     async def get_user(self, uid: str, *, on_success: OnSuccess[User] = None, on_error: OnError = None) -> User:
-        """A user, with her status.
+        """Return a user, with their status.
 
         Raises:
             CometChatException: `ERR_UID_NOT_FOUND`.
@@ -60,7 +60,7 @@ class UserCalls(Access):
     async def update_current_user_details(
         self, user: User, *, on_success: OnSuccess[User] = None, on_error: OnError = None
     ) -> User:
-        """Change the logged-in user: name, avatar, link, status message, metadata, tags. Her uid and role stay."""
+        """Change the logged-in user: name, avatar, link, status message, metadata, tags. Their uid and role stay."""
 
         async def update() -> User:
             body = {k: v for k, v in user_to_wire(user).items() if k not in ("uid", "role")}

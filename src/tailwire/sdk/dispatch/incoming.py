@@ -26,7 +26,7 @@ log = logging.getLogger("tailwire")
 
 
 def _before(message: BaseMessage | history.Unreadable, said: object, uid: str) -> int:
-    # The one before it, as the server says. Who has just come to a group has not heard what came before her.
+    # The one before it, as the server says. Who has just come to a group has not heard what came before them.
     if isinstance(message, Action) and message.action in ("joined", "added"):
         came = message.action_on
         if isinstance(came, User) and came.uid == uid:

@@ -109,7 +109,7 @@ class Connector:
         self._pass = signed
 
     async def me(self, token: str) -> tuple[Mapping[str, Any], str]:
-        """`PUT /me`: the user, and the pass that comes with her.
+        """`PUT /me`: the user, and the pass that comes with them.
 
         Raises:
             CometChatException: as the request failed.

@@ -118,7 +118,7 @@ class MessagePinned:
 
 @dataclass(frozen=True, slots=True)
 class MessageSaved:
-    """The user saved a message on one of her devices, or saved it no longer."""
+    """The user saved a message on one of their devices, or saved it no longer."""
 
     message: BaseMessage
     saved: bool
@@ -126,7 +126,7 @@ class MessageSaved:
 
 @dataclass(frozen=True, slots=True)
 class ConversationPinned:
-    """The user pinned a conversation on another of her devices, or unpinned it."""
+    """The user pinned a conversation on another of their devices, or unpinned it."""
 
     conversation: Conversation
     pinned: bool

@@ -99,7 +99,7 @@ class GroupListener:
     """Hears of the membership of the user's groups."""
 
     def on_group_member_joined(self, action: Action, joined_user: User, joined_group: Group) -> Hook:
-        """A user joined by herself."""
+        """A user joined by themselves."""
 
     def on_group_member_left(self, action: Action, left_user: User, left_group: Group) -> Hook:
         """A member left."""

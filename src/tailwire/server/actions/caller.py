@@ -9,7 +9,7 @@ from tailwire.server.rules.names import SYSTEM_USER
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A logged-in user on one of her devices, or a REST key.
+    """A logged-in user on one of their devices, or a REST key.
 
     Attributes:
         uid: the user; with a REST key whom it acts for, `app_system` without `onBehalfOf`.

@@ -16,7 +16,7 @@ from tailwire.server.ports.records import MessageRow
 
 
 def as_told(caller: Caller, json: bytes, before: int) -> bytes:
-    """A stored message as its sender is told it: with the one before it, where her client wants to know (`chain`)."""
+    """A stored message as its sender is told it: with the one before it, where their client wants to know (`chain`)."""
     return with_before(json, before) if before and caller.chained else json
 
 
@@ -101,11 +101,11 @@ class Delivery:
         self._to_conversation(row.sender, row.receiver, row.receiver_type, Publication(frame, caller.device))
 
     def save(self, caller: Caller, action: str, json: bytes) -> None:
-        """A user saved a message, or no longer: told to her other devices."""
+        """A user saved a message, or no longer: told to their other devices."""
         self._to_own_devices(b'"save"', caller, encode({"action": action, "message": msgspec.Raw(json)}))
 
     def conversation_pin(self, caller: Caller, action: str, json: bytes) -> None:
-        """A user pinned a conversation, or unpinned it: told to her other devices."""
+        """A user pinned a conversation, or unpinned it: told to their other devices."""
         body = encode({"action": action, "conversation": msgspec.Raw(json)})
         self._to_own_devices(b'"conversation_pin"', caller, body)
 

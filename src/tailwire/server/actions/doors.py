@@ -27,7 +27,7 @@ class Doors:
         self._directory = directory
 
     async def group(self, caller: Caller, guid: str, operation: str) -> tuple[GroupRow, MemberRow | None]:
-        """A group in which the caller may do something, and her membership.
+        """A group in which the caller may do something, and their membership.
 
         Raises:
             Refused: ERR_GUID_NOT_FOUND, or as the table says.
@@ -95,7 +95,7 @@ class Doors:
         """A message to which the caller may do something.
 
         Raises:
-            Refused: ERR_MESSAGE_ID_NOT_FOUND, also for one that she may not read; or as the table says.
+            Refused: ERR_MESSAGE_ID_NOT_FOUND, also for one that they may not read; or as the table says.
         """
         return (await self._store.look_at(self.message_act(caller, wanted, operation))).message
 

@@ -64,7 +64,7 @@ class Live:
         """Tell those concerned that the caller began (`started`) or stopped (`ended`) typing.
 
         Raises:
-            Refused: when she may not write there, or the frame is not valid.
+            Refused: when they may not write there, or the frame is not valid.
         """
         if action not in ("started", "ended"):
             raise Refused("ERR_BAD_REQUEST", {"body.action": "Use started or ended."})
@@ -84,7 +84,7 @@ class Live:
         """Hand a message on to those who listen now; it is not kept.
 
         Raises:
-            Refused: when she may not write there, or the frame is not valid.
+            Refused: when they may not write there, or the frame is not valid.
         """
         _check_object(data, "body.data")
         receiver, _ = await self._addressee(caller, receiver, receiver_type)
@@ -111,11 +111,11 @@ class Live:
     async def went(self, uid: str) -> None:
         """The last socket of a user ended."""
         await self._store.seen(uid, self._world.seconds())
-        if not self._directory.is_online(uid):  # she may be back already: then offline would be the last word
+        if not self._directory.is_online(uid):  # they may be back already: then offline would be the last word
             await self._presence(uid, "offline", platform=self._platforms.pop(uid, ""))
 
     async def away(self, uid: str, *, away: bool) -> None:
-        """All the user's apps are in the background (she has a window of some seconds), or one is back."""
+        """All the user's apps are in the background (the user has a window of some seconds), or one is back."""
         if self._directory.is_online(uid):
             await self._presence(uid, "away" if away else "online", "appState")
 

@@ -36,7 +36,7 @@ class Join(msgspec.Struct):
 
 
 class NewMembers(msgspec.Struct, rename="camel"):
-    """Whom somebody adds to a group, by scope, and whom she bans from it."""
+    """Whom somebody adds to a group, by scope, and whom they ban from it."""
 
     admins: list[str] = []
     moderators: list[str] = []

@@ -92,7 +92,7 @@ class Messages:
         try:
             receiver_entity = await self._receiver(caller, receiver, receiver_type)
         except Refused:
-            # Sent before, when she still might, and the answer was lost: that is the answer.
+            # Sent before, when they still might, and the answer was lost: that is the answer.
             sent = await self.sent(caller, body.muid)
             if sent is None:
                 raise
@@ -237,7 +237,7 @@ class Messages:
         """A message that the caller may read; with who has received it, for its sender.
 
         Raises:
-            Refused: ERR_MESSAGE_ID_NOT_FOUND, also for one that she may not read: whether it exists is not told.
+            Refused: ERR_MESSAGE_ID_NOT_FOUND, also for one that they may not read: whether it exists is not told.
         """
         row = await self._doors.message(caller, wanted, "read")
         shown = await self._views.one(row, caller.reader, following=following)

@@ -59,7 +59,7 @@ class Receipts:
         """Note that the caller has received, or read, a conversation up to a message; tell its sender.
 
         Raises:
-            Refused: when there is no such message for her, or the frame is not valid; RECEIPTS_TEMPORARILY_BLOCKED.
+            Refused: when there is no such message for them, or the frame is not valid; RECEIPTS_TEMPORARILY_BLOCKED.
         """
         self._see_whether_there_is_time()
         if action not in ("delivered", "read"):

@@ -88,7 +88,7 @@ class Relations:
         return outcome
 
     async def blocked(self, caller: Caller, *, direction: str, search: str, limit: int, number: int) -> dict[str, Any]:
-        """A page of the users whom the caller has blocked, or who have blocked her.
+        """A page of the users whom the caller has blocked, or who have blocked them.
 
         Raises:
             Refused: ERR_BAD_REQUEST.
@@ -156,7 +156,7 @@ class Relations:
 
 
 def block_flags(mine: int | None, theirs: int | None) -> dict[str, Any]:
-    """What a user entity says of blocks between her and the reader."""
+    """What a user entity says of blocks between them and the reader."""
     return without_none(
         {
             "blockedByMe": True if mine else None,

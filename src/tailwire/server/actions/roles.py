@@ -81,7 +81,7 @@ class Roles:
                 raise Refused("ERR_FEATURE_RESTRICTED", {"feature": feature_key(feature)})
 
     async def check_receiver(self, caller: Caller, receiver: str) -> None:
-        """Whether the caller's role lets her write to a user.
+        """Whether the caller's role lets them write to a user.
 
         Raises:
             Refused: ERR_NOT_A_FRIEND.
@@ -93,7 +93,7 @@ class Roles:
                 raise Refused("ERR_NOT_A_FRIEND")
 
     async def lists_friends_only(self, caller: Caller) -> bool:
-        """Whether the caller's role shows her only her friends."""
+        """Whether the caller's role shows them only their friends."""
         if not self._friends_only or caller.system:
             return False
         settings = self._friends_only.get((await self._directory.user(caller.uid)).role)

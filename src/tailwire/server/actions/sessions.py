@@ -28,7 +28,7 @@ class Admitted(NamedTuple):
     """Who may open a WebSocket.
 
     Attributes:
-        token: the fingerprint of her auth token.
+        token: the fingerprint of their auth token.
         left: for how many seconds it is still good; None: it does not end.
     """
 
@@ -143,7 +143,7 @@ class Sessions:
         return {**await self._directory.present(row, ""), "authToken": token}
 
     async def me(self, caller: Caller, token: str) -> dict[str, Any]:
-        """The caller, and the pass with which she opens a WebSocket."""
+        """The caller, and the pass with which they open a WebSocket."""
         row = await self._directory.user(caller.uid)
         signed = sign_pass(caller.uid, caller.token, self._secret, self._pass_lifetime, self._world)
         return {

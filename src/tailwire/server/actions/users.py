@@ -158,7 +158,7 @@ class Users:
         return page(listed, total=total, limit=wanted.limit, number=number)
 
     async def update(self, uid: str, change: UserChange, *, own: bool = False) -> dict[str, Any]:
-        """Change a user. By herself (`own`) she cannot change her role.
+        """Change a user. Users themselves (`own`) cannot change their role.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND, ERR_BAD_REQUEST, ERR_ROLE_NOT_FOUND.

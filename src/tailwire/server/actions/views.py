@@ -1,4 +1,4 @@
-"""Messages as one reader sees them: reactions, what she saved, quoted messages. Most messages have none of it."""
+"""Messages as one reader sees them: reactions, what they saved, quoted messages. Most messages have none of it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Views:
         return shown
 
     async def _own(self, rows: Rows, shown: list[bytes], reader: str, *, following: bool) -> None:
-        # What the reader alone sees: what she saved, which threads she follows.
+        # What the reader alone sees: what they saved, which threads they follow.
         ids = [row.id for row in rows]
         first, last = min(ids), max(ids)
         saved = await self._store.saved_at(first, last, reader)

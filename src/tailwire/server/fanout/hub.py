@@ -109,7 +109,7 @@ class Hub:
         """A socket that ended. Answers whether its user goes offline with it.
 
         Args:
-            linger_until: until when its user counts as online all the same, where it was her last one (see `gone`).
+            linger_until: until when its user counts as online all the same, where it was their last one (see `gone`).
         """
         self._leave(socket, user_subject(socket.uid))
         for guid in socket.groups:

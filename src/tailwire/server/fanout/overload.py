@@ -1,7 +1,7 @@
 """Overload: how busy this process is, and what it leaves out then, in which order.
 
 Typing first, then presence, then receipts. Messages are never left out: when even they are too many, a sender is asked
-to come back in some seconds, before anything was done for her, so that refusing costs little.
+to come back in some seconds, before anything was done for them, so that refusing costs little.
 """
 
 from __future__ import annotations

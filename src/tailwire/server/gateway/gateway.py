@@ -119,7 +119,7 @@ class Gateway:
         self._run(self._live.went(uid))
 
     def _see_whether_away(self, uid: str) -> None:
-        # Away: every app of hers is in the background. Only a client that says where its app is can be.
+        # Away: every app of the user is in the background. Only a client that says where its app is can be.
         sockets = cast(list[Socket], self._hub.sockets_of(uid))
         away = bool(sockets) and all(socket.background_until for socket in sockets)
         if sockets and away is not (uid in self._away):

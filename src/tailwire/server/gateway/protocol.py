@@ -113,7 +113,7 @@ class SocketProtocol(asyncio.Protocol):
         self.background_until = self.window = self.held_until = self.token_until = 0.0
         self.inbox: list[bytes] | None = None
         self.slow = self.chained = self._going = False
-        self.left = False  # its user went on purpose: she does not come back by herself
+        self.left = False  # its user left on purpose and does not come back by themselves
         # Writes encoded frames: the transport's own method while the socket is open, so that fan-out pays one call.
         self.write: Callable[[bytes], object] = _nowhere
 

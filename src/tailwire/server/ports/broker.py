@@ -22,7 +22,7 @@ class Publication:
         not_to: the device that caused it and does not hear of it.
         droppable: typing or presence: a slow socket can do without.
         role: presence: the role of the user whose it is.
-        friends: presence: her friends, who may have subscribed to that alone.
+        friends: presence: their friends, who may have subscribed to that alone.
         hidden_from: presence: those who do not hear of it.
         joined: a membership began (True) or ended (False) of the user whose subject this is, in `guid`.
         gone: a token was taken back: sockets that it opened are closed.

@@ -18,7 +18,7 @@ class MessageFilter:
     Attributes:
         reader: only what this user may see; "" for everything (a REST key without `onBehalfOf`).
         conversation_id: one conversation, or None for all of the reader's.
-        since: only messages after this id: what lies before, the reader has deleted for herself.
+        since: only messages after this id: what lies before, the reader has deleted for themselves.
         newer: messages after the cursor, oldest first; else before it, newest first.
         cursor: an id, or None. Of pinned and saved messages it says that those follow which were so before it.
         sent_cursor: a time, or None; of the messages of that second, those beyond the id if there is one, else none.
@@ -147,7 +147,7 @@ class GroupFilter:
 
     Attributes:
         reader: who asks; "" for a REST key, which sees all.
-        joined: only those that she is a member of.
+        joined: only those that they are a member of.
         updated: only those that were made or changed at this time or after it, in that order; with `descending` at or
             before it, the other way round. 0 for all.
     """
@@ -180,14 +180,14 @@ class MemberFilter:
 
 @dataclass(frozen=True, slots=True)
 class ConversationFilter:
-    """Which of her conversations a user wants, newest first.
+    """Which of their conversations a user wants, newest first.
 
     Attributes:
         uid: whose; "" for those of all users, one after the other.
         kind: `user`, `group`, or "" for both.
         unread: only those with unread messages.
         tags: of the conversation (the user's own).
-        hide_blocked: leave out those with users whom she blocked, or who blocked her.
+        hide_blocked: leave out those with users whom they blocked, or who blocked them.
     """
 
     uid: str

@@ -60,7 +60,7 @@ class MemberRow:
 
 @dataclass(frozen=True, slots=True)
 class BanRow:
-    """Somebody who may not come back, and the scope that she had."""
+    """Somebody who may not come back, and the scope that they had."""
 
     guid: str
     uid: str
@@ -239,9 +239,9 @@ class MarkRow:
     """A user's side of a conversation.
 
     Attributes:
-        cleared_id: what lies up to here she has deleted for herself.
+        cleared_id: what lies up to here they have deleted for themselves.
         tags: encoded JSON.
-        pinned_at: when she pinned it, or None.
+        pinned_at: when they pinned it, or None.
     """
 
     conversation_id: ConversationKey

@@ -15,7 +15,7 @@ class Shape(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
 
 
 class User(Shape, kw_only=True):
-    """A user, as the reader sees her."""
+    """A user, as the reader sees them."""
 
     uid: str
     name: str

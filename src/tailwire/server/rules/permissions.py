@@ -1,7 +1,7 @@
 """Who may do what: the one table. Each operation against each role towards the object. PURE.
 
 A cell says `-` (allowed) or the code of the refusal, without its `ERR_`. A test walks through every cell over HTTP. No cell
-tells somebody who may not know of an object that it exists: to her it is the same as one that does not.
+tells somebody who may not know of an object that it exists: to them it is the same as one that does not.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def group_role(group: GroupRow, member: MemberRow | None, ban: BanRow | None = N
     """The role of somebody towards a group.
 
     Args:
-        knows: she may know of private groups that she is no member of (a REST key on behalf of her).
+        knows: they may know of private groups that they are no member of (a REST key on their behalf).
     """
     if member is not None:
         return "owner" if group.owner == member.uid else member.scope
@@ -112,7 +112,7 @@ def message_role(message: MessageRow, who: str, member: MemberRow | None, owner:
     """The role of somebody towards a message.
 
     Args:
-        member: her membership in the message's group, if it has one.
+        member: their membership in the message's group, if it has one.
         owner: of the message's group.
     """
     if message.receiver_type == "user":

@@ -13,7 +13,7 @@ from tailwire.server.store.readers import Job
 
 MOST_COUNTED = 1000  # unread messages and mentions of one conversation: "1000" means so many or more
 
-# All conversations of a user: those with another user, and those of her groups, each with her marks.
+# All conversations of a user: those with another user, and those of their groups, each with their marks.
 _OF_USER = """
 SELECT s.uid, c.conversation_id, c.last_message_id, c.shown_message_id, c.created_at, c.updated_at,
        coalesce(k.read_id, 0) AS read_id, coalesce(k.cleared_id, 0) AS cleared_id, k.tags, k.pinned_at, {since} AS since

@@ -40,7 +40,7 @@ class Groups(Messages):
         return GroupRow(*row) if row else None
 
     async def groups(self, wanted: GroupFilter) -> tuple[list[GroupRow], int]:
-        """Groups as a filter wants them and the reader may see: public ones, those with a password, and her own."""
+        """Groups as a filter wants them and the reader may see: public ones, those with a password, and their own."""
         values: list[Any] = []
         where = ["1"]
         mine = "guid IN (SELECT guid FROM members WHERE uid = ?)"

@@ -1,4 +1,4 @@
-"""A user's side of a conversation: how far it is received and read, its tags and pin, what she deleted for herself."""
+"""A user's side of a conversation: how far it is received and read, its tags and pin, what the user deleted of it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Marks(Webhooks):
         return MarkRow(*row) if row else MarkRow(conversation_id, uid)
 
     async def cleared_until(self, conversation_id: ConversationKey, uid: str) -> int:
-        """Up to which message a user has deleted a conversation for herself; 0 when she has not."""
+        """Up to which message a user has deleted a conversation for themselves; 0 when they have not."""
         if uid not in self._clearers:
             return 0
         return (await self.mark_of(conversation_id, uid)).cleared_id
@@ -85,7 +85,7 @@ class Marks(Webhooks):
         await self._set(conversation_id, reader, "read_id", after)
 
     async def clear(self, conversation_id: ConversationKey, uid: str, up_to: int) -> None:
-        """Delete a conversation for one user: she sees only what comes after."""
+        """Delete a conversation for one user: they see only what comes after."""
         await self._set(conversation_id, uid, "cleared_id", up_to, lambda: self._clearers.add(uid))
 
     async def tag_conversation(self, conversation_id: ConversationKey, uid: str, tags: str | None) -> None:
@@ -150,7 +150,7 @@ def _note_all(
     c: sqlite3.Connection, conversation: str, guid: str, reader: str, known: int, up_to: int, now: int, read: bool
 ) -> list[tuple[str, int, bool]]:
     # What all members but the sender have now received (or read): as far as the slowest of them has come. What was sent
-    # before somebody joined was not sent to her.
+    # before somebody joined was not sent to them.
     column, at = ("read_id", "read_at") if read else ("delivered_id", "delivered_at")
     slowest = c.execute(
         f"SELECT m.uid, max(coalesce(k.{column}, 0), m.joined_after_id) FROM members m"

@@ -23,7 +23,7 @@ class Relations(Webhooks):
         self._pairs = {pair for pair in self._pairs if uid not in pair}
 
     async def blocked_between(self, one: str, other: str) -> str:
-        """Who of two has blocked the other: `one`, if she has; "" when neither has."""
+        """Who of two has blocked the other: `one`, if they have; "" when neither has."""
         if (one, other) in self._pairs:
             return one
         return other if (other, one) in self._pairs else ""
@@ -72,7 +72,7 @@ class Relations(Webhooks):
         return [(row[0], row[1], row[2]) for row in rows], total
 
     async def blocked_with(self, uid: str, others: Sequence[str]) -> dict[str, tuple[int | None, int | None]]:
-        """Of some users those with whom there is a block: since when hers, since when theirs."""
+        """Of some users those with whom there is a block: since when the caller's, since when the other's."""
         if not others:
             return {}
         marks = ", ".join("?" for _ in others)

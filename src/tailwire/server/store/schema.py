@@ -191,8 +191,8 @@ participants = Table(
     Column("conversation_id", String(210), primary_key=True),
 )
 
-# A user's side of a conversation: how far she has received and read it, from where on she sees it (`cleared_id`: she
-# deleted what lies before), her tags and her pin.
+# A user's side of a conversation: how far they have received and read it, from where on they see it (`cleared_id`: they
+# deleted what lies before), their tags and their pin.
 marks = Table(
     "marks",
     metadata,

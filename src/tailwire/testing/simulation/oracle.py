@@ -13,7 +13,7 @@ from tailwire.testing.simulation.play import GROUP, Play
 from tailwire.testing.simulation.steps import USERS
 
 Stay = tuple[int, int | None]
-"""From the id of the action with which somebody came to the group to that with which she went; None: she is in it."""
+"""From the id of the action with which somebody came to the group to that with which they left; None: they stayed."""
 
 
 class Wrong(AssertionError):
@@ -154,7 +154,7 @@ def _served(play: Play, person: Person, rows: list[dict[str, Any]], stays: list[
             begin < row["id"] and (end is None or row["id"] < end) for begin, end in stays
         )
         mine = person.uid in (row["sender"], row["receiver"]) or in_group
-        require(mine, f"private: {person.name} heard {heard.id}, which is not hers")
+        require(mine, f"private: {person.name} heard {heard.id}, which is not theirs")
         send = play.sends[row["muid"]]
         own = (send.by, send.life) == (person.name, heard.life)
         require(not own, f"own: {person.name} heard its own message {heard.id} (S27)")
@@ -175,10 +175,10 @@ def _served(play: Play, person: Person, rows: list[dict[str, Any]], stays: list[
 
 
 def _is_owed(play: Play, person: Person, row: dict[str, Any], stays: list[Stay]) -> bool:
-    # Of the group: what came while she was in it, if she has been in it ever since.
+    # Of the group: what came while they were in it, if they have been in it ever since.
     stays_on = any(begin < row["id"] and end is None for begin, end in stays)
-    hers = person.uid in (row["sender"], row["receiver"]) or (row["receiver_type"] == "group" and stays_on)
-    if not hers or play.sends[row["muid"]].by == person.name:
+    theirs = person.uid in (row["sender"], row["receiver"]) or (row["receiver_type"] == "group" and stays_on)
+    if not theirs or play.sends[row["muid"]].by == person.name:
         return False
     if any(begin < row["id"] <= end for begin, end in person.gaps):
         return False

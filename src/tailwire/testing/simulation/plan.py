@@ -93,7 +93,7 @@ def make_plan(seed: int, steps: int = 60) -> Plan:
         who = chance.choice(PEOPLE) if kind in ("person", "line") else kind
         made.append(Step(wait, who, what, _value(chance, who, what)))
         if what in _DEEDS and follow and chance.random() < 0.25:
-            # Something goes wrong for her while it is under way.
+            # Something goes wrong for them while it is under way.
             after = chance.choice(follow)
             made.append(Step(round(chance.uniform(*SHORT), 5), who, after, _value(chance, who, after)))
     if seed % 3 == 2:

@@ -21,7 +21,7 @@ DEAD_CONNECT = 130.0
 owner: ContextVar[str] = ContextVar("owner", default="")
 """Whose work runs: connections, tasks and timers belong to who is named here when they are made.
 
-A name, and behind `#` which of her processes it is.
+A name, and behind `#` which of their processes it is.
 """
 
 
