@@ -101,9 +101,10 @@ class Play:
                 person.run(quietly(chat.connect()))
         await asyncio.sleep(LONGEST_WAIT if self._told_offline() else 60)  # waits are over: without a hint too
         for person in self.people.values():
-            if person.chat is not None and person.chat._kept_session().expired:
-                await person.run(person.log_in())
-                person.run(quietly(person.chat.connect()))
+            chat = person.chat
+            if chat is not None and (chat.get_logged_in_user() is None or chat._kept_session().expired):
+                await person.run(person.log_in())  # the first one may have gone by a connection that was cut
+                person.run(quietly(chat.connect()))
         await asyncio.sleep(120)  # receipts are merged, outboxes are empty
         if self.losses.lost:
             await self._say_once_more()
