@@ -79,8 +79,11 @@ $(INTEROP)/node_modules/.ready: $(INTEROP)/package-lock.json
 chromium: $(STAMP) $(CHROMIUM)/node_modules/.ready  ## what runs in a browser, in a real one (installs node packages)
 	@$(BIN)/python -m pytest -q tests/chromium tests/adapters
 
-$(CHROMIUM)/node_modules/.ready: $(CHROMIUM)/package-lock.json
+$(CHROMIUM)/node_modules/.ready: $(CHROMIUM)/package-lock.json requirements.lock
 	@cd $(CHROMIUM) && npm ci --no-audit --no-fund --loglevel=error
+	@$(BIN)/pip download -q --disable-pip-version-check -d $(CHROMIUM)/wheels -c requirements.lock hatchling
+	@$(BIN)/pip download -q --disable-pip-version-check -d $(CHROMIUM)/wheels -c requirements.lock --no-deps \
+	  --only-binary :all: --platform any --python-version 3.14 httpx2 httpx2-jsfetch==1.0 idna
 	@touch $@
 
 simulate: $(STAMP)  ## the whole system on seeds: SEEDS=1000 MINUTES=0 FIRST=0

@@ -35,12 +35,12 @@ class PageError(Exception):
     """Code in a page failed. `code` is the SDK's, where it has one."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(text)
         begin = text.find("{")
         try:
             self.error: dict[str, Any] = json.loads(text[begin : text.rfind("}") + 1])
         except ValueError:
             self.error = {}
+        super().__init__(self.error["message"] if self.error.get("name") == "PythonError" else text)
         self.code = self.error.get("code")
 
 
@@ -159,7 +159,7 @@ class Page:
         """One of the driver's commands."""
         return await asyncio.to_thread(self._browser.ask, command, self.name, **more)
 
-    async def run(self, code: str, **args: Any) -> Any:
+    async def run(self, code: str, /, **args: Any) -> Any:
         """Run code in the page, as the body of an async function; `args` are names in it.
 
         Raises:
@@ -167,11 +167,11 @@ class Page:
         """
         return await self.do("run", code=code, args=args)
 
-    async def evaluate(self, expression: str, **args: Any) -> Any:
+    async def evaluate(self, expression: str, /, **args: Any) -> Any:
         """Return the value of an expression; it may have an `await`."""
         return await self.run(f"return ({expression});", **args)
 
-    async def wait_for(self, condition: str, deadline: float = 10.0, **args: Any) -> Any:
+    async def wait_for(self, condition: str, /, deadline: float = 10.0, **args: Any) -> Any:
         """Wait until an expression is true in the page; return its value.
 
         Raises:

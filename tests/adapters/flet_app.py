@@ -1,0 +1,41 @@
+"""A Flet web app with a client in each page: run by test_flet.py as a process."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import flet as ft
+
+from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore, MessageListener, watch_flet
+
+
+async def main(page: ft.Page) -> None:
+    """One page: logs alice in, shows her messages, says what it sees on standard output."""
+    shown = ft.Column()
+    calls: list[str] = []
+
+    class Ears(MessageListener):
+        def on_text_message_received(self, message):
+            shown.controls.append(ft.Text(message.text))
+            page.update()
+            print(f"message {message.text}", flush=True)
+
+    async def own(e: ft.AppLifecycleStateChangeEvent) -> None:
+        calls.append(e.state.name)
+        print(f"app saw {e.state.name}", flush=True)
+
+    page.on_app_lifecycle_state_change = own
+    settings = AppSettingsBuilder().override_client_host(os.environ["URL"]).build()
+    chat = ChatClient(os.environ["APP_ID"], settings, session_store=MemorySessionStore())
+    await chat.init()
+    chat.add_message_listener("page", Ears())
+    await chat.login_with_auth_token(os.environ["TOKEN"])
+    watch = watch_flet(chat, page)
+    page.on_close = chat.aclose
+    page.add(shown)
+    print(f"knows {' '.join(sorted(watch.knows))}", flush=True)
+
+
+if __name__ == "__main__":
+    ft.run(main, view=None, port=int(sys.argv[1]), host="127.0.0.1", no_cdn=True)
