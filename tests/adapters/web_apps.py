@@ -47,9 +47,11 @@ class WebApp:
         self.url = f"http://localhost:{self.port}/"
         self.said: list[str] = []
         given = {"URL": self.server.url, "APP_ID": self.server.app_id, **environment(self.server)}
+        # NiceGUI runs otherwise when it believes to be a test.
+        around = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
         self._process = subprocess.Popen(
             [sys.executable, str(FOLDER / script), str(self.port)],
-            env={**os.environ, **given},
+            env=around | given,
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -88,9 +90,7 @@ class WebApp:
 
     async def has_sockets(self, user: TestUser, number: int, seconds: float = 10.0) -> None:
         """Wait until the server has so many sockets of a user."""
-        await until(
-            lambda: self.sockets(user) == number, lambda: f"{self.sockets(user)}; {self.said[-20:]}", seconds
-        )
+        await until(lambda: self.sockets(user) == number, lambda: f"{self.sockets(user)}; {self.said[-20:]}", seconds)
 
     async def send(self, sender: TestUser, receiver: TestUser, text: str) -> None:
         """Send a message as a user who is elsewhere."""
