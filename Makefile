@@ -81,7 +81,7 @@ chromium: $(STAMP) $(CHROMIUM)/node_modules/.ready  ## what runs in a browser, i
 
 $(CHROMIUM)/node_modules/.ready: $(CHROMIUM)/package-lock.json requirements.lock
 	@cd $(CHROMIUM) && npm ci --no-audit --no-fund --loglevel=error
-	@$(BIN)/pip download -q --disable-pip-version-check -d $(CHROMIUM)/wheels -c requirements.lock hatchling
+	@$(BIN)/pip download -q --disable-pip-version-check -d $(CHROMIUM)/wheels -c requirements.lock hatchling==1.33.0
 	@$(BIN)/pip download -q --disable-pip-version-check -d $(CHROMIUM)/wheels -c requirements.lock --no-deps \
 	  --only-binary :all: --platform any --python-version 3.14 httpx2 httpx2-jsfetch==1.0 idna
 	@touch $@

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 
 import flet as ft
 
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore, MessageListener, watch_flet
+
+tasks: list[asyncio.Task[None]] = []
+
+
+async def ended(chat: ChatClient) -> None:
+    """Say when a client was closed: its streams end then."""
+    async for _ in chat.events():
+        pass
+    print("client closed", flush=True)
 
 
 async def main(page: ft.Page) -> None:
@@ -33,6 +43,7 @@ async def main(page: ft.Page) -> None:
     await chat.login_with_auth_token(os.environ["TOKEN"])
     watch = watch_flet(chat, page)
     page.on_close = chat.aclose
+    tasks.append(asyncio.create_task(ended(chat)))
     page.add(shown)
     print(f"knows {' '.join(sorted(watch.knows))}", flush=True)
 

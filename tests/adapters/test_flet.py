@@ -18,8 +18,10 @@ pytestmark = [pytest.mark.gui, pytest.mark.slow]
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[WebApp]:
-    """The app; alice is the user of its pages."""
-    app = WebApp("flet_app.py", tmp_path, lambda server: {"TOKEN": server.add_user("alice").token})
+    """The app; alice is the user of its pages. Flet gives a page up five seconds after it has lost its tab."""
+    app = WebApp(
+        "flet_app.py", tmp_path, lambda server: {"TOKEN": server.add_user("alice").token, "FLET_SESSION_TIMEOUT": "5"}
+    )
     yield app
     app.close()
 
@@ -51,4 +53,5 @@ async def test_the_socket_follows_the_tab_and_nothing_is_lost(chromium: Browser,
 
     await page.close()
     await app.has_sockets(alice, 0)
+    await app.says("client closed", seconds=40)  # Flet looks every ten seconds
     assert [line for line in app.said if line.startswith("message")] == ["message meanwhile", "message after"]

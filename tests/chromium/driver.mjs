@@ -61,8 +61,12 @@ export async function drive({ puppeteer, chromium, address, args = [] }) {
     async wait_for({ page, condition, args, timeout }) {
       const end = Date.now() + timeout;
       for (;;) {
-        const value = await pages.get(page).evaluate(expression(`return (${condition})`, args || {}));
-        if (value) return value;
+        try {
+          const value = await pages.get(page).evaluate(expression(`return (${condition})`, args || {}));
+          if (value) return value;
+        } catch (error) {
+          if (!/context was destroyed|find context|Inspected target navigated/i.test(error.message)) throw error;  // the page loads anew
+        }
         if (Date.now() > end) throw new Error(`not so within ${timeout / 1000} s: ${condition}`);
         await new Promise((done) => setTimeout(done, 25));
       }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -291,6 +292,33 @@ json.dumps(told)
     )
     assert told[0] == "NO_INTERNET_CONNECTION"
     assert "The browser does not say why" in told[1]
+
+
+async def test_where_no_websocket_is_let_through_messages_are_polled(scene: Scene):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody listens there
+        texts = await scene.python(
+            """
+bob = await begin(given["bob"], given["bob_token"], session_store=MemorySessionStore())
+builder = AppSettingsBuilder().override_client_host(given["url"]).set_web_socket_port(given["port"])
+settings = builder.poll_where_web_sockets_are_refused(every=0.5).build()
+chat = clients["polling"] = ChatClient(given["app_id"], settings)
+heard["polling"] = []
+class Ears(MessageListener):
+    def on_text_message_received(self, message):
+        heard["polling"].append(message.text)
+chat.add_message_listener("page", Ears())
+await chat.init()
+await chat.login_with_auth_token(given["alice_token"])
+await until(lambda: any(t.cause == Cause.WEBSOCKET_REFUSED for t in chat.connection.history))
+await bob.send_message(TextMessage(text="polled", receiver=given["alice"]))
+await until(lambda: heard["polling"])
+json.dumps([heard["polling"], chat.connection.explain()])
+""",
+            port=taken.getsockname()[1],
+        )
+    assert texts[0] == ["polled"]
+    assert "polled" in texts[1]
 
 
 async def test_the_server_restarts(scene: Scene):
