@@ -13,7 +13,7 @@ from tailwire.testing.embedded import TestUser
 
 pytest.importorskip("flet", reason="Flet is not installed: pip install flet flet-web")
 pytest.importorskip("flet_web", reason="flet-web is not installed: pip install flet-web")
-pytestmark = [pytest.mark.gui, pytest.mark.slow]
+pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from chromium.browser import Browser
 from tailwire.testing.embedded import EmbeddedServer, TestUser
 
 pytest.importorskip("nicegui", reason="NiceGUI is not installed: pip install nicegui")
-pytestmark = [pytest.mark.gui, pytest.mark.slow]
+pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 @pytest.fixture
