@@ -47,11 +47,13 @@ def watch_flet(chat: Informed, page: Any, *, hidden: Hidden = "background") -> W
         device: the network of a browser says nothing of that of the server which runs a web app.
 
     Raises:
+        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`.
         TypeError: `page` is no page of Flet 1.0 or later.
         ValueError: `hidden` is neither `"background"` nor `"foreground"`.
     """
     if not all(hasattr(page, name) for name in ("on_app_lifecycle_state_change", "on_connect", "on_disconnect", "web")):
         raise TypeError(f"{type(page).__name__} is no page of Flet 1.0: give the one that main() is given")
+    chat.set_app_state("foreground", reason="flet")  # an error of now, and not of the first event
     connectivity = _connectivity(page)
     knows: set[Ability] = {"hidden", "paused"}
     if connectivity is not None:

@@ -6,16 +6,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from tailwire import watch_browser
+from tailwire import AppSettingsBuilder, ChatClient, CometChatException, MemorySessionStore, watch_browser
 from tailwire.adapters.browser import watch_page
 
 
 class Client:
     def __init__(self):
-        self.told = []
+        self.told, self.state = [], "foreground"
 
     def set_app_state(self, state, *, reason="app"):
-        self.told.append(state)
+        if state != self.state:
+            self.told.append(state)
+        self.state = state
 
     def set_network(self, network):
         self.told.append(network)
@@ -91,3 +93,20 @@ def test_a_page_that_is_opened_hidden_and_without_a_network():
 def test_outside_of_a_page():
     with pytest.raises(RuntimeError, match="web page"):
         watch_browser(Client())
+
+
+async def test_a_client_before_init_and_one_that_is_closed():
+    settings = AppSettingsBuilder().override_client_host("http://127.0.0.1:1").build()
+    chat = ChatClient("app", settings, session_store=MemorySessionStore())
+    with pytest.raises(CometChatException) as e:
+        watch_page(chat, page(), Proxy)
+    assert e.value.code == "COMETCHAT_INITIALIZATION_NOT_DONE"
+    await chat.init()
+    watch = watch_page(chat, page(), Proxy)
+    await chat.aclose()
+    watch.see("hidden")  # an app's window outlives its client
+    watch.close()
+    watch.close()
+    with pytest.raises(CometChatException) as e:
+        watch_page(chat, page(), Proxy)
+    assert e.value.code == "ERR_CLIENT_CLOSED"

@@ -9,15 +9,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from tailwire import watch_flet
+from tailwire import AppSettingsBuilder, ChatClient, CometChatException, MemorySessionStore, watch_flet
 
 
 class Client:
     def __init__(self):
-        self.told = []
+        self.told, self.state = [], "foreground"
 
     def set_app_state(self, state, *, reason="app"):
-        self.told.append(state)
+        if state != self.state:
+            self.told.append(state)
+        self.state = state
 
     def set_network(self, network):
         self.told.append(network)
@@ -156,3 +158,20 @@ def test_the_network_of_a_device(monkeypatch):
     assert made[0].on_change is None
     toolkit.context.page = None
     assert "network" not in watch_flet(client, page).knows
+
+
+async def test_a_client_before_init_and_one_that_is_closed():
+    settings = AppSettingsBuilder().override_client_host("http://127.0.0.1:1").build()
+    chat = ChatClient("app", settings, session_store=MemorySessionStore())
+    with pytest.raises(CometChatException) as e:
+        watch_flet(chat, Page())
+    assert e.value.code == "COMETCHAT_INITIALIZATION_NOT_DONE"
+    await chat.init()
+    watch = watch_flet(chat, Page())
+    await chat.aclose()
+    watch.see("hidden")  # an app's window outlives its client
+    watch.close()
+    watch.close()
+    with pytest.raises(CometChatException) as e:
+        watch_flet(chat, Page())
+    assert e.value.code == "ERR_CLIENT_CLOSED"
