@@ -20,6 +20,17 @@ async def ended(chat: ChatClient) -> None:
     print("client closed", flush=True)
 
 
+async def network(chat: ChatClient) -> None:
+    """Say what the client was told of the network."""
+    told = ""
+    while not chat._closed and chat._driver is not None:
+        now = str(chat._driver.state.network)
+        if now != told:
+            print(f"network {now}", flush=True)
+        told = now
+        await asyncio.sleep(0.05)
+
+
 async def main(page: ft.Page) -> None:
     """One page: logs alice in, shows her messages, says what it sees on standard output."""
     shown = ft.Column()
@@ -41,11 +52,15 @@ async def main(page: ft.Page) -> None:
     await chat.init()
     chat.add_message_listener("page", Ears())
     await chat.login_with_auth_token(os.environ["TOKEN"])
+    web = page.web
+    page.web = web and "AS_ON_A_DEVICE" not in os.environ  # there the network is that of the client
     watch = watch_flet(chat, page)
+    page.web = web
     page.on_close = chat.aclose
     tasks.append(asyncio.create_task(ended(chat)))
     page.add(shown)
     print(f"knows {' '.join(sorted(watch.knows))}", flush=True)
+    tasks.append(asyncio.create_task(network(chat)))
 
 
 if __name__ == "__main__":

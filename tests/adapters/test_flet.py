@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,9 +20,20 @@ pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timeout(240)]
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[WebApp]:
     """The app; alice is the user of its pages. Flet gives a page up five seconds after it has lost its tab."""
-    app = WebApp(
-        "flet_app.py", tmp_path, lambda server: {"TOKEN": server.add_user("alice").token, "FLET_SESSION_TIMEOUT": "5"}
-    )
+    app = begun(tmp_path, FLET_SESSION_TIMEOUT="5")
+    yield app
+    app.close()
+
+
+def begun(folder: Path, **more: str) -> WebApp:
+    """The app with a server of its own."""
+    return WebApp("flet_app.py", folder, lambda server: {"TOKEN": server.add_user("alice").token, **more})
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Iterator[WebApp]:
+    """The app as it is on a device: Flet's `Connectivity` is the browser's."""
+    app = begun(tmp_path, AS_ON_A_DEVICE="1")
     yield app
     app.close()
 
@@ -55,3 +67,24 @@ async def test_the_socket_follows_the_tab_and_nothing_is_lost(chromium: Browser,
     await app.has_sockets(alice, 0)
     await app.says("client closed", seconds=40)  # Flet looks every ten seconds
     assert [line for line in app.said if line.startswith("message")] == ["message meanwhile", "message after"]
+
+
+async def test_the_network_of_a_device_is_told(chromium: Browser, device: WebApp):
+    await device.listens()
+    page = await chromium.open("device", device.url)
+    await device.says("knows hidden network paused", seconds=40)
+
+    async def told() -> bool:
+        with contextlib.suppress(TimeoutError):
+            await device.says("network offline", seconds=1)
+        return "network offline" in device.said
+
+    await page.set_online(False)
+    for _ in range(15):  # nothing says when Flet's own page listens to the browser
+        if await told():
+            break
+        await page.set_online(True)
+        await page.set_online(False)
+    assert "network offline" in device.said
+    await page.set_online(True)
+    await device.says("network online")
