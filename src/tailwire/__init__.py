@@ -6,6 +6,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tailwire.adapters.browser import watch_browser as watch_browser
+    from tailwire.adapters.flet import watch_flet as watch_flet
     from tailwire.adapters.main_loop import run as run
     from tailwire.adapters.terminal import watch_terminal as watch_terminal
     from tailwire.sdk.app_settings import AppSettings as AppSettings
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from tailwire.sdk.connection.state import App, Status
     from tailwire.sdk.continuity.state import Continuity as Continuity
     from tailwire.sdk.exceptions import CometChatException as CometChatException
+    from tailwire.sdk.io.browser_store import LocalStorageSessionStore as LocalStorageSessionStore
     from tailwire.sdk.io.files import FileSessionStore as FileSessionStore
     from tailwire.sdk.listeners.events import (
         ConnectionChanged as ConnectionChanged,
@@ -97,6 +100,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES: dict[str, tuple[str, ...]] = {
+    "adapters.browser": ("watch_browser",),
+    "adapters.flet": ("watch_flet",),
     "adapters.main_loop": ("run",),
     "adapters.terminal": ("watch_terminal",),
     "sdk.app_settings": ("AppSettings", "AppSettingsBuilder"),
@@ -119,6 +124,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "sdk.connection.state": ("AppState=App", "ConnectionStatus=Status"),
     "sdk.continuity.state": ("Continuity",),
     "sdk.exceptions": ("CometChatException",),
+    "sdk.io.browser_store": ("LocalStorageSessionStore",),
     "sdk.io.files": ("FileSessionStore",),
     "sdk.listeners.events": (
         "ConversationPinned",

@@ -32,13 +32,12 @@ from tailwire.sdk.dispatch.incoming import Incoming
 from tailwire.sdk.dispatch.queue import Queue
 from tailwire.sdk.exceptions import CometChatException, failure, init_failed
 from tailwire.sdk.io.driver import Driver
-from tailwire.sdk.io.files import FileSessionStore
 from tailwire.sdk.io.http import Http
 from tailwire.sdk.io.link import Connector
 from tailwire.sdk.io.proxies import UnusableProxy
 from tailwire.sdk.io.tls import looked_at
 from tailwire.sdk.io.traffic import Traffic
-from tailwire.sdk.io.world import Identity, World
+from tailwire.sdk.io.world import Identity, World, this_world
 from tailwire.sdk.listeners.events import OutboxChanged
 from tailwire.sdk.outbox import Outbox, keeping
 from tailwire.sdk.sending import Sending
@@ -71,7 +70,8 @@ class ChatClient(
     Args:
         app_id: of the app.
         settings: made by `AppSettingsBuilder`.
-        session_store: where the session is kept; a file in the platform's user data folder by default.
+        session_store: where the session is kept; a file in the platform's user data folder by default, in a web page
+            its `localStorage`.
         auth_token_provider: an async function that gives a new auth token; asked before the old one ends, where the
             server says when, and when the server rejects it. An open connection stays open meanwhile.
         tls: an SSL context, for a server with a certificate of its own. Its TLS sessions are resumed
@@ -91,11 +91,11 @@ class ChatClient(
         timings: Timings | None = None,
         world: World | None = None,
     ) -> None:
-        self._world = world or World()
+        self._world = world or this_world()
         self._identity = Identity(app_id, f"PYTHON-0_1_0-{self._world.unique()}-{int(self._world.wall() * 1000)}")
         self._sending = Sending(self._world.chance)
         self._settings = settings
-        self._store: SessionStore = session_store if session_store is not None else FileSessionStore()
+        self._store: SessionStore = session_store if session_store is not None else self._world.session_store()
         self._provider = auth_token_provider
         self._tls = looked_at(tls)
         self._timings = timings or Timings()
@@ -127,6 +127,8 @@ class ChatClient(
                     given = type(self._settings).__name__
                     raise ValueError(f"the settings are a {given}: give AppSettingsBuilder()….build()")
                 base_url = self._settings.base_url(self._identity.app_id)
+                proxy, ca_file = self._settings.proxy_address, self._settings.ca_file
+                self._world.check_settings(tls=self._tls, proxy=proxy, ca_file=ca_file)
                 self._settings.check_proxy()
                 self._tls = self._tls or self._settings.tls_context()
             except (UnusableProxy, ValueError) as e:

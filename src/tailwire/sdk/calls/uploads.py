@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import mimetypes
 import os
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,11 @@ PIECE = 64 * 1024
 BOUNDARY = "tailwire-upload-{}"
 ATTEMPTS = 3
 UNKNOWN = "application/octet-stream"
+_WHERE_FILES_ARE = (
+    ". A page sees no files of its user's device by path: read what they chose, and give UploadFile(content=…, name=…)"
+    if sys.platform == "emscripten"
+    else ""
+)
 
 
 @dataclass(slots=True)
@@ -69,7 +75,8 @@ class UploadCalls(Access):
 
         Args:
             files: paths, or `UploadFile`s.
-            on_progress: called with the file's name, and how many of how many bytes have been sent.
+            on_progress: called with the file's name, and how many of how many bytes have been sent. In a web page it is
+                called once, at the end: the browser does not tell how far it is.
 
         Returns:
             Attachments, to be sent with a `MediaMessage`.
@@ -91,7 +98,7 @@ class UploadCalls(Access):
                 for n, f in enumerate(listed)
             }
         except (OSError, TypeError) as e:
-            raise failure("ERR_INVALID_FILE_OBJECT", str(e)) from e
+            raise failure("ERR_INVALID_FILE_OBJECT", f"{e}{_WHERE_FILES_ARE}") from e
         attachments = []
         for n, file in enumerate(listed):
             attachments.append(
@@ -104,6 +111,7 @@ class UploadCalls(Access):
     ) -> Attachment:
         body = {"files": {file_id: wanted}, "receiver": receiver, "receiverType": str(receiver_type)}
         of = self._logged_in().uid  # tried again, it is still this user's upload
+        as_it_goes = on_progress if self._world.sees_uploads else None
         for attempt in range(1, ATTEMPTS + 1):
             form = await self._ask("POST", "/files/upload-url", body=body, of=of)
             try:
@@ -116,11 +124,13 @@ class UploadCalls(Access):
             except (TypeError, KeyError, ValueError, AttributeError) as e:
                 raise failure("ERR_BAD_ERROR_RESPONSE", "The server's form cannot be read.") from e
             try:
-                await self._reached().upload(url, *self._pieces(fields, file, wanted["size"], on_progress))
+                await self._reached().upload(url, *self._pieces(fields, file, wanted["size"], as_it_goes))
             except CometChatException as e:
                 if e.code != "NO_INTERNET_CONNECTION" or attempt == ATTEMPTS:
                     raise
                 continue
+            if on_progress is not as_it_goes and on_progress is not None:
+                _tell_progress(on_progress, file.file_name, wanted["size"], wanted["size"])
             return made
         raise AssertionError("the loop returns or raises")
 

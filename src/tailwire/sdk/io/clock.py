@@ -15,7 +15,7 @@ _CONTINUOUS = getattr(time, "CLOCK_MONOTONIC", None) if sys.platform in ("darwin
 seconds: Callable[[], float] = time.monotonic
 """Seconds on the clock that counts while the machine sleeps, where the platform has one; else monotonic."""
 
-if _BOOT is not None:
+if _BOOT is not None and sys.platform != "emscripten":  # a browser names that clock, and has none
     seconds = partial(time.clock_gettime, _BOOT)
 elif _CONTINUOUS is not None:
     seconds = partial(time.clock_gettime, _CONTINUOUS)

@@ -7,6 +7,7 @@ import math
 import re
 import socket
 import ssl
+import sys
 from collections.abc import Sequence
 
 from tailwire.sdk.connection.causes import Cause
@@ -29,10 +30,20 @@ class AttemptError(Exception):
         wait: seconds that whoever answered asked to wait, or None.
         ours: whether the chat server itself asked for that, and not something in between.
         details: what was seen, such as an HTTP status and the proxy's name; "" when the cause says it all.
+        unexplained: whether the WebSocket was not opened and nobody says why, as in a web page.
     """
 
-    def __init__(self, cause: Cause, wait: float | None = None, *, ours: bool = False, details: str = "") -> None:
+    def __init__(
+        self,
+        cause: Cause,
+        wait: float | None = None,
+        *,
+        ours: bool = False,
+        details: str = "",
+        unexplained: bool = False,
+    ) -> None:
         super().__init__(cause, details)
+        self.unexplained = unexplained
         self.cause = cause
         self.wait = wait
         self.ours = ours
@@ -76,12 +87,20 @@ _ADVICE = {
 }
 
 
+_IN_A_PAGE = (
+    "The browser does not say why; its console may. Check the network, the host, that the server is running, that it "
+    "allows the page's origin, and that a page loaded by https asks a server by https."
+)
+
+
 def advice_for(cause: Cause, seen: str, url: str) -> str:
     """Return what to do when a URL was not reached.
 
     Args:
         seen: the error in words.
     """
+    if sys.platform == "emscripten":
+        return _IN_A_PAGE
     if cause is Cause.TLS_FAILED and any(words in seen for words in ("WRONG_VERSION", "RECORD_LAYER", "HTTP_REQUEST")):
         return "The server does not speak TLS there: write http:// before the host (without a scheme it is https)."
     if cause is Cause.CONNECTION_RESET and url.startswith("http://"):

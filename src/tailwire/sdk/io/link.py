@@ -163,7 +163,7 @@ class Connector:
             headers = {CLIENT_HEADER: VERSION, PROOF_HEADER: proof_of(self._pass)}
             wire = await self._world.open_wire(url, headers, self._tls, self._proxy, moved)
         except AttemptError as e:
-            if answered and e.cause in _BY_OTHERS:
+            if answered and (e.unexplained or e.cause in _BY_OTHERS):
                 raise AttemptError(Cause.WEBSOCKET_REFUSED, e.wait, details=e.details) from e
             raise
         try:

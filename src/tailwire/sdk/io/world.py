@@ -58,8 +58,24 @@ class Timer(Protocol):
         """Cancel the timer: its callback will not be called."""
 
 
+def this_world() -> World:
+    """Return the world that the SDK runs in: a web page's, or that of a process with sockets and files."""
+    if sys.platform == "emscripten":
+        from tailwire.sdk.io.browser_world import BrowserWorld
+
+        return BrowserWorld()
+    return World()
+
+
 class World:
-    """The real one."""
+    """The real one: of a process with sockets and files.
+
+    Attributes:
+        sees_uploads: whether the network takes an upload piece by piece. Where it does not, nothing is known of it
+            until its answer comes.
+    """
+
+    sees_uploads = True
 
     def now(self) -> float:
         """Seconds, on a clock that counts while the machine sleeps."""
@@ -85,6 +101,24 @@ class World:
         """Load what the first request needs, in a thread: it takes some tenths of a second the first time."""
         if "httpx2" not in sys.modules or default_context.cache_info().currsize == 0:
             await asyncio.to_thread(_load)
+
+    def check_settings(self, *, tls: object, proxy: str | None, ca_file: str) -> None:
+        """Check what an app decides about connections.
+
+        Args:
+            tls: the app's own context, or None.
+            proxy: as for `open_wire`.
+            ca_file: certificates to trust instead of the system's; "" for the system's.
+
+        Raises:
+            ValueError: when that cannot be decided here.
+        """
+
+    def session_store(self) -> Any:
+        """Return where sessions are kept, when the app has not said where."""
+        from tailwire.sdk.io.files import FileSessionStore
+
+        return FileSessionStore()
 
     async def open_wire(
         self,

@@ -18,7 +18,7 @@ Send = Callable[[Message], Awaitable[None]]
 ENDED = "The request ended before its body."
 CORS = [
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-allow-headers", b"*"),
+    (b"access-control-allow-headers", b"*, authorization"),  # which "*" does not cover
     (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE, OPTIONS"),
     (b"access-control-max-age", b"86400"),
     (b"access-control-expose-headers", b"*"),

@@ -1,0 +1,112 @@
+"""Sessions in the `localStorage` of a web page, for Python in a browser (Pyodide)."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tailwire.sdk.exceptions import failure
+
+log = logging.getLogger("tailwire")
+_claimed: set[str] = set()
+
+
+class LocalStorageSessionStore:
+    """Keeps sessions in the `localStorage` of the page's origin.
+
+    The tabs of one browser share what is kept there, as they share the user: each has a client and a socket of its own.
+    Two clients in one page need two prefixes.
+
+    Args:
+        prefix: of the names under which things are kept.
+        storage: a JavaScript `Storage`; the page's `localStorage` by default.
+
+    Raises:
+        RuntimeError: when there is no `localStorage`: outside of a page, in a worker, or because the user forbids it.
+    """
+
+    def __init__(self, prefix: str = "tailwire", *, storage: Any = None) -> None:
+        self._prefix = prefix
+        self._storage = storage if storage is not None else _local_storage()
+
+    def _name(self, app_id: str, kind: str = "session") -> str:
+        return f"{self._prefix} {kind} {app_id}"
+
+    def claim(self, app_id: str) -> Callable[[], None]:
+        """Have the session of an app for oneself in this page; gives what lets go of it.
+
+        Raises:
+            CometChatException: `SESSION_IN_USE`.
+        """
+        name = self._name(app_id)
+        if name in _claimed:
+            words = f"{name!r} is in use by another client of this page. End that one, or give this client another "
+            raise failure("SESSION_IN_USE", f"{words}prefix: session_store=LocalStorageSessionStore(prefix).")
+        _claimed.add(name)
+        return lambda: _claimed.discard(name)
+
+    def load(self, app_id: str) -> Mapping[str, Any] | None:
+        """The saved session of an app, or None."""
+        return self._read(self._name(app_id))
+
+    def _read(self, name: str) -> Mapping[str, Any] | None:
+        text = self._storage.getItem(name)
+        if not isinstance(text, str):  # JavaScript's null
+            return None
+        try:
+            saved = json.loads(text)
+            if isinstance(saved, dict):
+                return saved
+            raise ValueError("not an object")
+        except (ValueError, RecursionError) as e:
+            log.warning("%r in localStorage cannot be read (%s); it is removed", name, e)
+            self._storage.removeItem(name)
+            return None
+
+    def save(self, app_id: str, session: Mapping[str, Any]) -> None:
+        """Keep a session. A storage that is full is reported, and does not stop the app."""
+        try:
+            self._write(self._name(app_id), session)
+        except OSError as e:
+            log.warning("%s", e)
+
+    def _write(self, name: str, value: Mapping[str, Any]) -> None:
+        try:
+            self._storage.setItem(name, json.dumps(value))
+        except Exception as e:  # a JsException, which is to be had in a browser only
+            raise OSError(f"{name!r} cannot be kept in localStorage: {e}") from e
+
+    def clear(self, app_id: str) -> None:
+        """Forget the session of an app."""
+        self._storage.removeItem(self._name(app_id))
+
+    def load_outbox(self, app_id: str, uid: str) -> Mapping[str, Any] | None:
+        """What a user had queued, or None."""
+        return self._read(self._name(f"{app_id} {uid}", "outbox"))
+
+    def save_outbox(self, app_id: str, uid: str, outbox: Mapping[str, Any] | None) -> None:
+        """Keep what a user has queued; None when it is nothing.
+
+        Raises:
+            OSError: when it cannot be kept.
+        """
+        name = self._name(f"{app_id} {uid}", "outbox")
+        if outbox is None:
+            self._storage.removeItem(name)
+        else:
+            self._write(name, outbox)
+
+
+def _local_storage() -> Any:
+    try:
+        import js
+
+        storage = js.localStorage
+    except (ImportError, AttributeError) as e:
+        words = "there is no localStorage here (it is a web page's, and no worker has it)"
+        raise RuntimeError(f"{words}: give session_store=MemorySessionStore()") from e
+    except Exception as e:  # a JsException: the user forbids it
+        raise RuntimeError(f"the browser gives no localStorage ({e}): give session_store=MemorySessionStore()") from e
+    return storage

@@ -1,0 +1,55 @@
+"""The world of a web page: Python in a browser (Pyodide), where the browser owns the connections."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tailwire.sdk.io.browser_wire import BrowserWire, open_browser_wire
+from tailwire.sdk.io.traffic import not_counted
+from tailwire.sdk.io.world import World
+
+
+class BrowserWorld(World):
+    """A web page's: sockets and requests are the browser's, and so are certificates and proxies."""
+
+    sees_uploads = False
+
+    async def prepare(self) -> None:
+        """Load what the first request needs; a page has no threads for it."""
+        import httpx2  # noqa: F401
+
+    def check_settings(self, *, tls: object, proxy: str | None, ca_file: str) -> None:
+        """Refuse what only the browser decides.
+
+        Raises:
+            ValueError: saying which setting it is.
+        """
+        given = {"tls=": tls is not None, "proxy()": proxy is not None, "certificate_authority()": bool(ca_file)}
+        names = " and ".join(name for name, is_given in given.items() if is_given)
+        if names:
+            raise ValueError(f"{names}: in a web page the browser decides that; leave it out")
+
+    def session_store(self) -> Any:
+        """Return a store in the page's `localStorage`."""
+        from tailwire.sdk.io.browser_store import LocalStorageSessionStore
+
+        return LocalStorageSessionStore()
+
+    async def open_wire(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        tls: ssl.SSLContext | None,
+        proxy: str | None = None,
+        moved: Callable[[], None] = not_counted,
+    ) -> BrowserWire:
+        """Open a WebSocket. A page cannot send headers with it: they are left out."""
+        return await open_browser_wire(url, moved)
+
+    def http_client(self, tls: ssl.SSLContext | None, proxy: str | None = None) -> Any:
+        """An `httpx2.AsyncClient`, which asks by the page's `fetch`."""
+        import httpx2
+
+        return httpx2.AsyncClient(timeout=15.0)

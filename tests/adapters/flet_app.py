@@ -1,0 +1,67 @@
+"""A Flet web app with a client in each page: run by test_flet.py as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+import flet as ft
+
+from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore, MessageListener, watch_flet
+
+tasks: list[asyncio.Task[None]] = []
+
+
+async def ended(chat: ChatClient) -> None:
+    """Say when a client was closed: its streams end then."""
+    async for _ in chat.events():
+        pass
+    print("client closed", flush=True)
+
+
+async def network(chat: ChatClient) -> None:
+    """Say what the client was told of the network."""
+    told = ""
+    while not chat._closed and chat._driver is not None:
+        now = str(chat._driver.state.network)
+        if now != told:
+            print(f"network {now}", flush=True)
+        told = now
+        await asyncio.sleep(0.05)
+
+
+async def main(page: ft.Page) -> None:
+    """One page: logs alice in, shows her messages, says what it sees on standard output."""
+    shown = ft.Column()
+    calls: list[str] = []
+
+    class Ears(MessageListener):
+        def on_text_message_received(self, message):
+            shown.controls.append(ft.Text(message.text))
+            page.update()
+            print(f"message {message.text}", flush=True)
+
+    async def own(e: ft.AppLifecycleStateChangeEvent) -> None:
+        calls.append(e.state.name)
+        print(f"app saw {e.state.name}", flush=True)
+
+    page.on_app_lifecycle_state_change = own
+    settings = AppSettingsBuilder().override_client_host(os.environ["URL"]).build()
+    chat = ChatClient(os.environ["APP_ID"], settings, session_store=MemorySessionStore())
+    await chat.init()
+    chat.add_message_listener("page", Ears())
+    await chat.login_with_auth_token(os.environ["TOKEN"])
+    web = page.web
+    page.web = web and "AS_ON_A_DEVICE" not in os.environ  # there the network is that of the client
+    watch = watch_flet(chat, page)
+    page.web = web
+    page.on_close = chat.aclose
+    tasks.append(asyncio.create_task(ended(chat)))
+    page.add(shown)
+    print(f"knows {' '.join(sorted(watch.knows))}", flush=True)
+    tasks.append(asyncio.create_task(network(chat)))
+
+
+if __name__ == "__main__":
+    ft.run(main, view=None, port=int(sys.argv[1]), host="127.0.0.1", no_cdn=True)

@@ -1,0 +1,336 @@
+"""The SDK in a web page: the wheel as it is, in Pyodide, in a real browser, with a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from chromium.browser import Browser, Page
+from chromium.site import FOLDER, NEEDED, WHEELS, Site, build_wheel
+from tailwire.testing.embedded import EmbeddedServer, TestUser
+
+pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timeout(240)]
+_names = itertools.count(1)
+
+CLIENTS = """
+import asyncio, json
+from tailwire import *
+
+clients, heard = {}, {}
+
+async def begin(uid, token, **more):
+    settings = AppSettingsBuilder().override_client_host(given["url"]).build()
+    chat = clients[uid] = ChatClient(given["app_id"], settings, **more)
+    await chat.init()
+    heard[uid] = []
+    class Ears(MessageListener):
+        def on_text_message_received(self, message):
+            heard[uid].append(message.text)
+    chat.add_message_listener("page", Ears())
+    if token:
+        await chat.login_with_auth_token(token)
+    await chat.wait_connected(20)
+    return chat
+
+async def until(condition):
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.02)
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A page with the project's wheel."""
+    if not (FOLDER / "node_modules" / "pyodide").is_dir() or not WHEELS.is_dir():
+        pytest.skip("Pyodide and the wheels for it are not there: make chromium")
+    wheel = build_wheel(tmp_path_factory.mktemp("wheel"))
+    site = Site([wheel, *(file for name in NEEDED for file in WHEELS.glob(f"{name}-*.whl"))])
+    yield site
+    site.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """A server at another origin than the page's."""
+    server = EmbeddedServer(tmp_path_factory.mktemp("server"))
+    server.start()
+    yield server
+    server.close()
+
+
+class Scene:
+    """A page with Python, and two users of the server."""
+
+    def __init__(self, page: Page, server: EmbeddedServer) -> None:
+        self.page = page
+        self.server = server
+        n = next(_names)
+        self.alice: TestUser = server.add_user(f"alice-{n}")
+        self.bob: TestUser = server.add_user(f"bob-{n}")
+
+    async def python(self, code: str, **given: Any) -> Any:
+        """Run Python in the page; returns what its last line gives as JSON."""
+        given |= {"url": self.server.url, "app_id": self.server.app_id, "alice": self.alice.uid, "bob": self.bob.uid}
+        given |= {"alice_token": self.alice.token, "bob_token": self.bob.token}
+        return await self.page.run("return await python(code, given)", code=code, given=given)
+
+    async def sockets(self, user: TestUser, number: int) -> None:
+        """Wait until the server has so many sockets of a user."""
+        await until(lambda: self._sockets(user) == number, lambda: f"{self._sockets(user)} sockets of {user.uid}")
+
+    def _sockets(self, user: TestUser) -> int:
+        async def count() -> int:
+            return len(self.server.parts.gateway._hub.sockets_of(user.uid))
+
+        return self.server.call(count())
+
+
+async def until(condition: Callable[[], bool], what: Callable[[], str], seconds: float = 5.0) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            while not condition():
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise TimeoutError(what()) from None
+
+
+@pytest.fixture(scope="module")
+def python(_browser: Browser, site: Site) -> Iterator[Page]:
+    """A page in which Python is ready: one for all tests, it takes seconds."""
+
+    async def opened() -> Page:
+        page = await _browser.open("python", site.url)
+        await page.wait_for("window.ready === true", deadline=150)
+        return page
+
+    page = asyncio.run(opened())
+    yield page
+    asyncio.run(page.close())
+
+
+@pytest.fixture
+def scene(python: Page, server: EmbeddedServer) -> Iterator[Scene]:
+    """Two users; their clients in the page are closed at the end, and nothing of them is left at the server."""
+    scene = Scene(python, server)
+    asyncio.run(python.run("localStorage.clear()"))
+    asyncio.run(scene.python(CLIENTS + "json.dumps(None)"))
+    python.heard.clear()
+    yield scene
+
+    async def end() -> None:
+        await python.set_online(True)
+        await python.set_visible(True)
+        await scene.python("for chat in clients.values(): await chat.aclose()\njson.dumps(None)")
+        await scene.sockets(scene.alice, 0)
+        await scene.sockets(scene.bob, 0)
+
+    asyncio.run(end())
+    assert [said for said in python.heard if said[0] == "page error"] == []
+
+
+BOTH = """
+alice = await begin(given["alice"], given["alice_token"])
+bob = await begin(given["bob"], given["bob_token"], session_store=MemorySessionStore())
+"""
+
+
+async def test_two_clients_write_to_each_other(scene: Scene):
+    texts = await scene.python(
+        BOTH
+        + """
+for n in range(10):
+    await alice.send_message(TextMessage(text=f"to bob {n}", receiver=given["bob"]))
+    await bob.send_message(TextMessage(text=f"to alice {n}", receiver=given["alice"]))
+await until(lambda: all(len(texts) == 10 for texts in heard.values()))
+json.dumps([heard[given["alice"]], heard[given["bob"]], await alice.get_online_user_count()])
+"""
+    )
+    assert texts == [[f"to alice {n}" for n in range(10)], [f"to bob {n}" for n in range(10)], 2]
+
+
+async def test_a_hidden_page_has_no_socket_and_is_told_once_what_it_missed(scene: Scene):
+    await scene.python(BOTH + "watch = watch_browser(alice)\njson.dumps(None)")
+    await scene.sockets(scene.alice, 1)
+    await scene.page.run("dispatchEvent(new Event('blur'))")
+    assert await scene.python("json.dumps(watch.seen)") == "resumed"
+    await scene.page.set_visible(False)
+    await scene.sockets(scene.alice, 0)
+    send = "await bob.send_message(TextMessage(text='meanwhile', receiver=given['alice']))\n"
+    assert await scene.python(send + "json.dumps([heard[given['alice']], watch.seen])") == [[], "hidden"]
+    await scene.page.set_visible(True)
+    await scene.sockets(scene.alice, 1)
+    back = "await until(lambda: heard[given['alice']])\nawait alice.ping()\njson.dumps(heard[given['alice']])"
+    assert await scene.python(back) == ["meanwhile"]
+    await scene.python("watch.close()\njson.dumps(None)")
+    await scene.page.set_visible(False)
+    assert await scene.python("await alice.ping()\njson.dumps(watch.seen)") == "resumed"
+    await scene.page.set_visible(True)
+
+
+async def test_a_page_that_is_left_or_frozen_has_no_socket(scene: Scene):
+    await scene.python(BOTH + "watch = watch_browser(alice)\njson.dumps(None)")
+    events = [
+        ("window", "pagehide", "pageshow", "detached"),
+        ("document", "freeze", "resume", "paused"),
+    ]
+    for target, gone, back, word in events:
+        await scene.page.run(f"{target}.dispatchEvent(new Event('{gone}'))")
+        await scene.sockets(scene.alice, 0)
+        assert await scene.python("json.dumps(watch.seen)") == word
+        await scene.page.run(f"{target}.dispatchEvent(new Event('{back}'))")
+        await scene.sockets(scene.alice, 1)
+    await scene.python("watch.close()\njson.dumps(None)")
+
+
+async def test_the_network_goes_and_comes_back(scene: Scene):
+    await scene.python(BOTH + "watch = watch_browser(alice)\njson.dumps(sorted(watch.knows))")
+    await scene.page.set_online(False)
+    assert await scene.python("json.dumps(alice._driver.state.network)") == "offline"
+    await scene.page.set_visible(False)
+    await scene.page.set_visible(True)  # it looks for a new connection, and finds none
+    told = "await until(lambda: 'unreachable' in alice.connection.explain())\njson.dumps(alice.connection.explain())"
+    assert "the platform says that there is no network" in await scene.python(told)
+    await scene.page.set_online(True)
+    texts = await scene.python(
+        """
+await alice.wait_connected(20)
+await bob.send_message(TextMessage(text="still there", receiver=given["alice"]))
+await until(lambda: heard[given["alice"]])
+watch.close()
+json.dumps(heard[given["alice"]])
+"""
+    )
+    assert texts == ["still there"]
+
+
+async def test_the_session_is_kept_by_the_browser(scene: Scene):
+    kept = await scene.python(
+        """
+import js
+alice = await begin(given["alice"], given["alice_token"])
+try:
+    await ChatClient(given["app_id"], AppSettingsBuilder().override_client_host(given["url"]).build()).init()
+except CometChatException as e:
+    second = e.code
+await alice.aclose()
+saved = js.localStorage.getItem("tailwire session " + given["app_id"])
+again = await begin(given["alice"], None)
+logged_in = again.get_logged_in_user()
+await again.logout()
+left = js.localStorage.length
+json.dumps([second, "auth_token" in saved, logged_in.uid == given["alice"], left])
+"""
+    )
+    assert kept == ["SESSION_IN_USE", True, True, 0]
+
+
+async def test_what_only_a_browser_decides_is_refused(scene: Scene):
+    refused = await scene.python(
+        """
+import ssl
+builder = lambda: AppSettingsBuilder().override_client_host(given["url"])
+refused = []
+for settings, more in [
+    (builder().proxy("http://proxy:8080"), {}),
+    (builder().proxy(""), {}),
+    (builder().certificate_authority("ca.pem"), {}),
+    (builder(), {"tls": ssl.create_default_context()}),
+]:
+    try:
+        await ChatClient(given["app_id"], settings.build(), session_store=MemorySessionStore(), **more).init()
+    except CometChatException as e:
+        refused.append([e.code, e.details])
+json.dumps(refused)
+"""
+    )
+    assert [code for code, _ in refused] == ["ERR_CHAT_API_FAILURE"] * 4
+    names = ["proxy()", "proxy()", "certificate_authority()", "tls="]
+    for name, (_, details) in zip(names, refused, strict=True):
+        assert f"{name}: in a web page the browser decides that" in details
+
+
+async def test_bytes_are_uploaded_and_paths_of_the_device_are_refused(scene: Scene):
+    told = await scene.python(
+        BOTH
+        + """
+progress = []
+files = [UploadFile(content=b"x" * 300_000, name="x.txt")]
+attachments = await alice.upload_attachments(given["bob"], "user", files, on_progress=lambda *a: progress.append(a))
+try:
+    await alice.upload_attachments(given["bob"], "user", ["/home/user/picture.png"])
+except CometChatException as e:
+    refused = [e.code, e.details]
+json.dumps([attachments[0].size, progress, refused])
+"""
+    )
+    size, progress, (code, details) = told
+    assert size == 300_000
+    assert progress == [["x.txt", 300_000, 300_000]]
+    assert code == "ERR_INVALID_FILE_OBJECT"
+    assert "UploadFile(content=…, name=…)" in details
+
+
+async def test_a_server_that_is_not_there(scene: Scene):
+    told = await scene.python(
+        """
+settings = AppSettingsBuilder().override_client_host("http://127.0.0.1:9").build()
+chat = ChatClient(given["app_id"], settings, session_store=MemorySessionStore())
+await chat.init()
+try:
+    await chat.login(given["alice"], auth_key="key")
+except CometChatException as e:
+    told = [e.code, e.details]
+await chat.aclose()
+json.dumps(told)
+"""
+    )
+    assert told[0] == "NO_INTERNET_CONNECTION"
+    assert "The browser does not say why" in told[1]
+
+
+async def test_where_no_websocket_is_let_through_messages_are_polled(scene: Scene):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody listens there
+        texts = await scene.python(
+            """
+bob = await begin(given["bob"], given["bob_token"], session_store=MemorySessionStore())
+builder = AppSettingsBuilder().override_client_host(given["url"]).set_web_socket_port(given["port"])
+settings = builder.poll_where_web_sockets_are_refused(every=0.5).build()
+chat = clients["polling"] = ChatClient(given["app_id"], settings)
+heard["polling"] = []
+class Ears(MessageListener):
+    def on_text_message_received(self, message):
+        heard["polling"].append(message.text)
+chat.add_message_listener("page", Ears())
+await chat.init()
+await chat.login_with_auth_token(given["alice_token"])
+await until(lambda: any(t.cause == Cause.WEBSOCKET_REFUSED for t in chat.connection.history))
+await bob.send_message(TextMessage(text="polled", receiver=given["alice"]))
+await until(lambda: heard["polling"])
+json.dumps([heard["polling"], chat.connection.explain()])
+""",
+            port=taken.getsockname()[1],
+        )
+    assert texts[0] == ["polled"]
+    assert "meanwhile messages are read from history" in texts[1]
+
+
+async def test_the_server_restarts(scene: Scene):
+    await scene.python(BOTH + "json.dumps(None)")
+    await asyncio.to_thread(scene.server.restart)
+    texts = await scene.python(
+        """
+await alice.wait_connected(30)
+await bob.wait_connected(30)
+await bob.send_message(TextMessage(text="again", receiver=given["alice"]))
+await until(lambda: heard[given["alice"]])
+json.dumps(heard[given["alice"]])
+"""
+    )
+    assert texts == ["again"]

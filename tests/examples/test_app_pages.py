@@ -1,0 +1,33 @@
+"""The code of the pages on apps: Python, of names that there are, and the same that the tests of the adapters run."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import tailwire
+
+ROOT = Path(__file__).parents[2]
+BLOCKS = [
+    block
+    for page in sorted((ROOT / "docs").glob("apps*.md"))
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+]
+
+
+def test_the_recipe_for_nicegui_is_the_one_that_is_tested():
+    app = (ROOT / "tests" / "adapters" / "nicegui_app.py").read_text(encoding="utf-8")
+    recipe = app.partition("# recipe\n")[2].partition("\n\n# end")[0].strip()
+    assert recipe in [block.strip() for block in BLOCKS]
+
+
+def test_the_blocks_are_python_and_name_what_there_is():
+    assert BLOCKS
+    for block in BLOCKS:
+        tree = compile(block, "block", "exec", flags=ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module == "tailwire":
+                assert [alias.name for alias in node.names if not hasattr(tailwire, alias.name)] == []
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "chat":
+                assert hasattr(tailwire.ChatClient, node.attr), node.attr

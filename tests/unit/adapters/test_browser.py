@@ -1,0 +1,112 @@
+"""What a page's events mean; the real ones are in tests/chromium."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from tailwire import AppSettingsBuilder, ChatClient, CometChatException, MemorySessionStore, watch_browser
+from tailwire.adapters.browser import watch_page
+
+
+class Client:
+    def __init__(self):
+        self.told, self.state = [], "foreground"
+
+    def set_app_state(self, state, *, reason="app"):
+        if state != self.state:
+            self.told.append(state)
+        self.state = state
+
+    def set_network(self, network):
+        self.told.append(network)
+
+
+class Target:
+    """Something that has events."""
+
+    def __init__(self, **more):
+        self.listening = {}
+        self.__dict__.update(more)
+
+    def addEventListener(self, event, told):
+        self.listening[event] = told
+
+    def removeEventListener(self, event, told):
+        assert self.listening.pop(event) is told
+
+    def fire(self, event):
+        self.listening[event].told(SimpleNamespace(type=event))
+
+
+class Proxy:
+    def __init__(self, told):
+        self.told = told
+        self.destroyed = 0
+
+    def destroy(self):
+        self.destroyed += 1
+
+
+def page(state="visible", online=True):
+    return Target(document=Target(visibilityState=state), navigator=SimpleNamespace(onLine=online))
+
+
+def test_each_event():
+    client, window, proxies = Client(), page(), []
+
+    def proxied(told):
+        proxies.append(Proxy(told))
+        return proxies[-1]
+
+    watch = watch_page(client, window, proxied)
+    assert client.told == []
+    assert watch.knows == {"hidden", "paused", "network"}
+    document = window.document
+    document.visibilityState = "hidden"
+    document.fire("visibilitychange")
+    document.fire("freeze")
+    assert (client.told, watch.seen) == (["background"], "paused")
+    document.fire("resume")  # it goes on, and is still hidden
+    assert (client.told, watch.seen) == (["background"], "hidden")
+    document.visibilityState = "visible"
+    document.fire("visibilitychange")
+    window.fire("pagehide")
+    assert watch.seen == "detached"
+    window.fire("pageshow")
+    window.fire("offline")
+    window.fire("online")
+    assert client.told == ["background", "foreground", "background", "foreground", "offline", "online"]
+
+    watch.close()
+    assert window.listening == document.listening == {}
+    assert [proxy.destroyed for proxy in proxies] == [1] * 7
+
+
+def test_a_page_that_is_opened_hidden_and_without_a_network():
+    client = Client()
+    watch_page(client, page("hidden", online=False), Proxy)
+    assert client.told == ["background", "offline"]
+
+
+def test_outside_of_a_page():
+    with pytest.raises(RuntimeError, match="web page"):
+        watch_browser(Client())
+
+
+async def test_a_client_before_init_and_one_that_is_closed():
+    settings = AppSettingsBuilder().override_client_host("http://127.0.0.1:1").build()
+    chat = ChatClient("app", settings, session_store=MemorySessionStore())
+    with pytest.raises(CometChatException) as e:
+        watch_page(chat, page(), Proxy)
+    assert e.value.code == "COMETCHAT_INITIALIZATION_NOT_DONE"
+    await chat.init()
+    watch = watch_page(chat, page(), Proxy)
+    await chat.aclose()
+    watch.see("hidden")  # an app's window outlives its client
+    watch.close()
+    watch.close()
+    with pytest.raises(CometChatException) as e:
+        watch_page(chat, page(), Proxy)
+    assert e.value.code == "ERR_CLIENT_CLOSED"

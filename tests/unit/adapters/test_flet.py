@@ -1,0 +1,177 @@
+"""What Flet's events mean, and that the app's own handlers are called; a real page is in tests/adapters."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from enum import Enum
+from types import SimpleNamespace
+
+import pytest
+
+from tailwire import AppSettingsBuilder, ChatClient, CometChatException, MemorySessionStore, watch_flet
+
+
+class Client:
+    def __init__(self):
+        self.told, self.state = [], "foreground"
+
+    def set_app_state(self, state, *, reason="app"):
+        if state != self.state:
+            self.told.append(state)
+        self.state = state
+
+    def set_network(self, network):
+        self.told.append(network)
+
+
+Life = Enum("Life", "SHOW RESUME HIDE INACTIVE PAUSE DETACH RESTART")
+
+
+class Page:
+    web, pyodide = True, False
+    on_app_lifecycle_state_change = on_connect = on_disconnect = None
+
+    def __init__(self):
+        self.updated = 0
+
+    def update(self):
+        self.updated += 1
+
+    def live(self, *words):
+        for word in words:
+            self.on_app_lifecycle_state_change(SimpleNamespace(state=Life[word]))
+
+
+def test_each_word():
+    client, page = Client(), Page()
+    watch = watch_flet(client, page)
+    assert page.updated == 1
+    assert watch.knows == {"hidden", "paused"}  # the network of a browser is not that of the app
+    page.live("INACTIVE")
+    assert client.told == []
+    page.live("HIDE", "PAUSE", "RESTART")
+    assert watch.seen == "paused"
+    page.live("SHOW", "RESUME")
+    assert client.told == ["background", "foreground"]
+    page.live("DETACH")
+    assert client.told == ["background", "foreground", "background"]
+
+
+def test_a_page_that_loses_its_connection_comes_back_as_it_was():
+    client, page = Client(), Page()
+    watch = watch_flet(client, page)
+    page.on_disconnect(None)
+    page.on_connect(None)
+    assert client.told == ["background", "foreground"]
+    page.live("HIDE", "INACTIVE")
+    page.on_disconnect(None)
+    page.on_connect(None)
+    assert (client.told[2:], watch.seen) == (["background"], "hidden")
+
+
+def test_an_app_without_a_window_may_stay_in_the_foreground():
+    client, page = Client(), Page()
+    watch_flet(client, page, hidden="foreground")
+    page.live("HIDE")
+    assert client.told == []
+    page.live("PAUSE")
+    assert client.told == ["background"]
+
+
+def test_closing_gives_the_handlers_back_and_leaves_those_that_the_app_has_set_since():
+    client, page, called = Client(), Page(), []
+    page.on_connect = before = lambda e: called.append(e)
+    watch = watch_flet(client, page)
+    page.on_connect("event")
+    page.on_disconnect = since = lambda e: None
+    page.live("HIDE")
+    watch.close()
+    assert called == ["event"]
+    assert page.on_connect is before
+    assert page.on_disconnect is since
+    assert page.on_app_lifecycle_state_change is None
+    assert client.told == ["background", "foreground"]
+
+
+def test_handlers_of_every_kind_stay_what_they_are():
+    called = []
+
+    def plain():
+        called.append("plain")
+
+    def steps(e):
+        yield called.append("a step")
+
+    async def awaited(e):
+        called.append("awaited")
+
+    async def async_steps():
+        yield called.append("an async step")
+
+    async def all_of(agen):
+        async for _ in agen:
+            pass
+
+    for before, is_one, run in [
+        (plain, inspect.isfunction, lambda _: None),
+        (steps, inspect.isgeneratorfunction, list),
+        (awaited, inspect.iscoroutinefunction, asyncio.run),
+        (async_steps, inspect.isasyncgenfunction, lambda agen: asyncio.run(all_of(agen))),
+    ]:
+        client, page = Client(), Page()
+        page.on_disconnect = before
+        watch_flet(client, page)
+        assert is_one(page.on_disconnect)
+        run(page.on_disconnect(None))
+        assert client.told == ["background"]
+    assert called == ["plain", "a step", "awaited", "an async step"]
+
+
+def test_what_is_no_page():
+    with pytest.raises(TypeError, match="no page of Flet"):
+        watch_flet(Client(), object())
+    with pytest.raises(ValueError, match="hidden"):
+        watch_flet(Client(), Page(), hidden="away")
+
+
+def test_the_network_of_a_device(monkeypatch):
+    Kind = Enum("Kind", "NONE WIFI MOBILE")
+    page, made = Page(), []
+    page.web = False
+
+    class Connectivity:
+        on_change = None
+
+        def __init__(self):
+            made.append(self)
+
+    toolkit = SimpleNamespace(context=SimpleNamespace(page=page), Connectivity=Connectivity)
+    monkeypatch.setitem(__import__("sys").modules, "flet", toolkit)
+    client = Client()
+    watch = watch_flet(client, page)
+    assert "network" in watch.knows
+    for kinds in ([Kind.NONE], [Kind.WIFI, Kind.MOBILE], []):
+        made[0].on_change(SimpleNamespace(connectivity=kinds))
+    assert client.told == ["offline", "online", "unknown"]
+    watch.close()
+    assert made[0].on_change is None
+    toolkit.context.page = None
+    assert "network" not in watch_flet(client, page).knows
+
+
+async def test_a_client_before_init_and_one_that_is_closed():
+    settings = AppSettingsBuilder().override_client_host("http://127.0.0.1:1").build()
+    chat = ChatClient("app", settings, session_store=MemorySessionStore())
+    with pytest.raises(CometChatException) as e:
+        watch_flet(chat, Page())
+    assert e.value.code == "COMETCHAT_INITIALIZATION_NOT_DONE"
+    await chat.init()
+    watch = watch_flet(chat, Page())
+    await chat.aclose()
+    watch.see("hidden")  # an app's window outlives its client
+    watch.close()
+    watch.close()
+    with pytest.raises(CometChatException) as e:
+        watch_flet(chat, Page())
+    assert e.value.code == "ERR_CLIENT_CLOSED"

@@ -1,0 +1,74 @@
+"""Sessions in a page's storage."""
+
+from __future__ import annotations
+
+import pytest
+
+from tailwire import CometChatException, LocalStorageSessionStore
+
+
+class Storage(dict):
+    """As the browser's: texts by name, and nothing that is null to Python."""
+
+    full = False
+
+    def getItem(self, name):
+        return self.get(name, NULL)
+
+    def setItem(self, name, text):
+        if self.full:
+            raise RuntimeError("QuotaExceededError")
+        assert isinstance(text, str)
+        self[name] = text
+
+    def removeItem(self, name):
+        self.pop(name, None)
+
+
+NULL = object()
+
+
+def test_sessions_and_outboxes_by_app_and_user():
+    storage = Storage()
+    store, other = LocalStorageSessionStore(storage=storage), LocalStorageSessionStore("other", storage=storage)
+    assert store.load("app") is None
+    store.save("app", {"a": 1})
+    assert (store.load("app"), store.load("app2"), other.load("app")) == ({"a": 1}, None, None)
+    store.save_outbox("app", "alice", {"entries": []})
+    assert (store.load_outbox("app", "alice"), store.load_outbox("app", "bob")) == ({"entries": []}, None)
+    store.save_outbox("app", "alice", None)
+    store.clear("app")
+    assert storage == {}
+
+
+def test_what_cannot_be_read_is_removed_and_reported(caplog):
+    storage = Storage({"tailwire session app": "{", "tailwire session list": "[]"})
+    store = LocalStorageSessionStore(storage=storage)
+    assert store.load("app") is store.load("list") is None
+    assert storage == {}
+    assert caplog.text.count("cannot be read") == 2
+
+
+def test_a_full_storage_does_not_stop_the_app_and_an_outbox_says_so(caplog):
+    storage = Storage()
+    storage.full = True
+    store = LocalStorageSessionStore(storage=storage)
+    store.save("app", {})
+    assert "QuotaExceededError" in caplog.text
+    with pytest.raises(OSError, match="QuotaExceededError"):
+        store.save_outbox("app", "alice", {})
+
+
+def test_one_client_of_a_page_has_a_session():
+    store, second = (LocalStorageSessionStore(storage=Storage()) for _ in range(2))
+    release = store.claim("app")
+    with pytest.raises(CometChatException, match="another prefix") as e:
+        second.claim("app")
+    assert e.value.code == "SESSION_IN_USE"
+    release()
+    second.claim("app")()
+
+
+def test_outside_of_a_page():
+    with pytest.raises(RuntimeError, match="MemorySessionStore"):
+        LocalStorageSessionStore()

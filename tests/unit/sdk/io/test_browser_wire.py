@@ -1,0 +1,131 @@
+"""A wire over a browser's WebSocket: its ends and its limits. A real one is in tests/chromium."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from tailwire.sdk.connection.causes import Cause
+from tailwire.sdk.io import browser_wire
+from tailwire.sdk.io.browser_wire import BrowserWire
+from tailwire.sdk.io.failures import WireClosed
+
+pytestmark = pytest.mark.virtual
+
+
+class Socket:
+    readyState, bufferedAmount = 0, 0
+
+    def __init__(self):
+        self.sent, self.closed = [], []
+
+    def send(self, text):
+        self.sent.append(text)
+
+    def close(self, code=None):
+        self.closed.append(code)
+        self.readyState = 2
+
+
+class Proxy:
+    made = []
+
+    def __init__(self, told):
+        self.told, self.destroyed = told, 0
+        Proxy.made.append(self)
+
+    def destroy(self):
+        self.destroyed += 1
+
+
+def opened():
+    Proxy.made = []
+    socket, moved = Socket(), []
+    wire = BrowserWire(socket, Proxy, lambda: moved.append(1))
+    socket.readyState = 1
+    socket.onopen.told(None)
+    return socket, wire, moved
+
+
+def ended(socket):
+    return [proxy.destroyed for proxy in Proxy.made] == [1, 1, 1] and socket.onmessage is socket.onclose is None
+
+
+async def test_messages_in_order_then_the_end():
+    socket, wire, moved = opened()
+    await wire.until_open()
+    waiting = asyncio.ensure_future(wire.receive())
+    await asyncio.sleep(0)
+    socket.onmessage.told(SimpleNamespace(data="one"))
+    socket.onmessage.told(SimpleNamespace(data=SimpleNamespace(to_bytes=lambda: b"two")))
+    socket.onclose.told(SimpleNamespace(code=1012))
+    assert await waiting == "one"
+    assert await wire.reader()() == b"two"
+    with pytest.raises(WireClosed) as e:
+        await wire.receive()
+    assert wire.cause_of_end(e.value) is Cause.SERVER_RESTARTING
+    assert wire.cause_of_end(ValueError()) is None
+    assert ended(socket)
+    assert len(moved) == 3
+    with pytest.raises(WireClosed):
+        await wire.send("too late")
+    assert socket.sent == []
+
+
+async def test_a_socket_that_is_not_opened():
+    Proxy.made = []
+    socket = Socket()
+    wire = BrowserWire(socket, Proxy, lambda: None)
+    waiting = asyncio.ensure_future(wire.until_open())
+    await asyncio.sleep(0)
+    socket.onclose.told(SimpleNamespace(code=1006))
+    with pytest.raises(WireClosed) as e:
+        await waiting
+    assert e.value.cause is Cause.CONNECTION_RESET
+    assert ended(socket)
+
+
+async def test_a_goodbye_is_answered_or_not():
+    socket, wire, _ = opened()
+    closing = asyncio.ensure_future(wire.close(1000))
+    await asyncio.sleep(0)
+    assert socket.closed == [1000]
+    socket.onclose.told(SimpleNamespace(code=1000))
+    await closing
+    assert ended(socket)
+
+    socket, wire, _ = opened()
+    begin = asyncio.get_running_loop().time()
+    await wire.close(1011)  # a page may not send that one
+    assert asyncio.get_running_loop().time() - begin == pytest.approx(browser_wire.GOODBYE)
+    assert socket.closed == [1000, None]
+    assert ended(socket)
+    wire.abort()
+    assert socket.closed == [1000, None]
+
+
+async def test_more_than_the_app_takes_ends_the_socket(monkeypatch):
+    monkeypatch.setattr(browser_wire, "MOST_WAITING", 10)
+    socket, wire, _ = opened()
+    for _ in range(4):
+        socket.onmessage.told(SimpleNamespace(data="12345"))
+        await wire.receive()
+    on_message = socket.onmessage.told
+    for _ in range(3):
+        on_message(SimpleNamespace(data="12345"))
+    assert ended(socket)
+    with pytest.raises(WireClosed) as e:
+        await wire.receive()  # what waited is left to history, with what follows it
+    assert e.value.cause is Cause.CONNECTION_RESET
+
+
+async def test_more_than_the_network_takes_ends_the_socket(monkeypatch):
+    monkeypatch.setattr(browser_wire, "MOST_WAITING", 10)
+    socket, wire, _ = opened()
+    await wire.send("fine")
+    socket.bufferedAmount = 11
+    with pytest.raises(WireClosed):
+        await wire.send("no more")
+    assert ended(socket)

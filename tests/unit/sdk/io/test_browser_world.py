@@ -1,0 +1,31 @@
+"""What a page's world refuses, and what follows from what it cannot see."""
+
+from __future__ import annotations
+
+import ssl
+
+import pytest
+
+from tailwire import AppSettingsBuilder, ChatClient, CometChatException, MemorySessionStore
+from tailwire.sdk.io.browser_world import BrowserWorld
+from tailwire.sdk.io.world import World, this_world
+
+
+def test_the_world_of_this_process_is_no_page():
+    assert type(this_world()) is World
+    assert not BrowserWorld.sees_uploads
+
+
+async def test_settings_that_a_browser_decides_are_refused_at_init():
+    builder = AppSettingsBuilder().override_client_host("http://localhost:1")
+    chat = ChatClient(
+        "app",
+        builder.proxy("http://proxy:8080").certificate_authority("ca.pem").build(),
+        session_store=MemorySessionStore(),
+        tls=ssl.create_default_context(),
+        world=BrowserWorld(),
+    )
+    with pytest.raises(CometChatException, match=r"tls= and proxy\(\) and certificate_authority\(\)") as e:
+        await chat.init()
+    assert e.value.code == "ERR_CHAT_API_FAILURE"
+    await chat.aclose()
