@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tailwire.adapters.main_loop import run as run
+    from tailwire.adapters.qt import watch_qt as watch_qt
     from tailwire.adapters.terminal import watch_terminal as watch_terminal
+    from tailwire.adapters.tk import watch_tk as watch_tk
     from tailwire.sdk.app_settings import AppSettings as AppSettings
     from tailwire.sdk.app_settings import AppSettingsBuilder as AppSettingsBuilder
     from tailwire.sdk.calls.lists import BannedGroupMembersRequestBuilder as BannedGroupMembersRequestBuilder
@@ -98,7 +100,9 @@ __version__ = "0.1.0"
 
 _HOMES: dict[str, tuple[str, ...]] = {
     "adapters.main_loop": ("run",),
+    "adapters.qt": ("watch_qt",),
     "adapters.terminal": ("watch_terminal",),
+    "adapters.tk": ("watch_tk",),
     "sdk.app_settings": ("AppSettings", "AppSettingsBuilder"),
     "sdk.calls.requests": ("MessagesRequest", "MessagesRequestBuilder"),
     "sdk.calls.lists": (

@@ -132,6 +132,14 @@ class ClientInThread:
         """Told in its thread, without waiting."""
         self._thread._loop.call_soon_threadsafe(lambda: self._chat.set_network(network))
 
+    def explain(self) -> str:
+        """Return what the client says of its connection, after all that it was told before."""
+
+        async def look() -> str:
+            return f"{self._chat.connection.status}: {self._chat.connection.explain()}"
+
+        return self._thread.call(look())
+
     def close(self) -> None:
         """Close the client, and end the thread."""
         self._thread.call(self._chat.aclose())

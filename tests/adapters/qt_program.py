@@ -50,9 +50,12 @@ class QtApp:
 
         reading = QSocketNotifier(0, QSocketNotifier.Type.Read)
         reading.activated.connect(readable)
-        self.window.show()
+        if not self.program.options.get("withdrawn"):
+            self.window.show()
         QTimer.singleShot(0, lambda: self.program.tell(ready=True))
         self.app.exec()
+        while not self.program.ended:  # it has quit: its program goes on, until the test ends it
+            self.program.feed()
         self.watch.close()
         self.client.close()
 
@@ -116,8 +119,8 @@ class QtApp:
         self.window.showMinimized()
 
     def restore_both(self) -> None:
-        self.others.pop().showNormal()
         self.window.showNormal()
+        self.others.pop().close()
 
     def sleep(self) -> None:
         self.client.set_app_state("background", reason="sleep")
@@ -141,20 +144,13 @@ class QtApp:
         self.window.show()
 
     def destroy(self) -> None:
-        self.window.close()
-        self.window.deleteLater()
-
-    def quit(self) -> None:
-        self.app.quit()
+        QTimer.singleShot(0, self.app.quit)
 
     def stop_watching(self) -> None:
         self.watch.close()
 
-    def ping(self) -> None:
-        self.client._thread._loop.call_soon_threadsafe(self.client._chat.ping)
-
-    def filters_all(self) -> Any:
-        return None
+    def explain(self) -> str:
+        return self.client.explain()
 
 
 if __name__ == "__main__":

@@ -24,6 +24,9 @@ class TkApp:
         self.entry.pack()
         self.others: list[tkinter.Toplevel] = []
         self.cover_window: Any = None
+        self.root.bind_all("<Map>", lambda _: None)  # the app's own
+        if self.program.options.get("withdrawn"):
+            self.root.withdraw()
         self.client = ClientInThread(self.program)
         self.watch = watch_tk(self.program.informed(self.client), self.root, hidden=self.program.options["hidden"])
         for name in ("FocusOut", "FocusIn", "Visibility", "Map", "Unmap"):
@@ -46,9 +49,10 @@ class TkApp:
                 self.root.quit()
 
         self.root.tk.createfilehandler(0, tkinter.READABLE, readable)
-        self.root.wait_visibility()
-        self.program.tell(ready=True)
+        self.root.after_idle(lambda: self.program.tell(ready=True))
         self.root.mainloop()
+        while not self.program.ended:  # the window is destroyed: its program goes on, until the test ends it
+            self.program.feed()
         self.watch.close()
         self.client.close()
 
@@ -119,8 +123,8 @@ class TkApp:
         self.root.iconify()
 
     def restore_both(self) -> None:
-        self.others.pop().deiconify()
         self.root.deiconify()
+        self.others.pop().destroy()
 
     def sleep(self) -> None:
         self.client.set_app_state("background", reason="sleep")
@@ -134,8 +138,14 @@ class TkApp:
     def stop_watching(self) -> None:
         self.watch.close()
 
-    def ping(self) -> None:
-        self.client._thread._loop.call_soon_threadsafe(self.client._chat.ping)
+    def explain(self) -> str:
+        return self.client.explain()
+
+    def dialog_alone(self) -> None:
+        self.root.after(0, lambda: tkinter.messagebox.showinfo("tk dialog", "Tk says hello"))
+
+    def bindings(self) -> list[str]:
+        return [str(self.root.tk.call("bind", "all", f"<{name}>")).strip() for name in ("Map", "Unmap", "Destroy")]
 
 
 if __name__ == "__main__":
