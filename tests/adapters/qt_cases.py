@@ -46,7 +46,7 @@ def turns(app: Any) -> None:
 
 def windows_without_widgets(app: Any) -> None:
     client = Client()
-    window = gui.QRasterWindow()
+    window = gui.QWindow()
     window.resize(100, 100)
     window.show()
     watch_qt(client, app)  # not kept
@@ -56,7 +56,7 @@ def windows_without_widgets(app: Any) -> None:
     window.setWindowStates(core.Qt.WindowState.WindowMinimized)
     turns(app)
     assert client.told == ["background"]
-    second = gui.QRasterWindow()
+    second = gui.QWindow()
     second.show()
     turns(app)
     assert client.told == ["background", "foreground"]
@@ -80,7 +80,7 @@ def menus_and_tips_are_no_windows_of_the_app(app: Any) -> None:
     client = Client()
     tips = []
     for kind in (core.Qt.WindowType.Popup, core.Qt.WindowType.ToolTip):
-        tip = gui.QRasterWindow()
+        tip = gui.QWindow()
         tip.setFlags(kind)
         tip.show()
         tips.append(tip)
@@ -94,7 +94,7 @@ def menus_and_tips_are_no_windows_of_the_app(app: Any) -> None:
 
 def two_watches(app: Any) -> None:
     one, other = Client(), Client()
-    window = gui.QRasterWindow()
+    window = gui.QWindow()
     window.show()
     first, second = watch_qt(one, app), watch_qt(other)
     turns(app)
@@ -140,7 +140,7 @@ def the_word_of_a_phone(app: Any) -> None:
     for name in ("android", "ios"):
         Phone.of(app, name)
         client = Client()
-        window = gui.QRasterWindow()
+        window = gui.QWindow()
         window.show()
         app.applicationStateChanged.emit(state.ApplicationActive)
         watch = watch_qt(client, app)

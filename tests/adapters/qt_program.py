@@ -8,8 +8,9 @@ from typing import Any
 from PySide6.QtCore import QSocketNotifier, QTimer
 from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QMessageBox, QVBoxLayout, QWidget
 
-from adapters.program import ClientInThread, Program
-from tailwire.adapters.qt import watch_qt
+from adapters.program import Program
+from tailwire import watch_qt
+from tailwire.sync import post_qt
 
 
 class QtApp:
@@ -28,7 +29,7 @@ class QtApp:
         layout.addWidget(QLineEdit())
         self.others: list[QWidget] = []
         self.box: QMessageBox | None = None
-        self.client = ClientInThread(self.program)
+        self.client = self.program.enter_blocking(post_qt())
         self.watch = watch_qt(self.program.informed(self.client), hidden=self.program.options["hidden"])
         self.app.focusWindowChanged.connect(lambda _: self.program.event("focus"))
         self.app.applicationStateChanged.connect(lambda s: self.program.event(s.name))
@@ -150,7 +151,8 @@ class QtApp:
         self.watch.close()
 
     def explain(self) -> str:
-        return self.client.explain()
+        connection = self.client.connection
+        return f"{connection.status}: {connection.explain()}"
 
 
 if __name__ == "__main__":

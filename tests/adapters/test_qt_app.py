@@ -61,11 +61,15 @@ def test_another_reason_within_hidden(app):
     scenes.a_wake_up_while_hidden(app)
 
 
-def test_a_new_window_without_focus_while_the_others_are_hidden(app):
+def test_a_new_window_without_focus_while_the_others_are_hidden(app_on_x):
+    app = app_on_x
     app.do("minimise")
     app.until_gone()
+    app.turns()
+    app.events.clear()
     app.do("new_window_without_focus")
     app.until_back()
+    assert app.events == [], "the new window has the focus: this shows less than it should"
     app.do("close_new_window")
     app.until_gone()
     app.do("restore")

@@ -6,8 +6,9 @@ import tkinter
 import tkinter.messagebox
 from typing import Any
 
-from adapters.program import ClientInThread, Program
-from tailwire.adapters.tk import watch_tk
+from adapters.program import Program
+from tailwire import watch_tk
+from tailwire.sync import post_tk
 
 
 class TkApp:
@@ -27,7 +28,7 @@ class TkApp:
         self.root.bind_all("<Map>", lambda _: None)  # the app's own
         if self.program.options.get("withdrawn"):
             self.root.withdraw()
-        self.client = ClientInThread(self.program)
+        self.client = self.program.enter_blocking(post_tk(self.root))
         self.watch = watch_tk(self.program.informed(self.client), self.root, hidden=self.program.options["hidden"])
         for name in ("FocusOut", "FocusIn", "Visibility", "Map", "Unmap"):
             self.root.bind(f"<{name}>", lambda e, name=name: self._event(e, name))
@@ -139,7 +140,8 @@ class TkApp:
         self.watch.close()
 
     def explain(self) -> str:
-        return self.client.explain()
+        connection = self.client.connection
+        return f"{connection.status}: {connection.explain()}"
 
     def dialog_alone(self) -> None:
         self.root.after(0, lambda: tkinter.messagebox.showinfo("tk dialog", "Tk says hello"))
