@@ -11,8 +11,12 @@ STAMP  := $(VENV)/.ready-$(shell cat requirements.lock pyproject.toml 2>/dev/nul
 DEMO   := $(VENV)/.runs-$(shell cat requirements.lock pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
 PIP    := $(BIN)/pip install --disable-pip-version-check --progress-bar off
 SHOWN  := sed -nE 's/^Collecting ([A-Za-z0-9_.-]+).*/  \1/p'
+GUI    := $(VENV)/.gui-$(shell cat requirements-gui.lock requirements.lock 2>/dev/null | cksum | cut -d' ' -f1)
+# What real windows need on Debian and Ubuntu: a display, a window manager, and the libraries of Qt and SDL.
+DEBIAN := xvfb openbox xdotool dbus fonts-noto-color-emoji libegl1 libgl1 libgl1-mesa-dri libxcb-cursor0 libxcb-icccm4 \
+  libxcb-image0 libxcb-keysyms1 libxcb-render-util0 libxcb-shape0 libxcb-xkb1 libxkbcommon-x11-0 libfontconfig1
 INTEROP := tests/interop/browser
-.PHONY: help setup demo serve test fast check spec bench table reference interop simulate rights fuzz faults networks proxies clean
+.PHONY: help setup demo serve test fast check spec bench table reference interop gui simulate rights fuzz faults networks proxies clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -75,6 +79,23 @@ $(INTEROP)/node_modules/.ready: $(INTEROP)/package-lock.json
 	@echo "They are only run by these tests, never read, bundled or distributed; see docs/reference/compatibility.md."
 	@cd $(INTEROP) && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
+
+gui: $(GUI)  ## apps with real toolkits: real windows on a display of their own (installs the toolkits)
+	@$(BIN)/python -m pytest -q -m gui tests/adapters tests/sync
+
+$(GUI): $(STAMP)
+	@echo "Installing the toolkits into $(VENV) (once; some 200 MB):"
+	@$(PIP) -c requirements.lock -r requirements-gui.lock | $(SHOWN)
+	@lacking=$$(for p in $(DEBIAN); do dpkg-query -W -f='$${Status}\n' $$p 2>/dev/null | grep -q ' installed$$' || echo $$p; done); \
+	if [ -z "$$lacking" ]; then true; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing Debian packages:" $$lacking; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$lacking >/dev/null; \
+	else printf '%s\n' "Not installed on this system, so that tests with real windows are skipped:" "  $$(echo $$lacking)" \
+	  "On Debian and Ubuntu: sudo apt-get install $$(echo $$lacking)"; fi
+	@$(BIN)/python -c 'import tkinter' 2>/dev/null || echo "This Python has no tkinter, so that Tk's tests are skipped: install python3-tk, and make .venv anew."
+	@rm -f $(VENV)/.gui-*; touch $@
+	@echo "Ready."
 
 simulate: $(STAMP)  ## the whole system on seeds: SEEDS=1000 MINUTES=0 FIRST=0
 	@$(BIN)/python -m tailwire.testing.simulation --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0) --minutes $(or $(MINUTES),0)

@@ -95,6 +95,10 @@ class Screen:
         """Bring a window back, and give it the focus, by the window manager."""
         self.xdotool("windowactivate", self.window(title))
 
+    def close_window(self, title: str) -> None:
+        """Close a window as its user does, by Alt+F4: its app is asked to."""
+        self.xdotool("windowactivate", "--sync", self.window(title), "key", "alt+F4")
+
     def screenshot(self, path: Path) -> None:
         """Write a picture of the whole display (PNG)."""
         from PIL import ImageGrab

@@ -122,3 +122,12 @@ def test_cases_without_a_server():
     )  # fmt: skip
     assert done.stdout.strip() == "all cases passed", done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_client_in_qts_own_thread_by_qasync(once: Start):
+    need("qasync")
+    app = once("qasync_program", OFFSCREEN)
+    for happens in ("minimise", "withdraw"):
+        play("qt-offscreen", happens, app)
+    app.close()  # its exit code says nothing: the interpreter may die at its exit, behind the client's end
+    assert app.events[-1] == "closed"

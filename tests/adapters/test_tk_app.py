@@ -14,7 +14,7 @@ pytestmark = pytest.mark.gui
 
 @pytest.fixture(scope="module", autouse=True)
 def _installed() -> None:
-    need("tkinter")
+    need("tkinter", "_tkinter")
 
 
 @pytest.fixture(scope="module")
