@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+import sys
 from typing import Any
 
 from tailwire.sync.outlet import Post
+from tailwire.sync.wakeup import Wakeup
 
 BINDINGS = ("PySide6", "PyQt6")
 
@@ -22,34 +23,23 @@ def post_qt() -> Post:
     ```
 
     Raises:
-        RuntimeError: neither PySide6 nor PyQt6 is installed, or there is no QApplication yet.
+        RuntimeError: neither PySide6 nor PyQt6 is installed; there is no QApplication yet; this is another thread.
     """
     core = _core()
-    if core.QCoreApplication.instance() is None:
+    app = core.QCoreApplication.instance()
+    if app is None:
         raise RuntimeError("there is no Qt app yet: make the QApplication first, then post_qt()")
-    signal: Any = getattr(core, "Signal", None) or core.pyqtSignal
-
-    class Receiver(core.QObject):  # type: ignore[misc, name-defined, unused-ignore]
-        """Lives in the thread of the app; a signal from another thread is queued for it."""
-
-        posted = signal(object)
-
-        def run(self, function: Callable[[], None]) -> None:
-            """Call what was posted."""
-            function()
-
-    receiver = Receiver()
-    receiver.posted.connect(receiver.run, core.Qt.ConnectionType.QueuedConnection)
-
-    def post(function: Callable[[], None]) -> None:
-        receiver.posted.emit(function)
-
-    return post
+    if core.QThread.currentThread() != app.thread():
+        raise RuntimeError("this is not the thread of the Qt app: call post_qt() where the QApplication was made")
+    # No signal is emitted from the other thread: with PySide6 6.12 on Python 3.11, each emit() takes a reference to
+    # True too much away, and some hundred of them end the process.
+    wakeup = Wakeup("the Qt app")
+    notifier: Any = core.QSocketNotifier(wakeup.reader.fileno(), core.QSocketNotifier.Type.Read, app)
+    notifier.activated.connect(lambda *_: wakeup.readable())  # a function is held, a method may not be
+    return wakeup.post
 
 
 def _core() -> Any:
-    import sys
-
     # The one that the app has imported already, if any: two at a time do not work.
     for name in sorted(BINDINGS, key=lambda name: name not in sys.modules):
         try:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 import queue
-import socket
-import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from tailwire.sync.outlet import Post
+from tailwire.sync.wakeup import Wakeup, call_some
 
-log = logging.getLogger("tailwire")
 POLL = 20  # ms
-MOST = 100  # functions in one turn, so that the window stays alive
 
 
 def post_tk(root: Any) -> Post:
     """Return a `post` for `Client` that calls back in the thread of a Tk window.
 
     Call it in that thread, before or after `mainloop()` has begun. Where Tk can watch a socket (not on Windows),
-    nothing is polled; on Windows a queue is looked at every 20 ms.
+    nothing is polled; on Windows a queue is looked at every 20 ms. When the window is destroyed, nothing more is
+    called.
 
     ```python
     root = tkinter.Tk()
@@ -36,99 +32,48 @@ def post_tk(root: Any) -> Post:
     """
     if not hasattr(root, "tk") or not hasattr(root, "after"):
         raise TypeError(f"root is a {type(root).__name__}: give the tkinter.Tk window")
-    waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-    if hasattr(root.tk, "createfilehandler"):
-        return _watched(root, waiting)
-    return _polled(root, waiting)
+    return _watched(root) if hasattr(root.tk, "createfilehandler") else _polled(root)
 
 
-def _some(waiting: queue.SimpleQueue[Callable[[], None]]) -> bool:
-    # Calls what waits; answers whether more may wait.
-    for _ in range(MOST):
-        try:
-            function = waiting.get_nowait()
-        except queue.Empty:
-            return False
-        function()
-    return True
-
-
-def _watched(root: Any, waiting: queue.SimpleQueue[Callable[[], None]]) -> Post:
+def _watched(root: Any) -> Post:
     import tkinter
 
-    reader, writer = socket.socketpair()
-    reader.setblocking(False)
-    writer.setblocking(False)
-    lock, signalled, closed = threading.Lock(), False, False
+    wakeup = Wakeup("the Tk window")
 
-    def wake() -> None:
-        with suppress(BlockingIOError):  # then it is readable anyway
-            writer.send(b"x")
+    def end() -> None:
+        root.tk.deletefilehandler(wakeup.reader)
+        wakeup.close()
 
-    def readable(*_: Any) -> None:
-        nonlocal signalled
-        with lock:
-            signalled = False
-        with suppress(BlockingIOError):
-            reader.recv(4096)
-        try:
-            more = _some(waiting)
-        except BaseException:
-            post_wake()
-            raise
-        if more:
-            post_wake()
-
-    def post_wake() -> None:
-        nonlocal signalled
-        with lock:
-            if signalled or closed:
-                return
-            signalled = True
-        wake()
-
-    def post(function: Callable[[], None]) -> None:
-        if closed:
-            raise RuntimeError("the Tk window is gone")
-        waiting.put(function)
-        post_wake()
-
-    def end(event: Any) -> None:
-        nonlocal closed
-        if event.widget is top and not closed:
-            with lock:
-                closed = True
-            root.tk.deletefilehandler(reader)
-            reader.close()
-            writer.close()
-
-    top = root.winfo_toplevel()
-    root.tk.createfilehandler(reader, tkinter.READABLE, readable)
-    top.bind("<Destroy>", end, add="+")
-    return post
+    root.tk.createfilehandler(wakeup.reader, tkinter.READABLE, wakeup.readable)
+    _at_the_end(root, end)
+    return wakeup.post
 
 
-def _polled(root: Any, waiting: queue.SimpleQueue[Callable[[], None]]) -> Post:
+def _polled(root: Any) -> Post:
+    waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
     closed, timer = False, ""
 
     def look() -> None:
         nonlocal timer
         timer = root.after(POLL, look)
-        while _some(waiting):
-            root.update_idletasks()
+        call_some(waiting)
 
     def post(function: Callable[[], None]) -> None:
         if closed:
             raise RuntimeError("the Tk window is gone")
         waiting.put(function)
 
-    def end(event: Any) -> None:
+    def end() -> None:
         nonlocal closed
-        if event.widget is top and not closed:
-            closed = True
-            root.after_cancel(timer)
+        closed = True
+        root.after_cancel(timer)
 
-    top = root.winfo_toplevel()
     timer = root.after(POLL, look)
-    top.bind("<Destroy>", end, add="+")
+    _at_the_end(root, end)
     return post
+
+
+def _at_the_end(root: Any, end: Callable[[], None]) -> None:
+    # The window's children tell of their end by the same event.
+    window = root.winfo_toplevel()
+    window.bind("<Destroy>", lambda event: end() if event.widget is window else None, add="+")
