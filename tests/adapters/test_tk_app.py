@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from adapters import scenes
@@ -10,6 +14,7 @@ from adapters.matrix import play, rows
 from adapters.screen import Screen
 
 pytestmark = pytest.mark.gui
+HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -80,3 +85,25 @@ def test_a_closed_watch(once: Start, screen: Screen):
 
 def test_an_app_that_is_not_shown_at_first(once: Start, screen: Screen):
     scenes.not_shown_at_first(once("tk_program", screen.environment, withdrawn=True))
+
+
+def test_cases_without_a_server(screen: Screen):
+    """Two watches, many widgets, misuse, the end: each assertion stands in the program."""
+    done = subprocess.run(
+        [sys.executable, str(HERE / "tk_cases.py")],
+        env={**screen.environment, "PYTHONPATH": str(HERE.parents[1] / "src")},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.stdout.strip() == "all cases passed", done.stderr
+    assert done.stderr == ""
+
+
+def test_a_picture_of_the_display(app, screen: Screen, tmp_path: Path):
+    from PIL import Image
+
+    screen.window("tk main")
+    screen.screenshot(tmp_path / "display.png")
+    with Image.open(tmp_path / "display.png") as picture:
+        assert picture.size == (1024, 768)
+        colours = picture.convert("RGB").getcolors(1 << 24)
+        assert (0, 128, 0) in [colour for _, colour in colours], "the green frame of the app is not to be seen"
