@@ -85,7 +85,7 @@ gui: $(GUI)  ## apps with real toolkits: real windows on a display of their own 
 
 $(GUI): $(STAMP)
 	@echo "Installing the toolkits into $(VENV) (once; some 200 MB):"
-	@$(PIP) -c requirements.lock -r requirements-gui.lock | $(SHOWN)
+	@$(PIP) --no-deps -r requirements-gui.lock | $(SHOWN)
 	@lacking=$$(for p in $(DEBIAN); do dpkg-query -W -f='$${Status}\n' $$p 2>/dev/null | grep -q ' installed$$' || echo $$p; done); \
 	if [ -z "$$lacking" ]; then true; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
