@@ -49,6 +49,18 @@ def two_watches(root: tkinter.Tk) -> None:
     assert other.told == ["background", "foreground"] * 2
 
 
+def a_window_that_is_placed_unseen(root: tkinter.Tk) -> None:
+    client = Client()
+    with watch_tk(client, root):
+        root.update()
+        root.withdraw()
+        root.update_idletasks()
+        root.geometry("+200+200")
+        root.deiconify()
+        root.update()
+    assert client.told == []
+
+
 def many_widgets_that_come_and_go(root: tkinter.Tk) -> None:
     client, looks = Client(), []
     watch = watch_tk(client, root)
@@ -104,7 +116,13 @@ def main() -> None:
     root.update()
     with pytest.raises(ValueError, match="hidden"):
         watch_tk(Client(), root, hidden="never")  # type: ignore[arg-type]
-    for case in (two_watches, many_widgets_that_come_and_go, in_another_thread, the_end):
+    for case in (
+        two_watches,
+        a_window_that_is_placed_unseen,
+        many_widgets_that_come_and_go,
+        in_another_thread,
+        the_end,
+    ):
         case(root)
     assert errors == []
     print("all cases passed", flush=True)

@@ -1,8 +1,8 @@
 """A Tk app: minimised or withdrawn with all its windows is background.
 
-What counts is whether any window of the app is on the screen, looked at when Tk has nothing else to do: windows come
-and go in pairs while a dialog opens or a window changes its form. Focus, covering windows and widgets within a window
-do not count.
+What counts is whether any window of the app is on the screen, looked at one turn of the main loop after something came
+or went: windows go and come again at once while their form is changed. Focus, covering windows and widgets within a
+window do not count.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class _Windows:
             self._watch.see("detached")
             self._watch.close()
         elif not self._pending:
-            self._pending = self._root.after_idle(self._look_now)
+            self._pending = self._root.after(0, self._look_now)  # not when idle: update_idletasks() is no turn
 
     def _look_now(self) -> None:
         self._pending = ""
