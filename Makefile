@@ -11,9 +11,13 @@ STAMP  := $(VENV)/.ready-$(shell cat requirements.lock pyproject.toml 2>/dev/nul
 DEMO   := $(VENV)/.runs-$(shell cat requirements.lock pyproject.toml 2>/dev/null | cksum | cut -d' ' -f1)
 PIP    := $(BIN)/pip install --disable-pip-version-check --progress-bar off
 SHOWN  := sed -nE 's/^Collecting ([A-Za-z0-9_.-]+).*/  \1/p'
+GUI    := $(VENV)/.gui-$(shell cat requirements-gui.lock requirements.lock 2>/dev/null | cksum | cut -d' ' -f1)
+# What real windows need on Debian and Ubuntu: a display, a window manager, and the libraries of Qt and SDL.
+DEBIAN := xvfb openbox xdotool dbus fonts-noto-color-emoji libegl1 libgl1 libgl1-mesa-dri libxcb-cursor0 libxcb-icccm4 \
+  libxcb-image0 libxcb-keysyms1 libxcb-render-util0 libxcb-shape0 libxcb-xkb1 libxkbcommon-x11-0 libfontconfig1
 INTEROP := tests/interop/browser
 CHROMIUM := tests/chromium
-.PHONY: help setup demo serve test fast check spec bench table reference interop chromium simulate rights fuzz faults networks proxies clean
+.PHONY: help setup demo serve test fast check spec bench table reference interop chromium gui simulate rights fuzz faults networks proxies clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -64,8 +68,9 @@ spec: $(STAMP)  ## sentences of the specification that no test covers
 table: $(STAMP)  ## write the connection machine's transition table and its page anew
 	@$(BIN)/python scripts/make_connection_table.py
 
-reference: $(STAMP)  ## write the pages of errors and compatibility anew
+reference: $(STAMP)  ## write the pages of errors and compatibility, and the types of the blocking client, anew
 	@$(BIN)/python scripts/make_reference.py
+	@$(BIN)/python scripts/make_sync_face.py
 
 interop: $(STAMP) $(INTEROP)/node_modules/.ready  ## the official clients, unchanged, in a real browser (installs the vendor's packages)
 	@TAILWIRE_INTEROP=1 $(BIN)/python -m pytest -q tests/interop
@@ -76,8 +81,8 @@ $(INTEROP)/node_modules/.ready: $(INTEROP)/package-lock.json
 	@cd $(INTEROP) && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-chromium: $(STAMP) $(CHROMIUM)/node_modules/.ready  ## what runs in a browser, in a real one (installs node packages)
-	@$(BIN)/python -m pytest -q tests/chromium tests/adapters
+chromium: $(STAMP) $(CHROMIUM)/node_modules/.ready  ## the SDK and the lab in a real browser (installs node packages)
+	@$(BIN)/python -m pytest -q tests/chromium
 
 $(CHROMIUM)/node_modules/.ready: $(CHROMIUM)/package-lock.json requirements.lock
 	@cd $(CHROMIUM) && npm ci --no-audit --no-fund --loglevel=error
@@ -85,6 +90,23 @@ $(CHROMIUM)/node_modules/.ready: $(CHROMIUM)/package-lock.json requirements.lock
 	@$(BIN)/pip download -q --disable-pip-version-check -d $(CHROMIUM)/wheels -c requirements.lock --no-deps \
 	  --only-binary :all: --platform any --python-version 3.14 httpx2 httpx2-jsfetch==1.0 idna
 	@touch $@
+
+gui: $(GUI) $(CHROMIUM)/node_modules/.ready  ## apps with real toolkits: windows on a display of their own, pages in a browser (installs them)
+	@$(BIN)/python -m pytest -q -m gui tests/adapters tests/sync tests/chromium tests/examples
+
+$(GUI): $(STAMP)
+	@echo "Installing the toolkits into $(VENV) (once; some 200 MB):"
+	@$(PIP) --no-deps -r requirements-gui.lock | $(SHOWN)
+	@lacking=$$(for p in $(DEBIAN); do dpkg-query -W -f='$${Status}\n' $$p 2>/dev/null | grep -q ' installed$$' || echo $$p; done); \
+	if [ -z "$$lacking" ]; then true; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing Debian packages:" $$lacking; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$lacking >/dev/null; \
+	else printf '%s\n' "Not installed on this system, so that tests with real windows are skipped:" "  $$(echo $$lacking)" \
+	  "On Debian and Ubuntu: sudo apt-get install $$(echo $$lacking)"; fi
+	@$(BIN)/python -c 'import tkinter' 2>/dev/null || echo "This Python has no tkinter, so that Tk's tests are skipped: install python3-tk, and make .venv anew."
+	@rm -f $(VENV)/.gui-*; touch $@
+	@echo "Ready."
 
 simulate: $(STAMP)  ## the whole system on seeds: SEEDS=1000 MINUTES=0 FIRST=0
 	@$(BIN)/python -m tailwire.testing.simulation --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0) --minutes $(or $(MINUTES),0)

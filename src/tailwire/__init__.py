@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from tailwire.adapters.browser import watch_browser as watch_browser
     from tailwire.adapters.flet import watch_flet as watch_flet
     from tailwire.adapters.main_loop import run as run
+    from tailwire.adapters.qt import watch_qt as watch_qt
     from tailwire.adapters.terminal import watch_terminal as watch_terminal
+    from tailwire.adapters.tk import watch_tk as watch_tk
     from tailwire.sdk.app_settings import AppSettings as AppSettings
     from tailwire.sdk.app_settings import AppSettingsBuilder as AppSettingsBuilder
     from tailwire.sdk.calls.lists import BannedGroupMembersRequestBuilder as BannedGroupMembersRequestBuilder
@@ -103,7 +105,9 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "adapters.browser": ("watch_browser",),
     "adapters.flet": ("watch_flet",),
     "adapters.main_loop": ("run",),
+    "adapters.qt": ("watch_qt",),
     "adapters.terminal": ("watch_terminal",),
+    "adapters.tk": ("watch_tk",),
     "sdk.app_settings": ("AppSettings", "AppSettingsBuilder"),
     "sdk.calls.requests": ("MessagesRequest", "MessagesRequestBuilder"),
     "sdk.calls.lists": (

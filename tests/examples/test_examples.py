@@ -116,7 +116,7 @@ async def test_a_bot_that_is_killed_and_started_again_answers_every_message_once
 def test_the_docs_code_is_python_and_names_what_there_is():
     import tailwire
 
-    for page in (ROOT / "docs" / "sdk.md", ROOT / "docs" / "networks.md", ROOT / "README.md"):
+    for page in (*(ROOT / "docs" / f"{name}.md" for name in ("sdk", "networks", "apps")), ROOT / "README.md"):
         for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
             tree = ast.parse(block)
             imports = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module == "tailwire"]

@@ -14,7 +14,11 @@ from tailwire import (
     CometChatException,
     MessageListener,
     MessagesRequestBuilder,
+    ReactionsRequestBuilder,
     TextMessage,
+    UploadAttachment,
+    UploadFile,
+    UploadFileListener,
     UsersRequestBuilder,
 )
 
@@ -76,6 +80,20 @@ async def test_the_streams_of_a_closed_client_end(stage: Stage):
 async def test_a_call_from_another_thread_says_what_to_do_and_does_nothing(stage: Stage):
     alice = await stage.enter("alice")
     seen: dict[str, object] = {}
+    told: list[str] = []
+    messages = MessagesRequestBuilder().set_uid("bob").build(alice.chat)
+    users = UsersRequestBuilder().build(alice.chat)
+    reactions = ReactionsRequestBuilder(1).build(alice.chat)
+    files = alice.chat.create_upload_file_request("bob")
+
+    class Hears(UploadFileListener):
+        def on_file_error(self, file_id, exception):
+            told.append(file_id)
+
+        def on_complete(self, result):
+            told.append("complete")
+
+    upload = [UploadAttachment("one", UploadFile(content=b"x", name="x"))]
 
     def elsewhere() -> None:
         for name in METHODS:
@@ -88,6 +106,11 @@ async def test_a_call_from_another_thread_says_what_to_do_and_does_nothing(stage
             ("network", lambda: alice.chat.set_network("offline")),
             ("listener", lambda: alice.chat.add_message_listener("ears", MessageListener())),
             ("close", lambda: asyncio.run(alice.chat.aclose())),
+            ("connection", lambda: alice.chat.connection),
+            ("previous", lambda: asyncio.run(messages.fetch_previous())),
+            ("next", lambda: asyncio.run(users.fetch_next())),
+            ("reactions", lambda: asyncio.run(reactions.fetch_next())),
+            ("files", lambda: asyncio.run(files.upload_attachments(upload, Hears()))),
         ):
             try:
                 function()
@@ -97,10 +120,12 @@ async def test_a_call_from_another_thread_says_what_to_do_and_does_nothing(stage
     thread = threading.Thread(target=elsewhere)
     thread.start()
     thread.join(60)
-    assert len(seen) == len(METHODS) + 4
+    assert len(seen) == len(METHODS) + 9
+    assert told == []
     for name, error in seen.items():
         assert isinstance(error, CometChatException), (name, error)
         assert error.code == "ERR_WRONG_EVENT_LOOP", name
+        assert "tailwire.sync" in str(error)
         assert "run_coroutine_threadsafe" in str(error)
     assert alice.status is CONNECTED
     await alice.chat.send_message(await alice.say("bob", "still here"))

@@ -1,0 +1,79 @@
+"""The way into Tk's thread."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable
+from typing import Any
+
+from tailwire.sync.outlet import Post
+from tailwire.sync.wakeup import Wakeup, call_some
+
+POLL = 20  # ms
+
+
+def post_tk(root: Any) -> Post:
+    """Return a `post` for `Client` that calls back in the thread of a Tk window.
+
+    Call it in that thread, before or after `mainloop()` has begun. Where Tk can watch a socket (not on Windows),
+    nothing is polled; on Windows a queue is looked at every 20 ms. When the window is destroyed, nothing more is
+    called.
+
+    ```python
+    root = tkinter.Tk()
+    chat = Client("app-id", settings, post=post_tk(root))
+    ```
+
+    Args:
+        root: the `tkinter.Tk` window, or another widget of it.
+
+    Raises:
+        TypeError: it is no widget.
+    """
+    if not hasattr(root, "tk") or not hasattr(root, "after"):
+        raise TypeError(f"root is a {type(root).__name__}: give the tkinter.Tk window")
+    return _watched(root) if hasattr(root.tk, "createfilehandler") else _polled(root)
+
+
+def _watched(root: Any) -> Post:
+    import tkinter
+
+    wakeup = Wakeup("the Tk window")
+
+    def end() -> None:
+        root.tk.deletefilehandler(wakeup.reader)
+        wakeup.close()
+
+    root.tk.createfilehandler(wakeup.reader, tkinter.READABLE, wakeup.readable)
+    _at_the_end(root, end)
+    return wakeup.post
+
+
+def _polled(root: Any) -> Post:
+    waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+    closed, timer = False, ""
+
+    def look() -> None:
+        nonlocal timer
+        timer = root.after(POLL, look)
+        call_some(waiting)
+
+    def post(function: Callable[[], None]) -> None:
+        if closed:
+            raise RuntimeError("the Tk window is gone")
+        waiting.put(function)
+
+    def end() -> None:
+        nonlocal closed
+        closed = True
+        root.after_cancel(timer)
+
+    timer = root.after(POLL, look)
+    _at_the_end(root, end)
+    return post
+
+
+def _at_the_end(root: Any, end: Callable[[], None]) -> None:
+    # The window's children tell of their end by the same event.
+    window = root.winfo_toplevel()
+    window.bind("<Destroy>", lambda event: end() if event.widget is window else None, add="+")

@@ -1,0 +1,109 @@
+"""A Tk app under a window manager: its server knows whether it is on the screen."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from adapters import scenes
+from adapters.conftest import Start, need
+from adapters.matrix import play, rows
+from adapters.screen import Screen
+
+pytestmark = pytest.mark.gui
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _installed() -> None:
+    need("tkinter", "_tkinter")
+
+
+@pytest.fixture(scope="module")
+def app(start: Start, screen: Screen):
+    return start("tk_program", screen.environment)
+
+
+@pytest.mark.parametrize("happens", rows("tk"))
+def test_what_happens_to_its_windows(app, happens: str):
+    play("tk", happens, app)
+
+
+def test_its_user_minimises_it(app, screen: Screen):
+    scenes.minimised_by_its_user(app, screen, "tk main")
+
+
+def test_flapping(app):
+    scenes.flapping(app)
+
+
+def test_another_reason_within_hidden(app):
+    scenes.sleep_while_hidden(app)
+    scenes.a_wake_up_while_hidden(app)
+
+
+def test_a_dialog_that_tcl_makes_counts_as_a_window(app):
+    app.do("withdraw")
+    app.until_gone()
+    app.do("dialog_alone")
+    app.until_back()
+    app.do("close_dialog")
+    app.until_gone()
+    app.do("show")
+    app.until_back()
+
+
+def test_an_app_in_the_tray(once: Start, screen: Screen):
+    scenes.tray(once("tk_program", screen.environment, hidden="foreground"))
+
+
+def test_manual_mode(once: Start, screen: Screen):
+    app = once("tk_program", screen.environment, auto=False, background_window=0.5)
+    scenes.manual_mode(app, 0.5)
+
+
+def test_the_root_window_is_destroyed(once: Start, screen: Screen):
+    app = once("tk_program", screen.environment)
+    scenes.gone_for_good(app)
+    assert app.printed == ""
+
+
+def test_a_closed_watch(once: Start, screen: Screen):
+    app = once("tk_program", screen.environment)
+    mine, _, tailwires = app.do("bindings")
+    assert tailwires != ""
+    scenes.closed_watch(app)
+    left = app.do("bindings")
+    assert left[0] != ""
+    assert left[0] in mine, "the app's own binding is kept"
+    assert left[1:] == ["", ""]
+    assert app.printed == ""
+
+
+def test_an_app_that_is_not_shown_at_first(once: Start, screen: Screen):
+    scenes.not_shown_at_first(once("tk_program", screen.environment, withdrawn=True))
+
+
+def test_cases_without_a_server(screen: Screen):
+    """Two watches, many widgets, misuse, the end: each assertion stands in the program."""
+    done = subprocess.run(
+        [sys.executable, str(HERE / "tk_cases.py")],
+        env={**screen.environment, "PYTHONPATH": str(HERE.parents[1] / "src")},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.stdout.strip() == "all cases passed", done.stderr
+    assert done.stderr == ""
+
+
+def test_a_picture_of_the_display(app, screen: Screen, tmp_path: Path):
+    from PIL import Image
+
+    screen.window("tk main")
+    screen.screenshot(tmp_path / "display.png")
+    with Image.open(tmp_path / "display.png") as picture:
+        assert picture.size == (1024, 768)
+        colours = picture.convert("RGB").getcolors(1 << 24)
+        assert (0, 128, 0) in [colour for _, colour in colours], "the green frame of the app is not to be seen"

@@ -1,0 +1,132 @@
+"""Cases of `watch_tk` that need no server: run as a program under a display, one process for all."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import tkinter
+
+import pytest
+
+from tailwire.adapters.tk import watch_tk
+
+
+class Client:
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def set_app_state(self, state: str, *, reason: str = "app") -> None:
+        self.told.append(state)
+
+    def set_network(self, network: str) -> None:
+        raise AssertionError("nothing is known of the network")
+
+
+def two_watches(root: tkinter.Tk) -> None:
+    one, other = Client(), Client()
+    first, second = watch_tk(one, root), watch_tk(other, tkinter.Frame(root))
+    root.update()
+    root.withdraw()
+    root.update()
+    first.close()
+    first.close()
+    assert one.told == ["background", "foreground"]
+    assert other.told == ["background"]
+    late = tkinter.Toplevel(root)
+    root.update()
+    assert other.told == ["background", "foreground"]
+    late.destroy()
+    root.update()
+    assert other.told == ["background", "foreground", "background"]
+    root.deiconify()
+    root.update()
+    second.close()
+    root.withdraw()
+    root.update()
+    root.deiconify()
+    root.update()
+    assert one.told == ["background", "foreground"]
+    assert other.told == ["background", "foreground"] * 2
+
+
+def a_window_that_is_placed_unseen(root: tkinter.Tk) -> None:
+    client = Client()
+    with watch_tk(client, root):
+        root.update()
+        root.withdraw()
+        root.update_idletasks()
+        root.geometry("+200+200")
+        root.deiconify()
+        root.update()
+    assert client.told == []
+
+
+def many_widgets_that_come_and_go(root: tkinter.Tk) -> None:
+    client, looks = Client(), []
+    watch = watch_tk(client, root)
+    root.update()
+    seen, watch.see = watch.see, lambda word: (looks.append(word), seen(word))[1]  # type: ignore[method-assign]
+    frames = [tkinter.Frame(root, width=1, height=1) for _ in range(500)]
+    for frame in frames:
+        frame.pack()
+    root.update()
+    for frame in frames:
+        frame.destroy()
+    root.update()
+    assert client.told == []
+    assert 1 <= len(looks) < 20, f"looked {len(looks)} times"
+    watch.close()
+
+
+def in_another_thread(root: tkinter.Tk) -> None:
+    failed: list[Exception] = []
+
+    def watch() -> None:
+        try:
+            watch_tk(Client(), root)
+        except Exception as e:
+            failed.append(e)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    thread.join()
+    assert isinstance(failed[0], RuntimeError), failed
+
+
+def the_end(root: tkinter.Tk) -> None:
+    one, other = Client(), Client()
+    first = watch_tk(one, root)
+    watch_tk(other, root)  # not kept
+    gc.collect()
+    root.update()
+    root.withdraw()
+    root.destroy()  # before anybody could look: gone is gone
+    assert one.told == other.told == ["background"]
+    assert first.seen == "detached"
+    first.close()
+    assert one.told == ["background"]
+    with pytest.raises(tkinter.TclError):
+        watch_tk(one, root)
+
+
+def main() -> None:
+    errors: list[object] = []
+    root = tkinter.Tk()
+    root.report_callback_exception = lambda *error: errors.append(error)  # type: ignore[method-assign]
+    root.update()
+    with pytest.raises(ValueError, match="hidden"):
+        watch_tk(Client(), root, hidden="never")  # type: ignore[arg-type]
+    for case in (
+        two_watches,
+        a_window_that_is_placed_unseen,
+        many_widgets_that_come_and_go,
+        in_another_thread,
+        the_end,
+    ):
+        case(root)
+    assert errors == []
+    print("all cases passed", flush=True)
+
+
+if __name__ == "__main__":
+    main()
