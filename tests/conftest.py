@@ -57,6 +57,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         "e2e",
         "faults",
         "plugin",
+        "adapters",
         "examples",
         "sim",
         "interop",

@@ -1,0 +1,197 @@
+"""The test's side: a program with a toolkit in it, and the server that its client is connected to."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from adapters.screen import wait_for
+from tailwire.testing.embedded import EmbeddedServer
+
+HERE = Path(__file__).parent
+TESTS = HERE.parent
+
+
+class House:
+    """A real server in the test's process, asked who is connected, and for messages of another user."""
+
+    def __init__(self, folder: Path) -> None:
+        self.server = EmbeddedServer(folder)
+        self.server.start()
+        self.server.add_user("bob")
+        headers = {"apikey": self.server.api_key, "appid": self.server.app_id, "onBehalfOf": "bob"}
+        self._http = httpx2.Client(base_url=f"{self.server.url}/v3", headers=headers, timeout=20, trust_env=False)
+        self._users = 0
+
+    def new_user(self) -> Any:
+        """Make a user for one app."""
+        self._users += 1
+        return self.server.add_user(f"user-{self._users}")
+
+    def sockets(self, uid: str) -> list[int]:
+        """Return an identity of each socket that a user has."""
+
+        async def look() -> list[int]:
+            return [id(s) for s in self.server.parts.gateway._hub.sockets_of(uid)]
+
+        return self.server.call(look())
+
+    def say(self, uid: str, text: str) -> None:
+        """Send a message of Bob to a user."""
+        body = {"receiver": uid, "receiverType": "user", "category": "message", "type": "text", "data": {"text": text}}
+        self._http.post("/messages", json=body).raise_for_status()
+
+    def close(self) -> None:
+        """Stop the server."""
+        self._http.close()
+        self.server.close()
+
+
+class App:
+    """A running program (see `program.py`).
+
+    Attributes:
+        told: the app states that its watch told, in order.
+        reasons: under which names.
+        events: what the toolkit said, by the toolkit's names.
+        messages: the texts that were handed over, in order.
+    """
+
+    def __init__(self, program: str, house: House, environment: dict[str, str], **options: Any) -> None:
+        self.house = house
+        user = house.new_user()
+        self.uid: str = user.uid
+        self.told: list[str] = []
+        self.reasons: list[str] = []
+        self.events: list[str] = []
+        self.messages: list[str] = []
+        self._answers: dict[int, dict[str, Any]] = {}
+        self._ready = False
+        self._noise: list[str] = []
+        self._number = 0
+        given = {"auto": True, "hidden": "background", "background_window": 30.0, **options}
+        given |= {"url": house.server.url, "app_id": house.server.app_id, "token": user.token}
+        path = ":".join([str(TESTS), str(TESTS.parent / "src")])
+        self._process = subprocess.Popen(
+            [sys.executable, "-X", "faulthandler", str(HERE / f"{program}.py"), json.dumps(given)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**environment, "PYTHONPATH": path},
+        )  # fmt: skip
+        self._threads = [threading.Thread(target=read, daemon=True) for read in (self._read, self._read_noise)]
+        for thread in self._threads:
+            thread.start()
+        try:
+            self.until(lambda: self._ready, "the app is ready", 30)
+        except BaseException:
+            self.close()
+            raise
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            try:
+                said = json.loads(line)
+            except ValueError:
+                self._noise.append(line)
+                continue
+            if "answer" in said:
+                self._answers[said["answer"]] = said
+            elif "told" in said:
+                self.told.append(said["told"])
+                self.reasons.append(said["reason"])
+            elif "event" in said:
+                self.events.append(said["event"])
+            elif "message" in said:
+                self.messages.append(said["message"])
+            elif "ready" in said:
+                self._ready = True
+
+    def _read_noise(self) -> None:
+        assert self._process.stderr is not None
+        self._noise.extend(self._process.stderr)
+
+    @property
+    def printed(self) -> str:
+        """What it printed beside its answers: tracebacks, warnings of the toolkit."""
+        return "".join(self._noise)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
+    def until(self, condition: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
+        """Wait for a condition while the program lives."""
+
+        def holds() -> bool:
+            if condition():
+                return True
+            assert self.alive, f"{what}: the program ended:\n{self.printed}"
+            return False
+
+        try:
+            wait_for(holds, what, seconds)
+        except AssertionError as e:
+            raise AssertionError(f"{e}\ntold: {self.told}\nevents: {self.events[-10:]}\n{self.printed}") from None
+
+    def do(self, command: str) -> Any:
+        """Have the program do something in its toolkit's thread, and return what that gave.
+
+        Raises:
+            AssertionError: it failed; with the program's traceback.
+        """
+        assert self._process.stdin is not None
+        self._number += 1
+        number = self._number
+        self._process.stdin.write(json.dumps({"do": command, "number": number}) + "\n")
+        self._process.stdin.flush()
+        self.until(lambda: number in self._answers, f"an answer to {command!r}")
+        answer = self._answers.pop(number)
+        assert "failed" not in answer, answer["failed"]
+        return answer["value"]
+
+    def turns(self) -> None:
+        """Let the toolkit's loop turn: what it had to do by now is done."""
+        for _ in range(3):
+            self.do("turn")
+
+    def sockets(self) -> list[int]:
+        """Return the sockets of the app's user at the server."""
+        return self.house.sockets(self.uid)
+
+    def until_gone(self) -> None:
+        """Wait until the server knows no socket of the user: far less than a silent socket would be kept."""
+        self.until(lambda: not self.sockets(), "the socket is gone at the server", 5)
+
+    def until_back(self) -> None:
+        """Wait until the server has one socket of the user again."""
+        self.until(lambda: len(self.sockets()) == 1, "the socket is back at the server", 5)
+
+    def until_heard(self, text: str) -> None:
+        """Wait until a message is handed over."""
+        self.until(lambda: text in self.messages, f"the message {text!r} is handed over")
+
+    def close(self) -> int:
+        """Close the line, so that the program ends, and return its exit code."""
+        assert self._process.stdin is not None
+        if not self._process.stdin.closed:
+            self._process.stdin.close()
+        try:
+            code = self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise AssertionError(f"the program did not end:\n{self.printed}") from None
+        for thread in self._threads:
+            thread.join(5)
+        for stream in (self._process.stdout, self._process.stderr):
+            assert stream is not None
+            stream.close()
+        return code

@@ -1,0 +1,70 @@
+"""A display, a server, and apps that end with their test."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from adapters.app import App, House
+from adapters.screen import Screen, missing
+
+Start = Callable[..., App]
+
+
+def need(*modules: str) -> None:
+    """Skip, naming the toolkit, where a module of it is not installed."""
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not installed: run `make gui`")
+
+
+@pytest.fixture(scope="session")
+def screen() -> Iterator[Screen]:
+    """A display with a window manager, for all tests of this process."""
+    if lacking := missing():
+        pytest.skip(f"not installed: {', '.join(lacking)} (Debian packages): run `make gui`")
+    screen = Screen()
+    yield screen
+    screen.close()
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A real server; each app has a user of its own."""
+    house = House(tmp_path_factory.mktemp("server"))
+    yield house
+    house.close()
+
+
+@pytest.fixture(scope="module")
+def start(house: House) -> Iterator[Start]:
+    """Start a program: `start("tk_program", screen.environment, hidden="foreground")`. It ends with the module."""
+    running: list[App] = []
+
+    def begin(program: str, environment: dict[str, str] | None = None, **options: Any) -> App:
+        app = App(program, house, dict(os.environ) if environment is None else environment, **options)
+        running.append(app)
+        return app
+
+    yield begin
+    for app in running:
+        app.close()
+
+
+@pytest.fixture
+def once(house: House) -> Iterator[Start]:
+    """As `start`, for one test."""
+    running: list[App] = []
+
+    def begin(program: str, environment: dict[str, str] | None = None, **options: Any) -> App:
+        app = App(program, house, dict(os.environ) if environment is None else environment, **options)
+        running.append(app)
+        return app
+
+    yield begin
+    for app in running:
+        app.close()

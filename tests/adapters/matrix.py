@@ -1,0 +1,104 @@
+"""What is told when something happens, for each toolkit. A toolkit's tests play each of its rows (`play`).
+
+A program (`*_program.py`) has a command for each name in its row, and for the way back (`BACK`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from adapters.app import App
+
+
+@dataclass(frozen=True)
+class Told:
+    """The app's state changes: a word of the rule is seen, and the socket is gone until the way back."""
+
+    word: str
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """Nothing is told, and the socket stays: although the toolkit said something, by this name of its own."""
+
+    event: str
+
+
+BACK = {
+    "minimise": "restore",
+    "withdraw": "show",
+    "dialog": "close_dialog",
+    "lose_focus": "take_focus",
+    "cover": "uncover",
+    "unmap_child": "map_child",
+    "minimise_one_of_two": "restore_one",
+    "minimise_both": "restore_both",
+    "pause": "resume",
+}
+
+MATRIX: dict[str, dict[str, Told | Nothing]] = {
+    "tk": {
+        "minimise": Told("hidden"),
+        "withdraw": Told("hidden"),
+        "minimise_both": Told("hidden"),
+        "minimise_one_of_two": Nothing("Unmap"),
+        "dialog": Nothing("FocusOut"),
+        "lose_focus": Nothing("FocusOut"),
+        "cover": Nothing("Visibility"),
+        "unmap_child": Nothing("Unmap of a child"),
+    },
+    "qt-xcb": {
+        "minimise": Told("hidden"),
+        "withdraw": Told("hidden"),
+        "minimise_both": Told("hidden"),
+        "minimise_one_of_two": Nothing("minimised"),
+        "dialog": Nothing("focus"),
+        "lose_focus": Nothing("focus"),
+    },
+    "qt-offscreen": {
+        "minimise": Told("hidden"),
+        "withdraw": Told("hidden"),
+        "minimise_both": Told("hidden"),
+        "minimise_one_of_two": Nothing("minimised"),
+        "dialog": Nothing("focus"),
+    },
+}
+
+
+def rows(toolkit: str) -> list[str]:
+    """Return what happens in a toolkit's rows."""
+    return list(MATRIX[toolkit])
+
+
+def play(toolkit: str, happens: str, app: App) -> None:
+    """Have something happen to an app that is in the foreground and connected, then its way back, and check both.
+
+    The same app can play one row after the other.
+    """
+    expected = MATRIX[toolkit][happens]
+    before = app.sockets()
+    assert len(before) == 1, "the app is connected at the beginning of each row"
+    for kept in (app.told, app.reasons, app.events, app.messages):
+        kept.clear()
+    app.do(happens)
+    if isinstance(expected, Told):
+        app.until_gone()
+        assert app.do("seen") == expected.word
+        app.house.say(app.uid, "meanwhile")
+        app.do(BACK[happens])
+        app.until_back()
+        app.until(lambda: app.told == ["background", "foreground"], "both changes are told")
+    else:
+        app.until(lambda: expected.event in app.events, f"the toolkit says {expected.event!r}")
+        app.turns()
+        app.house.say(app.uid, "meanwhile")
+        app.until_heard("meanwhile")
+        assert app.sockets() == before
+        app.do(BACK[happens])
+        app.turns()
+        assert app.told == []
+        assert app.sockets() == before
+    app.house.say(app.uid, "after")
+    app.until_heard("after")
+    assert app.messages == ["meanwhile", "after"]
+    assert app.do("seen") == "resumed"

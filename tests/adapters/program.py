@@ -1,0 +1,138 @@
+"""The app's side: what every test program shares, whatever its toolkit.
+
+A program is started with its options (JSON) as its one argument. It reads commands from its standard input, one JSON
+object a line, and prints what happens: each answer, each state that its watch told, each message that came, and the
+toolkit's own events. The toolkit's main loop watches the standard input and calls `feed()`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore, MessageListener
+from tailwire.sdk.connection.timings import Timings
+from tailwire.testing.loop_thread import LoopThread
+
+
+class Program:
+    """A program's end of the line to its test.
+
+    Attributes:
+        options: what the test has set: `url`, `app_id`, `token`, `auto`, `hidden`, `background_window`.
+        commands: what the test can ask for, by name; what a command returns goes back to the test.
+        ended: whether the test closed the line: the program ends then.
+    """
+
+    def __init__(self, **commands: Callable[[], Any]) -> None:
+        self.options: dict[str, Any] = json.loads(sys.argv[1])
+        self.commands: dict[str, Callable[[], Any]] = {"turn": lambda: None, **commands}
+        self.ended = False
+        self._unread = b""
+        self._printing = threading.Lock()
+
+    def tell(self, **what: Any) -> None:
+        """Print something for the test; from any thread."""
+        with self._printing:
+            print(json.dumps(what), flush=True)
+
+    def event(self, name: str) -> None:
+        """Tell that the toolkit said something of its own."""
+        self.tell(event=name)
+
+    def feed(self, *_: Any) -> None:
+        """Take what stands in the standard input: called by the toolkit's loop when there is something."""
+        came = os.read(0, 65536)
+        if not came:
+            self.ended = True
+            return
+        *lines, self._unread = (self._unread + came).split(b"\n")
+        for line in lines:
+            self._do(json.loads(line))
+
+    def _do(self, command: dict[str, Any]) -> None:
+        try:
+            value = self.commands[command["do"]]()
+        except Exception:
+            self.tell(answer=command["number"], failed=traceback.format_exc())
+        else:
+            self.tell(answer=command["number"], value=value)
+
+    # The client.
+
+    def make_client(self) -> ChatClient:
+        """Return a client that has not begun, with the test's settings."""
+        o = self.options
+        settings = AppSettingsBuilder().override_client_host(o["url"])
+        settings.auto_establish_socket_connection(o["auto"])
+        timings = Timings(background_window=o["background_window"])
+        store = MemorySessionStore()
+        return ChatClient(o["app_id"], settings.build(), session_store=store, timings=timings)
+
+    async def enter(self, chat: ChatClient) -> None:
+        """Log in, tell the test of each message, and wait until it is connected."""
+        await chat.init()
+        chat.add_message_listener("test", Heard(self))
+        await chat.login_with_auth_token(self.options["token"])
+        if not self.options["auto"]:
+            await chat.connect()
+        await chat.wait_connected(20)
+
+    def informed(self, chat: Any) -> Recorded:
+        """Return what a `watch_*` is given: the client, with all that it is told printed for the test."""
+        return Recorded(self, chat)
+
+
+class Heard(MessageListener):
+    """Tells the test of each text message."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+
+    def on_text_message_received(self, message: Any) -> None:
+        """Told."""
+        self._program.tell(message=message.text)
+
+
+class Recorded:
+    """An informed client whose test sees what it is told."""
+
+    def __init__(self, program: Program, chat: Any) -> None:
+        self._program, self._chat = program, chat
+
+    def set_app_state(self, state: str, *, reason: str = "app") -> None:
+        """Passed on, and printed."""
+        self._chat.set_app_state(state, reason=reason)
+        self._program.tell(told=state, reason=reason)
+
+    def set_network(self, network: str) -> None:
+        """Passed on, and printed."""
+        self._chat.set_network(network)
+        self._program.tell(network=network)
+
+
+class ClientInThread:
+    """A client on an event loop in a thread of its own, for toolkits whose main loop is not asyncio's."""
+
+    def __init__(self, program: Program) -> None:
+        self._thread = LoopThread("client")
+        self._chat = program.make_client()
+        self._thread.call(program.enter(self._chat))
+
+    def set_app_state(self, state: Any, *, reason: str = "app") -> None:
+        """Told in its thread, without waiting."""
+        self._thread._loop.call_soon_threadsafe(lambda: self._chat.set_app_state(state, reason=reason))
+
+    def set_network(self, network: Any) -> None:
+        """Told in its thread, without waiting."""
+        self._thread._loop.call_soon_threadsafe(lambda: self._chat.set_network(network))
+
+    def close(self) -> None:
+        """Close the client, and end the thread."""
+        self._thread.call(self._chat.aclose())
+        self._thread.stop()

@@ -1,0 +1,142 @@
+"""A Tk app for the tests: a main window, and whatever else a test asks for."""
+
+from __future__ import annotations
+
+import tkinter
+import tkinter.messagebox
+from typing import Any
+
+from adapters.program import ClientInThread, Program
+from tailwire.adapters.tk import watch_tk
+
+
+class TkApp:
+    def __init__(self) -> None:
+        names = [n for n in vars(TkApp) if not n.startswith("_") and n != "run"]
+        self.program = Program(**{n: getattr(self, n) for n in names})
+        self.root = tkinter.Tk()
+        self.root.title("tk main")
+        self.root.geometry("300x200+50+50")
+        tkinter.Label(self.root, text="Tk").pack()
+        self.child = tkinter.Frame(self.root, width=100, height=50, bg="green")
+        self.child.pack()
+        self.entry = tkinter.Entry(self.root)
+        self.entry.pack()
+        self.others: list[tkinter.Toplevel] = []
+        self.cover_window: Any = None
+        self.client = ClientInThread(self.program)
+        self.watch = watch_tk(self.program.informed(self.client), self.root, hidden=self.program.options["hidden"])
+        for name in ("FocusOut", "FocusIn", "Visibility", "Map", "Unmap"):
+            self.root.bind(f"<{name}>", lambda e, name=name: self._event(e, name))
+
+    def _event(self, event: Any, name: str) -> None:
+        self.program.event(name if event.widget is self.root else f"{name} of a child")
+
+    def _second(self) -> tkinter.Toplevel:
+        self.others.append(tkinter.Toplevel(self.root))
+        self.others[-1].title("tk second")
+        self.others[-1].geometry("200x100+400+300")
+        self.root.update()
+        return self.others[-1]
+
+    def run(self) -> None:
+        def readable(*_: Any) -> None:
+            self.program.feed()
+            if self.program.ended:
+                self.root.quit()
+
+        self.root.tk.createfilehandler(0, tkinter.READABLE, readable)
+        self.root.wait_visibility()
+        self.program.tell(ready=True)
+        self.root.mainloop()
+        self.watch.close()
+        self.client.close()
+
+    # Commands.
+
+    def seen(self) -> str:
+        return self.watch.seen
+
+    def minimise(self) -> None:
+        self.root.iconify()
+
+    def restore(self) -> None:
+        self.root.deiconify()
+
+    def flap(self) -> None:
+        for _ in range(20):
+            self.root.iconify()
+            self.root.update()
+            self.root.deiconify()
+            self.root.update()
+
+    def withdraw(self) -> None:
+        self.root.withdraw()
+
+    def show(self) -> None:
+        self.root.deiconify()
+
+    def dialog(self) -> None:
+        self.root.after(0, lambda: tkinter.messagebox.showinfo("tk dialog", "Tk says hello", parent=self.root))
+
+    def close_dialog(self) -> None:
+        self.root.tk.eval(".__tk__messagebox.ok invoke")
+
+    def lose_focus(self) -> None:
+        self.entry.focus_force()
+        self.root.update()
+        self._second().focus_force()
+
+    def take_focus(self) -> None:
+        self.others.pop().destroy()
+        self.root.focus_force()
+
+    def cover(self) -> None:
+        self.cover_window = tkinter.Tk(className="Cover")  # another interpreter: another app as far as Tk knows
+        self.cover_window.overrideredirect(True)
+        self.cover_window.geometry("1024x768+0+0")
+        self.cover_window.lift()
+
+    def uncover(self) -> None:
+        self.cover_window.destroy()
+
+    def unmap_child(self) -> None:
+        self.child.pack_forget()
+
+    def map_child(self) -> None:
+        self.child.pack()
+
+    def minimise_one_of_two(self) -> None:
+        self._second()
+        self.root.iconify()
+
+    def restore_one(self) -> None:
+        self.root.deiconify()
+        self.others.pop().destroy()
+
+    def minimise_both(self) -> None:
+        self._second().iconify()
+        self.root.iconify()
+
+    def restore_both(self) -> None:
+        self.others.pop().deiconify()
+        self.root.deiconify()
+
+    def sleep(self) -> None:
+        self.client.set_app_state("background", reason="sleep")
+
+    def wake(self) -> None:
+        self.client.set_app_state("foreground", reason="sleep")
+
+    def destroy(self) -> None:
+        self.root.after(0, self.root.destroy)
+
+    def stop_watching(self) -> None:
+        self.watch.close()
+
+    def ping(self) -> None:
+        self.client._thread._loop.call_soon_threadsafe(self.client._chat.ping)
+
+
+if __name__ == "__main__":
+    TkApp().run()
