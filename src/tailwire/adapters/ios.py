@@ -56,17 +56,10 @@ def watch_ios(chat: Informed) -> Watch:
         def came(_notification: object) -> None:
             say(word)
 
-        block = Block(came, None, objc_id)
+        block = Block(came, None, objc_id)  # the notification centre copies it, and rubicon holds what is copied
         token = center.addObserverForName(name, object=None, queue=None, usingBlock=block)
+        return lambda: center.removeObserver(token)
 
-        def undo() -> None:
-            center.removeObserver(token)
-            kept.remove(block)
-
-        kept.append(block)  # the notification centre holds no Python object
-        return undo
-
-    kept: list[object] = []
     try:
         for name, word in _NOTIFICATIONS.items():
             watch.at_close(observe(name, word))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from tailwire.adapters.rule import Hidden, Word
 from tailwire.adapters.watching import Ability, Informed, Watch
 from tailwire.sdk.client import ChatClient
+
+_numbers = itertools.count(1)
 
 
 def started(chat: Informed, reason: str, knows: Iterable[Ability], hidden: Hidden = "background") -> Watch:
@@ -21,6 +24,7 @@ def started(chat: Informed, reason: str, knows: Iterable[Ability], hidden: Hidde
         TypeError: `chat` is no client.
         ValueError: `hidden` is neither `"background"` nor `"foreground"`.
     """
+    reason = f"{reason} {next(_numbers)}"  # two watches over one client do not withdraw each other's words
     watch = Watch(chat, reason, knows, hidden=hidden)
     if not callable(getattr(chat, "set_app_state", None)):
         raise TypeError(f"give the client (a ChatClient or a tailwire.sync.Client), not a {type(chat).__name__}")
@@ -37,15 +41,13 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def loop_of(chat: Informed) -> asyncio.AbstractEventLoop | None:
-    """Return the event loop on which a client is told: the one that runs here; None for a client of any thread.
+    """Return the event loop on which a client is told: the one that runs here. None: it is told in any thread.
 
     Raises:
         RuntimeError: `chat` is a `ChatClient`, and no event loop runs here.
     """
-    if not isinstance(chat, ChatClient):
-        return None
     loop = running_loop()
-    if loop is None:
+    if loop is None and isinstance(chat, ChatClient):
         raise RuntimeError("a ChatClient is watched from its event loop: call this in a coroutine of that loop")
     return loop
 
