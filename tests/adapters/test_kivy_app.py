@@ -139,10 +139,8 @@ def test_a_phone_pauses_it_and_kivy_stands_still(once: Start, environment: dict[
 def test_a_destroyed_window_is_detached(once: Start, environment: dict[str, str]):
     app = once("kivy_program", environment)
     app.do("destroy")
-    assert app.do("seen") == "detached"
-    app.until_gone()
-    app.do("stop_watching")
-    assert app.sockets() == []
+    app.until(lambda: "ended: detached" in app.events, "the watch sees it, and the app ends for want of a window")
+    assert app.told[-1] == "background"
 
 
 def test_an_app_that_stops_is_detached(once: Start, environment: dict[str, str]):

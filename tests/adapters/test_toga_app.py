@@ -75,13 +75,13 @@ def test_a_machine_that_sleeps_outweighs_a_window_that_is_shown(app: App):
 
 
 def test_a_window_that_is_opened_while_the_others_are_hidden_brings_the_socket_back(app: App):
-    app.do("withdraw")
+    app.do("minimise")
     app.until_gone()
     app.do("open_second")
     app.until_back()
     app.do("close_second")
     app.until_gone()
-    app.do("show")
+    app.do("restore")
     app.until_back()
 
 
@@ -93,9 +93,11 @@ def test_handlers_that_a_window_is_made_with_go_on_working(app: App):
     app.do("hide_second")
     app.until_gone()
     assert "second hide" in app.events
-    app.do("close_second")
     app.do("show")
     app.until_back()
+    app.do("close_second")
+    app.turns()
+    assert app.do("seen") == "resumed"
 
 
 def test_an_app_in_the_tray_stays_connected(once: Start, environment: dict[str, str]):
