@@ -24,17 +24,13 @@ def watch_kivy(chat: Informed, app: Any, *, hidden: Hidden = "background") -> Wa
     """Watch the window and the pauses of a Kivy app, and report them to a client.
 
     A window that is minimised or hidden is `hidden`; an app that a phone has paused is `paused`; an app that has
-    stopped is `detached`. A lost focus and a cursor that left the window change nothing. On a phone only pauses count:
-    there, Kivy's loop stands still while the app is paused.
+    stopped is `detached`. A lost focus and Kivy's popups change nothing. On a phone only pauses count; Kivy's event
+    loop stands still during them.
 
     ```python
-    class MyApp(App):
-        async def main(self):
-            async with ChatClient("app-id", settings) as chat, watch_kivy(chat, self):
-                await self.async_run("asyncio")
-
-
-    asyncio.run(MyApp().main())
+    async with ChatClient("app-id", settings) as chat:
+        with watch_kivy(chat, app):
+            await app.async_run("asyncio")
     ```
 
     Args:
@@ -65,10 +61,16 @@ def watch_kivy(chat: Informed, app: Any, *, hidden: Hidden = "background") -> Wa
         raise RuntimeError("Kivy has no window here: it found no display, or no window provider such as SDL2")
     on_phone = platform in _PHONES
     watch = started(chat, "kivy", ["paused" if on_phone else "hidden"], hidden)
+    _begin(watch, app, Window, Clock, on_phone)
+    return watch
+
+
+def _begin(watch: Watch, app: Any, window: Any, clock: Any, on_phone: bool) -> None:
     last: list[Word] = ["resumed"]
 
     # Hide and show come in pairs when a window is made anew: what counts is how things stand one frame later.
-    look = Clock.create_trigger(lambda _seconds: watch.see(last[0]))
+    look = clock.create_trigger(lambda _seconds: watch.see(last[0]))
+    watch.at_close(look.cancel)
 
     def later(word: Word) -> Any:
         def handler(*_: object) -> None:
@@ -85,21 +87,12 @@ def watch_kivy(chat: Informed, app: Any, *, hidden: Hidden = "background") -> Wa
 
         return handler
 
-    def hold(dispatcher: Any, handlers: dict[str, Any]) -> None:
+    def bind(dispatcher: Any, handlers: dict[str, Any]) -> None:
         dispatcher.bind(**handlers)
         watch.at_close(lambda: dispatcher.unbind(**handlers))
 
-    watch.at_close(look.cancel)
-    hold(
-        app,
-        {
-            "on_start": later("resumed"),
-            "on_pause": at_once("paused"),
-            "on_resume": at_once("resumed"),
-            "on_stop": at_once("detached"),
-        },
-    )
-    hold(Window, {"on_close": at_once("detached")})
+    bind(app, {"on_start": later("resumed"), "on_stop": at_once("detached")})
+    bind(app, {"on_pause": at_once("paused"), "on_resume": at_once("resumed")})
+    bind(window, {"on_close": at_once("detached")})
     if not on_phone:
-        hold(Window, {event: later(word) for event, word in _WINDOW.items()})
-    return watch
+        bind(window, {event: later(word) for event, word in _WINDOW.items()})

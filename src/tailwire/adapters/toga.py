@@ -18,12 +18,12 @@ _EVENTS = ("on_hide", "on_show", "on_lose_focus", "on_gain_focus")
 def watch_toga(chat: Informed, app: Any, *, hidden: Hidden = "background") -> Watch:
     """Watch the windows of a Toga app, and report to a client whether one of them can be seen.
 
-    On a desktop the app is `hidden` while every window is hidden, minimised or closed. On a phone it is `paused` while
-    it is in the background (`onStop` on Android, `applicationDidEnterBackground` on iOS). An app that exits is
-    `detached`. A lost focus and a dialog change nothing. Windows that are opened later are watched too.
+    On a desktop the app is `hidden` while every window is hidden, minimised or closed; on a phone it is `paused` while
+    it is in the background. An app that exits is `detached`. A lost focus and a dialog change nothing. Windows that are
+    opened later are watched too.
 
-    The handlers `on_hide`, `on_show`, `on_lose_focus` and `on_gain_focus` of the app's windows go on working. Give them
-    to a window before it is watched, or to its constructor: one that is assigned later takes the place of the watch's.
+    The windows' own `on_hide`, `on_show`, `on_lose_focus` and `on_gain_focus` go on working. Assign them before the
+    watch begins, or in the window's constructor: a handler that is assigned later takes the place of the watch's.
 
     ```python
     class MyApp(toga.App):
@@ -31,10 +31,6 @@ def watch_toga(chat: Informed, app: Any, *, hidden: Hidden = "background") -> Wa
             self.chat = ChatClient("app-id", settings)
             await self.chat.init()
             self.watch = watch_toga(self.chat, self)
-
-        async def on_exit(self):
-            await self.chat.aclose()
-            return True
     ```
 
     Args:
@@ -64,24 +60,30 @@ def watch_toga(chat: Informed, app: Any, *, hidden: Hidden = "background") -> Wa
         raise TypeError(f"give the Toga app (a toga.App), not a {type(app).__name__}")
     on_phone = current_platform in _PHONES
     watch = started(chat, "toga", ["paused" if on_phone else "hidden"], hidden)
-    say = saying(watch, app.loop)
 
     def now() -> Word:
         seen = (window.visible and window.state != WindowState.MINIMIZED for window in app.windows)
         return "resumed" if any(seen) else "hidden"
 
-    turn = _Turn(app.loop.call_soon_threadsafe, lambda: watch.see(now()))
+    _begin(watch, app, None if on_phone else now, NativeHandler)
+    return watch
+
+
+def _begin(watch: Watch, app: Any, now: Callable[[], Word] | None, native_handler: Callable[[Any], Any]) -> None:
+    # `now` looks at the windows; None where they say that they are visible even when they are not: on a phone.
+    soon, say = app.loop.call_soon_threadsafe, saying(watch, app.loop)
+    turn = _Turn(soon, lambda: None if now is None else watch.see(now()))
 
     def heard(event: str) -> None:
-        if not on_phone:
+        if now is not None:
             turn.look()
-        elif event in ("on_hide", "on_show"):  # a phone's window says that it is visible even when it is not
+        elif event in ("on_hide", "on_show"):
             say("paused" if event == "on_hide" else "resumed")
 
-    windows = _Windows(heard, NativeHandler)
+    windows = _Windows(heard, native_handler)
 
     def opened(window: Any) -> None:
-        app.loop.call_soon_threadsafe(hold, window)  # its constructor has yet to set its handlers
+        soon(hold, window)  # its constructor has yet to set its handlers
 
     def hold(window: Any) -> None:
         if window in app.windows:
@@ -99,13 +101,12 @@ def watch_toga(chat: Informed, app: Any, *, hidden: Hidden = "background") -> Wa
     watch.at_close(windows.release)
     watch.at_close(turn.end)
     # An app tells nobody of its windows, nor that it exits.
-    watch.at_close(_around(app.windows, "add", after=opened))
-    watch.at_close(_around(app.windows, "discard", after=closed))
-    watch.at_close(_around(app, "exit", before=exits))
+    watch.at_close(_listen(app.windows, "add", after=opened))
+    watch.at_close(_listen(app.windows, "discard", after=closed))
+    watch.at_close(_listen(app, "exit", before=exits))
     for window in app.windows:
         windows.hold(window)
     heard("started")
-    return watch
 
 
 class _Turn:
@@ -132,70 +133,85 @@ class _Turn:
         self._ended = True
 
 
-class _Windows:
-    """The handlers of windows: ours before those of the app."""
+class _Heard:
+    """A function of Toga or of the app, and who listens to its calls. Several watches share one."""
 
-    def __init__(self, heard: Callable[[str], None], native_handler: Callable[[Any], Any]) -> None:
-        self._heard = heard
-        self._native_handler = native_handler
-        self._held: dict[Any, list[tuple[str, Any, Any]]] = {}
-        self._released = False
+    def __init__(self, theirs: Any, call: Callable[..., Any]) -> None:
+        self.theirs, self._call = theirs, call
+        self.before: list[Callable[..., object]] = []
+        self.after: list[Callable[..., object]] = []
 
-    def hold(self, window: Any) -> None:
-        """Hear what happens to a window."""
-        if self._released or window in self._held:
-            return
-        self._held[window] = [(event, *self._put_before(window, event)) for event in _EVENTS]
-
-    def _put_before(self, window: Any, event: str) -> tuple[Any, Any]:
-        theirs = getattr(window, event)
-
-        def ours(_window: object, **more: object) -> object:
-            self._heard(event)
-            return theirs(**more)
-
-        setattr(window, event, ours)
-        return theirs, ours
-
-    def forget(self, window: Any) -> None:
-        """Let a window go that is closed: nothing of it may be touched any more."""
-        self._held.pop(window, None)
-
-    def release(self) -> None:
-        """Give the windows their own handlers back, where no other took our place."""
-        self._released = True
-        for window, handlers in self._held.items():
-            for event, theirs, ours in handlers:
-                if getattr(getattr(window, event), "_raw", None) is ours:
-                    native = not hasattr(theirs, "_raw")
-                    setattr(window, event, self._native_handler(theirs) if native else theirs._raw)
-        self._held.clear()
+    def __call__(self, *arguments: Any, **more: Any) -> Any:
+        for listener in tuple(self.before):
+            listener(*arguments, **more)
+        result = self._call(*arguments, **more)
+        for listener in tuple(self.after):
+            listener(*arguments, **more)
+        return result
 
 
-def _around(
+def _listen(
     owner: Any,
     name: str,
     *,
     before: Callable[..., object] | None = None,
     after: Callable[..., object] | None = None,
 ) -> Callable[[], None]:
-    """Have a function called with each call of one object's method. Return what undoes it."""
-    theirs = getattr(owner, name)
+    """Have a function called with each call of one object's method. Return what ends that."""
+    method = getattr(owner, name)
+    heard = method if isinstance(method, _Heard) else _Heard(method, method)
+    setattr(owner, name, heard)
+    ways = [(listeners, one) for listeners, one in ((heard.before, before), (heard.after, after)) if one is not None]
+    for listeners, one in ways:
+        listeners.append(one)
 
-    def ours(*arguments: Any, **more: Any) -> Any:
-        if before is not None and active:
-            before(*arguments, **more)
-        result = theirs(*arguments, **more)
-        if after is not None and active:
-            after(*arguments, **more)
-        return result
-
-    active = [True]
-    setattr(owner, name, ours)
-
-    def undo() -> None:
-        active.clear()
-        if vars(owner).get(name) is ours:
+    def end() -> None:
+        for listeners, one in ways:
+            listeners.remove(one)
+        if not heard.before and not heard.after and vars(owner).get(name) is heard:
             delattr(owner, name)
 
-    return undo
+    return end
+
+
+class _Windows:
+    """The handlers of windows: those of the app, listened to."""
+
+    def __init__(self, heard: Callable[[str], None], native_handler: Callable[[Any], Any]) -> None:
+        self._say = heard
+        self._native_handler = native_handler
+        self._held: dict[Any, list[tuple[str, _Heard, Callable[..., object]]]] = {}
+        self._released = False
+
+    def hold(self, window: Any) -> None:
+        """Hear what happens to a window."""
+        if not self._released and window not in self._held:
+            self._held[window] = [self._listen(window, event) for event in _EVENTS]
+
+    def _listen(self, window: Any, event: str) -> tuple[str, _Heard, Callable[..., object]]:
+        handler = getattr(window, event)
+        heard = getattr(handler, "_raw", None)  # what was assigned; without it, the handler is one of the platform's
+        if not isinstance(heard, _Heard):
+            heard = _Heard(handler, lambda _window, **more: handler(**more))
+            setattr(window, event, heard)
+
+        def listener(*_: object, **__: object) -> None:
+            self._say(event)
+
+        heard.before.append(listener)
+        return event, heard, listener
+
+    def forget(self, window: Any) -> None:
+        """Let a window go that is closed: nothing of it may be touched any more."""
+        self._held.pop(window, None)
+
+    def release(self) -> None:
+        """Give the windows their own handlers back, where no other was assigned meanwhile."""
+        self._released = True
+        for window, handlers in self._held.items():
+            for event, heard, listener in handlers:
+                heard.before.remove(listener)
+                if not heard.before and getattr(getattr(window, event), "_raw", None) is heard:
+                    theirs = heard.theirs
+                    setattr(window, event, theirs._raw if hasattr(theirs, "_raw") else self._native_handler(theirs))
+        self._held.clear()
