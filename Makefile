@@ -63,8 +63,9 @@ spec: $(STAMP)  ## sentences of the specification that no test covers
 table: $(STAMP)  ## write the connection machine's transition table and its page anew
 	@$(BIN)/python scripts/make_connection_table.py
 
-reference: $(STAMP)  ## write the pages of errors and compatibility anew
+reference: $(STAMP)  ## write the pages of errors and compatibility, and the types of the blocking client, anew
 	@$(BIN)/python scripts/make_reference.py
+	@$(BIN)/python scripts/make_sync_face.py
 
 interop: $(STAMP) $(INTEROP)/node_modules/.ready  ## the official clients, unchanged, in a real browser (installs the vendor's packages)
 	@TAILWIRE_INTEROP=1 $(BIN)/python -m pytest -q tests/interop

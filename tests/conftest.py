@@ -55,6 +55,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         "property",
         "rights",
         "e2e",
+        "sync",
         "faults",
         "plugin",
         "adapters",

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from tailwire.adapters.ios import watch_ios as watch_ios
     from tailwire.adapters.kivy import watch_kivy as watch_kivy
     from tailwire.adapters.main_loop import run as run
+    from tailwire.adapters.qt import watch_qt as watch_qt
     from tailwire.adapters.terminal import watch_terminal as watch_terminal
+    from tailwire.adapters.tk import watch_tk as watch_tk
     from tailwire.adapters.toga import watch_toga as watch_toga
     from tailwire.adapters.watching import Watch as Watch
     from tailwire.sdk.app_settings import AppSettings as AppSettings
@@ -106,7 +108,9 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "adapters.ios": ("watch_ios",),
     "adapters.kivy": ("watch_kivy",),
     "adapters.main_loop": ("run",),
+    "adapters.qt": ("watch_qt",),
     "adapters.terminal": ("watch_terminal",),
+    "adapters.tk": ("watch_tk",),
     "adapters.toga": ("watch_toga",),
     "adapters.watching": ("Watch",),
     "sdk.app_settings": ("AppSettings", "AppSettingsBuilder"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -186,12 +187,13 @@ class App:
         try:
             code = self._process.wait(20)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            self._process.send_signal(signal.SIGABRT)  # it prints where each of its threads stands
+            code = None
             self._process.wait()
-            raise AssertionError(f"the program did not end:\n{self.printed}") from None
         for thread in self._threads:
             thread.join(5)
         for stream in (self._process.stdout, self._process.stderr):
             assert stream is not None
             stream.close()
+        assert code is not None, f"the program did not end:\n{self.printed}"
         return code

@@ -17,7 +17,7 @@ from typing import Any
 
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore, MessageListener
 from tailwire.sdk.connection.timings import Timings
-from tailwire.testing.loop_thread import LoopThread
+from tailwire.sync import Client
 
 
 class Program:
@@ -65,14 +65,30 @@ class Program:
 
     # The client.
 
-    def make_client(self) -> ChatClient:
-        """Return a client that has not begun, with the test's settings."""
+    def _settings(self) -> dict[str, Any]:
         o = self.options
         settings = AppSettingsBuilder().override_client_host(o["url"])
         settings.auto_establish_socket_connection(o["auto"])
-        timings = Timings(background_window=o["background_window"])
-        store = MemorySessionStore()
-        return ChatClient(o["app_id"], settings.build(), session_store=store, timings=timings)
+        return {
+            "app_id": o["app_id"],
+            "settings": settings.build(),
+            "session_store": MemorySessionStore(),
+            "timings": Timings(background_window=o["background_window"]),
+        }
+
+    def enter_blocking(self, post: Any) -> Client:
+        """Return a client for a main loop that is not asyncio's: logged in, its events posted and told to the test."""
+        chat = Client(**self._settings(), post=post)
+        chat.add_message_listener("test", Heard(self))
+        chat.login_with_auth_token(self.options["token"])
+        if not self.options["auto"]:
+            chat.connect()
+        chat.wait_connected(20)
+        return chat
+
+    def make_client(self) -> ChatClient:
+        """Return a client that has not begun, for a main loop that is asyncio's."""
+        return ChatClient(**self._settings())
 
     async def enter(self, chat: ChatClient) -> None:
         """Log in, tell the test of each message, and wait until it is connected."""
@@ -114,25 +130,3 @@ class Recorded:
         """Passed on, and printed."""
         self._chat.set_network(network)
         self._program.tell(network=network)
-
-
-class ClientInThread:
-    """A client on an event loop in a thread of its own, for toolkits whose main loop is not asyncio's."""
-
-    def __init__(self, program: Program) -> None:
-        self._thread = LoopThread("client")
-        self._chat = program.make_client()
-        self._thread.call(program.enter(self._chat))
-
-    def set_app_state(self, state: Any, *, reason: str = "app") -> None:
-        """Told in its thread, without waiting."""
-        self._thread._loop.call_soon_threadsafe(lambda: self._chat.set_app_state(state, reason=reason))
-
-    def set_network(self, network: Any) -> None:
-        """Told in its thread, without waiting."""
-        self._thread._loop.call_soon_threadsafe(lambda: self._chat.set_network(network))
-
-    def close(self) -> None:
-        """Close the client, and end the thread."""
-        self._thread.call(self._chat.aclose())
-        self._thread.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from adapters import scenes
 from adapters.conftest import Start, need
 from adapters.matrix import play, rows
 from adapters.screen import Screen
@@ -24,3 +25,58 @@ def app(start: Start, screen: Screen):
 @pytest.mark.parametrize("happens", rows("tk"))
 def test_what_happens_to_its_windows(app, happens: str):
     play("tk", happens, app)
+
+
+def test_its_user_minimises_it(app, screen: Screen):
+    scenes.minimised_by_its_user(app, screen, "tk main")
+
+
+def test_flapping(app):
+    scenes.flapping(app)
+
+
+def test_another_reason_within_hidden(app):
+    scenes.sleep_while_hidden(app)
+    scenes.a_wake_up_while_hidden(app)
+
+
+def test_a_dialog_that_tcl_makes_counts_as_a_window(app):
+    app.do("withdraw")
+    app.until_gone()
+    app.do("dialog_alone")
+    app.until_back()
+    app.do("close_dialog")
+    app.until_gone()
+    app.do("show")
+    app.until_back()
+
+
+def test_an_app_in_the_tray(once: Start, screen: Screen):
+    scenes.tray(once("tk_program", screen.environment, hidden="foreground"))
+
+
+def test_manual_mode(once: Start, screen: Screen):
+    app = once("tk_program", screen.environment, auto=False, background_window=0.5)
+    scenes.manual_mode(app, 0.5)
+
+
+def test_the_root_window_is_destroyed(once: Start, screen: Screen):
+    app = once("tk_program", screen.environment)
+    scenes.gone_for_good(app)
+    assert app.printed == ""
+
+
+def test_a_closed_watch(once: Start, screen: Screen):
+    app = once("tk_program", screen.environment)
+    mine, _, tailwires = app.do("bindings")
+    assert tailwires != ""
+    scenes.closed_watch(app)
+    left = app.do("bindings")
+    assert left[0] != ""
+    assert left[0] in mine, "the app's own binding is kept"
+    assert left[1:] == ["", ""]
+    assert app.printed == ""
+
+
+def test_an_app_that_is_not_shown_at_first(once: Start, screen: Screen):
+    scenes.not_shown_at_first(once("tk_program", screen.environment, withdrawn=True))

@@ -6,8 +6,9 @@ import tkinter
 import tkinter.messagebox
 from typing import Any
 
-from adapters.program import ClientInThread, Program
-from tailwire.adapters.tk import watch_tk
+from adapters.program import Program
+from tailwire import watch_tk
+from tailwire.sync import post_tk
 
 
 class TkApp:
@@ -24,7 +25,10 @@ class TkApp:
         self.entry.pack()
         self.others: list[tkinter.Toplevel] = []
         self.cover_window: Any = None
-        self.client = ClientInThread(self.program)
+        self.root.bind_all("<Map>", lambda _: None)  # the app's own
+        if self.program.options.get("withdrawn"):
+            self.root.withdraw()
+        self.client = self.program.enter_blocking(post_tk(self.root))
         self.watch = watch_tk(self.program.informed(self.client), self.root, hidden=self.program.options["hidden"])
         for name in ("FocusOut", "FocusIn", "Visibility", "Map", "Unmap"):
             self.root.bind(f"<{name}>", lambda e, name=name: self._event(e, name))
@@ -46,9 +50,10 @@ class TkApp:
                 self.root.quit()
 
         self.root.tk.createfilehandler(0, tkinter.READABLE, readable)
-        self.root.wait_visibility()
-        self.program.tell(ready=True)
+        self.root.after_idle(lambda: self.program.tell(ready=True))
         self.root.mainloop()
+        while not self.program.ended:  # the window is destroyed: its program goes on, until the test ends it
+            self.program.feed()
         self.watch.close()
         self.client.close()
 
@@ -119,8 +124,8 @@ class TkApp:
         self.root.iconify()
 
     def restore_both(self) -> None:
-        self.others.pop().deiconify()
         self.root.deiconify()
+        self.others.pop().destroy()
 
     def sleep(self) -> None:
         self.client.set_app_state("background", reason="sleep")
@@ -134,8 +139,15 @@ class TkApp:
     def stop_watching(self) -> None:
         self.watch.close()
 
-    def ping(self) -> None:
-        self.client._thread._loop.call_soon_threadsafe(self.client._chat.ping)
+    def explain(self) -> str:
+        connection = self.client.connection
+        return f"{connection.status}: {connection.explain()}"
+
+    def dialog_alone(self) -> None:
+        self.root.after(0, lambda: tkinter.messagebox.showinfo("tk dialog", "Tk says hello"))
+
+    def bindings(self) -> list[str]:
+        return [str(self.root.tk.call("bind", "all", f"<{name}>")).strip() for name in ("Map", "Unmap", "Destroy")]
 
 
 if __name__ == "__main__":

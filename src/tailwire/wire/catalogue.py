@@ -199,8 +199,8 @@ CATALOGUE: dict[str, Entry] = {
     "ERR_WRONG_EVENT_LOOP": Entry(
         0,
         "The client belongs to another event loop.",
-        "Call it on the loop that ran init(): from another thread with asyncio.run_coroutine_threadsafe(call, loop), "
-        "or loop.call_soon_threadsafe(function) for what is not async.",
+        "From other threads use tailwire.sync.Client. Or call it on the loop that ran init(): with "
+        "asyncio.run_coroutine_threadsafe(call, loop), or loop.call_soon_threadsafe(function) for what is not async.",
     ),
     "REQUEST_IN_PROGRESS": Entry(0, "A fetch of this request is under way.", "Await it before the next."),
     "NOT_ENOUGH_PARAMETERS": Entry(

@@ -100,6 +100,20 @@ def text_of(answer: Any) -> str:
     return str(answer.get("message") or answer.get("Message") or "success") if isinstance(answer, dict) else "success"
 
 
+def asking(client: Access | None) -> Access | None:
+    """Check who is to ask for a builder's pages; None stands for `CometChat`'s current client.
+
+    Raises:
+        TypeError: it is no `ChatClient`.
+    """
+    if client is not None and not isinstance(client, Access):
+        raise TypeError(
+            f"this is a {type(client).__name__}, no ChatClient. "
+            "With the blocking client of tailwire.sync, give it the builder: chat.request(builder)"
+        )
+    return client
+
+
 class Access:
     """The parts of a client that its calls use."""
 

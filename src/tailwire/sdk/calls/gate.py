@@ -1,7 +1,7 @@
 """The gate of a client: every public call passes it before it does anything.
 
 A closed client takes no call, and a call belongs to the event loop on which `init()` ran. What only looks, or takes a
-listener away, is open to all.
+listener away, is open to all; a property, when the client is closed, or on its own event loop.
 """
 
 from __future__ import annotations
@@ -26,7 +26,20 @@ def gated(kind: C) -> C:
         method = inspect.getattr_static(kind, name)
         if inspect.isfunction(method):
             setattr(kind, name, _behind(method))
+        elif isinstance(method, property) and method.fget is not None:
+            setattr(kind, name, property(_looking(method.fget), doc=method.__doc__))
     return kind
+
+
+def _looking(look: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    # What only looks is open to all, when the client is closed; before that its loop may change it meanwhile.
+    @functools.wraps(look)
+    def looked(self: Access) -> Any:
+        if not self._closed:
+            self._check_loop()
+        return look(self)
+
+    return looked
 
 
 def _behind(method: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Self, TypeVar
 
-from tailwire.sdk.calls.access import Access, checked_limit, quoted
+from tailwire.sdk.calls.access import Access, asking, checked_limit, quoted
 from tailwire.sdk.calls.current import current
 from tailwire.sdk.calls.pages import numbered_page, readable
 from tailwire.sdk.dispatch.history import id_of
@@ -107,7 +107,7 @@ class _Builder(Generic[T]):
         Args:
             client: the client that asks; `CometChat`'s current one by default.
         """
-        return ListRequest(self._path, self._query, self._page, type(self)._decode, client)
+        return ListRequest(self._path, self._query, self._page, type(self)._decode, asking(client))
 
 
 class UsersRequestBuilder(_Builder[User]):
@@ -381,4 +381,4 @@ class ReactionsRequestBuilder:
         """
         if self._message_id <= 0:
             raise failure("ERROR_INVALID_MESSAGE_ID")
-        return ReactionsRequest(self._message_id, self._reaction, self._limit, client)
+        return ReactionsRequest(self._message_id, self._reaction, self._limit, asking(client))

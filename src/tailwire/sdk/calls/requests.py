@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from tailwire.sdk.calls.access import checked_limit
+from tailwire.sdk.calls.access import asking, checked_limit
 from tailwire.sdk.calls.current import current
 from tailwire.sdk.calls.messages import MessageCalls
 from tailwire.sdk.calls.pages import readable
@@ -248,4 +248,5 @@ class MessagesRequestBuilder(_Filters):
         Args:
             client: the client that asks; `CometChat`'s current one by default.
         """
+        asking(client)
         return MessagesRequest(self._wanted, client)

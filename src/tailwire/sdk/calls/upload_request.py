@@ -50,7 +50,11 @@ class UploadFileRequest:
 
         Args:
             listener: hears how each gets on, and at last `on_complete`.
+
+        Raises:
+            CometChatException: `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
         """
+        self._client._check_usable()  # before a listener hears of anything
         listener = listener or UploadFileListener()
         result = UploadResult(self._batch_id)
         turns = asyncio.Semaphore(self._concurrency)

@@ -1,0 +1,18 @@
+"""A blocking client for scripts, Flask, Django, Tk, Qt and any other thread: `ChatClient` on a thread of its own.
+
+Who may import it: testing, cli, tui, and apps. It knows the SDK, and no adapter.
+Design page: docs/sync.md; architecture.md.
+"""
+
+from tailwire.sync.client import Client as Client
+from tailwire.sync.faces import ListRequest as ListRequest
+from tailwire.sync.faces import OutboxEntry as OutboxEntry
+from tailwire.sync.faces import Request as Request
+from tailwire.sync.faces import UploadFileRequest as UploadFileRequest
+from tailwire.sync.iterating import Iterating as Iterating
+from tailwire.sync.qt import post_qt as post_qt
+from tailwire.sync.tk import post_tk as post_tk
+
+__all__ = [
+    "Client", "Iterating", "ListRequest", "OutboxEntry", "Request", "UploadFileRequest", "post_qt", "post_tk",
+]  # fmt: skip

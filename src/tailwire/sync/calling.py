@@ -1,0 +1,142 @@
+"""What the client and its requests share: blocking calls, and calls that do not block, of something async."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import inspect
+import logging
+import math
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from tailwire.sdk.exceptions import CometChatException, failure
+from tailwire.sync.portal import Portal
+
+log = logging.getLogger("tailwire")
+
+
+class Held:
+    """Held by the client and all that was made by it: when nobody holds one of these any more, the client is closed."""
+
+    def __init__(self, portal: Portal) -> None:
+        self.portal = portal
+        weakref.finalize(self, portal.dropped).atexit = False
+
+
+def checked_seconds(seconds: float | None) -> float | None:
+    """Check a limit of seconds; None is no limit.
+
+    Raises:
+        TypeError: it is no number.
+        ValueError: it is not above 0.
+    """
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError(f"the timeout is a {type(seconds).__name__}: give seconds, or None to wait for ever")
+    if not seconds > 0 or math.isinf(seconds):
+        raise ValueError(f"the timeout is {seconds}: give seconds above 0, or None to wait for ever")
+    return seconds
+
+
+class Calling:
+    """The blocking face of something async that lives in the client's thread.
+
+    Args:
+        limit: seconds that a call may take; None for ever.
+    """
+
+    def __init__(self, held: Held, target: Any, limit: float | None) -> None:
+        self._held = held
+        self._target = target
+        self._limit = limit
+
+    @property
+    def _portal(self) -> Portal:
+        return self._held.portal
+
+    def start(
+        self,
+        call: str,
+        *arguments: Any,
+        done: Callable[[Any], object] | None = None,
+        failed: Callable[[BaseException], object] | None = None,
+        **named: Any,
+    ) -> concurrent.futures.Future[Any]:
+        """Begin a call, and do not wait for it: for a GUI's thread, and for listeners in the client's own.
+
+        Args:
+            call: the name of a method of this object, such as `"send_message"`.
+            arguments: for it, as `named`.
+            done: called with the result.
+            failed: called with the exception. Both are posted to the app's thread where the client has a `post`,
+                else they are called in the client's thread. Without it, a failure is logged where there is a `done`.
+
+        Returns:
+            A future, with `result(timeout)` and `cancel()`. It has no limit of its own.
+
+        Raises:
+            AttributeError: there is no such method.
+            CometChatException: `ERR_CLIENT_CLOSED`.
+        """
+        method = None if not isinstance(call, str) or call.startswith("_") else getattr(self._target, call, None)
+        if not callable(method):
+            raise AttributeError(f"there is no call {call!r} to start: give the name of a method, as text")
+        done, failed = done or named.pop("on_success", None), failed or named.pop("on_error", None)
+        for callback in (done, failed):
+            if callback is not None and not callable(callback):
+                raise TypeError(f"done and failed are functions, not a {type(callback).__name__}")
+        future = self._begin(method, arguments, named)
+        if done is not None or failed is not None:
+            future.add_done_callback(lambda ended: self._ended(call, ended, done, failed))
+        return future
+
+    def _ended(self, call: str, future: concurrent.futures.Future[Any], done: Any, failed: Any) -> None:
+        if future.cancelled():
+            return
+        error = future.exception()
+        if error is None:
+            if done is not None:
+                self._portal.outlet.tell(done, (future.result(),))
+        elif failed is not None:
+            self._portal.outlet.tell(failed, (error,))
+        else:
+            log.error("%s() failed, and start() was given no failed=: %s", call, error)
+
+    def _begin(
+        self, method: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
+    ) -> concurrent.futures.Future[Any]:
+        if named.get("on_progress") is not None:
+            named = {**named, "on_progress": self._portal.outlet.newest(named["on_progress"])}
+
+        async def run() -> Any:
+            result = method(*arguments, **named)
+            return await result if inspect.isawaitable(result) else result
+
+        return self._portal.begin(run)
+
+    def _call(self, name: str, arguments: tuple[Any, ...], named: dict[str, Any], limit: float | None = None) -> Any:
+        # Blocks. What is told of the end of the call is told here, in the thread that waits.
+        self._portal.check_outside(name)
+        on_success, on_error = named.pop("on_success", None), named.pop("on_error", None)
+        try:
+            future = self._begin(getattr(self._target, name), arguments, named)
+            result = self._portal.wait(future, limit or self._limit, name)
+        except CometChatException as e:
+            if on_error is None:
+                raise
+            on_error(e)
+            return None
+        if on_success is not None:
+            on_success(result)
+        return result
+
+    def _do(self, name: str, function: Callable[[], Any]) -> Any:
+        # A plain method, in the client's thread.
+        return self._portal.do(function, self._limit, name)
+
+
+def refused(details: str) -> CometChatException:
+    """Return the exception for an argument that is no good."""
+    return failure("ERR_INVALID_ARGUMENT", details)

@@ -1,0 +1,138 @@
+"""The blocking faces of what a client makes: requests, uploads, queued messages, and the connection."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Generic, TypeVar, cast
+
+from tailwire.sdk.calls.upload_request import UploadAttachment
+from tailwire.sdk.connection.history import Transition
+from tailwire.sdk.connection.state import Status
+from tailwire.sdk.exceptions import CometChatException
+from tailwire.sdk.listeners.events import UploadResult
+from tailwire.sdk.listeners.interfaces import UploadFileListener
+from tailwire.sdk.outbox import OutboxStatus
+from tailwire.sync.calling import Calling
+from tailwire.sync.listening import through
+from tailwire.wire.entities import Attachment, BaseMessage
+
+T = TypeVar("T")
+
+
+class ListRequest(Calling, Generic[T]):
+    """Fetches a list page by page. Made by `Client.request()`."""
+
+    def fetch_next(self) -> list[T]:
+        """Fetch the next page; empty at the end.
+
+        Raises:
+            CometChatException: `NOT_ENOUGH_PARAMETERS`, `REQUEST_IN_PROGRESS`, or as the server refused it.
+            TimeoutError: it has not ended in time.
+        """
+        return cast(list[T], self._call("fetch_next", (), {}))
+
+
+class Request(ListRequest[T]):
+    """Fetches messages or reactions page by page, in both directions. Made by `Client.request()`."""
+
+    def fetch_previous(self) -> list[T]:
+        """Fetch the page before, oldest first; from the newest on at the first call.
+
+        Raises:
+            CometChatException: `REQUEST_IN_PROGRESS`, or as the server refused it.
+            TimeoutError: it has not ended in time.
+        """
+        return cast(list[T], self._call("fetch_previous", (), {}))
+
+
+class UploadFileRequest(Calling):
+    """Uploads files for a message to one receiver. Made by `Client.create_upload_file_request()`."""
+
+    def set_concurrency(self, files: int) -> UploadFileRequest:
+        """Set how many files are sent at a time (1)."""
+        self._do("set_concurrency", lambda: self._target.set_concurrency(files))
+        return self
+
+    def upload_attachments(
+        self, attachments: Sequence[UploadAttachment], listener: UploadFileListener | None = None
+    ) -> UploadResult:
+        """Upload files. One that fails keeps none of the others back; what failed can be given again.
+
+        Args:
+            listener: hears how each gets on, and at last `on_complete`; called where the client's listeners are.
+
+        Raises:
+            TimeoutError: it has not ended in time: give large files longer, with the client's `with_timeout()`.
+        """
+        if listener is not None:
+            listener = through(UploadFileListener, listener, self._portal.outlet)
+        return cast(UploadResult, self._call("upload_attachments", (attachments, listener), {}))
+
+    def get_attachments(self) -> list[Attachment]:
+        """Return what has been uploaded, to be sent with a `MediaMessage`."""
+        return cast(list[Attachment], self._do("get_attachments", self._target.get_attachments))
+
+
+class OutboxEntry(Calling):
+    """A queued message."""
+
+    @property
+    def message(self) -> BaseMessage:
+        """What was queued; what the server stored, once it is sent."""
+        return cast(BaseMessage, self._target.message)
+
+    @property
+    def status(self) -> OutboxStatus:
+        """`pending`, `sent`, `failed` or `cancelled`."""
+        return cast(OutboxStatus, self._target.status)
+
+    @property
+    def error(self) -> CometChatException | None:
+        """Why it failed; while it waits, why it was not sent at the last try."""
+        return cast("CometChatException | None", self._target.error)
+
+    @property
+    def muid(self) -> str:
+        """The id under which the server stores it once."""
+        return cast(str, self._target.muid)
+
+    def cancel(self) -> bool:
+        """Do not send it. False when it is too late: it is on its way, or has come to its end."""
+        return cast(bool, self._do("cancel", self._target.cancel))
+
+    def retry(self) -> bool:
+        """Queue it again, as the last one. False unless it has failed."""
+        return cast(bool, self._do("retry", self._target.retry))
+
+    def result(self) -> BaseMessage:
+        """Wait until it has come to its end, and return the message as the server stored it.
+
+        Raises:
+            CometChatException: why it failed; `OUTBOX_CANCELLED`; `ERR_CLIENT_CLOSED` when it still waits on the
+                device.
+            TimeoutError: it still waits when the client's timeout is over; it stays queued.
+        """
+        return cast(BaseMessage, self._call("result", (), {}))
+
+
+class Connection(Calling):
+    """The connection of a client, to look at."""
+
+    @property
+    def status(self) -> Status:
+        """`connected`, `connecting`, `disconnected` or `featureThrottled`."""
+        return cast(Status, self._do("status", lambda: self._target.status))
+
+    def explain(self) -> str:
+        """Return one sentence: what the state is, why, and what will change it."""
+        return cast(str, self._do("explain", self._target.explain))
+
+    @property
+    def history(self) -> tuple[Transition, ...]:
+        """The last 100 transitions with causes and times, oldest first."""
+        return cast("tuple[Transition, ...]", self._do("history", lambda: self._target.history))
+
+    def dump(self, path: str | os.PathLike[str]) -> None:
+        """Write the machine's last inputs to a file. `tailwire replay FILE` runs them again. Holds no secret."""
+        self._do("dump", lambda: self._target.dump(path))

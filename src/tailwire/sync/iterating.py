@@ -1,0 +1,108 @@
+"""Iterators for threads over what is async: events, and the messages of a conversation."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import threading
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from tailwire.sdk.exceptions import CometChatException
+from tailwire.sync.calling import Held
+
+T = TypeVar("T")
+
+
+class Iterating(Generic[T]):
+    """Takes one after the other, and waits for each. `close()`, or the end of a `with` block, ends it.
+
+    A wait that ends early, in time or by Ctrl+C, loses nothing: the next one goes on where it was.
+    """
+
+    def __init__(
+        self,
+        held: Held,
+        source: AsyncIterator[T],
+        name: str,
+        limit: float | None,
+        *,
+        ends: bool,
+        close: Callable[[], object] | None = None,
+    ) -> None:
+        """Begin (for `Client`).
+
+        Args:
+            limit: seconds to wait for each; None for ever.
+            ends: it ends when the limit is over; else that raises `TimeoutError`.
+            close: called in the client's thread at the end.
+        """
+        self._held = held
+        self._source = source
+        self._name = name
+        self._limit = limit
+        self._ends = ends
+        self._close = close
+        self._next: concurrent.futures.Future[list[T]] | None = None
+        self._one_at_a_time = threading.Lock()
+        self._closed = False
+
+    def __iter__(self) -> Iterating[T]:
+        return self
+
+    def __next__(self) -> T:
+        portal, source = self._held.portal, self._source
+        portal.check_outside(self._name)
+
+        async def one() -> list[T]:
+            async for value in source:
+                return [value]
+            return []
+
+        with self._one_at_a_time:
+            if self._closed:
+                raise StopIteration
+            try:
+                if self._next is None:
+                    self._next = portal.begin(one)
+                taken = portal.wait(self._next, self._limit, self._name, keep=True)
+            except CometChatException as e:
+                self._next = None
+                if e.code == "ERR_CLIENT_CLOSED" and self._ends:
+                    raise StopIteration from None
+                raise
+            except TimeoutError:
+                if self._ends and self._next is not None and not self._next.done():
+                    raise StopIteration from None
+                raise
+            self._next = None
+        if not taken:
+            raise StopIteration
+        return taken[0]
+
+    def close(self) -> None:
+        """Take no more."""
+        if self._closed:
+            return
+        self._closed = True
+        waiting, close = self._next, self._close
+        if waiting is not None:
+            waiting.cancel()
+        if close is not None:
+            try:
+                self._held.portal.soon(close)
+            except (CometChatException, RuntimeError):
+                return  # the client is closed, and has ended it; or this is another process
+
+    def __enter__(self) -> Iterating[T]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        held: Any = getattr(self, "_one_at_a_time", None)  # not where the constructor raised
+        if held is not None:
+            self.close()

@@ -1,0 +1,282 @@
+"""The thread of a client: its event loop, the way into it, and its end.
+
+Rules: whoever comes from outside is checked first (another process, the client's own thread, a closed client); what
+was accepted comes to an end, at the latest when the client is closed. The thread is a daemon, so that it keeps no
+program alive; what was not closed is closed by `atexit`, while threads still run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import concurrent.futures
+import logging
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from tailwire.sdk.client import ChatClient
+from tailwire.sdk.exceptions import failure
+from tailwire.sync.outlet import Outlet, Post
+
+log = logging.getLogger("tailwire")
+T = TypeVar("T")
+AT_EXIT = 5.0
+_open: set[Portal] = set()
+
+
+class Portal:
+    """Runs a `ChatClient` in a thread.
+
+    Attributes:
+        chat: the client; only to be touched in its thread.
+        outlet: how the app is called back.
+
+    Args:
+        post: see `Outlet`.
+    """
+
+    chat: ChatClient
+
+    def __init__(self, post: Post | None) -> None:
+        # Not the policy's loop: an app may have set a policy for its GUI.
+        self._loop: asyncio.AbstractEventLoop = getattr(
+            asyncio, "ProactorEventLoop" if sys.platform == "win32" else "SelectorEventLoop"
+        )()
+        self.outlet = Outlet(post, self._loop)
+        self._process = os.getpid()
+        self._lock = threading.RLock()  # what is collected meanwhile may come here too
+        self._closing = False
+        self._error: Exception | None = None
+        self._begun: set[concurrent.futures.Future[Any]] = set()  # a loop holds its tasks weakly
+        self._kept: set[asyncio.Task[None]] = set()
+        self._thread = threading.Thread(target=self._run, name="tailwire client", daemon=True)
+
+    def open(self, make: Callable[[], ChatClient], ready: Callable[[ChatClient], None], limit: float | None) -> None:
+        """Start the thread and the client in it.
+
+        Args:
+            make: makes the client.
+            ready: called with it before `init()`.
+
+        Raises:
+            Exception: what the client or its `init()` raises; nothing is left then.
+        """
+
+        async def begin() -> None:
+            self.chat = make()
+            ready(self.chat)
+            await self.chat.init()
+
+        self._thread.start()
+        _open.add(self)
+        try:
+            self.wait(self.begin(begin), limit, "init")
+        except BaseException:
+            self.close(AT_EXIT)
+            raise
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self._loop.run_forever()
+                break
+            except BaseException:
+                log.exception("something tried to end the client's thread; it goes on")
+        self._loop.close()
+        _open.discard(self)
+
+    # The way in.
+
+    @property
+    def inside(self) -> bool:
+        """Whether this is the client's own thread."""
+        return threading.get_ident() == self._thread.ident
+
+    @property
+    def ended(self) -> bool:
+        """Whether the thread is over."""
+        return self._closing and not self._thread.is_alive()
+
+    def check(self) -> None:
+        """Check that this is the process in which the client was made.
+
+        Raises:
+            RuntimeError: after a fork.
+        """
+        if os.getpid() != self._process:
+            raise RuntimeError(
+                f"this client was made in process {self._process}, before fork(): its thread and its connection are "
+                "there. Make a client in each process, after the fork (gunicorn: post_fork; celery: "
+                "worker_process_init)"
+            )
+
+    def check_outside(self, name: str) -> None:
+        """Check that waiting here would not be waiting for oneself.
+
+        Raises:
+            RuntimeError: in the client's own thread.
+        """
+        self.check()
+        if self.inside:
+            raise RuntimeError(
+                f"{name}() was called in the client's own thread (from a listener or a callback), and would wait for "
+                f"itself. Use start({name!r}, …), which does not wait, or give the client a post= that calls back in "
+                "your thread"
+            )
+
+    def begin(self, make: Callable[[], Awaitable[T]]) -> concurrent.futures.Future[T]:
+        """Begin something in the client's thread.
+
+        Raises:
+            CometChatException: `ERR_CLIENT_CLOSED`.
+            RuntimeError: after a fork.
+        """
+        self.check()
+
+        async def run() -> T:
+            return await make()
+
+        with self._lock:
+            if self._closing:
+                raise failure("ERR_CLIENT_CLOSED")
+            future = asyncio.run_coroutine_threadsafe(run(), self._loop)
+            self._begun.add(future)
+        future.add_done_callback(self._begun.discard)
+        return future
+
+    def keep(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run something until its end, or that of the client (in the client's thread)."""
+        task = self._loop.create_task(work, name=name)
+        self._kept.add(task)
+        task.add_done_callback(self._kept.discard)
+        return task
+
+    def soon(self, function: Callable[[], object]) -> None:
+        """Have a function called in the client's thread, without waiting; at once where this is it.
+
+        Raises:
+            CometChatException: `ERR_CLIENT_CLOSED`.
+            RuntimeError: after a fork.
+        """
+        self.check()
+        with self._lock:
+            if self._closing:
+                raise failure("ERR_CLIENT_CLOSED")
+            if not self.inside:
+                self._loop.call_soon_threadsafe(function)
+                return
+        function()
+
+    def do(self, function: Callable[[], T], limit: float | None, name: str) -> T:
+        """Call a function in the client's thread, and wait; at once where this is it, or where the thread is over."""
+        self.check()
+        if self.inside or self.ended:
+            return function()
+
+        async def call() -> T:
+            return function()
+
+        return self.wait(self.begin(call), limit, name)
+
+    def wait(self, future: concurrent.futures.Future[T], limit: float | None, name: str, *, keep: bool = False) -> T:
+        """Wait for what was begun. What is not waited for to its end is cancelled.
+
+        Args:
+            limit: seconds; None waits for ever.
+            keep: do not cancel it: it is waited for again.
+
+        Raises:
+            TimeoutError: it has not come to its end in time.
+            CometChatException: `ERR_CLIENT_CLOSED` when the client was closed meanwhile.
+        """
+        try:
+            return future.result(limit)
+        except concurrent.futures.CancelledError:
+            if self._closing:
+                raise failure("ERR_CLIENT_CLOSED") from None
+            raise
+        except BaseException as e:  # also Ctrl+C, and what others throw into a thread that waits
+            if future.done() or (not keep and not future.cancel()):
+                if isinstance(e, TimeoutError):
+                    return future.result()  # it came to its end just now, or the call itself raised this
+                raise
+            if isinstance(e, TimeoutError):
+                what = "still goes on" if keep else "was cancelled"
+                raise TimeoutError(
+                    f"{name}() has not ended within {limit:g} s, and {what}. "
+                    "Give it longer with with_timeout(seconds), or use start(), which does not wait"
+                ) from None
+            raise
+
+    # The end.
+
+    def begin_close(self) -> None:
+        """Begin to close the client, without waiting."""
+        if os.getpid() != self._process:
+            return
+        with self._lock:
+            if not self._closing:
+                self._closing = True
+                self._loop.call_soon_threadsafe(self._end)
+
+    def _end(self) -> None:
+        self._ending = self._loop.create_task(self._shut(), name="tailwire close")
+
+    async def _shut(self) -> None:
+        try:
+            self.outlet.close()
+            if hasattr(self, "chat"):
+                await self.chat.aclose()
+        except Exception as e:  # noqa: BLE001 - close() raises it
+            self._error = e
+        finally:
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in left:
+                task.cancel()
+            if left:
+                await asyncio.wait(left)
+            await self._loop.shutdown_asyncgens()
+            self._loop.stop()
+
+    def close(self, timeout: float | None) -> None:
+        """Close the client, and wait for the end of its thread. Nothing in another process.
+
+        Raises:
+            TimeoutError: it has not ended in time; it goes on ending.
+            RuntimeError: in the client's own thread.
+        """
+        if os.getpid() != self._process:
+            return
+        if self.ended:
+            return
+        self.check_outside("close")
+        self.begin_close()
+        self._thread.join(timeout)
+        if self._thread.is_alive():
+            raise TimeoutError(f"the client has not ended within {timeout} s: a listener in its thread may not return")
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def dropped(self) -> None:
+        """Take notice that nobody holds the client any more."""
+        if os.getpid() == self._process and not self._closing:
+            self.begin_close()
+            warnings.warn(
+                "a tailwire.sync.Client was dropped without close(); use `with Client(…) as chat`", ResourceWarning,
+                stacklevel=2, source=self,
+            )  # fmt: skip
+
+
+@atexit.register
+def _close_all() -> None:
+    for portal in list(_open):
+        portal.begin_close()
+    for portal in list(_open):
+        with suppress(TimeoutError):  # the program ends anyway
+            portal.close(AT_EXIT)

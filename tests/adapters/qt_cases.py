@@ -1,0 +1,181 @@
+"""Cases of `watch_qt` that need no server: run as a program, one process for all (`python qt_cases.py [binding]`).
+
+They use QtGui alone, without a display: `QT_QPA_PLATFORM=offscreen`.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from tailwire.adapters.qt import watch_qt
+
+BINDING = sys.argv[1] if len(sys.argv) > 1 else "PySide6"
+core: Any = importlib.import_module(f"{BINDING}.QtCore")
+gui: Any = importlib.import_module(f"{BINDING}.QtGui")
+
+
+class Client:
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def set_app_state(self, state: str, *, reason: str = "app") -> None:
+        self.told.append(state)
+
+    def set_network(self, network: str) -> None:
+        raise AssertionError("nothing is known of the network")
+
+
+def refused(kind: type[Exception], words: str, call: Callable[[], object]) -> None:
+    try:
+        call()
+    except kind as e:
+        assert words in str(e), e
+    else:
+        raise AssertionError(f"not refused: {words}")
+
+
+def turns(app: Any) -> None:
+    for _ in range(5):
+        app.processEvents()
+
+
+def windows_without_widgets(app: Any) -> None:
+    client = Client()
+    window = gui.QWindow()
+    window.resize(100, 100)
+    window.show()
+    watch_qt(client, app)  # not kept
+    gc.collect()
+    turns(app)
+    assert client.told == []
+    window.setWindowStates(core.Qt.WindowState.WindowMinimized)
+    turns(app)
+    assert client.told == ["background"]
+    second = gui.QWindow()
+    second.show()
+    turns(app)
+    assert client.told == ["background", "foreground"]
+    second.close()
+    turns(app)
+    assert client.told == ["background", "foreground", "background"]
+    window.setWindowStates(core.Qt.WindowState.WindowMinimized | core.Qt.WindowState.WindowMaximized)
+    turns(app)
+    window.showMaximized()
+    turns(app)
+    assert client.told == ["background", "foreground"] * 2
+    window.hide()
+    turns(app)
+    window.show()
+    turns(app)
+    assert client.told == ["background", "foreground"] * 3
+    window.close()
+
+
+def menus_and_tips_are_no_windows_of_the_app(app: Any) -> None:
+    client = Client()
+    tips = []
+    for kind in (core.Qt.WindowType.Popup, core.Qt.WindowType.ToolTip):
+        tip = gui.QWindow()
+        tip.setFlags(kind)
+        tip.show()
+        tips.append(tip)
+    with watch_qt(client, app) as watch:
+        turns(app)
+        assert watch.seen == "hidden"
+    for tip in tips:
+        tip.close()
+    assert client.told == ["background", "foreground"]
+
+
+def two_watches(app: Any) -> None:
+    one, other = Client(), Client()
+    window = gui.QWindow()
+    window.show()
+    first, second = watch_qt(one, app), watch_qt(other)
+    turns(app)
+    first.close()
+    window.hide()
+    turns(app)
+    assert (one.told, other.told) == ([], ["background"])
+    second.close()
+    first.close()
+    window.show()
+    turns(app)
+    window.close()
+    turns(app)
+    assert (one.told, other.told) == ([], ["background", "foreground"])
+
+
+def in_another_thread(app: Any) -> None:
+    failed: list[Exception] = []
+
+    def watch() -> None:
+        try:
+            watch_qt(Client(), app)
+        except Exception as e:
+            failed.append(e)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    thread.join()
+    assert isinstance(failed[0], RuntimeError), failed
+    assert "thread" in str(failed[0])
+
+
+class Phone:
+    """An application on a phone, whose system cannot run here: Qt's own class, but for the platform's name."""
+
+    @staticmethod
+    def of(app: Any, name: str) -> None:
+        type(app).platformName = staticmethod(lambda: name)
+
+
+def the_word_of_a_phone(app: Any) -> None:
+    state = core.Qt.ApplicationState
+    for name in ("android", "ios"):
+        Phone.of(app, name)
+        client = Client()
+        window = gui.QWindow()
+        window.show()
+        app.applicationStateChanged.emit(state.ApplicationActive)
+        watch = watch_qt(client, app)
+        assert watch.knows == {"paused"}
+        client.told.clear()  # offscreen, the application is inactive or active as the last window left it
+        for seen in (state.ApplicationActive, state.ApplicationInactive):
+            app.applicationStateChanged.emit(seen)
+        window.hide()
+        turns(app)
+        assert client.told == [], client.told
+        app.applicationStateChanged.emit(state.ApplicationSuspended)
+        assert watch.seen == "paused"
+        app.applicationStateChanged.emit(state.ApplicationHidden)
+        app.applicationStateChanged.emit(state.ApplicationInactive)
+        assert client.told == ["background"]
+        app.applicationStateChanged.emit(state.ApplicationActive)
+        assert client.told == ["background", "foreground"]
+        watch.close()
+        app.applicationStateChanged.emit(state.ApplicationSuspended)
+        assert client.told == ["background", "foreground"]
+
+
+def main() -> None:
+    refused(RuntimeError, "make the QApplication first", lambda: watch_qt(Client()))
+    for wrong in ("app", core.QObject(), 3):
+        refused(TypeError, "give the QApplication", lambda wrong=wrong: watch_qt(Client(), wrong))
+    app = gui.QGuiApplication(sys.argv[:1])
+    app.setQuitOnLastWindowClosed(False)
+    refused(ValueError, "hidden", lambda: watch_qt(Client(), app, hidden="never"))
+    for case in (windows_without_widgets, menus_and_tips_are_no_windows_of_the_app, two_watches, in_another_thread):
+        case(app)
+        turns(app)
+    the_word_of_a_phone(app)
+    print("all cases passed", flush=True)
+
+
+if __name__ == "__main__":
+    main()

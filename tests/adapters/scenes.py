@@ -1,0 +1,122 @@
+"""What is the same for every toolkit with windows, beyond the rows of the matrix."""
+
+from __future__ import annotations
+
+import time
+
+from adapters.app import App
+from adapters.screen import Screen
+
+
+def flapping(app: App) -> None:
+    """Twenty quick changes: only real ones are told, it ends connected, and nothing is lost or comes twice."""
+    app.told.clear()
+    app.messages.clear()
+    texts = [f"flapping {n}" for n in range(4)]
+    for text in texts:
+        app.do("flap")
+        app.house.say(app.uid, text)
+    # What is asked while the window manager is behind may leave the window minimised: then it is asked again.
+    app.until(lambda: app.do("restore") is None and app.do("seen") == "resumed", "the window is back")
+    app.until_back()
+    app.until_heard(texts[-1])
+    assert app.messages == texts
+    assert app.told == ["background", "foreground"] * (len(app.told) // 2)
+
+
+def sleep_while_hidden(app: App) -> None:
+    """A window that is shown while another reason holds brings no socket back; the end of that reason does."""
+    app.told.clear()
+    app.do("minimise")
+    app.until_gone()
+    app.do("sleep")
+    app.do("restore")
+    app.until(lambda: app.told == ["background", "foreground"], "the window is back")
+    assert app.do("explain").startswith("disconnected")
+    assert app.sockets() == []
+    app.do("wake")
+    app.until_back()
+
+
+def a_wake_up_while_hidden(app: App) -> None:
+    """The end of another reason brings no hidden window's socket back."""
+    app.do("sleep")
+    app.until_gone()
+    app.do("minimise")
+    app.until(lambda: app.do("seen") == "hidden", "the window is hidden")
+    app.do("wake")
+    assert app.do("explain").startswith("disconnected")
+    assert app.sockets() == []
+    app.do("restore")
+    app.until_back()
+
+
+def tray(app: App) -> None:
+    """Without a visible window it stays connected (the app was started with `hidden="foreground"`)."""
+    before = app.sockets()
+    app.do("minimise")
+    app.until(lambda: app.do("seen") == "hidden", "the window is hidden")
+    app.house.say(app.uid, "into the tray")
+    app.until_heard("into the tray")
+    app.do("restore")
+    app.until(lambda: app.do("seen") == "resumed", "the window is back")
+    assert app.sockets() == before
+    assert app.told == []
+
+
+def manual_mode(app: App, window: float) -> None:
+    """The socket stays for the background's window, and is gone behind it; what is closed stays closed."""
+    before = app.sockets()
+    app.do("minimise")
+    hidden_at = time.monotonic()
+    app.until(lambda: app.told == ["background"], "the background is told")
+    assert app.sockets() == before
+    app.until(lambda: app.sockets() == [], "the window has passed", window + 10)
+    assert time.monotonic() - hidden_at >= window - 0.01
+    app.do("restore")
+    app.until(lambda: app.told == ["background", "foreground"], "the foreground is told")
+    assert app.do("explain").startswith("disconnected")
+
+
+def gone_for_good(app: App) -> None:
+    """An app whose window is destroyed is detached, and its socket closed although the process lives."""
+    app.do("destroy")
+    app.until_gone()
+    assert app.told == ["background"]
+    assert app.do("seen") == "detached"
+    app.do("stop_watching")
+    assert app.told == ["background"]
+    assert app.alive
+
+
+def closed_watch(app: App) -> None:
+    """A watch that is closed while its window is hidden takes back what it said, and says nothing any more."""
+    app.do("minimise")
+    app.until_gone()
+    app.do("stop_watching")
+    app.until_back()
+    before = app.sockets()
+    for command in ("stop_watching", "restore", "minimise", "restore"):
+        app.do(command)
+        app.turns()
+    assert app.told == ["background", "foreground"]
+    assert app.sockets() == before
+
+
+def not_shown_at_first(app: App) -> None:
+    """An app that begins without a visible window is in the background until it has one."""
+    app.until_gone()
+    assert app.do("seen") == "hidden"
+    app.do("show")
+    app.until_back()
+    assert app.told == ["background", "foreground"]
+
+
+def minimised_by_its_user(app: App, screen: Screen, title: str) -> None:
+    """The window manager minimises, and brings back."""
+    app.told.clear()
+    screen.minimise(title)
+    app.until_gone()
+    screen.activate(title)
+    app.until_back()
+    app.until(lambda: app.told == ["background", "foreground"], "both changes are told")

@@ -1,0 +1,120 @@
+"""A Qt app: its server knows whether it is on the screen. Most without a display, some under a window manager."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from adapters import scenes
+from adapters.conftest import Start, need
+from adapters.matrix import play, rows
+from adapters.screen import Screen
+
+pytestmark = pytest.mark.gui
+HERE = Path(__file__).parent
+OFFSCREEN = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _installed() -> None:
+    need("PySide6")
+
+
+@pytest.fixture(scope="module")
+def app(start: Start):
+    return start("qt_program", OFFSCREEN)
+
+
+@pytest.fixture(scope="module")
+def app_on_x(start: Start, screen: Screen):
+    return start("qt_program", {**screen.environment, "QT_QPA_PLATFORM": "xcb"})
+
+
+@pytest.mark.parametrize("happens", rows("qt-offscreen"))
+def test_what_happens_to_its_windows(app, happens: str):
+    play("qt-offscreen", happens, app)
+
+
+@pytest.mark.parametrize("happens", rows("qt-xcb"))
+def test_what_happens_to_its_windows_under_a_window_manager(app_on_x, happens: str):
+    play("qt-xcb", happens, app_on_x)
+
+
+def test_its_user_minimises_it(app_on_x, screen: Screen):
+    scenes.minimised_by_its_user(app_on_x, screen, "qt main")
+
+
+def test_flapping(app):
+    scenes.flapping(app)
+
+
+def test_flapping_under_a_window_manager(app_on_x):
+    scenes.flapping(app_on_x)
+
+
+def test_another_reason_within_hidden(app):
+    scenes.sleep_while_hidden(app)
+    scenes.a_wake_up_while_hidden(app)
+
+
+def test_a_new_window_without_focus_while_the_others_are_hidden(app_on_x):
+    app = app_on_x
+    app.do("minimise")
+    app.until_gone()
+    app.turns()
+    app.events.clear()
+    app.do("new_window_without_focus")
+    app.until_back()
+    assert app.events == [], "the new window has the focus: this shows less than it should"
+    app.do("close_new_window")
+    app.until_gone()
+    app.do("restore")
+    app.until_back()
+
+
+def test_a_window_that_changes_its_form_is_hidden_for_a_moment_only(app):
+    before = app.sockets()
+    app.told.clear()
+    app.do("reparent")
+    app.turns()
+    assert app.told == []
+    assert app.sockets() == before
+
+
+def test_an_app_in_the_tray(once: Start):
+    scenes.tray(once("qt_program", OFFSCREEN, hidden="foreground"))
+
+
+def test_manual_mode(once: Start):
+    scenes.manual_mode(once("qt_program", OFFSCREEN, auto=False, background_window=0.5), 0.5)
+
+
+def test_it_quits(once: Start):
+    app = once("qt_program", OFFSCREEN)
+    scenes.gone_for_good(app)
+    assert "Traceback" not in app.printed
+
+
+def test_a_closed_watch(once: Start):
+    app = once("qt_program", OFFSCREEN)
+    scenes.closed_watch(app)
+    assert "Traceback" not in app.printed
+
+
+def test_an_app_that_is_not_shown_at_first(once: Start):
+    scenes.not_shown_at_first(once("qt_program", OFFSCREEN, withdrawn=True))
+
+
+def test_cases_without_a_server():
+    """Windows of QtGui alone, phones, misuse: each assertion stands in the program."""
+    done = subprocess.run(
+        [sys.executable, str(HERE / "qt_cases.py")],
+        env={**OFFSCREEN, "PYTHONPATH": str(HERE.parents[1] / "src")},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.stdout.strip() == "all cases passed", done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,54 @@
+"""A server for all of these tests, and blocking clients that are closed behind each."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from sync_stage import Room, threads
+from tailwire.testing.embedded import EmbeddedServer
+
+
+@pytest.fixture(scope="session")
+def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    server = EmbeddedServer(tmp_path_factory.mktemp("server"))
+    server.start()
+    yield server
+    server.close()
+
+
+_rooms: list[Room] = []
+
+
+@pytest.fixture
+def room(_server: EmbeddedServer) -> Iterator[Room]:
+    if not _rooms:
+        _rooms.append(Room(_server))
+    (room,) = _rooms
+    yield room
+    clients, room.clients = room.clients, []
+    for client in clients:
+        client.close()
+    assert threads() == 0
+
+
+@pytest.fixture(scope="session")
+def display(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An X display that nobody sees."""
+    xvfb = shutil.which("Xvfb")
+    if xvfb is None:
+        pytest.skip("Xvfb is not installed")
+    with contextlib.ExitStack() as stack:
+        process = stack.enter_context(
+            subprocess.Popen([xvfb, "-displayfd", "1", "-screen", "0", "640x480x24"], stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL, text=True)
+        )  # fmt: skip
+        stack.callback(process.terminate)
+        assert process.stdout is not None
+        number = process.stdout.readline().strip()
+        assert number, "Xvfb did not start"
+        yield f":{number}"

@@ -1,0 +1,406 @@
+"""The blocking client from threads: calls, requests, events, limits, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import copy
+import gc
+import io
+import threading
+import time
+import weakref
+
+import pytest
+
+from sync_stage import Room, threads, until
+from tailwire import (
+    CometChatException,
+    ConnectionStatus,
+    Group,
+    GroupsRequestBuilder,
+    MemorySessionStore,
+    MessageListener,
+    MessageReceived,
+    MessagesRequestBuilder,
+    ReactionsRequestBuilder,
+    TextMessage,
+    UploadAttachment,
+    UploadFile,
+    UploadFileListener,
+    UsersRequestBuilder,
+)
+from tailwire.sync import Client
+
+
+def say(chat: Client, to: str, text: str) -> TextMessage:
+    return chat.send_message(TextMessage(receiver=to, receiver_type="user", text=text))
+
+
+def test_a_script_logs_in_sends_reads_and_closes(room: Room):
+    bob_uid = room.user()
+    with room.client() as alice:
+        user = alice.login(room.user(), auth_key=room.server.auth_key)
+        assert alice.get_logged_in_user() == user
+        alice.wait_connected(timeout=20)
+        assert alice.get_connection_status() is alice.connection.status is ConnectionStatus.CONNECTED
+        assert alice.connection.explain().startswith("connected")
+        sent = say(alice, bob_uid, "hello")
+        assert isinstance(sent, TextMessage)
+        assert sent.id > 0
+        assert [m.id for m in alice.messages(uid=bob_uid)] == [sent.id]
+        assert alice.init() == "Initialization completed successfully"
+    assert alice.get_connection_status() is ConnectionStatus.DISCONNECTED
+    assert "closed" in alice.connection.explain()
+    alice.remove_message_listener("none")
+    assert threads() == 0
+
+
+def test_the_constructor_raises_what_init_raises_and_leaves_no_thread(room: Room):
+    with pytest.raises(CometChatException, match="the app id is empty"):
+        Client("", room.settings().build(), session_store=MemorySessionStore())
+    with pytest.raises(CometChatException, match="the settings are a str"):
+        Client("app", "settings", session_store=MemorySessionStore())  # type: ignore[arg-type]
+    for bad in ({"post": 3}, {"timeout": "long"}, {"timeout": True}, {"on_event": "told"}):
+        with pytest.raises(TypeError):
+            Client("app", room.settings().build(), **bad)  # type: ignore[arg-type]
+    for seconds in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(ValueError):
+            Client("app", room.settings().build(), timeout=seconds)
+    assert threads() == 0
+
+
+def test_errors_cross_with_their_code_and_callbacks_of_a_call_run_in_the_thread_that_calls(room: Room):
+    alice = room.enter()
+    with pytest.raises(CometChatException) as caught:
+        alice.get_user("nobody")
+    assert caught.value.code == "ERR_UID_NOT_FOUND"
+    here: list[object] = []
+    assert alice.get_user("nobody", on_error=lambda e: here.append((e.code, threading.get_ident()))) is None
+    uid = alice.get_logged_in_user().uid  # type: ignore[union-attr]
+    user = alice.get_user(uid, on_success=lambda user: here.append((user.uid, threading.get_ident())))
+    assert user.uid == uid
+    assert here == [("ERR_UID_NOT_FOUND", threading.get_ident()), (uid, threading.get_ident())]
+    with pytest.raises(TypeError, match="get_user"):
+        alice.get_user()  # type: ignore[call-arg]
+
+
+def test_requests_fetch_page_by_page(room: Room):
+    bob_uid = room.user()
+    alice = room.enter()
+    ids = [say(alice, bob_uid, str(n)).id for n in range(5)]
+    request = alice.request(MessagesRequestBuilder().set_uid(bob_uid).set_limit(2))
+    assert [[m.id for m in request.fetch_previous()] for _ in range(4)] == [ids[3:], ids[1:3], ids[:1], []]
+    alice.add_reaction(ids[0], "👍")
+    reactions = alice.request(ReactionsRequestBuilder(ids[0]))
+    assert [r.reaction for r in reactions.fetch_previous()] == ["👍"]
+    assert [u.uid for u in alice.request(UsersRequestBuilder().set_uids([bob_uid])).fetch_next()] == [bob_uid]
+    assert alice.request(GroupsRequestBuilder().joined_only()).fetch_next() == []
+    assert request.start("fetch_next").result(20) == []
+    assert list(alice.messages(uid=bob_uid, after=ids[2], limit=1)) == list(
+        reversed(list(alice.messages(uid=bob_uid))[:2])
+    )
+    with pytest.raises(TypeError, match="before build"):
+        alice.request(request)  # type: ignore[call-overload]
+    with pytest.raises(CometChatException, match="not both"):
+        next(alice.messages(uid=bob_uid, guid="team"))
+    with pytest.raises(TypeError, match="request\\(builder\\)"):
+        MessagesRequestBuilder().set_uid(bob_uid).build(alice)  # type: ignore[arg-type]
+
+
+def test_files_are_uploaded_and_a_listener_hears_of_each(room: Room):
+    heard: list[tuple[str, str]] = []
+    progress: list[int] = []
+
+    class Ears(UploadFileListener):
+        def on_file_progress(self, file_id, loaded, total, percent):
+            progress.append(percent)
+
+        def on_file_uploaded(self, file_id, attachment):
+            heard.append(("uploaded", file_id))
+
+        async def on_complete(self, result):
+            heard.append(("complete", ",".join(result.successful)))
+
+    alice = room.enter()
+    request = alice.create_upload_file_request(room.user()).set_concurrency(2)
+    files = [UploadAttachment("one", UploadFile(content=b"x" * 200_000, name="one.txt"))]
+    result = request.upload_attachments(files, Ears())
+    assert [a.name for a in request.get_attachments()] == ["one.txt"]
+    assert list(result.successful) == ["one"]
+    assert heard == [("uploaded", "one"), ("complete", "one")]
+    assert progress[-1] == 100
+    seen: list[int] = []
+    file = UploadFile(content=b"y", name="two.txt")
+    alice.upload_attachments(room.user(), "user", [file], on_progress=lambda name, sent, total: seen.append(sent))
+    assert seen == [1]
+
+
+def test_queued_messages_have_a_blocking_face(room: Room):
+    bob_uid = room.user()
+    alice = room.enter(builder=room.settings().keep_unsent_messages())
+    entry = alice.queue_message(TextMessage(receiver=bob_uid, receiver_type="user", text="later"))
+    stored = entry.result()
+    assert (stored.id > 0, stored, entry.status, entry.error) == (True, entry.message, "sent", None)
+    assert stored.muid == entry.muid
+    assert (entry.cancel(), entry.retry()) == (False, False)
+    assert alice.queued_messages() == []
+
+
+def test_events_come_in_order_to_a_function_and_to_an_iterator(room: Room):
+    bob_uid = room.user()
+    heard: list[str] = []
+    where: set[int] = set()
+
+    def told(event: object) -> None:
+        where.add(threading.get_ident())
+        if isinstance(event, MessageReceived):
+            heard.append(event.message.text)  # type: ignore[attr-defined]
+
+    bob, alice = room.enter(bob_uid), room.enter()
+    stop, events = bob.on_event(told), bob.events(timeout=20)
+    gc.collect()  # nobody but the client holds what calls the function
+    texts = [str(n) for n in range(20)]
+    for text in texts:
+        say(alice, bob_uid, text)
+    read: list[str] = []
+    for event in events:
+        if isinstance(event, MessageReceived):
+            read.append(event.message.text)  # type: ignore[attr-defined]
+            if len(read) == 20:
+                break
+    until(lambda: len(heard) == 20)
+    assert read == heard == texts
+    assert where == {next(t.ident for t in threading.enumerate() if t is bob._portal._thread)}
+    stop()
+    stop()
+    say(alice, bob_uid, "after")
+    assert next(e for e in events if isinstance(e, MessageReceived)).message.text == "after"  # type: ignore[attr-defined]
+    assert heard == texts
+    bob.close()
+    assert list(events) == []
+
+
+def test_an_iterator_ends_when_nothing_comes_in_time_and_loses_nothing(room: Room):
+    bob_uid = room.user()
+    bob, alice = room.enter(bob_uid), room.enter()
+    with bob.events(timeout=0.05) as events:
+        assert [e for e in events if isinstance(e, MessageReceived)] == []
+        say(alice, bob_uid, "late")
+        found: list[MessageReceived] = []
+        until(lambda: found.extend(e for e in events if isinstance(e, MessageReceived)) or found)
+        assert [e.message.text for e in found] == ["late"]  # type: ignore[attr-defined]
+    assert list(events) == []
+
+
+def test_the_first_events_of_a_saved_session_are_not_missed(room: Room):
+    bob_uid, store = room.user(), MemorySessionStore()
+    room.enter(bob_uid, session_store=store).close()
+    say(room.enter(), bob_uid, "missed")
+    heard: list[object] = []
+    room.client(session_store=store, on_event=heard.append)  # no login(): the session is there
+    until(lambda: [e for e in heard if isinstance(e, MessageReceived) and e.message.text == "missed"])  # type: ignore[attr-defined]
+
+
+def test_listeners_are_called_in_the_clients_thread_and_may_be_async(room: Room, caplog: pytest.LogCaptureFixture):
+    bob_uid = room.user()
+    bob, alice = room.enter(bob_uid), room.enter()
+    heard: list[object] = []
+
+    class Ears(MessageListener):
+        async def on_text_message_received(self, message):
+            await asyncio.sleep(0)
+            if message.text == "end":
+                raise SystemExit("not here")
+            try:
+                bob.get_user(bob_uid)
+            except RuntimeError as e:
+                heard.append(str(e))
+            heard.append(bob.get_connection_status())  # what does not wait is fine here
+            bob.start("get_user", bob_uid, done=lambda user: heard.append(user.uid))
+
+    bob.add_message_listener("ears", Ears())
+    say(alice, bob_uid, "end")  # ends neither the program nor the thread
+    say(alice, bob_uid, "hello")
+    until(lambda: len(heard) == 3)
+    assert "own thread" in str(heard[0])
+    assert "start('get_user'" in str(heard[0])
+    assert heard[1:] == [ConnectionStatus.CONNECTED, bob_uid]
+    assert "cannot end the program" in caplog.text
+    with pytest.raises(CometChatException, match="would hear nothing"):
+        bob.add_message_listener("ears", object())  # type: ignore[arg-type]
+
+
+def test_start_does_not_wait(room: Room, caplog: pytest.LogCaptureFixture):
+    alice = room.enter()
+    uid = alice.get_logged_in_user().uid  # type: ignore[union-attr]
+    told: list[object] = []
+    assert alice.start("get_user", uid, done=told.append).result(20).uid == uid
+    with pytest.raises(CometChatException, match="ERR_UID_NOT_FOUND"):
+        alice.start("get_user", "nobody", failed=told.append).result(20)
+    until(lambda: len(told) == 2)
+    assert (told[0].uid, told[1].code) == (uid, "ERR_UID_NOT_FOUND")  # type: ignore[attr-defined]
+    alice.start("get_user", "nobody", done=told.append).exception(20)
+    until(lambda: "no failed=" in caplog.text)
+    assert alice.start("get_logged_in_user").result(20).uid == uid
+    waiting = alice.start("wait_connected")
+    assert waiting.result(20) is None
+    for nonsense in ("nonsense", "_init", "", 3):
+        with pytest.raises(AttributeError):
+            alice.start(nonsense)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        alice.start("get_user", uid, done="told")  # type: ignore[arg-type]
+
+
+def test_a_call_has_the_clients_limit_unless_a_view_has_another(room: Room):
+    alice = room.client(timeout=0.05)
+    slow = alice.with_timeout(20)
+    slow.login(room.user(), auth_key=room.server.auth_key)
+    slow.disconnect()
+    with pytest.raises(TimeoutError, match=r"wait_connected\(\) has not ended within 0.05 s, and was cancelled"):
+        alice.wait_connected()
+    started = time.monotonic()
+    with pytest.raises(TimeoutError, match="disconnect"):  # its own limit, with its own words
+        alice.wait_connected(timeout=0.3)
+    assert time.monotonic() - started >= 0.3
+    slow.connect()
+    assert slow.with_timeout(None).get_connection_status() is ConnectionStatus.CONNECTED
+    slow.close()
+    alice.close()
+    with pytest.raises(CometChatException, match="ERR_CLIENT_CLOSED"):
+        alice.get_user("bob")
+
+
+def test_a_closed_client_refuses_calls_and_ends_those_that_wait(room: Room):
+    alice = room.enter()
+    alice.disconnect()
+    request = alice.request(UsersRequestBuilder())
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        waiting = [pool.submit(alice.wait_connected), pool.submit(list, alice.events())]
+        until(lambda: len(alice._portal._begun) == 2)
+        alice.close()
+        alice.close()
+        with pytest.raises(CometChatException, match="ERR_CLIENT_CLOSED"):
+            waiting[0].result(20)
+        assert isinstance(waiting[1].result(20), list)
+    for call in (
+        lambda: alice.get_user("bob"),
+        lambda: alice.set_app_state("background"),
+        lambda: alice.set_network("offline"),
+        lambda: alice.start("get_user", "bob"),
+        lambda: alice.on_event(print),
+        lambda: alice.events(),
+        lambda: next(alice.messages()),
+        lambda: alice.add_message_listener("ears", MessageListener()),
+        request.fetch_next,
+    ):
+        with pytest.raises(CometChatException, match="ERR_CLIENT_CLOSED"):
+            call()
+
+
+def test_a_thousand_calls_from_eight_threads(room: Room):
+    bob_uid = room.user()
+    alice = room.enter()
+
+    def some(n: int) -> list[int]:
+        return [say(alice, bob_uid, f"{n}/{k}").id for k in range(125)]
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        ids = [i for part in pool.map(some, range(8)) for i in part]
+    assert len(set(ids)) == 1000
+    texts = [m.text for m in alice.messages(uid=bob_uid, limit=100)]  # type: ignore[attr-defined]
+    assert len(texts) == 1000
+    for n in range(8):
+        of_one = [t for t in reversed(texts) if t.startswith(f"{n}/")]
+        assert of_one == [f"{n}/{k}" for k in range(125)]
+
+
+def test_app_state_and_network_are_reported_without_waiting(room: Room):
+    alice = room.enter()
+    blocked, go_on = threading.Event(), threading.Event()
+    alice._portal._loop.call_soon_threadsafe(lambda: (blocked.set(), go_on.wait(20)))
+    assert blocked.wait(20)
+    started = time.monotonic()
+    alice.set_app_state("background", reason="window")
+    alice.set_app_state("background", reason="sleep")
+    alice.set_network("unknown")
+    assert time.monotonic() - started < 0.5
+    go_on.set()
+    until(lambda: alice.get_connection_status() is ConnectionStatus.DISCONNECTED)
+    alice.set_app_state("foreground", reason="window")
+    assert alice.get_connection_status() is ConnectionStatus.DISCONNECTED
+    alice.set_app_state("foreground", reason="sleep")
+    alice.wait_connected()
+    for call in (lambda: alice.set_app_state("asleep"), lambda: alice.set_network("on")):  # type: ignore[arg-type]
+        with pytest.raises(ValueError):
+            call()
+    with pytest.raises(TypeError):
+        alice.set_app_state("background", reason=None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["plain", "async"])
+def test_a_token_provider_may_be_plain_or_async(room: Room, kind: str):
+    uid = room.user()
+    asked: list[str] = []
+
+    def new() -> str:
+        asked.append(threading.current_thread().name)
+        return room.server.call(room.server.parts.actions.sessions.create_token(uid))["authToken"]
+
+    async def new_async() -> str:
+        return await asyncio.to_thread(new)
+
+    alice = room.enter(uid, auth_token_provider=new if kind == "plain" else new_async)
+    room.server.expire_token(uid)
+    until(lambda: asked)
+    alice.wait_connected()
+    assert alice.get_user(uid).uid == uid
+    assert asked[0].startswith("tailwire token provider" if kind == "plain" else "asyncio")
+
+
+def test_a_client_that_nobody_holds_is_closed_with_a_warning(room: Room):
+    chat = Client(room.server.app_id, room.settings().build(), session_store=MemorySessionStore())
+    chat.login(room.user(), auth_key=room.server.auth_key)
+    request, view = chat.request(UsersRequestBuilder()), copy.copy(chat.with_timeout(5))
+    gone = weakref.ref(chat)
+    del chat
+    gc.collect()
+    assert gone() is None
+    assert request.fetch_next()  # what was made of it keeps it open
+    assert view.get_connection_status()
+    held = [request, view]
+    del request, view
+    with pytest.warns(ResourceWarning, match="dropped without close"):
+        held.clear()
+    until(lambda: threads() == 0)
+
+
+def test_a_dropped_iterator_holds_nothing_up(room: Room):
+    alice = room.enter()
+    events = alice.events(timeout=0.01)
+    list(events)
+    assert alice._target._registries.streams
+    del events
+    gc.collect()
+    until(lambda: not alice._target._registries.streams)
+    until(lambda: not alice._portal._begun)
+
+
+def test_the_connection_can_be_looked_at_and_dumped(room: Room, tmp_path):
+    alice = room.enter()
+    assert alice.connection.history
+    alice.connection.dump(tmp_path / "dump.json")
+    assert (tmp_path / "dump.json").stat().st_size > 100
+    with pytest.raises(FileNotFoundError):
+        alice.connection.dump(tmp_path / "none" / "dump.json")
+
+
+def test_groups_and_everything_else_by_their_own_names(room: Room):
+    alice = room.enter()
+    team = alice.create_group(Group("team-1", "Team"))
+    assert alice.get_group(team.guid).name == "Team"
+    assert alice.get_online_user_count() >= 1
+    assert isinstance(alice.is_pin_message_enabled(), bool)
+    assert io.StringIO(str(alice.get_unread_message_count())).read()
+    assert alice.logout() == "Logout completed successfully"
+    assert alice.get_logged_in_user() is None

@@ -1,0 +1,316 @@
+"""Callbacks in the app's own thread: in order, one at a time, bounded; with real Tk and Qt."""
+
+from __future__ import annotations
+
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sync_stage import Room, until
+from tailwire import (
+    CometChatException,
+    MemorySessionStore,
+    MessageListener,
+    MessageReceived,
+    TextMessage,
+    UploadAttachment,
+    UploadFile,
+    UploadFileListener,
+)
+from tailwire.sync import Client
+
+
+class Window:
+    """A GUI's thread, played by the test's: what is posted runs in `turn()`."""
+
+    def __init__(self) -> None:
+        self.posted: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self.ran = 0
+
+    def post(self, function: Callable[[], None]) -> None:
+        self.posted.put(function)
+
+    def turn(self) -> bool:
+        """Run one of what is posted, if there is one."""
+        try:
+            function = self.posted.get_nowait()
+        except queue.Empty:
+            return False
+        function()
+        self.ran += 1
+        return True
+
+    def until(self, true: Callable[[], Any]) -> None:
+        def tried() -> bool:
+            while self.turn():
+                pass
+            return bool(true())
+
+        until(tried)
+
+
+def say(chat: Client, to: str, *texts: str) -> None:
+    for text in texts:
+        chat.send_message(TextMessage(receiver=to, receiver_type="user", text=text))
+
+
+class Ears(MessageListener):
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, int]] = []
+
+    def on_text_message_received(self, message):
+        self.heard.append((message.text, threading.get_ident()))
+
+
+def test_listeners_events_and_results_come_in_the_apps_thread_in_order(room: Room):
+    window, ears, bob_uid = Window(), Ears(), room.user()
+    bob, alice = room.enter(bob_uid, post=window.post), room.enter()
+    events: list[object] = []
+    bob.add_message_listener("ears", ears)
+    stop = bob.on_event(lambda e: events.append((e.message.text, threading.get_ident())) if isinstance(e, MessageReceived) else None)  # type: ignore[attr-defined]
+    say(alice, bob_uid, *(str(n) for n in range(10)))
+    here = threading.get_ident()
+    window.until(lambda: len(events) == 10)
+    assert ears.heard == events == [(str(n), here) for n in range(10)]
+    told: list[object] = []
+    bob.start("get_user", bob_uid, done=lambda user: told.append((user.uid, threading.get_ident())))
+    bob.start("get_user", "nobody", failed=lambda e: told.append((e.code, threading.get_ident())))
+    window.until(lambda: len(told) == 2)
+    assert sorted(told) == [("ERR_UID_NOT_FOUND", here), (bob_uid, here)]  # type: ignore[type-var]
+    stop()
+
+
+def test_a_window_that_does_not_keep_up_is_sent_one_at_a_time_and_loses_nothing(room: Room):
+    window, ears, bob_uid, store = Window(), Ears(), room.user(), MemorySessionStore()
+    bob, alice = room.enter(bob_uid, post=window.post, session_store=store), room.enter()
+    bob.add_message_listener("ears", ears)
+    say(alice, bob_uid, "one", "two", "three")
+    assert bob.get_user(bob_uid).uid == bob_uid  # calls do not wait for the window
+    until(lambda: not window.posted.empty())
+    assert window.posted.qsize() == 1
+    assert window.turn()  # "one"
+    until(lambda: not window.posted.empty())
+    bob.close()  # with "two" posted and not called: the window waits here, and nothing waits for the window
+    while window.turn():
+        pass
+    assert [text for text, _ in ears.heard] == ["one"]
+    again = room.client(post=window.post, session_store=store)
+    later = Ears()
+    again.add_message_listener("ears", later)
+    again.login(bob_uid, auth_key=room.server.auth_key)
+    window.until(lambda: len(later.heard) == 2)
+    assert [text for text, _ in later.heard] == ["two", "three"]
+
+
+def test_what_the_app_raises_is_logged_and_the_next_comes(room: Room, caplog: pytest.LogCaptureFixture):
+    window, bob_uid = Window(), room.user()
+    heard: list[str] = []
+
+    class Clumsy(MessageListener):
+        def on_text_message_received(self, message):
+            heard.append(message.text)
+            raise ValueError("clumsy")
+
+    bob, alice = room.enter(bob_uid, post=window.post), room.enter()
+    bob.add_message_listener("ears", Clumsy())
+    say(alice, bob_uid, "one", "two")
+    window.until(lambda: len(heard) == 2)
+    assert caplog.text.count("ValueError: clumsy") == 2
+
+
+def test_an_async_listener_is_refused_where_it_would_never_run(room: Room):
+    class Ears(MessageListener):
+        async def on_text_message_received(self, message):
+            raise AssertionError
+
+    async def told(event: object) -> None:
+        raise AssertionError
+
+    bob = room.enter(post=Window().post)
+    for call in (lambda: bob.add_message_listener("ears", Ears()), lambda: bob.on_event(told)):
+        with pytest.raises(CometChatException, match="async"):
+            call()
+    with pytest.raises(TypeError):
+        bob.on_event("told")  # type: ignore[arg-type]
+
+
+def test_a_window_may_wait_for_an_upload_that_tells_it_of_its_progress(room: Room):
+    window, told = Window(), list[tuple[str, object]]()
+
+    class Hears(UploadFileListener):
+        def on_file_progress(self, file_id, loaded, total, percent):
+            told.append((file_id, loaded))
+
+        def on_file_uploaded(self, file_id, attachment):
+            told.append((file_id, "uploaded"))
+
+        def on_complete(self, result):
+            told.append(("all", len(result.successful)))
+
+    bob = room.enter(post=window.post)
+    size = 3_000_000
+    request = bob.create_upload_file_request(room.user())
+    request.upload_attachments([UploadAttachment("one", UploadFile(content=b"x" * size, name="one.bin"))], Hears())
+    window.until(lambda: told and told[-1][0] == "all")
+    assert told == [("one", size), ("one", "uploaded"), ("all", 1)]  # of the progress only the newest waited
+
+
+def test_a_post_that_raises_hands_nothing_over_and_the_client_still_closes(room: Room, caplog: pytest.LogCaptureFixture):
+    def gone(function: Callable[[], None]) -> None:
+        raise RuntimeError("the window is gone")
+
+    bob_uid, store = room.user(), MemorySessionStore()
+    bob, alice = room.enter(bob_uid, post=gone, session_store=store), room.enter()
+    bob.add_message_listener("ears", Ears())
+    say(alice, bob_uid, "kept")
+    until(lambda: "nothing more is handed over" in caplog.text)
+    bob.close()
+    ears = Ears()
+    again = room.client(session_store=store)
+    again.add_message_listener("ears", ears)
+    again.login(bob_uid, auth_key=room.server.auth_key)
+    until(lambda: [text for text, _ in ears.heard] == ["kept"])
+
+
+TK = """
+import sys, threading, tkinter
+from tailwire import AppSettingsBuilder, MemorySessionStore, MessageListener, TextMessage
+from tailwire.sync import Client, post_tk
+
+app_id, url, key, uid, way = sys.argv[1:]
+root = tkinter.Tk()
+if way == "polled":  # as on Windows
+    class Without:
+        def __init__(self, tk): self._tk = tk
+        def __getattr__(self, name):
+            if name == "createfilehandler": raise AttributeError(name)
+            return getattr(self._tk, name)
+    root.tk = Without(root.tk)
+chat = Client(app_id, AppSettingsBuilder().override_client_host(url).build(), post=post_tk(root),
+              session_store=MemorySessionStore())
+shown = tkinter.StringVar(root)
+heard = []
+
+class Ears(MessageListener):
+    def on_text_message_received(self, message):
+        assert threading.current_thread() is threading.main_thread()
+        shown.set(message.text)
+        heard.append(message.text)
+        if len(heard) == 300:
+            root.after(1, end)
+
+def end():
+    chat.close()
+    root.destroy()
+
+chat.add_message_listener("window", Ears())
+chat.start("login", uid, auth_key=key, done=lambda user: print("READY", user.uid, flush=True), failed=print)
+root.mainloop()
+assert heard == [str(n) for n in range(300)], heard
+print("DONE", flush=True)
+"""
+
+QT = """
+import sys
+from PySide6.QtCore import QCoreApplication, QThread, QTimer
+from tailwire import AppSettingsBuilder, MemorySessionStore, MessageListener
+from tailwire.sync import Client, post_qt
+
+app_id, url, key, uid, way = sys.argv[1:]
+try:
+    post_qt()
+except RuntimeError as e:
+    assert "QApplication first" in str(e)
+else:
+    raise AssertionError("there is no app yet")
+if way == "widgets":
+    from PySide6.QtWidgets import QApplication, QLabel
+    app = QApplication([]); label = QLabel("…"); label.show()
+else:
+    app = QCoreApplication([]); label = None
+chat = Client(app_id, AppSettingsBuilder().override_client_host(url).build(), post=post_qt(),
+              session_store=MemorySessionStore())
+heard = []
+
+class Ears(MessageListener):
+    def on_text_message_received(self, message):
+        assert QThread.currentThread() is app.thread()
+        if label is not None:
+            label.setText(message.text)
+        heard.append(message.text)
+        if len(heard) == 300:
+            QTimer.singleShot(0, end)
+
+def end():
+    chat.close()
+    app.quit()
+
+chat.add_message_listener("window", Ears())
+chat.start("login", uid, auth_key=key, done=lambda user: print("READY", user.uid, flush=True), failed=print)
+app.exec()
+assert heard == [str(n) for n in range(300)], heard
+print("DONE", flush=True)
+"""
+
+
+def run_window(room: Room, code: str, way: str, environment: dict[str, str]) -> None:
+    uid, alice = room.user(), room.enter()
+    server = room.server
+    command = [sys.executable, "-W", "error", "-c", code, server.app_id, server.url, server.auth_key, uid, way]
+    import os
+
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
+    ) as window:
+        try:
+            assert window.stdout is not None
+            assert window.stdout.readline() == f"READY {uid}\n", window.communicate()
+            for n in range(300):
+                alice.start("send_message", TextMessage(receiver=uid, receiver_type="user", text=str(n)))
+            printed, errors = window.communicate(timeout=60)
+        finally:
+            window.kill()
+    assert (printed, errors, window.returncode) == ("DONE\n", "", 0)
+
+
+@pytest.mark.gui
+@pytest.mark.parametrize("way", ["watched", "polled"])
+def test_tk(room: Room, display: str, way: str):
+    pytest.importorskip("tkinter")
+    run_window(room, TK, way, {"DISPLAY": display})
+
+
+@pytest.mark.gui
+@pytest.mark.parametrize("way", ["widgets", "core"])
+def test_qt(room: Room, way: str):
+    pytest.importorskip("PySide6")
+    run_window(room, QT, way, {"QT_QPA_PLATFORM": "offscreen"})
+
+
+@pytest.mark.gui
+def test_post_tk_ends_with_its_window(display: str, monkeypatch: pytest.MonkeyPatch):
+    tkinter = pytest.importorskip("tkinter")
+    from tailwire.sync import post_tk
+
+    monkeypatch.setenv("DISPLAY", display)
+    with pytest.raises(TypeError, match="tkinter.Tk"):
+        post_tk("window")
+    root = tkinter.Tk()
+    root.withdraw()
+    post, ran = post_tk(root), list[int]()
+    for n in range(250):
+        post(lambda n=n: ran.append(n))  # type: ignore[misc]
+    post(lambda: 1 / 0)  # reported by Tk, as any callback that raises
+    post(lambda: ran.append(-1))
+    reported: list[type] = []
+    root.report_callback_exception = lambda kind, *rest: reported.append(kind)
+    until(lambda: root.update() or (ran and ran[-1] == -1))
+    assert ran == [*range(250), -1]
+    root.destroy()
+    with pytest.raises(RuntimeError, match="window is gone"):
+        post(lambda: None)

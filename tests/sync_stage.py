@@ -1,0 +1,59 @@
+"""A stage for the tests of the blocking client: a server in this process, its clients, and conditions to wait for."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tailwire import AppSettingsBuilder, MemorySessionStore
+from tailwire.sync import Client
+from tailwire.testing.embedded import EmbeddedServer
+
+DEADLINE = 30.0
+
+
+class Room:
+    """A server and its blocking clients."""
+
+    def __init__(self, server: EmbeddedServer) -> None:
+        self.server = server
+        self.clients: list[Client] = []
+        self._users = 0
+
+    def settings(self) -> AppSettingsBuilder:
+        return AppSettingsBuilder().override_client_host(self.server.url)
+
+    def user(self) -> str:
+        """The uid of a new user."""
+        self._users += 1
+        return self.server.add_user(f"user-{self._users}").uid
+
+    def client(self, builder: AppSettingsBuilder | None = None, **more: Any) -> Client:
+        """A client, not logged in."""
+        more.setdefault("session_store", MemorySessionStore())
+        made = Client(self.server.app_id, (builder or self.settings()).build(), **more)
+        self.clients.append(made)
+        return made
+
+    def enter(self, uid: str = "", builder: AppSettingsBuilder | None = None, **more: Any) -> Client:
+        """A client that is logged in and connected."""
+        chat = self.client(builder, **more)
+        chat.login(uid or self.user(), auth_key=self.server.auth_key)
+        chat.wait_connected()
+        return chat
+
+
+def until(true: Callable[[], Any]) -> Any:
+    """Wait for a condition of another thread."""
+    end = time.monotonic() + DEADLINE
+    while not (value := true()):
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.005)
+    return value
+
+
+def threads(name: str = "tailwire client") -> int:
+    """How many threads of clients there are."""
+    return sum(t.name == name for t in threading.enumerate())

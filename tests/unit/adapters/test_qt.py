@@ -1,0 +1,24 @@
+"""What `watch_qt` refuses where there is no Qt. With real windows: tests/adapters."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tailwire.adapters.qt import watch_qt
+
+
+class Client:
+    def set_app_state(self, state, *, reason="app"):
+        raise AssertionError("nothing is told")
+
+    def set_network(self, network):
+        raise AssertionError("nothing is told")
+
+
+def test_without_a_binding_it_says_what_to_install(monkeypatch):
+    for name in ("PySide6", "PySide6.QtCore", "PySide6.QtGui", "PyQt6", "PyQt6.QtCore", "PyQt6.QtGui"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match="pip install PySide6-Essentials"):
+        watch_qt(Client())
