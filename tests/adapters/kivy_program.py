@@ -1,14 +1,16 @@
-"""A Kivy app for the tests: the client lives on the loop that Kivy itself runs on."""
+"""A Kivy app for the tests: the client lives on the loop that Kivy itself runs on, or in a thread of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
+import select
 from pathlib import Path
 from typing import Any
 
 import kivy
 from kivy.app import App
+from kivy.clock import Clock
 from kivy.core.window import Window
 from kivy.uix.label import Label
 from kivy.uix.popup import Popup
@@ -56,16 +58,26 @@ class KivyApp(App):
     def build(self) -> Label:
         return Label(text="Kivy")
 
-    async def main(self) -> None:
+    def prepare(self) -> None:
         names = [n for n in vars(Commands) if not n.startswith("_")]
         commands = Commands(self)
         self.program = Program(**{n: getattr(commands, n) for n in names})
-        self.client = self.program.make_client()
-        await self.program.enter(self.client)
-        self.watch = watch_kivy(self.program.informed(self.client), self, hidden=self.program.options["hidden"])
+
+    def begin(self, client: Any) -> None:
+        self.client = client
+        self.watch = watch_kivy(self.program.informed(client), self, hidden=self.program.options["hidden"])
         for name in ("minimize", "hide", "restore", "show", "maximize", "cursor_leave"):
             Window.bind(**{f"on_{name}": lambda *_, name=name: self.program.event(name)})
         Window.bind(focus=lambda _, on: self.program.event("focus gained" if on else "focus lost"))
+
+    def end(self) -> None:
+        self.program.tell(event=f"ended: {self.watch.seen}")
+        self.watch.close()
+
+    async def main(self) -> None:
+        client = self.program.make_client()
+        await self.program.enter(client)
+        self.begin(client)
         loop = asyncio.get_running_loop()
 
         def readable() -> None:
@@ -76,9 +88,28 @@ class KivyApp(App):
 
         loop.add_reader(0, readable)
         await self.async_run("asyncio")
-        self.program.tell(event=f"ended: {self.watch.seen}")
-        self.watch.close()
-        await self.client.aclose()
+        self.end()
+        await client.aclose()
+
+    def main_blocking(self) -> None:
+        """The same without asyncio in Kivy's thread: `tailwire.sync`, and Kivy's own main loop."""
+
+        def post(call: Any) -> None:
+            Clock.schedule_once(lambda _seconds: call())
+
+        client = self.program.enter_blocking(post)
+        self.begin(client)
+
+        def look(_seconds: float) -> None:
+            if select.select([0], [], [], 0)[0]:
+                self.program.feed()
+                if self.program.ended:
+                    self.stop()
+
+        Clock.schedule_interval(look, 0)
+        self.run()
+        self.end()
+        client.close()
 
     def on_start(self) -> None:
         self.program.tell(ready=True)
@@ -158,4 +189,9 @@ class Commands:
 
 
 if __name__ == "__main__":
-    asyncio.run(KivyApp().main())
+    app = KivyApp()
+    app.prepare()
+    if app.program.options.get("blocking"):
+        app.main_blocking()
+    else:
+        asyncio.run(app.main())

@@ -123,12 +123,21 @@ def test_in_manual_mode_the_socket_stays_for_its_window(once: Start, environment
     app.until_gone()
 
 
-def test_a_phone_pauses_it_and_kivy_stands_still(once: Start, environment: dict[str, str], tmp_path: Path):
+def test_the_blocking_client_beside_kivys_own_main_loop(once: Start, environment: dict[str, str]):
+    app = once("kivy_program", environment, blocking=True)
+    for happens in ("minimise", "dialog", "pause"):
+        play("kivy", happens, app)
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+def test_a_phone_pauses_it_and_kivy_stands_still(
+    once: Start, environment: dict[str, str], tmp_path: Path, blocking: bool
+):
     pipe = tmp_path / "resume"
     os.mkfifo(pipe)
-    app = once("kivy_program", environment, resume=str(pipe))
+    app = once("kivy_program", environment, resume=str(pipe), blocking=blocking)
     app.do("pause_as_on_a_phone")
-    app.until_gone()  # the goodbye was sent before its event loop stood still
+    app.until_gone()  # the goodbye is sent, although an event loop that Kivy runs stands still from now on
     app.house.say(app.uid, "to a paused app")
     pipe.write_bytes(b".")
     app.until_back()
