@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tailwire.adapters.starting import started
+from tailwire.adapters.starting import loop_of, saying, started
 
 if TYPE_CHECKING:
     from tailwire.adapters.rule import Hidden, Word
@@ -34,7 +35,8 @@ def watch_kivy(chat: Informed, app: Any, *, hidden: Hidden = "background") -> Wa
     ```
 
     Args:
-        chat: a `ChatClient` on the loop that runs `app.async_run("asyncio")`, initialised; or a `tailwire.sync.Client`.
+        chat: a `ChatClient`, initialised: call this on its event loop, best the one of `app.async_run("asyncio")`. Or
+            a `tailwire.sync.Client`, which suits `app.run()`.
         app: the app. It need not run yet.
         hidden: what a hidden window means: `"background"`, or `"foreground"` for an app that shows notifications of
             its own while it has no window. A paused app is in the background always.
@@ -44,7 +46,8 @@ def watch_kivy(chat: Informed, app: Any, *, hidden: Hidden = "background") -> Wa
 
     Raises:
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
-        RuntimeError: Kivy is not installed, or it has no window (no display, or no window provider).
+        RuntimeError: Kivy is not installed, or it has no window (no display, or no window provider);
+            or `chat` is a `ChatClient`, and no event loop runs here.
         TypeError: `app` is not a Kivy app, or `chat` no client.
         ValueError: `hidden` is neither of the two.
     """
@@ -60,16 +63,17 @@ def watch_kivy(chat: Informed, app: Any, *, hidden: Hidden = "background") -> Wa
     if Window is None:
         raise RuntimeError("Kivy has no window here: it found no display, or no window provider such as SDL2")
     on_phone = platform in _PHONES
+    loop = loop_of(chat)
     watch = started(chat, "kivy", ["paused" if on_phone else "hidden"], hidden)
-    _begin(watch, app, Window, Clock, on_phone)
+    _begin(watch, saying(watch, loop), app, Window, Clock, on_phone)
     return watch
 
 
-def _begin(watch: Watch, app: Any, window: Any, clock: Any, on_phone: bool) -> None:
+def _begin(watch: Watch, say: Callable[[Word], None], app: Any, window: Any, clock: Any, on_phone: bool) -> None:
     last: list[Word] = ["resumed"]
 
     # Hide and show come in pairs when a window is made anew: what counts is how things stand one frame later.
-    look = clock.create_trigger(lambda _seconds: watch.see(last[0]))
+    look = clock.create_trigger(lambda _seconds: say(last[0]))
     watch.at_close(look.cancel)
 
     def later(word: Word) -> Any:
@@ -83,7 +87,7 @@ def _begin(watch: Watch, app: Any, window: Any, clock: Any, on_phone: bool) -> N
         def handler(*_: object) -> None:  # after a pause or a stop no frame may follow for long
             last[0] = word
             look.cancel()
-            watch.see(word)
+            say(word)
 
         return handler
 

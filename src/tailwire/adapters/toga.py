@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tailwire.adapters.starting import saying, started
+from tailwire.adapters.starting import loop_of, saying, started
 
 if TYPE_CHECKING:
     from tailwire.adapters.rule import Hidden, Word
@@ -34,7 +34,7 @@ def watch_toga(chat: Informed, app: Any, *, hidden: Hidden = "background") -> Wa
     ```
 
     Args:
-        chat: a `ChatClient` on `app.loop`, initialised; or a `tailwire.sync.Client`.
+        chat: a `ChatClient`, initialised: call this on its event loop, best `app.loop`. Or a `tailwire.sync.Client`.
         app: the app.
         hidden: what an app without a visible window means: `"background"`, or `"foreground"` for an app that lives in
             the tray and shows notifications of its own. On a phone it has no effect.
@@ -45,7 +45,7 @@ def watch_toga(chat: Informed, app: Any, *, hidden: Hidden = "background") -> Wa
 
     Raises:
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
-        RuntimeError: Toga is not installed.
+        RuntimeError: Toga is not installed; or `chat` is a `ChatClient`, and no event loop runs here.
         TypeError: `app` is not a Toga app, or `chat` no client.
         ValueError: `hidden` is neither of the two.
     """
@@ -59,20 +59,27 @@ def watch_toga(chat: Informed, app: Any, *, hidden: Hidden = "background") -> Wa
     if not isinstance(app, toga.App):
         raise TypeError(f"give the Toga app (a toga.App), not a {type(app).__name__}")
     on_phone = current_platform in _PHONES
+    loop = loop_of(chat)
     watch = started(chat, "toga", ["paused" if on_phone else "hidden"], hidden)
 
     def now() -> Word:
         seen = (window.visible and window.state != WindowState.MINIMIZED for window in app.windows)
         return "resumed" if any(seen) else "hidden"
 
-    _begin(watch, app, None if on_phone else now, NativeHandler)
+    _begin(watch, saying(watch, loop), app, None if on_phone else now, NativeHandler)
     return watch
 
 
-def _begin(watch: Watch, app: Any, now: Callable[[], Word] | None, native_handler: Callable[[Any], Any]) -> None:
+def _begin(
+    watch: Watch,
+    say: Callable[[Word], None],
+    app: Any,
+    now: Callable[[], Word] | None,
+    native_handler: Callable[[Any], Any],
+) -> None:
     # `now` looks at the windows; None where they say that they are visible even when they are not: on a phone.
-    soon, say = app.loop.call_soon_threadsafe, saying(watch, app.loop)
-    turn = _Turn(soon, lambda: None if now is None else watch.see(now()))
+    soon = app.loop.call_soon_threadsafe
+    turn = _Turn(soon, lambda: None if now is None else say(now()))
 
     def heard(event: str) -> None:
         if now is not None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import threading
 from types import ModuleType
 
 import pytest
 
-from tailwire import watch_kivy
+from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore, watch_kivy
 
 
 class Client:
     def __init__(self):
-        self.states = []
+        self.states, self.threads = [], set()
 
     def set_app_state(self, state, *, reason="app"):
         self.states.append(state)
+        self.threads.add(threading.current_thread())
 
     def set_network(self, network):
         raise AssertionError(network)
@@ -155,6 +158,23 @@ def test_closing_unbinds_everything(desktop):
     assert chat.states == ["foreground"]
 
 
+async def test_a_client_on_a_loop_in_another_thread_is_told_there(desktop):
+    chat, app, window = Client(), desktop.app, desktop.window
+    watch = watch_kivy(chat, app)
+
+    def kivys_thread():
+        app.dispatch("on_pause")
+        app.dispatch("on_resume")
+        window.dispatch("on_minimize")
+        desktop.clock.frame()
+
+    await asyncio.to_thread(kivys_thread)
+    await asyncio.sleep(0)
+    assert chat.states == ["foreground", "background", "foreground", "background"]
+    assert chat.threads == {threading.current_thread()}
+    watch.close()
+
+
 def test_misuse_is_named(desktop, monkeypatch):
     with pytest.raises(TypeError, match=r"kivy.app.App\), not a Dispatcher"):
         watch_kivy(Client(), desktop.window)
@@ -166,6 +186,14 @@ def test_misuse_is_named(desktop, monkeypatch):
     monkeypatch.setattr(sys.modules["kivy.core.window"], "Window", None)
     with pytest.raises(RuntimeError, match="no display"):
         watch_kivy(Client(), desktop.app)
+
+
+def test_a_chat_client_is_watched_from_its_loop(desktop):
+    settings = AppSettingsBuilder().override_client_host("http://127.0.0.1:1").build()
+    chat = ChatClient("app", settings, session_store=MemorySessionStore())
+    with pytest.raises(RuntimeError, match="in a coroutine of that loop"):
+        watch_kivy(chat, desktop.app)
+    assert desktop.app.handlers == 0
 
 
 def test_without_kivy_it_says_what_to_install(monkeypatch):
