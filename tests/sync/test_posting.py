@@ -72,9 +72,7 @@ def test_listeners_events_and_results_come_in_the_apps_thread_in_order(room: Roo
     bob, alice = room.enter(bob_uid, post=window.post), room.enter()
     events: list[object] = []
     bob.add_message_listener("ears", ears)
-    stop = bob.on_event(
-        lambda e: events.append((e.message.text, threading.get_ident())) if isinstance(e, MessageReceived) else None
-    )  # type: ignore[attr-defined]
+    stop = bob.on_event(lambda e: events.append((e.message.text, threading.get_ident())) if isinstance(e, MessageReceived) else None)  # type: ignore[attr-defined]
     say(alice, bob_uid, *(str(n) for n in range(10)))
     here = threading.get_ident()
     window.until(lambda: len(events) == 10)
@@ -162,9 +160,7 @@ def test_a_window_may_wait_for_an_upload_that_tells_it_of_its_progress(room: Roo
     assert told == [("one", size), ("one", "uploaded"), ("all", 1)]  # of the progress only the newest waited
 
 
-def test_a_post_that_raises_hands_nothing_over_and_the_client_still_closes(
-    room: Room, caplog: pytest.LogCaptureFixture
-):
+def test_a_post_that_raises_hands_nothing_over_and_the_client_still_closes(room: Room, caplog: pytest.LogCaptureFixture):
     def gone(function: Callable[[], None]) -> None:
         raise RuntimeError("the window is gone")
 
