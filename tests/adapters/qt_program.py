@@ -132,7 +132,7 @@ class QtApp:
     def new_window_without_focus(self) -> None:
         from PySide6.QtCore import Qt
 
-        toast = QWidget(None, Qt.WindowType.Tool)
+        toast = QWidget(None, Qt.WindowType.Tool | Qt.WindowType.WindowDoesNotAcceptFocus)
         toast.setAttribute(Qt.WidgetAttribute.WA_ShowWithoutActivating)
         toast.show()
         self.others.append(toast)

@@ -63,12 +63,16 @@ def test_another_reason_within_hidden(app):
 
 def test_a_new_window_without_focus_while_the_others_are_hidden(app_on_x):
     app = app_on_x
+    app.turns()
+    app.events.clear()
     app.do("minimise")
     app.until_gone()
+    app.until(lambda: "focus" in app.events, "the minimised window has lost the focus")
     app.turns()
     app.events.clear()
     app.do("new_window_without_focus")
     app.until_back()
+    app.turns()
     assert app.events == [], "the new window has the focus: this shows less than it should"
     app.do("close_new_window")
     app.until_gone()
