@@ -6,12 +6,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tailwire.adapters.android import watch_android as watch_android
     from tailwire.adapters.browser import watch_browser as watch_browser
     from tailwire.adapters.flet import watch_flet as watch_flet
+    from tailwire.adapters.ios import watch_ios as watch_ios
+    from tailwire.adapters.kivy import watch_kivy as watch_kivy
     from tailwire.adapters.main_loop import run as run
     from tailwire.adapters.qt import watch_qt as watch_qt
     from tailwire.adapters.terminal import watch_terminal as watch_terminal
     from tailwire.adapters.tk import watch_tk as watch_tk
+    from tailwire.adapters.toga import watch_toga as watch_toga
+    from tailwire.adapters.watching import Watch as Watch
     from tailwire.sdk.app_settings import AppSettings as AppSettings
     from tailwire.sdk.app_settings import AppSettingsBuilder as AppSettingsBuilder
     from tailwire.sdk.calls.lists import BannedGroupMembersRequestBuilder as BannedGroupMembersRequestBuilder
@@ -104,10 +109,15 @@ __version__ = "0.1.0"
 _HOMES: dict[str, tuple[str, ...]] = {
     "adapters.browser": ("watch_browser",),
     "adapters.flet": ("watch_flet",),
+    "adapters.android": ("watch_android",),
+    "adapters.ios": ("watch_ios",),
+    "adapters.kivy": ("watch_kivy",),
     "adapters.main_loop": ("run",),
     "adapters.qt": ("watch_qt",),
     "adapters.terminal": ("watch_terminal",),
     "adapters.tk": ("watch_tk",),
+    "adapters.toga": ("watch_toga",),
+    "adapters.watching": ("Watch",),
     "sdk.app_settings": ("AppSettings", "AppSettingsBuilder"),
     "sdk.calls.requests": ("MessagesRequest", "MessagesRequestBuilder"),
     "sdk.calls.lists": (

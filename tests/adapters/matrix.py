@@ -47,6 +47,21 @@ MATRIX: dict[str, dict[str, Told | Nothing]] = {
         "cover": Nothing("Visibility"),
         "unmap_child": Nothing("Unmap of a child"),
     },
+    "kivy": {
+        "minimise": Told("hidden"),
+        "withdraw": Told("hidden"),
+        "pause": Told("paused"),
+        "dialog": Nothing("popup"),
+        "lose_focus": Nothing("focus lost"),
+    },
+    "toga": {
+        "minimise": Told("hidden"),
+        "withdraw": Told("hidden"),
+        "minimise_both": Told("hidden"),
+        "minimise_one_of_two": Nothing("hide"),
+        "dialog": Nothing("lose_focus"),
+        "lose_focus": Nothing("lose_focus"),
+    },
     "qt-xcb": {
         "minimise": Told("hidden"),
         "withdraw": Told("hidden"),

@@ -1,0 +1,224 @@
+"""A Toga app: no window that can be seen is background; so is the background of a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tailwire.adapters.starting import loop_of, saying, started
+
+if TYPE_CHECKING:
+    from tailwire.adapters.rule import Hidden, Word
+    from tailwire.adapters.watching import Informed, Watch
+
+_PHONES = ("android", "iOS")
+_EVENTS = ("on_hide", "on_show", "on_lose_focus", "on_gain_focus")
+
+
+def watch_toga(chat: Informed, app: Any, *, hidden: Hidden = "background") -> Watch:
+    """Watch the windows of a Toga app, and report to a client whether one of them can be seen.
+
+    On a desktop the app is `hidden` while every window is hidden, minimised or closed; on a phone it is `paused` while
+    it is in the background. An app that exits is `detached`. A lost focus and a dialog change nothing. Windows that are
+    opened later are watched too.
+
+    The windows' own `on_hide`, `on_show`, `on_lose_focus` and `on_gain_focus` go on working. Assign them before the
+    watch begins, or in the window's constructor: a handler that is assigned later takes the place of the watch's.
+
+    ```python
+    class MyApp(toga.App):
+        async def on_running(self):
+            self.chat = ChatClient("app-id", settings)
+            await self.chat.init()
+            self.watch = watch_toga(self.chat, self)
+    ```
+
+    Args:
+        chat: a `ChatClient`, initialised: call this on its event loop, best `app.loop`. Or a `tailwire.sync.Client`.
+        app: the app.
+        hidden: what an app without a visible window means: `"background"`, or `"foreground"` for an app that lives in
+            the tray and shows notifications of its own. On a phone it has no effect.
+
+    Returns:
+        The watch. `knows` has `hidden` on a desktop and `paused` on a phone. On Wayland no program is told that its
+        window is minimised.
+
+    Raises:
+        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+        RuntimeError: Toga is not installed; or `chat` is a `ChatClient`, and no event loop runs here.
+        TypeError: `app` is not a Toga app, or `chat` no client.
+        ValueError: `hidden` is neither of the two.
+    """
+    try:
+        import toga
+        from toga.constants import WindowState
+        from toga.handlers import NativeHandler
+        from toga.platform import current_platform
+    except ImportError as e:
+        raise RuntimeError("Toga cannot be imported: pip install toga") from e
+    if not isinstance(app, toga.App):
+        raise TypeError(f"give the Toga app (a toga.App), not a {type(app).__name__}")
+    on_phone = current_platform in _PHONES
+    loop = loop_of(chat)
+    watch = started(chat, "toga", ["paused" if on_phone else "hidden"], hidden)
+
+    def now() -> Word:
+        seen = (window.visible and window.state != WindowState.MINIMIZED for window in app.windows)
+        return "resumed" if any(seen) else "hidden"
+
+    _begin(watch, saying(watch, loop), app, None if on_phone else now, NativeHandler)
+    return watch
+
+
+def _begin(
+    watch: Watch,
+    say: Callable[[Word], None],
+    app: Any,
+    now: Callable[[], Word] | None,
+    native_handler: Callable[[Any], Any],
+) -> None:
+    # `now` looks at the windows; None where they say that they are visible even when they are not: on a phone.
+    soon = app.loop.call_soon_threadsafe
+    turn = _Turn(soon, lambda: None if now is None else say(now()))
+
+    def heard(event: str) -> None:
+        if now is not None:
+            turn.look()
+        elif event in ("on_hide", "on_show"):
+            say("paused" if event == "on_hide" else "resumed")
+
+    windows = _Windows(heard, native_handler)
+
+    def opened(window: Any) -> None:
+        soon(hold, window)  # its constructor has yet to set its handlers
+
+    def hold(window: Any) -> None:
+        if window in app.windows:
+            windows.hold(window)
+            heard("opened")
+
+    def closed(window: Any) -> None:
+        windows.forget(window)
+        heard("closed")
+
+    def exits() -> None:
+        turn.end()
+        say("detached")
+
+    watch.at_close(windows.release)
+    watch.at_close(turn.end)
+    # An app tells nobody of its windows, nor that it exits.
+    watch.at_close(_listen(app.windows, "add", after=opened))
+    watch.at_close(_listen(app.windows, "discard", after=closed))
+    watch.at_close(_listen(app, "exit", before=exits))
+    for window in app.windows:
+        windows.hold(window)
+    heard("started")
+
+
+class _Turn:
+    """Looks at the windows one turn later: hide and show come in pairs when a window is made anew."""
+
+    def __init__(self, soon: Callable[[Callable[[], None]], object], look: Callable[[], None]) -> None:
+        self._soon = soon
+        self._look_now = look
+        self._coming = self._ended = False
+
+    def look(self) -> None:
+        """Look once, one turn later."""
+        if not self._coming and not self._ended:
+            self._coming = True
+            self._soon(self._came)
+
+    def _came(self) -> None:
+        self._coming = False
+        if not self._ended:
+            self._look_now()
+
+    def end(self) -> None:
+        """Look no more: the windows are going."""
+        self._ended = True
+
+
+class _Heard:
+    """A function of Toga or of the app, and who listens to its calls. Several watches share one."""
+
+    def __init__(self, theirs: Any, call: Callable[..., Any]) -> None:
+        self.theirs, self._call = theirs, call
+        self.before: list[Callable[..., object]] = []
+        self.after: list[Callable[..., object]] = []
+
+    def __call__(self, *arguments: Any, **more: Any) -> Any:
+        for listener in tuple(self.before):
+            listener(*arguments, **more)
+        result = self._call(*arguments, **more)
+        for listener in tuple(self.after):
+            listener(*arguments, **more)
+        return result
+
+
+def _listen(
+    owner: Any,
+    name: str,
+    *,
+    before: Callable[..., object] | None = None,
+    after: Callable[..., object] | None = None,
+) -> Callable[[], None]:
+    """Have a function called with each call of one object's method. Return what ends that."""
+    method = getattr(owner, name)
+    heard = method if isinstance(method, _Heard) else _Heard(method, method)
+    setattr(owner, name, heard)
+    ways = [(listeners, one) for listeners, one in ((heard.before, before), (heard.after, after)) if one is not None]
+    for listeners, one in ways:
+        listeners.append(one)
+
+    def end() -> None:
+        for listeners, one in ways:
+            listeners.remove(one)
+        if not heard.before and not heard.after and vars(owner).get(name) is heard:
+            delattr(owner, name)
+
+    return end
+
+
+class _Windows:
+    """The handlers of windows: those of the app, listened to."""
+
+    def __init__(self, heard: Callable[[str], None], native_handler: Callable[[Any], Any]) -> None:
+        self._say = heard
+        self._native_handler = native_handler
+        self._held: dict[Any, list[tuple[str, _Heard, Callable[..., object]]]] = {}
+        self._released = False
+
+    def hold(self, window: Any) -> None:
+        """Hear what happens to a window."""
+        if not self._released and window not in self._held:
+            self._held[window] = [self._listen(window, event) for event in _EVENTS]
+
+    def _listen(self, window: Any, event: str) -> tuple[str, _Heard, Callable[..., object]]:
+        handler = getattr(window, event)
+        heard = getattr(handler, "_raw", None)  # what was assigned; without it, the handler is one of the platform's
+        if not isinstance(heard, _Heard):
+            heard = _Heard(handler, lambda _window, **more: handler(**more))
+            setattr(window, event, heard)
+
+        def listener(*_: object, **__: object) -> None:
+            self._say(event)
+
+        heard.before.append(listener)
+        return event, heard, listener
+
+    def forget(self, window: Any) -> None:
+        """Let a window go that is closed: nothing of it may be touched any more."""
+        self._held.pop(window, None)
+
+    def release(self) -> None:
+        """Give the windows their own handlers back, where no other was assigned meanwhile."""
+        self._released = True
+        for window, handlers in self._held.items():
+            for event, heard, listener in handlers:
+                heard.before.remove(listener)
+                if not heard.before and getattr(getattr(window, event), "_raw", None) is heard:
+                    theirs = heard.theirs
+                    setattr(window, event, theirs._raw if hasattr(theirs, "_raw") else self._native_handler(theirs))
+        self._held.clear()

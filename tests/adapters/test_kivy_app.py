@@ -1,0 +1,171 @@
+"""A Kivy app under a window manager: its server knows whether it is on the screen."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from adapters.app import App
+from adapters.conftest import Start, need
+from adapters.matrix import play, rows
+from adapters.screen import Screen
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture(scope="module")
+def environment(screen: Screen, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    need("kivy")
+    home = str(tmp_path_factory.mktemp("kivy"))
+    quiet = {"KIVY_NO_ARGS": "1", "KIVY_NO_CONSOLELOG": "1", "KIVY_NO_FILELOG": "1", "KIVY_HOME": home}
+    return {**screen.environment, **quiet, "LIBGL_ALWAYS_SOFTWARE": "1", "LC_ALL": "C.UTF-8"}
+
+
+@pytest.fixture(scope="module")
+def app(start: Start, environment: dict[str, str]) -> App:
+    return start("kivy_program", environment)
+
+
+@pytest.mark.parametrize("happens", rows("kivy"))
+def test_what_happens_to_its_window(app: App, happens: str):
+    play("kivy", happens, app)
+
+
+def test_its_user_minimises_it_by_the_window_manager(app: App, screen: Screen):
+    window = screen.xdotool("search", "--pid", str(app._process.pid)).split()[-1]
+    screen.xdotool("windowminimize", window)
+    app.until_gone()
+    app.house.say(app.uid, "to a minimised app")
+    screen.xdotool("windowactivate", window)
+    app.until_back()
+    app.until_heard("to a minimised app")
+    assert app.messages.count("to a minimised app") == 1
+
+
+def test_a_quick_change_and_back_is_not_told(app: App):
+    before = app.sockets()
+    app.told.clear()
+    app.do("flap")  # twenty times, within one turn of the loop
+    app.until(lambda: app.events.count("show") >= 20, "Kivy has told all of it")
+    app.turns()
+    app.house.say(app.uid, "after quick changes")
+    app.until_heard("after quick changes")
+    assert len(app.told) <= 4, "hide and show in pairs are one look, a frame later"
+    app.until_back()
+    if not app.told:
+        assert app.sockets() == before
+
+
+def test_minimised_and_shown_twenty_times_it_ends_connected_and_loses_nothing(app: App):
+    texts = [f"flap {n}" for n in range(20)]
+    for text in texts:
+        app.do("minimise")
+        app.house.say(app.uid, text)
+        app.do("restore")
+    app.until_back()
+    app.until_heard(texts[-1])
+    assert [m for m in app.messages if m in texts] == texts
+    assert app.do("seen") == "resumed"
+
+
+def test_restored_as_a_maximised_window(app: App):
+    app.do("maximise")
+    app.do("minimise")
+    app.until_gone()
+    app.do("restore")
+    app.until_back()
+
+
+def test_a_machine_that_sleeps_outweighs_a_window_that_is_shown(app: App):
+    app.do("minimise")
+    app.until_gone()
+    app.do("sleep")
+    app.do("restore")
+    app.until(lambda: app.do("seen") == "resumed", "the window is back")
+    app.turns()
+    assert app.sockets() == []
+    app.do("wake")
+    app.until_back()
+
+
+def test_a_pause_outlasts_a_window_that_is_hidden_and_ends_with_resume(app: App):
+    app.do("pause")
+    app.until_gone()
+    assert app.do("seen") == "paused"
+    app.do("resume")
+    app.until_back()
+
+
+def test_an_app_in_the_tray_stays_connected_but_not_while_it_is_paused(once: Start, environment: dict[str, str]):
+    app = once("kivy_program", environment, hidden="foreground")
+    before = app.sockets()
+    app.do("withdraw")
+    app.until(lambda: app.do("seen") == "hidden", "the watch sees it")
+    app.house.say(app.uid, "to the tray")
+    app.until_heard("to the tray")
+    assert app.sockets() == before
+    app.do("pause")
+    app.until_gone()
+    app.do("resume")
+    app.until_back()
+
+
+def test_in_manual_mode_the_socket_stays_for_its_window(once: Start, environment: dict[str, str]):
+    app = once("kivy_program", environment, auto=False, background_window=1.0)
+    before = app.sockets()
+    app.do("minimise")
+    app.until(lambda: app.told[-1:] == ["background"], "the background is told")
+    app.house.say(app.uid, "within the window")
+    app.until_heard("within the window")
+    assert app.sockets() == before
+    app.until_gone()
+
+
+def test_the_blocking_client_beside_kivys_own_main_loop(once: Start, environment: dict[str, str]):
+    app = once("kivy_program", environment, blocking=True)
+    for happens in ("minimise", "dialog", "pause"):
+        play("kivy", happens, app)
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+def test_a_phone_pauses_it_and_kivy_stands_still(
+    once: Start, environment: dict[str, str], tmp_path: Path, blocking: bool
+):
+    pipe = tmp_path / "resume"
+    os.mkfifo(pipe)
+    app = once("kivy_program", environment, resume=str(pipe), blocking=blocking)
+    app.do("pause_as_on_a_phone")
+    app.until_gone()  # the goodbye is sent, although an event loop that Kivy runs stands still from now on
+    app.house.say(app.uid, "to a paused app")
+    pipe.write_bytes(b".")
+    app.until_back()
+    app.until_heard("to a paused app")
+    assert app.told[-2:] == ["background", "foreground"]
+
+
+def test_a_destroyed_window_is_detached(once: Start, environment: dict[str, str]):
+    app = once("kivy_program", environment)
+    app.do("destroy")
+    app.until(lambda: "ended: detached" in app.events, "the watch sees it, and the app ends for want of a window")
+    assert app.told[-1] == "background"
+
+
+def test_an_app_that_stops_is_detached(once: Start, environment: dict[str, str]):
+    app = once("kivy_program", environment)
+    app.do("quit")
+    app.until(lambda: "ended: detached" in app.events, "the app has stopped")
+
+
+def test_a_watch_that_is_closed_watches_no_more_and_withdraws_what_it_said(once: Start, environment: dict[str, str]):
+    app = once("kivy_program", environment)
+    app.do("minimise")
+    app.until_gone()
+    app.do("stop_watching")
+    app.until_back()
+    app.told.clear()
+    app.do("restore")
+    app.do("pause")
+    app.turns()
+    assert app.told == []

@@ -1,0 +1,300 @@
+"""Android by Chaquopy and by python-for-android, imitated as their documentation describes them."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sys
+import threading
+from types import ModuleType
+
+import pytest
+
+from tailwire import watch_android
+
+
+class Client:
+    def __init__(self):
+        self.told = []
+
+    def set_app_state(self, state, *, reason="app"):
+        self.told.append((state, threading.current_thread().name))
+
+    def set_network(self, network):
+        raise AssertionError(network)
+
+    @property
+    def states(self):
+        return [state for state, _ in self.told]
+
+
+class Main:
+    """Android's main thread: a looper that runs what is posted."""
+
+    def __init__(self):
+        self._work = queue.Queue()
+        self.thread = threading.Thread(target=self._run, name="main looper")
+        self.thread.start()
+
+    def _run(self):
+        while (work := self._work.get()) is not None:
+            work()
+
+    def post(self, work):
+        self._work.put(work)
+
+    def do(self, work):
+        """Have work done, after what was posted before; raise what it raises."""
+        done = queue.Queue()
+
+        def run():
+            try:
+                done.put((work(), None))
+            except Exception as e:
+                done.put((None, e))
+
+        self.post(run)
+        _, error = done.get(timeout=10)
+        if error is not None:
+            raise error
+
+    def end(self):
+        self.post(None)
+        self.thread.join(10)
+
+
+@pytest.fixture
+def main():
+    main = Main()
+    yield main
+    main.end()
+
+
+class Event:
+    def __init__(self, name):
+        self._name = name
+
+    def name(self):
+        return self._name
+
+
+class Lifecycle:
+    """`Lifecycle` of AndroidX: used in the main thread; a new observer catches up with the state."""
+
+    def __init__(self, main):
+        self._main = main
+        self.observers = []
+
+    def _check(self):
+        if threading.current_thread() is not self._main.thread:
+            raise RuntimeError("Method addObserver must be called on the main thread")
+
+    def addObserver(self, observer):
+        self._check()
+        self.observers.append(observer)
+        for name in ("ON_CREATE", "ON_START", "ON_RESUME"):
+            observer.onStateChanged(self, Event(name))
+
+    def removeObserver(self, observer):
+        self._check()
+        self.observers.remove(observer)
+
+    def happens(self, *names):
+        def tell():
+            for name in names:
+                for observer in list(self.observers):
+                    observer.onStateChanged(self, Event(name))
+
+        self._main.do(tell)
+
+
+@pytest.fixture
+def lifecycle(main, monkeypatch):
+    """The module `java` of Chaquopy, with the classes that are there."""
+    lifecycle = Lifecycle(main)
+
+    class Interface:
+        def __init__(self, name):
+            self.name = name
+
+    class Owner:
+        @staticmethod
+        def get():
+            return Owner
+
+        @staticmethod
+        def getLifecycle():
+            return lifecycle
+
+    class Looper:
+        @staticmethod
+        def getMainLooper():
+            return main
+
+    class Handler:
+        def __init__(self, looper):
+            assert looper is main
+
+        def post(self, runnable):
+            assert runnable.implements == ("java.lang.Runnable",)
+            main.post(runnable.run)
+            return True
+
+    classes = {
+        "androidx.lifecycle.ProcessLifecycleOwner": Owner,
+        "androidx.lifecycle.LifecycleEventObserver": Interface("androidx.lifecycle.LifecycleEventObserver"),
+        "java.lang.Runnable": Interface("java.lang.Runnable"),
+        "android.os.Looper": Looper,
+        "android.os.Handler": Handler,
+    }
+
+    def jclass(name):
+        if name not in classes:
+            raise Exception(f"java.lang.NoClassDefFoundError: {name}")
+        return classes[name]
+
+    def dynamic_proxy(*interfaces):
+        class Proxy:
+            implements = tuple(interface.name for interface in interfaces)
+
+        return Proxy
+
+    java = ModuleType("java")
+    java.jclass, java.dynamic_proxy, java.classes = jclass, dynamic_proxy, classes
+    monkeypatch.setitem(sys.modules, "java", java)
+    return lifecycle
+
+
+async def turns(main):
+    await asyncio.to_thread(main.do, lambda: None)
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+async def test_chaquopy_stop_is_paused_and_start_is_resumed(main, lifecycle):
+    chat, here = Client(), threading.current_thread().name
+    watch = watch_android(chat)
+    await turns(main)
+    assert chat.states == ["foreground"]
+    assert watch.knows == {"paused"}
+    lifecycle.happens("ON_PAUSE", "ON_RESUME", "ON_PAUSE")  # a dialog, a call, the notification shade
+    await turns(main)
+    assert chat.states == ["foreground"]
+    lifecycle.happens("ON_STOP")
+    await turns(main)
+    assert watch.seen == "paused"
+    lifecycle.happens("ON_START", "ON_RESUME")
+    await turns(main)
+    assert chat.states == ["foreground", "background", "foreground"]
+    assert {thread for _, thread in chat.told} == {here}, "told on the client's loop, not in Android's main thread"
+    watch.close()
+    await turns(main)
+    assert lifecycle.observers == []
+
+
+async def test_chaquopy_a_watch_closed_at_once_leaves_no_observer(main, lifecycle):
+    with watch_android(Client()):
+        pass
+    await turns(main)
+    assert lifecycle.observers == []
+
+
+def test_chaquopy_without_the_library_says_what_to_add(lifecycle):
+    del sys.modules["java"].classes["androidx.lifecycle.ProcessLifecycleOwner"]
+    chat = Client()
+    with pytest.raises(RuntimeError, match="lifecycle-process"):
+        watch_android(chat)
+    assert chat.states == ["foreground"]
+
+
+class Activity:
+    def __init__(self, *, changing=False):
+        self._changing = changing
+
+    def hashCode(self):
+        return id(self)
+
+    def isChangingConfigurations(self):
+        return self._changing
+
+
+class Registered:
+    """`android.activity` of python-for-android: callbacks run in the main thread."""
+
+    def __init__(self, main):
+        self._main = main
+        self.instances = []
+
+    def register(self, **callbacks):
+        self.instances.append(callbacks)
+        return callbacks
+
+    def unregister(self, instance):
+        self.instances.remove(instance)
+
+    def happens(self, *what):
+        def tell():
+            for name, activity in what:
+                for callbacks in list(self.instances):
+                    if name in callbacks:
+                        callbacks[name](activity)
+
+        self._main.do(tell)
+
+
+@pytest.fixture
+def activities(main, monkeypatch):
+    registered = Registered(main)
+    package, activity = ModuleType("android"), ModuleType("android.activity")
+    package.__path__, package.activity = [], activity
+    activity.register_activity_lifecycle_callbacks = registered.register
+    activity.unregister_activity_lifecycle_callbacks = registered.unregister
+    monkeypatch.setitem(sys.modules, "java", None)
+    monkeypatch.setitem(sys.modules, "android", package)
+    monkeypatch.setitem(sys.modules, "android.activity", activity)
+    return registered
+
+
+async def test_python_for_android_the_last_activity_that_stops_is_paused(main, activities):
+    chat, first, second = Client(), Activity(), Activity()
+    watch = watch_android(chat)  # the first activity has started before
+    activities.happens(("onActivityPaused", first), ("onActivityResumed", first))
+    activities.happens(("onActivityStarted", second), ("onActivityStopped", first))
+    await turns(main)
+    assert watch.seen == "resumed"
+    activities.happens(("onActivityStarted", first), ("onActivityStopped", second))
+    await turns(main)
+    assert chat.states == ["foreground"]
+    activities.happens(("onActivityStopped", first))
+    await turns(main)
+    assert watch.seen == "paused"
+    activities.happens(("onActivityStarted", first))
+    await turns(main)
+    assert chat.states == ["foreground", "background", "foreground"]
+    watch.close()
+    assert activities.instances == []
+
+
+async def test_python_for_android_a_rotation_is_no_background(main, activities):
+    chat, old, new = Client(), Activity(changing=True), Activity()
+    with watch_android(chat) as watch:
+        activities.happens(("onActivityStopped", old), ("onActivityStarted", new))
+        await turns(main)
+        assert chat.states == ["foreground"]
+        activities.happens(("onActivityStopped", new))
+        await turns(main)
+        assert watch.seen == "paused"
+
+
+def test_a_client_of_any_thread_is_told_in_androids(main, activities):
+    chat = Client()
+    with watch_android(chat):
+        activities.happens(("onActivityStopped", Activity()))
+        assert chat.told[-1] == ("background", "main looper")
+
+
+def test_elsewhere_it_says_what_to_do(monkeypatch):
+    monkeypatch.setitem(sys.modules, "java", None)
+    monkeypatch.setitem(sys.modules, "android.activity", None)
+    with pytest.raises(RuntimeError, match="this is not Android"):
+        watch_android(Client())

@@ -1,0 +1,202 @@
+"""What a Kivy app's watch does on a phone, and where it cannot be: with an imitation. Real Kivy: tests/adapters."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from types import ModuleType
+
+import pytest
+
+from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore, watch_kivy
+
+
+class Client:
+    def __init__(self):
+        self.states, self.threads = [], set()
+
+    def set_app_state(self, state, *, reason="app"):
+        self.states.append(state)
+        self.threads.add(threading.current_thread())
+
+    def set_network(self, network):
+        raise AssertionError(network)
+
+
+class Dispatcher:
+    """An `EventDispatcher`: the newest handler first, and the first that returns True ends it."""
+
+    def __init__(self):
+        self.bound = {}
+
+    def bind(self, **handlers):
+        for event, handler in handlers.items():
+            self.bound.setdefault(event, []).append(handler)
+
+    def unbind(self, **handlers):
+        for event, handler in handlers.items():
+            self.bound[event].remove(handler)
+
+    def dispatch(self, event):
+        return any(handler(self) for handler in reversed(self.bound.get(event, [])))
+
+    @property
+    def handlers(self):
+        return sum(len(handlers) for handlers in self.bound.values())
+
+
+class Clock:
+    """Kivy's clock: triggers ring at the next frame."""
+
+    def __init__(self):
+        self.waiting = []
+
+    def create_trigger(self, callback):
+        clock = self
+
+        class Trigger:
+            def __call__(self):
+                if callback not in clock.waiting:
+                    clock.waiting.append(callback)
+
+            def cancel(self):
+                if callback in clock.waiting:
+                    clock.waiting.remove(callback)
+
+        return Trigger()
+
+    def frame(self):
+        waiting, self.waiting = self.waiting, []
+        for callback in waiting:
+            callback(0.016)
+
+
+class Kivy:
+    def __init__(self, monkeypatch, platform):
+        self.app_class = type("App", (Dispatcher,), {})
+        self.app, self.window, self.clock = self.app_class(), Dispatcher(), Clock()
+        modules = {
+            "kivy": {"__path__": []},
+            "kivy.app": {"App": self.app_class},
+            "kivy.clock": {"Clock": self.clock},
+            "kivy.core": {"__path__": []},
+            "kivy.core.window": {"Window": self.window},
+            "kivy.utils": {"platform": platform},
+        }
+        for name, content in modules.items():
+            module = ModuleType(name)
+            vars(module).update(content)
+            monkeypatch.setitem(sys.modules, name, module)
+
+
+@pytest.fixture
+def desktop(monkeypatch):
+    return Kivy(monkeypatch, "linux")
+
+
+@pytest.fixture(params=["android", "ios"])
+def phone(monkeypatch, request):
+    return Kivy(monkeypatch, request.param)
+
+
+def test_on_a_phone_pauses_count_at_once_and_the_window_does_not(phone):
+    chat = Client()
+    watch = watch_kivy(chat, phone.app, hidden="foreground")
+    assert watch.knows == {"paused"}
+    phone.window.dispatch("on_minimize")
+    phone.clock.frame()
+    assert chat.states == ["foreground"]
+    assert phone.app.dispatch("on_pause") is False, "the app itself says whether it goes on living"
+    assert chat.states == ["foreground", "background"], "no frame follows while it is paused"
+    phone.app.dispatch("on_resume")
+    assert chat.states == ["foreground", "background", "foreground"]
+
+
+def test_hide_and_show_in_pairs_are_not_told(desktop):
+    chat = Client()
+    watch = watch_kivy(chat, desktop.app)
+    for _ in range(20):
+        desktop.window.dispatch("on_hide")
+        desktop.window.dispatch("on_show")
+    desktop.clock.frame()
+    assert chat.states == ["foreground"]
+    desktop.window.dispatch("on_hide")
+    desktop.window.dispatch("on_minimize")
+    desktop.clock.frame()
+    assert chat.states == ["foreground", "background"]
+    assert watch.knows == {"hidden"}
+
+
+def test_a_window_that_stops_the_loop_when_it_is_minimised_comes_back(desktop):
+    chat = Client()  # Kivy's `pause_on_minimize`: the window's own event at the return is lost
+    watch_kivy(chat, desktop.app)
+    desktop.window.dispatch("on_minimize")
+    desktop.app.dispatch("on_pause")
+    desktop.app.dispatch("on_resume")
+    desktop.clock.frame()
+    assert chat.states == ["foreground", "background", "foreground"]
+
+
+def test_an_app_that_stops_is_detached_and_one_that_starts_again_is_back(desktop):
+    chat = Client()
+    watch = watch_kivy(chat, desktop.app)
+    desktop.app.dispatch("on_stop")
+    assert watch.seen == "detached"
+    desktop.app.dispatch("on_start")
+    desktop.clock.frame()
+    assert chat.states == ["foreground", "background", "foreground"]
+
+
+def test_closing_unbinds_everything(desktop):
+    chat = Client()
+    with watch_kivy(chat, desktop.app):
+        assert desktop.app.handlers > 0
+        desktop.window.dispatch("on_hide")
+    desktop.clock.frame()
+    assert desktop.app.handlers == desktop.window.handlers == 0
+    assert chat.states == ["foreground"]
+
+
+async def test_a_client_on_a_loop_in_another_thread_is_told_there(desktop):
+    chat, app, window = Client(), desktop.app, desktop.window
+    watch = watch_kivy(chat, app)
+
+    def kivys_thread():
+        app.dispatch("on_pause")
+        app.dispatch("on_resume")
+        window.dispatch("on_minimize")
+        desktop.clock.frame()
+
+    await asyncio.to_thread(kivys_thread)
+    await asyncio.sleep(0)
+    assert chat.states == ["foreground", "background", "foreground", "background"]
+    assert chat.threads == {threading.current_thread()}
+    watch.close()
+
+
+def test_misuse_is_named(desktop, monkeypatch):
+    with pytest.raises(TypeError, match=r"kivy.app.App\), not a Dispatcher"):
+        watch_kivy(Client(), desktop.window)
+    with pytest.raises(TypeError, match="not a App"):
+        watch_kivy(desktop.app, desktop.app)
+    with pytest.raises(ValueError, match="hidden='never'"):
+        watch_kivy(Client(), desktop.app, hidden="never")
+    assert desktop.app.handlers == 0
+    monkeypatch.setattr(sys.modules["kivy.core.window"], "Window", None)
+    with pytest.raises(RuntimeError, match="no display"):
+        watch_kivy(Client(), desktop.app)
+
+
+def test_a_chat_client_is_watched_from_its_loop(desktop):
+    settings = AppSettingsBuilder().override_client_host("http://127.0.0.1:1").build()
+    chat = ChatClient("app", settings, session_store=MemorySessionStore())
+    with pytest.raises(RuntimeError, match="in a coroutine of that loop"):
+        watch_kivy(chat, desktop.app)
+    assert desktop.app.handlers == 0
+
+
+def test_without_kivy_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "kivy.app", None)
+    with pytest.raises(RuntimeError, match="pip install kivy"):
+        watch_kivy(Client(), object())

@@ -1,0 +1,277 @@
+"""What a Toga app's watch does on a phone, and where it cannot be: with an imitation. Real Toga: tests/adapters."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from types import ModuleType
+
+import pytest
+
+from tailwire import watch_toga
+
+EVENTS = ("on_hide", "on_show", "on_lose_focus", "on_gain_focus")
+
+
+class Client:
+    def __init__(self):
+        self.states = []
+
+    def set_app_state(self, state, *, reason="app"):
+        self.states.append(state)
+
+    def set_network(self, network):
+        raise AssertionError(network)
+
+
+class NativeHandler:
+    def __init__(self, handler):
+        self.native = handler
+
+
+class Handled:
+    """A window's event, as Toga keeps it: wrapped, with the handler in `_raw`; a native handler as it is."""
+
+    def __set_name__(self, owner, name):
+        self._name = f"_{name}"
+
+    def __get__(self, window, owner=None):
+        return getattr(window, self._name, None) or self._wrapped(window, None)
+
+    def __set__(self, window, handler):
+        native = isinstance(handler, NativeHandler)
+        setattr(window, self._name, handler.native if native else self._wrapped(window, handler))
+
+    @staticmethod
+    def _wrapped(window, handler):
+        def call(*arguments, **more):
+            return None if handler is None else handler(window, *arguments, **more)
+
+        call._raw = handler
+        return call
+
+
+class Window:
+    on_hide, on_show, on_lose_focus, on_gain_focus = Handled(), Handled(), Handled(), Handled()
+
+    def __init__(self, app, **handlers):
+        self.visible, self.state = True, "normal"
+        app.windows.add(self)
+        for event in EVENTS:  # after it is in the set, as Toga does
+            setattr(self, event, handlers.get(event))
+
+
+class WindowSet:
+    def __init__(self):
+        self.elements = []
+
+    def add(self, window):
+        self.elements.append(window)
+
+    def discard(self, window):
+        self.elements.remove(window)
+
+    def __iter__(self):
+        return iter(self.elements)
+
+    def __contains__(self, window):
+        return window in self.elements
+
+
+class App:
+    def __init__(self):
+        self.windows, self.loop, self.ended = WindowSet(), asyncio.get_running_loop(), 0
+
+    def exit(self):
+        self.ended += 1
+
+
+def imitate(monkeypatch, platform):
+    modules = {
+        "toga": {"__path__": [], "App": App},
+        "toga.constants": {"WindowState": type("WindowState", (), {"MINIMIZED": "minimized"})},
+        "toga.handlers": {"NativeHandler": NativeHandler},
+        "toga.platform": {"current_platform": platform},
+    }
+    for name, content in modules.items():
+        module = ModuleType(name)
+        vars(module).update(content)
+        monkeypatch.setitem(sys.modules, name, module)
+
+
+async def turns():
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("platform", ["android", "iOS"])
+async def test_on_a_phone_a_window_that_hides_is_a_pause(monkeypatch, platform):
+    imitate(monkeypatch, platform)
+    app, chat = App(), Client()
+    window = Window(app)
+    watch = watch_toga(chat, app, hidden="foreground")
+    assert watch.knows == {"paused"}
+    window.on_lose_focus()
+    assert chat.states == ["foreground"]
+    window.on_hide()  # it says that it is visible all the same
+    assert watch.seen == "paused"
+    assert chat.states == ["foreground", "background"]
+    window.on_gain_focus()
+    assert watch.seen == "paused"
+    window.on_show()
+    assert chat.states == ["foreground", "background", "foreground"]
+
+
+@pytest.fixture
+def desktop(monkeypatch):
+    imitate(monkeypatch, "linux")
+
+
+async def test_a_backend_that_says_only_that_the_focus_is_lost_is_looked_at(desktop):
+    app, chat = App(), Client()
+    window = Window(app)
+    watch_toga(chat, app)
+    window.state = "minimized"
+    window.on_lose_focus()
+    await turns()
+    assert chat.states == ["foreground", "background"]
+    window.state = "normal"
+    window.on_gain_focus()
+    await turns()
+    assert chat.states == ["foreground", "background", "foreground"]
+
+
+async def test_an_app_that_starts_hidden_is_in_the_background(desktop):
+    app, chat = App(), Client()
+    Window(app).visible = False
+    watch = watch_toga(chat, app)
+    await turns()
+    assert watch.seen == "hidden"
+    assert chat.states == ["foreground", "background"]
+
+
+async def test_the_apps_own_handlers_are_called_and_given_back(desktop):
+    app, heard = App(), []
+    window = Window(app, on_hide=lambda w: heard.append(("hide", w)))
+
+    def native():
+        heard.append("native")
+
+    window.on_show = NativeHandler(native)
+    watch = watch_toga(Client(), app)
+    later = Window(app, on_hide=lambda w: heard.append(("later", w)))
+    await turns()
+    for event in EVENTS:
+        getattr(window, event)()
+    later.on_hide()
+    assert heard == [("hide", window), "native", ("later", later)]
+    hides = window.on_hide._raw
+    later.on_hide = None  # another took the place of the watch
+    watch.close()
+    assert window.on_hide._raw is not hides
+    assert window.on_show is native
+    assert window.on_lose_focus._raw is None
+    assert later.on_hide._raw is None
+    assert "add" not in vars(app.windows)
+    assert "exit" not in vars(app)
+    window.on_hide()
+    assert heard[-1] == ("hide", window)
+
+
+async def test_watches_that_come_and_go_leave_nothing_behind(desktop):
+    app = App()
+    window = Window(app)
+    for _ in range(50):
+        with watch_toga(Client(), app):
+            Window(app)
+            await turns()
+    assert [getattr(window, event)._raw for event in EVENTS] == [None] * 4
+    assert set(vars(app)) == {"windows", "loop", "ended"}
+    assert set(vars(app.windows)) == {"elements"}
+
+
+async def test_two_watches_that_end_in_the_order_of_their_beginning(desktop):
+    app, first, second = App(), Client(), Client()
+    window = Window(app)
+    one, two = watch_toga(first, app), watch_toga(second, app)
+    one.close()
+    window.visible = False
+    window.on_hide()
+    await turns()
+    assert first.states == ["foreground"]
+    assert second.states == ["foreground", "background"]
+    app.exit()
+    assert two.seen == "detached"
+    assert app.ended == 1
+    two.close()
+
+
+async def test_watches_that_overlap_leave_nothing_behind_in_whichever_order_they_end(desktop):
+    app, chat = App(), Client()
+    window = Window(app)
+    one, two = watch_toga(chat, app), watch_toga(Client(), app)
+    two.close()
+    Window(app)
+    await turns()
+    window.visible = False
+    window.on_hide()
+    await turns()
+    assert one.seen == "resumed", "the window that was opened after the other watch has ended is seen"
+    for _ in range(50):
+        following = watch_toga(chat, app)
+        one.close()
+        one = following
+    one.close()
+    assert [getattr(window, event)._raw for event in EVENTS] == [None] * 4
+    assert set(vars(app)) == {"windows", "loop", "ended"}
+    assert set(vars(app.windows)) == {"elements"}
+
+
+async def test_a_window_that_is_opened_and_closed_within_one_turn_is_not_touched(desktop):
+    app, chat = App(), Client()
+    Window(app)
+    watch_toga(chat, app)
+    window = Window(app)
+    app.windows.discard(window)
+    await turns()
+    assert window.on_hide._raw is None
+    assert chat.states == ["foreground"]
+
+
+async def test_an_app_that_exits_is_detached_before_its_windows_go(desktop):
+    app, chat = App(), Client()
+    window = Window(app)
+    watch = watch_toga(chat, app)
+    app.exit()
+    assert app.ended == 1
+    assert watch.seen == "detached"
+    window.on_hide()
+    await turns()
+    assert watch.seen == "detached"
+    watch.close()
+    assert chat.states == ["foreground", "background"], "what was said stays: the window is gone for good"
+
+
+async def test_an_exit_from_another_thread_is_no_error(desktop):
+    app, chat = App(), Client()
+    watch = watch_toga(chat, app)
+    await asyncio.to_thread(app.exit)
+    await turns()
+    assert watch.seen == "detached"
+
+
+async def test_misuse_is_named(desktop):
+    app = App()
+    with pytest.raises(TypeError, match=r"toga.App\), not a WindowSet"):
+        watch_toga(Client(), app.windows)
+    with pytest.raises(TypeError, match="not a App"):
+        watch_toga(app, app)
+    with pytest.raises(ValueError, match="hidden='never'"):
+        watch_toga(Client(), app, hidden="never")
+    assert set(vars(app)) == {"windows", "loop", "ended"}
+
+
+def test_without_toga_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "toga", None)
+    with pytest.raises(RuntimeError, match="pip install toga"):
+        watch_toga(Client(), object())
