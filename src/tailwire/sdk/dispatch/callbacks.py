@@ -37,12 +37,12 @@ log = logging.getLogger("tailwire")
 class Registries:
     """All listeners and streams of a client."""
 
+    streams: Streams = field(default_factory=Streams)
     connection: Listeners[ConnectionListener] = field(default_factory=lambda: Listeners(ConnectionListener))
     login: Listeners[LoginListener] = field(default_factory=lambda: Listeners(LoginListener))
     user: Listeners[UserListener] = field(default_factory=lambda: Listeners(UserListener))
     group: Listeners[GroupListener] = field(default_factory=lambda: Listeners(GroupListener))
     message: Listeners[MessageListener] = field(default_factory=lambda: Listeners(MessageListener))
-    streams: Streams = field(default_factory=Streams)
     late: list[ConnectionListener] = field(default_factory=list)
     """Added, and not told the status of then yet: what was queued before is not for them."""
 
