@@ -160,6 +160,8 @@ class Callbacks:
         message = self._r.message
         if isinstance(entry, e.TransientReceived):
             yield message, "on_transient_message_received", (entry.message,)
+        elif isinstance(entry, e.DraftChanged):
+            yield message, "on_draft_changed", (entry,)
         elif isinstance(entry, e.ReactionChanged):
             yield message, f"on_message_reaction_{'added' if entry.added else 'removed'}", (entry.event,)
         elif isinstance(entry, e.MessagePinned):
