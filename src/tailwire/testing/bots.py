@@ -17,7 +17,7 @@ from tailwire.sdk.listeners.interfaces import MessageListener
 from tailwire.sdk.session import MemorySessionStore, SessionStore
 from tailwire.testing.virtual.loop import VirtualLoop
 from tailwire.testing.virtual.world import VirtualSdkWorld, VirtualServer
-from tailwire.wire.entities import BaseMessage, Group, GroupMember, TextMessage
+from tailwire.wire.entities import BaseMessage, Group, GroupMember, TextMessage, TypingIndicator
 
 T = TypeVar("T")
 LOOK_AGAIN = 0.25
@@ -27,10 +27,17 @@ LOOK_AGAIN = 0.25
 class _Ears(MessageListener):
     def __init__(self, drafts: list[DraftChanged]) -> None:
         self.texts: list[str] = []
+        self.typing: list[str] = []
         self._drafts = drafts
 
     def on_text_message_received(self, message: TextMessage) -> None:
         self.texts.append(message.text)
+
+    def on_typing_started(self, indicator: TypingIndicator) -> None:
+        self.typing.append("started")
+
+    def on_typing_ended(self, indicator: TypingIndicator) -> None:
+        self.typing.append("ended")
 
     def on_draft_changed(self, draft: DraftChanged) -> None:
         self._drafts.append(draft)
@@ -106,6 +113,10 @@ class BotTest:
     def heard(self, user: str = "alice") -> list[str]:
         """Return all texts that a user has been sent."""
         return list(self._ears[user].texts) if user in self._ears else []
+
+    def typing(self, user: str = "alice") -> list[str]:
+        """Return what a user has heard of typing: `started`, `ended`."""
+        return list(self._ears[user].typing) if user in self._ears else []
 
     def stop(self) -> None:
         """End the bot in order."""
