@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,6 +61,23 @@ class BotProcess:
             sys.executable, str(self._file), env=self._environment, stderr=asyncio.subprocess.PIPE
         )
 
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until a condition holds, of what cannot tell by itself."""
+        async with asyncio.timeout(20):
+            while not condition():
+                await asyncio.sleep(0.02)
+
+    def saved_position(self) -> dict[str, Any]:
+        """The place in the saved session."""
+        (file,) = (self._file.parent / "tailwire").glob("session-*.json")
+        return json.loads(file.read_text())["position"]
+
+    def listens_to_signals(self) -> bool:
+        """Whether it has a handler of its own for SIGTERM."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
+        return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+
     async def end(self, number: signal.Signals) -> tuple[int, str]:
         """Send a signal; the exit code and what was printed."""
         self._process.send_signal(number)
@@ -79,7 +99,7 @@ async def test_what_was_under_way_when_it_was_killed_is_answered_once(live: Live
     for n, user in enumerate(users):
         await user.ears.until(lambda n=n, user=user: user.ears.texts == [f"first question {n}"])
     await users[0].say("bob", "in the queue")
-    await asyncio.sleep(0.5)  # longer than it takes to save a place
+    await bot.until(lambda: len(bot.saved_position()["own"]) >= 3)  # the place is saved, with the first answers
     await bot.end(signal.SIGKILL)
     await users[1].say("bob", "while it is dead")
     bot.may_end.touch()
@@ -106,7 +126,7 @@ async def test_told_to_end_it_finishes_what_is_under_way_and_begins_nothing(live
     await alice.ears.until(lambda: alice.ears.texts == ["first one"])
     await alice.say("bob", "two")
     ending = asyncio.create_task(bot.end(number))
-    await asyncio.sleep(0.5)  # it has been told
+    await bot.until(lambda: not bot.listens_to_signals())  # it has been told
     bot.may_end.touch()
     assert await ending == (0, "ended\n")
     assert alice.ears.texts == ["first one", "second one"]
