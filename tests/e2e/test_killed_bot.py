@@ -69,7 +69,7 @@ class BotProcess:
 
     def saved_position(self) -> dict[str, Any]:
         """The place in the saved session."""
-        (file,) = (self._file.parent / "tailwire").glob("session-*.json")
+        (file,) = (self._file.parent / "tailwire" / "bots").rglob("session-*.json")
         return json.loads(file.read_text())["position"]
 
     def listens_to_signals(self) -> bool:

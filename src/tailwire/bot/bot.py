@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import inspect
 import logging
 import re
@@ -17,6 +18,7 @@ from tailwire.sdk.app_settings import AppSettings
 from tailwire.sdk.calls.tokens import TokenProvider
 from tailwire.sdk.client import ChatClient
 from tailwire.sdk.exceptions import CometChatException
+from tailwire.sdk.io.files import FileSessionStore
 from tailwire.sdk.listeners.events import ConnectionFailed, Event, HistoryGap, MessageReceived, TransientReceived
 from tailwire.sdk.sending import AGAIN
 from tailwire.sdk.session import SessionStore
@@ -63,7 +65,8 @@ class Bot:
         uid: of the bot's user.
         auth_key: to log in with; or
         auth_token_provider: an async function that gives an auth token of the bot's user.
-        session_store: where the session is kept; a file in the platform's user data folder by default.
+        session_store: where the session is kept; by default a file of this bot alone, in the platform's user data
+            folder.
         concurrency: how many handlers run at once, 1 to 1,000.
         ignored_roles: messages of users with these roles are not handled, so that bots do not answer each other.
 
@@ -217,9 +220,15 @@ class Bot:
         """Run until SIGINT or SIGTERM; then nothing new is begun, and what is under way has 10 seconds to finish.
 
         Raises:
+            RuntimeError: it runs already, or this is called within an event loop.
             CometChatException: the login was refused.
         """
-        main_loop.run(self.serve())
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            main_loop.run(self.serve())
+        else:
+            raise RuntimeError("an event loop runs already: use await bot.serve()")
 
     async def serve(self) -> None:
         """Run within a program, until cancelled; it ends as `run` does.
@@ -232,7 +241,7 @@ class Bot:
             ChatClient(
                 self._app_id,
                 self._settings,
-                session_store=self._session_store,
+                session_store=self._session_store if self._session_store is not None else _store_of(self.uid),
                 auth_token_provider=self._provider,
             ),
             self._auth_key,
@@ -308,6 +317,15 @@ class Bot:
                 raise
             log.exception("a handler failed with message %d", ctx.message.id)
             await self._on_error(ctx, error)
+
+
+def _store_of(uid: str) -> FileSessionStore:
+    # Several bots on one machine, and the user's own client, do not share a session.
+    from platformdirs import user_data_path
+
+    safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in uid)[:60]
+    name = f"{safe}-{hashlib.sha256(uid.encode()).hexdigest()[:8]}"
+    return FileSessionStore(user_data_path("tailwire", appauthor=False) / "bots" / name)
 
 
 def _checked(handler: F) -> F:

@@ -9,6 +9,7 @@ import pytest
 
 from tailwire import AppSettingsBuilder, MessageReceived, ReactionChanged
 from tailwire.bot import Bot, Context
+from tailwire.bot import bot as bot_module
 from tailwire.testing import bot_test
 
 
@@ -185,3 +186,22 @@ def test_what_is_no_handler():
             bot.command(*names)
     with pytest.raises(RuntimeError, match="does not run"):
         _ = bot.chat
+
+
+async def test_within_an_event_loop():
+    with pytest.raises(RuntimeError, match=r"await bot\.serve"):
+        a_bot().run()
+    with pytest.raises(RuntimeError, match="not async"), bot_test(a_bot()):
+        pass
+
+
+def test_each_bot_has_a_session_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    folders = {bot_module._store_of(uid)._path("app").parent for uid in ("bob", "Bob", "../bob", "carol")}
+    assert len(folders) == 4
+    assert all(folder.parent == tmp_path / "tailwire" / "bots" for folder in folders)
+
+
+def test_what_keeps_a_bot_test_from_running():
+    with pytest.raises(ValueError, match="bob is the bot"), bot_test(a_bot()) as chat:
+        chat.say("hi", user="bob")
