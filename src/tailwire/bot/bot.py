@@ -329,6 +329,8 @@ def _store_of(uid: str) -> FileSessionStore:
 
 
 def _checked(handler: F) -> F:
+    if not callable(handler):
+        raise TypeError(f"{handler!r} is no handler: give filters by their names, such as pattern=…")
     if not inspect.iscoroutinefunction(handler) and not inspect.iscoroutinefunction(getattr(handler, "__call__", None)):  # noqa: B004
         name = getattr(handler, "__qualname__", repr(handler))
         raise TypeError(f"{name} is not async: a handler is written with async def")

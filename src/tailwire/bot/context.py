@@ -67,6 +67,7 @@ class Context:
             The message as it was stored; of several, the last.
 
         Raises:
+            TypeError: it is no text.
             ValueError: the text is empty, or has more than 100,000 characters.
             CometChatException: as the server refused it.
         """
@@ -134,9 +135,12 @@ class Context:
             As `reply`.
 
         Raises:
+            TypeError: it is no async iterator, or gave something else than text.
             ValueError: the stream gave no text.
             CometChatException: as the server refused it.
         """
+        if not isinstance(parts, AsyncIterable):
+            raise TypeError(f"stream() takes an async iterator of text, not a {type(parts).__name__}")
         name = f"{self.message.id}.{self._replies + 1}"
         kind = self.message.receiver_type
         draft = Draft(self.chat, self._to, kind, self.sender.uid, self.message.id, name, self._drafts)

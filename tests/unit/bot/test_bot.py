@@ -177,6 +177,8 @@ def test_what_is_no_handler():
     bot = a_bot()
     with pytest.raises(TypeError, match="async def"):
         bot.on_message(lambda ctx: None)
+    with pytest.raises(TypeError, match="pattern="):
+        bot.on_message("hello")
     with pytest.raises(TypeError, match="async def"):
         bot.on_error(print)
     with pytest.raises(TypeError, match="no type of event"):

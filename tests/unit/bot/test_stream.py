@@ -126,7 +126,7 @@ def test_bad_parts_are_refused():
 
     @bot.on_message
     async def answer(ctx: Context) -> None:
-        await ctx.stream(numbers())
+        await ctx.stream(numbers() if ctx.text == "hi" else [ctx.text])
 
     @bot.on_error
     async def failed(ctx: Context, error: Exception) -> None:
@@ -134,7 +134,11 @@ def test_bad_parts_are_refused():
 
     with bot_test(bot) as chat:
         chat.say("hi")
-    assert errors == ["the stream gave a int: give parts of the text, as str"]
+        chat.say("list")
+    assert errors == [
+        "the stream gave a int: give parts of the text, as str",
+        "stream() takes an async iterator of text, not a list",
+    ]
 
 
 @settings(deadline=None, max_examples=50)
