@@ -140,6 +140,9 @@ class Ears(ConnectionListener, LoginListener, UserListener, GroupListener, Messa
     def on_transient_message_received(self, message):
         self._note("transient", message)
 
+    def on_draft_changed(self, draft):
+        self._note("draft", draft)
+
     def on_message_reaction_added(self, event):
         self._note("reaction", (True, event))
 

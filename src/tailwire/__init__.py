@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     )
     from tailwire.sdk.listeners.events import ConnectionFailed as ConnectionFailed
     from tailwire.sdk.listeners.events import ConversationPinned as ConversationPinned
+    from tailwire.sdk.listeners.events import DraftChanged as DraftChanged
     from tailwire.sdk.listeners.events import GroupChanged as GroupChanged
     from tailwire.sdk.listeners.events import HistoryGap as HistoryGap
     from tailwire.sdk.listeners.events import MessageDeleted as MessageDeleted
@@ -148,6 +149,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "TransientReceived",
         "ConnectionChanged",
         "ConnectionFailed",
+        "DraftChanged",
         "GroupChanged",
         "HistoryGap",
         "MessageDeleted",

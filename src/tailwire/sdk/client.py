@@ -26,10 +26,11 @@ from tailwire.sdk.calls.users import UserCalls
 from tailwire.sdk.connection import inputs as i
 from tailwire.sdk.connection.state import Mode, State, Status
 from tailwire.sdk.connection.timings import Timings
-from tailwire.sdk.continuity.state import Machine, of_another_store
+from tailwire.sdk.continuity.state import Machine
 from tailwire.sdk.dispatch.callbacks import Callbacks, Registries, StatusTold
 from tailwire.sdk.dispatch.incoming import Incoming
 from tailwire.sdk.dispatch.queue import Queue
+from tailwire.sdk.dispatch.served import Served
 from tailwire.sdk.exceptions import CometChatException, failure, init_failed
 from tailwire.sdk.io.driver import Driver
 from tailwire.sdk.io.http import Http
@@ -39,6 +40,7 @@ from tailwire.sdk.io.tls import looked_at
 from tailwire.sdk.io.traffic import Traffic
 from tailwire.sdk.io.world import Identity, World, this_world
 from tailwire.sdk.listeners.events import OutboxChanged
+from tailwire.sdk.listeners.registry import Streams
 from tailwire.sdk.outbox import Outbox, keeping
 from tailwire.sdk.sending import Sending
 from tailwire.sdk.session import Session, SessionStore, claim
@@ -99,7 +101,8 @@ class ChatClient(
         self._provider = auth_token_provider
         self._tls = looked_at(tls)
         self._timings = timings or Timings()
-        self._registries = Registries()
+        self._served = Served()
+        self._registries = Registries(Streams(self._served, self._save_soon))
         self._queue: Queue | None = None
         self._in_background: set[str] = set()  # the reasons for it
         self._release: Callable[[], None] = lambda: None
@@ -242,6 +245,7 @@ class ChatClient(
     def _message_sent(self, message: BaseMessage) -> None:
         if self._incoming is not None:
             self._incoming.sent(message)
+            self._served.ahead(message.id)
             self._note_served()
 
     def _send_frame(self, text: str) -> None:
@@ -251,37 +255,41 @@ class ChatClient(
     async def _handle(self, entry: object) -> None:
         if type(entry) is tuple:  # a message, and how far the app has been served behind it
             event, position = entry
-            whose = self._session.uid if self._session is not None else ""
-            await self._callbacks.handle(event)
-            served = self._served
-            if self._session is None or self._session.uid != whose:
-                return  # another login took its place meanwhile: its position is another one
-            if served is None or position.last_id >= served.last_id or of_another_store(position, served):
-                self._served = position
-                self._save_soon()
+            self._served.open(event, position)
+            try:
+                await self._callbacks.handle(event)
+            except BaseException:
+                if not self._closed:  # else it was cut short, and is for the next start
+                    self._done(event)
+                raise
+            self._done(event)
             return
         if self._outbox is not None and entry == StatusTold(Status.CONNECTED):
             self._outbox.wake()
         await self._callbacks.handle(entry)
 
+    def _done(self, event: object) -> None:
+        if self._served.let_go(event):  # not where another login took its place meanwhile: its place is another one
+            self._save_soon()
+
     def _note_served(self) -> None:
         # Nothing waits to be handed over: the position is what the app has been served.
         if self._incoming is not None and self._queue is not None and self._queue.empty:
-            self._served = self._incoming.machine.position or self._served
+            self._served.all_handed_over(self._incoming.machine.position)
             self._save_soon()
 
     def _save_soon(self) -> None:
         if self._closed or self._save_timer is not None or self._session is None:
             return
-        if self._served != self._session.position:
+        if self._served.position != self._session.position:
             self._save_timer = asyncio.get_running_loop().call_later(SAVE_AFTER, self._save_position)
 
     def _save_position(self) -> None:
         if self._save_timer is not None:
             self._save_timer.cancel()
             self._save_timer = None
-        if self._session is not None and self._session.position != self._served:
-            self._session = replace(self._session, position=self._served)
+        if self._session is not None and self._session.position != self._served.position:
+            self._session = replace(self._session, position=self._served.position)
             self._save()
 
     def _kept_session(self) -> Session:

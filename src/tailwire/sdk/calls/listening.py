@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, overload
+
 from tailwire.sdk.connection.state import Status
 from tailwire.sdk.dispatch.callbacks import LateListener, Registries
 from tailwire.sdk.dispatch.queue import Queue
@@ -12,7 +14,7 @@ from tailwire.sdk.listeners.interfaces import (
     MessageListener,
     UserListener,
 )
-from tailwire.sdk.listeners.registry import EventStream
+from tailwire.sdk.listeners.registry import AcknowledgedStream, EventStream
 
 
 class ListeningCalls:
@@ -72,6 +74,19 @@ class ListeningCalls:
         """Hear of them no more."""
         self._registries.message.remove(listener_id)
 
-    def events(self) -> EventStream:
-        """Everything from now on, typed, for `async for`."""
-        return self._registries.streams.open()
+    @overload
+    def events(self) -> EventStream: ...
+    @overload
+    def events(self, *, acknowledge: Literal[True]) -> AcknowledgedStream: ...
+    @overload
+    def events(self, *, acknowledge: bool) -> EventStream: ...
+
+    def events(self, *, acknowledge: bool = False) -> EventStream:
+        """Everything from now on, typed, for `async for`.
+
+        Args:
+            acknowledge: the app says of each event when it is done (`AcknowledgedStream.done`). Then a message whose
+                work a crash or a kill cut short is handed over again at the next start. Open the stream before
+                `init()`, so that it misses nothing.
+        """
+        return self._registries.streams.open_acknowledged() if acknowledge else self._registries.streams.open()

@@ -16,6 +16,7 @@ from tailwire.sdk.connection import inputs as i
 from tailwire.sdk.connection.state import Mode, Phase
 from tailwire.sdk.continuity.state import Position
 from tailwire.sdk.dispatch.callbacks import LoginTold, StatusTold
+from tailwire.sdk.dispatch.served import Served
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.listeners.events import ConnectionChanged
 from tailwire.sdk.outbox import Outbox
@@ -35,7 +36,7 @@ class LoginCalls(ConnectionCalls):
     _settings: AppSettings
     _store: SessionStore
     _outbox: Outbox | None = None
-    _served: Position | None = None
+    _served: Served
     _ended: Session | None = None
     """A session of which the server has rejected the token: the next login of its user goes on from its place."""
     _logging_in = False
@@ -165,14 +166,14 @@ class LoginCalls(ConnectionCalls):
         if before is not None and before.uid == session.uid:
             # The same user once more: from what was handed over last, nothing is missed and nothing comes twice.
             position = incoming.machine.position or position
-            session = replace(session, position=self._served or position)
+            session = replace(session, position=self._served.position or position)
         elif ended is not None and ended.uid == session.uid:
             position = ended.position or position
             session = replace(session, position=position)
         if before is not None and before.uid != session.uid:
             self._forget_what_is_queued()
         self._session, self._ended = session, None
-        self._served = session.position
+        self._served.begin(session.position, same=before is not None and before.uid == session.uid)
         incoming.begin_session(session.uid, position)
         if self._outbox is not None:
             self._outbox.begin(session.uid)
@@ -197,7 +198,8 @@ class LoginCalls(ConnectionCalls):
         if self._outbox is not None:
             self._outbox.forget()
         self._forget_what_is_queued()
-        self._session = self._served = self._ended = None
+        self._session = self._ended = None
+        self._served.begin(None)
         self._store.clear(self._identity.app_id)
         driver.feed(i.LoggedOut())
         incoming.begin_session("", None)

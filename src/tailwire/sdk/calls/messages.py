@@ -22,6 +22,7 @@ from tailwire.sdk.calls.pages import message_page, readable
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.dispatch.history import id_of
 from tailwire.sdk.exceptions import CometChatException, failure, not_reached
+from tailwire.sdk.listeners.events import DraftChanged
 from tailwire.wire.codec import BadWire, message_from_wire
 from tailwire.wire.constants import ReceiverType, ReceiverTypeName
 from tailwire.wire.encoding import message_to_wire
@@ -300,3 +301,15 @@ class MessageCalls(Access):
             message.receiver_type, body,
         )  # fmt: skip
         self._send_frame(json.dumps(frame))
+
+    async def stop_draft(self, draft: DraftChanged) -> None:
+        """Ask the writer of a draft to stop. What they wrote until then usually comes as a message.
+
+        Raises:
+            CometChatException: `NO_WEBSOCKET_CONNECTION`; `ERR_INVALID_ARGUMENT` for what is no draft.
+        """
+        if not isinstance(draft, DraftChanged):
+            raise failure("ERR_INVALID_ARGUMENT", f"Give a DraftChanged, not {type(draft).__name__}.")
+        in_group = draft.receiver_type == ReceiverType.GROUP
+        to = draft.receiver_id if in_group else draft.sender.uid
+        await self.send_transient_message(TransientMessage(to, draft.receiver_type, {"stop": draft.id}))

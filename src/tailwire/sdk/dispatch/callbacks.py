@@ -37,12 +37,12 @@ log = logging.getLogger("tailwire")
 class Registries:
     """All listeners and streams of a client."""
 
+    streams: Streams = field(default_factory=Streams)
     connection: Listeners[ConnectionListener] = field(default_factory=lambda: Listeners(ConnectionListener))
     login: Listeners[LoginListener] = field(default_factory=lambda: Listeners(LoginListener))
     user: Listeners[UserListener] = field(default_factory=lambda: Listeners(UserListener))
     group: Listeners[GroupListener] = field(default_factory=lambda: Listeners(GroupListener))
     message: Listeners[MessageListener] = field(default_factory=lambda: Listeners(MessageListener))
-    streams: Streams = field(default_factory=Streams)
     late: list[ConnectionListener] = field(default_factory=list)
     """Added, and not told the status of then yet: what was queued before is not for them."""
 
@@ -160,6 +160,8 @@ class Callbacks:
         message = self._r.message
         if isinstance(entry, e.TransientReceived):
             yield message, "on_transient_message_received", (entry.message,)
+        elif isinstance(entry, e.DraftChanged):
+            yield message, "on_draft_changed", (entry,)
         elif isinstance(entry, e.ReactionChanged):
             yield message, f"on_message_reaction_{'added' if entry.added else 'removed'}", (entry.event,)
         elif isinstance(entry, e.MessagePinned):

@@ -12,6 +12,7 @@ from tailwire.sdk.continuity import catch_up, chain, updates
 from tailwire.sdk.continuity.state import Continuity, Kind, Machine, Position
 from tailwire.sdk.dispatch import history, receipts, social
 from tailwire.sdk.dispatch.callbacks import event_of
+from tailwire.sdk.dispatch.drafts import Drafts
 from tailwire.sdk.dispatch.queue import Queue
 from tailwire.sdk.dispatch.typists import Typists
 from tailwire.sdk.exceptions import CometChatException, failure
@@ -34,9 +35,11 @@ def _before(message: BaseMessage | history.Unreadable, said: object, uid: str) -
     return said if isinstance(said, int) else 0
 
 
-def _event_of(message: BaseMessage | history.Unreadable) -> e.Event:
+def _event_of(message: BaseMessage | history.Unreadable, drafts: Drafts) -> e.Event:
+    # The end of a draft is told before the message that it has become.
     if isinstance(message, history.Unreadable):
         return e.HistoryGap(message.id - 1, message.id)
+    drafts.message_came(message)
     return event_of(message)
 
 
@@ -71,6 +74,7 @@ class Incoming:
         self._store = self._mark = self._uid = ""
         self._reader: asyncio.Task[None] | None = None
         self._typists = Typists(queue.put)
+        self._drafts = Drafts(queue.put)
         self._waiting: asyncio.TimerHandle | None = None
         self._updater: asyncio.Task[None] | None = None
         self._connected = False
@@ -90,6 +94,7 @@ class Incoming:
         """Another user, or the same from the saved session."""
         self.link_ended()
         self._typists.forget()
+        self._drafts.forget()
         self._uid = uid
         m = self._machine
         self._machine = Machine(position=position, limit=m.limit, enabled=m.enabled)
@@ -175,7 +180,7 @@ class Incoming:
             if end < position.last_id:
                 own = tuple(n for n in command.own if n > end)
                 served = position._replace(last_id=end, own=(*own, *position.own))
-            self._queue.put((_event_of(message), served))
+            self._queue.put((_event_of(message, self._drafts), served))
 
     def _tell(self, continuity: Continuity) -> None:
         log.info("caught up (%s): %d missed messages were handed over", continuity.kind, continuity.missed)
@@ -287,7 +292,7 @@ class Incoming:
             self._carry_out(chain.hold(self._machine, before, message.id, message))
         elif catch_up.passes(self._machine, message.id):
             self._heard(message.updated_at)
-            self._queue.put((_event_of(message), self._machine.position))
+            self._queue.put((_event_of(message, self._drafts), self._machine.position))
         else:
             self._carry_out(catch_up.live(self._machine, message.id, message, before=before))
             self._carry_out(chain.mended(self._machine))
@@ -311,9 +316,12 @@ class Incoming:
             user.status = action if action in ("online", "away") else "offline"
             if user.status == "offline":
                 self._typists.went_offline(user.uid)
+                self._drafts.went_offline(user.uid)
             self._queue.put(e.PresenceChanged(user))
         else:
             rare = social.event_of_frame(kind, frame)
+            if isinstance(rare, e.TransientReceived) and self._drafts.heard(rare.message):
+                return
             if rare is not None:
                 self._queue.put(rare)
 
@@ -337,5 +345,6 @@ class Incoming:
         tasks = [t for t in (self._reader, self._updater) if t is not None and t is not asyncio.current_task()]
         self.link_ended()
         self._typists.forget()
+        self._drafts.forget()
         if tasks:
             await asyncio.wait(tasks)

@@ -8,6 +8,7 @@ from tailwire.sdk.connection.state import Status
 from tailwire.sdk.continuity.state import Continuity
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.outbox import OutboxEntry
+from tailwire.wire.constants import ReceiverTypeName
 from tailwire.wire.entities import (
     Action,
     Attachment,
@@ -101,6 +102,34 @@ class TransientReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class DraftChanged:
+    """A message that somebody is writing has grown, or will grow no more (Tailwire's own).
+
+    Show it below the messages, and take it away when it has ended: the message comes right behind. `chat.stop_draft`
+    asks its writer to stop.
+
+    Attributes:
+        id: of the draft; the message that it becomes has it as `metadata["draft"]`.
+        sender: who writes.
+        receiver_id: uid or guid that they write to.
+        receiver_type: `user` or `group`.
+        text: the whole text so far.
+        start: how many characters before `text` are left out, because the text is long.
+        reply_to: the id of the message that it answers, or 0.
+        ended: its message comes, or its writer has gone, or nothing was heard for 15 seconds.
+    """
+
+    id: str
+    sender: User
+    receiver_id: str
+    receiver_type: ReceiverTypeName
+    text: str
+    start: int = 0
+    reply_to: int = 0
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ReactionChanged:
     """Somebody reacted to a message (`added`), or took it back."""
 
@@ -158,6 +187,7 @@ Event = (
     | TypingChanged
     | PresenceChanged
     | TransientReceived
+    | DraftChanged
     | ReactionChanged
     | MessagePinned
     | MessageSaved

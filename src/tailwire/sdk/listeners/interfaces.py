@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tailwire.sdk.exceptions import CometChatException
-    from tailwire.sdk.listeners.events import HistoryGap, UploadResult
+    from tailwire.sdk.listeners.events import DraftChanged, HistoryGap, UploadResult
     from tailwire.sdk.outbox import OutboxEntry
     from tailwire.wire.entities import (
         Action,
@@ -171,6 +171,9 @@ class MessageListener:
 
     def on_transient_message_received(self, message: TransientMessage) -> Hook:
         """A message came that is not kept."""
+
+    def on_draft_changed(self, draft: DraftChanged) -> Hook:
+        """A message that somebody is writing has grown, or `ended` (Tailwire's own)."""
 
     def on_message_reaction_added(self, event: ReactionEvent) -> Hook:
         """Somebody reacted to a message."""

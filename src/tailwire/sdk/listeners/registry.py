@@ -7,8 +7,8 @@ import difflib
 import re
 import weakref
 from collections import deque
-from collections.abc import Iterator
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Generic, Protocol, TypeVar
 
 from tailwire.sdk.exceptions import failure
 from tailwire.sdk.listeners.events import Event
@@ -22,6 +22,7 @@ from tailwire.sdk.listeners.interfaces import (
 )
 
 L = TypeVar("L")
+S = TypeVar("S", bound="EventStream")
 MOST_EVENTS = 1000
 
 
@@ -109,8 +110,15 @@ class EventStream:
             self._changed.clear()
             await self._changed.wait()
         event = self._events.popleft()
-        self._room.set()
+        self._taken(event)
         return event
+
+    def _taken(self, event: Event) -> None:
+        self._room.set()
+
+    @property
+    def _held(self) -> int:
+        return len(self._events)
 
     def close(self) -> None:
         """Take no more events; those that are here can still be read."""
@@ -124,21 +132,108 @@ class EventStream:
             return None
         self._events.append(event)
         self._changed.set()
-        if len(self._events) < MOST_EVENTS:
+        if self._held < MOST_EVENTS:
             return None
         self._room.clear()
         return self._room
 
 
-class Streams:
-    """The open streams. They are held weakly: one that the app drops is gone, and blocks nobody."""
+class Places(Protocol):
+    """Where it is known what the app has done: `dispatch.served`."""
 
-    def __init__(self) -> None:
+    def hold(self, event: object) -> bool:
+        """Hold an event; answers whether it has a place."""
+
+    def let_go(self, event: object) -> bool:
+        """Hold it once less; answers whether the place moved."""
+
+
+class AcknowledgedStream(EventStream):
+    """Events that the app says it has done, from `chat.events(acknowledge=True)`.
+
+    ```python
+    events = chat.events(acknowledge=True)
+    async for event in events:
+        await work_on(event)
+        events.done(event)
+    ```
+
+    Events may be done in any order, and by other tasks. The saved place goes no further than the oldest message that
+    is not done: after a crash or a kill, the next start of the app hands over again what was not. So a message comes
+    at least once. What is not done when the stream ends is for the next start, too.
+
+    It holds at most 1,000 events, those that were taken and not done included: then the client reads no more until
+    some are done. Events that tell of no message (of the connection, typing, receipts …) have no place: they need not
+    be done.
+    """
+
+    def __init__(self, places: Places, moved: Callable[[], None]) -> None:
+        super().__init__()
+        self._places = places
+        self._moved = moved
+        self._placed: set[int] = set()
+        self._not_done: dict[int, Event] = {}
+
+    def done(self, event: Event) -> None:
+        """Say that an event is done. Once more, or for one that this stream did not give, it does nothing.
+
+        Raises:
+            TypeError: it is no event.
+        """
+        if not isinstance(event, Event):
+            raise TypeError(f"{type(event).__name__} is not an event: give what the stream gave")
+        if self._not_done.get(id(event)) is event:
+            del self._not_done[id(event)]
+            self._placed.discard(id(event))
+            if self._places.let_go(event):
+                self._moved()
+            if self._held < MOST_EVENTS:
+                self._room.set()
+
+    @property
+    def not_done(self) -> int:
+        """How many events that tell of messages were taken and are not done."""
+        return len(self._not_done)
+
+    @property
+    def _held(self) -> int:
+        return len(self._events) + len(self._not_done)
+
+    def _taken(self, event: Event) -> None:
+        if id(event) in self._placed:
+            self._not_done[id(event)] = event
+        else:
+            self._room.set()
+
+    def _put(self, event: Event) -> asyncio.Event | None:
+        if not self._ended and self._places.hold(event):
+            self._placed.add(id(event))
+        return super()._put(event)
+
+
+class Streams:
+    """The open streams. They are held weakly: one that the app drops is gone, and blocks nobody.
+
+    Args:
+        places: where it is known what the app has done.
+    """
+
+    def __init__(self, places: Places | None = None, moved: Callable[[], None] = lambda: None) -> None:
         self._streams: dict[int, weakref.ref[EventStream]] = {}
+        self._places = places
+        self._moved = moved
 
     def open(self) -> EventStream:
         """A new stream."""
-        stream = EventStream()
+        return self._keep(EventStream())
+
+    def open_acknowledged(self) -> AcknowledgedStream:
+        """A new stream whose events are done when the app says so."""
+        if self._places is None:
+            raise RuntimeError("nobody keeps what is done")
+        return self._keep(AcknowledgedStream(self._places, self._moved))
+
+    def _keep(self, stream: S) -> S:
         key, room, streams = id(stream), stream._room, self._streams
 
         def gone(_: object) -> None:

@@ -1,0 +1,190 @@
+"""What a handler is given: the message, and what can be done about it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from tailwire.bot.stream import LONGEST_STREAM, Draft, split
+from tailwire.sdk.client import ChatClient
+from tailwire.sdk.exceptions import CometChatException
+from tailwire.sdk.sending import AGAIN
+from tailwire.wire.constants import ReceiverType
+from tailwire.wire.entities import BaseMessage, Conversation, MediaMessage, TextMessage, User
+
+log = logging.getLogger("tailwire.bot")
+
+TYPING_AGAIN = 10.0
+MOST_HISTORY = 1000
+LONGEST_WAIT = 30.0
+
+
+class Context:
+    """A message that a bot handles.
+
+    Attributes:
+        chat: the bot's client, for everything that is not here.
+        message: the `TextMessage` or `MediaMessage`.
+        text: its text or caption; "" where it has none.
+        args: the words behind a command.
+        match: of the handler's pattern; None without one.
+        sender: who wrote it.
+    """
+
+    def __init__(self, chat: ChatClient, message: TextMessage | MediaMessage, drafts: dict[str, Draft]) -> None:
+        self.chat = chat
+        self.message = message
+        self.text: str = message.text if isinstance(message, TextMessage) else message.caption
+        self.args: list[str] = []
+        self.match: re.Match[str] | None = None
+        self.sender: User = message.sender
+        self._drafts = drafts
+        self._replies = 0
+        self._group = message.receiver_type == ReceiverType.GROUP
+        self._to = message.receiver if self._group else message.sender.uid
+
+    @property
+    def conversation(self) -> Conversation:
+        """The conversation that it belongs to; `conversation_with` is the other user, or the group."""
+        return self.chat.get_conversation_from_message(self.message)
+
+    async def reply(self, text: str, *, thread: bool = False) -> TextMessage:
+        """Answer in the same conversation, and in the same thread where the message is in one.
+
+        A text that is longer than a message can be is sent as several, cut where a paragraph ends. While the server
+        is not reached, this waits and sends again. A handler that was killed and runs again does not answer twice:
+        its first answer, its second and so on are each stored once.
+
+        Args:
+            text: what to say.
+            thread: begin a thread under the message.
+
+        Returns:
+            The message as it was stored; of several, the last.
+
+        Raises:
+            TypeError: it is no text.
+            ValueError: the text is empty, or has more than 100,000 characters.
+            CometChatException: as the server refused it.
+        """
+        return await self._send(text, thread, {})
+
+    async def react(self, reaction: str) -> None:
+        """React to the message with an emoji.
+
+        Raises:
+            CometChatException: as the server refused it.
+        """
+        await self.chat.add_reaction(self.message.id, reaction)
+
+    @asynccontextmanager
+    async def typing(self) -> AsyncIterator[None]:
+        """Show that the bot types, for as long as the block runs: `async with ctx.typing(): …`."""
+        keeping = asyncio.create_task(self._keep_typing(), name="tailwire bot typing")
+        try:
+            yield
+        finally:
+            keeping.cancel()
+            await asyncio.wait([keeping])
+            with suppress(CometChatException):  # the client may be closed, and then nobody sees it type
+                await self.chat.end_typing(self._to, self.message.receiver_type)
+
+    async def _keep_typing(self) -> None:
+        with suppress(CometChatException):
+            while True:
+                await self.chat.start_typing(self._to, self.message.receiver_type)
+                await asyncio.sleep(TYPING_AGAIN)
+
+    async def history(self, n: int = 20) -> list[BaseMessage]:
+        """Return the last messages of the conversation up to this one, oldest first; deleted ones are left out.
+
+        Args:
+            n: how many at most, this one included; 1 to 1,000.
+
+        Raises:
+            ValueError: for another `n`.
+        """
+        if not 1 <= n <= MOST_HISTORY:
+            raise ValueError(f"history({n!r}): ask for 1 to {MOST_HISTORY} messages")
+        found: list[BaseMessage] = [self.message]
+        uid, guid = ("", self._to) if self._group else (self._to, "")
+        before, page = self.message.id, min(n, 100)
+        async for message in self.chat.messages(uid=uid, guid=guid, before=before, limit=page, actions=False):
+            if len(found) >= n:
+                break
+            if not message.deleted_at:
+                found.append(message)
+        return found[::-1]
+
+    async def stream(self, parts: AsyncIterable[str], *, thread: bool = False) -> TextMessage:
+        """Answer with a text that grows while it is written, and is one message in the end.
+
+        Who reads can follow it as `DraftChanged`. Whoever asked can stop it (`chat.stop_draft`): then this raises
+        `CancelledError`, after what there was has been sent with `metadata["stopped"]`. A stream that goes on for more
+        than 100,000 characters is stopped likewise, without an error.
+
+        Args:
+            parts: of the text, as a model gives them.
+            thread: begin a thread under the message.
+
+        Returns:
+            As `reply`.
+
+        Raises:
+            TypeError: it is no async iterator, or gave something else than text.
+            ValueError: the stream gave no text.
+            CometChatException: as the server refused it.
+        """
+        if not isinstance(parts, AsyncIterable):
+            raise TypeError(f"stream() takes an async iterator of text, not a {type(parts).__name__}")
+        name = f"{self.message.id}.{self._replies + 1}"
+        kind = self.message.receiver_type
+        draft = Draft(self.chat, self._to, kind, self.sender.uid, self.message.id, name, self._drafts)
+        try:
+            try:
+                await draft.write(parts)
+            except asyncio.CancelledError:
+                if draft.stopped and draft.text.strip():
+                    await self._send(draft.text, thread, {"draft": name, "stopped": True})
+                raise
+            return await self._send(draft.text, thread, {"draft": name, **({"stopped": True} if draft.stopped else {})})
+        finally:
+            await draft.end()
+
+    async def _send(self, text: str, thread: bool, metadata: dict[str, Any]) -> TextMessage:
+        if not isinstance(text, str):
+            raise TypeError(f"a {type(text).__name__} is no text: give a str")
+        if len(text) > LONGEST_STREAM:
+            raise ValueError(f"the text has {len(text)} characters: send at most {LONGEST_STREAM}, or a file")
+        stored: TextMessage | None = None
+        parent = self.message.parent_message_id or (self.message.id if thread else 0)
+        for part in split(text):
+            self._replies += 1
+            message = TextMessage(
+                receiver=self._to,
+                receiver_type=self.message.receiver_type,
+                text=part,
+                parent_message_id=parent,
+                metadata=metadata,
+                muid=f"bot-{self.message.id}-{self._replies}",  # the same when a handler that was killed runs again
+            )
+            stored = await self._send_until_reached(message)
+        if stored is None:
+            raise ValueError("there is no text to send: give at least one character that can be seen")
+        return stored
+
+    async def _send_until_reached(self, message: TextMessage) -> TextMessage:
+        wait = 1.0
+        while True:
+            try:
+                return await self.chat.send_message(message)
+            except CometChatException as e:
+                if e.code not in AGAIN:
+                    raise
+                log.warning("an answer waits, the server is not reached: %s", e)
+                await asyncio.sleep(max(wait, e.retry_after or 0.0))
+                wait = min(wait * 2, LONGEST_WAIT)

@@ -1,0 +1,237 @@
+"""`bot_test`: says a line to a bot, and gets its answers. A real server in the process, on virtual time, no network."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tailwire.bot.bot import Bot
+from tailwire.sdk.app_settings import AppSettingsBuilder
+from tailwire.sdk.client import ChatClient
+from tailwire.sdk.listeners.events import DraftChanged
+from tailwire.sdk.listeners.interfaces import MessageListener
+from tailwire.sdk.session import MemorySessionStore, SessionStore
+from tailwire.testing.virtual.loop import VirtualLoop
+from tailwire.testing.virtual.world import VirtualSdkWorld, VirtualServer
+from tailwire.wire.entities import BaseMessage, Group, GroupMember, TextMessage, TypingIndicator
+
+T = TypeVar("T")
+LOOK_AGAIN = 0.25
+"""Virtual seconds."""
+
+
+class _Ears(MessageListener):
+    def __init__(self, drafts: list[DraftChanged]) -> None:
+        self.texts: list[str] = []
+        self.typing: list[str] = []
+        self._drafts = drafts
+
+    def on_text_message_received(self, message: TextMessage) -> None:
+        self.texts.append(message.text)
+
+    def on_typing_started(self, indicator: TypingIndicator) -> None:
+        self.typing.append("started")
+
+    def on_typing_ended(self, indicator: TypingIndicator) -> None:
+        self.typing.append("ended")
+
+    def on_draft_changed(self, draft: DraftChanged) -> None:
+        self._drafts.append(draft)
+
+
+class BotTest:
+    """A bot that runs, and people who talk to it. Made by `bot_test`.
+
+    Attributes:
+        answers: the bot's messages to what was said last, in order.
+        reactions: the bot's, to what was said last.
+        drafts: all that was seen of streams, as `DraftChanged`.
+    """
+
+    __test__ = False
+
+    def __init__(self, bot: Bot, folder: Path, runner: asyncio.Runner) -> None:
+        self.answers: list[BaseMessage] = []
+        self.reactions: list[str] = []
+        self.drafts: list[DraftChanged] = []
+        self._bot = bot
+        self._runner = runner
+        self._server = VirtualServer(folder)
+        self._store: SessionStore = MemorySessionStore()
+        self._people: dict[str, ChatClient] = {}
+        self._ears: dict[str, _Ears] = {}
+        self._groups: dict[str, set[str]] = {}
+        self._running: asyncio.Task[None] | None = None
+
+    def say(self, text: str, *, user: str = "alice", group: str = "", timeout: float = 600.0) -> list[str]:
+        """Say something to the bot, and wait until it has done with it.
+
+        Args:
+            text: what is said; `<@uid:…>` mentions somebody.
+            user: who says it; made when they speak first.
+            group: where, by guid: made when somebody speaks there first, with the bot in it. Without it, to the bot
+                alone.
+            timeout: virtual seconds that the bot may take.
+
+        Returns:
+            The texts of the answers.
+
+        Raises:
+            TimeoutError: the bot did not finish.
+            CometChatException: what was said was refused.
+        """
+        return self._run(self._say(text, user, group, timeout))
+
+    def post(self, text: str, *, user: str = "alice", group: str = "") -> TextMessage:
+        """Say something, and do not wait. Arguments and errors as `say`.
+
+        Returns:
+            What was said, as it was stored.
+        """
+        return self._run(self._post(text, user, group))
+
+    def react(self, message: BaseMessage, reaction: str, *, user: str = "alice") -> None:
+        """React to a message."""
+
+        async def react() -> None:
+            await (await self._person(user)).add_reaction(message.id, reaction)
+
+        self._run(react())
+
+    def stop_draft(self, draft: DraftChanged, *, user: str = "alice") -> None:
+        """Ask the bot to stop writing."""
+
+        async def stop() -> None:
+            await (await self._person(user)).stop_draft(draft)
+
+        self._run(stop())
+
+    def heard(self, user: str = "alice") -> list[str]:
+        """Return all texts that a user has been sent."""
+        return list(self._ears[user].texts) if user in self._ears else []
+
+    def typing(self, user: str = "alice") -> list[str]:
+        """Return what a user has heard of typing: `started`, `ended`."""
+        return list(self._ears[user].typing) if user in self._ears else []
+
+    def stop(self) -> None:
+        """End the bot in order."""
+        self._run(self._stop_bot())
+
+    def start(self) -> None:
+        """Start the bot again, with the session that it has saved."""
+        self._run(self._start_bot())
+
+    def wait(self, seconds: float) -> None:
+        """Let virtual time pass."""
+        self._run(asyncio.sleep(seconds))
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(work)
+
+    def _client(self, store: SessionStore) -> ChatClient:
+        settings = AppSettingsBuilder().override_client_host(self._server.url).build()
+        world = VirtualSdkWorld(len(self._people))
+        return ChatClient(self._server.app_id, settings, session_store=store, world=world)
+
+    async def _start(self) -> None:
+        await self._server.start()
+        await self._server.add_users(self._bot.uid)
+        await self._start_bot()
+
+    async def _start_bot(self) -> None:
+        serving = self._bot._serve(self._client(self._store), self._server.auth_key)
+        self._running = asyncio.create_task(serving, name="tailwire bot")
+        while (self._store.load(self._server.app_id) or {}).get("position") is None:  # until it is logged in
+            await self._look_again()
+
+    async def _stop_bot(self) -> None:
+        running, self._running = self._running, None
+        if running is not None:
+            running.cancel()
+            await asyncio.wait([running])
+            if not running.cancelled():
+                await running  # raises what ended it
+
+    async def _look_again(self) -> None:
+        if self._running is not None and self._running.done():
+            await self._stop_bot()
+            raise RuntimeError("the bot has ended")
+        await asyncio.sleep(LOOK_AGAIN)
+
+    async def _person(self, uid: str) -> ChatClient:
+        if uid == self._bot.uid:
+            raise ValueError(f"{uid} is the bot: let another user talk to it")
+        if uid not in self._people:
+            await self._server.add_users(uid)
+            chat = self._people[uid] = self._client(MemorySessionStore())
+            ears = self._ears[uid] = _Ears(self.drafts)
+            chat.add_message_listener("tailwire bot test", ears)
+            await chat.init()
+            await chat.login(uid, auth_key=self._server.auth_key)
+            await chat.wait_connected()
+        return self._people[uid]
+
+    async def _join(self, chat: ChatClient, uid: str, guid: str) -> None:
+        if guid not in self._groups:
+            await chat.create_group(Group(guid, guid.title(), "public"))
+            await chat.add_members_to_group(guid, [GroupMember(self._bot.uid)])
+            self._groups[guid] = {uid}
+        elif uid not in self._groups[guid]:
+            await chat.join_group(guid)
+            self._groups[guid].add(uid)
+
+    async def _post(self, text: str, uid: str, guid: str) -> TextMessage:
+        chat = await self._person(uid)
+        if guid:
+            await self._join(chat, uid, guid)
+        kind: Any = "group" if guid else "user"
+        return await chat.send_message(TextMessage(receiver=guid or self._bot.uid, receiver_type=kind, text=text))
+
+    async def _say(self, text: str, uid: str, guid: str, timeout: float) -> list[str]:
+        said, chat, me = await self._post(text, uid, guid), self._people[uid], self._bot.uid
+        async with asyncio.timeout(timeout):
+            while (self._store.load(self._server.app_id) or {})["position"]["last_id"] < said.id:
+                await self._look_again()
+        uid = "" if guid else me
+        listed = [m async for m in chat.messages(uid=uid, guid=guid, after=said.id, actions=False)]
+        self.answers = [m for m in listed if m.sender.uid == me]
+        self.reactions = [counted.reaction for counted in (await chat.get_message(said.id)).reactions]
+        return [m.text for m in self.answers if isinstance(m, TextMessage)]
+
+    async def _close(self) -> None:
+        try:
+            await self._stop_bot()
+        finally:
+            for chat in self._people.values():
+                await chat.aclose()
+            await self._server.stop()
+
+
+@contextmanager
+def bot_test(bot: Bot) -> Iterator[BotTest]:
+    """Run a bot for a test: `with bot_test(bot) as chat: assert chat.say("/help") == ["…"]`.
+
+    The bot speaks to a server of its own in the process, whatever its settings and keys are. Time is virtual: waiting
+    takes none, and what needs a real network or thread has to be replaced in the test.
+
+    Raises:
+        RuntimeError: an event loop runs already: use it in a test that is not async.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        raise RuntimeError("bot_test() runs an event loop of its own: use it in a test that is not async")
+    with tempfile.TemporaryDirectory() as folder, asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        test = BotTest(bot, Path(folder), runner)
+        runner.run(test._start())
+        try:
+            yield test
+        finally:
+            runner.run(test._close())

@@ -1,0 +1,204 @@
+"""Streams whose events are done when the app says so: what was not done is handed over again at the next start."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from harness import CONNECTED, Stage
+from tailwire import (
+    ConnectionChanged,
+    MemorySessionStore,
+    MessageDeleted,
+    MessageEdited,
+    MessageReceived,
+    PresenceChanged,
+)
+from tailwire.sdk.listeners import registry
+
+
+async def bob_with_stream(stage: Stage, store: MemorySessionStore) -> tuple[Any, Any]:
+    bob = stage.actor(store=store)
+    events = bob.chat.events(acknowledge=True)
+    await bob.chat.init()
+    bob.listen()
+    await bob.chat.login("bob", auth_key=stage.server.auth_key)
+    await bob.connected()
+    return bob, events
+
+
+async def take(events: Any, count: int) -> list[MessageReceived]:
+    taken: list[MessageReceived] = []
+    async with asyncio.timeout(30):
+        while len(taken) < count:
+            event = await anext(events)
+            if isinstance(event, MessageReceived):
+                taken.append(event)
+    return taken
+
+
+async def texts_after_a_crash(stage: Stage, store: MemorySessionStore) -> list[str]:
+    """The texts that a new process is handed over."""
+    return [e.message.text for e in await after_a_crash(stage, store) if isinstance(e, MessageReceived)]
+
+
+async def after_a_crash(stage: Stage, store: MemorySessionStore) -> list[Any]:
+    """What a new process is handed over, once all is read; the old one goes on with a session of its own."""
+    copy = MemorySessionStore()
+    copy.save(stage.server.app_id, store.load(stage.server.app_id))
+    again, events = await bob_with_stream(stage, copy)
+    await stage.pass_time(5)
+    await again.chat.aclose()
+    return [e async for e in events]
+
+
+async def test_what_is_not_done_is_handed_over_again(stage: Stage):
+    store, alice = MemorySessionStore(), await stage.enter("alice")
+    bob, events = await bob_with_stream(stage, store)
+    for n in range(4):
+        await alice.say("bob", str(n))
+    taken = await take(events, 4)
+    await stage.pass_time(1)
+    assert await texts_after_a_crash(stage, store) == ["0", "1", "2", "3"]
+    events.done(taken[0])
+    events.done(taken[2])
+    await stage.pass_time(1)
+    assert await texts_after_a_crash(stage, store) == ["1", "3"]
+    events.done(taken[1])
+    await stage.pass_time(1)
+    assert await texts_after_a_crash(stage, store) == ["3"]
+    events.done(taken[3])
+    await bob.chat.aclose()
+    assert await texts_after_a_crash(stage, store) == []
+
+
+async def test_without_acknowledgement_the_hand_over_counts_as_ever(stage: Stage):
+    store, alice = MemorySessionStore(), await stage.enter("alice")
+    bob = await stage.enter("bob", store=store)
+    events = bob.chat.events()
+    await alice.say("bob", "hi")
+    await take(events, 1)
+    await stage.pass_time(1)
+    assert await texts_after_a_crash(stage, store) == []
+
+
+async def test_every_stream_has_to_be_done(stage: Stage):
+    store, alice = MemorySessionStore(), await stage.enter("alice")
+    bob, first = await bob_with_stream(stage, store)
+    second = bob.chat.events(acknowledge=True)
+    await alice.say("bob", "hi")
+    (one,), (two,) = await take(first, 1), await take(second, 1)
+    first.done(one)
+    first.done(one)
+    await stage.pass_time(1)
+    assert await texts_after_a_crash(stage, store) == ["hi"]
+    second.done(two)
+    await stage.pass_time(1)
+    assert await texts_after_a_crash(stage, store) == []
+
+
+async def test_one_s_own_answers_do_not_come_back(stage: Stage):
+    store, alice = MemorySessionStore(), await stage.enter("alice")
+    bob, events = await bob_with_stream(stage, store)
+    await alice.say("bob", "first")
+    await alice.say("bob", "second")
+    taken = await take(events, 2)
+    await bob.say("alice", "to the second")
+    events.done(taken[1])
+    await stage.pass_time(1)
+    assert await texts_after_a_crash(stage, store) == ["first"]
+
+
+async def test_edits_deletions_and_the_end_of_a_stream(stage: Stage):
+    store, alice = MemorySessionStore(), await stage.enter("alice")
+    bob, events = await bob_with_stream(stage, store)
+    message, other = await alice.say("bob", "hi"), await alice.say("bob", "oh")
+    message.text = "changed"
+    await alice.chat.edit_message(message)
+    await alice.chat.delete_message(other.id)
+    await take(events, 2)
+    await stage.pass_time(1)
+    events.close()
+    await alice.say("bob", "behind the end")
+    await bob.ears.until(lambda: "behind the end" in bob.ears.texts)
+    await bob.chat.aclose()
+    told = [e for e in await after_a_crash(stage, store) if not isinstance(e, ConnectionChanged | PresenceChanged)]
+    assert [type(e) for e in told] == [
+        MessageReceived,
+        MessageReceived,
+        MessageEdited,
+        MessageDeleted,
+    ]  # the listener did have the last
+
+
+async def test_a_second_login_of_the_same_user_keeps_what_is_open(stage: Stage):
+    store, alice = MemorySessionStore(), await stage.enter("alice")
+    bob, events = await bob_with_stream(stage, store)
+    await alice.say("bob", "hi")
+    (event,) = await take(events, 1)
+    token = await stage.server.token_for("bob")
+    await bob.chat.login_with_auth_token(token)
+    await bob.connected()
+    await stage.pass_time(2)
+    assert bob.ears.texts == ["hi"]
+    assert await texts_after_a_crash(stage, store) == ["hi"]
+    events.done(event)
+    await stage.pass_time(1)
+    assert await texts_after_a_crash(stage, store) == []
+
+
+async def test_what_another_user_had_open_is_not_the_next_one_s(stage: Stage):
+    store, alice = MemorySessionStore(), await stage.enter("alice")
+    bob, events = await bob_with_stream(stage, store)
+    await alice.say("bob", "hi")
+    (event,) = await take(events, 1)
+    await bob.chat.login("carol", auth_key=stage.server.auth_key)
+    await bob.connected()
+    position = store.load(stage.server.app_id)["position"]
+    events.done(event)
+    await stage.pass_time(1)
+    assert store.load(stage.server.app_id)["user"]["uid"] == "carol"
+    assert store.load(stage.server.app_id)["position"]["last_id"] >= position["last_id"]
+
+
+async def test_many_that_are_not_done_stop_the_reading(stage: Stage, monkeypatch):
+    assert registry.MOST_EVENTS == 1000
+    most = 30
+    monkeypatch.setattr(registry, "MOST_EVENTS", most)
+    store, alice = MemorySessionStore(), await stage.enter("alice")
+    _bob, events = await bob_with_stream(stage, store)
+    taken: list[MessageReceived] = []
+
+    async def reader() -> None:
+        async for event in events:
+            if isinstance(event, MessageReceived):
+                taken.append(event)
+
+    reading = asyncio.create_task(reader())
+    for n in range(most + 5):
+        await alice.say("bob", str(n))
+    await stage.pass_time(5)
+    assert len(taken) == most == events.not_done
+    events.done(taken[7])
+    await stage.pass_time(1)
+    assert len(taken) == most + 1
+    for event in list(taken):
+        events.done(event)
+    await stage.pass_time(1)
+    for event in taken[most:]:
+        events.done(event)
+    assert [e.message.text for e in taken] == [str(n) for n in range(most + 5)]
+    reading.cancel()
+
+
+async def test_what_has_no_place_need_not_be_done(stage: Stage):
+    _bob, events = await bob_with_stream(stage, MemorySessionStore())
+    async for event in events:
+        if isinstance(event, ConnectionChanged) and event.status is CONNECTED:
+            break
+    assert events.not_done == 0
+    events.done(event)
+    with pytest.raises(TypeError, match="give what the stream gave"):
+        events.done("an id")

@@ -1,0 +1,142 @@
+"""Bots when something goes wrong: a server that is gone, a token that is taken back, an end that does not wait."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from harness import CONNECTED, Stage
+from tailwire import ChatClient, CometChatException, MemorySessionStore
+from tailwire.bot import Bot, Context
+from tailwire.testing.virtual.world import VirtualSdkWorld
+
+
+def a_bot(stage: Stage, **more) -> Bot:
+    more.setdefault("auth_key", stage.server.auth_key)
+    return Bot(stage.server.app_id, stage.settings(), uid="bob", **more)
+
+
+@asynccontextmanager
+async def serving(stage: Stage, bot: Bot, store: MemorySessionStore, **more):
+    chat = ChatClient(
+        stage.server.app_id,
+        stage.settings(),
+        session_store=store,
+        world=VirtualSdkWorld(77),
+        auth_token_provider=bot._provider,
+    )
+    task = asyncio.create_task(bot._serve(chat, bot._auth_key))
+    await asyncio.sleep(0)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(600):
+        while not condition():
+            await asyncio.sleep(0.1)
+
+
+async def test_a_token_that_is_taken_back_is_replaced(stage: Stage):
+    bot, alice, store = a_bot(stage), await stage.enter("alice"), MemorySessionStore()
+
+    @bot.on_message
+    async def echo(ctx: Context) -> None:
+        await ctx.reply(ctx.text)
+
+    async with serving(stage, bot, store):
+        await until(lambda: store.load(stage.server.app_id) is not None)
+        before = store.load(stage.server.app_id)["auth_token"]
+        await stage.server.parts.actions.keys.delete_tokens("bob")
+        await alice.say("bob", "are you there?")
+        await alice.ears.until(lambda: alice.ears.texts == ["are you there?"], 600)
+        assert store.load(stage.server.app_id)["auth_token"] != before
+
+
+async def test_it_waits_for_a_server_that_is_not_there(stage: Stage):
+    bot, alice, store = a_bot(stage), await stage.enter("alice"), MemorySessionStore()
+
+    @bot.on_message
+    async def echo(ctx: Context) -> None:
+        if ctx.text == "long":
+            await stage.server.kill()
+        await ctx.reply(f"re {ctx.text}")
+
+    await stage.server.kill()
+    async with serving(stage, bot, store):
+        await stage.pass_time(60)
+        await stage.server.start()
+        await until(lambda: store.load(stage.server.app_id) is not None)
+        await alice.connected()
+        await alice.say("bob", "long")
+        await stage.pass_time(120)
+        await stage.server.start()
+        await alice.ears.until(lambda: alice.ears.texts == ["re long"], 600)
+
+
+async def test_what_takes_too_long_at_the_end_is_for_the_next_start(stage: Stage):
+    bot, alice, store, runs = a_bot(stage), await stage.enter("alice"), MemorySessionStore(), []
+
+    @bot.on_message
+    async def slow(ctx: Context) -> None:
+        runs.append(ctx.text)
+        if len(runs) == 1:
+            await ctx.stream(endless())
+        await ctx.reply("done")
+
+    async def endless():
+        while True:
+            yield "word "
+            await asyncio.sleep(1)
+
+    async with serving(stage, bot, store):
+        await until(lambda: store.load(stage.server.app_id) is not None)
+        await alice.say("bob", "one")
+        await until(lambda: runs == ["one"])
+        await stage.pass_time(5)
+        began = stage.now
+    assert 10 <= stage.now - began < 12
+    assert alice.ears.texts == []
+    async with serving(stage, bot, store):
+        await alice.ears.until(lambda: alice.ears.texts == ["done"])
+    assert runs == ["one", "one"]
+
+
+async def test_the_saved_session_goes_on_without_a_login(stage: Stage):
+    bot, store = a_bot(stage), MemorySessionStore()
+    async with serving(stage, bot, store):
+        await until(lambda: store.load(stage.server.app_id) is not None)
+    token = store.load(stage.server.app_id)["auth_token"]
+    bot._auth_key = "no key at all"
+    async with serving(stage, bot, store):
+        await until(lambda: bot.chat.get_connection_status() is CONNECTED)
+    assert store.load(stage.server.app_id)["auth_token"] == token
+
+
+async def test_a_provider_gives_the_token_and_it_must_be_the_bot_s(stage: Stage):
+    async def token_of(uid: str):
+        return await stage.server.token_for(uid)
+
+    store = MemorySessionStore()
+    good = a_bot(stage, auth_key="", auth_token_provider=lambda: token_of("bob"))
+    async with serving(stage, good, store):
+        await until(lambda: store.load(stage.server.app_id) is not None)
+        with pytest.raises(RuntimeError, match="runs already"):
+            await good.serve()
+    bad = a_bot(stage, auth_key="", auth_token_provider=lambda: token_of("carol"))
+    with pytest.raises(ValueError, match="the token is carol's"):
+        async with serving(stage, bad, MemorySessionStore()) as task:
+            await asyncio.wait([task])
+
+
+async def test_a_login_that_is_refused_ends_it(stage: Stage):
+    bot = a_bot(stage, auth_key="wrong")
+    with pytest.raises(CometChatException, match="AUTH_ERR"):
+        async with serving(stage, bot, MemorySessionStore()) as task:
+            await asyncio.wait([task])

@@ -1,0 +1,209 @@
+"""Which handler gets a message, and what becomes of what it does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from tailwire import AppSettingsBuilder, MessageReceived, ReactionChanged
+from tailwire.bot import Bot, Context
+from tailwire.bot import bot as bot_module
+from tailwire.testing import bot_test
+
+
+def a_bot(**more) -> Bot:
+    more.setdefault("auth_key", "a key")
+    return Bot("app", AppSettingsBuilder().build(), **{"uid": "bob", **more})
+
+
+def test_the_first_handler_that_fits_answers():
+    bot = a_bot()
+
+    @bot.command("help", "h")
+    async def on_help(ctx: Context) -> None:
+        await ctx.reply(f"help {ctx.args}", thread=True)
+
+    @bot.on_message(pattern=r"^(\d+)\+(\d+)$")
+    async def add(ctx: Context) -> None:
+        await ctx.reply(str(int(ctx.match[1]) + int(ctx.match[2])))
+        await ctx.react("🧮")
+
+    @bot.on_message(group="team", mentioned=True)
+    async def named(ctx: Context) -> None:
+        await ctx.reply(f"{ctx.sender.name} named me in {ctx.conversation.conversation_with.name}")
+
+    @bot.on_message(direct=True)
+    async def direct(ctx: Context) -> None:
+        await ctx.reply(f"to me: {ctx.text}")
+
+    with bot_test(bot) as chat:
+        assert chat.say("/help me now") == ["help ['me', 'now']"]
+        assert chat.answers[0].parent_message_id
+        assert chat.say("/H") == ["help []"]
+        assert chat.say("2+3", user="carol") == ["5"]
+        assert chat.reactions == ["🧮"]
+        assert chat.say("/helpless") == ["to me: /helpless"]
+        assert chat.say("hello", group="team") == []
+        assert chat.say("<@uid:bob> hello", group="team") == ["Alice named me in Team"]
+        assert chat.say("<@uid:bob> hello", group="other") == []
+        assert chat.say("hi", user="carol", group="team") == []
+
+
+def test_a_conversation_is_answered_in_order_and_others_do_not_wait():
+    bot, steps = a_bot(), []
+
+    @bot.on_message
+    async def slow(ctx: Context) -> None:
+        steps.append(f"begin {ctx.text}")
+        await asyncio.sleep(100 if ctx.sender.uid == "alice" else 0)
+        steps.append(f"end {ctx.text}")
+
+    with bot_test(bot) as chat:
+        chat.say("warm", user="carol")
+        steps.clear()
+        chat.post("a1")
+        chat.post("a2")
+        chat.post("c1", user="carol")
+        chat.wait(150)
+        assert steps == ["begin a1", "begin c1", "end c1", "end a1", "begin a2"]
+        chat.wait(60)
+        assert steps[-1] == "end a2"
+
+
+def test_only_so_many_run_at_once():
+    bot, running, most = a_bot(concurrency=2), 0, 0
+
+    @bot.on_message
+    async def slow(ctx: Context) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(10)
+        running -= 1
+
+    with bot_test(bot) as chat:
+        for user in ("alice", "carol", "dave", "erin"):
+            chat.post("hi", user=user)
+        chat.wait(30)
+    assert (most, running) == (2, 0)
+
+
+def test_what_fails_is_told_and_not_run_again(caplog):
+    bot, runs = a_bot(), []
+
+    @bot.on_message
+    async def fails(ctx: Context) -> None:
+        runs.append(ctx.text)
+        raise KeyError(ctx.text)
+
+    with bot_test(bot) as chat, caplog.at_level(logging.ERROR, "tailwire.bot"):
+        assert chat.say("one") == []
+        assert "a handler failed" in caplog.text
+
+        @bot.on_error
+        async def sorry(ctx: Context, error: Exception) -> None:
+            await ctx.reply(f"Sorry: {error!r}")
+
+        assert chat.say("two") == ["Sorry: KeyError('two')"]
+        chat.stop()
+        chat.start()
+        assert chat.say("three") == ["Sorry: KeyError('three')"]
+    assert runs == ["one", "two", "three"]
+
+
+def test_events_of_other_kinds():
+    bot, heard = a_bot(), []
+
+    @bot.on_event(ReactionChanged)
+    async def reacted(event: ReactionChanged) -> None:
+        heard.append(event.event.reaction.reaction)
+
+    @bot.on_event(MessageReceived)
+    async def came(event: MessageReceived) -> None:
+        heard.append(event.message.text)
+
+    with bot_test(bot) as chat:
+        chat.react(chat.post("hi"), "👍")
+        chat.wait(1)
+    assert heard == ["hi", "👍"]
+
+
+def test_other_bots_are_not_answered():
+    bot = a_bot(ignored_roles=["default"])
+
+    @bot.on_message
+    async def echo(ctx: Context) -> None:
+        await ctx.reply(ctx.text)
+
+    with bot_test(bot) as chat:
+        assert chat.say("hi") == []
+
+
+def test_what_came_while_it_did_not_run_is_answered():
+    bot = a_bot()
+
+    @bot.on_message
+    async def echo(ctx: Context) -> None:
+        await ctx.reply(ctx.text)
+
+    with bot_test(bot) as chat:
+        assert chat.say("hi") == ["hi"]
+        chat.stop()
+        chat.post("missed")
+        chat.start()
+        chat.wait(5)
+        assert chat.heard() == ["hi", "missed"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"uid": ""},
+        {"auth_key": ""},
+        {"auth_token_provider": asyncio.sleep},
+        {"concurrency": 0},
+        {"concurrency": 1001},
+        {"ignored_roles": "bot"},
+    ],
+)
+def test_what_makes_no_bot(given):
+    with pytest.raises(ValueError):
+        a_bot(**given)
+
+
+def test_what_is_no_handler():
+    bot = a_bot()
+    with pytest.raises(TypeError, match="async def"):
+        bot.on_message(lambda ctx: None)
+    with pytest.raises(TypeError, match="pattern="):
+        bot.on_message("hello")
+    with pytest.raises(TypeError, match="async def"):
+        bot.on_error(print)
+    with pytest.raises(TypeError, match="no type of event"):
+        bot.on_event(str)
+    for names in ((), ("/help",), ("two words",)):
+        with pytest.raises(ValueError):
+            bot.command(*names)
+    with pytest.raises(RuntimeError, match="does not run"):
+        _ = bot.chat
+
+
+async def test_within_an_event_loop():
+    with pytest.raises(RuntimeError, match=r"await bot\.serve"):
+        a_bot().run()
+    with pytest.raises(RuntimeError, match="not async"), bot_test(a_bot()):
+        pass
+
+
+def test_each_bot_has_a_session_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    folders = {bot_module._store_of(uid)._path("app").parent for uid in ("bob", "Bob", "../bob", "carol")}
+    assert len(folders) == 4
+    assert all(folder.parent == tmp_path / "tailwire" / "bots" for folder in folders)
+
+
+def test_what_keeps_a_bot_test_from_running():
+    with pytest.raises(ValueError, match="bob is the bot"), bot_test(a_bot()) as chat:
+        chat.say("hi", user="bob")

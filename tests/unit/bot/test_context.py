@@ -1,0 +1,78 @@
+"""What a handler can do with a message."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tailwire import AppSettingsBuilder, MediaMessage
+from tailwire.bot import Bot, Context
+from tailwire.bot.stream import LONGEST_STREAM
+from tailwire.testing import bot_test
+
+
+def a_bot() -> Bot:
+    return Bot("app", AppSettingsBuilder().build(), uid="bob", auth_key="a key")
+
+
+def test_a_long_answer_is_several_messages_and_an_empty_one_is_none():
+    bot, errors = a_bot(), []
+    long = "\n\n".join(f"paragraph {n} " + "x" * 1500 for n in range(10))
+
+    @bot.on_message
+    async def answer(ctx: Context) -> None:
+        await ctx.reply({"long": long, "empty": " \n ", "number": 7, "endless": "x" * (LONGEST_STREAM + 1)}[ctx.text])
+
+    @bot.on_error
+    async def failed(ctx: Context, error: Exception) -> None:
+        errors.append(type(error))
+
+    with bot_test(bot) as chat:
+        parts = chat.say("long")
+        assert len(parts) > 1
+        assert all(part.startswith("paragraph") for part in parts)
+        assert "\n\n".join(part.rstrip() for part in parts) == long
+        assert [chat.say(text) for text in ("empty", "number", "endless")] == [[], [], []]
+    assert errors == [ValueError, TypeError, ValueError]
+
+
+def test_history_and_threads():
+    bot, seen = a_bot(), []
+
+    @bot.on_message
+    async def answer(ctx: Context) -> None:
+        seen.append([m.text for m in await ctx.history(3)])
+        await ctx.reply(f"re {ctx.text}")
+        with pytest.raises(ValueError):
+            await ctx.history(0)
+
+    with bot_test(bot) as chat:
+        for text in ("a", "b"):
+            chat.say(text)
+        chat.say("c", group="team")
+        assert chat.answers[0].receiver == "team"
+    assert seen == [["a"], ["a", "re a", "b"], ["c"]]
+
+
+def test_typing_is_kept_up_and_ends_also_with_an_error():
+    bot = a_bot()
+
+    @bot.on_message
+    async def answer(ctx: Context) -> None:
+        async with ctx.typing():
+            await asyncio.sleep(40)
+            raise KeyError("model")
+
+    with bot_test(bot) as chat:
+        chat.post("hi")
+        chat.wait(39)
+        assert chat.typing() == ["started"] * 4
+        chat.wait(2)
+        assert chat.typing()[-1] == "ended"
+        assert "started" not in chat.typing()[4:]
+
+
+def test_media_has_its_caption_as_text():
+    ctx = Context(None, MediaMessage(receiver="bob", caption="a cat"), {})
+    assert ctx.text == "a cat"

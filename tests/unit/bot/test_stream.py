@@ -1,0 +1,163 @@
+"""Answers that grow: what is sent of them, how they are stopped, and how long texts are cut."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tailwire import AppSettingsBuilder
+from tailwire.bot import Bot, Context
+from tailwire.bot.stream import LONGEST_STREAM, LONGEST_TEXT, size, split
+from tailwire.testing import bot_test
+
+
+def a_bot() -> Bot:
+    return Bot("app", AppSettingsBuilder().build(), uid="bob", auth_key="a key")
+
+
+async def words(count: int, pause: float = 0.1, word: str = "word") -> AsyncIterator[str]:
+    for n in range(count):
+        yield f"{word}{n} "
+        await asyncio.sleep(pause)
+
+
+def test_drafts_come_at_most_four_times_a_second_and_one_message_is_kept():
+    bot = a_bot()
+
+    @bot.on_message
+    async def answer(ctx: Context) -> None:
+        sent = await ctx.stream(words(30))
+        assert sent.metadata == {"draft": f"{ctx.message.id}.1"}
+
+    with bot_test(bot) as chat:
+        (text,) = chat.say("hi")
+        assert text.split() == [f"word{n}" for n in range(30)]
+        grown = [d for d in chat.drafts if not d.ended]
+        assert 10 <= len(grown) <= 13
+        assert all(text.startswith(d.text) for d in grown)
+        assert [len(d.text) for d in grown] == sorted(len(d.text) for d in grown)
+        assert [d.ended for d in chat.drafts].count(True) == 1 == chat.drafts[-1].ended
+        assert chat.answers[0].metadata["draft"] == chat.drafts[0].id
+        assert chat.drafts[0].sender.uid == "bob"
+
+
+def test_who_asked_can_stop_it_and_what_there_was_is_kept():
+    bot, ends = a_bot(), []
+
+    @bot.on_message
+    async def answer(ctx: Context) -> None:
+        try:
+            await ctx.stream(words(1000))
+        except asyncio.CancelledError:
+            ends.append("stopped")
+            raise
+
+    with bot_test(bot) as chat:
+        question = chat.post("hi")
+        chat.wait(3)
+        assert ends == []
+        chat.stop_draft(chat.drafts[-1], user="mallory")
+        chat.wait(1)
+        assert ends == []
+        chat.stop_draft(chat.drafts[-1])
+        chat.wait(1)
+        assert ends == ["stopped"]
+        (text,) = chat.heard()
+        assert text.startswith("word0 word1")
+        assert "word100" not in text
+        assert chat.drafts[-1].ended
+        chat.stop_draft(chat.drafts[-1])
+        chat.post("and again")  # the conversation goes on
+        chat.wait(2)
+        assert chat.drafts[-1].reply_to != question.id
+        assert not chat.drafts[-1].ended
+
+
+def test_a_stream_that_is_slow_that_fails_that_is_empty_and_that_never_ends():
+    bot, errors = a_bot(), []
+
+    async def failing() -> AsyncIterator[str]:
+        yield "so far"
+        await asyncio.sleep(1)
+        raise KeyError("model")
+
+    async def never_ending() -> AsyncIterator[str]:
+        while True:
+            yield "x" * 5000
+            await asyncio.sleep(0.1)
+
+    streams = {"slow": lambda: words(3, 40), "failing": failing, "empty": lambda: words(0), "endless": never_ending}
+
+    @bot.on_message
+    async def answer(ctx: Context) -> None:
+        await ctx.stream(streams[ctx.text]())
+
+    @bot.on_error
+    async def failed(ctx: Context, error: Exception) -> None:
+        errors.append(type(error))
+
+    with bot_test(bot) as chat:
+        assert chat.say("slow") == ["word0 word1 word2 "]
+        assert [d.ended for d in chat.drafts].count(True) == 1
+        chat.drafts.clear()
+        assert chat.say("failing") == []
+        assert [(d.text, d.ended) for d in chat.drafts] == [("so far", False), ("so far", True)]
+        chat.drafts.clear()
+        assert chat.say("empty") == []
+        assert chat.drafts == []
+        parts = chat.say("endless")
+        assert sum(map(len, parts)) == LONGEST_STREAM
+        assert all(m.metadata["stopped"] for m in chat.answers)
+        longest = max(chat.drafts, key=lambda d: d.start)
+        assert longest.start > 0
+        assert size(longest.text) <= LONGEST_TEXT
+    assert errors == [KeyError, ValueError]
+
+
+def test_bad_parts_are_refused():
+    bot, errors = a_bot(), []
+
+    async def numbers() -> AsyncIterator[int]:
+        yield 1
+
+    @bot.on_message
+    async def answer(ctx: Context) -> None:
+        await ctx.stream(numbers() if ctx.text == "hi" else [ctx.text])
+
+    @bot.on_error
+    async def failed(ctx: Context, error: Exception) -> None:
+        errors.append(str(error))
+
+    with bot_test(bot) as chat:
+        chat.say("hi")
+        chat.say("list")
+    assert errors == [
+        "the stream gave a int: give parts of the text, as str",
+        "stream() takes an async iterator of text, not a list",
+    ]
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.text(max_size=400), st.integers(10, 60))
+def test_a_text_is_cut_into_parts_that_fit_and_nothing_but_space_is_lost(text: str, longest: int):
+    parts = list(split(text, longest))
+    assert all(size(part) <= longest and part.strip() for part in parts)
+    assert "".join("".join(parts).split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("a" * 25, ["a" * 10, "a" * 10, "a" * 5]),
+        ("one two\n\nthree", ["one two", "three"]),
+        ("one. two three", ["one. two", "three"]),
+        (" ", []),
+        ("", []),
+    ],
+)
+def test_where_it_is_cut(text: str, parts: list[str]):
+    assert list(split(text, 10)) == parts

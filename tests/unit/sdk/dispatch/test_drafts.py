@@ -1,0 +1,88 @@
+"""Which transient messages are of a draft, and when a draft ends."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tailwire import TextMessage, TransientMessage, User
+from tailwire.sdk.dispatch.drafts import LASTS, MOST, MOST_TEXT, Drafts
+
+
+def frame(seq: Any = 1, text: Any = "so far", sender: str = "bob", **more: Any) -> TransientMessage:
+    return TransientMessage("alice", "user", {"draft": "d", "seq": seq, "text": text, **more}, User(sender))
+
+
+@pytest.mark.virtual
+async def test_it_grows_and_what_was_overtaken_is_left_out():
+    told: list[Any] = []
+    drafts = Drafts(told.append)
+    assert drafts.heard(frame(1, "a", to=7))
+    assert drafts.heard(frame(3, "abc", to=7, **{"from": 2}))
+    assert drafts.heard(frame(2, "ab", to=7))
+    assert [(d.text, d.start, d.reply_to, d.ended) for d in told] == [("a", 0, 7, False), ("abc", 2, 7, False)]
+    await asyncio.sleep(LASTS + 1)
+    assert (told[-1].text, told[-1].ended, len(told)) == ("abc", True, 3)
+
+
+@pytest.mark.virtual
+async def test_the_message_the_end_and_an_absence_end_it_once():
+    told: list[Any] = []
+    drafts = Drafts(told.append)
+    message = TextMessage(receiver="alice", sender=User("bob"), metadata={"draft": "d"})
+    ends = [
+        lambda: drafts.message_came(message),
+        lambda: drafts.heard(frame(9, "")),
+        lambda: drafts.went_offline("bob"),
+    ]
+    for end in ends:
+        told.clear()
+        drafts.heard(frame())
+        end()
+        end()
+        assert [d.ended for d in told] == [False, True]
+    drafts.heard(frame())
+    drafts.message_came(TextMessage(receiver="alice", sender=User("mallory"), metadata={"draft": "d"}))
+    drafts.message_came(TextMessage(receiver="alice", sender=User("bob"), metadata={"draft": ["d"]}))
+    drafts.went_offline("carol")
+    assert not told[-1].ended
+    drafts.forget()
+    await asyncio.sleep(60)
+    assert not told[-1].ended
+
+
+@pytest.mark.virtual
+async def test_only_so_many_are_known_and_the_oldest_ends():
+    told: list[Any] = []
+    drafts = Drafts(told.append)
+    for n in range(MOST + 1):
+        drafts.heard(frame(sender=f"u{n}"))
+    assert [d.sender.uid for d in told if d.ended] == ["u0"]
+    drafts.forget()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"draft": "d"},
+        {"draft": 1, "seq": 1, "text": "x"},
+        {"draft": "", "seq": 1, "text": "x"},
+        {"draft": "d" * 201, "seq": 1, "text": "x"},
+        {"draft": "d", "seq": "1", "text": "x"},
+        {"draft": "d", "seq": True, "text": "x"},
+        {"draft": "d", "seq": -1, "text": "x"},
+        {"draft": "d", "seq": 1.5, "text": "x"},
+        {"draft": "d", "seq": 10**30, "text": "x"},
+        {"draft": "d", "seq": 1, "text": None},
+        {"draft": "d", "seq": 1, "text": "x" * (MOST_TEXT + 1)},
+        {"draft": "d", "seq": 1, "text": "x", "to": "7"},
+        {"draft": "d", "seq": 1, "text": "x", "from": None},
+    ],
+)
+async def test_another_shape_is_a_transient_message_like_any_other(data: dict[str, Any]):
+    told: list[Any] = []
+    assert not Drafts(told.append).heard(TransientMessage("alice", "user", data, User("bob")))
+    assert told == []

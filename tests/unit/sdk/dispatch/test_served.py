@@ -1,0 +1,90 @@
+"""How far the app has been served, in whatever order it does what it was handed."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tailwire.sdk.continuity.state import Position
+from tailwire.sdk.dispatch.served import MOST_AHEAD, Served
+
+
+def event(number: int) -> SimpleNamespace:
+    return SimpleNamespace(message=SimpleNamespace(id=number))
+
+
+def begun(last_id: int = 0) -> Served:
+    served = Served()
+    served.begin(Position(last_id))
+    return served
+
+
+def hand_over(served: Served, number: int, *, held: bool) -> SimpleNamespace:
+    handed = event(number)
+    served.open(handed, Position(number))
+    if held:
+        assert served.hold(handed)
+    served.let_go(handed)
+    return handed
+
+
+def missed(served: Served, newest: int) -> list[int]:
+    """What a catch-up from the place would hand over."""
+    return [n for n in range(served.position.last_id + 1, newest + 1) if n not in served.position.own]
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.permutations(range(1, 9)), st.integers(0, 8), st.sets(st.integers(1, 8)))
+def test_exactly_what_is_not_done_is_missed(order: list[int], done: int, unheld: set[int]):
+    served = begun()
+    events = {n: hand_over(served, n, held=n not in unheld) for n in range(1, 9)}
+    for n in order[:done]:
+        served.let_go(events[n])
+    assert missed(served, 8) == [n for n in range(1, 9) if n not in unheld and n not in order[:done]]
+
+
+def test_an_event_without_a_place_is_not_held():
+    served = begun(3)
+    assert not served.hold(event(0))
+    assert not served.let_go(event(0))
+    assert served.position == Position(3)
+
+
+def test_what_was_sent_meanwhile_is_remembered_and_that_is_bounded():
+    served = begun(10)
+    open_one = hand_over(served, 11, held=True)
+    for n in range(12, 12 + MOST_AHEAD + 50):
+        served.ahead(n)
+    assert len(served.position.own) == MOST_AHEAD
+    served.all_handed_over(Position(5000))
+    assert served.position.last_id == 10
+    served.let_go(open_one)
+    assert (served.position.last_id, served.position.own) == (5000, ())
+
+
+def test_another_store_forgets_ids_and_an_older_place_does_not_count():
+    served = begun(10)
+    first, second = hand_over(served, 11, held=True), hand_over(served, 12, held=True)
+    served.let_go(second)
+    assert served.position.own == (12,)
+    served.all_handed_over(Position(3, "another"))
+    served.let_go(first)
+    assert served.position == Position(3, "another")
+    older = event(2)
+    served.open(older, Position(2, "another"))
+    served.let_go(older)
+    assert served.position == Position(3, "another")
+
+
+def test_sessions():
+    served = begun(10)
+    open_one = hand_over(served, 11, held=True)
+    served.begin(Position(20), same=True)
+    assert served.position == Position(10)
+    served.begin(Position(30))
+    assert not served.let_go(open_one)
+    assert served.position == Position(30)
+    served.begin(None)
+    assert served.position is None
