@@ -21,7 +21,9 @@ from tailwire.wire.catalogue import CATALOGUE
 PAGE = (Path(__file__).parents[2] / "docs" / "sync.md").read_text(encoding="utf-8")
 _PARTS = [part.partition("\n") for part in PAGE.split("\n## ")[1:]]
 PROGRAMS = {
-    name: block[1] for name, _, text in _PARTS if (block := re.search(r"```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    name: block[1]
+    for name, _, text in _PARTS
+    if (block := re.search(r"```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
 }
 TK = """
 def look():
@@ -59,7 +61,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]
     server.close()
 
 
-def command(server: EmbeddedServer, folder: Path, name: str, way: tuple[str, str] = ("", ""), **more: str) -> subprocess.Popen[str]:
+def command(
+    server: EmbeddedServer, folder: Path, name: str, way: tuple[str, str] = ("", ""), **more: str
+) -> subprocess.Popen[str]:
     code = PROGRAMS[name].replace("http://127.0.0.1:8480", server.url)
     assert way[0] in code
     code = code.replace(way[0], way[1]) if way[0] else code
@@ -120,7 +124,9 @@ def test_tk(server: EmbeddedServer, tmp_path: Path):
     xvfb = shutil.which("Xvfb")
     if xvfb is None:
         pytest.skip("Xvfb is not installed")
-    with subprocess.Popen([xvfb, "-displayfd", "1"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as screen:
+    with subprocess.Popen(
+        [xvfb, "-displayfd", "1"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as screen:
         try:
             assert screen.stdout is not None
             display = f":{screen.stdout.readline().strip()}"

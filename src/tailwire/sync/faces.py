@@ -75,7 +75,11 @@ class UploadFileRequest(Calling):
 
 
 class OutboxEntry(Calling):
-    """A queued message."""
+    """A queued message. Made by `Client.queue_message()` and `Client.queued_messages()`.
+
+    Listeners and `OutboxChanged` tell of the `tailwire.OutboxEntry` in the client's thread, which is to be looked at.
+    To cancel it, take the one with its `muid` from `queued_messages()`.
+    """
 
     @property
     def message(self) -> BaseMessage:
