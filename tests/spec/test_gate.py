@@ -78,7 +78,9 @@ async def test_the_streams_of_a_closed_client_end(stage: Stage):
 
 
 async def test_a_call_from_another_thread_says_what_to_do_and_does_nothing(stage: Stage):
-    alice = await stage.enter("alice")
+    alice = await stage.enter("alice", outbox=True)
+    entry = alice.chat.queue_message(TextMessage(receiver="bob", receiver_type="user", text="queued"))
+    await entry.result()
     seen: dict[str, object] = {}
     told: list[str] = []
     messages = MessagesRequestBuilder().set_uid("bob").build(alice.chat)
@@ -106,6 +108,9 @@ async def test_a_call_from_another_thread_says_what_to_do_and_does_nothing(stage
             ("network", lambda: alice.chat.set_network("offline")),
             ("listener", lambda: alice.chat.add_message_listener("ears", MessageListener())),
             ("close", lambda: asyncio.run(alice.chat.aclose())),
+            ("result", lambda: asyncio.run(entry.result())),
+            ("cancel", entry.cancel),
+            ("retry", entry.retry),
             ("connection", lambda: alice.chat.connection),
             ("previous", lambda: asyncio.run(messages.fetch_previous())),
             ("next", lambda: asyncio.run(users.fetch_next())),
@@ -120,7 +125,7 @@ async def test_a_call_from_another_thread_says_what_to_do_and_does_nothing(stage
     thread = threading.Thread(target=elsewhere)
     thread.start()
     thread.join(60)
-    assert len(seen) == len(METHODS) + 9
+    assert len(seen) == len(METHODS) + 12
     assert told == []
     for name, error in seen.items():
         assert isinstance(error, CometChatException), (name, error)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import copy
 import gc
 import io
+import pickle
 import threading
 import time
 import weakref
@@ -130,6 +130,11 @@ def test_files_are_uploaded_and_a_listener_hears_of_each(room: Room):
     assert list(result.successful) == ["one"]
     assert heard == [("uploaded", "one"), ("complete", "one")]
     assert progress[-1] == 100
+    again = request.start("upload_attachments", [UploadAttachment("two", UploadFile(content=b"z", name="z"))], Ears())
+    assert list(again.result(20).successful) == ["two"]
+    assert heard[2:] == [("uploaded", "two"), ("complete", "two")]
+    with pytest.raises(CometChatException, match="would hear nothing"):
+        request.upload_attachments(files, listener=object())  # type: ignore[arg-type]
     seen: list[int] = []
     file = UploadFile(content=b"y", name="two.txt")
     alice.upload_attachments(room.user(), "user", [file], on_progress=lambda name, sent, total: seen.append(sent))
@@ -242,10 +247,20 @@ def test_start_does_not_wait(room: Room, caplog: pytest.LogCaptureFixture):
     assert (told[0].uid, told[1].code) == (uid, "ERR_UID_NOT_FOUND")  # type: ignore[attr-defined]
     alice.start("get_user", "nobody", done=told.append).exception(20)
     until(lambda: "no failed=" in caplog.text)
-    assert alice.start("get_logged_in_user").result(20).uid == uid
     waiting = alice.start("wait_connected")
     assert waiting.result(20) is None
-    for nonsense in ("nonsense", "_init", "", 3):
+    for nonsense in (
+        "nonsense",
+        "_init",
+        "",
+        3,
+        "close",
+        "aclose",
+        "events",
+        "messages",
+        "queue_message",
+        "connection",
+    ):
         with pytest.raises(AttributeError):
             alice.start(nonsense)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
@@ -361,7 +376,7 @@ def test_a_token_provider_may_be_plain_or_async(room: Room, kind: str):
 def test_a_client_that_nobody_holds_is_closed_with_a_warning(room: Room):
     chat = Client(room.server.app_id, room.settings().build(), session_store=MemorySessionStore())
     chat.login(room.user(), auth_key=room.server.auth_key)
-    request, view = chat.request(UsersRequestBuilder()), copy.copy(chat.with_timeout(5))
+    request, view = chat.request(UsersRequestBuilder()), chat.with_timeout(5)
     gone = weakref.ref(chat)
     del chat
     gc.collect()
@@ -373,6 +388,23 @@ def test_a_client_that_nobody_holds_is_closed_with_a_warning(room: Room):
     with pytest.warns(ResourceWarning, match="dropped without close"):
         held.clear()
     until(lambda: threads() == 0)
+
+
+def test_a_client_whose_thread_is_held_says_so_and_ends_later(room: Room):
+    alice = room.enter()
+    held, go_on = threading.Event(), threading.Event()
+    alice._portal._loop.call_soon_threadsafe(lambda: (held.set(), go_on.wait(20)))
+    assert held.wait(20)
+    with pytest.raises(TimeoutError, match="with_timeout"):
+        alice.with_timeout(0.05).get_connection_status()
+    with pytest.raises(TimeoutError, match="a listener in its thread may not return"):
+        alice.close(0.05)
+    with pytest.raises(CometChatException, match="ERR_CLIENT_CLOSED"):
+        alice.get_user("bob")
+    go_on.set()
+    alice.close()
+    with pytest.raises(TypeError, match="cannot be pickled"):
+        pickle.dumps(alice)
 
 
 def test_a_dropped_iterator_holds_nothing_up(room: Room):

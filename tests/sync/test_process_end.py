@@ -50,6 +50,7 @@ def test_a_program_that_forgets_to_close_ends_and_its_session_is_saved(room: Roo
     assert run(room, tmp_path, again) == f"{uid}\n"  # the session is free, and whole
 
 
+@pytest.mark.slow
 def test_a_program_ends_although_a_listener_or_a_token_provider_does_not_return(room: Room, tmp_path: Path):
     code = """
 never = threading.Event()

@@ -186,6 +186,7 @@ class ChatClient(
                 self._world.unique,
             )
             self._http.succeeded = self._outbox.reached
+            self._outbox.check = self._check_open_loop
 
     def _restore(self) -> None:
         saved = self._store.load(self._identity.app_id)

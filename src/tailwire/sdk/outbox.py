@@ -61,6 +61,7 @@ class OutboxEntry:
 
     def cancel(self) -> bool:
         """Do not send it. False when it is too late: it is on its way, or has come to its end."""
+        self._outbox.check()
         if self.status is not OutboxStatus.PENDING or self._under_way or not self._outbox.keeps(self):
             return False
         self._outbox._end(self, OutboxStatus.CANCELLED)
@@ -68,6 +69,7 @@ class OutboxEntry:
 
     def retry(self) -> bool:
         """Queue it again, as the last one. False unless it has failed."""
+        self._outbox.check()
         return self.status is OutboxStatus.FAILED and self._outbox._again(self)
 
     async def result(self) -> BaseMessage:
@@ -80,6 +82,7 @@ class OutboxEntry:
             CometChatException: why it failed; `OUTBOX_CANCELLED`; `ERR_CLIENT_CLOSED` when it still waits on the
                 device.
         """
+        self._outbox.check()
         await self._ended.wait()
         if self.status is OutboxStatus.SENT:
             return self.message
@@ -137,6 +140,7 @@ class Outbox:
         self._rested = self._hinted = False  # it has waited a moment; meanwhile another request has succeeded
         self._complained = False
         self._closed = False
+        self.check: Callable[[], None] = lambda: None  # that the event loop is the client's
 
     @property
     def entries(self) -> list[OutboxEntry]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import inspect
 import logging
 import ssl as ssl_module
@@ -87,7 +86,8 @@ class Bridge(Making):
         Args:
             seconds: None waits for ever.
         """
-        view = copy.copy(self)
+        view = object.__new__(type(self))
+        vars(view).update(vars(self))
         view._limit = checked_seconds(seconds)
         return view
 

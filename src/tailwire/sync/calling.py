@@ -67,7 +67,7 @@ class Calling:
         """Begin a call, and do not wait for it: for a GUI's thread, and for listeners in the client's own.
 
         Args:
-            call: the name of a method of this object, such as `"send_message"`.
+            call: the name of a method of this object that waits, such as `"send_message"`.
             arguments: for it, as `named`.
             done: called with the result.
             failed: called with the exception. Both are posted to the app's thread where the client has a `post`,
@@ -77,20 +77,27 @@ class Calling:
             A future, with `result(timeout)` and `cancel()`. It has no limit of its own.
 
         Raises:
-            AttributeError: there is no such method.
+            AttributeError: there is no such method, or it is one that does not wait for a server.
             CometChatException: `ERR_CLIENT_CLOSED`.
         """
-        method = None if not isinstance(call, str) or call.startswith("_") else getattr(self._target, call, None)
-        if not callable(method):
-            raise AttributeError(f"there is no call {call!r} to start: give the name of a method, as text")
+        known = isinstance(call, str) and not call.startswith("_") and call != "aclose" and hasattr(type(self), call)
+        if not known or not inspect.iscoroutinefunction(inspect.getattr_static(self._target, call, None)):
+            hint = "give the name of a method that waits, as text" if not known else "call it: it does not wait long"
+            raise AttributeError(f"there is no call {call!r} to start: {hint}")
         done, failed = done or named.pop("on_success", None), failed or named.pop("on_error", None)
         for callback in (done, failed):
             if callback is not None and not callable(callback):
                 raise TypeError(f"done and failed are functions, not a {type(callback).__name__}")
-        future = self._begin(method, arguments, named)
+        future = self._begin(getattr(self._target, call), *self._prepared(call, arguments, named))
         if done is not None or failed is not None:
             future.add_done_callback(lambda ended: self._ended(call, ended, done, failed))
         return future
+
+    def _prepared(
+        self, call: str, arguments: tuple[Any, ...], named: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        # The arguments as the client's thread is to have them.
+        return arguments, named
 
     def _ended(self, call: str, future: concurrent.futures.Future[Any], done: Any, failed: Any) -> None:
         if future.cancelled():
@@ -110,18 +117,17 @@ class Calling:
         if named.get("on_progress") is not None:
             named = {**named, "on_progress": self._portal.outlet.newest(named["on_progress"])}
 
-        async def run() -> Any:
-            result = method(*arguments, **named)
-            return await result if inspect.isawaitable(result) else result
+        return self._portal.begin(lambda: method(*arguments, **named))
 
-        return self._portal.begin(run)
+    def __reduce__(self) -> str:
+        raise TypeError("a client cannot be pickled or copied: make one in each process")
 
     def _call(self, name: str, arguments: tuple[Any, ...], named: dict[str, Any], limit: float | None = None) -> Any:
         # Blocks. What is told of the end of the call is told here, in the thread that waits.
         self._portal.check_outside(name)
         on_success, on_error = named.pop("on_success", None), named.pop("on_error", None)
         try:
-            future = self._begin(getattr(self._target, name), arguments, named)
+            future = self._begin(getattr(self._target, name), *self._prepared(name, arguments, named))
             result = self._portal.wait(future, limit or self._limit, name)
         except CometChatException as e:
             if on_error is None:

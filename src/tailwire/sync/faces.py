@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from tailwire.sdk.calls.upload_request import UploadAttachment
 from tailwire.sdk.connection.history import Transition
@@ -65,9 +65,17 @@ class UploadFileRequest(Calling):
         Raises:
             TimeoutError: it has not ended in time: give large files longer, with the client's `with_timeout()`.
         """
-        if listener is not None:
-            listener = through(UploadFileListener, listener, self._portal.outlet)
         return cast(UploadResult, self._call("upload_attachments", (attachments, listener), {}))
+
+    def _prepared(
+        self, call: str, arguments: tuple[Any, ...], named: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        def heard(given: Any) -> Any:
+            return given and through(UploadFileListener, given, self._portal.outlet)
+
+        if "listener" in named:
+            named = {**named, "listener": heard(named["listener"])}
+        return (*arguments[:1], *map(heard, arguments[1:])), named
 
     def get_attachments(self) -> list[Attachment]:
         """Return what has been uploaded, to be sent with a `MediaMessage`."""
@@ -75,7 +83,11 @@ class UploadFileRequest(Calling):
 
 
 class OutboxEntry(Calling):
-    """A queued message."""
+    """A queued message. Made by `Client.queue_message()` and `Client.queued_messages()`.
+
+    Listeners and `OutboxChanged` tell of the `tailwire.OutboxEntry` in the client's thread, which is to be looked at.
+    To cancel it, take the one with its `muid` from `queued_messages()`.
+    """
 
     @property
     def message(self) -> BaseMessage:

@@ -26,6 +26,7 @@ from tailwire.sync.outlet import Outlet, Post
 log = logging.getLogger("tailwire")
 T = TypeVar("T")
 AT_EXIT = 5.0
+_ELSEWHERE = frozenset({"close", "events", "messages"})
 _open: set[Portal] = set()
 
 
@@ -123,10 +124,12 @@ class Portal:
         """
         self.check()
         if self.inside:
+            how = (
+                "Have another thread call it" if name in _ELSEWHERE else f"Use start({name!r}, …), which does not wait"
+            )
             raise RuntimeError(
                 f"{name}() was called in the client's own thread (from a listener or a callback), and would wait for "
-                f"itself. Use start({name!r}, …), which does not wait, or give the client a post= that calls back in "
-                "your thread"
+                f"itself. {how}, or give the client a post= that calls back in your thread"
             )
 
     def begin(self, make: Callable[[], Awaitable[T]]) -> concurrent.futures.Future[T]:

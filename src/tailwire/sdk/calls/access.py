@@ -137,6 +137,11 @@ class Access:
             raise failure("ERR_CLIENT_CLOSED")
         self._check_loop()
 
+    def _check_open_loop(self) -> None:
+        # A closed client may be looked at from everywhere.
+        if not self._closed:
+            self._check_loop()
+
     def _check_loop(self) -> None:
         if self._loop is None:
             return

@@ -32,11 +32,9 @@ def gated(kind: C) -> C:
 
 
 def _looking(look: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    # What only looks is open to all, when the client is closed; before that its loop may change it meanwhile.
     @functools.wraps(look)
     def looked(self: Access) -> Any:
-        if not self._closed:
-            self._check_loop()
+        self._check_open_loop()
         return look(self)
 
     return looked
