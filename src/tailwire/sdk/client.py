@@ -17,7 +17,6 @@ from tailwire.sdk.calls.gate import gated
 from tailwire.sdk.calls.groups import GroupCalls
 from tailwire.sdk.calls.logins import LoginCalls
 from tailwire.sdk.calls.owner import Owner
-from tailwire.sdk.calls.queueing import QueueCalls
 from tailwire.sdk.calls.reactions import ReactionCalls
 from tailwire.sdk.calls.receipts import ReceiptCalls
 from tailwire.sdk.calls.tokens import TokenProvider, Tokens
@@ -40,6 +39,8 @@ from tailwire.sdk.io.tls import looked_at
 from tailwire.sdk.io.traffic import Traffic
 from tailwire.sdk.io.world import Identity, World
 from tailwire.sdk.listeners.events import OutboxChanged
+from tailwire.sdk.listeners.own import MessageStored
+from tailwire.sdk.live.calling import LiveCalls, LiveLists
 from tailwire.sdk.outbox import Outbox, keeping
 from tailwire.sdk.sending import Sending
 from tailwire.sdk.session import Session, SessionStore, claim
@@ -53,7 +54,7 @@ SAVE_AFTER = 0.2
 @gated
 class ChatClient(
     UploadRequestCalls,
-    QueueCalls,
+    LiveCalls,
     ReactionCalls,
     ReceiptCalls,
     ConversationCalls,
@@ -100,6 +101,7 @@ class ChatClient(
         self._tls = looked_at(tls)
         self._timings = timings or Timings()
         self._registries = Registries()
+        self._live = LiveLists()
         self._queue: Queue | None = None
         self._in_background: set[str] = set()  # the reasons for it
         self._release: Callable[[], None] = lambda: None
@@ -218,6 +220,7 @@ class ChatClient(
             await self._driver.aclose()
             await self._incoming.close()
             await self._queue.close()
+        await self._live.close()
         self._registries.streams.close()
         try:
             if self._http is not None:
@@ -241,6 +244,11 @@ class ChatClient(
         if self._incoming is not None:
             self._incoming.sent(message)
             self._note_served()
+        self._done_here(MessageStored(message))
+
+    def _done_here(self, deed: object) -> None:
+        if self._live:
+            self._live.tell(deed, self._session.uid if self._session is not None else "")
 
     def _send_frame(self, text: str) -> None:
         if self._driver is None or not self._driver.send(text):
@@ -250,6 +258,7 @@ class ChatClient(
         if type(entry) is tuple:  # a message, and how far the app has been served behind it
             event, position = entry
             whose = self._session.uid if self._session is not None else ""
+            self._done_here(event)
             await self._callbacks.handle(event)
             served = self._served
             if self._session is None or self._session.uid != whose:
@@ -260,6 +269,7 @@ class ChatClient(
             return
         if self._outbox is not None and entry == StatusTold(Status.CONNECTED):
             self._outbox.wake()
+        self._done_here(entry)
         await self._callbacks.handle(entry)
 
     def _note_served(self) -> None:
