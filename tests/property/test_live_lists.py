@@ -28,6 +28,12 @@ from tailwire import (
     MessagesRequestBuilder,
     TextMessage,
 )
+from tailwire.sdk.listeners import own
+from tailwire.sdk.live import conversation_list, live_list, merging
+from tailwire.sdk.live.conversation_list import ConversationList
+from tailwire.sdk.live.live_list import LiveList
+from tailwire.sdk.live.message_list import MessageList
+from tailwire.sdk.live.messages import LiveMessages
 from tailwire.testing.virtual.loop import virtual_run
 
 WHO = ("phone", "laptop", "bob", "carol")  # the lists are on the phone, the laptop is the same user's
@@ -90,7 +96,7 @@ class Play:
         self.actors: dict[str, Actor] = {}
         self.messages: dict[str, list[int]] = {place: [] for place in PLACES}
         self.refresh = False
-        self.refreshed = 0
+        self.under_way: list[asyncio.Task] = []
         self.count = 0
 
     async def begin(self) -> None:
@@ -118,9 +124,15 @@ class Play:
         elif name == "pause":
             await self.settle()
         else:
-            with contextlib.suppress(CometChatException):
-                async with asyncio.timeout(60):
-                    await self.deed(name, who, place, number)
+            work = asyncio.create_task(self.tried(name, who, place, number))
+            self.under_way.append(work)
+            if number < 6:
+                await work
+
+    async def tried(self, *deed: Any) -> None:
+        with contextlib.suppress(CometChatException, TimeoutError):
+            async with asyncio.timeout(60):
+                await self.deed(*deed)
 
     async def deed(self, name: str, who: str, place: str, number: int) -> None:
         chat = self.actors[who].chat
@@ -204,6 +216,8 @@ class Play:
             actor.chat.set_app_state("foreground")
             with contextlib.suppress(CometChatException):
                 await actor.chat.connect()
+        await asyncio.gather(*self.under_way)
+        self.under_way.clear()
         await asyncio.sleep(60)
         assert all(actor.status is CONNECTED for actor in self.actors.values())
         if self.refresh:
@@ -252,3 +266,67 @@ def run(steps: Any) -> None:
 @pytest.mark.slow
 def test_live_lists_are_as_the_server_says(steps):
     run(steps)
+
+
+# The play finds faults: each rule of the lists is broken in turn, and the play that needs it fails.
+
+SAID = [("send", "bob", place, 0) for place in PLACES] + [("send", "phone", place, 0) for place in PLACES]
+WELL = ("wait", "phone", "g", 6)
+AWAY = [("background", "phone", "g", 0), ("wait", "phone", "g", 7)]
+
+
+def nothing(*arguments: Any, **named: Any) -> None:
+    """Do nothing."""
+
+
+def without_own(self: LiveMessages, event: object, *, unsure: bool) -> None:
+    if not isinstance(event, own.MessageStored):
+        HONEST(self, event, unsure=unsure)
+
+
+HONEST = LiveMessages._apply
+FAULTS = {
+    "edits and deletions are ignored": (MessageList, "_acted", nothing, [("delete", "bob", "g", 1)]),
+    "an edit is taken for all there is": (
+        merging, "edited", lambda known, now: now, [("react", "bob", "bob", 0), ("edit", "phone", "bob", 0)],
+    ),
+    "reactions are ignored": (MessageList, "reaction", nothing, [("react", "bob", "g", 0)]),
+    "receipts are ignored": (MessageList, "receipt", nothing, [("read", "bob", "bob", 0)]),
+    "what another device has read is ignored": (ConversationList, "mine", nothing, [("read", "laptop", "bob", 1)]),
+    "nothing counts as unread": (conversation_list, "_unread", lambda *_: False, []),
+    "pinned conversations do not come first": (
+        conversation_list._Row, "rank", lambda row: (False, -row.item.conversation.updated_at, 0),
+        [("pin conversation", "laptop", "bob", 0), WELL, WELL, ("send", "bob", "g", 0)],
+    ),
+    "replies are not counted": (MessageList, "_reply", nothing, [("reply", "bob", "g", 0)]),
+    "pins are ignored": (MessageList, "flagged", nothing, [("pin", "bob", "g", 0)]),
+    "one's own messages are ignored": (LiveMessages, "_apply", without_own, []),
+    "who was put out keeps the conversation": (ConversationList, "_of_me", lambda *_: False, [("kick", "bob", "g", 0)]),
+    "nothing is read again after a reconnect": (
+        LiveList, "_want_all", nothing, [*AWAY, ("react", "bob", "g", 0), ("foreground", "phone", "g", 0)],
+    ),
+    "quoted messages stay as they were": (
+        merging, "with_quoted", lambda message, quoted: message,
+        [("quote", "phone", "g", 1), WELL, ("edit", "bob", "g", 2)],
+    ),
+    "steps are left out": (
+        live_list, "steps", lambda old, new: honest_steps(old, new)[1:], [],
+    ),
+}  # fmt: skip
+honest_steps = live_list.steps
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_the_plays_of_the_faults_pass_without_one():
+    run([*SAID, WELL, *(step for *_, steps in FAULTS.values() for step in [*steps, WELL]), WELL])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_found(fault, monkeypatch):
+    where, name, broken, steps = FAULTS[fault]
+    play = [*SAID, WELL, *steps, WELL]
+    monkeypatch.setattr(where, name, broken)
+    with pytest.raises(AssertionError):
+        run(play)

@@ -358,8 +358,8 @@ def _other_as_in(message: BaseMessage, known: User | Group, me: str) -> User | G
                 scope = scopes.get("new") or scope
         return replace(named, has_joined=known.has_joined, scope=scope, joined_at=known.joined_at)
     sender = message.sender
-    if sender.uid != known.uid or sender.updated_at < known.updated_at:
-        return known
+    if sender.uid != known.uid or not sender.name or sender.updated_at < known.updated_at:
+        return known  # what tells of an edit names nobody but by uid
     return replace(known, name=sender.name, avatar=sender.avatar, updated_at=sender.updated_at)
 
 
