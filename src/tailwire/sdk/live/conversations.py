@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tailwire.sdk.calls.access import Access, decoded
+from tailwire.sdk.calls.access import Access, checked_limit, decoded
 from tailwire.sdk.calls.conversations import conversation_path
 from tailwire.sdk.calls.pages import numbered_page, readable
 from tailwire.sdk.connection.state import Status
@@ -58,11 +58,12 @@ class LiveConversations(LiveList[LiveConversation]):
             How many came; 0 when there are no more, or as many are held as the list may hold.
 
         Raises:
-            CometChatException: `LIVE_LIST_CLOSED`, or as the server refused it.
+            CometChatException: `LIVE_LIST_CLOSED`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or as the server
+                refused it.
         """
         self._check_open()
         before = len(self._state)
-        wanted = min(limit or self._limit, self._most - before, PAGE)
+        wanted = min(checked_limit(limit, PAGE) if limit else self._limit, self._most - before)
         if self.complete or wanted <= 0:
             return 0
         await self._ask(lambda: self._read_more(wanted))

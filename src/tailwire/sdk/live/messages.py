@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tailwire.sdk.calls.access import checked_limit
 from tailwire.sdk.calls.messages import MessageCalls
 from tailwire.sdk.calls.pages import readable
 from tailwire.sdk.connection.state import Status
@@ -69,11 +70,12 @@ class LiveMessages(LiveList[LiveMessage]):
             How many came; 0 when there are none, or as many are held as the list may hold.
 
         Raises:
-            CometChatException: `LIVE_LIST_CLOSED`, or as the server refused it.
+            CometChatException: `LIVE_LIST_CLOSED`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or as the server
+                refused it.
         """
         self._check_open()
         before = len(self._state)
-        wanted = min(limit or self._limit, self._state.room(), PAGE)
+        wanted = min(checked_limit(limit, PAGE) if limit else self._limit, self._state.room())
         if self.complete or wanted <= 0:
             return 0
         await self._ask(lambda: self._read_older(wanted))
