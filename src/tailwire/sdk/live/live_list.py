@@ -100,14 +100,10 @@ class LiveList(Generic[K]):
         return stop
 
     def changes(self) -> AsyncIterator[Change[K]]:
-        """Return the changes from now on, for `async for`; ends when the list is closed.
+        """Return the changes from now on, for `async for`; ends when the list is closed, at once if it is already.
 
         A reader that is 1,000 changes behind gets one `reset` with all items in their place.
-
-        Raises:
-            CometChatException: `LIVE_LIST_CLOSED`.
         """
-        self._check_open()
         reader = _Reader(self)
         self._readers.add(reader)
         return reader
