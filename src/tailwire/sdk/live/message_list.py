@@ -239,11 +239,12 @@ class MessageList:
 
     def received(self, by: str, up_to: int, at: int, *, read: bool) -> None:
         """What somebody sent was received, or read, up to a message."""
-        for number in reversed(self._ids):
+        for number in self._ids:
             message = self._items[number].message
-            if number <= up_to and message.sender.uid == by and message.category != "action":
-                if message.read_at or (message.delivered_at and not read):
-                    return  # and so is what is older
+            if number > up_to:
+                return
+            # Each is looked at: an edit or deletion may have brought the receipt of a newer one already.
+            if message.sender.uid == by and message.category != "action":
                 self._change(number, lambda m: merging.with_receipt(m, at, read=read))
 
     def reaction(self, message_id: int, reaction: str, *, added: bool, by_me: bool) -> None:
