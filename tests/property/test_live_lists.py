@@ -58,7 +58,11 @@ lines = st.tuples(
     st.just("g"),
     numbers,
 )
-plays = st.lists(st.one_of(deeds, deeds, deeds, lines), min_size=1, max_size=30)
+waits = st.tuples(st.just("wait"), st.just("phone"), st.just("g"), numbers)
+plays = st.one_of(
+    st.lists(st.one_of(deeds, deeds, deeds, lines), min_size=1, max_size=30),
+    st.lists(st.one_of(deeds, deeds, deeds, deeds, waits), min_size=1, max_size=30),  # no reconnect hides a fault
+)
 
 
 def as_shown(m: BaseMessage | None) -> Any:
@@ -314,6 +318,21 @@ FAULTS = {
     ),
 }  # fmt: skip
 honest_steps = live_list.steps
+
+
+FOUND = {
+    "a whole conversation is marked as read": [("quote", "bob", "bob", 7), ("read all", "phone", "bob", 6)],
+    "a deletion brings the receipt of a newer message first": [
+        ("send", "laptop", "bob", 4), ("send", "laptop", "bob", 1), ("read", "bob", "bob", 6),
+        ("react", "laptop", "bob", 3), ("delete", "phone", "bob", 4),
+    ],
+    "what tells of an edit names nobody": [("send", "bob", "bob", 0), WELL, ("edit", "bob", "bob", 0)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("play", FOUND)
+def test_what_was_found_once_is_not_found_again(play):
+    run([*FOUND[play], WELL])
 
 
 @pytest.mark.slow

@@ -288,6 +288,21 @@ async def test_while_the_server_cannot_be_asked_the_list_says_so_and_goes_on(sta
     assert live.error is None
 
 
+async def test_what_the_server_left_out_under_load_is_read_again(stage: Stage):
+    alice, bob = await pair(stage)
+    await bob.say("alice", "one")
+    live = await alice.chat.live_messages(uid="bob")
+    await asyncio.sleep(5)
+    paths = requests(alice)
+    alice.chat._driver.throttled(True)
+    await asyncio.sleep(5)
+    assert paths == []
+    alice.chat._driver.throttled(False)
+    await asyncio.sleep(5)
+    assert paths == ["/users/bob/messages"]
+    assert texts(live) == ["one"]
+
+
 async def test_a_callback_that_raises_harms_nobody(stage: Stage, caplog):
     alice, bob = await pair(stage)
     live = await alice.chat.live_messages(uid="bob")

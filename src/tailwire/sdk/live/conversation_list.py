@@ -122,6 +122,7 @@ class ConversationList:
         self.stale.pop(key, None)
         self._rows.pop(key, None)
         self._applied.pop(key, None)
+        self._reads.pop(key, None)
 
     def _put(self, conversation: Conversation, typing: tuple[User, ...] = ()) -> None:
         key = _key(conversation)

@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Generic, Protocol, Self, TypeVar
 
+from tailwire.sdk.connection.state import Status
+from tailwire.sdk.dispatch.callbacks import StatusTold
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.live.changes import Change, ChangeKind, Keyed, steps
 from tailwire.sdk.sending import AGAIN
@@ -54,7 +56,7 @@ class LiveList(Generic[K]):
         self._number = 0
         self._readers: weakref.WeakSet[_Reader[K]] = weakref.WeakSet()
         self._hurry = asyncio.Event()
-        self._closed = self._wanted = False
+        self._closed = self._wanted = self._throttled = False
         self._task: asyncio.Task[None] | None = None
         self._asking = asyncio.Lock()
         self._replay: list[object] | None = None  # what happened while the server was asked
@@ -155,6 +157,10 @@ class LiveList(Generic[K]):
         """Something happened."""
         if self._closed:
             return
+        if isinstance(event, StatusTold):
+            if self._throttled and event.status is Status.CONNECTED:
+                self._want_all()  # meanwhile the server left receipts and presence out
+            self._throttled = event.status is Status.FEATURE_THROTTLED
         if self._replay is not None:
             if len(self._replay) < MOST_REPLAYED:
                 self._replay.append(event)
@@ -254,6 +260,9 @@ class LiveList(Generic[K]):
                     wait = min(max(wait * 2, error.retry_after or 0.0), LONGEST_WAIT)
                     log.info("a live list could not be read: %s", error.code)
                     self._show()
+                except Exception:
+                    self._wanted, wait = self._wanted or whole, LONGEST_WAIT
+                    log.exception("a live list could not be read for a reason that was not foreseen")
         finally:
             self._task = None
 

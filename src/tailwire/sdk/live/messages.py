@@ -182,6 +182,8 @@ class LiveMessages(LiveList[LiveMessage]):
             if self._state.is_of(event.kind, event.other):
                 self._state.clear()
         elif isinstance(event, e.ConnectionChanged):
+            if event.status is Status.FEATURE_THROTTLED:
+                return
             if event.status is not Status.CONNECTED:
                 self._sure = self._sure or self._state.ends()[1]
                 return
