@@ -264,7 +264,7 @@ def run(steps: Any) -> None:
     virtual_run(main())
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=plays)
 @pytest.mark.timeout(240)
 @pytest.mark.slow
