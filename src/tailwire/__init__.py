@@ -65,6 +65,13 @@ if TYPE_CHECKING:
     from tailwire.sdk.listeners.interfaces import MessageListener as MessageListener
     from tailwire.sdk.listeners.interfaces import UploadFileListener as UploadFileListener
     from tailwire.sdk.listeners.interfaces import UserListener as UserListener
+    from tailwire.sdk.live.changes import Change as Change
+    from tailwire.sdk.live.changes import ChangeKind as ChangeKind
+    from tailwire.sdk.live.conversation_list import LiveConversation as LiveConversation
+    from tailwire.sdk.live.conversations import LiveConversations as LiveConversations
+    from tailwire.sdk.live.message_list import LiveMessage as LiveMessage
+    from tailwire.sdk.live.message_list import MessageState as MessageState
+    from tailwire.sdk.live.messages import LiveMessages as LiveMessages
     from tailwire.sdk.outbox import OutboxEntry as OutboxEntry
     from tailwire.sdk.outbox import OutboxStatus as OutboxStatus
     from tailwire.sdk.reaction_counts import CometChatHelper as CometChatHelper
@@ -169,6 +176,11 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "UploadFileListener",
         "UserListener",
     ),
+    "sdk.live.changes": ("Change", "ChangeKind"),
+    "sdk.live.conversation_list": ("LiveConversation",),
+    "sdk.live.conversations": ("LiveConversations",),
+    "sdk.live.message_list": ("LiveMessage", "MessageState"),
+    "sdk.live.messages": ("LiveMessages",),
     "sdk.outbox": ("OutboxEntry", "OutboxStatus"),
     "sdk.session": ("MemorySessionStore",),
     "wire.constants": (

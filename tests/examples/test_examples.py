@@ -116,7 +116,8 @@ async def test_a_bot_that_is_killed_and_started_again_answers_every_message_once
 def test_the_docs_code_is_python_and_names_what_there_is():
     import tailwire
 
-    for page in (*(ROOT / "docs" / f"{name}.md" for name in ("sdk", "networks", "apps")), ROOT / "README.md"):
+    pages = ("sdk", "networks", "apps", "live-lists")
+    for page in (*(ROOT / "docs" / f"{name}.md" for name in pages), ROOT / "README.md"):
         for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
             tree = ast.parse(block)
             imports = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module == "tailwire"]
@@ -151,3 +152,21 @@ async def test_the_blocks_of_the_page_run_one_after_the_other(live: LiveStage, t
                 await waiting
         await scope["chat"].aclose()
     assert [getattr(m, "text", "") for m in scope["page"]].count("hello, Bob") == 2
+
+
+async def test_the_blocks_of_the_page_on_live_lists_run(live: LiveStage, tmp_path, monkeypatch):
+    monkeypatch.setenv("APP_ID", live.server.app_id)
+    monkeypatch.setenv("AUTH_KEY", live.server.auth_key)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    bob = await live.enter("bob")
+    await bob.say("alice", "hello")
+    scope: dict[str, Any] = {}
+    for n, block in enumerate([printed("docs/sdk.md")[0], *printed("docs/live-lists.md")]):
+        text = block.replace("http://127.0.0.1:8480", live.server.url)
+        compiled = compile(text, f"block {n}", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        waiting = eval(compiled, scope)
+        if waiting is not None:
+            await waiting
+    await scope["chat"].aclose()
+    assert [getattr(i.message, "text", "") for i in scope["messages"].items] == ["hello", "How are you?"]
+    assert scope["conversations"].closed

@@ -17,7 +17,6 @@ from tailwire.sdk.calls.gate import gated
 from tailwire.sdk.calls.groups import GroupCalls
 from tailwire.sdk.calls.logins import LoginCalls
 from tailwire.sdk.calls.owner import Owner
-from tailwire.sdk.calls.queueing import QueueCalls
 from tailwire.sdk.calls.reactions import ReactionCalls
 from tailwire.sdk.calls.receipts import ReceiptCalls
 from tailwire.sdk.calls.tokens import TokenProvider, Tokens
@@ -40,7 +39,9 @@ from tailwire.sdk.io.tls import looked_at
 from tailwire.sdk.io.traffic import Traffic
 from tailwire.sdk.io.world import Identity, World, this_world
 from tailwire.sdk.listeners.events import OutboxChanged
+from tailwire.sdk.listeners.own import MessageStored
 from tailwire.sdk.listeners.registry import Streams
+from tailwire.sdk.live.calling import LiveCalls, LiveLists
 from tailwire.sdk.outbox import Outbox, keeping
 from tailwire.sdk.sending import Sending
 from tailwire.sdk.session import Session, SessionStore, claim
@@ -54,7 +55,7 @@ SAVE_AFTER = 0.2
 @gated
 class ChatClient(
     UploadRequestCalls,
-    QueueCalls,
+    LiveCalls,
     ReactionCalls,
     ReceiptCalls,
     ConversationCalls,
@@ -103,6 +104,7 @@ class ChatClient(
         self._timings = timings or Timings()
         self._served = Served()
         self._registries = Registries(Streams(self._served, self._save_soon))
+        self._live = LiveLists()
         self._queue: Queue | None = None
         self._in_background: set[str] = set()  # the reasons for it
         self._release: Callable[[], None] = lambda: None
@@ -224,6 +226,7 @@ class ChatClient(
             await self._driver.aclose()
             await self._incoming.close()
             await self._queue.close()
+        await self._live.close()
         self._registries.streams.close()
         try:
             if self._http is not None:
@@ -248,6 +251,11 @@ class ChatClient(
             self._incoming.sent(message)
             self._served.ahead(message.id)
             self._note_served()
+        self._done_here(MessageStored(message))
+
+    def _done_here(self, deed: object) -> None:
+        if self._live:
+            self._live.tell(deed, self._session.uid if self._session is not None else "")
 
     def _send_frame(self, text: str) -> None:
         if self._driver is None or not self._driver.send(text):
@@ -257,6 +265,7 @@ class ChatClient(
         if type(entry) is tuple:  # a message, and how far the app has been served behind it
             event, position = entry
             self._served.open(event, position)
+            self._done_here(event)
             try:
                 await self._callbacks.handle(event)
             except BaseException:
@@ -267,6 +276,7 @@ class ChatClient(
             return
         if self._outbox is not None and entry == StatusTold(Status.CONNECTED):
             self._outbox.wake()
+        self._done_here(entry)
         await self._callbacks.handle(entry)
 
     def _done(self, event: object) -> None:

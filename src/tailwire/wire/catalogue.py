@@ -175,6 +175,9 @@ CATALOGUE: dict[str, Entry] = {
     "NO_INTERNET_CONNECTION": Entry(
         0, "You do not have an internet connection.", "Check the network and the host, then try again."
     ),
+    "LIVE_LIST_CLOSED": Entry(
+        0, "The live list is closed: by close(), or because its user or client is gone.", "Open a new one."
+    ),
     "OUTBOX_NOT_ENABLED": Entry(0, "There is no outbox.", "Switch it on: AppSettingsBuilder().keep_unsent_messages()."),
     "OUTBOX_FULL": Entry(0, "Too many messages wait for a network.", "Wait until some are sent, or cancel some."),
     "OUTBOX_NOT_SAVED": Entry(

@@ -361,6 +361,7 @@ class Conversation:
         last_message: None when there is none, or it was deleted.
         unread_message_count: counted up to 1,000.
         tags: the user's own.
+        latest_message_id: of whatever came last, also where it is not shown as `last_message`: an edit, a reply.
     """
 
     conversation_id: str
@@ -374,6 +375,7 @@ class Conversation:
     pinned_at: int = 0
     created_at: int = 0
     updated_at: int = 0
+    latest_message_id: int = 0
 
 
 @dataclass(slots=True)

@@ -58,6 +58,7 @@ def conversation_from_wire(value: Any) -> Conversation:
         pinned_at=number_at(d, "pinnedAt"),
         created_at=number_at(d, "createdAt"),
         updated_at=number_at(d, "updatedAt"),
+        latest_message_id=number_at(d, "latestMessageId"),
     )
 
 

@@ -258,6 +258,9 @@ class Access:
     def _message_sent(self, message: BaseMessage) -> None:
         """This client stored a message: it must not come back to it as missed."""
 
+    def _done_here(self, deed: object) -> None:
+        """This client did something (see `listeners.own`), of which it is told nothing."""
+
     def _receipts_are_blocked(self) -> bool:
         """Whether the server has no time for receipts."""
         raise NotImplementedError

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tailwire.sdk.calls.access import Access, OnError, OnSuccess, quoted, settle, text_of
 from tailwire.sdk.exceptions import failure
+from tailwire.sdk.listeners.own import ConversationGone, ConversationSaid
 from tailwire.wire.constants import ReceiverType, ReceiverTypeName
 from tailwire.wire.entities import BaseMessage, Conversation, User
 from tailwire.wire.social import conversation_from_wire
@@ -59,7 +60,7 @@ class ConversationCalls(Access):
 
         async def tag() -> Conversation:
             path = conversation_path(conversation_with, conversation_type)
-            return await self._fetch(conversation_from_wire, "PUT", path, body={"tags": list(tags)})
+            return self._said(await self._fetch(conversation_from_wire, "PUT", path, body={"tags": list(tags)}))
 
         return await settle(tag(), on_success, on_error)
 
@@ -74,7 +75,9 @@ class ConversationCalls(Access):
         """Delete a conversation for the user alone. It comes back, empty, with the next message."""
 
         async def delete() -> str:
-            return text_of(await self._ask("DELETE", conversation_path(conversation_with, conversation_type)))
+            answer = text_of(await self._ask("DELETE", conversation_path(conversation_with, conversation_type)))
+            self._done_here(ConversationGone(str(conversation_type), conversation_with))
+            return answer
 
         return await settle(delete(), on_success, on_error)
 
@@ -94,7 +97,7 @@ class ConversationCalls(Access):
 
         async def pin() -> Conversation:
             path = conversation_path(conversation_with, conversation_type) + "/pin"
-            return await self._fetch(conversation_from_wire, "POST", path)
+            return self._said(await self._fetch(conversation_from_wire, "POST", path))
 
         return await settle(pin(), on_success, on_error)
 
@@ -110,9 +113,13 @@ class ConversationCalls(Access):
 
         async def unpin() -> Conversation:
             path = conversation_path(conversation_with, conversation_type) + "/pin"
-            return await self._fetch(conversation_from_wire, "DELETE", path)
+            return self._said(await self._fetch(conversation_from_wire, "DELETE", path))
 
         return await settle(unpin(), on_success, on_error)
+
+    def _said(self, conversation: Conversation) -> Conversation:
+        self._done_here(ConversationSaid(conversation))
+        return conversation
 
     def get_conversation_from_message(self, message: BaseMessage) -> Conversation:
         """The conversation that a message belongs to, without a request: without unread count and tags.

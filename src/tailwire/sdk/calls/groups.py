@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tailwire.sdk.calls.access import Access, OnError, OnSuccess, decoded, quoted, settle, text_of
 from tailwire.sdk.calls.members import MemberCalls, add_body
 from tailwire.sdk.exceptions import failure
+from tailwire.sdk.listeners.own import ConversationGone, ConversationTouched, GroupSaid
 from tailwire.wire.codec import group_from_wire, message_from_wire
 from tailwire.wire.constants import GroupType
 from tailwire.wire.encoding import group_to_wire
@@ -124,7 +125,9 @@ class GroupCalls(MemberCalls, Access):
         async def update() -> Group:
             fixed = ("guid", "type", "password")
             body = {k: v for k, v in group_to_wire(group).items() if k not in fixed}
-            return await self._fetch(group_from_wire, "PUT", f"/groups/{quoted(group.guid)}", body=body)
+            said = await self._fetch(group_from_wire, "PUT", f"/groups/{quoted(group.guid)}", body=body)
+            self._done_here(GroupSaid(said))
+            return said
 
         return await settle(update(), on_success, on_error)
 
@@ -132,7 +135,9 @@ class GroupCalls(MemberCalls, Access):
         """Delete a group with all that was said in it; its admins and owner may."""
 
         async def delete() -> str:
-            return text_of(await self._ask("DELETE", f"/groups/{quoted(guid)}"))
+            answer = text_of(await self._ask("DELETE", f"/groups/{quoted(guid)}"))
+            self._done_here(ConversationGone("group", guid))
+            return answer
 
         return await settle(delete(), on_success, on_error)
 
@@ -142,6 +147,8 @@ class GroupCalls(MemberCalls, Access):
         """Give a group to one of its members; only its owner may."""
 
         async def transfer() -> str:
-            return text_of(await self._ask("PATCH", f"/groups/{quoted(guid)}/owner", body={"owner": uid}))
+            answer = text_of(await self._ask("PATCH", f"/groups/{quoted(guid)}/owner", body={"owner": uid}))
+            self._done_here(ConversationTouched("group", guid))
+            return answer
 
         return await settle(transfer(), on_success, on_error)

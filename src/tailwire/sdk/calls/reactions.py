@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tailwire.sdk.calls.access import Access, OnError, OnSuccess, checked_id, quoted, settle, text_of
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.listeners.events import MessagePinned, MessageSaved
+from tailwire.sdk.listeners.own import Reacted
 from tailwire.wire.codec import message_from_wire
 from tailwire.wire.entities import BaseMessage, FlagDetail, FlagReason
 from tailwire.wire.social import reasons_from_wire
@@ -29,15 +30,20 @@ class ReactionCalls(Access):
         Raises:
             CometChatException: as the server refused it (`ERR_MESSAGE_ID_NOT_FOUND` …).
         """
-        path = f"/messages/{checked_id(message_id)}/reactions/{quoted(reaction)}"
-        return await settle(self._fetch(message_from_wire, "POST", path), on_success, on_error)
+        return await settle(self._react(message_id, reaction, added=True), on_success, on_error)
 
     async def remove_reaction(
         self, message_id: int, reaction: str, *, on_success: OnSuccess[BaseMessage] = None, on_error: OnError = None
     ) -> BaseMessage:
         """Take a reaction back. Arguments, result and errors as `add_reaction`."""
+        return await settle(self._react(message_id, reaction, added=False), on_success, on_error)
+
+    async def _react(self, message_id: int, reaction: str, *, added: bool) -> BaseMessage:
         path = f"/messages/{checked_id(message_id)}/reactions/{quoted(reaction)}"
-        return await settle(self._fetch(message_from_wire, "DELETE", path), on_success, on_error)
+        message = await self._fetch(message_from_wire, "POST" if added else "DELETE", path)
+        if any(r.reaction == reaction and r.reacted_by_me for r in message.reactions) is added:
+            self._done_here(Reacted(message.id, reaction, added))
+        return message
 
     # Pins and saves: told to the listeners of this device too.
 

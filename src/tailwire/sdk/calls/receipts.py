@@ -8,6 +8,7 @@ from typing import Any
 from tailwire.sdk.calls.access import Access, OnError, OnSuccess, checked_id, decoded, quoted, settle, text_of
 from tailwire.sdk.calls.conversations import conversation_path
 from tailwire.sdk.exceptions import failure
+from tailwire.sdk.listeners.own import ConversationSaid, ConversationTouched, Marked
 from tailwire.wire.constants import ReceiverType
 from tailwire.wire.entities import BaseMessage, Conversation, Group, MessageReceipt
 from tailwire.wire.frames import FrameType, envelope
@@ -58,6 +59,9 @@ class ReceiptCalls(Access):
             body,
         )
         self._send_frame(json.dumps({**frame, "messageSender": sender}))
+        if sender != session.uid:
+            kind, at = str(message.receiver_type), int(self._world.wall())
+            self._done_here(Marked(kind, to, int(message.id), at, action == "read"))
         return success
 
     async def mark_message_as_unread(
@@ -73,7 +77,9 @@ class ReceiptCalls(Access):
             path = conversation_path(*self._other(message)) + "/read"
             answer = await self._ask("DELETE", path, body={"messageId": str(checked_id(message.id))})
             conversation = answer.get("conversation") if isinstance(answer, dict) else None
-            return decoded(conversation_from_wire, conversation)
+            said = decoded(conversation_from_wire, conversation)
+            self._done_here(ConversationSaid(said))
+            return said
 
         return await settle(mark(), on_success, on_error)
 
@@ -99,7 +105,9 @@ class ReceiptCalls(Access):
         other = conversation.conversation_with
         name = other.guid if isinstance(other, Group) else other.uid
         path = conversation_path(name, conversation.conversation_type)
-        return text_of(await self._ask("POST", f"{path}/{what}", body={}))
+        answer = text_of(await self._ask("POST", f"{path}/{what}", body={}))
+        self._done_here(ConversationTouched(conversation.conversation_type, name))
+        return answer
 
     async def get_message_receipts(
         self, message_id: int, *, on_success: OnSuccess[list[MessageReceipt]] = None, on_error: OnError = None

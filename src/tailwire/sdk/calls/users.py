@@ -7,6 +7,7 @@ from typing import Any
 
 from tailwire.sdk.calls.access import Access, OnError, OnSuccess, decoded, quoted, settle
 from tailwire.sdk.exceptions import failure
+from tailwire.sdk.listeners.own import RelationsChanged
 from tailwire.wire.codec import user_from_wire
 from tailwire.wire.encoding import user_to_wire
 from tailwire.wire.entities import User
@@ -113,4 +114,5 @@ class UserCalls(Access):
         answer = await self._ask(method, "/blockedusers", body={"blockedUids": list(uids)})
         if not isinstance(answer, dict):
             raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer names no users.")
+        self._done_here(RelationsChanged())
         return {uid: "success" if (answer.get(uid) or {}).get("success") else "fail" for uid in uids}

@@ -1,0 +1,388 @@
+"""The user's conversations, kept from what happens in them.
+
+Rules: each method applies one thing that happened, and gives nothing; what cannot be known without asking is noted in
+`stale` (a conversation) or `lost` (all). What carries an id is applied once, in whatever order it comes: a page of the
+server holds everything up to its latest id, and ids above are remembered. This module knows no client and no time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from tailwire.sdk.live import merging
+from tailwire.wire.entities import Action, BaseMessage, Conversation, Group, MessageReceipt, TypingIndicator, User
+
+MOST_COUNTED = 1000  # as the server counts what is unread
+MOST_REMEMBERED = 500
+TRIES = 3
+_GONE = ("left", "kicked", "banned")
+_COME = ("joined", "added")
+
+
+@dataclass(frozen=True, slots=True)
+class LiveConversation:
+    """A conversation in a live list.
+
+    Attributes:
+        key: what it is known by: its type and the uid or guid.
+        conversation: as it is now.
+        typing: who types in it.
+    """
+
+    key: str
+    conversation: Conversation
+    typing: tuple[User, ...] = ()
+
+
+@dataclass(slots=True)
+class _Row:
+    item: LiveConversation
+    known: int  # everything up to this id is in what the server said
+    counted: int = 0  # the highest id that was counted as unread since
+
+    def rank(self) -> tuple[bool, int, int]:
+        c = self.item.conversation
+        return c.pinned_at == 0, -c.updated_at, -c.latest_message_id
+
+
+def key_of(kind: str, other: str) -> str:
+    """Return the key of a conversation with a user, or of a group."""
+    return f"{kind}/{other}"
+
+
+class ConversationList:
+    """The first conversations of a user, as the server orders them: pinned ones first, then the latest.
+
+    Args:
+        me: the user's uid.
+        kind: only those with a `user`, or of a `group`; "" for both.
+        most: how many are held; those further down are let go.
+
+    Attributes:
+        complete: whether there are none further down.
+        stale: keys of those that have to be asked for.
+        lost: whether all have to be asked for.
+        unsure: what is applied now may be in what the server just said.
+    """
+
+    def __init__(self, me: str, kind: str, most: int) -> None:
+        self._me = me
+        self._kind = kind
+        self._most = most
+        self._rows: dict[str, _Row] = {}
+        self._applied: dict[str, dict[int, None]] = {}  # of each conversation, ids above what the server said
+        self._reads: dict[str, tuple[int, int]] = {}  # what this device said it has read, until the server says so
+        self.complete = False
+        self.stale: dict[str, None] = {}
+        self.lost = self.unsure = False
+
+    def items(self) -> tuple[LiveConversation, ...]:
+        """Return the conversations, in order."""
+        return tuple(row.item for row in sorted(self._rows.values(), key=_Row.rank))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    # What the server says.
+
+    def fill(self, page: Sequence[Conversation], *, complete: bool) -> None:
+        """Take the head of the list as the server has it now, in place of what was known."""
+        typing = {key: row.item.typing for key, row in self._rows.items()}
+        self._rows, self._applied, self.stale, self.lost = {}, {}, {}, False
+        for conversation in page:
+            self._put(conversation, typing.get(_key(conversation), ()))
+        self.complete = complete
+        self._trim()
+
+    def more(self, page: Sequence[Conversation], *, complete: bool) -> None:
+        """Take conversations further down."""
+        for conversation in page:
+            if _key(conversation) not in self._rows:
+                self._put(conversation)
+        self.complete = complete
+        self._trim()
+
+    def put(self, conversation: Conversation) -> None:
+        """Take one conversation as the server has it now."""
+        key = _key(conversation)
+        self.stale.pop(key, None)
+        if self._kind in ("", conversation.conversation_type):
+            before = self._rows.get(key)
+            known = self._applied.pop(key, None)
+            if before is not None:
+                conversation = _with_blocks(conversation, before.item.conversation)
+            self._put(conversation, before.item.typing if before else ())
+            for number in known or ():
+                self._note(key, number)
+            self._sort(key, before.rank() if before else None)
+
+    def drop(self, key: str) -> None:
+        """Take a conversation away."""
+        self.stale.pop(key, None)
+        self._rows.pop(key, None)
+        self._applied.pop(key, None)
+        self._reads.pop(key, None)
+
+    def _put(self, conversation: Conversation, typing: tuple[User, ...] = ()) -> None:
+        key = _key(conversation)
+        known = conversation.latest_message_id
+        wanted, tries = self._reads.pop(key, (0, 0))
+        if wanted > conversation.last_read_message_id and tries:  # the receipt is on its way still
+            self._reads[key] = wanted, tries - 1
+            conversation = _read(conversation, wanted)
+            self.stale[key] = None
+        self._rows[key] = _Row(LiveConversation(key, conversation, typing), known)
+
+    def _trim(self) -> None:
+        if len(self._rows) > self._most:
+            self.complete = False
+            for row in sorted(self._rows.values(), key=_Row.rank)[self._most :]:
+                self.drop(row.item.key)
+
+    def _sort(self, key: str, before: tuple[bool, int, int] | None) -> None:
+        # Beyond the last one there may be others that are not known: one that goes down behind it goes out of sight.
+        row = self._rows[key]
+        down = before is None or row.rank() > before
+        others = [other for other in self._rows.values() if other is not row]
+        if down and not self.complete and others and max(other.rank() for other in others) < row.rank():
+            self.drop(key)
+            return
+        self._trim()
+
+    def _change(self, key: str, **changes: object) -> None:
+        row = self._rows[key]
+        before = row.rank()
+        row.item = replace(row.item, conversation=replace(row.item.conversation, **changes))  # type: ignore[arg-type]
+        self._sort(key, before)
+
+    def _note(self, key: str, number: int) -> bool:
+        # Whether an id is new here.
+        row, applied = self._rows[key], self._applied.setdefault(key, {})
+        if number <= row.known or number in applied:
+            return False
+        applied[number] = None
+        if len(applied) > MOST_REMEMBERED:
+            row.known = sorted(applied)[MOST_REMEMBERED // 2]
+            self._applied[key] = {n: None for n in applied if n > row.known}
+        return True
+
+    # What happens.
+
+    def message(self, message: BaseMessage) -> None:
+        """A message was sent, edited, deleted, or tells of a group's members."""
+        key = _key_of(message, self._me)
+        if self._kind not in ("", str(message.receiver_type)):
+            return
+        if isinstance(message, Action) and message.type == "groupMember" and self._of_me(message, key):
+            return
+        if key not in self._rows:
+            self.stale[key] = None
+            return
+        if not self._note(key, message.id):
+            return
+        c = self._rows[key].item.conversation
+        changes: dict[str, object] = {}
+        if message.id > c.latest_message_id:
+            changes = {"latest_message_id": message.id, "updated_at": message.sent_at}
+            changes["conversation_with"] = _other_as_in(message, c.conversation_with, self._me)
+        changes |= self._counts(key, c, message) | _last(c, message)
+        self._stop_typing(key, message.sender.uid)
+        self._change(key, **changes)
+
+    def _of_me(self, action: Action, key: str) -> bool:
+        # Whether the user has come or gone by it.
+        on = action.action_on if isinstance(action.action_on, User) else action.action_by
+        if on is None or on.uid != self._me or action.action not in (*_GONE, *_COME):
+            return False
+        self.drop(key)
+        if action.action in _COME:
+            self.stale[key] = None
+        return True
+
+    def _counts(self, key: str, c: Conversation, message: BaseMessage) -> dict[str, object]:
+        row = self._rows[key]
+        if merging.tells_of_message(message):
+            on = message.action_on if isinstance(message, Action) else None
+            if (
+                isinstance(on, BaseMessage)
+                and _unread(c, on, self._me)
+                and (on.deleted_at or on.mentions(self._me) or c.unread_mentions_count)
+            ):
+                self.stale[key] = None  # how many are left
+            return {}
+        if not _unread(c, message, self._me):
+            return {}
+        row.counted = max(row.counted, message.id)
+        return {
+            "unread_message_count": min(c.unread_message_count + 1, MOST_COUNTED),
+            "unread_mentions_count": c.unread_mentions_count + message.mentions(self._me),
+        }
+
+    def receipt(self, receipt: MessageReceipt) -> None:
+        """Somebody received or read a conversation up to a message."""
+        kind, reader, at = str(receipt.receiver_type), receipt.sender.uid, receipt.timestamp
+        read = receipt.receipt_type in ("read", "readByAll")
+        of_all = receipt.receipt_type in ("deliveredToAll", "readByAll")
+        if reader == self._me and not of_all:
+            self.mine(key_of(kind, receipt.receiver_id), receipt.message_id, at, read=read)
+            return
+        key = key_of(kind, receipt.receiver_id if kind == "group" else reader)
+        row = self._rows.get(key)
+        last = row.item.conversation.last_message if row is not None else None
+        if last is None or last.sender.uid != self._me or last.id > receipt.message_id or (kind == "group") != of_all:
+            return
+        self._change(key, last_message=merging.with_receipt(last, at, read=read))
+
+    def mine(self, key: str, up_to: int, at: int, *, read: bool, here: bool = False) -> None:
+        """The user has received, or read, a conversation up to a message.
+
+        Args:
+            here: on this device, and perhaps the server has not heard of it yet.
+        """
+        row = self._rows.get(key)
+        if row is None:
+            return
+        c, last = row.item.conversation, row.item.conversation.last_message
+        if last is not None and last.id <= up_to and last.sender.uid != self._me and key.startswith("user/"):
+            c = replace(c, last_message=merging.with_receipt(last, at, read=read))
+        if read and up_to > c.last_read_message_id:
+            if here:
+                self._reads[key] = up_to, TRIES
+            c = self._read(key, c, up_to)
+        row.item = replace(row.item, conversation=c)
+
+    def _read(self, key: str, c: Conversation, up_to: int) -> Conversation:
+        row, last = self._rows[key], c.last_message
+        if c.unread_message_count and up_to < max(row.known, row.counted):
+            self.stale[key] = None  # it is not known how many come after it
+            if up_to < max(last.id if last is not None else 0, row.counted):
+                return c
+        return _read(c, up_to)
+
+    def reaction(self, message_id: int, reaction: str, *, added: bool, by_me: bool) -> None:
+        """Somebody reacted to a message, or took it back."""
+        key = self._change_last(
+            message_id, lambda last: merging.with_reaction(last, reaction, added=added, by_me=by_me)
+        )
+        if key and self.unsure and not by_me:
+            self.stale[key] = None
+
+    def flagged(self, message: BaseMessage, *, saved: bool) -> None:
+        """A message was pinned or saved, or no longer."""
+        change = merging.with_save if saved else merging.with_pin
+        self._change_last(message.id, lambda last: change(last, message))
+
+    def _change_last(self, message_id: int, change: Callable[[BaseMessage], BaseMessage]) -> str:
+        # The conversation whose last message it is, if any.
+        for key, row in self._rows.items():
+            last = row.item.conversation.last_message
+            if last is not None and last.id == message_id:
+                self._change(key, last_message=change(last))
+                return key
+        return ""
+
+    def presence(self, user: User) -> None:
+        """A user came online or went offline."""
+        key = key_of("user", user.uid)
+        row = self._rows.get(key)
+        if row is not None and isinstance(row.item.conversation.conversation_with, User):
+            other = row.item.conversation.conversation_with
+            seen = max(other.last_active_at, user.last_active_at)
+            self._change(key, conversation_with=replace(other, status=user.status, last_active_at=seen))
+
+    def typing(self, indicator: TypingIndicator) -> None:
+        """Somebody began, or stopped, typing."""
+        uid, kind = indicator.sender.uid, str(indicator.receiver_type)
+        if uid == self._me:
+            return
+        key = key_of(kind, indicator.receiver_id if kind == "group" else uid)
+        self._stop_typing(key, uid)
+        row = self._rows.get(key)
+        if row is not None and indicator.typing_status == "started":
+            row.item = replace(row.item, typing=(*row.item.typing, indicator.sender))
+
+    def _stop_typing(self, key: str, uid: str) -> None:
+        row = self._rows.get(key)
+        if row is not None and any(user.uid == uid for user in row.item.typing):
+            row.item = replace(row.item, typing=tuple(user for user in row.item.typing if user.uid != uid))
+
+    def group(self, group: Group) -> None:
+        """A group was changed."""
+        key = key_of("group", group.guid)
+        if key in self._rows:
+            self._change(key, conversation_with=group)
+
+
+def _key_of(message: BaseMessage, me: str) -> str:
+    kind = str(message.receiver_type)
+    if kind == "group":
+        return key_of(kind, message.receiver)
+    mine = message.sender.uid == me
+    if merging.tells_of_message(message) and isinstance(message, Action):
+        on = message.action_on
+        if isinstance(on, BaseMessage):
+            return key_of(kind, on.receiver if on.sender.uid == me else on.sender.uid)
+    return key_of(kind, message.receiver if mine else message.sender.uid)
+
+
+def _last(c: Conversation, message: BaseMessage) -> dict[str, object]:
+    last = c.last_message
+    if isinstance(message, Action) and merging.tells_of_message(message):
+        on = message.action_on
+        if last is None or not isinstance(on, BaseMessage):
+            return {}
+        if last.id == on.id:
+            return {"last_message": None if message.action == "deleted" else merging.edited(last, on)}
+        if last.quoted_message_id == on.id:
+            return {"last_message": merging.with_quoted(last, on)}
+        return {}
+    hidden = message.parent_message_id or getattr(message, "update_conversation", True) is False
+    if hidden or (last is not None and last.id >= message.id):
+        if last is not None and message.parent_message_id == last.id:
+            return {"last_message": merging.with_reply(last)}
+        return {}
+    return {"last_message": message}
+
+
+def _other_as_in(message: BaseMessage, known: User | Group, me: str) -> User | Group:
+    # The user or group as the newest message names them: a new name comes with the next message.
+    if isinstance(known, Group):
+        named = message.action_for if isinstance(message, Action) else message.receiver_entity
+        if not isinstance(named, Group) or named.updated_at < known.updated_at:
+            return known
+        scope = known.scope
+        if isinstance(message, Action) and message.action == "scopeChanged":
+            on = message.action_on
+            if isinstance(on, User) and on.uid == me:
+                scopes = (message.raw.get("data") or {}).get("extras", {}).get("scope", {})
+                scope = scopes.get("new") or scope
+        return replace(named, has_joined=known.has_joined, scope=scope, joined_at=known.joined_at)
+    sender = message.sender
+    if sender.uid != known.uid or not sender.name or sender.updated_at < known.updated_at:
+        return known  # what tells of an edit names nobody but by uid
+    return replace(known, name=sender.name, avatar=sender.avatar, updated_at=sender.updated_at)
+
+
+def _unread(c: Conversation, message: BaseMessage, me: str) -> bool:
+    # Whether it counts as unread.
+    return message.sender.uid != me and message.category != "action" and message.id > c.last_read_message_id
+
+
+def _key(c: Conversation) -> str:
+    other = c.conversation_with
+    return key_of(str(c.conversation_type), other.guid if isinstance(other, Group) else other.uid)
+
+
+def _read(c: Conversation, up_to: int) -> Conversation:
+    up_to = max(c.last_read_message_id, up_to)
+    return replace(c, last_read_message_id=up_to, unread_message_count=0, unread_mentions_count=0)
+
+
+def _with_blocks(c: Conversation, before: Conversation) -> Conversation:
+    # One that is asked for alone does not say what blocks there are.
+    now, known = c.conversation_with, before.conversation_with
+    if not isinstance(now, User) or not isinstance(known, User):
+        return c
+    now = replace(now, blocked_by_me=known.blocked_by_me, has_blocked_me=known.has_blocked_me)
+    return replace(c, conversation_with=now)

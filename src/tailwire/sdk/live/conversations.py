@@ -1,0 +1,169 @@
+"""The live list of conversations: hears the client's events, and asks for what they do not tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tailwire.sdk.calls.access import Access, checked_limit, decoded
+from tailwire.sdk.calls.conversations import conversation_path
+from tailwire.sdk.calls.pages import numbered_page, readable
+from tailwire.sdk.connection.state import Status
+from tailwire.sdk.exceptions import CometChatException
+from tailwire.sdk.listeners import events as e
+from tailwire.sdk.listeners import own
+from tailwire.sdk.live.conversation_list import ConversationList, LiveConversation, key_of
+from tailwire.sdk.live.live_list import Lists, LiveList
+from tailwire.wire.entities import Conversation
+from tailwire.wire.social import conversation_from_wire
+
+PAGE = 50
+_NOT_THERE = frozenset(
+    {
+        "ERR_CONVERSATION_NOT_ACCESSIBLE",
+        "ERR_CONVERSATION_NOT_FOUND",
+        "ERR_NOT_A_MEMBER",
+        "ERR_GUID_NOT_FOUND",
+        "ERR_UID_NOT_FOUND",
+    }
+)
+
+
+class LiveConversations(LiveList[LiveConversation]):
+    """The user's conversations, pinned ones first, then the latest; made by `ChatClient.live_conversations`.
+
+    Each item has `key`, `conversation` (a `Conversation`) and `typing` (who types there).
+    """
+
+    def __init__(self, client: Access, lists: Lists, uid: str, *, kind: str, limit: int, most: int) -> None:
+        super().__init__(lists, uid)
+        self._client = client
+        self._kind = kind
+        self._limit = limit
+        self._most = most
+        self._state = ConversationList(uid, kind, most)
+
+    @property
+    def complete(self) -> bool:
+        """Whether there are no conversations further down."""
+        return self._state.complete
+
+    async def more(self, limit: int = 0) -> int:
+        """Read conversations further down.
+
+        Args:
+            limit: how many, 1 to 50; as many as the list began with by default.
+
+        Returns:
+            How many came; 0 when there are no more, or as many are held as the list may hold.
+
+        Raises:
+            CometChatException: `LIVE_LIST_CLOSED`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or as the server
+                refused it.
+        """
+        self._check_open()
+        before = len(self._state)
+        wanted = min(checked_limit(limit, PAGE) if limit else self._limit, self._most - before)
+        if self.complete or wanted <= 0:
+            return 0
+        await self._ask(lambda: self._read_more(wanted))
+        return max(0, len(self._state) - before)
+
+    async def _read_more(self, wanted: int) -> Callable[[], None]:
+        # The pages of the server are counted: the one in which the next one stands, and those behind it.
+        there = len(self._state)
+        number, found, complete = there // wanted + 1, list[Conversation](), False
+        while not complete and (number - 1) * wanted < there + wanted:
+            page, complete = await self._page(number, wanted)
+            found, number = found + page, number + 1
+        return lambda: self._state.more(found, complete=complete)
+
+    async def _page(self, number: int, size: int) -> tuple[list[Conversation], bool]:
+        query: dict[str, Any] = {"withTags": 1, "withBlockedInfo": 1}
+        if self._kind:
+            query["conversationType"] = self._kind
+        listed = await numbered_page(
+            lambda asked: self._client._ask_for_list("/conversations", asked), query, size, number
+        )
+        return readable(conversation_from_wire, listed, "a conversation"), len(listed) < size
+
+    async def _read_all(self) -> Callable[[], None]:
+        wanted, number, complete = max(len(self._state), self._limit), 1, False
+        size = min(wanted, PAGE)
+        found: dict[str, Conversation] = {}
+        while not complete and (number - 1) * size < wanted:
+            page, complete = await self._page(number, size)
+            found |= {f"{c.conversation_type}/{c.conversation_id}": c for c in page}
+            number += 1
+        listed = list(found.values())
+        complete = complete and len(listed) <= wanted
+        return lambda: self._state.fill(listed[:wanted], complete=complete)
+
+    async def _read_needed(self) -> Callable[[], None]:
+        stale = list(self._state.stale)
+        if len(stale) != 1 or self._state.lost:
+            return await self._read_all()
+        kind, _, other = stale[0].partition("/")
+        try:
+            answer = await self._client._ask("GET", conversation_path(other, kind))
+        except CometChatException as error:
+            if error.code not in _NOT_THERE:
+                raise
+            return lambda: self._state.drop(stale[0])
+        conversation = decoded(conversation_from_wire, answer)
+        return lambda: self._state.put(conversation)
+
+    def _needs(self) -> bool:
+        return bool(self._state.stale) or self._state.lost
+
+    def _give_up(self, error: CometChatException) -> None:
+        super()._give_up(error)
+        self._state.stale.clear()
+        self._state.lost = False
+
+    def _contents(self) -> tuple[tuple[LiveConversation, ...], Any]:
+        return self._state.items(), self._state.complete
+
+    def _apply(self, event: object, *, unsure: bool) -> None:
+        state = self._state
+        state.unsure = unsure
+        if isinstance(event, e.MessageReceived | own.MessageStored):
+            state.message(event.message)
+        elif isinstance(event, e.MessageEdited | e.MessageDeleted | e.GroupChanged):
+            state.message(event.action)
+        elif isinstance(event, e.ReceiptReceived):
+            state.receipt(event.receipt)
+        elif isinstance(event, e.TypingChanged):
+            state.typing(event.indicator)
+        elif isinstance(event, e.PresenceChanged):
+            state.presence(event.user)
+        elif isinstance(event, e.ReactionChanged):
+            r = event.event.reaction
+            state.reaction(r.message_id, r.reaction, added=event.added, by_me=r.uid == self.uid)
+        elif isinstance(event, own.Reacted):
+            state.reaction(event.message_id, event.reaction, added=event.added, by_me=True)
+        elif isinstance(event, e.MessagePinned):
+            state.flagged(event.message, saved=False)
+        elif isinstance(event, e.MessageSaved):
+            state.flagged(event.message, saved=True)
+        else:
+            self._apply_rest(event)
+
+    def _apply_rest(self, event: object) -> None:
+        state = self._state
+        if isinstance(event, own.Marked):
+            key = key_of(event.kind, event.other)
+            state.mine(key, event.message_id, event.at, read=event.read, here=True)
+        elif isinstance(event, own.ConversationSaid | e.ConversationPinned):
+            state.put(event.conversation)
+        elif isinstance(event, own.ConversationTouched):
+            if self._kind in ("", event.kind):
+                state.stale[key_of(event.kind, event.other)] = None
+        elif isinstance(event, own.ConversationGone):
+            state.drop(key_of(event.kind, event.other))
+        elif isinstance(event, own.GroupSaid):
+            state.group(event.group)
+        elif isinstance(event, e.HistoryGap | own.RelationsChanged):
+            self._want_all()
+        elif isinstance(event, e.ConnectionChanged) and event.status is Status.CONNECTED:
+            self._want_all()  # what no event tells may have happened meanwhile

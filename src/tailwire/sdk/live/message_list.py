@@ -1,0 +1,289 @@
+"""The messages of one conversation, kept from what happens in it.
+
+Rules: each method applies one thing that happened, and gives nothing. Stored messages stand in the order of their ids,
+once; what is queued stands behind them in the order of the queue. What may be in a page of the server already, and
+cannot be told from it, is not counted again: it is noted in `lost`, and the page is asked for once more. This module
+knows no client and no time.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from tailwire.sdk.live import merging
+from tailwire.wire.entities import Action, BaseMessage, MessageReceipt, TypingIndicator, User
+
+
+class MessageState(StrEnum):
+    """Where a message of a live list stands."""
+
+    SENT = "sent"
+    PENDING = "pending"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveMessage:
+    """A message in a live list.
+
+    Attributes:
+        key: what it is known by; that of a queued message stays when it is sent.
+        message: as it reads now. A deleted one has `deleted_at` and no content.
+        state: `sent`; of the user's own queued ones also `pending` and `failed`.
+        entry: of a queued one: the `OutboxEntry`, with `error`, `retry()` and `cancel()`.
+        error: why it failed, or was not sent at the last try.
+    """
+
+    key: str
+    message: BaseMessage
+    state: MessageState = MessageState.SENT
+    entry: Any = field(default=None, compare=False)
+    error: Exception | None = None
+
+
+class MessageList:
+    """The newest messages of a conversation, as far back as they were read.
+
+    Args:
+        me: the user's uid.
+        kind: `user` or `group`.
+        other: the uid or guid.
+        parent: of a thread: the message that it hangs on; 0 for the conversation itself.
+        replies: whether replies in threads are among the messages of the conversation.
+        most: how many stored ones are held; older ones are let go.
+
+    Attributes:
+        complete: whether there are no older ones.
+        hides_replies: whether replies in threads are left out.
+        lost: whether what is held has to be read again.
+        unsure: what is applied now may be in the page that was just taken.
+        gone: whether the user is no longer in the group.
+    """
+
+    def __init__(self, me: str, kind: str, other: str, *, parent: int, replies: bool, most: int) -> None:
+        self._me, self._kind, self._other = me, kind, other
+        self._parent, self._replies, self._most = parent, replies, most
+        self.hides_replies = not parent and not replies
+        self._ids: list[int] = []
+        self._items: dict[int, LiveMessage] = {}
+        self._queued: dict[str, LiveMessage] = {}
+        self._keys: dict[int, str] = {}  # of those that were queued
+        self._acts: dict[int, int] = {}  # by message, the last edit or deletion of it that was applied
+        self._counted: dict[int, None] = {}  # replies that were counted
+        self._typing: dict[str, User] = {}
+        self.complete = self.lost = self.unsure = self.gone = False
+
+    def items(self) -> tuple[LiveMessage, ...]:
+        """Return the messages, oldest first."""
+        return (*(self._items[n] for n in self._ids), *self._queued.values())
+
+    def typing(self) -> tuple[User, ...]:
+        """Return who types."""
+        return tuple(self._typing.values())
+
+    def ends(self) -> tuple[int, int]:
+        """Return the ids of the oldest and the newest one that are held; 0 where there is none."""
+        return (self._ids[0], self._ids[-1]) if self._ids else (0, 0)
+
+    def room(self) -> int:
+        """Return how many more may be held."""
+        return self._most - len(self._ids)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def is_of(self, kind: str, other: str) -> bool:
+        """Return whether this is the conversation with a user, or of a group."""
+        return (self._kind, self._other) == (kind, other)
+
+    def shows(self, message: BaseMessage) -> bool:
+        """Return whether a message of the conversation stands in the list."""
+        if merging.tells_of_message(message):
+            return False
+        if self._parent:
+            return message.parent_message_id == self._parent
+        return self._replies or not message.parent_message_id
+
+    def belongs(self, message: BaseMessage) -> bool:
+        """Return whether a message is of the conversation."""
+        if str(message.receiver_type) != self._kind:
+            return False
+        if self._kind == "group":
+            return message.receiver == self._other
+        return {message.sender.uid, message.receiver} == {self._me, self._other}
+
+    # What the server says.
+
+    def fill(self, page: Sequence[BaseMessage], first: int, *, complete: bool, joins: bool = True) -> None:
+        """Take the newest messages as the server has them now: everything from an id on.
+
+        Args:
+            first: the id; what is held and older stays as it is.
+            joins: whether nothing can be missing before it; else what is older is let go.
+        """
+        for number in list(self._items):
+            if number >= first or complete or not joins:
+                del self._items[number]
+        self._ids = sorted(self._items)
+        for message in page:
+            self._take(message)
+        self._keys = {n: key for n, key in self._keys.items() if n in self._items}
+        self._acts = {n: act for n, act in self._acts.items() if n in self._items}
+        self.complete = complete or (self.complete and joins)
+        self.lost = self.gone = False
+        self._trim()
+
+    def older(self, page: Sequence[BaseMessage], *, complete: bool) -> None:
+        """Take messages that are older than those held."""
+        for message in page:
+            if message.id not in self._items:
+                self._take(message)
+        self.complete = complete
+
+    def clear(self) -> None:
+        """The conversation was deleted for the user, or the group for everybody."""
+        self._ids, self._items, self._acts, self._keys = [], {}, {}, {}
+        self.complete = True
+
+    def _take(self, message: BaseMessage) -> None:
+        if not self.shows(message):
+            return
+        if message.muid and message.sender.uid == self._me and self._queued.pop(message.muid, None) is not None:
+            self._keys[message.id] = message.muid
+        if message.id not in self._items:
+            insort(self._ids, message.id)
+        self._items[message.id] = LiveMessage(self._keys.get(message.id, str(message.id)), message)
+
+    def _trim(self) -> None:
+        while len(self._ids) > self._most:
+            number = self._ids.pop(0)
+            del self._items[number]
+            self._acts.pop(number, None)
+            self._keys.pop(number, None)
+            self.complete = False
+
+    # What happens.
+
+    def message(self, message: BaseMessage) -> None:
+        """A message was sent, edited, deleted, or tells of a group's members."""
+        if isinstance(message, Action) and merging.tells_of_message(message):
+            if isinstance(message.action_on, BaseMessage) and self.belongs(message.action_on):
+                self._acted(message.action_on, message.id, deleted=message.action == "deleted")
+            return
+        if not self.belongs(message):
+            return
+        self._typing.pop(message.sender.uid, None)
+        if isinstance(message, Action):
+            self._member_acted(message)
+        if message.parent_message_id in self._items:
+            self._reply(message)
+        known = message.id in self._items
+        if not known and self.shows(message) and (self.complete or not self._ids or message.id > self._ids[0]):
+            self._take(message)
+            self._trim()
+
+    def _member_acted(self, action: Action) -> None:
+        on = action.action_on if isinstance(action.action_on, User) else action.action_by
+        if on is not None and on.uid == self._me and action.action in ("left", "kicked", "banned", "joined", "added"):
+            self.gone = action.action not in ("joined", "added")
+            self.lost = not self.gone  # what was said meanwhile
+
+    def _reply(self, message: BaseMessage) -> None:
+        if message.id in self._counted:
+            return
+        self._counted[message.id] = None
+        if len(self._counted) > self._most:
+            del self._counted[next(iter(self._counted))]
+        self.lost = self.lost or self.unsure
+        self._change(message.parent_message_id, merging.with_reply)
+
+    def _acted(self, on: BaseMessage, action_id: int, *, deleted: bool) -> None:
+        for number, item in list(self._items.items()):
+            if item.message.quoted_message_id == on.id:
+                self._change(number, lambda m: merging.with_quoted(m, on))
+        item_of = self._items.get(on.id)
+        if item_of is None or self._acts.get(on.id, 0) >= action_id:
+            return
+        self._acts[on.id] = action_id
+        known = item_of.message
+        if known.deleted_at or (known.updated_at > on.updated_at and not deleted):
+            return  # a page has brought what came after it
+        self._change(on.id, lambda m: merging.deleted(m, on) if deleted else merging.edited(m, on))
+
+    def _change(self, number: int, change: Any) -> None:
+        item = self._items.get(number)
+        if item is None:
+            return
+        message = change(item.message)
+        if message is not item.message:
+            self._items[number] = LiveMessage(item.key, message, item.state, item.entry, item.error)
+
+    def receipt(self, receipt: MessageReceipt) -> None:
+        """Somebody received or read the conversation up to a message."""
+        kind, of_all = receipt.receipt_type, receipt.receipt_type in ("deliveredToAll", "readByAll")
+        if str(receipt.receiver_type) != self._kind or (self._kind == "group") is not of_all:
+            return
+        reader, read = receipt.sender.uid, kind in ("read", "readByAll")
+        if of_all:
+            concerned = receipt.receiver_id == self._other
+            by = self._me
+        else:
+            concerned = {reader, receipt.receiver_id} == {self._me, self._other}
+            by = self._other if reader == self._me else self._me
+        if concerned:
+            self.received(by, receipt.message_id, receipt.timestamp, read=read)
+
+    def received(self, by: str, up_to: int, at: int, *, read: bool) -> None:
+        """What somebody sent was received, or read, up to a message."""
+        for number in self._ids:
+            message = self._items[number].message
+            if number > up_to:
+                return
+            # Each is looked at: an edit or deletion may have brought the receipt of a newer one already.
+            if message.sender.uid == by and message.category != "action":
+                self._change(number, lambda m: merging.with_receipt(m, at, read=read))
+
+    def reaction(self, message_id: int, reaction: str, *, added: bool, by_me: bool) -> None:
+        """Somebody reacted to a message, or took it back."""
+        if message_id not in self._items:
+            return
+        self.lost = self.lost or (self.unsure and not by_me)
+        self._change(message_id, lambda m: merging.with_reaction(m, reaction, added=added, by_me=by_me))
+
+    def flagged(self, message: BaseMessage, *, saved: bool) -> None:
+        """A message was pinned or saved, or no longer."""
+        change = merging.with_save if saved else merging.with_pin
+        self._change(message.id, lambda m: change(m, message))
+
+    def typed(self, indicator: TypingIndicator) -> None:
+        """Somebody began, or stopped, typing."""
+        uid, to = indicator.sender.uid, indicator.receiver_id
+        here = to == self._other if self._kind == "group" else (uid, to) == (self._other, self._me)
+        if uid == self._me or not here or str(indicator.receiver_type) != self._kind:
+            return
+        self._typing.pop(uid, None)
+        if indicator.typing_status == "started":
+            self._typing[uid] = indicator.sender
+
+    def queued(
+        self, muid: str, message: BaseMessage, state: MessageState | None, entry: Any, error: Exception | None
+    ) -> None:
+        """A queued message waits (again), has failed, or has come to its end (no state).
+
+        One that is queued again stands last.
+        """
+        known = self._queued.get(muid)
+        if state is None:
+            if known is not None:
+                del self._queued[muid]
+            return
+        to = self._other == message.receiver and self._kind == str(message.receiver_type)
+        if not to or not self.shows(message):
+            return
+        if known is not None and known.state is MessageState.FAILED and state is MessageState.PENDING:
+            del self._queued[muid]
+        self._queued[muid] = LiveMessage(muid, message, state, entry, error)

@@ -1,0 +1,197 @@
+"""The live list of a conversation's messages: hears the client's events, and asks for what they do not tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tailwire.sdk.calls.access import checked_limit
+from tailwire.sdk.calls.messages import MessageCalls
+from tailwire.sdk.calls.pages import readable
+from tailwire.sdk.connection.state import Status
+from tailwire.sdk.continuity.state import Kind
+from tailwire.sdk.dispatch.history import id_of
+from tailwire.sdk.exceptions import CometChatException
+from tailwire.sdk.listeners import events as e
+from tailwire.sdk.listeners import own
+from tailwire.sdk.live.live_list import Lists, LiveList
+from tailwire.sdk.live.message_list import LiveMessage, MessageList, MessageState
+from tailwire.sdk.outbox import OutboxEntry, OutboxStatus
+from tailwire.wire.codec import message_from_wire
+from tailwire.wire.entities import BaseMessage, User
+
+PAGE = 100
+REREAD = 2 * PAGE
+MOST_REQUESTS = 5
+_CONTENT = "message,custom,interactive,call"
+_STATES = {OutboxStatus.PENDING: MessageState.PENDING, OutboxStatus.FAILED: MessageState.FAILED}
+_NOT_IN_GROUP = frozenset({"ERR_NOT_A_MEMBER", "ERR_GUID_NOT_FOUND"})
+
+
+class LiveMessages(LiveList[LiveMessage]):
+    """The messages of a conversation or thread, oldest first; made by `ChatClient.live_messages`.
+
+    Each item has `key`, `message`, `state` (`sent`, `pending`, `failed`), and of a queued one `entry` and `error`.
+    """
+
+    def __init__(
+        self, client: MessageCalls, lists: Lists, uid: str, state: MessageList, place: dict[str, Any], limit: int
+    ) -> None:
+        super().__init__(lists, uid)
+        self._client = client
+        self._state = state
+        self._place = place
+        self._limit = limit
+        self._gap: int | None = None  # after this id something may be missing
+        self._sure = 0  # up to this id nothing was missing when the connection ended
+
+    @property
+    def complete(self) -> bool:
+        """Whether the list reaches back to the first message."""
+        return self._state.complete
+
+    @property
+    def typing(self) -> tuple[User, ...]:
+        """Who types here. Who does not say so for 15 seconds types no more."""
+        return self._state.typing()
+
+    @property
+    def gone(self) -> bool:
+        """Whether the user is no longer in the group, or the group is no more. The items stay."""
+        return self._state.gone
+
+    async def older(self, limit: int = 0) -> int:
+        """Read older messages, before those that are shown.
+
+        Args:
+            limit: how many, 1 to 100; as many as the list began with by default.
+
+        Returns:
+            How many came; 0 when there are none, or as many are held as the list may hold.
+
+        Raises:
+            CometChatException: `LIVE_LIST_CLOSED`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or as the server
+                refused it.
+        """
+        self._check_open()
+        before = len(self._state)
+        wanted = min(checked_limit(limit, PAGE) if limit else self._limit, self._state.room())
+        if self.complete or wanted <= 0:
+            return 0
+        await self._ask(lambda: self._read_older(wanted))
+        return max(0, len(self._state) - before)
+
+    async def _read_older(self, wanted: int) -> Callable[[], None]:
+        oldest, _ = self._state.ends()
+        found, _, complete = await self._read(oldest, wanted, wanted)
+
+        def take() -> None:
+            if self._state.ends()[0] == oldest:  # else older ones were let go meanwhile
+                self._state.older(found[-wanted:], complete=complete and len(found) <= wanted)
+
+        return take
+
+    async def _read(self, before: int, wanted: int, size: int) -> tuple[list[BaseMessage], int, bool]:
+        # What is shown, from before an id; from which id on that is all there is; whether there is nothing older.
+        found: list[BaseMessage] = []
+        complete = False
+        for _ in range(MOST_REQUESTS):
+            query = {"per_page": size, "affix": "prepend", **self._filters()}
+            if before:
+                query["id"] = before
+            listed = await self._client._list_messages(query, **self._place)
+            page = [m for m in readable(message_from_wire, listed, "a message") if self._state.shows(m)]
+            found, before = page + found, id_of(listed[0]) if listed else before
+            complete = len(listed) < size
+            if complete or len(found) >= wanted:
+                break
+        return found, before, complete
+
+    def _filters(self) -> dict[str, Any]:
+        filters: dict[str, Any] = {}
+        if "guid" not in self._place and "thread" not in self._place:
+            filters["categories"] = _CONTENT  # between two users there is no action but what tells of messages
+        if self._state.hides_replies:
+            filters["hideReplies"] = 1
+        return filters
+
+    async def _read_all(self) -> Callable[[], None]:
+        wanted = min(max(len(self._state), self._limit), REREAD)
+        found, first, complete = await self._read(0, wanted, min(wanted, PAGE))
+
+        def take() -> None:
+            joins = self._gap is None or first <= self._gap + 1
+            self._state.fill(found, first, complete=complete, joins=joins)
+            self._gap = None
+
+        return take
+
+    async def _read_needed(self) -> Callable[[], None]:
+        return await self._read_all()
+
+    def _needs(self) -> bool:
+        return self._state.lost and not self._state.gone
+
+    def _give_up(self, error: CometChatException) -> None:
+        super()._give_up(error)
+        self._state.lost = False
+        if error.code in _NOT_IN_GROUP:
+            self._state.gone = True
+
+    def _contents(self) -> tuple[tuple[LiveMessage, ...], Any]:
+        return self._state.items(), (self._state.complete, self._state.typing(), self._state.gone)
+
+    def _apply(self, event: object, *, unsure: bool) -> None:
+        state = self._state
+        state.unsure = unsure
+        if isinstance(event, e.MessageReceived | own.MessageStored):
+            state.message(event.message)
+        elif isinstance(event, e.MessageEdited | e.MessageDeleted | e.GroupChanged):
+            state.message(event.action)
+        elif isinstance(event, e.ReceiptReceived):
+            state.receipt(event.receipt)
+        elif isinstance(event, own.Marked):
+            if event.kind == "user" and state.is_of(event.kind, event.other):
+                state.received(event.other, event.message_id, event.at, read=event.read)
+        elif isinstance(event, e.TypingChanged):
+            state.typed(event.indicator)
+        elif isinstance(event, e.ReactionChanged):
+            r = event.event.reaction
+            state.reaction(r.message_id, r.reaction, added=event.added, by_me=r.uid == self.uid)
+        elif isinstance(event, own.Reacted):
+            state.reaction(event.message_id, event.reaction, added=event.added, by_me=True)
+        elif isinstance(event, e.MessagePinned):
+            state.flagged(event.message, saved=False)
+        elif isinstance(event, e.MessageSaved):
+            state.flagged(event.message, saved=True)
+        elif isinstance(event, e.OutboxChanged):
+            self.queued(event.entry)
+        else:
+            self._apply_rest(event)
+
+    def queued(self, entry: OutboxEntry) -> None:
+        """Take an entry of the outbox as it is now."""
+        self._state.queued(entry.muid, entry.message, _STATES.get(entry.status), entry, entry.error)
+
+    def _apply_rest(self, event: object) -> None:
+        if isinstance(event, e.HistoryGap):
+            self._missing(event.from_id)
+        elif isinstance(event, own.ConversationTouched):
+            self._state.lost = self._state.lost or self._state.is_of(event.kind, event.other)
+        elif isinstance(event, own.ConversationGone):
+            if self._state.is_of(event.kind, event.other):
+                self._state.clear()
+        elif isinstance(event, e.ConnectionChanged):
+            if event.status is Status.FEATURE_THROTTLED:
+                return
+            if event.status is not Status.CONNECTED:
+                self._sure = self._sure or self._state.ends()[1]
+                return
+            if event.continuity is None or event.continuity.kind is not Kind.EXACT:
+                self._missing(self._sure)
+            self._sure = 0
+            self._want_all()
+
+    def _missing(self, after: int) -> None:
+        self._gap = after if self._gap is None else min(self._gap, after)
+        self._want_all()

@@ -1,0 +1,389 @@
+"""Live lists as an app uses them: what is there at once, paging, typing, the outbox, gaps, and misuse."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+
+import pytest
+
+from harness import Actor, Stage
+from tailwire import (
+    ChangeKind,
+    CometChatException,
+    Group,
+    GroupMember,
+    MemorySessionStore,
+    TextMessage,
+)
+from tailwire.sdk.live import calling, live_list
+
+
+def texts(live):
+    return [getattr(i.message, "text", "") for i in live.items]
+
+
+async def pair(stage: Stage, **settings) -> tuple[Actor, Actor]:
+    return await stage.enter("alice", presence=True, **settings), await stage.enter("bob", presence=True)
+
+
+async def until(condition, seconds: float = 30.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def requests(actor: Actor) -> list[str]:
+    """The paths of all requests from now on."""
+    paths: list[str] = []
+    honest = actor.chat._ask
+
+    async def ask(method, path, **more):
+        paths.append(path)
+        return await honest(method, path, **more)
+
+    actor.chat._ask = ask
+    return paths
+
+
+async def test_what_happens_needs_no_request(stage: Stage):
+    alice, bob = await pair(stage)
+    await bob.say("alice", "first")
+    conversations, messages = await alice.chat.live_conversations(), await alice.chat.live_messages(uid="bob")
+    await asyncio.sleep(5)
+    paths = requests(alice)
+    for n in range(50):
+        await bob.say("alice", f"{n}")
+    await asyncio.sleep(5)
+    assert texts(messages) == ["first", *map(str, range(50))][-51:]
+    (item,) = conversations.items
+    assert (item.conversation.unread_message_count, item.conversation.last_message.text) == (51, "49")
+    await alice.chat.mark_as_read(messages.items[-1].message)
+    assert conversations.items[0].conversation.unread_message_count == 0, "at once"
+    await asyncio.sleep(5)
+    assert paths == []
+
+
+async def test_a_new_conversation_and_a_burst_cost_a_request_or_two(stage: Stage):
+    alice, bob = await pair(stage)
+    carol = await stage.enter("carol")
+    live = await alice.chat.live_conversations()
+    paths = requests(alice)
+    for _ in range(20):
+        await asyncio.gather(bob.say("alice", "b"), carol.say("alice", "c"))
+    await asyncio.sleep(5)
+    assert {i.key: i.conversation.unread_message_count for i in live.items} == {"user/bob": 20, "user/carol": 20}
+    assert len(paths) <= 3
+
+
+async def test_typing_is_shown_and_ends(stage: Stage):
+    alice, bob = await pair(stage)
+    await bob.say("alice", "hello")
+    conversations, messages = await alice.chat.live_conversations(), await alice.chat.live_messages(uid="bob")
+    changes = []
+    messages.subscribe(changes.append)
+    await bob.chat.start_typing("alice")
+    await asyncio.sleep(1)
+    assert [u.uid for u in messages.typing] == ["bob"] == [u.uid for u in conversations.items[0].typing]
+    assert [c.kind for c in changes] == [ChangeKind.STATUS]
+    await asyncio.sleep(20)
+    assert messages.typing == () == conversations.items[0].typing
+    await bob.chat.start_typing("alice")
+    await bob.say("alice", "there")
+    await asyncio.sleep(1)
+    assert messages.typing == () == conversations.items[0].typing, "who has said it types no more"
+
+
+async def test_presence_is_shown(stage: Stage):
+    alice, bob = await pair(stage)
+    await bob.say("alice", "hello")
+    live = await alice.chat.live_conversations()
+    assert live.items[0].conversation.conversation_with.status == "online"
+    await bob.chat.logout()
+    await asyncio.sleep(5)
+    assert live.items[0].conversation.conversation_with.status == "offline"
+
+
+async def test_queued_messages_stand_in_place_and_keep_their_key(stage: Stage):
+    alice, bob = await pair(stage, outbox=True)
+    await bob.say("alice", "before")
+    live = await alice.chat.live_messages(uid="bob")
+    stage.network.cut()
+    alice.chat.queue_message(TextMessage(receiver="bob", text="one"))
+    two = alice.chat.queue_message(TextMessage(receiver="bob", text="two"))
+    alice.chat.queue_message(TextMessage(receiver="carol", text="elsewhere"))
+    await until(lambda: len(live.items) == 3)
+    assert [(i.message.text, i.state) for i in live.items[1:]] == [("one", "pending"), ("two", "pending")]
+    keys = [i.key for i in live.items]
+    assert two.cancel()
+    await until(lambda: len(live.items) == 2)
+    stage.network.restore()
+    alice.chat.set_network("online")
+    await until(lambda: live.items[-1].state == "sent", 120)
+    assert [i.key for i in live.items] == keys[:2]
+    assert texts(live) == ["before", "one"]
+
+
+async def test_one_that_failed_is_shown_so_and_tried_again(stage: Stage):
+    alice, bob = await pair(stage, outbox=True)
+    await bob.chat.block_users(["alice"])
+    store = alice.chat._store
+    entry = alice.chat.queue_message(TextMessage(receiver="bob", text="one"))
+    live = await alice.chat.live_messages(uid="bob")
+    await until(lambda: bool(live.items) and live.items[0].state == "failed")
+    assert live.items[0].error.code == "ERR_BLOCKED_SENDER"
+    assert live.items[0].entry is entry
+    await alice.chat.aclose()
+    assert live.closed
+    once_more = await stage.enter("alice", outbox=True, store=store)
+    shown = await once_more.chat.live_messages(uid="bob")
+    assert [(i.message.text, i.state) for i in shown.items] == [("one", "failed")]
+    await bob.chat.unblock_users(["alice"])
+    assert shown.items[0].entry.retry()
+    await until(lambda: shown.items[0].state == "sent")
+
+
+async def test_older_and_more_read_on(stage: Stage):
+    alice, bob = await pair(stage)
+    for n in range(25):
+        await bob.say("alice", f"{n}")
+    live = await alice.chat.live_messages(uid="bob", limit=10, most=30)
+    rows = list(live.items)
+    live.subscribe(lambda change: change.apply(rows))
+    assert (texts(live), live.complete) == ([f"{n}" for n in range(15, 25)], False)
+    assert await live.older() == 10
+    assert await live.older(10) == 5
+    assert (texts(live), live.complete) == ([f"{n}" for n in range(25)], True)
+    assert await live.older() == 0
+    for n in range(25, 40):
+        await bob.say("alice", f"{n}")
+    await asyncio.sleep(2)
+    assert (texts(live), live.complete) == ([f"{n}" for n in range(10, 40)], False), "the oldest are let go"
+    assert await live.older() == 0, "it holds as many as it may"
+    assert rows == list(live.items)
+
+
+async def test_more_conversations_whatever_comes_between(stage: Stage):
+    names = [f"u{n}" for n in range(12)]
+    await stage.server.add_users(*names)
+    alice = await stage.enter("alice")
+    others = {}
+    for name in names:
+        others[name] = await stage.enter(name, auto=False)
+        await others[name].say("alice", "hello")
+        await asyncio.sleep(1)
+    live = await alice.chat.live_conversations(limit=5)
+
+    def shown():
+        return [i.key.removeprefix("user/") for i in live.items]
+
+    assert (shown(), live.complete) == (names[:-6:-1], False)
+    await others["u0"].say("alice", "to the top")
+    await asyncio.sleep(2)
+    assert shown()[:2] == ["u0", "u11"]
+    while await live.more():
+        pass
+    assert (shown(), live.complete) == (["u0", *names[:0:-1]], True)
+    await alice.chat.pin_conversation("u3", "user")
+    assert shown()[0] == "u3"
+    await alice.chat.unpin_conversation("u3", "user")
+    assert shown() == ["u0", *names[:0:-1]]
+
+
+async def test_a_thread_is_a_list_of_its_own(stage: Stage):
+    alice, bob = await pair(stage)
+    start = await bob.say("alice", "start")
+    main = await alice.chat.live_messages(uid="bob")
+    thread = await alice.chat.live_messages(uid="bob", parent_message_id=start.id)
+    both = await alice.chat.live_messages(uid="bob", replies=True)
+    await bob.say("alice", "reply", parent_message_id=start.id)
+    await alice.say("bob", "mine", parent_message_id=start.id)
+    await bob.say("alice", "beside")
+    await asyncio.sleep(5)
+    assert (texts(main), texts(thread)) == (["start", "beside"], ["reply", "mine"])
+    assert texts(both) == ["start", "reply", "mine", "beside"]
+    assert main.items[0].message.reply_count == 2 == both.items[0].message.reply_count
+
+
+async def test_after_a_gap_the_list_begins_anew_and_has_no_hole(stage: Stage):
+    alice, bob = await pair(stage, limit=10)
+    for n in range(5):
+        await bob.say("alice", f"{n}")
+    live = await alice.chat.live_messages(uid="bob", limit=10)
+    assert len(live.items) == 5
+    alice.chat.set_app_state("background")
+    for n in range(5, 60):
+        await bob.say("alice", f"{n}")
+    alice.chat.set_app_state("foreground")
+    await asyncio.sleep(20)
+    shown = [int(t) for t in texts(live)]
+    assert shown == list(range(60))[-len(shown) :], "no hole"
+    while await live.older():
+        pass
+    assert texts(live) == [f"{n}" for n in range(60)]
+
+
+async def test_who_is_put_out_sees_that_and_may_come_back(stage: Stage):
+    alice, bob = await pair(stage)
+    await bob.chat.create_group(Group("g", "Group"))
+    await bob.chat.add_members_to_group("g", [GroupMember("alice")])
+    conversations, messages = await alice.chat.live_conversations(), await alice.chat.live_messages(guid="g")
+    await bob.chat.kick_group_member("g", "alice")
+    await asyncio.sleep(2)
+    assert messages.gone
+    assert conversations.items == ()
+    await bob.say("g", "without alice", "group")
+    await alice.chat.join_group("g")
+    await asyncio.sleep(5)
+    assert not messages.gone
+    assert "without alice" in texts(messages)
+    assert [i.key for i in conversations.items] == ["group/g"]
+    await alice.chat.leave_group("g")
+    assert (messages.gone, conversations.items) == (True, ())
+
+
+async def test_a_slow_reader_gets_a_reset_and_is_right_again(stage: Stage, monkeypatch):
+    monkeypatch.setattr(live_list, "MOST_WAITING", 5)
+    alice, bob = await pair(stage)
+    live = await alice.chat.live_messages(uid="bob")
+    changes, rows = live.changes(), []
+    for n in range(20):
+        await bob.say("alice", f"{n}")
+    await asyncio.sleep(1)
+    change = await anext(changes)
+    assert change.kind is ChangeKind.RESET
+    change.apply(rows)
+    await bob.say("alice", "more")
+    (await anext(changes)).apply(rows)
+    assert rows == list(live.items)
+    waiting = asyncio.ensure_future(anext(changes))
+    await asyncio.sleep(0)
+    live.close()
+    with pytest.raises(StopAsyncIteration):
+        await waiting
+
+
+async def test_a_reader_that_is_dropped_holds_nothing(stage: Stage):
+    alice, _ = await pair(stage)
+    live = await alice.chat.live_messages(uid="bob")
+    changes = live.changes()
+    assert len(live._readers) == 1
+    del changes
+    gc.collect()
+    assert len(live._readers) == 0
+
+
+async def test_while_the_server_cannot_be_asked_the_list_says_so_and_goes_on(stage: Stage):
+    alice, bob = await pair(stage)
+    await bob.say("alice", "one")
+    live = await alice.chat.live_conversations()
+    await stage.server.kill()
+    live._want_all()
+    live._show()
+    await asyncio.sleep(90)
+    assert live.error is not None
+    assert len(live.items) == 1
+    await stage.server.start()
+    await asyncio.sleep(90)
+    assert live.error is None
+
+
+async def test_what_the_server_left_out_under_load_is_read_again(stage: Stage):
+    alice, bob = await pair(stage)
+    await bob.say("alice", "one")
+    live = await alice.chat.live_messages(uid="bob")
+    await asyncio.sleep(5)
+    paths = requests(alice)
+    alice.chat._driver.throttled(True)
+    await asyncio.sleep(5)
+    assert paths == []
+    alice.chat._driver.throttled(False)
+    await asyncio.sleep(5)
+    assert paths == ["/users/bob/messages"]
+    assert texts(live) == ["one"]
+
+
+async def test_a_callback_that_raises_harms_nobody(stage: Stage, caplog):
+    alice, bob = await pair(stage)
+    live = await alice.chat.live_messages(uid="bob")
+    heard = []
+    stop = live.subscribe(lambda change: 1 / 0)
+    live.subscribe(heard.append)
+    await bob.say("alice", "one")
+    await asyncio.sleep(1)
+    assert len(heard) == 1
+    assert "a callback of a live list raised" in caplog.text
+    stop()
+    stop()
+    live.close()
+    await bob.say("alice", "two")
+    await asyncio.sleep(1)
+    assert len(heard) == 1
+
+
+async def test_lists_end_with_their_user_and_their_client(stage: Stage):
+    alice, _ = await pair(stage)
+    mine = await alice.chat.live_conversations()
+    await alice.chat.logout()
+    await asyncio.sleep(0.1)
+    assert mine.closed
+    await alice.chat.login("carol", auth_key=stage.server.auth_key)
+    hers = await alice.chat.live_conversations()
+    await alice.chat.aclose()
+    assert hers.closed
+    for call in (hers.refresh, hers.more):
+        with pytest.raises(CometChatException) as caught:
+            await call()
+        assert caught.value.code == "LIVE_LIST_CLOSED"
+    with pytest.raises(CometChatException) as caught:
+        hers.subscribe(print)
+    assert caught.value.code == "LIVE_LIST_CLOSED"
+    assert [change async for change in hers.changes()] == []
+    with pytest.raises(CometChatException) as caught:
+        await alice.chat.live_conversations()
+    assert caught.value.code == "ERR_CLIENT_CLOSED"
+
+
+async def test_wrong_arguments_say_what_is_wrong(stage: Stage, monkeypatch):
+    alice, _ = await pair(stage)
+    chat = alice.chat
+    for call, code in (
+        (chat.live_messages(), "ERR_INVALID_ARGUMENT"),
+        (chat.live_messages(uid="bob", guid="g"), "ERR_INVALID_ARGUMENT"),
+        (chat.live_messages(uid=5), "ERR_INVALID_ARGUMENT"),
+        (chat.live_messages(uid="nobody"), "ERR_UID_NOT_FOUND"),
+        (chat.live_messages(guid="nothing"), "ERR_GUID_NOT_FOUND"),
+        (chat.live_messages(uid="bob", limit=0), "ERROR_NON_POSITIVE_LIMIT"),
+        (chat.live_messages(uid="bob", most=5000), "ERROR_LIMIT_EXCEEDED"),
+        (chat.live_messages(uid="bob", parent_message_id="x"), "ERROR_INVALID_MESSAGE_ID"),
+        (chat.live_conversations(limit=51), "ERROR_LIMIT_EXCEEDED"),
+        (chat.live_conversations(conversation_type="both"), "INVALID_CONVERSATION_TYPE"),
+    ):
+        with pytest.raises(CometChatException) as caught:
+            await call
+        assert caught.value.code == code
+    assert not chat._live, "what could not begin is not kept"
+    live = await chat.live_conversations()
+    for call, code in ((live.more(51), "ERROR_LIMIT_EXCEEDED"), (live.more(-1), "ERROR_NON_POSITIVE_LIMIT")):
+        with pytest.raises(CometChatException) as caught:
+            await call
+        assert caught.value.code == code
+
+    async def late(change):
+        """An async callback would never run."""
+
+    for wrong in (late, None):
+        with pytest.raises(TypeError):
+            live.subscribe(wrong)
+    monkeypatch.setattr(calling, "MOST_LISTS", 1)
+    with pytest.raises(CometChatException) as caught:
+        await chat.live_conversations()
+    assert caught.value.code == "ERR_INVALID_ARGUMENT"
+
+
+async def test_without_a_login_there_is_no_list(stage: Stage):
+    actor = stage.actor(store=MemorySessionStore())
+    await actor.chat.init()
+    with pytest.raises(CometChatException) as caught:
+        await actor.chat.live_conversations()
+    assert caught.value.code == "USER_NOT_LOGGED_IN"

@@ -1,0 +1,51 @@
+"""The steps lead from one list to the other, and one that moves is one step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tailwire.sdk.live.changes import Change, ChangeKind, steps
+
+
+@dataclass(frozen=True)
+class Row:
+    key: str
+    text: str = ""
+
+
+rows = st.lists(st.builds(Row, st.sampled_from("abcdefghij"), st.sampled_from("xy")), unique_by=lambda r: r.key)
+
+
+@given(rows, rows)
+def test_the_steps_lead_from_one_list_to_the_other(old, new):
+    mine = list(old)
+    for change in steps(old, new):
+        change.apply(mine)
+        assert len({r.key for r in mine}) == len(mine)
+    assert mine == new
+
+
+@given(rows, st.data())
+def test_one_that_moves_up_or_down_is_one_step(old, data):
+    if len(old) < 2:
+        return
+    at, to = data.draw(st.integers(0, len(old) - 1)), data.draw(st.integers(0, len(old) - 1))
+    new = list(old)
+    new.insert(to, new.pop(at))
+    found = steps(old, new)
+    assert [c.kind for c in found] == ([ChangeKind.MOVED] if at != to else [])
+
+
+def test_a_reset_brings_all_items():
+    mine = [Row("a")]
+    Change(ChangeKind.RESET, items=(Row("b"), Row("c"))).apply(mine)
+    assert mine == [Row("b"), Row("c")]
+    Change(ChangeKind.STATUS).apply(mine)
+    assert mine == [Row("b"), Row("c")]
+
+
+def test_equal_lists_have_no_steps():
+    assert steps([Row("a"), Row("b")], [Row("a"), Row("b")]) == []

@@ -1,0 +1,110 @@
+"""The messages of a conversation, without a client: each rule with the fewest messages that need it."""
+
+from __future__ import annotations
+
+from tailwire import Action, TextMessage, User
+from tailwire.sdk.live.message_list import MessageList, MessageState
+
+
+def text(number: int, words: str = "", *, by: str = "bob", **more) -> TextMessage:
+    to = "me" if by == "bob" else "bob"
+    return TextMessage(id=number, sender=User(by), receiver=to, text=words, sent_at=number, updated_at=number, **more)
+
+
+def act(number: int, what: str, on: TextMessage) -> Action:
+    return Action(
+        id=number, sender=on.sender, receiver=on.receiver, type="message", action=what, action_on=on, sent_at=number
+    )
+
+
+def messages(*held: TextMessage, most: int = 10, complete: bool = True) -> MessageList:
+    live = MessageList("me", "user", "bob", parent=0, replies=False, most=most)
+    live.fill(held, held[0].id if held else 0, complete=complete)
+    return live
+
+
+def words(live: MessageList) -> list[str]:
+    return [i.message.text for i in live.items()]
+
+
+def test_messages_stand_in_the_order_of_their_ids_once():
+    live = messages(text(1, "a"))
+    for number in (5, 3, 5, 1):
+        live.message(text(number, str(number)))
+    assert words(live) == ["a", "3", "5"]
+
+
+def test_what_is_older_than_what_is_held_is_left_to_paging():
+    live = messages(text(5, "a"), complete=False)
+    live.message(text(3, "b"))
+    assert words(live) == ["a"]
+    live.older([text(3, "b"), text(5, "other")], complete=True)
+    assert (words(live), live.complete) == (["b", "a"], True)
+
+
+def test_edits_are_taken_in_the_order_of_their_ids():
+    live = messages(text(1, "a"))
+    live.message(act(4, "edited", text(1, "second")))
+    live.message(act(3, "edited", text(1, "first")))
+    assert words(live) == ["second"]
+    live.message(act(5, "deleted", text(1, "", deleted_at=5)))
+    live.message(act(6, "edited", text(1, "late")))
+    assert (words(live), live.items()[0].message.deleted_at) == ([""], 5)
+
+
+def test_an_edit_keeps_what_only_this_reader_sees():
+    live = messages(text(1, "a", raw={"savedAt": 7}))
+    live.reaction(1, "+", added=True, by_me=True)
+    live.reaction(1, "+", added=True, by_me=True)
+    live.message(act(2, "edited", text(1, "b")))
+    (item,) = live.items()
+    assert (item.message.text, item.message.saved_at) == ("b", 7)
+    assert [(r.reaction, r.count, r.reacted_by_me) for r in item.message.reactions] == [("+", 1, True)]
+
+
+def test_a_snapshot_does_not_change():
+    live = messages(text(1, "a"))
+    before = live.items()
+    live.reaction(1, "+", added=True, by_me=False)
+    assert before[0].message.reactions == []
+    assert live.items()[0].message.reactions[0].count == 1
+
+
+def test_what_may_be_in_the_answer_already_is_asked_for_again():
+    live = messages(text(1, "a"))
+    live.unsure = True
+    live.reaction(1, "+", added=True, by_me=False)
+    assert live.lost
+
+
+def test_a_queued_message_stands_last_and_keeps_its_key():
+    live = messages(text(1, "a"))
+    waiting = TextMessage(receiver="bob", text="mine", muid="m")
+    live.queued("m", waiting, MessageState.PENDING, None, None)
+    live.queued("n", TextMessage(receiver="carol", text="hers", muid="n"), MessageState.PENDING, None, None)
+    live.message(text(2, "b"))
+    assert words(live) == ["a", "b", "mine"]
+    live.message(text(3, "mine", by="me", muid="m"))
+    assert [(i.key, i.state) for i in live.items()] == [("1", "sent"), ("2", "sent"), ("m", "sent")]
+    live.fill([text(3, "mine", by="me", muid="m")], 3, complete=False)
+    assert [i.key for i in live.items()] == ["1", "2", "m"]
+
+
+def test_one_that_failed_and_is_queued_again_stands_behind_the_others():
+    live = messages()
+    for muid in "ab":
+        live.queued(muid, TextMessage(receiver="bob", text=muid), MessageState.PENDING, None, None)
+    live.queued("a", TextMessage(receiver="bob", text="a"), MessageState.FAILED, None, ValueError())
+    assert [(i.key, i.state) for i in live.items()] == [("a", "failed"), ("b", "pending")]
+    live.queued("a", TextMessage(receiver="bob", text="a"), MessageState.PENDING, None, None)
+    assert [i.key for i in live.items()] == ["b", "a"]
+    live.queued("a", TextMessage(receiver="bob", text="a"), None, None, None)
+    assert [i.key for i in live.items()] == ["b"]
+
+
+def test_no_more_is_held_than_may_be_and_none_where_a_hole_is():
+    live = messages(*(text(n) for n in range(1, 11)))
+    live.message(text(11))
+    assert ([i.message.id for i in live.items()], live.complete) == (list(range(2, 12)), False)
+    live.fill([text(20), text(21)], 20, complete=False, joins=False)
+    assert [i.message.id for i in live.items()] == [20, 21]
