@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from tailwire.cli.lab import add_lab
 from tailwire.sdk.io.http import VERSION
 
 
@@ -26,6 +27,8 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
 
     demo = commands.add_parser("demo", help="two clients, a server, and everything that can happen to a connection")
     demo.add_argument("--svg", default="", metavar="FILE", help="keep what was shown as a picture")
+
+    add_lab(commands)
 
     keys = commands.add_parser("keys", help="make new keys; those that there are stay good")
     keys.add_argument("--data", metavar="DIR", default=None, help="folder of the database (.tailwire)")
@@ -108,6 +111,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from tailwire.cli.demo import demo
 
             return demo(given.svg)
+        if given.command == "lab":
+            from tailwire.cli.lab import lab
+
+            return lab(given)
         if given.command == "doctor":
             from tailwire.cli.doctor import doctor
 
