@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from functools import partial
 from pathlib import Path
@@ -38,6 +39,7 @@ def lab(given: argparse.Namespace) -> int:
     from tailwire.lab.recording import BadRecording, read
     from tailwire.lab.running import live, replay
 
+    logging.getLogger("tailwire").addHandler(logging.NullHandler())  # the page shows what the clients meet
     try:
         if given.record:
             run(film(Path(given.record), chromium=given.chromium or "", said=partial(print, flush=True)))

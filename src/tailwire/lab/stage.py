@@ -50,6 +50,7 @@ class Lab:
             RuntimeError: when the server does not start; with what it printed.
         """
         await self.server.start()
+        self.story.begin = asyncio.get_running_loop().time()
         self._say_server("start", up=True)
         for phone in self.phones.values():
             await phone.start()

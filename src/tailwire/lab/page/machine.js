@@ -3,16 +3,17 @@
 import { say, set, stillPlease, svg, words } from "./dom.js";
 
 const PLACES = {
-  renewing: [360, 56, "the token provider is asked"],
-  idle: [96, 220, "no socket is wanted"],
-  connecting: [360, 220, "socket and login"],
-  open: [624, 220, "heartbeats watch it"],
-  waiting: [360, 384, "until the next attempt"],
+  renewing: [300, 56, "asks for a new token"],
+  idle: [82, 240, "no socket is wanted"],
+  connecting: [300, 240, "socket and login"],
+  open: [518, 240, "heartbeats watch it"],
+  waiting: [300, 424, "until the next attempt"],
 };
-const HALF = [88, 30];
+const WIDTH = 600;
+const HALF = [74, 30];
 // How far an edge bends to its right; those that pass by another phase bend far.
 const BENDS = { "open idle": -210, "waiting renewing": -225, "renewing waiting": -225 };
-const BEND = 26;
+const BEND = 44;
 const MOVE = 480;
 
 const inside = ([x, y], [cx, cy]) => Math.abs(x - cx) < HALF[0] + 2 && Math.abs(y - cy) < HALF[1] + 2;
@@ -23,7 +24,7 @@ const curve = (from, to) => {
   const a = PLACES[from], b = PLACES[to];
   const [dx, dy] = [b[0] - a[0], b[1] - a[1]];
   const length = Math.hypot(dx, dy);
-  const bend = BENDS[`${from} ${to}`] ?? BEND * 2;
+  const bend = BENDS[`${from} ${to}`] ?? BEND;
   const c = [(a[0] + b[0]) / 2 - dy / length * bend, (a[1] + b[1]) / 2 + dx / length * bend];
   let [begin, end] = [0, 1];
   while (inside(at(a, c, b, begin), a)) begin += 0.005;
@@ -109,14 +110,15 @@ export class Machine {
     }
     const lit = model.lit(now);
     const newest = {};
-    const on = new Set();
-    for (const move of lit) {
-      newest[move.phone] = move;
-      on.add(`${move.before} ${move.phase} ${this.names.indexOf(move.phone)}`);
-    }
-    for (const [key, { group }] of Object.entries(this.edges)) {
-      group.classList.toggle("lit-left", on.has(`${key} 0`));
-      group.classList.toggle("lit-right", on.has(`${key} 1`));
+    for (const move of lit) newest[move.phone] = move;
+    const key = (move) => `${move.before} ${move.phase} ${this.names.indexOf(move.phone)}`;
+    const on = new Set(Object.values(newest).map(key));
+    const before = new Set(lit.map(key));
+    for (const [edge, { group }] of Object.entries(this.edges)) {
+      for (const [n, side] of ["left", "right"].entries()) {
+        group.classList.toggle(`lit-${side}`, on.has(`${edge} ${n}`));
+        group.classList.toggle(`trail-${side}`, before.has(`${edge} ${n}`));
+      }
     }
     for (const name of this.names) this.label(name, newest);
   }
@@ -139,7 +141,7 @@ export class Machine {
       element.replaceChildren(...lines.map((line, n) => svg("tspan", { x: 0, dy: n ? 15 : 0, class: n ? "cause" : "trigger" }, line)));
     }
     const half = Math.max(...lines.map((line) => line.length)) * 3.4;
-    const x = Math.min(720 - half, Math.max(half, edge.m[0]));
+    const x = Math.min(WIDTH - half, Math.max(half, edge.m[0]));
     set(element, { transform: `translate(${x.toFixed(1)} ${(edge.m[1] + lift).toFixed(1)})` });
   }
 

@@ -8,7 +8,8 @@ const ROWS = [
     ["tunnel", "tunnel", "half open: connections stay, nothing passes, nobody says so"],
     ["cut", "cut", "connections are reset, and the platform says nothing"]]],
   ["mode", [["auto", "auto", "the SDK decides when a socket exists (starts the app anew)"],
-    ["manual", "manual", "the app decides (starts the app anew)"], ["connect"], ["disconnect"], ["ping"]]],
+    ["manual", "manual", "the app decides (starts the app anew)"]]],
+  ["call", [["connect", "connect()"], ["disconnect", "disconnect()"], ["ping", "ping()"]]],
   ["token", [["expire", "expire", "the server takes the token no longer; the backend gives a new one"],
     ["revoke", "revoke", "the server takes the token no longer; the backend gives no other"], ["login", "log in"]]],
 ];

@@ -3,7 +3,7 @@
 import { say, set, svg } from "./dom.js";
 import { SPAN } from "./model.js";
 
-const LEFT = 64, RIGHT = 22, HEIGHT = 196;
+const LEFT = 64, RIGHT = 78, HEIGHT = 208, LEVELS = 3;
 const TALL = { connected: 18, featureThrottled: 18, connecting: 12, disconnected: 5 };
 const LIVE = 0.6;
 
@@ -16,8 +16,8 @@ export class Timeline {
     this.layers = ["ticks", "marks", "bands", "arcs"].map((name) => svg("g", { class: name }));
     const clip = svg("clipPath", { id: "within" }, this.frame = svg("rect", { x: LEFT, y: 0, height: HEIGHT }));
     this.now = svg("line", { class: "now", y1: 22, y2: HEIGHT - 22 });
-    this.height = names.length === 1 ? 120 : HEIGHT;
-    this.rows = Object.fromEntries(names.map((name, n) => [name, n === 0 ? 62 : 132]));
+    this.height = names.length === 1 ? 132 : HEIGHT;
+    this.rows = Object.fromEntries(names.map((name, n) => [name, n === 0 ? 72 : 138]));
     const titles = names.map((name, n) => svg("text", { x: 16, y: this.rows[name] + 4, class: `who is-${n === 0 ? "left" : "right"}` }, name));
     element.setAttribute("height", this.height);
     element.replaceChildren(svg("defs", {}, clip), svg("g", { "clip-path": "url(#within)" }, ...this.layers), this.now, ...titles);
@@ -63,11 +63,10 @@ export class Timeline {
   }
 
   ticks(now) {
-    for (let second = Math.ceil((now - SPAN) / 5) * 5; second <= now; second += 5) {
+    for (let second = Math.max(0, Math.ceil((now - SPAN) / 5) * 5); second <= now; second += 5) {
       const tick = this.keep(0, `tick ${second}`, () => svg("g", {}, svg("line", { y1: 40, y2: this.height - 24 }), svg("text", { y: this.height - 6 })));
       tick.setAttribute("transform", `translate(${this.x(second, now).toFixed(1)} 0)`);
-      const shown = Math.abs(second);
-      say(tick.lastChild, `${second < 0 ? "−" : ""}${Math.floor(shown / 60)}:${String(shown % 60).padStart(2, "0")}`);
+      say(tick.lastChild, `${Math.floor(second / 60)}:${String(second % 60).padStart(2, "0")}`);
     }
   }
 
@@ -103,24 +102,25 @@ export class Timeline {
   }
 
   marks(model, now) {
-    const last = {};
-    const add = (key, mark, [y1, y2], y, side) => {
+    const ends = {};
+    const add = (key, mark, [y1, y2], y, step) => {
       if (mark.at < now - SPAN || mark.at > now) return;
-      const x = this.x(mark.at, now);
-      const element = this.keep(1, `mark ${key} ${mark.at} ${mark.what}`, () => svg("g", { class: `mark ${side}` }, svg("line"), svg("text", {}, mark.what)));
-      const close = last[key] && x - last[key].x < last[key].wide ? !last[key].low : false;
-      last[key] = { x, low: close, wide: mark.what.length * 6 + 12 };
+      const x = this.x(mark.at, now), taken = (ends[key] ??= Array(LEVELS).fill(-Infinity));
+      // Where its word stands is decided once: it would jump otherwise, when those before it leave.
+      mark.level ??= Math.max(0, taken.findIndex((end) => end < x));
+      taken[mark.level] = x + mark.what.length * 6.6 + 10;
+      const element = this.keep(1, `mark ${key} ${mark.at} ${mark.what}`, () => svg("g", { class: `mark is-${key}` }, svg("line"), svg("text", {}, mark.what)));
       element.setAttribute("transform", `translate(${x.toFixed(1)} 0)`);
-      set(element.firstChild, { y1, y2 });
-      set(element.lastChild, { x: 4, y: y + (close ? (side === "is-right" ? 12 : -12) : 0) });
+      set(element.firstChild, { y1: y1 + Math.min(0, mark.level * step), y2: y2 + Math.max(0, mark.level * step) });
+      set(element.lastChild, { x: 4, y: y + mark.level * step });
     };
     const bottom = this.rows[this.names.at(-1)] + 14;
-    for (const mark of model.server.marks) add("server", mark, [8, bottom], 14, "is-server");
+    for (const mark of model.server.marks) add("server", mark, [6, bottom], 14, 0);
     for (const [n, name] of this.names.entries()) {
       const row = this.rows[name];
       for (const mark of model.phones[name].marks) {
-        if (n === 0) add(name, mark, [row - 22, row + 11], row - 16, "is-left");
-        else add(name, mark, [row - 11, row + 22], row + 24, "is-right");
+        if (n === 0) add("left", mark, [row - 24, row + 11], row - 16, -12);
+        else add("right", mark, [row - 11, row + 26], row + 25, 12);
       }
     }
   }
