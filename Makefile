@@ -12,7 +12,8 @@ DEMO   := $(VENV)/.runs-$(shell cat requirements.lock pyproject.toml 2>/dev/null
 PIP    := $(BIN)/pip install --disable-pip-version-check --progress-bar off
 SHOWN  := sed -nE 's/^Collecting ([A-Za-z0-9_.-]+).*/  \1/p'
 INTEROP := tests/interop/browser
-.PHONY: help setup demo serve test fast check spec bench table reference interop simulate rights fuzz faults networks proxies clean
+CHROMIUM := tests/chromium
+.PHONY: help setup demo serve test fast check spec bench table reference interop chromium simulate rights fuzz faults networks proxies clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -73,6 +74,13 @@ $(INTEROP)/node_modules/.ready: $(INTEROP)/package-lock.json
 	@echo "Installing the vendor's packages into $(INTEROP)/node_modules: they are under the vendor's terms, not ours."
 	@echo "They are only run by these tests, never read, bundled or distributed; see docs/reference/compatibility.md."
 	@cd $(INTEROP) && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+chromium: $(STAMP) $(CHROMIUM)/node_modules/.ready  ## what runs in a browser, in a real one (installs node packages)
+	@$(BIN)/python -m pytest -q tests/chromium tests/adapters
+
+$(CHROMIUM)/node_modules/.ready: $(CHROMIUM)/package-lock.json
+	@cd $(CHROMIUM) && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 simulate: $(STAMP)  ## the whole system on seeds: SEEDS=1000 MINUTES=0 FIRST=0

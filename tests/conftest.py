@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from chromium.fixtures import _browser, chromium  # noqa: F401
 from harness import LiveStage, Stage
 from tailwire.testing.virtual.loop import VirtualLoop
 
@@ -57,6 +58,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         "e2e",
         "faults",
         "plugin",
+        "chromium",
+        "adapters",
         "examples",
         "sim",
         "interop",

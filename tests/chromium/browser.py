@@ -1,0 +1,235 @@
+"""A real Chromium for tests: pages in contexts of their own, code run in them, and what they heard."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+import json
+import os
+import subprocess
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A picture of a page, as the browser drew it.
+
+    Attributes:
+        at: seconds since 1970.
+        image: a PNG.
+    """
+
+    at: float
+    image: bytes
+
+
+class PageError(Exception):
+    """Code in a page failed. `code` is the SDK's, where it has one."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        begin = text.find("{")
+        try:
+            self.error: dict[str, Any] = json.loads(text[begin : text.rfind("}") + 1])
+        except ValueError:
+            self.error = {}
+        self.code = self.error.get("code")
+
+
+class Browser:
+    """The browser's process, driven by lines of JSON (driver.mjs).
+
+    Args:
+        folder: with `bridge.mjs` and its `node_modules`.
+        environment: variables for it.
+    """
+
+    def __init__(self, folder: Path = FOLDER, environment: Mapping[str, str] | None = None) -> None:
+        # Pages read the language: one that a browser has, not that of a machine without any.
+        self._process = subprocess.Popen(
+            ["node", "bridge.mjs"],
+            cwd=folder,
+            env={**os.environ, "LC_ALL": "en_US.UTF-8", **(environment or {})},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._numbers = itertools.count(1)
+        self._answers: dict[int, dict[str, Any]] = {}
+        self._changed = threading.Condition()
+        self.pages: dict[str, Page] = {}
+        self.gone = False
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            said = json.loads(line)
+            with self._changed:
+                if "heard" in said:
+                    page = self.pages.get(said["page"])
+                    if page is not None:
+                        page.take(*said["heard"])
+                else:
+                    self._answers[said["id"]] = said
+                self._changed.notify_all()
+        with self._changed:
+            self.gone = True
+            self._changed.notify_all()
+
+    def ask(self, command: str, page: str = "", *, timeout_of_call: float = 60, **more: Any) -> Any:
+        """Do something in a page; wait for its end."""
+        number = next(self._numbers)
+        line = json.dumps({"id": number, "do": command, "page": page, **more})
+        assert self._process.stdin is not None
+        with self._changed:
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+            if not self._changed.wait_for(lambda: number in self._answers or self.gone, timeout_of_call):
+                raise TimeoutError(f"{command} in {page}")
+            answer = self._answers.pop(number, {"error": "the browser is gone"})
+        if "error" in answer:
+            raise PageError(answer["error"])
+        return answer["value"]
+
+    def wait(self, condition: Callable[[], bool], timeout: float, what: Callable[[], Any]) -> None:
+        """Wait until what was heard fulfils a condition."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: condition() or self.gone, timeout) or self.gone:
+                raise TimeoutError(f"not heard; heard: {what()}")
+
+    async def open(self, name: str, at: str, **more: Any) -> Page:
+        """Open an address in a page with cookies and a storage of its own.
+
+        Args:
+            name: of the page, for messages; one that no open page has.
+            more: `width` and `height` of the view; 1280×800 by default.
+        """
+        page = self.pages[name] = Page(self, name)
+        await asyncio.to_thread(self.ask, "open", name, at=at, **more)
+        return page
+
+    async def close_pages(self) -> None:
+        """Close all pages."""
+        for page in list(self.pages.values()):
+            await page.close()
+
+    def close(self) -> None:
+        """End the browser."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(20)
+        self._thread.join(5)
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+
+class Page:
+    """A page.
+
+    Attributes:
+        heard: what the page said, in order: `heard(name, value)` in its code; `console`, `console error`, `page error`
+            and `violation` (of its Content-Security-Policy) by themselves.
+        frames: what was recorded of it.
+    """
+
+    def __init__(self, browser: Browser, name: str) -> None:
+        self._browser = browser
+        self.name = name
+        self.heard: list[tuple[str, Any]] = []
+        self.frames: list[Frame] = []
+
+    def take(self, name: str, value: Any) -> None:
+        """Keep what the page said (for the browser)."""
+        if name == "frame":
+            self.frames.append(Frame(value["at"], base64.b64decode(value["data"])))
+        else:
+            self.heard.append((name, value))
+
+    async def do(self, command: str, **more: Any) -> Any:
+        """One of the driver's commands."""
+        return await asyncio.to_thread(self._browser.ask, command, self.name, **more)
+
+    async def run(self, code: str, **args: Any) -> Any:
+        """Run code in the page, as the body of an async function; `args` are names in it.
+
+        Raises:
+            PageError: as the code raised it.
+        """
+        return await self.do("run", code=code, args=args)
+
+    async def evaluate(self, expression: str, **args: Any) -> Any:
+        """Return the value of an expression; it may have an `await`."""
+        return await self.run(f"return ({expression});", **args)
+
+    async def wait_for(self, condition: str, deadline: float = 10.0, **args: Any) -> Any:
+        """Wait until an expression is true in the page; return its value.
+
+        Raises:
+            PageError: when it is not so within `deadline` seconds.
+        """
+        return await self.do(
+            "wait_for", condition=condition, args=args, timeout=deadline * 1000, timeout_of_call=deadline + 20
+        )
+
+    async def screenshot(self, path: str | os.PathLike[str]) -> None:
+        """Write a picture of the page (PNG)."""
+        await self.do("screenshot", path=str(Path(path).resolve()))
+
+    @asynccontextmanager
+    async def recording(self, width: int = 1280, height: int = 800) -> AsyncIterator[list[Frame]]:
+        """Record what is drawn while it is open; gives the frames, which go on to come."""
+        self.frames = []
+        await self.do("record", width=width, height=height)
+        try:
+            yield self.frames
+        finally:
+            await self.do("stop_recording")
+
+    async def set_visible(self, visible: bool) -> None:
+        """Tell the page that it is hidden, or visible again."""
+        await self.do("visibility", value="visible" if visible else "hidden")
+
+    async def set_online(self, online: bool) -> None:
+        """Take the network away from the page, or give it back."""
+        await self.do("offline", value=not online)
+
+    async def close(self) -> None:
+        """Close the page."""
+        if self._browser.pages.pop(self.name, None) is not None:
+            await self.do("close")
+
+    @property
+    def console(self) -> list[dict[str, str]]:
+        """What was written to the console: `type` and `text` of each."""
+        return self.all("console")
+
+    @property
+    def violations(self) -> list[dict[str, Any]]:
+        """What the Content-Security-Policy forbade."""
+        return self.all("violation")
+
+    def all(self, what: str) -> list[Any]:
+        """All that was heard under a name."""
+        return [value for name, value in list(self.heard) if name == what]
+
+    async def hears(self, what: str, condition: Callable[[Any], bool] = lambda _: True, timeout: float = 10) -> Any:
+        """Wait for something to be heard; answers it."""
+
+        def found() -> list[Any]:
+            return [value for value in self.all(what) if condition(value)]
+
+        def heard() -> Any:
+            return [(n, str(v)[:300]) for n, v in self.heard[-30:]]
+
+        await asyncio.to_thread(self._browser.wait, lambda: bool(found()), timeout, heard)
+        return found()[0]
