@@ -79,14 +79,14 @@ class Browser:
         """Have something done in the page, and return what it answers.
 
         Raises:
-            NoChromium: when it is refused, or not answered within 30 s.
+            NoChromium: when it is refused, or not answered within a minute.
         """
         number = next(self._numbers)
         future = self._waiting[number] = asyncio.get_running_loop().create_future()
         asked = {"id": number, "method": method, "params": parameters}
         await self._socket.send(json.dumps(asked | ({"sessionId": self._session} if self._session else {})))
         try:
-            return await asyncio.wait_for(future, PATIENCE)
+            return await asyncio.wait_for(future, 2 * PATIENCE)
         except TimeoutError:
             raise NoChromium(f"the browser did not answer to {method}") from None
 

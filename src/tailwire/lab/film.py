@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tailwire.lab.chromium import Browser, NoChromium, find, launched
-from tailwire.lab.running import page
+from tailwire.lab.running import listening, page
 from tailwire.lab.stage import Lab
 
 WIDTH, HEIGHT = 1280, 800
@@ -20,7 +20,8 @@ SHOWN = (960, 600)
 QUALITY = 60
 SLOW = 4.0
 SHORTEST = 0.125  # seconds between two pictures
-PATIENCE = 20.0
+AFTERWARDS = 3.0
+PATIENCE = 40.0
 
 SCENE: list[tuple[float, str, str, str]] = [
     (1.0, "alice", "send", "Is the 23:10 still going?"),
@@ -36,7 +37,6 @@ SCENE: list[tuple[float, str, str, str]] = [
     (2.4, "server", "kill", ""),
     (0.8, "alice", "send", "Nothing gets lost here."),
     (0.9, "server", "restart", ""),
-    (6.0, "", "", ""),
 ]
 """Seconds before it, who, what, and the text."""
 
@@ -91,28 +91,41 @@ async def film(file: Path, *, chromium: str = "", said: Callable[[str], None]) -
 
 async def _scene(program: str, said: Callable[[str], None]) -> list[tuple[float, bytes]]:
     with tempfile.TemporaryDirectory(prefix="tailwire-lab-", ignore_cleanup_errors=True) as folder:
-        async with Lab(Path(folder), slow=SLOW) as lab, page(lab, slow=SLOW) as url, launched(program) as browser:
+        async with (
+            Lab(Path(folder), slow=SLOW) as lab,
+            page(listening(), lab, slow=SLOW) as url,
+            launched(program) as browser,
+        ):
             frames = Frames(browser)
             browser.hear("Page.screencastFrame", frames.take)
             await browser.open(url, WIDTH, HEIGHT)
-            await _until(browser, "document.body?.dataset.ready === 'yes'")
+            dark = {"name": "prefers-color-scheme", "value": "dark"}
+            await browser.call("Emulation.setEmulatedMedia", features=[dark])
+            await _until(browser, "document.body?.dataset.ready === 'yes' && " + _CALM)
             said("recording …")
             await browser.call("Page.startScreencast", format="png", maxWidth=WIDTH, maxHeight=HEIGHT)
             for pause, whom, what, text in SCENE:
                 await asyncio.sleep(pause)  # the scene's own time
-                if whom:
-                    lab.do(whom, what, text)
+                lab.do(whom, what, text)
+            await _until(browser, _CALM)
+            await asyncio.sleep(AFTERWARDS)  # what has come is looked at
             await browser.call("Page.stopScreencast")
             return frames.taken
 
 
+_CALM = (
+    "([...document.querySelectorAll('.pill')].every((pill) => pill.dataset.status === 'connected') "
+    "&& !document.querySelector('.arc.pending'))"
+)
+
+
 async def _until(browser: Browser, condition: str) -> None:
+    code = f"new Promise((done) => {{ const look = () => {condition} ? done() : setTimeout(look, 50); look(); }})"
     try:
         async with asyncio.timeout(PATIENCE):
-            while not await browser.evaluate(condition):
-                await asyncio.sleep(0.05)
+            await browser.evaluate(code)
     except TimeoutError:
-        raise CannotFilm(f"the page was not ready within {PATIENCE:.0f} s") from None
+        raise CannotFilm(f"the page did not come to rest within {PATIENCE:.0f} s") from None
 
 
 def _write(file: Path, taken: list[tuple[float, bytes]]) -> int:

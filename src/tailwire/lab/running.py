@@ -24,7 +24,12 @@ class _Server(uvicorn.Server):
         yield  # whoever runs the lab takes them
 
 
-def _listening(port: int) -> socket.socket:
+def listening(port: int = 0) -> socket.socket:
+    """Return a socket that listens at a port of 127.0.0.1; 0 takes a free one.
+
+    Raises:
+        OSError: when another program listens there.
+    """
     sock = socket.socket()
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -38,14 +43,16 @@ def _listening(port: int) -> socket.socket:
 
 @asynccontextmanager
 async def page(
-    lab: Lab | None, replay: dict[str, Any] | None = None, *, port: int = 0, slow: float = 1.0
+    sock: socket.socket, lab: Lab | None, replay: dict[str, Any] | None = None, *, slow: float = 1.0
 ) -> AsyncIterator[str]:
     """Serve the page meanwhile; give its URL, with the secret part of the path.
 
-    Raises:
-        OSError: when another program listens at the port.
+    Args:
+        sock: that listens; it is closed at the end.
+        lab: to be shown, or None.
+        replay: a recording to be shown, where there is no lab.
+        slow: as the lab was started.
     """
-    sock = _listening(port)
     token, port = secrets.token_urlsafe(16), sock.getsockname()[1]
     config = uvicorn.Config(
         web_app(lab, replay, token=token, port=port, slow=slow),
@@ -81,10 +88,14 @@ async def live(shown: Callable[[str], None], *, port: int = 0, slow: float = 1.0
         OSError: when another program listens at the port.
         RuntimeError: when the server does not start.
     """
-    with tempfile.TemporaryDirectory(prefix="tailwire-lab-", ignore_cleanup_errors=True) as folder:
-        async with Lab(Path(folder), slow=slow) as lab, page(lab, port=port, slow=slow) as url:
-            shown(url)
-            await asyncio.get_running_loop().create_future()
+    sock = listening(port)  # first: a port that is taken is known before anything has started
+    try:
+        with tempfile.TemporaryDirectory(prefix="tailwire-lab-", ignore_cleanup_errors=True) as folder:
+            async with Lab(Path(folder), slow=slow) as lab, page(sock, lab, slow=slow) as url:
+                shown(url)
+                await asyncio.get_running_loop().create_future()
+    finally:
+        sock.close()
 
 
 async def replay(recording: dict[str, Any], shown: Callable[[str], None], *, port: int = 0) -> None:
@@ -97,7 +108,7 @@ async def replay(recording: dict[str, Any], shown: Callable[[str], None], *, por
     Raises:
         OSError: when another program listens at the port.
     """
-    async with page(None, recording, port=port) as url:
+    async with page(listening(port), None, recording) as url:
         shown(url)
         await asyncio.get_running_loop().create_future()
 
