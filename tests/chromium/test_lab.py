@@ -44,6 +44,11 @@ class Shown:
             phone=f"[aria-label=\"{whom}'s phone\"] .pill", status=status,
         )  # fmt: skip
 
+    async def is_pressed(self, whom: str, what: str, pressed: bool = True) -> None:
+        """Wait until a switch of a phone is on, or off."""
+        selector = f'[aria-label="{whom}\'s phone"] [data-what={what}][aria-pressed={str(pressed).lower()}]'
+        await self.page.wait_for("document.querySelector(s)", s=selector)
+
     async def pressed(self, whom: str) -> set[str]:
         selector = f'[aria-label="{whom}\'s phone"] [aria-pressed=true]'
         return set(await self.page.evaluate("[...document.querySelectorAll(s)].map((b) => b.dataset.what)", s=selector))
@@ -104,7 +109,7 @@ async def test_each_switch_does_what_it_says(chromium: Browser, tmp_path, monkey
         await s.sees("bob", "disconnected")
         await s.sockets(1)
         await s.lights("open idle")
-        assert "background" in await s.pressed("bob")
+        await s.is_pressed("bob", "background")
         await s.press("bob", "foreground")
         await s.sees("bob", "connected")
         await s.lights("idle connecting", "connecting open")
@@ -113,7 +118,7 @@ async def test_each_switch_does_what_it_says(chromium: Browser, tmp_path, monkey
             await s.press("alice", how)
             await s.sees("alice", "disconnected")
             assert s.client("alice") is not ConnectionStatus.CONNECTED
-            assert how in await s.pressed("alice")
+            await s.is_pressed("alice", how)
             await s.press("alice", "online")
             await s.sees("alice", "connected")
         await s.sockets(2)
@@ -144,21 +149,21 @@ async def test_manual_mode_shows_the_window_that_ping_fills_up(chromium: Browser
         await s.sees("bob", "connected")
         await s.press("bob", "background")
         ring = "Number(document.querySelector('.is-right .ring').getAttribute('stroke-dashoffset'))"
-        await s.page.wait_for("document.querySelector('.is-right').classList.contains('has-window')")
+        await s.page.wait_for("document.querySelector('.phone.is-right').classList.contains('has-window')")
         await s.page.wait_for(f"{ring} > 6")
         await s.press("bob", "ping")
         await s.page.wait_for(f"{ring} < 4")
         assert s.client("bob") is ConnectionStatus.CONNECTED
         await s.press("bob", "foreground")
-        await s.page.wait_for("!document.querySelector('.is-right').classList.contains('has-window')")
+        await s.page.wait_for("!document.querySelector('.phone.is-right').classList.contains('has-window')")
 
         await s.press("alice", "slow")
-        assert "slow" in await s.pressed("alice")
+        await s.is_pressed("alice", "slow")
         await s.write("bob", "are you there?")
         await s.page.wait_for("document.querySelector('.arc.late.is-right')")  # handed over late, though it was there
         assert await s.talk("alice") == ["are you there?"]
         await s.press("alice", "slow")
-        assert "slow" not in await s.pressed("alice")
+        await s.is_pressed("alice", "slow", False)
 
 
 @pytest.mark.timeout(240)
@@ -191,6 +196,7 @@ async def test_what_is_written_while_the_server_is_killed_arrives_once_and_in_or
     file.write_text(json.dumps(saved))
     async with page(listening(), None, read(file)) as url:
         again = await chromium.open("replay", url)
+        await again.wait_for("document.body.dataset.ready === 'yes'")
         end = "document.querySelector('#player input')"
         assert await again.evaluate("document.querySelectorAll('.phone .talk li').length") == 0
         await again.run(f"const s = {end}; s.value = s.max; s.dispatchEvent(new Event('input'))")
@@ -225,6 +231,7 @@ async def test_a_dump_from_the_field_is_shown_step_by_step(chromium: Browser, tm
     file.write_text(json.dumps(history.dump()))
     async with page(listening(), None, read(file)) as url:
         tab = await chromium.open("dump", url)
+        await tab.wait_for("document.body.dataset.ready === 'yes'")
         pill = "document.querySelector('.pill').textContent"
         for status in ("connecting", "connected", "disconnected"):
             await tab.do("click", selector="#player [aria-label='one step forward']")
@@ -236,6 +243,7 @@ async def test_a_dump_from_the_field_is_shown_step_by_step(chromium: Browser, tm
         await tab.wait_for(f"{pill} === 'connected'")
         for width in (1280, 700, 400):
             other = await chromium.open(f"width {width}", url, width=width, height=800)
+            await other.wait_for("document.body.dataset.ready === 'yes'")
             wide = await other.evaluate("document.scrollingElement.scrollWidth - innerWidth")
             assert wide <= 0, width
         assert tab.violations + tab.all("page error") == []

@@ -83,12 +83,20 @@ class Browser:
         """
         number = next(self._numbers)
         future = self._waiting[number] = asyncio.get_running_loop().create_future()
-        asked = {"id": number, "method": method, "params": parameters}
-        await self._socket.send(json.dumps(asked | ({"sessionId": self._session} if self._session else {})))
+        await self._send(number, method, parameters)
         try:
             return await asyncio.wait_for(future, 2 * PATIENCE)
         except TimeoutError:
+            self._waiting.pop(number, None)
             raise NoChromium(f"the browser did not answer to {method}") from None
+
+    async def tell(self, method: str, **parameters: Any) -> None:
+        """As `call`, without waiting for the answer."""
+        await self._send(next(self._numbers), method, parameters)
+
+    async def _send(self, number: int, method: str, parameters: dict[str, Any]) -> None:
+        asked = {"id": number, "method": method, "params": parameters}
+        await self._socket.send(json.dumps(asked | ({"sessionId": self._session} if self._session else {})))
 
     def hear(self, event: str, told: Callable[[dict[str, Any]], None]) -> None:
         """Call a function with each event of a name."""

@@ -16,10 +16,10 @@ from tailwire.lab.running import listening, page
 from tailwire.lab.stage import Lab
 
 WIDTH, HEIGHT = 1280, 800
-SHOWN = (960, 600)
-QUALITY = 60
-SLOW = 4.0
-SHORTEST = 0.125  # seconds between two pictures
+SHOWN = (896, 560)
+QUALITY = 45
+SLOW = 2.0
+SHORTEST = 0.19  # seconds between two pictures
 AFTERWARDS = 3.0
 PATIENCE = 40.0
 
@@ -35,8 +35,8 @@ SCENE: list[tuple[float, str, str, str]] = [
     (0.6, "bob", "send", "Hello?"),
     (1.4, "alice", "online", ""),
     (2.4, "server", "kill", ""),
-    (0.8, "alice", "send", "Nothing gets lost here."),
-    (0.9, "server", "restart", ""),
+    (0.6, "server", "restart", ""),
+    (0.6, "alice", "send", "Nothing gets lost here."),
 ]
 """Seconds before it, who, what, and the text."""
 
@@ -50,7 +50,7 @@ class Frames:
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
-        self._acknowledging: set[asyncio.Task[Any]] = set()
+        self._acknowledging: set[asyncio.Task[None]] = set()
         self.taken: list[tuple[float, bytes]] = []
 
     def take(self, told: dict[str, Any]) -> None:
@@ -58,7 +58,7 @@ class Frames:
         at = float(told["metadata"]["timestamp"])
         if not self.taken or at - self.taken[-1][0] >= SHORTEST:
             self.taken.append((at, base64.b64decode(told["data"])))
-        task = asyncio.create_task(self._browser.call("Page.screencastFrameAck", sessionId=told["sessionId"]))
+        task = asyncio.create_task(self._browser.tell("Page.screencastFrameAck", sessionId=told["sessionId"]))
         self._acknowledging.add(task)
         task.add_done_callback(self._acknowledging.discard)
 
@@ -106,6 +106,8 @@ async def _scene(program: str, said: Callable[[str], None]) -> list[tuple[float,
             await browser.call("Page.startScreencast", format="png", maxWidth=WIDTH, maxHeight=HEIGHT)
             for pause, whom, what, text in SCENE:
                 await asyncio.sleep(pause)  # the scene's own time
+                if what == "kill":
+                    await _until(browser, _CALM)
                 lab.do(whom, what, text)
             await _until(browser, _CALM)
             await asyncio.sleep(AFTERWARDS)  # what has come is looked at

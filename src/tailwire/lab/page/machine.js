@@ -32,7 +32,9 @@ const curve = (from, to) => {
   const middle = (begin + end) / 2;
   const [p, q, m] = [at(a, c, b, begin), at(a, c, b, end), at(a, c, b, middle)];
   const control = [0, 1].map((k) => 2 * m[k] - (p[k] + q[k]) / 2);
-  return { p, q, m, control };
+  const out = [m[0] - (a[0] + b[0]) / 2, m[1] - (a[1] + b[1]) / 2];
+  const far = Math.hypot(...out) || 1;
+  return { p, q, m, control, out: out.map((n) => n / far) };
 };
 
 const arrow = (control, [x, y]) => {
@@ -52,11 +54,11 @@ export class Machine {
     this.labels = {};
     const drawn = svg("g", { class: "edges" });
     for (const { from, to, events } of edges) {
-      const { p, q, m, control } = curve(from, to);
+      const { p, q, m, control, out } = curve(from, to);
       const path = svg("path", { class: "line", d: `M${p.map((n) => n.toFixed(1))} Q${control.map((n) => n.toFixed(1))} ${q.map((n) => n.toFixed(1))}` });
       const group = svg("g", { class: "edge", "data-edge": `${from} ${to}` }, svg("title", {}, `${from} → ${to}: ${events.join(", ")}`),
         path, svg("path", { class: "head", d: arrow(control, q) }));
-      this.edges[`${from} ${to}`] = { group, path, m };
+      this.edges[`${from} ${to}`] = { group, path, m, out };
       drawn.append(group);
     }
     const nodes = phases.map((name) => {
@@ -134,15 +136,20 @@ export class Machine {
     const lines = [words(move.trigger), ...(tells && move.why ? [move.why] : [])];
     const other = this.names.find((one) => one !== name && newest[one]);
     const shared = other && newest[other].before === move.before && newest[other].phase === move.phase;
-    const lift = shared ? (this.names.indexOf(name) === 0 ? -12 - 14 * (lines.length - 1) : 16) : 4 - 7 * (lines.length - 1);
+    // A word stands on the outer side of its edge: the one back is on the other side.
+    const tall = 15 * (lines.length - 1);
+    const aside = Math.abs(edge.out[0]) > 0.5 ? Math.sign(edge.out[0]) : 0;
+    const lift = (aside ? 4 - tall / 2 : edge.out[1] < 0 ? -4 - tall : 14) +
+      (shared ? (this.names.indexOf(name) === 0 ? -1 : 1) * (tall + 15) / 2 : 0);
     const text = lines.join("\n");
     if (element.dataset.shown !== text) {
       element.dataset.shown = text;
       element.replaceChildren(...lines.map((line, n) => svg("tspan", { x: 0, dy: n ? 15 : 0, class: n ? "cause" : "trigger" }, line)));
     }
     const half = Math.max(...lines.map((line) => line.length)) * 3.4;
-    const x = Math.min(WIDTH - half, Math.max(half, edge.m[0]));
-    set(element, { transform: `translate(${x.toFixed(1)} ${(edge.m[1] + lift).toFixed(1)})` });
+    const wanted = edge.m[0] + edge.out[0] * 8 + aside * half;
+    const x = Math.min(WIDTH - half, Math.max(half, wanted));
+    set(element, { transform: `translate(${x.toFixed(1)} ${(edge.m[1] + edge.out[1] * 8 + lift).toFixed(1)})` });
   }
 
   animate(name, clock) {

@@ -31,6 +31,7 @@ export class Replay {
     const before = this.time;
     this.index = to;
     this.time = to ? this.steps[to - 1].at : Math.min(0, this.steps[0]?.at ?? 0);
+    if (to === this.steps.length) this.time = Math.max(this.time, this.about.events.at(-1)?.at ?? 0);  // and what came of it
     const model = new Model(this.about.names);
     const moves = [];
     for (const event of this.about.events) {
