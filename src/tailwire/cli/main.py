@@ -28,8 +28,6 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="two clients, a server, and everything that can happen to a connection")
     demo.add_argument("--svg", default="", metavar="FILE", help="keep what was shown as a picture")
 
-    add_lab(commands)
-
     keys = commands.add_parser("keys", help="make new keys; those that there are stay good")
     keys.add_argument("--data", metavar="DIR", default=None, help="folder of the database (.tailwire)")
     keys.add_argument("--replace", action="store_true", help="end all other keys")
@@ -50,6 +48,7 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     create_token.add_argument("--data", metavar="DIR", default=None)
 
     _backups(commands)
+    add_lab(commands)
 
     doctor = commands.add_parser("doctor", help="try a server from here, step by step")
     doctor.add_argument("url")

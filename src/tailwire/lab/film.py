@@ -16,8 +16,8 @@ from tailwire.lab.running import listening, page
 from tailwire.lab.stage import Lab
 
 WIDTH, HEIGHT = 1280, 800
-SHOWN = (896, 560)
-QUALITY = 45
+SHOWN = (864, 540)
+QUALITY = 38
 SLOW = 2.0
 SHORTEST = 0.19  # seconds between two pictures
 AFTERWARDS = 3.0
