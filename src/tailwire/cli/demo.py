@@ -341,5 +341,7 @@ def demo(picture: str = "") -> int:
         return 130
     if picture:
         console.save_svg(picture, title="tailwire demo")
-    console.print("\nTo break things yourself, and look at them in a browser: `make lab` (tailwire lab)", soft_wrap=False)
+    console.print(
+        "\nTo break things yourself, and look at them in a browser: `make lab` (tailwire lab)", soft_wrap=False
+    )
     return 0

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tailwire.lab.machine import machine
+from tailwire.lab.graph import machine
 from tailwire.lab.stage import NAMES, Lab
 from tailwire.sdk.connection.commands import Command
 from tailwire.sdk.connection.explain import describe, explain

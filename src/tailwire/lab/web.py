@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tailwire.lab.machine import machine
+from tailwire.lab.graph import machine
 from tailwire.lab.phone import Refused
 from tailwire.lab.recording import recorded
 from tailwire.lab.stage import NAMES, Lab

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 
-from tailwire.lab.machine import machine
+from tailwire.lab.graph import machine
 from tailwire.sdk.connection.state import Phase
 
 
