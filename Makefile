@@ -17,7 +17,7 @@ DEBIAN := xvfb openbox xdotool dbus fonts-noto-color-emoji libegl1 libgl1 libgl1
   libxcb-image0 libxcb-keysyms1 libxcb-render-util0 libxcb-shape0 libxcb-xkb1 libxkbcommon-x11-0 libfontconfig1
 INTEROP := tests/interop/browser
 CHROMIUM := tests/chromium
-.PHONY: help setup demo serve test fast check spec bench table reference interop chromium gui simulate rights fuzz faults networks proxies clean
+.PHONY: help setup demo lab serve test fast check spec bench table reference interop chromium gui simulate rights fuzz faults networks proxies clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,9 @@ $(VENV)/bin/python:
 
 demo: $(DEMO)  ## the main job, shown: two clients, a server, and everything that can happen to a connection
 	@$(BIN)/tailwire demo
+
+lab: $(DEMO)  ## a page with two clients, a server and the lines between them, to break what you like: ARGS="--slow 5"
+	@$(BIN)/tailwire lab --open $(ARGS)
 
 serve: $(DEMO)  ## a server on http://127.0.0.1:8480 with demo users
 	@$(BIN)/tailwire serve --data .tailwire --demo-users

@@ -1,7 +1,8 @@
-"""Explores the connection machine and writes its transition table and the page of the docs made from it."""
+"""Explores the connection machine and writes its transition table, the page of the docs and the lab's graph from it."""
 
 from __future__ import annotations
 
+import json
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ from tailwire.testing.explore import Found, explore, starts
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "tests" / "explore" / "connection_table.tsv"
 PAGE = ROOT / "docs" / "connection-states.md"
+GRAPH = ROOT / "src" / "tailwire" / "lab" / "phases.json"
 
 
 def explore_one(start: State) -> Found:
@@ -41,15 +43,28 @@ def table_text(found: Found) -> str:
     return "\n".join(["state\tevent\tstate after\tcommands", *rows]) + "\n"
 
 
-def page_text(found: Found) -> str:
-    """The page of the docs."""
+def changes_of_phase(found: Found) -> dict[tuple[str, str], set[str]]:
+    """The events that lead from one phase to another, by the two phases."""
     phases: dict[tuple[str, str], set[str]] = {}
     for (state, event), results in found.table.items():
         for after, _ in results:
             a, b = _phase(state), _phase(after)
             if a != b and "older socket" not in event:
                 phases.setdefault((a, b), set()).add(event.split(":")[0].split(",")[0])
-    lines = [f"    {a} --> {b}: {_label(events)}" for (a, b), events in sorted(phases.items())]
+    return dict(sorted(phases.items()))
+
+
+def graph_text(found: Found) -> str:
+    """The edges between the phases, for the lab."""
+    lines = [
+        json.dumps({"from": a, "to": b, "events": sorted(events)}) for (a, b), events in changes_of_phase(found).items()
+    ]
+    return "[\n  " + ",\n  ".join(lines) + "\n]\n"
+
+
+def page_text(found: Found) -> str:
+    """The page of the docs."""
+    lines = [f"    {a} --> {b}: {_label(events)}" for (a, b), events in changes_of_phase(found).items()]
     return f"""# The states of a connection
 
 Made by `make table` from an exploration of the connection machine: {found.states:,} states and {found.steps:,} steps,
@@ -82,9 +97,10 @@ def _label(events: set[str]) -> str:
 
 
 def main() -> int:
-    """Write both files."""
+    """Write the files."""
     found = explore_all()
     TABLE.write_text(table_text(found))
+    GRAPH.write_text(graph_text(found))
     PAGE.write_text(page_text(found))
     print(f"{found.states:,} states, {found.steps:,} steps, {len(found.table):,} rows")
     return 0

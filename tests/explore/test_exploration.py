@@ -18,3 +18,4 @@ def test_every_state_with_every_event_and_the_table_agrees():
         changed = sorted(set(actual.splitlines()) ^ set(expected.splitlines()))[:20]
         pytest.fail("the table changed; look at it, then run `make table`:\n" + "\n".join(changed))
     assert made.PAGE.read_text() == made.page_text(found)
+    assert made.GRAPH.read_text() == made.graph_text(found)

@@ -6,14 +6,20 @@ Each step waits for what it shows and fails when it does not come; the exit code
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
+from tailwire.adapters.main_loop import run
 from tailwire.sdk.app_settings import AppSettingsBuilder
 from tailwire.sdk.client import ChatClient
 from tailwire.sdk.connection.state import Status
@@ -27,6 +33,9 @@ from tailwire.wire.entities import TextMessage
 
 PATIENCE = 20.0
 SHORT_WINDOW = 2.0
+WIDE = 110
+"""Columns from which on a state is a word; below, it is a sign."""
+_SIGNS = {"connected": "●", "connecting": "◐", "disconnected": "○", "featureThrottled": "◍", "-": "·"}
 _COLORS = {"connected": "green", "connecting": "yellow", "disconnected": "red", "featureThrottled": "magenta"}
 
 
@@ -83,6 +92,7 @@ class Demo:
         self._console = console
         self._begin = time.monotonic()
         self._server = ServerProcess(folder, None, "--demo-users")
+        self._server.program = ["-m", "tailwire.cli.tied", str(os.getpid())]
         self._proxy = FaultProxy("127.0.0.1", 0)
         self._watched: dict[str, Watched] = {}
         self._clients: dict[str, ChatClient] = {}
@@ -93,13 +103,24 @@ class Demo:
 
     def _show(self, what: str) -> None:
         at = time.monotonic() - self._begin
-        states = "  ".join(self._state(name) for name in ("alice", "bob"))
-        self._console.print(f"[dim]{at:6.2f} s[/]  {states}  {what}")
+        row = Table.grid(padding=(0, 2, 0, 0))  # what does not fit goes on below itself, not below the time
+        for _ in range(3):
+            row.add_column(no_wrap=True)
+        row.add_column()
+        row.add_row(Text(f"{at:6.2f} s", "dim"), self._state("alice"), self._state("bob"), Text(what))
+        self._console.print(row, soft_wrap=False)
 
-    def _state(self, name: str) -> str:
+    def _state(self, name: str) -> Text:
         client = self._clients.get(name)
         status = str(client.get_connection_status()) if client is not None else "-"
-        return f"{name} [{_COLORS.get(status, 'dim')}]{status:<12}[/]"
+        color = _COLORS.get(status, "dim")
+        if self._console.width < WIDE:
+            return Text.assemble((_SIGNS[status], color), f" {name}")
+        return Text.assemble(f"{name} ", (f"{status:<12}", color))
+
+    def _busy(self, text: str) -> AbstractContextManager[object]:
+        # Something moves while there is nothing to show; not in a picture, and not where nobody looks.
+        return nullcontext() if self._console.record else self._console.status(text)
 
     def _title(self, text: str) -> None:
         self._console.print(f"\n[bold]{text}[/]")
@@ -145,25 +166,36 @@ class Demo:
         self._reconnects.append((f"{name}: {what}", took))
         return took
 
-    async def run(self) -> None:
-        """All steps.
+    async def run(self) -> bool:
+        """All steps; True at the end.
 
         Raises:
             StepFailed: at the first that does not show what it should.
         """
-        async with self._server, self._proxy:
-            self._proxy.aim(self._server.port)
-            self._show(f"a server on SQLite at {self._server.url}; bob goes through a proxy that can be cut")
-            try:
-                await self._auto_mode()
-                await self._network()
-                await self._server_dies()
-                await self._manual_mode()
-                await self._log_out()
-            finally:
-                for client in self._clients.values():
-                    await client.aclose()
+        if self._console.width < WIDE:
+            self._console.print("[dim]" + "   ".join(f"{sign} {word}" for word, sign in _SIGNS.items() if word != "-"))
+        try:
+            with self._busy("Starting a server …"):
+                await self._server.start()
+            async with self._proxy:
+                await self._steps()
+        finally:
+            await self._server.kill()
         self._summary()
+        return True
+
+    async def _steps(self) -> None:
+        self._proxy.aim(self._server.port)
+        self._show(f"a server on SQLite at {self._server.url}; bob goes through a proxy that can be cut")
+        try:
+            await self._auto_mode()
+            await self._network()
+            await self._server_dies()
+            await self._manual_mode()
+            await self._log_out()
+        finally:
+            for client in self._clients.values():
+                await client.aclose()
 
     async def _auto_mode(self) -> None:
         self._title("Auto mode: the SDK decides")
@@ -217,7 +249,8 @@ class Demo:
         await self._status("alice", Status.DISCONNECTED)
         await self._status("bob", Status.DISCONNECTED)
         self._show("killed; " + self._clients["alice"].connection.explain())
-        await self._server.start()
+        with self._busy("Starting it again …"):
+            await self._server.start()
         self._show("started again on the same data")
         await self._send(1)
 
@@ -296,13 +329,19 @@ def demo(picture: str = "") -> int:
     Returns:
         0 when every step showed what it should, else 1.
     """
-    console = Console(highlight=False, soft_wrap=True, record=bool(picture), width=150 if picture else None)
+    width = 150 if picture else None if sys.stdout.isatty() else 120
+    console = Console(highlight=False, soft_wrap=True, record=bool(picture), width=width)
     with tempfile.TemporaryDirectory(prefix="tailwire-demo-") as folder:
         try:
-            asyncio.run(Demo(Path(folder), console).run())
-        except (StepFailed, CometChatException) as e:
+            done = run(Demo(Path(folder), console).run())
+        except (StepFailed, CometChatException, RuntimeError) as e:
             Console(stderr=True).print(f"[red]the demo failed:[/] {e}")
             return 1
+    if done is None:  # a signal ended it
+        return 130
     if picture:
         console.save_svg(picture, title="tailwire demo")
+    console.print(
+        "\nTo break things yourself, and look at them in a browser: `make lab` (tailwire lab)", soft_wrap=False
+    )
     return 0

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from tailwire.cli.lab import add_lab
 from tailwire.sdk.io.http import VERSION
 
 
@@ -47,6 +48,7 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     create_token.add_argument("--data", metavar="DIR", default=None)
 
     _backups(commands)
+    add_lab(commands)
 
     doctor = commands.add_parser("doctor", help="try a server from here, step by step")
     doctor.add_argument("url")
@@ -108,6 +110,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from tailwire.cli.demo import demo
 
             return demo(given.svg)
+        if given.command == "lab":
+            from tailwire.cli.lab import lab
+
+            return lab(given)
         if given.command == "doctor":
             from tailwire.cli.doctor import doctor
 

@@ -72,6 +72,11 @@ class ServerProcess:
             raise RuntimeError("the server is not started")
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        """Whether the process is there: it was started, and has not ended."""
+        return self._process is not None and self._process.returncode is None
+
     async def start(self) -> None:
         """Start, and wait until it listens.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from tailwire.sdk.connection.causes import Cause
@@ -80,6 +81,33 @@ class Connection:
     def history(self) -> tuple[Transition, ...]:
         """The last 100 transitions with causes and times, oldest first."""
         return self._driver.history.transitions
+
+    def subscribe(self, told: Callable[[Transition], object]) -> Callable[[], None]:
+        """Be told each transition as it happens; `explain()` then speaks of the state that it led to.
+
+        ```python
+        stop = chat.connection.subscribe(lambda t: print(t.trigger, "->", t.phase, t.cause))
+        ```
+
+        Where the status alone is of interest, a `ConnectionListener` is enough.
+
+        Args:
+            told: a plain function. It is called in the client's event loop, between two steps of the connection: it
+                must return at once. It may call the client. What it raises is logged.
+
+        Returns:
+            A function that ends it; calling it again does nothing. `aclose()` ends it too, after the last transition.
+
+        Raises:
+            TypeError: when `told` is no plain function.
+        """
+        return self._driver.watchers.add(told)
+
+    @property
+    def window_left(self) -> float | None:
+        """The seconds until manual mode closes the socket in the background; None while it does not."""
+        until = self._driver.state.window_until
+        return None if until is None else max(0.0, until - self._world.now())
 
     def dump(self, path: str | os.PathLike[str]) -> None:
         """Write the machine's last inputs to a file. `tailwire replay FILE` runs them again. Holds no secret."""

@@ -55,13 +55,14 @@ class History:
         self._transitions: deque[Transition] = deque(maxlen=transitions)
         self._recorded: deque[tuple[State, Recorded]] = deque(maxlen=steps)
 
-    def record(self, before: State, happened: Input, now: float, chance: float, after: State) -> None:
-        """Note a step."""
+    def record(self, before: State, happened: Input, now: float, chance: float, after: State) -> Transition | None:
+        """Note a step. Return the transition that it was, or None where phase, status and epoch are as before."""
         self._recorded.append((before, Recorded(now, chance, happened)))
-        if before.phase is not after.phase or before.status is not after.status or before.epoch != after.epoch:
-            self._transitions.append(
-                Transition(now, type(happened).__name__, after.status, after.phase, after.epoch, after.cause)
-            )
+        if before.phase is after.phase and before.status is after.status and before.epoch == after.epoch:
+            return None
+        made = Transition(now, type(happened).__name__, after.status, after.phase, after.epoch, after.cause)
+        self._transitions.append(made)
+        return made
 
     @property
     def transitions(self) -> tuple[Transition, ...]:

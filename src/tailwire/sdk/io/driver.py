@@ -22,6 +22,7 @@ from tailwire.sdk.io.failures import AttemptError, WireClosed
 from tailwire.sdk.io.link import Granted, Link
 from tailwire.sdk.io.renewals import Renewals
 from tailwire.sdk.io.traffic import Traffic
+from tailwire.sdk.io.watchers import Watchers
 from tailwire.sdk.io.world import Timer, Wire, World
 
 log = logging.getLogger("tailwire")
@@ -146,6 +147,7 @@ class Driver:
         self._world = world
         self._owner = owner
         self._history = History(state)
+        self.watchers = Watchers()
         self._timer: Timer | None = None
         self._heard_at: float | None = None
         self._said_at: float | None = None
@@ -193,9 +195,10 @@ class Driver:
     def _step(self, happened: i.Input) -> None:
         before, now, chance = self._state, self._world.now(), self._world.chance()
         self._state, commands = step(before, happened, now, chance)
-        self._history.record(before, happened, now, chance, self._state)
+        transition = self._history.record(before, happened, now, chance, self._state)
         for command in commands:
             self._CARRIERS[type(command)](self, command)
+        self.watchers.tell(transition)
 
     def _arm(self) -> None:
         if self._timer is not None:

@@ -1,0 +1,91 @@
+"""`tailwire lab`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from functools import partial
+from pathlib import Path
+
+MOST_SLOW = 100.0
+
+
+def add_lab(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to a parser."""
+    lab = commands.add_parser(
+        "lab", help="a page with two clients, a server and the lines between: break what you like"
+    )
+    lab.add_argument("file", nargs="?", metavar="FILE", help="show this recording, or this dump of a connection, again")
+    lab.add_argument("--port", type=int, default=0, help="of the page; 0 takes a free one")
+    lab.add_argument("--slow", type=float, default=1.0, metavar="N", help="lines N times as slow: N × 50 ms each way")
+    lab.add_argument("--open", action="store_true", help="open the page in a browser")
+    lab.add_argument("--record", metavar="FILE.webp", help="record a scene as an animated picture, and end")
+    lab.add_argument("--chromium", metavar="FILE", help="the browser for --record ($TAILWIRE_CHROMIUM)")
+
+
+def lab(given: argparse.Namespace) -> int:
+    """Run the lab until a signal says stop.
+
+    Returns:
+        0; 1 when it cannot run; 2 for a wrong call.
+    """
+    problem = _problem(given)
+    if problem:
+        print(f"tailwire: {problem}", file=sys.stderr)
+        return 2
+    from tailwire.adapters.main_loop import run
+    from tailwire.lab.film import CannotFilm, film
+    from tailwire.lab.recording import BadRecording, read
+    from tailwire.lab.running import live, replay
+
+    logging.getLogger("tailwire").addHandler(logging.NullHandler())  # the page shows what the clients meet
+    try:
+        if given.record:
+            run(film(Path(given.record), chromium=given.chromium or "", said=partial(print, flush=True)))
+        elif given.file:
+            run(replay(read(Path(given.file)), partial(_hello, given, given.file), port=given.port))
+        else:
+            print("Starting a server and two clients …", flush=True)
+            run(live(partial(_hello, given, ""), port=given.port, slow=given.slow))
+    except BadRecording as e:
+        print(f"tailwire: {given.file} is no recording of a lab, and no dump of a connection: {e}", file=sys.stderr)
+        return 1
+    except CannotFilm as e:
+        print(f"tailwire: {e}", file=sys.stderr)
+        return 1
+    except OSError as e:
+        more = "; choose another --port" if not given.file and given.port else ""
+        print(f"tailwire: {e}{more}", file=sys.stderr)
+        return 1
+    except RuntimeError as e:
+        print(f"tailwire: {e}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _problem(given: argparse.Namespace) -> str:
+    if not 0 <= given.port <= 65535:
+        return "--port must be from 0 to 65535"
+    if not 1 <= given.slow <= MOST_SLOW:
+        return f"--slow must be from 1 to {MOST_SLOW:g}"
+    if given.record and given.file:
+        return "--record makes a picture of a scene of its own: give no FILE"
+    if given.record and not given.record.endswith(".webp"):
+        return "--record writes animated WebP: give a name that ends in .webp"
+    return ""
+
+
+def _hello(given: argparse.Namespace, file: str, url: str) -> None:
+    if file:
+        print(f"{file}, step by step:\n\n    {url}\n", flush=True)
+    else:
+        print(
+            f"The lab is open:\n\n    {url}\n\nSwitch phones off, cut lines, kill the server. Ctrl+C ends everything."
+        )
+        print("The same without a browser, in half a minute: `tailwire demo` (make demo).", flush=True)
+    if given.open:
+        from tailwire.lab.running import open_browser
+
+        if not open_browser(url):
+            print("There is no browser here that could be opened: open the URL by hand.", flush=True)

@@ -1,0 +1,168 @@
+"""A headless Chromium, driven over its DevTools protocol: as much of it as recording a page needs."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+
+VARIABLE = "TAILWIRE_CHROMIUM"
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "chrome-headless-shell")
+PATIENCE = 30.0
+_LISTENS = "DevTools listening on "
+
+
+class NoChromium(Exception):
+    """There is no Chromium, or it does not start. The message says what to do."""
+
+
+def find(given: str = "") -> str:
+    """Return the path of a Chromium: the one given, the one of $TAILWIRE_CHROMIUM, or one on the PATH.
+
+    Raises:
+        NoChromium: when there is none.
+    """
+    named = given or os.environ.get(VARIABLE, "")
+    if named:
+        found = shutil.which(named)
+        if found is None:
+            raise NoChromium(f"{named} is no program: give the path of a Chromium or Chrome")
+        return found
+    for name in NAMES:
+        found = shutil.which(name)
+        if found is not None:
+            return found
+    raise NoChromium(
+        f"recording needs a Chromium or Chrome: install one, or name it with --chromium FILE or ${VARIABLE} "
+        f"(looked for {', '.join(NAMES)} on the PATH)"
+    )
+
+
+class Browser:
+    """A browser that listens; see `launched`."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self._socket = socket
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._heard: dict[str, Callable[[dict[str, Any]], None]] = {}
+        self._session = ""
+
+    async def read(self) -> None:
+        """Read what it says until it ends."""
+        async for text in self._socket:
+            said = json.loads(text)
+            if "id" in said:
+                future = self._waiting.pop(said["id"], None)
+                if future is not None and not future.done():
+                    if "error" in said:
+                        future.set_exception(NoChromium(f"the browser refused: {said['error'].get('message')}"))
+                    else:
+                        future.set_result(said["result"])
+            elif said.get("method") in self._heard:
+                self._heard[said["method"]](said["params"])
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(NoChromium("the browser has ended"))
+
+    async def call(self, method: str, **parameters: Any) -> Any:
+        """Have something done in the page, and return what it answers.
+
+        Raises:
+            NoChromium: when it is refused, or not answered within a minute.
+        """
+        number = next(self._numbers)
+        future = self._waiting[number] = asyncio.get_running_loop().create_future()
+        await self._send(number, method, parameters)
+        try:
+            return await asyncio.wait_for(future, 2 * PATIENCE)
+        except TimeoutError:
+            self._waiting.pop(number, None)
+            raise NoChromium(f"the browser did not answer to {method}") from None
+
+    async def tell(self, method: str, **parameters: Any) -> None:
+        """As `call`, without waiting for the answer."""
+        await self._send(next(self._numbers), method, parameters)
+
+    async def _send(self, number: int, method: str, parameters: dict[str, Any]) -> None:
+        asked = {"id": number, "method": method, "params": parameters}
+        await self._socket.send(json.dumps(asked | ({"sessionId": self._session} if self._session else {})))
+
+    def hear(self, event: str, told: Callable[[dict[str, Any]], None]) -> None:
+        """Call a function with each event of a name."""
+        self._heard[event] = told
+
+    async def open(self, url: str, width: int, height: int) -> None:
+        """Open a page of so many pixels."""
+        target = await self.call("Target.createTarget", url="about:blank", width=width, height=height)
+        attached = await self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
+        self._session = attached["sessionId"]
+        await self.call("Page.enable")
+        await self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+        )
+        await self.call("Page.navigate", url=url)
+
+    async def evaluate(self, code: str) -> Any:
+        """Run JavaScript in the page; return what it answers, a promise's value too."""
+        answer = await self.call("Runtime.evaluate", expression=code, awaitPromise=True, returnByValue=True)
+        if "exceptionDetails" in answer:
+            raise NoChromium(f"the page failed: {answer['exceptionDetails'].get('text')}")
+        return answer["result"].get("value")
+
+
+@asynccontextmanager
+async def launched(program: str) -> AsyncIterator[Browser]:
+    """Run a Chromium meanwhile.
+
+    Args:
+        program: its path.
+
+    Raises:
+        NoChromium: when it does not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="tailwire-chromium-", ignore_cleanup_errors=True) as folder:
+        options = ["--headless", "--remote-debugging-port=0", "--disable-gpu", "--hide-scrollbars"]
+        options += [f"--user-data-dir={Path(folder) / 'profile'}", "--no-first-run", "--disable-dev-shm-usage"]
+        if sys.platform == "linux" and os.geteuid() == 0:
+            options.append("--no-sandbox")  # Chromium's own sandbox does not work as root
+        process = await asyncio.create_subprocess_exec(
+            program, *options, stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL
+        )
+        try:
+            async with connect(await _address(process), max_size=None, ping_interval=None, proxy=None) as socket:
+                browser = Browser(socket)
+                reading = asyncio.create_task(browser.read(), name="tailwire lab browser")
+                try:
+                    yield browser
+                finally:
+                    reading.cancel()
+                    await asyncio.wait([reading])
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.communicate()
+
+
+async def _address(process: asyncio.subprocess.Process) -> str:
+    assert process.stderr is not None
+    said: list[str] = []
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while line := (await process.stderr.readline()).decode(errors="replace"):
+                said = [*said[-5:], line.strip()]
+                if line.startswith(_LISTENS):
+                    return line.removeprefix(_LISTENS).strip()
+    except TimeoutError:
+        said.append(f"it did not say where it listens within {PATIENCE:.0f} s")
+    raise NoChromium("the browser does not start: " + " / ".join(said))

@@ -1,0 +1,17 @@
+"""The phases of the connection and what leads from one to another, as `make table` found them."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from typing import Any
+
+from tailwire.sdk.connection.state import Phase
+
+FILE = files("tailwire.lab") / "phases.json"
+
+
+def machine() -> dict[str, Any]:
+    """Return the phases, and the edges between them: `from`, `to`, and the `events` that lead along it."""
+    edges = json.loads(FILE.read_text(encoding="utf-8"))
+    return {"phases": [str(phase) for phase in Phase], "edges": edges}

@@ -1,0 +1,33 @@
+// Elements of HTML and SVG, made and changed without markup in strings.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+const fill = (element, attributes, children) => {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value !== undefined && value !== false) element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children);
+  return element;
+};
+
+export const html = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
+
+export const svg = (tag, attributes = {}, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
+
+/** Set attributes, each only where it differs. */
+export const set = (element, attributes) => {
+  for (const [name, value] of Object.entries(attributes)) {
+    const text = String(value);
+    if (element.getAttribute(name) !== text) element.setAttribute(name, text);
+  }
+};
+
+export const say = (element, text) => {
+  if (element.textContent !== text) element.textContent = text;
+};
+
+export const stillPlease = matchMedia("(prefers-reduced-motion: reduce)");
+
+/** "AppStateChanged" as words. */
+export const words = (name) => name.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();

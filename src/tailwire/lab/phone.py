@@ -1,0 +1,296 @@
+"""A phone: a real client behind a line of its own, and the switches that a person has.
+
+Rule: it tells the story what was done and what was seen, and decides nothing that the client decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections import deque
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Literal
+
+from tailwire.lab.backend import Backend, BackendFailed
+from tailwire.lab.story import Story
+from tailwire.sdk.app_settings import AppSettingsBuilder
+from tailwire.sdk.client import ChatClient
+from tailwire.sdk.connection.explain import describe
+from tailwire.sdk.connection.history import Transition
+from tailwire.sdk.connection.state import Phase
+from tailwire.sdk.exceptions import CometChatException
+from tailwire.sdk.listeners.interfaces import LoginListener, MessageListener
+from tailwire.sdk.outbox import OutboxEntry, OutboxStatus
+from tailwire.sdk.session import MemorySessionStore
+from tailwire.testing.line.proxy import FaultProxy
+from tailwire.testing.line.shape import Shape
+from tailwire.testing.server import ServerProcess
+from tailwire.wire.entities import TextMessage
+
+APP_TAKES = 1.5
+"""Seconds that an app which is too slow takes for each message."""
+LONGEST_TEXT = 500
+MOST_AT_ONCE = 32
+MOST_DUMPS = 10
+
+
+class Refused(Exception):
+    """A switch cannot be used so. The message is for the person who used it."""
+
+
+class Phone(MessageListener, LoginListener):
+    """A phone with its client.
+
+    Args:
+        name: the user.
+        other: whom they write to.
+        latency: seconds that everything takes on its line, each way.
+    """
+
+    def __init__(
+        self, name: str, other: str, server: ServerProcess, backend: Backend, story: Story, latency: float
+    ) -> None:
+        self.name, self.other = name, other
+        self._server, self._backend, self._story = server, backend, story
+        self.line = FaultProxy("127.0.0.1", 0)
+        self.line.shape(Shape(latency=latency))
+        self._store = MemorySessionStore()
+        self._chat: ChatClient | None = None
+        self._phase = Phase.IDLE
+        self._now = {"app": "foreground", "network": "online", "mode": "auto", "pace": "quick", "token": "good"}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._earlier: deque[dict[str, Any]] = deque(maxlen=MOST_DUMPS)
+        self._said: tuple[str, float | None] = ("", None)
+
+    # Its life.
+
+    async def start(self) -> None:
+        """Switch it on: log in, and connect."""
+        self.line.aim(self._server.port)
+        await self.line.start()
+        await self._open()
+        await self.chat.login_with_auth_token(await self._backend.token(self.name))
+        self._tell_switch()
+
+    async def _open(self) -> None:
+        settings = (
+            AppSettingsBuilder()
+            .override_client_host(self.line.url)
+            .auto_establish_socket_connection(self._now["mode"] == "auto")
+            .keep_unsent_messages()
+            .build()
+        )
+        chat = ChatClient(
+            self._server.app_id,
+            settings,
+            session_store=self._store,
+            auth_token_provider=lambda: self._backend.token(self.name),
+        )
+        await chat.init()
+        self._phase = Phase.IDLE
+        chat.connection.subscribe(self._moved)
+        chat.add_message_listener("lab", self)
+        self._chat = chat
+        if self._now["network"] == "offline":
+            chat.set_network("offline")
+
+    @property
+    def chat(self) -> ChatClient:
+        """The client.
+
+        Raises:
+            Refused: while the app starts.
+        """
+        if self._chat is None:
+            raise Refused("the app is starting")
+        return self._chat
+
+    async def close(self) -> None:
+        """Switch it off."""
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        if self._chat is not None:
+            await self._chat.aclose()
+        await self.line.close()
+
+    # What a person does.
+
+    def do(self, what: str, text: str = "") -> None:
+        """Use a switch. What takes time goes on behind, and the story says how it ends.
+
+        Raises:
+            Refused: for one that there is not, or that cannot be used now.
+        """
+        if what == "send":
+            self._send(text)
+            return
+        if what not in _SWITCHES:
+            raise Refused(f"there is no switch {what!r}: there are send, {', '.join(_SWITCHES)}")
+        kind, act = _SWITCHES[what]
+        before = self._now.get(kind, "")
+        if before == what:
+            return
+        self.chat  # noqa: B018 (nothing is switched while the app starts)
+        if kind:
+            self._now[kind] = what
+        self._tell_switch(what)
+        work = act(self, before)
+        if work is not None:
+            self._spawn(work)
+
+    def _tell_switch(self, what: str = "") -> None:
+        self._story.tell("switch", phone=self.name, what=what, now=dict(self._now))
+
+    def _spawn(self, work: Coroutine[Any, Any, object]) -> None:
+        if len(self._tasks) >= MOST_AT_ONCE:
+            work.close()
+            raise Refused("too much is under way on this phone: wait a moment")
+        task = asyncio.create_task(self._tried(work), name=f"tailwire lab {self.name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _tried(self, work: Coroutine[Any, Any, object]) -> None:
+        try:
+            said = await work
+        except CometChatException as e:
+            self._notice(f"{e.code}: {e.message}")
+        except (BackendFailed, Refused) as e:
+            self._notice(str(e))
+        else:
+            if isinstance(said, str):
+                self._notice(said)
+
+    def _notice(self, text: str) -> None:
+        self._story.tell("notice", phone=self.name, text=text)
+
+    def _send(self, text: str) -> None:
+        text = text.strip()
+        if not 0 < len(text) <= LONGEST_TEXT:
+            raise Refused(f"write something, at most {LONGEST_TEXT} characters")
+        try:
+            entry = self.chat.queue_message(TextMessage(receiver=self.other, text=text))
+        except CometChatException as e:
+            raise Refused(f"{e.code}: {e.message}") from e
+        self._story.tell("typed", phone=self.name, id=entry.muid, text=text)
+
+    def _change_line(self, network: str, before: str) -> None:
+        # The platform says something only where a phone would know: not in a tunnel, and not of a cable further off.
+        self.line.restore()
+        if network in ("offline", "cut"):
+            self.line.cut()
+        elif network == "tunnel":
+            self.line.half_open()
+        if network == "offline":
+            self.chat.set_network("offline")
+        elif network == "online" or before == "offline":
+            self.chat.set_network("online")
+
+    async def _restart(self) -> None:
+        chat, self._chat = self.chat, None
+        self._earlier.append(_dump_of(chat))
+        await chat.aclose()
+        self._now["app"] = "foreground"
+        await self._open()
+        self._tell_switch()
+
+    async def _end_token(self, *, for_good: bool) -> None:
+        (self._backend.refused.add if for_good else self._backend.refused.discard)(self.name)
+        self._now["token"] = "revoked" if for_good else "good"
+        self._tell_switch()
+        await self._backend.take_back(self.name)
+
+    async def _log_in(self) -> None:
+        self._backend.refused.discard(self.name)
+        await self.chat.login_with_auth_token(await self._backend.token(self.name))
+        self._now["token"] = "good"
+        self._tell_switch()
+
+    # What is seen.
+
+    def _moved(self, transition: Transition) -> None:
+        before, self._phase = self._phase, transition.phase
+        self._story.tell(
+            "transition",
+            phone=self.name,
+            trigger=transition.trigger,
+            before=str(before),
+            phase=str(transition.phase),
+            status=str(transition.status),
+            epoch=transition.epoch,
+            cause=str(transition.cause) if transition.cause is not None else None,
+            why=describe(transition.cause) if transition.cause is not None else "",
+            explain=self._chat.connection.explain() if self._chat is not None else "",
+        )
+
+    def look(self) -> None:
+        """Tell what the client says of itself, where that has changed."""
+        if self._chat is None:
+            return
+        connection = self._chat.connection
+        left = connection.window_left
+        said = (connection.explain(), None if left is None else round(left, 1))
+        if said != self._said:
+            self._said = said
+            self._story.tell("says", keep=False, phone=self.name, explain=said[0], window=said[1])
+
+    async def on_text_message_received(self, message: TextMessage) -> None:
+        """A message was handed over to the app."""
+        if self._now["pace"] == "slow":
+            await asyncio.sleep(APP_TAKES)  # the app is busy
+        self._story.tell("handed", phone=self.name, id=message.muid, text=message.text)
+
+    def on_queued_message_changed(self, entry: OutboxEntry) -> None:
+        """A message of this phone was sent, or refused."""
+        if entry.status is OutboxStatus.SENT:
+            self._story.tell("accepted", phone=self.name, id=entry.muid)
+        elif entry.status is OutboxStatus.FAILED:
+            why = str(entry.error.message if entry.error is not None else "")
+            self._story.tell("failed", phone=self.name, id=entry.muid, text=why)
+
+    def dumps(self) -> list[dict[str, Any]]:
+        """The dumps of its connections, oldest first: each start of the app has one."""
+        return [*self._earlier, *([_dump_of(self._chat)] if self._chat is not None else [])]
+
+
+def _dump_of(chat: ChatClient) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="tailwire-lab-") as folder:
+        file = Path(folder) / "dump.json"
+        chat.connection.dump(file)
+        dump: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return dump
+
+
+def _app(state: Literal["foreground", "background"]) -> tuple[str, _Act]:
+    return "app", lambda phone, before: phone.chat.set_app_state(state)
+
+
+def _network(state: str) -> tuple[str, _Act]:
+    return "network", lambda phone, before: phone._change_line(state, before)
+
+
+_Act = Callable[[Phone, str], "Coroutine[Any, Any, object] | None"]
+_RESTART: tuple[str, _Act] = ("mode", lambda phone, before: phone._restart())
+_PACE: tuple[str, _Act] = ("pace", lambda phone, before: None)
+_SWITCHES: dict[str, tuple[str, _Act]] = {
+    "foreground": _app("foreground"),
+    "background": _app("background"),
+    "online": _network("online"),
+    "offline": _network("offline"),
+    "tunnel": _network("tunnel"),
+    "cut": _network("cut"),
+    "auto": _RESTART,
+    "manual": _RESTART,
+    "quick": _PACE,
+    "slow": _PACE,
+    "connect": ("", lambda phone, before: phone.chat.connect()),
+    "disconnect": ("", lambda phone, before: phone.chat.disconnect()),
+    "ping": ("", lambda phone, before: phone.chat.ping()),
+    "expire": ("", lambda phone, before: phone._end_token(for_good=False)),
+    "revoke": ("", lambda phone, before: phone._end_token(for_good=True)),
+    "login": ("", lambda phone, before: phone._log_in()),
+}
+"""By its name: what of the phone it switches ("" for what is done once), and how."""

@@ -1,0 +1,57 @@
+"""Takes the processor away from a process most of the time, so that it is overloaded for real."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+STOPPED, RUNNING = 0.4, 0.15
+
+
+class Squeeze:
+    """Stops and continues a process in turn, until it is told to end."""
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def on(self) -> bool:
+        """Whether it is at it."""
+        return self._task is not None and not self._task.done()
+
+    def begin(self, pid: int) -> None:
+        """Begin.
+
+        Raises:
+            RuntimeError: on Windows, where a process cannot be stopped.
+        """
+        if sys.platform == "win32":
+            raise RuntimeError("a process cannot be stopped and continued on Windows")
+        if not self.on:
+            self._task = asyncio.create_task(self._run(pid), name="tailwire lab squeeze")
+
+    async def _run(self, pid: int) -> None:
+        try:
+            while _signal(pid, "SIGSTOP"):
+                await asyncio.sleep(STOPPED)  # for so long it gets nothing
+                _signal(pid, "SIGCONT")
+                await asyncio.sleep(RUNNING)
+        finally:
+            _signal(pid, "SIGCONT")
+
+    async def end(self) -> None:
+        """End; the process runs on."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+
+def _signal(pid: int, name: str) -> bool:
+    try:
+        os.kill(pid, getattr(signal, name))
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,173 @@
+"""The lab itself: a server in a process of its own, two phones, and the story of what happens."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Coroutine
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tailwire.lab.backend import Backend
+from tailwire.lab.phone import Phone, Refused
+from tailwire.lab.squeeze import Squeeze
+from tailwire.lab.story import Story
+from tailwire.testing.server import ServerProcess
+
+NAMES = ("alice", "bob")
+LOOK_EVERY = 0.25
+LATENCY = 0.05
+
+
+class Lab:
+    """A server and two phones.
+
+    Args:
+        folder: for the server's data.
+        slow: how much slower the lines are: each way takes so many times 50 ms, from 2 on; 1 adds nothing.
+    """
+
+    def __init__(self, folder: Path, *, slow: float = 1.0) -> None:
+        self.story = Story()
+        self.server = ServerProcess(folder, None, "--demo-users")
+        self.server.program = ["-m", "tailwire.cli.tied", str(os.getpid())]
+        self._backend = Backend(self.server)
+        latency = LATENCY * slow if slow > 1 else 0.0
+        self.phones = {
+            name: Phone(name, other, self.server, self._backend, self.story, latency)
+            for name, other in zip(NAMES, reversed(NAMES), strict=True)
+        }
+        self._squeeze = Squeeze()
+        self._turn = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._up = False
+
+    async def start(self) -> None:
+        """Start the server, and switch the phones on.
+
+        Raises:
+            RuntimeError: when the server does not start; with what it printed.
+        """
+        await self.server.start()
+        self.story.begin = asyncio.get_running_loop().time()
+        self._say_server("start", up=True)
+        for phone in self.phones.values():
+            await phone.start()
+        self._spawn(self._look())
+
+    async def close(self) -> None:
+        """End everything."""
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._squeeze.end()
+        for phone in self.phones.values():
+            await phone.close()
+        await self._backend.close()
+        await self.server.kill()
+        self.story.close()
+
+    async def __aenter__(self) -> Lab:
+        try:
+            await self.start()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def do(self, whom: str, what: str, text: str = "") -> None:
+        """Do something to a phone or to the server.
+
+        Args:
+            whom: `alice`, `bob` or `server`.
+            what: of the server: `kill`, `restart`, `overload` or `calm`; of a phone: see there.
+            text: of a message.
+
+        Raises:
+            Refused: when there is no such thing, or it cannot be done now.
+        """
+        if whom == "server":
+            work = {"kill": self._kill, "restart": self._restart, "overload": self._overload, "calm": self._calm}
+            if what not in work:
+                raise Refused(f"the server has no switch {what!r}: it has {', '.join(work)}")
+            if self._turn.locked():
+                raise Refused("the server is being started or stopped: wait a moment")
+            self._spawn(work[what]())
+        elif whom in self.phones:
+            self.phones[whom].do(what, text)
+        else:
+            raise Refused(f"there is no {whom!r}: there are {', '.join(self.phones)} and server")
+
+    def dumps(self) -> dict[str, list[dict[str, Any]]]:
+        """The dumps of the phones' connections, by phone."""
+        return {name: phone.dumps() for name, phone in self.phones.items()}
+
+    # The server.
+
+    def _say_server(self, what: str, *, up: bool) -> None:
+        self._up = up
+        self.story.tell("server", what=what, up=up, busy=self._squeeze.on)
+
+    async def _kill(self) -> None:
+        async with self._turn:
+            await self._squeeze.end()
+            if self._up:
+                await self.server.kill()
+                self._say_server("kill -9", up=False)
+
+    async def _restart(self) -> None:
+        async with self._turn:
+            await self._squeeze.end()
+            if self._up:
+                self._say_server("stop", up=False)
+                await self.server.stop()
+            try:
+                await self.server.start()
+            except RuntimeError as e:
+                self.story.tell("notice", phone="server", text=str(e)[-LOG_SHOWN:])
+                return
+            self._say_server("start", up=True)
+
+    async def _overload(self) -> None:
+        async with self._turn:
+            if not self._up:
+                self.story.tell("notice", phone="server", text="the server is down: start it first")
+                return
+            try:
+                self._squeeze.begin(self.server.pid)
+            except RuntimeError as e:
+                self.story.tell("notice", phone="server", text=str(e))
+                return
+            self._say_server("overload", up=True)
+
+    async def _calm(self) -> None:
+        async with self._turn:
+            await self._squeeze.end()
+            self._say_server("calm", up=self._up)
+
+    # What goes on behind.
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name="tailwire lab")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _look(self) -> None:
+        while True:
+            for phone in self.phones.values():
+                phone.look()
+            if self._up and not self.server.running and not self._turn.locked():
+                await self._squeeze.end()
+                await self.server.kill()
+                self._say_server("ended by itself", up=False)
+            await asyncio.sleep(LOOK_EVERY)
+
+
+LOG_SHOWN = 400

@@ -1,0 +1,191 @@
+"""The page's web app: files, the story as server-sent events, and the switches as POST.
+
+Rules: reached from this machine alone and by who knows the path; a switch only from the page itself; nothing from
+elsewhere runs in the page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+from collections.abc import AsyncIterator
+from datetime import datetime
+from importlib.resources import files
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tailwire.lab.graph import machine
+from tailwire.lab.phone import Refused
+from tailwire.lab.recording import recorded
+from tailwire.lab.stage import NAMES, Lab
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+LARGEST = 8192
+QUIET = 10.0
+_KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+
+class Guard:
+    """Answers only who asks for this machine by its address, and knows the path; switches only for the page itself."""
+
+    def __init__(self, app: ASGIApp, token: str, port: int) -> None:
+        self._app, self._token = app, token
+        self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] != "http":
+            return
+        refusal = self._refusal(Request(scope))
+
+        async def with_headers(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                more = {
+                    "content-security-policy": POLICY,
+                    "x-content-type-options": "nosniff",
+                    "referrer-policy": "no-referrer",
+                    "cross-origin-resource-policy": "same-origin",
+                    "cache-control": "no-store",
+                }
+                message["headers"] += [(k.encode(), v.encode()) for k, v in more.items()]
+            await send(message)
+
+        await (refusal or self._app)(scope, receive, with_headers)
+
+    def _refusal(self, request: Request) -> Response | None:
+        if request.headers.get("host", "") not in self._hosts:
+            return _refused(403, "this lab is reached as 127.0.0.1 alone")
+        parts = request.url.path.split("/")
+        if len(parts) < 3 or not hmac.compare_digest(parts[1].encode(), self._token.encode()):
+            return _refused(404, "there is nothing here: use the whole URL that the lab has printed")
+        origin = request.headers.get("origin")
+        if origin is None and request.method == "GET":
+            return None
+        if origin is None or origin.removeprefix("http://") != request.headers["host"]:
+            return _refused(403, "another page may not use this lab")
+        return None
+
+
+def _refused(status: int, why: str) -> Response:
+    return JSONResponse({"error": why}, status)
+
+
+def _files() -> dict[str, tuple[bytes, str]]:
+    found = {}
+    for file in (files("tailwire.lab") / "page").iterdir():
+        kind = _KINDS.get("." + file.name.rpartition(".")[2])
+        if kind is not None:
+            found[file.name] = (file.read_bytes(), kind)
+    return found
+
+
+class Pages:
+    """What the page asks for.
+
+    Args:
+        lab: that is shown, or None.
+        replay: what `recording.read` gave, or None.
+    """
+
+    def __init__(self, lab: Lab | None, replay: dict[str, Any] | None, slow: float) -> None:
+        self._lab, self._replay, self._slow = lab, replay, slow
+        self._files = _files()
+
+    async def file(self, request: Request) -> Response:
+        """A file of the page."""
+        content, kind = self._files.get(request.path_params.get("name", "index.html"), (b"", ""))
+        return Response(content, media_type=kind) if kind else _refused(404, "there is no such file")
+
+    async def about(self, request: Request) -> Response:
+        """What is shown: a lab, or a recording."""
+        if self._replay is not None:
+            return JSONResponse({"mode": "replay", **self._replay})
+        return JSONResponse({"mode": "live", "names": list(NAMES), "slow": self._slow, "machine": machine()})
+
+    async def events(self, request: Request) -> Response:
+        """The story so far, and then each event."""
+        if self._lab is None:
+            return _refused(404, "a recording has no events to come")
+        try:
+            queue = self._lab.story.listen()
+        except RuntimeError as e:
+            return _refused(503, str(e))
+        return StreamingResponse(self._told(queue), media_type="text/event-stream")
+
+    async def _told(self, queue: asyncio.Queue[dict[str, Any] | None]) -> AsyncIterator[str]:
+        assert self._lab is not None
+        story = self._lab.story
+        try:
+            yield f"event: story\ndata: {json.dumps({'now': story.now, 'events': story.events})}\n\n"
+            while True:
+                try:
+                    event = await asyncio.wait_for(queue.get(), QUIET)
+                except TimeoutError:
+                    yield ": still here\n\n"
+                    continue
+                if event is None:
+                    return
+                yield f"data: {json.dumps(event)}\n\n"
+        finally:
+            story.leave(queue)
+
+    async def do(self, request: Request) -> Response:
+        """Use a switch."""
+        if self._lab is None:
+            return _refused(409, "a recording cannot be changed")
+        body = b""
+        async for piece in request.stream():
+            body += piece
+            if len(body) > LARGEST:
+                return _refused(413, "that is too much")
+        try:
+            asked = json.loads(body)
+            whom, what, text = asked["whom"], asked["what"], asked.get("text", "")
+            if not all(isinstance(word, str) for word in (whom, what, text)):
+                raise TypeError
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return _refused(400, 'give {"whom": …, "what": …}, and "text" with send')
+        try:
+            self._lab.do(whom, what, text)
+        except Refused as e:
+            return _refused(409, str(e))
+        return Response(status_code=204)
+
+    async def save(self, request: Request) -> Response:
+        """What has happened, as a file."""
+        if self._lab is None:
+            return _refused(409, "this is a recording already")
+        name = f"lab-{datetime.now():%Y%m%d-%H%M%S}.json"
+        headers = {"content-disposition": f'attachment; filename="{name}"'}
+        return Response(json.dumps(recorded(self._lab)), media_type="application/json", headers=headers)
+
+
+def web_app(lab: Lab | None, replay: dict[str, Any] | None, *, token: str, port: int, slow: float = 1.0) -> ASGIApp:
+    """Return the app.
+
+    Args:
+        lab: the lab to show; None for a recording.
+        replay: the recording.
+        token: the first part of every path.
+        port: where it is reached.
+        slow: as the lab was started.
+    """
+    pages = Pages(lab, replay, slow)
+    routes = [
+        Route("/{token}/about.json", pages.about),
+        Route("/{token}/events", pages.events),
+        Route("/{token}/do", pages.do, methods=["POST"]),
+        Route("/{token}/save", pages.save),
+        Route("/{token}/{name}", pages.file),
+        Route("/{token}/", pages.file, name="index"),
+    ]
+    return Guard(Starlette(routes=routes), token, port)

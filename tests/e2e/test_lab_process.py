@@ -1,0 +1,88 @@
+"""`tailwire lab` as a process: it ends quietly, and whatever ends it, no process is left."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import httpx2
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc")
+
+
+def server_of(pid: int) -> int:
+    """The lab's server: the child that runs it."""
+    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    assert "serve" in Path(f"/proc/{child}/cmdline").read_text()
+    return int(child)
+
+
+async def gone(pid: int) -> None:
+    """Wait until a process has ended (one that nobody has waited for yet counts as such)."""
+    async with asyncio.timeout(10):
+        while os.path.exists(f"/proc/{pid}") and " Z " not in Path(f"/proc/{pid}/stat").read_text():
+            await asyncio.sleep(0.02)
+
+
+class Started:
+    """`tailwire lab` with arguments, until it has printed its URL."""
+
+    def __init__(self, *arguments: str) -> None:
+        self._arguments = arguments
+
+    async def __aenter__(self) -> Started:
+        self.process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tailwire.cli.main", "lab", *self._arguments,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        said = b""
+        async with asyncio.timeout(60):
+            while not (found := re.search(rb"http://127\.0\.0\.1:\d+/[\w-]+/", said)):
+                line = await self.process.stdout.readline()
+                assert line, (said, await self.process.stderr.read())
+                said += line
+        self.url = found[0].decode()
+        return self
+
+    async def end(self, number: signal.Signals) -> tuple[int, bytes]:
+        self.process.send_signal(number)
+        _, errors = await self.process.communicate()
+        return self.process.returncode, errors
+
+    async def __aexit__(self, *error: object) -> None:
+        if self.process.returncode is None:
+            self.process.kill()
+            await self.process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda n: n.name)
+async def test_no_process_is_left_whatever_ends_the_lab(number):
+    async with Started() as lab:
+        server = server_of(lab.process.pid)
+        async with httpx2.AsyncClient(trust_env=False) as http, http.stream("GET", lab.url + "events") as stream:
+            async for line in stream.aiter_lines():
+                if line.startswith("data: "):
+                    break
+            assert json.loads(line[6:])["events"]
+            code, errors = await lab.end(number)  # while a page listens
+        assert (code, errors) == (-9 if number is signal.SIGKILL else 0, b"")
+        await gone(server)
+
+
+async def test_a_port_that_is_taken_is_named_before_anything_starts():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tailwire.cli.main", "lab", "--port", str(taken.getsockname()[1]),
+            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        _, errors = await process.communicate()
+    assert (process.returncode, b"choose another --port" in errors) == (1, True), errors

@@ -1,0 +1,72 @@
+"""`connection.subscribe()`: each transition when it happens, and what is said of it then."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness import Stage
+from tailwire import CometChatException
+from tailwire.sdk.connection.state import Phase
+
+
+async def test_each_transition_is_told_once_with_the_sentence_of_its_state(stage: Stage):
+    alice = await stage.enter("alice")
+    connection, told = alice.chat.connection, []
+    before = len(connection.history)
+    stop = connection.subscribe(lambda t: told.append((t, connection.status, connection.explain())))
+    alice.chat.set_app_state("background")
+    assert [t.phase for t, _, _ in told] == [Phase.IDLE]  # told before the call returns
+    alice.chat.set_app_state("foreground")
+    await alice.connected()
+    assert [t.phase for t, _, _ in told] == [Phase.IDLE, Phase.CONNECTING, Phase.OPEN]
+    assert tuple(t for t, _, _ in told) == connection.history[before:]
+    for transition, status, sentence in told:
+        assert status is transition.status
+        assert sentence.startswith(f"{transition.status}: ")
+    assert "the app is in the background" in told[0][2]
+    stop()
+    alice.chat.set_app_state("background")
+    assert len(told) == 3
+
+
+async def test_who_is_told_may_call_the_client(stage: Stage):
+    alice = await stage.enter("alice")
+    phases = []
+
+    def back_at_once(transition):
+        phases.append(transition.phase)
+        if transition.phase is Phase.IDLE:
+            alice.chat.set_app_state("foreground")
+
+    alice.chat.connection.subscribe(back_at_once)
+    alice.chat.set_app_state("background")
+    await alice.connected()
+    assert phases == [Phase.IDLE, Phase.CONNECTING, Phase.OPEN]
+
+
+async def test_the_last_one_is_told_while_the_client_closes_and_nothing_after(stage: Stage):
+    alice = await stage.enter("alice")
+    told = []
+    alice.chat.connection.subscribe(told.append)
+    await alice.chat.aclose()
+    assert [(t.trigger, t.phase) for t in told] == [("ClientClosed", Phase.IDLE)]
+
+
+async def test_before_init_there_is_no_connection_to_subscribe_to(stage: Stage):
+    with pytest.raises(CometChatException) as refused:
+        stage.actor().chat.connection.subscribe(print)
+    assert refused.value.code == "COMETCHAT_INITIALIZATION_NOT_DONE"
+
+
+async def test_the_window_of_manual_mode_says_what_is_left(stage: Stage):
+    alice = await stage.enter("alice", auto=False)
+    await alice.chat.connect()
+    assert alice.chat.connection.window_left is None
+    alice.chat.set_app_state("background")
+    assert alice.chat.connection.window_left == pytest.approx(30)
+    await stage.pass_time(12)
+    assert alice.chat.connection.window_left == pytest.approx(18)
+    await alice.chat.ping()
+    assert alice.chat.connection.window_left == pytest.approx(30, abs=0.5)
+    await stage.pass_time(40)
+    assert alice.chat.connection.window_left is None

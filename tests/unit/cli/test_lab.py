@@ -1,0 +1,42 @@
+"""`tailwire lab` says what is wrong with a call."""
+
+from __future__ import annotations
+
+import pytest
+
+from tailwire.cli.main import main
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--port", "70000"], 2, "--port must be from 0 to 65535"),
+        (["--slow", "0"], 2, "--slow must be from 1 to 100"),
+        (["--slow", "nan"], 2, "--slow must be from 1 to 100"),
+        (["--record", "out.gif"], 2, "ends in .webp"),
+        (["--record", "out.webp", "file.json"], 2, "give no FILE"),
+        (["nowhere.json"], 1, "No such file"),
+        (["--record", "out.webp", "--chromium", "/no/such/browser"], 1, "/no/such/browser is no program"),
+        (["--record", "/no/such/folder/out.webp"], 1, "there is no folder /no/such/folder"),
+    ],
+)
+def test_a_wrong_call_is_explained(tmp_path, monkeypatch, capsys, arguments, code, said):
+    monkeypatch.chdir(tmp_path)
+    assert main(["lab", *arguments]) == code
+    assert said in capsys.readouterr().err
+
+
+def test_without_a_browser_it_says_how_to_name_one(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("TAILWIRE_CHROMIUM", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert main(["lab", "--record", "out.webp"]) == 1
+    said = capsys.readouterr().err
+    assert "--chromium FILE or $TAILWIRE_CHROMIUM" in said
+
+
+def test_what_is_no_recording_is_named(tmp_path, capsys):
+    file = tmp_path / "x.json"
+    file.write_text("{}")
+    assert main(["lab", str(file)]) == 1
+    assert "no recording of a lab, and no dump of a connection" in capsys.readouterr().err

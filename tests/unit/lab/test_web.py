@@ -1,0 +1,99 @@
+"""The page's web app answers this machine, who knows the path, and the page itself; and its colours can be read."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+
+import httpx2
+import pytest
+
+from tailwire.lab.web import POLICY, web_app
+
+REPLAY = {"names": ["phone"], "events": [], "steps": [], "machine": {}, "name": "dump.json"}
+HERE = "http://127.0.0.1:4321"
+
+
+async def ask(method: str, path: str, **more) -> httpx2.Response:
+    app = web_app(None, REPLAY, token="secret", port=4321)
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=HERE) as http:
+        return await http.request(method, path, **more)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("", "text/html"), ("main.js", "text/javascript"), ("lab.css", "text/css"), ("about.json", "application/json")],
+)
+async def test_the_page_is_there_for_who_knows_the_path(path, kind):
+    answer = await ask("GET", f"/secret/{path}")
+    assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, kind)
+    assert answer.headers["content-security-policy"] == POLICY
+    assert answer.headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/secret",
+        "/Secret/",
+        "//secret/",
+        "/other/main.js",
+        "/secret/../secret",
+        "/secret/web.py",
+        "/secret/nothing.js",
+    ],
+)
+async def test_elsewhere_is_nothing(path):
+    assert (await ask("GET", path)).status_code == 404
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1:1", "evil.example:4321"])
+async def test_another_name_of_this_machine_is_refused(host):
+    assert (await ask("GET", "/secret/", headers={"host": host})).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "origin", [None, "null", "http://evil.example", "https://127.0.0.1:4321", "http://127.0.0.1:1", HERE + "/"]
+)
+async def test_another_page_may_not_switch(origin):
+    headers = {"origin": origin} if origin else {}
+    answer = await ask("POST", "/secret/do", json={"whom": "alice", "what": "ping"}, headers=headers)
+    assert (answer.status_code, answer.json()["error"]) == (403, "another page may not use this lab")
+
+
+async def test_a_recording_is_only_looked_at():
+    answer = await ask("POST", "/secret/do", json={"whom": "alice", "what": "ping"}, headers={"origin": HERE})
+    assert (answer.status_code, "recording" in answer.json()["error"]) == (409, True)
+    assert (await ask("GET", "/secret/events")).status_code == 404
+    assert (await ask("GET", "/secret/save")).status_code == 409
+
+
+def colours() -> list[dict[str, str]]:
+    """The variables of the page's style: dark, then light."""
+    style = (files("tailwire.lab") / "page" / "lab.css").read_text()
+    return [
+        dict(re.findall(r"--([\w-]+): (#\w+)", block)) for block in re.findall(r":root \{(.*?)\}", style, re.DOTALL)
+    ]
+
+
+def luminance(colour: str) -> float:
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * d for d in colour[1:])
+    parts = [int(digits[n : n + 2], 16) / 255 for n in (0, 2, 4)]
+    linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return sum(w * p for w, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+PAIRS = [
+    *((text, ground) for text in ("text", "muted") for ground in ("bg", "glow", "panel", "raised", "left-dim", "right-dim")),
+    *((name, ground) for name in ("left", "right") for ground in ("bg", "panel")),
+    *(("on-token", name) for name in ("left", "right")),
+    ("good-text", "good-dim"), ("bad-text", "bad-dim"), ("bad-text", "bg"), ("text", "busy-dim"), ("text", "hot-dim"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "ground"), PAIRS)
+def test_text_can_be_read_in_the_dark_and_in_the_light(text, ground):
+    for scheme in colours():
+        one, other = sorted((luminance(scheme[text]), luminance(scheme[ground])))
+        assert (other + 0.05) / (one + 0.05) >= 4.5, (text, ground, scheme[text], scheme[ground])
