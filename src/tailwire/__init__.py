@@ -6,8 +6,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tailwire.adapters.find import watch as watch
     from tailwire.adapters.main_loop import run as run
+    from tailwire.adapters.network import watch_network as watch_network
+    from tailwire.adapters.sleep import watch_sleep as watch_sleep
     from tailwire.adapters.terminal import watch_terminal as watch_terminal
+    from tailwire.adapters.textual import watch_textual as watch_textual
     from tailwire.sdk.app_settings import AppSettings as AppSettings
     from tailwire.sdk.app_settings import AppSettingsBuilder as AppSettingsBuilder
     from tailwire.sdk.calls.lists import BannedGroupMembersRequestBuilder as BannedGroupMembersRequestBuilder
@@ -97,8 +101,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES: dict[str, tuple[str, ...]] = {
+    "adapters.find": ("watch",),
     "adapters.main_loop": ("run",),
+    "adapters.network": ("watch_network",),
+    "adapters.sleep": ("watch_sleep",),
     "adapters.terminal": ("watch_terminal",),
+    "adapters.textual": ("watch_textual",),
     "sdk.app_settings": ("AppSettings", "AppSettingsBuilder"),
     "sdk.calls.requests": ("MessagesRequest", "MessagesRequestBuilder"),
     "sdk.calls.lists": (
