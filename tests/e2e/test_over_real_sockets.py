@@ -175,6 +175,7 @@ async def test_ctrl_z_of_a_real_process(live: LiveStage):
         server.app_id,
         server.auth_key,
         stdout=asyncio.subprocess.PIPE,
+        process_group=0,  # as a shell starts it: the system stops no process that no shell could continue
     )
 
     async def until(word: str) -> None:
