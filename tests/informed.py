@@ -25,6 +25,11 @@ class Informed:
         self._background: set[str] = set()
         self._changed = asyncio.Event()
 
+    def event_loop(self) -> asyncio.AbstractEventLoop:
+        if self.error is not None:
+            raise self.error
+        return asyncio.get_running_loop()
+
     def set_app_state(self, state: str, *, reason: str = "app") -> None:
         if self.error is not None:
             raise self.error
@@ -59,20 +64,22 @@ class InformedInThread:
     def __init__(self) -> None:
         self._thread = LoopThread("a client's loop")
         self.inner = self._thread.call(self._made())
-        self.event_loop = self._thread._loop
-        self.threads: list[str] = []
+        self._loop = self._thread._loop
+
+    def event_loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
 
     async def _made(self) -> Informed:
         return Informed()
 
     def set_app_state(self, state: str, *, reason: str = "app") -> None:
-        self.event_loop.call_soon_threadsafe(lambda: self.inner.set_app_state(state, reason=reason))
+        self._loop.call_soon_threadsafe(lambda: self.inner.set_app_state(state, reason=reason))
 
     def set_network(self, network: str) -> None:
-        self.event_loop.call_soon_threadsafe(self.inner.set_network, network)
+        self._loop.call_soon_threadsafe(self.inner.set_network, network)
 
     def start(self, call: str, *arguments: Any, **named: Any) -> Future[Any]:
-        return asyncio.run_coroutine_threadsafe(getattr(self.inner, call)(*arguments, **named), self.event_loop)
+        return asyncio.run_coroutine_threadsafe(getattr(self.inner, call)(*arguments, **named), self._loop)
 
     def until(self, *told: Any) -> None:
         """Wait until it has been told exactly this, in all."""

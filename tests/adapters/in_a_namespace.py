@@ -15,6 +15,9 @@ from tailwire.adapters import netlink
 
 
 class Printing:
+    def event_loop(self):
+        return asyncio.get_running_loop()
+
     def set_app_state(self, state, *, reason="app"):
         """The network changes nothing here."""
 

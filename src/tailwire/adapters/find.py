@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tailwire.adapters.dbus import INSTALL, is_installed
+from tailwire.adapters.loops import Client
 from tailwire.adapters.network import watch_network
 from tailwire.adapters.rule import Hidden, Word
 from tailwire.adapters.sleep import watch_sleep
 from tailwire.adapters.terminal import running_textual_app, watch_terminal
-from tailwire.adapters.watching import Ability, Informed, Watch
+from tailwire.adapters.watching import Ability, Watch
 
 log = logging.getLogger("tailwire")
 
@@ -94,7 +95,7 @@ TOOLKITS = (
 """In the order in which they are looked for: a toolkit that uses another one comes before it."""
 
 
-def watch(chat: Informed, app: Any = None, *, hidden: Hidden = "background") -> Watch:
+def watch(chat: Client, app: Any = None, *, hidden: Hidden = "background") -> Watch:
     """Watch everything that tells something of this app here, and report it to a client.
 
     ```python
@@ -107,7 +108,7 @@ def watch(chat: Informed, app: Any = None, *, hidden: Hidden = "background") -> 
     known. What was found is logged at INFO (`logging.getLogger("tailwire")`); `tailwire doctor --app` prints it.
 
     Args:
-        chat: a `ChatClient` on the running event loop, or a `tailwire.sync.Client`.
+        chat: a `ChatClient`, or a `tailwire.sync.Client`.
         app: the app, page or root window; only needed where none can be found.
         hidden: what an app without a visible window is: `"background"`, or `"foreground"` for an app that lives in the
             tray and shows notifications of its own.
@@ -166,11 +167,11 @@ def in_terminal() -> bool:
 class _Together(Watch):
     """One watch over several."""
 
-    def __init__(self, chat: Informed, hidden: Hidden) -> None:
+    def __init__(self, chat: Client, hidden: Hidden) -> None:
         self._parts: list[Watch] = []
         super().__init__(chat, "found", (), hidden=hidden)
 
-    def add_app(self, chat: Informed, app: Any, hidden: Hidden) -> list[str]:
+    def add_app(self, chat: Client, app: Any, hidden: Hidden) -> list[str]:
         """Watch the app, or the terminal. Return what was found."""
         found = (toolkit_of(app), app) if app is not None else running()
         if found is not None:
@@ -188,7 +189,7 @@ class _Together(Watch):
                 return ["the terminal"]
         return []
 
-    def add_machine(self, chat: Informed) -> list[str]:
+    def add_machine(self, chat: Client) -> list[str]:
         """Watch the machine's sleep and the network, where that can be. Return what is tried."""
         if sys.platform != "linux" or hasattr(sys, "getandroidapilevel"):
             return []

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from tailwire.adapters.watching import Ability, Informed, Watch
 from tailwire.sdk.exceptions import CometChatException
@@ -15,26 +15,23 @@ from tailwire.sdk.exceptions import CometChatException
 log = logging.getLogger("tailwire")
 
 
-def loop_of(chat: Informed) -> asyncio.AbstractEventLoop:
-    """Return the event loop on which a watch over a client works.
+class Client(Informed, Protocol):
+    """A client whose event loop a watch works on: a `ChatClient`, or a `tailwire.sync.Client` from any thread."""
 
-    It is the client's own one: a `tailwire.sync.Client` has it in `event_loop`; a `ChatClient` is on the running one.
+    def event_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the client's event loop."""
+
+
+def loop_of(chat: Client) -> asyncio.AbstractEventLoop:
+    """Return the event loop of a client.
 
     Raises:
         TypeError: `chat` is no client.
-        RuntimeError: no event loop runs here, and the client has none of its own.
+        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
     """
-    if not callable(getattr(chat, "set_app_state", None)):
+    if not callable(getattr(chat, "event_loop", None)) or isinstance(chat, type):
         raise TypeError(f"{chat!r} is no client: give a ChatClient or a tailwire.sync.Client")
-    own = getattr(chat, "event_loop", None)
-    if isinstance(own, asyncio.AbstractEventLoop):
-        return own
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        raise RuntimeError(
-            "no event loop runs here: watch a ChatClient from within its event loop, or use a tailwire.sync.Client"
-        ) from None
+    return chat.event_loop()
 
 
 def is_here(loop: asyncio.AbstractEventLoop) -> bool:
@@ -54,7 +51,7 @@ async def goodbye(chat: Any, at_most: float) -> None:
     """
     try:
         async with asyncio.timeout(at_most):
-            if hasattr(chat, "event_loop"):
+            if hasattr(chat, "start"):  # a client with a thread of its own
                 await asyncio.wrap_future(chat.start("wait_disconnected"))
             else:
                 await chat.wait_disconnected()
@@ -68,25 +65,24 @@ async def goodbye(chat: Any, at_most: float) -> None:
 class LoopWatch(Watch):
     """A watch with work on its client's event loop, which ends with it. It may be closed from any thread."""
 
-    def __init__(self, chat: Informed, reason: str, knows: Iterable[Ability] = ()) -> None:
+    def __init__(self, chat: Client, reason: str, knows: Iterable[Ability] = ()) -> None:
         """Begin a watch (for adapters).
 
         Raises:
             TypeError: `chat` is no client.
-            RuntimeError: no event loop runs here, and the client has none of its own.
             CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
         """
         super().__init__(chat, reason, knows)
         self.loop = loop_of(chat)
         self._settled: Future[None] = Future()
-        chat.set_app_state("foreground", reason=reason)  # nothing new to it, but a client that takes no calls says so
 
     def call(self, told: Callable[[], object]) -> None:
         """Call a function on the client's event loop: at once when this is its thread, else soon."""
         if is_here(self.loop):
             told()
-        elif not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(told)
+        else:
+            with suppress(RuntimeError):  # the loop has ended, and all that ran on it
+                self.loop.call_soon_threadsafe(told)
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine on the client's event loop, at the longest until the watch is closed.

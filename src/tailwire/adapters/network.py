@@ -9,8 +9,8 @@ from typing import Any
 
 from tailwire.adapters import netlink
 from tailwire.adapters.dbus import Bus, BusRefused, NoBus, is_installed, system_bus
-from tailwire.adapters.loops import LoopWatch
-from tailwire.adapters.watching import Informed, Network
+from tailwire.adapters.loops import Client, LoopWatch
+from tailwire.adapters.watching import Network
 
 log = logging.getLogger("tailwire")
 SETTLES_WITHIN = 0.25
@@ -21,7 +21,7 @@ _PROPERTIES = (NAME, _PATH, "org.freedesktop.DBus.Properties")
 _NONE, _FULL = 1, 4
 
 
-def watch_network(chat: Informed) -> LoopWatch:
+def watch_network(chat: Client) -> LoopWatch:
     """Watch the network of this machine, and tell a client when it comes, goes or changes.
 
     ```python
@@ -37,14 +37,13 @@ def watch_network(chat: Informed) -> LoopWatch:
     Elsewhere nothing is known and nothing breaks.
 
     Args:
-        chat: a `ChatClient` on the running event loop, or a `tailwire.sync.Client`.
+        chat: a `ChatClient`, or a `tailwire.sync.Client`.
 
     Returns:
         The watch; `knows` has `network` as soon as it is sure (`await watch.settled()` waits for that).
 
     Raises:
         TypeError: `chat` is no client.
-        RuntimeError: no event loop runs here, and the client has none of its own.
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
     """
     watch = LoopWatch(chat, "network")

@@ -9,8 +9,7 @@ import sys
 from typing import Any
 
 from tailwire.adapters.dbus import INSTALL, Bus, BusRefused, NoBus, is_installed, system_bus
-from tailwire.adapters.loops import LoopWatch, goodbye
-from tailwire.adapters.watching import Informed
+from tailwire.adapters.loops import Client, LoopWatch, goodbye
 
 log = logging.getLogger("tailwire")
 GOODBYE = 3.0
@@ -19,7 +18,7 @@ NAME = "org.freedesktop.login1"
 _MANAGER = (NAME, "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
 
 
-def watch_sleep(chat: Informed) -> LoopWatch:
+def watch_sleep(chat: Client) -> LoopWatch:
     """Watch for the machine's sleep, and report it to a client: the background before, the foreground after it.
 
     ```python
@@ -34,14 +33,14 @@ def watch_sleep(chat: Informed) -> LoopWatch:
     looks at its connection when the machine is awake.
 
     Args:
-        chat: a `ChatClient` on the running event loop, or a `tailwire.sync.Client`.
+        chat: a `ChatClient`, or a `tailwire.sync.Client`.
 
     Returns:
         The watch; `knows` has `sleep` as soon as logind has answered (`await watch.settled()` waits for that).
 
     Raises:
         TypeError: `chat` is no client.
-        RuntimeError: dbus-fast is not installed (on Linux); no event loop runs here, and the client has none.
+        RuntimeError: dbus-fast is not installed (on Linux).
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
     """
     if sys.platform == "linux" and not is_installed():
@@ -57,7 +56,7 @@ def watch_sleep(chat: Informed) -> LoopWatch:
 class _Sleep:
     """What logind says, and the inhibitor that it gave."""
 
-    def __init__(self, watch: LoopWatch, chat: Informed) -> None:
+    def __init__(self, watch: LoopWatch, chat: Client) -> None:
         self._watch = watch
         self._chat = chat
         self._asleep = False

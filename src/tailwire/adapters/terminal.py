@@ -11,15 +11,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from tailwire.adapters.loops import LoopWatch, goodbye, is_here
-from tailwire.adapters.watching import Informed, Watch
+from tailwire.adapters.loops import Client, LoopWatch, goodbye, is_here
+from tailwire.adapters.watching import Watch
 
 GOODBYE = 0.25
 STOPPED_WITHIN = 1.0
 """Seconds after which a process that a handler of the app should have stopped is taken for running."""
 
 
-def watch_terminal(chat: Informed, *, stop: Callable[[], object] | None = None) -> Watch:
+def watch_terminal(chat: Client, *, stop: Callable[[], object] | None = None) -> Watch:
     """Watch for Ctrl+Z and `fg`: report the background before the process stops, the foreground when it goes on.
 
     ```python
@@ -34,12 +34,12 @@ def watch_terminal(chat: Informed, *, stop: Callable[[], object] | None = None) 
     by SIGSTOP cannot report it.
 
     Args:
-        chat: a `ChatClient` on the running event loop, or a `tailwire.sync.Client`.
+        chat: a `ChatClient`, or a `tailwire.sync.Client`.
         stop: stops the process, in place of the handler that was there before.
 
     Raises:
         TypeError: `chat` is no client.
-        RuntimeError: this is not the main thread, no event loop runs here, the system has no SIGTSTP, a handler is
+        RuntimeError: this is not the main thread, the system has no SIGTSTP, a handler is
             there that Python cannot call, or this is a Textual app: use `watch_textual`.
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
     """
@@ -73,7 +73,7 @@ def running_textual_app() -> Any:
 class _Signals:
     """The handlers of one watch."""
 
-    def __init__(self, watch: LoopWatch, chat: Informed, stop: Callable[[], object] | None) -> None:
+    def __init__(self, watch: LoopWatch, chat: Client, stop: Callable[[], object] | None) -> None:
         self._watch = watch
         self._chat = chat
         self._stop = stop

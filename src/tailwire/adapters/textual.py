@@ -5,19 +5,19 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from tailwire.adapters.loops import LoopWatch, goodbye
-from tailwire.adapters.watching import Informed, Watch
+from tailwire.adapters.loops import Client, LoopWatch, goodbye
+from tailwire.adapters.watching import Watch
 
 GOODBYE = 0.25
 
 
-def watch_textual(chat: Informed, app: Any) -> Watch:
+def watch_textual(chat: Client, app: Any) -> Watch:
     """Watch a Textual app for being suspended (Ctrl+Z), and report it to a client.
 
     ```python
     class Chat(App):
         async def on_mount(self) -> None:
-            self.watch = watch_textual(self.chat, self)
+            self.app_watch = watch_textual(self.chat, self)
     ```
 
     The app's action `suspend_process` is taken over: the socket says goodbye (which takes a quarter of a second at the
@@ -31,7 +31,6 @@ def watch_textual(chat: Informed, app: Any) -> Watch:
 
     Raises:
         TypeError: `chat` is no client, or `app` no Textual app.
-        RuntimeError: no event loop runs here, and the client has none of its own.
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
     """
     before = getattr(app, "action_suspend_process", None)

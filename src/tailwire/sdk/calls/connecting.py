@@ -130,6 +130,16 @@ class ConnectionCalls(Access, ListeningCalls):
         except TimeoutError:
             raise TimeoutError(self.connection.explain()) from None
 
+    def event_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the event loop that the client belongs to: the one on which `init()` ran.
+
+        Raises:
+            CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+        """
+        if self._loop is None:
+            raise failure("COMETCHAT_INITIALIZATION_NOT_DONE")
+        return self._loop
+
     def set_app_state(self, state: App | Literal["foreground", "background"], *, reason: str = "app") -> None:
         """Report where the app is: `foreground` or `background`.
 
