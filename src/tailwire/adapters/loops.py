@@ -63,7 +63,11 @@ async def goodbye(chat: Any, at_most: float) -> None:
 
 
 class LoopWatch(Watch):
-    """A watch with work on its client's event loop, which ends with it. It may be closed from any thread."""
+    """A watch with work on its client's event loop, which ends with it. It may be closed from any thread.
+
+    Attributes:
+        why_not: what is missing, where nothing is known.
+    """
 
     def __init__(self, chat: Client, reason: str, knows: Iterable[Ability] = ()) -> None:
         """Begin a watch (for adapters).
@@ -74,6 +78,7 @@ class LoopWatch(Watch):
         """
         super().__init__(chat, reason, knows)
         self.loop = loop_of(chat)
+        self.why_not = ""
         self._settled: Future[None] = Future()
 
     def call(self, told: Callable[[], object]) -> None:

@@ -88,6 +88,7 @@ class _Network:
         try:
             listening = netlink.changes()
         except OSError as e:
+            self._watch.why_not = str(e)
             log.info("changes of the network are not told by this system: %s", e)
             await self._begun.wait()
             self._settle()

@@ -76,6 +76,7 @@ class _Sleep:
                 finally:
                     lost.cancel()
         except (NoBus, BusRefused) as e:
+            self._watch.why_not = str(e)
             log.info("a sleep of the machine is not known beforehand: %s", e)
         finally:
             self._release()
@@ -104,6 +105,7 @@ class _Sleep:
                 if self._there:
                     self._watch.settle("sleep")
                 else:
+                    self._watch.why_not = "systemd-logind is not on the system bus"
                     self._watch.settle()
             change = asyncio.ensure_future(self._changed.wait())
             waiting_for: list[asyncio.Future[Any]] = [change, lost]
