@@ -72,7 +72,7 @@ TOOLKITS = (
     Toolkit("Textual", "textual", ("textual",), running_textual_app, "textual", ("paused",), takes_hidden=False),
     Toolkit(
         "Kivy", "kivy", ("kivy",), lambda: _called(_of("kivy.app", "App", "get_running_app")), "kivy",
-        ("hidden", "paused"),
+        ("hidden",),
     ),
     Toolkit("Toga", "toga", ("toga",), lambda: _of("toga.app", "App", "app"), "toga", ("hidden",)),
     Toolkit("Flet", "flet", ("flet",), lambda: None, "flet", ("hidden", "paused")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import NamedTuple
@@ -23,7 +24,7 @@ LOOPBACK = 1
 """The number of the interface `lo`, on every Linux."""
 ANY = 0
 """Stands for the interface of a route over several."""
-_FAMILIES = (socket.AF_INET, socket.AF_INET6)
+_LENGTHS = {socket.AF_INET: 4, socket.AF_INET6: 16}
 MOST_CHUNKS = 512
 """Of one answer, some 32 KiB each. A machine with more routes than that is a router, and is not offline."""
 
@@ -105,7 +106,7 @@ def _addresses(asking: socket.socket) -> Iterator[tuple[int, int, bytes]]:
         family, _, _, scope, number = _ADDRESS.unpack_from(body)
         found = _attributes(body, _ADDRESS.size)
         address = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS)
-        if family in _FAMILIES and address and scope == _UNIVERSE:
+        if address and len(address) == _LENGTHS.get(family) and scope == _UNIVERSE:
             yield number, family, address
 
 
@@ -113,9 +114,9 @@ def _routes(asking: socket.socket) -> Iterator[tuple[int, int]]:
     # Family and interface of the default routes. Some VPNs write one in two halves.
     for body in _dump(asking, _GET_ROUTE, _NEW_ROUTE, _ROUTE.size):
         family, bits, _, _, _, _, _, kind, _ = _ROUTE.unpack_from(body)
-        if family in _FAMILIES and bits <= 1 and kind == _UNICAST:
-            number = _attributes(body, _ROUTE.size).get(_RTA_OIF, b"\0\0\0\0")
-            yield family, int(struct.unpack("=I", number[:4])[0])
+        if family in _LENGTHS and bits <= 1 and kind == _UNICAST:
+            number = _attributes(body, _ROUTE.size).get(_RTA_OIF, b"")
+            yield family, int.from_bytes(number, sys.byteorder)
 
 
 def _dump(asking: socket.socket, request: int, wanted: int, least: int) -> Iterator[bytes]:

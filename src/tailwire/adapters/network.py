@@ -111,7 +111,8 @@ class _Network:
                 self._compare(netlink.ways())
         except OSError as e:
             log.info("changes of the network are not told any longer by this system: %s", e)
-            self._ways = None
+            self._ways, self._watch.why_not = None, str(e)
+            self._take_back()
             await self._begun.wait()
             self._settle()
         finally:
@@ -183,5 +184,9 @@ class _Network:
             self._say("offline")
         elif connectivity == _FULL:
             self._say("online")
-        elif self._said == "offline":
+        else:
+            self._take_back()
+
+    def _take_back(self) -> None:
+        if self._said == "offline":
             self._say("unknown")
