@@ -25,7 +25,9 @@ def message(kind, body):
 
 def address(interface, text, *, scope=0):
     family = V6 if ":" in text else V4
-    return message(ADDRESS, struct.pack("=BBBBI", family, 24, 0, scope, interface) + attribute(1, socket.inet_pton(family, text)))
+    return message(
+        ADDRESS, struct.pack("=BBBBI", family, 24, 0, scope, interface) + attribute(1, socket.inet_pton(family, text))
+    )
 
 
 def route(interface, *, family=V4, bits=0, kind=1):
