@@ -130,7 +130,7 @@ def watch(chat: Client, app: Any = None, *, hidden: Hidden = "background") -> Wa
         together.close()
         raise
     if found:
-        log.info("the app is watched over: %s", ", ".join(found))
+        log.info("watching for the app's state: %s", ", ".join(found))
     else:
         log.warning("nothing here tells whether the app is in the foreground: call set_app_state() yourself")
     return together

@@ -13,6 +13,8 @@ from tailwire.adapters.watching import Ability, Informed, Watch
 from tailwire.sdk.exceptions import CometChatException
 
 log = logging.getLogger("tailwire")
+_tasks: set[asyncio.Task[None]] = set()
+"""Of all watches: a loop holds its tasks weakly."""
 
 
 class Client(Informed, Protocol):
@@ -101,6 +103,7 @@ class LoopWatch(Watch):
                 work.close()
                 return
             task = self.loop.create_task(work, name=f"tailwire watch: {self._reason}")
+            _tasks.add(task)
             task.add_done_callback(self._ended)
             kept.append(task)
 
@@ -115,6 +118,7 @@ class LoopWatch(Watch):
             self.call(begin)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
+        _tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("the watch over %s has ended", self._reason, exc_info=error)
         self.settle()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from contextlib import suppress
 from typing import Any
 
 from tailwire.adapters import netlink
@@ -109,14 +110,15 @@ class _Network:
                 changed.clear()
                 loop.add_reader(listening, changed.set)
                 self._compare(netlink.ways())
-        except OSError as e:
-            log.info("changes of the network are not told any longer by this system: %s", e)
-            self._ways, self._watch.why_not = None, str(e)
+        except (OSError, NotImplementedError) as e:  # an event loop may have no readers
+            log.info("changes of the network are not told any longer by this system: %r", e)
+            self._ways, self._watch.why_not = None, str(e) or "the event loop cannot watch a socket"
             self._take_back()
             await self._begun.wait()
             self._settle()
         finally:
-            loop.remove_reader(listening)
+            with suppress(NotImplementedError):
+                loop.remove_reader(listening)
             listening.close()
 
     def _compare(self, ways: netlink.Ways) -> None:

@@ -78,6 +78,7 @@ class _Signals:
         self._chat = chat
         self._stop = stop
         self._closed = False
+        self._process = os.getpid()
         self._loop_is_here = is_here(watch.loop)
         self._stopping: asyncio.Task[None] | None = None
         self._before: dict[int, Any] = {}
@@ -96,10 +97,15 @@ class _Signals:
                 if signal.getsignal(number) == handler:
                     signal.signal(number, self._before[number])
 
+    @property
+    def _is_over(self) -> bool:
+        # Closed, or a copy in a process that was forked: Ctrl+Z comes to that as well, and the client is not there.
+        return self._closed or os.getpid() != self._process
+
     def _told_to_stop(self, number: int, frame: Any) -> None:
         # Called by Python in the main thread, between two of its instructions: whatever else is done here waits for it.
         loop = self._watch.loop
-        if self._closed or not loop.is_running():
+        if self._is_over or not loop.is_running():
             self._pass_on(frame)
         elif self._loop_is_here:
             loop.call_soon_threadsafe(self._begin_to_stop)
@@ -123,7 +129,7 @@ class _Signals:
 
     def _pass_on(self, frame: Any) -> None:
         before = self._before[signal.SIGTSTP]
-        if self._stop is not None and not self._closed:
+        if self._stop is not None and not self._is_over:
             self._stop()
             self._look_later()
         elif callable(before):
@@ -131,7 +137,8 @@ class _Signals:
             self._look_later()
         else:
             self._stop_as_by_default()
-            self._watch.see("resumed")
+            if not self._is_over:
+                self._watch.see("resumed")
 
     def _stop_as_by_default(self) -> None:
         # The system's own way: it leaves a process alone that no shell could continue.
@@ -142,10 +149,11 @@ class _Signals:
     def _look_later(self) -> None:
         # Whether a handler of the app stops the process is its own affair; this runs only if the process does.
         loop = self._watch.loop
-        self._watch.call(lambda: loop.call_later(STOPPED_WITHIN, self._watch.see, "resumed"))
+        if not self._is_over and loop.is_running():
+            self._watch.call(lambda: loop.call_later(STOPPED_WITHIN, self._watch.see, "resumed"))
 
     def _continued(self, number: int, frame: Any) -> None:
-        if not self._closed and self._watch.loop.is_running():
+        if not self._is_over and self._watch.loop.is_running():
             self._watch.loop.call_soon_threadsafe(self._watch.see, "resumed")
         before = self._before[signal.SIGCONT]
         if callable(before):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import sys
 
@@ -81,6 +82,15 @@ async def test_where_netlink_is_not_allowed_nothing_is_known_and_nothing_breaks(
         raise PermissionError("not allowed")
 
     monkeypatch.setattr(netlink, "changes", changes)
+    with watch_network(Informed()) as watch:
+        assert await watch.settled() == frozenset()
+
+
+async def test_an_event_loop_that_cannot_read_a_socket_is_no_obstacle(kernel, monkeypatch):
+    def add_reader(*arguments):
+        raise NotImplementedError
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "add_reader", add_reader)
     with watch_network(Informed()) as watch:
         assert await watch.settled() == frozenset()
 

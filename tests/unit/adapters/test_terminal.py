@@ -184,6 +184,22 @@ def test_a_client_in_a_thread_of_its_own():
         chat.close()
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+async def test_a_process_that_was_forked_stops_as_by_default():
+    chat = Informed()
+    with watch_terminal(chat, stop=lambda: os._exit(3)):
+        child = os.fork()
+        if child == 0:
+            os.setpgid(0, 0)  # as a shell starts it, so that the system stops it
+            os.kill(os.getpid(), signal.SIGTSTP)
+            os._exit(0)
+        _, status = os.waitpid(child, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        os.kill(child, signal.SIGCONT)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert chat.told == []
+
+
 def test_it_says_why_it_cannot_watch(monkeypatch):
     with pytest.raises(TypeError, match="is no client"):
         watch_terminal("chat")
