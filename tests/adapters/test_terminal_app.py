@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.gui, needs_a_terminal()]
 
 
+@pytest.mark.slow
 async def test_ctrl_z_fg_and_bg_in_a_shell(live: LiveStage):
     alice = await live.enter("alice", presence=True)
     server, program = live.server, ROOT / "tests" / "e2e" / "terminal_app.py"

@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.gui, needs_a_terminal("textual")]
 BACK, FRONT = ("background", "textual"), ("foreground", "textual")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["given", "found"])
 async def test_ctrl_z_and_fg_in_a_shell(live: LiveStage, how):
     alice = await live.enter("alice", presence=True)
