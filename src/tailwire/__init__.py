@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tailwire.adapters.android import watch_android as watch_android
     from tailwire.adapters.browser import watch_browser as watch_browser
+    from tailwire.adapters.find import watch as watch
     from tailwire.adapters.flet import watch_flet as watch_flet
     from tailwire.adapters.ios import watch_ios as watch_ios
     from tailwire.adapters.kivy import watch_kivy as watch_kivy
     from tailwire.adapters.main_loop import run as run
+    from tailwire.adapters.network import watch_network as watch_network
     from tailwire.adapters.qt import watch_qt as watch_qt
+    from tailwire.adapters.sleep import watch_sleep as watch_sleep
     from tailwire.adapters.terminal import watch_terminal as watch_terminal
+    from tailwire.adapters.textual import watch_textual as watch_textual
     from tailwire.adapters.tk import watch_tk as watch_tk
     from tailwire.adapters.toga import watch_toga as watch_toga
     from tailwire.adapters.watching import Watch as Watch
@@ -115,14 +119,18 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES: dict[str, tuple[str, ...]] = {
-    "adapters.browser": ("watch_browser",),
-    "adapters.flet": ("watch_flet",),
     "adapters.android": ("watch_android",),
+    "adapters.browser": ("watch_browser",),
+    "adapters.find": ("watch",),
+    "adapters.flet": ("watch_flet",),
     "adapters.ios": ("watch_ios",),
     "adapters.kivy": ("watch_kivy",),
     "adapters.main_loop": ("run",),
+    "adapters.network": ("watch_network",),
     "adapters.qt": ("watch_qt",),
+    "adapters.sleep": ("watch_sleep",),
     "adapters.terminal": ("watch_terminal",),
+    "adapters.textual": ("watch_textual",),
     "adapters.tk": ("watch_tk",),
     "adapters.toga": ("watch_toga",),
     "adapters.watching": ("Watch",),

@@ -175,6 +175,7 @@ async def test_ctrl_z_of_a_real_process(live: LiveStage):
         server.app_id,
         server.auth_key,
         stdout=asyncio.subprocess.PIPE,
+        process_group=0,  # as a shell starts it: the system stops no process that no shell could continue
     )
 
     async def until(word: str) -> None:
@@ -197,6 +198,33 @@ async def test_ctrl_z_of_a_real_process(live: LiveStage):
     finally:
         app.kill()
         await app.wait()
+
+
+async def test_ctrl_z_where_no_shell_could_continue_the_process(live: LiveStage):
+    """The system does not stop it, as no program by default: it goes on, connected."""
+    server = live.server
+    app = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(Path(__file__).with_name("terminal_app.py")),
+        server.url,
+        server.app_id,
+        server.auth_key,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+
+    async def line() -> str:
+        return (await app.stdout.readline()).decode().strip()
+
+    try:
+        async with asyncio.timeout(30):
+            while await line() != "connected":
+                pass
+            app.send_signal(signal.SIGTSTP)
+            assert [await line(), await line()] == ["disconnected", "connected"]
+    finally:
+        app.kill()
+        await app.communicate()
 
 
 async def test_dump_and_replay(live: LiveStage, tmp_path, capsys):

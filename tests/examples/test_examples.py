@@ -116,10 +116,10 @@ async def test_a_bot_that_is_killed_and_started_again_answers_every_message_once
 def test_the_docs_code_is_python_and_names_what_there_is():
     import tailwire
 
-    pages = ("sdk", "networks", "apps", "live-lists")
-    for page in (*(ROOT / "docs" / f"{name}.md" for name in pages), ROOT / "README.md"):
+    pages = [*(ROOT / "docs" / f"{name}.md" for name in ("sdk", "networks", "live-lists")), ROOT / "README.md"]
+    for page in (*pages, *ROOT.glob("docs/apps*.md")):
         for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
-            tree = ast.parse(block)
+            tree = compile(block, page.name, "exec", flags=ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
             imports = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module == "tailwire"]
             names = [a.name for n in imports for a in n.names]
             calls = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 
 import pytest
 
@@ -280,6 +281,53 @@ async def test_wait_connected(stage: Stage):
     await alice.chat.disconnect()
     with pytest.raises(TimeoutError, match=r"disconnect\(\) was called"):
         await alice.chat.wait_connected(2)
+
+
+async def test_wait_disconnected(stage: Stage):
+    alice, bob = await stage.enter("alice", presence=True), await stage.enter("bob")
+    with pytest.raises(TimeoutError, match="connected"):
+        await bob.chat.wait_disconnected(2)
+    waiting = asyncio.ensure_future(bob.chat.wait_disconnected(2))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    bob.chat.set_app_state("background")
+    await waiting
+    await alice.ears.until(lambda: "bob" in alice.ears.all("offline"))
+    await bob.chat.wait_disconnected()
+    bob.chat.set_app_state("foreground")
+    await bob.connected()
+    stage.network.half_open("")  # nobody answers the goodbye
+    bob.chat.set_app_state("background")
+    with pytest.raises(TimeoutError):
+        await bob.chat.wait_disconnected(0.2)
+    await bob.chat.aclose()
+    with pytest.raises(CometChatException, match="closed"):
+        await bob.chat.wait_disconnected()
+
+
+async def test_a_client_says_to_which_event_loop_it_belongs(stage: Stage):
+    actor = stage.actor()
+    with pytest.raises(CometChatException) as refused:
+        actor.chat.event_loop()
+    assert refused.value.code == "COMETCHAT_INITIALIZATION_NOT_DONE"
+    await actor.chat.init()
+    assert actor.chat.event_loop() is asyncio.get_running_loop()
+    elsewhere: list[str] = []
+
+    def ask() -> None:
+        try:
+            actor.chat.event_loop()
+        except CometChatException as e:
+            elsewhere.append(e.code)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    assert elsewhere == ["ERR_WRONG_EVENT_LOOP"]
+    await actor.chat.aclose()
+    with pytest.raises(CometChatException) as refused:
+        actor.chat.event_loop()
+    assert refused.value.code == "ERR_CLIENT_CLOSED"
 
 
 @spec("K4")

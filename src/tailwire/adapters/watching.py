@@ -11,6 +11,7 @@ from tailwire.adapters.rule import Hidden, State, Word, app_state
 from tailwire.sdk.exceptions import CometChatException
 
 Ability = Literal["hidden", "paused", "sleep", "network"]
+Network = Literal["online", "offline", "unknown"]
 
 
 class Informed(Protocol):
@@ -19,17 +20,12 @@ class Informed(Protocol):
     def set_app_state(self, state: State, *, reason: str = ...) -> None:
         """Take what one source says of the app's state."""
 
-    def set_network(self, network: Literal["online", "offline", "unknown"]) -> None:
+    def set_network(self, network: Network) -> None:
         """Take what the platform says of the network."""
 
 
 class Watch(AbstractContextManager["Watch"]):
-    """A watch over the app. It ends with `close()`, or with the `with` block.
-
-    Attributes:
-        knows: what can be known here: of `hidden`, `paused`, `sleep` and `network`.
-        seen: the last word that the framework said: `resumed`, `inactive`, `hidden`, `paused` or `detached`.
-    """
+    """A watch over the app. It ends with `close()`, or with the `with` block."""
 
     def __init__(self, chat: Informed, reason: str, knows: Iterable[Ability], *, hidden: Hidden = "background") -> None:
         """Begin a watch (for adapters).
@@ -43,14 +39,33 @@ class Watch(AbstractContextManager["Watch"]):
         Raises:
             ValueError: `hidden` is neither `"background"` nor `"foreground"`.
         """
-        self.knows: frozenset[Ability] = frozenset(knows)
-        self.seen: Word = "resumed"
+        self._knows: frozenset[Ability] = frozenset(knows)
+        self._seen: Word = "resumed"
         self._chat = chat
         self._reason = reason
         self._hidden = hidden
+        self._network: Network = "unknown"
         self._state: State = app_state("resumed", "foreground", hidden=hidden)
         self._ends = ExitStack()
         self._closed = False
+
+    @property
+    def knows(self) -> frozenset[Ability]:
+        """What can be known here: of `hidden`, `paused`, `sleep` and `network`."""
+        return self._knows
+
+    @property
+    def seen(self) -> Word:
+        """The last word that the framework said: `resumed`, `inactive`, `hidden`, `paused` or `detached`."""
+        return self._seen
+
+    async def settled(self) -> frozenset[Ability]:
+        """Wait until it is sure what can be known here, and return it (`knows`)."""
+        return self.knows
+
+    def learn(self, *abilities: Ability) -> None:
+        """Take what turned out to be known here, in place of what was said before (for adapters)."""
+        self._knows = frozenset(abilities)
 
     def at_close(self, undo: Callable[[], object]) -> None:
         """Have the adapter's hold on its framework undone when the watch ends; the last one first."""
@@ -65,14 +80,15 @@ class Watch(AbstractContextManager["Watch"]):
         if self._closed:
             return
         state = app_state(word, self._state, hidden=self._hidden)
-        self.seen = word
+        self._seen = word
         if state != self._state:
             self._state = state
             _told(lambda: self._chat.set_app_state(state, reason=self._reason))
 
-    def see_network(self, network: Literal["online", "offline", "unknown"]) -> None:
+    def see_network(self, network: Network) -> None:
         """Take what the platform says of the network."""
         if not self._closed:
+            self._network = network
             _told(lambda: self._chat.set_network(network))
 
     def close(self) -> None:
@@ -81,6 +97,8 @@ class Watch(AbstractContextManager["Watch"]):
             return
         if self.seen != "detached":
             self.see("resumed")
+        if self._network == "offline":
+            self.see_network("unknown")
         self._closed = True
         self._ends.close()
 

@@ -51,7 +51,8 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     add_lab(commands)
 
     doctor = commands.add_parser("doctor", help="try a server from here, step by step")
-    doctor.add_argument("url")
+    doctor.add_argument("url", nargs="?", default="", metavar="URL")
+    doctor.add_argument("--app", action="store_true", help="say what can be known here of an app's state")
     doctor.add_argument("--app-id", default="", help="try this app id too")
     doctor.add_argument("--auth-key", default="", help="try this auth key too (with --app-id)")
     doctor.add_argument("--ca", default="", metavar="FILE", help="trust the certificates in this file (PEM)")
@@ -115,6 +116,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             return lab(given)
         if given.command == "doctor":
+            if given.app:
+                from tailwire.cli.doctor_app import doctor_app
+
+                doctor_app()
+            elif not given.url:
+                parser.error("doctor takes the URL of a server, or --app")
+            if not given.url:
+                return 0
             from tailwire.cli.doctor import doctor
 
             return doctor(given.url, app_id=given.app_id, auth_key=given.auth_key, ca=given.ca)

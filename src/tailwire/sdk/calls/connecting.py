@@ -14,7 +14,7 @@ from tailwire.sdk.connection.state import App, Network, Status
 from tailwire.sdk.dispatch.incoming import Incoming
 from tailwire.sdk.dispatch.queue import Queue
 from tailwire.sdk.exceptions import failure
-from tailwire.sdk.io.driver import Driver
+from tailwire.sdk.io.driver import Driver, no_socket
 from tailwire.sdk.io.link import Connector
 
 
@@ -111,6 +111,34 @@ class ConnectionCalls(Access, ListeningCalls):
                 await self._parts[0].connected.wait()
         except TimeoutError:
             raise TimeoutError(self.connection.explain()) from None
+
+    async def wait_disconnected(self, timeout: float | None = None) -> None:
+        """Wait until no socket is there: a socket that is being closed has said goodbye then.
+
+        For what must wait for it, such as a machine that goes to sleep. It closes nothing itself: `disconnect()`,
+        `logout()` and `set_app_state("background")` do.
+
+        Args:
+            timeout: seconds; None waits for ever.
+
+        Raises:
+            TimeoutError: there is still one; `connection.explain()` says why.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                await no_socket(self._parts[0])
+        except TimeoutError:
+            raise TimeoutError(self.connection.explain()) from None
+
+    def event_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the event loop that the client belongs to: the one on which `init()` ran.
+
+        Raises:
+            CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+        """
+        if self._loop is None:
+            raise failure("COMETCHAT_INITIALIZATION_NOT_DONE")
+        return self._loop
 
     def set_app_state(self, state: App | Literal["foreground", "background"], *, reason: str = "app") -> None:
         """Report where the app is: `foreground` or `background`.

@@ -26,8 +26,7 @@ from tailwire.sdk.io.watchers import Watchers
 from tailwire.sdk.io.world import Timer, Wire, World
 
 log = logging.getLogger("tailwire")
-NORMAL = 1000
-BREATHE_EVERY = 32
+NORMAL, BREATHE_EVERY = 1000, 32
 
 
 class Owner(Protocol):
@@ -130,6 +129,12 @@ async def _try_to_send(wire: Wire, text: str) -> None:
         await wire.send(text)
     except WireClosed:
         return  # the reader meets the same end, and reports it
+
+
+async def no_socket(driver: Driver) -> None:
+    """Wait until no socket is open, and none is being opened or closed."""
+    while busy := [t for t in (driver._task, driver._closing) if t is not None and not t.done()]:
+        await asyncio.wait(busy)
 
 
 def _send_ping(driver: Driver, _: c.SendPing) -> None:
@@ -267,8 +272,7 @@ class Driver:
     async def _read(self, epoch: int, wire: Wire) -> None:
         within: float | None = None
         receive, now = wire.reader(), self._world.now
-        take, has_room = self._owner.frame_came, self._owner.room
-        read = 0
+        take, has_room, read = self._owner.frame_came, self._owner.room, 0
         try:
             while True:
                 text = await receive()

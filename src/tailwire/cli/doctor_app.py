@@ -1,0 +1,90 @@
+"""`tailwire doctor --app`: what can be known here of an app's state, for each toolkit, and what to install for more."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import sys
+from importlib.util import find_spec
+from typing import Literal
+
+from tailwire.adapters.dbus import INSTALL, is_installed
+from tailwire.adapters.find import TOOLKITS, Toolkit, in_terminal
+from tailwire.adapters.loops import LoopWatch
+from tailwire.adapters.network import watch_network
+from tailwire.adapters.sleep import watch_sleep
+
+WITHIN = 10.0
+
+
+class _Nobody:
+    """Stands where a client would: what is told to it is not wanted."""
+
+    def event_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the running event loop."""
+        return asyncio.get_running_loop()
+
+    def set_app_state(self, state: Literal["foreground", "background"], *, reason: str = "app") -> None:
+        """Take the app's state."""
+
+    def set_network(self, network: Literal["online", "offline", "unknown"]) -> None:
+        """Take the network's state."""
+
+    async def wait_disconnected(self) -> None:
+        """Return at once: there is no socket."""
+
+
+def doctor_app() -> int:
+    """Print what this machine can tell of an app: by its toolkit, its terminal, the machine's sleep, the network.
+
+    Returns:
+        0.
+    """
+    print(f"{platform.system()}, Python {platform.python_version()}")
+    for name, known, instead in [*_toolkits(), _terminal(), *asyncio.run(_machine())]:
+        print(f"  known   {name}: {known}" if known else f"  -       {name}: {instead}")
+    return 0
+
+
+def _toolkits() -> list[tuple[str, str, str]]:
+    # Name, what is known, or what to do about it.
+    rows = []
+    for toolkit in TOOLKITS:
+        if toolkit.takes_app:
+            rows.append((toolkit.name, ", ".join(toolkit.knows) if _is_there(toolkit) else "", _advice(toolkit)))
+        elif toolkit.running() is not None:
+            rows.append((toolkit.name, ", ".join(toolkit.knows), ""))
+    return rows
+
+
+def _is_there(toolkit: Toolkit) -> bool:
+    packages = ("_tkinter",) if toolkit.adapter == "tk" else toolkit.packages
+    return any(find_spec(package) is not None for package in packages)
+
+
+def _advice(toolkit: Toolkit) -> str:
+    if toolkit.install:
+        return f"not installed; pip install {toolkit.install}"
+    return "this Python has none; install the system's package (Debian: python3-tk)"
+
+
+def _terminal() -> tuple[str, str, str]:
+    instead = "this is no terminal" if sys.platform != "win32" else "Ctrl+Z stops nothing on this system"
+    return "terminal", "paused" if in_terminal() else "", instead
+
+
+async def _machine() -> list[tuple[str, str, str]]:
+    rows = [await _tried("network", watch_network(_Nobody()))]
+    if sys.platform == "linux" and not is_installed():
+        return [*rows, ("sleep", "", f"not known before it has begun; {INSTALL}")]
+    return [*rows, await _tried("sleep", watch_sleep(_Nobody()))]
+
+
+async def _tried(name: str, watch: LoopWatch) -> tuple[str, str, str]:
+    with watch:
+        try:
+            async with asyncio.timeout(WITHIN):
+                known = await watch.settled()
+        except TimeoutError:
+            return name, "", f"nothing has answered within {WITHIN:.0f} s"
+        return name, "yes" if known else "", watch.why_not or "this system does not tell it"

@@ -1,0 +1,93 @@
+"""A shell with job control on a terminal of its own, and what stands on the screen."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import shutil
+import struct
+import subprocess
+import termios
+from collections.abc import Callable
+from importlib.util import find_spec
+
+import pytest
+
+
+def needs_a_terminal(*packages: str) -> pytest.MarkDecorator:
+    """Skip where there is no bash, no pyte, or a package is missing."""
+    lacks = [name for name in ("pyte", *packages) if find_spec(name) is None]
+    lacks += [] if shutil.which("bash") else ["bash"]
+    return pytest.mark.skipif(bool(lacks), reason=f"{' and '.join(lacks)} not installed")
+
+
+class Shell:
+    """`bash -i` on a terminal of 100 columns and 30 lines."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        import pyte
+
+        self._screen = pyte.Screen(100, 30)
+        self._stream = pyte.ByteStream(self._screen)
+        self._changed = asyncio.Event()
+        self._master, self._slave = os.openpty()
+        fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+        self._process = subprocess.Popen(
+            ["bash", "--norc", "--noprofile", "-i"],
+            stdin=self._slave, stdout=self._slave, stderr=self._slave, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            env={**os.environ, "TERM": "xterm-256color", "PS1": "shell> ", **environment},
+        )  # fmt: skip
+        asyncio.get_running_loop().add_reader(self._master, self._read)
+
+    def _read(self) -> None:
+        try:
+            self._stream.feed(os.read(self._master, 65536))
+        except OSError:
+            asyncio.get_running_loop().remove_reader(self._master)
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    @property
+    def text(self) -> str:
+        """What stands on the screen."""
+        return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
+
+    @property
+    def last_line(self) -> str:
+        """The line of the cursor."""
+        return self._screen.display[self._screen.cursor.y].rstrip()
+
+    @property
+    def modes(self) -> int:
+        """The terminal's local modes."""
+        return termios.tcgetattr(self._slave)[3]
+
+    def type(self, keys: str) -> None:
+        """Type something."""
+        os.write(self._master, keys.encode())
+
+    async def until(self, holds: Callable[[], bool], what: str) -> None:
+        """Wait until something holds of the screen."""
+        try:
+            async with asyncio.timeout(40):
+                while not holds():
+                    await self._changed.wait()
+        except TimeoutError:
+            raise AssertionError(f"not {what} on this screen:\n{self.text}") from None
+
+    async def until_shown(self, text: str) -> None:
+        """Wait until a text is on the screen."""
+        await self.until(lambda: text in self.text, text)
+
+    async def until_asked(self) -> None:
+        """Wait for the shell's prompt."""
+        await self.until(lambda: "shell>" in self.last_line, "the shell's prompt")
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._master)
+        os.close(self._slave)
+        os.close(self._master)  # hangs up: what runs there ends
+        self._process.kill()
+        self._process.wait(10)

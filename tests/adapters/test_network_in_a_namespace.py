@@ -1,0 +1,168 @@
+"""The network, from the real kernel in a network namespace of its own, and from a bus with a NetworkManager."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from adapters.private_bus import MANAGER, manager, needs_a_bus, private_bus
+from informed import Informed, InformedInThread
+from tailwire import watch_network
+from tailwire.adapters import netlink
+
+ROOT = Path(__file__).parents[2]
+PATH = "/org/freedesktop/NetworkManager"
+pytestmark = pytest.mark.gui
+
+
+def needs_a_namespace() -> pytest.MarkDecorator:
+    """Skip where no namespace with a pair of interfaces can be made."""
+    may = False
+    if shutil.which("unshare") and shutil.which("ip"):
+        make = ["unshare", "-rn", "ip", "link", "add", "a0", "type", "veth", "peer", "name", "a1"]
+        may = subprocess.run(make, capture_output=True, check=False).returncode == 0
+    return pytest.mark.skipif(not may, reason="a network namespace cannot be made here (unshare -rn, ip, veth)")
+
+
+class Namespace:
+    """The program in its namespace."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.told: list[str] = []
+
+    async def line(self) -> dict:
+        async with asyncio.timeout(30):
+            line = await self._process.stdout.readline()
+        assert line, "the program has ended"
+        said = json.loads(line)
+        if "told" in said:
+            self.told.append(said["told"])
+        return said
+
+    async def until(self, key: str) -> dict:
+        while key not in (said := await self.line()):
+            pass
+        return said
+
+    async def ip(self, *commands: str) -> None:
+        for command in commands:
+            self._process.stdin.write(f"{command}\n".encode())
+            assert (await self.until("did"))["error"] == "", command
+
+    async def until_told(self, *told: str) -> None:
+        while self.told != list(told):
+            await self.line()
+            assert self.told == list(told[: len(self.told)])
+
+
+@needs_a_namespace()
+async def test_offline_is_when_no_interface_has_an_address_and_a_default_route_and_each_change_is_told():
+    process = await asyncio.create_subprocess_exec(
+        "unshare", "-rn", sys.executable, str(Path(__file__).with_name("in_a_namespace.py")),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent"},
+    )  # fmt: skip
+    try:
+        space = Namespace(process)
+        assert (await space.until("knows"))["knows"] == ["network"]
+        await space.until_told("offline")
+        await space.ip("link add a0 type veth peer name a1", "link set lo up", "link set a1 up", "link set a0 up")
+        await space.ip("addr add 198.51.100.2/24 dev a0")
+        await space.ip("route add default via 198.51.100.1")
+        await space.until_told("offline", "online")
+        await space.ip("addr add 203.0.113.7/24 dev a0")  # a second address of the same interface
+        await space.until_told("offline", "online", "online")
+        await space.ip("link add b0 type veth peer name b1", "link set b0 up", "addr add 203.0.113.9/24 dev b0")
+        await space.ip("link set a0 down")
+        await space.until_told("offline", "online", "online", "offline")  # an interface without a way out told nothing
+        await space.ip("link set a0 up", "-6 addr add 2001:db8::2/64 dev a0 nodad", "-6 route add default dev a0")
+        await space.until_told("offline", "online", "online", "offline", "online")
+        process.stdin.close()
+        await space.until("closed")
+        assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+@pytest.fixture
+def kernel(monkeypatch):
+    """What the kernel says, set by the test; None where netlink is not allowed."""
+    said = {"ways": netlink.Ways(frozenset({(2, "192.0.2.2")}), frozenset({(2, 2)}))}
+
+    def changes():
+        if said["ways"] is None:
+            raise PermissionError("not allowed")
+        return real()
+
+    real = netlink.changes
+    monkeypatch.setattr(netlink, "changes", changes)
+    monkeypatch.setattr(netlink, "ways", lambda: said["ways"])
+    return said
+
+
+@needs_a_bus()
+async def test_network_manager_alone_tells_offline_and_online(monkeypatch, kernel):
+    kernel["ways"] = None
+    async with private_bus(monkeypatch) as bus:
+        service, chat = manager(1), Informed()
+        connection = await bus.put(MANAGER, PATH, service)
+        with watch_network(chat) as watch:
+            assert await watch.settled() == {"network"}
+            await chat.until("offline")
+            service.becomes(4)
+            await chat.until("offline", "online")
+            service.becomes(2)  # a page to sign in: nothing that hastens anything
+            service.becomes(1)
+            await chat.until("offline", "online", "offline")
+            service.becomes(3)
+            await chat.until("offline", "online", "offline", "unknown")
+            service.becomes(1)
+            await chat.until("offline", "online", "offline", "unknown", "offline")
+            connection.disconnect()
+            await chat.until("offline", "online", "offline", "unknown", "offline", "unknown")
+            assert watch.knows == frozenset()
+            await bus.put(MANAGER, PATH, manager(4))
+            await chat.until("offline", "online", "offline", "unknown", "offline", "unknown", "online")
+            assert watch.knows == {"network"}
+
+
+@needs_a_bus()
+async def test_network_manager_adds_the_way_into_the_internet_and_does_not_overrule_the_kernel(monkeypatch, kernel):
+    async with private_bus(monkeypatch) as bus:
+        service, chat = manager(2), Informed()
+        await bus.put(MANAGER, PATH, service)
+        with watch_network(chat) as watch:
+            await watch.settled()
+            service.becomes(1)
+            service.becomes(4)
+            await chat.until("online")
+
+
+@needs_a_bus()
+async def test_a_bus_without_network_manager_is_no_obstacle(monkeypatch, kernel):
+    async with private_bus(monkeypatch):
+        with watch_network(Informed()) as watch:
+            assert await watch.settled() == {"network"}
+
+
+async def test_a_client_in_a_thread_of_its_own(monkeypatch, kernel):
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
+    kernel["ways"] = netlink.Ways(frozenset(), frozenset())
+    chat = InformedInThread()
+    watch = watch_network(chat)
+    assert await watch.settled() == {"network"}
+    await asyncio.to_thread(chat.until, "offline")
+    watch.close()
+    await asyncio.to_thread(chat.until, "offline", "unknown")
+    chat.close()
+    watch.close()

@@ -1,0 +1,203 @@
+"""The machine's sleep, from a real D-Bus daemon with a service that speaks as systemd-logind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+
+import pytest
+
+from adapters.private_bus import LOGIND, logind, needs_a_bus, private_bus
+from harness import CONNECTED, DISCONNECTED, LiveStage
+from informed import Informed, InformedInThread
+from tailwire import watch_sleep
+from tailwire.adapters import sleep
+
+pytestmark = [pytest.mark.gui, needs_a_bus()]
+PATH = "/org/freedesktop/login1"
+BACK, FRONT = ("background", "sleep"), ("foreground", "sleep")
+
+
+async def until_left_alone() -> None:
+    """Wait until the watches have ended."""
+    async with asyncio.timeout(20):
+        while any("tailwire watch" in task.get_name() for task in asyncio.all_tasks()):
+            await asyncio.sleep(0.005)
+
+
+def descriptors() -> int:
+    return sum(os.path.exists(f"/proc/self/fd/{name}") or os.path.islink(f"/proc/self/fd/{name}")
+               for name in os.listdir("/proc/self/fd"))  # fmt: skip
+
+
+async def test_the_machine_waits_for_the_goodbye_and_wakes_into_the_foreground(monkeypatch):
+    async with private_bus(monkeypatch) as bus:
+        service, chat = logind(), Informed(says_goodbye=False)
+        await bus.put(LOGIND, PATH, service)
+        with watch_sleep(chat) as watch:
+            assert await watch.settled() == {"sleep"}
+            assert service.asked == [("sleep", "tailwire", "delay")]
+            await asyncio.sleep(0.1)
+            assert len(service.held) == 1
+            service.PrepareForSleep(True)
+            await chat.until(BACK)
+            assert (watch.seen, len(service.held)) == ("paused", 1)
+            chat.goodbye.set()
+            await service.until_held(0)
+            assert chat.told == [BACK]
+            service.PrepareForSleep(False)
+            await chat.until(BACK, FRONT)
+            await service.until_held(1)
+        await service.until_held(0)
+        await until_left_alone()
+
+
+async def test_nothing_holds_the_machine_up_for_longer_than_that(monkeypatch):
+    monkeypatch.setattr(sleep, "GOODBYE", 0.05)
+    async with private_bus(monkeypatch) as bus:
+        service, chat = logind(), Informed(says_goodbye=False)
+        await bus.put(LOGIND, PATH, service)
+        with watch_sleep(chat) as watch:
+            await watch.settled()
+            service.PrepareForSleep(True)
+            await chat.until(BACK)
+            await service.until_held(0)
+
+
+async def test_a_sleep_that_is_broken_off_before_the_goodbye_ends_in_the_foreground(monkeypatch):
+    async with private_bus(monkeypatch) as bus:
+        service, chat = logind(), Informed(says_goodbye=False)
+        await bus.put(LOGIND, PATH, service)
+        with watch_sleep(chat) as watch:
+            await watch.settled()
+            service.PrepareForSleep(True)
+            await chat.until(BACK)
+            service.PrepareForSleep(False)
+            await asyncio.sleep(0.05)
+            chat.goodbye.set()
+            await chat.until(BACK, FRONT)
+            await service.until_held(1)
+
+
+async def test_a_machine_that_lets_nobody_delay_it_still_says_that_it_sleeps(monkeypatch):
+    async with private_bus(monkeypatch) as bus:
+        service, chat = logind(allows=False), Informed()
+        await bus.put(LOGIND, PATH, service)
+        with watch_sleep(chat) as watch:
+            assert await watch.settled() == {"sleep"}
+            service.PrepareForSleep(True)
+            await chat.until(BACK)
+
+
+async def test_a_logind_that_goes_and_comes_is_asked_again(monkeypatch):
+    async with private_bus(monkeypatch) as bus:
+        first, chat = logind(), Informed()
+        connection = await bus.put(LOGIND, PATH, first)
+        with watch_sleep(chat) as watch:
+            await watch.settled()
+            await first.until_held(1)
+            first.PrepareForSleep(True)
+            await chat.until(BACK)
+            connection.disconnect()
+            await chat.until(BACK, FRONT)
+            async with asyncio.timeout(20):
+                while watch.knows:
+                    await asyncio.sleep(0.005)
+            second = logind()
+            await bus.put(LOGIND, PATH, second)
+            await second.until_held(1)
+            second.PrepareForSleep(True)
+            await chat.until(BACK, FRONT, BACK)
+            assert watch.knows == {"sleep"}
+
+
+async def test_a_bus_without_logind_or_that_ends_leaves_the_app_in_the_foreground(monkeypatch):
+    async with private_bus(monkeypatch) as bus:
+        chat = Informed()
+        with watch_sleep(chat) as watch:
+            assert await watch.settled() == frozenset()
+            service = logind()
+            await bus.put(LOGIND, PATH, service)
+            await service.until_held(1)
+            service.PrepareForSleep(True)
+            await chat.until(BACK)
+            bus.daemon.terminate()
+            await chat.until(BACK, FRONT)
+            await until_left_alone()
+            await asyncio.sleep(0)
+            assert watch.knows == frozenset()
+
+
+async def test_without_a_bus_nothing_is_known_and_nothing_breaks(monkeypatch, tmp_path):
+    for address in (f"unix:path={tmp_path}/none", "nonsense:"):
+        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
+        chat = Informed()
+        with watch_sleep(chat) as watch:
+            assert await watch.settled() == frozenset()
+        assert chat.told == []
+
+
+async def test_a_bus_that_does_not_answer_holds_nothing_up(monkeypatch, tmp_path):
+    from tailwire.adapters import dbus
+
+    monkeypatch.setattr(dbus, "CONNECT_WITHIN", 0.05)
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(f"{tmp_path}/bus")
+        silent.listen()
+        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/bus")
+        with watch_sleep(Informed()) as watch:
+            assert await watch.settled() == frozenset()
+
+
+async def test_a_client_in_a_thread_of_its_own(monkeypatch):
+    async with private_bus(monkeypatch) as bus:
+        service, chat = logind(), InformedInThread()
+        await bus.put(LOGIND, PATH, service)
+        watch = watch_sleep(chat)
+        assert await watch.settled() == {"sleep"}
+        await service.until_held(1)
+        service.PrepareForSleep(True)
+        await service.until_held(0)
+        await asyncio.to_thread(chat.until, BACK)
+        service.PrepareForSleep(False)
+        await service.until_held(1)
+        await asyncio.to_thread(chat.until, BACK, FRONT)
+        watch.close()
+        await service.until_held(0)
+        chat.close()
+
+
+async def test_no_descriptor_is_left(monkeypatch):
+    async with private_bus(monkeypatch) as bus:
+        service = logind()
+        await bus.put(LOGIND, PATH, service)
+        before = descriptors()
+        for _ in range(3):
+            with watch_sleep(Informed()) as watch:
+                await watch.settled()
+                await service.until_held(1)
+            await service.until_held(0)
+            await until_left_alone()
+        async with asyncio.timeout(20):
+            while service.given:
+                await asyncio.sleep(0.005)
+        assert descriptors() == before
+
+
+async def test_a_real_client_is_gone_before_the_machine_sleeps(live: LiveStage, monkeypatch):
+    async with private_bus(monkeypatch) as bus:
+        service = logind()
+        await bus.put(LOGIND, PATH, service)
+        alice, bob = await live.enter("alice", presence=True), await live.enter("bob")
+        with watch_sleep(bob.chat) as watch:
+            await watch.settled()
+            await service.until_held(1)
+            service.PrepareForSleep(True)
+            await service.until_held(0)
+            assert bob.status is DISCONNECTED
+            await alice.ears.until(lambda: "bob" in alice.ears.all("offline"))
+            await alice.say("bob", "while asleep")
+            service.PrepareForSleep(False)
+            await bob.ears.until(lambda: bob.ears.texts == ["while asleep"])
+            assert bob.status is CONNECTED

@@ -1,0 +1,89 @@
+"""Clients that keep what a watch tells them: one on the running event loop, and one with a loop in its own thread."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import Future
+from typing import Any
+
+from tailwire.testing.loop_thread import LoopThread
+
+
+class Informed:
+    """A client on the running event loop. Its socket says goodbye when the test says so.
+
+    Attributes:
+        told: what it was told, in order, without what changes nothing.
+    """
+
+    def __init__(self, *, says_goodbye: bool = True) -> None:
+        self.told: list[Any] = []
+        self.error: Exception | None = None
+        self.goodbye = asyncio.Event()
+        if says_goodbye:
+            self.goodbye.set()
+        self._background: set[str] = set()
+        self._changed = asyncio.Event()
+
+    def event_loop(self) -> asyncio.AbstractEventLoop:
+        if self.error is not None:
+            raise self.error
+        return asyncio.get_running_loop()
+
+    def set_app_state(self, state: str, *, reason: str = "app") -> None:
+        if self.error is not None:
+            raise self.error
+        if (state == "background") is not (reason in self._background):
+            (self._background.add if state == "background" else self._background.discard)(reason)
+            self.note((state, reason))
+
+    def set_network(self, network: str) -> None:
+        if self.error is not None:
+            raise self.error
+        self.note(network)
+
+    async def wait_disconnected(self, timeout: float | None = None) -> None:
+        async with asyncio.timeout(timeout):
+            await self.goodbye.wait()
+
+    def note(self, what: Any) -> None:
+        self.told.append(what)
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def until(self, *told: Any) -> None:
+        """Wait until it has been told exactly this, in all."""
+        async with asyncio.timeout(20):
+            while self.told != list(told):
+                await self._changed.wait()
+
+
+class InformedInThread:
+    """A client with an event loop in a thread of its own, as `tailwire.sync.Client` is one."""
+
+    def __init__(self) -> None:
+        self._thread = LoopThread("a client's loop")
+        self.inner = self._thread.call(self._made())
+        self._loop = self._thread._loop
+
+    def event_loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+    async def _made(self) -> Informed:
+        return Informed()
+
+    def set_app_state(self, state: str, *, reason: str = "app") -> None:
+        self._loop.call_soon_threadsafe(lambda: self.inner.set_app_state(state, reason=reason))
+
+    def set_network(self, network: str) -> None:
+        self._loop.call_soon_threadsafe(self.inner.set_network, network)
+
+    def start(self, call: str, *arguments: Any, **named: Any) -> Future[Any]:
+        return asyncio.run_coroutine_threadsafe(getattr(self.inner, call)(*arguments, **named), self._loop)
+
+    def until(self, *told: Any) -> None:
+        """Wait until it has been told exactly this, in all."""
+        self._thread.call(self.inner.until(*told))
+
+    def close(self) -> None:
+        self._thread.stop()

@@ -1,0 +1,208 @@
+"""What is found without importing anything, and one watch over all of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import subprocess
+import sys
+import types
+from contextvars import ContextVar
+
+import pytest
+
+from informed import Informed
+from tailwire.adapters import find, netlink
+from tailwire.adapters.find import TOOLKITS, running, toolkit_of, watch
+from tailwire.adapters.watching import Watch
+
+HIDDEN, SHOWN = ("background", "window"), ("foreground", "window")
+
+
+@pytest.fixture(autouse=True)
+def _a_bare_machine(monkeypatch):
+    """No toolkit runs here, no terminal, no bus; a network that does not change."""
+    for name in [
+        n
+        for n in sys.modules
+        if n.partition(".")[0] in ("textual", "kivy", "toga", "PySide6", "PyQt6", "flet", "tkinter")
+    ]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(find, "in_terminal", lambda: False)
+    monkeypatch.setattr(netlink, "ways", lambda: netlink.Ways(frozenset({(2, "192.0.2.2")}), frozenset({(2, 2)})))
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
+
+
+@pytest.fixture
+def adapters(monkeypatch):
+    """Stand in for the adapters of toolkits that are not installed here. What they were given, by name."""
+    given = {}
+    for toolkit in TOOLKITS:
+
+        def begin(chat, *arguments, name=toolkit.adapter, **named):
+            watch = Watch(chat, "window", ["hidden"])
+            given[name] = (watch, arguments, named)
+            return watch
+
+        module = types.SimpleNamespace(**{f"watch_{toolkit.adapter}": begin})
+        monkeypatch.setitem(sys.modules, f"tailwire.adapters.{toolkit.adapter}", module)
+    return given
+
+
+APP = object()
+ACTIVE: ContextVar[object] = ContextVar("active")
+RUNNING = [
+    ("textual", {"textual._context": types.SimpleNamespace(active_app=ACTIVE)}, (APP,)),
+    ("kivy", {"kivy.app": types.SimpleNamespace(App=types.SimpleNamespace(get_running_app=lambda: APP))}, (APP,)),
+    ("toga", {"toga.app": types.SimpleNamespace(App=types.SimpleNamespace(app=APP))}, (APP,)),
+    (
+        "qt",
+        {"PySide6.QtCore": types.SimpleNamespace(QCoreApplication=types.SimpleNamespace(instance=lambda: APP))},
+        (APP,),
+    ),
+    (
+        "qt",
+        {"PyQt6.QtCore": types.SimpleNamespace(QCoreApplication=types.SimpleNamespace(instance=lambda: APP))},
+        (APP,),
+    ),
+    ("tk", {"tkinter": types.SimpleNamespace(_default_root=APP)}, (APP,)),
+]
+
+
+@pytest.mark.parametrize(("name", "modules", "arguments"), RUNNING)
+async def test_the_app_that_runs_is_found(monkeypatch, adapters, name, modules, arguments):
+    ACTIVE.set(APP)
+    for module, value in modules.items():
+        monkeypatch.setitem(sys.modules, module, value)
+    chat = Informed()
+    with watch(chat, hidden="background") as found:
+        window, given, named = adapters[name]
+        assert list(adapters) == [name]
+        assert (given, named) == (arguments, {} if name == "textual" else {"hidden": "background"})
+        assert "hidden" in found.knows
+        window.see("hidden")
+        assert (found.seen, chat.told) == ("hidden", [HIDDEN])
+    assert chat.told == [HIDDEN, SHOWN]
+    window.see("hidden")
+    assert chat.told == [HIDDEN, SHOWN]
+
+
+@pytest.mark.parametrize(("platform", "name"), [("emscripten", "browser"), ("ios", "ios")])
+async def test_a_platform_is_found_by_its_name(monkeypatch, adapters, platform, name):
+    monkeypatch.setattr(sys, "platform", platform)
+    with watch(Informed()):
+        assert adapters[name][1:] == ((), {})
+
+
+async def test_android_is_found_and_a_toolkit_that_runs_there_is_asked_first(monkeypatch, adapters):
+    monkeypatch.setenv("ANDROID_ARGUMENT", "/data")
+    with watch(Informed()):
+        assert list(adapters) == ["android"]
+    monkeypatch.setitem(sys.modules, "toga.app", types.SimpleNamespace(App=types.SimpleNamespace(app=APP)))
+    adapters.clear()
+    with watch(Informed()):
+        assert list(adapters) == ["toga"]
+
+
+async def test_toolkits_that_are_only_imported_do_not_run(monkeypatch, adapters):
+    monkeypatch.setitem(sys.modules, "textual._context", types.SimpleNamespace(active_app=ContextVar("none")))
+    monkeypatch.setitem(
+        sys.modules, "kivy.app", types.SimpleNamespace(App=types.SimpleNamespace(get_running_app=lambda: None))
+    )
+    monkeypatch.setitem(sys.modules, "toga.app", types.SimpleNamespace(App=types.SimpleNamespace(app=None)))
+    monkeypatch.setitem(sys.modules, "tkinter", types.SimpleNamespace(_default_root=None))
+    monkeypatch.setitem(
+        sys.modules,
+        "PySide6.QtCore",
+        types.SimpleNamespace(QCoreApplication=types.SimpleNamespace(instance=lambda: None)),
+    )
+    assert running() is None
+
+
+@pytest.mark.parametrize(
+    ("module", "adapter"),
+    [("textual.app", "textual"), ("kivy.app", "kivy"), ("toga.app", "toga"), ("flet.controls.page", "flet"),
+     ("PySide6.QtWidgets", "qt"), ("PyQt6.QtGui", "qt"), ("tkinter", "tk")],
+)  # fmt: skip
+async def test_the_app_that_is_given_is_watched(adapters, module, adapter):
+    kind = type("App", (), {"__module__": module})
+    app = type("MyApp", (kind,), {})()
+    with watch(Informed(), app, hidden="foreground"):
+        assert adapters[adapter][1] == (app,)
+        assert adapters[adapter][2] == ({} if adapter == "textual" else {"hidden": "foreground"})
+
+
+async def test_what_is_wrong_is_said_and_nothing_stays_watched(adapters, monkeypatch):
+    with pytest.raises(TypeError, match="Textual, Kivy, Toga, Flet, Qt, Tk"):
+        watch(Informed(), "app")
+    with pytest.raises(TypeError, match="no toolkit"):
+        toolkit_of(None)
+    with pytest.raises(ValueError, match="hidden"):
+        watch(Informed(), hidden="never")
+    with pytest.raises(TypeError, match="no client"):
+        watch(None)
+
+    def fails(chat):
+        raise RuntimeError("no network today")
+
+    monkeypatch.setattr(find, "watch_network", fails)
+    monkeypatch.setitem(sys.modules, "tkinter", types.SimpleNamespace(_default_root=APP))
+    chat = Informed()
+    with pytest.raises(RuntimeError, match="no network today"):
+        watch(chat)
+    adapters["tk"][0].see("hidden")
+    assert chat.told == []
+
+
+async def test_a_terminal_is_watched_where_no_toolkit_runs(monkeypatch, caplog):
+    monkeypatch.setattr(find, "in_terminal", lambda: True)
+    with caplog.at_level(logging.INFO, "tailwire"), watch(Informed()) as found:
+        assert "paused" in found.knows
+        assert await found.settled() == {"paused", "network"}
+    assert "the terminal, the network" in caplog.text
+
+
+async def test_a_terminal_that_cannot_be_watched_is_no_error(monkeypatch, caplog):
+    def refuses(chat):
+        raise RuntimeError("signals come to the main thread only")
+
+    monkeypatch.setattr(find, "in_terminal", lambda: True)
+    monkeypatch.setattr(find, "watch_terminal", refuses)
+    with caplog.at_level(logging.INFO, "tailwire"), watch(Informed()) as found:
+        assert await found.settled() == {"network"}
+    assert "main thread only" in caplog.text
+
+
+async def test_where_nothing_can_be_known_it_says_so_and_goes_on(monkeypatch, caplog):
+    monkeypatch.setattr(sys, "platform", "win32")
+    with caplog.at_level(logging.WARNING, "tailwire"), watch(Informed()) as found:
+        assert await found.settled() == frozenset()
+        assert found.seen == "resumed"
+    assert "set_app_state" in caplog.text
+
+
+async def test_without_dbus_fast_it_says_what_to_install(monkeypatch, caplog):
+    monkeypatch.setattr(find, "is_installed", lambda: False)
+    with caplog.at_level(logging.INFO, "tailwire"), watch(Informed()) as found:
+        assert await found.settled() == {"network"}
+    assert 'pip install "tailwire[desktop]"' in caplog.text
+
+
+async def test_nothing_is_left_when_it_is_closed():
+    found = watch(Informed())
+    await found.settled()
+    found.close()
+    found.close()
+    async with asyncio.timeout(10):
+        while any("tailwire watch" in task.get_name() for task in asyncio.all_tasks()):
+            await asyncio.sleep(0.005)
+
+
+def test_no_toolkit_is_imported():
+    code = (
+        "import sys, tailwire; tailwire.watch\nfrom tailwire.adapters.find import running\nrunning()\n"
+        "print([m for m in sys.modules if m.partition('.')[0] in "
+        "('textual', 'kivy', 'toga', 'flet', 'PySide6', 'PyQt6', 'tkinter', 'dbus_fast')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,126 @@
+"""A watch with work on its client's event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+
+import pytest
+
+from informed import Informed, InformedInThread
+from tailwire.adapters.loops import LoopWatch, goodbye
+from tailwire.sdk.exceptions import failure
+
+
+async def test_its_work_ends_with_it_and_what_is_known_is_settled_then():
+    watch, ended = LoopWatch(Informed(), "sleep"), asyncio.Event()
+
+    async def work():
+        try:
+            watch.settle("sleep")
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    watch.run(work())
+    assert await watch.settled() == {"sleep"}
+    watch.close()
+    await ended.wait()
+    await asyncio.sleep(0)
+    assert await watch.settled() == watch.knows == frozenset()
+
+
+async def test_who_waits_for_a_watch_that_is_closed_is_answered():
+    watch = LoopWatch(Informed(), "sleep")
+    watch.run(asyncio.Event().wait())
+    waiting = asyncio.ensure_future(watch.settled())
+    given_up = asyncio.ensure_future(watch.settled())
+    await asyncio.sleep(0)
+    given_up.cancel()
+    watch.close()
+    assert await waiting == frozenset()
+
+
+async def test_what_goes_wrong_is_logged_and_nothing_waits_for_it(caplog):
+    watch = LoopWatch(Informed(), "sleep")
+
+    async def fails():
+        raise ValueError("not foreseen")
+
+    watch.run(fails())
+    assert await watch.settled() == frozenset()
+    assert "not foreseen" in caplog.text
+    watch.close()
+
+
+async def test_work_that_begins_after_the_end_does_not():
+    watch = LoopWatch(Informed(), "sleep")
+    watch.close()
+    began = []
+
+    async def work():
+        began.append(True)
+
+    watch.run(work())
+    await asyncio.sleep(0)
+    assert began == []
+
+
+def test_it_works_in_the_clients_thread_and_is_closed_from_any():
+    chat, names = InformedInThread(), []
+    watch = LoopWatch(chat, "sleep")
+
+    async def work():
+        names.append(threading.current_thread().name)
+        watch.settle("sleep")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            names.append(threading.current_thread().name)
+            chat.set_network("online")
+
+    watch.run(work())
+    assert asyncio.run(watch.settled()) == {"sleep"}
+    watch.close()
+    chat.until("online")
+    assert names == ["a client's loop"] * 2
+    chat.close()
+    LoopWatch(chat, "sleep").close()
+    late = LoopWatch(chat, "sleep")
+    late.run(work())
+    late.close()
+    assert len(names) == 2
+
+
+async def test_the_goodbye_is_waited_for_but_not_for_ever(caplog):
+    chat = Informed(says_goodbye=False)
+    with caplog.at_level(logging.DEBUG, "tailwire"):
+        await goodbye(chat, 0.01)
+    assert "still open" in caplog.text
+    waiting = asyncio.ensure_future(goodbye(chat, 20))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    chat.goodbye.set()
+    await waiting
+
+
+@pytest.mark.parametrize(("code", "raised"), [("ERR_CLIENT_CLOSED", False), ("ERR_WRONG_EVENT_LOOP", True)])
+async def test_a_closed_client_has_said_goodbye(code, raised):
+    chat = Informed()
+
+    async def wait_disconnected():
+        raise failure(code)
+
+    chat.wait_disconnected = wait_disconnected
+    if raised:
+        with pytest.raises(Exception, match="event loop"):
+            await goodbye(chat, 1)
+    else:
+        await goodbye(chat, 1)
+
+
+@pytest.mark.parametrize("what", [None, "chat", object(), Informed])
+async def test_what_is_no_client_is_refused(what):
+    with pytest.raises(TypeError, match="no client"):
+        LoopWatch(what, "sleep")

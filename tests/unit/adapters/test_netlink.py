@@ -1,0 +1,147 @@
+"""What the kernel says of addresses and routes is read, and strange answers harm nothing. For real: tests/adapters."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+
+import pytest
+
+from tailwire.adapters import netlink
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
+V4, V6 = socket.AF_INET, socket.AF_INET6
+ADDRESS, ROUTE, DONE, ERROR = 20, 24, 3, 2
+
+
+def attribute(kind, value):
+    return struct.pack("=HH", 4 + len(value), kind) + value + b"\0" * (-len(value) % 4)
+
+
+def message(kind, body):
+    return struct.pack("=IHHII", 16 + len(body), kind, 0, 0, 0) + body
+
+
+def address(interface, text, *, scope=0):
+    family = V6 if ":" in text else V4
+    return message(
+        ADDRESS, struct.pack("=BBBBI", family, 24, 0, scope, interface) + attribute(1, socket.inet_pton(family, text))
+    )
+
+
+def route(interface, *, family=V4, bits=0, kind=1):
+    oif = attribute(4, struct.pack("=I", interface)) if interface else b""
+    return message(ROUTE, struct.pack("=BBBBBBBBI", family, bits, 0, 0, 254, 3, 0, kind, 0) + oif)
+
+
+class Kernel:
+    """A socket that answers with what the test has prepared."""
+
+    def __init__(self, addresses=(), routes=()):
+        self.prepared = {22: list(addresses), 26: list(routes)}
+        self._answers = []
+        self.closed = False
+
+    def bind(self, where): ...
+    def setblocking(self, blocking): ...
+
+    def send(self, request):
+        self._answers = [*self.prepared[struct.unpack_from("=IH", request)[1]], message(DONE, b"\0\0\0\0")]
+
+    def recv(self, size):
+        return self._answers.pop(0)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.closed = True
+
+
+@pytest.fixture
+def kernel(monkeypatch):
+    kernel = Kernel()
+    monkeypatch.setattr(netlink, "_netlink", lambda: kernel)
+    return kernel
+
+
+def ways(kernel, addresses, routes):
+    kernel.prepared = {22: addresses, 26: routes}
+    found = netlink.ways()
+    assert kernel.closed
+    return found
+
+
+def test_an_address_and_a_default_route_of_one_interface_are_a_way(kernel):
+    found = ways(kernel, [address(1, "127.0.0.1") + address(2, "192.0.2.2")], [route(2) + route(2, bits=24)])
+    assert found == netlink.Ways(frozenset({(2, "192.0.2.2")}), frozenset({(V4, 2)}))
+    assert found.any
+
+
+@pytest.mark.parametrize(
+    ("addresses", "routes"),
+    [
+        ([], []),
+        ([address(1, "127.0.0.1")], [route(1)]),
+        ([address(2, "192.0.2.2")], []),
+        ([address(2, "192.0.2.2")], [route(3)]),
+        ([address(2, "192.0.2.2")], [route(2, bits=24)]),
+        ([address(2, "192.0.2.2")], [route(2, kind=7)]),
+        ([address(2, "192.0.2.2")], [route(2, family=V6)]),
+        ([address(2, "fe80::1", scope=253)], [route(2, family=V6)]),
+        ([], [route(2)]),
+    ],
+)
+def test_what_is_no_way_out(kernel, addresses, routes):
+    assert not ways(kernel, addresses, routes).any
+
+
+def test_what_else_is_a_way_out(kernel):
+    assert ways(kernel, [address(2, "2001:db8::2")], [route(2, family=V6)]).any
+    assert ways(kernel, [address(2, "192.0.2.2")], [route(0)]).any  # over several interfaces
+    assert ways(kernel, [address(5, "198.51.100.9")], [route(5, bits=1)]).any  # a VPN's two halves
+
+
+def test_an_interface_without_a_way_out_changes_nothing(kernel):
+    before = ways(kernel, [address(2, "192.0.2.2")], [route(2)])
+    assert ways(kernel, [address(2, "192.0.2.2"), address(7, "172.17.0.1")], [route(2), route(7, bits=16)]) == before
+    assert ways(kernel, [address(2, "192.0.2.3")], [route(2)]) != before
+
+
+@pytest.mark.parametrize("cut", range(1, 48, 3))
+def test_an_answer_that_is_cut_short_or_senseless_harms_nothing(kernel, cut):
+    ways(kernel, [address(2, "192.0.2.2")[:cut]], [route(2)[:cut]])
+    ways(kernel, [message(ADDRESS, b"\2" * cut)], [message(ROUTE, b"\2" * cut)])
+    ways(kernel, [message(99, b"\0" * cut)], [struct.pack("=IHHII", 1, ROUTE, 0, 0, 0)])
+
+
+def test_a_refusal_is_an_error_with_its_number(kernel):
+    with pytest.raises(PermissionError):
+        ways(kernel, [message(ERROR, struct.pack("=i", -1))], [])
+
+
+def test_more_than_can_be_read_ends(kernel):
+    found = ways(kernel, [address(2, "192.0.2.2")], [route(2)] * (netlink.MOST_CHUNKS + 5))
+    assert found.any
+
+
+def test_what_was_told_is_read_away_also_when_it_was_too_much():
+    class Listening:
+        answers = [b"x", OSError(105, "no buffer space"), b"y", BlockingIOError()]
+
+        def recv(self, size):
+            answer = self.answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+    listening = Listening()
+    netlink.drained(listening)
+    assert listening.answers == []
+
+
+def test_a_system_without_netlink_says_so(monkeypatch):
+    monkeypatch.delattr(socket, "AF_NETLINK")
+    with pytest.raises(OSError, match="no netlink"):
+        netlink.changes()

@@ -1,0 +1,30 @@
+"""Where the machine's sleep is not told. With a real bus: tests/adapters."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from informed import Informed
+from tailwire.adapters import sleep
+from tailwire.adapters.sleep import watch_sleep
+
+
+async def test_another_system_tells_nothing(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with watch_sleep(Informed()) as watch:
+        assert await watch.settled() == frozenset()
+
+
+async def test_without_dbus_fast_it_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(sleep, "is_installed", lambda: False)
+    with pytest.raises(RuntimeError, match=r'pip install "tailwire\[desktop\]"'):
+        watch_sleep(Informed())
+
+
+async def test_what_is_no_client_is_refused(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(TypeError, match="no client"):
+        watch_sleep("chat")

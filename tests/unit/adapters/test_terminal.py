@@ -1,0 +1,239 @@
+"""Ctrl+Z and `fg`, with handlers of the app that were there before. How a process really stops: tests/adapters, e2e."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import types
+from contextvars import ContextVar
+
+import pytest
+
+from informed import Informed, InformedInThread
+from tailwire.adapters import terminal
+from tailwire.adapters.terminal import watch_terminal
+from tailwire.sdk.exceptions import failure
+
+BACK, FRONT = ("background", "terminal"), ("foreground", "terminal")
+
+
+@pytest.fixture(autouse=True)
+def _the_handlers_as_they_were():
+    before = {number: signal.getsignal(number) for number in (signal.SIGTSTP, signal.SIGCONT)}
+    yield
+    now = {number: signal.getsignal(number) for number in before}
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    assert now == before
+
+
+def send(number: signal.Signals) -> None:
+    os.kill(os.getpid(), number)
+
+
+async def test_the_process_stops_after_the_goodbye():
+    chat, stopped = Informed(says_goodbye=False), asyncio.Event()
+    with watch_terminal(chat, stop=stopped.set) as watch:
+        assert watch.knows == await watch.settled() == {"paused"}
+        send(signal.SIGTSTP)
+        await chat.until(BACK)
+        assert (watch.seen, stopped.is_set()) == ("paused", False)
+        chat.goodbye.set()
+        await stopped.wait()
+        send(signal.SIGCONT)
+        await chat.until(BACK, FRONT)
+        assert watch.seen == "resumed"
+
+
+async def test_a_socket_that_says_no_goodbye_holds_nothing_up(monkeypatch):
+    monkeypatch.setattr(terminal, "GOODBYE", 0.01)
+    chat, stopped = Informed(says_goodbye=False), asyncio.Event()
+    with watch_terminal(chat, stop=stopped.set):
+        send(signal.SIGTSTP)
+        await asyncio.wait_for(stopped.wait(), 10)
+
+
+async def test_a_closed_client_does_not_keep_the_process_from_stopping():
+    chat, stopped = Informed(), asyncio.Event()
+
+    async def wait_disconnected():
+        raise failure("ERR_CLIENT_CLOSED")
+
+    chat.wait_disconnected = wait_disconnected
+    with watch_terminal(chat, stop=stopped.set):
+        chat.error = failure("ERR_CLIENT_CLOSED")
+        send(signal.SIGTSTP)
+        await asyncio.wait_for(stopped.wait(), 10)
+
+
+async def test_handlers_that_were_there_are_called_too_and_put_back():
+    chat, called = Informed(says_goodbye=False), []
+    own = asyncio.Event()
+
+    def stop(number, frame):
+        called.append((number, list(chat.told)))
+        own.set()
+
+    def go_on(number, frame):
+        called.append((number, None))
+
+    signal.signal(signal.SIGTSTP, stop)
+    signal.signal(signal.SIGCONT, go_on)
+    try:
+        with watch_terminal(chat):
+            send(signal.SIGTSTP)
+            await chat.until(BACK)
+            assert called == []
+            chat.goodbye.set()
+            await own.wait()
+            send(signal.SIGCONT)
+            await chat.until(BACK, FRONT)
+        assert called == [(signal.SIGTSTP, [BACK]), (signal.SIGCONT, None)]
+        assert (signal.getsignal(signal.SIGTSTP), signal.getsignal(signal.SIGCONT)) == (stop, go_on)
+    finally:
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        signal.signal(signal.SIGCONT, signal.SIG_DFL)
+
+
+async def test_handlers_of_the_event_loop_are_called_too():
+    chat, continued = Informed(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGCONT, continued.set)
+    try:
+        with watch_terminal(chat) as watch:
+            watch.see("paused")
+            send(signal.SIGCONT)
+            await chat.until(BACK, FRONT)
+            await asyncio.wait_for(continued.wait(), 10)
+        continued.clear()
+        send(signal.SIGCONT)
+        await asyncio.wait_for(continued.wait(), 10)
+    finally:
+        loop.remove_signal_handler(signal.SIGCONT)
+
+
+async def test_a_handler_that_stops_nothing_leaves_the_app_in_the_foreground(monkeypatch):
+    monkeypatch.setattr(terminal, "STOPPED_WITHIN", 0.01)
+    chat = Informed()
+    signal.signal(signal.SIGTSTP, lambda *_: None)
+    try:
+        with watch_terminal(chat):
+            send(signal.SIGTSTP)
+            await chat.until(BACK, FRONT)
+    finally:
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+
+
+async def test_where_ctrl_z_is_ignored_it_stays_so():
+    signal.signal(signal.SIGTSTP, signal.SIG_IGN)
+    try:
+        chat = Informed()
+        with watch_terminal(chat) as watch:
+            assert signal.getsignal(signal.SIGTSTP) is signal.SIG_IGN
+            assert watch.knows == frozenset()
+        assert signal.getsignal(signal.SIGTSTP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+
+
+async def test_a_handler_that_came_later_is_left_alone_and_ours_passes_on_behind_it():
+    chat, order = Informed(), []
+    signal.signal(signal.SIGTSTP, lambda *_: order.append("first"))
+    try:
+        watch = watch_terminal(chat)
+        ours = signal.getsignal(signal.SIGTSTP)
+
+        def later(number, frame):
+            order.append("later")
+            ours(number, frame)
+
+        signal.signal(signal.SIGTSTP, later)
+        watch.close()
+        watch.close()
+        assert signal.getsignal(signal.SIGTSTP) is later
+        send(signal.SIGTSTP)
+        assert order == ["later", "first"]
+        assert chat.told == []
+    finally:
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+
+
+async def test_two_clients_both_say_goodbye():
+    one, two, stopped = Informed(), Informed(), asyncio.Event()
+    with watch_terminal(one, stop=stopped.set), watch_terminal(two):
+        send(signal.SIGTSTP)
+        await stopped.wait()
+        assert one.told == two.told == [BACK]
+        send(signal.SIGCONT)
+        await one.until(BACK, FRONT)
+        await two.until(BACK, FRONT)
+
+
+def test_a_client_in_a_thread_of_its_own():
+    chat, seen = InformedInThread(), []
+    try:
+        with watch_terminal(chat, stop=lambda: seen.append(list(chat.inner.told))):
+            send(signal.SIGTSTP)
+            assert seen == [[BACK]]
+            send(signal.SIGCONT)
+            chat.until(BACK, FRONT)
+    finally:
+        chat.close()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+async def test_a_process_that_was_forked_stops_as_by_default():
+    chat = Informed()
+    with watch_terminal(chat, stop=lambda: os._exit(3)):
+        child = os.fork()
+        if child == 0:
+            os.setpgid(0, 0)  # as a shell starts it, so that the system stops it
+            os.kill(os.getpid(), signal.SIGTSTP)
+            os._exit(0)
+        _, status = os.waitpid(child, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+        os.kill(child, signal.SIGCONT)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert chat.told == []
+
+
+def test_it_says_why_it_cannot_watch(monkeypatch):
+    with pytest.raises(TypeError, match="is no client"):
+        watch_terminal("chat")
+    failed = []
+
+    def elsewhere():
+        try:
+            watch_terminal(Informed())
+        except RuntimeError as e:
+            failed.append(str(e))
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert "main thread" in failed[0]
+    app: ContextVar[object] = ContextVar("app")
+    app.set(object())
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, "textual._context", types.SimpleNamespace(active_app=app))
+        with pytest.raises(RuntimeError, match="watch_textual"):
+            watch_terminal(Informed())
+    with monkeypatch.context() as patched:
+        patched.setattr(signal, "getsignal", lambda number: None)
+        with pytest.raises(RuntimeError, match="not installed from Python"):
+            watch_terminal(Informed())
+    with monkeypatch.context() as patched:
+        patched.delattr(signal, "SIGTSTP")
+        with pytest.raises(RuntimeError, match="no SIGTSTP"):
+            watch_terminal(Informed())
+
+
+async def test_a_client_that_takes_no_calls_is_refused_before_anything_is_watched():
+    chat = Informed()
+    chat.error = failure("ERR_CLIENT_CLOSED")
+    with pytest.raises(type(chat.error)):
+        watch_terminal(chat)
+    assert signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL

@@ -1,0 +1,108 @@
+"""The action of a Textual app is taken over and given back. With a real app: tests/adapters."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from informed import Informed, InformedInThread
+from tailwire.adapters import textual
+from tailwire.adapters.textual import watch_textual
+from tailwire.sdk.exceptions import failure
+
+BACK, FRONT = ("background", "textual"), ("foreground", "textual")
+
+
+class App:
+    def __init__(self, told):
+        self.suspended = []
+        self._told = told
+
+    def action_suspend_process(self):
+        self.suspended.append(list(self._told))
+
+
+class WaitingApp(App):
+    async def action_suspend_process(self):
+        await asyncio.sleep(0)
+        super().action_suspend_process()
+
+
+class FailingApp(App):
+    def action_suspend_process(self):
+        raise OSError("no terminal")
+
+
+@pytest.mark.parametrize("kind", [App, WaitingApp])
+async def test_the_app_is_suspended_after_the_goodbye(kind):
+    chat = Informed(says_goodbye=False)
+    app = kind(chat.told)
+    with watch_textual(chat, app) as watch:
+        suspending = asyncio.ensure_future(app.action_suspend_process())
+        await chat.until(BACK)
+        await app.action_suspend_process()  # pressed twice
+        assert (app.suspended, watch.seen) == ([], "paused")
+        chat.goodbye.set()
+        await suspending
+        assert app.suspended == [[BACK]]
+        assert chat.told == [BACK, FRONT]
+    assert "action_suspend_process" not in vars(app)
+
+
+async def test_a_socket_that_says_no_goodbye_and_a_closed_client_hold_nothing_up(monkeypatch):
+    monkeypatch.setattr(textual, "GOODBYE", 0.01)
+    chat = Informed(says_goodbye=False)
+    app = App(chat.told)
+    with watch_textual(chat, app):
+        await app.action_suspend_process()
+        assert len(app.suspended) == 1
+        chat.error = failure("ERR_CLIENT_CLOSED")
+        await app.action_suspend_process()
+        assert len(app.suspended) == 2
+    assert chat.told == [BACK, FRONT]
+
+
+async def test_an_error_of_the_apps_action_is_the_apps_and_leaves_it_in_the_foreground():
+    chat = Informed()
+    app = FailingApp(chat.told)
+    with watch_textual(chat, app), pytest.raises(OSError, match="no terminal"):
+        await app.action_suspend_process()
+    assert chat.told == [BACK, FRONT]
+
+
+async def test_what_the_app_itself_has_put_there_is_kept_and_put_back():
+    chat, called = Informed(), []
+    app = App(chat.told)
+
+    def own():
+        called.append("own")
+
+    app.action_suspend_process = own
+    watch = watch_textual(chat, app)
+    await app.action_suspend_process()
+    watch.close()
+    assert app.action_suspend_process is own
+    watch = watch_textual(chat, app)
+    app.action_suspend_process = later = lambda: None
+    watch.close()
+    watch.close()
+    assert app.action_suspend_process is later
+    assert called == ["own"]
+
+
+async def test_a_client_in_a_thread_of_its_own():
+    chat = InformedInThread()
+    app = App(chat.inner.told)
+    with watch_textual(chat, app):
+        await app.action_suspend_process()
+        assert app.suspended == [[BACK]]
+        await asyncio.to_thread(chat.until, BACK, FRONT)
+    chat.close()
+
+
+async def test_what_is_no_app_or_no_client_is_refused():
+    with pytest.raises(TypeError, match="no Textual app"):
+        watch_textual(Informed(), object())
+    with pytest.raises(TypeError, match="no client"):
+        watch_textual(None, App([]))

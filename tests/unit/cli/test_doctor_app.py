@@ -1,0 +1,75 @@
+"""What `tailwire doctor --app` says of this machine."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tailwire.adapters import netlink
+from tailwire.cli import doctor_app
+from tailwire.cli.main import main
+
+
+@pytest.fixture(autouse=True)
+def _no_bus(monkeypatch):
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
+
+
+def lines(capsys) -> dict[str, str]:
+    assert main(["doctor", "--app"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    return {line[10:].partition(": ")[0]: line[:10].strip() + " " + line.partition(": ")[2] for line in shown[1:]}
+
+
+def test_what_is_installed_is_known_and_for_the_rest_it_says_what_to_install(monkeypatch, capsys):
+    there = {"textual", "_tkinter", "PyQt6", "dbus_fast"}
+    monkeypatch.setattr(doctor_app, "find_spec", lambda name: object() if name in there else None)
+    monkeypatch.setattr(doctor_app, "in_terminal", lambda: True)
+    said = lines(capsys)
+    assert said["Textual"] == "known paused"
+    assert said["Tk"] == said["Qt"] == "known hidden"
+    assert said["Kivy"] == "- not installed; pip install kivy"
+    assert said["terminal"] == "known paused"
+    assert "Android" not in said
+    there.clear()
+    monkeypatch.setattr(doctor_app, "in_terminal", lambda: False)
+    said = lines(capsys)
+    assert "python3-tk" in said["Tk"]
+    assert said["terminal"] == "- this is no terminal"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
+def test_sleep_and_network_are_tried(monkeypatch, capsys):
+    said = lines(capsys)
+    assert said["network"] == "known yes"
+    assert said["sleep"].startswith("- the system bus cannot be reached") or "dbus-fast" in said["sleep"]
+
+    def changes():
+        raise PermissionError("netlink is not allowed here")
+
+    monkeypatch.setattr(netlink, "changes", changes)
+    monkeypatch.setattr(doctor_app, "is_installed", lambda: False)
+    said = lines(capsys)
+    assert said["network"] == "- netlink is not allowed here"
+    assert 'pip install "tailwire[desktop]"' in said["sleep"]
+
+
+def test_on_a_system_that_tells_nothing(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "platform", "win32")
+    said = lines(capsys)
+    assert said["network"] == said["sleep"] == "- this system does not tell it"
+
+
+def test_it_wants_a_url_or_app(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor"])
+    assert ended.value.code == 2
+    assert "the URL of a server, or --app" in capsys.readouterr().err
+
+
+def test_both_are_done(capsys):
+    assert main(["doctor", "ftp://nowhere", "--app"]) == 1
+    shown = capsys.readouterr().out
+    assert "Textual" in shown
+    assert "ftp://nowhere is no URL" in shown
