@@ -15,6 +15,7 @@ import pytest
 
 from harness import LiveStage
 
+pytestmark = pytest.mark.gui  # `make gui` installs the web frameworks too
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 

@@ -49,13 +49,7 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
 
     _backups(commands)
     add_lab(commands)
-
-    doctor = commands.add_parser("doctor", help="try a server from here, step by step")
-    doctor.add_argument("url", nargs="?", default="", metavar="URL")
-    doctor.add_argument("--app", action="store_true", help="say what can be known here of an app's state")
-    doctor.add_argument("--app-id", default="", help="try this app id too")
-    doctor.add_argument("--auth-key", default="", help="try this auth key too (with --app-id)")
-    doctor.add_argument("--ca", default="", metavar="FILE", help="trust the certificates in this file (PEM)")
+    _doctor(commands)
 
     wire = commands.add_parser("wire", help="a line that can go wrong, for tests of any client")
     wire.add_argument("target", metavar="HOST:PORT", help="the server behind it")
@@ -71,6 +65,15 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     replay = commands.add_parser("replay", help="run a dump of a connection again, step by step")
     replay.add_argument("file")
     return parser
+
+
+def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    doctor = commands.add_parser("doctor", help="try a server from here, step by step")
+    doctor.add_argument("url", nargs="?", default="", metavar="URL")
+    doctor.add_argument("--app", action="store_true", help="say what can be known here of an app's state")
+    doctor.add_argument("--app-id", default="", help="try this app id too")
+    doctor.add_argument("--auth-key", default="", help="try this auth key too (with --app-id)")
+    doctor.add_argument("--ca", default="", metavar="FILE", help="trust the certificates in this file (PEM)")
 
 
 def _backups(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -27,7 +27,7 @@ def _nobody(text: str | bytes) -> float | None:
 
 
 class Owner:
-    """Stands between the driver and the parts of its client (see `io.driver.Owner`)."""
+    """Stands between the driver and the parts of its client (see `io.owner.Owner`)."""
 
     def __init__(
         self,
