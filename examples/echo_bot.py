@@ -2,19 +2,17 @@
 
 import os
 
-from tailwire import AppSettingsBuilder, ChatClient, MessageReceived, TextMessage, run
+from tailwire import AppSettingsBuilder
+from tailwire.bot import Bot, Context
 
 settings = AppSettingsBuilder().override_client_host(os.environ.get("CHAT_URL", "http://127.0.0.1:8480")).build()
+bot = Bot(os.environ["APP_ID"], settings, uid="bob", auth_key=os.environ["AUTH_KEY"])
 
 
-async def main() -> None:
-    async with ChatClient(os.environ["APP_ID"], settings) as chat:
-        await chat.login("bob", auth_key=os.environ["AUTH_KEY"])
-        async for event in chat.events():
-            if isinstance(event, MessageReceived) and isinstance(event.message, TextMessage):
-                message = event.message
-                await chat.send_message(TextMessage(receiver=message.sender.uid, text=f"You said: {message.text}"))
+@bot.on_message(direct=True)
+async def answer(ctx: Context) -> None:
+    await ctx.reply(f"You said: {ctx.text}")
 
 
 if __name__ == "__main__":
-    run(main())
+    bot.run()

@@ -70,7 +70,7 @@ class Bot:
         return self._process.returncode or 0, printed.decode()
 
     def saved(self) -> dict[str, Any]:
-        (file,) = (self._folder / "tailwire").glob("session-*.json")
+        (file,) = (self._folder / "tailwire" / "bots").glob("*/session-*.json")
         return json.loads(file.read_text())
 
     async def until_saved(self, message_id: int) -> None:

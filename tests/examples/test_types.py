@@ -21,6 +21,7 @@ async def wrong(chat: ChatClient, text: TextMessage) -> None:
     await chat.get_conversation("bob", "usr")
     await chat.upload_attachments("bob", "usr", [])
 """
+EXAMPLES = ("echo_bot", "ai_agent", "ask")
 RIGHT = """
 from tailwire import AppState, ChatClient, ReceiverType, TextMessage
 
@@ -36,12 +37,16 @@ async def right(chat: ChatClient, text: TextMessage) -> str:
 
 
 def test_a_type_checker_passes_what_is_right_and_finds_each_word_that_is_wrong(tmp_path):
-    (readme,) = re.findall(r"```python\n(import os\nfrom.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    for name, code in (("readme", readme), ("right", RIGHT), ("wrong", WRONG)):
+    readme = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(readme) == 2
+    files = {"a_bot": readme[0], "an_app": readme[1], "right": RIGHT, "wrong": WRONG}
+    for example in EXAMPLES:
+        files[example] = (ROOT / "examples" / f"{example}.py").read_text()
+    for name, code in files.items():
         (tmp_path / f"{name}.py").write_text(code)
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(ROOT / ".mypy_cache"), "--config-file", os.devnull,
-         "readme.py", "right.py", "wrong.py"],
+         *(f"{name}.py" for name in files)],
         cwd=tmp_path, env={**os.environ, "MYPYPATH": str(ROOT / "src")}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     errors = re.findall(r"^(\w+)\.py:(\d+): error", done.stdout, re.MULTILINE)
