@@ -167,7 +167,7 @@ async def test_a_reader_stops_an_answer_and_the_line_is_cut_in_another(live: Liv
             await reader.until(lambda: len(reader.answers) == 1)
             assert reader.answers[0].metadata["stopped"] is True
             assert len(reader.answers[0].text) < len(
-                "You asked: “Tell me all about it”. A model would answer that; I only"
+                "You asked: “Tell me all about it”. A model would answer that; I"
             )
             question = await alice.say("bob", "Once more")
             await reader.until(lambda: bool(reader.growing(question)))
