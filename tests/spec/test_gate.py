@@ -12,6 +12,7 @@ from harness import CONNECTED, DISCONNECTED, Stage
 from tailwire import (
     ChatClient,
     CometChatException,
+    MediaMessage,
     MessageListener,
     MessagesRequestBuilder,
     ReactionsRequestBuilder,
@@ -161,6 +162,20 @@ class Almost:
         raise AssertionError
 
 
+class Deaf(MessageListener):
+    """Has not begun."""
+
+
+class Short(MessageListener):
+    def on_text_message_received(self):
+        raise AssertionError
+
+
+class Wide(MessageListener):
+    def on_text_message_received(self, *anything, **named):
+        pass
+
+
 class Widget(MessageListener):
     """Also something else, with callbacks of its own."""
 
@@ -177,6 +192,8 @@ class Widget(MessageListener):
         (object(), "Derive object from MessageListener."),
         (Almost(), "Derive Almost from MessageListener."),
         (Widget, "Give an instance: Widget()."),
+        (Deaf(), "Deaf has no callback"),
+        (Short(), "Short.on_text_message_received is called with message"),
         (Misspelt(), "Misspelt.on_text_message_recieved would never be called. Did you mean on_text_message_received?"),
     ],
 )
@@ -187,6 +204,7 @@ async def test_a_listener_that_would_hear_nothing_is_refused(stage: Stage, liste
     assert caught.value.code == "ERR_INVALID_ARGUMENT"
     assert says in caught.value.details
     chat.add_message_listener("ears", Widget())
+    chat.add_message_listener("wide", Wide())
 
 
 async def test_wrong_arguments_fail_before_anything_is_asked(stage: Stage):
@@ -217,6 +235,11 @@ async def test_wrong_arguments_fail_before_anything_is_asked(stage: Stage):
         (lambda: chat.send_message(TextMessage(receiver="bob", receiver_type="usr", text="x")), "ERR_INVALID_RECEIV"),
         (lambda: chat.upload_attachments("bob", "usr", []), "ERR_INVALID_RECEIVER_TYPE"),
         (lambda: chat.get_conversation("bob", "usr"), "INVALID_CONVERSATION_TYPE"),
+        (lambda: chat.send_message(TextMessage(receiver=sent.sender, text="x")), "give the uid of a user"),
+        (lambda: chat.start_typing(sent.sender), "give the uid of a user"),
+        (lambda: chat.upload_attachments(sent.sender, "user", []), "give the uid of a user"),
+        (lambda: chat.send_media_message(MediaMessage(receiver="bob", files="cat.jpg")), "give a list of files"),
+        (lambda: chat.upload_attachments("bob", "user", b"a cat"), "give a list of files"),
     ):
         with pytest.raises(CometChatException, match=code):
             await call()

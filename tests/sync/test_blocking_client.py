@@ -286,6 +286,11 @@ def test_a_call_has_the_clients_limit_unless_a_view_has_another(room: Room):
         alice.get_user("bob")
 
 
+class Hears(MessageListener):
+    def on_text_message_received(self, message):
+        """Nothing comes."""
+
+
 def test_a_closed_client_refuses_calls_and_ends_those_that_wait(room: Room):
     alice = room.enter()
     alice.disconnect()
@@ -306,7 +311,7 @@ def test_a_closed_client_refuses_calls_and_ends_those_that_wait(room: Room):
         lambda: alice.on_event(print),
         lambda: alice.events(),
         lambda: next(alice.messages()),
-        lambda: alice.add_message_listener("ears", MessageListener()),
+        lambda: alice.add_message_listener("ears", Hears()),
         request.fetch_next,
     ):
         with pytest.raises(CometChatException, match="ERR_CLIENT_CLOSED"):

@@ -72,14 +72,20 @@ def checked_id(message_id: object) -> int:
     return int(number)
 
 
-def checked_receiver_type(kind: object) -> None:
+def checked_receiver(receiver: object, kind: object) -> None:
     """Check to whom something goes.
 
     Raises:
-        CometChatException: `ERR_INVALID_RECEIVER_TYPE` for anything but `user` and `group`.
+        CometChatException: `ERR_INVALID_RECEIVER_TYPE` for any kind but `user` and `group`; `ERR_INVALID_ARGUMENT` when
+            the receiver is no uid or guid.
     """
     if kind not in ("user", "group"):
         raise failure("ERR_INVALID_RECEIVER_TYPE")
+    if not isinstance(receiver, str):
+        given = type(receiver).__name__
+        raise failure(
+            "ERR_INVALID_ARGUMENT", f"The receiver is a {given}: give the uid of a user, or the guid of a group."
+        )
 
 
 def checked_limit(limit: int, most: int = 100) -> int:

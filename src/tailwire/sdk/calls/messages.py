@@ -13,7 +13,7 @@ from tailwire.sdk.calls.access import (
     OnSuccess,
     checked_id,
     checked_limit,
-    checked_receiver_type,
+    checked_receiver,
     decoded,
     quoted,
     settle,
@@ -115,7 +115,7 @@ class MessageCalls(Access):
         self._logged_in()
         if not isinstance(message, kind):
             raise failure("ERR_INVALID_ARGUMENT", f"Give a {kind.__name__}, not {type(message).__name__}.")
-        checked_receiver_type(message.receiver_type)
+        checked_receiver(message.receiver, message.receiver_type)
         if not message.muid:
             message.muid = self._world.unique()
         stored = await self._send_body(message_to_wire(message))
@@ -269,7 +269,7 @@ class MessageCalls(Access):
     def _typing(
         self, action: str, receiver: str, receiver_type: ReceiverTypeName, metadata: Mapping[str, Any] | None
     ) -> None:
-        checked_receiver_type(receiver_type)
+        checked_receiver(receiver, receiver_type)
         user = self._logged_in().user
         body = {"action": action, "user": dict(user), "metadata": dict(metadata or {})}
         frame = envelope(
@@ -293,7 +293,7 @@ class MessageCalls(Access):
         Raises:
             CometChatException: `NO_WEBSOCKET_CONNECTION`, `ERR_INVALID_RECEIVER_TYPE`.
         """
-        checked_receiver_type(message.receiver_type)
+        checked_receiver(message.receiver_id, message.receiver_type)
         session = self._logged_in()
         body = {"user": dict(session.user), "data": message.data}
         frame = envelope(

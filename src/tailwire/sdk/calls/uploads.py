@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tailwire.sdk.calls.access import Access, OnError, OnProgress, OnSuccess, checked_receiver_type, settle
+from tailwire.sdk.calls.access import Access, OnError, OnProgress, OnSuccess, checked_receiver, settle
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.wire.constants import ReceiverTypeName
 from tailwire.wire.entities import Attachment
@@ -90,7 +90,9 @@ class UploadCalls(Access):
     async def _upload(
         self, receiver: str, receiver_type: str, files: Sequence[Any], on_progress: OnProgress
     ) -> list[Attachment]:
-        checked_receiver_type(receiver_type)
+        checked_receiver(receiver, receiver_type)
+        if isinstance(files, str | bytes | os.PathLike | UploadFile):
+            raise failure("ERR_INVALID_FILE_OBJECT", "One file is given by itself: give a list of files.")
         listed = [file if isinstance(file, UploadFile) else UploadFile(file) for file in files]
         try:
             wanted = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
+import inspect
 import re
 import weakref
 from collections import deque
@@ -30,8 +31,8 @@ def check_listener(kind: type, listener: object) -> None:
     """Check that a listener can hear something.
 
     Raises:
-        CometChatException: `ERR_INVALID_ARGUMENT` when it is not derived from its class, or when a method is named
-            almost as a callback is.
+        CometChatException: `ERR_INVALID_ARGUMENT` when it is not derived from its class, has no callback of its own or
+            one that cannot be called as the class says, or when a method is named almost as a callback is.
     """
     if not isinstance(listener, kind):
         given = listener.__name__ if isinstance(listener, type) else type(listener).__name__
@@ -46,6 +47,28 @@ def check_listener(kind: type, listener: object) -> None:
             if meant:
                 where = f"{type(listener).__name__}.{name}"
                 raise failure("ERR_INVALID_ARGUMENT", f"{where} would never be called. Did you mean {meant[0]}?")
+    _check_callbacks(kind, listener)
+
+
+def _check_callbacks(kind: type, listener: object) -> None:
+    own = False
+    for name in _CALLBACKS.intersection(dir(kind)):
+        callback, called_as = getattr(listener, name), inspect.signature(getattr(kind, name))
+        if getattr(callback, "__func__", callback) is getattr(kind, name):
+            continue
+        own = True
+        given = [p for p in called_as.parameters if p != "self"]
+        try:
+            inspect.signature(callback).bind(*given)
+        except TypeError as e:
+            where = f"{type(listener).__name__}.{name}"
+            wanted = ", ".join(given) or "nothing"
+            words = f"{where} is called with {wanted}, and cannot be: {e}."
+            raise failure("ERR_INVALID_ARGUMENT", words) from None
+        except ValueError:  # a callable that does not tell its signature
+            continue
+    if not own:
+        raise failure("ERR_INVALID_ARGUMENT", f"{type(listener).__name__} has no callback: it would hear nothing.")
 
 
 _LISTENERS = (ConnectionListener, LoginListener, UserListener, GroupListener, MessageListener, UploadFileListener)
