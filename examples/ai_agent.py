@@ -32,13 +32,11 @@ async def model(prompt: list[dict[str, str]]) -> AsyncIterator[str]:
             yield chunk.choices[0].delta.content or ""
     """
     questions = [turn["content"] for turn in prompt if turn["role"] == "user"]
-    answer = (
-        f"You asked: “{questions[-1]}”. A model would answer that; I show how an answer arrives, word by word."
-    )
+    answer = f"You asked: “{questions[-1]}”.\nA model would answer that; I show how an answer arrives, word by word.\n"
     if len(questions) > 1:
-        answer += f" It is your question number {len(questions)}. The first one was: “{questions[0]}”."
+        answer += f"It is your question number {len(questions)}. The first one was: “{questions[0]}”."
     else:
-        answer += " Ask me something else, and I will still know what this was."
+        answer += "Ask me something else, and I will still know what this was."
     await asyncio.sleep(0.3)  # it reads the prompt
     for word in re.findall(r"\S+\s*", answer):
         yield word

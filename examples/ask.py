@@ -42,7 +42,7 @@ class Conversation:
             message = event.message
             if (message.sender.uid, message.receiver_type) == (self.other, "user"):
                 self._grow(message.text)
-                print(" (stopped)" if (message.metadata or {}).get("stopped") else "", flush=True)
+                print("  (stopped)" if (message.metadata or {}).get("stopped") else "", flush=True)
                 self._shown = ""
         elif isinstance(event, OutboxChanged) and event.entry.status == "failed":
             print(f"  not sent: {event.entry.error}", flush=True)

@@ -166,9 +166,7 @@ async def test_a_reader_stops_an_answer_and_the_line_is_cut_in_another(live: Liv
             await alice.chat.stop_draft(reader.drafts[-1])
             await reader.until(lambda: len(reader.answers) == 1)
             assert reader.answers[0].metadata["stopped"] is True
-            assert len(reader.answers[0].text) < len(
-                "You asked: “Tell me all about it”. A model would answer that; I"
-            )
+            assert "word by word" not in reader.answers[0].text
             question = await alice.say("bob", "Once more")
             await reader.until(lambda: bool(reader.growing(question)))
             proxy.cut()
@@ -207,7 +205,7 @@ async def test_the_terminal_shows_answers_as_they_grow_and_stops_them(live: Live
         await watcher.ears.until(lambda: {"alice", "bob"} <= set(watcher.ears.all("online")))
         ask.type("How are you?")
         await ask.until(lambda s: s.startswith("bob: You asked"))
-        assert "\n" not in ask.printed  # it is seen before it is there
+        assert "what this was" not in ask.printed  # it is seen before it is there
         await ask.until(lambda s: s.endswith("know what this was.\n"))
         assert ask.printed.count("You asked") == 1
         ask.type("Again")

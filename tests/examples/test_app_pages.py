@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import tailwire
+from tailwire.sync import Client
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = [
@@ -30,4 +31,4 @@ def test_the_blocks_are_python_and_name_what_there_is():
             if isinstance(node, ast.ImportFrom) and node.module == "tailwire":
                 assert [alias.name for alias in node.names if not hasattr(tailwire, alias.name)] == []
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "chat":
-                assert hasattr(tailwire.ChatClient, node.attr), node.attr
+                assert hasattr(tailwire.ChatClient, node.attr) or hasattr(Client, node.attr), node.attr

@@ -115,6 +115,7 @@ async def test_a_bot_that_is_killed_and_started_again_answers_every_message_once
 
 def test_the_docs_code_is_python_and_names_what_there_is():
     import tailwire
+    from tailwire.sync import Client
 
     pages = [*(ROOT / "docs" / f"{name}.md" for name in ("sdk", "networks", "live-lists")), ROOT / "README.md"]
     for page in (*pages, *ROOT.glob("docs/apps*.md")):
@@ -130,7 +131,7 @@ def test_the_docs_code_is_python_and_names_what_there_is():
             for name in names:
                 assert hasattr(tailwire, name), f"{page.name}: {name}"
             for name in calls:
-                assert hasattr(tailwire.ChatClient, name), f"{page.name}: chat.{name}"
+                assert hasattr(tailwire.ChatClient, name) or hasattr(Client, name), f"{page.name}: chat.{name}"
 
 
 async def test_the_blocks_of_the_page_run_one_after_the_other(live: LiveStage, tmp_path, monkeypatch):
