@@ -105,4 +105,4 @@ if __name__ == "__main__":
     try:
         tailwire.run(main(sys.argv[1]))
     except CometChatException as e:
-        sys.exit(f"{e.message} ({e.code})")
+        sys.exit(str(e))

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from adapters.shell import Shell, needs_a_terminal
 from harness import Actor, LiveStage
-from tailwire import DraftChanged, MessageListener, TextMessage
+from tailwire import DraftChanged, MessageListener, MessageReceived, TextMessage, User
 from tailwire.testing import bot_test
 from tailwire.testing.line.proxy import FaultProxy
 
@@ -124,6 +126,7 @@ async def a_reader(live: LiveStage, uid: str) -> tuple[Actor, Reader]:
     return actor, reader
 
 
+@pytest.mark.slow
 async def test_an_agent_that_is_killed_amid_its_answers_gives_each_once(live: LiveStage, tmp_path):
     alice, at_alice = await a_reader(live, "alice")
     carol, at_carol = await a_reader(live, "carol")
@@ -155,6 +158,7 @@ async def test_an_agent_that_is_killed_amid_its_answers_gives_each_once(live: Li
     assert agent.printed == ""
 
 
+@pytest.mark.slow
 async def test_a_reader_stops_an_answer_and_the_line_is_cut_in_another(live: LiveStage, tmp_path):
     alice, reader = await a_reader(live, "alice")
     async with FaultProxy("127.0.0.1", live.server.port) as proxy:
@@ -184,7 +188,7 @@ async def test_a_reader_stops_an_answer_and_the_line_is_cut_in_another(live: Liv
 def test_new_forgets_and_groups_mention(monkeypatch):
     monkeypatch.setenv("APP_ID", "app")
     monkeypatch.setenv("AUTH_KEY", "key")
-    scope: dict[str, object] = {"__name__": "ai_agent"}
+    scope: dict[str, Any] = {"__name__": "ai_agent"}
     exec(compile((EXAMPLES / "ai_agent.py").read_text(), "ai_agent.py", "exec"), scope)
     with bot_test(scope["bot"]) as chat:
         chat.say("one")
@@ -197,6 +201,7 @@ def test_new_forgets_and_groups_mention(monkeypatch):
         assert "and you?" in answer
 
 
+@pytest.mark.slow
 async def test_the_terminal_shows_answers_as_they_grow_and_stops_them(live: LiveStage, tmp_path):
     (tmp_path / "agent").mkdir()
     watcher, _ = await a_reader(live, "carol")
@@ -216,6 +221,7 @@ async def test_the_terminal_shows_answers_as_they_grow_and_stops_them(live: Live
         assert await agent.end(signal.SIGINT) == 0
 
 
+@pytest.mark.slow
 async def test_what_is_written_in_a_tunnel_and_while_the_terminal_program_is_away(live: LiveStage, tmp_path):
     bob = await live.enter("bob", presence=True)
     said: list[str] = []
@@ -249,6 +255,7 @@ async def test_what_is_written_in_a_tunnel_and_while_the_terminal_program_is_awa
         assert ask.printed.splitlines(True) == ["  waiting to be sent: I am in a tunnel\n", *said[1:]]
 
 
+@pytest.mark.slow
 @pytest.mark.gui
 @needs_a_terminal()
 async def test_ctrl_z_closes_the_socket_of_the_terminal_program_and_fg_brings_what_came(live: LiveStage, tmp_path):
@@ -278,6 +285,7 @@ async def test_ctrl_z_closes_the_socket_of_the_terminal_program_and_fg_brings_wh
         shell.close()
 
 
+@pytest.mark.slow
 async def test_the_readmes_app_is_started_again_and_shows_what_came_once(live: LiveStage, tmp_path):
     (tmp_path / "app.py").write_text(
         README.read_text().split("```python\n")[2].split("```")[0].replace("http://127.0.0.1:8480", live.server.url)
@@ -296,8 +304,21 @@ async def test_the_readmes_app_is_started_again_and_shows_what_came_once(live: L
         assert await app.end(signal.SIGTERM) == 0
 
 
-@pytest.mark.parametrize("arguments", [[], ["bob", "carol"]])
-async def test_the_terminal_program_says_how_it_is_called(live: LiveStage, tmp_path, arguments):
-    async with running(Program(live, tmp_path, "ask.py", *arguments)) as ask:
-        await ask.until(lambda s: s.startswith("usage: ") and s.endswith(" UID\n"))
-        assert await ask.process.wait() == 1
+def test_the_terminal_program_says_how_it_is_called():
+    done = subprocess.run([sys.executable, str(EXAMPLES / "ask.py")], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, f"usage: {EXAMPLES / 'ask.py'} UID\n")
+
+
+def test_an_answer_that_begins_in_other_words_is_shown_anew(capsys):
+    scope: dict[str, Any] = {"__name__": "ask"}
+    exec(compile((EXAMPLES / "ask.py").read_text(), "ask.py", "exec"), scope)
+    conversation, bob = scope["Conversation"](None, "bob"), User("bob", "Bob")
+    message = TextMessage(receiver="alice", text="It is blue.", sender=bob)
+    for text in ("It ", "It seems", "It is "):
+        conversation.show(DraftChanged("1.1", bob, "alice", "user", text, 0, 1, False))
+    conversation.show(DraftChanged("2.1", bob, "team", "group", "not here", 0, 1, False))
+    assert conversation.draft.text == "It is "
+    conversation.show(DraftChanged("1.1", bob, "alice", "user", "It is ", 0, 1, True))
+    conversation.show(MessageReceived(message))
+    assert conversation.draft is None
+    assert capsys.readouterr().out == "bob: It seems\nbob: It is blue.\n"
