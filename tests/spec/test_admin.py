@@ -286,6 +286,34 @@ async def test_names_with_any_characters_reach_what_they_name(stage: Stage):
         assert await code_of(admin.users.get(name)) == "ERR_BAD_REQUEST"
 
 
+@pytest.mark.parametrize("name", ["", ".", "..", "\ud800", None, 7])
+async def test_a_name_that_is_none_reaches_nothing_else(stage: Stage, name):
+    admin, alice = stage.admin(), await stage.enter("alice")
+    await admin.groups.create(Group("g", "G"), owner="alice", members=[GroupMember("bob")])
+    sent = await alice.say("bob", "hello")
+    token = await admin.tokens.create("bob")
+    for call in (
+        lambda: admin.tokens.revoke("bob", name),
+        lambda: admin.users.delete(name),
+        lambda: admin.groups.kick("g", name),
+        lambda: admin.groups.unban("g", name),
+        lambda: admin.webhooks.delete(name),
+        lambda: alice.chat.kick_group_member("g", name),
+        lambda: alice.chat.unban_group_member("g", name),
+        lambda: alice.chat.update_group_member_scope("g", name, "moderator"),
+        lambda: alice.chat.remove_reaction(sent.id, name),
+        lambda: alice.chat.leave_group(name),
+        lambda: alice.chat.delete_group(name),
+        lambda: alice.chat.get_user(name),
+        lambda: anext(alice.chat.messages(guid=name or "..")),
+    ):
+        assert await code_of(call()) == "ERR_INVALID_ARGUMENT"
+    assert (await admin.users.get("bob")).uid == "bob"
+    assert [t.token[-4:] async for t in admin.tokens.list("bob")] == [token.token[-4:]]
+    assert (await admin.groups.get("g")).members_count == 2
+    assert (await admin.messages.get(sent.id, on_behalf_of="bob")).text == "hello"
+
+
 async def test_a_closed_client_refuses_every_call(stage: Stage):
     one = stage.admin()
     await one.users.get("alice")

@@ -53,8 +53,18 @@ def decoded(decode: Callable[[Any], T], value: Any) -> T:
 
 
 def quoted(name: object) -> str:
-    """A uid, guid, id or reaction as a part of a path."""
-    return quote(str(name), safe="")
+    """Return a uid, guid, token or reaction as a part of a path.
+
+    Raises:
+        CometChatException: `ERR_INVALID_ARGUMENT` when it cannot be one: it is no text, is empty, is not Unicode, or is
+            `.` or `..`, which would name another path.
+    """
+    if not isinstance(name, str) or name in ("", ".", ".."):
+        raise failure("ERR_INVALID_ARGUMENT", f"{name!r} is no uid, guid or other name.")
+    try:
+        return quote(name, safe="")
+    except UnicodeEncodeError as e:
+        raise failure("ERR_INVALID_ARGUMENT", f"{name!r} is no uid, guid or other name: {e.reason}.") from None
 
 
 def checked_id(message_id: object) -> int:
