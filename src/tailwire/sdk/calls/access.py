@@ -74,7 +74,7 @@ def checked_id(message_id: object) -> int:
         CometChatException: `ERROR_INVALID_MESSAGE_ID` for anything else.
     """
     try:
-        number = int(message_id)  # type: ignore[call-overload]
+        number = int(message_id) if isinstance(message_id, int | str) and message_id is not True else 0
     except (TypeError, ValueError, OverflowError):
         number = 0
     if number <= 0:
