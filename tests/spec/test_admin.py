@@ -286,6 +286,34 @@ async def test_names_with_any_characters_reach_what_they_name(stage: Stage):
         assert await code_of(admin.users.get(name)) == "ERR_BAD_REQUEST"
 
 
+@pytest.mark.parametrize("name", ["", ".", "..", "\ud800", None, 7])
+async def test_a_name_that_is_none_reaches_nothing_else(stage: Stage, name):
+    admin, alice = stage.admin(), await stage.enter("alice")
+    await admin.groups.create(Group("g", "G"), owner="alice", members=[GroupMember("bob")])
+    sent = await alice.say("bob", "hello")
+    token = await admin.tokens.create("bob")
+    for call in (
+        lambda: admin.tokens.revoke("bob", name),
+        lambda: admin.users.delete(name),
+        lambda: admin.groups.kick("g", name),
+        lambda: admin.groups.unban("g", name),
+        lambda: admin.webhooks.delete(name),
+        lambda: alice.chat.kick_group_member("g", name),
+        lambda: alice.chat.unban_group_member("g", name),
+        lambda: alice.chat.update_group_member_scope("g", name, "moderator"),
+        lambda: alice.chat.remove_reaction(sent.id, name),
+        lambda: alice.chat.leave_group(name),
+        lambda: alice.chat.delete_group(name),
+        lambda: alice.chat.get_user(name),
+        lambda: anext(alice.chat.messages(guid=name or "..")),
+    ):
+        assert await code_of(call()) == "ERR_INVALID_ARGUMENT"
+    assert (await admin.users.get("bob")).uid == "bob"
+    assert [t.token[-4:] async for t in admin.tokens.list("bob")] == [token.token[-4:]]
+    assert (await admin.groups.get("g")).members_count == 2
+    assert (await admin.messages.get(sent.id, on_behalf_of="bob")).text == "hello"
+
+
 async def test_a_closed_client_refuses_every_call(stage: Stage):
     one = stage.admin()
     await one.users.get("alice")
@@ -317,3 +345,56 @@ async def test_the_rest_api_says_the_same(stage: Stage):
     async with Rest(stage) as rest:
         await rest.user("dora", metadata={"k": 1})
         assert (await admin.users.get("dora")).metadata == {"k": 1}
+
+
+async def test_a_message_can_be_sent_again_after_an_answer_that_was_lost(stage: Stage):
+    admin = stage.admin()
+    await admin.users.get("alice")
+    message = TextMessage(receiver="bob", text="pay 5")
+    stage.network.cut()
+    assert await code_of(admin.messages.send(message, on_behalf_of="alice")) == "NO_INTERNET_CONNECTION"
+    assert message.muid
+    stage.network.restore()
+    first = await admin.messages.send(message, on_behalf_of="alice")
+    assert (await admin.messages.send(message, on_behalf_of="alice")).id == first.id
+    assert len(await admin.messages.between("alice", "bob").first()) == 1
+
+
+async def test_one_text_is_no_list_and_an_empty_list_fits_nobody(stage: Stage):
+    admin = stage.admin()
+    await stage.server.add_users("a", "b")
+    for call in (
+        lambda: admin.users.deactivate("ab"),
+        lambda: admin.users.reactivate("ab"),
+        lambda: admin.users.befriend("alice", "bob"),
+        lambda: admin.users.block("alice", "bob"),
+        lambda: admin.users.update("alice", tags="vip"),
+        lambda: admin.users.create("dora", name="Dora", tags=[1]),
+        lambda: admin.groups.update("g", tags="vip"),
+        lambda: admin.roles.restrict("default", "u.createGroup"),
+        lambda: admin.webhooks.create("W", "https://hook.example", "message_sent"),
+    ):
+        assert await code_of(call()) == "ERR_INVALID_ARGUMENT"
+    for listing in (
+        lambda: admin.users.list(uids="ab"),
+        lambda: admin.users.list(tags=["a,b"]),
+        lambda: admin.groups.members("g", scopes="admin"),
+    ):
+        with pytest.raises(CometChatException, match="ERR_INVALID_ARGUMENT"):
+            listing()
+    assert await admin.users.list(uids=[]).first() == []
+    assert [u.uid async for u in admin.users.list(uids=["a", "b"])] == ["a", "b"]
+    for word in ({"status": "on"}, {"deactivated": "bogus"}):
+        with pytest.raises(ValueError, match="give"):
+            admin.users.list(**word)
+
+
+@pytest.mark.parametrize("uid", ["ä", "x\r\ny: z", 7])
+async def test_on_behalf_of_what_is_no_uid_is_refused_here(stage: Stage, uid):
+    admin = stage.admin()
+    message = TextMessage(receiver="bob", text="x")
+    assert await code_of(admin.messages.send(message, on_behalf_of=uid)) == "ERR_INVALID_ARGUMENT"
+    assert await code_of(admin.messages.get(1, on_behalf_of=uid)) == "ERR_INVALID_ARGUMENT"
+    assert await code_of(admin.messages.send("hi", on_behalf_of="alice")) == "ERR_INVALID_ARGUMENT"
+    for number in (True, 1.7, 0):
+        assert await code_of(admin.messages.get(number)) == "ERROR_INVALID_MESSAGE_ID"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from tailwire.admin.listing import Listing, numbered
+from tailwire.admin.listing import Listing, nothing, numbered
 from tailwire.sdk.calls.access import decoded
 from tailwire.sdk.exceptions import failure
 from tailwire.sdk.io.http import Http
@@ -33,6 +34,10 @@ class Asking:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
+    def unique(self) -> str:
+        """Return a name that nobody else has."""
+        return self._world.unique()
+
     async def ask(
         self,
         method: str,
@@ -51,7 +56,7 @@ class Asking:
             CometChatException: the server's code; `NO_INTERNET_CONNECTION`; `ERR_CLIENT_CLOSED`;
                 `ERR_WRONG_EVENT_LOOP`.
         """
-        await self._check()
+        await self._check(on_behalf_of)
         async with self._http.patience() as limit:
 
             async def attempt() -> Any:
@@ -68,11 +73,13 @@ class Asking:
     async def send(self, conversation: str, body: Mapping[str, Any], on_behalf_of: str) -> Any:
         """Send a message behind the earlier ones to the same conversation. It is stored once, whatever it takes.
 
+        Args:
+            body: with a `muid`.
+
         Raises:
             CometChatException: as `ask`.
         """
-        await self._check()
-        body = {**body, "muid": body.get("muid") or self._world.unique()}
+        await self._check(on_behalf_of)
         limit = self._http.patience()
 
         async def attempt() -> Any:
@@ -97,13 +104,20 @@ class Asking:
         """Return a list whose pages are counted.
 
         Args:
-            query: which entries; None and empty values are left out.
+            query: which entries; None and "" are left out. An empty list of names fits nothing.
+
+        Raises:
+            CometChatException: `ERR_INVALID_ARGUMENT` for a name with a comma in it.
         """
+        if any(value == [] for value in query.values()):
+            return Listing(nothing)
         return numbered(self.ask_list(path), given(**query), decode, what)
 
-    async def _check(self) -> None:
+    async def _check(self, on_behalf_of: str) -> None:
         if self._closed:
             raise failure("ERR_CLIENT_CLOSED")
+        if not isinstance(on_behalf_of, str) or not re.fullmatch(r"[\x21-\x7e]*", on_behalf_of):
+            raise failure("ERR_INVALID_ARGUMENT", f"on_behalf_of={on_behalf_of!r} is no uid.")
         here = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = here
@@ -117,16 +131,44 @@ class Asking:
         await self._http.close()
 
 
+def listed(values: object, what: str) -> list[str]:
+    """Return several names as a list.
+
+    Raises:
+        CometChatException: `ERR_INVALID_ARGUMENT` when they are one text, or not all texts.
+    """
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise failure("ERR_INVALID_ARGUMENT", f"{what} is one {type(values).__name__}: give a list.")
+    found = list(values)
+    if not all(isinstance(value, str) for value in found):
+        raise failure("ERR_INVALID_ARGUMENT", f"{what} must be a list of texts.")
+    return found
+
+
+def filtered(values: object, what: str) -> list[str] | None:
+    """Return what a list is filtered by; None where it is not.
+
+    Raises:
+        CometChatException: as `listed`.
+    """
+    return None if values is None else listed(values, what)
+
+
 def given(**values: Any) -> dict[str, Any]:
-    """Return what was given: without None, empty texts and empty lists; lists comma-joined, as queries take them."""
+    """Return what was given: without None and empty texts; lists comma-joined, as queries take them.
+
+    Raises:
+        CometChatException: `ERR_INVALID_ARGUMENT` for a name in a list that has a comma in it.
+    """
     found = {}
     for name, value in values.items():
         if isinstance(value, bool):
             if value:
                 found[name] = "true"
-        elif isinstance(value, list | tuple):
-            if value:
-                found[name] = ",".join(map(str, value))
+        elif isinstance(value, list):
+            if bad := next((v for v in value if "," in v), None):
+                raise failure("ERR_INVALID_ARGUMENT", f"{bad!r} has a comma in it, and cannot be asked for in a list.")
+            found[name] = ",".join(value)
         elif value is not None and value != "":
             found[name] = value
     return found

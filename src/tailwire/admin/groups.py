@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from tailwire.admin.asking import Asking, changes
+from tailwire.admin.asking import Asking, changes, filtered, listed
 from tailwire.admin.listing import Listing
 from tailwire.sdk.calls.access import decoded, quoted
 from tailwire.sdk.calls.members import add_body, outcome_of
@@ -78,8 +78,8 @@ class Groups:
             icon=icon,
             description=description,
             metadata=dict(metadata) if metadata is not None else None,
-            tags=list(tags) if tags is not None else None,
-            unset=list(unset) if unset is not None else None,
+            tags=listed(tags, "tags") if tags is not None else None,
+            unset=listed(unset, "unset") if unset is not None else None,
         )
         return await self._asking.fetch(group_from_wire, "PUT", _path(guid), body=body)
 
@@ -99,16 +99,23 @@ class Groups:
         """
         await self._asking.ask("PATCH", f"{_path(guid)}/owner", body={"owner": owner})
 
-    def list(self, *, search: str = "", types: Sequence[str] = (), tags: Sequence[str] = ()) -> Listing[Group]:
+    def list(
+        self, *, search: str = "", types: Sequence[str] | None = None, tags: Sequence[str] | None = None
+    ) -> Listing[Group]:
         """Return the groups that fit, by name; private ones too."""
         return self._asking.listing(
-            "/groups", group_from_wire, "group", searchKey=search, types=list(types), tags=list(tags)
+            "/groups",
+            group_from_wire,
+            "group",
+            searchKey=search,
+            types=filtered(types, "types"),
+            tags=filtered(tags, "tags"),
         )
 
-    def members(self, guid: str, *, search: str = "", scopes: Sequence[Scope] = ()) -> Listing[GroupMember]:
+    def members(self, guid: str, *, search: str = "", scopes: Sequence[Scope] | None = None) -> Listing[GroupMember]:
         """Return the members of a group."""
         return self._asking.listing(
-            f"{_path(guid)}/members", member_from_wire, "member", searchKey=search, scopes=list(scopes)
+            f"{_path(guid)}/members", member_from_wire, "member", searchKey=search, scopes=filtered(scopes, "scopes")
         )
 
     async def add_members(self, guid: str, members: Sequence[GroupMember]) -> dict[str, str]:

@@ -45,6 +45,12 @@ class Listing(Generic[T]):
         return found
 
 
+async def nothing() -> AsyncIterator[list[Any]]:
+    """The pages of an empty list."""
+    for page in list[list[Any]]():
+        yield page
+
+
 def numbered(ask: Ask, query: Mapping[str, Any], decode: Callable[[Any], T], what: str) -> Listing[T]:
     """Return a listing whose pages are counted.
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from tailwire.admin.asking import Asking, given
 from tailwire.admin.listing import Listing, history, numbered
-from tailwire.sdk.calls.access import checked_id, decoded, quoted
+from tailwire.sdk.calls.access import checked_id, checked_receiver, decoded, quoted
 from tailwire.sdk.exceptions import failure
 from tailwire.wire.codec import message_from_wire
 from tailwire.wire.encoding import message_to_wire
@@ -30,7 +30,8 @@ class Messages:
         """Send a message, and return it as it was stored.
 
         Messages to the same receiver on behalf of the same user are sent one after the other. A message is stored once
-        however often it has to be tried: under its `muid`, which is made where it has none.
+        however often it has to be tried: under its `muid`, which is set where it has none. So the same object can be
+        sent again after an error that leaves it open whether it was stored.
 
         Args:
             message: a `TextMessage`, `CustomMessage`, `InteractiveMessage`, or a `MediaMessage` with `attachments` by
@@ -40,6 +41,10 @@ class Messages:
         Raises:
             CometChatException: `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_BAD_REQUEST`, …
         """
+        if not isinstance(message, BaseMessage):
+            raise failure("ERR_INVALID_ARGUMENT", f"Give a message, not a {type(message).__name__}.")
+        checked_receiver(message.receiver, message.receiver_type)
+        message.muid = message.muid or self._asking.unique()
         place = f"{message.receiver_type} {message.receiver}"
         stored = await self._asking.send(place, message_to_wire(message), on_behalf_of)
         return decoded(message_from_wire, stored)  # type: ignore[return-value]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from tailwire.admin.asking import Asking, changes
+from tailwire.admin.asking import Asking, changes, listed
 from tailwire.admin.listing import Listing
 from tailwire.admin.records import RestrictedFeature, Role, feature_from_wire, role_from_wire
 from tailwire.sdk.calls.access import quoted
@@ -93,7 +93,7 @@ class Roles:
         Raises:
             CometChatException: `ERR_ROLE_NOT_FOUND`.
         """
-        await self._asking.ask("POST", _features(role), body={"featuresToRestrict": list(features)})
+        await self._asking.ask("POST", _features(role), body={"featuresToRestrict": listed(features, "features")})
 
     async def allow(self, role: str, features: Sequence[str]) -> None:
         """Give features back to the users of a role.
@@ -101,7 +101,7 @@ class Roles:
         Raises:
             CometChatException: `ERR_ROLE_NOT_FOUND`.
         """
-        await self._asking.ask("DELETE", _features(role), body={"featuresToAllow": list(features)})
+        await self._asking.ask("DELETE", _features(role), body={"featuresToAllow": listed(features, "features")})
 
     def restricted(self, role: str) -> Listing[RestrictedFeature]:
         """Return the features that the users of a role may not use."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from tailwire.admin.asking import Asking, changes
+from tailwire.admin.asking import Asking, changes, filtered, listed
 from tailwire.admin.listing import Listing
 from tailwire.admin.records import AuthToken, token_from_wire
 from tailwire.sdk.calls.access import quoted
@@ -69,7 +69,7 @@ class Users:
             CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`.
         """
         body = _fields(name, avatar, link, role, status_message, metadata, tags)
-        body |= changes(unset=list(unset) if unset is not None else None)
+        body |= changes(unset=listed(unset, "unset") if unset is not None else None)
         return await self._asking.fetch(user_from_wire, "PUT", f"/users/{quoted(uid)}", body=body)
 
     async def delete(self, uid: str, *, messages: Literal["keep", "remove", "anonymous"] = "keep") -> None:
@@ -90,19 +90,19 @@ class Users:
 
     async def deactivate(self, uids: Sequence[str]) -> None:
         """Keep users out until they are reactivated; nothing of theirs is lost."""
-        await self._asking.ask("DELETE", "/users", body={"uidsToDeactivate": list(uids)})
+        await self._asking.ask("DELETE", "/users", body={"uidsToDeactivate": listed(uids, "uids")})
 
     async def reactivate(self, uids: Sequence[str]) -> None:
         """Let deactivated users in again."""
-        await self._asking.ask("PUT", "/users", body={"uidsToActivate": list(uids)})
+        await self._asking.ask("PUT", "/users", body={"uidsToActivate": listed(uids, "uids")})
 
     def list(
         self,
         *,
         search: str = "",
-        roles: Sequence[str] = (),
-        tags: Sequence[str] = (),
-        uids: Sequence[str] = (),
+        roles: Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+        uids: Sequence[str] | None = None,
         status: Literal["", "online", "offline"] = "",
         deactivated: Literal["without", "with", "only"] = "without",
     ) -> Listing[User]:
@@ -110,18 +110,25 @@ class Users:
 
         Args:
             search: what stands in the uid or the name.
-            roles, tags, uids: one of these.
+            roles, tags, uids: one of these; at most 25 uids. An empty list fits nobody.
             status: who is online, or who is not.
             deactivated: whether deactivated users are among them.
+
+        Raises:
+            ValueError: `status` or `deactivated` is none of its words.
         """
+        if status not in ("", "online", "offline"):
+            raise ValueError(f'status={status!r}: give "online", "offline" or nothing')
+        if deactivated not in ("without", "with", "only"):
+            raise ValueError(f'deactivated={deactivated!r}: give "without", "with" or "only"')
         return self._asking.listing(
             "/users",
             user_from_wire,
             "user",
             searchKey=search,
-            roles=list(roles),
-            tags=list(tags),
-            uids=list(uids),
+            roles=filtered(roles, "roles"),
+            tags=filtered(tags, "tags"),
+            uids=filtered(uids, "uids"),
             status="available" if status == "online" else status,
             withDeactivated=deactivated == "with",
             onlyDeactivated=deactivated == "only",
@@ -129,11 +136,11 @@ class Users:
 
     async def befriend(self, uid: str, friends: Sequence[str]) -> None:
         """Make users friends of a user."""
-        await self._asking.ask("POST", f"/users/{quoted(uid)}/friends", body={"accepted": list(friends)})
+        await self._asking.ask("POST", f"/users/{quoted(uid)}/friends", body={"accepted": listed(friends, "friends")})
 
     async def unfriend(self, uid: str, friends: Sequence[str]) -> None:
         """End friendships of a user."""
-        await self._asking.ask("DELETE", f"/users/{quoted(uid)}/friends", body={"friends": list(friends)})
+        await self._asking.ask("DELETE", f"/users/{quoted(uid)}/friends", body={"friends": listed(friends, "friends")})
 
     def friends(self, uid: str) -> Listing[User]:
         """Return the friends of a user."""
@@ -141,11 +148,15 @@ class Users:
 
     async def block(self, uid: str, blocked: Sequence[str]) -> None:
         """Block users for a user."""
-        await self._asking.ask("POST", f"/users/{quoted(uid)}/blockedusers", body={"blockedUids": list(blocked)})
+        await self._asking.ask(
+            "POST", f"/users/{quoted(uid)}/blockedusers", body={"blockedUids": listed(blocked, "blocked")}
+        )
 
     async def unblock(self, uid: str, blocked: Sequence[str]) -> None:
         """Unblock users for a user."""
-        await self._asking.ask("DELETE", f"/users/{quoted(uid)}/blockedusers", body={"blockedUids": list(blocked)})
+        await self._asking.ask(
+            "DELETE", f"/users/{quoted(uid)}/blockedusers", body={"blockedUids": listed(blocked, "blocked")}
+        )
 
     def blocked(self, uid: str) -> Listing[User]:
         """Return whom a user has blocked."""
@@ -210,5 +221,5 @@ def _fields(
         role=role,
         statusMessage=status_message,
         metadata=dict(metadata) if metadata is not None else None,
-        tags=list(tags) if tags is not None else None,
+        tags=listed(tags, "tags") if tags is not None else None,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from tailwire.admin.asking import Asking, changes
+from tailwire.admin.asking import Asking, changes, listed
 from tailwire.admin.listing import Listing
 from tailwire.admin.records import (
     Delivery,
@@ -95,8 +95,8 @@ class Webhooks:
 
     async def triggers(self) -> tuple[Trigger, ...]:
         """Return what a webhook can be told of."""
-        listed = await self._asking.ask_list("/webhooks/triggers")({})
-        return tuple(readable(trigger_from_wire, listed, "trigger"))
+        found = await self._asking.ask_list("/webhooks/triggers")({})
+        return tuple(readable(trigger_from_wire, found, "trigger"))
 
     def deliveries(self, webhook_id: str, status: Literal["failed", "waiting"] = "failed") -> Listing[Delivery]:
         """Return what a webhook could not be told: what was given up, or what still waits."""
@@ -146,7 +146,7 @@ def _fields(
     return changes(
         name=name,
         webhookUrl=url,
-        triggers=list(triggers) if triggers is not None else None,
+        triggers=listed(triggers, "triggers") if triggers is not None else None,
         username=username,
         password=password,
         secret=secret,

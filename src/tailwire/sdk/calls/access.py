@@ -53,8 +53,18 @@ def decoded(decode: Callable[[Any], T], value: Any) -> T:
 
 
 def quoted(name: object) -> str:
-    """A uid, guid, id or reaction as a part of a path."""
-    return quote(str(name), safe="")
+    """Return a uid, guid, token or reaction as a part of a path.
+
+    Raises:
+        CometChatException: `ERR_INVALID_ARGUMENT` when it cannot be one: it is no text, is empty, is not Unicode, or is
+            `.` or `..`, which would name another path.
+    """
+    if not isinstance(name, str) or name in ("", ".", ".."):
+        raise failure("ERR_INVALID_ARGUMENT", f"{name!r} is no uid, guid or other name.")
+    try:
+        return quote(name, safe="")
+    except UnicodeEncodeError as e:
+        raise failure("ERR_INVALID_ARGUMENT", f"{name!r} is no uid, guid or other name: {e.reason}.") from None
 
 
 def checked_id(message_id: object) -> int:
@@ -64,7 +74,7 @@ def checked_id(message_id: object) -> int:
         CometChatException: `ERROR_INVALID_MESSAGE_ID` for anything else.
     """
     try:
-        number = int(message_id)  # type: ignore[call-overload]
+        number = int(message_id) if isinstance(message_id, int | str) and message_id is not True else 0
     except (TypeError, ValueError, OverflowError):
         number = 0
     if number <= 0:

@@ -126,7 +126,7 @@ class Http:
             except (TypeError, ValueError, RecursionError) as e:
                 raise failure("ERR_INVALID_ARGUMENT", f"It cannot be written as JSON: {e}") from e
             headers["content-type"] = "application/json"
-        url = path if "://" in path else self._base_url + path
+        url = self._url(path)
         request = {"method": method, "url": url, "headers": headers, "content": content, "params": query}
         safe = method == "GET" or (method, path) == ("PUT", "/me")
         early = safe or repeated
@@ -150,6 +150,13 @@ class Http:
         }
         given = {"authtoken": token, "apikey": key, "authorization": authorization}
         return headers | {name: value for name, value in given.items() if value}
+
+    def _url(self, path: str) -> str:
+        if "://" in path:
+            return path
+        if "/." in path and not {".", ".."}.isdisjoint(path.split("/")):  # the HTTP library would climb the path
+            raise failure("ERR_INVALID_ARGUMENT", f"{path} names another path than it seems to.")
+        return self._base_url + path
 
     def _read(self, answer: Answer, method: str) -> Any:
         try:
