@@ -10,9 +10,12 @@ from tailwire.sync.faces import OutboxEntry as OutboxEntry
 from tailwire.sync.faces import Request as Request
 from tailwire.sync.faces import UploadFileRequest as UploadFileRequest
 from tailwire.sync.iterating import Iterating as Iterating
+from tailwire.sync.live import LiveConversations as LiveConversations
+from tailwire.sync.live import LiveMessages as LiveMessages
 from tailwire.sync.qt import post_qt as post_qt
 from tailwire.sync.tk import post_tk as post_tk
 
 __all__ = [
-    "Client", "Iterating", "ListRequest", "OutboxEntry", "Request", "UploadFileRequest", "post_qt", "post_tk",
+    "Client", "Iterating", "ListRequest", "LiveConversations", "LiveMessages", "OutboxEntry", "Request",
+    "UploadFileRequest", "post_qt", "post_tk",
 ]  # fmt: skip
