@@ -70,12 +70,13 @@ class Bridge(Making):
                 timings=timings, world=world,
             )  # fmt: skip
 
-        def ready(chat: ChatClient) -> None:
+        async def started(chat: ChatClient) -> None:
             if on_event is not None:
                 _heard(chat.events(), on_event, portal)
+            await chat.init()
 
-        portal.open(make, ready, limit)
-        super().__init__(Held(portal), portal.chat, limit)
+        chat = portal.open(make, started, limit)
+        super().__init__(Held(portal), chat, limit)
 
     def with_timeout(self, seconds: float | None) -> Self:
         """Return a view of the same client whose calls may take other than the client's seconds.
