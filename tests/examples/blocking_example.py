@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from adapters.screen import wait_for
 from tailwire import AppSettingsBuilder, MemorySessionStore, TextMessage
@@ -82,7 +85,7 @@ class Place:
         return {
             "APP_ID": self.server.app_id, "AUTH_KEY": self.server.auth_key, "CHAT_USER": "alice",
             "CHAT_URL": self.line.proxy.url, "XDG_DATA_HOME": str(self.folder / "data"),
-            "PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1",
+            "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "examples")]), "PYTHONUNBUFFERED": "1",
         }  # fmt: skip
 
     def close(self) -> None:
@@ -97,14 +100,17 @@ class Example:
 
     Attributes:
         lines: what it printed.
+
+    Args:
+        program: a file of `examples/`, or one beside this that drives it.
     """
 
-    def __init__(self, place: Place, name: str, *arguments: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(self, place: Place, program: Path, *arguments: str, environment: dict[str, str] | None = None) -> None:
         self.lines: list[str] = []
         self._process = subprocess.Popen(
-            [sys.executable, "-X", "faulthandler", str(ROOT / "examples" / name), *arguments],
-            env={**(environment or os.environ), **place.environment()},
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            [sys.executable, "-X", "faulthandler", str(program), *arguments],
+            env={**(environment or os.environ), **place.environment()}, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         self._reading = threading.Thread(target=self._read, daemon=True)
         self._reading.start()
@@ -112,12 +118,10 @@ class Example:
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            self.lines.append(line.rstrip())
+            self._take(line.rstrip())
 
-    @property
-    def pid(self) -> int:
-        """The process's id."""
-        return self._process.pid
+    def _take(self, line: str) -> None:
+        self.lines.append(line)
 
     def until(self, condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
         """Wait for a condition while the example runs."""
@@ -141,8 +145,58 @@ class Example:
         if self._process.poll() is None:
             self._process.kill()
         self.ended()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            stream.close()
+
+
+class Driven(Example):
+    """An example with a window, told what its user does."""
+
+    def __init__(self, place: Place, program: Path, environment: dict[str, str]) -> None:
+        self._answers: dict[int, dict[str, Any]] = {}
+        self._number = 0
+        super().__init__(place, program, environment=environment)
+        self.until(lambda: self.do("look")["status"] == "Connected", "the window is connected")
+
+    def _take(self, line: str) -> None:
+        if line.startswith("["):
+            number, shown = json.loads(line)
+            self._answers[number] = shown
+        else:
+            super()._take(line)
+
+    def do(self, what: str, text: str = "") -> dict[str, Any]:
+        """Have the user do something, and return what they see: `title`, `conversations`, `messages`, `status`."""
+        assert self._process.stdin is not None
+        self._number += 1
+        number = self._number
+        self._process.stdin.write(json.dumps([number, what, text]) + "\n")
+        self._process.stdin.flush()
+        self.until(lambda: number in self._answers, f"an answer to {what!r}")
+        return self._answers.pop(number)
+
+    def texts(self) -> list[str]:
+        """Return the messages that it shows, without their times and their ticks."""
+        return [re.sub(r"^\S+ +|   ✓+$", "", line) for line in self.do("look")["messages"]]
+
+    def until_shown(self, *texts: str) -> None:
+        """Wait until the last messages that it shows are these."""
+
+        def holds() -> bool:
+            return self.texts()[-len(texts) :] == list(texts)
+
+        try:
+            self.until(holds, f"{texts} shown")
+        except AssertionError as e:
+            raise AssertionError(f"{e}\n{self.do('look')}\n" + "\n".join(self.lines)) from None
+
+    def quit(self) -> None:
+        """Have it end by itself, without having printed anything."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        code = self.ended()
+        assert (code, self.lines) == (0, []), f"it ended with {code}:\n" + "\n".join(self.lines)
 
 
 def asked(place: Place, text: str) -> Callable[[], bool]:

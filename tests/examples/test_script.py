@@ -12,6 +12,8 @@ from blocking_example import ROOT, Example, Place, asked
 
 from adapters.shell import Shell, needs_a_terminal
 
+SCRIPT = ROOT / "examples" / "script.py"
+
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
@@ -25,7 +27,7 @@ def run(place: Place) -> Iterator[Callable[..., Example]]:
     running: list[Example] = []
 
     def begin(*arguments: str) -> Example:
-        running.append(Example(place, "script.py", "bob", *arguments))
+        running.append(Example(place, SCRIPT, "bob", *arguments))
         return running[-1]
 
     yield begin
@@ -83,7 +85,7 @@ def test_misuse_is_told(place: Place, run):
     script = run()
     assert script.ended() == 2
     assert "the following arguments are required: question" in script.lines[-1]
-    script = Example(place, "script.py", "nobody", "Hello?")
+    script = Example(place, SCRIPT, "nobody", "Hello?")
     assert script.ended() == 1
     assert script.lines[0].startswith("ERR_UID_NOT_FOUND")
     script.close()
@@ -95,7 +97,7 @@ async def test_stopped_in_a_terminal_it_lets_go_of_its_socket_and_prints_what_ca
     shell = Shell(place.environment())
     try:
         await shell.until_asked()
-        shell.type(f"{sys.executable} {shlex.quote(str(ROOT / 'examples' / 'script.py'))} bob Hello\n")
+        shell.type(f"{sys.executable} {shlex.quote(str(SCRIPT))} bob Hello\n")
         await shell.until_shown("Alice: Hello")
         await shell.until(lambda: place.sockets() == 1, "connected")
         shell.type("\x1a")
