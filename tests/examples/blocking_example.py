@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.screen import wait_for
-from tailwire import AppSettingsBuilder, MemorySessionStore, TextMessage
+from tailwire import AppSettings, AppSettingsBuilder, MemorySessionStore, TextMessage
 from tailwire.sync import Client
 from tailwire.testing.embedded import EmbeddedServer
 from tailwire.testing.line.proxy import FaultProxy
@@ -56,10 +56,13 @@ class Place:
         self.line = Line(self.server.port)
         self.bob = self.enter("bob")
 
+    def settings(self) -> AppSettings:
+        """Where the server is, beside the line."""
+        return AppSettingsBuilder().override_client_host(self.server.url).build()
+
     def enter(self, uid: str) -> Client:
         """Log a user in, beside the line."""
-        settings = AppSettingsBuilder().override_client_host(self.server.url).build()
-        chat = Client(self.server.app_id, settings, session_store=MemorySessionStore())
+        chat = Client(self.server.app_id, self.settings(), session_store=MemorySessionStore())
         chat.login(uid, auth_key=self.server.auth_key)
         return chat
 
