@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 from collections.abc import Callable, Sequence
@@ -163,6 +164,7 @@ class Connection(Calling):
             raise TypeError("give a plain function, which is told each transition")
         portal, stopped = self._portal, False
 
+        @functools.wraps(told)
         def tell(transition: Transition) -> object:
             return None if stopped else told(transition)
 

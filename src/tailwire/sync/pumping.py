@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -31,6 +32,7 @@ def pump(
     """
     stopped = False
 
+    @functools.wraps(told)  # what it raises is logged under its name
     def tell(value: T) -> object:
         return None if stopped else told(value)
 
