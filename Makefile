@@ -111,8 +111,8 @@ $(GUI): $(STAMP)
 	@rm -f $(VENV)/.gui-*; touch $@
 	@echo "Ready."
 
-pictures: $(GUI)  ## draw the pictures of the examples anew (needs a Chromium: TAILWIRE_CHROMIUM=FILE): ARGS="ai_agent"
-	@PYTHONPATH=tests $(BIN)/python scripts/make_pictures.py $(ARGS)
+pictures: $(GUI)  ## draw the pictures of the examples anew (needs a Chromium: TAILWIRE_CHROMIUM=FILE): ARGS="tk_chat"
+	@PYTHONPATH=tests:tests/examples $(BIN)/python scripts/make_pictures.py $(ARGS)
 
 simulate: $(STAMP)  ## the whole system on seeds: SEEDS=1000 MINUTES=0 FIRST=0
 	@$(BIN)/python -m tailwire.testing.simulation --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0) --minutes $(or $(MINUTES),0)

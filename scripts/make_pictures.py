@@ -1,53 +1,26 @@
 """Draw the pictures of the examples, each from the example itself as it runs beside a real server.
 
-`make pictures` draws all of them, `make pictures ARGS="ai_agent"` one. A picture is a function below, named as its file.
+`make pictures` draws all of them, `make pictures ARGS="tk_chat"` one. A picture is a function, named as its file.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import html
 import io
-import os
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from PIL import Image
 
-from adapters.shell import Shell
-from harness import LiveStage
-from tailwire.lab.chromium import find, launched
+import terminal_pictures
+import window_pictures
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"
 MOST = 150_000
 """Bytes of a picture."""
-STYLE = """
-body { margin: 0; padding: 16px; background: #fff; font: 14px/1.45 'DejaVu Sans Mono', monospace; width: 860px }
-figure { margin: 0 0 14px; border-radius: 8px; overflow: hidden; border: 1px solid #2b3440; background: #10161d }
-figure:last-child { margin-bottom: 0 }
-figcaption { padding: 5px 12px; background: #1c2530; color: #9fb0c2; font: 13px 'DejaVu Sans', sans-serif }
-pre { margin: 0; padding: 9px 12px 11px; font: inherit; color: #dfe7ee; white-space: pre }
-.mine { color: #7fd1ff } .name { color: #f5c26b } .note { color: #8b98a5 } .cursor { background: #dfe7ee }
-"""
-
-
-async def photographed(page: str, width: int) -> bytes:
-    """Return a page as a PNG, drawn by Chromium at twice its size."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "page.html"
-        file.write_text(page, encoding="utf-8")
-        async with launched(find()) as browser:
-            await browser.open(file.as_uri(), width, 400)
-            while await browser.evaluate("document.readyState + !!document.body") != "completetrue":
-                await asyncio.sleep(0.02)
-            height = await browser.evaluate("document.documentElement.offsetHeight")
-            clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 2}
-            shot = await browser.call("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)
-    return base64.b64decode(shot["data"])
+DRAWN = {**terminal_pictures.DRAWN, **window_pictures.DRAWN}
 
 
 def saved(name: str, png: bytes) -> None:
@@ -64,80 +37,13 @@ def saved(name: str, png: bytes) -> None:
     print(f"docs/pictures/{name}.png: {small.tell() // 1000} KB")
 
 
-def terminals(frames: list[tuple[str, str]], mine: set[str]) -> str:
-    """Return a page with terminals one below the other.
-
-    Args:
-        frames: of each, the words above it, and what stands on its screen.
-        mine: lines that were typed.
-    """
-    figures = []
-    for caption, screen in frames:
-        lines = []
-        for line in screen.split("\n"):
-            shown = html.escape(line)
-            if line in mine:
-                shown = f'<span class="mine">{shown}</span>'
-            elif line.startswith("bob: "):
-                shown = f'<span class="name">bob:</span>{shown[4:]}'
-            elif line.startswith("  "):
-                shown = f'<span class="note">{shown}</span>'
-            lines.append(shown)
-        text = "\n".join(lines) + '<span class="cursor"> </span>'
-        figures.append(f"<figure><figcaption>{html.escape(caption)}</figcaption><pre>{text}</pre></figure>")
-    return f"<!doctype html><meta charset=utf-8><style>{STYLE}</style>{''.join(figures)}"
-
-
-async def ai_agent(folder: Path) -> None:
-    """An answer of the agent as its reader sees it: while it grows, when it is there, and one that was stopped."""
-    first, second = "How does an answer reach me?", "And what was my first question?"
-    frames: list[tuple[str, str]] = []
-    async with LiveStage(folder) as live:
-        watcher = await live.enter("carol", presence=True)
-        os.environ.update(APP_ID=live.server.app_id, AUTH_KEY=live.server.auth_key, CHAT_URL=live.server.url)
-        os.environ["XDG_DATA_HOME"] = str(folder)
-        agent = await asyncio.create_subprocess_exec(sys.executable, str(ROOT / "examples" / "ai_agent.py"))
-        shell = Shell({"PS1": "$ "})
-
-        def screen() -> str:
-            return shell.text + ("" if shell.last_line else "\n")
-
-        async def until(condition: Callable[[str], bool]) -> None:
-            async with asyncio.timeout(60):
-                while not condition(screen()):
-                    await asyncio.sleep(0.01)
-
-        try:
-            await watcher.ears.until(lambda: "bob" in watcher.ears.all("online"))
-            shell.type(f"clear; {sys.executable} {ROOT / 'examples' / 'ask.py'} bob\n")
-            await watcher.ears.until(lambda: "alice" in watcher.ears.all("online"))
-            shell.type(f"{first}\n")
-            await until(lambda text: len(text) > 100)
-            frames.append(("While the model writes: drafts, at most four a second", screen()))
-            await until(lambda text: text.endswith("what this was.\n"))
-            frames.append(("A moment later: one message, and that is all that is stored", screen()))
-            shell.type(f"{second}\n")
-            await until(lambda text: text.count("bob: ") == 2 and len(text.rpartition("bob: ")[2]) > 60)
-            shell.type("\n")
-            await until(lambda text: text.endswith("(stopped)\n"))
-            frames.append(("Enter stops the next answer; what was written until then stays", screen()))
-        finally:
-            shell.close()
-            agent.terminate()
-            await agent.wait()
-    saved("ai_agent", await photographed(terminals(frames, {first, second}), 892))
-
-
-DRAWN: dict[str, Callable[[Path], Awaitable[None]]] = {"ai_agent": ai_agent}
-
-
 async def main(names: list[str]) -> None:
     """Draw the pictures of these names, or all."""
     if unknown := set(names) - set(DRAWN):
         sys.exit(f"no picture is named {', '.join(sorted(unknown))}: there are {', '.join(DRAWN)}")
     for name in names or DRAWN:
         with tempfile.TemporaryDirectory() as folder:
-            await DRAWN[name](Path(folder))
+            await DRAWN[name](Path(folder), saved)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Write `src/tailwire/sync/client.pyi`: what a type checker sees of the blocking client (`make reference`).
+"""Write `client.pyi` and `admin.pyi` of `src/tailwire/sync`: the types of the blocking clients (`make reference`).
 
-Each method of `ChatClient` that the blocking client takes over stands there with the same parameters; what is async
-there returns its result here.
+Each method of `ChatClient`, and of the parts of `tailwire.admin.Admin`, that a blocking client takes over stands there
+with the same parameters; what is async there returns its result here.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FACE = ROOT / "src" / "tailwire" / "sync" / "client.pyi"
+ADMIN = FACE.with_name("admin.pyi")
+ADMIN_HEAD = '"""Made by `make reference` from `tailwire.admin.Admin`: the types of the blocking one."""\n\n'
 HEAD = '"""Made by `make reference` from `ChatClient`: the types of the blocking client."""\n\n'
 
 
@@ -24,11 +26,19 @@ def taken_over() -> list[str]:
     return sorted(name for name in vars(Client) if not name.startswith("_"))
 
 
-def definition(name: str) -> tuple[ast.FunctionDef, ast.Module, str]:
-    """A method of `ChatClient` as a blocking one, the module where it stands, and that module's name."""
-    from tailwire import ChatClient
+def parts() -> dict[str, type]:
+    """The parts of `tailwire.admin.Admin` by the attribute that holds them."""
+    from tailwire.admin import groups, keys, messages, roles, users, webhooks
+    from tailwire.sync import Admin
 
-    function = inspect.unwrap(getattr(ChatClient, name))
+    modules = (groups, keys, messages, roles, users, webhooks)
+    kinds = {name: kind for module in modules for name, kind in vars(module).items() if isinstance(kind, type)}
+    return {attribute: kinds[face.__name__] for attribute, face in Admin._parts.items()}
+
+
+def definition(owner: type, name: str) -> tuple[ast.FunctionDef, ast.Module, str]:
+    """A method of an async client as a blocking one, the module where it stands, and that module's name."""
+    function = inspect.unwrap(getattr(owner, name))
     module = sys.modules[function.__module__]
     tree = ast.parse(inspect.getsource(module))
     lines = function.__code__.co_firstlineno
@@ -40,7 +50,7 @@ def definition(name: str) -> tuple[ast.FunctionDef, ast.Module, str]:
                 made.args.defaults = [ast.Constant(...) for _ in made.args.defaults]
                 made.args.kw_defaults = [d and ast.Constant(...) for d in made.args.kw_defaults]
                 return ast.fix_missing_locations(ast.copy_location(made, node)), tree, module.__name__
-    raise SystemExit(f"the source of ChatClient.{name} is not found")
+    raise SystemExit(f"the source of {owner.__name__}.{name} is not found")
 
 
 def imported(name: str, tree: ast.Module, module: str) -> str:
@@ -67,20 +77,40 @@ def names_in(function: ast.FunctionDef) -> set[str]:
     return found
 
 
-def face() -> str:
-    """The text of the stub."""
-    imports: dict[str, str] = {"Bridge": "from tailwire.sync.bridge import Bridge"}
+def methods(owner: type, names: list[str], imports: dict[str, str]) -> str:
+    """The body of a class in the stub; what its annotations need is added to the imports."""
     body: list[str] = []
-    for method in taken_over():
-        function, tree, module = definition(method)
+    for method in names:
+        function, tree, module = definition(owner, method)
         for name in sorted(names_in(function)):
             statement = imported(name, tree, module)
-            if statement and imports.setdefault(name, statement) != statement:
+            if name != "Listing" and statement and imports.setdefault(name, statement) != statement:
                 raise SystemExit(f"{name} is two things: {imports[name]}; {statement}")
         body.append(ast.unparse(function))
-    text = "\n".join(sorted(set(imports.values()))) + "\n\nclass Client(Bridge):\n"
-    text += "".join(f"    {line}\n" for function in body for line in function.splitlines())
-    return formatted(HEAD + text)
+    return "".join(f"    {line}\n" for function in body for line in function.splitlines())
+
+
+def face() -> str:
+    """The text of the stub of `Client`."""
+    from tailwire import ChatClient
+
+    imports = {"Bridge": "from tailwire.sync.bridge import Bridge"}
+    body = methods(ChatClient, taken_over(), imports)
+    return formatted(HEAD + "\n".join(sorted(set(imports.values()))) + "\n\nclass Client(Bridge):\n" + body)
+
+
+def admin_face() -> str:
+    """The text of the stub of `Admin`."""
+    bridge = "from tailwire.sync.admin_bridge import"
+    imports = {"Bridge": f"{bridge} AdminBridge", "Calling": "from tailwire.sync.calling import Calling"}
+    imports["Listing"] = f"{bridge} Listing"
+    text, held = "", ""
+    for attribute, part in parts().items():
+        names = sorted(name for name in vars(part) if not name.startswith("_"))
+        text += f"\nclass {part.__name__}(Calling):\n{methods(part, names, imports)}"
+        held += f"    {attribute}: {part.__name__}\n"
+    text += f"\nclass Admin(AdminBridge):\n{held}"
+    return formatted(ADMIN_HEAD + "\n".join(sorted(set(imports.values()))) + "\n" + text)
 
 
 def formatted(text: str) -> str:
@@ -92,10 +122,10 @@ def formatted(text: str) -> str:
 
 
 def main() -> int:
-    """Write the stub."""
-    text = face()
-    FACE.write_text(text, encoding="utf-8")
-    print(f"{FACE.relative_to(ROOT)}: {text.count(chr(10))} lines")
+    """Write the stubs."""
+    for file, text in ((FACE, face()), (ADMIN, admin_face())):
+        file.write_text(text, encoding="utf-8")
+        print(f"{file.relative_to(ROOT)}: {text.count(chr(10))} lines")
     return 0
 
 

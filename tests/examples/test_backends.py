@@ -70,7 +70,8 @@ async def until(condition, lines: list[str]) -> None:
 
 def commands() -> list[object]:
     fast = ["-m", "uvicorn", "backend_fastapi:app"]
-    return [pytest.param("fastapi", fast, id="fastapi")]
+    flask = ["-m", "flask", "--app", "backend_flask", "run"]
+    return [pytest.param("fastapi", fast, id="fastapi"), pytest.param("flask", flask, id="flask")]
 
 
 @pytest.mark.parametrize(("package", "command"), commands())

@@ -67,7 +67,12 @@ def command(
     code = PROGRAMS[name].replace("http://127.0.0.1:8480", server.url)
     assert way[0] in code
     code = code.replace(way[0], way[1]) if way[0] else code
-    keys = {"APP_ID": server.app_id, "AUTH_KEY": server.auth_key, "XDG_DATA_HOME": str(folder)}
+    keys = {
+        "APP_ID": server.app_id,
+        "AUTH_KEY": server.auth_key,
+        "API_KEY": server.api_key,
+        "XDG_DATA_HOME": str(folder),
+    }
     (folder / "program.py").write_text(code)
     return subprocess.Popen(
         [sys.executable, str(folder / "program.py")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -96,13 +101,21 @@ def told(server: EmbeddedServer, program: subprocess.Popen[str]) -> str:
 
 
 def test_the_page_has_a_program_for_each():
-    assert list(PROGRAMS) == ["Scripts", "Flask, Django and other servers", "Tk", "Qt"]
+    assert list(PROGRAMS) == ["Scripts", "Live lists", "Flask, Django and other servers", "Backends", "Tk", "Qt"]
 
 
 def test_the_script(server: EmbeddedServer, tmp_path: Path):
     number, explained = ended(command(server, tmp_path, "Scripts")).splitlines()
     assert int(number) > 0
     assert explained.startswith("connect")
+
+
+def test_live_lists(server: EmbeddedServer, tmp_path: Path):
+    assert ended(command(server, tmp_path, "Live lists")) == "reset ['How are you?']\n"
+
+
+def test_backends(server: EmbeddedServer, tmp_path: Path):
+    assert ended(command(server, tmp_path, "Backends")) == "alice at work\nTrue\n"
 
 
 def test_flask(server: EmbeddedServer, tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import subprocess
@@ -24,6 +25,7 @@ from tailwire import (
     UploadFileListener,
 )
 from tailwire.sync import Client
+from tailwire.sync.outlet import WindowGone
 
 
 class Window:
@@ -180,6 +182,20 @@ def test_a_post_that_raises_hands_nothing_over_and_the_client_still_closes(
     again.add_message_listener("ears", ears)
     again.login(bob_uid, auth_key=room.server.auth_key)
     until(lambda: [text for text, _ in ears.heard] == ["kept"])
+
+
+def test_a_window_that_its_user_has_closed_is_no_error(room: Room, caplog: pytest.LogCaptureFixture):
+    posted: list[int] = []
+
+    def gone(function: Callable[[], None]) -> None:
+        posted.append(1)
+        raise WindowGone("the window is gone")
+
+    bob_uid = room.user()
+    bob = room.enter(bob_uid, post=gone, on_event=print)
+    until(lambda: posted)
+    bob.close()
+    assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
 
 
 TK = """

@@ -33,6 +33,7 @@ from tailwire.sync.listening import through
 from tailwire.sync.making import Making
 from tailwire.sync.outlet import Post
 from tailwire.sync.portal import Portal
+from tailwire.sync.pumping import pump
 from tailwire.wire.entities import BaseMessage
 
 log = logging.getLogger("tailwire")
@@ -69,12 +70,13 @@ class Bridge(Making):
                 timings=timings, world=world,
             )  # fmt: skip
 
-        def ready(chat: ChatClient) -> None:
+        async def started(chat: ChatClient) -> None:
             if on_event is not None:
-                _pump(chat.events(), on_event, portal)
+                _heard(chat.events(), on_event, portal)
+            await chat.init()
 
-        portal.open(make, ready, limit)
-        super().__init__(Held(portal), portal.chat, limit)
+        chat = portal.open(make, started, limit)
+        super().__init__(Held(portal), chat, limit)
 
     def with_timeout(self, seconds: float | None) -> Self:
         """Return a view of the same client whose calls may take other than the client's seconds.
@@ -130,7 +132,7 @@ class Bridge(Making):
         portal = self._portal
         if portal.outlet.posts and inspect.iscoroutinefunction(told):
             raise refused("told is async, and there is no event loop where post= calls it.")
-        stop: Callable[[], None] = self._do("on_event", lambda: _pump(self._target.events(), told, portal))
+        stop: Callable[[], None] = self._do("on_event", lambda: _heard(self._target.events(), told, portal))
         return stop
 
     def events(self, timeout: float | None = None) -> Iterating[Event]:
@@ -230,31 +232,8 @@ class Bridge(Making):
         self._portal.soon(function)
 
 
-def _pump(stream: EventStream, told: Callable[[Event], object], portal: Portal) -> Callable[[], None]:
-    # Runs in the client's thread.
-    stopped = False
-
-    def tell(event: Event) -> object:
-        return None if stopped else told(event)
-
-    async def run() -> None:
-        async for event in stream:
-            await portal.outlet.call(tell, (event,))
-
-    task = portal.keep(run(), "tailwire events")
-
-    def stop() -> None:
-        nonlocal stopped
-        stopped = True
-
-        def end() -> None:
-            stream.close()
-            task.cancel()
-
-        with suppress(Exception):  # a client that is closed has ended it
-            portal.soon(end)
-
-    return stop
+def _heard(stream: EventStream, told: Callable[[Event], object], portal: Portal) -> Callable[[], None]:
+    return pump(stream, told, portal, "tailwire events", stream.close)
 
 
 def _asked(provider: SyncTokenProvider) -> Callable[[], Awaitable[str]]:

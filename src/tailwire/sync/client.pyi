@@ -11,8 +11,6 @@ from tailwire.sdk.calls.receipts import Counts
 from tailwire.sdk.calls.uploads import UploadFile
 from tailwire.sdk.connection.state import Status
 from tailwire.sdk.listeners.events import DraftChanged
-from tailwire.sdk.live.conversations import LiveConversations
-from tailwire.sdk.live.messages import LiveMessages
 from tailwire.sync.bridge import Bridge
 from tailwire.wire.constants import ReceiverTypeName
 from tailwire.wire.entities import (
@@ -155,19 +153,6 @@ class Client(Bridge):
         self, guid: str, uid: str, *, on_success: OnSuccess[str] = ..., on_error: OnError = ...
     ) -> str: ...
     def leave_group(self, guid: str, *, on_success: OnSuccess[str] = ..., on_error: OnError = ...) -> str: ...
-    def live_conversations(
-        self, *, conversation_type: str = ..., limit: int = ..., most: int = ...
-    ) -> LiveConversations: ...
-    def live_messages(
-        self,
-        *,
-        uid: str = ...,
-        guid: str = ...,
-        parent_message_id: int = ...,
-        replies: bool = ...,
-        limit: int = ...,
-        most: int = ...,
-    ) -> LiveMessages: ...
     def login(self, uid: str, *, auth_key: str, on_success: OnSuccess[User] = ..., on_error: OnError = ...) -> User: ...
     def login_with_auth_token(
         self, auth_token: str, *, on_success: OnSuccess[User] = ..., on_error: OnError = ...

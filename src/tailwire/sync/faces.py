@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Generic, TypeVar, cast
 
 from tailwire.sdk.calls.upload_request import UploadAttachment
@@ -144,6 +147,44 @@ class Connection(Calling):
     def history(self) -> tuple[Transition, ...]:
         """The last 100 transitions with causes and times, oldest first."""
         return cast("tuple[Transition, ...]", self._do("history", lambda: self._target.history))
+
+    def subscribe(self, told: Callable[[Transition], object]) -> Callable[[], None]:
+        """Be told each transition as it happens.
+
+        Args:
+            told: a plain function, called in the app's thread where the client has a `post`, else in the client's own.
+
+        Returns:
+            A function that ends it, from any thread; calling it again does nothing.
+
+        Raises:
+            TypeError: when `told` is no plain function.
+        """
+        if not callable(told) or inspect.iscoroutinefunction(told):
+            raise TypeError("give a plain function, which is told each transition")
+        portal, stopped = self._portal, False
+
+        @functools.wraps(told)
+        def tell(transition: Transition) -> object:
+            return None if stopped else told(transition)
+
+        end = self._do(
+            "subscribe",
+            lambda: self._target.subscribe(lambda transition: portal.outlet.tell(tell, (transition,))),
+        )
+
+        def stop() -> None:
+            nonlocal stopped
+            stopped = True
+            with suppress(CometChatException):  # a client that is closed has ended it
+                portal.soon(end)
+
+        return stop
+
+    @property
+    def window_left(self) -> float | None:
+        """The seconds until manual mode closes the socket in the background; None while it does not."""
+        return cast("float | None", self._do("window_left", lambda: self._target.window_left))
 
     def dump(self, path: str | os.PathLike[str]) -> None:
         """Write the machine's last inputs to a file. `tailwire replay FILE` runs them again. Holds no secret."""

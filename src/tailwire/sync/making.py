@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, overload
+import concurrent.futures
+from collections.abc import Callable
+from typing import Any, TypeVar, cast, overload
 
 from tailwire.sdk.calls.lists import ReactionsRequestBuilder, _Builder
 from tailwire.sdk.calls.requests import MessagesRequestBuilder
 from tailwire.sdk.client import ChatClient
+from tailwire.sdk.live.calling import MOST_CONVERSATIONS, MOST_MESSAGES
 from tailwire.sync.calling import Calling
 from tailwire.sync.faces import Connection, ListRequest, OutboxEntry, Request, UploadFileRequest
+from tailwire.sync.live import LIVE, LiveConversations, LiveMessages
 from tailwire.wire.entities import BaseMessage, Reaction
 
 T = TypeVar("T")
@@ -68,10 +72,72 @@ class Making(Calling):
         listed = self._do("queued_messages", self._target.queued_messages)
         return [self._face(OutboxEntry, entry) for entry in listed]
 
+    def live_conversations(
+        self, *, conversation_type: str = "", limit: int = 30, most: int = MOST_CONVERSATIONS
+    ) -> LiveConversations:
+        """Return the user's conversations, kept as the server has them: order, unread counts, last message, who types.
+
+        ```python
+        with chat.live_conversations() as conversations:
+            for change in conversations.changes():
+                ...
+        ```
+
+        Args:
+            conversation_type: only those with a `user`, or of a `group`; both by default.
+            limit: how many it begins with, 1 to 50; `more()` reads further down.
+            most: how many it holds, up to 200.
+
+        Raises:
+            CometChatException: as `ChatClient.live_conversations`.
+            TimeoutError: it has not ended in time.
+        """
+        named = {"conversation_type": conversation_type, "limit": limit, "most": most}
+        return cast(LiveConversations, self._call("live_conversations", (), named))
+
+    def live_messages(
+        self,
+        *,
+        uid: str = "",
+        guid: str = "",
+        parent_message_id: int = 0,
+        replies: bool = False,
+        limit: int = 30,
+        most: int = MOST_MESSAGES,
+    ) -> LiveMessages:
+        """Return the messages of a conversation, kept as the server has them, with those that are queued behind them.
+
+        Args:
+            uid: the conversation with a user; or
+            guid: of a group.
+            parent_message_id: only the replies in the thread of this message.
+            replies: with the replies in threads; without them by default.
+            limit: how many it begins with, 1 to 100; `older()` reads further back.
+            most: how many it holds, up to 1,000; the oldest are let go when newer ones come.
+
+        Raises:
+            CometChatException: as `ChatClient.live_messages`.
+            TimeoutError: it has not ended in time.
+        """
+        named = {"uid": uid, "guid": guid, "parent_message_id": parent_message_id, "replies": replies}
+        return cast(LiveMessages, self._call("live_messages", (), {**named, "limit": limit, "most": most}))
+
     @property
     def connection(self) -> Connection:
         """Status, explanation, history and dump of the connection."""
         return self._face(Connection, self._do("connection", lambda: self._target.connection))
+
+    def _begin(
+        self, method: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
+    ) -> concurrent.futures.Future[Any]:
+        kind = LIVE.get(getattr(method, "__name__", ""))
+        if kind is None:
+            return super()._begin(method, arguments, named)
+
+        async def open_list() -> Any:
+            return self._face(kind, await method(*arguments, **named))
+
+        return self._portal.begin(open_list)
 
     def _face(self, kind: type[F], made: Any) -> F:
         return kind(self._held, made, self._limit)

@@ -14,6 +14,10 @@ Post = Callable[[Callable[[], None]], object]
 """Has a function called in the app's thread, soon and in order. Called in the client's thread, it must not wait."""
 
 
+class WindowGone(RuntimeError):
+    """What `post` leads to has ended: the user has closed the window, and the app is about to close the client."""
+
+
 class Outlet:
     """Calls the app back.
 
@@ -103,6 +107,8 @@ class Outlet:
         assert self._post is not None
         try:
             self._post(run)
+        except WindowGone as e:
+            log.debug("%s: nothing more is handed over to the app's thread", e)
         except Exception:
             log.exception("post() raised: nothing more is handed over to the app's thread; close the client")
 

@@ -17,9 +17,8 @@ import threading
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from tailwire.sdk.client import ChatClient
 from tailwire.sdk.exceptions import failure
 from tailwire.sync.outlet import Outlet, Post
 
@@ -30,20 +29,27 @@ _ELSEWHERE = frozenset({"close", "events", "messages"})
 _open: set[Portal] = set()
 
 
+class Closing(Protocol):
+    """An async client: a `ChatClient`, or an `Admin`."""
+
+    async def aclose(self) -> None: ...
+
+
+C = TypeVar("C", bound=Closing)
+
+
 class Portal:
-    """Runs a `ChatClient` in a thread.
+    """Runs an async client in a thread.
 
     Attributes:
-        chat: the client; only to be touched in its thread.
         outlet: how the app is called back.
 
     Args:
         post: see `Outlet`.
+        kind: the blocking client, as `Client`; for what is said of it.
     """
 
-    chat: ChatClient
-
-    def __init__(self, post: Post | None) -> None:
+    def __init__(self, post: Post | None, kind: str = "Client") -> None:
         # Not the policy's loop: an app may have set a policy for its GUI.
         self._loop: asyncio.AbstractEventLoop = getattr(
             asyncio, "ProactorEventLoop" if sys.platform == "win32" else "SelectorEventLoop"
@@ -55,28 +61,30 @@ class Portal:
         self._error: Exception | None = None
         self._begun: set[concurrent.futures.Future[Any]] = set()  # a loop holds its tasks weakly
         self._kept: set[asyncio.Task[None]] = set()
-        self._thread = threading.Thread(target=self._run, name="tailwire client", daemon=True)
+        self._kind = kind
+        self._target: Closing | None = None
+        self._thread = threading.Thread(target=self._run, name=f"tailwire {kind.lower()}", daemon=True)
 
-    def open(self, make: Callable[[], ChatClient], ready: Callable[[ChatClient], None], limit: float | None) -> None:
-        """Start the thread and the client in it.
+    def open(self, make: Callable[[], C], started: Callable[[C], Awaitable[object]], limit: float | None) -> C:
+        """Start the thread and the client in it, and return the client: only to be touched in that thread.
 
         Args:
             make: makes the client.
-            ready: called with it before `init()`.
+            started: called with it, and waited for.
 
         Raises:
-            Exception: what the client or its `init()` raises; nothing is left then.
+            Exception: what either raises; nothing is left then.
         """
 
-        async def begin() -> None:
-            self.chat = make()
-            ready(self.chat)
-            await self.chat.init()
+        async def begin() -> C:
+            self._target = made = make()
+            await started(made)
+            return made
 
         self._thread.start()
         _open.add(self)
         try:
-            self.wait(self.begin(begin), limit, "init")
+            return self.wait(self.begin(begin), limit, "init")
         except BaseException:
             self.close(AT_EXIT)
             raise
@@ -233,8 +241,8 @@ class Portal:
     async def _shut(self) -> None:
         try:
             self.outlet.close()
-            if hasattr(self, "chat"):
-                await self.chat.aclose()
+            if self._target is not None:
+                await self._target.aclose()
         except Exception as e:  # noqa: BLE001 - close() raises it
             self._error = e
         finally:
@@ -271,8 +279,8 @@ class Portal:
         if os.getpid() == self._process and not self._closing:
             self.begin_close()
             warnings.warn(
-                "a tailwire.sync.Client was dropped without close(); use `with Client(…) as chat`", ResourceWarning,
-                stacklevel=2, source=self,
+                f"a tailwire.sync.{self._kind} was dropped without close(); use `with {self._kind}(…) as …`",
+                ResourceWarning, stacklevel=2, source=self,
             )  # fmt: skip
 
 

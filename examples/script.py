@@ -1,0 +1,68 @@
+"""Ask somebody something, wait for the answer, and print it: a script, without an event loop.
+
+Run it beside `make serve`, with APP_ID and AUTH_KEY in the environment: `python script.py bob "Are you there?"`.
+CHAT_USER is the user who asks (alice), CHAT_URL the server. What the other one wrote since the last run is printed
+first. A question that cannot be sent now stays on this device, and goes out with the next run.
+"""
+
+import argparse
+import os
+import sys
+
+from tailwire import AppSettingsBuilder, BaseMessage, CometChatException, TextMessage, watch
+from tailwire.sync import Client, LiveMessages
+
+URL = os.environ.get("CHAT_URL", "http://127.0.0.1:8480")
+USER = os.environ.get("CHAT_USER", "alice")
+SETTINGS = AppSettingsBuilder().override_client_host(URL).keep_unsent_messages().build()
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description="Ask a user something, and wait for the answer.")
+    arguments.add_argument("uid", help="who is asked")
+    arguments.add_argument("question")
+    arguments.add_argument("--wait", type=float, default=60, metavar="SECONDS", help="for the answer (60)")
+    given = arguments.parse_args()
+    with Client(os.environ["APP_ID"], SETTINGS) as chat, watch(chat):
+        try:
+            return ask(chat, given.uid, given.question, given.wait)
+        except (CometChatException, TimeoutError) as e:
+            print(e, file=sys.stderr)
+            for entry in chat.queued_messages():
+                print(f"Not sent yet: {show(entry.message)}")
+            return 1
+
+
+def ask(chat: Client, uid: str, question: str, wait: float) -> int:
+    chat.login(USER, auth_key=os.environ["AUTH_KEY"])
+    asked = chat.with_timeout(wait).queue_message(TextMessage(receiver=uid, text=question)).result()
+    with chat.live_messages(uid=uid) as messages:
+        for message in unread(messages, uid):
+            if message.id < asked.id:
+                print(show(message))
+        print(show(asked), flush=True)
+        for _ in messages.changes(timeout=wait):  # first what there is already, then whatever happens
+            answers = unread(messages, uid, after=asked.id)
+            for answer in answers:
+                print(show(answer))
+            if answers:
+                chat.wait_connected(timeout=wait)
+                chat.mark_as_read(answers[-1])
+                return 0
+    print(f"No answer from {uid} within {wait:g} s.")
+    return 1
+
+
+def unread(messages: LiveMessages, uid: str, after: int = 0) -> list[BaseMessage]:
+    """What the other user wrote and nobody has read."""
+    shown = [item.message for item in messages.items if item.message.sender.uid == uid]
+    return [m for m in shown if m.id > after and not m.read_at and not m.deleted_at]
+
+
+def show(message: BaseMessage) -> str:
+    text = message.text if isinstance(message, TextMessage) else f"[{message.type}]"
+    return f"{message.sender.name or USER}: {text}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""The blocking `Admin`: the same parts with the same calls as the async one, in any thread, to a real server."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import inspect
+import os
+import pickle
+import re
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import make_sync_face
+import tailwire.admin
+from sync_stage import Room, threads, until
+from tailwire import AppSettingsBuilder, CometChatException, Group, GroupMember, TextMessage
+from tailwire.sync import Admin, Iterating, Listing
+
+ROOT = Path(__file__).parents[2]
+
+
+def public(kind: type) -> set[str]:
+    return {name for name in dir(kind) if not name.startswith("_")}
+
+
+def parameters(function: object) -> list[tuple[str, object, object]]:
+    return [(p.name, p.kind, p.default) for p in inspect.signature(function).parameters.values()]  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def admin(room: Room) -> Iterator[Admin]:
+    with Admin(room.server.app_id, room.settings().build(), room.server.api_key) as admin:
+        yield admin
+    assert threads("tailwire admin") == 0
+
+
+# Held against the async one.
+
+
+def test_it_has_the_same_parts_and_nothing_is_missing_or_there_besides(room: Room, admin: Admin):
+    theirs = tailwire.admin.Admin(room.server.app_id, room.settings().build(), room.server.api_key)
+    parts = {name: part for name, part in vars(theirs).items() if not name.startswith("_")}
+    assert {name: type(part) for name, part in parts.items()} == make_sync_face.parts()
+    assert {name for name in vars(admin) if not name.startswith("_")} == set(parts)
+    assert public(Admin) == {"close", "with_timeout"}
+    for name, part in parts.items():
+        assert public(type(getattr(admin, name))) - {"start"} == public(type(part)), name
+    assert public(Listing) - {"start"} == public(tailwire.admin.Listing)
+
+
+@pytest.mark.parametrize(
+    ("part", "name"), [(p, n) for p, kind in make_sync_face.parts().items() for n in sorted(public(kind))]
+)
+def test_each_call_has_the_same_parameters_and_does_not_return_a_coroutine(admin: Admin, part: str, name: str):
+    theirs = getattr(make_sync_face.parts()[part], name)
+    ours = getattr(type(getattr(admin, part)), name)
+    assert parameters(ours) == parameters(theirs)
+    assert inspect.getdoc(ours) == inspect.getdoc(theirs)
+    assert not inspect.iscoroutinefunction(ours)
+    waits = inspect.iscoroutinefunction(theirs)
+    assert waits or inspect.unwrap(theirs).__annotations__["return"].startswith("Listing["), "it is no list"
+
+
+def test_the_constructor_takes_what_the_async_one_takes():
+    theirs, ours = parameters(tailwire.admin.Admin), parameters(Admin)
+    assert [p for p in ours if p in theirs] == theirs
+    assert [p[0] for p in ours if p not in theirs] == ["timeout"]
+
+
+def test_the_types_are_current():
+    assert make_sync_face.ADMIN.read_text(encoding="utf-8") == make_sync_face.admin_face(), "run `make reference`"
+
+
+RIGHT = """
+from tailwire import AppSettingsBuilder, BaseMessage, TextMessage, User
+from tailwire.sync import Admin
+
+def right() -> str:
+    with Admin("app", AppSettingsBuilder().set_region("us").build(), "key", timeout=5) as admin:
+        user: User = admin.users.create("dora", name="Dora")
+        sent: TextMessage = admin.messages.send(TextMessage(receiver="dora", text="x"))
+        names = [group.name for group in admin.groups.list()]
+        newest: list[BaseMessage] = admin.with_timeout(60).messages.all(newest_first=True).first(3)
+        return user.uid + sent.text + admin.tokens.create("dora").token + names[0] + str(len(newest))
+"""
+WRONG = """
+from tailwire.sync import Admin
+
+async def wrong(admin: Admin) -> None:
+    await admin.users.get("dora")
+    admin.users.create("dora")
+    admin.users.delete("dora", messages="burn")
+    admin.aclose()
+    async for user in admin.users.list():
+        pass
+"""
+
+
+def test_a_type_checker_sees_blocking_calls(tmp_path: Path):
+    for name, code in (("right", RIGHT), ("wrong", WRONG)):
+        (tmp_path / f"{name}.py").write_text(code)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(ROOT / ".mypy_cache"),
+         "--config-file", os.devnull, "right.py", "wrong.py"],
+        cwd=tmp_path, env={**os.environ, "MYPYPATH": str(ROOT / "src")}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    errors = re.findall(r"^(\w+)\.py:(\d+): error", done.stdout, re.MULTILINE)
+    assert {name for name, _ in errors} == {"wrong"}, done.stdout
+    assert {int(line) for _, line in errors} == set(range(5, 10)), done.stdout
+
+
+# With a server.
+
+
+def test_users_groups_and_messages(room: Room, admin: Admin):
+    dora, uid = room.user(), room.user()
+    admin.users.update(dora, name="Dora")
+    guid = f"hall-{dora}"
+    admin.groups.create(Group(guid, "The hall"), owner=dora, members=[GroupMember(uid)])
+    sent = [
+        admin.messages.send(TextMessage(receiver=guid, receiver_type="group", text=str(n)), on_behalf_of=dora)
+        for n in range(3)
+    ]
+    assert sent[0].sender.name == "Dora"
+    listing = admin.messages.in_group(guid, newest_first=True)
+    assert isinstance(listing, Listing)
+    for _ in range(2):  # each walk asks anew
+        walk = iter(listing)
+        assert isinstance(walk, Iterating)
+        assert [m.text for m in walk if isinstance(m, TextMessage)] == ["2", "1", "0"]
+    assert [m.id for m in listing.first(2)] == [sent[2].id, sent[1].id]
+    assert listing.first(0) == []
+    assert {m.uid for m in admin.groups.members(guid)} == {dora, uid}
+    chat = room.client()
+    assert chat.login_with_auth_token(admin.tokens.create(dora).token).name == "Dora"
+
+
+def test_a_long_list_is_walked_page_by_page(admin: Admin):
+    for n in range(101):
+        admin.users.create(f"many-{n}", name="Many", tags=["many"])
+    listing = admin.users.list(tags=["many"])
+    assert len(list(listing)) == 101
+    for user in listing:  # a walk that ends early
+        assert user.name == "Many"
+        break
+
+
+def test_many_threads_use_one(room: Room, admin: Admin):
+    uids = [room.user() for _ in range(8)]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda uid: admin.users.get(uid).uid, uids)) == uids
+
+
+def test_errors_have_their_codes(room: Room, admin: Admin):
+    with pytest.raises(CometChatException, match="ERR_UID_NOT_FOUND") as caught:
+        admin.users.get("nobody")
+    assert caught.value.code == "ERR_UID_NOT_FOUND"
+    with pytest.raises(CometChatException, match="ERR_GUID_NOT_FOUND"):
+        list(admin.groups.members("nowhere"))
+    with pytest.raises(ValueError, match="keep"):
+        admin.users.delete(room.user(), messages="burn")  # type: ignore[arg-type]
+    settings = AppSettingsBuilder().override_client_host("http://127.0.0.1:1").build()
+    with Admin("app", settings, "key", timeout=0.2) as nowhere:
+        with pytest.raises(TimeoutError, match=r"get\(\) has not ended within 0.2 s"):
+            nowhere.users.get("alice")
+        with pytest.raises(CometChatException, match="NO_INTERNET_CONNECTION"):
+            nowhere.with_timeout(None).users.get("alice")
+
+
+def test_misuse(room: Room):
+    settings = room.settings().build()
+    with pytest.raises(ValueError, match="REST API key"):
+        Admin("app", settings, "")
+    with pytest.raises(ValueError, match="timeout"):
+        Admin("app", settings, "key", timeout=0)
+    with Admin(room.server.app_id, settings, room.server.api_key) as admin:
+        listing = admin.users.list()
+        with pytest.raises(TypeError, match="pickled"):
+            pickle.dumps(admin)
+    admin.close()
+    for call in (lambda: admin.users.get("x"), lambda: next(iter(listing)), lambda: admin.users.list().first()):
+        with pytest.raises(CometChatException, match="ERR_CLIENT_CLOSED"):
+            call()
+    left = Admin(room.server.app_id, settings, room.server.api_key)
+    with pytest.warns(ResourceWarning, match=r"tailwire\.sync\.Admin was dropped"):
+        del left
+    until(lambda: threads("tailwire admin") == 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork() here")
+def test_after_a_fork_it_says_so(admin: Admin):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a process with threads
+        child = os.fork()
+    if child == 0:
+        try:
+            admin.users.get("x")
+        except RuntimeError as e:
+            os._exit(0 if "before fork()" in str(e) else 2)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
