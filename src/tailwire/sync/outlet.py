@@ -14,6 +14,10 @@ Post = Callable[[Callable[[], None]], object]
 """Has a function called in the app's thread, soon and in order. Called in the client's thread, it must not wait."""
 
 
+class WindowGone(RuntimeError):
+    """Raised by a `post` whose window is destroyed: nobody is left to be called back."""
+
+
 class Outlet:
     """Calls the app back.
 
@@ -103,6 +107,8 @@ class Outlet:
         assert self._post is not None
         try:
             self._post(run)
+        except WindowGone as e:
+            log.debug("%s: nothing more is handed over to its thread", e)  # as any app ends
         except Exception:
             log.exception("post() raised: nothing more is handed over to the app's thread; close the client")
 

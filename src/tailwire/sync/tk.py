@@ -6,7 +6,7 @@ import queue
 from collections.abc import Callable
 from typing import Any
 
-from tailwire.sync.outlet import Post
+from tailwire.sync.outlet import Post, WindowGone
 from tailwire.sync.wakeup import Wakeup, call_some
 
 POLL = 20  # ms
@@ -60,7 +60,7 @@ def _polled(root: Any) -> Post:
 
     def post(function: Callable[[], None]) -> None:
         if closed:
-            raise RuntimeError("the Tk window is gone")
+            raise WindowGone("the Tk window is gone")
         waiting.put(function)
 
     def end() -> None:

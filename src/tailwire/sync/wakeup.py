@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
+from tailwire.sync.outlet import WindowGone
+
 MOST = 100  # functions in one turn, so that the window stays alive
 
 
@@ -34,7 +36,7 @@ class Wakeup:
         """Have a function called in the toolkit's thread (from any thread).
 
         Raises:
-            RuntimeError: the window is gone.
+            WindowGone: the window is destroyed.
         """
         self._waiting.put(function)
         self._wake()
@@ -42,7 +44,7 @@ class Wakeup:
     def _wake(self) -> None:
         with self._lock:
             if self._closed:
-                raise RuntimeError(f"{self._whose} is gone")
+                raise WindowGone(f"{self._whose} is gone")
             if not self._signalled:
                 self._signalled = True
                 with suppress(BlockingIOError):  # then it is readable anyway
