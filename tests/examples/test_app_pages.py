@@ -11,7 +11,7 @@ import tailwire
 ROOT = Path(__file__).parents[2]
 BLOCKS = [
     block
-    for page in sorted((ROOT / "docs").glob("apps*.md"))
+    for page in [ROOT / "docs" / "apps.md"]
     for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
 ]
 
