@@ -83,8 +83,8 @@ class Screen:
         def there() -> bool:
             found[:] = self._run("search", "--name", f"^{title}$").stdout.split()
             if not found:  # xdotool does not find SDL's by their names
-                shown = self._run("search", "--onlyvisible", "--class", ".").stdout.split()
-                found[:] = [one for one in shown if self._run("getwindowname", one).stdout.strip() == title]
+                every = self._run("search", "--class", ".").stdout.split()
+                found[:] = [one for one in every if self._run("getwindowname", one).stdout.strip() == title]
             return bool(found)
 
         wait_for(there, f"a window {title!r}", 30)
