@@ -9,7 +9,7 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import Any, Protocol
 
-from tailwire.adapters.watching import Ability, Informed, Watch, checked_client
+from tailwire.adapters.watching import Ability, Informed, Watch, checked_client, has_own_thread
 from tailwire.sdk.exceptions import CometChatException
 
 log = logging.getLogger("tailwire")
@@ -44,7 +44,7 @@ async def goodbye(chat: Any, at_most: float) -> None:
     """
     try:
         async with asyncio.timeout(at_most):
-            if hasattr(chat, "start"):  # a client with a thread of its own
+            if has_own_thread(chat):
                 await asyncio.wrap_future(chat.start("wait_disconnected"))
             else:
                 await chat.wait_disconnected()

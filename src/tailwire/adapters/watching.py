@@ -57,7 +57,7 @@ class Watch(AbstractContextManager["Watch"]):
         self._hidden = hidden
         self._network: Network = "unknown"
         self._state: State = app_state("resumed", "foreground", hidden=hidden)
-        self._loop = running_loop()
+        self._loop = None if has_own_thread(chat) else running_loop()
         self._ends = ExitStack()
         chat.set_app_state("foreground", reason=self._reason)
 
@@ -86,8 +86,8 @@ class Watch(AbstractContextManager["Watch"]):
     def call(self, told: Callable[[], object]) -> None:
         """Call a function where the client is told (for adapters; from any thread).
 
-        On the event loop on which the watch began: at once when this is its thread, else soon, in order. Without one,
-        at once in this thread.
+        On the event loop on which the watch began: at once when this is its thread, else soon, in order. A
+        `tailwire.sync.Client` may be told in any thread: at once in this one.
         """
         if self._loop is None or running_loop() is self._loop:
             told()
@@ -122,18 +122,23 @@ class Watch(AbstractContextManager["Watch"]):
     def close(self) -> None:
         """Stop watching. What the watch said is withdrawn, unless the app's window is gone for good (`detached`).
 
-        Whatever goes wrong meanwhile is raised when nothing is held any more. Twice is once.
+        The client may be told from any thread; the toolkit is let go in this one. Whatever goes wrong meanwhile is
+        raised when nothing is held any more. Twice is once.
         """
         if self._closed:
             return
+        self._closed = True
         with self._ends:
-            try:
-                if self.seen != "detached":
-                    self.see("resumed")
-                if self._network == "offline":
-                    self.see_network("unknown")
-            finally:
-                self._closed = True
+            self.call(self._withdraw)
+
+    def _withdraw(self) -> None:
+        if self._seen != "detached":
+            self._seen = "resumed"
+            if self._state != "foreground":
+                self._state = "foreground"
+                _told(lambda: self._chat.set_app_state("foreground", reason=self._reason))
+        if self._network == "offline":
+            _told(lambda: self._chat.set_network("unknown"))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -153,6 +158,11 @@ def checked_client(chat: Any) -> Any:
             f"{given} is no client: give a ChatClient (such as CometChat.require_client()) or a tailwire.sync.Client"
         )
     return chat
+
+
+def has_own_thread(chat: object) -> bool:
+    """Return whether a client is one with a thread of its own (`tailwire.sync`), which any thread may tell."""
+    return hasattr(chat, "start")
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

@@ -195,6 +195,34 @@ def test_a_client_of_any_thread_is_told_in_the_thread_that_says_it():
     assert chat.threads == [thread]
 
 
+async def test_a_watch_that_is_closed_in_another_thread_withdraws_on_the_loop():
+    chat, here, undone = Client(), threading.current_thread(), []
+    watch = Watch(chat, "phone", ["paused"])
+    watch.at_close(lambda: undone.append(threading.current_thread() is here))
+    watch.see("paused")
+    await asyncio.to_thread(watch.close)
+    assert undone == [False]
+    await asyncio.sleep(0)
+    assert chat.told == ["background", "foreground"]
+    assert set(chat.threads) == {here}
+
+
+def test_a_client_of_any_thread_is_told_also_behind_the_loop_on_which_its_watch_began():
+    class InAnyThread(Client):
+        def start(self, call):
+            raise AssertionError(call)
+
+    chat = InAnyThread()
+
+    async def begin():
+        return Watch(chat, "window", ["hidden"])
+
+    watch = asyncio.run(begin())
+    watch.say("hidden")
+    watch.close()
+    assert chat.told == ["background", "foreground"]
+
+
 def test_a_platform_that_outlives_the_loop_is_not_disturbed():
     chat = Client()
 
