@@ -13,7 +13,7 @@ class Informed:
     """A client on the running event loop. Its socket says goodbye when the test says so.
 
     Attributes:
-        told: what it was told, in order, without what changes nothing.
+        told: what it was told, in order, without what changes nothing; reasons without the number that a watch adds.
     """
 
     def __init__(self, *, says_goodbye: bool = True) -> None:
@@ -35,7 +35,7 @@ class Informed:
             raise self.error
         if (state == "background") is not (reason in self._background):
             (self._background.add if state == "background" else self._background.discard)(reason)
-            self.note((state, reason))
+            self.note((state, reason.rstrip("0123456789").rstrip()))
 
     def set_network(self, network: str) -> None:
         if self.error is not None:

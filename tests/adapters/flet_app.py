@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 
 import flet as ft
 
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore, MessageListener, watch_flet
+from tailwire.sdk.connection.timings import Timings
 
 tasks: list[asyncio.Task[None]] = []
 
@@ -47,11 +49,24 @@ async def main(page: ft.Page) -> None:
         print(f"app saw {e.state.name}", flush=True)
 
     page.on_app_lifecycle_state_change = own
-    settings = AppSettingsBuilder().override_client_host(os.environ["URL"]).build()
-    chat = ChatClient(os.environ["APP_ID"], settings, session_store=MemorySessionStore())
+    builder = AppSettingsBuilder().override_client_host(os.environ["URL"])
+    manual = "MANUAL" in os.environ
+    builder.auto_establish_socket_connection(not manual)
+    timings = Timings(background_window=1.0)
+    chat = ChatClient(os.environ["APP_ID"], builder.build(), session_store=MemorySessionStore(), timings=timings)
     await chat.init()
     chat.add_message_listener("page", Ears())
     await chat.login_with_auth_token(os.environ["TOKEN"])
+    if manual:
+        await chat.connect()
+    asleep: list[bool] = []
+
+    def sleeps_or_wakes() -> None:
+        asleep.append(len(asleep) % 2 == 0)
+        chat.set_app_state("background" if asleep[-1] else "foreground", reason="sleep")
+        print("asleep" if asleep[-1] else "awake", flush=True)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, sleeps_or_wakes)
     web = page.web
     page.web = web and "AS_ON_A_DEVICE" not in os.environ  # there the network is that of the client
     watch = watch_flet(chat, page)

@@ -65,10 +65,14 @@ class KivyApp(App):
 
     def begin(self, client: Any) -> None:
         self.client = client
-        self.watch = watch_kivy(self.program.informed(client), self, hidden=self.program.options["hidden"])
+        if not self.program.options.get("found"):
+            self._watch()
         for name in ("minimize", "hide", "restore", "show", "maximize", "cursor_leave"):
             Window.bind(**{f"on_{name}": lambda *_, name=name: self.program.event(name)})
         Window.bind(focus=lambda _, on: self.program.event("focus gained" if on else "focus lost"))
+
+    def _watch(self) -> None:
+        self.watch = self.program.watch(self.client, watch_kivy, self)
 
     def end(self) -> None:
         self.program.tell(event=f"ended: {self.watch.seen}")
@@ -112,6 +116,8 @@ class KivyApp(App):
         client.close()
 
     def on_start(self) -> None:
+        if self.program.options.get("found"):
+            self._watch()  # before it runs nothing is found
         self.program.tell(ready=True)
 
 

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+import tailwire
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore, MessageListener
 from tailwire.sdk.connection.timings import Timings
 from tailwire.sync import Client
@@ -99,6 +100,13 @@ class Program:
             await chat.connect()
         await chat.wait_connected(20)
 
+    def watch(self, chat: Any, adapter: Callable[..., Any], *arguments: Any) -> Any:
+        """Watch with an adapter; or, where the test says `found`, with `tailwire.watch`, which has to find it."""
+        informed, hidden = self.informed(chat), self.options["hidden"]
+        if self.options.get("found"):
+            return tailwire.watch(informed, hidden=hidden)
+        return adapter(informed, *arguments, hidden=hidden)
+
     def informed(self, chat: Any) -> Recorded:
         """Return what a `watch_*` is given: the client, with all that it is told printed for the test."""
         return Recorded(self, chat)
@@ -116,15 +124,21 @@ class Heard(MessageListener):
 
 
 class Recorded:
-    """An informed client whose test sees what it is told."""
+    """An informed client whose test sees what it is told, without what changes nothing."""
 
     def __init__(self, program: Program, chat: Any) -> None:
         self._program, self._chat = program, chat
+        self._background: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._chat, name)
 
     def set_app_state(self, state: str, *, reason: str = "app") -> None:
         """Passed on, and printed."""
         self._chat.set_app_state(state, reason=reason)
-        self._program.tell(told=state, reason=reason)
+        if (state == "background") is not (reason in self._background):
+            (self._background.add if state == "background" else self._background.discard)(reason)
+            self._program.tell(told=state, reason=reason)
 
     def set_network(self, network: str) -> None:
         """Passed on, and printed."""

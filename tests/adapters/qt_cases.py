@@ -24,9 +24,12 @@ gui: Any = importlib.import_module(f"{BINDING}.QtGui")
 class Client:
     def __init__(self) -> None:
         self.told: list[str] = []
+        self._state = "foreground"
 
     def set_app_state(self, state: str, *, reason: str = "app") -> None:
-        self.told.append(state)
+        if state != self._state:  # a watch begins with what changes nothing
+            self.told.append(state)
+        self._state = state
 
     def set_network(self, network: str) -> None:
         raise AssertionError("nothing is known of the network")

@@ -29,7 +29,7 @@ class QtApp:
         self.others: list[QWidget] = []
         self.box: QMessageBox | None = None
         self.client = self.program.enter_blocking(post_qt())
-        self.watch = watch_qt(self.program.informed(self.client), hidden=self.program.options["hidden"])
+        self.watch = self.program.watch(self.client, watch_qt)
         self.app.focusWindowChanged.connect(lambda _: self.program.event("focus"))
         self.app.applicationStateChanged.connect(lambda s: self.program.event(s.name))
 

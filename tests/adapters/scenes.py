@@ -82,7 +82,7 @@ def gone_for_good(app: App) -> None:
     """An app whose window is destroyed is detached, and its socket closed although the process lives."""
     app.do("destroy")
     app.until_gone()
-    assert app.told == ["background"]
+    app.until(lambda: app.told == ["background"], "the background is told, and nothing else")
     assert app.do("seen") == "detached"
     app.do("stop_watching")
     assert app.told == ["background"]

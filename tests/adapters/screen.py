@@ -82,9 +82,12 @@ class Screen:
 
         def there() -> bool:
             found[:] = self._run("search", "--name", f"^{title}$").stdout.split()
+            if not found:  # xdotool does not find SDL's by their names
+                every = self._run("search", "--class", ".").stdout.split()
+                found[:] = [one for one in every if self._run("getwindowname", one).stdout.strip() == title]
             return bool(found)
 
-        wait_for(there, f"a window {title!r}")
+        wait_for(there, f"a window {title!r}", 30)
         return found[-1]
 
     def minimise(self, title: str) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from adapters.test_apps_page import program
 from adapters.web_apps import WebApp
 from chromium.browser import Browser
-from tailwire.testing.embedded import TestUser
+from tailwire.testing.embedded import EmbeddedServer, TestUser
 
 pytest.importorskip("flet", reason="Flet is not installed: pip install flet flet-web")
 pytest.importorskip("flet_web", reason="flet-web is not installed: pip install flet-web")
@@ -58,6 +61,16 @@ async def test_the_socket_follows_the_tab_and_nothing_is_lost(chromium: Browser,
     await app.has_sockets(alice, 1)
     await app.says("message meanwhile")
 
+    await page.set_visible(False)
+    await app.has_sockets(alice, 0)
+    app.signal(signal.SIGUSR1)
+    await app.says("asleep")
+    await page.set_visible(True)  # a machine that sleeps outweighs a page that is shown
+    await app.says("app saw SHOW", times=2)
+    assert app.sockets(alice) == 0
+    app.signal(signal.SIGUSR1)
+    await app.has_sockets(alice, 1)
+
     await page.do("reload")  # the same page of Flet, connected again
     await app.has_sockets(alice, 1)
     await app.send(bob, alice, "after")
@@ -67,6 +80,50 @@ async def test_the_socket_follows_the_tab_and_nothing_is_lost(chromium: Browser,
     await app.has_sockets(alice, 0)
     await app.says("client closed", seconds=40)  # Flet looks every ten seconds
     assert [line for line in app.said if line.startswith("message")] == ["message meanwhile", "message after"]
+
+
+async def test_in_manual_mode_the_socket_stays_for_its_window(chromium: Browser, tmp_path: Path):
+    app = begun(tmp_path, MANUAL="1")
+    try:
+        alice, bob = TestUser("alice", "Alice", ""), app.server.add_user("bob")
+        await app.listens()
+        page = await chromium.open("manual", app.url)
+        await app.says("knows hidden paused", seconds=40)
+        await app.has_sockets(alice, 1)
+        hidden_at = time.monotonic()
+        await page.set_visible(False)
+        await app.says("app saw HIDE")
+        await app.has_sockets(alice, 0)
+        assert time.monotonic() - hidden_at >= 1.0, "the socket stays for the background's window"
+        await app.send(bob, alice, "meanwhile")
+        await page.set_visible(True)
+        await app.says("app saw SHOW")
+        assert app.sockets(alice) == 0, "what the window closed stays closed"
+    finally:
+        app.close()
+
+
+async def test_the_program_of_the_page_runs_as_it_is_printed(chromium: Browser, tmp_path: Path):
+    def given(server: EmbeddedServer) -> dict[str, str]:
+        server.add_user("alice")
+        script = program("flet", tmp_path, server.url)
+        assert script.name == "app.py"
+        return {"AUTH_KEY": server.auth_key, "FLET_FORCE_WEB_SERVER": "true", "FLET_WEB_NO_CDN": "true"}
+
+    app = WebApp(str(tmp_path / "app.py"), tmp_path, given)
+    try:
+        alice, bob = TestUser("alice", "Alice", ""), app.server.add_user("bob")
+        await app.listens()
+        page = await chromium.open("printed", app.url)
+        await app.has_sockets(alice, 1, seconds=40)
+        await page.set_visible(False)
+        await app.has_sockets(alice, 0)
+        await app.send(bob, alice, "meanwhile")
+        await page.set_visible(True)
+        await app.has_sockets(alice, 1)
+    finally:
+        app.close()
+    assert not any("Traceback" in line for line in app.said), app.said
 
 
 async def test_the_network_of_a_device_is_told(chromium: Browser, device: WebApp):

@@ -76,6 +76,36 @@ async def test_an_app_that_cannot_be_suspended_stays_in_the_foreground():
         assert chat.told == [BACK, FRONT]
 
 
+async def test_a_machine_that_sleeps_outweighs_an_app_that_is_continued(live: LiveStage):
+    alice, bob = await live.enter("alice", presence=True), await live.enter("bob")
+    app = an_app()
+    async with app.run_test():
+        with watch_textual(bob.chat, app) as watch:
+            bob.chat.set_app_state("background", reason="sleep")
+            await alice.ears.until(lambda: alice.ears.all("offline").count("bob") == 1)
+            await app.run_action("suspend_process")  # it cannot be stopped here, and is back at once
+            assert watch.seen == "resumed"
+            assert bob.chat.get_connection_status() == "disconnected"
+            await alice.say("bob", "while asleep")
+            assert bob.ears.texts == []
+            bob.chat.set_app_state("foreground", reason="sleep")
+            await bob.ears.until(lambda: bob.ears.texts == ["while asleep"])
+
+
+async def test_in_manual_mode_the_socket_stays_while_it_is_stopped_for_a_moment(live: LiveStage):
+    alice, bob = await live.enter("alice"), await live.enter("bob", auto=False)
+    app = an_app()
+    await bob.chat.connect()
+    async with app.run_test():
+        with watch_textual(bob.chat, app):
+            before = [t.status for t in bob.chat.connection.history].count("connected")
+            await app.run_action("suspend_process")
+            await alice.say("bob", "within the window")
+            await bob.ears.until(lambda: bob.ears.texts == ["within the window"])
+            assert [t.status for t in bob.chat.connection.history].count("connected") == before
+    await bob.chat.disconnect()
+
+
 async def test_the_focus_of_the_terminal_is_not_counted():
     from textual.events import AppBlur, AppFocus
 

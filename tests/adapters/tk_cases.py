@@ -14,9 +14,12 @@ from tailwire.adapters.tk import watch_tk
 class Client:
     def __init__(self) -> None:
         self.told: list[str] = []
+        self._state = "foreground"
 
     def set_app_state(self, state: str, *, reason: str = "app") -> None:
-        self.told.append(state)
+        if state != self._state:  # a watch begins with what changes nothing
+            self.told.append(state)
+        self._state = state
 
     def set_network(self, network: str) -> None:
         raise AssertionError("nothing is known of the network")

@@ -29,7 +29,7 @@ class TkApp:
         if self.program.options.get("withdrawn"):
             self.root.withdraw()
         self.client = self.program.enter_blocking(post_tk(self.root))
-        self.watch = watch_tk(self.program.informed(self.client), self.root, hidden=self.program.options["hidden"])
+        self.watch = self.program.watch(self.client, watch_tk, self.root)
         for name in ("FocusOut", "FocusIn", "Visibility", "Map", "Unmap"):
             self.root.bind(f"<{name}>", lambda e, name=name: self._event(e, name))
 

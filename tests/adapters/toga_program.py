@@ -24,7 +24,7 @@ class TogaApp(toga.App):
     async def on_running(self) -> None:
         self.client = self.program.make_client()
         await self.program.enter(self.client)
-        self.watch = watch_toga(self.program.informed(self.client), self, hidden=self.program.options["hidden"])
+        self.watch = self.program.watch(self.client, watch_toga, self)
         self.loop.add_reader(0, self.readable)
         self.program.tell(ready=True)
 

@@ -33,7 +33,7 @@ class WebApp:
     """A web app as a process, and its chat server in this one.
 
     Args:
-        script: a file of this folder; its argument is a port.
+        script: a file of this folder, or anywhere; its argument is a port.
         folder: for the server's data.
         environment: for the app, beside `URL` and `APP_ID` of the server.
     """
@@ -46,7 +46,8 @@ class WebApp:
             self.port = s.getsockname()[1]
         self.url = f"http://localhost:{self.port}/"
         self.said: list[str] = []
-        given = {"URL": self.server.url, "APP_ID": self.server.app_id, **environment(self.server)}
+        given = {"URL": self.server.url, "APP_ID": self.server.app_id, "FLET_SERVER_PORT": str(self.port)}
+        given |= environment(self.server)
         # NiceGUI runs otherwise when it believes to be a test.
         around = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
         self._process = subprocess.Popen(
@@ -79,6 +80,10 @@ class WebApp:
     async def says(self, words: str, times: int = 1, seconds: float = 15.0) -> None:
         """Wait until the app has printed a line, so many times."""
         await until(lambda: self.said.count(words) >= times, lambda: self.said[-30:], seconds)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send the app's process a signal."""
+        self._process.send_signal(number)
 
     def sockets(self, user: TestUser) -> int:
         """How many sockets the server has of a user."""

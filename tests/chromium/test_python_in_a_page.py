@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import socket
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -171,6 +174,60 @@ async def test_a_hidden_page_has_no_socket_and_is_told_once_what_it_missed(scene
     await scene.page.set_visible(False)
     assert await scene.python("await alice.ping()\njson.dumps(watch.seen)") == "resumed"
     await scene.page.set_visible(True)
+
+
+async def test_a_machine_that_sleeps_outweighs_a_page_that_is_shown(scene: Scene):
+    await scene.python(BOTH + "watch = watch_browser(alice)\njson.dumps(None)")
+    await scene.page.set_visible(False)
+    await scene.sockets(scene.alice, 0)
+    await scene.python("alice.set_app_state('background', reason='sleep')\njson.dumps(None)")
+    await scene.page.set_visible(True)
+    assert await scene.python("json.dumps([watch.seen, alice.get_connection_status()])") == ["resumed", "disconnected"]
+    await scene.python("alice.set_app_state('foreground', reason='sleep')\njson.dumps(None)")
+    await scene.sockets(scene.alice, 1)
+    await scene.python("watch.close()\njson.dumps(None)")
+
+
+async def test_in_manual_mode_a_hidden_page_keeps_its_socket_for_a_window(scene: Scene):
+    code = """
+from tailwire.sdk.connection.timings import Timings
+settings = AppSettingsBuilder().override_client_host(given["url"]).auto_establish_socket_connection(False).build()
+alice = clients["manual"] = ChatClient(given["app_id"], settings, timings=Timings(background_window=1.0))
+await alice.init()
+await alice.login_with_auth_token(given["alice_token"])
+await alice.connect()
+watch = watch_browser(alice)
+json.dumps(None)
+"""
+    await scene.python(code)
+    await scene.sockets(scene.alice, 1)
+    hidden_at = time.monotonic()
+    await scene.page.set_visible(False)
+    assert await scene.python("json.dumps([watch.seen, alice.get_connection_status()])") == ["hidden", "connected"]
+    await scene.sockets(scene.alice, 0)
+    assert time.monotonic() - hidden_at >= 1.0
+    await scene.page.set_visible(True)
+    assert await scene.python("json.dumps([watch.seen, alice.get_connection_status()])") == ["resumed", "disconnected"]
+    await scene.python("watch.close()\njson.dumps(None)")
+
+
+async def test_the_program_of_the_page_on_apps_runs_as_it_is_printed(scene: Scene):
+    page = (Path(__file__).parents[2] / "docs" / "apps.md").read_text(encoding="utf-8")
+    (code,) = [b for b in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "watch_browser(chat)" in b]
+    for printed, here in [
+        ("https://chat.example.com", scene.server.url),
+        ('"app-id"', repr(scene.server.app_id)),
+        ("the user's token", scene.alice.token),
+    ]:
+        assert printed in code
+        code = code.replace(printed, here)
+    await scene.python(f"{code}\nclients['printed'] = chat\njson.dumps(None)")
+    await scene.sockets(scene.alice, 1)
+    await scene.page.set_visible(False)
+    await scene.sockets(scene.alice, 0)
+    await scene.page.set_visible(True)
+    await scene.sockets(scene.alice, 1)
+    await scene.python("watch.close()\njson.dumps(None)")
 
 
 async def test_a_page_that_is_left_or_frozen_has_no_socket(scene: Scene):

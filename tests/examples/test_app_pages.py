@@ -12,7 +12,7 @@ from tailwire.sync import Client
 ROOT = Path(__file__).parents[2]
 BLOCKS = [
     block
-    for page in sorted((ROOT / "docs").glob("apps*.md"))
+    for page in [ROOT / "docs" / "apps.md"]
     for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
 ]
 

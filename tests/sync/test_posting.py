@@ -165,11 +165,14 @@ def test_a_window_may_wait_for_an_upload_that_tells_it_of_its_progress(room: Roo
     assert told == [("one", size), ("one", "uploaded"), ("all", 1)]  # of the progress only the newest waited
 
 
+@pytest.mark.parametrize(("kind", "level"), [(RuntimeError, logging.ERROR), (WindowGone, logging.DEBUG)])
 def test_a_post_that_raises_hands_nothing_over_and_the_client_still_closes(
-    room: Room, caplog: pytest.LogCaptureFixture
+    room: Room, caplog: pytest.LogCaptureFixture, kind: type[RuntimeError], level: int
 ):
+    caplog.set_level(logging.DEBUG, "tailwire")
+
     def gone(function: Callable[[], None]) -> None:
-        raise RuntimeError("the window is gone")
+        raise kind("the window is gone")
 
     bob_uid, store = room.user(), MemorySessionStore()
     bob, alice = room.enter(bob_uid, post=gone, session_store=store), room.enter()
@@ -177,6 +180,8 @@ def test_a_post_that_raises_hands_nothing_over_and_the_client_still_closes(
     say(alice, bob_uid, "kept")
     until(lambda: "nothing more is handed over" in caplog.text)
     bob.close()
+    (said,) = [record for record in caplog.records if "is handed over" in record.getMessage()]
+    assert (said.levelno, said.exc_info is None) == (level, level == logging.DEBUG)
     ears = Ears()
     again = room.client(session_store=store)
     again.add_message_listener("ears", ears)

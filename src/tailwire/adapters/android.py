@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tailwire.adapters.starting import loop_of, saying, started
+from tailwire.adapters.watching import Watch
 
 if TYPE_CHECKING:
     from tailwire.adapters.rule import Word
-    from tailwire.adapters.watching import Informed, Watch
+    from tailwire.adapters.watching import Informed
 
 Say = Callable[["Word"], None]
 _LIBRARY = "androidx.lifecycle:lifecycle-process:2.8.7"
@@ -42,8 +42,7 @@ def watch_android(chat: Informed) -> Watch:
 
     Raises:
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
-        RuntimeError: this is not Android; Chaquopy's app lacks the library `lifecycle-process`; or `chat` is a
-            `ChatClient`, and no event loop runs here.
+        RuntimeError: this is not Android; or Chaquopy's app lacks the library `lifecycle-process`.
         TypeError: `chat` is no client.
     """
     observe = _observe_by_chaquopy() or _observe_by_python_for_android()
@@ -52,10 +51,9 @@ def watch_android(chat: Informed) -> Watch:
             "this is not Android: found neither the module `java` (Chaquopy) nor `android.activity` "
             "(python-for-android); call set_app_state() yourself"
         )
-    loop = loop_of(chat)
-    watch = started(chat, "android", ["paused"])
+    watch = Watch(chat, "android", ["paused"])
     try:
-        watch.at_close(observe(saying(watch, loop)))
+        watch.at_close(observe(watch.say))
     except BaseException:
         watch.close()
         raise
@@ -73,9 +71,7 @@ def _observe_by_chaquopy() -> Callable[[Say], Callable[[], None]] | None:
             owner = jclass("androidx.lifecycle.ProcessLifecycleOwner")
             interface = jclass("androidx.lifecycle.LifecycleEventObserver")
         except Exception as e:  # of Java: the class is not found
-            raise RuntimeError(
-                f'{_LIBRARY} is missing: add implementation "{_LIBRARY}:2.8.7" to the Gradle file'
-            ) from e
+            raise RuntimeError(f'{_LIBRARY} is missing: add implementation "{_LIBRARY}" to the Gradle file') from e
         words: dict[str, Word] = {"ON_START": "resumed", "ON_STOP": "paused"}
 
         # One method, where a DefaultLifecycleObserver has six: a proxy has no default methods.

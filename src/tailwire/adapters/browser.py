@@ -28,7 +28,8 @@ def watch_browser(chat: Informed) -> Watch:
         The watch; `close()` ends it. It knows `hidden`, `paused` and `network`.
 
     Raises:
-        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`.
+        TypeError: `chat` is no client.
+        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
         RuntimeError: outside of a web page. In a worker there is no page to watch: report from the page, and call
             `chat.set_app_state()`.
     """
@@ -51,7 +52,6 @@ def watch_page(chat: Informed, window: Any, proxied: Callable[[Callable[..., obj
         proxied: makes a JavaScript function of a Python one; what it gives has `destroy()`.
     """
     document = window.document
-    chat.set_app_state("foreground", reason="page")  # an error of now, and not of the first event
     watch = Watch(chat, "page", ("hidden", "paused", "network"))
 
     def look(_: object = None) -> None:

@@ -35,6 +35,7 @@ class Toolkit:
         knows: what its adapter can know, for those who ask before there is an app.
         takes_app: whether the adapter is given the app.
         takes_hidden: whether the adapter is given `hidden`.
+        imported: modules that only its apps import.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Toolkit:
     knows: tuple[Ability, ...]
     takes_app: bool = True
     takes_hidden: bool = True
+    imported: tuple[str, ...] = ()
 
 
 def _of(module: str, *path: str) -> Any:
@@ -69,14 +71,18 @@ def _is_here(yes: bool) -> bool | None:
 
 
 TOOLKITS = (
-    Toolkit("Textual", "textual", ("textual",), running_textual_app, "textual", ("paused",), takes_hidden=False),
+    Toolkit("Textual", "textual", ("textual",), running_textual_app, "textual", ("paused",), takes_hidden=False,
+            imported=("textual.app",)),
     Toolkit(
         "Kivy", "kivy", ("kivy",), lambda: _called(_of("kivy.app", "App", "get_running_app")), "kivy",
-        ("hidden",),
+        ("hidden",), imported=("kivy.app",),
     ),
-    Toolkit("Toga", "toga", ("toga",), lambda: _of("toga.app", "App", "app"), "toga", ("hidden",)),
-    Toolkit("Flet", "flet", ("flet",), lambda: None, "flet", ("hidden", "paused")),
-    Toolkit("Qt", "qt", ("PySide6", "PyQt6"), _running_qt, "PySide6-Essentials", ("hidden",)),
+    Toolkit(
+        "Toga", "toga", ("toga",), lambda: _of("toga.app", "App", "app"), "toga", ("hidden",), imported=("toga.app",)
+    ),
+    Toolkit("Flet", "flet", ("flet",), lambda: None, "flet", ("hidden", "paused"), imported=("flet",)),
+    Toolkit("Qt", "qt", ("PySide6", "PyQt6"), _running_qt, "PySide6-Essentials", ("hidden",),
+            imported=("PySide6.QtGui", "PyQt6.QtGui")),
     Toolkit("Tk", "tk", ("tkinter",), lambda: _of("tkinter", "_default_root"), "", ("hidden",)),
     Toolkit(
         "a browser's page (Pyodide)", "browser", ("pyodide",), lambda: _is_here(sys.platform == "emscripten"), "",
@@ -104,8 +110,9 @@ def watch(chat: Client, app: Any = None, *, hidden: Hidden = "background") -> Wa
     ```
 
     Finds the toolkit whose app runs: Textual, Kivy, Toga, Qt, Tk, a browser's page (Pyodide), Android, iOS; else a
-    terminal. A Flet page has to be given. Beside it the machine's sleep and the network are watched where they are
-    known. What was found is logged at INFO (`logging.getLogger("tailwire")`); `tailwire doctor --app` prints it.
+    terminal. Of several toolkits the first in this order is watched. A Flet page, and an app that does not run yet,
+    have to be given. Beside it the machine's sleep and the network are watched where they are known. What was found
+    is logged at INFO (`logging.getLogger("tailwire")`); `tailwire doctor --app` prints what can be.
 
     Args:
         chat: a `ChatClient`, or a `tailwire.sync.Client`.
@@ -164,6 +171,23 @@ def in_terminal() -> bool:
     return hasattr(signal, "SIGTSTP") and sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
 
 
+def _say_what_does_not_run() -> None:
+    for toolkit in TOOLKITS:
+        if any(module in sys.modules for module in toolkit.imported):
+            log.warning(
+                "%s is imported, but no app of it is found running: give it, watch(chat, app), or call watch() later",
+                toolkit.name,
+            )
+
+
+def _say_what_else_runs(watched: Toolkit) -> None:
+    # Toga's apps are apps of Qt, or of the platform, as well.
+    if watched.takes_app and watched.name != "Toga":
+        for toolkit in TOOLKITS:
+            if toolkit is not watched and toolkit.takes_app and toolkit.running() is not None:
+                log.info("an app of %s runs as well, and is not watched: watch(chat, app) takes another", toolkit.name)
+
+
 class _Together(Watch):
     """One watch over several."""
 
@@ -174,8 +198,11 @@ class _Together(Watch):
     def add_app(self, chat: Client, app: Any, hidden: Hidden) -> list[str]:
         """Watch the app, or the terminal. Return what was found."""
         found = (toolkit_of(app), app) if app is not None else running()
-        if found is not None:
+        if found is None:
+            _say_what_does_not_run()
+        else:
             toolkit, app = found
+            _say_what_else_runs(toolkit)
             begin = getattr(importlib.import_module(f"tailwire.adapters.{toolkit.adapter}"), f"watch_{toolkit.adapter}")
             arguments = [app] if toolkit.takes_app else []
             self._add(begin(chat, *arguments, **({"hidden": hidden} if toolkit.takes_hidden else {})))

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from tailwire.adapters.rule import Hidden, Word
-from tailwire.adapters.watching import Ability, Informed, Watch
+from tailwire.adapters.watching import Informed, Watch
 
 _WORDS: dict[str, Word] = {
     "SHOW": "resumed",
@@ -47,18 +47,16 @@ def watch_flet(chat: Informed, page: Any, *, hidden: Hidden = "background") -> W
         device: the network of a browser says nothing of that of the server which runs a web app.
 
     Raises:
-        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`.
-        TypeError: `page` is no page of Flet 1.0 or later.
+        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+        TypeError: `page` is no page of Flet 1.0 or later, or `chat` no client.
         ValueError: `hidden` is neither `"background"` nor `"foreground"`.
     """
     if not all(hasattr(page, name) for name in ("on_app_lifecycle_state_change", "on_connect", "on_disconnect", "web")):
         raise TypeError(f"{type(page).__name__} is no page of Flet 1.0: give the one that main() is given")
-    chat.set_app_state("foreground", reason="flet")  # an error of now, and not of the first event
+    watch = Watch(chat, "flet", ["hidden", "paused"], hidden=hidden)
     connectivity = _connectivity(page)
-    knows: set[Ability] = {"hidden", "paused"}
     if connectivity is not None:
-        knows.add("network")
-    watch = Watch(chat, "flet", knows, hidden=hidden)
+        watch.learn("hidden", "paused", "network")
     life: list[Word] = ["resumed"]  # the last word beside `inactive`, whether or not the page is connected
 
     def lived(event: Any) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tailwire.adapters.starting import loop_of, saying, started
+from tailwire.adapters.watching import Watch
 
 if TYPE_CHECKING:
     from tailwire.adapters.rule import Word
-    from tailwire.adapters.watching import Informed, Watch
+    from tailwire.adapters.watching import Informed
 
 _NOTIFICATIONS: dict[str, Word] = {
     "UIApplicationDidEnterBackgroundNotification": "paused",
@@ -38,8 +38,7 @@ def watch_ios(chat: Informed) -> Watch:
 
     Raises:
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
-        RuntimeError: this is not iOS, or rubicon-objc is missing; or `chat` is a `ChatClient`, and no event loop runs
-            here.
+        RuntimeError: this is not iOS, or rubicon-objc is missing.
         TypeError: `chat` is no client.
     """
     try:
@@ -47,14 +46,12 @@ def watch_ios(chat: Informed) -> Watch:
         from rubicon.objc.runtime import objc_id
     except (ImportError, OSError, ValueError) as e:  # what rubicon raises where there is no Objective-C differs
         raise RuntimeError("rubicon-objc cannot be imported: on iOS, pip install rubicon-objc") from e
-    loop = loop_of(chat)
-    watch = started(chat, "ios", ["paused"])
-    say = saying(watch, loop)
+    watch = Watch(chat, "ios", ["paused"])
     center = ObjCClass("NSNotificationCenter").defaultCenter
 
     def observe(name: str, word: Word) -> Callable[[], None]:
         def came(_notification: object) -> None:
-            say(word)
+            watch.say(word)
 
         block = Block(came, None, objc_id)  # the notification centre copies it, and rubicon holds what is copied
         token = center.addObserverForName(name, object=None, queue=None, usingBlock=block)

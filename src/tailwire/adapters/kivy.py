@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tailwire.adapters.starting import loop_of, saying, started
+from tailwire.adapters.watching import Watch
 
 if TYPE_CHECKING:
     from tailwire.adapters.rule import Hidden, Word
-    from tailwire.adapters.watching import Informed, Watch
+    from tailwire.adapters.watching import Informed
 
 _PHONES = ("android", "ios")
 _WINDOW: dict[str, Word] = {
@@ -46,8 +45,7 @@ def watch_kivy(chat: Informed, app: Any, *, hidden: Hidden = "background") -> Wa
 
     Raises:
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
-        RuntimeError: Kivy is not installed, or it has no window (no display, or no window provider);
-            or `chat` is a `ChatClient`, and no event loop runs here.
+        RuntimeError: Kivy is not installed, or it has no window (no display, or no window provider).
         TypeError: `app` is not a Kivy app, or `chat` no client.
         ValueError: `hidden` is neither of the two.
     """
@@ -63,17 +61,16 @@ def watch_kivy(chat: Informed, app: Any, *, hidden: Hidden = "background") -> Wa
     if Window is None:
         raise RuntimeError("Kivy has no window here: it found no display, or no window provider such as SDL2")
     on_phone = platform in _PHONES
-    loop = loop_of(chat)
-    watch = started(chat, "kivy", ["paused" if on_phone else "hidden"], hidden)
-    _begin(watch, saying(watch, loop), app, Window, Clock, on_phone)
+    watch = Watch(chat, "kivy", ["paused" if on_phone else "hidden"], hidden=hidden)
+    _begin(watch, app, Window, Clock, on_phone)
     return watch
 
 
-def _begin(watch: Watch, say: Callable[[Word], None], app: Any, window: Any, clock: Any, on_phone: bool) -> None:
+def _begin(watch: Watch, app: Any, window: Any, clock: Any, on_phone: bool) -> None:
     last: list[Word] = ["resumed"]
 
     # Hide and show come in pairs when a window is made anew: what counts is how things stand one frame later.
-    look = clock.create_trigger(lambda _seconds: say(last[0]))
+    look = clock.create_trigger(lambda _seconds: watch.say(last[0]))
     watch.at_close(look.cancel)
 
     def later(word: Word) -> Any:
@@ -87,7 +84,7 @@ def _begin(watch: Watch, say: Callable[[Word], None], app: Any, window: Any, clo
         def handler(*_: object) -> None:  # after a pause or a stop no frame may follow for long
             last[0] = word
             look.cancel()
-            say(word)
+            watch.say(word)
 
         return handler
 

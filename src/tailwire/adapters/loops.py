@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Coroutine, Iterable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import Any, Protocol
 
-from tailwire.adapters.watching import Ability, Informed, Watch
+from tailwire.adapters.watching import Ability, Informed, Watch, checked_client, has_own_thread
 from tailwire.sdk.exceptions import CometChatException
 
 log = logging.getLogger("tailwire")
@@ -31,17 +31,8 @@ def loop_of(chat: Client) -> asyncio.AbstractEventLoop:
         TypeError: `chat` is no client.
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
     """
-    if not callable(getattr(chat, "event_loop", None)) or isinstance(chat, type):
-        raise TypeError(f"{chat!r} is no client: give a ChatClient or a tailwire.sync.Client")
-    return chat.event_loop()
-
-
-def is_here(loop: asyncio.AbstractEventLoop) -> bool:
-    """Return whether a loop is the one that runs in this thread."""
-    try:
-        return asyncio.get_running_loop() is loop
-    except RuntimeError:
-        return False
+    loop: asyncio.AbstractEventLoop = checked_client(chat).event_loop()
+    return loop
 
 
 async def goodbye(chat: Any, at_most: float) -> None:
@@ -53,7 +44,7 @@ async def goodbye(chat: Any, at_most: float) -> None:
     """
     try:
         async with asyncio.timeout(at_most):
-            if hasattr(chat, "start"):  # a client with a thread of its own
+            if has_own_thread(chat):
                 await asyncio.wrap_future(chat.start("wait_disconnected"))
             else:
                 await chat.wait_disconnected()
@@ -68,6 +59,7 @@ class LoopWatch(Watch):
     """A watch with work on its client's event loop, which ends with it. It may be closed from any thread.
 
     Attributes:
+        loop: the client's, also where that is another thread's.
         why_not: what is missing, where nothing is known.
     """
 
@@ -79,17 +71,9 @@ class LoopWatch(Watch):
             CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
         """
         super().__init__(chat, reason, knows)
-        self.loop = loop_of(chat)
+        self._loop = self.loop = loop_of(chat)
         self.why_not = ""
         self._settled: Future[None] = Future()
-
-    def call(self, told: Callable[[], object]) -> None:
-        """Call a function on the client's event loop: at once when this is its thread, else soon."""
-        if is_here(self.loop):
-            told()
-        else:
-            with suppress(RuntimeError):  # the loop has ended, and all that ran on it
-                self.loop.call_soon_threadsafe(told)
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine on the client's event loop, at the longest until the watch is closed.
@@ -136,6 +120,8 @@ class LoopWatch(Watch):
 
     def close(self) -> None:
         """Stop watching, and withdraw what the watch said."""
-        super().close()
-        if not self._settled.done():
-            self.settle()
+        try:
+            super().close()
+        finally:
+            if not self._settled.done():
+                self.settle()

@@ -8,7 +8,6 @@ while a dialog opens or a window gets another parent. QtGui is enough; QtWidgets
 from __future__ import annotations
 
 import importlib
-import itertools
 import sys
 from contextlib import suppress
 from types import ModuleType
@@ -27,7 +26,6 @@ _ON_PHONES: dict[str, Word] = {
     "ApplicationHidden": "paused",
     "ApplicationSuspended": "paused",
 }
-_numbers = itertools.count(1)
 
 
 def watch_qt(chat: Informed, app: Any = None, *, hidden: Hidden = "background") -> Watch:
@@ -52,10 +50,10 @@ def watch_qt(chat: Informed, app: Any = None, *, hidden: Hidden = "background") 
         The watch. It also lives without being kept, until `close()` or until the app quits.
 
     Raises:
-        RuntimeError: there is no application yet, or this is not its thread.
-        TypeError: `app` is no QGuiApplication: an app without windows has nothing to watch.
-        ImportError: neither PySide6 nor PyQt6 is installed.
+        RuntimeError: neither PySide6 nor PyQt6 is installed; there is no application yet; or this is not its thread.
+        TypeError: `app` is no QGuiApplication: an app without windows has nothing to watch. Or `chat` is no client.
         ValueError: `hidden` is neither `"background"` nor `"foreground"`.
+        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
     """
     core, gui = _modules(app)
     app = gui.QGuiApplication.instance() if app is None else app
@@ -66,7 +64,7 @@ def watch_qt(chat: Informed, app: Any = None, *, hidden: Hidden = "background") 
     if core.QThread.currentThread() != app.thread():
         raise RuntimeError("call watch_qt() in the thread of the Qt application")
     on_phone = app.platformName() in _PHONES
-    watch = Watch(chat, f"qt {next(_numbers)}", ["paused" if on_phone else "hidden"], hidden=hidden)
+    watch = Watch(chat, "qt", ["paused" if on_phone else "hidden"], hidden=hidden)
     if on_phone:
         _watch_system(watch, app)
     else:
@@ -83,7 +81,7 @@ def _modules(app: Any) -> tuple[ModuleType, ModuleType]:
     for name in given or [*loaded, *_BINDINGS]:
         with suppress(ImportError):
             return importlib.import_module(f"{name}.QtCore"), importlib.import_module(f"{name}.QtGui")
-    raise ImportError("watch_qt() needs Qt for Python: pip install PySide6-Essentials (or PyQt6)")
+    raise RuntimeError("Qt is not installed: pip install PySide6-Essentials (or PyQt6)")
 
 
 def _until_quit(watch: Watch, app: Any) -> None:

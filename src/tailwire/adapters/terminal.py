@@ -11,8 +11,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from tailwire.adapters.loops import Client, LoopWatch, goodbye, is_here
-from tailwire.adapters.watching import Watch
+from tailwire.adapters.loops import Client, LoopWatch, goodbye
+from tailwire.adapters.watching import Watch, running_loop
 
 GOODBYE = 0.25
 STOPPED_WITHIN = 1.0
@@ -79,7 +79,7 @@ class _Signals:
         self._stop = stop
         self._closed = False
         self._process = os.getpid()
-        self._loop_is_here = is_here(watch.loop)
+        self._loop_is_here = running_loop() is watch.loop
         self._stopping: asyncio.Task[None] | None = None
         self._before: dict[int, Any] = {}
 

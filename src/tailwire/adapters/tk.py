@@ -7,7 +7,6 @@ window do not count.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 _SHOWN = ("normal", "zoomed")
 _LOOK_AT = ("<Map>", "<Unmap>", "<Destroy>")
-_numbers = itertools.count(1)
 
 
 def watch_tk(chat: Informed, root: tkinter.Misc, *, hidden: Hidden = "background") -> Watch:
@@ -44,16 +42,17 @@ def watch_tk(chat: Informed, root: tkinter.Misc, *, hidden: Hidden = "background
         The watch. It also lives without being kept, until `close()` or until the root window is destroyed.
 
     Raises:
-        TypeError: `root` is no widget of tkinter.
+        TypeError: `root` is no widget of tkinter, or `chat` no client.
         ValueError: `hidden` is neither `"background"` nor `"foreground"`.
         RuntimeError: called in another thread than Tk's before its main loop runs (raised by tkinter).
         tkinter.TclError: the root window is destroyed already.
+        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
     """
     import tkinter
 
     if not isinstance(root, tkinter.Misc):
         raise TypeError(f"root is a {type(root).__name__}: give the app's tkinter.Tk, or a widget in it")
-    watch = Watch(chat, f"tk {next(_numbers)}", ["hidden"], hidden=hidden)
+    watch = Watch(chat, "tk", ["hidden"], hidden=hidden)
     _Windows(watch, root.nametowidget(".")).begin()
     return watch
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tailwire.adapters.starting import loop_of, saying, started
+from tailwire.adapters.watching import Watch
 
 if TYPE_CHECKING:
     from tailwire.adapters.rule import Hidden, Word
-    from tailwire.adapters.watching import Informed, Watch
+    from tailwire.adapters.watching import Informed
 
 _PHONES = ("android", "iOS")
 _EVENTS = ("on_hide", "on_show", "on_lose_focus", "on_gain_focus")
@@ -45,7 +45,7 @@ def watch_toga(chat: Informed, app: Any, *, hidden: Hidden = "background") -> Wa
 
     Raises:
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
-        RuntimeError: Toga is not installed; or `chat` is a `ChatClient`, and no event loop runs here.
+        RuntimeError: Toga is not installed.
         TypeError: `app` is not a Toga app, or `chat` no client.
         ValueError: `hidden` is neither of the two.
     """
@@ -59,33 +59,26 @@ def watch_toga(chat: Informed, app: Any, *, hidden: Hidden = "background") -> Wa
     if not isinstance(app, toga.App):
         raise TypeError(f"give the Toga app (a toga.App), not a {type(app).__name__}")
     on_phone = current_platform in _PHONES
-    loop = loop_of(chat)
-    watch = started(chat, "toga", ["paused" if on_phone else "hidden"], hidden)
+    watch = Watch(chat, "toga", ["paused" if on_phone else "hidden"], hidden=hidden)
 
     def now() -> Word:
         seen = (window.visible and window.state != WindowState.MINIMIZED for window in app.windows)
         return "resumed" if any(seen) else "hidden"
 
-    _begin(watch, saying(watch, loop), app, None if on_phone else now, NativeHandler)
+    _begin(watch, app, None if on_phone else now, NativeHandler)
     return watch
 
 
-def _begin(
-    watch: Watch,
-    say: Callable[[Word], None],
-    app: Any,
-    now: Callable[[], Word] | None,
-    native_handler: Callable[[Any], Any],
-) -> None:
+def _begin(watch: Watch, app: Any, now: Callable[[], Word] | None, native_handler: Callable[[Any], Any]) -> None:
     # `now` looks at the windows; None where they say that they are visible even when they are not: on a phone.
     soon = app.loop.call_soon_threadsafe
-    turn = _Turn(soon, lambda: None if now is None else say(now()))
+    turn = _Turn(soon, lambda: None if now is None else watch.say(now()))
 
     def heard(event: str) -> None:
         if now is not None:
             turn.look()
         elif event in ("on_hide", "on_show"):
-            say("paused" if event == "on_hide" else "resumed")
+            watch.say("paused" if event == "on_hide" else "resumed")
 
     windows = _Windows(heard, native_handler)
 
@@ -103,7 +96,7 @@ def _begin(
 
     def exits() -> None:
         turn.end()
-        say("detached")
+        watch.say("detached")
 
     watch.at_close(windows.release)
     watch.at_close(turn.end)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from types import TracebackType
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from tailwire.adapters.rule import Hidden, State, Word, app_state
 from tailwire.sdk.exceptions import CometChatException
 
 Ability = Literal["hidden", "paused", "sleep", "network"]
 Network = Literal["online", "offline", "unknown"]
+_numbers = itertools.count(1)
 
 
 class Informed(Protocol):
@@ -30,24 +33,33 @@ class Watch(AbstractContextManager["Watch"]):
     def __init__(self, chat: Informed, reason: str, knows: Iterable[Ability], *, hidden: Hidden = "background") -> None:
         """Begin a watch (for adapters).
 
+        The client is told that it is in the foreground: one that cannot be told fails here, where the watch begins,
+        and not later in a callback of the toolkit.
+
         Args:
             chat: the client that is informed.
-            reason: under which name. The client is in the background while any reason says so.
+            reason: what is watched. A number is added, so that two watches over one client do not withdraw each
+                other's words; the client is in the background while any of them says so.
             knows: what can be known on this platform.
             hidden: what `hidden` means for this app (see `rule.app_state`).
 
         Raises:
+            TypeError: `chat` is no client.
             ValueError: `hidden` is neither `"background"` nor `"foreground"`.
+            CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`: a
+                `ChatClient` is watched from its event loop.
         """
+        self._closed = False
         self._knows: frozenset[Ability] = frozenset(knows)
         self._seen: Word = "resumed"
-        self._chat = chat
-        self._reason = reason
+        self._chat = checked_client(chat)
+        self._reason = f"{reason} {next(_numbers)}"
         self._hidden = hidden
         self._network: Network = "unknown"
         self._state: State = app_state("resumed", "foreground", hidden=hidden)
+        self._loop = None if has_own_thread(chat) else running_loop()
         self._ends = ExitStack()
-        self._closed = False
+        chat.set_app_state("foreground", reason=self._reason)
 
     @property
     def knows(self) -> frozenset[Ability]:
@@ -71,6 +83,22 @@ class Watch(AbstractContextManager["Watch"]):
         """Have the adapter's hold on its framework undone when the watch ends; the last one first."""
         self._ends.callback(undo)
 
+    def call(self, told: Callable[[], object]) -> None:
+        """Call a function where the client is told (for adapters; from any thread).
+
+        On the event loop on which the watch began: at once when this is its thread, else soon, in order. A
+        `tailwire.sync.Client` may be told in any thread: at once in this one.
+        """
+        if self._loop is None or running_loop() is self._loop:
+            told()
+        else:
+            with suppress(RuntimeError):  # the loop has ended; the platform goes on for a moment
+                self._loop.call_soon_threadsafe(told)
+
+    def say(self, word: Word) -> None:
+        """Take what the framework says, from whichever thread it does so (see `see`)."""
+        self.call(lambda: self.see(word))
+
     def see(self, word: Word) -> None:
         """Take what the framework says; the client is told when the app's state changes.
 
@@ -92,20 +120,57 @@ class Watch(AbstractContextManager["Watch"]):
             _told(lambda: self._chat.set_network(network))
 
     def close(self) -> None:
-        """Stop watching. What the watch said is withdrawn, unless the app's window is gone for good (`detached`)."""
+        """Stop watching. What the watch said is withdrawn, unless the app's window is gone for good (`detached`).
+
+        The client may be told from any thread; the toolkit is let go in this one. Whatever goes wrong meanwhile is
+        raised when nothing is held any more. Twice is once.
+        """
         if self._closed:
             return
-        if self.seen != "detached":
-            self.see("resumed")
-        if self._network == "offline":
-            self.see_network("unknown")
         self._closed = True
-        self._ends.close()
+        with self._ends:
+            self.call(self._withdraw)
+
+    def _withdraw(self) -> None:
+        if self._seen != "detached":
+            self._seen = "resumed"
+            if self._state != "foreground":
+                self._state = "foreground"
+                _told(lambda: self._chat.set_app_state("foreground", reason=self._reason))
+        if self._network == "offline":
+            _told(lambda: self._chat.set_network("unknown"))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def checked_client(chat: Any) -> Any:
+    """Return the client.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if isinstance(chat, type) or not callable(getattr(chat, "set_app_state", None)):
+        given = repr(chat) if isinstance(chat, type) else f"a {type(chat).__name__}"
+        raise TypeError(
+            f"{given} is no client: give a ChatClient (such as CometChat.require_client()) or a tailwire.sync.Client"
+        )
+    return chat
+
+
+def has_own_thread(chat: object) -> bool:
+    """Return whether a client is one with a thread of its own (`tailwire.sync`), which any thread may tell."""
+    return hasattr(chat, "start")
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs in this thread, or None."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _told(tell: Callable[[], None]) -> None:

@@ -136,9 +136,9 @@ class ChatClient(
                 self._world.check_settings(tls=self._tls, proxy=proxy, ca_file=ca_file)
                 self._settings.check_proxy()
                 self._tls = self._tls or self._settings.tls_context()
+                await self._world.prepare()
             except (UnusableProxy, ValueError) as e:
                 raise init_failed(e) from e
-            await self._world.prepare()
         if self._http is None:
             self._check_usable()
             self._release, self._loop = claim(self._store, self._identity.app_id), asyncio.get_running_loop()

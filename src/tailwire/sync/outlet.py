@@ -15,7 +15,7 @@ Post = Callable[[Callable[[], None]], object]
 
 
 class WindowGone(RuntimeError):
-    """What `post` leads to has ended: the user has closed the window, and the app is about to close the client."""
+    """Raised by a `post` whose window is destroyed: nobody is left to be called back."""
 
 
 class Outlet:
@@ -108,7 +108,7 @@ class Outlet:
         try:
             self._post(run)
         except WindowGone as e:
-            log.debug("%s: nothing more is handed over to the app's thread", e)
+            log.debug("%s: nothing more is handed over to its thread", e)  # as any app ends
         except Exception:
             log.exception("post() raised: nothing more is handed over to the app's thread; close the client")
 

@@ -36,7 +36,7 @@ class Wakeup:
         """Have a function called in the toolkit's thread (from any thread).
 
         Raises:
-            WindowGone: it is.
+            WindowGone: the window is destroyed.
         """
         self._waiting.put(function)
         self._wake()

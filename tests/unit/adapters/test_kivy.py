@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore, watch_kivy
+from tailwire import AppSettingsBuilder, ChatClient, CometChatException, MemorySessionStore, watch_kivy
 
 
 class Client:
@@ -178,7 +178,7 @@ async def test_a_client_on_a_loop_in_another_thread_is_told_there(desktop):
 def test_misuse_is_named(desktop, monkeypatch):
     with pytest.raises(TypeError, match=r"kivy.app.App\), not a Dispatcher"):
         watch_kivy(Client(), desktop.window)
-    with pytest.raises(TypeError, match="not a App"):
+    with pytest.raises(TypeError, match="a App is no client"):
         watch_kivy(desktop.app, desktop.app)
     with pytest.raises(ValueError, match="hidden='never'"):
         watch_kivy(Client(), desktop.app, hidden="never")
@@ -188,11 +188,14 @@ def test_misuse_is_named(desktop, monkeypatch):
         watch_kivy(Client(), desktop.app)
 
 
-def test_a_chat_client_is_watched_from_its_loop(desktop):
+async def test_a_client_that_cannot_be_told_is_refused_before_anything_is_bound(desktop):
     settings = AppSettingsBuilder().override_client_host("http://127.0.0.1:1").build()
     chat = ChatClient("app", settings, session_store=MemorySessionStore())
-    with pytest.raises(RuntimeError, match="in a coroutine of that loop"):
+    with pytest.raises(CometChatException, match="INITIALIZATION_NOT_DONE"):
         watch_kivy(chat, desktop.app)
+    async with chat:
+        with pytest.raises(CometChatException, match="another event loop"):
+            await asyncio.to_thread(watch_kivy, chat, desktop.app)
     assert desktop.app.handlers == 0
 
 

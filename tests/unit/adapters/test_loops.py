@@ -85,9 +85,8 @@ def test_it_works_in_the_clients_thread_and_is_closed_from_any():
     watch.close()
     chat.until("online")
     assert names == ["a client's loop"] * 2
-    chat.close()
-    LoopWatch(chat, "sleep").close()
     late = LoopWatch(chat, "sleep")
+    chat.close()
     late.run(work())
     late.close()
     assert len(names) == 2

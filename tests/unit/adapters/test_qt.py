@@ -20,5 +20,5 @@ class Client:
 def test_without_a_binding_it_says_what_to_install(monkeypatch):
     for name in ("PySide6", "PySide6.QtCore", "PySide6.QtGui", "PyQt6", "PyQt6.QtCore", "PyQt6.QtGui"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ImportError, match="pip install PySide6-Essentials"):
+    with pytest.raises(RuntimeError, match="pip install PySide6-Essentials"):
         watch_qt(Client())

@@ -264,7 +264,7 @@ async def test_misuse_is_named(desktop):
     app = App()
     with pytest.raises(TypeError, match=r"toga.App\), not a WindowSet"):
         watch_toga(Client(), app.windows)
-    with pytest.raises(TypeError, match="not a App"):
+    with pytest.raises(TypeError, match="a App is no client"):
         watch_toga(app, app)
     with pytest.raises(ValueError, match="hidden='never'"):
         watch_toga(Client(), app, hidden="never")

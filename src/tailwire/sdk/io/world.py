@@ -25,6 +25,17 @@ def _load() -> None:
     default_context()
 
 
+async def _has_sockets(loop: asyncio.AbstractEventLoop) -> bool:
+    # A connection to nowhere: a loop that could make one refuses it at once, and opens nothing.
+    try:
+        await loop.create_connection(asyncio.Protocol)
+    except NotImplementedError:
+        return False
+    except (ValueError, TypeError):
+        return True
+    return True
+
+
 class Wire(Protocol):
     """An open WebSocket."""
 
@@ -98,7 +109,17 @@ class World:
         return str(uuid.uuid4())
 
     async def prepare(self) -> None:
-        """Load what the first request needs, in a thread: it takes some tenths of a second the first time."""
+        """Load what the first request needs, in a thread: it takes some tenths of a second the first time.
+
+        Raises:
+            ValueError: the running event loop cannot carry sockets.
+        """
+        loop = asyncio.get_running_loop()
+        if not await _has_sockets(loop):
+            raise ValueError(
+                f"the event loop ({type(loop).__name__}) cannot carry sockets; in a Qt app use "
+                "tailwire.sync.Client(…, post=post_qt()), or qasync in place of PySide6.QtAsyncio"
+            )
         if "httpx2" not in sys.modules or default_context.cache_info().currsize == 0:
             await asyncio.to_thread(_load)
 

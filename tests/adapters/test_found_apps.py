@@ -1,0 +1,112 @@
+"""`tailwire.watch` with the real toolkits: it finds the app that runs, the machine's sleep and the network beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import pytest
+
+from adapters.app import House
+from adapters.conftest import Start, need
+from adapters.matrix import play
+from adapters.private_bus import LOGIND, logind, needs_a_bus, private_bus
+from adapters.screen import Screen
+from informed import Informed
+from tailwire import watch
+
+pytestmark = pytest.mark.gui
+NEEDED = {"tk": ("tkinter", "_tkinter"), "qt": ("PySide6",), "kivy": ("kivy",), "toga": ("toga", "toga_qt")}
+
+
+@pytest.mark.parametrize("toolkit", NEEDED)
+def test_the_app_that_runs_is_found(once: Start, screen: Screen, tmp_path: Path, toolkit: str):
+    need(*NEEDED[toolkit])
+    environment = {
+        **screen.environment, "QT_QPA_PLATFORM": "xcb", "TOGA_BACKEND": "toga_qt", "LC_ALL": "C.UTF-8",
+        "KIVY_NO_ARGS": "1", "KIVY_NO_CONSOLELOG": "1", "KIVY_NO_FILELOG": "1", "KIVY_HOME": str(tmp_path),
+        "LIBGL_ALWAYS_SOFTWARE": "1", "DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent",
+    }  # fmt: skip
+    app = once(f"{toolkit}_program", environment, found=True)
+    for happens in ("minimise", "withdraw"):
+        play("qt-xcb" if toolkit == "qt" else toolkit, happens, app)
+    assert {reason.rpartition(" ")[0] for reason in app.reasons} <= {toolkit}
+    app.do("minimise")
+    app.until_gone()
+    app.do("stop_watching")
+    app.until_back()
+
+
+@needs_a_bus()
+async def test_a_machine_that_sleeps_and_wakes_brings_no_hidden_window_back(
+    monkeypatch: pytest.MonkeyPatch, once: Start, house: House, screen: Screen
+):
+    need(*NEEDED["tk"])
+    async with private_bus(monkeypatch) as bus:
+        service = logind()
+        await bus.put(LOGIND, "/org/freedesktop/login1", service)
+        environment = {**screen.environment, "DBUS_SYSTEM_BUS_ADDRESS": bus.address}
+        app = await asyncio.to_thread(once, "tk_program", environment, found=True)
+        await service.until_held(1)
+        await asyncio.to_thread(app.do, "minimise")
+        await asyncio.to_thread(app.until_gone)
+        service.PrepareForSleep(True)
+        await service.until_held(0)
+        service.PrepareForSleep(False)
+        await service.until_held(1)
+        assert app.sockets() == []
+        await asyncio.to_thread(house.say, app.uid, "while it slept")
+        await asyncio.to_thread(app.do, "restore")
+        await asyncio.to_thread(app.until_back)
+        await asyncio.to_thread(app.until_heard, "while it slept")
+        assert [reason.rpartition(" ")[0] for reason in app.reasons] == ["tk", "sleep", "sleep", "tk"]
+        assert app.messages == ["while it slept"]
+
+
+async def test_a_textual_app_is_found_within_it():
+    need("textual")
+    from textual.app import App
+
+    class Chat(App[None]):
+        async def on_mount(self) -> None:
+            self.chat = Informed()
+            self.app_watch = watch(self.chat)
+
+    app = Chat()
+    async with app.run_test() as pilot:
+        assert "paused" in await app.app_watch.settled()
+        await app.run_action("suspend_process")
+        await pilot.pause()
+        assert app.chat.told == [("background", "textual"), ("foreground", "textual")]
+        app.app_watch.close()
+
+
+async def test_of_two_toolkits_the_first_is_watched_and_the_other_is_named(
+    screen: Screen, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    need(*NEEDED["tk"], "textual")
+    import tkinter
+
+    from textual.app import App
+
+    monkeypatch.setenv("DISPLAY", screen.name)
+    caplog.set_level(logging.INFO, "tailwire")
+    root = tkinter.Tk()
+
+    class Chat(App[None]):
+        async def on_mount(self) -> None:
+            watch(Informed()).close()
+            watch(Informed(), root).close()
+
+    try:
+        async with Chat().run_test() as pilot:
+            await pilot.pause()
+    finally:
+        root.destroy()
+    said = [record.getMessage() for record in caplog.records if record.name == "tailwire"]
+    assert [line.partition(": ")[2].partition(",")[0] for line in said if "watching for" in line] == ["Textual", "Tk"]
+    assert [line for line in said if "runs as well" in line] == [
+        "an app of Tk runs as well, and is not watched: watch(chat, app) takes another",
+        "an app of Textual runs as well, and is not watched: watch(chat, app) takes another",
+    ]

@@ -1,0 +1,39 @@
+"""The real world refuses an event loop that cannot carry its sockets, before anything is tried on it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tailwire import AppSettingsBuilder, ChatClient, CometChatException, MemorySessionStore
+
+
+class QtsOwnLoop(asyncio.SelectorEventLoop):
+    """As `PySide6.QtAsyncio` has it: a whole loop, of which connections are not implemented."""
+
+    async def create_connection(self, *_, **__):
+        raise NotImplementedError("create_connection() is not implemented yet")
+
+
+async def begin() -> str:
+    settings = AppSettingsBuilder().override_client_host("http://127.0.0.1:1").build()
+    async with ChatClient("app", settings, session_store=MemorySessionStore()) as chat:
+        return await chat.init()
+
+
+def test_a_loop_without_sockets_is_refused_by_name():
+    with (
+        asyncio.Runner(loop_factory=QtsOwnLoop) as runner,
+        pytest.raises(CometChatException, match="QtsOwnLoop") as caught,
+    ):
+        runner.run(begin())
+    assert caught.value.code == "ERR_CHAT_API_FAILURE"
+    assert "post=post_qt()" in caught.value.details
+
+
+@pytest.mark.parametrize("loop", [asyncio.SelectorEventLoop, "uvloop"])
+def test_loops_with_sockets_are_taken(loop):
+    factory = pytest.importorskip("uvloop").new_event_loop if loop == "uvloop" else loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        assert "success" in runner.run(begin())
