@@ -130,8 +130,7 @@ class ChatApp(App):
         if text and event.input.id == "to":
             self.open("user", text)
         elif text:
-            kind, other = self.place
-            self.chat.queue_message(TextMessage(receiver=other, receiver_type=kind, text=text))
+            self.chat.queue_message(TextMessage(receiver=self.place[1], receiver_type=self.place[0], text=text))
         event.input.clear()
 
     @work(exclusive=True, group="older")
