@@ -17,7 +17,7 @@ DEBIAN := xvfb openbox xdotool dbus fonts-noto-color-emoji libegl1 libgl1 libgl1
   libxcb-image0 libxcb-keysyms1 libxcb-render-util0 libxcb-shape0 libxcb-xkb1 libxkbcommon-x11-0 libfontconfig1
 INTEROP := tests/interop/browser
 CHROMIUM := tests/chromium
-.PHONY: help setup demo lab serve test fast check spec bench table reference interop chromium gui simulate rights fuzz faults networks proxies clean
+.PHONY: help setup demo lab serve test fast check spec bench table reference interop chromium gui pictures simulate rights fuzz faults networks proxies clean
 
 help:  ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -110,6 +110,9 @@ $(GUI): $(STAMP)
 	@$(BIN)/python -c 'import tkinter' 2>/dev/null || echo "This Python has no tkinter, so that Tk's tests are skipped: install python3-tk, and make .venv anew."
 	@rm -f $(VENV)/.gui-*; touch $@
 	@echo "Ready."
+
+pictures: $(GUI) $(CHROMIUM)/node_modules/.ready  ## draw the pictures of the examples anew: ARGS="flet_chat"
+	@PYTHONPATH=tests:tests/examples $(BIN)/python scripts/make_pictures.py $(ARGS)
 
 simulate: $(STAMP)  ## the whole system on seeds: SEEDS=1000 MINUTES=0 FIRST=0
 	@$(BIN)/python -m tailwire.testing.simulation --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),0) --minutes $(or $(MINUTES),0)

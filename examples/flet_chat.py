@@ -69,8 +69,6 @@ class Chat:
             self.changed.clear()
 
     def follow(self, live, controls, make):
-        """Keep a list of controls as a live list is."""
-
         def heard(change):
             change.apply(controls, make)
             self.changed.set()

@@ -17,7 +17,6 @@ from tailwire import AppSettingsBuilder, ChatClient, CometChatException, FileSes
 URL = os.environ.get("CHAT_URL", "http://127.0.0.1:8480")
 SETTINGS = AppSettingsBuilder().override_client_host(URL).keep_unsent_messages().build()
 FOLDER = Path.home() / ".nicegui-chat"  # keeps the sessions, and what is not sent yet
-TELL = "<script>document.onvisibilitychange = () => emitEvent('tab', document.visibilityState)</script>"
 people = {}  # by uid
 
 
@@ -53,12 +52,11 @@ class ChatPage:
 
     def __init__(self, person, conversations):
         self.uid, self.chat, self.conversations = person.uid, person.chat, conversations
-        self.messages = self.place = None  # the live list of the open conversation, and what it is of
-        self.shown = ()
-        with ui.left_drawer().props("breakpoint=600"):
+        self.messages = self.place = self.shown = None  # the open conversation, what it is of, and what is drawn
+        with ui.left_drawer().props("breakpoint=600").classes("bg-blue-grey-1"):
             self.show_conversations()
-            to = ui.input("Write to (user id)").props("outlined dense")
-            to.on("keydown.enter", lambda: self.open("user", to.value.strip()))
+            self.to = ui.input("Write to (user id)").props("outlined dense").classes("w-full")
+            self.to.on("keydown.enter", lambda: self.open("user", self.to.value.strip()))
         self.show_messages()
         with ui.footer().classes("bg-white"):
             self.text = ui.input("Message").props("outlined dense").classes("w-full").on("keydown.enter", self.send)
@@ -83,11 +81,11 @@ class ChatPage:
             c, other = item.conversation, item.conversation.conversation_with
             place = ("group", other.guid) if isinstance(other, Group) else ("user", other.uid)
             name = other.name + (" is typing…" if item.typing else "")
-            with ui.item(name, on_click=lambda place=place: self.open(*place)):
+            with ui.item(name, on_click=lambda place=place: self.open(*place)).classes("w-full"):
                 if c.unread_message_count and place == self.place:
                     ui.timer(0, lambda c=c: self.chat.mark_conversation_as_read(c, on_error=print), once=True)
                 elif c.unread_message_count:
-                    ui.badge(str(c.unread_message_count))
+                    ui.badge(str(c.unread_message_count)).classes("self-center")
 
     @ui.refreshable_method
     def show_messages(self):
@@ -98,8 +96,9 @@ class ChatPage:
             states = {"pending": "waits for the network", "failed": f"not sent: {item.error}"}
             state = states.get(item.state, "read" if mine and m.read_at else "")
             text = "(deleted)" if m.deleted_at else getattr(m, "text", f"({m.type})")
-            who = "You" if mine else m.sender.name
-            ui.chat_message(text, name=who, stamp=f"{at} {state}", sent=mine).classes("w-full")
+            who, color = ("You", "blue-2") if mine else (m.sender.name, "grey-3")
+            row = ui.chat_message(text, name=who, stamp=f"{at} {state}", sent=mine).props(f"bg-color={color}")
+            row.classes("w-full")
             if item.state == "failed":
                 ui.button("Send again", on_click=item.entry.retry).props("flat").classes("self-end")
         ui.run_javascript("scrollTo(0, document.body.scrollHeight)")
@@ -112,7 +111,7 @@ class ChatPage:
             return
         if self.messages:
             self.messages.close()
-        self.messages, self.place = messages, (kind, other)
+        self.messages, self.place, self.to.value = messages, (kind, other), ""
 
     def send(self):
         text = self.text.value.strip()
@@ -136,7 +135,7 @@ async def index():
         app.storage.user.clear()  # the form comes when the page is loaded again
         return
     page = ChatPage(person, conversations)
-    ui.add_head_html(TELL)
+    ui.add_head_html("<script>document.onvisibilitychange = () => emitEvent('tab', document.visibilityState)</script>")
     ui.on("tab", lambda e: person.see(tab.id, e.args))
     tab.on_delete(lambda: (person.see(tab.id, "gone"), page.close()))
     person.see(tab.id, "visible")

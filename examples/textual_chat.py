@@ -25,8 +25,7 @@ FOLDER = Path.home() / ".textual-chat" / USER  # keeps the session, and what is 
 
 
 def plain(text):
-    """Return a text without the characters that a terminal takes for commands."""
-    return "".join(c for c in text if c == "\n" or unicodedata.category(c) != "Cc")
+    return "".join(c for c in text if c == "\n" or unicodedata.category(c) != "Cc")  # no commands to the terminal
 
 
 def place_of(conversation):
@@ -40,11 +39,11 @@ class ChatApp(App):
     OptionList, #scroll { height: 1fr; border: round $primary; border-title-color: $primary; }
     Input, Input:focus { border: round $primary; }
     """
-    AUTO_FOCUS = "#to"
+    TITLE, AUTO_FOCUS = f"Chat of {USER}", "#to"
     BINDINGS = [("ctrl+o", "older", "Older"), ("ctrl+r", "retry", "Retry"), ("ctrl+z", "suspend_process", "Suspend")]
 
     def compose(self) -> ComposeResult:
-        yield Header()
+        yield Header(icon="")
         with Horizontal():
             yield Vertical(OptionList(), Input(placeholder="Write to (user id)", id="to"), id="side")
             with Vertical():
@@ -53,15 +52,15 @@ class ChatApp(App):
         yield Footer()
 
     def on_mount(self) -> None:
-        self.title, self.query_one(OptionList).border_title = f"Chat of {USER}", "Conversations"
         self.query_one("#scroll").anchor()  # stays at the end
         self.chat = ChatClient(os.environ["APP_ID"], SETTINGS, session_store=FileSessionStore(FOLDER))
         self.conversations = self.messages = self.place = None  # two live lists, and what the second one is of
         self.changed = asyncio.Event()
         self.begin()
 
-    async def on_unmount(self) -> None:
+    async def action_quit(self) -> None:
         await self.chat.aclose()
+        self.exit()
 
     @work
     async def begin(self) -> None:
@@ -75,7 +74,7 @@ class ChatApp(App):
         watch(self.chat, self)
         self.conversations.subscribe(lambda _: self.changed.set())
         self.chat.connection.subscribe(lambda _: self.changed.set())
-        while True:
+        while not self.conversations.closed:
             self.draw()
             await asyncio.sleep(0.05)  # however much changes, it is drawn twenty times a second at most
             await self.changed.wait()
@@ -88,7 +87,7 @@ class ChatApp(App):
         except CometChatException as e:
             self.notify(str(e), severity="error")
             return
-        if self.messages is not None:
+        if self.messages:
             self.messages.close()
         self.messages, self.place = messages, (kind, other)
         self.messages.subscribe(lambda _: self.changed.set())
@@ -109,8 +108,8 @@ class ChatApp(App):
         options.highlighted = marked
         if self.messages is not None:
             self.query_one("#messages").update(Content("\n").join(self.row(item) for item in self.messages.items))
-            typing = ", ".join(plain(user.name) for user in self.messages.typing)
-            self.query_one("#text").placeholder = f"{typing} typing…" if typing else "Message"
+            typing = " ".join(f"{plain(user.name)} is typing…" for user in self.messages.typing)
+            self.query_one("#text").placeholder = typing or "Message"
 
     def row(self, item) -> Content:
         m = item.message
@@ -118,8 +117,8 @@ class ChatApp(App):
         who = ("You", "bold $primary") if mine else (plain(m.sender.name), "bold $accent")
         at = time.strftime("  %H:%M  ", time.localtime(m.sent_at or time.time()))
         text = "(deleted)" if m.deleted_at else plain(getattr(m, "text", f"({m.type})"))
-        states = {"pending": "waits for the network", "failed": f"not sent: {item.error}"}
-        state = states.get(item.state, "read" if mine and m.read_at else "")
+        state = {"pending": "waits for the network", "failed": f"not sent: {item.error}"}.get(item.state, "")
+        state = state or ("read" if mine and m.read_at else "")
         return Content.assemble(who, (at, "dim"), text, (f"  {state}", "italic $warning" if item.entry else "dim"))
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
@@ -136,14 +135,15 @@ class ChatApp(App):
     @work(exclusive=True, group="older")
     async def action_older(self) -> None:
         try:
-            if self.messages is not None:
+            if self.messages:
                 await self.messages.older()
         except CometChatException as e:
             self.notify(str(e), severity="error")
 
     def action_retry(self) -> None:
-        for entry in self.chat.queued_messages():
-            entry.retry()  # of those that wait nothing changes
+        for item in self.messages.items if self.messages else ():
+            if item.state == "failed":
+                item.entry.retry()
 
 
 if __name__ == "__main__":

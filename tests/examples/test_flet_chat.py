@@ -12,6 +12,12 @@ from examples.web_example import Bob, WebExample, lives_through
 pytest.importorskip("flet", reason="Flet is not installed: pip install flet flet-web")
 pytest.importorskip("flet_web", reason="flet-web is not installed: pip install flet-web")
 pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timeout(240)]
+ENVIRONMENT = {
+    "FLET_FORCE_WEB_SERVER": "1",
+    "FLET_SERVER_PORT": "PORT",
+    "FLET_SERVER_IP": "127.0.0.1",
+    "FLET_WEB_NO_CDN": "1",
+}
 
 
 class Shown:
@@ -47,10 +53,7 @@ async def test_two_users_a_cut_line_a_hidden_tab_and_a_second_start(
 ):
     tailwire_server.add_user("alice")
     tailwire_server.add_user("bob")
-    example = WebExample(
-        "flet_chat.py", tmp_path, tailwire_server, wire.url,
-        FLET_FORCE_WEB_SERVER="1", FLET_SERVER_PORT="PORT", FLET_SERVER_IP="127.0.0.1", FLET_WEB_NO_CDN="1",
-    )  # fmt: skip
+    example = WebExample("flet_chat.py", tmp_path, tailwire_server, wire.url, **ENVIRONMENT)
     try:
         async with Bob(tailwire_server) as bob:
             await lives_through(opened, chromium, example, bob, wire)

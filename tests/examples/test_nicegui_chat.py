@@ -9,6 +9,7 @@ from examples.web_example import Bob, WebExample, lives_through, sees
 
 pytest.importorskip("nicegui", reason="NiceGUI is not installed: pip install nicegui")
 pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timeout(240)]
+ENVIRONMENT = {"PORT": "PORT"}
 
 
 class Shown:
@@ -34,14 +35,15 @@ async def opened(browser: Browser, example: WebExample, name: str = "nicegui") -
     """A tab of a browser of its own, logged in as the form proposes: as alice."""
     page = await browser.open(name, example.url, width=900, height=640)
     await page.do("click", text="Log in")
-    await page.wait_for("document.querySelector('footer input')")
+    await page.wait_for("document.querySelector('footer input') && window.did_handshake", deadline=20)
+    await page.do("see", text=": connected")
     return Shown(page)
 
 
 async def test_two_users_a_cut_line_a_hidden_tab_and_a_second_start(chromium: Browser, tailwire_server, wire, tmp_path):
     tailwire_server.add_user("alice")
     tailwire_server.add_user("bob")
-    example = WebExample("nicegui_chat.py", tmp_path, tailwire_server, wire.url, PORT="PORT")
+    example = WebExample("nicegui_chat.py", tmp_path, tailwire_server, wire.url, **ENVIRONMENT)
     try:
         async with Bob(tailwire_server) as bob:
             await lives_through(opened, chromium, example, bob, wire)
@@ -54,7 +56,7 @@ async def test_the_tabs_of_a_user_share_a_client_and_what_is_not_sent_outlives_t
 ):
     tailwire_server.add_user("alice")
     tailwire_server.add_user("bob")
-    example = WebExample("nicegui_chat.py", tmp_path, tailwire_server, wire.url, PORT="PORT")
+    example = WebExample("nicegui_chat.py", tmp_path, tailwire_server, wire.url, **ENVIRONMENT)
     try:
         async with Bob(tailwire_server) as bob:
             await example.start()

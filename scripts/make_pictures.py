@@ -1,0 +1,49 @@
+"""Draw the pictures of the examples, each from the example itself as it runs beside a real server.
+
+`make pictures` draws all of them, `make pictures ARGS="flet_chat"` one. A picture is a function, named as its file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+import loop_pictures
+
+ROOT = Path(__file__).parents[1]
+PICTURES = ROOT / "docs" / "pictures"
+MOST = 150_000
+"""Bytes of a picture."""
+DRAWN = {**loop_pictures.DRAWN}
+
+
+def saved(name: str, png: bytes) -> None:
+    """Keep a picture in few colours.
+
+    Raises:
+        ValueError: it is too large all the same.
+    """
+    small = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("RGB").quantize(64).save(small, "PNG", optimize=True)
+    if small.tell() > MOST:
+        raise ValueError(f"{name}.png has {small.tell()} bytes: at most {MOST} are wanted")
+    (PICTURES / f"{name}.png").write_bytes(small.getvalue())
+    print(f"docs/pictures/{name}.png: {small.tell() // 1000} KB")
+
+
+async def main(names: list[str]) -> None:
+    """Draw the pictures of these names, or all."""
+    if unknown := set(names) - set(DRAWN):
+        sys.exit(f"no picture is named {', '.join(sorted(unknown))}: there are {', '.join(DRAWN)}")
+    for name in names or DRAWN:
+        with tempfile.TemporaryDirectory() as folder:
+            await DRAWN[name](Path(folder), saved)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1:]))
