@@ -107,6 +107,8 @@ async def web(name: str, folder: Path, saved: Saved, environment: dict[str, str]
             await sees(shown, "Bob")
             await shown.write("Write to (user id)", "bob")
             await sees(shown, "There is a tunnel coming")
+            for unread in ("2 Bob", "Bob\n2"):
+                await sees(shown, unread, gone=True)
             line.cut()
             await shown.write("Message", LAST)
             await sees(shown, "waits for the network")

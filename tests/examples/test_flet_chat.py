@@ -28,8 +28,15 @@ class Shown:
 
     async def write(self, field: str, text: str) -> None:
         selector = f"input[aria-label='{field}']:enabled"
-        await self.page.wait_for("document.querySelector(selector)", selector=selector)
-        await self.page.do("type", selector=selector, text=text)
+        await self.page.wait_for("!!document.querySelector(selector)", selector=selector)
+        for _ in range(5):  # nothing says when Flutter has taken the field for one that is typed into
+            await self.page.do("type", selector=selector, text=text, delay=15)
+            typed = await self.page.evaluate("document.activeElement.value ?? ''")  # with a text it has no label
+            if typed == text:
+                break
+            for _ in typed:
+                await self.page.do("press", key="Backspace")
+        assert typed == text
         await self.page.do("press", key="Enter")
 
     async def choose(self, name: str) -> None:

@@ -116,7 +116,7 @@ class Bob(MessageListener):
     async def hears(self, *texts: str) -> None:
         """Wait until he has heard these, and nothing else."""
         await until(lambda: len(self.texts) >= len(texts), lambda: self.texts, 20)
-        assert self.texts == list(texts)
+        assert self.texts == list(texts), self.texts
 
 
 class Shown(Protocol):
