@@ -13,6 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
+import loop_pictures
 import terminal_pictures
 import window_pictures
 
@@ -20,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"
 MOST = 150_000
 """Bytes of a picture."""
-DRAWN = {**terminal_pictures.DRAWN, **window_pictures.DRAWN}
+DRAWN = {**terminal_pictures.DRAWN, **window_pictures.DRAWN, **loop_pictures.DRAWN}
 
 
 def saved(name: str, png: bytes) -> None:

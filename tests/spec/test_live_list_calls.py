@@ -288,6 +288,25 @@ async def test_while_the_server_cannot_be_asked_the_list_says_so_and_goes_on(sta
     assert live.error is None
 
 
+async def test_a_list_that_begins_without_a_network_shows_what_is_queued_and_is_filled_later(stage: Stage):
+    alice, bob = await pair(stage, outbox=True)
+    await bob.say("alice", "before")
+    await alice.ears.until(lambda: alice.ears.texts == ["before"])
+    stage.network.cut()
+    alice.chat.queue_message(TextMessage(receiver="bob", text="from the tunnel"))
+    messages, conversations = await alice.chat.live_messages(uid="bob"), await alice.chat.live_conversations()
+    for live in (messages, conversations):
+        assert live.error is not None
+        assert live.error.code == "NO_INTERNET_CONNECTION"
+    assert [(texts(messages)[0], messages.items[0].state), *conversations.items] == [("from the tunnel", "pending")]
+    stage.network.restore()
+    alice.chat.set_network("online")
+    await until(lambda: texts(messages) == ["before", "from the tunnel"] and conversations.items, 120)
+    assert (messages.error, conversations.error) == (None, None)
+    await until(lambda: messages.items[-1].state == "sent", 120)
+    assert texts(messages) == ["before", "from the tunnel"]
+
+
 async def test_what_the_server_left_out_under_load_is_read_again(stage: Stage):
     alice, bob = await pair(stage)
     await bob.say("alice", "one")

@@ -7,11 +7,12 @@ from typing import Any, TypeVar
 
 from tailwire.sdk.calls.access import checked_id, checked_limit
 from tailwire.sdk.calls.queueing import QueueCalls
-from tailwire.sdk.exceptions import failure
+from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.live.conversations import PAGE, LiveConversations
 from tailwire.sdk.live.live_list import LiveList
 from tailwire.sdk.live.message_list import MessageList
 from tailwire.sdk.live.messages import LiveMessages
+from tailwire.sdk.sending import AGAIN
 
 log = logging.getLogger("tailwire")
 L = TypeVar("L", bound=LiveList[Any])
@@ -89,6 +90,7 @@ class LiveCalls(QueueCalls):
         Raises:
             CometChatException: `INVALID_CONVERSATION_TYPE`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`,
                 `USER_NOT_LOGGED_IN`, or as the server refused it.
+                A server that is not reached is no error: `error` of the list says why, and it is asked again.
         """
         uid = self._logged_in().uid
         if conversation_type not in ("", "user", "group"):
@@ -121,6 +123,7 @@ class LiveCalls(QueueCalls):
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` unless uid or guid is given, `ERROR_INVALID_MESSAGE_ID`,
                 `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, `USER_NOT_LOGGED_IN`, or as the server refused it.
+                A server that is not reached is no error: `error` of the list says why, and it is asked again.
         """
         me = self._logged_in().uid
         if bool(uid) == bool(guid) or not isinstance(uid or guid, str):
@@ -140,10 +143,13 @@ class LiveCalls(QueueCalls):
 
 
 async def _begun(live: L) -> L:
-    # It hears from before it asks, so that nothing falls between.
+    # It hears from before it asks, so that nothing falls between. Without a network it begins with what is queued.
     try:
         await live.refresh()
-    except BaseException:
+    except BaseException as e:
+        if isinstance(e, CometChatException) and e.code in AGAIN:
+            live.ask_later(e)
+            return live
         await live.ended()
         raise
     return live

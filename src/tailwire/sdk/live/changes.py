@@ -6,10 +6,10 @@ known by its key, and two items of one key that are not equal are a change of it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 
 class Keyed(Protocol):
@@ -54,21 +54,35 @@ class Change(Generic[T_co]):
     moved_from: int = -1
     items: tuple[T_co, ...] = ()
 
-    def apply(self, rows: list[T_co]) -> None:
-        """Change a list of one's own in the same way: rows that were as `items` before are as `items` afterwards."""
+    def apply(self, rows: list[Any], make: Callable[[T_co], Any] | None = None) -> None:
+        """Change a list of one's own in the same way: rows that were as `items` before are as `items` afterwards.
+
+        ```python
+        live.subscribe(lambda change: change.apply(column.controls, make=widget_of))
+        ```
+
+        Args:
+            rows: the items; or what was made of each, such as widgets.
+            make: returns what stands for an item in `rows`. It is called for those that are new or changed; what stands
+                for an item that moved stays the same.
+        """
+        made = make if make is not None else _itself
         if self.kind is ChangeKind.RESET:
-            rows[:] = self.items
+            rows[:] = [made(item) for item in self.items]
         elif self.item is None:
             return
         elif self.kind is ChangeKind.INSERTED:
-            rows.insert(self.at, self.item)
+            rows.insert(self.at, made(self.item))
         elif self.kind is ChangeKind.REMOVED:
             del rows[self.at]
         elif self.kind is ChangeKind.MOVED:
-            del rows[self.moved_from]
-            rows.insert(self.at, self.item)
+            rows.insert(self.at, rows.pop(self.moved_from))
         else:
-            rows[self.at] = self.item
+            rows[self.at] = made(self.item)
+
+
+def _itself(item: Any) -> Any:
+    return item
 
 
 def steps(old: Sequence[K], new: Sequence[K]) -> list[Change[K]]:

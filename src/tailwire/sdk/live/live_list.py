@@ -146,6 +146,12 @@ class LiveList(Generic[K]):
 
     # For the client.
 
+    def ask_later(self, error: CometChatException) -> None:
+        """The server could not be asked for the first items: say so, and ask again until it can be."""
+        self.error = error
+        self._want_all()
+        self._show()
+
     async def ended(self) -> None:
         """Close, and wait until nothing runs any more."""
         task = self._task

@@ -28,6 +28,23 @@ def test_the_steps_lead_from_one_list_to_the_other(old, new):
     assert mine == new
 
 
+@given(rows, rows)
+def test_what_is_made_of_the_items_follows_and_is_made_once(old, new):
+    made: list[Row] = []
+
+    def make(row: Row) -> tuple[str, Row]:
+        made.append(row)
+        return "widget", row
+
+    mine = [("widget", row) for row in old]
+    for change in steps(old, new):
+        change.apply(mine, make)
+    assert mine == [("widget", row) for row in new]
+    assert sorted(r.key for r in made) == sorted(r.key for r in new if r not in old)
+    Change(ChangeKind.RESET, items=tuple(old)).apply(mine, make)
+    assert mine == [("widget", row) for row in old]
+
+
 @given(rows, st.data())
 def test_one_that_moves_up_or_down_is_one_step(old, data):
     if len(old) < 2:
