@@ -38,8 +38,8 @@ def test_the_examples_of_the_docs(pytester: pytest.Pytester, name: str, code: st
     run(pytester, code).assert_outcomes(passed=1)
 
 
-def test_there_are_six():
-    assert len(EXAMPLES) == 6
+def test_there_are_seven():
+    assert len(EXAMPLES) == 7
 
 
 def test_a_fresh_server_for_each_test_or_one_for_all(pytester: pytest.Pytester):
