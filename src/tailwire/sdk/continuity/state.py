@@ -35,7 +35,7 @@ class Position(NamedTuple):
         """Return whether a message above the place need not be handed over."""
         if message_id in self.own:
             return True
-        i = bisect_left(self.done, (message_id,)) - 1  # type: ignore[arg-type]
+        i = bisect_left(self.done, (message_id,)) - 1
         return i >= 0 and message_id <= self.done[i][1]
 
 
