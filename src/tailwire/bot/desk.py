@@ -18,7 +18,7 @@ log = logging.getLogger("tailwire.bot")
 GRACE = 10.0
 """Seconds that handlers have to finish when the bot ends."""
 MOST_WAITING = 900
-"""Events that are worked on or wait; of messages beyond that only the ids are kept."""
+"""Events that are worked on or wait, fewer than a stream holds, so that it is read on; of messages beyond that only the ids are kept."""
 MOST_OF_ONE = 100
 """Of these, events of one conversation."""
 MOST_LATER = 30_000
@@ -108,15 +108,17 @@ class Desk:
             del self._lanes[key]
 
     async def _do_next(self, lane: _Lane) -> None:
-        name: Event | PutOff
         if lane.here:
-            name, jobs = lane.here.popleft()
+            event, jobs = lane.here.popleft()
+            await self._do(event, jobs)
             self._here -= 1
         else:
             number, name = lane.later.popleft()
             self._later -= 1
             lane.too_many = False
-            jobs = await self._jobs_again(number)
+            await self._do(name, await self._jobs_again(number))
+
+    async def _do(self, name: Event | PutOff, jobs: list[Job]) -> None:
         for job in jobs:
             await self._workers.do(job)
         if not self.cut:
