@@ -103,7 +103,7 @@ class Bot:
             raise ValueError("give auth_key= or auth_token_provider=, one of them")
         if not 1 <= concurrency <= MOST_AT_ONCE:
             raise ValueError(f"concurrency={concurrency!r}: give 1 to {MOST_AT_ONCE}")
-        if handler_timeout is not None and not handler_timeout > 0:
+        if handler_timeout is not None and not (isinstance(handler_timeout, int | float) and handler_timeout > 0):
             raise ValueError(f"handler_timeout={handler_timeout!r}: give seconds above 0, or None for no limit")
         if isinstance(ignored_roles, str):
             raise ValueError(f'ignored_roles={ignored_roles!r}: give a list, ["{ignored_roles}"]')

@@ -18,7 +18,7 @@ log = logging.getLogger("tailwire.bot")
 GRACE = 10.0
 """Seconds that handlers have to finish when the bot ends."""
 MOST_WAITING = 900
-"""Events that are worked on or wait, fewer than a stream holds, so that it is read on; of messages beyond that only the ids are kept."""
+"""Events that are worked on or wait, fewer than a stream holds; of messages beyond that only the ids are kept."""
 MOST_OF_ONE = 100
 """Of these, events of one conversation."""
 MOST_LATER = 30_000

@@ -206,7 +206,7 @@ def test_a_bot_catches_up_with_more_unless_told_otherwise():
     assert Bot("app", told, uid="bob", auth_key="a key")._settings.catch_up_limit == 50
 
 
-@pytest.mark.parametrize("value", [0, -1, float("nan")])
+@pytest.mark.parametrize("value", [0, -1, float("nan"), "10"])
 def test_times_that_are_none(value):
     with pytest.raises(ValueError, match="handler_timeout"):
         a_bot(handler_timeout=value)
