@@ -202,3 +202,23 @@ async def test_what_has_no_place_need_not_be_done(stage: Stage):
     events.done(event)
     with pytest.raises(TypeError, match="give what the stream gave"):
         events.done("an id")
+
+
+async def test_what_is_put_off_makes_room_and_is_not_done(stage: Stage):
+    store, alice = MemorySessionStore(), await stage.enter("alice")
+    bob, events = await bob_with_stream(stage, store)
+    for n in range(3):
+        await alice.say("bob", str(n))
+    first, second, third = await take(events, 3)
+    name = events.later(second)
+    assert events.not_done == 2
+    assert events.later(second) is second  # once more, it does nothing
+    for event in (first, second, third):
+        events.done(event)
+    await stage.pass_time(1)
+    assert await texts_after_a_crash(stage, store) == ["1"]
+    events.done(name)
+    events.done(name)
+    await stage.pass_time(1)
+    assert await texts_after_a_crash(stage, store) == []
+    await bob.chat.aclose()

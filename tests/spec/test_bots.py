@@ -140,3 +140,114 @@ async def test_a_login_that_is_refused_ends_it(stage: Stage):
     with pytest.raises(CometChatException, match="AUTH_ERR"):
         async with serving(stage, bot, MemorySessionStore()) as task:
             await asyncio.wait([task])
+
+
+async def test_a_token_that_is_taken_back_loses_no_answer_of_what_is_under_way(stage: Stage):
+    bot, alice, store, errors, taken = a_bot(stage), await stage.enter("alice"), MemorySessionStore(), [], []
+
+    @bot.on_message
+    async def echo(ctx: Context) -> None:
+        await asyncio.sleep(1)
+        if ctx.text in ("q5", "q10") and ctx.text not in taken:
+            taken.append(ctx.text)
+            await stage.server.parts.actions.keys.delete_tokens("bob")
+        if ctx.text == "q10":
+            assert await ctx.history(5)
+        await ctx.reply(f"re {ctx.text}")
+        await ctx.react("👍")
+
+    @bot.on_error
+    async def failed(ctx: Context, error: Exception) -> None:
+        errors.append(error)
+
+    async with serving(stage, bot, store):
+        await until(lambda: store.load(stage.server.app_id) is not None)
+        await alice.say("bob", "warm")
+        await alice.ears.until(lambda: alice.ears.texts == ["re warm"], 600)
+        for n in range(20):
+            await alice.say("bob", f"q{n}")
+        await alice.ears.until(lambda: len(alice.ears.texts) == 21, 600)
+    assert alice.ears.texts[1:] == [f"re q{n}" for n in range(20)]
+    assert (errors, taken) == ([], ["q5", "q10"])
+
+
+async def test_waiting_for_the_server_is_not_the_handler_s_time(stage: Stage):
+    bot = a_bot(stage, handler_timeout=60)
+    alice, store, errors = await stage.enter("alice"), MemorySessionStore(), []
+
+    @bot.on_message
+    async def answer(ctx: Context) -> None:
+        await stage.server.kill()
+        await ctx.reply("at last")
+
+    @bot.on_error
+    async def failed(ctx: Context, error: Exception) -> None:
+        errors.append(error)
+
+    async with serving(stage, bot, store):
+        await until(lambda: store.load(stage.server.app_id) is not None)
+        await alice.say("bob", "hi")
+        await stage.pass_time(900)
+        await stage.server.start()
+        await alice.ears.until(lambda: alice.ears.texts == ["at last"], 900)
+    assert errors == []
+
+
+@pytest.mark.parametrize("reached", [True, False])
+async def test_the_end_waits_for_no_handler_that_goes_on_and_its_message_is_not_done(stage: Stage, reached: bool):
+    bot, alice, store, runs, refused = a_bot(stage), await stage.enter("alice"), MemorySessionStore(), [], []
+
+    @bot.on_message
+    async def stubborn(ctx: Context) -> None:
+        runs.append(ctx.text)
+        while len(runs) == 1:
+            try:
+                await asyncio.sleep(1000)
+            except asyncio.CancelledError:
+                assert not ctx.stopped
+                try:
+                    await ctx.reply("cut short")
+                except RuntimeError as error:
+                    refused.append(str(error))
+        await ctx.reply("done")
+
+    async with serving(stage, bot, store):
+        await until(lambda: store.load(stage.server.app_id) is not None)
+        await alice.say("bob", "one")
+        await until(lambda: runs == ["one"])
+        if not reached:
+            await stage.server.kill()
+        began = stage.now
+    assert stage.now - began < 30
+    assert len(refused) == 1
+    assert "handled again at its next start" in refused[0]
+    if not reached:
+        await stage.server.start()
+    async with serving(stage, bot, store):
+        await alice.ears.until(lambda: alice.ears.texts == ["done"], 600)
+    assert runs == ["one", "one"]
+
+
+async def test_answers_at_once_are_each_stored_once_in_whatever_order_they_come(stage: Stage):
+    bot, alice, store, runs = a_bot(stage), await stage.enter("alice"), MemorySessionStore(), []
+
+    @bot.on_message
+    async def both(ctx: Context) -> None:
+        runs.append(ctx.text)
+        first = len(runs) == 1
+
+        async def say(text: str, seconds: float) -> None:
+            await asyncio.sleep(seconds)
+            await ctx.reply(text)
+
+        await asyncio.gather(say("weather", 1 if first else 2), say("news", 1000 if first else 1))
+
+    async with serving(stage, bot, store):
+        await until(lambda: store.load(stage.server.app_id) is not None)
+        await alice.say("bob", "go")
+        await alice.ears.until(lambda: alice.ears.texts == ["weather"], 60)
+    async with serving(stage, bot, store):
+        await alice.say("bob", "again")
+        await alice.ears.until(lambda: len(alice.ears.texts) >= 4, 60)
+    assert alice.ears.texts == ["weather", "news", "news", "weather"]
+    assert runs == ["go", "go", "again"]

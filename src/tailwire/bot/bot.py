@@ -8,13 +8,16 @@ import inspect
 import logging
 import re
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar, overload
 
 from tailwire.adapters import main_loop
 from tailwire.bot.context import Context
-from tailwire.bot.desk import MOST_WAITING, Desk
-from tailwire.sdk.app_settings import AppSettings
+from tailwire.bot.desk import Desk
+from tailwire.bot.reaching import Waits, until_reached
+from tailwire.bot.work import Job
+from tailwire.sdk.app_settings import AppSettings, AppSettingsBuilder
 from tailwire.sdk.calls.tokens import TokenProvider
 from tailwire.sdk.client import ChatClient
 from tailwire.sdk.exceptions import CometChatException
@@ -28,6 +31,10 @@ from tailwire.wire.entities import MediaMessage, TextMessage
 log = logging.getLogger("tailwire.bot")
 
 LONGEST_WAIT = 60.0
+MOST_AT_ONCE = 1000
+HANDLER_TIMEOUT = 600.0
+MOST_MISSED = 10_000
+"""Messages that a bot catches up with, where its settings do not say otherwise."""
 Handler = Callable[[Context], Awaitable[None]]
 ErrorHandler = Callable[[Context, Exception], Awaitable[None]]
 F = TypeVar("F", bound=Callable[..., Awaitable[None]])
@@ -68,11 +75,13 @@ class Bot:
         session_store: where the session is kept; by default a file of this bot alone, in the platform's user data
             folder.
         concurrency: how many handlers run at once, 1 to 1,000.
+        handler_timeout: seconds that a handler may take; then it is cancelled and has failed, with `TimeoutError`. Time
+            in which an answer waits for the server does not count. None for no limit.
         ignored_roles: messages of users with these roles are not handled, so that bots do not answer each other.
 
     Raises:
-        ValueError: there is no uid, not exactly one of `auth_key` and `auth_token_provider`, or `concurrency` is out of
-            bounds.
+        ValueError: there is no uid, not exactly one of `auth_key` and `auth_token_provider`, or `concurrency` or
+            `handler_timeout` is out of bounds.
     """
 
     def __init__(
@@ -85,18 +94,23 @@ class Bot:
         auth_token_provider: TokenProvider | None = None,
         session_store: SessionStore | None = None,
         concurrency: int = 64,
+        handler_timeout: float | None = HANDLER_TIMEOUT,
         ignored_roles: Collection[str] = ("bot",),
     ) -> None:
         if not uid:
             raise ValueError("the bot has no uid: give uid= of the user that it speaks as")
         if bool(auth_key) == (auth_token_provider is not None):
             raise ValueError("give auth_key= or auth_token_provider=, one of them")
-        if not 1 <= concurrency <= MOST_WAITING:
-            raise ValueError(f"concurrency={concurrency!r}: give 1 to {MOST_WAITING}")
+        if not 1 <= concurrency <= MOST_AT_ONCE:
+            raise ValueError(f"concurrency={concurrency!r}: give 1 to {MOST_AT_ONCE}")
+        if handler_timeout is not None and not (isinstance(handler_timeout, int | float) and handler_timeout > 0):
+            raise ValueError(f"handler_timeout={handler_timeout!r}: give seconds above 0, or None for no limit")
         if isinstance(ignored_roles, str):
             raise ValueError(f'ignored_roles={ignored_roles!r}: give a list, ["{ignored_roles}"]')
         self.uid = uid
-        self._app_id, self._settings, self._session_store = app_id, settings, session_store
+        self._app_id, self._session_store = app_id, session_store
+        self._settings = _catching_up(settings)
+        self._handler_timeout = handler_timeout
         self._auth_key, self._provider = auth_key, auth_token_provider
         self._ignored = frozenset(ignored_roles)
         self._concurrency = concurrency
@@ -257,16 +271,26 @@ class Bot:
                 user = chat.get_logged_in_user()
                 if user is None or user.uid != self.uid:
                     await self._log_in(chat, auth_key)
-                desk = Desk(events, self._concurrency)
+                desk = Desk(
+                    events,
+                    self._concurrency,
+                    self._handler_timeout,
+                    lambda event: self._jobs_of(desk, event),
+                    self._message_again,
+                )
                 try:
                     async for event in events:
+                        if desk.leaving is not None:
+                            break
                         if isinstance(event, ConnectionFailed) and event.error.code == "ERR_AUTH_TOKEN_EXPIRED":
                             if auth_key:  # a provider is asked by the client
                                 await self._log_in(chat, auth_key)
                         else:
-                            await self._take(desk, event)
+                            self._take(desk, event)
                 finally:
                     await desk.finish()
+                if desk.leaving is not None:
+                    raise desk.leaving
         finally:
             self._chat = None
 
@@ -288,35 +312,56 @@ class Bot:
                 await asyncio.sleep(max(wait, e.retry_after or 0.0))
                 wait = min(wait * 2, LONGEST_WAIT)
 
-    async def _take(self, desk: Desk, event: Event) -> None:
+    def _take(self, desk: Desk, event: Event) -> None:
         if isinstance(event, TransientReceived) and isinstance(event.message.data.get("stop"), str):
             draft = desk.drafts.get(event.message.data["stop"])
             if draft is not None:
                 draft.stop(event.message.sender.uid)
         elif isinstance(event, HistoryGap):
             log.warning("too much was missed: messages %d to %d are not handled", event.from_id + 1, event.to_id)
-        jobs: list[Callable[[], Awaitable[None]]] = []
+        desk.put(event)
+
+    async def _message_again(self, number: int) -> Event | None:
+        try:
+            message = await until_reached(lambda: self.chat.get_message(number), Waits(), lambda: None)
+        except CometChatException as e:
+            log.warning("message %d is not there any more, and is not handled: %s", number, e)
+            return None
+        return MessageReceived(message)
+
+    def _jobs_of(self, desk: Desk, event: Event) -> list[Job]:
+        jobs: list[Job] = []
         message = event.message if isinstance(event, MessageReceived) else None
         if isinstance(message, TextMessage | MediaMessage) and self._concerns(message):
-            ctx = Context(self.chat, message, desk.drafts)
+            ctx = Context(self.chat, message, desk.drafts, lambda: desk.cut)
             rule = next((rule for rule in self._rules if rule.fits(ctx)), None)
             if rule is not None:
-                jobs.append(lambda: self._handle(rule.handler, ctx))
-        jobs += [lambda handler=handler: handler(event) for kind, handler in self._on_event if isinstance(event, kind)]  # type: ignore[misc]
-        await desk.put(event, jobs)
+                jobs.append(self._job(rule.handler, ctx))
+        jobs += [Job(partial(handler, event)) for kind, handler in self._on_event if isinstance(event, kind)]
+        return jobs
 
     def _concerns(self, message: TextMessage | MediaMessage) -> bool:
         sender = message.sender
         return sender.uid != self.uid and sender.role not in self._ignored and not message.deleted_at
 
-    async def _handle(self, handler: Handler, ctx: Context) -> None:
-        try:
+    def _job(self, handler: Handler, ctx: Context) -> Job:
+        async def work() -> None:
+            ctx._begin()
             await handler(ctx)
-        except Exception as error:
-            if self._on_error is None:
-                raise
-            log.exception("a handler failed with message %d", ctx.message.id)
-            await self._on_error(ctx, error)
+
+        async def failed(error: Exception) -> None:
+            ctx._begin()
+            if self._on_error is not None:
+                await self._on_error(ctx, error)
+
+        return Job(work, failed, ctx._waits)
+
+
+def _catching_up(settings: AppSettings) -> AppSettings:
+    # A person reads on in the history; nobody does so for a bot.
+    if isinstance(settings, AppSettings) and settings.catch_up_limit == AppSettingsBuilder().build().catch_up_limit:
+        return replace(settings, catch_up_limit=MOST_MISSED)
+    return settings  # the client says what is wrong with them
 
 
 def _store_of(uid: str) -> FileSessionStore:

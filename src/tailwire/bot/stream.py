@@ -63,8 +63,8 @@ class Draft:
 
     @property
     def text(self) -> str:
-        """The whole text so far."""
-        return "".join(self._parts)
+        """The whole text so far, without half a character at its end."""
+        return joined("".join(self._parts))
 
     def stop(self, by: str) -> None:
         """Stop the handler that writes, if it is the asker who wants it."""
@@ -121,6 +121,17 @@ class Draft:
     async def end(self) -> None:
         """Tell the readers that it grows no more, whatever became of it."""
         await self._tell("")
+
+
+def joined(text: str) -> str:
+    """Return a text in which halves of a character (surrogates) are joined; one at its end is left out."""
+    if text and "\ud800" <= text[-1] <= "\udbff":
+        text = text[:-1]
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
 
 
 def size(text: str) -> int:

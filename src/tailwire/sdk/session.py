@@ -38,7 +38,8 @@ class Session:
             "user": dict(self.user),
             "auth_token": self.auth_token,
             "expired": self.expired,
-            "position": position and {**position._asdict(), "own": list(position.own)},
+            "position": position
+            and {**position._asdict(), "own": list(position.own), "done": [list(r) for r in position.done]},
         }
 
     @classmethod
@@ -55,7 +56,8 @@ class Session:
             own = tuple(int(n) for n in kept["own"]) if kept else ()
             updated_at = int(kept.get("updated_at", 0)) if kept else 0
             mark = str(kept.get("mark", "")) if kept else ""
-            position = kept and Position(int(kept["last_id"]), str(kept["store"]), own, updated_at, mark)
+            done = tuple(sorted((int(after), int(to)) for after, to in kept.get("done", ()))) if kept else ()
+            position = kept and Position(int(kept["last_id"]), str(kept["store"]), own, updated_at, mark, done)
             return cls(saved["user"], str(saved["auth_token"]), position or None, bool(saved.get("expired")))
         except (KeyError, TypeError) as e:
             raise ValueError(f"not a saved session: {e!r}") from e

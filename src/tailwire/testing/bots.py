@@ -134,9 +134,11 @@ class BotTest:
         return self._runner.run(work)
 
     def _client(self, store: SessionStore) -> ChatClient:
-        settings = AppSettingsBuilder().override_client_host(self._server.url).build()
+        limit = self._bot._settings.catch_up_limit  # as the bot would have it
+        settings = AppSettingsBuilder().override_client_host(self._server.url)
+        settings = settings.catch_up_after_reconnect(limit=limit)
         world = VirtualSdkWorld(len(self._people))
-        return ChatClient(self._server.app_id, settings, session_store=store, world=world)
+        return ChatClient(self._server.app_id, settings.build(), session_store=store, world=world)
 
     async def _start(self) -> None:
         await self._server.start()

@@ -53,7 +53,7 @@ def test_who_asked_can_stop_it_and_what_there_was_is_kept():
         try:
             await ctx.stream(words(1000))
         except asyncio.CancelledError:
-            ends.append("stopped")
+            ends.append("stopped" if ctx.stopped else "ended")
             raise
 
     with bot_test(bot) as chat:
@@ -139,6 +139,43 @@ def test_bad_parts_are_refused():
         "the stream gave a int: give parts of the text, as str",
         "stream() takes an async iterator of text, not a list",
     ]
+
+
+def test_two_streams_at_once_have_a_draft_each():
+    bot = a_bot()
+
+    @bot.on_message
+    async def answer(ctx: Context) -> None:
+        await asyncio.gather(ctx.stream(words(10, word="one")), ctx.stream(words(10, word="two")))
+
+    with bot_test(bot) as chat:
+        texts = chat.say("hi")
+        assert sorted(text[:4] for text in texts) == ["one0", "two0"]
+        ids = {message.metadata["draft"] for message in chat.answers}
+        assert len(ids) == 2
+        assert {d.id for d in chat.drafts} == ids
+        for one in ids:
+            assert [d.ended for d in chat.drafts if d.id == one].count(True) == 1
+            assert len({d.text[:3] for d in chat.drafts if d.id == one}) == 1
+
+
+def test_a_character_that_comes_in_two_halves_is_one():
+    bot = a_bot()
+
+    async def halves() -> AsyncIterator[str]:
+        for part in ("so ", "\ud83d", "\ude00", " far ", "\ude00 \ud83d"):
+            yield part
+            await asyncio.sleep(1)
+
+    @bot.on_message
+    async def answer(ctx: Context) -> None:
+        await ctx.stream(halves())
+        await ctx.reply("\ud83d\ude00")
+
+    with bot_test(bot) as chat:
+        assert chat.say("hi") == ["so 😀 far \ufffd ", "😀"]
+        assert [d.text for d in chat.drafts if not d.ended][:2] == ["so ", "so "]
+        assert "so 😀" in [d.text for d in chat.drafts]
 
 
 @settings(deadline=None, max_examples=50)

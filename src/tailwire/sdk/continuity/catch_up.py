@@ -48,10 +48,12 @@ class HandOver(NamedTuple):
     Attributes:
         own: ids of messages between them that this device sent; still needed if only some of these messages have been
             delivered.
+        done: ranges likewise that had been served before.
     """
 
     messages: tuple[Any, ...]
     own: tuple[int, ...] = ()
+    done: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +180,7 @@ def latest(m: Machine, last_id: int, store: str, mark: str = "") -> list[Command
     m.back = None
     before = m.position or Position()
     pairs = dict(m.behind)
-    held = sorted(p for p in pairs.items() if p[0] > settled and p[0] not in m.recent and p[0] not in before.own)
+    held = sorted(p for p in pairs.items() if p[0] > settled and p[0] not in m.recent and not before.is_settled(p[0]))
     m.behind, m.named, m.caught, m.free, m.quiet = None, {}, 0, 0, False
     m.floor = last_id
     m.position = before._replace(store=store or before.store, mark=mark or before.mark)
@@ -214,8 +216,12 @@ def page(
         m.position = m.position._replace(mark=mark)
     for number in ours:
         sent(m, number)
-    own = {*ours, *(m.position.own if m.position is not None else ())}
-    missed = {n: msg for n, msg in messages if n > m.floor and n not in m.recent and n not in own}
+    place = m.position or Position()
+
+    def is_new(number: int) -> bool:
+        return number > m.floor and number not in m.recent and number not in ours and not place.is_settled(number)
+
+    missed = {n: msg for n, msg in messages if is_new(n)}
     m.asked_after = max([m.asked_after, end, *(number for number, _ in messages)])
     m.caught += len(missed)
     m.free += sum(n in missed for n in edits)
@@ -223,7 +229,7 @@ def page(
     more = whole or m.overflowed or _page_was_too_early(m)
     # What was held meanwhile goes with the page that it belongs to.
     reaches = m.asked_after if more else inf
-    held = {n: msg for n, msg in m.behind if m.floor < n <= reaches and n not in m.recent and n not in own}
+    held = {n: msg for n, msg in m.behind if n <= reaches and is_new(n)}
     together = sorted({**held, **missed}.items(), key=lambda pair: pair[0])
     told = [] if more else _end_of(m)
     m.behind = [pair for pair in m.behind if pair[0] > m.asked_after] if more else None
@@ -260,8 +266,9 @@ def _fit(m: Machine, took: float, *, whole: bool) -> None:
 def _page_was_too_early(m: Machine) -> bool:
     # One that came live meanwhile follows one that was stored behind what was read, and that did not come.
     come = {number for number, _ in m.behind or ()}
-    own = m.position.own if m.position is not None else ()
-    return any(b > m.asked_after and b not in come and b not in m.recent and b not in own for b in m.named.values())
+    place = m.position or Position()
+    unknown = {b for b in m.named.values() if b > m.asked_after and b not in come and b not in m.recent}
+    return not all(map(place.is_settled, unknown))
 
 
 def live(m: Machine, message_id: int, message: Any, *, ours: bool = False, before: int = 0) -> list[Command]:
@@ -321,9 +328,11 @@ def hand_over(m: Machine, pairs: Sequence[tuple[int, Any]]) -> list[Command]:
     while len(m.recent) > MOST_REMEMBERED:
         _forget_oldest(m)
     last_id = pairs[-1][0]
-    own = tuple(n for n in m.position.own if pairs[0][0] < n < last_id) if m.position is not None else ()
+    place = m.position or Position()
+    own = tuple(n for n in place.own if pairs[0][0] < n < last_id)
+    done = tuple(r for r in place.done if r[1] > pairs[0][0])
     _advance(m, last_id)
-    return [HandOver(tuple(message for _, message in pairs), own)]
+    return [HandOver(tuple(message for _, message in pairs), own, done)]
 
 
 def _forget_oldest(m: Machine) -> None:
@@ -335,4 +344,5 @@ def _advance(m: Machine, message_id: int) -> None:
     position = m.position or Position()
     last_id = max(position.last_id, message_id)
     own = tuple([n for n in position.own if n > last_id]) if position.own else ()
-    m.position = Position(last_id, position.store, own, position.updated_at, position.mark)
+    done = tuple([r for r in position.done if r[1] > last_id]) if position.done else ()
+    m.position = Position(last_id, position.store, own, position.updated_at, position.mark, done)

@@ -73,4 +73,4 @@ def waited(m: Machine) -> list[Command]:
 
 def _known(m: Machine, message_id: int) -> bool:
     position = m.position
-    return message_id <= m.floor or message_id in m.recent or (position is not None and message_id in position.own)
+    return message_id <= m.floor or message_id in m.recent or (position is not None and position.is_settled(message_id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -19,6 +20,8 @@ class Position(NamedTuple):
         updated_at: server time, in seconds, up to which changes of older messages (receipts) have been heard of.
         mark: of the server's start under which `last_id` was reached, for the server to recognise it by; "" when the
             server gave none.
+        done: ranges of ids above `last_id`, each without its first and with its last, in order: what was served before
+            an older message was. A catch-up does not hand it over.
     """
 
     last_id: int = 0
@@ -26,6 +29,14 @@ class Position(NamedTuple):
     own: tuple[int, ...] = ()
     updated_at: int = 0
     mark: str = ""
+    done: tuple[tuple[int, int], ...] = ()
+
+    def is_settled(self, message_id: int) -> bool:
+        """Return whether a message above the place need not be handed over."""
+        if message_id in self.own:
+            return True
+        i = bisect_left(self.done, (message_id,)) - 1
+        return i >= 0 and message_id <= self.done[i][1]
 
 
 def of_another_store(position: Position, other: Position) -> bool:

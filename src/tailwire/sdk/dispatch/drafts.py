@@ -8,6 +8,7 @@ One without text ends it. What is not of this shape is a transient message like 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -17,7 +18,9 @@ from tailwire.wire.entities import BaseMessage, TransientMessage
 LASTS = 15.0
 """Seconds after which a draft of which nothing is heard has ended."""
 MOST = 1000
-"""Drafts at once that are known."""
+"""Drafts at once that are known; then the one ends of which nothing was heard for longest."""
+MOST_OF_ONE = 50
+"""Drafts at once of one sender; more of theirs are not told."""
 MOST_TEXT = 8192
 """Characters of a draft's text; of a longer one only its end is sent."""
 MOST_ID = 200
@@ -35,7 +38,9 @@ class Drafts:
 
     def __init__(self, tell: Callable[[object], None]) -> None:
         self._tell = tell
-        self._growing: dict[_Key, tuple[e.DraftChanged, int, asyncio.TimerHandle]] = {}
+        # The one that was heard of last is the last.
+        self._growing: OrderedDict[_Key, tuple[e.DraftChanged, int, asyncio.TimerHandle]] = OrderedDict()
+        self._senders: Counter[str] = Counter()
 
     def heard(self, message: TransientMessage) -> bool:
         """Take a transient message; answers whether it is one of a draft."""
@@ -52,10 +57,15 @@ class Drafts:
             return True
         if known is not None:
             known[2].cancel()
-        elif len(self._growing) >= MOST:
-            self._end(next(iter(self._growing)))
+        else:
+            if self._senders[draft.sender.uid] >= MOST_OF_ONE:
+                return True
+            if len(self._growing) >= MOST:
+                self._end(next(iter(self._growing)))
+            self._senders[draft.sender.uid] += 1
         timer = asyncio.get_running_loop().call_later(LASTS, self._end, key)
         self._growing[key] = (draft, seq, timer)
+        self._growing.move_to_end(key)
         self._tell(draft)
         return True
 
@@ -74,6 +84,9 @@ class Drafts:
         known = self._growing.pop(key, None)
         if known is not None:
             known[2].cancel()
+            self._senders[key[0]] -= 1
+            if not self._senders[key[0]]:
+                del self._senders[key[0]]
             self._tell(replace(known[0], ended=True))
 
     def forget(self) -> None:
@@ -81,6 +94,7 @@ class Drafts:
         for _, _, timer in self._growing.values():
             timer.cancel()
         self._growing.clear()
+        self._senders.clear()
 
 
 def _read(message: TransientMessage) -> tuple[e.DraftChanged, int] | None:

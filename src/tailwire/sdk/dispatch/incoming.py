@@ -179,7 +179,8 @@ class Incoming:
             served = position
             if end < position.last_id:
                 own = tuple(n for n in command.own if n > end)
-                served = position._replace(last_id=end, own=(*own, *position.own))
+                done = tuple(r for r in command.done if r[1] > end)
+                served = position._replace(last_id=end, own=(*own, *position.own), done=done)
             self._queue.put((_event_of(message, self._drafts), served))
 
     def _tell(self, continuity: Continuity) -> None:

@@ -170,6 +170,13 @@ class Places(Protocol):
     def let_go(self, event: object) -> bool:
         """Hold it once less; answers whether the place moved."""
 
+    def keep_as(self, event: object, name: object) -> None:
+        """Hold it under another object from now on."""
+
+
+class PutOff:
+    """Stands for an event that is done later; given to `done()` in its place."""
+
 
 class AcknowledgedStream(EventStream):
     """Events that the app says it has done, from `chat.events(acknowledge=True)`.
@@ -196,13 +203,18 @@ class AcknowledgedStream(EventStream):
         self._moved = moved
         self._placed: set[int] = set()
         self._not_done: dict[int, Event] = {}
+        self._put_off: dict[int, PutOff] = {}
 
-    def done(self, event: Event) -> None:
+    def done(self, event: Event | PutOff) -> None:
         """Say that an event is done. Once more, or for one that this stream did not give, it does nothing.
 
         Raises:
             TypeError: it is no event.
         """
+        if isinstance(event, PutOff):
+            if self._put_off.pop(id(event), None) is not None and self._places.let_go(event):
+                self._moved()
+            return
         if not isinstance(event, Event):
             raise TypeError(f"{type(event).__name__} is not an event: give what the stream gave")
         if self._not_done.get(id(event)) is event:
@@ -213,9 +225,28 @@ class AcknowledgedStream(EventStream):
             if self._held < MOST_EVENTS:
                 self._room.set()
 
+    def later(self, event: Event) -> Event | PutOff:
+        """Put an event off: it no longer counts among the 1,000, and what it tells need not be kept.
+
+        For who keeps the id of the message alone, and gets the message again when its turn has come.
+
+        Returns:
+            What to give to `done()` in its place. For an event that need not be done, the event itself.
+        """
+        if self._not_done.get(id(event)) is not event:
+            return event
+        del self._not_done[id(event)]
+        self._placed.discard(id(event))
+        name = PutOff()
+        self._places.keep_as(event, name)
+        self._put_off[id(name)] = name
+        if self._held < MOST_EVENTS:
+            self._room.set()
+        return name
+
     @property
     def not_done(self) -> int:
-        """How many events that tell of messages were taken and are not done."""
+        """How many events that tell of messages were taken and are neither done nor put off."""
         return len(self._not_done)
 
     @property

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tailwire.sdk.continuity import catch_up
 from tailwire.sdk.continuity.state import Continuity, Kind, Machine, Position
+from tailwire.sdk.session import Session
 
 
 class Server(RuleBasedStateMachine):
@@ -313,3 +316,22 @@ def test_who_is_not_known_at_all_begins_at_the_latest_and_is_told_of_a_gap():
 def test_a_server_without_marks_is_known_by_its_name_again():
     m = Machine(position=Position(142, "old", (), 0, "m1"))
     assert catch_up.connected(m, "new") == [catch_up.FetchLatest()]
+
+
+def test_ranges_that_were_done_are_not_handed_over_and_do_not_count():
+    m = Machine(position=Position(10, own=(22,), done=((11, 15), (17, 20))), limit=3)
+    catch_up.connected(m, "")
+    pages = [(n, n) for n in range(11, 24)]
+    commands = catch_up.page(m, pages, whole=False)
+    handed = next(c for c in commands if isinstance(c, catch_up.HandOver))
+    assert handed.messages == (11, 16, 17, 21, 23)
+    assert handed.done == ((11, 15), (17, 20))
+    assert m.position == Position(23)
+
+
+def test_a_saved_session_keeps_its_ranges():
+    session = Session({"uid": "bob"}, "token", Position(10, done=((11, 15), (17, 20))))
+    saved = json.loads(json.dumps(session.to_saved()))
+    assert Session.from_saved(saved) == session
+    del saved["position"]["done"]  # of an older version
+    assert Session.from_saved(saved).position == Position(10)

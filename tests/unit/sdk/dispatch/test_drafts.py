@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tailwire import TextMessage, TransientMessage, User
-from tailwire.sdk.dispatch.drafts import LASTS, MOST, MOST_TEXT, Drafts
+from tailwire.sdk.dispatch.drafts import LASTS, MOST, MOST_OF_ONE, MOST_TEXT, Drafts
 
 
 def frame(seq: Any = 1, text: Any = "so far", sender: str = "bob", **more: Any) -> TransientMessage:
@@ -86,3 +86,31 @@ async def test_another_shape_is_a_transient_message_like_any_other(data: dict[st
     told: list[Any] = []
     assert not Drafts(told.append).heard(TransientMessage("alice", "user", data, User("bob")))
     assert told == []
+
+
+@pytest.mark.virtual
+async def test_a_flood_of_one_sender_ends_nobody_else_s_draft_and_is_bounded():
+    told: list[Any] = []
+    drafts = Drafts(told.append)
+    for n in range(2600):
+        if n % 25 == 0:
+            drafts.heard(frame(n + 1, "a" * (n + 1)))
+        drafts.heard(TransientMessage("alice", "user", {"draft": f"d{n}", "seq": 1, "text": "x"}, User("mallory")))
+    assert not [d for d in told if d.sender.uid == "bob" and d.ended]
+    assert len([d for d in told if d.sender.uid == "mallory"]) == MOST_OF_ONE
+    await asyncio.sleep(LASTS + 1)
+    assert drafts.heard(TransientMessage("alice", "user", {"draft": "d", "seq": 1, "text": "x"}, User("mallory")))
+    assert (told[-1].sender.uid, told[-1].ended) == ("mallory", False)
+    drafts.forget()
+
+
+@pytest.mark.virtual
+async def test_the_one_that_was_heard_of_longest_ago_ends_first():
+    told: list[Any] = []
+    drafts = Drafts(told.append)
+    for n in range(MOST):
+        drafts.heard(frame(sender=f"u{n}"))
+    drafts.heard(frame(2, sender="u0"))
+    drafts.heard(frame(sender="new"))
+    assert [d.sender.uid for d in told if d.ended] == ["u1"]
+    drafts.forget()

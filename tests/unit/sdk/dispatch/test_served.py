@@ -32,7 +32,7 @@ def hand_over(served: Served, number: int, *, held: bool) -> SimpleNamespace:
 
 def missed(served: Served, newest: int) -> list[int]:
     """What a catch-up from the place would hand over."""
-    return [n for n in range(served.position.last_id + 1, newest + 1) if n not in served.position.own]
+    return [n for n in range(served.position.last_id + 1, newest + 1) if not served.position.is_settled(n)]
 
 
 @settings(deadline=None, max_examples=100)
@@ -68,7 +68,7 @@ def test_another_store_forgets_ids_and_an_older_place_does_not_count():
     served = begun(10)
     first, second = hand_over(served, 11, held=True), hand_over(served, 12, held=True)
     served.let_go(second)
-    assert served.position.own == (12,)
+    assert (served.position.last_id, served.position.done) == (10, ((11, 12),))
     served.all_handed_over(Position(3, "another"))
     served.let_go(first)
     assert served.position == Position(3, "another")
@@ -88,3 +88,47 @@ def test_sessions():
     assert served.position == Position(30)
     served.begin(None)
     assert served.position is None
+
+
+def test_what_was_done_behind_one_that_hangs_is_kept_in_ranges():
+    served = begun(10)
+    hanging = hand_over(served, 11, held=True)
+    for n in range(12, 12 + 5000):
+        hand_over(served, n, held=False)
+    also = hand_over(served, 5100, held=True)
+    hand_over(served, 5200, held=False)
+    assert served.position == Position(10, done=((11, 5099), (5100, 5200)))
+    served.let_go(hanging)
+    assert served.position == Position(5011, done=((5100, 5200),))
+    served.let_go(also)
+    assert served.position == Position(5200)
+
+
+def test_an_older_message_that_comes_late_is_missed_while_it_is_not_done():
+    served = begun(10)
+    hand_over(served, 12, held=False)
+    late = event(11)
+    served.open(late, Position(12))
+    assert missed(served, 12) == [11]
+    served.let_go(late)
+    assert served.position == Position(12)
+
+
+def test_ranges_that_were_saved_are_kept_until_the_place_has_passed_them():
+    served = Served()
+    served.begin(Position(10, done=((20, 30),)))
+    first = event(11)
+    served.open(first, Position(11, done=((20, 30),)))
+    assert served.position == Position(10, done=((20, 30),))
+    served.open(event(25), Position(40))
+    assert served.position == Position(10, done=((11, 24), (25, 40)))
+
+
+def test_what_is_put_off_is_held_under_another_name():
+    served = begun(10)
+    first, name = hand_over(served, 11, held=True), object()
+    served.keep_as(first, name)
+    assert not served.let_go(first)
+    assert missed(served, 11) == [11]
+    served.let_go(name)
+    assert served.position == Position(11)

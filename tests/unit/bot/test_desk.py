@@ -1,0 +1,212 @@
+"""What holds up nobody else: handlers that hang, that raise whatever they like, that do not end, and one busy user."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from tailwire import AppSettingsBuilder
+from tailwire.bot import Bot, Context
+from tailwire.bot import desk as desk_module
+from tailwire.bot.bot import MOST_MISSED
+from tailwire.testing import bot_test
+
+
+def a_bot(**more) -> Bot:
+    return Bot("app", AppSettingsBuilder().build(), uid="bob", auth_key="a key", **more)
+
+
+def test_a_handler_that_hangs_fails_when_its_time_is_up():
+    bot, errors = a_bot(handler_timeout=60), []
+
+    @bot.on_message
+    async def answer(ctx: Context) -> None:
+        if ctx.text == "hang":
+            await asyncio.Event().wait()
+        await ctx.reply(f"re {ctx.text}")
+
+    @bot.on_error
+    async def failed(ctx: Context, error: Exception) -> None:
+        errors.append(f"{ctx.text}: {error!r}")
+        await ctx.reply("too slow")
+
+    with bot_test(bot) as chat:
+        assert chat.say("hang") == ["too slow"]
+        assert chat.say("next") == ["re next"]
+    assert errors == ["hang: TimeoutError('the handler did not end within 60 seconds')"]
+
+
+def test_one_that_goes_on_after_its_time_holds_up_nobody(caplog):
+    bot, errors = a_bot(handler_timeout=60), []
+
+    @bot.on_message
+    async def answer(ctx: Context) -> None:
+        while ctx.text == "hang":
+            try:
+                await asyncio.sleep(1000)
+            except asyncio.CancelledError:
+                continue
+        await ctx.reply(f"re {ctx.text}")
+
+    @bot.on_error
+    async def failed(ctx: Context, error: Exception) -> None:
+        errors.append(type(error))
+
+    with bot_test(bot) as chat, caplog.at_level(logging.ERROR, "tailwire.bot"):
+        assert chat.say("hang") == []
+        assert chat.say("next") == ["re next"]
+    assert errors == [TimeoutError]
+    assert "ended by force" in caplog.text
+
+
+class Odd(BaseException):
+    """Not an `Exception`."""
+
+
+def test_whatever_a_handler_raises_the_conversation_goes_on(caplog):
+    bot = a_bot()
+
+    @bot.on_message
+    async def answer(ctx: Context) -> None:
+        if ctx.text == "odd":
+            await asyncio.sleep(5)
+            raise Odd
+        await ctx.reply(f"re {ctx.text}")
+
+    with bot_test(bot) as chat, caplog.at_level(logging.ERROR, "tailwire.bot"):
+        chat.post("odd")
+        chat.post("waits behind it")
+        chat.wait(10)
+        assert chat.heard() == ["re waits behind it"]
+    assert "Odd" in caplog.text
+
+
+def test_a_handler_can_end_the_program_and_its_message_is_done():
+    bot, runs = a_bot(), []
+
+    @bot.on_message
+    async def leave(ctx: Context) -> None:
+        runs.append(ctx.text)
+        if ctx.text == "leave":
+            raise SystemExit(3)
+
+    with bot_test(bot) as bot_chat:
+        bot_chat.post("leave")
+        with pytest.raises(SystemExit):
+            bot_chat.wait(5)
+        bot_chat._running = None
+        bot_chat.start()
+        bot_chat.say("and again")
+    assert runs == ["leave", "and again"]
+
+
+def test_what_hangs_and_what_was_done_meanwhile_are_told_apart_after_a_restart(caplog):
+    bot, runs = a_bot(handler_timeout=None), []
+
+    @bot.on_message
+    async def answer(ctx: Context) -> None:
+        runs.append(ctx.text)
+        if ctx.text == "hang" and runs.count("hang") == 1:
+            await asyncio.Event().wait()
+        await ctx.reply(f"re {ctx.text}")
+
+    with bot_test(bot) as chat:
+        chat.post("hang")
+        for n in range(150):
+            chat.post(f"c{n}", user="carol")
+        chat.wait(60)
+        assert len(chat.heard("carol")) == 150
+        chat.stop()
+        for n in range(3):
+            chat.post(f"away{n}", user="carol")
+        chat.start()
+        chat.wait(60)
+        assert chat.heard("carol")[150:] == ["re away0", "re away1", "re away2"]
+        assert chat.heard() == ["re hang"]
+    assert len(runs) == 1 + 150 + 1 + 3
+    assert "not handled" not in caplog.text
+
+
+def test_one_busy_user_holds_up_nobody_and_all_is_answered(monkeypatch):
+    monkeypatch.setattr(desk_module, "MOST_OF_ONE", 10)
+    monkeypatch.setattr(desk_module, "MOST_WAITING", 20)
+    bot, seen = a_bot(), []
+
+    @bot.on_message
+    async def answer(ctx: Context) -> None:
+        if ctx.sender.uid != "alice":
+            await asyncio.sleep(5)
+        seen.append(ctx.text)
+        await ctx.reply(ctx.text)
+
+    with bot_test(bot) as chat:
+        chat.say("warm")
+        for n in range(40):
+            chat.post(f"m{n}", user="mallory")
+        for n in range(15):
+            chat.post(f"d{n}", user="dave")
+        chat.post("hi")
+        chat.wait(1)
+        assert chat.heard()[-1] == "hi"
+        chat.wait(250)
+        assert chat.heard("mallory") == [f"m{n}" for n in range(40)]
+        assert chat.heard("dave") == [f"d{n}" for n in range(15)]
+        chat.stop()
+        chat.start()
+        assert chat.say("all done") == ["all done"]
+    assert len(seen) == 1 + 40 + 15 + 1 + 1
+
+
+def test_what_was_put_off_is_for_the_next_start_too(monkeypatch):
+    monkeypatch.setattr(desk_module, "MOST_OF_ONE", 2)
+    bot, seen = a_bot(), []
+
+    @bot.on_message
+    async def answer(ctx: Context) -> None:
+        await asyncio.sleep(8)
+        seen.append(ctx.text)
+
+    with bot_test(bot) as chat:
+        for n in range(6):
+            chat.post(f"m{n}")
+        chat.wait(1)
+        chat.stop()
+        assert seen == ["m0"]
+        chat.start()
+        chat.wait(60)
+    assert seen == [f"m{n}" for n in range(6)]
+
+
+def test_only_so_much_waits_and_the_rest_is_named(monkeypatch, caplog):
+    monkeypatch.setattr(desk_module, "MOST_OF_ONE", 2)
+    monkeypatch.setattr(desk_module, "MOST_LATER", 8)
+    monkeypatch.setattr(desk_module, "LEAST_LATER", 1)
+    bot, seen = a_bot(), []
+
+    @bot.on_message
+    async def answer(ctx: Context) -> None:
+        await asyncio.sleep(10)
+        seen.append(ctx.text)
+
+    with bot_test(bot) as chat:
+        for n in range(20):
+            chat.post(f"m{n}")
+        chat.wait(300)
+        assert chat.say("later", timeout=60) == []
+    assert seen[-1] == "later"
+    assert len(seen) < 12
+    assert caplog.text.count("too much waits in conversation") == 1
+
+
+def test_a_bot_catches_up_with_more_unless_told_otherwise():
+    assert a_bot()._settings.catch_up_limit == MOST_MISSED
+    told = AppSettingsBuilder().catch_up_after_reconnect(limit=50).build()
+    assert Bot("app", told, uid="bob", auth_key="a key")._settings.catch_up_limit == 50
+
+
+@pytest.mark.parametrize("value", [0, -1, float("nan"), "10"])
+def test_times_that_are_none(value):
+    with pytest.raises(ValueError, match="handler_timeout"):
+        a_bot(handler_timeout=value)
