@@ -7,7 +7,7 @@ import inspect
 import logging
 import ssl as ssl_module
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Literal, Self, TypeVar, cast
@@ -71,7 +71,7 @@ class Bridge(Making):
 
         def ready(chat: ChatClient) -> None:
             if on_event is not None:
-                _pump(chat.events(), on_event, portal)
+                _pump(chat, on_event, portal)
 
         portal.open(make, ready, limit)
         super().__init__(Held(portal), portal.chat, limit)
@@ -130,7 +130,7 @@ class Bridge(Making):
         portal = self._portal
         if portal.outlet.posts and inspect.iscoroutinefunction(told):
             raise refused("told is async, and there is no event loop where post= calls it.")
-        stop: Callable[[], None] = self._do("on_event", lambda: _pump(self._target.events(), told, portal))
+        stop: Callable[[], None] = self._do("on_event", lambda: _pump(self._target, told, portal))
         return stop
 
     def events(self, timeout: float | None = None) -> Iterating[Event]:
@@ -165,14 +165,21 @@ class Bridge(Making):
 
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or as the
-                server refused it.
+                server refused it. The next step asks for that page again, so what was not fetched is not passed over.
             TimeoutError: a page has not come in time; the next step waits for it again.
         """
-        source = self._do(
-            "messages",
-            lambda: self._target.messages(uid=uid, guid=guid, before=before, after=after, limit=limit, actions=actions),
-        )
-        return Iterating(self._held, source, "messages", self._limit, ends=False)
+
+        chat = self._target  # not self: an iterator need not hold the client twice
+
+        def behind(last: BaseMessage | None) -> AsyncIterator[BaseMessage]:
+            newer = 0 if last is None else last.id if after > 0 else 0
+            older = 0 if last is None or newer else last.id
+            return chat.messages(
+                uid=uid, guid=guid, before=older or before, after=newer or after, limit=limit, actions=actions
+            )
+
+        source = self._do("messages", lambda: behind(None))
+        return Iterating(self._held, source, "messages", self._limit, ends=False, again=behind)
 
     def add_connection_listener(self, listener_id: str, listener: ConnectionListener) -> None:
         """Hear of the connection. The listener is told the status of now."""
@@ -230,29 +237,31 @@ class Bridge(Making):
         self._portal.soon(function)
 
 
-def _pump(stream: EventStream, told: Callable[[Event], object], portal: Portal) -> Callable[[], None]:
-    # Runs in the client's thread.
+def _pump(chat: ChatClient, told: Callable[[Event], object], portal: Portal) -> Callable[[], None]:
+    # Runs in the client's thread. An event is done when the function has returned: what was not told when the client
+    # is closed comes again at the next start.
     stopped = False
+    stream = chat.events(acknowledge=True)
 
     def tell(event: Event) -> object:
         return None if stopped else told(event)
 
     async def run() -> None:
-        async for event in stream:
-            await portal.outlet.call(tell, (event,))
+        try:
+            async for event in stream:
+                if not stopped:
+                    await portal.outlet.call(tell, (event,))
+                stream.done(event)
+        finally:
+            stream.close()  # whatever ended this: nobody is held up by a stream that is not read
 
-    task = portal.keep(run(), "tailwire events")
+    portal.keep(run(), "tailwire events")
 
     def stop() -> None:
         nonlocal stopped
-        stopped = True
-
-        def end() -> None:
-            stream.close()
-            task.cancel()
-
+        stopped = True  # what is left in the stream is done without being told
         with suppress(Exception):  # a client that is closed has ended it
-            portal.soon(end)
+            portal.soon(stream.close)
 
     return stop
 
@@ -260,17 +269,29 @@ def _pump(stream: EventStream, told: Callable[[Event], object], portal: Portal) 
 def _asked(provider: SyncTokenProvider) -> Callable[[], Awaitable[str]]:
     # A plain function is called in a thread of its own, which keeps no program alive: it may ask a server.
     async def ask() -> str:
-        given = provider() if inspect.iscoroutinefunction(provider) else await _in_thread(provider)
-        return cast(str, await given if inspect.isawaitable(given) else given)
+        try:
+            given = provider() if inspect.iscoroutinefunction(provider) else await _in_thread(provider)
+            return cast(str, await given if inspect.isawaitable(given) else given)
+        except Exception:
+            raise
+        except BaseException as e:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise _no_answer(e) from e  # it ends a program, a generator or a task, and is none of the client's
 
     return ask
+
+
+def _no_answer(error: BaseException) -> RuntimeError:
+    return RuntimeError(f"the token provider raised {error!r}: it is to return a token, or to raise an Exception")
 
 
 def _in_thread(function: Callable[[], T]) -> asyncio.Future[T]:
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[T] = loop.create_future()
 
-    def settle(result: T | None, error: BaseException | None) -> None:
+    def settle(result: T | None, error: Exception | None) -> None:
         if ended.done():
             return
         if error is not None:
@@ -282,8 +303,9 @@ def _in_thread(function: Callable[[], T]) -> asyncio.Future[T]:
         result, failed = None, None
         try:
             result = function()
-        except Exception as e:  # noqa: BLE001 - the app's own code: whatever it raises is its answer
-            failed = e
+        except BaseException as e:  # noqa: BLE001 - the app's own code: whatever it raises is its answer
+            failed = e if isinstance(e, Exception) and not isinstance(e, StopIteration) else _no_answer(e)
+            failed.__cause__ = e if failed is not e else e.__cause__
         with suppress(RuntimeError):  # the client has ended meanwhile
             loop.call_soon_threadsafe(settle, result, failed)
 

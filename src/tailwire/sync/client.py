@@ -9,6 +9,7 @@ from typing import Any
 
 from tailwire.sdk.client import ChatClient
 from tailwire.sync.bridge import Bridge
+from tailwire.sync.calling import limit_beyond
 
 _LEFT_OUT = frozenset({"aclose"})
 """Of `ChatClient`: `close` stands for it."""
@@ -20,11 +21,10 @@ def _blocking(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def call(self: Bridge, *arguments: Any, **named: Any) -> Any:
-        limit = None
-        if own is not None:  # it ends by itself when its own time is over
-            within = arguments[own] if len(arguments) > own else named.get("timeout")
-            limit = within + 5.0 if isinstance(within, int | float) else None
-        return self._call(name, arguments, named, limit)
+        limits: tuple[float | None, ...] = ()
+        if own is not None and (len(arguments) > own or "timeout" in named):
+            limits = (limit_beyond(arguments[own] if len(arguments) > own else named["timeout"]),)
+        return self._call(name, arguments, named, *limits)
 
     return call
 

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sync.calling import Held
+from tailwire.sync.future import CallFuture
 
 T = TypeVar("T")
 
@@ -17,7 +18,8 @@ T = TypeVar("T")
 class Iterating(Generic[T]):
     """Takes one after the other, and waits for each. `close()`, or the end of a `with` block, ends it.
 
-    A wait that ends early, in time or by Ctrl+C, loses nothing: the next one goes on where it was.
+    A wait that ends early, in time or by Ctrl+C, loses nothing: the next one goes on where it was. Where a page of
+    messages could not be fetched, the next one tries again.
     """
 
     def __init__(
@@ -28,6 +30,7 @@ class Iterating(Generic[T]):
         limit: float | None,
         *,
         ends: bool,
+        again: Callable[[T | None], AsyncIterator[T]] | None = None,
         close: Callable[[], object] | None = None,
     ) -> None:
         """Begin (for `Client`).
@@ -35,6 +38,8 @@ class Iterating(Generic[T]):
         Args:
             limit: seconds to wait for each; None for ever.
             ends: it ends when the limit is over; else that raises `TimeoutError`.
+            again: called in the client's thread when the source has failed: gives one that goes on behind the last
+                that was taken, None at the beginning.
             close: called in the client's thread at the end.
         """
         self._held = held
@@ -42,8 +47,10 @@ class Iterating(Generic[T]):
         self._name = name
         self._limit = limit
         self._ends = ends
+        self._again = again
+        self._last: T | None = None
         self._close = close
-        self._next: concurrent.futures.Future[list[T]] | None = None
+        self._next: CallFuture[list[T]] | None = None
         self._one_at_a_time = threading.Lock()
         self._closed = False
 
@@ -51,25 +58,25 @@ class Iterating(Generic[T]):
         return self
 
     def __next__(self) -> T:
-        portal, source = self._held.portal, self._source
+        portal = self._held.portal
         portal.check_outside(self._name)
-
-        async def one() -> list[T]:
-            async for value in source:
-                return [value]
-            return []
 
         with self._one_at_a_time:
             if self._closed:
                 raise StopIteration
             try:
                 if self._next is None:
-                    self._next = portal.begin(one)
+                    self._next = portal.begin(self._one)
                 taken = portal.wait(self._next, self._limit, self._name, keep=True)
             except CometChatException as e:
                 self._next = None
                 if e.code == "ERR_CLIENT_CLOSED" and self._ends:
                     raise StopIteration from None
+                raise
+            except concurrent.futures.CancelledError:
+                if self._closed:  # meanwhile, by another thread
+                    raise StopIteration from None
+                self._next = None
                 raise
             except TimeoutError:
                 if self._ends and self._next is not None and not self._next.done():
@@ -79,6 +86,18 @@ class Iterating(Generic[T]):
         if not taken:
             raise StopIteration
         return taken[0]
+
+    async def _one(self) -> list[T]:
+        # In the client's thread.
+        try:
+            async for value in self._source:
+                self._last = value
+                return [value]
+        except Exception:
+            if self._again is not None:  # an async generator that has raised is at its end
+                self._source = self._again(self._last)
+            raise
+        return []
 
     def close(self) -> None:
         """Take no more."""
