@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import gc
 import math
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -56,6 +58,25 @@ def test_a_call_that_is_given_up_when_it_had_begun_says_that_it_may_have_been_do
     alice.disconnect()
     with pytest.raises(TimeoutError, match="had begun"):
         slow.wait_connected()
+
+
+def test_what_a_call_leaves_behind_needs_no_collector(room: Room):
+    alice = room.enter()
+    ended = alice.start("get_user", alice.get_logged_in_user().uid)  # type: ignore[union-attr]
+    failed = alice.start("get_user", "nobody")
+    assert failed.exception(20) is not None
+    assert ended.exception(20) is None
+    cancelled = alice.start("wait_disconnected")
+    cancelled.cancel()
+    until(lambda: not alice._portal._begun)
+    gc.collect()
+    gc.disable()
+    try:
+        gone = [weakref.ref(f) for f in (ended, failed, cancelled)]
+        del ended, failed, cancelled
+        until(lambda: [ref() for ref in gone] == [None] * 3)
+    finally:
+        gc.enable()
 
 
 def test_those_who_wait_for_several_futures_hear_of_a_cancelled_one(room: Room):
@@ -111,7 +132,7 @@ def test_an_iterator_that_another_thread_closes_ends_quietly(room: Room):
         for timeout in (None, 20):
             events = alice.events(timeout=timeout)
             reading = pool.submit(list, events)
-            until(lambda: events._next is not None and events._next._begun)  # noqa: B023 - used at once
+            until(lambda: events._next is not None and events._next._beginning.begun)  # noqa: B023 - used at once
             events.close()
             assert isinstance(reading.result(20), list)
             assert list(events) == []

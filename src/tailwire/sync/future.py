@@ -7,9 +7,47 @@ import concurrent.futures
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
+
+
+class _Beginning:
+    # Whether a call has begun, or never will. Not a part of its future: what a call raises holds this by its traceback,
+    # and would make a circle with the future that holds what it raised.
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()  # an iterator that is collected meanwhile cancels its future
+        self.begun = self._never = False
+
+    def begin(self) -> bool:
+        with self._lock:
+            self.begun = not self._never
+            return self.begun
+
+    def refuse(self) -> bool:
+        # Answers whether it had begun before.
+        with self._lock:
+            self._never = not self.begun
+            return self.begun
+
+
+async def _made(beginning: _Beginning, make: Callable[[], Awaitable[T]]) -> tuple[T | None, BaseException | None]:
+    if not beginning.begin():
+        raise asyncio.CancelledError
+    try:
+        return await make(), None
+    except asyncio.CancelledError:
+        raise
+    except BaseException as e:  # noqa: BLE001 - also SystemExit: it is for the thread that waits
+        return None, e
+
+
+def _stop(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], future: concurrent.futures.Future[Any]) -> None:
+    if future.cancelled():
+        with suppress(RuntimeError):  # the client has ended meanwhile, and all its tasks with it
+            loop.call_soon_threadsafe(task.cancel)
 
 
 class CallFuture(concurrent.futures.Future[T]):
@@ -25,8 +63,9 @@ class CallFuture(concurrent.futures.Future[T]):
     def __init__(self, check: Callable[[], None]) -> None:
         super().__init__()
         self._check = check
-        self._lock = threading.RLock()  # an iterator that is collected meanwhile cancels its future
-        self._begun = self._never = self._notified = False
+        self._beginning = _Beginning()
+        self._lock = threading.RLock()
+        self._notified = False
 
     def result(self, timeout: float | None = None) -> T:
         """Wait for the result, and return it.
@@ -55,9 +94,7 @@ class CallFuture(concurrent.futures.Future[T]):
 
     def give_up(self) -> tuple[bool, bool]:
         """Cancel it; answers whether it was cancelled (not where it has ended), and whether its call had begun."""
-        with self._lock:
-            begun = self._begun
-            self._never = not begun
+        begun = self._beginning.refuse()  # what has not begun by now never will
         cancelled = super().cancel()
         if cancelled:
             self._notify()
@@ -74,30 +111,19 @@ class CallFuture(concurrent.futures.Future[T]):
     def begin(self, loop: asyncio.AbstractEventLoop, make: Callable[[], Awaitable[T]]) -> None:
         """Have the call made in a loop's thread; from any thread."""
 
-        async def run() -> None:
-            with self._lock:
-                if self._never:
-                    return
-                self._begun = True
-            try:
-                result = await make()
-            except asyncio.CancelledError:
-                raise
-            except BaseException as e:  # noqa: BLE001 - also SystemExit: it is for the thread that waits
-                if self._notify():
-                    self.set_exception(e)
-            else:
-                if self._notify():
-                    self.set_result(result)
-
         def first() -> None:
-            task = loop.create_task(run())
-            task.add_done_callback(lambda _: self.cancel())  # where it has no result: it was cancelled
-            self.add_done_callback(lambda _: stop(task))
-
-        def stop(task: asyncio.Task[None]) -> None:
-            if self.cancelled():
-                with suppress(RuntimeError):  # the client has ended meanwhile, and all its tasks with it
-                    loop.call_soon_threadsafe(task.cancel)
+            task = loop.create_task(_made(self._beginning, make))
+            task.add_done_callback(self._settle)
+            self.add_done_callback(partial(_stop, loop, task))
 
         loop.call_soon_threadsafe(first)
+
+    def _settle(self, task: asyncio.Task[tuple[T | None, BaseException | None]]) -> None:
+        if task.cancelled():
+            self.cancel()
+        elif self._notify():
+            result, error = task.result()
+            if error is None:
+                self.set_result(cast(T, result))
+            else:
+                self.set_exception(error)

@@ -15,6 +15,28 @@ from tailwire.sync.future import CallFuture
 T = TypeVar("T")
 
 
+class _Source(Generic[T]):
+    # What is read in the client's thread. It does not hold the iterator: one that the app drops is collected though
+    # a read waits.
+
+    def __init__(self, source: AsyncIterator[T], again: Callable[[T | None], AsyncIterator[T]] | None) -> None:
+        self._source = source
+        self._again = again
+        self._last: T | None = None
+
+    async def one(self) -> list[T]:
+        # Empty at the end.
+        try:
+            async for value in self._source:
+                self._last = value
+                return [value]
+        except Exception:
+            if self._again is not None:  # an async generator that has raised is at its end
+                self._source = self._again(self._last)
+            raise
+        return []
+
+
 class Iterating(Generic[T]):
     """Takes one after the other, and waits for each. `close()`, or the end of a `with` block, ends it.
 
@@ -43,12 +65,10 @@ class Iterating(Generic[T]):
             close: called in the client's thread at the end.
         """
         self._held = held
-        self._source = source
+        self._source = _Source(source, again)
         self._name = name
         self._limit = limit
         self._ends = ends
-        self._again = again
-        self._last: T | None = None
         self._close = close
         self._next: CallFuture[list[T]] | None = None
         self._one_at_a_time = threading.Lock()
@@ -66,7 +86,7 @@ class Iterating(Generic[T]):
                 raise StopIteration
             try:
                 if self._next is None:
-                    self._next = portal.begin(self._one)
+                    self._next = portal.begin(self._source.one)
                 taken = portal.wait(self._next, self._limit, self._name, keep=True)
             except CometChatException as e:
                 self._next = None
@@ -86,18 +106,6 @@ class Iterating(Generic[T]):
         if not taken:
             raise StopIteration
         return taken[0]
-
-    async def _one(self) -> list[T]:
-        # In the client's thread.
-        try:
-            async for value in self._source:
-                self._last = value
-                return [value]
-        except Exception:
-            if self._again is not None:  # an async generator that has raised is at its end
-                self._source = self._again(self._last)
-            raise
-        return []
 
     def close(self) -> None:
         """Take no more."""
