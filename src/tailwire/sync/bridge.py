@@ -118,12 +118,16 @@ class Bridge(Making):
 
         It is called in the app's thread where the client has a `post`, else in the client's own thread. The next one
         comes when it has returned: while it does not, 1,000 events wait here and 1,000 before, then the client
-        stops reading, and what is not read is asked for later. Nothing is lost.
+        stops reading, and what is not read is asked for later. An event is done when the function has returned (or
+        raised, which is logged): messages that are not done when the client is closed come again at the next start.
+        So no message is lost, and one whose function the end cut short comes twice.
 
-        To hear the very first events of a saved session, give the function to the constructor.
+        To hear the very first events of a saved session, give the function to the constructor. A function that refers
+        to the client keeps it open until `close()`.
 
         Returns:
-            A function that stops it; from any thread.
+            A function that stops it; from any thread. A call of an async function that has begun comes to its end;
+            events that wait are not told, and count as done.
         """
         if not callable(told):
             raise TypeError(f"told is a {type(told).__name__}: give a function")
@@ -135,6 +139,9 @@ class Bridge(Making):
 
     def events(self, timeout: float | None = None) -> Iterating[Event]:
         """Return an iterator over everything from now on, for scripts. It ends when the client is closed.
+
+        An event counts as handed over when the iterator has it: messages that wait in it at the end do not come again,
+        as those of `on_event` do.
 
         ```python
         for event in chat.events():
