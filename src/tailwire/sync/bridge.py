@@ -33,6 +33,7 @@ from tailwire.sync.listening import through
 from tailwire.sync.making import Making
 from tailwire.sync.outlet import Post
 from tailwire.sync.portal import Portal
+from tailwire.sync.pumping import pump
 from tailwire.wire.entities import BaseMessage
 
 log = logging.getLogger("tailwire")
@@ -71,7 +72,7 @@ class Bridge(Making):
 
         def ready(chat: ChatClient) -> None:
             if on_event is not None:
-                _pump(chat, on_event, portal)
+                _heard(chat, on_event, portal)
 
         portal.open(make, ready, limit)
         super().__init__(Held(portal), portal.chat, limit)
@@ -134,7 +135,7 @@ class Bridge(Making):
         portal = self._portal
         if portal.outlet.posts and inspect.iscoroutinefunction(told):
             raise refused("told is async, and there is no event loop where post= calls it.")
-        stop: Callable[[], None] = self._do("on_event", lambda: _pump(self._target, told, portal))
+        stop: Callable[[], None] = self._do("on_event", lambda: _heard(self._target, told, portal))
         return stop
 
     def events(self, timeout: float | None = None) -> Iterating[Event]:
@@ -244,33 +245,10 @@ class Bridge(Making):
         self._portal.soon(function)
 
 
-def _pump(chat: ChatClient, told: Callable[[Event], object], portal: Portal) -> Callable[[], None]:
-    # Runs in the client's thread. An event is done when the function has returned: what was not told when the client
-    # is closed comes again at the next start.
-    stopped = False
+def _heard(chat: ChatClient, told: Callable[[Event], object], portal: Portal) -> Callable[[], None]:
+    # What was not told when the client is closed comes again at the next start.
     stream = chat.events(acknowledge=True)
-
-    def tell(event: Event) -> object:
-        return None if stopped else told(event)
-
-    async def run() -> None:
-        try:
-            async for event in stream:
-                if not stopped:
-                    await portal.outlet.call(tell, (event,))
-                stream.done(event)
-        finally:
-            stream.close()  # whatever ended this: nobody is held up by a stream that is not read
-
-    portal.keep(run(), "tailwire events")
-
-    def stop() -> None:
-        nonlocal stopped
-        stopped = True  # what is left in the stream is done without being told
-        with suppress(Exception):  # a client that is closed has ended it
-            portal.soon(stream.close)
-
-    return stop
+    return pump(stream, told, portal, "tailwire events", stream.close, stream.done)
 
 
 def _asked(provider: SyncTokenProvider) -> Callable[[], Awaitable[str]]:

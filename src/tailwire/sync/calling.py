@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import inspect
 import logging
 import math
@@ -165,6 +166,21 @@ class Calling:
     def _do(self, name: str, function: Callable[[], Any]) -> Any:
         # A plain method, in the client's thread.
         return self._portal.do(function, self._limit, name)
+
+
+def blocking(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the blocking method of a `Calling` that stands for an async one of its target."""
+    parameters = inspect.signature(method).parameters
+    own = [p for p in parameters if p != "self"].index("timeout") if "timeout" in parameters else None
+
+    @functools.wraps(method)
+    def call(self: Calling, *arguments: Any, **named: Any) -> Any:
+        limits: tuple[float | None, ...] = ()
+        if own is not None and (len(arguments) > own or "timeout" in named):
+            limits = (limit_beyond(arguments[own] if len(arguments) > own else named["timeout"]),)
+        return self._call(name, arguments, named, *limits)
+
+    return call
 
 
 def refused(details: str) -> CometChatException:

@@ -9,24 +9,10 @@ from typing import Any
 
 from tailwire.sdk.client import ChatClient
 from tailwire.sync.bridge import Bridge
-from tailwire.sync.calling import limit_beyond
+from tailwire.sync.calling import blocking
 
 _LEFT_OUT = frozenset({"aclose"})
 """Of `ChatClient`: `close` stands for it."""
-
-
-def _blocking(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-    parameters = inspect.signature(method).parameters
-    own = [p for p in parameters if p != "self"].index("timeout") if "timeout" in parameters else None
-
-    @functools.wraps(method)
-    def call(self: Bridge, *arguments: Any, **named: Any) -> Any:
-        limits: tuple[float | None, ...] = ()
-        if own is not None and (len(arguments) > own or "timeout" in named):
-            limits = (limit_beyond(arguments[own] if len(arguments) > own else named["timeout"]),)
-        return self._call(name, arguments, named, *limits)
-
-    return call
 
 
 def _plain(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,5 +59,5 @@ class Client(Bridge):
 for _name in dir(ChatClient):
     _method = inspect.getattr_static(ChatClient, _name)
     if not _name.startswith("_") and _name not in _LEFT_OUT and not hasattr(Bridge, _name):
-        _made = _blocking if inspect.iscoroutinefunction(_method) else _plain
+        _made = blocking if inspect.iscoroutinefunction(_method) else _plain
         setattr(Client, _name, _made(_name, _method))
