@@ -8,7 +8,7 @@ import gc
 import math
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +17,7 @@ import pytest
 from sync_stage import Room, say, until
 from tailwire import ConnectionStatus, TextMessage
 from tailwire.sdk.exceptions import CometChatException, failure
-from tailwire.sync import Client
+from tailwire.sync import Client, Iterating
 
 
 @contextmanager
@@ -163,6 +163,18 @@ def test_a_page_that_could_not_be_fetched_is_asked_for_again(room: Room, newer: 
             failed.append(e.code)
     assert failed == ["NO_INTERNET_CONNECTION"] * 3
     assert read == (texts if newer else [*reversed(texts), "first"])
+
+
+def test_an_iterator_that_cannot_go_on_does_not_end_as_if_that_were_all(room: Room):
+    async def half() -> AsyncIterator[int]:
+        yield 1
+        raise failure("NO_INTERNET_CONNECTION")
+
+    numbers = Iterating(room.client()._held, half(), "numbers", 20, ends=False)
+    assert next(numbers) == 1
+    for _ in range(3):
+        with pytest.raises(CometChatException, match="NO_INTERNET_CONNECTION"):
+            next(numbers)
 
 
 def stop_iteration() -> str:

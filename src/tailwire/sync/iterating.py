@@ -30,11 +30,15 @@ class _Source(Generic[T]):
             async for value in self._source:
                 self._last = value
                 return [value]
-        except Exception:
-            if self._again is not None:  # an async generator that has raised is at its end
-                self._source = self._again(self._last)
+        except Exception as e:  # an async generator that has raised is at its end, and what it gave is not all
+            self._source = self._again(self._last) if self._again is not None else _failing(e)
             raise
         return []
+
+
+async def _failing(error: Exception) -> AsyncIterator[Any]:
+    raise error
+    yield
 
 
 class Iterating(Generic[T]):
@@ -61,7 +65,7 @@ class Iterating(Generic[T]):
             limit: seconds to wait for each; None for ever.
             ends: it ends when the limit is over; else that raises `TimeoutError`.
             again: called in the client's thread when the source has failed: gives one that goes on behind the last
-                that was taken, None at the beginning.
+                that was taken, None at the beginning. Without it, the next step raises the same again.
             close: called in the client's thread at the end.
         """
         self._held = held
