@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
-from tailwire import AppSettingsBuilder, MemorySessionStore
+from tailwire import AppSettingsBuilder, MemorySessionStore, TextMessage
 from tailwire.sync import Client
 from tailwire.testing.embedded import EmbeddedServer
 
@@ -43,6 +44,40 @@ class Room:
         chat.login(uid or self.user(), auth_key=self.server.auth_key)
         chat.wait_connected()
         return chat
+
+
+class Window:
+    """A GUI's thread, played by the test's: what is posted runs in `turn()`."""
+
+    def __init__(self) -> None:
+        self.posted: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self.ran = 0
+
+    def post(self, function: Callable[[], None]) -> None:
+        self.posted.put(function)
+
+    def turn(self) -> bool:
+        """Run one of what is posted, if there is one."""
+        try:
+            function = self.posted.get_nowait()
+        except queue.Empty:
+            return False
+        function()
+        self.ran += 1
+        return True
+
+    def until(self, true: Callable[[], Any]) -> None:
+        def tried() -> bool:
+            while self.turn():
+                pass
+            return bool(true())
+
+        until(tried)
+
+
+def say(chat: Client, to: str, *texts: str) -> None:
+    for text in texts:
+        chat.send_message(TextMessage(receiver=to, receiver_type="user", text=text))
 
 
 def until(true: Callable[[], Any]) -> Any:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-import queue
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from sync_stage import Room, until
+from sync_stage import Room, Window, say, until
 from tailwire import (
     CometChatException,
     MemorySessionStore,
@@ -24,42 +22,7 @@ from tailwire import (
     UploadFile,
     UploadFileListener,
 )
-from tailwire.sync import Client
 from tailwire.sync.outlet import WindowGone
-
-
-class Window:
-    """A GUI's thread, played by the test's: what is posted runs in `turn()`."""
-
-    def __init__(self) -> None:
-        self.posted: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self.ran = 0
-
-    def post(self, function: Callable[[], None]) -> None:
-        self.posted.put(function)
-
-    def turn(self) -> bool:
-        """Run one of what is posted, if there is one."""
-        try:
-            function = self.posted.get_nowait()
-        except queue.Empty:
-            return False
-        function()
-        self.ran += 1
-        return True
-
-    def until(self, true: Callable[[], Any]) -> None:
-        def tried() -> bool:
-            while self.turn():
-                pass
-            return bool(true())
-
-        until(tried)
-
-
-def say(chat: Client, to: str, *texts: str) -> None:
-    for text in texts:
-        chat.send_message(TextMessage(receiver=to, receiver_type="user", text=text))
 
 
 class Ears(MessageListener):

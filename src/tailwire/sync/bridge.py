@@ -7,7 +7,7 @@ import inspect
 import logging
 import ssl as ssl_module
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Literal, Self, TypeVar, cast
@@ -72,7 +72,7 @@ class Bridge(Making):
 
         async def started(chat: ChatClient) -> None:
             if on_event is not None:
-                _heard(chat.events(), on_event, portal)
+                _heard(chat, on_event, portal)
             await chat.init()
 
         chat = portal.open(make, started, limit)
@@ -120,23 +120,30 @@ class Bridge(Making):
 
         It is called in the app's thread where the client has a `post`, else in the client's own thread. The next one
         comes when it has returned: while it does not, 1,000 events wait here and 1,000 before, then the client
-        stops reading, and what is not read is asked for later. Nothing is lost.
+        stops reading, and what is not read is asked for later. An event is done when the function has returned (or
+        raised, which is logged): messages that are not done when the client is closed come again at the next start.
+        So no message is lost, and one whose function the end cut short comes twice.
 
-        To hear the very first events of a saved session, give the function to the constructor.
+        To hear the very first events of a saved session, give the function to the constructor. A function that refers
+        to the client keeps it open until `close()`.
 
         Returns:
-            A function that stops it; from any thread.
+            A function that stops it; from any thread. A call of an async function that has begun comes to its end;
+            events that wait are not told, and count as done.
         """
         if not callable(told):
             raise TypeError(f"told is a {type(told).__name__}: give a function")
         portal = self._portal
         if portal.outlet.posts and inspect.iscoroutinefunction(told):
             raise refused("told is async, and there is no event loop where post= calls it.")
-        stop: Callable[[], None] = self._do("on_event", lambda: _heard(self._target.events(), told, portal))
+        stop: Callable[[], None] = self._do("on_event", lambda: _heard(self._target, told, portal))
         return stop
 
     def events(self, timeout: float | None = None) -> Iterating[Event]:
         """Return an iterator over everything from now on, for scripts. It ends when the client is closed.
+
+        An event counts as handed over when the iterator has it: messages that wait in it at the end do not come again,
+        as those of `on_event` do.
 
         ```python
         for event in chat.events():
@@ -167,14 +174,21 @@ class Bridge(Making):
 
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or as the
-                server refused it.
+                server refused it. The next step asks for that page again, so what was not fetched is not passed over.
             TimeoutError: a page has not come in time; the next step waits for it again.
         """
-        source = self._do(
-            "messages",
-            lambda: self._target.messages(uid=uid, guid=guid, before=before, after=after, limit=limit, actions=actions),
-        )
-        return Iterating(self._held, source, "messages", self._limit, ends=False)
+
+        chat = self._target  # not self: an iterator need not hold the client twice
+
+        def behind(last: BaseMessage | None) -> AsyncIterator[BaseMessage]:
+            newer = 0 if last is None else last.id if after > 0 else 0
+            older = 0 if last is None or newer else last.id
+            return chat.messages(
+                uid=uid, guid=guid, before=older or before, after=newer or after, limit=limit, actions=actions
+            )
+
+        source = self._do("messages", lambda: behind(None))
+        return Iterating(self._held, source, "messages", self._limit, ends=False, again=behind)
 
     def add_connection_listener(self, listener_id: str, listener: ConnectionListener) -> None:
         """Hear of the connection. The listener is told the status of now."""
@@ -232,24 +246,38 @@ class Bridge(Making):
         self._portal.soon(function)
 
 
-def _heard(stream: EventStream, told: Callable[[Event], object], portal: Portal) -> Callable[[], None]:
-    return pump(stream, told, portal, "tailwire events", stream.close)
+def _heard(chat: ChatClient, told: Callable[[Event], object], portal: Portal) -> Callable[[], None]:
+    # What was not told when the client is closed comes again at the next start.
+    stream = chat.events(acknowledge=True)
+    return pump(stream, told, portal, "tailwire events", stream.close, stream.done)
 
 
 def _asked(provider: SyncTokenProvider) -> Callable[[], Awaitable[str]]:
     # A plain function is called in a thread of its own, which keeps no program alive: it may ask a server.
     async def ask() -> str:
-        given = provider() if inspect.iscoroutinefunction(provider) else await _in_thread(provider)
-        return cast(str, await given if inspect.isawaitable(given) else given)
+        try:
+            given = provider() if inspect.iscoroutinefunction(provider) else await _in_thread(provider)
+            return cast(str, await given if inspect.isawaitable(given) else given)
+        except Exception:
+            raise
+        except BaseException as e:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise _no_answer(e) from e  # it ends a program, a generator or a task, and is none of the client's
 
     return ask
+
+
+def _no_answer(error: BaseException) -> RuntimeError:
+    return RuntimeError(f"the token provider raised {error!r}: it is to return a token, or to raise an Exception")
 
 
 def _in_thread(function: Callable[[], T]) -> asyncio.Future[T]:
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[T] = loop.create_future()
 
-    def settle(result: T | None, error: BaseException | None) -> None:
+    def settle(result: T | None, error: Exception | None) -> None:
         if ended.done():
             return
         if error is not None:
@@ -261,8 +289,9 @@ def _in_thread(function: Callable[[], T]) -> asyncio.Future[T]:
         result, failed = None, None
         try:
             result = function()
-        except Exception as e:  # noqa: BLE001 - the app's own code: whatever it raises is its answer
-            failed = e
+        except BaseException as e:  # noqa: BLE001 - the app's own code: whatever it raises is its answer
+            failed = e if isinstance(e, Exception) and not isinstance(e, StopIteration) else _no_answer(e)
+            failed.__cause__ = e if failed is not e else e.__cause__
         with suppress(RuntimeError):  # the client has ended meanwhile
             loop.call_soon_threadsafe(settle, result, failed)
 

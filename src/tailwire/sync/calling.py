@@ -7,14 +7,20 @@ import functools
 import inspect
 import logging
 import math
+import threading
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from tailwire.sdk.exceptions import CometChatException, failure
+from tailwire.sync.future import CallFuture
 from tailwire.sync.portal import Portal
 
 log = logging.getLogger("tailwire")
+SPARE = 5.0
+"""Seconds for the way to the client's thread and back."""
+LONGEST = threading.TIMEOUT_MAX - SPARE
+"""Seconds that a thread can wait."""
 
 
 class Held:
@@ -38,7 +44,24 @@ def checked_seconds(seconds: float | None) -> float | None:
         raise TypeError(f"the timeout is a {type(seconds).__name__}: give seconds, or None to wait for ever")
     if not seconds > 0 or math.isinf(seconds):
         raise ValueError(f"the timeout is {seconds}: give seconds above 0, or None to wait for ever")
-    return seconds
+    return min(seconds, LONGEST)
+
+
+def limit_beyond(seconds: float | None) -> float | None:
+    """Return the limit of a call that ends by itself when its own time is over; None where it waits for ever.
+
+    Args:
+        seconds: its own time, as the app gave it; 0 or less is over at once.
+
+    Raises:
+        TypeError: it is no number.
+        ValueError: it is not a number (`nan`).
+    """
+    if seconds is None or seconds == math.inf:
+        return None
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds <= 0:
+        return SPARE
+    return cast(float, checked_seconds(seconds)) + SPARE
 
 
 class Calling:
@@ -75,7 +98,9 @@ class Calling:
                 else they are called in the client's thread. Without it, a failure is logged where there is a `done`.
 
         Returns:
-            A future, with `result(timeout)` and `cancel()`. It has no limit of its own.
+            A future, with `result(timeout)` and `cancel()`. It has no limit of its own. In the client's own thread,
+            where waiting would be waiting for oneself, `result()` and `exception()` raise `RuntimeError` until it has
+            ended.
 
         Raises:
             AttributeError: there is no such method, or it is one that does not wait for a server.
@@ -112,9 +137,7 @@ class Calling:
         else:
             log.error("%s() failed, and start() was given no failed=: %s", call, error)
 
-    def _begin(
-        self, method: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
-    ) -> concurrent.futures.Future[Any]:
+    def _begin(self, method: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> CallFuture[Any]:
         if named.get("on_progress") is not None:
             named = {**named, "on_progress": self._portal.outlet.newest(named["on_progress"])}
 
@@ -123,13 +146,14 @@ class Calling:
     def __reduce__(self) -> str:
         raise TypeError("a client cannot be pickled or copied: make one in each process")
 
-    def _call(self, name: str, arguments: tuple[Any, ...], named: dict[str, Any], limit: float | None = None) -> Any:
-        # Blocks. What is told of the end of the call is told here, in the thread that waits.
+    def _call(self, name: str, arguments: tuple[Any, ...], named: dict[str, Any], *limits: float | None) -> Any:
+        # Blocks. What is told of the end of the call is told here, in the thread that waits. A limit that is given
+        # stands for the client's; None is none.
         self._portal.check_outside(name)
         on_success, on_error = named.pop("on_success", None), named.pop("on_error", None)
         try:
             future = self._begin(getattr(self._target, name), *self._prepared(name, arguments, named))
-            result = self._portal.wait(future, limit or self._limit, name)
+            result = self._portal.wait(future, limits[0] if limits else self._limit, name)
         except CometChatException as e:
             if on_error is None:
                 raise
@@ -151,11 +175,10 @@ def blocking(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def call(self: Calling, *arguments: Any, **named: Any) -> Any:
-        limit = None
-        if own is not None:  # it ends by itself when its own time is over
-            within = arguments[own] if len(arguments) > own else named.get("timeout")
-            limit = within + 5.0 if isinstance(within, int | float) else None
-        return self._call(name, arguments, named, limit)
+        limits: tuple[float | None, ...] = ()
+        if own is not None and (len(arguments) > own or "timeout" in named):
+            limits = (limit_beyond(arguments[own] if len(arguments) > own else named["timeout"]),)
+        return self._call(name, arguments, named, *limits)
 
     return call
 

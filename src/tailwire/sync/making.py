@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 from collections.abc import Callable
 from typing import Any, TypeVar, cast, overload
 
@@ -12,6 +11,7 @@ from tailwire.sdk.client import ChatClient
 from tailwire.sdk.live.calling import MOST_CONVERSATIONS, MOST_MESSAGES
 from tailwire.sync.calling import Calling
 from tailwire.sync.faces import Connection, ListRequest, OutboxEntry, Request, UploadFileRequest
+from tailwire.sync.future import CallFuture
 from tailwire.sync.live import LIVE, LiveConversations, LiveMessages
 from tailwire.wire.entities import BaseMessage, Reaction
 
@@ -127,9 +127,7 @@ class Making(Calling):
         """Status, explanation, history and dump of the connection."""
         return self._face(Connection, self._do("connection", lambda: self._target.connection))
 
-    def _begin(
-        self, method: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]
-    ) -> concurrent.futures.Future[Any]:
+    def _begin(self, method: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> CallFuture[Any]:
         kind = LIVE.get(getattr(method, "__name__", ""))
         if kind is None:
             return super()._begin(method, arguments, named)

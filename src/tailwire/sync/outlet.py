@@ -131,6 +131,12 @@ async def _called(callback: Callable[..., Any], arguments: tuple[Any, ...]) -> N
         result = callback(*arguments)
         if result is not None and inspect.isawaitable(result):
             await result
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():  # the client's end, not something that the app waited for
+            raise
+        name = getattr(callback, "__qualname__", callback)
+        log.exception("callback %s waited for something that was cancelled", name)
     except (SystemExit, KeyboardInterrupt) as e:
         name = getattr(callback, "__qualname__", callback)
         log.error("%s raised %r in the client's thread, where it cannot end the program", name, e)

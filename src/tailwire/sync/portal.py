@@ -20,6 +20,7 @@ from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from tailwire.sdk.exceptions import failure
+from tailwire.sync.future import CallFuture
 from tailwire.sync.outlet import Outlet, Post
 
 log = logging.getLogger("tailwire")
@@ -59,7 +60,7 @@ class Portal:
         self._lock = threading.RLock()  # what is collected meanwhile may come here too
         self._closing = False
         self._error: Exception | None = None
-        self._begun: set[concurrent.futures.Future[Any]] = set()  # a loop holds its tasks weakly
+        self._begun: set[CallFuture[Any]] = set()  # a loop holds its tasks weakly
         self._kept: set[asyncio.Task[None]] = set()
         self._kind = kind
         self._target: Closing | None = None
@@ -124,15 +125,19 @@ class Portal:
                 "worker_process_init)"
             )
 
-    def check_outside(self, name: str) -> None:
+    def check_outside(self, name: str, instead: str = "") -> None:
         """Check that waiting here would not be waiting for oneself.
+
+        Args:
+            name: of what would wait.
+            instead: what to do, for the error; found by the name where it is empty.
 
         Raises:
             RuntimeError: in the client's own thread.
         """
         self.check()
         if self.inside:
-            how = (
+            how = instead or (
                 "Have another thread call it" if name in _ELSEWHERE else f"Use start({name!r}, …), which does not wait"
             )
             raise RuntimeError(
@@ -140,7 +145,7 @@ class Portal:
                 f"itself. {how}, or give the client a post= that calls back in your thread"
             )
 
-    def begin(self, make: Callable[[], Awaitable[T]]) -> concurrent.futures.Future[T]:
+    def begin(self, make: Callable[[], Awaitable[T]]) -> CallFuture[T]:
         """Begin something in the client's thread.
 
         Raises:
@@ -148,17 +153,17 @@ class Portal:
             RuntimeError: after a fork.
         """
         self.check()
-
-        async def run() -> T:
-            return await make()
-
+        future = CallFuture[T](self._check_future)
         with self._lock:
             if self._closing:
                 raise failure("ERR_CLIENT_CLOSED")
-            future = asyncio.run_coroutine_threadsafe(run(), self._loop)
+            future.begin(self._loop, make)
             self._begun.add(future)
         future.add_done_callback(self._begun.discard)
         return future
+
+    def _check_future(self) -> None:
+        self.check_outside("future.result", "Give start() a function, done=, that is called with the result")
 
     def keep(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run something until its end, or that of the client (in the client's thread)."""
@@ -194,7 +199,7 @@ class Portal:
 
         return self.wait(self.begin(call), limit, name)
 
-    def wait(self, future: concurrent.futures.Future[T], limit: float | None, name: str, *, keep: bool = False) -> T:
+    def wait(self, future: CallFuture[T], limit: float | None, name: str, *, keep: bool = False) -> T:
         """Wait for what was begun. What is not waited for to its end is cancelled.
 
         Args:
@@ -202,7 +207,7 @@ class Portal:
             keep: do not cancel it: it is waited for again.
 
         Raises:
-            TimeoutError: it has not come to its end in time.
+            TimeoutError: it has not come to its end in time; says whether it had begun.
             CometChatException: `ERR_CLIENT_CLOSED` when the client was closed meanwhile.
         """
         try:
@@ -212,17 +217,21 @@ class Portal:
                 raise failure("ERR_CLIENT_CLOSED") from None
             raise
         except BaseException as e:  # also Ctrl+C, and what others throw into a thread that waits
-            if future.done() or (not keep and not future.cancel()):
-                if isinstance(e, TimeoutError):
-                    return future.result()  # it came to its end just now, or the call itself raised this
+            cancelled, begun = (False, True) if keep or future.done() else future.give_up()
+            if not isinstance(e, TimeoutError):
                 raise
-            if isinstance(e, TimeoutError):
-                what = "still goes on" if keep else "was cancelled"
-                raise TimeoutError(
-                    f"{name}() has not ended within {limit:g} s, and {what}. "
-                    "Give it longer with with_timeout(seconds), or use start(), which does not wait"
-                ) from None
-            raise
+            if not cancelled and future.done():
+                return future.result()  # it came to its end just now, or the call itself raised this
+            if keep:
+                what = "still goes on"
+            elif begun:
+                what = "was cancelled, but it had begun: what it does may have been done all the same"
+            else:
+                what = "was cancelled before it began, so nothing was done: something held up the client's thread"
+            raise TimeoutError(
+                f"{name}() has not ended within {limit:g} s, and {what}. "
+                "Give it longer with with_timeout(seconds), or use start(), which does not wait"
+            ) from None
 
     # The end.
 

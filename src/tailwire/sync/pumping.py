@@ -17,7 +17,8 @@ def pump(
     told: Callable[[T], object],
     portal: Portal,
     name: str,
-    close: Callable[[], Any] = lambda: None,
+    close: Callable[[], Any] | None = None,
+    done: Callable[[T], object] = lambda _: None,
 ) -> Callable[[], None]:
     """Call a function with everything that comes; called in the client's thread.
 
@@ -25,7 +26,9 @@ def pump(
         source: where it comes from. The next is taken when the function has returned.
         told: called where the client's callbacks are.
         name: of the task.
-        close: ends the source.
+        close: ends the source; None where that ends with the task.
+        done: called in the client's thread when the function has returned, and for what is left untold when this is
+            stopped; not for what the client's end cuts short.
 
     Returns:
         What stops it, from any thread. Nothing is told behind it in the thread where the function is called.
@@ -37,20 +40,21 @@ def pump(
         return None if stopped else told(value)
 
     async def run() -> None:
-        async for value in source:
-            await portal.outlet.call(tell, (value,))
+        try:
+            async for value in source:
+                if not stopped:
+                    await portal.outlet.call(tell, (value,))
+                done(value)
+        finally:
+            if close is not None:
+                close()  # whatever ended this: nobody is held up by a source that is not read
 
     task = portal.keep(run(), name)
 
     def stop() -> None:
         nonlocal stopped
         stopped = True
-
-        def end() -> None:
-            close()
-            task.cancel()
-
         with suppress(Exception):  # a client that is closed has ended it
-            portal.soon(end)
+            portal.soon(close if close is not None else task.cancel)
 
     return stop
