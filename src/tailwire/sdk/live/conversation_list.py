@@ -176,12 +176,8 @@ class ConversationList:
     def _change(self, key: str, **changes: object) -> None:
         row = self._rows[key]
         before = row.rank()
-        self._set(row, conversation=replace(row.item.conversation, **changes))  # type: ignore[arg-type]
+        _set(self, row, conversation=replace(row.item.conversation, **changes))  # type: ignore[arg-type]
         self._sort(key, before)
-
-    def _set(self, row: _Row, **changes: Any) -> None:
-        row.item = replace(row.item, **changes)
-        self._shown = None
 
     def _note(self, key: str, number: int) -> bool:
         # Whether an id is new here.
@@ -278,7 +274,7 @@ class ConversationList:
                 self._reads[key] = up_to, TRIES
             c = self._read(key, c, up_to)
         if c is not row.item.conversation:
-            self._set(row, conversation=c)
+            _set(self, row, conversation=c)
 
     def _read(self, key: str, c: Conversation, up_to: int) -> Conversation:
         row, last = self._rows[key], c.last_message
@@ -328,18 +324,23 @@ class ConversationList:
         self._stop_typing(key, uid)
         row = self._rows.get(key)
         if row is not None and indicator.typing_status == "started":
-            self._set(row, typing=(*row.item.typing, indicator.sender))
+            _set(self, row, typing=(*row.item.typing, indicator.sender))
 
     def _stop_typing(self, key: str, uid: str) -> None:
         row = self._rows.get(key)
         if row is not None and any(user.uid == uid for user in row.item.typing):
-            self._set(row, typing=tuple(user for user in row.item.typing if user.uid != uid))
+            _set(self, row, typing=tuple(user for user in row.item.typing if user.uid != uid))
 
     def group(self, group: Group) -> None:
         """A group was changed."""
         key = key_of("group", group.guid)
         if key in self._rows:
             self._change(key, conversation_with=group)
+
+
+def _set(live: ConversationList, row: _Row, **changes: Any) -> None:
+    row.item = replace(row.item, **changes)
+    live._shown = None
 
 
 def _key_of(message: BaseMessage, me: str) -> str:
