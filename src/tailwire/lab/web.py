@@ -75,7 +75,8 @@ class Guard:
         if request.headers.get("host", "") not in self._hosts:
             return _refused(403, "this lab is reached as 127.0.0.1 alone")
         parts = request.url.path.split("/")
-        if self._once and len(parts) == 3 and request.method == "GET" and _same(parts[1], self._once):
+        first = self._once and parts[2:] == [""] and request.method == "GET"
+        if first and _same(parts[1], self._once):
             return self._exchanged()
         if len(parts) < 3 or not any(_same(parts[1], token) for token in self._tokens):
             return _refused(404, "there is nothing here: use the whole URL that the lab has printed")
