@@ -10,7 +10,7 @@ import pytest
 from adapters.private_bus import LOGIND, PrivateBus, logind, needs_a_bus, private_bus
 from informed import Informed
 from tailwire import watch_sleep
-from tailwire.adapters.dbus import system_bus
+from tailwire.adapters.dbus import BusRefused, system_bus
 
 pytestmark = [pytest.mark.gui, needs_a_bus()]
 PATH = "/org/freedesktop/login1"
@@ -57,6 +57,27 @@ async def test_only_logind_puts_the_client_to_sleep(monkeypatch):
             await chat.until(BACK)
             again.PrepareForSleep(False)
             await chat.until(BACK, FRONT)
+
+
+async def test_an_answer_of_another_kind_is_a_refusal(monkeypatch):
+    from dbus_fast.service import ServiceInterface, dbus_method
+
+    class Odd(ServiceInterface):
+        def __init__(self) -> None:
+            super().__init__("org.freedesktop.login1.Manager")
+
+        @dbus_method()
+        def Inhibit(self, what: s, who: s, why: s, mode: s) -> "as":  # noqa: F821
+            return []
+
+    async with private_bus(monkeypatch) as bus:
+        await bus.put(LOGIND, PATH, Odd())
+        async with system_bus() as here:
+            asked = ["sleep", "tailwire", "", "delay"]
+            with pytest.raises(BusRefused, match="makes no sense"):
+                await here.call((LOGIND, PATH, "org.freedesktop.login1.Manager"), "Inhibit", "ssss", asked)
+        with watch_sleep(Informed(says_goodbye=True)) as watch:
+            assert await watch.settled() == {"sleep"}
 
 
 async def test_what_makes_no_sense_is_left_out(monkeypatch):

@@ -70,6 +70,7 @@ async def test_many_deletions_hide_nothing_that_is_older(stage: Stage):
             await bob.chat.edit_message(TextMessage(id=m.id, text="y", **IN_GROUP))
     live = await alice.chat.live_messages(guid="g", limit=10)
     assert [i.message.text for i in live.items[-5:]] == ["y"] * 5
+    assert len(live.items) == 10, "as many as it was to begin with"
     while await live.older():
         pass
     assert live.complete

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from importlib.util import find_spec
@@ -15,6 +16,8 @@ CONNECT_WITHIN = 5.0
 ANSWER_WITHIN = 5.0
 _DAEMON = "org.freedesktop.DBus"  # the bus itself: its messages have this sender, and nobody else can
 _BUS = (_DAEMON, "/org/freedesktop/DBus", _DAEMON)
+_ANSWERS = {"Get": "v", "Inhibit": "h", "NameHasOwner": "b", "GetNameOwner": "s"}
+"""By method, the signature of its answer."""
 INSTALL = 'pip install "tailwire[desktop]"'
 
 
@@ -62,7 +65,7 @@ class Bus:
             What it answers, and the file descriptors that came with it: they are the caller's to close.
 
         Raises:
-            BusRefused: the answer is an error.
+            BusRefused: the answer is an error, or of another kind than this method's.
             NoBus: no answer came, or the connection is lost.
         """
         destination, path, interface = to
@@ -76,6 +79,11 @@ class Bus:
             raise NoBus(f"{destination} does not answer: {e!r}") from e
         if answer.message_type is self._dbus.MessageType.ERROR:
             raise BusRefused(answer.error_name or "", str(answer.body[0]) if answer.body else "")
+        if answer.signature != _ANSWERS.get(member, answer.signature):
+            for descriptor in answer.unix_fds:
+                os.close(descriptor)
+            said = f"{destination} answers {member} with {answer.signature!r}, which makes no sense"
+            raise BusRefused("org.freedesktop.DBus.Error.InvalidSignature", said)
         return list(answer.body), list(answer.unix_fds)
 
     async def listen(self, source: tuple[str, str, str], member: str, told: Callable[[list[Any]], object]) -> None:

@@ -90,14 +90,13 @@ class LiveMessages(LiveList[LiveMessage]):
 
         def take() -> None:
             if self._state.reached == reached:  # else older ones were let go meanwhile
-                cut = found[-wanted:]
-                whole = len(cut) == len(found)
-                self._state.older(cut, first if whole else cut[0].id, complete=complete and whole)
+                self._state.older(found, first, complete=complete)
 
         return take
 
     async def _read(self, before: int, wanted: int, size: int) -> tuple[list[BaseMessage], int, bool]:
-        # What is shown, from before an id; from which id on that is all there is; whether there is nothing older.
+        # At most so many that are shown, from before an id; from which id on that is all there is; whether there is
+        # nothing older.
         found: list[BaseMessage] = []
         complete = False
         for number in range(1, MOST_IN_VAIN + 1):
@@ -111,6 +110,9 @@ class LiveMessages(LiveList[LiveMessage]):
             if complete or len(found) >= wanted or (found and number >= MOST_REQUESTS):
                 break
             size = PAGE  # much of it is what only tells of messages
+        if len(found) > wanted:
+            found = found[-wanted:]
+            before, complete = found[0].id, False
         return found, before, complete
 
     def _filters(self) -> dict[str, Any]:
