@@ -67,8 +67,8 @@ async def test_an_answer_of_another_kind_is_a_refusal(monkeypatch):
             super().__init__("org.freedesktop.login1.Manager")
 
         @dbus_method()
-        def Inhibit(self, what: s, who: s, why: s, mode: s) -> "as":  # noqa: F821
-            return []
+        def Inhibit(self, what: s, who: s, why: s, mode: s) -> s:  # noqa: F821
+            return "odd"
 
     async with private_bus(monkeypatch) as bus:
         await bus.put(LOGIND, PATH, Odd())
