@@ -34,13 +34,14 @@ async def gone(pid: int) -> None:
 class Started:
     """`tailwire lab` with arguments, until it has printed its URL."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, **environment: str) -> None:
         self._arguments = arguments
+        self._environment = environment
 
     async def __aenter__(self) -> Started:
         self.process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tailwire.cli.main", "lab", *self._arguments,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env={**os.environ, **self._environment},
         )  # fmt: skip
         said = b""
         async with asyncio.timeout(60):
@@ -86,3 +87,22 @@ async def test_a_port_that_is_taken_is_named_before_anything_starts():
         )  # fmt: skip
         _, errors = await process.communicate()
     assert (process.returncode, b"choose another --port" in errors) == (1, True), errors
+
+
+async def test_the_command_line_of_the_browser_has_no_address_that_is_of_use_to_others(tmp_path):
+    given, browser = tmp_path / "given.txt", tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$*" > {given}.new\nmv {given}.new {given}\n')
+    browser.chmod(0o700)
+    async with Started("--open", BROWSER=f"{browser} %s") as lab:
+        async with asyncio.timeout(20):
+            while not given.exists():
+                await asyncio.sleep(0.02)
+        once = given.read_text()
+        assert lab.url.rsplit("/", 2)[1] not in once
+        async with httpx2.AsyncClient(trust_env=False) as http:
+            own = await http.get(once, follow_redirects=True)
+            assert (own.status_code, "<html" in own.text) == (200, True)
+            assert (await http.get(once)).status_code == 410, "somebody else has read it"
+            assert (await http.get(own.url)).status_code == 404
+            assert (await http.get(lab.url)).status_code == 200
+        await lab.end(signal.SIGINT)

@@ -331,7 +331,7 @@ async def test_a_callback_that_raises_harms_nobody(stage: Stage, caplog):
     await bob.say("alice", "one")
     await asyncio.sleep(1)
     assert len(heard) == 1
-    assert "a callback of a live list raised" in caplog.text
+    assert "a callback of a live list failed" in caplog.text
     stop()
     stop()
     live.close()

@@ -573,6 +573,40 @@ async def test_the_client_is_in_the_background_while_any_source_says_so(stage: S
     await alice.connected()
 
 
+async def test_explain_names_who_says_background(stage: Stage):
+    alice = await stage.enter("alice")
+    alice.chat.set_app_state("background")
+    assert "the app is in the background and" in alice.chat.connection.explain()
+    alice.chat.set_app_state("background", reason="window")
+    alice.chat.set_app_state("background", reason="sleep")
+    alice.chat.set_app_state("foreground")
+    assert "the app is in the background (sleep, window) and" in alice.chat.connection.explain()
+
+
+@pytest.mark.parametrize("state", ["background", "foreground"])
+async def test_a_reason_that_is_no_name_is_refused(stage: Stage, state):
+    alice = await stage.enter("alice")
+    for reason in (["window"], None, 5, b"window"):
+        with pytest.raises(TypeError, match="give a name, as text"):
+            alice.chat.set_app_state(state, reason=reason)
+    for reason in ("", "x" * 101, "a\nb", "\ud800"):
+        with pytest.raises(ValueError, match="1 to 100 characters"):
+            alice.chat.set_app_state(state, reason=reason)
+    assert alice.status is CONNECTED
+
+
+async def test_reasons_that_are_never_taken_back_come_to_an_end(stage: Stage):
+    alice = await stage.enter("alice")
+    for n in range(100):
+        alice.chat.set_app_state("background", reason=f"window {n}")
+    with pytest.raises(RuntimeError, match="100 reasons keep the app in the background"):
+        alice.chat.set_app_state("background", reason="one more")
+    alice.chat.set_app_state("background", reason="window 0")
+    for n in range(100):
+        alice.chat.set_app_state("foreground", reason=f"window {n}")
+    await alice.connected()
+
+
 async def test_a_source_of_an_unknown_state_is_refused_and_changes_nothing(stage: Stage):
     alice = await stage.enter("alice")
     with pytest.raises(ValueError):

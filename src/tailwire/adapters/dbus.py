@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from importlib.util import find_spec
 from typing import Any
 
+log = logging.getLogger("tailwire")
 CONNECT_WITHIN = 5.0
 ANSWER_WITHIN = 5.0
-_BUS = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
+_DAEMON = "org.freedesktop.DBus"  # the bus itself: its messages have this sender, and nobody else can
+_BUS = (_DAEMON, "/org/freedesktop/DBus", _DAEMON)
+_ANSWERS = {"Get": "v", "Inhibit": "h", "NameHasOwner": "b", "GetNameOwner": "s"}
+"""By method, the signature of its answer."""
 INSTALL = 'pip install "tailwire[desktop]"'
 
 
@@ -42,6 +48,7 @@ class Bus:
     def __init__(self, connection: Any, dbus: Any) -> None:
         self._connection = connection
         self._dbus = dbus
+        self._owners: dict[str, str] = {}  # of the services that are listened to, by name, the connection of each
 
     async def call(
         self, to: tuple[str, str, str], member: str, signature: str = "", body: Sequence[Any] = ()
@@ -58,7 +65,7 @@ class Bus:
             What it answers, and the file descriptors that came with it: they are the caller's to close.
 
         Raises:
-            BusRefused: the answer is an error.
+            BusRefused: the answer is an error, or of another kind than this method's.
             NoBus: no answer came, or the connection is lost.
         """
         destination, path, interface = to
@@ -72,10 +79,18 @@ class Bus:
             raise NoBus(f"{destination} does not answer: {e!r}") from e
         if answer.message_type is self._dbus.MessageType.ERROR:
             raise BusRefused(answer.error_name or "", str(answer.body[0]) if answer.body else "")
+        if answer.signature != _ANSWERS.get(member, answer.signature):
+            for descriptor in answer.unix_fds:
+                os.close(descriptor)
+            said = f"{destination} answers {member} with {answer.signature!r}, which makes no sense"
+            raise BusRefused("org.freedesktop.DBus.Error.InvalidSignature", said)
         return list(answer.body), list(answer.unix_fds)
 
     async def listen(self, source: tuple[str, str, str], member: str, told: Callable[[list[Any]], object]) -> None:
-        """Have a function called with the arguments of each signal of one kind.
+        """Have a function called with the arguments of each signal of one kind, from the owner of the sender's name.
+
+        Anybody on the bus can send any signal straight to this connection, past the rule: so each is held against who
+        owns the name now. What makes no sense to the function is left out.
 
         Args:
             source: sender, path and interface.
@@ -89,12 +104,39 @@ class Bus:
 
         def came(message: Any) -> None:
             is_signal = message.message_type is self._dbus.MessageType.SIGNAL
-            if is_signal and (message.path, message.interface, message.member) == (path, interface, member):
+            if not is_signal or (message.path, message.interface, message.member) != (path, interface, member):
+                return
+            if not message.sender or message.sender != self._owner_of(sender):
+                log.info("a signal %s.%s that %s did not send is ignored", interface, member, sender)
+                return
+            try:
                 told(list(message.body))
+            except (TypeError, ValueError, LookupError, AttributeError) as e:
+                log.info("a signal %s.%s makes no sense: %r", interface, member, e)
 
+        if sender != _DAEMON:
+            await self._follow(sender)
         self._connection.add_message_handler(came)
         rule = f"type='signal',sender='{sender}',path='{path}',interface='{interface}',member='{member}'"
         await self.call(_BUS, "AddMatch", "s", [rule])
+
+    def _owner_of(self, sender: str) -> str:
+        return sender if sender == _DAEMON else self._owners.get(sender, "")
+
+    async def _follow(self, name: str) -> None:
+        if name in self._owners:
+            return
+
+        def changed(body: list[Any]) -> None:
+            if body[0] == name:
+                self._owners[name] = body[2]
+
+        await self.listen(_BUS, "NameOwnerChanged", changed)
+        try:
+            (owner,), _ = await self.call(_BUS, "GetNameOwner", "s", [name])
+        except BusRefused:  # nobody is there
+            owner = ""
+        self._owners.setdefault(name, owner)  # a change that came meanwhile is newer
 
     async def listen_for_owner(self, name: str, told: Callable[[bool], object]) -> None:
         """Have a function called when a service comes (True) or goes (False).

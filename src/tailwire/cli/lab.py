@@ -76,7 +76,7 @@ def _problem(given: argparse.Namespace) -> str:
     return ""
 
 
-def _hello(given: argparse.Namespace, file: str, url: str) -> None:
+def _hello(given: argparse.Namespace, file: str, url: str, once: str) -> None:
     if file:
         print(f"{file}, step by step:\n\n    {url}\n", flush=True)
     else:
@@ -87,5 +87,5 @@ def _hello(given: argparse.Namespace, file: str, url: str) -> None:
     if given.open:
         from tailwire.lab.running import open_browser
 
-        if not open_browser(url):
+        if not open_browser(once):
             print("There is no browser here that could be opened: open the URL by hand.", flush=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -28,6 +30,20 @@ class Backend:
         self._http = httpx2.AsyncClient(timeout=PATIENCE, trust_env=False)
         self._last: dict[str, str] = {}
         self.refused: set[str] = set()
+
+    @contextmanager
+    def refusing(self, uid: str, refused: bool) -> Iterator[None]:
+        """Refuse a user new tokens, or not, from now on; as before when what is done meanwhile fails."""
+        before = uid in self.refused
+        self._refuse(uid, refused)
+        try:
+            yield
+        except BaseException:
+            self._refuse(uid, before)
+            raise
+
+    def _refuse(self, uid: str, refused: bool) -> None:
+        (self.refused.add if refused else self.refused.discard)(uid)
 
     async def token(self, uid: str) -> str:
         """Return a new auth token of a user.

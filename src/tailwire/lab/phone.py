@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tailwire.lab.backend import Backend, BackendFailed
-from tailwire.lab.story import Story
+from tailwire.lab.story import Story, is_text
 from tailwire.sdk.app_settings import AppSettingsBuilder
 from tailwire.sdk.client import ChatClient
 from tailwire.sdk.connection.explain import describe
@@ -135,12 +135,12 @@ class Phone(MessageListener, LoginListener):
         if before == what:
             return
         self.chat  # noqa: B018 (nothing is switched while the app starts)
-        if kind:
-            self._now[kind] = what
-        self._tell_switch(what)
         work = act(self, before)
         if work is not None:
             self._spawn(work)
+        if kind:  # now that it is not refused; what was spawned begins behind this
+            self._now[kind] = what
+        self._tell_switch(what)
 
     def _tell_switch(self, what: str = "") -> None:
         self._story.tell("switch", phone=self.name, what=what, now=dict(self._now))
@@ -171,6 +171,8 @@ class Phone(MessageListener, LoginListener):
         text = text.strip()
         if not 0 < len(text) <= LONGEST_TEXT:
             raise Refused(f"write something, at most {LONGEST_TEXT} characters")
+        if not is_text(text):
+            raise Refused("the text has half a character (a lone surrogate): it cannot be sent")
         try:
             entry = self.chat.queue_message(TextMessage(receiver=self.other, text=text))
         except CometChatException as e:
@@ -198,14 +200,14 @@ class Phone(MessageListener, LoginListener):
         self._tell_switch()
 
     async def _end_token(self, *, for_good: bool) -> None:
-        (self._backend.refused.add if for_good else self._backend.refused.discard)(self.name)
+        with self._backend.refusing(self.name, for_good):
+            await self._backend.take_back(self.name)
         self._now["token"] = "revoked" if for_good else "good"
         self._tell_switch()
-        await self._backend.take_back(self.name)
 
     async def _log_in(self) -> None:
-        self._backend.refused.discard(self.name)
-        await self.chat.login_with_auth_token(await self._backend.token(self.name))
+        with self._backend.refusing(self.name, False):
+            await self.chat.login_with_auth_token(await self._backend.token(self.name))
         self._now["token"] = "good"
         self._tell_switch()
 
@@ -294,3 +296,8 @@ _SWITCHES: dict[str, tuple[str, _Act]] = {
     "login": ("", lambda phone, before: phone._log_in()),
 }
 """By its name: what of the phone it switches ("" for what is done once), and how."""
+SETTINGS: dict[str, frozenset[str]] = {
+    kind: frozenset(word for word, (its, _) in _SWITCHES.items() if its == kind)
+    for kind in ("app", "network", "mode", "pace")
+} | {"token": frozenset({"good", "revoked"})}
+"""Where the switches of a phone can stand."""

@@ -43,7 +43,7 @@ def listening(port: int = 0) -> socket.socket:
 
 @asynccontextmanager
 async def page(
-    sock: socket.socket, lab: Lab | None, replay: dict[str, Any] | None = None, *, slow: float = 1.0
+    sock: socket.socket, lab: Lab | None, replay: dict[str, Any] | None = None, *, once: str = "", slow: float = 1.0
 ) -> AsyncIterator[str]:
     """Serve the page meanwhile; give its URL, with the secret part of the path.
 
@@ -51,11 +51,12 @@ async def page(
         sock: that listens; it is closed at the end.
         lab: to be shown, or None.
         replay: a recording to be shown, where there is no lab.
+        once: see `Guard`.
         slow: as the lab was started.
     """
     token, port = secrets.token_urlsafe(16), sock.getsockname()[1]
     config = uvicorn.Config(
-        web_app(lab, replay, token=token, port=port, slow=slow),
+        web_app(lab, replay, token=token, port=port, once=once, slow=slow),
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -67,7 +68,7 @@ async def page(
     server = _Server(config)
     serving = asyncio.create_task(server.serve([sock]), name="tailwire lab page")
     try:
-        yield f"http://127.0.0.1:{port}/{token}/"
+        yield _at(sock, token)
     finally:
         if lab is not None:
             lab.story.close()  # the streams end, so that the server need not wait for them
@@ -76,11 +77,11 @@ async def page(
         sock.close()
 
 
-async def live(shown: Callable[[str], None], *, port: int = 0, slow: float = 1.0) -> None:
+async def live(shown: Callable[[str, str], None], *, port: int = 0, slow: float = 1.0) -> None:
     """Run a lab until it is cancelled.
 
     Args:
-        shown: called with the URL of its page.
+        shown: called with the URL of its page, and with another one that leads to it once, for `open_browser`.
         port: where the page is; 0 takes a free one.
         slow: see `Lab`.
 
@@ -89,30 +90,40 @@ async def live(shown: Callable[[str], None], *, port: int = 0, slow: float = 1.0
         RuntimeError: when the server does not start.
     """
     sock = listening(port)  # first: a port that is taken is known before anything has started
+    once = secrets.token_urlsafe(16)
     try:
         with tempfile.TemporaryDirectory(prefix="tailwire-lab-", ignore_cleanup_errors=True) as folder:
-            async with Lab(Path(folder), slow=slow) as lab, page(sock, lab, slow=slow) as url:
-                shown(url)
+            async with Lab(Path(folder), slow=slow) as lab, page(sock, lab, once=once, slow=slow) as url:
+                shown(url, _at(sock, once))
                 await asyncio.get_running_loop().create_future()
     finally:
         sock.close()
 
 
-async def replay(recording: dict[str, Any], shown: Callable[[str], None], *, port: int = 0) -> None:
+def _at(sock: socket.socket, token: str) -> str:
+    return f"http://127.0.0.1:{sock.getsockname()[1]}/{token}/"
+
+
+async def replay(recording: dict[str, Any], shown: Callable[[str, str], None], *, port: int = 0) -> None:
     """Show a recording until it is cancelled.
 
     Args:
         recording: as `recording.read` gave it.
-        shown: called with the URL of its page.
+        shown: as for `live`.
 
     Raises:
         OSError: when another program listens at the port.
     """
-    async with page(listening(port), None, recording) as url:
-        shown(url)
+    sock, once = listening(port), secrets.token_urlsafe(16)
+    async with page(sock, None, recording, once=once) as url:
+        shown(url, _at(sock, once))
         await asyncio.get_running_loop().create_future()
 
 
 def open_browser(url: str) -> bool:
-    """Open a page in the person's browser; say whether there is one."""
+    """Open a page in the person's browser; say whether there is one.
+
+    Args:
+        url: everybody on this machine may read it, on the browser's command line: give one that works once.
+    """
     return webbrowser.open(url)

@@ -16,6 +16,11 @@ MOST_LISTENERS = 16
 Event = dict[str, Any]
 
 
+def is_text(text: str) -> bool:
+    """Return whether a text can be written as UTF-8: it has no lone surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 class Story:
     """The events of a lab.
 

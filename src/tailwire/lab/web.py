@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-from collections.abc import AsyncIterator
+import secrets
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from importlib.resources import files
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -35,10 +36,19 @@ _KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".
 
 
 class Guard:
-    """Answers only who asks for this machine by its address, and knows the path; switches only for the page itself."""
+    """Answers only who asks for this machine by its address, and knows the path; switches only for the page itself.
 
-    def __init__(self, app: ASGIApp, token: str, port: int) -> None:
-        self._app, self._token = app, token
+    Args:
+        token: the first part of every path.
+        once: another first part, for the command line of a browser, which everybody on the machine can read. Who comes
+            with it first is sent to a path of their own. When it comes again, somebody else was first, or is now: that
+            path ends.
+        taken_back: called then.
+    """
+
+    def __init__(self, app: ASGIApp, token: str, port: int, once: str, taken_back: Callable[[], None]) -> None:
+        self._app, self._tokens = app, {token}
+        self._once, self._granted, self._taken_back = once, "", taken_back
         self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,7 +75,10 @@ class Guard:
         if request.headers.get("host", "") not in self._hosts:
             return _refused(403, "this lab is reached as 127.0.0.1 alone")
         parts = request.url.path.split("/")
-        if len(parts) < 3 or not hmac.compare_digest(parts[1].encode(), self._token.encode()):
+        first = self._once and parts[2:] == [""] and request.method == "GET"
+        if first and _same(parts[1], self._once):
+            return self._exchanged()
+        if len(parts) < 3 or not any(_same(parts[1], token) for token in self._tokens):
             return _refused(404, "there is nothing here: use the whole URL that the lab has printed")
         origin = request.headers.get("origin")
         if origin is None and request.method == "GET":
@@ -73,6 +86,21 @@ class Guard:
         if origin is None or origin.removeprefix("http://") != request.headers["host"]:
             return _refused(403, "another page may not use this lab")
         return None
+
+    def _exchanged(self) -> Response:
+        if not self._granted:
+            self._granted = secrets.token_urlsafe(16)
+            self._tokens.add(self._granted)
+            return RedirectResponse(f"/{self._granted}/", 303)
+        if self._granted in self._tokens:
+            self._tokens.discard(self._granted)
+            self._taken_back()
+        why = "this address has been used already, perhaps by somebody else: use the URL that the lab has printed"
+        return _refused(410, why)
+
+
+def _same(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode())
 
 
 def _refused(status: int, why: str) -> Response:
@@ -169,7 +197,9 @@ class Pages:
         return Response(json.dumps(recorded(self._lab)), media_type="application/json", headers=headers)
 
 
-def web_app(lab: Lab | None, replay: dict[str, Any] | None, *, token: str, port: int, slow: float = 1.0) -> ASGIApp:
+def web_app(
+    lab: Lab | None, replay: dict[str, Any] | None, *, token: str, port: int, once: str = "", slow: float = 1.0
+) -> ASGIApp:
     """Return the app.
 
     Args:
@@ -177,6 +207,7 @@ def web_app(lab: Lab | None, replay: dict[str, Any] | None, *, token: str, port:
         replay: the recording.
         token: the first part of every path.
         port: where it is reached.
+        once: the first part of a path that leads to the page once; "" for none.
         slow: as the lab was started.
     """
     pages = Pages(lab, replay, slow)
@@ -188,4 +219,4 @@ def web_app(lab: Lab | None, replay: dict[str, Any] | None, *, token: str, port:
         Route("/{token}/{name}", pages.file),
         Route("/{token}/", pages.file, name="index"),
     ]
-    return Guard(Starlette(routes=routes), token, port)
+    return Guard(Starlette(routes=routes), token, port, once, lab.story.close if lab is not None else lambda: None)

@@ -265,8 +265,8 @@ class ChatClient(
         if type(entry) is tuple:  # a message, and how far the app has been served behind it
             event, position = entry
             self._served.open(event, position)
-            self._done_here(event)
             try:
+                self._done_here(event)
                 await self._callbacks.handle(event)
             except BaseException:
                 if not self._closed:  # else it was cut short, and is for the next start

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Literal, Self, TypeVar, cast
 
 from tailwire.sdk.app_settings import AppSettings
+from tailwire.sdk.calls.connecting import checked_reason
 from tailwire.sdk.client import ChatClient
 from tailwire.sdk.connection.state import App, Network
 from tailwire.sdk.connection.timings import Timings
@@ -228,8 +229,7 @@ class Bridge(Making):
             CometChatException: `ERR_CLIENT_CLOSED`.
         """
         app = App(state)
-        if not isinstance(reason, str):
-            raise TypeError(f"the reason is a {type(reason).__name__}: give a name, as text")
+        checked_reason(reason)
         self._tell(lambda: self._target.set_app_state(app, reason=reason))
 
     def set_network(self, network: Network | Literal["online", "offline", "unknown"]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -60,6 +62,73 @@ def lab(**changes) -> dict:
     return {"tailwire lab": 1, "begin": 1000.0, "events": events, "dumps": {"alice": [dump_of(*WALK)]}} | changes
 
 
+NOW = {"app": "foreground", "network": "online", "mode": "auto", "pace": "quick", "token": "good"}
+MOVE = {"at": 1, "kind": "transition", "phone": "bob", "trigger": "x", "before": "idle", "phase": "open",
+        "status": "connected", "epoch": 1, "cause": None, "why": "", "explain": "e"}  # fmt: skip
+
+
+def one(**fields) -> str:
+    """A file with one event of this kind, which has what it needs besides."""
+    whole = {"at": 1, "phone": "bob", "id": "1", "text": "t"}
+    return json.dumps(lab(events=[{**whole, **fields}]))
+
+
+EACH = [
+    MOVE,
+    {**MOVE, "cause": "connection_reset"},
+    {"at": 1, "kind": "switch", "phone": "bob", "what": "", "now": NOW},
+    {"at": 1, "kind": "typed", "phone": "bob", "id": "1", "text": "t"},
+    {"at": 1, "kind": "accepted", "phone": "bob", "id": "1"},
+    {"at": 1, "kind": "failed", "phone": "bob", "id": "1", "text": "t"},
+    {"at": 1, "kind": "handed", "phone": "bob", "id": "1", "text": "t"},
+    {"at": 1, "kind": "notice", "phone": "server", "text": "t"},
+    {"at": 1, "kind": "server", "what": "start", "up": True, "busy": False},
+]
+
+
+@pytest.mark.parametrize("event", EACH, ids=lambda e: e["kind"])
+def test_an_event_lacks_nothing_that_the_page_needs(tmp_path, event):
+    file = tmp_path / "lab.json"
+    file.write_text(json.dumps(lab(events=[event])))
+    assert read(file)["events"] == [event]
+    for key in event:
+        rest = {k: v for k, v in event.items() if k != key}
+        file.write_text(json.dumps(lab(events=[rest])))
+        with pytest.raises(BadRecording, match="event 1"):
+            read(file)
+        file.write_text(json.dumps(lab(events=[{**event, key: [1]}])))
+        with pytest.raises(BadRecording, match="event 1"):
+            read(file)
+
+
+def test_no_more_is_read_than_a_recording_may_have(tmp_path, monkeypatch):
+    monkeypatch.setattr("tailwire.lab.recording.LARGEST", 1000)
+    with pytest.raises(BadRecording, match="more than 1,000 bytes"):
+        read(Path("/dev/zero"))
+    file = tmp_path / "lab.json"
+    file.write_text("x" * 1001)
+    with pytest.raises(BadRecording, match="more than 1,000 bytes"):
+        read(file)
+
+
+def test_a_dump_has_no_more_inputs_than_a_recording_may_have(tmp_path, monkeypatch):
+    monkeypatch.setattr("tailwire.lab.recording.MOST_EVENTS", 8)
+    file = tmp_path / "dump.json"
+    dump = dump_of(*WALK)
+    file.write_text(json.dumps(dump))
+    assert len(read(file)["steps"]) == len(WALK)
+    for many in (dump | {"inputs": dump["inputs"] * 2}, lab(dumps={"alice": [dump], "bob": [dump]})):
+        file.write_text(json.dumps(many))
+        with pytest.raises(BadRecording, match="more than 8 inputs"):
+            read(file)
+
+
+def test_a_name_that_is_no_text_is_shown_with_a_mark(tmp_path):
+    file = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.json"))
+    file.write_text(json.dumps(lab()))
+    assert read(file)["name"] == "?.json"
+
+
 def test_a_file_of_the_lab_has_its_events_and_the_steps_on_the_same_clock(tmp_path):
     file = tmp_path / "lab.json"
     file.write_text(json.dumps(lab()))
@@ -80,11 +149,30 @@ def test_a_file_of_the_lab_has_its_events_and_the_steps_on_the_same_clock(tmp_pa
         (json.dumps(lab(events="x")), "lacks"),
         (json.dumps(lab(events=[{"at": 1, "kind": "__proto__"}])), "event 1 is not one of a lab"),
         (json.dumps(lab(events=[{"at": "1", "kind": "typed", "phone": "alice"}])), "event 1 is not one of a lab"),
-        (json.dumps(lab(events=[{"at": 1, "kind": "typed", "phone": "carol"}])), "event 1 is not one of a lab"),
+        (json.dumps(lab(events=[{"at": 1, "kind": "typed", "phone": "carol"}])), "event 1 does not say whose"),
         (json.dumps(lab(events=[{"at": 1, "kind": "typed"}])), "whose"),
         (json.dumps(lab(events=[{"at": 1, "kind": "typed", "phone": "bob", "text": ["x"]}])), "text is no plain value"),
         (json.dumps(lab(events=[{"at": 1, "kind": "typed", "phone": "bob", "text": "x" * 9999}])), "plain value"),
         (json.dumps(lab(dumps={"alice": [{"format": 1}]})), "not a dump"),
+        (json.dumps(lab(dumps={"alice": [5]})), "no JSON object"),
+        (json.dumps(lab(dumps={"alice": 5})), "its dumps are not"),
+        (json.dumps(lab(dumps={"carol": []})), "its dumps are not"),
+        ('{"tailwire lab": 1, "events": [], "dumps": {}, "begin": 1' + "0" * 400 + "}", "more than 18 digits"),
+        ('{"tailwire lab": 1, "events": [], "dumps": {}, "begin": ' + "1" * 5000 + "}", "more than 18 digits"),
+        ('{"tailwire lab": 1, "events": [], "dumps": {}, "begin": 1e999}', "too large"),
+        (json.dumps(lab(begin=-1e12)), "longer than a year"),
+        (one(kind="notice", text=float("nan")), "a number that is none: NaN"),
+        (one(kind="notice", text="\ud800"), "lone surrogate"),
+        (one(kind="notice", at=1e18), "more than a year away"),
+        (one(kind="typed", phone="server"), "whose"),
+        (one(kind="transition"), "event 1: trigger is missing"),
+        (json.dumps(lab(events=[MOVE | {"phase": "x"}])), "a phase or a status"),
+        (json.dumps(lab(events=[MOVE | {"status": "x"}])), "a phase or a status"),
+        (json.dumps(lab(events=[MOVE | {"explain": 5}])), "event 1: explain"),
+        (one(kind="switch", what=""), "event 1: now is missing"),
+        (one(kind="switch", what="", now=NOW | {"network": "x"}), "where each switch stands"),
+        (one(kind="switch", what="", now={}), "where each switch stands"),
+        (json.dumps(lab(events=[{"at": 1, "kind": "server"}])), "event 1: what is missing"),
     ],
 )
 def test_what_is_no_recording_is_refused(tmp_path, content, said):

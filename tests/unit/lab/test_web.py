@@ -69,6 +69,40 @@ async def test_a_recording_is_only_looked_at():
     assert (await ask("GET", "/secret/save")).status_code == 409
 
 
+def client() -> httpx2.AsyncClient:
+    app = web_app(None, REPLAY, token="secret", port=4321, once="first")
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=HERE)
+
+
+async def test_an_address_on_a_command_line_leads_to_the_page_once():
+    async with client() as http:
+        answer = await http.get("/first/")
+        assert (answer.status_code, answer.headers["referrer-policy"]) == (303, "no-referrer")
+        own = answer.headers["location"]
+        assert "secret" not in own
+        assert "first" not in own
+        assert (await http.get(own)).status_code == 200
+        assert (await http.get(f"{own}about.json")).status_code == 200
+        assert (await http.get("/first/about.json")).status_code == 404
+
+
+async def test_when_two_come_with_it_neither_has_the_page_and_the_printed_one_stays():
+    async with client() as http:
+        own = (await http.get("/first/")).headers["location"]
+        answer = await http.get("/first/")
+        assert (answer.status_code, "by somebody else" in answer.json()["error"]) == (410, True)
+        assert (await http.get(own)).status_code == 404
+        assert (await http.get("/first/")).status_code == 410
+        assert (await http.get("/secret/")).status_code == 200
+
+
+async def test_another_page_or_another_method_uses_nothing_up():
+    async with client() as http:
+        assert (await http.post("/first/", headers={"origin": HERE})).status_code == 404
+        assert (await http.get("/first/", headers={"host": "evil.example"})).status_code == 403
+        assert (await http.get("/first/")).status_code == 303
+
+
 def colours() -> list[dict[str, str]]:
     """The variables of the page's style: dark, then light."""
     style = (files("tailwire.lab") / "page" / "lab.css").read_text()

@@ -17,6 +17,22 @@ from tailwire.sdk.exceptions import failure
 from tailwire.sdk.io.driver import Driver, no_socket
 from tailwire.sdk.io.link import Connector
 
+MOST_REASONS = 100
+LONGEST_REASON = 100
+
+
+def checked_reason(reason: str) -> str:
+    """Return the name of a source of `set_app_state()`.
+
+    Raises:
+        TypeError, ValueError: when it is none.
+    """
+    if not isinstance(reason, str):
+        raise TypeError(f"the reason is a {type(reason).__name__}: give a name, as text")
+    if not 0 < len(reason) <= LONGEST_REASON or not reason.isprintable():
+        raise ValueError(f"the reason is a name of 1 to {LONGEST_REASON} characters that can be printed")
+    return reason
+
 
 class ConnectionCalls(Access, ListeningCalls):
     """The part of a client that deals with the connection."""
@@ -95,7 +111,7 @@ class ConnectionCalls(Access, ListeningCalls):
     @property
     def connection(self) -> Connection:
         """Status, explanation, history and dump of the connection."""
-        return Connection(self._parts[0], self._world)
+        return Connection(self._parts[0], self._world, self._in_background)
 
     async def wait_connected(self, timeout: float | None = None) -> None:
         """Wait until the status is `connected`.
@@ -148,12 +164,19 @@ class ConnectionCalls(Access, ListeningCalls):
 
         Args:
             state: where the app is.
-            reason: who says so. An app that has one source need not name it.
+            reason: who says so, in a word or two: `connection.explain()` names it. An app that has one source need not
+                name it.
 
         Raises:
-            ValueError: for another word.
+            ValueError: for another word; for a reason that is empty, too long or cannot be printed.
+            TypeError: the reason is no text.
+            RuntimeError: 100 reasons are held already: each ends with `set_app_state("foreground", reason=…)`.
         """
         driver, app = self._parts[0], App(state)
+        reason = checked_reason(reason)
+        if app is App.BACKGROUND and len(self._in_background | {reason}) > MOST_REASONS:
+            words = "End each with set_app_state('foreground', reason=…); a source uses one reason again and again."
+            raise RuntimeError(f"{MOST_REASONS} reasons keep the app in the background already. {words}")
         (self._in_background.add if app is App.BACKGROUND else self._in_background.discard)(reason)
         driver.feed(i.AppStateChanged(App.BACKGROUND if self._in_background else App.FOREGROUND))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from tailwire.sdk.connection.causes import Cause
@@ -64,9 +64,10 @@ def error_of(cause: Cause, seen: str = "") -> CometChatException:
 class Connection:
     """The connection of a client, to look at."""
 
-    def __init__(self, driver: Driver, world: World) -> None:
+    def __init__(self, driver: Driver, world: World, reasons: Collection[str] = ()) -> None:
         self._driver = driver
         self._world = world
+        self._reasons = reasons
 
     @property
     def status(self) -> Status:
@@ -74,8 +75,11 @@ class Connection:
         return self._driver.state.status
 
     def explain(self) -> str:
-        """One sentence: what the state is, why, and what will change it."""
-        return explain(self._driver.state, self._world.now(), self._driver.details)
+        """One sentence: what the state is, why, and what will change it.
+
+        In the background it names the reasons that `set_app_state()` was given, other than "app".
+        """
+        return explain(self._driver.state, self._world.now(), self._driver.details, self._reasons)
 
     @property
     def history(self) -> tuple[Transition, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.connection.state import App, Mode, Network, Phase, State
 from tailwire.sdk.connection.wanted import Why, why
@@ -46,7 +48,7 @@ _OBSTACLES = {
     Why.NO_SESSION: "no user is logged in; it connects after login()",
     Why.SESSION_EXPIRED: "the server rejected the token; log in again",
     Why.IN_BACKGROUND: (
-        "the app is in the background and auto mode closes the socket there; "
+        "the app is in the background{} and auto mode closes the socket there; "
         "it reconnects when the app returns to the foreground"
     ),
     Why.HELD: "disconnect() was called; connect(), login() or the next return to the foreground changes that",
@@ -61,28 +63,30 @@ def describe(cause: Cause | None, seen: str = "") -> str:
     return f"{words}: {seen}" if seen else words
 
 
-def explain(state: State, now: float, seen: str = "") -> str:
+def explain(state: State, now: float, seen: str = "", reasons: Collection[str] = ()) -> str:
     """Return one sentence: what the state is, why, and what will change it.
 
     Args:
         now: seconds on the clock that the machine was stepped with.
         seen: what was seen when the last attempt failed, such as the status that a proxy answered with.
+        reasons: who says that the app is in the background. "app", as it is called without a name, is not told.
     """
-    sentence = f"{state.status}: {_reason(state, now, seen)}"
+    named = ", ".join(sorted(set(reasons) - {"app"}))
+    sentence = f"{state.status}: {_reason(state, now, seen, f' ({named})' if named else '')}"
     if state.network is Network.OFFLINE and state.phase is not Phase.OPEN:
         sentence += "; the platform says that there is no network"
     return sentence
 
 
-def _reason(s: State, now: float, seen: str) -> str:
+def _reason(s: State, now: float, seen: str, named: str) -> str:
     if s.phase is Phase.OPEN:
-        return _open(s, now)
+        return _open(s, now, named)
     reason = why(s)
     if reason is Why.NOT_REQUESTED:
         after = f" after {describe(s.cause)}" if s.cause else ""
         return f"manual mode, nobody has called connect(){after}; connect() changes that"
     if reason is not Why.YES:
-        return _OBSTACLES[reason]
+        return _OBSTACLES[reason].replace("{}", named)
     before = f" ({describe(s.cause, seen)})" if s.cause else ""
     if s.phase is Phase.WAITING and s.retry_at is not None:
         return f"attempt {s.attempts + 1} starts in {max(0.0, s.retry_at - now):.1f} s{_asked(s)}{before}{_polled(s)}"
@@ -103,7 +107,7 @@ def _polled(s: State) -> str:
     return f"; meanwhile messages are read from history every {s.timings.poll_interval:.0f} s"
 
 
-def _open(s: State, now: float) -> str:
+def _open(s: State, now: float, named: str) -> str:
     since = f"for {now - (s.opened_at if s.opened_at is not None else now):.0f} s"
     if s.renewing:
         since += f"; a new token is asked for, the old one is good for {max(0.0, (s.token_until or now) - now):.0f} s"
@@ -112,7 +116,8 @@ def _open(s: State, now: float) -> str:
     if s.throttled:
         since += "; the server has turned some features off under load"
     if s.window_until is not None and s.mode is Mode.MANUAL and s.app is App.BACKGROUND:
-        return f"{since}; in the background the socket closes in {s.window_until - now:.0f} s unless ping() is called"
+        left = f"{s.window_until - now:.0f} s"
+        return f"{since}; in the background{named} the socket closes in {left} unless ping() is called"
     if s.probe_until is not None:
         return f"{since}; a probe is under way, its answer is due in {max(0.0, s.probe_until - now):.1f} s"
     return since

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Iterator
@@ -111,6 +112,8 @@ class Callbacks:
                         result = getattr(listener, name)(entry.message)
                         if result is not None and inspect.isawaitable(result):
                             await result
+                    except asyncio.CancelledError:
+                        _look_at_cancellation(type(listener).__qualname__)
                     except Exception:
                         log.exception("listener %s raised", type(listener).__qualname__)
             if self._r.streams:
@@ -197,8 +200,18 @@ async def call_listener(callback: Callable[..., Any], arguments: tuple[Any, ...]
         result = callback(*arguments)
         if result is not None and inspect.isawaitable(result):
             await result
+    except asyncio.CancelledError:
+        _look_at_cancellation(getattr(callback, "__qualname__", callback))
     except Exception:
         log.exception("listener %s raised", getattr(callback, "__qualname__", callback))
+
+
+def _look_at_cancellation(who: object) -> None:
+    # Called where it is caught. Passed on when this task is cancelled; else it is what the listener has raised.
+    task = asyncio.current_task()
+    if task is None or task.cancelling():
+        raise
+    log.exception("listener %s raised", who)
 
 
 def event_of(message: BaseMessage) -> e.Event:

@@ -31,8 +31,11 @@ class LocalStorageSessionStore:
         self._prefix = prefix
         self._storage = storage if storage is not None else _local_storage()
 
-    def _name(self, app_id: str, kind: str = "session") -> str:
-        return f"{self._prefix} {kind} {app_id}"
+    def _name(self, app_id: str, uid: str = "") -> str:
+        # Each part has its length in front where another follows: no two places have one name.
+        if uid:
+            return f"{self._prefix} outbox {len(app_id)} {app_id} {uid}"
+        return f"{self._prefix} session {app_id}"
 
     def claim(self, app_id: str) -> Callable[[], None]:
         """Have the session of an app for oneself in this page; gives what lets go of it.
@@ -84,7 +87,7 @@ class LocalStorageSessionStore:
 
     def load_outbox(self, app_id: str, uid: str) -> Mapping[str, Any] | None:
         """What a user had queued, or None."""
-        return self._read(self._name(f"{app_id} {uid}", "outbox"))
+        return self._read(self._name(app_id, uid))
 
     def save_outbox(self, app_id: str, uid: str, outbox: Mapping[str, Any] | None) -> None:
         """Keep what a user has queued; None when it is nothing.
@@ -92,7 +95,7 @@ class LocalStorageSessionStore:
         Raises:
             OSError: when it cannot be kept.
         """
-        name = self._name(f"{app_id} {uid}", "outbox")
+        name = self._name(app_id, uid)
         if outbox is None:
             self._storage.removeItem(name)
         else:

@@ -57,7 +57,7 @@ class BrowserWire:
         self._moved()
         data = event.data
         piece: str | bytes = data if isinstance(data, str) else data.to_bytes()
-        self._waiting += len(piece)
+        self._waiting += _weight(piece)
         if self._waiting > MOST_WAITING:
             log.info("more came than the app takes: the socket is given up, and what is left out is read from history")
             self.abort()
@@ -103,9 +103,14 @@ class BrowserWire:
             WireClosed: when the socket has ended.
         """
         if self._ended is None and self._socket.readyState == _OPEN:
-            self._socket.send(text)
-            if self._socket.bufferedAmount > MOST_WAITING:
-                self.abort()  # the other side takes no bytes any more
+            try:
+                self._socket.send(text)
+            except Exception as e:  # noqa: BLE001 - a JsException, which is to be had in a browser only
+                log.info("the browser sends nothing on its socket any more: %s", e)
+                self.abort()
+            else:
+                if self._socket.bufferedAmount > MOST_WAITING:
+                    self.abort()  # the other side takes no bytes any more
         if self._ended is not None or self._socket.readyState != _OPEN:
             raise WireClosed(self._ended or Cause.CONNECTION_RESET)
 
@@ -120,7 +125,7 @@ class BrowserWire:
                 raise WireClosed(self._ended)
             await self._wait()
         piece = self._came.popleft()
-        self._waiting -= len(piece)
+        self._waiting -= _weight(piece)
         return piece
 
     def reader(self) -> Callable[[], Awaitable[str | bytes]]:
@@ -152,6 +157,10 @@ class BrowserWire:
             self._came.clear()
             self._end(Cause.CONNECTION_RESET)
             self._socket.close()
+
+
+def _weight(piece: str | bytes) -> int:
+    return max(1, len(piece))  # an empty one takes a place too
 
 
 async def open_browser_wire(url: str, moved: Callable[[], None]) -> BrowserWire:

@@ -9,10 +9,29 @@ import inspect
 import itertools
 import logging
 from collections.abc import Callable
+from typing import TypeVar
 
 from tailwire.sdk.connection.history import Transition
 
 log = logging.getLogger("tailwire")
+T = TypeVar("T")
+
+
+def call_plain(function: Callable[[T], object], argument: T, what: str) -> None:
+    """Call a plain function of the app. What it raises is logged, and does not reach the caller.
+
+    That holds for `CancelledError` too: nothing is awaited here, so no cancellation of the running task can arrive,
+    and one that the function raises would end a task of the client. Only `KeyboardInterrupt` and `SystemExit` pass.
+
+    Args:
+        what: the function, in words, for the log.
+    """
+    try:
+        function(argument)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:
+        log.exception("%s failed", what)
 
 
 class Watchers:
@@ -46,7 +65,4 @@ class Watchers:
             return
         for number, told in list(self._told.items()):
             if number in self._told:  # none of those before has removed it
-                try:
-                    told(transition)
-                except Exception:
-                    log.exception("a function that was given to connection.subscribe() failed")
+                call_plain(told, transition, "a function that was given to connection.subscribe()")

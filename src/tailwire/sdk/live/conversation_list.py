@@ -2,13 +2,15 @@
 
 Rules: each method applies one thing that happened, and gives nothing; what cannot be known without asking is noted in
 `stale` (a conversation) or `lost` (all). What carries an id is applied once, in whatever order it comes: a page of the
-server holds everything up to its latest id, and ids above are remembered. This module knows no client and no time.
+server holds everything up to its latest id, and ids above are remembered. What is shown is replaced by each change of
+it (`_shown`), and by nothing else. This module knows no client and no time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tailwire.sdk.live import merging
 from tailwire.wire.entities import Action, BaseMessage, Conversation, Group, MessageReceipt, TypingIndicator, User
@@ -20,9 +22,9 @@ _GONE = ("left", "kicked", "banned")
 _COME = ("joined", "added")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LiveConversation:
-    """A conversation in a live list.
+    """A conversation in a live list. Two are equal when all that they show is: also reactions to the last message.
 
     Attributes:
         key: what it is known by: its type and the uid or guid.
@@ -33,6 +35,17 @@ class LiveConversation:
     key: str
     conversation: Conversation
     typing: tuple[User, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, LiveConversation):
+            return NotImplemented
+        mine, theirs = self.conversation, other.conversation
+        return (self.key, mine, self.typing) == (other.key, theirs, other.typing) and merging.reads_alike(
+            mine.last_message, theirs.last_message
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.key)
 
 
 @dataclass(slots=True)
@@ -62,6 +75,7 @@ class ConversationList:
     Attributes:
         complete: whether there are none further down.
         stale: keys of those that have to be asked for.
+        doubtful: keys of those in which something may have been counted twice: to be asked for some time.
         lost: whether all have to be asked for.
         unsure: what is applied now may be in what the server just said.
     """
@@ -73,13 +87,17 @@ class ConversationList:
         self._rows: dict[str, _Row] = {}
         self._applied: dict[str, dict[int, None]] = {}  # of each conversation, ids above what the server said
         self._reads: dict[str, tuple[int, int]] = {}  # what this device said it has read, until the server says so
+        self._shown: tuple[LiveConversation, ...] | None = None
         self.complete = False
         self.stale: dict[str, None] = {}
+        self.doubtful: dict[str, None] = {}
         self.lost = self.unsure = False
 
     def items(self) -> tuple[LiveConversation, ...]:
-        """Return the conversations, in order."""
-        return tuple(row.item for row in sorted(self._rows.values(), key=_Row.rank))
+        """Return the conversations, in order: the same tuple while nothing in it has changed."""
+        if self._shown is None:
+            self._shown = tuple(row.item for row in sorted(self._rows.values(), key=_Row.rank))
+        return self._shown
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -89,7 +107,8 @@ class ConversationList:
     def fill(self, page: Sequence[Conversation], *, complete: bool) -> None:
         """Take the head of the list as the server has it now, in place of what was known."""
         typing = {key: row.item.typing for key, row in self._rows.items()}
-        self._rows, self._applied, self.stale, self.lost = {}, {}, {}, False
+        self._rows, self._applied, self.stale, self.doubtful, self.lost = {}, {}, {}, {}, False
+        self._shown = None
         for conversation in page:
             self._put(conversation, typing.get(_key(conversation), ()))
         self.complete = complete
@@ -107,6 +126,7 @@ class ConversationList:
         """Take one conversation as the server has it now."""
         key = _key(conversation)
         self.stale.pop(key, None)
+        self.doubtful.pop(key, None)
         if self._kind in ("", conversation.conversation_type):
             before = self._rows.get(key)
             known = self._applied.pop(key, None)
@@ -120,7 +140,9 @@ class ConversationList:
     def drop(self, key: str) -> None:
         """Take a conversation away."""
         self.stale.pop(key, None)
+        self.doubtful.pop(key, None)
         self._rows.pop(key, None)
+        self._shown = None
         self._applied.pop(key, None)
         self._reads.pop(key, None)
 
@@ -133,6 +155,7 @@ class ConversationList:
             conversation = _read(conversation, wanted)
             self.stale[key] = None
         self._rows[key] = _Row(LiveConversation(key, conversation, typing), known)
+        self._shown = None
 
     def _trim(self) -> None:
         if len(self._rows) > self._most:
@@ -153,7 +176,7 @@ class ConversationList:
     def _change(self, key: str, **changes: object) -> None:
         row = self._rows[key]
         before = row.rank()
-        row.item = replace(row.item, conversation=replace(row.item.conversation, **changes))  # type: ignore[arg-type]
+        _set(self, row, conversation=replace(row.item.conversation, **changes))  # type: ignore[arg-type]
         self._sort(key, before)
 
     def _note(self, key: str, number: int) -> bool:
@@ -185,7 +208,7 @@ class ConversationList:
         changes: dict[str, object] = {}
         if message.id > c.latest_message_id:
             changes = {"latest_message_id": message.id, "updated_at": message.sent_at}
-            changes["conversation_with"] = _other_as_in(message, c.conversation_with, self._me)
+            changes["conversation_with"] = merging.other_as_in(message, c.conversation_with, self._me)
         changes |= self._counts(key, c, message) | _last(c, message)
         self._stop_typing(key, message.sender.uid)
         self._change(key, **changes)
@@ -250,7 +273,8 @@ class ConversationList:
             if here:
                 self._reads[key] = up_to, TRIES
             c = self._read(key, c, up_to)
-        row.item = replace(row.item, conversation=c)
+        if c is not row.item.conversation:
+            _set(self, row, conversation=c)
 
     def _read(self, key: str, c: Conversation, up_to: int) -> Conversation:
         row, last = self._rows[key], c.last_message
@@ -266,7 +290,7 @@ class ConversationList:
             message_id, lambda last: merging.with_reaction(last, reaction, added=added, by_me=by_me)
         )
         if key and self.unsure and not by_me:
-            self.stale[key] = None
+            self.doubtful[key] = None
 
     def flagged(self, message: BaseMessage, *, saved: bool) -> None:
         """A message was pinned or saved, or no longer."""
@@ -300,18 +324,23 @@ class ConversationList:
         self._stop_typing(key, uid)
         row = self._rows.get(key)
         if row is not None and indicator.typing_status == "started":
-            row.item = replace(row.item, typing=(*row.item.typing, indicator.sender))
+            _set(self, row, typing=(*row.item.typing, indicator.sender))
 
     def _stop_typing(self, key: str, uid: str) -> None:
         row = self._rows.get(key)
         if row is not None and any(user.uid == uid for user in row.item.typing):
-            row.item = replace(row.item, typing=tuple(user for user in row.item.typing if user.uid != uid))
+            _set(self, row, typing=tuple(user for user in row.item.typing if user.uid != uid))
 
     def group(self, group: Group) -> None:
         """A group was changed."""
         key = key_of("group", group.guid)
         if key in self._rows:
             self._change(key, conversation_with=group)
+
+
+def _set(live: ConversationList, row: _Row, **changes: Any) -> None:
+    row.item = replace(row.item, **changes)
+    live._shown = None
 
 
 def _key_of(message: BaseMessage, me: str) -> str:
@@ -343,25 +372,6 @@ def _last(c: Conversation, message: BaseMessage) -> dict[str, object]:
             return {"last_message": merging.with_reply(last)}
         return {}
     return {"last_message": message}
-
-
-def _other_as_in(message: BaseMessage, known: User | Group, me: str) -> User | Group:
-    # The user or group as the newest message names them: a new name comes with the next message.
-    if isinstance(known, Group):
-        named = message.action_for if isinstance(message, Action) else message.receiver_entity
-        if not isinstance(named, Group) or named.updated_at < known.updated_at:
-            return known
-        scope = known.scope
-        if isinstance(message, Action) and message.action == "scopeChanged":
-            on = message.action_on
-            if isinstance(on, User) and on.uid == me:
-                scopes = (message.raw.get("data") or {}).get("extras", {}).get("scope", {})
-                scope = scopes.get("new") or scope
-        return replace(named, has_joined=known.has_joined, scope=scope, joined_at=known.joined_at)
-    sender = message.sender
-    if sender.uid != known.uid or not sender.name or sender.updated_at < known.updated_at:
-        return known  # what tells of an edit names nobody but by uid
-    return replace(known, name=sender.name, avatar=sender.avatar, updated_at=sender.updated_at)
 
 
 def _unread(c: Conversation, message: BaseMessage, me: str) -> bool:

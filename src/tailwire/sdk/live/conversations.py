@@ -100,7 +100,7 @@ class LiveConversations(LiveList[LiveConversation]):
         return lambda: self._state.fill(listed[:wanted], complete=complete)
 
     async def _read_needed(self) -> Callable[[], None]:
-        stale = list(self._state.stale)
+        stale = list(self._state.stale | self._state.doubtful)
         if len(stale) != 1 or self._state.lost:
             return await self._read_all()
         kind, _, other = stale[0].partition("/")
@@ -116,9 +116,13 @@ class LiveConversations(LiveList[LiveConversation]):
     def _needs(self) -> bool:
         return bool(self._state.stale) or self._state.lost
 
+    def _doubts(self) -> bool:
+        return bool(self._state.doubtful)
+
     def _give_up(self, error: CometChatException) -> None:
         super()._give_up(error)
         self._state.stale.clear()
+        self._state.doubtful.clear()
         self._state.lost = False
 
     def _contents(self) -> tuple[tuple[LiveConversation, ...], Any]:

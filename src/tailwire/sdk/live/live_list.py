@@ -13,6 +13,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from tailwire.sdk.connection.state import Status
 from tailwire.sdk.dispatch.callbacks import StatusTold
 from tailwire.sdk.exceptions import CometChatException, failure
+from tailwire.sdk.io.watchers import call_plain
 from tailwire.sdk.live.changes import Change, ChangeKind, Keyed, steps
 from tailwire.sdk.sending import AGAIN
 
@@ -22,6 +23,9 @@ EVERY = 1.0
 """Seconds between two requests of a list that nobody asked for."""
 SETTLES = 1.0
 """Seconds after an answer in which an event may tell of what is in the answer already."""
+LONGEST_DOUBT = 30.0
+"""Seconds between two requests because of such events. Each such request doubles them, from `EVERY` on: while events
+keep coming, each answer is in doubt again."""
 LONGEST_WAIT = 60.0
 MOST_WAITING = 1000
 MOST_REPLAYED = 5000
@@ -56,7 +60,8 @@ class LiveList(Generic[K]):
         self._number = 0
         self._readers: weakref.WeakSet[_Reader[K]] = weakref.WeakSet()
         self._hurry = asyncio.Event()
-        self._closed = self._wanted = self._throttled = False
+        self._closed = self._wanted = self._throttled = self._patient = False
+        self._patience = EVERY
         self._task: asyncio.Task[None] | None = None
         self._asking = asyncio.Lock()
         self._replay: list[object] | None = None  # what happened while the server was asked
@@ -188,6 +193,10 @@ class LiveList(Generic[K]):
         # Whether the server has to be asked for something.
         raise NotImplementedError
 
+    def _doubts(self) -> bool:
+        # Whether it may have to be asked for something: an event may have told of what was in the answer already.
+        raise NotImplementedError
+
     async def _read_all(self) -> Callable[[], None]:
         # Asks for all that is shown, and gives what takes the answer.
         raise NotImplementedError
@@ -200,6 +209,7 @@ class LiveList(Generic[K]):
         async with self._asking:
             self._check_open()
             self._replay, self._asked = [], self._loop.time()
+            self._patience = min(self._patience * 2, LONGEST_DOUBT) if self._doubts() else EVERY
             try:
                 take = await read()
                 self._check_open()
@@ -216,25 +226,26 @@ class LiveList(Generic[K]):
         items, status = self._contents()
         self._status = (status, self.error)
         found: list[Change[K]] = []
-        if len(items) != len(old) or any(a is not b for a, b in zip(items, old, strict=True)):
+        if items is not old:
             found = steps(old, items)
             self._items = items
         if before is not None and before != self._status:
             found.append(Change(ChangeKind.STATUS))
         for change in found:
             self._tell(change)
-        if (self._wanted or self._needs()) and self._task is None and not self._closed:
+        if self._closed:
+            return
+        if self._task is None and (self._wanted or self._needs() or self._doubts()):
             self._task = self._loop.create_task(self._keep_asking(), name="tailwire live list")
+        elif self._patient and self._needs():
+            self._hurry.set()
 
     def _tell(self, change: Change[K]) -> None:
         for reader in list(self._readers):
             reader.put(change)
         for number, callback in list(self._callbacks.items()):
             if number in self._callbacks:
-                try:
-                    callback(change)
-                except Exception:
-                    log.exception("a callback of a live list raised")
+                call_plain(callback, change, "a callback of a live list")
 
     def _want_all(self) -> None:
         # Soon, also where it is tried again only after a while.
@@ -248,8 +259,10 @@ class LiveList(Generic[K]):
     async def _keep_asking(self) -> None:
         wait = EVERY
         try:
-            while self._wanted or self._needs():
-                if await self._hurried(self._asked + wait - self._loop.time()):
+            while self._wanted or self._needs() or self._doubts():
+                self._patient = not (self._wanted or self._needs())
+                pause = max(wait, self._patience) if self._patient else wait
+                if await self._hurried(self._asked + pause - self._loop.time()):
                     wait = EVERY
                     continue
                 whole, self._wanted = self._wanted, False
@@ -270,7 +283,7 @@ class LiveList(Generic[K]):
                     self._wanted, wait = self._wanted or whole, LONGEST_WAIT
                     log.exception("a live list could not be read for a reason that was not foreseen")
         finally:
-            self._task = None
+            self._task, self._patient = None, False
 
     async def _hurried(self, seconds: float) -> bool:
         # Waits; answers whether something came between that makes a longer wait needless.

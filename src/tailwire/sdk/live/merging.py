@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from tailwire.wire.entities import BaseMessage
+from tailwire.wire.entities import Action, BaseMessage, Group, User
 
 M = TypeVar("M", bound=BaseMessage)
 _OF_READER = ("savedAt", "quotedMessage", "threadSubscribed")
@@ -15,6 +15,11 @@ _IN_DATA = ("reactions", "interactions")
 def tells_of_message(message: BaseMessage) -> bool:
     """Return whether a message only tells that another was edited or deleted."""
     return message.category == "action" and message.type == "message"
+
+
+def reads_alike(one: BaseMessage | None, other: BaseMessage | None) -> bool:
+    """Return whether two messages show the same. `==` leaves out what is read from `raw`: reactions, pins, replies."""
+    return one == other and (one.raw if one else None) == (other.raw if other else None)
 
 
 def edited(known: BaseMessage, now: M) -> M:
@@ -104,6 +109,25 @@ def with_save(message: M, now: BaseMessage) -> M:
 def with_quoted(message: M, quoted: BaseMessage) -> M:
     """Return a message that quotes another, as that reads now."""
     return _with_raw(message, {**message.raw, "quotedMessage": quoted.raw})
+
+
+def other_as_in(message: BaseMessage, known: User | Group, me: str) -> User | Group:
+    """Return a user or group as a message names them: a new name comes with the next message."""
+    if isinstance(known, Group):
+        named = message.action_for if isinstance(message, Action) else message.receiver_entity
+        if not isinstance(named, Group) or named.updated_at < known.updated_at:
+            return known
+        scope = known.scope
+        if isinstance(message, Action) and message.action == "scopeChanged":
+            on = message.action_on
+            if isinstance(on, User) and on.uid == me:
+                scopes = (message.raw.get("data") or {}).get("extras", {}).get("scope", {})
+                scope = scopes.get("new") or scope
+        return replace(named, has_joined=known.has_joined, scope=scope, joined_at=known.joined_at)
+    sender = message.sender
+    if sender.uid != known.uid or not sender.name or sender.updated_at < known.updated_at:
+        return known  # what tells of an edit names nobody but by uid
+    return replace(known, name=sender.name, avatar=sender.avatar, updated_at=sender.updated_at)
 
 
 def _with_raw(message: M, raw: dict[str, Any]) -> M:

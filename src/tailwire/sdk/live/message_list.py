@@ -2,15 +2,15 @@
 
 Rules: each method applies one thing that happened, and gives nothing. Stored messages stand in the order of their ids,
 once; what is queued stands behind them in the order of the queue. What may be in a page of the server already, and
-cannot be told from it, is not counted again: it is noted in `lost`, and the page is asked for once more. This module
-knows no client and no time.
+cannot be told from it, is noted in `doubtful`, and the page is asked for once more. What is shown is replaced by each
+change of it (`_shown`), and by nothing else. This module knows no client and no time.
 """
 
 from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -26,9 +26,9 @@ class MessageState(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LiveMessage:
-    """A message in a live list.
+    """A message in a live list. Two are equal when all that they show is: also reactions, pin, and what is quoted.
 
     Attributes:
         key: what it is known by; that of a queued message stays when it is sent.
@@ -41,8 +41,18 @@ class LiveMessage:
     key: str
     message: BaseMessage
     state: MessageState = MessageState.SENT
-    entry: Any = field(default=None, compare=False)
+    entry: Any = None
     error: Exception | None = None
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, LiveMessage):
+            return NotImplemented
+        return (self.key, self.state, self.error) == (other.key, other.state, other.error) and merging.reads_alike(
+            self.message, other.message
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.key)
 
 
 class MessageList:
@@ -60,6 +70,8 @@ class MessageList:
         complete: whether there are no older ones.
         hides_replies: whether replies in threads are left out.
         lost: whether what is held has to be read again.
+        doubtful: whether something may have been counted twice, so that what is held has to be read again some time.
+        reached: from this id on nothing is missing.
         unsure: what is applied now may be in the page that was just taken.
         gone: whether the user is no longer in the group.
     """
@@ -75,11 +87,15 @@ class MessageList:
         self._acts: dict[int, int] = {}  # by message, the last edit or deletion of it that was applied
         self._counted: dict[int, None] = {}  # replies that were counted
         self._typing: dict[str, User] = {}
-        self.complete = self.lost = self.unsure = self.gone = False
+        self._shown: tuple[LiveMessage, ...] | None = None
+        self.reached = 0
+        self.complete = self.lost = self.doubtful = self.unsure = self.gone = False
 
     def items(self) -> tuple[LiveMessage, ...]:
-        """Return the messages, oldest first."""
-        return (*(self._items[n] for n in self._ids), *self._queued.values())
+        """Return the messages, oldest first: the same tuple while nothing in it has changed."""
+        if self._shown is None:
+            self._shown = (*(self._items[n] for n in self._ids), *self._queued.values())
+        return self._shown
 
     def typing(self) -> tuple[User, ...]:
         """Return who types."""
@@ -128,17 +144,19 @@ class MessageList:
         for number in list(self._items):
             if number >= first or complete or not joins:
                 del self._items[number]
-        self._ids = sorted(self._items)
+        self._ids, self._shown = sorted(self._items), None
+        self.reached = min(self.reached, first) if joins and self.reached else first
         for message in page:
             self._take(message)
         self._keys = {n: key for n, key in self._keys.items() if n in self._items}
         self._acts = {n: act for n, act in self._acts.items() if n in self._items}
         self.complete = complete or (self.complete and joins)
-        self.lost = self.gone = False
+        self.lost = self.doubtful = self.gone = False
         self._trim()
 
-    def older(self, page: Sequence[BaseMessage], *, complete: bool) -> None:
-        """Take messages that are older than those held."""
+    def older(self, page: Sequence[BaseMessage], first: int, *, complete: bool) -> None:
+        """Take messages that are older than those held: everything from an id on."""
+        self.reached = first
         for message in page:
             if message.id not in self._items:
                 self._take(message)
@@ -146,17 +164,18 @@ class MessageList:
 
     def clear(self) -> None:
         """The conversation was deleted for the user, or the group for everybody."""
-        self._ids, self._items, self._acts, self._keys = [], {}, {}, {}
+        self._ids, self._items, self._acts, self._keys, self._shown = [], {}, {}, {}, None
         self.complete = True
 
     def _take(self, message: BaseMessage) -> None:
         if not self.shows(message):
             return
         if message.muid and message.sender.uid == self._me and self._queued.pop(message.muid, None) is not None:
-            self._keys[message.id] = message.muid
+            self._keys[message.id] = _queued_key(message.muid)
         if message.id not in self._items:
             insort(self._ids, message.id)
-        self._items[message.id] = LiveMessage(self._keys.get(message.id, str(message.id)), message)
+        key = self._keys.get(message.id, f"message/{message.id}")
+        self._items[message.id], self._shown = LiveMessage(key, message), None
 
     def _trim(self) -> None:
         while len(self._ids) > self._most:
@@ -164,7 +183,7 @@ class MessageList:
             del self._items[number]
             self._acts.pop(number, None)
             self._keys.pop(number, None)
-            self.complete = False
+            self.reached, self.complete, self._shown = self._ids[0], False, None
 
     # What happens.
 
@@ -182,7 +201,7 @@ class MessageList:
         if message.parent_message_id in self._items:
             self._reply(message)
         known = message.id in self._items
-        if not known and self.shows(message) and (self.complete or not self._ids or message.id > self._ids[0]):
+        if not known and self.shows(message) and (self.complete or message.id >= self.reached):
             self._take(message)
             self._trim()
 
@@ -198,7 +217,7 @@ class MessageList:
         self._counted[message.id] = None
         if len(self._counted) > self._most:
             del self._counted[next(iter(self._counted))]
-        self.lost = self.lost or self.unsure
+        self.doubtful = self.doubtful or self.unsure
         self._change(message.parent_message_id, merging.with_reply)
 
     def _acted(self, on: BaseMessage, action_id: int, *, deleted: bool) -> None:
@@ -221,6 +240,7 @@ class MessageList:
         message = change(item.message)
         if message is not item.message:
             self._items[number] = LiveMessage(item.key, message, item.state, item.entry, item.error)
+            self._shown = None
 
     def receipt(self, receipt: MessageReceipt) -> None:
         """Somebody received or read the conversation up to a message."""
@@ -251,7 +271,7 @@ class MessageList:
         """Somebody reacted to a message, or took it back."""
         if message_id not in self._items:
             return
-        self.lost = self.lost or (self.unsure and not by_me)
+        self.doubtful = self.doubtful or (self.unsure and not by_me)
         self._change(message_id, lambda m: merging.with_reaction(m, reaction, added=added, by_me=by_me))
 
     def flagged(self, message: BaseMessage, *, saved: bool) -> None:
@@ -280,10 +300,15 @@ class MessageList:
         if state is None:
             if known is not None:
                 del self._queued[muid]
+                self._shown = None
             return
         to = self._other == message.receiver and self._kind == str(message.receiver_type)
         if not to or not self.shows(message):
             return
         if known is not None and known.state is MessageState.FAILED and state is MessageState.PENDING:
             del self._queued[muid]
-        self._queued[muid] = LiveMessage(muid, message, state, entry, error)
+        self._queued[muid], self._shown = LiveMessage(_queued_key(muid), message, state, entry, error), None
+
+
+def _queued_key(muid: str) -> str:
+    return f"queued/{muid}"  # an app gives the muid: it may read as the id of another message

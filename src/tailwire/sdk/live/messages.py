@@ -23,6 +23,8 @@ from tailwire.wire.entities import BaseMessage, User
 PAGE = 100
 REREAD = 2 * PAGE
 MOST_REQUESTS = 5
+MOST_IN_VAIN = 50
+"""Requests after which a read ends that has found nothing to show; the next one goes on from there."""
 _CONTENT = "message,custom,interactive,call"
 _STATES = {OutboxStatus.PENDING: MessageState.PENDING, OutboxStatus.FAILED: MessageState.FAILED}
 _NOT_IN_GROUP = frozenset({"ERR_NOT_A_MEMBER", "ERR_GUID_NOT_FOUND"})
@@ -67,7 +69,8 @@ class LiveMessages(LiveList[LiveMessage]):
             limit: how many, 1 to 100; as many as the list began with by default.
 
         Returns:
-            How many came; 0 when there are none, or as many are held as the list may hold.
+            How many came; 0 when there are none, or as many are held as the list may hold. Also, while `complete` is
+            False, when thousands of edits and deletions lie in between: the next call goes on behind them.
 
         Raises:
             CometChatException: `LIVE_LIST_CLOSED`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or as the server
@@ -82,20 +85,21 @@ class LiveMessages(LiveList[LiveMessage]):
         return max(0, len(self._state) - before)
 
     async def _read_older(self, wanted: int) -> Callable[[], None]:
-        oldest, _ = self._state.ends()
-        found, _, complete = await self._read(oldest, wanted, wanted)
+        reached = self._state.reached
+        found, first, complete = await self._read(reached, wanted, wanted)
 
         def take() -> None:
-            if self._state.ends()[0] == oldest:  # else older ones were let go meanwhile
-                self._state.older(found[-wanted:], complete=complete and len(found) <= wanted)
+            if self._state.reached == reached:  # else older ones were let go meanwhile
+                self._state.older(found, first, complete=complete)
 
         return take
 
     async def _read(self, before: int, wanted: int, size: int) -> tuple[list[BaseMessage], int, bool]:
-        # What is shown, from before an id; from which id on that is all there is; whether there is nothing older.
+        # At most so many that are shown, from before an id; from which id on that is all there is; whether there is
+        # nothing older.
         found: list[BaseMessage] = []
         complete = False
-        for _ in range(MOST_REQUESTS):
+        for number in range(1, MOST_IN_VAIN + 1):
             query = {"per_page": size, "affix": "prepend", **self._filters()}
             if before:
                 query["id"] = before
@@ -103,8 +107,12 @@ class LiveMessages(LiveList[LiveMessage]):
             page = [m for m in readable(message_from_wire, listed, "a message") if self._state.shows(m)]
             found, before = page + found, id_of(listed[0]) if listed else before
             complete = len(listed) < size
-            if complete or len(found) >= wanted:
+            if complete or len(found) >= wanted or (found and number >= MOST_REQUESTS):
                 break
+            size = PAGE  # much of it is what only tells of messages
+        if len(found) > wanted:
+            found = found[-wanted:]
+            before, complete = found[0].id, False
         return found, before, complete
 
     def _filters(self) -> dict[str, Any]:
@@ -132,9 +140,12 @@ class LiveMessages(LiveList[LiveMessage]):
     def _needs(self) -> bool:
         return self._state.lost and not self._state.gone
 
+    def _doubts(self) -> bool:
+        return self._state.doubtful and not self._state.gone
+
     def _give_up(self, error: CometChatException) -> None:
         super()._give_up(error)
-        self._state.lost = False
+        self._state.lost = self._state.doubtful = False
         if error.code in _NOT_IN_GROUP:
             self._state.gone = True
 

@@ -72,3 +72,10 @@ def test_one_client_of_a_page_has_a_session():
 def test_outside_of_a_page():
     with pytest.raises(RuntimeError, match="MemorySessionStore"):
         LocalStorageSessionStore()
+
+
+def test_no_two_users_share_an_outbox_whatever_their_names_are():
+    store = LocalStorageSessionStore(storage=Storage())
+    store.save_outbox("app x", "y", {"of": "y"})
+    store.save_outbox("app", "x y", {"of": "x y"})
+    assert (store.load_outbox("app x", "y"), store.load_outbox("app", "x y")) == ({"of": "y"}, {"of": "x y"})

@@ -129,3 +129,28 @@ async def test_more_than_the_network_takes_ends_the_socket(monkeypatch):
     with pytest.raises(WireClosed):
         await wire.send("no more")
     assert ended(socket)
+
+
+async def test_empty_messages_wait_within_the_same_limit(monkeypatch):
+    monkeypatch.setattr(browser_wire, "MOST_WAITING", 10)
+    socket, wire, _ = opened()
+    for _ in range(10):
+        socket.onmessage.told(SimpleNamespace(data=""))
+    assert not ended(socket)
+    assert await wire.receive() == ""
+    socket.onmessage.told(SimpleNamespace(data=""))
+    told = socket.onmessage.told
+    told(SimpleNamespace(data=""))
+    assert ended(socket)
+
+
+async def test_a_browser_that_refuses_to_send_is_an_end_of_the_socket():
+    socket, wire, _ = opened()
+
+    def refuse(text):
+        raise RuntimeError("InvalidStateError")
+
+    socket.send = refuse
+    with pytest.raises(WireClosed):
+        await wire.send("x")
+    assert ended(socket)

@@ -38,7 +38,7 @@ def test_what_is_older_than_what_is_held_is_left_to_paging():
     live = messages(text(5, "a"), complete=False)
     live.message(text(3, "b"))
     assert words(live) == ["a"]
-    live.older([text(3, "b"), text(5, "other")], complete=True)
+    live.older([text(3, "b"), text(5, "other")], 3, complete=True)
     assert (words(live), live.complete) == (["b", "a"], True)
 
 
@@ -74,7 +74,8 @@ def test_what_may_be_in_the_answer_already_is_asked_for_again():
     live = messages(text(1, "a"))
     live.unsure = True
     live.reaction(1, "+", added=True, by_me=False)
-    assert live.lost
+    assert live.doubtful
+    assert not live.lost
 
 
 def test_a_queued_message_stands_last_and_keeps_its_key():
@@ -85,9 +86,13 @@ def test_a_queued_message_stands_last_and_keeps_its_key():
     live.message(text(2, "b"))
     assert words(live) == ["a", "b", "mine"]
     live.message(text(3, "mine", by="me", muid="m"))
-    assert [(i.key, i.state) for i in live.items()] == [("1", "sent"), ("2", "sent"), ("m", "sent")]
+    assert [(i.key, i.state) for i in live.items()] == [
+        ("message/1", "sent"),
+        ("message/2", "sent"),
+        ("queued/m", "sent"),
+    ]
     live.fill([text(3, "mine", by="me", muid="m")], 3, complete=False)
-    assert [i.key for i in live.items()] == ["1", "2", "m"]
+    assert [i.key for i in live.items()] == ["message/1", "message/2", "queued/m"]
 
 
 def test_one_that_failed_and_is_queued_again_stands_behind_the_others():
@@ -95,11 +100,11 @@ def test_one_that_failed_and_is_queued_again_stands_behind_the_others():
     for muid in "ab":
         live.queued(muid, TextMessage(receiver="bob", text=muid), MessageState.PENDING, None, None)
     live.queued("a", TextMessage(receiver="bob", text="a"), MessageState.FAILED, None, ValueError())
-    assert [(i.key, i.state) for i in live.items()] == [("a", "failed"), ("b", "pending")]
+    assert [(i.key, i.state) for i in live.items()] == [("queued/a", "failed"), ("queued/b", "pending")]
     live.queued("a", TextMessage(receiver="bob", text="a"), MessageState.PENDING, None, None)
-    assert [i.key for i in live.items()] == ["b", "a"]
+    assert [i.key for i in live.items()] == ["queued/b", "queued/a"]
     live.queued("a", TextMessage(receiver="bob", text="a"), None, None, None)
-    assert [i.key for i in live.items()] == ["b"]
+    assert [i.key for i in live.items()] == ["queued/b"]
 
 
 def test_no_more_is_held_than_may_be_and_none_where_a_hole_is():
@@ -108,3 +113,21 @@ def test_no_more_is_held_than_may_be_and_none_where_a_hole_is():
     assert ([i.message.id for i in live.items()], live.complete) == (list(range(2, 12)), False)
     live.fill([text(20), text(21)], 20, complete=False, joins=False)
     assert [i.message.id for i in live.items()] == [20, 21]
+
+
+def test_a_queued_message_never_has_the_key_of_a_stored_one():
+    live = messages(text(1, "a"))
+    live.queued("1", text(0, "b", by="me", muid="1"), MessageState.PENDING, None, None)
+    assert [i.key for i in live.items()] == ["message/1", "queued/1"]
+
+
+def test_what_is_shown_is_the_same_tuple_until_something_in_it_changes():
+    live = messages(text(1, "a"), text(2, "b"))
+    before = live.items()
+    live.reaction(7, "+", added=True, by_me=False)
+    live.message(text(9, "elsewhere", by="carol"))
+    assert live.items() is before
+    live.reaction(1, "+", added=True, by_me=False)
+    assert live.items() is not before
+    assert live.items() != before, "reactions are compared too"
+    assert live.items()[1:] == before[1:]

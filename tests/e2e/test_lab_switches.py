@@ -1,0 +1,59 @@
+"""The lab's switches: one that is refused stays as it stood, and what is typed can be shown again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from tailwire.lab.phone import MOST_AT_ONCE, Refused
+from tailwire.lab.recording import read, recorded
+from tailwire.lab.stage import Lab
+
+
+async def until(condition, seconds: float = 30.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+def standing(lab: Lab, name: str) -> dict[str, str]:
+    """Where the switches of a phone stand, as the page is told."""
+    return [e["now"] for e in lab.story.events if e["kind"] == "switch" and e["phone"] == name][-1]
+
+
+async def test_a_switch_that_is_refused_stays_as_it_stood_and_what_is_typed_can_be_shown_again(tmp_path):
+    folder = tmp_path / "server"
+    folder.mkdir()
+    async with Lab(folder) as lab:
+        alice, bob = lab.phones["alice"], lab.phones["bob"]
+        await until(lambda: alice.chat.get_connection_status() == bob.chat.get_connection_status() == "connected")
+
+        with pytest.raises(Refused, match="lone surrogate"):
+            lab.do("alice", "send", "\ud800abc")
+        lab.do("alice", "send", "a 🐍")
+        await until(lambda: any(e["kind"] == "handed" for e in lab.story.events))
+        file = tmp_path / "lab.json"
+        file.write_text(json.dumps(recorded(lab)))
+        kinds = [e["kind"] for e in read(file)["events"]]
+        assert {"transition", "switch", "typed", "accepted", "handed", "server"} <= set(kinds)
+
+        lab.do("alice", "tunnel")
+        for _ in range(MOST_AT_ONCE):
+            lab.do("alice", "ping")
+        with pytest.raises(Refused, match="too much is under way"):
+            lab.do("alice", "manual")
+        assert standing(lab, "alice")["mode"] == "auto"
+        lab.do("alice", "online")
+        await until(lambda: not alice._tasks)
+        lab.do("alice", "manual")
+        await until(lambda: alice._chat is not None and alice.chat._driver.state.mode == "manual")
+        assert standing(lab, "alice")["mode"] == "manual"
+
+        lab.do("server", "kill")
+        await until(lambda: any(e["kind"] == "server" and not e["up"] for e in lab.story.events))
+        lab.do("bob", "revoke")
+        await until(lambda: not bob._tasks)
+        assert standing(lab, "bob")["token"] == "good"
+        assert lab._backend.refused == set()

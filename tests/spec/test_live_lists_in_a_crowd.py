@@ -1,0 +1,202 @@
+"""Live lists where much happens: each change is told, nothing is asked for without end, nobody's callback harms others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+from test_live_list_calls import pair, requests, until
+
+from harness import Stage
+from tailwire import BaseMessage, ChangeKind, Group, GroupMember, MemorySessionStore, MessageListener, TextMessage
+from tailwire.sdk.live import live_list
+
+IN_GROUP = {"receiver": "g", "receiver_type": "group"}
+
+
+async def group_of(stage: Stage):
+    alice, bob = await pair(stage)
+    await bob.chat.create_group(Group("g", "Group"))
+    await bob.chat.add_members_to_group("g", [GroupMember("alice")])
+    return alice, bob
+
+
+def seen(m: BaseMessage):
+    quoted = m.quoted_message
+    reactions = [(r.reaction, r.count) for r in m.reactions]
+    return m.id, reactions, m.reply_count, bool(m.pinned_at), bool(m.saved_at), getattr(quoted, "text", "")
+
+
+async def test_reactions_replies_pins_saves_and_edits_of_what_is_quoted_are_told(stage: Stage):
+    alice, bob = await pair(stage)
+    first = await bob.say("alice", "first")
+    last = await bob.chat.send_message(TextMessage(receiver="alice", text="last", quoted_message_id=first.id))
+    messages, conversations = await alice.chat.live_messages(uid="bob"), await alice.chat.live_conversations()
+    rows, others = list(messages.items), list(conversations.items)
+    told = []
+    messages.subscribe(lambda change: (told.append(change.kind), change.apply(rows)))
+    conversations.subscribe(lambda change: change.apply(others))
+    reply = TextMessage(receiver="alice", text="reply", parent_message_id=last.id)
+    edit = TextMessage(id=first.id, receiver="alice", text="First")
+    for act in (
+        lambda: bob.chat.add_reaction(last.id, "+"),
+        lambda: bob.chat.send_message(reply),
+        lambda: bob.chat.pin_message(last.id),
+        lambda: alice.chat.save_message(last.id),
+        lambda: bob.chat.edit_message(edit),
+    ):
+        await asyncio.sleep(5)
+        told.clear()
+        await act()
+        await asyncio.sleep(0.5)
+        assert ChangeKind.CHANGED in told
+        assert [seen(i.message) for i in rows] == [seen(i.message) for i in messages.items]
+        assert seen(others[0].conversation.last_message) == seen(conversations.items[0].conversation.last_message)
+    assert seen(rows[1].message)[1:] == ([("+", 1)], 1, True, True, "First")
+    await messages.refresh()
+    told.clear()
+    await messages.refresh()
+    assert told == [], "what is read again and is the same is no change"
+
+
+async def test_many_deletions_hide_nothing_that_is_older(stage: Stage):
+    alice, bob = await group_of(stage)
+    for n in range(40):
+        await alice.chat.send_message(TextMessage(text=f"{n}", **IN_GROUP))
+    gone = [await bob.chat.send_message(TextMessage(text="x", **IN_GROUP)) for _ in range(5)]
+    for _ in range(50):
+        for m in gone:
+            await bob.chat.edit_message(TextMessage(id=m.id, text="y", **IN_GROUP))
+    live = await alice.chat.live_messages(guid="g", limit=10)
+    assert [i.message.text for i in live.items[-5:]] == ["y"] * 5
+    assert len(live.items) == 10, "as many as it was to begin with"
+    while await live.older():
+        pass
+    assert live.complete
+    texts = [i.message.text for i in live.items if i.message.category != "action"]
+    assert texts == [*map(str, range(40)), *["y"] * 5]
+
+
+async def test_what_a_read_in_vain_has_reached_is_kept(stage: Stage, monkeypatch):
+    monkeypatch.setattr("tailwire.sdk.live.messages.MOST_IN_VAIN", 2)
+    monkeypatch.setattr("tailwire.sdk.live.messages.PAGE", 10)
+    alice, bob = await group_of(stage)
+    first = await bob.chat.send_message(TextMessage(text="first", **IN_GROUP))
+    for n in range(75):
+        await bob.chat.edit_message(TextMessage(id=first.id, text=f"{n}", **IN_GROUP))
+    live = await alice.chat.live_messages(guid="g", limit=10)
+    tries = 0
+    while not live.complete:
+        await live.older()
+        tries += 1
+        assert tries < 10
+    assert [i.message.text for i in live.items if i.message.category == "message"] == ["74"]
+
+
+async def test_a_storm_of_reactions_costs_a_few_requests_and_ends_right(stage: Stage):
+    alice, bob = await group_of(stage)
+    message = await bob.chat.send_message(TextMessage(text="m", **IN_GROUP))
+    messages, conversations = await alice.chat.live_messages(guid="g"), await alice.chat.live_conversations()
+    paths = requests(alice)
+    for n in range(134):
+        await (bob.chat.remove_reaction if n % 2 else bob.chat.add_reaction)(message.id, "+")
+        await asyncio.sleep(0.9)
+    asked = len(paths)
+    assert asked <= 20, "of two lists in two minutes"
+    await bob.chat.add_reaction(message.id, "a")
+    await asyncio.sleep(live_list.LONGEST_DOUBT + 1)
+    fresh = await alice.chat.get_message(message.id)
+    assert seen(messages.items[-1].message) == seen(fresh)
+    assert seen(conversations.items[0].conversation.last_message) == seen(fresh)
+    await asyncio.sleep(600)
+    assert len(paths) <= asked + 5, "it has come to rest"
+
+
+async def test_in_a_storm_a_new_conversation_is_there_at_once(stage: Stage):
+    alice, bob = await group_of(stage)
+    carol = await stage.enter("carol")
+    message = await bob.chat.send_message(TextMessage(text="m", **IN_GROUP))
+    live = await alice.chat.live_conversations()
+    for n in range(60):
+        await (bob.chat.remove_reaction if n % 2 else bob.chat.add_reaction)(message.id, "+")
+        await asyncio.sleep(0.9)
+    await carol.say("alice", "hello")
+    await until(lambda: "user/carol" in [i.key for i in live.items], 3)
+
+
+async def test_what_another_conversation_tells_rebuilds_nothing(stage: Stage):
+    alice, bob = await group_of(stage)
+    await bob.say("alice", "hello")
+    live = await alice.chat.live_messages(guid="g")
+    await asyncio.sleep(5)
+    before = live.items
+    await bob.chat.start_typing("alice")
+    await bob.say("alice", "again")
+    await asyncio.sleep(1)
+    assert live.items is before
+    assert live._state.items() is before
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError, GeneratorExit, ValueError])
+async def test_a_callback_that_raises_harms_nobody(stage: Stage, caplog, error):
+    caplog.set_level(logging.CRITICAL, "tailwire")
+    store = MemorySessionStore()
+    alice = await stage.enter("alice", store=store)
+    bob = await stage.enter("bob")
+    live = await alice.chat.live_messages(uid="bob")
+    heard = []
+
+    def bad(change):
+        raise error
+
+    live.subscribe(bad)
+    live.subscribe(heard.append)
+    await bob.say("alice", "1")
+    await asyncio.sleep(1)
+    assert alice.ears.texts == ["1"]
+    sent = await alice.chat.send_message(TextMessage(receiver="bob", text="2"))
+    await asyncio.sleep(5)
+    assert [change.item.message.text for change in heard if change.item] == ["1", "2"]
+    position = alice.chat._served.position
+    assert (position.last_id, position.own) == (1, (sent.id,)), "what was handed over stays handed over"
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError, GeneratorExit, ValueError])
+async def test_a_watcher_of_the_connection_that_raises_does_not_end_it(stage: Stage, caplog, error):
+    caplog.set_level(logging.CRITICAL, "tailwire")
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+
+    def bad(transition):
+        raise error
+
+    alice.chat.connection.subscribe(bad)
+    stage.network.drop()
+    await until(lambda: alice.status == "connected" == bob.status, 60)
+    await asyncio.sleep(3)
+    begun = stage.now
+    await bob.say("alice", "hello")
+    await alice.ears.until(lambda: alice.ears.texts, 60)
+    assert stage.now - begun < 2
+
+
+async def test_a_listener_that_raises_a_cancellation_takes_nothing_from_the_next_one(stage: Stage, caplog):
+    caplog.set_level(logging.CRITICAL, "tailwire")
+
+    class Bad(MessageListener):
+        def on_text_message_received(self, message):
+            raise asyncio.CancelledError
+
+    class Good(MessageListener):
+        def __init__(self):
+            self.texts = []
+
+        def on_text_message_received(self, message):
+            self.texts.append(message.text)
+
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    good = Good()
+    alice.chat.add_message_listener("bad", Bad())
+    alice.chat.add_message_listener("good", good)
+    await bob.say("alice", "1")
+    await until(lambda: good.texts == ["1"])
