@@ -55,6 +55,14 @@ def watch_network(chat: Client) -> LoopWatch:
     return watch
 
 
+def _number_of(variant: Any) -> int | None:
+    # What strangers answer need not be what is asked for: then it is not known.
+    try:
+        return int(variant.value)
+    except (AttributeError, TypeError, ValueError):
+        return None
+
+
 class _Network:
     """What the kernel and NetworkManager say."""
 
@@ -167,11 +175,11 @@ class _Network:
         except BusRefused as e:
             log.debug("NetworkManager does not say how the network is: %s", e)
             return None
-        return int(answer.value)
+        return _number_of(answer)
 
     def _properties(self, body: list[Any]) -> None:
         if body[0] == NAME and "Connectivity" in body[1]:
-            self._connect(int(body[1]["Connectivity"].value))
+            self._connect(_number_of(body[1]["Connectivity"]))
 
     def _connect(self, connectivity: int | None) -> None:
         before, self._connectivity = self._connectivity, connectivity

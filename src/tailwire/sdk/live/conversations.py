@@ -13,7 +13,7 @@ from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.listeners import events as e
 from tailwire.sdk.listeners import own
 from tailwire.sdk.live.conversation_list import ConversationList, LiveConversation, key_of
-from tailwire.sdk.live.live_list import Lists, LiveList
+from tailwire.sdk.live.live_list import Lists, LiveList, check_open
 from tailwire.wire.entities import Conversation
 from tailwire.wire.social import conversation_from_wire
 
@@ -61,7 +61,7 @@ class LiveConversations(LiveList[LiveConversation]):
             CometChatException: `LIVE_LIST_CLOSED`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or as the server
                 refused it.
         """
-        self._check_open()
+        check_open(self)
         before = len(self._state)
         wanted = min(checked_limit(limit, PAGE) if limit else self._limit, self._most - before)
         if self.complete or wanted <= 0:

@@ -38,6 +38,16 @@ class Lists(Protocol):
     def discard(self, live: LiveList[Any]) -> None: ...
 
 
+def check_open(live: LiveList[Any]) -> None:
+    """Let a call on a list pass.
+
+    Raises:
+        CometChatException: `LIVE_LIST_CLOSED`.
+    """
+    if live.closed:
+        raise failure("LIVE_LIST_CLOSED")
+
+
 class LiveList(Generic[K]):
     """A list that is kept as the server has it, from the events of its client.
 
@@ -96,7 +106,7 @@ class LiveList(Generic[K]):
         """
         if not callable(callback) or inspect.iscoroutinefunction(callback):
             raise TypeError("Give a plain function; for async code use `async for change in live.changes()`.")
-        self._check_open()
+        check_open(self)
         self._number += 1
         number = self._number
         self._callbacks[number] = callback
@@ -123,7 +133,7 @@ class LiveList(Generic[K]):
         Raises:
             CometChatException: `LIVE_LIST_CLOSED`, or as the server refused it.
         """
-        self._check_open()
+        check_open(self)
         await self._ask(self._read_all)
 
     def close(self) -> None:
@@ -144,10 +154,6 @@ class LiveList(Generic[K]):
 
     async def __aexit__(self, *error: object) -> None:
         self.close()
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise failure("LIVE_LIST_CLOSED")
 
     # For the client.
 
@@ -207,12 +213,12 @@ class LiveList(Generic[K]):
 
     async def _ask(self, read: Callable[[], Any]) -> None:
         async with self._asking:
-            self._check_open()
+            check_open(self)
             self._replay, self._asked = [], self._loop.time()
             self._patience = min(self._patience * 2, LONGEST_DOUBT) if self._doubts() else EVERY
             try:
                 take = await read()
-                self._check_open()
+                check_open(self)
                 take()
                 for event in self._replay:
                     self._apply(event, unsure=True)

@@ -14,7 +14,7 @@ from tailwire.sdk.dispatch.history import id_of
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.listeners import events as e
 from tailwire.sdk.listeners import own
-from tailwire.sdk.live.live_list import Lists, LiveList
+from tailwire.sdk.live.live_list import Lists, LiveList, check_open
 from tailwire.sdk.live.message_list import LiveMessage, MessageList, MessageState
 from tailwire.sdk.outbox import OutboxEntry, OutboxStatus
 from tailwire.wire.codec import message_from_wire
@@ -76,7 +76,7 @@ class LiveMessages(LiveList[LiveMessage]):
             CometChatException: `LIVE_LIST_CLOSED`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or as the server
                 refused it.
         """
-        self._check_open()
+        check_open(self)
         before = len(self._state)
         wanted = min(checked_limit(limit, PAGE) if limit else self._limit, self._state.room())
         if self.complete or wanted <= 0:
