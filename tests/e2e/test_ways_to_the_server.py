@@ -234,7 +234,9 @@ async def test_a_reconnect_resumes_the_tls_session(server, tmp_path, version):
         for _ in range(2):
             await chat.disconnect()
             await chat.connect()
-        assert front.resumed[before:] == [True, True]
+        after = front.resumed[before:]  # a request may have needed a connection of its own, too
+        assert len(after) >= 2
+        assert all(after)
 
 
 @pytest.fixture

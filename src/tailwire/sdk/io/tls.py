@@ -11,6 +11,9 @@ from typing import Any
 log = logging.getLogger("tailwire")
 
 MOST_SESSIONS = 32
+"""Hosts of a context whose sessions are kept."""
+SESSIONS_OF_A_HOST = 4
+"""Kept for one host: requests and the socket begin side by side, and each takes one."""
 
 _Key = tuple[str, ssl.VerifyMode, bool]
 
@@ -23,12 +26,13 @@ class ResumingSSLObject(ssl.SSLObject):
     nor between hosts, nor between connections that checked the certificate and connections that did not.
 
     Attributes:
-        sessions: of the context, by host; the oldest goes when there are too many.
+        sessions: of the context, by host, the newest last; the oldest go when there are too many.
     """
 
-    sessions: OrderedDict[_Key, ssl.SSLSession]
+    sessions: OrderedDict[_Key, list[ssl.SSLSession]]
     _begun = False
     _kept = False
+    _taken: ssl.SSLSession | None = None
 
     def do_handshake(self) -> None:
         """Shake hands, with the last session where there is one.
@@ -39,9 +43,9 @@ class ResumingSSLObject(ssl.SSLObject):
         if not self._begun:
             self._begun = True
             # Taken out: a session with which no connection comes about is not offered again.
-            session = None if self.server_side else self.sessions.pop(self._key, None)
-            if session is not None:
-                self.session = session
+            kept = None if self.server_side else self.sessions.get(self._key)
+            if kept:
+                self.session = self._taken = kept.pop()
         try:
             super().do_handshake()
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -49,6 +53,9 @@ class ResumingSSLObject(ssl.SSLObject):
         except ssl.SSLError:
             self.sessions.pop(self._key, None)
             raise
+        if self._taken is not None and self.session_reused:  # it is good: others may begin before this one has its own
+            self._put(0, self._taken)
+            self._taken = None
 
     # The names are the parent's.
     def read(self, len: int = 1024, buffer: Any = None) -> Any:
@@ -69,10 +76,15 @@ class ResumingSSLObject(ssl.SSLObject):
         if self.server_side or session is None or not self.server_hostname:
             return
         if session.has_ticket or session.id:
-            self.sessions[self._key] = session
-            self.sessions.move_to_end(self._key)
-            while len(self.sessions) > MOST_SESSIONS:
-                self.sessions.popitem(last=False)
+            self._put(SESSIONS_OF_A_HOST, session)
+
+    def _put(self, place: int, session: ssl.SSLSession) -> None:
+        kept = self.sessions.setdefault(self._key, [])
+        kept.insert(place, session)
+        del kept[:-SESSIONS_OF_A_HOST]
+        self.sessions.move_to_end(self._key)
+        while len(self.sessions) > MOST_SESSIONS:
+            self.sessions.popitem(last=False)
 
 
 def with_resumption(context: ssl.SSLContext) -> ssl.SSLContext:

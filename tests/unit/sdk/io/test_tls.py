@@ -116,6 +116,20 @@ async def test_sessions_are_bounded(tmp_path, monkeypatch):
     assert len(context.sslobject_class.sessions) == 2
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_connections_that_begin_side_by_side_all_resume(tmp_path, version):
+    authority = Authority(tmp_path)
+    context = with_resumption(authority.client_context())
+    context.maximum_version = version
+    async with _Server(authority.server_context()) as server:
+        await _get(context, server.port)
+        streams = [await asyncio.open_connection("localhost", server.port, ssl=context) for _ in range(6)]  # none reads
+        assert all(writer.get_extra_info("ssl_object").session_reused for _, writer in streams)
+        for _, writer in streams:
+            writer.close()
+    assert sum(map(len, context.sslobject_class.sessions.values())) <= tls.SESSIONS_OF_A_HOST
+
+
 async def test_a_server_that_forgot_the_session_is_reached(tmp_path):
     authority = Authority(tmp_path)
     context = with_resumption(authority.client_context())
