@@ -110,7 +110,7 @@ async def test_tls_through_a_proxy(server, tmp_path, kind):
         builder = AppSettingsBuilder().proxy(f"{scheme}://127.0.0.1:{proxy.port}")
         await talks_and_ends(server, client_of(server, builder, port=front.port, tls=authority.client_context()))
         assert all(f"localhost:{front.port}" in asked for asked in proxy.asked)  # the proxy looks names up
-        assert proxy.connections == front.connections >= 2
+        assert proxy.connections >= front.connections >= 2  # one may have been given up at the end, on its way
 
 
 @pytest.mark.parametrize("tls", [False, True])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 from pathlib import Path
+
+import pytest
 
 from harness import LiveStage
 
@@ -12,6 +15,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "apps.md"
 PROGRAM = re.compile(r"import (asyncio|os)\b|from kivy|watch_(browser|android|ios)")
 
 
+@pytest.mark.skipif(importlib.util.find_spec("dbus_fast") is None, reason="dbus-fast is not installed: run `make gui`")
 async def test_the_blocks_of_the_apps_page_run(live: LiveStage, monkeypatch, capsys):
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
     alice = await live.enter("alice")

@@ -74,8 +74,8 @@ class ReceiptCalls(Access):
         """
 
         async def mark() -> Conversation:
-            path = conversation_path(*self._other(message)) + "/read"
-            answer = await self._ask("DELETE", path, body={"messageId": str(checked_id(message.id))})
+            body = {"messageId": str(checked_id(message.id))}
+            answer = await self._ask("DELETE", conversation_path(*self._other(message)) + "/read", body=body)
             conversation = answer.get("conversation") if isinstance(answer, dict) else None
             said = decoded(conversation_from_wire, conversation)
             self._done_here(ConversationSaid(said))

@@ -277,6 +277,7 @@ class _Exchange:
         self._within = within
         self._first_byte = first_byte
         self._connected = self._sent = self._begun = self._failed = False
+        self._stream: Any = None  # the newest connection of this exchange
 
     @property
     def went_silent(self) -> bool:
@@ -322,11 +323,14 @@ class _Exchange:
             self._connected = True
         elif event == "connect_tcp.complete":
             self._within.moved()
-            _hold_little(info["return_value"])
-            self._within.traffic.watch(info["return_value"])
+            self._stream = info["return_value"]
+            _hold_little(self._stream)
+            self._within.traffic.watch(self._stream)
         elif event == "start_tls.complete":
             self._within.moved()
             self._within.traffic.watch(info["return_value"])
+        elif event == "start_tls.failed" and self._stream is not None:
+            await self._stream.aclose()  # the library leaves it open when it is cancelled
         elif event == "send_request_headers.started":
             self._sent = True
             if self._first_byte is not None and not self._connected:

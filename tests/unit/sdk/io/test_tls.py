@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ssl
+import warnings
 
 import httpx2
 import pytest
@@ -14,7 +16,9 @@ from websockets.asyncio.server import serve
 from between import Answering, Authority, answer
 from tailwire import AppSettingsBuilder, ChatClient, MemorySessionStore
 from tailwire.sdk.io import tls
+from tailwire.sdk.io.http import Http
 from tailwire.sdk.io.tls import default_context, with_resumption
+from tailwire.sdk.io.world import Identity, World
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
@@ -174,3 +178,26 @@ def test_a_context_that_checks_nothing_is_warned_of(caplog, tmp_path):
     (line,) = warned(context)
     assert "CERT_NONE" in line
     assert "cafile" in line
+
+
+async def test_a_request_that_is_cancelled_at_any_step_leaves_no_connection_behind(tmp_path):
+    authority = Authority(tmp_path)
+    context = authority.client_context()
+    answers = answer("200 OK", b'{"data": 1}', Content_Type="application/json")
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        gc.collect()
+        found.clear()
+        async with Answering(answers, authority.server_context()) as server:
+            for steps in range(0, 120, 2):
+                world = World()
+                http = Http(world, f"https://localhost:{server.port}", Identity("app", "test"), context)
+                task = asyncio.create_task(http.ask("GET", "/x"))
+                for _ in range(steps):
+                    await asyncio.sleep(0.0002 if steps % 4 else 0)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                await http.close()
+            await asyncio.sleep(0)
+        gc.collect()
+    assert [str(one.message) for one in found] == []
