@@ -95,7 +95,7 @@ $(CHROMIUM)/node_modules/.ready: $(CHROMIUM)/package-lock.json requirements.lock
 	@touch $@
 
 gui: $(GUI) $(CHROMIUM)/node_modules/.ready  ## apps with real toolkits: windows on a display of their own, pages in a browser (installs them)
-	@$(BIN)/python -m pytest -q -m gui tests/adapters tests/sync tests/chromium tests/examples
+	@$(BIN)/python -m pytest -q -m gui $(ARGS) tests/adapters tests/sync tests/chromium tests/examples
 
 $(GUI): $(STAMP)
 	@echo "Installing the toolkits into $(VENV) (once; some 200 MB):"

@@ -8,6 +8,19 @@ from adapters.app import App
 from adapters.screen import Screen
 
 
+def shown_at_last(app: App, text: str) -> None:
+    """Ask for the window until it is there, the socket is back, and a message has come.
+
+    What is asked while the window manager is behind may leave the window minimised: then it is asked again.
+    """
+
+    def there() -> bool:
+        app.do("restore")
+        return app.do("seen") == "resumed" and len(app.sockets()) == 1 and text in app.messages
+
+    app.until(there, "the window and its socket are back", 20)
+
+
 def flapping(app: App) -> None:
     """Twenty quick changes: only real ones are told, it ends connected, and nothing is lost or comes twice."""
     app.told.clear()
@@ -16,10 +29,7 @@ def flapping(app: App) -> None:
     for text in texts:
         app.do("flap")
         app.house.say(app.uid, text)
-    # What is asked while the window manager is behind may leave the window minimised: then it is asked again.
-    app.until(lambda: app.do("restore") is None and app.do("seen") == "resumed", "the window is back")
-    app.until_back()
-    app.until_heard(texts[-1])
+    shown_at_last(app, texts[-1])
     assert app.messages == texts
     assert app.told == ["background", "foreground"] * (len(app.told) // 2)
 

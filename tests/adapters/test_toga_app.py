@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from adapters import scenes
 from adapters.app import App
 from adapters.conftest import Start, need
 from adapters.matrix import play, rows
@@ -56,10 +57,8 @@ def test_minimised_and_shown_twenty_times_it_ends_connected_and_loses_nothing(ap
         app.do("minimise")
         app.house.say(app.uid, text)
         app.do("restore")
-    app.until_back()
-    app.until_heard(texts[-1])
+    scenes.shown_at_last(app, texts[-1])
     assert [m for m in app.messages if m in texts] == texts
-    app.until(lambda: app.do("seen") == "resumed", "the window is back")
 
 
 def test_a_machine_that_sleeps_outweighs_a_window_that_is_shown(app: App):
