@@ -1,6 +1,6 @@
 """The situations: what the network does, and what is promised there.
 
-`finding` is the number in the list of what was found on such networks (issue 12), or "held" for what was well.
+`finding` numbers what was found on such networks; "held" stands for what was well.
 """
 
 from __future__ import annotations
