@@ -294,6 +294,8 @@ class _Exchange:
                 response = await client.send(built, stream=True, follow_redirects=False)
         except asyncio.CancelledError:
             self._failed = self._within.expired
+            if self._stream is not None:  # the library may leave it open: amid a proxy's CONNECT, or a TLS handshake
+                await self._stream.aclose()
             raise
         except Exception:
             self._failed = True
@@ -329,8 +331,6 @@ class _Exchange:
         elif event == "start_tls.complete":
             self._within.moved()
             self._within.traffic.watch(info["return_value"])
-        elif event == "start_tls.failed" and self._stream is not None:
-            await self._stream.aclose()  # the library leaves it open when it is cancelled
         elif event == "send_request_headers.started":
             self._sent = True
             if self._first_byte is not None and not self._connected:
