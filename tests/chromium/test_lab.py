@@ -192,6 +192,9 @@ async def test_what_is_written_while_the_server_is_killed_arrives_once_and_in_or
 
         saved = await s.page.evaluate("await (await fetch('save')).json()")
         assert saved.keys() == recorded(s.lab).keys()
+    for event in saved["events"]:
+        if event["kind"] == "transition":  # told later than the input that caused it, as on a busy machine
+            event["at"] = round(event["at"] + 0.02, 3)
     file = tmp_path / "lab.json"
     file.write_text(json.dumps(saved))
     async with page(listening(), None, read(file)) as url:

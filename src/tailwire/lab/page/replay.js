@@ -39,10 +39,11 @@ export class Replay {
       model.apply(event);
       if (event.kind === "transition" && event.at > before + AFTER) moves.push(event);
     }
+    // An event is written down a moment after the input that caused it: the steps say what each connection is.
+    const latest = new Map(this.steps.slice(0, to).map((step) => [step.phone, step]));
+    for (const [name, { phase, status, explain }] of latest) Object.assign(model.phones[name], { phase, status, explain });
     const step = this.steps[to - 1];
     if (step) {
-      const phone = model.phones[step.phone];
-      phone.explain = step.explain;
       const said = step.commands.length ? ` → ${step.commands.join(", ")}` : "";
       say(this.now, `${step.input}${step.details ? ` (${step.details})` : ""}${said}`);
     } else {
