@@ -8,9 +8,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "tailwire"
-MOST_LINES = 400
-MOST_METHODS = 25
-MOST_FUNCTION = 60
+MAX_LINES = 400
+MAX_METHODS = 25
+MAX_FUNCTION = 60
 
 # Named exceptions, each a decision: path to the most lines, and why.
 LONGER: dict[str, tuple[int, str]] = {}
@@ -22,7 +22,7 @@ def problems(path: Path) -> list[str]:
     text = path.read_text(encoding="utf-8")
     name = str(path.relative_to(SOURCE))
     lines = text.count("\n")
-    most = LONGER.get(name, (MOST_LINES, ""))[0]
+    most = LONGER.get(name, (MAX_LINES, ""))[0]
     if lines > most:
         found.append(f"{name}: {lines} lines, at most {most}")
     tree = ast.parse(text)
@@ -34,12 +34,12 @@ def problems(path: Path) -> list[str]:
         if isinstance(node, ast.ClassDef):
             methods = sum(isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) for n in node.body)
             protocol = any(isinstance(b, ast.Name) and b.id == "Protocol" for b in node.bases)
-            if methods > MOST_METHODS and not protocol:
-                found.append(f"{name}: class {node.name} has {methods} methods, at most {MOST_METHODS}")
+            if methods > MAX_METHODS and not protocol:
+                found.append(f"{name}: class {node.name} has {methods} methods, at most {MAX_METHODS}")
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
             length = node.end_lineno - node.lineno + 1
-            if length > MOST_FUNCTION and "migrations" not in name:
-                found.append(f"{name}: {node.name} has {length} lines, at most {MOST_FUNCTION}")
+            if length > MAX_FUNCTION and "migrations" not in name:
+                found.append(f"{name}: {node.name} has {length} lines, at most {MAX_FUNCTION}")
     return found
 
 

@@ -54,7 +54,7 @@ def of(who: str, call: Awaitable[Any]) -> asyncio.Task[Any]:
 
 
 async def test_unread_messages_and_mentions_are_counted_as_one_by_one_up_to_the_cap(path, monkeypatch):
-    monkeypatch.setattr(conversations, "MOST_COUNTED", 12)
+    monkeypatch.setattr(conversations, "MAX_COUNTED", 12)
     chance = random.Random(7)
     store = await SqliteStore.open(path, World())
     people = ("alice", "bob", "carol")

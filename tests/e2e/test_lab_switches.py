@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tailwire.lab.phone import MOST_AT_ONCE, Refused
+from tailwire.lab.phone import MAX_AT_ONCE, Refused
 from tailwire.lab.recording import read, recorded
 from tailwire.lab.stage import Lab
 
@@ -40,7 +40,7 @@ async def test_a_switch_that_is_refused_stays_as_it_stood_and_what_is_typed_can_
         assert {"transition", "switch", "typed", "accepted", "handed", "server"} <= set(kinds)
 
         lab.do("alice", "tunnel")
-        for _ in range(MOST_AT_ONCE):
+        for _ in range(MAX_AT_ONCE):
             lab.do("alice", "ping")
         with pytest.raises(Refused, match="too much is under way"):
             lab.do("alice", "manual")

@@ -283,7 +283,7 @@ def _whatever_asks_to_wait_is_believed_for_an_hour(patch):
         honest(self, cause, wait, **(more | {"ours": True}))
 
     patch.setattr(failures.AttemptError, "__init__", init)
-    patch.setattr(answers, "LONGEST_WAIT", 1e9)
+    patch.setattr(answers, "MAX_WAIT", 1e9)
 
 
 def _a_slow_line_is_a_dead_one(patch):

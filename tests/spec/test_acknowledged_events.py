@@ -164,9 +164,9 @@ async def test_what_another_user_had_open_is_not_the_next_one_s(stage: Stage):
 
 
 async def test_many_that_are_not_done_stop_the_reading(stage: Stage, monkeypatch):
-    assert registry.MOST_EVENTS == 1000
+    assert registry.MAX_EVENTS == 1000
     most = 30
-    monkeypatch.setattr(registry, "MOST_EVENTS", most)
+    monkeypatch.setattr(registry, "MAX_EVENTS", most)
     store, alice = MemorySessionStore(), await stage.enter("alice")
     _bob, events = await bob_with_stream(stage, store)
     taken: list[MessageReceived] = []

@@ -243,7 +243,7 @@ async def test_who_is_put_out_sees_that_and_may_come_back(stage: Stage):
 
 
 async def test_a_slow_reader_gets_a_reset_and_is_right_again(stage: Stage, monkeypatch):
-    monkeypatch.setattr(live_list, "MOST_WAITING", 5)
+    monkeypatch.setattr(live_list, "MAX_WAITING", 5)
     alice, bob = await pair(stage)
     live = await alice.chat.live_messages(uid="bob")
     changes, rows = live.changes(), []
@@ -394,7 +394,7 @@ async def test_wrong_arguments_say_what_is_wrong(stage: Stage, monkeypatch):
     for wrong in (late, None):
         with pytest.raises(TypeError):
             live.subscribe(wrong)
-    monkeypatch.setattr(calling, "MOST_LISTS", 1)
+    monkeypatch.setattr(calling, "MAX_LISTS", 1)
     with pytest.raises(CometChatException) as caught:
         await chat.live_conversations()
     assert caught.value.code == "ERR_INVALID_ARGUMENT"

@@ -110,7 +110,7 @@ async def test_a_restart_of_the_app_amid_a_catch_up_goes_on_where_the_app_was(st
 
 @spec("K4")
 async def test_an_app_that_does_not_keep_up_is_not_read_ahead_for(stage: Stage, monkeypatch):
-    monkeypatch.setattr(callback_queue, "MOST_QUEUED", 50)
+    monkeypatch.setattr(callback_queue, "MAX_QUEUED", 50)
     _, bob, texts = await missed(stage, 400, limit=5000)
     requests, go_on = Requests(bob), asyncio.Event()
     note = bob.ears.on_text_message_received

@@ -25,7 +25,7 @@ LOOPBACK = 1
 ANY = 0
 """Stands for the interface of a route over several."""
 _LENGTHS = {socket.AF_INET: 4, socket.AF_INET6: 16}
-MOST_CHUNKS = 512
+MAX_CHUNKS = 512
 """Of one answer, some 32 KiB each. A machine with more routes than that is a router, and is not offline."""
 
 
@@ -64,7 +64,7 @@ def changes() -> socket.socket:
 
 def drained(listening: socket.socket) -> None:
     """Read all that there is; what it says is asked for anew."""
-    for _ in range(MOST_CHUNKS):
+    for _ in range(MAX_CHUNKS):
         try:
             listening.recv(65536)
         except BlockingIOError:
@@ -122,7 +122,7 @@ def _routes(asking: socket.socket) -> Iterator[tuple[int, int]]:
 def _dump(asking: socket.socket, request: int, wanted: int, least: int) -> Iterator[bytes]:
     body = bytes(_ROUTE.size)  # zeros: of all families
     asking.send(_HEADER.pack(_HEADER.size + len(body), request, _REQUEST_DUMP, request, 0) + body)
-    for _ in range(MOST_CHUNKS):
+    for _ in range(MAX_CHUNKS):
         chunk, at = asking.recv(65536), 0
         while at + _HEADER.size <= len(chunk):
             length, kind, _, _, _ = _HEADER.unpack_from(chunk, at)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 
 _PREFIX = "whsec_"
-_MOST_SIGNATURES = 20
+_MAX_SIGNATURES = 20
 
 
 class SignatureError(ValueError):
@@ -46,7 +46,7 @@ def verify_webhook(
     if abs((time.time() if now is None else now) - int(sent_at)) > tolerance:
         raise SignatureError("the delivery is too old, or the clocks differ: allow for more with tolerance=")
     expected = base64.b64encode(hmac.digest(key, f"{delivery}.{sent_at}.".encode() + body, hashlib.sha256))
-    for one in given.split(" ", _MOST_SIGNATURES)[:_MOST_SIGNATURES]:
+    for one in given.split(" ", _MAX_SIGNATURES)[:_MAX_SIGNATURES]:
         version, _, signature = one.partition(",")
         if version == "v1" and hmac.compare_digest(expected, signature.encode()):
             return delivery

@@ -30,10 +30,10 @@ from tailwire.wire.entities import MediaMessage, TextMessage
 
 log = logging.getLogger("tailwire.bot")
 
-LONGEST_WAIT = 60.0
-MOST_AT_ONCE = 1000
+MAX_WAIT = 60.0
+MAX_AT_ONCE = 1000
 HANDLER_TIMEOUT = 600.0
-MOST_MISSED = 10_000
+MAX_MISSED = 10_000
 """Messages that a bot catches up with, where its settings do not say otherwise."""
 Handler = Callable[[Context], Awaitable[None]]
 ErrorHandler = Callable[[Context, Exception], Awaitable[None]]
@@ -101,8 +101,8 @@ class Bot:
             raise ValueError("the bot has no uid: give uid= of the user that it speaks as")
         if bool(auth_key) == (auth_token_provider is not None):
             raise ValueError("give auth_key= or auth_token_provider=, one of them")
-        if not 1 <= concurrency <= MOST_AT_ONCE:
-            raise ValueError(f"concurrency={concurrency!r}: give 1 to {MOST_AT_ONCE}")
+        if not 1 <= concurrency <= MAX_AT_ONCE:
+            raise ValueError(f"concurrency={concurrency!r}: give 1 to {MAX_AT_ONCE}")
         if handler_timeout is not None and not (isinstance(handler_timeout, int | float) and handler_timeout > 0):
             raise ValueError(f"handler_timeout={handler_timeout!r}: give seconds above 0, or None for no limit")
         if isinstance(ignored_roles, str):
@@ -310,7 +310,7 @@ class Bot:
                     raise
                 log.warning("the login waits, the server is not reached: %s", e)
                 await asyncio.sleep(max(wait, e.retry_after or 0.0))
-                wait = min(wait * 2, LONGEST_WAIT)
+                wait = min(wait * 2, MAX_WAIT)
 
     def _take(self, desk: Desk, event: Event) -> None:
         if isinstance(event, TransientReceived) and isinstance(event.message.data.get("stop"), str):
@@ -360,7 +360,7 @@ class Bot:
 def _catching_up(settings: AppSettings) -> AppSettings:
     # A person reads on in the history; nobody does so for a bot.
     if isinstance(settings, AppSettings) and settings.catch_up_limit == AppSettingsBuilder().build().catch_up_limit:
-        return replace(settings, catch_up_limit=MOST_MISSED)
+        return replace(settings, catch_up_limit=MAX_MISSED)
     return settings  # the client says what is wrong with them
 
 

@@ -12,14 +12,14 @@ from functools import partial
 from typing import Any
 
 from tailwire.bot.reaching import Waits, until_reached
-from tailwire.bot.stream import LONGEST_STREAM, Draft, joined, split
+from tailwire.bot.stream import MAX_STREAM, Draft, joined, split
 from tailwire.sdk.client import ChatClient
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.wire.constants import ReceiverType
 from tailwire.wire.entities import BaseMessage, Conversation, MediaMessage, TextMessage, User
 
 TYPING_AGAIN = 10.0
-MOST_HISTORY = 1000
+MAX_HISTORY = 1000
 
 
 class Context:
@@ -134,8 +134,8 @@ class Context:
             RuntimeError: the bot has ended.
             CometChatException: as the server refused it. While it is not reached, this waits.
         """
-        if not 1 <= n <= MOST_HISTORY:
-            raise ValueError(f"history({n!r}): ask for 1 to {MOST_HISTORY} messages")
+        if not 1 <= n <= MAX_HISTORY:
+            raise ValueError(f"history({n!r}): ask for 1 to {MAX_HISTORY} messages")
         return await until_reached(lambda: self._history(n), self._waits, self._check)
 
     async def _history(self, n: int) -> list[BaseMessage]:
@@ -190,8 +190,8 @@ class Context:
     async def _send(self, text: str, thread: bool, metadata: dict[str, Any]) -> TextMessage:
         if not isinstance(text, str):
             raise TypeError(f"a {type(text).__name__} is no text: give a str")
-        if len(text) > LONGEST_STREAM:
-            raise ValueError(f"the text has {len(text)} characters: send at most {LONGEST_STREAM}, or a file")
+        if len(text) > MAX_STREAM:
+            raise ValueError(f"the text has {len(text)} characters: send at most {MAX_STREAM}, or a file")
         text = joined(text)
         stored: TextMessage | None = None
         parent = self.message.parent_message_id or (self.message.id if thread else 0)

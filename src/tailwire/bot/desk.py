@@ -17,11 +17,11 @@ log = logging.getLogger("tailwire.bot")
 
 GRACE = 10.0
 """Seconds that handlers have to finish when the bot ends."""
-MOST_WAITING = 900
+MAX_WAITING = 900
 """Events that are worked on or wait, fewer than a stream holds; of messages beyond that only the ids are kept."""
-MOST_OF_ONE = 100
+MAX_OF_ONE = 100
 """Of these, events of one conversation."""
-MOST_LATER = 30_000
+MAX_LATER = 30_000
 """Messages of which the ids are kept. One conversation may have half of what is left, and 10 in any case."""
 LEAST_LATER = 10
 
@@ -82,7 +82,7 @@ class Desk:
             task = asyncio.create_task(self._run_lane(key, lane), name="tailwire bot conversation")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        if not lane.later and len(lane.here) < MOST_OF_ONE and self._here < MOST_WAITING:
+        if not lane.later and len(lane.here) < MAX_OF_ONE and self._here < MAX_WAITING:
             lane.here.append((event, jobs))
             self._here += 1
         elif isinstance(event, MessageReceived) and self._may_wait(lane):
@@ -95,7 +95,7 @@ class Desk:
             self._events.done(event)
 
     def _may_wait(self, lane: _Lane) -> bool:
-        return len(lane.later) < max(LEAST_LATER, (MOST_LATER - self._later) // 2)
+        return len(lane.later) < max(LEAST_LATER, (MAX_LATER - self._later) // 2)
 
     async def _run_lane(self, key: str, lane: _Lane) -> None:
         try:

@@ -15,7 +15,7 @@ from tailwire.sdk.sending import AGAIN
 log = logging.getLogger("tailwire.bot")
 
 T = TypeVar("T")
-FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
+FIRST_WAIT, MAX_WAIT = 1.0, 30.0
 LATER = AGAIN | REJECTED
 """After these the same may succeed later: the server is not reached, or the bot is about to log in again."""
 
@@ -70,4 +70,4 @@ async def until_reached(call: Callable[[], Awaitable[T]], waits: Waits, check: C
                     stack.enter_context(waits.waiting())
                 log.warning("the bot waits, the server is not reached or takes no token: %s", e)
                 await asyncio.sleep(max(wait, e.retry_after or 0.0))
-                wait = min(wait * 2, LONGEST_WAIT)
+                wait = min(wait * 2, MAX_WAIT)

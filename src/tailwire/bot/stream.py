@@ -17,9 +17,9 @@ from tailwire.wire.entities import TransientMessage
 
 log = logging.getLogger("tailwire.bot")
 
-LONGEST_TEXT = 8000
+MAX_TEXT = 8000
 """Bytes of JSON of one message's text; a server takes 10 KB of data as it comes."""
-LONGEST_STREAM = 100_000
+MAX_STREAM = 100_000
 """Characters of a stream; one that goes on is stopped there."""
 SHORTEST_PAUSE = 0.25
 """Seconds between two drafts of a stream."""
@@ -88,10 +88,10 @@ class Draft:
                 async for part in parts:
                     if not isinstance(part, str):
                         raise TypeError(f"the stream gave a {type(part).__name__}: give parts of the text, as str")
-                    self._parts.append(part[: LONGEST_STREAM - length])
+                    self._parts.append(part[: MAX_STREAM - length])
                     length += len(self._parts[-1])
                     self._grown.set()
-                    if length >= LONGEST_STREAM:
+                    if length >= MAX_STREAM:
                         log.warning("an answer was stopped after %d characters", length)
                         self.stopped = True
                         break
@@ -140,13 +140,13 @@ def size(text: str) -> int:
 
 
 def _tail(text: str) -> str:
-    tail = text[-LONGEST_TEXT:]
-    while size(tail) > LONGEST_TEXT:
+    tail = text[-MAX_TEXT:]
+    while size(tail) > MAX_TEXT:
         tail = tail[max(1, len(tail) // 8) :]
     return tail
 
 
-def split(text: str, longest: int = LONGEST_TEXT) -> Iterator[str]:
+def split(text: str, longest: int = MAX_TEXT) -> Iterator[str]:
     """Yield a text in parts that a message can carry, cut where a paragraph, a line, a sentence or a word ends."""
     while size(text) > longest:
         end = min(len(text), longest)

@@ -25,7 +25,7 @@ from tailwire.server.store.migrate import NewerDatabase
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.telemetry.metrics import Metrics
 
-MOST_KEYS = 1_000_000
+MAX_KEYS = 1_000_000
 
 
 def administer(given: argparse.Namespace) -> int:
@@ -84,7 +84,7 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
 
 async def _new_keys(store: SqliteStore, world: World, settings: Settings, *, replace: bool) -> None:
     file = key_file(settings.data)
-    before, count = await store.keys("", "", limit=MOST_KEYS, offset=0)
+    before, count = await store.keys("", "", limit=MAX_KEYS, offset=0)
     keys = await make_keys(store, world)
     print(f"app id       {keys.app_id}\nauth key     {keys.auth_key}\nREST API key {keys.api_key}")
     if not replace:

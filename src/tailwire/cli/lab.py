@@ -8,7 +8,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-MOST_SLOW = 100.0
+MAX_SLOW = 100.0
 
 
 def add_lab(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -67,8 +67,8 @@ def lab(given: argparse.Namespace) -> int:
 def _problem(given: argparse.Namespace) -> str:
     if not 0 <= given.port <= 65535:
         return "--port must be from 0 to 65535"
-    if not 1 <= given.slow <= MOST_SLOW:
-        return f"--slow must be from 1 to {MOST_SLOW:g}"
+    if not 1 <= given.slow <= MAX_SLOW:
+        return f"--slow must be from 1 to {MAX_SLOW:g}"
     if given.record and given.file:
         return "--record makes a picture of a scene of its own: give no FILE"
     if given.record and not given.record.endswith(".webp"):

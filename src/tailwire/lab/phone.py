@@ -31,9 +31,9 @@ from tailwire.wire.entities import TextMessage
 
 APP_TAKES = 1.5
 """Seconds that an app which is too slow takes for each message."""
-LONGEST_TEXT = 500
-MOST_AT_ONCE = 32
-MOST_DUMPS = 10
+MAX_TEXT = 500
+MAX_AT_ONCE = 32
+MAX_DUMPS = 10
 
 
 class Refused(Exception):
@@ -61,7 +61,7 @@ class Phone(MessageListener, LoginListener):
         self._phase = Phase.IDLE
         self._now = {"app": "foreground", "network": "online", "mode": "auto", "pace": "quick", "token": "good"}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._earlier: deque[dict[str, Any]] = deque(maxlen=MOST_DUMPS)
+        self._earlier: deque[dict[str, Any]] = deque(maxlen=MAX_DUMPS)
         self._said: tuple[str, float | None] = ("", None)
 
     # Its life.
@@ -146,7 +146,7 @@ class Phone(MessageListener, LoginListener):
         self._story.tell("switch", phone=self.name, what=what, now=dict(self._now))
 
     def _spawn(self, work: Coroutine[Any, Any, object]) -> None:
-        if len(self._tasks) >= MOST_AT_ONCE:
+        if len(self._tasks) >= MAX_AT_ONCE:
             work.close()
             raise Refused("too much is under way on this phone: wait a moment")
         task = asyncio.create_task(self._tried(work), name=f"tailwire lab {self.name}")
@@ -169,8 +169,8 @@ class Phone(MessageListener, LoginListener):
 
     def _send(self, text: str) -> None:
         text = text.strip()
-        if not 0 < len(text) <= LONGEST_TEXT:
-            raise Refused(f"write something, at most {LONGEST_TEXT} characters")
+        if not 0 < len(text) <= MAX_TEXT:
+            raise Refused(f"write something, at most {MAX_TEXT} characters")
         if not is_text(text):
             raise Refused("the text has half a character (a lone surrogate): it cannot be sent")
         try:

@@ -23,10 +23,10 @@ from tailwire.sdk.connection.state import Phase, State, Status
 
 FORMAT = 1
 LARGEST = 20_000_000
-MOST_EVENTS = 20_000
+MAX_EVENTS = 20_000
 LONGEST = 2000
-MOST_SECONDS = 366 * 86_400.0
-MOST_DIGITS = 18
+MAX_SECONDS = 366 * 86_400.0
+MAX_DIGITS = 18
 _PHASES, _STATUSES = frozenset(map(str, Phase)), frozenset(map(str, Status))
 _Types = tuple[type, ...]
 _TEXT: _Types = (str,)
@@ -98,8 +98,8 @@ def read(file: Path) -> dict[str, Any]:
 
 
 def _whole(digits: str) -> int:
-    if len(digits) > MOST_DIGITS + 1:
-        raise BadRecording(f"it has a number of more than {MOST_DIGITS} digits")
+    if len(digits) > MAX_DIGITS + 1:
+        raise BadRecording(f"it has a number of more than {MAX_DIGITS} digits")
     return int(digits)
 
 
@@ -121,8 +121,8 @@ def _lab(data: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(events, list) or not isinstance(dumps, Mapping) or not _is_time(begin):
         raise BadRecording("it lacks its events, its dumps or its begin")
     zero = float(begin or 0)
-    if len(events) > MOST_EVENTS:
-        raise BadRecording(f"it has more than {MOST_EVENTS:,} events")
+    if len(events) > MAX_EVENTS:
+        raise BadRecording(f"it has more than {MAX_EVENTS:,} events")
     for number, event in enumerate(events, 1):
         _check(number, event)
     for name, many in dumps.items():
@@ -142,13 +142,13 @@ def _lab(data: Mapping[str, Any]) -> dict[str, Any]:
 def _check_number(dumps: list[Any]) -> None:
     # Before any of them is run. What is no dump is found when it is.
     listed = [dump.get("inputs") for dump in dumps if isinstance(dump, Mapping)]
-    if len(dumps) + sum(len(inputs) for inputs in listed if isinstance(inputs, list)) > MOST_EVENTS:
-        raise BadRecording(f"it has more than {MOST_EVENTS:,} inputs of a connection")
+    if len(dumps) + sum(len(inputs) for inputs in listed if isinstance(inputs, list)) > MAX_EVENTS:
+        raise BadRecording(f"it has more than {MAX_EVENTS:,} inputs of a connection")
 
 
 def _since(begin: float, at: float) -> float:
     seconds = round(at - begin, 3)
-    if abs(seconds) > MOST_SECONDS:
+    if abs(seconds) > MAX_SECONDS:
         raise BadRecording("it lasts longer than a year")
     return seconds
 
@@ -161,7 +161,7 @@ def _check(number: int, event: Any) -> None:
     kind = event.get("kind") if isinstance(event, dict) else None
     if not isinstance(kind, str) or kind not in KINDS or not _is_time(event.get("at")):
         raise BadRecording(f"event {number} is not one of a lab")
-    if abs(event["at"]) > MOST_SECONDS:
+    if abs(event["at"]) > MAX_SECONDS:
         raise BadRecording(f"event {number} is more than a year away")
     whose = {"server": (None,), "notice": (*NAMES, "server")}.get(kind, NAMES)
     if event.get("phone") not in whose:

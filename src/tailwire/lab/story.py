@@ -9,9 +9,9 @@ import asyncio
 from collections import deque
 from typing import Any
 
-MOST_EVENTS = 5000
-MOST_WAITING = 1000
-MOST_LISTENERS = 16
+MAX_EVENTS = 5000
+MAX_WAITING = 1000
+MAX_LISTENERS = 16
 
 Event = dict[str, Any]
 
@@ -30,7 +30,7 @@ class Story:
 
     def __init__(self) -> None:
         self.begin = asyncio.get_running_loop().time()
-        self._events: deque[Event] = deque(maxlen=MOST_EVENTS)
+        self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
         self._listeners: dict[asyncio.Queue[Event | None], None] = {}
 
     @property
@@ -54,7 +54,7 @@ class Story:
         if keep:
             self._events.append(event)
         for queue in list(self._listeners):
-            if queue.qsize() >= MOST_WAITING:
+            if queue.qsize() >= MAX_WAITING:
                 self.leave(queue)
             else:
                 queue.put_nowait(event)
@@ -65,8 +65,8 @@ class Story:
         Raises:
             RuntimeError: when too many listen.
         """
-        if len(self._listeners) >= MOST_LISTENERS:
-            raise RuntimeError(f"{MOST_LISTENERS} pages show this lab already: close one")
+        if len(self._listeners) >= MAX_LISTENERS:
+            raise RuntimeError(f"{MAX_LISTENERS} pages show this lab already: close one")
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
         self._listeners[queue] = None
         return queue

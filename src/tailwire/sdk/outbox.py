@@ -19,7 +19,7 @@ from tailwire.wire.entities import BaseMessage, MediaMessage
 
 log = logging.getLogger("tailwire")
 FORMAT = 1
-FIRST_WAIT, LONGEST_WAIT = 2.0, 60.0
+FIRST_WAIT, MAX_WAIT = 2.0, 60.0
 LATER = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_TOO_MANY_REQUESTS", "ERR_MISSION_FAILED"})
 LATER |= {
     "AUTH_ERR_AUTH_TOKEN_NOT_FOUND",
@@ -253,7 +253,7 @@ class Outbox:
                 elif error.code in LATER:
                     self._unreached = error.code == "NO_INTERNET_CONNECTION"
                     await self._pause(max(wait, error.retry_after or 0.0))
-                    wait = min(wait * 2, LONGEST_WAIT)
+                    wait = min(wait * 2, MAX_WAIT)
         finally:
             if self._task is asyncio.current_task():
                 self._task = None

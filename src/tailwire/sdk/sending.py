@@ -18,7 +18,7 @@ from tailwire.sdk.io.patience import Patience
 
 ATTEMPTS = 4
 FIRST_WAIT = 0.25
-LONGEST_WAIT = 5.0
+MAX_WAIT = 5.0
 IN_DOUBT = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_MISSION_FAILED"})
 """After these it is not known whether the message was stored."""
 UNKNOWN = "It is not known whether the message was stored; send it again under the same muid. Last error:"
@@ -111,7 +111,7 @@ async def repeat(attempt: Callable[[], Awaitable[T]], chance: Callable[[], float
         try:
             return await attempt()
         except CometChatException as e:
-            if n == ATTEMPTS or (e.retry_after or 0) > LONGEST_WAIT or not _may_repeat(e, safe=safe):
+            if n == ATTEMPTS or (e.retry_after or 0) > MAX_WAIT or not _may_repeat(e, safe=safe):
                 raise
             asked = e.retry_after or 0.0
             asked += chance() * min(asked, 1.0)  # those who were told the same do not come back all at once

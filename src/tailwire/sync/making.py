@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast, overload
 from tailwire.sdk.calls.lists import ReactionsRequestBuilder, _Builder
 from tailwire.sdk.calls.requests import MessagesRequestBuilder
 from tailwire.sdk.client import ChatClient
-from tailwire.sdk.live.calling import MOST_CONVERSATIONS, MOST_MESSAGES
+from tailwire.sdk.live.calling import MAX_CONVERSATIONS, MAX_MESSAGES
 from tailwire.sync.calling import Calling
 from tailwire.sync.faces import Connection, ListRequest, OutboxEntry, Request, UploadFileRequest
 from tailwire.sync.future import CallFuture
@@ -73,7 +73,7 @@ class Making(Calling):
         return [self._face(OutboxEntry, entry) for entry in listed]
 
     def live_conversations(
-        self, *, conversation_type: str = "", limit: int = 30, most: int = MOST_CONVERSATIONS
+        self, *, conversation_type: str = "", limit: int = 30, most: int = MAX_CONVERSATIONS
     ) -> LiveConversations:
         """Return the user's conversations, kept as the server has them: order, unread counts, last message, who types.
 
@@ -103,7 +103,7 @@ class Making(Calling):
         parent_message_id: int = 0,
         replies: bool = False,
         limit: int = 30,
-        most: int = MOST_MESSAGES,
+        most: int = MAX_MESSAGES,
     ) -> LiveMessages:
         """Return the messages of a conversation, kept as the server has them, with those that are queued behind them.
 

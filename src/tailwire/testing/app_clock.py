@@ -11,7 +11,7 @@ from typing import Any
 from tailwire.sdk.io.traffic import not_counted
 from tailwire.sdk.io.world import Timer, Wire, World
 
-LONGEST_ANSWER = 0.5
+MAX_ANSWER = 0.5
 """Real seconds that what a client asks of its server may take; then the line counts as dead."""
 _ASKS = ('"action":"ping"', '"type": "auth"')
 
@@ -177,7 +177,7 @@ class AppClock(World):
             if self.under_way:
                 self._quiet.clear()
                 try:
-                    async with asyncio.timeout(LONGEST_ANSWER):
+                    async with asyncio.timeout(MAX_ANSWER):
                         await self._quiet.wait()
                 except TimeoutError:
                     self.under_way = 0

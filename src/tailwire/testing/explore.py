@@ -44,7 +44,7 @@ ENDS = replace(COARSE, renew_before=2, stable_after=1)
 LINES = replace(COARSE, stable_after=1)
 """Of clients on slow lines and behind proxies. As with `ENDS`, what has nothing to do with that happens to others."""
 _CHANCES = (0.0, 1.0)
-_MOST_CALLERS = 1
+_MAX_CALLERS = 1
 
 
 def starts() -> list[State]:
@@ -97,7 +97,7 @@ def _facts(s: State) -> Iterator[tuple[str, i.Input]]:
     yield "logged in", i.LoggedIn()
     yield "logged out", i.LoggedOut()
     yield "client closed", i.ClientClosed()
-    if len(s.connects) < _MOST_CALLERS:
+    if len(s.connects) < _MAX_CALLERS:
         yield "connect()", i.ConnectCalled(len(s.connects) + 1)
     yield "disconnect()", i.DisconnectCalled(90)
     if len(s.pings) < 2:

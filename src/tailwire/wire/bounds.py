@@ -12,23 +12,23 @@ from itertools import accumulate
 from math import isinf
 from typing import NamedTuple
 
-MOST_DEPTH = 64
+MAX_DEPTH = 64
 """Objects and lists within each other, the outermost included. Some parsers end at 100, Python's before 1,000."""
-MOST_DIGITS = 64
+MAX_DIGITS = 64
 """Digits one after the other in a number. Python's parser takes no more than 4,300."""
 STORED_DEPTH = 96
-"""As `MOST_DEPTH`, for what is stored: there stands what was sent, and around it what tells of it."""
+"""As `MAX_DEPTH`, for what is stored: there stands what was sent, and around it what tells of it."""
 LEAST_HARMFUL = 1500
 """Bytes of a stored text below which it is not looked at when it is read: so little neither nests too deep for a
 parser nor has a number that is too long for one."""
-DEEP = f"Nest objects and lists at most {MOST_DEPTH} deep."
-LONG = f"Use numbers of at most {MOST_DIGITS} digits; write longer ones as text."
+DEEP = f"Nest objects and lists at most {MAX_DEPTH} deep."
+LONG = f"Use numbers of at most {MAX_DIGITS} digits; write longer ones as text."
 LARGE = "Use numbers that 64 bits of floating point can hold; write larger ones as text."
 
-_MOST_LOOKED_AT = 20_000
+_MAX_LOOKED_AT = 20_000
 _ROUNDS = 6
 _DIGITS = bytes(48 if 48 <= byte <= 57 else 32 for byte in range(256))
-_TOO_LONG = b"0" * (MOST_DIGITS + 1)
+_TOO_LONG = b"0" * (MAX_DIGITS + 1)
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b'[]{}"'))
 # A number with a large exponent. "e" comes first: that is what the search looks for.
@@ -55,7 +55,7 @@ class Excess(NamedTuple):
     advice: str
 
 
-def within_bounds(text: bytes, depth: int = MOST_DEPTH) -> bool:
+def within_bounds(text: bytes, depth: int = MAX_DEPTH) -> bool:
     """Return whether JSON keeps to the bounds.
 
     Args:
@@ -84,10 +84,10 @@ def _nests_at_most(text: bytes, depth: int) -> bool:
 
 def first_excess(text: bytes) -> Excess | None:
     """Return the first thing in JSON that exceeds a bound; None also when it is far behind in a long text."""
-    return next(excesses(text, MOST_DEPTH, _MOST_LOOKED_AT), None)
+    return next(excesses(text, MAX_DEPTH, _MAX_LOOKED_AT), None)
 
 
-def excesses(text: bytes, deepest: int = MOST_DEPTH, most: int = 0) -> Iterator[Excess]:
+def excesses(text: bytes, deepest: int = MAX_DEPTH, most: int = 0) -> Iterator[Excess]:
     """Yield all that exceeds a bound, in order, and nothing of what lies within another excess.
 
     Args:
@@ -129,7 +129,7 @@ def excesses(text: bytes, deepest: int = MOST_DEPTH, most: int = 0) -> Iterator[
 
 
 def _wrong_with(number: bytes) -> str:
-    if len(number) > MOST_DIGITS and _TOO_LONG in number.translate(_DIGITS):
+    if len(number) > MAX_DIGITS and _TOO_LONG in number.translate(_DIGITS):
         return LONG
     if b"e" in number or b"E" in number:
         try:

@@ -27,7 +27,7 @@ class BadWire(ValueError):
 
 UNREADABLE = (ValueError, LookupError, AttributeError, TypeError, RecursionError, OverflowError)
 """What reading a value of the wire may raise: `BadWire`, and what its parts raise where they are of another type."""
-MOST_ID = 2**63 - 1
+MAX_ID = 2**63 - 1
 
 
 class _Shapes:
@@ -126,13 +126,13 @@ def metadata_of(d: Mapping[str, Any]) -> dict[str, Any]:
 
 _Fields = tuple[str, str, str | None, str | None, str, str, str | None, int]
 _last_seen: dict[str, tuple[Mapping[str, Any], _Fields, tuple[int, int]]] = {}
-_MOST_SEEN = 256
+_MAX_SEEN = 256
 
 
 def _remember(d: Mapping[str, Any], v: list[Any]) -> None:
     # Most messages come from somebody who has just sent one: the same object again needs no second look. Each message
     # still gets a user of its own; only those without metadata are remembered, so nothing in it is shared.
-    if len(_last_seen) >= _MOST_SEEN:
+    if len(_last_seen) >= _MAX_SEEN:
         _last_seen.clear()
     status = "online" if v[5] in ("available", "online") else "offline"
     fields = (v[0], v[1] or "", v[2] or None, v[3] or None, v[4] or "default", status, v[6] or None, v[7] or 0)
@@ -251,7 +251,7 @@ def message_from_wire(value: Any) -> BaseMessage:
         "quoted_message_id": number_at(d, "quotedMessageId"),
         "raw": value,
     }
-    if not 0 < common["id"] <= MOST_ID:
+    if not 0 < common["id"] <= MAX_ID:
         raise BadWire("id is missing, or no id of a message")
     category = common["category"]
     if category == Category.ACTION:
@@ -296,7 +296,7 @@ def _quick_text(v: list[Any], raw: Any) -> TextMessage | None:
         return None
     sender = user_from_wire(holder.get("entity"))
     number = v[4] if type(v[4]) is int else int(v[4]) if v[4].isdecimal() else 0
-    if not 0 < number <= MOST_ID:
+    if not 0 < number <= MAX_ID:
         return None
     return TextMessage(
         receiver=v[0], receiver_type=v[1], category=v[2], type=v[3], id=number, muid=v[5] or "",

@@ -122,7 +122,7 @@ def test_a_refusal_is_an_error_with_its_number(kernel):
 
 
 def test_more_than_can_be_read_ends(kernel):
-    found = ways(kernel, [address(2, "192.0.2.2")], [route(2)] * (netlink.MOST_CHUNKS + 5))
+    found = ways(kernel, [address(2, "192.0.2.2")], [route(2)] * (netlink.MAX_CHUNKS + 5))
     assert found.any
 
 

@@ -10,7 +10,7 @@ import pytest
 from tailwire import AppSettingsBuilder
 from tailwire.bot import Bot, Context
 from tailwire.bot import desk as desk_module
-from tailwire.bot.bot import MOST_MISSED
+from tailwire.bot.bot import MAX_MISSED
 from tailwire.testing import bot_test
 
 
@@ -130,8 +130,8 @@ def test_what_hangs_and_what_was_done_meanwhile_are_told_apart_after_a_restart(c
 
 
 def test_one_busy_user_holds_up_nobody_and_all_is_answered(monkeypatch):
-    monkeypatch.setattr(desk_module, "MOST_OF_ONE", 10)
-    monkeypatch.setattr(desk_module, "MOST_WAITING", 20)
+    monkeypatch.setattr(desk_module, "MAX_OF_ONE", 10)
+    monkeypatch.setattr(desk_module, "MAX_WAITING", 20)
     bot, seen = a_bot(), []
 
     @bot.on_message
@@ -160,7 +160,7 @@ def test_one_busy_user_holds_up_nobody_and_all_is_answered(monkeypatch):
 
 
 def test_what_was_put_off_is_for_the_next_start_too(monkeypatch):
-    monkeypatch.setattr(desk_module, "MOST_OF_ONE", 2)
+    monkeypatch.setattr(desk_module, "MAX_OF_ONE", 2)
     bot, seen = a_bot(), []
 
     @bot.on_message
@@ -180,8 +180,8 @@ def test_what_was_put_off_is_for_the_next_start_too(monkeypatch):
 
 
 def test_only_so_much_waits_and_the_rest_is_named(monkeypatch, caplog):
-    monkeypatch.setattr(desk_module, "MOST_OF_ONE", 2)
-    monkeypatch.setattr(desk_module, "MOST_LATER", 8)
+    monkeypatch.setattr(desk_module, "MAX_OF_ONE", 2)
+    monkeypatch.setattr(desk_module, "MAX_LATER", 8)
     monkeypatch.setattr(desk_module, "LEAST_LATER", 1)
     bot, seen = a_bot(), []
 
@@ -201,7 +201,7 @@ def test_only_so_much_waits_and_the_rest_is_named(monkeypatch, caplog):
 
 
 def test_a_bot_catches_up_with_more_unless_told_otherwise():
-    assert a_bot()._settings.catch_up_limit == MOST_MISSED
+    assert a_bot()._settings.catch_up_limit == MAX_MISSED
     told = AppSettingsBuilder().catch_up_after_reconnect(limit=50).build()
     assert Bot("app", told, uid="bob", auth_key="a key")._settings.catch_up_limit == 50
 

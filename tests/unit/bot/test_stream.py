@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tailwire import AppSettingsBuilder
 from tailwire.bot import Bot, Context
-from tailwire.bot.stream import LONGEST_STREAM, LONGEST_TEXT, size, split
+from tailwire.bot.stream import MAX_STREAM, MAX_TEXT, size, split
 from tailwire.testing import bot_test
 
 
@@ -110,11 +110,11 @@ def test_a_stream_that_is_slow_that_fails_that_is_empty_and_that_never_ends():
         assert chat.say("empty") == []
         assert chat.drafts == []
         parts = chat.say("endless")
-        assert sum(map(len, parts)) == LONGEST_STREAM
+        assert sum(map(len, parts)) == MAX_STREAM
         assert all(m.metadata["stopped"] for m in chat.answers)
         longest = max(chat.drafts, key=lambda d: d.start)
         assert longest.start > 0
-        assert size(longest.text) <= LONGEST_TEXT
+        assert size(longest.text) <= MAX_TEXT
     assert errors == [KeyError, ValueError]
 
 

@@ -112,7 +112,7 @@ def test_no_more_is_read_than_a_recording_may_have(tmp_path, monkeypatch):
 
 
 def test_a_dump_has_no_more_inputs_than_a_recording_may_have(tmp_path, monkeypatch):
-    monkeypatch.setattr("tailwire.lab.recording.MOST_EVENTS", 8)
+    monkeypatch.setattr("tailwire.lab.recording.MAX_EVENTS", 8)
     file = tmp_path / "dump.json"
     dump = dump_of(*WALK)
     file.write_text(json.dumps(dump))

@@ -26,15 +26,15 @@ async def test_events_are_kept_in_order_with_their_time_and_given_to_those_who_l
 
 
 async def test_it_is_bounded(monkeypatch):
-    monkeypatch.setattr(module, "MOST_WAITING", 3)
+    monkeypatch.setattr(module, "MAX_WAITING", 3)
     story = Story()
     queue = story.listen()
-    for n in range(module.MOST_EVENTS + 10):
+    for n in range(module.MAX_EVENTS + 10):
         story.tell("typed", id=n)
-    assert (len(story.events), story.events[0]["id"]) == (module.MOST_EVENTS, 10)
+    assert (len(story.events), story.events[0]["id"]) == (module.MAX_EVENTS, 10)
     assert queue.qsize() == 4  # three, and that it was let go
     assert [queue.get_nowait() for _ in range(4)][-1] is None
-    for _ in range(module.MOST_LISTENERS):
+    for _ in range(module.MAX_LISTENERS):
         story.listen()
     with pytest.raises(RuntimeError, match="close one"):
         story.listen()

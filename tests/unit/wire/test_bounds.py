@@ -42,7 +42,7 @@ def test_the_depth_is_found_whatever_stands_beside_it(value, depth, where):
         parts = inner if isinstance(inner, list) else list(inner.values()) if isinstance(inner, dict) else None
         return 0 if parts is None else 1 + max(map(depth_of, parts), default=0)
 
-    good = depth_of(value) <= bounds.MOST_DEPTH
+    good = depth_of(value) <= bounds.MAX_DEPTH
     assert bounds.within_bounds(text) is good
     assert (bounds.first_excess(text) is None) is good
     assert depth_of(json.loads(bounds.trimmed(text))) <= bounds.STORED_DEPTH
@@ -51,9 +51,7 @@ def test_the_depth_is_found_whatever_stands_beside_it(value, depth, where):
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}"), ('[{"[":', "}]")])
 def test_the_bound_itself(opening, closing):
     for extra, good in ((0, True), (1, False)):
-        depth = (
-            (bounds.MOST_DEPTH + extra) if opening[0] != "[" or len(opening) == 1 else bounds.MOST_DEPTH // 2 + extra
-        )
+        depth = (bounds.MAX_DEPTH + extra) if opening[0] != "[" or len(opening) == 1 else bounds.MAX_DEPTH // 2 + extra
         text = (opening * depth + "1" + closing * depth).encode()
         assert bounds.within_bounds(text) is good
 
@@ -102,7 +100,7 @@ def test_what_exceeds_is_left_out_and_all_else_stays():
 
 def test_what_was_sent_within_the_bounds_is_stored_within_them():
     text = b'{"data":{"entities":{"on":{"entity":{"data":{"entities":{"sender":{"entity":{"metadata":'
-    whole = text + nested(bounds.MOST_DEPTH) + b"}" * 9 + b" " * bounds.LEAST_HARMFUL
+    whole = text + nested(bounds.MAX_DEPTH) + b"}" * 9 + b" " * bounds.LEAST_HARMFUL
     assert bounds.harmless(whole) is whole
 
 

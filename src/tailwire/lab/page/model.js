@@ -1,6 +1,6 @@
 // What the events say: a page's whole state follows from them, so that a recording shows what was seen live.
 
-const MOST_MESSAGES = 200;
+const MAX_MESSAGES = 200;
 const LIT = 2.6;
 const KINDS = new Set(["transition", "switch", "says", "notice", "typed", "accepted", "failed", "handed"]);
 
@@ -87,8 +87,8 @@ export class Model {
   }
 
   bound(phone) {
-    if (phone.talk.length > MOST_MESSAGES) phone.talk.shift();
-    if (this.messages.size > 2 * MOST_MESSAGES) {
+    if (phone.talk.length > MAX_MESSAGES) phone.talk.shift();
+    if (this.messages.size > 2 * MAX_MESSAGES) {
       for (const [id, message] of this.messages) {
         if (message.handed !== null || message.failed) {
           this.messages.delete(id);

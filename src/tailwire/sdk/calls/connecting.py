@@ -17,8 +17,8 @@ from tailwire.sdk.exceptions import failure
 from tailwire.sdk.io.driver import Driver, no_socket
 from tailwire.sdk.io.link import Connector
 
-MOST_REASONS = 100
-LONGEST_REASON = 100
+MAX_REASONS = 100
+MAX_REASON = 100
 
 
 def checked_reason(reason: str) -> str:
@@ -29,8 +29,8 @@ def checked_reason(reason: str) -> str:
     """
     if not isinstance(reason, str):
         raise TypeError(f"the reason is a {type(reason).__name__}: give a name, as text")
-    if not 0 < len(reason) <= LONGEST_REASON or not reason.isprintable():
-        raise ValueError(f"the reason is a name of 1 to {LONGEST_REASON} characters that can be printed")
+    if not 0 < len(reason) <= MAX_REASON or not reason.isprintable():
+        raise ValueError(f"the reason is a name of 1 to {MAX_REASON} characters that can be printed")
     return reason
 
 
@@ -174,9 +174,9 @@ class ConnectionCalls(Access, ListeningCalls):
         """
         driver, app = self._parts[0], App(state)
         reason = checked_reason(reason)
-        if app is App.BACKGROUND and len(self._in_background | {reason}) > MOST_REASONS:
+        if app is App.BACKGROUND and len(self._in_background | {reason}) > MAX_REASONS:
             words = "End each with set_app_state('foreground', reason=…); a source uses one reason again and again."
-            raise RuntimeError(f"{MOST_REASONS} reasons keep the app in the background already. {words}")
+            raise RuntimeError(f"{MAX_REASONS} reasons keep the app in the background already. {words}")
         (self._in_background.add if app is App.BACKGROUND else self._in_background.discard)(reason)
         driver.feed(i.AppStateChanged(App.BACKGROUND if self._in_background else App.FOREGROUND))
 

@@ -13,7 +13,7 @@ from tailwire.sdk.continuity.state import Position
 from tailwire.sdk.dispatch.history import NO_MARK, id_of
 from tailwire.sdk.exceptions import AnswerTooLarge, failure
 from tailwire.sdk.io.answers import mark_of, with_mark
-from tailwire.wire.codec import MOST_ID, UNREADABLE
+from tailwire.wire.codec import MAX_ID, UNREADABLE
 
 log = logging.getLogger("tailwire")
 
@@ -67,7 +67,7 @@ def _named(error: AnswerTooLarge, cursor: int, *, newer: bool) -> dict[str, str]
     # The id stands near the beginning of a message; one that lies on the wrong side of the cursor is another thing's.
     for found in _ID.finditer(error.head):
         number = int(found[1])
-        if 0 < number <= MOST_ID and (not cursor or (number > cursor) is newer) and number != cursor:
+        if 0 < number <= MAX_ID and (not cursor or (number > cursor) is newer) and number != cursor:
             log.warning("message %d is passed over: %s", number, TOO_LARGE)
             return {"id": str(number), "data": TOO_LARGE}
     raise error

@@ -16,7 +16,7 @@ log = logging.getLogger("tailwire")
 TokenProvider = Callable[[], Awaitable[str]]
 REJECTED = frozenset({"AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "ERR_AUTH_TOKEN_EXPIRED"})
 """With these a server says that a token is no good (any more)."""
-FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
+FIRST_WAIT, MAX_WAIT = 1.0, 60.0
 
 
 class Keeper(Protocol):
@@ -118,7 +118,7 @@ class Tokens:
                 return self._keeper._kept_session().auth_token != old
         if self._now() < self._not_before:
             return False
-        self._wait = FIRST_WAIT if self._now() > self._not_before + LONGEST_WAIT else min(LONGEST_WAIT, self._wait * 2)
+        self._wait = FIRST_WAIT if self._now() > self._not_before + MAX_WAIT else min(MAX_WAIT, self._wait * 2)
         self._not_before = self._now() + self._wait
         try:
             await self.renew(old)

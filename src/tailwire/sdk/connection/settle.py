@@ -26,13 +26,13 @@ from tailwire.sdk.connection.wanted import Why, is_wanted, why
 
 def settle(s: State, now: float, out: list[Command]) -> None:
     """Run the rules to a fixpoint on `s`, which the caller owns, appending what is to be done to `out`."""
-    for _ in range(_MOST_ROUNDS):
+    for _ in range(_MAX_ROUNDS):
         if not any(rule(s, now, out) for rule in _RULES):
             return
     raise AssertionError(f"the rules do not settle: {s}")
 
 
-_MOST_ROUNDS = 32
+_MAX_ROUNDS = 32
 
 
 def status_of(s: State) -> Status:

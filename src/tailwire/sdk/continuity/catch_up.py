@@ -25,8 +25,8 @@ SLOW = 8.0
 """Seconds: a page that took longer is followed by one of half the size."""
 PAYS = 0.8
 """Between the two, pages grow while a message takes at most this part of the time that it took in the page before."""
-MOST_REMEMBERED = 2000
-MOST_HELD = 5000
+MAX_REMEMBERED = 2000
+MAX_HELD = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +278,7 @@ def live(m: Machine, message_id: int, message: Any, *, ours: bool = False, befor
         before: the one before it in its conversation, where the server said so (feature `chain`).
     """
     if m.behind is not None:
-        if len(m.behind) >= MOST_HELD:
+        if len(m.behind) >= MAX_HELD:
             m.behind.clear()
             m.named.clear()
             m.overflowed = True
@@ -302,7 +302,7 @@ def passes(m: Machine, message_id: int) -> bool:
     if m.behind is not None or message_id <= m.floor or message_id in m.recent:
         return False
     m.recent[message_id] = None
-    if len(m.recent) > MOST_REMEMBERED:
+    if len(m.recent) > MAX_REMEMBERED:
         _forget_oldest(m)
     _advance(m, message_id)
     return True
@@ -312,10 +312,10 @@ def sent(m: Machine, message_id: int) -> None:
     """This device sent a message: it must not come back to it as missed."""
     if m.position is not None and message_id > m.floor and (m.behind is None or m.holes):
         m.recent[message_id] = None  # another message may name it as the one before
-        if m.behind is None and len(m.recent) > MOST_REMEMBERED:
+        if m.behind is None and len(m.recent) > MAX_REMEMBERED:
             _forget_oldest(m)
     if m.position is not None and message_id > m.position.last_id and message_id not in m.position.own:
-        own = (*m.position.own, message_id)[-MOST_REMEMBERED:]
+        own = (*m.position.own, message_id)[-MAX_REMEMBERED:]
         m.position = m.position._replace(own=own)
 
 
@@ -325,7 +325,7 @@ def hand_over(m: Machine, pairs: Sequence[tuple[int, Any]]) -> list[Command]:
         return []
     for message_id, _ in pairs:
         m.recent[message_id] = None
-    while len(m.recent) > MOST_REMEMBERED:
+    while len(m.recent) > MAX_REMEMBERED:
         _forget_oldest(m)
     last_id = pairs[-1][0]
     place = m.position or Position()

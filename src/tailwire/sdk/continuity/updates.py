@@ -9,7 +9,7 @@ from __future__ import annotations
 from tailwire.sdk.continuity.state import Machine
 
 MARGIN = 5
-MOST_TOLD = 2000
+MAX_TOLD = 2000
 
 
 def since(m: Machine) -> int | None:
@@ -32,6 +32,6 @@ def told(m: Machine, conversation: str, reader: str, kind: str, message_id: int)
         return False
     m.told[key] = message_id
     m.told.move_to_end(key)
-    if len(m.told) > MOST_TOLD:
+    if len(m.told) > MAX_TOLD:
         m.told.popitem(last=False)
     return True

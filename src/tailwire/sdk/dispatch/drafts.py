@@ -19,11 +19,11 @@ LASTS = 15.0
 """Seconds after which a draft of which nothing is heard has ended."""
 MOST = 1000
 """Drafts at once that are known; then the one ends of which nothing was heard for longest."""
-MOST_OF_ONE = 50
+MAX_OF_ONE = 50
 """Drafts at once of one sender; more of theirs are not told."""
-MOST_TEXT = 8192
+MAX_TEXT = 8192
 """Characters of a draft's text; of a longer one only its end is sent."""
-MOST_ID = 200
+MAX_ID = 200
 _LARGEST = 2**53
 
 _Key = tuple[str, str, str, str]
@@ -58,7 +58,7 @@ class Drafts:
         if known is not None:
             known[2].cancel()
         else:
-            if self._senders[draft.sender.uid] >= MOST_OF_ONE:
+            if self._senders[draft.sender.uid] >= MAX_OF_ONE:
                 return True
             if len(self._growing) >= MOST:
                 self._end(next(iter(self._growing)))
@@ -101,9 +101,9 @@ def _read(message: TransientMessage) -> tuple[e.DraftChanged, int] | None:
     data = message.data
     name, seq, text = data.get("draft"), data.get("seq"), data.get("text")
     to, start = data.get("to", 0), data.get("from", 0)
-    if not isinstance(name, str) or not 0 < len(name) <= MOST_ID or not message.sender.uid:
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_ID or not message.sender.uid:
         return None
-    if not isinstance(text, str) or len(text) > MOST_TEXT:
+    if not isinstance(text, str) or len(text) > MAX_TEXT:
         return None
     if not all(type(number) is int and 0 <= number < _LARGEST for number in (seq, to, start)):
         return None

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from tailwire.sdk.dispatch.queue import Queue
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.io import answers
-from tailwire.wire.codec import MOST_ID, UNREADABLE, message_from_wire
+from tailwire.wire.codec import MAX_ID, UNREADABLE, message_from_wire
 from tailwire.wire.entities import BaseMessage
 
 log = logging.getLogger("tailwire")
@@ -19,8 +19,8 @@ log = logging.getLogger("tailwire")
 T = TypeVar("T")
 Fetch = Callable[[Mapping[str, Any]], Awaitable[list[Any]]]
 FIRST_RETRY = 0.5
-LONGEST_RETRY = 10.0
-LONGEST_ASKED = 60.0
+MAX_RETRY = 10.0
+MAX_ASKED = 60.0
 NO_MARK = "none"
 """Asks for the server's mark where one has none yet."""
 
@@ -50,7 +50,7 @@ async def until_it_comes(ask: Callable[[], Awaitable[T]], failed: Callable[[], N
         try:
             return await ask()
         except CometChatException as error:
-            pause = min(max(error.retry_after or 0.0, wait), LONGEST_ASKED)  # live messages are held meanwhile
+            pause = min(max(error.retry_after or 0.0, wait), MAX_ASKED)  # live messages are held meanwhile
             log.info("catching up failed, again in %.1f s: %s", pause, error.code)
         except Exception as error:
             level = logging.INFO if unforeseen else logging.ERROR
@@ -58,7 +58,7 @@ async def until_it_comes(ask: Callable[[], Awaitable[T]], failed: Callable[[], N
             unforeseen = True
         failed()
         await asyncio.sleep(pause)
-        wait = min(wait * 2, LONGEST_RETRY)
+        wait = min(wait * 2, MAX_RETRY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def id_of(value: Any) -> int:
         number = int(value["id"])
     except UNREADABLE:
         return 0
-    return number if 0 < number <= MOST_ID else 0
+    return number if 0 < number <= MAX_ID else 0
 
 
 def known_id(details: Any, below: int) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 log = logging.getLogger("tailwire")
 
-MOST_QUEUED = 1000
+MAX_QUEUED = 1000
 PATIENCE = 5.0
 
 
@@ -66,7 +66,7 @@ class Queue:
 
     def room(self) -> Awaitable[object] | None:
         """None while there is room, else what to wait for."""
-        if len(self._entries) < MOST_QUEUED:
+        if len(self._entries) < MAX_QUEUED:
             return None
         if self._room is None:
             self._room = asyncio.Event()
@@ -84,7 +84,7 @@ class Queue:
                 log.exception("a listener waited for something that was cancelled")
             except Exception:
                 log.exception("a listener raised")
-            if self._room is not None and len(entries) <= MOST_QUEUED // 2:
+            if self._room is not None and len(entries) <= MAX_QUEUED // 2:
                 self._room.set()
                 self._room = None
         self._task = None

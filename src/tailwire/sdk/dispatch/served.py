@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tailwire.sdk.continuity.state import Position, of_another_store
 from tailwire.sdk.listeners.events import HistoryGap
 
-MOST_AHEAD = 2000
+MAX_AHEAD = 2000
 """Ids of messages sent from here, beyond all that was handed over."""
 
 
@@ -118,7 +118,7 @@ class Served:
         """Note a message that was sent from here, while older ones are not done."""
         if self._open:
             self._ahead[message_id] = None
-            if len(self._ahead) > MOST_AHEAD:
+            if len(self._ahead) > MAX_AHEAD:
                 self._ahead.popitem(last=False)
 
     def all_handed_over(self, position: Position | None) -> None:
@@ -128,7 +128,7 @@ class Served:
 
 
 def _newest(own: set[int], above: int) -> tuple[int, ...]:
-    return tuple(sorted(n for n in own if n > above)[-MOST_AHEAD:])
+    return tuple(sorted(n for n in own if n > above)[-MAX_AHEAD:])
 
 
 def _number(event: object) -> int:

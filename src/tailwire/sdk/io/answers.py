@@ -24,7 +24,7 @@ MOST = 4 * 1024 * 1024
 a hundred messages of the usual size has a fiftieth of it; larger ones are asked for in parts (`calls.pages`)."""
 HEAD = 64 * 1024
 """Bytes that are kept of an answer which is too large."""
-LONGEST_WAIT = 60.0
+MAX_WAIT = 60.0
 """Seconds that something which is not the chat server may ask to wait."""
 ENCODING = "gzip"
 """What answers may be packed with (`Accept-Encoding`)."""
@@ -231,7 +231,7 @@ class Answer:
         kind = self.content_type[:80] or "no content type"
         details = f"{self.host} answered HTTP {self.status} ({kind}){', ' * bool(seen)}{seen}: {_ADVICE[cause]}."
         asked = seconds_of(self.retry_after)
-        return not_reached(cause, details, retry_after=None if asked is None else min(asked, LONGEST_WAIT))
+        return not_reached(cause, details, retry_after=None if asked is None else min(asked, MAX_WAIT))
 
     def _cause(self) -> Cause:
         if 300 <= self.status < 400 or self.status == 511:

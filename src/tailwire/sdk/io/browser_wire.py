@@ -14,7 +14,7 @@ from tailwire.sdk.io.failures import AttemptError, WireClosed
 log = logging.getLogger("tailwire")
 
 GOODBYE = 0.5
-MOST_WAITING = 8 * 1024 * 1024
+MAX_WAITING = 8 * 1024 * 1024
 """Characters of messages that may wait for the reader, or for the network. A browser has no way to read more slowly."""
 _OPEN = 1
 _NORMAL = 1000
@@ -58,7 +58,7 @@ class BrowserWire:
         data = event.data
         piece: str | bytes = data if isinstance(data, str) else data.to_bytes()
         self._waiting += _weight(piece)
-        if self._waiting > MOST_WAITING:
+        if self._waiting > MAX_WAITING:
             log.info("more came than the app takes: the socket is given up, and what is left out is read from history")
             self.abort()
             return
@@ -109,7 +109,7 @@ class BrowserWire:
                 log.info("the browser sends nothing on its socket any more: %s", e)
                 self.abort()
             else:
-                if self._socket.bufferedAmount > MOST_WAITING:
+                if self._socket.bufferedAmount > MAX_WAITING:
                     self.abort()  # the other side takes no bytes any more
         if self._ended is not None or self._socket.readyState != _OPEN:
             raise WireClosed(self._ended or Cause.CONNECTION_RESET)

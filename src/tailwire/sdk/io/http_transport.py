@@ -13,8 +13,8 @@ from tailwire.sdk.io.proxies import Proxy, UnusableProxy, proxy_for
 from tailwire.sdk.io.tls import default_context
 
 CHOSEN_FOR = 5.0  # seconds: reading the environment takes a tenth of a millisecond
-MOST_ORIGINS = 16
-MOST_PROXIES = 4
+MAX_ORIGINS = 16
+MAX_PROXIES = 4
 
 
 class ProxiedTransport(httpx2.AsyncBaseTransport):
@@ -74,7 +74,7 @@ class ProxiedTransport(httpx2.AsyncBaseTransport):
         chosen_at, proxy = self._chosen.get(origin, (0.0, None))
         if now - chosen_at >= CHOSEN_FOR or not chosen_at:
             proxy = await proxy_for(str(url), self._setting)
-            if len(self._chosen) >= MOST_ORIGINS:
+            if len(self._chosen) >= MAX_ORIGINS:
                 self._chosen.clear()
             self._chosen[origin] = (now, proxy)
         return proxy
@@ -83,7 +83,7 @@ class ProxiedTransport(httpx2.AsyncBaseTransport):
         transport = self._transports.get(proxy)
         if transport is None:
             transport = self._transports[proxy] = self._made(proxy)
-            if len(self._transports) > MOST_PROXIES:
+            if len(self._transports) > MAX_PROXIES:
                 await self._transports.pop(next(iter(self._transports))).aclose()
         return transport
 

@@ -10,7 +10,7 @@ from tailwire.wire.bounds import trimmed
 
 log = logging.getLogger("tailwire")
 _decode = json.JSONDecoder().raw_decode
-MOST_TRIMMED = 256 * 1024
+MAX_TRIMMED = 256 * 1024
 """Bytes of JSON in which what cannot be read is looked for: it takes some 0.1 s."""
 
 
@@ -51,7 +51,7 @@ def read_json(text: str | bytes) -> Any:
         raise
     except (RecursionError, ValueError) as e:  # Python reads integers of up to 4,300 digits
         log.warning("what the server sent is read without a part that cannot be read: %s", e)
-    if len(text) > MOST_TRIMMED:
+    if len(text) > MAX_TRIMMED:
         raise TooMuch("it nests too deep or holds too long a number")
     try:
         return json.loads(trimmed(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text))

@@ -10,7 +10,7 @@ from typing import Any
 
 log = logging.getLogger("tailwire")
 
-MOST_SESSIONS = 32
+MAX_SESSIONS = 32
 """Hosts of a context whose sessions are kept."""
 SESSIONS_OF_A_HOST = 4
 """Kept for one host: requests and the socket begin side by side, and each takes one."""
@@ -83,7 +83,7 @@ class ResumingSSLObject(ssl.SSLObject):
         kept.insert(place, session)
         del kept[:-SESSIONS_OF_A_HOST]
         self.sessions.move_to_end(self._key)
-        while len(self.sessions) > MOST_SESSIONS:
+        while len(self.sessions) > MAX_SESSIONS:
             self.sessions.popitem(last=False)
 
 

@@ -35,7 +35,7 @@ from tailwire.sdk.io.traffic import not_counted
 
 log = logging.getLogger("tailwire")
 
-MOST_BYTES = 4 * 1024 * 1024
+MAX_BYTES = 4 * 1024 * 1024
 GOODBYE = 0.5
 _NO_UPGRADE_SEEN = (404, 405, 426)  # our server's answer to a request that lost its Upgrade header on the way
 
@@ -102,7 +102,7 @@ class _Connection(ClientConnection):
     def data_received(self, data: bytes) -> None:
         self.moved()
         super().data_received(data)
-        if self.transport.get_write_buffer_size() > MOST_BYTES:
+        if self.transport.get_write_buffer_size() > MAX_BYTES:
             self.transport.abort()  # whoever asks again and again, and takes no answer
 
 
@@ -160,7 +160,7 @@ async def _opened(
         ping_interval=None,  # the heartbeat is the machine's
         open_timeout=None,  # the end of an attempt too
         close_timeout=GOODBYE,
-        max_size=MOST_BYTES,
+        max_size=MAX_BYTES,
         # Names are looked up by the SOCKS proxy, as for HTTP.
         proxy=proxy.url.replace("socks5://", "socks5h://", 1) if proxy is not None else None,
         **way,

@@ -24,7 +24,7 @@ from tailwire.sdk.listeners.interfaces import (
 
 L = TypeVar("L")
 S = TypeVar("S", bound="EventStream")
-MOST_EVENTS = 1000
+MAX_EVENTS = 1000
 
 
 def check_listener(kind: type, listener: object) -> None:
@@ -155,7 +155,7 @@ class EventStream:
             return None
         self._events.append(event)
         self._changed.set()
-        if self._held < MOST_EVENTS:
+        if self._held < MAX_EVENTS:
             return None
         self._room.clear()
         return self._room
@@ -222,7 +222,7 @@ class AcknowledgedStream(EventStream):
             self._placed.discard(id(event))
             if self._places.let_go(event):
                 self._moved()
-            if self._held < MOST_EVENTS:
+            if self._held < MAX_EVENTS:
                 self._room.set()
 
     def later(self, event: Event) -> Event | PutOff:
@@ -240,7 +240,7 @@ class AcknowledgedStream(EventStream):
         name = PutOff()
         self._places.keep_as(event, name)
         self._put_off[id(name)] = name
-        if self._held < MOST_EVENTS:
+        if self._held < MAX_EVENTS:
             self._room.set()
         return name
 

@@ -16,8 +16,8 @@ from tailwire.sdk.sending import AGAIN
 
 log = logging.getLogger("tailwire")
 L = TypeVar("L", bound=LiveList[Any])
-MOST_LISTS = 100
-MOST_CONVERSATIONS, MOST_MESSAGES = 200, 1000
+MAX_LISTS = 100
+MAX_CONVERSATIONS, MAX_MESSAGES = 200, 1000
 
 
 class LiveLists:
@@ -32,8 +32,8 @@ class LiveLists:
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` when too many are open.
         """
-        if len(self._lists) >= MOST_LISTS:
-            raise failure("ERR_INVALID_ARGUMENT", f"{MOST_LISTS} live lists are open. Close those that nobody sees.")
+        if len(self._lists) >= MAX_LISTS:
+            raise failure("ERR_INVALID_ARGUMENT", f"{MAX_LISTS} live lists are open. Close those that nobody sees.")
         self._lists[live] = None
 
     def discard(self, live: LiveList[Any]) -> None:
@@ -72,7 +72,7 @@ class LiveCalls(QueueCalls):
     _live: LiveLists
 
     async def live_conversations(
-        self, *, conversation_type: str = "", limit: int = 30, most: int = MOST_CONVERSATIONS
+        self, *, conversation_type: str = "", limit: int = 30, most: int = MAX_CONVERSATIONS
     ) -> LiveConversations:
         """The user's conversations, kept as the server has them: order, unread counts, last message, who types.
 
@@ -96,7 +96,7 @@ class LiveCalls(QueueCalls):
         if conversation_type not in ("", "user", "group"):
             raise failure("INVALID_CONVERSATION_TYPE")
         checked_limit(limit, PAGE)
-        most = max(limit, checked_limit(most, MOST_CONVERSATIONS))
+        most = max(limit, checked_limit(most, MAX_CONVERSATIONS))
         live = LiveConversations(self, self._live, uid, kind=str(conversation_type), limit=limit, most=most)
         return await _begun(live)
 
@@ -108,7 +108,7 @@ class LiveCalls(QueueCalls):
         parent_message_id: int = 0,
         replies: bool = False,
         limit: int = 30,
-        most: int = MOST_MESSAGES,
+        most: int = MAX_MESSAGES,
     ) -> LiveMessages:
         """The messages of a conversation, kept as the server has them, with those that are queued behind them.
 
@@ -129,7 +129,7 @@ class LiveCalls(QueueCalls):
         if bool(uid) == bool(guid) or not isinstance(uid or guid, str):
             raise failure("ERR_INVALID_ARGUMENT", "Give uid or guid: one of them, as text.")
         checked_limit(limit)
-        most = max(limit, checked_limit(most, MOST_MESSAGES))
+        most = max(limit, checked_limit(most, MAX_MESSAGES))
         thread = checked_id(parent_message_id) if parent_message_id else 0
         place: dict[str, Any] = {"thread": thread} if thread else {"uid": uid} if uid else {"guid": guid}
         state = MessageList(

@@ -15,8 +15,8 @@ from typing import Any
 from tailwire.sdk.live import merging
 from tailwire.wire.entities import Action, BaseMessage, Conversation, Group, MessageReceipt, TypingIndicator, User
 
-MOST_COUNTED = 1000  # as the server counts what is unread
-MOST_REMEMBERED = 500
+MAX_COUNTED = 1000  # as the server counts what is unread
+MAX_REMEMBERED = 500
 TRIES = 3
 _GONE = ("left", "kicked", "banned")
 _COME = ("joined", "added")
@@ -185,8 +185,8 @@ class ConversationList:
         if number <= row.known or number in applied:
             return False
         applied[number] = None
-        if len(applied) > MOST_REMEMBERED:
-            row.known = sorted(applied)[MOST_REMEMBERED // 2]
+        if len(applied) > MAX_REMEMBERED:
+            row.known = sorted(applied)[MAX_REMEMBERED // 2]
             self._applied[key] = {n: None for n in applied if n > row.known}
         return True
 
@@ -238,7 +238,7 @@ class ConversationList:
             return {}
         row.counted = max(row.counted, message.id)
         return {
-            "unread_message_count": min(c.unread_message_count + 1, MOST_COUNTED),
+            "unread_message_count": min(c.unread_message_count + 1, MAX_COUNTED),
             "unread_mentions_count": c.unread_mentions_count + message.mentions(self._me),
         }
 

@@ -23,12 +23,12 @@ EVERY = 1.0
 """Seconds between two requests of a list that nobody asked for."""
 SETTLES = 1.0
 """Seconds after an answer in which an event may tell of what is in the answer already."""
-LONGEST_DOUBT = 30.0
+MAX_DOUBT = 30.0
 """Seconds between two requests because of such events. Each such request doubles them, from `EVERY` on: while events
 keep coming, each answer is in doubt again."""
-LONGEST_WAIT = 60.0
-MOST_WAITING = 1000
-MOST_REPLAYED = 5000
+MAX_WAIT = 60.0
+MAX_WAITING = 1000
+MAX_REPLAYED = 5000
 
 
 class Lists(Protocol):
@@ -179,7 +179,7 @@ class LiveList(Generic[K]):
                 self._want_all()  # meanwhile the server left receipts and presence out
             self._throttled = event.status is Status.FEATURE_THROTTLED
         if self._replay is not None:
-            if len(self._replay) < MOST_REPLAYED:
+            if len(self._replay) < MAX_REPLAYED:
                 self._replay.append(event)
             else:
                 self._wanted = True  # too much for one answer: it is asked for again
@@ -215,7 +215,7 @@ class LiveList(Generic[K]):
         async with self._asking:
             check_open(self)
             self._replay, self._asked = [], self._loop.time()
-            self._patience = min(self._patience * 2, LONGEST_DOUBT) if self._doubts() else EVERY
+            self._patience = min(self._patience * 2, MAX_DOUBT) if self._doubts() else EVERY
             try:
                 take = await read()
                 check_open(self)
@@ -282,11 +282,11 @@ class LiveList(Generic[K]):
                     self._wanted = self._wanted or whole
                     if error.code not in AGAIN:
                         self._give_up(error)
-                    wait = min(max(wait * 2, error.retry_after or 0.0), LONGEST_WAIT)
+                    wait = min(max(wait * 2, error.retry_after or 0.0), MAX_WAIT)
                     log.info("a live list could not be read: %s", error.code)
                     self._show()
                 except Exception:
-                    self._wanted, wait = self._wanted or whole, LONGEST_WAIT
+                    self._wanted, wait = self._wanted or whole, MAX_WAIT
                     log.exception("a live list could not be read for a reason that was not foreseen")
         finally:
             self._task, self._patient = None, False
@@ -317,7 +317,7 @@ class _Reader(Generic[K]):
         """Keep a change until it is taken."""
         if not self._behind:
             self._changes.append(change)
-            if len(self._changes) > MOST_WAITING:
+            if len(self._changes) > MAX_WAITING:
                 self._changes.clear()
                 self._behind = True
         self._changed.set()

@@ -22,8 +22,8 @@ from tailwire.wire.entities import BaseMessage, User
 
 PAGE = 100
 REREAD = 2 * PAGE
-MOST_REQUESTS = 5
-MOST_IN_VAIN = 50
+MAX_REQUESTS = 5
+MAX_IN_VAIN = 50
 """Requests after which a read ends that has found nothing to show; the next one goes on from there."""
 _CONTENT = "message,custom,interactive,call"
 _STATES = {OutboxStatus.PENDING: MessageState.PENDING, OutboxStatus.FAILED: MessageState.FAILED}
@@ -99,7 +99,7 @@ class LiveMessages(LiveList[LiveMessage]):
         # nothing older.
         found: list[BaseMessage] = []
         complete = False
-        for number in range(1, MOST_IN_VAIN + 1):
+        for number in range(1, MAX_IN_VAIN + 1):
             query = {"per_page": size, "affix": "prepend", **self._filters()}
             if before:
                 query["id"] = before
@@ -107,7 +107,7 @@ class LiveMessages(LiveList[LiveMessage]):
             page = [m for m in readable(message_from_wire, listed, "a message") if self._state.shows(m)]
             found, before = page + found, id_of(listed[0]) if listed else before
             complete = len(listed) < size
-            if complete or len(found) >= wanted or (found and number >= MOST_REQUESTS):
+            if complete or len(found) >= wanted or (found and number >= MAX_REQUESTS):
                 break
             size = PAGE  # much of it is what only tells of messages
         if len(found) > wanted:

@@ -13,7 +13,7 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.rules.names import SYSTEM_USER
 
-MOST_REMEMBERED = 20_000
+MAX_REMEMBERED = 20_000
 SYSTEM = UserRow(SYSTEM_USER, "System")
 
 
@@ -65,7 +65,7 @@ class Directory:
         known = self._encoded.get(key)
         if known is None:
             row = SYSTEM if uid == SYSTEM_USER else await self.user(uid)
-            if len(self._encoded) >= MOST_REMEMBERED:
+            if len(self._encoded) >= MAX_REMEMBERED:
                 self._encoded.clear()
             if not whole:
                 row = replace(row, metadata=None)

@@ -22,7 +22,7 @@ from tailwire.server.ports.world import World
 from tailwire.server.rules.lengths import Lengths
 from tailwire.server.rules.names import identifier
 
-MOST_KEYS = 25
+MAX_KEYS = 25
 
 
 class NewKey(msgspec.Struct):
@@ -59,8 +59,8 @@ class Keys:
             Refused: ERR_BAD_REQUEST, ERR_LIMIT_EXCEEDED.
         """
         _, total = await self._store.keys("", "", limit=1, offset=0)
-        if total >= MOST_KEYS:
-            raise Refused("ERR_LIMIT_EXCEEDED", {"apikeys": f"An app has at most {MOST_KEYS} keys."})
+        if total >= MAX_KEYS:
+            raise Refused("ERR_LIMIT_EXCEEDED", {"apikeys": f"An app has at most {MAX_KEYS} keys."})
         key = self._world.secret(20)
         row = KeyRow(
             fingerprint(key), self._lengths.check_name(new.name), _scope(new.scope), self._world.seconds(), key[-4:]

@@ -20,8 +20,8 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
 
-MOST_DATA = 10 * 1024
-MOST_UNTOLD = 10_000
+MAX_DATA = 10 * 1024
+MAX_UNTOLD = 10_000
 TOLD_AT_ONCE = 50
 
 
@@ -128,7 +128,7 @@ class Live:
         if action == "away":
             shown = {**shown, "status": "away"}
         if self._overload.sheds(Level.PRESENCE):
-            if len(self._untold) < MOST_UNTOLD:
+            if len(self._untold) < MAX_UNTOLD:
                 self._untold[uid] = None
         elif self._tells_presence():
             await self._tell_presence(row, action, shown, feature)
@@ -171,5 +171,5 @@ class Live:
 
 
 def _check_object(sent: msgspec.Raw, place: str) -> None:
-    if not bytes(sent).startswith(b"{") or len(bytes(sent)) > MOST_DATA:
-        raise Refused("ERR_BAD_REQUEST", {place: f"Send an object of at most {MOST_DATA} bytes."})
+    if not bytes(sent).startswith(b"{") or len(bytes(sent)) > MAX_DATA:
+        raise Refused("ERR_BAD_REQUEST", {place: f"Send an object of at most {MAX_DATA} bytes."})

@@ -86,8 +86,8 @@ class Messages:
         content = await read_content(body.category, body.type, body.data, self._directory, self._most_data)
         data = content.data
         await self._describe(data)
-        if body.muid is not None and not 0 < len(body.muid) <= rules.MOST_MUID:
-            raise Refused("ERR_BAD_REQUEST", {"muid": f"Use 1 to {rules.MOST_MUID} characters."})
+        if body.muid is not None and not 0 < len(body.muid) <= rules.MAX_MUID:
+            raise Refused("ERR_BAD_REQUEST", {"muid": f"Use 1 to {rules.MAX_MUID} characters."})
         sender_entity = await self._directory.stored_entity(caller.uid)
         try:
             receiver_entity = await self._receiver(caller, receiver, receiver_type)
@@ -134,7 +134,7 @@ class Messages:
 
     async def sent(self, caller: Caller, muid: str | None) -> bytes | None:
         """What the caller has sent under a muid before, as JSON, or None."""
-        row = await self._store.message_of(caller.uid, muid) if muid and len(muid) <= rules.MOST_MUID else None
+        row = await self._store.message_of(caller.uid, muid) if muid and len(muid) <= rules.MAX_MUID else None
         return row.json() if row is not None else None
 
     async def send_to_many(self, caller: Caller, body: Body) -> list[msgspec.Raw]:

@@ -17,10 +17,10 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
 from tailwire.server.rules import messages as rules
-from tailwire.server.rules.reasons import FLAG_REASONS, MOST_REMARK
+from tailwire.server.rules.reasons import FLAG_REASONS, MAX_REMARK
 
-MOST_KINDS = 100
-MOST_ELEMENTS = 100
+MAX_KINDS = 100
+MAX_ELEMENTS = 100
 
 
 class Flag(msgspec.Struct, rename="camel"):
@@ -91,7 +91,7 @@ class Reactions:
         if take_back:
             changed = await self._store.unreact(act, reaction, now, telling)
         else:
-            changed = await self._store.react(act, reaction, now, MOST_KINDS, telling)
+            changed = await self._store.react(act, reaction, now, MAX_KINDS, telling)
         if changed is not None:
             self._delivery.reaction(caller, row, {"action": name, **_flat(changed, by)})
         return await self._shown(row, caller.reader)
@@ -184,8 +184,8 @@ class Reactions:
         reason = flag.reason_id or flag.id
         if reason not in FLAG_REASONS:
             raise Refused("ERR_REASON_NOT_FOUND", {"id": f"Use one of {', '.join(FLAG_REASONS)}."})
-        if flag.remark is not None and len(flag.remark) > MOST_REMARK:
-            raise Refused("ERR_BAD_REQUEST", {"remark": f"Use at most {MOST_REMARK} characters."})
+        if flag.remark is not None and len(flag.remark) > MAX_REMARK:
+            raise Refused("ERR_BAD_REQUEST", {"remark": f"Use at most {MAX_REMARK} characters."})
         await self._store.flag(act, reason, flag.remark, self._world.seconds())
         return {"success": True, "message": f"Message {row.id} has been flagged successfully."}
 
@@ -216,8 +216,8 @@ class Reactions:
         row = (await self._store.look_at(act)).message
         if row.category != "interactive":
             raise Refused("ERR_INVALID_MESSAGE_CATEGORY", "Only interactive messages have elements.")
-        if not 0 < len(sent.interactions) <= MOST_ELEMENTS or any(not 0 < len(e) <= 100 for e in sent.interactions):
-            raise Refused("ERR_BAD_REQUEST", {"interactions": f"Name 1 to {MOST_ELEMENTS} elements."})
+        if not 0 < len(sent.interactions) <= MAX_ELEMENTS or any(not 0 < len(e) <= 100 for e in sent.interactions):
+            raise Refused("ERR_BAD_REQUEST", {"interactions": f"Name 1 to {MAX_ELEMENTS} elements."})
         await self._store.interact(act, sent.interactions, self._world.seconds())
         text = f"The message id {row.id} has been marked as interacted for the user {caller.uid}."
         return {"success": True, "message": text}

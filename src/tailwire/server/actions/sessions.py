@@ -17,9 +17,9 @@ from tailwire.server.ports.world import World
 from tailwire.server.rules.names import SYSTEM_USER, identifier
 from tailwire.server.rules.permissions import check_key
 
-MOST_SECRET = 500
-MOST_DEVICE = 200
-MOST_PASS = 4096
+MAX_SECRET = 500
+MAX_DEVICE = 200
+MAX_PASS = 4096
 FULL_ACCESS = "fullAccess"
 AUTH_ONLY = "authOnly"
 
@@ -78,7 +78,7 @@ class Sessions:
         """
         role = "none"
         if key:
-            scope = await self._store.key_scope(fingerprint(key)) if len(key) <= MOST_SECRET else None
+            scope = await self._store.key_scope(fingerprint(key)) if len(key) <= MAX_SECRET else None
             role = {None: "unknown", FULL_ACCESS: "rest"}.get(scope, "auth")
         check_key(operation, role)
 
@@ -106,11 +106,11 @@ class Sessions:
         if not token:
             raise Refused("AUTH_ERR_EMPTY_AUTH_TOKEN")
         hashed = fingerprint(token)
-        owner = await self._store.token_owner(hashed) if len(token) <= MOST_SECRET else None
+        owner = await self._store.token_owner(hashed) if len(token) <= MAX_SECRET else None
         if owner is None:
             raise Refused("AUTH_ERR_AUTH_TOKEN_NOT_FOUND")
         self._left(owner)
-        return Caller(owner.uid, device[:MOST_DEVICE], hashed, chained=chained)
+        return Caller(owner.uid, device[:MAX_DEVICE], hashed, chained=chained)
 
     def _left(self, owner: TokenOwner) -> float | None:
         # For how long a token is still good; None: it does not end.
@@ -184,7 +184,7 @@ class Sessions:
 
         Whether its auth token is still good is not looked at: that takes the store.
         """
-        return len(proof) < MOST_PASS and read_proof(proof, self._secret, self._world)
+        return len(proof) < MAX_PASS and read_proof(proof, self._secret, self._world)
 
     async def admit(self, signed: str) -> Admitted | None:
         """Whose pass it is, or None when it is no good, or its auth token was taken back.
@@ -192,7 +192,7 @@ class Sessions:
         Raises:
             Refused: ERR_AUTH_TOKEN_EXPIRED.
         """
-        found = read_pass(signed, self._secret, self._world) if len(signed) < MOST_PASS else None
+        found = read_pass(signed, self._secret, self._world) if len(signed) < MAX_PASS else None
         owner = await self._store.token_owner(found.token) if found is not None else None
         if found is None or owner is None or owner.uid != found.uid:
             return None

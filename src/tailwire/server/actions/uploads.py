@@ -25,7 +25,7 @@ from tailwire.server.ports.world import World
 from tailwire.server.rules.names import SYSTEM_USER
 
 _UNCLEAN = re.compile(r"[^\w.()+ -]+")
-MOST_NAME = 200
+MAX_NAME = 200
 LIFETIME = 900
 # What a browser may show by itself; everything else is offered for download. No HTML, no SVG: they can run scripts.
 SHOWN = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp", "application/pdf")
@@ -245,7 +245,7 @@ def _described(row: FileRow) -> Attachment:
 def clean_name(name: str) -> str:
     """A file's name without folders and without what does not belong into one."""
     last = name.replace("\\", "/").rpartition("/")[2]
-    return _UNCLEAN.sub("_", last).strip(" .")[-MOST_NAME:]
+    return _UNCLEAN.sub("_", last).strip(" .")[-MAX_NAME:]
 
 
 def extension_of(name: str) -> str:

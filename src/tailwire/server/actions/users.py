@@ -23,7 +23,7 @@ from tailwire.server.rules import names
 from tailwire.server.rules.lengths import Lengths
 
 UNSETTABLE = ("avatar", "link", "metadata")
-MOST_STATUS = 500
+MAX_STATUS = 500
 
 
 class NewUser(msgspec.Struct, rename="camel"):
@@ -229,6 +229,6 @@ class Users:
 
 
 def _status_message(text: str | None) -> str | None:
-    if text is not None and len(text) > MOST_STATUS:
-        raise Refused("ERR_BAD_REQUEST", {"statusMessage": f"Use at most {MOST_STATUS} characters."})
+    if text is not None and len(text) > MAX_STATUS:
+        raise Refused("ERR_BAD_REQUEST", {"statusMessage": f"Use at most {MAX_STATUS} characters."})
     return text

@@ -22,7 +22,7 @@ from tailwire.server.rules.lengths import Lengths
 from tailwire.server.rules.names import identifier
 from tailwire.server.rules.triggers import TRIGGERS
 
-MOST_WEBHOOKS = 25
+MAX_WEBHOOKS = 25
 SECRET_PREFIX = "whsec_"
 SECRET_BYTES = range(24, 65)
 AGAIN_AT_ONCE = 500
@@ -74,8 +74,8 @@ class WebhookAdministration:
         Raises:
             Refused: ERR_BAD_REQUEST, ERR_TRIGGER_NOT_FOUND, ERR_LIMIT_EXCEEDED.
         """
-        if len(await self._store.webhooks()) >= MOST_WEBHOOKS:
-            raise Refused("ERR_LIMIT_EXCEEDED", {"webhooks": f"An app has at most {MOST_WEBHOOKS}."})
+        if len(await self._store.webhooks()) >= MAX_WEBHOOKS:
+            raise Refused("ERR_LIMIT_EXCEEDED", {"webhooks": f"An app has at most {MAX_WEBHOOKS}."})
         number = identifier(new.id, "id") if new.id else self._world.secret(8)
         if number in OWN_PATHS:
             raise Refused("ERR_BAD_REQUEST", {"id": f"Use another id than {number!r}."})

@@ -10,8 +10,8 @@ import ipaddress
 import socket
 
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
-LONGEST_LINE = 107
-MOST_MORE = 2048
+MAX_LINE = 107
+MAX_MORE = 2048
 _V1 = {b"TCP4": 4, b"TCP6": 6}
 _ADDRESSES = {0x11: (4, 12), 0x21: (6, 36)}  # of TCP over IPv4 and IPv6: version, and bytes of addresses and ports
 
@@ -29,7 +29,7 @@ def read_line(line: bytes) -> str:
     Raises:
         BadHeader: when it is none.
     """
-    if len(line) > LONGEST_LINE or not line.startswith(b"PROXY ") or not line.endswith(b"\r\n"):
+    if len(line) > MAX_LINE or not line.startswith(b"PROXY ") or not line.endswith(b"\r\n"):
         raise BadHeader("no line of version 1")
     words = line[:-2].split(b" ")
     if words[1] == b"UNKNOWN":
@@ -56,7 +56,7 @@ def more_bytes(head: bytes) -> int:
         BadHeader: when there are too many, or the version is another one.
     """
     size = int.from_bytes(head[14:16], "big")
-    if len(head) != 16 or not head.startswith(SIGNATURE) or head[12] not in (0x20, 0x21) or size > MOST_MORE:
+    if len(head) != 16 or not head.startswith(SIGNATURE) or head[12] not in (0x20, 0x21) or size > MAX_MORE:
         raise BadHeader("no header of version 2")
     return size
 
@@ -103,10 +103,10 @@ async def _line(loop: asyncio.AbstractEventLoop, connection: socket.socket, begi
     # What is there is looked at before it is taken: behind the line something else begins.
     line = begin
     while not line.endswith(b"\n"):
-        if len(line) >= LONGEST_LINE:
+        if len(line) >= MAX_LINE:
             raise BadHeader("a line without end")
         try:
-            seen = connection.recv(LONGEST_LINE - len(line), socket.MSG_PEEK)
+            seen = connection.recv(MAX_LINE - len(line), socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):
             seen = b""
         end = seen.find(b"\n") + 1 or len(seen)

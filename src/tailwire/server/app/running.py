@@ -70,7 +70,7 @@ from tailwire.server.webhooks.queue_lane import Patience
 from tailwire.server.webhooks.sender import WebhookSender
 
 VERSION = "0.1.0"
-LONGEST_TURN = 3.0
+MAX_TURN = 3.0
 CONNECTIONS_EACH = 2  # of a client: one for requests, one that becomes its WebSocket
 DEMO_USERS = {"alice": "Alice", "bob": "Bob", "carol": "Carol"}
 
@@ -120,7 +120,7 @@ async def _assemble(settings: Settings, store: SqliteStore, world: World) -> Par
     actions = await build(settings, store, hub, world, metrics, overload, sealer, webhooks.wake)
     await actions.webhooks.seal_what_is_plain()
     guesses = Guesses(settings.wrong_tokens_per_minute, loop.time)
-    pace, pace_of_known = (Pace(settings.upgrades_per_second, LONGEST_TURN, loop.time) for _ in range(2))
+    pace, pace_of_known = (Pace(settings.upgrades_per_second, MAX_TURN, loop.time) for _ in range(2))
     strangers = Places(settings.unauthenticated_per_address)
     turns = Turns(pace, pace_of_known, strangers, actions.sessions, overload)
     entrance = Entrance(

@@ -14,8 +14,8 @@ from tailwire.server.ports.world import World
 
 T = TypeVar("T")
 
-MOST_WAITING = 64  # hashes that wait or are under way: some 15 ms each
-MOST_OF_ONE = 3  # of one user
+MAX_WAITING = 64  # hashes that wait or are under way: some 15 ms each
+MAX_OF_ONE = 3  # of one user
 COME_BACK = 1.0
 
 
@@ -51,7 +51,7 @@ class Passwords:
         return await self._slowly(uid, same_password, password, stored)
 
     async def _slowly(self, uid: str, work: Callable[..., T], *args: object) -> T:
-        if (uid and self._under_way[uid] >= MOST_OF_ONE) or self._waiting >= MOST_WAITING:
+        if (uid and self._under_way[uid] >= MAX_OF_ONE) or self._waiting >= MAX_WAITING:
             advice = "Too many passwords are being looked at. Wait, then try again."
             raise Refused("ERR_TOO_MANY_REQUESTS", advice, retry_after=COME_BACK)
         self._under_way[uid] += 1

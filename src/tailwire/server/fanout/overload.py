@@ -14,13 +14,13 @@ from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 
 TICK = 0.1
-LONGEST_LAG = 1.0  # a freeze, however long, is over when it is over
+MAX_LAG = 1.0  # a freeze, however long, is over when it is over
 WEIGHT = 0.3  # of the newest measurement: one slow request is no load
 SENDS_WEIGHT = 0.05  # a burst is none either
 STEADY = 0.1
 CALM = 0.5
 FEWEST_SENDS = 16
-LONGEST_RETRY = 5.0
+MAX_RETRY = 5.0
 REFUSED_SHARE = 0.03  # refusing costs too: above that they are asked to stay away for longer
 
 
@@ -128,12 +128,12 @@ class Overload:
     def tick(self) -> None:
         """About `TICK` seconds have passed."""
         now = self._clock()
-        late = 0.0 if self._ticked_at is None else min(LONGEST_LAG, max(0.0, now - self._ticked_at - TICK))
+        late = 0.0 if self._ticked_at is None else min(MAX_LAG, max(0.0, now - self._ticked_at - TICK))
         self._ticked_at = now
         self._lag += WEIGHT * (late - self._lag)
         self._busy += SENDS_WEIGHT * (self._sending - self._busy)
         too_many = self._refused > REFUSED_SHARE * (self._taken + self._refused)
-        self._retry = min(LONGEST_RETRY, self._retry * 1.1) if too_many else max(1.0, self._retry * 0.98)
+        self._retry = min(MAX_RETRY, self._retry * 1.1) if too_many else max(1.0, self._retry * 0.98)
         self._taken = self._refused = 0
         self._metrics.loop_lag = self._lag
         self._metrics.sends_under_way = self._sending

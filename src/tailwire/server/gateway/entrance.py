@@ -20,7 +20,7 @@ from tailwire.server.telemetry.metrics import Metrics
 
 TOKEN_REJECTED = 4501
 STAYS_AWAY = 5.0
-MOST_DEVICE = 200
+MAX_DEVICE = 200
 REJECTED = {"status": "ERROR", "code": "401"}
 
 
@@ -68,7 +68,7 @@ class Entrance:
         if self._guesses.wait(address, auth.auth):
             socket.close(TRY_AGAIN, "too many wrong tokens came from this address; come back later")
             return False
-        device = auth.device_id[:MOST_DEVICE]
+        device = auth.device_id[:MAX_DEVICE]
         admitted = await self._look(address, auth)
         if admitted is None:
             return self._reject(socket, device)

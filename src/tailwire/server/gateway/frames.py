@@ -9,7 +9,7 @@ import msgspec
 from tailwire.server.fanout.hub import ALL_USERS, FRIENDS
 from tailwire.server.rules.decoding import decode, decode_part
 
-MOST_PLATFORM = 50
+MAX_PLATFORM = 50
 
 
 class FrameIn(msgspec.Struct, rename="camel"):
@@ -62,7 +62,7 @@ class Auth(msgspec.Struct, rename="camel"):
     def platform(self) -> str:
         """What the client calls the platform that it runs on; "" when it does not say."""
         named = self.params.platform if self.params else ""
-        return named[:MOST_PLATFORM] if isinstance(named, str) else ""
+        return named[:MAX_PLATFORM] if isinstance(named, str) else ""
 
     @property
     def ours(self) -> Ours:

@@ -38,13 +38,13 @@ NOT_AUTHENTICATED = 4003
 TOO_LATE = 4008
 WINDOW_OVER = 4010
 POLICY = 1008
-MOST_BAD_FRAMES = 20
+MAX_BAD_FRAMES = 20
 FRAMES_AT_ONCE = 2
-MOST_AT_ONCE = 200
+MAX_AT_ONCE = 200
 CLOSING = 25  # times the cost of a look
 WINDOW_GRACE = 5.0
-LONGEST_WINDOW = 120.0
-LONGEST_RESTART = 30.0
+MAX_WINDOW = 120.0
+MAX_RESTART = 30.0
 
 
 class Gateway:
@@ -237,7 +237,7 @@ class Gateway:
 
     def _bad_frame(self, socket: Socket) -> None:
         socket.bad_frames += 1
-        if socket.bad_frames > MOST_BAD_FRAMES:
+        if socket.bad_frames > MAX_BAD_FRAMES:
             self.metrics.closes["bad frames"] += 1
             socket.close(POLICY, "too many frames that make no sense")
 
@@ -265,7 +265,7 @@ class Gateway:
             self._see_whether_away(socket.uid)
 
     def _app_state(self, socket: Socket, state: AppState) -> None:
-        if state.state == "background" and 0 < state.window <= LONGEST_WINDOW:
+        if state.state == "background" and 0 < state.window <= MAX_WINDOW:
             socket.window = state.window
             socket.background_until = self.loop.time() + state.window + WINDOW_GRACE
         elif state.state == "foreground":
@@ -285,7 +285,7 @@ class Gateway:
         cost = 0
         for socket in self._unseen:
             cost += CLOSING if socket in self._sockets and self._look_at(socket, now) else 1
-            if cost >= MOST_AT_ONCE:
+            if cost >= MAX_AT_ONCE:
                 self._sweep_timer = self.loop.call_soon(self._go_on_sweeping)
                 return
         for uid in self._hub.gone(now):
@@ -324,7 +324,7 @@ class Gateway:
         """The server stops: tell a client that asked for it over how many seconds to come back."""
         if "restart" in socket.features:
             s = self.settings
-            spread = min(LONGEST_RESTART, self._most_at_goodbye() / s.returns_per_second)
+            spread = min(MAX_RESTART, self._most_at_goodbye() / s.returns_per_second)
             socket.write(server_says({"action": "restarting", "within": round(max(s.restart_window, spread), 1)}))
 
     def _most_at_goodbye(self) -> int:

@@ -26,9 +26,9 @@ from tailwire.wire.frames import CLIENT_HEADER, PROOF_HEADER
 PATHS = frozenset({"", "/v3", "/v3.0"})
 RESTART = 1012
 PIECE = 1024
-MOST_WAITING = 16
-MOST_FRAGMENTS = 1024
-MOST_HEAD = 64 * 1024  # of the request to upgrade
+MAX_WAITING = 16
+MAX_FRAGMENTS = 1024
+MAX_HEAD = 64 * 1024  # of the request to upgrade
 FOR_GOOD = (1000, WINDOW_OVER)
 NO_FEATURES: frozenset[str] = frozenset()
 NOTHING = memoryview(b"")
@@ -129,7 +129,7 @@ class SocketProtocol(asyncio.Protocol):
         self.heard_at = self.gateway.loop.time()  # also of a part of a frame: a slow line is not a dead one
         if not self.uid:
             self._before_auth += len(data)
-            if self._before_auth > MOST_HEAD + self.gateway.settings.max_frame:
+            if self._before_auth > MAX_HEAD + self.gateway.settings.max_frame:
                 self.gateway.metrics.closes["too much before auth"] += 1
                 self.close(1008, "too much came before an auth frame")
                 return
@@ -144,7 +144,7 @@ class SocketProtocol(asyncio.Protocol):
 
     @property
     def _has_enough(self) -> bool:
-        return self.inbox is not None and len(self.inbox) >= MOST_WAITING
+        return self.inbox is not None and len(self.inbox) >= MAX_WAITING
 
     def go_on(self) -> None:
         """Take more of what was read, now that what was taken is worked off."""
@@ -274,7 +274,7 @@ class SocketProtocol(asyncio.Protocol):
             else:
                 self._fragments = [bytes(frame.data)]
         elif frame.opcode is Opcode.CONT and self._fragments is not None:
-            if len(self._fragments) >= MOST_FRAGMENTS:
+            if len(self._fragments) >= MAX_FRAGMENTS:
                 self.close(1009, "too many fragments")
                 return
             self._fragments.append(bytes(frame.data))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-MOST_KEYS = 100_000
+MAX_KEYS = 100_000
 
 
 class Buckets:
@@ -41,7 +41,7 @@ class Buckets:
         if left < needed:
             self._buckets[key] = (left, now)
             return (needed - left) / self._per_second
-        if key not in self._buckets and len(self._buckets) >= MOST_KEYS:
+        if key not in self._buckets and len(self._buckets) >= MAX_KEYS:
             self._forget(now)
         self._buckets[key] = (left - count, now)
         return 0.0
@@ -69,5 +69,5 @@ class Buckets:
     def _forget(self, now: float) -> None:
         rate = self._per_second
         self._buckets = {k: v for k, v in self._buckets.items() if v[0] + (now - v[1]) * rate < self._size}
-        while len(self._buckets) >= MOST_KEYS:
+        while len(self._buckets) >= MAX_KEYS:
             del self._buckets[next(iter(self._buckets))]

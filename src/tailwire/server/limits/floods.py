@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tailwire.server.limits.buckets import MOST_KEYS
+from tailwire.server.limits.buckets import MAX_KEYS
 
 
 class Floods:
@@ -24,7 +24,7 @@ class Floods:
         """Somebody has sent too much."""
         now = self._clock()
         self._until.pop(token, None)
-        while self._until and (len(self._until) >= MOST_KEYS or next(iter(self._until.values())) <= now):
+        while self._until and (len(self._until) >= MAX_KEYS or next(iter(self._until.values())) <= now):
             del self._until[next(iter(self._until))]
         self._until[token] = now + self._seconds
 

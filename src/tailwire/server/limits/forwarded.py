@@ -14,7 +14,7 @@ from tailwire.server.limits.networks import Network, networks, plain
 
 X_FORWARDED_FOR = "x-forwarded-for"
 FORWARDED = "forwarded"
-MOST_HOPS = 20
+MAX_HOPS = 20
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -76,7 +76,7 @@ class TrustedProxies:
         if not self.trusts(peer):
             return peer
         for n, hop in enumerate(hops):
-            if not hop or n == MOST_HOPS:
+            if not hop or n == MAX_HOPS:
                 break  # beyond what cannot be read nothing is known
             found = hop
             if not self.trusts(hop):

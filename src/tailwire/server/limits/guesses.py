@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tailwire.server.limits.buckets import MOST_KEYS, Buckets
+from tailwire.server.limits.buckets import MAX_KEYS, Buckets
 from tailwire.server.limits.networks import counted_as
 
-MOST_KNOWN = 1_000
+MAX_KNOWN = 1_000
 
 
 class Guesses:
@@ -56,7 +56,7 @@ class Guesses:
         """It was right."""
         if self._suspects and (suspect := self._suspects.get(counted_as(address))):
             known = suspect[1]
-            if len(known) < MOST_KNOWN:
+            if len(known) < MAX_KNOWN:
                 known[hash(secret)] = None
 
     def wrong(self, address: str) -> None:
@@ -64,7 +64,7 @@ class Guesses:
         address = counted_as(address)
         wait = self._tries.take(address)
         if address not in self._suspects:
-            if len(self._suspects) >= MOST_KEYS:
+            if len(self._suspects) >= MAX_KEYS:
                 del self._suspects[next(iter(self._suspects))]
             self._suspects[address] = (0.0, {})
         if wait:

@@ -10,7 +10,7 @@ from typing import NewType
 
 ConversationKey = NewType("ConversationKey", str)
 
-MOST_ID = 210  # characters of an id
+MAX_ID = 210  # characters of an id
 SEPARATOR = "/"  # none of the characters of uids and guids
 USER_KEY, GROUP_KEY = f"u{SEPARATOR}", f"g{SEPARATOR}"
 
@@ -60,7 +60,7 @@ def keys_with_id(conversation_id: str) -> list[ConversationKey]:
     The order is not chance: anybody can make a group and add somebody to it, but nobody makes a user.
     """
     found: list[ConversationKey] = []
-    if len(conversation_id) > MOST_ID:
+    if len(conversation_id) > MAX_ID:
         return found
     at = conversation_id.find("_user_", 1)
     while at > 0:

@@ -36,7 +36,7 @@ Headers = list[tuple[bytes, bytes]]
 NOBODY = Caller("", "", "")
 WRONG = frozenset({"AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "AUTH_ERR_APIKEY_NOT_FOUND"})
 GUESSING = "Too many wrong tokens or keys came from your address. Wait for the seconds that Retry-After names."
-MOST_OF_KEYS = 50  # lists of all keys together that are read, or wait, beside each other
+MAX_OF_KEYS = 50  # lists of all keys together that are read, or wait, beside each other
 SECRETS = (b"authtoken", b"apikey", b"authorization")
 CHAINED = CLIENT_HEADER.encode()
 SLOWED = 0.05  # seconds until one who asks too much is told so: a loop of refusals must not keep the server busy
@@ -141,7 +141,7 @@ class Api:
         given = headers_of(scope)
         caller = await self._known(scope, operation, given, headers)
         # A key asks for many users: its reads do not wait for each other.
-        asking.set(f"{caller.uid} {next(self._numbers) % MOST_OF_KEYS}" if caller.system else caller.uid)
+        asking.set(f"{caller.uid} {next(self._numbers) % MAX_OF_KEYS}" if caller.system else caller.uid)
         if operation.behalf and caller.key and caller.system:
             raise Refused("ERR_BAD_REQUEST", {"onBehalfOf": "Name the user for whom it is done, in this header."})
         if operation.feature:

@@ -12,10 +12,10 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import Sink
 from tailwire.server.rest.edge import ENDED, Receive
 
-MOST_FIELDS = 256 * 1024
-MOST_PARTS = 100
-MOST_HEADER = 8 * 1024
-MOST_HEADERS = 20
+MAX_FIELDS = 256 * 1024
+MAX_PARTS = 100
+MAX_HEADER = 8 * 1024
+MAX_HEADERS = 20
 PIECE = 64 * 1024
 
 
@@ -58,8 +58,8 @@ class _Reader:
     def on_part_begin(self) -> None:
         self._headers, self._number = {}, 0
         self._parts += 1
-        if self._parts > MOST_PARTS:
-            raise Refused("ERR_BAD_REQUEST", f"A form has at most {MOST_PARTS} parts.")
+        if self._parts > MAX_PARTS:
+            raise Refused("ERR_BAD_REQUEST", f"A form has at most {MAX_PARTS} parts.")
 
     def on_header_field(self, data: bytes, start: int, end: int) -> None:
         self._header += data[start:end]
@@ -70,7 +70,7 @@ class _Reader:
         self._check_header()
 
     def _check_header(self) -> None:
-        if len(self._header) + len(self._value) > MOST_HEADER or self._number > MOST_HEADERS:
+        if len(self._header) + len(self._value) > MAX_HEADER or self._number > MAX_HEADERS:
             raise Refused("ERR_BAD_REQUEST", "The headers of a part of the form are too large.")
 
     def on_header_end(self) -> None:
@@ -97,8 +97,8 @@ class _Reader:
             self._sink.write(data[start:end])
         elif self._text is not None:
             self._size += end - start
-            if self._size > MOST_FIELDS:
-                raise Refused("ERR_TOO_LARGE", f"The fields of a form have at most {MOST_FIELDS} bytes.")
+            if self._size > MAX_FIELDS:
+                raise Refused("ERR_TOO_LARGE", f"The fields of a form have at most {MAX_FIELDS} bytes.")
             self._text.append(data[start:end])
 
     def on_end(self) -> None:

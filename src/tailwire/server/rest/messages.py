@@ -25,7 +25,7 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import Sink
 from tailwire.server.rest import shapes
 from tailwire.server.rest.edge import headers_of
-from tailwire.server.rest.forms import MOST_FIELDS, Form, read_form
+from tailwire.server.rest.forms import MAX_FIELDS, Form, read_form
 from tailwire.server.rest.operations import Call, Operation, parse
 from tailwire.server.rest.queries import MessageQuery, OneMessageQuery
 from tailwire.server.rules.decoding import decode, decode_part
@@ -230,7 +230,7 @@ class _Incoming:
         self._taken = await self._files.take(caller.uid)
         length = self._call.header(b"content-length")
         if length.isdigit():
-            self._taken.expect(int(length) - MOST_FIELDS)
+            self._taken.expect(int(length) - MAX_FIELDS)
 
     def _check(self, size: int, whole: int) -> None:
         self._files.check_size(size)

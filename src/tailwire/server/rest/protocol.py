@@ -18,7 +18,7 @@ from tailwire.server.limits.places import Place
 from tailwire.server.limits.taken import taken_by
 from tailwire.server.ports.refusal import Refused
 
-MOST_HEAD = 64 * 1024
+MAX_HEAD = 64 * 1024
 PIECE = 1024
 OF_A_BODY = 4 * 1024
 
@@ -32,7 +32,7 @@ def _told(status: bytes, what: Refused) -> bytes:
 
 HEAD_TOO_LARGE = _told(
     b"431 Request Header Fields Too Large",
-    Refused("ERR_TOO_LARGE", f"The head of a request has at most {MOST_HEAD} bytes."),
+    Refused("ERR_TOO_LARGE", f"The head of a request has at most {MAX_HEAD} bytes."),
 )
 BODY_TOO_SLOW = _told(
     b"400 Bad Request",
@@ -174,7 +174,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.waiting.setdefault(self, self.loop.time())  # no whole head yet, and uvicorn's own timer is off
         if self._head >= 0 and not self._begins:
             self._head += len(data)
-            if self._head > MOST_HEAD and not self.transport.is_closing():
+            if self._head > MAX_HEAD and not self.transport.is_closing():
                 self.transport.write(HEAD_TOO_LARGE)
                 self.transport.close()
 

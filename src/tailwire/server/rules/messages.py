@@ -10,10 +10,10 @@ from tailwire.server.ports.records import MessageRow, Trait
 from tailwire.server.ports.refusal import Refused
 
 MEDIA = frozenset({"image", "video", "audio", "file"})
-MOST_MUID = 200
-MOST_TYPE = 100
-MOST_REACTION = 100
-MOST_MENTIONS = 100
+MAX_MUID = 200
+MAX_TYPE = 100
+MAX_REACTION = 100
+MAX_MENTIONS = 100
 CHANGEABLE = frozenset({"message", "custom", "interactive"})
 _MENTION = re.compile(r"<@uid:([A-Za-z0-9_-]{1,100})>")
 _LINK = re.compile(r"https?://[^\s<>]", re.IGNORECASE)
@@ -66,8 +66,8 @@ def check_content(
             raise Refused("ERR_EMPTY_CUSTOM_DATA")
         if category == "interactive" and not interactive:
             raise Refused("ERR_INVALID_MESSAGE_DATA", {"data.interactiveData": "Send an object."})
-        if not kind or len(kind) > MOST_TYPE:
-            raise Refused("ERR_INVALID_MESSAGE_TYPE", f"Use a type of 1 to {MOST_TYPE} characters.")
+        if not kind or len(kind) > MAX_TYPE:
+            raise Refused("ERR_INVALID_MESSAGE_TYPE", f"Use a type of 1 to {MAX_TYPE} characters.")
     elif not category:
         raise Refused("ERR_EMPTY_MESSAGE_CATEGORY")
     else:
@@ -104,8 +104,8 @@ def check_reaction(reaction: str) -> str:
     Raises:
         Refused: ERR_BAD_REQUEST.
     """
-    if not 0 < len(reaction) <= MOST_REACTION or reaction.isspace():
-        raise Refused("ERR_BAD_REQUEST", {"reaction": f"Use an emoji, or a word of up to {MOST_REACTION} characters."})
+    if not 0 < len(reaction) <= MAX_REACTION or reaction.isspace():
+        raise Refused("ERR_BAD_REQUEST", {"reaction": f"Use an emoji, or a word of up to {MAX_REACTION} characters."})
     return reaction
 
 
@@ -113,7 +113,7 @@ def mentioned_in(text: str) -> list[str]:
     """The uids that a text mentions as `<@uid:UID>`, each once."""
     if "<@uid:" not in text:
         return []
-    return list(dict.fromkeys(uid.lower() for uid in _MENTION.findall(text)))[:MOST_MENTIONS]
+    return list(dict.fromkeys(uid.lower() for uid in _MENTION.findall(text)))[:MAX_MENTIONS]
 
 
 def traits_of(text: str | None, mentions: Sequence[str], attachments: int) -> int:

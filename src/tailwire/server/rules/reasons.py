@@ -13,7 +13,7 @@ FLAG_REASONS: dict[str, tuple[str, str]] = {
 }
 """By id: name and description."""
 
-MOST_REMARK = 1000
+MAX_REMARK = 1000
 
 
 def listed_reasons() -> list[dict[str, str]]:

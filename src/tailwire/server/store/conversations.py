@@ -11,7 +11,7 @@ from tailwire.server.ports.records import ConversationRow
 from tailwire.server.store.access import Access
 from tailwire.server.store.readers import Job
 
-MOST_COUNTED = 1000  # unread messages and mentions of one conversation: "1000" means so many or more
+MAX_COUNTED = 1000  # unread messages and mentions of one conversation: "1000" means so many or more
 
 # All conversations of a user: those with another user, and those of their groups, each with their marks.
 _OF_USER = """
@@ -65,7 +65,7 @@ class Conversations(Access):
         union = " UNION ALL ".join(parts)
         order = "pinned_at IS NULL" if wanted.uid else "uid"
         sql = _PAGE.format(of=union, order=f"ORDER BY {order}, updated_at DESC, last_message_id DESC")
-        values |= {"most": MOST_COUNTED, "mentions": mentions}
+        values |= {"most": MAX_COUNTED, "mentions": mentions}
 
         def read(c: sqlite3.Connection) -> tuple[list[ConversationRow], int]:
             (total,) = c.execute(f"SELECT count(*) FROM ({union})", values).fetchone()
@@ -143,7 +143,7 @@ class Conversations(Access):
     async def unread_counts(
         self, uid: str, kind: str = "", of: ConversationKey | None = None, hide_blocked: bool = False
     ) -> list[tuple[ConversationKey, int]]:
-        """The conversations of a user with unread messages, and how many there are (counted up to `MOST_COUNTED`)."""
+        """The conversations of a user with unread messages, and how many there are (counted up to `MAX_COUNTED`)."""
         wanted = ConversationFilter(
             uid, kind=kind, conversation_id=of, unread=True, hide_blocked=hide_blocked, limit=100_000
         )

@@ -10,7 +10,7 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.store.access import Access
 from tailwire.server.store.statements import KEY_SCOPE, TOKEN_OWNER
 
-MOST_OWNERS = 50_000
+MAX_OWNERS = 50_000
 _KEY = ", ".join(f.name for f in dataclasses.fields(KeyRow))
 _TOKEN = ", ".join(f.name for f in dataclasses.fields(TokenRow))
 
@@ -65,7 +65,7 @@ class Keys(Access):
         row = self._one(TOKEN_OWNER, {"hash": token_hash})
         if row is None:
             return None
-        if len(self._owners) >= MOST_OWNERS:
+        if len(self._owners) >= MAX_OWNERS:
             self._owners.clear()
         owner = self._owners[token_hash] = TokenOwner(*row)
         return owner

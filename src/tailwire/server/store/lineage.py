@@ -26,7 +26,7 @@ MARGIN = 10_000
 """Ids that are left out behind the number in the file: more than were given out since it was last on the disk."""
 JUMP = 1_000_000
 """Ids that are left out where nobody knows how many were given out: the file is missing, or another database's."""
-MOST_STARTS = 10_000
+MAX_STARTS = 10_000
 TRAIL = 8
 """Starts that a trail names. A client that kept its position before an older copy was made, and more starts than that
 one, is not recognised."""
@@ -144,7 +144,7 @@ class Lineage:
         c.execute(
             "INSERT INTO starts (mark, after_id, started_at) VALUES (?, ?, ?)", (self._mark, last, world.seconds())
         )
-        c.execute("DELETE FROM starts WHERE number <= (SELECT max(number) FROM starts) - ?", (MOST_STARTS,))
+        c.execute("DELETE FROM starts WHERE number <= (SELECT max(number) FROM starts) - ?", (MAX_STARTS,))
         if first != last:
             c.execute("UPDATE app SET store_name = ?, last_id = ?", (new_name, first))
         c.execute("COMMIT")

@@ -10,7 +10,7 @@ try:
 except ModuleNotFoundError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-MOST_READ = 300
+MAX_READ = 300
 _FAR = 1 << 30  # what is locked on Windows cannot be read by others: a byte far behind the text
 
 
@@ -36,7 +36,7 @@ class ServerLock:
             _take(self._descriptor)
         except OSError as e:
             os.lseek(self._descriptor, 0, os.SEEK_SET)
-            holder = os.read(self._descriptor, MOST_READ).decode("utf-8", "replace").strip() or "another process"
+            holder = os.read(self._descriptor, MAX_READ).decode("utf-8", "replace").strip() or "another process"
             os.close(self._descriptor)
             raise InUse(
                 f"{database.parent} is in use by {holder}: stop that server, or give another --data folder"
@@ -48,7 +48,7 @@ class ServerLock:
         if self._descriptor is not None:
             os.ftruncate(self._descriptor, 0)
             os.lseek(self._descriptor, 0, os.SEEK_SET)
-            os.write(self._descriptor, holder.encode()[:MOST_READ])
+            os.write(self._descriptor, holder.encode()[:MAX_READ])
 
     def release(self) -> None:
         """Let go. The file stays: it would be another one for whoever waits for this one."""

@@ -10,7 +10,7 @@ from tailwire.server.ports.records import Event, Marked, MarkRow, MessageRow
 from tailwire.server.store.statements import MARK
 from tailwire.server.store.webhooks import Webhooks
 
-MOST_LOOKED_AT = 1000
+MAX_LOOKED_AT = 1000
 _BEGIN = "INSERT INTO marks (conversation_id, uid, delivered_id, read_id) VALUES (?, ?, 0, 0) ON CONFLICT DO NOTHING"
 
 
@@ -162,7 +162,7 @@ def _note_all(
     senders = c.execute(
         "SELECT sender, min(id) FROM (SELECT sender, id FROM messages WHERE conversation_id = ? AND id > ? AND id <= ?"
         f" AND sender <> ? AND category <> 'action' AND {at} IS NULL ORDER BY id DESC LIMIT ?) GROUP BY sender",
-        (conversation, known, up_to, reader, MOST_LOOKED_AT),
+        (conversation, known, up_to, reader, MAX_LOOKED_AT),
     ).fetchall()
     told = []
     for sender, first in senders:

@@ -25,10 +25,10 @@ from tailwire.server.store.statements import (
 )
 from tailwire.server.store.webhooks import Webhooks
 
-MOST_PLACES = 200
+MAX_PLACES = 200
 OF_MESSAGES = ("reactions", "mentions", "saves", "flags", "interactions", "subscriptions", "edits")
 """Tables of what hangs on a message."""
-MOST_IN_PLACE = 100  # messages of a page that is read in the event loop's thread
+MAX_IN_PLACE = 100  # messages of a page that is read in the event loop's thread
 _IS_MEMBER = "SELECT 1 FROM members WHERE guid = ? AND uid = ?"
 _NEWEST = MessageFilter("anybody").shape()
 
@@ -157,7 +157,7 @@ class Messages(Search, Webhooks):
                 return []
         sql = list_messages(wanted.shape())
         rows: list[Any]
-        if wanted.limit <= MOST_IN_PLACE and wanted.is_common():  # a range of an index, nearly always
+        if wanted.limit <= MAX_IN_PLACE and wanted.is_common():  # a range of an index, nearly always
             rows = await self._rows(sql, values)
         else:
             rows = await self._read_long(lambda c: c.execute(sql, values).fetchall())
@@ -173,9 +173,9 @@ class Messages(Search, Webhooks):
         rows = await self._rows(
             "SELECT conversation_id FROM participants WHERE uid = :reader UNION ALL"
             f" SELECT '{GROUP_KEY}' || guid FROM members WHERE uid = :reader LIMIT :most",
-            {"reader": wanted.reader, "most": MOST_PLACES + 1},
+            {"reader": wanted.reader, "most": MAX_PLACES + 1},
         )
-        return [row[0] for row in rows] if len(rows) <= MOST_PLACES else []
+        return [row[0] for row in rows] if len(rows) <= MAX_PLACES else []
 
     async def edit_message(
         self, act: MessageAct, now: int, change: Callable[[MessageRow], Edited], told: Callable[[MessageRow], Draft]

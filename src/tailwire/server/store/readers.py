@@ -23,10 +23,10 @@ Job = Callable[[sqlite3.Connection], T]
 # Short reads run one after the other: two threads that want the interpreter at each row hold each other up, and the
 # event loop with them. One that has taken `LONG` seconds, which is nearly all SQLite's, goes on beside the others.
 AT_ONCE = 1
-MOST_LONG = 2
+MAX_LONG = 2
 LONG = 0.03
-MOST_OF_ONE = 20
-MOST_WAITING = 5000
+MAX_OF_ONE = 20
+MAX_WAITING = 5000
 STEPS = 20_000  # of SQLite's machine between two looks at the clock: under a millisecond
 SHORT_STEPS = 1_000
 SHORT_LOOKS = 10  # so many times `SHORT_STEPS` a read in the event loop's thread may take: about a millisecond
@@ -46,11 +46,11 @@ class Readers:
 
     def __init__(self, connect: Callable[[], sqlite3.Connection], deadline: float) -> None:
         self._deadline = deadline
-        self._executor = ThreadPoolExecutor(AT_ONCE + MOST_LONG, thread_name_prefix="tailwire-reader")
-        self._all = [_Reader(connect()) for _ in range(AT_ONCE + MOST_LONG)]
+        self._executor = ThreadPoolExecutor(AT_ONCE + MAX_LONG, thread_name_prefix="tailwire-reader")
+        self._all = [_Reader(connect()) for _ in range(AT_ONCE + MAX_LONG)]
         self._long = 0
         self._idle = list(self._all)
-        self._turns = Turns(AT_ONCE, MOST_OF_ONE, MOST_WAITING, perf_counter)
+        self._turns = Turns(AT_ONCE, MAX_OF_ONE, MAX_WAITING, perf_counter)
         self._closed = False
 
     async def read(self, job: Job[T]) -> T:
@@ -82,7 +82,7 @@ class Readers:
         return await asyncio.shield(future)
 
     def _takes_long(self, reader: _Reader) -> None:
-        if self._long < MOST_LONG:
+        if self._long < MAX_LONG:
             self._long += 1
             reader.long = True
             self._turns.pass_on()

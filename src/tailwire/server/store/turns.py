@@ -10,7 +10,7 @@ from collections.abc import Callable
 from tailwire.server.ports.refusal import Refused
 
 REMEMBERED = 60.0  # seconds after which what somebody used is forgotten
-MOST_REMEMBERED = 10_000
+MAX_REMEMBERED = 10_000
 COME_BACK = 1.0
 
 _OWN = "You have {} lists under way and waiting: wait for the answers to some of them, then ask again."
@@ -81,7 +81,7 @@ class Turns:
         self._reading.discard(who)
         now = self._clock()
         self._used[who] = (self._used_by(who, now) + seconds, now)
-        if len(self._used) > MOST_REMEMBERED:
+        if len(self._used) > MAX_REMEMBERED:
             self._used.clear()
         if self._waiting.get(who):
             self._enter(who)

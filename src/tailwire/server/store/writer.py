@@ -21,7 +21,7 @@ from tailwire.server.store.trouble import Trouble, is_of_the_file
 T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], T]
 
-MOST_TOGETHER = 500
+MAX_TOGETHER = 500
 
 
 class WriterClosed(RuntimeError):
@@ -83,7 +83,7 @@ class Writer:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while self._pending:
-            batch, self._pending = self._pending[:MOST_TOGETHER], self._pending[MOST_TOGETHER:]
+            batch, self._pending = self._pending[:MAX_TOGETHER], self._pending[MAX_TOGETHER:]
             try:
                 results = await loop.run_in_executor(self._executor, self._commit, [op for op, _ in batch])
             except Exception as e:  # noqa: BLE001 - whatever it is, it is the answer to each of the batch

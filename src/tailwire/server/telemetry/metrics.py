@@ -62,7 +62,7 @@ class Metrics:
 
         What clients say is not trusted: words that are no causes count as one.
         """
-        known = cause if _CAUSE.fullmatch(cause) and (cause in self.returns or len(self.returns) < MOST_CAUSES) else ""
+        known = cause if _CAUSE.fullmatch(cause) and (cause in self.returns or len(self.returns) < MAX_CAUSES) else ""
         cause = known or "other"
         self.returns[cause] += 1
         self.attempts[cause] += min(max(attempts, 0), 1000)
@@ -70,7 +70,7 @@ class Metrics:
 
 
 _CAUSE = re.compile(r"[a-z_]{1,40}")
-MOST_CAUSES = 50
+MAX_CAUSES = 50
 LIVED = (("under 10 s", 10.0), ("under 1 min", 60.0), ("under 10 min", 600.0), ("under 1 h", 3600.0), ("longer", inf))
 _COUNTERS = {
     "messages_stored": "Messages stored",

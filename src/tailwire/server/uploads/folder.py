@@ -21,7 +21,7 @@ COME_BACK = 10.0
 PIECE = 256 * 1024
 HEAD = 4096
 READERS, WRITERS = 4, 2
-MOST_WRITES, MOST_PICTURES = 200, 16
+MAX_WRITES, MAX_PICTURES = 200, 16
 
 
 @contextmanager
@@ -130,8 +130,8 @@ class FolderUploads:
         self._number = 0
         # Threads of their own: a download waits neither for thumbnails nor for the disk that takes an upload.
         self._readers = Threads("downloads", READERS)
-        self._writers = Threads("uploads", WRITERS, MOST_WRITES)
-        self._pictures = Threads("pictures", 1, MOST_PICTURES, patient=True)
+        self._writers = Threads("uploads", WRITERS, MAX_WRITES)
+        self._pictures = Threads("pictures", 1, MAX_PICTURES, patient=True)
 
     def sweep(self) -> None:
         """Remove what was half written before a crash. Only the one server of the folder may: others write into it."""

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
 THUMBNAIL = (320, 320)
-MOST_BYTES = 32 * 1024 * 1024
-MOST_PIXELS = 12_000_000
+MAX_BYTES = 32 * 1024 * 1024
+MAX_PIXELS = 12_000_000
 # A JPEG that is stored in one pass is unpacked at an eighth of its size, line by line.
-MOST_PIXELS_REDUCED = 50_000_000
+MAX_PIXELS_REDUCED = 50_000_000
 
 _START, _SCAN = 0xD8, 0xDA
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -54,9 +54,9 @@ def small_copy(source: Path, target: Path | None) -> Picture | None:
 
 def _is_affordable(image: Opened, source: Path) -> bool:
     width, height = image.size
-    if width * height <= MOST_PIXELS:
-        return source.stat().st_size <= MOST_BYTES
-    if image.format not in ("JPEG", "MPO") or width * height > MOST_PIXELS_REDUCED:
+    if width * height <= MAX_PIXELS:
+        return source.stat().st_size <= MAX_BYTES
+    if image.format not in ("JPEG", "MPO") or width * height > MAX_PIXELS_REDUCED:
         return False
     with source.open("rb") as file:
         return _is_in_one_pass(file)

@@ -17,8 +17,8 @@ from tailwire.server.ports.file_urls import with_address
 from tailwire.server.ports.webhook_records import DeliveryRow, WebhookRow
 
 ANSWER_WITHIN = 2.0
-MOST_ANSWER = 64 * 1024
-MOST_REASON = 200
+MAX_ANSWER = 64 * 1024
+MAX_REASON = 200
 SECRET_PREFIX = "whsec_"
 
 _encode = msgspec.json.Encoder().encode
@@ -95,7 +95,7 @@ class Poster:
         except (TimeoutError, httpx2.TimeoutException):
             return f"no answer within {ANSWER_WITHIN:g} seconds"
         except Exception as e:  # noqa: BLE001 - whatever a library raises of a URL or an answer: it was not told
-            return f"{type(e).__name__}: {e}"[:MOST_REASON].rstrip(": ")
+            return f"{type(e).__name__}: {e}"[:MAX_REASON].rstrip(": ")
         return "" if response.status_code == 200 else f"HTTP {response.status_code}"
 
     def _headers(self, webhook: WebhookRow, row: DeliveryRow, now: int, body: bytes) -> dict[str, str]:
@@ -120,5 +120,5 @@ async def _read(response: Any) -> None:
     size = 0
     async for piece in response.aiter_raw():
         size += len(piece)
-        if size > MOST_ANSWER:
+        if size > MAX_ANSWER:
             return

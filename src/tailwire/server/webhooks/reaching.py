@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import httpx2
 
-MOST_HOSTS = 32
+MAX_HOSTS = 32
 HttpTransports = dict[tuple[str, str, int], httpx2.AsyncHTTPTransport]
 
 
@@ -74,7 +74,7 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
         transport = self._by_host.pop(key, None)
         if transport is None:
             transport = httpx2.AsyncHTTPTransport(verify=self._tls, trust_env=False)
-            if len(self._by_host) >= MOST_HOSTS:
+            if len(self._by_host) >= MAX_HOSTS:
                 await self._by_host.pop(next(iter(self._by_host))).aclose()
         self._by_host[key] = transport  # last used, last to go
         return transport

@@ -17,7 +17,7 @@ from tailwire.server.webhooks.post import Poster
 from tailwire.server.webhooks.queue_lane import Lane, Patience
 
 TIDY_EVERY = 3600.0
-MOST_LANES = 50  # twice the webhooks of an app: lanes of deleted ones go, those that may have failed stay
+MAX_LANES = 50  # twice the webhooks of an app: lanes of deleted ones go, those that may have failed stay
 
 
 class WebhookSender:
@@ -42,7 +42,7 @@ class WebhookSender:
         if self._tidy is None and self._store.failed_deliveries():
             self._tidy = self._loop.create_task(self._forget_old_failures(), name="tailwire webhooks tidy")
         waiting = self._store.waiting_deliveries()
-        if len(self._lanes) > MOST_LANES:
+        if len(self._lanes) > MAX_LANES:
             self._lanes = {name: lane for name, lane in self._lanes.items() if name in waiting or not lane.idle}
         for webhook_id in waiting:
             lane = self._lanes.get(webhook_id)

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from tailwire.testing.line.deeds import DEEDS
 from tailwire.testing.line.proxy import FaultProxy
 
-LONGEST_BODY = 1_000_000
+MAX_BODY = 1_000_000
 
 
 class Control:
@@ -58,8 +58,8 @@ class Control:
             body = b""
             async for piece in request.stream():
                 body += piece
-                if len(body) > LONGEST_BODY:
-                    return JSONResponse({"error": f"the body: at most {LONGEST_BODY} bytes"}, 413)
+                if len(body) > MAX_BODY:
+                    return JSONResponse({"error": f"the body: at most {MAX_BODY} bytes"}, 413)
             try:
                 deed.do(self._proxy, deed.read(query, request.query_params.getlist("header"), body))
             except ValueError as e:

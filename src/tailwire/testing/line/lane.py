@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Callable
 
 SEGMENT = 1460
-LARGEST_PIECE = 16_384
-MOST_UNDER_WAY = 4_000_000  # bytes, where there is no rate
+MAX_PIECE = 16_384
+MAX_UNDER_WAY = 4_000_000  # bytes, where there is no rate
 SLICE = 0.01  # seconds of the line that one piece may take, where that is more than a segment
 
 
@@ -39,7 +39,7 @@ class Lane:
     @property
     def piece(self) -> int:
         """How many bytes to send at once: small where the line is slow, so that connections take turns."""
-        return int(min(LARGEST_PIECE, max(SEGMENT, self._rate * SLICE))) if self._rate else LARGEST_PIECE
+        return int(min(MAX_PIECE, max(SEGMENT, self._rate * SLICE))) if self._rate else MAX_PIECE
 
     @property
     def full(self) -> bool:
@@ -87,7 +87,7 @@ class Lane:
     def _room(self) -> float:
         if self._rate:
             return max(self._rate * self._depth, SEGMENT) - self._queued
-        return MOST_UNDER_WAY - self._queued - self._travelling_bytes
+        return MAX_UNDER_WAY - self._queued - self._travelling_bytes
 
     def _move(self) -> None:
         if self._moving:  # an arrival sends something, or changes the line

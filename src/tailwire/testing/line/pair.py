@@ -15,7 +15,7 @@ from typing import cast
 
 from tailwire.testing.line.between import Answer, RequestHead
 from tailwire.testing.line.frames import ServerFrames
-from tailwire.testing.line.lane import LARGEST_PIECE, Lane
+from tailwire.testing.line.lane import MAX_PIECE, Lane
 
 CONTROL_PACKET = 40  # bytes of a packet without content: SYN, FIN, RST
 
@@ -56,7 +56,7 @@ class End(asyncio.BufferedProtocol):
 
     def __init__(self, pair: Pair, lane: Lane, arrived: Callable[[bytes | Ending], None]) -> None:
         self._pair, self._lane, self._arrived = pair, lane, arrived
-        self._buffer = memoryview(bytearray(LARGEST_PIECE))
+        self._buffer = memoryview(bytearray(MAX_PIECE))
         self._reasons: set[str] = set()
         self._transport: asyncio.Transport | None = None
         self._ended = False

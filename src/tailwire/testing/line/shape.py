@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 
 UNITS = {"": 1.0, "kbit": 125.0, "mbit": 125_000.0}
-MOST_RATE = 1e9
-MOST_SECONDS = 3600.0
+MAX_RATE = 1e9
+MAX_SECONDS = 3600.0
 
 
 def kbit(rate: float) -> float:
@@ -23,7 +23,7 @@ def read_rate(text: str) -> float:
     """
     match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)(kbit|mbit|)", text.strip().lower())
     rate = float(match[1]) * UNITS[match[2]] if match else -1.0
-    if not 0 <= rate <= MOST_RATE:
+    if not 0 <= rate <= MAX_RATE:
         raise ValueError(f"{text!r} is not a rate: give bytes per second (8000), 64kbit or 2mbit; 0 is no limit")
     return rate
 
@@ -38,8 +38,8 @@ def read_seconds(text: str) -> float:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
-    if not 0 <= seconds <= MOST_SECONDS:
-        raise ValueError(f"{text!r}: give seconds, a number from 0 to {MOST_SECONDS:g}")
+    if not 0 <= seconds <= MAX_SECONDS:
+        raise ValueError(f"{text!r}: give seconds, a number from 0 to {MAX_SECONDS:g}")
     return seconds
 
 
@@ -61,6 +61,6 @@ class Shape:
     latency: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, most in (("up", MOST_RATE), ("down", MOST_RATE), ("queue", MOST_SECONDS), ("latency", MOST_SECONDS)):
+        for name, most in (("up", MAX_RATE), ("down", MAX_RATE), ("queue", MAX_SECONDS), ("latency", MAX_SECONDS)):
             if not 0 <= getattr(self, name) <= most:
                 raise ValueError(f"{name}: give a number from 0 to {most:g}")

@@ -26,7 +26,7 @@ from tailwire.wire.constants import ReceiverTypeName
 from tailwire.wire.entities import TextMessage
 
 GROUP = "team"
-LONGEST_WAIT = 1300.0
+MAX_WAIT = 1300.0
 """Seconds: more than `Timings.rare_cap`."""
 NOT_REACHED = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_BAD_ERROR_RESPONSE"})
 IN_DOUBT = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_MISSION_FAILED"})
@@ -99,7 +99,7 @@ class Play:
             held = chat._driver is not None and chat._driver.state.held  # by disconnect(): that is for connect() to end
             if hints or held or not person.auto:
                 person.run(quietly(chat.connect()))
-        await asyncio.sleep(LONGEST_WAIT if self._told_offline() else 60)  # waits are over: without a hint too
+        await asyncio.sleep(MAX_WAIT if self._told_offline() else 60)  # waits are over: without a hint too
         for person in self.people.values():
             chat = person.chat
             if chat is not None and (chat.get_logged_in_user() is None or chat._kept_session().expired):

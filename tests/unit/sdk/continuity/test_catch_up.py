@@ -175,11 +175,11 @@ def test_a_store_that_is_not_named_is_the_same():
 def test_more_than_is_held_is_read_from_history():
     m = Machine(position=Position(0), limit=10**6)
     catch_up.connected(m, "")
-    for n in range(1, catch_up.MOST_HELD + 10):
+    for n in range(1, catch_up.MAX_HELD + 10):
         catch_up.live(m, n, n)
     commands = catch_up.page(m, [], whole=False)
     assert commands == [catch_up.FetchAfter(0)]
-    history = [(n, n) for n in range(1, catch_up.MOST_HELD + 10)]
+    history = [(n, n) for n in range(1, catch_up.MAX_HELD + 10)]
     handed = catch_up.page(m, history, whole=False)[1].messages
     assert handed == tuple(n for n, _ in history)
 

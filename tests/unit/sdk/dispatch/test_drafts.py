@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tailwire import TextMessage, TransientMessage, User
-from tailwire.sdk.dispatch.drafts import LASTS, MOST, MOST_OF_ONE, MOST_TEXT, Drafts
+from tailwire.sdk.dispatch.drafts import LASTS, MAX_OF_ONE, MAX_TEXT, MOST, Drafts
 
 
 def frame(seq: Any = 1, text: Any = "so far", sender: str = "bob", **more: Any) -> TransientMessage:
@@ -77,7 +77,7 @@ async def test_only_so_many_are_known_and_the_oldest_ends():
         {"draft": "d", "seq": 1.5, "text": "x"},
         {"draft": "d", "seq": 10**30, "text": "x"},
         {"draft": "d", "seq": 1, "text": None},
-        {"draft": "d", "seq": 1, "text": "x" * (MOST_TEXT + 1)},
+        {"draft": "d", "seq": 1, "text": "x" * (MAX_TEXT + 1)},
         {"draft": "d", "seq": 1, "text": "x", "to": "7"},
         {"draft": "d", "seq": 1, "text": "x", "from": None},
     ],
@@ -97,7 +97,7 @@ async def test_a_flood_of_one_sender_ends_nobody_else_s_draft_and_is_bounded():
             drafts.heard(frame(n + 1, "a" * (n + 1)))
         drafts.heard(TransientMessage("alice", "user", {"draft": f"d{n}", "seq": 1, "text": "x"}, User("mallory")))
     assert not [d for d in told if d.sender.uid == "bob" and d.ended]
-    assert len([d for d in told if d.sender.uid == "mallory"]) == MOST_OF_ONE
+    assert len([d for d in told if d.sender.uid == "mallory"]) == MAX_OF_ONE
     await asyncio.sleep(LASTS + 1)
     assert drafts.heard(TransientMessage("alice", "user", {"draft": "d", "seq": 1, "text": "x"}, User("mallory")))
     assert (told[-1].sender.uid, told[-1].ended) == ("mallory", False)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tailwire.sdk.continuity.state import Position
-from tailwire.sdk.dispatch.served import MOST_AHEAD, Served
+from tailwire.sdk.dispatch.served import MAX_AHEAD, Served
 
 
 def event(number: int) -> SimpleNamespace:
@@ -55,9 +55,9 @@ def test_an_event_without_a_place_is_not_held():
 def test_what_was_sent_meanwhile_is_remembered_and_that_is_bounded():
     served = begun(10)
     open_one = hand_over(served, 11, held=True)
-    for n in range(12, 12 + MOST_AHEAD + 50):
+    for n in range(12, 12 + MAX_AHEAD + 50):
         served.ahead(n)
-    assert len(served.position.own) == MOST_AHEAD
+    assert len(served.position.own) == MAX_AHEAD
     served.all_handed_over(Position(5000))
     assert served.position.last_id == 10
     served.let_go(open_one)

@@ -107,7 +107,7 @@ async def test_a_goodbye_is_answered_or_not():
 
 
 async def test_more_than_the_app_takes_ends_the_socket(monkeypatch):
-    monkeypatch.setattr(browser_wire, "MOST_WAITING", 10)
+    monkeypatch.setattr(browser_wire, "MAX_WAITING", 10)
     socket, wire, _ = opened()
     for _ in range(4):
         socket.onmessage.told(SimpleNamespace(data="12345"))
@@ -122,7 +122,7 @@ async def test_more_than_the_app_takes_ends_the_socket(monkeypatch):
 
 
 async def test_more_than_the_network_takes_ends_the_socket(monkeypatch):
-    monkeypatch.setattr(browser_wire, "MOST_WAITING", 10)
+    monkeypatch.setattr(browser_wire, "MAX_WAITING", 10)
     socket, wire, _ = opened()
     await wire.send("fine")
     socket.bufferedAmount = 11
@@ -132,7 +132,7 @@ async def test_more_than_the_network_takes_ends_the_socket(monkeypatch):
 
 
 async def test_empty_messages_wait_within_the_same_limit(monkeypatch):
-    monkeypatch.setattr(browser_wire, "MOST_WAITING", 10)
+    monkeypatch.setattr(browser_wire, "MAX_WAITING", 10)
     socket, wire, _ = opened()
     for _ in range(10):
         socket.onmessage.told(SimpleNamespace(data=""))

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tailwire.sdk.io.reading import MOST_TRIMMED, TooMuch, read_frame, read_json
+from tailwire.sdk.io.reading import MAX_TRIMMED, TooMuch, read_frame, read_json
 
 DEEP, LONG = "[" * 5000 + "]" * 5000, "9" * 5000
 
@@ -30,7 +30,7 @@ def test_what_is_no_json_is_told_as_such(read, text):
 
 def test_what_is_large_is_not_looked_through():
     with pytest.raises(TooMuch):
-        read_json("[" * MOST_TRIMMED + "]" * MOST_TRIMMED)
+        read_json("[" * MAX_TRIMMED + "]" * MAX_TRIMMED)
 
 
 def test_a_frame_and_something_behind_it():

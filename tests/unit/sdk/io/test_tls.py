@@ -107,7 +107,7 @@ async def test_hosts_share_no_session(tmp_path):
 
 
 async def test_sessions_are_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr(tls, "MOST_SESSIONS", 2)
+    monkeypatch.setattr(tls, "MAX_SESSIONS", 2)
     context = with_resumption(Authority(tmp_path).client_context())
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     async with _Server(Authority(tmp_path).server_context()) as server:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailwire.server.app.proxy_protocol import (
-    LONGEST_LINE,
+    MAX_LINE,
     SIGNATURE,
     BadHeader,
     client_of,
@@ -97,7 +97,7 @@ def test_what_is_no_header_is_refused(data):
         taken(data)
 
 
-@given(st.binary(max_size=LONGEST_LINE + 20))
+@given(st.binary(max_size=MAX_LINE + 20))
 def test_whatever_comes_as_a_line_is_an_address_or_refused(rest):
     try:
         client = read_line(b"PROXY " + rest)

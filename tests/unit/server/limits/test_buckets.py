@@ -25,7 +25,7 @@ def test_no_limit():
 
 
 def test_keys_are_forgotten(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(buckets, "MOST_KEYS", 10)
+    monkeypatch.setattr(buckets, "MAX_KEYS", 10)
     now = [0.0]
     b = Buckets(1.0, 1, lambda: now[0])
     for n in range(1000):

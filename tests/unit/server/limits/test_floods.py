@@ -27,7 +27,7 @@ def test_who_flooded_stays_away_for_so_long_and_nobody_else():
 
 
 def test_it_keeps_no_more_than_it_needs(monkeypatch):
-    monkeypatch.setattr(floods, "MOST_KEYS", 3)
+    monkeypatch.setattr(floods, "MAX_KEYS", 3)
     clock = Clock()
     known = Floods(5, clock)
     for name in "abcd":
