@@ -28,8 +28,8 @@ def problems(path: Path) -> list[str]:
     tree = ast.parse(text)
     if path.name == "__init__.py" and path.parent != SOURCE and "versions" not in name:
         plate = ast.get_docstring(tree) or ""
-        if "Who may import it" not in plate or "Design page" not in plate:
-            found.append(f"{name}: no door plate (what lives here, who may import it, which design page it follows)")
+        if "Who may import it" not in plate or not ("Read more" in plate or "Design page" in plate):
+            found.append(f"{name}: no door plate (what lives here, who may import it, where to read more)")
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
             methods = sum(isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) for n in node.body)
