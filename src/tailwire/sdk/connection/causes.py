@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from tailwire.wire.close_codes import REFUSED_FROM, REFUSED_TO, CloseCode
+
 
 class Kind(StrEnum):
     """What a cause says about coming back (T5)."""
@@ -77,29 +79,34 @@ _KINDS = {
     Cause.CLIENT_CLOSED: Kind.DECIDED,
 }
 
-_STAY_AWAY = frozenset({1002, 1003, 1007, 1008, 1009})
-TOKEN_REJECTED_CLOSE = 4501
-"""The close code with which our server ends a socket whose token was revoked."""
+_REFUSED = frozenset({
+    CloseCode.PROTOCOL_ERROR,
+    CloseCode.UNSUPPORTED_DATA,
+    CloseCode.INVALID_DATA,
+    CloseCode.POLICY_VIOLATION,
+    CloseCode.MESSAGE_TOO_BIG,
+})  # fmt: skip
 
 
 def cause_of_close(code: int | None) -> Cause:
-    """The cause that a WebSocket close code stands for.
+    """Return the cause that a WebSocket close code stands for.
 
     Args:
-        code: the code of the close frame, or None when the transport just ended.
+        code: the code of the close frame, or None when the transport ended without one.
 
     Returns:
-        `SERVER_RESTARTING` for 1012, `TOKEN_REJECTED` for 4501, `REFUSED` for the codes that mean stay away
-        (1002, 1003, 1007, 1008, 1009, 4500 to 4999), `CONNECTION_RESET` without a code, else `SERVER_CLOSED`.
+        `SERVER_RESTARTING` for 1012, `SERVER_BUSY` for 1013, `TOKEN_REJECTED` for 4501, `REFUSED` for the codes that
+        forbid a retry (1002, 1003, 1007, 1008, 1009, 4500 to 4999), `CONNECTION_RESET` without a code, else
+        `SERVER_CLOSED`.
     """
-    if code is None or code == 1006:
+    if code is None or code == CloseCode.ABNORMAL:
         return Cause.CONNECTION_RESET
-    if code == 1012:
+    if code == CloseCode.RESTARTING:
         return Cause.SERVER_RESTARTING
-    if code == 1013:
+    if code == CloseCode.TRY_AGAIN_LATER:
         return Cause.SERVER_BUSY
-    if code == TOKEN_REJECTED_CLOSE:
+    if code == CloseCode.TOKEN_REJECTED:
         return Cause.TOKEN_REJECTED
-    if code in _STAY_AWAY or 4500 <= code <= 4999:
+    if code in _REFUSED or REFUSED_FROM <= code <= REFUSED_TO:
         return Cause.REFUSED
     return Cause.SERVER_CLOSED

@@ -24,9 +24,9 @@ from tailwire.sdk.io.renewals import Renewals
 from tailwire.sdk.io.traffic import Traffic
 from tailwire.sdk.io.watchers import Watchers
 from tailwire.sdk.io.world import Timer, Wire, World
+from tailwire.wire.close_codes import CloseCode
 
 log = logging.getLogger("tailwire")
-NORMAL = 1000
 BREATHE_EVERY = 32
 
 
@@ -292,7 +292,7 @@ class Driver:
 
     async def _say_goodbye(self, wire: Wire, before: asyncio.Task[None] | None) -> None:
         try:
-            await wire.close(NORMAL)
+            await wire.close(CloseCode.NORMAL)
             if before is not None and not before.done():
                 await asyncio.wait([before])
         except asyncio.CancelledError:
