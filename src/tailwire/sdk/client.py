@@ -23,12 +23,12 @@ from tailwire.sdk.calls.tokens import TokenProvider, Tokens
 from tailwire.sdk.calls.upload_request import UploadRequestCalls
 from tailwire.sdk.calls.users import UserCalls
 from tailwire.sdk.connection import inputs as i
-from tailwire.sdk.connection.state import Mode, State, Status
+from tailwire.sdk.connection.state import ConnectionStatus, Mode, State
 from tailwire.sdk.connection.timings import Timings
-from tailwire.sdk.continuity.state import Machine
+from tailwire.sdk.continuity.state import CatchUp
 from tailwire.sdk.dispatch.callbacks import Callbacks, Registries, StatusTold
 from tailwire.sdk.dispatch.incoming import Incoming
-from tailwire.sdk.dispatch.queue import Queue
+from tailwire.sdk.dispatch.queue import EventQueue
 from tailwire.sdk.dispatch.served import Served
 from tailwire.sdk.exceptions import CometChatException, failure, init_failed
 from tailwire.sdk.io.driver import Driver
@@ -105,7 +105,7 @@ class ChatClient(
         self._served = Served()
         self._registries = Registries(Streams(self._served, self._save_soon))
         self._live = LiveLists()
-        self._queue: Queue | None = None
+        self._queue: EventQueue | None = None
         self._in_background: set[str] = set()  # the reasons for it
         self._release: Callable[[], None] = lambda: None
         self._save_timer: asyncio.TimerHandle | None = None
@@ -161,7 +161,7 @@ class ChatClient(
         )  # fmt: skip
         mode = Mode.AUTO if s.auto_establish else Mode.MANUAL
         state = State(mode, s.timings(self._timings), has_provider=self._provider is not None)
-        self._queue = Queue(self._handle, self._note_served)
+        self._queue = EventQueue(self._handle, self._note_served)
         self._tokens = Tokens(self, self._provider, self._connector.me, self._connector.keep_pass, self._world.now)
         owner = Owner(
             self, self._identity, self._connector, lambda: self._parts[1], self._queue, self._tokens, self._http.drop
@@ -173,7 +173,7 @@ class ChatClient(
             self._queue,
             partial(self._list_messages, once=True),  # it is asked for again when it is time
             self._identity.resource,
-            Machine(limit=s.catch_up_limit, enabled=s.catch_up),
+            CatchUp(limit=s.catch_up_limit, enabled=s.catch_up),
             pong=self._driver.pong_came,
             throttled=self._driver.throttled,
             token_answered=self._driver.renewals.answered,
@@ -274,7 +274,7 @@ class ChatClient(
                 raise
             self._done(event)
             return
-        if self._outbox is not None and entry == StatusTold(Status.CONNECTED):
+        if self._outbox is not None and entry == StatusTold(ConnectionStatus.CONNECTED):
             self._outbox.wake()
         self._done_here(entry)
         await self._callbacks.handle(entry)

@@ -10,10 +10,10 @@ from typing import Any
 from tailwire.sdk.calls.connection import error_of
 from tailwire.sdk.calls.tokens import Keeper, Tokens
 from tailwire.sdk.connection.causes import Cause
-from tailwire.sdk.connection.state import Status
+from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.dispatch.callbacks import StatusTold
 from tailwire.sdk.dispatch.incoming import Incoming
-from tailwire.sdk.dispatch.queue import Queue
+from tailwire.sdk.dispatch.queue import EventQueue
 from tailwire.sdk.io.link import Connector, Granted, Link
 from tailwire.sdk.io.world import Identity
 from tailwire.sdk.listeners.events import ConnectionChanged, ConnectionFailed
@@ -35,7 +35,7 @@ class Owner:
         identity: Identity,
         connector: Connector,
         incoming: Callable[[], Incoming],
-        queue: Queue,
+        queue: EventQueue,
         tokens: Tokens,
         drop_connections: Callable[[], None],
     ) -> None:
@@ -85,10 +85,10 @@ class Owner:
         self._granted = Granted()
         self._incoming().link_ended()
 
-    def status_changed(self, status: Status) -> None:
+    def status_changed(self, status: ConnectionStatus) -> None:
         """The listeners are told at once; the event `connected` follows when its continuity is known."""
         self._queue.put(StatusTold(status))
-        if status is not Status.CONNECTED:
+        if status is not ConnectionStatus.CONNECTED:
             self._queue.put(ConnectionChanged(status))
 
     def attempt_failed(self, cause: Cause, details: str) -> None:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from tailwire.wire.close_codes import REFUSED_FROM, REFUSED_TO, CloseCode
 
 
-class Kind(StrEnum):
+class CauseKind(StrEnum):
     """What a cause says about coming back (T5)."""
 
     OURS = "ours"  # only this client can have met it: come back at once
@@ -58,25 +58,25 @@ class Cause(StrEnum):
     CLIENT_CLOSED = "client_closed"
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> CauseKind:
         """What this cause says about coming back."""
-        return _KINDS.get(self, Kind.SHARED)
+        return _KINDS.get(self, CauseKind.SHARED)
 
 
 _KINDS = {
-    Cause.NETWORK_CHANGED: Kind.OURS,
-    Cause.SLEPT: Kind.OURS,
-    Cause.PROBE_FAILED: Kind.OURS,
-    Cause.NEW_TOKEN: Kind.OURS,
-    Cause.TOKEN_REJECTED: Kind.TOKEN,
-    Cause.REFUSED: Kind.REFUSED,
-    Cause.GAVE_UP: Kind.REFUSED,
-    Cause.APP_IN_BACKGROUND: Kind.DECIDED,
-    Cause.WINDOW_EXPIRED: Kind.DECIDED,
-    Cause.DISCONNECT_CALLED: Kind.DECIDED,
-    Cause.LOGGED_OUT: Kind.DECIDED,
-    Cause.LOGGED_IN_ANEW: Kind.DECIDED,
-    Cause.CLIENT_CLOSED: Kind.DECIDED,
+    Cause.NETWORK_CHANGED: CauseKind.OURS,
+    Cause.SLEPT: CauseKind.OURS,
+    Cause.PROBE_FAILED: CauseKind.OURS,
+    Cause.NEW_TOKEN: CauseKind.OURS,
+    Cause.TOKEN_REJECTED: CauseKind.TOKEN,
+    Cause.REFUSED: CauseKind.REFUSED,
+    Cause.GAVE_UP: CauseKind.REFUSED,
+    Cause.APP_IN_BACKGROUND: CauseKind.DECIDED,
+    Cause.WINDOW_EXPIRED: CauseKind.DECIDED,
+    Cause.DISCONNECT_CALLED: CauseKind.DECIDED,
+    Cause.LOGGED_OUT: CauseKind.DECIDED,
+    Cause.LOGGED_IN_ANEW: CauseKind.DECIDED,
+    Cause.CLIENT_CLOSED: CauseKind.DECIDED,
 }
 
 _REFUSED = frozenset({

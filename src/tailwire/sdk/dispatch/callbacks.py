@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tailwire.sdk.connection.state import Status
+from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.listeners import events as e
 from tailwire.sdk.listeners.interfaces import (
     ConnectionListener,
@@ -52,7 +52,7 @@ class Registries:
 class StatusTold:
     """The listeners hear a status at once; the event of the streams follows when its continuity is known."""
 
-    status: Status
+    status: ConnectionStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class LateListener:
 
     listener_id: str
     listener: ConnectionListener
-    status: Status
+    status: ConnectionStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +73,10 @@ class LoginTold:
 
 
 _STATUS = {
-    Status.CONNECTED: "on_connected",
-    Status.CONNECTING: "on_connecting",
-    Status.DISCONNECTED: "on_disconnected",
-    Status.FEATURE_THROTTLED: "on_feature_throttled",
+    ConnectionStatus.CONNECTED: "on_connected",
+    ConnectionStatus.CONNECTING: "on_connecting",
+    ConnectionStatus.DISCONNECTED: "on_disconnected",
+    ConnectionStatus.FEATURE_THROTTLED: "on_feature_throttled",
 }
 _BY_TYPE: dict[type, str] = {
     TextMessage: "on_text_message_received",

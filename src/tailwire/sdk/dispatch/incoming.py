@@ -7,13 +7,13 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tailwire.sdk.connection.state import Status
+from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.continuity import catch_up, chain, updates
-from tailwire.sdk.continuity.state import Continuity, Kind, Machine, Position
+from tailwire.sdk.continuity.state import CatchUp, Continuity, ContinuityKind, Position
 from tailwire.sdk.dispatch import history, receipts, social
 from tailwire.sdk.dispatch.callbacks import event_of
 from tailwire.sdk.dispatch.drafts import Drafts
-from tailwire.sdk.dispatch.queue import Queue
+from tailwire.sdk.dispatch.queue import EventQueue
 from tailwire.sdk.dispatch.typists import Typists
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.io.link import Granted, granted
@@ -55,10 +55,10 @@ class Incoming:
 
     def __init__(
         self,
-        queue: Queue,
+        queue: EventQueue,
         fetch: history.Fetch,
         device: str,
-        machine: Machine,
+        machine: CatchUp,
         *,
         pong: Callable[[], None],
         throttled: Callable[[bool], None],
@@ -81,7 +81,7 @@ class Incoming:
         self.receipts_blocked = False  # the server has no time for them
 
     @property
-    def machine(self) -> Machine:
+    def machine(self) -> CatchUp:
         """The continuity machine."""
         return self._machine
 
@@ -97,7 +97,7 @@ class Incoming:
         self._drafts.forget()
         self._uid = uid
         m = self._machine
-        self._machine = Machine(position=position, limit=m.limit, enabled=m.enabled)
+        self._machine = CatchUp(position=position, limit=m.limit, enabled=m.enabled)
 
     # The socket's coming and going.
 
@@ -186,8 +186,8 @@ class Incoming:
     def _tell(self, continuity: Continuity) -> None:
         log.info("caught up (%s): %d missed messages were handed over", continuity.kind, continuity.missed)
         if self._connected:
-            self._queue.put(e.ConnectionChanged(Status.CONNECTED, continuity))
-        if continuity.kind is Kind.GAP or continuity.to_id:
+            self._queue.put(e.ConnectionChanged(ConnectionStatus.CONNECTED, continuity))
+        if continuity.kind is ContinuityKind.GAP or continuity.to_id:
             self._queue.put(e.HistoryGap(continuity.from_id, continuity.to_id))
         self._look_for_updates()
 

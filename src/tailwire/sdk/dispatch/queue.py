@@ -16,7 +16,7 @@ MAX_QUEUED = 1000
 PATIENCE = 5.0
 
 
-class Queue:
+class EventQueue:
     """The callbacks that are still to be called.
 
     Args:
