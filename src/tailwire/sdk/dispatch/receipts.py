@@ -29,7 +29,7 @@ async def read(
     """
     cursor, newest = 0, 0
     while True:
-        await history.wait_for_room(queue)
+        await history.wait_for_capacity(queue)
         query = {"per_page": catch_up.PAGE, "affix": "append", "id": cursor, "updatedAt": begin, "onlyUpdates": 1}
         listed = await history.until_it_comes(partial(fetch, query), failed)
         messages = [message for _, message in history.known(listed) if isinstance(message, BaseMessage)]
