@@ -13,14 +13,14 @@ from benchmarks import peers
 def _transitions() -> dict[str, float]:
     from tailwire.sdk.connection import inputs as i
     from tailwire.sdk.connection.machine import step
-    from tailwire.sdk.connection.state import App, State
+    from tailwire.sdk.connection.state import AppState, State
 
     state, _ = step(State(), i.LoggedIn(), 0.0, 0.5)
     up, _ = step(state, i.AttemptSucceeded(1), 0.1, 0.5)
     measured = {}
     for name, before, happened in (
         ("heartbeat timer", up, i.TimerFired(14.0)),
-        ("app to the background", up, i.AppStateChanged(App.BACKGROUND)),
+        ("app to the background", up, i.AppStateChanged(AppState.BACKGROUND)),
         ("pong", up, i.PongReceived(1)),
     ):
         begin = time.perf_counter()

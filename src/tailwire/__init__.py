@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from tailwire.sdk.client import ChatClient as ChatClient
     from tailwire.sdk.cometchat import CometChat as CometChat
     from tailwire.sdk.connection.causes import Cause as Cause
-    from tailwire.sdk.connection.state import App, Status
+    from tailwire.sdk.connection.state import AppState as AppState
+    from tailwire.sdk.connection.state import ConnectionStatus as ConnectionStatus
     from tailwire.sdk.continuity.state import Continuity as Continuity
     from tailwire.sdk.exceptions import CometChatException as CometChatException
     from tailwire.sdk.io.browser_store import LocalStorageSessionStore as LocalStorageSessionStore
@@ -113,8 +114,6 @@ if TYPE_CHECKING:
     from tailwire.wire.entities import TypingIndicator as TypingIndicator
     from tailwire.wire.entities import User as User
 
-    AppState = App
-    ConnectionStatus = Status
 
 __version__ = "0.1.0"
 
@@ -151,7 +150,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "sdk.client": ("ChatClient",),
     "sdk.cometchat": ("CometChat",),
     "sdk.connection.causes": ("Cause",),
-    "sdk.connection.state": ("AppState=App", "ConnectionStatus=Status"),
+    "sdk.connection.state": ("AppState", "ConnectionStatus"),
     "sdk.continuity.state": ("Continuity",),
     "sdk.exceptions": ("CometChatException",),
     "sdk.io.browser_store": ("LocalStorageSessionStore",),

@@ -223,10 +223,10 @@ async def test_a_dump_from_the_field_is_shown_step_by_step(chromium: Browser, tm
     from tailwire.sdk.connection import inputs as i
     from tailwire.sdk.connection.history import History
     from tailwire.sdk.connection.machine import step
-    from tailwire.sdk.connection.state import App, State
+    from tailwire.sdk.connection.state import AppState, State
 
     state, history = State(), None
-    for n, happened in enumerate((i.LoggedIn(), i.AttemptSucceeded(1), i.AppStateChanged(App.BACKGROUND))):
+    for n, happened in enumerate((i.LoggedIn(), i.AttemptSucceeded(1), i.AppStateChanged(AppState.BACKGROUND))):
         after, _ = step(state, happened, 50.0 + n, 0.5)
         history = history or History(state)
         history.record(state, happened, 50.0 + n, 0.5, after)

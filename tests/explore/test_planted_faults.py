@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tailwire.sdk.connection import backoff, deadlines, losses, machine, settle, wanted
-from tailwire.sdk.connection.state import App, Mode, Phase, Session
+from tailwire.sdk.connection.state import AppState, Mode, Phase, SessionState
 from tailwire.testing.explore import LINES, explore, starts
 from tailwire.testing.invariants import Broken
 
@@ -30,7 +30,7 @@ def _auto_mode_ignores_the_background(patch: pytest.MonkeyPatch) -> None:
 def _login_keeps_the_wish(patch: pytest.MonkeyPatch) -> None:
     def begins(s, happened, now, chance, out):
         machine._drop_socket(s, machine.Cause.LOGGED_IN_ANEW, out)
-        s.session = Session.VALID
+        s.session = SessionState.VALID
 
     patch.setitem(machine._HANDLERS, machine.i.LoggedIn, begins)
 
@@ -70,7 +70,7 @@ def _socket_lives_on_at_the_end(patch: pytest.MonkeyPatch) -> None:
 
 def _window_only_in_words(patch: pytest.MonkeyPatch) -> None:
     def window(s, now, out):
-        needed = s.mode is Mode.MANUAL and s.app is App.BACKGROUND and wanted.is_wanted(s)
+        needed = s.mode is Mode.MANUAL and s.app is AppState.BACKGROUND and wanted.is_wanted(s)
         if not needed and s.window_until is not None:
             s.window_until = None
             return True

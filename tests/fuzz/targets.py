@@ -18,7 +18,7 @@ from tailwire.sdk.connection.explain import explain
 from tailwire.sdk.connection.history import BadDump
 from tailwire.sdk.connection.history import load as load_dump
 from tailwire.sdk.connection.replay import BadReplay, replayed
-from tailwire.sdk.continuity.state import Machine, Position
+from tailwire.sdk.continuity.state import CatchUp, Position
 from tailwire.sdk.dispatch.incoming import Incoming
 from tailwire.sdk.io.files import FileSessionStore
 from tailwire.sdk.outbox import Outbox
@@ -49,7 +49,7 @@ def sdk_frame(data: bytes) -> None:
             _Kept(),
             _nothing,
             "device",
-            Machine(position=Position(5)),
+            CatchUp(position=Position(5)),
             pong=lambda: None,
             throttled=lambda on: None,
             token_answered=lambda granted: None,

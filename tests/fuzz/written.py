@@ -14,7 +14,8 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote, unquote
 
-from tailwire.sdk.dispatch import history, social
+from tailwire.sdk.dispatch import history
+from tailwire.sdk.dispatch.frames import EVENTS
 from tailwire.server.app import assemble
 from tailwire.server.config import Settings
 from tailwire.server.ports.refusal import Refused
@@ -25,6 +26,7 @@ from tailwire.wire.social import (
     member_from_wire,
     reaction_from_wire,
     receipt_from_frame,
+    transient_from_frame,
     typing_from_frame,
 )
 
@@ -311,8 +313,10 @@ def event_of(frame: Mapping[str, Any]) -> None:
         typing_from_frame(frame)
     elif kind == "presence":
         codec.user_from_wire(frame["body"]["user"])
-    elif social.event_of_frame(kind, frame) is None:
-        raise AssertionError(f"no frame is called {kind}")
+    elif kind == "transient_message":
+        transient_from_frame(frame)
+    else:
+        EVENTS[kind](frame)
 
 
 def tolerantly(value: Any) -> None:

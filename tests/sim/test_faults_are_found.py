@@ -17,7 +17,7 @@ from tailwire.sdk.calls import tokens
 from tailwire.sdk.connection import deadlines, settle, state, wanted
 from tailwire.sdk.connection.state import Phase
 from tailwire.sdk.continuity import catch_up, chain
-from tailwire.sdk.continuity.state import Continuity, Kind
+from tailwire.sdk.continuity.state import Continuity, ContinuityKind
 from tailwire.sdk.dispatch import incoming, queue
 from tailwire.sdk.io import addresses, answers, driver, failures, http, link, patience
 from tailwire.server.actions import members as actions_members
@@ -74,7 +74,7 @@ def _recovery_by_time(patch):
 def _no_catch_up_at_all(patch):
     def connected(m, store, mark=""):
         m.behind = None
-        return [catch_up.TellContinuity(Continuity(Kind.EXACT))]
+        return [catch_up.TellContinuity(Continuity(ContinuityKind.EXACT))]
 
     patch.setattr(catch_up, "connected", connected)
 
@@ -156,13 +156,13 @@ def _live_ones_overtake_what_was_missed(patch):
 
 
 def _a_full_queue_forgets(patch):
-    honest = queue.Queue.put
+    honest = queue.EventQueue.put
 
     def put(self, entry):
         if len(self._entries) < 3:
             honest(self, entry)
 
-    patch.setattr(queue.Queue, "put", put)
+    patch.setattr(queue.EventQueue, "put", put)
 
 
 def _auto_mode_keeps_its_socket_in_the_background(patch):
@@ -176,7 +176,7 @@ def _auto_mode_keeps_its_socket_in_the_background(patch):
 
 def _the_position_is_saved_too_early(patch):
     # When a message is queued, not when the app has been given it.
-    honest = queue.Queue.put
+    honest = queue.EventQueue.put
 
     def put(self, entry):
         honest(self, entry)
@@ -184,7 +184,7 @@ def _the_position_is_saved_too_early(patch):
         self._idle()
         self._task = task
 
-    patch.setattr(queue.Queue, "put", put)
+    patch.setattr(queue.EventQueue, "put", put)
 
 
 def _the_hub_forgets_a_second_device(patch):

@@ -9,7 +9,7 @@ from pathlib import Path
 import make_reference
 import tailwire
 from tailwire.cli.main import parser_for
-from tailwire.sdk.connection.causes import Cause, Kind
+from tailwire.sdk.connection.causes import Cause, CauseKind
 from tailwire.server.config import Settings
 from tailwire.testing.line.control import DEEDS
 
@@ -62,4 +62,4 @@ def test_whatever_can_go_wrong_on_the_line_is_in_the_docs():
 def test_every_cause_that_the_world_can_give_is_in_the_docs_with_what_to_do():
     text = (ROOT / "docs" / "networks.md").read_text()
     rows = set(re.findall(r"^\| `(\w+)` \| [^|]+ \| [^|]+ \|$", text, re.MULTILINE))
-    assert {cause.value for cause in Cause if cause.kind is not Kind.DECIDED} == rows
+    assert {cause.value for cause in Cause if cause.kind is not CauseKind.DECIDED} == rows

@@ -22,7 +22,7 @@ from rich.text import Text
 from tailwire.adapters.main_loop import run
 from tailwire.sdk.app_settings import AppSettingsBuilder
 from tailwire.sdk.client import ChatClient
-from tailwire.sdk.connection.state import Status
+from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.connection.timings import Timings
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.listeners.interfaces import ConnectionListener, MessageListener
@@ -48,7 +48,7 @@ class Watched(ConnectionListener, MessageListener):
 
     def __init__(self) -> None:
         self.texts: list[str] = []
-        self.statuses: list[Status] = []
+        self.statuses: list[ConnectionStatus] = []
         self._changed = asyncio.Event()
 
     def _note(self) -> None:
@@ -57,17 +57,17 @@ class Watched(ConnectionListener, MessageListener):
 
     def on_connected(self) -> None:
         """The socket is up."""
-        self.statuses.append(Status.CONNECTED)
+        self.statuses.append(ConnectionStatus.CONNECTED)
         self._note()
 
     def on_connecting(self) -> None:
         """An attempt is under way."""
-        self.statuses.append(Status.CONNECTING)
+        self.statuses.append(ConnectionStatus.CONNECTING)
         self._note()
 
     def on_disconnected(self) -> None:
         """There is no socket."""
-        self.statuses.append(Status.DISCONNECTED)
+        self.statuses.append(ConnectionStatus.DISCONNECTED)
         self._note()
 
     def on_text_message_received(self, message: TextMessage) -> None:
@@ -155,7 +155,7 @@ class Demo:
         if bob.texts != sent:
             raise StepFailed(f"sent {sent}, received {bob.texts}")
 
-    async def _status(self, name: str, status: Status) -> None:
+    async def _status(self, name: str, status: ConnectionStatus) -> None:
         client, watched = self._clients[name], self._watched[name]
         await watched.until(f"{name} {status}", lambda: client.get_connection_status() is status)
 
@@ -201,22 +201,22 @@ class Demo:
         self._title("Auto mode: the SDK decides")
         await self._enter("alice", self._client("alice"))
         await self._enter("bob", self._client("bob"))
-        await self._status("alice", Status.CONNECTED)
-        await self._status("bob", Status.CONNECTED)
+        await self._status("alice", ConnectionStatus.CONNECTED)
+        await self._status("bob", ConnectionStatus.CONNECTED)
         self._show("both logged in: connected by themselves")
         await self._send(1)
         await self._all_here()
         self._show("alice sent a message, bob has it")
         bob = self._clients["bob"]
         bob.set_app_state("background")
-        await self._status("bob", Status.DISCONNECTED)
+        await self._status("bob", ConnectionStatus.DISCONNECTED)
         self._show("bob's app goes to the background: closed at once")
         await self._send(3)
         self._show("alice sends 3 messages meanwhile")
 
         async def back() -> None:
             bob.set_app_state("foreground")
-            await self._status("bob", Status.CONNECTED)
+            await self._status("bob", ConnectionStatus.CONNECTED)
             await self._all_here()
 
         took = await self._timed("foreground", "bob", back())
@@ -226,7 +226,7 @@ class Demo:
         self._title("The network goes and comes")
         bob = self._clients["bob"]
         self._proxy.cut()
-        await self._status("bob", Status.DISCONNECTED)
+        await self._status("bob", ConnectionStatus.DISCONNECTED)
         self._show("bob's network is cut")
         bob.set_network("offline")
         await self._send(2)
@@ -235,7 +235,7 @@ class Demo:
 
         async def back() -> None:
             bob.set_network("online")
-            await self._status("bob", Status.CONNECTED)
+            await self._status("bob", ConnectionStatus.CONNECTED)
             await self._all_here()
 
         took = await self._timed("network", "bob", back())
@@ -246,8 +246,8 @@ class Demo:
         await self._send(1)
         await self._all_here()
         await self._server.kill()
-        await self._status("alice", Status.DISCONNECTED)
-        await self._status("bob", Status.DISCONNECTED)
+        await self._status("alice", ConnectionStatus.DISCONNECTED)
+        await self._status("bob", ConnectionStatus.DISCONNECTED)
         self._show("killed; " + self._clients["alice"].connection.explain())
         with self._busy("Starting it again …"):
             await self._server.start()
@@ -255,8 +255,8 @@ class Demo:
         await self._send(1)
 
         async def back() -> None:
-            await self._status("alice", Status.CONNECTED)
-            await self._status("bob", Status.CONNECTED)
+            await self._status("alice", ConnectionStatus.CONNECTED)
+            await self._status("bob", ConnectionStatus.CONNECTED)
             await self._all_here()
 
         took = await self._timed("server restarted", "both", back())
@@ -269,7 +269,7 @@ class Demo:
         await self._enter("bob", bob)
         self._show("bob logs in in manual mode: no connection until connect()")
         await bob.connect()
-        await self._status("bob", Status.CONNECTED)
+        await self._status("bob", ConnectionStatus.CONNECTED)
         self._show("connect()")
         bob.set_app_state("background")
         begin = time.monotonic()
@@ -278,15 +278,15 @@ class Demo:
             await self._pause(SHORT_WINDOW / 2)
             await bob.ping()
             pings += 1
-        if bob.get_connection_status() is not Status.CONNECTED:
+        if bob.get_connection_status() is not ConnectionStatus.CONNECTED:
             raise StepFailed("ping() did not keep the connection")
         self._show(f"in the background, {pings} × ping() keeps it for {time.monotonic() - begin:.1f} s")
         begin = time.monotonic()
-        await self._status("bob", Status.DISCONNECTED)
+        await self._status("bob", ConnectionStatus.DISCONNECTED)
         self._show(f"without ping() it ends after {time.monotonic() - begin:.1f} s")
         await self._send(1)
         bob.set_app_state("foreground")
-        if bob.get_connection_status() is not Status.DISCONNECTED:
+        if bob.get_connection_status() is not ConnectionStatus.DISCONNECTED:
             raise StepFailed("manual mode connected by itself")
         self._show("back in the foreground: stays disconnected, a message waits; " + bob.connection.explain())
         await self._timed("connect()", "bob", self._connect_again(bob))

@@ -16,6 +16,7 @@ from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.io.failures import AttemptError, cause_of_error
 from tailwire.sdk.io.http import Http
 from tailwire.sdk.io.world import Identity, World
+from tailwire.wire.close_codes import CloseCode
 from tailwire.wire.frames import CLIENT_HEADER
 from tailwire.wire.server_settings import ServerSettings
 
@@ -129,7 +130,7 @@ async def _examine(url: str, app_id: str, auth_key: str, ca: str) -> int:
             seen.append(f"WebSocket at {settings.chat_host}:{settings.chat_port}")
         async with _step("WebSocket") as seen:
             address = f"{'wss' if scheme == 'https' else 'ws'}://{settings.chat_host}:{settings.chat_port}/"
-            await (await world.open_wire(address, {CLIENT_HEADER: "doctor"}, tls)).close(1000)
+            await (await world.open_wire(address, {CLIENT_HEADER: "doctor"}, tls)).close(CloseCode.NORMAL)
             seen.append(address)
         if app_id:
             async with _step("app id and auth key") as seen:

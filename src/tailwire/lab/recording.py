@@ -19,7 +19,7 @@ from tailwire.sdk.connection.commands import Command
 from tailwire.sdk.connection.explain import describe, explain
 from tailwire.sdk.connection.history import BadDump, load
 from tailwire.sdk.connection.replay import BadReplay, replayed
-from tailwire.sdk.connection.state import Phase, State, Status
+from tailwire.sdk.connection.state import ConnectionStatus, Phase, State
 
 FORMAT = 1
 LARGEST = 20_000_000
@@ -27,7 +27,7 @@ MAX_EVENTS = 20_000
 LONGEST = 2000
 MAX_SECONDS = 366 * 86_400.0
 MAX_DIGITS = 18
-_PHASES, _STATUSES = frozenset(map(str, Phase)), frozenset(map(str, Status))
+_PHASES, _STATUSES = frozenset(map(str, Phase)), frozenset(map(str, ConnectionStatus))
 _Types = tuple[type, ...]
 _TEXT: _Types = (str,)
 _TRUTH: _Types = (bool,)

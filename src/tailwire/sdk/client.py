@@ -23,12 +23,13 @@ from tailwire.sdk.calls.tokens import TokenProvider, Tokens
 from tailwire.sdk.calls.upload_request import UploadRequestCalls
 from tailwire.sdk.calls.users import UserCalls
 from tailwire.sdk.connection import inputs as i
-from tailwire.sdk.connection.state import Mode, State, Status
+from tailwire.sdk.connection.state import Mode, State
 from tailwire.sdk.connection.timings import Timings
-from tailwire.sdk.continuity.state import Machine
-from tailwire.sdk.dispatch.callbacks import Callbacks, Registries, StatusTold
+from tailwire.sdk.continuity.state import CatchUp
+from tailwire.sdk.dispatch.callbacks import Callbacks, Registries
+from tailwire.sdk.dispatch.dispatcher import Dispatcher
 from tailwire.sdk.dispatch.incoming import Incoming
-from tailwire.sdk.dispatch.queue import Queue
+from tailwire.sdk.dispatch.queue import EventQueue
 from tailwire.sdk.dispatch.served import Served
 from tailwire.sdk.exceptions import CometChatException, failure, init_failed
 from tailwire.sdk.io.driver import Driver
@@ -105,7 +106,7 @@ class ChatClient(
         self._served = Served()
         self._registries = Registries(Streams(self._served, self._save_soon))
         self._live = LiveLists()
-        self._queue: Queue | None = None
+        self._queue: EventQueue | None = None
         self._in_background: set[str] = set()  # the reasons for it
         self._release: Callable[[], None] = lambda: None
         self._save_timer: asyncio.TimerHandle | None = None
@@ -161,19 +162,25 @@ class ChatClient(
         )  # fmt: skip
         mode = Mode.AUTO if s.auto_establish else Mode.MANUAL
         state = State(mode, s.timings(self._timings), has_provider=self._provider is not None)
-        self._queue = Queue(self._handle, self._note_served)
+        self._dispatcher = Dispatcher(
+            Callbacks(self._registries),
+            self._served,
+            observe=self._done_here,
+            moved=self._save_soon,
+            connected=lambda: self._outbox.wake() if self._outbox is not None else None,
+        )
+        self._queue = EventQueue(self._dispatcher.handle, self._note_served)
         self._tokens = Tokens(self, self._provider, self._connector.me, self._connector.keep_pass, self._world.now)
         owner = Owner(
             self, self._identity, self._connector, lambda: self._parts[1], self._queue, self._tokens, self._http.drop
         )
         self._driver = Driver(state, self._world, owner, traffic)
         self._http.answered = self._driver.server_answered
-        self._callbacks = Callbacks(self._registries)
         self._incoming = Incoming(
             self._queue,
             partial(self._list_messages, once=True),  # it is asked for again when it is time
             self._identity.resource,
-            Machine(limit=s.catch_up_limit, enabled=s.catch_up),
+            CatchUp(limit=s.catch_up_limit, enabled=s.catch_up),
             pong=self._driver.pong_came,
             throttled=self._driver.throttled,
             token_answered=self._driver.renewals.answered,
@@ -221,6 +228,7 @@ class ChatClient(
         if self._tokens is not None:
             self._tokens.closed = True
         if self._driver is not None and self._queue is not None and self._incoming is not None:
+            self._dispatcher.closing = True
             if self._outbox is not None:
                 await self._outbox.close()
             await self._driver.aclose()
@@ -260,28 +268,6 @@ class ChatClient(
     def _send_frame(self, text: str) -> None:
         if self._driver is None or not self._driver.send(text):
             raise failure("NO_WEBSOCKET_CONNECTION")
-
-    async def _handle(self, entry: object) -> None:
-        if type(entry) is tuple:  # a message, and how far the app has been served behind it
-            event, position = entry
-            self._served.open(event, position)
-            try:
-                self._done_here(event)
-                await self._callbacks.handle(event)
-            except BaseException:
-                if not self._closed:  # else it was cut short, and is for the next start
-                    self._done(event)
-                raise
-            self._done(event)
-            return
-        if self._outbox is not None and entry == StatusTold(Status.CONNECTED):
-            self._outbox.wake()
-        self._done_here(entry)
-        await self._callbacks.handle(entry)
-
-    def _done(self, event: object) -> None:
-        if self._served.let_go(event):  # not where another login took its place meanwhile: its place is another one
-            self._save_soon()
 
     def _note_served(self) -> None:
         # Nothing waits to be handed over: the position is what the app has been served.

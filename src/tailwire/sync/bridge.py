@@ -15,7 +15,7 @@ from typing import Literal, Self, TypeVar, cast
 from tailwire.sdk.app_settings import AppSettings
 from tailwire.sdk.calls.connecting import checked_reason
 from tailwire.sdk.client import ChatClient
-from tailwire.sdk.connection.state import App, Network
+from tailwire.sdk.connection.state import AppState, Network
 from tailwire.sdk.connection.timings import Timings
 from tailwire.sdk.io.world import World
 from tailwire.sdk.listeners.events import Event
@@ -217,7 +217,7 @@ class Bridge(Making):
 
     # What does not wait.
 
-    def set_app_state(self, state: App | Literal["foreground", "background"], *, reason: str = "app") -> None:
+    def set_app_state(self, state: AppState | Literal["foreground", "background"], *, reason: str = "app") -> None:
         """Report where the app is, from any thread; does not wait.
 
         Args:
@@ -228,7 +228,7 @@ class Bridge(Making):
             ValueError: for another word.
             CometChatException: `ERR_CLIENT_CLOSED`.
         """
-        app = App(state)
+        app = AppState(state)
         checked_reason(reason)
         self._tell(lambda: self._target.set_app_state(app, reason=reason))
 

@@ -9,7 +9,7 @@ from tailwire.sdk.calls.access import OnError, OnProgress, OnSuccess
 from tailwire.sdk.calls.messages import M
 from tailwire.sdk.calls.receipts import Counts
 from tailwire.sdk.calls.uploads import UploadFile
-from tailwire.sdk.connection.state import Status
+from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.listeners.events import DraftChanged
 from tailwire.sync.bridge import Bridge
 from tailwire.wire.constants import ReceiverTypeName
@@ -84,7 +84,7 @@ class Client(Bridge):
     def flag_message(
         self, message_id: int, detail: FlagDetail, *, on_success: OnSuccess[str] = ..., on_error: OnError = ...
     ) -> str: ...
-    def get_connection_status(self) -> Status: ...
+    def get_connection_status(self) -> ConnectionStatus: ...
     def get_conversation(
         self,
         conversation_with: str,

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from tailwire.sdk.calls.upload_request import UploadAttachment
 from tailwire.sdk.connection.history import Transition
-from tailwire.sdk.connection.state import Status
+from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.listeners.events import UploadResult
 from tailwire.sdk.listeners.interfaces import UploadFileListener
@@ -135,9 +135,9 @@ class Connection(Calling):
     """The connection of a client, to look at."""
 
     @property
-    def status(self) -> Status:
+    def status(self) -> ConnectionStatus:
         """`connected`, `connecting`, `disconnected` or `featureThrottled`."""
-        return cast(Status, self._do("status", lambda: self._target.status))
+        return cast(ConnectionStatus, self._do("status", lambda: self._target.status))
 
     def explain(self) -> str:
         """Return one sentence: what the state is, why, and what will change it."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import threading
 from collections.abc import Callable
 from typing import Any
+
+from tailwire.sdk.dispatch.calling import call_listener
 
 log = logging.getLogger("tailwire")
 Post = Callable[[Callable[[], None]], object]
@@ -128,17 +129,7 @@ def _run(callback: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
 
 async def _called(callback: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     try:
-        result = callback(*arguments)
-        if result is not None and inspect.isawaitable(result):
-            await result
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():  # the client's end, not something that the app waited for
-            raise
-        name = getattr(callback, "__qualname__", callback)
-        log.exception("callback %s waited for something that was cancelled", name)
+        await call_listener(callback, arguments, "callback")
     except (SystemExit, KeyboardInterrupt) as e:
         name = getattr(callback, "__qualname__", callback)
         log.error("%s raised %r in the client's thread, where it cannot end the program", name, e)
-    except Exception:
-        log.exception("callback %s raised", getattr(callback, "__qualname__", callback))

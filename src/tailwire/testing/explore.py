@@ -14,7 +14,7 @@ from tailwire.sdk.connection import inputs as i
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.connection.commands import Answer, Command, TellError, TellStatus
 from tailwire.sdk.connection.machine import step
-from tailwire.sdk.connection.state import App, Mode, Network, Phase, Session, State, copy_of, next_deadline
+from tailwire.sdk.connection.state import AppState, Mode, Network, Phase, SessionState, State, copy_of, next_deadline
 from tailwire.sdk.connection.timings import Timings
 from tailwire.testing.invariants import check_step
 
@@ -106,7 +106,7 @@ def _facts(s: State) -> Iterator[tuple[str, i.Input]]:
         yield "connect() cancelled", i.CallerGone(s.connects[0])
     if any(s.pings):
         yield "ping() cancelled", i.CallerGone(max(s.pings))
-    for app in App:
+    for app in AppState:
         yield f"app {app}", i.AppStateChanged(app)
     for network in (Network.ONLINE, Network.OFFLINE):
         yield f"network {network}", i.NetworkChanged(network)
@@ -214,14 +214,14 @@ def abstract(s: State) -> str:
     """A state without its timers, as the table names it."""
     wish = {
         "ended": s.ended,
-        "expired": s.session is Session.EXPIRED,
+        "expired": s.session is SessionState.EXPIRED,
         "barred": s.barred,
         "gave up": s.gave_up,
         "held": s.held,
         "requested": s.requested and s.mode is Mode.MANUAL,
     }
     words = [str(s.mode), str(s.app)]
-    words += ["no user"] if s.session is Session.NONE else []
+    words += ["no user"] if s.session is SessionState.NONE else []
     words += [name for name, on in wish.items() if on]
     words.append(str(s.phase) + (" throttled" if s.throttled else "") + (" paused" if s.paused else ""))
     return ", ".join(words)

@@ -16,14 +16,23 @@ from tailwire.sdk.connection.commands import (
     TellError,
     TellStatus,
 )
-from tailwire.sdk.connection.state import App, Mode, Phase, Session, State, Status, heartbeat_due, next_deadline
+from tailwire.sdk.connection.state import (
+    AppState,
+    ConnectionStatus,
+    Mode,
+    Phase,
+    SessionState,
+    State,
+    heartbeat_due,
+    next_deadline,
+)
 from tailwire.sdk.connection.wanted import is_wanted
 
 _LEGAL = {
-    Status.DISCONNECTED: {Status.CONNECTING},
-    Status.CONNECTING: {Status.CONNECTED, Status.DISCONNECTED},
-    Status.CONNECTED: {Status.DISCONNECTED, Status.FEATURE_THROTTLED},
-    Status.FEATURE_THROTTLED: {Status.CONNECTED, Status.DISCONNECTED},
+    ConnectionStatus.DISCONNECTED: {ConnectionStatus.CONNECTING},
+    ConnectionStatus.CONNECTING: {ConnectionStatus.CONNECTED, ConnectionStatus.DISCONNECTED},
+    ConnectionStatus.CONNECTED: {ConnectionStatus.DISCONNECTED, ConnectionStatus.FEATURE_THROTTLED},
+    ConnectionStatus.FEATURE_THROTTLED: {ConnectionStatus.CONNECTED, ConnectionStatus.DISCONNECTED},
 }
 
 
@@ -79,12 +88,12 @@ def check_state(s: State, now: float) -> None:
         Broken: with the id of the invariant that does not hold.
     """
     socket = has_socket(s)
-    if s.mode is Mode.AUTO and s.app is App.BACKGROUND and socket:
+    if s.mode is Mode.AUTO and s.app is AppState.BACKGROUND and socket:
         raise Broken("I1", "a socket in the background in auto mode")
-    if s.session is not Session.VALID and socket:
+    if s.session is not SessionState.VALID and socket:
         raise Broken("I2", "a socket without a session")
     has_window = s.window_until is not None and now < s.window_until <= now + s.timings.background_window
-    if s.mode is Mode.MANUAL and s.app is App.BACKGROUND and socket and not has_window:
+    if s.mode is Mode.MANUAL and s.app is AppState.BACKGROUND and socket and not has_window:
         raise Broken("I4", f"a socket in the background without a window: {s.window_until}")
     due = next_deadline(s)
     if is_wanted(s):
@@ -164,12 +173,19 @@ def _check_telling(before: State, after: State, commands: Sequence[Command]) -> 
             if c.status not in _LEGAL[last]:
                 raise Broken("I8", f"{last} then {c.status}")
             last = c.status
-        if isinstance(c, TellStatus | TellError) and before.session is Session.NONE and after.session is Session.NONE:
+        if (
+            isinstance(c, TellStatus | TellError)
+            and before.session is SessionState.NONE
+            and after.session is SessionState.NONE
+        ):
             raise Broken("I8", f"{c} after logout()")
     if last is not after.status and not after.ended:
         raise Broken("I8", f"the state says {after.status}, the listeners heard {last}")
-    truth = {Phase.OPEN: {Status.CONNECTED, Status.FEATURE_THROTTLED}, Phase.IDLE: {Status.DISCONNECTED}}
-    if after.status not in truth.get(after.phase, set(Status)):
+    truth = {
+        Phase.OPEN: {ConnectionStatus.CONNECTED, ConnectionStatus.FEATURE_THROTTLED},
+        Phase.IDLE: {ConnectionStatus.DISCONNECTED},
+    }
+    if after.status not in truth.get(after.phase, set(ConnectionStatus)):
         raise Broken("I8", f"{after.status} in phase {after.phase}")
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from tailwire.sdk.client import ChatClient
-from tailwire.sdk.connection.state import Status
+from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.listeners.interfaces import ConnectionListener, MessageListener
 from tailwire.wire.entities import BaseMessage, TextMessage
@@ -26,7 +26,7 @@ class Received(MessageListener, ConnectionListener):
 
     def __init__(self, chat: ChatClient) -> None:
         self.messages: list[BaseMessage] = []
-        self.statuses: list[Status] = []
+        self.statuses: list[ConnectionStatus] = []
         self.errors: list[str] = []
         self._changed = asyncio.Event()
         name = f"tailwire-received-{next(_names)}"
@@ -61,21 +61,21 @@ class Received(MessageListener, ConnectionListener):
     on_custom_message_received = _message
     on_interactive_message_received = _message
 
-    def _status(self, status: Status) -> None:
+    def _status(self, status: ConnectionStatus) -> None:
         self.statuses.append(status)
         self._note()
 
     def on_connected(self) -> None:
         """Noted."""
-        self._status(Status.CONNECTED)
+        self._status(ConnectionStatus.CONNECTED)
 
     def on_connecting(self) -> None:
         """Noted."""
-        self._status(Status.CONNECTING)
+        self._status(ConnectionStatus.CONNECTING)
 
     def on_disconnected(self) -> None:
         """Noted."""
-        self._status(Status.DISCONNECTED)
+        self._status(ConnectionStatus.DISCONNECTED)
 
     def on_connection_error(self, exception: CometChatException) -> None:
         """Noted."""
@@ -84,7 +84,7 @@ class Received(MessageListener, ConnectionListener):
 
     def on_feature_throttled(self) -> None:
         """Noted."""
-        self._status(Status.FEATURE_THROTTLED)
+        self._status(ConnectionStatus.FEATURE_THROTTLED)
 
 
 async def assert_no_loss(sent: Iterable[BaseMessage], received: Received, timeout: float = 10.0) -> None:

@@ -25,15 +25,26 @@ def proof_of(signed: str) -> str:
 
 
 class FrameType(StrEnum):
-    """`type` of a frame."""
+    """`type` of a frame; a ping and its pong have none.
+
+    Attributes:
+        AUTH: to the server: authenticates the socket, or renews its token; from it: the answer.
+        APP_STATE: to the server only: whether the app is in the background.
+        SERVER: from the server only: a notice to the client (restart, load, an invalid frame).
+    """
 
     AUTH = "auth"
-    MESSAGE = "message"
-    TYPING = "typing_indicator"
-    RECEIPTS = "receipts"
-    PRESENCE = "presence"
-    TRANSIENT = "transient_message"
     APP_STATE = "app_state"
+    SERVER = "server"
+    MESSAGE = "message"
+    RECEIPTS = "receipts"
+    TYPING = "typing_indicator"
+    TRANSIENT = "transient_message"
+    PRESENCE = "presence"
+    REACTION = "reaction"
+    PIN = "pin"
+    SAVE = "save"
+    CONVERSATION_PIN = "conversation_pin"
 
 
 def auth_frame(

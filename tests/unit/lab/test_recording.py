@@ -13,7 +13,7 @@ from tailwire.sdk.connection import inputs as i
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.connection.history import History
 from tailwire.sdk.connection.machine import step
-from tailwire.sdk.connection.state import App, Network, State
+from tailwire.sdk.connection.state import AppState, Network, State
 
 
 def dump_of(*happened: i.Input) -> dict:
@@ -31,7 +31,7 @@ WALK = (
     i.AttemptSucceeded(1),
     i.NetworkChanged(Network.OFFLINE),
     i.SocketLost(1, Cause.CONNECTION_RESET),
-    i.AppStateChanged(App.BACKGROUND),
+    i.AppStateChanged(AppState.BACKGROUND),
 )
 
 

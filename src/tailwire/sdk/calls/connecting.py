@@ -10,9 +10,9 @@ from tailwire.sdk.calls.access import Access, OnError, OnSuccess, settle
 from tailwire.sdk.calls.connection import Connection, answer_of
 from tailwire.sdk.calls.listening import ListeningCalls
 from tailwire.sdk.connection import inputs as i
-from tailwire.sdk.connection.state import App, Network, Status
+from tailwire.sdk.connection.state import AppState, ConnectionStatus, Network
 from tailwire.sdk.dispatch.incoming import Incoming
-from tailwire.sdk.dispatch.queue import Queue
+from tailwire.sdk.dispatch.queue import EventQueue
 from tailwire.sdk.exceptions import failure
 from tailwire.sdk.io.driver import Driver, no_socket
 from tailwire.sdk.io.link import Connector
@@ -43,7 +43,7 @@ class ConnectionCalls(Access, ListeningCalls):
     _in_background: set[str]
 
     @property
-    def _parts(self) -> tuple[Driver, Incoming, Queue, Connector]:
+    def _parts(self) -> tuple[Driver, Incoming, EventQueue, Connector]:
         if self._driver is None or self._incoming is None or self._queue is None or self._connector is None:
             raise failure("COMETCHAT_INITIALIZATION_NOT_DONE")
         return self._driver, self._incoming, self._queue, self._connector
@@ -104,9 +104,9 @@ class ConnectionCalls(Access, ListeningCalls):
         result, cause = await self._parts[0].call(make)
         return answer_of(result, cause)
 
-    def get_connection_status(self) -> Status:
+    def get_connection_status(self) -> ConnectionStatus:
         """The status of now."""
-        return self._driver.state.status if self._driver is not None else Status.DISCONNECTED
+        return self._driver.state.status if self._driver is not None else ConnectionStatus.DISCONNECTED
 
     @property
     def connection(self) -> Connection:
@@ -156,7 +156,7 @@ class ConnectionCalls(Access, ListeningCalls):
             raise failure("COMETCHAT_INITIALIZATION_NOT_DONE")
         return self._loop
 
-    def set_app_state(self, state: App | Literal["foreground", "background"], *, reason: str = "app") -> None:
+    def set_app_state(self, state: AppState | Literal["foreground", "background"], *, reason: str = "app") -> None:
         """Report where the app is: `foreground` or `background`.
 
         Several sources may report, each under a name of its own: a window that is hidden, a machine that goes to
@@ -172,13 +172,13 @@ class ConnectionCalls(Access, ListeningCalls):
             TypeError: the reason is no text.
             RuntimeError: 100 reasons are held already: each ends with `set_app_state("foreground", reason=…)`.
         """
-        driver, app = self._parts[0], App(state)
+        driver, app = self._parts[0], AppState(state)
         reason = checked_reason(reason)
-        if app is App.BACKGROUND and len(self._in_background | {reason}) > MAX_REASONS:
+        if app is AppState.BACKGROUND and len(self._in_background | {reason}) > MAX_REASONS:
             words = "End each with set_app_state('foreground', reason=…); a source uses one reason again and again."
             raise RuntimeError(f"{MAX_REASONS} reasons keep the app in the background already. {words}")
-        (self._in_background.add if app is App.BACKGROUND else self._in_background.discard)(reason)
-        driver.feed(i.AppStateChanged(App.BACKGROUND if self._in_background else App.FOREGROUND))
+        (self._in_background.add if app is AppState.BACKGROUND else self._in_background.discard)(reason)
+        driver.feed(i.AppStateChanged(AppState.BACKGROUND if self._in_background else AppState.FOREGROUND))
 
     def set_network(self, network: Network | Literal["online", "offline", "unknown"]) -> None:
         """Report what the platform says of the network: `online`, `offline` or `unknown`. A hint, never a proof.

@@ -11,7 +11,7 @@ from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.connection.commands import Result
 from tailwire.sdk.connection.explain import describe, explain
 from tailwire.sdk.connection.history import Transition
-from tailwire.sdk.connection.state import Status
+from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.io.driver import Driver
 from tailwire.sdk.io.world import World
@@ -70,7 +70,7 @@ class Connection:
         self._reasons = reasons
 
     @property
-    def status(self) -> Status:
+    def status(self) -> ConnectionStatus:
         """`connected`, `connecting`, `disconnected` or `featureThrottled`."""
         return self._driver.state.status
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, overload
 
-from tailwire.sdk.connection.state import Status
+from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.dispatch.callbacks import LateListener, Registries
-from tailwire.sdk.dispatch.queue import Queue
+from tailwire.sdk.dispatch.queue import EventQueue
 from tailwire.sdk.listeners.interfaces import (
     ConnectionListener,
     GroupListener,
@@ -25,9 +25,9 @@ class ListeningCalls:
     """
 
     _registries: Registries
-    _queue: Queue | None
+    _queue: EventQueue | None
 
-    def get_connection_status(self) -> Status:
+    def get_connection_status(self) -> ConnectionStatus:
         """The status of now."""
         raise NotImplementedError
 

@@ -15,7 +15,7 @@ from tailwire.sdk.calls.tokens import REJECTED
 from tailwire.sdk.connection import inputs as i
 from tailwire.sdk.connection.state import Mode, Phase
 from tailwire.sdk.continuity.state import Position
-from tailwire.sdk.dispatch.callbacks import LoginTold, StatusTold
+from tailwire.sdk.dispatch.callbacks import LoginNotice, StatusChanged
 from tailwire.sdk.dispatch.served import Served
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.listeners.events import ConnectionChanged
@@ -102,12 +102,12 @@ class LoginCalls(ConnectionCalls):
             if user is None:
                 user = await self._begin_anew(await get_token())
         except CometChatException as e:
-            queue.put(LoginTold("login_failure", (e,)))
+            queue.put(LoginNotice("login_failure", (e,)))
             raise
         finally:
             self._logging_in = False
             queue.release()
-        queue.put(LoginTold("login_success", (user,)))
+        queue.put(LoginNotice("login_success", (user,)))
         log.info("logged in as %s", user.uid)
         return user
 
@@ -193,7 +193,7 @@ class LoginCalls(ConnectionCalls):
         try:
             token = self._logged_in().auth_token
         except CometChatException as e:
-            queue.put(LoginTold("logout_failure", (e,)))
+            queue.put(LoginNotice("logout_failure", (e,)))
             raise
         if self._outbox is not None:
             self._outbox.forget()
@@ -208,13 +208,13 @@ class LoginCalls(ConnectionCalls):
             await self._reached().ask("DELETE", "/me", token=token)
         except CometChatException as e:
             log.warning("logged out here, but the server could not be told: %s", e.code)
-        queue.put(LoginTold("logout_success"))
+        queue.put(LoginNotice("logout_success"))
         log.info("logged out")
         return "Logout completed successfully"
 
     def _forget_what_is_queued(self) -> None:
         # What one user was sent is not handed over as the next one's; what is told of logins and the connection is.
-        self._parts[2].forget(lambda entry: isinstance(entry, LoginTold | StatusTold | ConnectionChanged))
+        self._parts[2].forget(lambda entry: isinstance(entry, LoginNotice | StatusChanged | ConnectionChanged))
 
     def get_logged_in_user(self) -> User | None:
         """The user, or None. No I/O."""

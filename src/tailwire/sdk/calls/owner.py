@@ -10,13 +10,13 @@ from typing import Any
 from tailwire.sdk.calls.connection import error_of
 from tailwire.sdk.calls.tokens import Keeper, Tokens
 from tailwire.sdk.connection.causes import Cause
-from tailwire.sdk.connection.state import Status
-from tailwire.sdk.dispatch.callbacks import StatusTold
+from tailwire.sdk.connection.state import ConnectionStatus
+from tailwire.sdk.dispatch.callbacks import StatusChanged
 from tailwire.sdk.dispatch.incoming import Incoming
-from tailwire.sdk.dispatch.queue import Queue
+from tailwire.sdk.dispatch.queue import EventQueue
 from tailwire.sdk.io.link import Connector, Granted, Link
 from tailwire.sdk.io.world import Identity
-from tailwire.sdk.listeners.events import ConnectionChanged, ConnectionFailed
+from tailwire.sdk.listeners.events import ConnectionFailed
 from tailwire.wire.frames import PING, app_state_frame
 
 PING_FRAME = json.dumps(PING, separators=(",", ":"))
@@ -35,7 +35,7 @@ class Owner:
         identity: Identity,
         connector: Connector,
         incoming: Callable[[], Incoming],
-        queue: Queue,
+        queue: EventQueue,
         tokens: Tokens,
         drop_connections: Callable[[], None],
     ) -> None:
@@ -50,7 +50,7 @@ class Owner:
         self._token = ""  # with which the socket was opened, or that it was given since
         self._granted = Granted()
         self.frame_came: Callable[[str | bytes], float | None] = _nobody
-        self.room = queue.room
+        self.room = queue.capacity
 
     async def open_link(self, last: Mapping[str, Any] | None) -> Link:
         """An authenticated socket, or `AttemptError`."""
@@ -85,11 +85,9 @@ class Owner:
         self._granted = Granted()
         self._incoming().link_ended()
 
-    def status_changed(self, status: Status) -> None:
-        """The listeners are told at once; the event `connected` follows when its continuity is known."""
-        self._queue.put(StatusTold(status))
-        if status is not Status.CONNECTED:
-            self._queue.put(ConnectionChanged(status))
+    def status_changed(self, status: ConnectionStatus) -> None:
+        """Queue the status for listeners and streams."""
+        self._queue.put(StatusChanged(status))
 
     def attempt_failed(self, cause: Cause, details: str) -> None:
         """The listeners are told."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tailwire.sdk.calls.uploads import UploadCalls, UploadFile
-from tailwire.sdk.dispatch.callbacks import call_listener
+from tailwire.sdk.dispatch.calling import call_listener
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.listeners.events import UploadResult
 from tailwire.sdk.listeners.interfaces import UploadFileListener

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tailwire.sdk.connection.causes import Cause, Kind
+from tailwire.sdk.connection.causes import Cause, CauseKind
 from tailwire.sdk.connection.state import Network
 from tailwire.sdk.connection.timings import Timings
 
@@ -36,7 +36,7 @@ def longest_wait(timings: Timings, network: Network, failing: float) -> float:
 
 def first_wait(timings: Timings, cause: Cause, chance: float) -> float:
     """The wait after a connection was lost that had lived long enough (T5)."""
-    return 0.0 if cause.kind is Kind.OURS else chance * timings.spread
+    return 0.0 if cause.kind is CauseKind.OURS else chance * timings.spread
 
 
 def retry_delay(
@@ -56,7 +56,7 @@ def retry_delay(
         return _between(longest, chance)
     if failures <= 0:
         return first_wait(timings, cause, chance)
-    if failures == 1 and cause.kind is Kind.OURS:
+    if failures == 1 and cause.kind is CauseKind.OURS:
         return 0.0
     return waiting_time(timings, failures, chance, longest)
 

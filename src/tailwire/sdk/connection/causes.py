@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from tailwire.wire.close_codes import REFUSED_FROM, REFUSED_TO, CloseCode
 
-class Kind(StrEnum):
+
+class CauseKind(StrEnum):
     """What a cause says about coming back (T5)."""
 
     OURS = "ours"  # only this client can have met it: come back at once
@@ -56,50 +58,55 @@ class Cause(StrEnum):
     CLIENT_CLOSED = "client_closed"
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> CauseKind:
         """What this cause says about coming back."""
-        return _KINDS.get(self, Kind.SHARED)
+        return _KINDS.get(self, CauseKind.SHARED)
 
 
 _KINDS = {
-    Cause.NETWORK_CHANGED: Kind.OURS,
-    Cause.SLEPT: Kind.OURS,
-    Cause.PROBE_FAILED: Kind.OURS,
-    Cause.NEW_TOKEN: Kind.OURS,
-    Cause.TOKEN_REJECTED: Kind.TOKEN,
-    Cause.REFUSED: Kind.REFUSED,
-    Cause.GAVE_UP: Kind.REFUSED,
-    Cause.APP_IN_BACKGROUND: Kind.DECIDED,
-    Cause.WINDOW_EXPIRED: Kind.DECIDED,
-    Cause.DISCONNECT_CALLED: Kind.DECIDED,
-    Cause.LOGGED_OUT: Kind.DECIDED,
-    Cause.LOGGED_IN_ANEW: Kind.DECIDED,
-    Cause.CLIENT_CLOSED: Kind.DECIDED,
+    Cause.NETWORK_CHANGED: CauseKind.OURS,
+    Cause.SLEPT: CauseKind.OURS,
+    Cause.PROBE_FAILED: CauseKind.OURS,
+    Cause.NEW_TOKEN: CauseKind.OURS,
+    Cause.TOKEN_REJECTED: CauseKind.TOKEN,
+    Cause.REFUSED: CauseKind.REFUSED,
+    Cause.GAVE_UP: CauseKind.REFUSED,
+    Cause.APP_IN_BACKGROUND: CauseKind.DECIDED,
+    Cause.WINDOW_EXPIRED: CauseKind.DECIDED,
+    Cause.DISCONNECT_CALLED: CauseKind.DECIDED,
+    Cause.LOGGED_OUT: CauseKind.DECIDED,
+    Cause.LOGGED_IN_ANEW: CauseKind.DECIDED,
+    Cause.CLIENT_CLOSED: CauseKind.DECIDED,
 }
 
-_STAY_AWAY = frozenset({1002, 1003, 1007, 1008, 1009})
-TOKEN_REJECTED_CLOSE = 4501
-"""The close code with which our server ends a socket whose token was revoked."""
+_REFUSED = frozenset({
+    CloseCode.PROTOCOL_ERROR,
+    CloseCode.UNSUPPORTED_DATA,
+    CloseCode.INVALID_DATA,
+    CloseCode.POLICY_VIOLATION,
+    CloseCode.MESSAGE_TOO_BIG,
+})  # fmt: skip
 
 
 def cause_of_close(code: int | None) -> Cause:
-    """The cause that a WebSocket close code stands for.
+    """Return the cause that a WebSocket close code stands for.
 
     Args:
-        code: the code of the close frame, or None when the transport just ended.
+        code: the code of the close frame, or None when the transport ended without one.
 
     Returns:
-        `SERVER_RESTARTING` for 1012, `TOKEN_REJECTED` for 4501, `REFUSED` for the codes that mean stay away
-        (1002, 1003, 1007, 1008, 1009, 4500 to 4999), `CONNECTION_RESET` without a code, else `SERVER_CLOSED`.
+        `SERVER_RESTARTING` for 1012, `SERVER_BUSY` for 1013, `TOKEN_REJECTED` for 4501, `REFUSED` for the codes that
+        forbid a retry (1002, 1003, 1007, 1008, 1009, 4500 to 4999), `CONNECTION_RESET` without a code, else
+        `SERVER_CLOSED`.
     """
-    if code is None or code == 1006:
+    if code is None or code == CloseCode.ABNORMAL:
         return Cause.CONNECTION_RESET
-    if code == 1012:
+    if code == CloseCode.RESTARTING:
         return Cause.SERVER_RESTARTING
-    if code == 1013:
+    if code == CloseCode.TRY_AGAIN_LATER:
         return Cause.SERVER_BUSY
-    if code == TOKEN_REJECTED_CLOSE:
+    if code == CloseCode.TOKEN_REJECTED:
         return Cause.TOKEN_REJECTED
-    if code in _STAY_AWAY or 4500 <= code <= 4999:
+    if code in _REFUSED or REFUSED_FROM <= code <= REFUSED_TO:
         return Cause.REFUSED
     return Cause.SERVER_CLOSED

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tailwire.sdk.connection.causes import Cause
-from tailwire.sdk.connection.state import App, Status
+from tailwire.sdk.connection.state import AppState, ConnectionStatus
 
 
 class Result(StrEnum):
@@ -75,7 +75,7 @@ class SendAppState:
     """Tell the server where the app is, and for how long it may be silent there (seconds)."""
 
     epoch: int
-    app: App
+    app: AppState
     window: float
 
 
@@ -111,7 +111,7 @@ class Answer:
 class TellStatus:
     """Tell the connection listeners the status."""
 
-    status: Status
+    status: ConnectionStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from tailwire.sdk.connection.causes import Cause
-from tailwire.sdk.connection.state import App, Mode, Network, Phase, State
+from tailwire.sdk.connection.state import AppState, Mode, Network, Phase, State
 from tailwire.sdk.connection.wanted import Why, why
 
 _CAUSES = {
@@ -115,7 +115,7 @@ def _open(s: State, now: float, named: str) -> str:
         since += f"; the token could not be renewed, the next try is in {max(0.0, (s.renew_at or now) - now):.0f} s"
     if s.throttled:
         since += "; the server has turned some features off under load"
-    if s.window_until is not None and s.mode is Mode.MANUAL and s.app is App.BACKGROUND:
+    if s.window_until is not None and s.mode is Mode.MANUAL and s.app is AppState.BACKGROUND:
         left = f"{s.window_until - now:.0f} s"
         return f"{since}; in the background{named} the socket closes in {left} unless ping() is called"
     if s.probe_until is not None:

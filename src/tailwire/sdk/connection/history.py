@@ -11,7 +11,7 @@ from typing import Any, get_args
 from tailwire.sdk.connection import inputs
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.connection.inputs import Input
-from tailwire.sdk.connection.state import App, Mode, Network, Phase, Session, State, Status
+from tailwire.sdk.connection.state import AppState, ConnectionStatus, Mode, Network, Phase, SessionState, State
 from tailwire.sdk.connection.timings import Timings
 
 FORMAT = 1
@@ -32,7 +32,7 @@ class Transition:
 
     at: float
     trigger: str
-    status: Status
+    status: ConnectionStatus
     phase: Phase
     epoch: int
     cause: Cause | None
@@ -110,12 +110,12 @@ def _plain(value: Any) -> dict[str, Any]:
 
 _KINDS: dict[str, Any] = {
     "mode": Mode,
-    "session": Session,
-    "app": App,
-    "said_app": App,
+    "session": SessionState,
+    "app": AppState,
+    "said_app": AppState,
     "network": Network,
     "phase": Phase,
-    "status": Status,
+    "status": ConnectionStatus,
     "cause": Cause,
     "probe_cause": Cause,
 }

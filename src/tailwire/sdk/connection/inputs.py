@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tailwire.sdk.connection.causes import Cause
-from tailwire.sdk.connection.state import App, Network
+from tailwire.sdk.connection.state import AppState, Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class CallerGone:
 class AppStateChanged:
     """The app, or its lifecycle adapter, reports where it is."""
 
-    app: App
+    app: AppState
 
 
 @dataclass(frozen=True, slots=True)

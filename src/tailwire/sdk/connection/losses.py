@@ -7,10 +7,10 @@ apart from these, only an answer of the server changes `retry_at`, and it can on
 from __future__ import annotations
 
 from tailwire.sdk.connection.backoff import asked_wait, rest_of_window, retry_delay, waiting_time
-from tailwire.sdk.connection.causes import Cause, Kind
+from tailwire.sdk.connection.causes import Cause, CauseKind
 from tailwire.sdk.connection.commands import Answer, Command, DropConnections, ExpireSession, Result, TellError
 from tailwire.sdk.connection.settle import clear_socket
-from tailwire.sdk.connection.state import Phase, Session, State
+from tailwire.sdk.connection.state import Phase, SessionState, State
 
 SILENT = frozenset({
     Cause.HEARTBEAT_TIMEOUT, Cause.PROBE_FAILED, Cause.SLEPT, Cause.NETWORK_CHANGED, Cause.ATTEMPT_TIMEOUT,
@@ -39,11 +39,11 @@ def failed(
     clear_socket(s)
     out.append(TellError(cause))
     asked, in_window = asked_wait(s.timings, wait, None, chance, ours=ours), False
-    if asked is None and s.spread_until is not None and cause.kind is Kind.SHARED:
+    if asked is None and s.spread_until is not None and cause.kind is CauseKind.SHARED:
         asked = rest_of_window(s.timings, s.spread_until - now, chance)
         ours = in_window = asked is not None
     _come_back(s, cause, asked, s.attempts, now, chance, out, ours=ours, in_window=in_window)
-    result = Result.SESSION_EXPIRED if s.session is Session.EXPIRED else Result.ATTEMPT_FAILED
+    result = Result.SESSION_EXPIRED if s.session is SessionState.EXPIRED else Result.ATTEMPT_FAILED
     out.extend(Answer(c, result, cause) for c in s.connects)  # C13
     s.connects = ()
 
@@ -85,14 +85,14 @@ def _come_back(
     s.asked_by_server = asked is not None and ours
     if cause in SILENT:
         out.append(DropConnections())
-    if cause.kind is Kind.TOKEN:
+    if cause.kind is CauseKind.TOKEN:
         if s.has_provider and not s.renewal_tried:
             s.renew_next = s.renewal_tried = True
             s.retry_at = now
         else:  # C22
-            s.session, s.requested = Session.EXPIRED, False
+            s.session, s.requested = SessionState.EXPIRED, False
             out.append(ExpireSession())
-    elif cause.kind is Kind.REFUSED:
+    elif cause.kind is CauseKind.REFUSED:
         s.barred = True
     elif s.timings.max_attempts is not None and s.attempts >= s.timings.max_attempts:
         s.gave_up = True

@@ -24,7 +24,7 @@ from tailwire.sdk.connection.commands import (
 from tailwire.sdk.connection.deadlines import note_what_was_seen, pass_deadlines
 from tailwire.sdk.connection.losses import failed, lost, not_renewed, reached
 from tailwire.sdk.connection.settle import clear_socket, ping_for, probe, settle, start_attempt
-from tailwire.sdk.connection.state import App, Mode, Network, Phase, Session, State, copy_of, patience
+from tailwire.sdk.connection.state import AppState, Mode, Network, Phase, SessionState, State, copy_of, patience
 
 LATEST_CALLERS = 64
 """Pings under way at once, at the most; one more is told that the others have no answer yet."""
@@ -68,14 +68,14 @@ def _answer_late_call(happened: i.Input, out: list[Command]) -> None:
 
 def _session_begins(s: State, happened: Any, now: float, chance: float, out: list[Command]) -> None:
     _drop_socket(s, Cause.LOGGED_IN_ANEW, out)
-    s.session = Session.VALID
+    s.session = SessionState.VALID
     s.held = s.requested = s.barred = s.gave_up = s.renew_next = s.renewal_tried = False
     s.attempts, s.retry_at, s.not_before, s.spread_until, s.token_until = 0, None, None, None, None
     s.failing_since, s.refusals = None, 0
 
 
 def _logged_out(s: State, happened: Any, now: float, chance: float, out: list[Command]) -> None:
-    s.session = Session.NONE
+    s.session = SessionState.NONE
     s.held = s.requested = s.barred = s.gave_up = s.renew_next = s.renewal_tried = False
     s.attempts, s.not_before, s.spread_until, s.token_until = 0, None, None, None
     s.failing_since, s.refusals = None, 0
@@ -100,11 +100,11 @@ def _drop_socket(s: State, cause: Cause, out: list[Command]) -> None:
 
 def _connect_called(s: State, happened: i.ConnectCalled, now: float, chance: float, out: list[Command]) -> None:
     caller = happened.caller
-    if s.session is Session.NONE:
+    if s.session is SessionState.NONE:
         out.append(Answer(caller, Result.NOT_LOGGED_IN_CONNECT))
-    elif s.session is Session.EXPIRED:
+    elif s.session is SessionState.EXPIRED:
         out.append(Answer(caller, Result.SESSION_EXPIRED, Cause.TOKEN_REJECTED))
-    elif s.mode is Mode.AUTO and s.app is App.BACKGROUND:
+    elif s.mode is Mode.AUTO and s.app is AppState.BACKGROUND:
         out.append(Answer(caller, Result.IN_BACKGROUND, Cause.APP_IN_BACKGROUND))  # C18
     else:
         s.held = s.barred = False
@@ -117,11 +117,11 @@ def _connect_called(s: State, happened: i.ConnectCalled, now: float, chance: flo
         s.connects = (*s.connects, caller)
         if s.phase is Phase.OPEN and s.window_until is not None:
             s.window_until = now + s.timings.background_window
-            s.said_app = App.FOREGROUND  # the server counts the window too, so it is told again
+            s.said_app = AppState.FOREGROUND  # the server counts the window too, so it is told again
 
 
 def _disconnect_called(s: State, happened: i.DisconnectCalled, now: float, chance: float, out: list[Command]) -> None:
-    if s.session is Session.NONE:
+    if s.session is SessionState.NONE:
         out.append(Answer(happened.caller, Result.NOT_LOGGED_IN_DISCONNECT))
         return
     s.held = s.mode is Mode.AUTO
@@ -131,7 +131,7 @@ def _disconnect_called(s: State, happened: i.DisconnectCalled, now: float, chanc
 
 
 def _ping_called(s: State, happened: i.PingCalled, now: float, chance: float, out: list[Command]) -> None:
-    if s.session is Session.NONE:
+    if s.session is SessionState.NONE:
         out.append(Answer(happened.caller, Result.NOT_LOGGED_IN_PING))
     elif s.phase is not Phase.OPEN or len(s.pings) >= LATEST_CALLERS:
         out.append(Answer(happened.caller, Result.NO_SOCKET, s.cause))  # C6
@@ -164,7 +164,7 @@ def _app_state_changed(s: State, happened: i.AppStateChanged, now: float, chance
     if happened.app is s.app:
         return
     s.app = happened.app
-    if s.app is App.FOREGROUND:
+    if s.app is AppState.FOREGROUND:
         s.held = False  # C12
         _hope(s)  # T5: at once
         probe(s, now, Cause.PROBE_FAILED, out)
@@ -180,7 +180,7 @@ def _network_changed(s: State, happened: i.NetworkChanged, now: float, chance: f
     out.append(DropConnections())
     # A platform that repeats what it said hastens only a long wait.
     news = was is not Network.ONLINE or (s.retry_at is not None and s.retry_at - now > s.timings.early_cap)
-    if s.app is App.FOREGROUND and news:  # C20
+    if s.app is AppState.FOREGROUND and news:  # C20
         _hope(s)
         if was is Network.OFFLINE and s.phase is Phase.CONNECTING:
             out.append(AbandonSocket(s.epoch))

@@ -20,7 +20,16 @@ from tailwire.sdk.connection.commands import (
     StopReadingHistory,
     TellStatus,
 )
-from tailwire.sdk.connection.state import App, Mode, Phase, Session, State, Status, heartbeat_due, patience
+from tailwire.sdk.connection.state import (
+    AppState,
+    ConnectionStatus,
+    Mode,
+    Phase,
+    SessionState,
+    State,
+    heartbeat_due,
+    patience,
+)
 from tailwire.sdk.connection.wanted import Why, is_wanted, why
 
 
@@ -35,13 +44,13 @@ def settle(s: State, now: float, out: list[Command]) -> None:
 _MAX_ROUNDS = 32
 
 
-def status_of(s: State) -> Status:
+def status_of(s: State) -> ConnectionStatus:
     """The status that the phase stands for."""
     if s.phase is Phase.OPEN:
-        return Status.FEATURE_THROTTLED if s.throttled else Status.CONNECTED
+        return ConnectionStatus.FEATURE_THROTTLED if s.throttled else ConnectionStatus.CONNECTED
     if s.phase in (Phase.CONNECTING, Phase.RENEWING):
-        return Status.CONNECTING
-    return Status.DISCONNECTED
+        return ConnectionStatus.CONNECTING
+    return ConnectionStatus.DISCONNECTED
 
 
 def clear_socket(s: State) -> None:
@@ -52,7 +61,7 @@ def clear_socket(s: State) -> None:
     s.probe_sent = s.probe_until = s.probe_cause = None
     s.paused = s.throttled = s.renewing = False
     s.renew_at, s.renewals_failed = None, 0
-    s.said_app = App.FOREGROUND
+    s.said_app = AppState.FOREGROUND
 
 
 def probe(s: State, now: float, cause: Cause, out: list[Command]) -> None:
@@ -124,7 +133,7 @@ def _forget_pings(s: State, now: float, out: list[Command]) -> bool:
 
 def _give_up_in_background(s: State, now: float, out: list[Command]) -> bool:
     # C11, S15: manual mode never waits for another attempt in the background.
-    if not (s.mode is Mode.MANUAL and s.app is App.BACKGROUND and s.requested):
+    if not (s.mode is Mode.MANUAL and s.app is AppState.BACKGROUND and s.requested):
         return False
     if s.phase is Phase.IDLE and s.retry_at is None and (s.not_before is None or s.not_before <= now):
         return False  # connect() in the background, about to start (C18)
@@ -176,7 +185,7 @@ def _answer_connects(s: State, now: float, out: list[Command]) -> bool:
     elif not is_wanted(s):
         if s.ended:
             result = Result.CLIENT_CLOSED
-        elif s.session is Session.EXPIRED:
+        elif s.session is SessionState.EXPIRED:
             result = Result.SESSION_EXPIRED
         else:
             result = Result.ABANDONED
@@ -203,7 +212,7 @@ def _start(s: State, now: float, out: list[Command]) -> bool:
 
 def _background_window(s: State, now: float, out: list[Command]) -> bool:
     # C3, C18: it starts when there is something to keep; C8, I6: it is gone when there is not.
-    needed = s.mode is Mode.MANUAL and s.app is App.BACKGROUND and is_wanted(s)
+    needed = s.mode is Mode.MANUAL and s.app is AppState.BACKGROUND and is_wanted(s)
     if needed == (s.window_until is not None):
         return False
     s.window_until = now + s.timings.background_window if needed else None

@@ -27,7 +27,7 @@ class Mode(Named):
     MANUAL = "manual"
 
 
-class App(Named):
+class AppState(Named):
     """Where the app is."""
 
     FOREGROUND = "foreground"
@@ -42,7 +42,7 @@ class Network(Named):
     UNKNOWN = "unknown"
 
 
-class Session(Named):
+class SessionState(Named):
     """Whether a user is logged in."""
 
     NONE = "none"
@@ -50,7 +50,7 @@ class Session(Named):
     EXPIRED = "expired"
 
 
-class Status(Named):
+class ConnectionStatus(Named):
     """The documented connection status (S21)."""
 
     CONNECTED = "connected"
@@ -120,9 +120,9 @@ class State:
     mode: Mode = Mode.AUTO
     timings: Timings = field(default_factory=Timings, hash=False)
     has_provider: bool = False
-    app: App = App.FOREGROUND
+    app: AppState = AppState.FOREGROUND
     network: Network = Network.UNKNOWN
-    session: Session = Session.NONE
+    session: SessionState = SessionState.NONE
     held: bool = False
     requested: bool = False
     barred: bool = False
@@ -158,9 +158,9 @@ class State:
     window_until: float | None = None
     paused: bool = False
     throttled: bool = False
-    said_app: App = App.FOREGROUND
+    said_app: AppState = AppState.FOREGROUND
     connects: tuple[int, ...] = ()
-    status: Status = Status.DISCONNECTED
+    status: ConnectionStatus = ConnectionStatus.DISCONNECTED
     cause: Cause | None = None
     ended: bool = False
 

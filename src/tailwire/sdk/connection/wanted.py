@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from tailwire.sdk.connection.state import App, Mode, Session, State
+from tailwire.sdk.connection.state import AppState, Mode, SessionState, State
 
 
 class Why(StrEnum):
@@ -25,12 +25,12 @@ def why(state: State) -> Why:
     """The first reason against a socket, or `Why.YES`."""
     if state.ended:
         return Why.CLIENT_CLOSED
-    if state.session is Session.NONE:
+    if state.session is SessionState.NONE:
         return Why.NO_SESSION
-    if state.session is Session.EXPIRED:
+    if state.session is SessionState.EXPIRED:
         return Why.SESSION_EXPIRED
     if state.mode is Mode.AUTO:
-        if state.app is App.BACKGROUND:
+        if state.app is AppState.BACKGROUND:
             return Why.IN_BACKGROUND
         if state.held:
             return Why.HELD

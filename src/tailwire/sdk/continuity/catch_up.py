@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any, NamedTuple
 
-from tailwire.sdk.continuity.state import Continuity, Kind, Machine, Position
+from tailwire.sdk.continuity.state import CatchUp, Continuity, ContinuityKind, Position
 
 PAGE = 100
 FIRST_PAGE = 20
@@ -66,7 +66,7 @@ class TellContinuity:
 Command = FetchAfter | FetchLatest | HandOver | TellContinuity
 
 
-def connected(m: Machine, store: str, mark: str = "") -> list[Command]:
+def connected(m: CatchUp, store: str, mark: str = "") -> list[Command]:
     """The socket is authenticated.
 
     Args:
@@ -77,7 +77,7 @@ def connected(m: Machine, store: str, mark: str = "") -> list[Command]:
     _begin(m)
     if not m.enabled:
         m.behind = None
-        return [TellContinuity(Continuity(Kind.UNKNOWN))]
+        return [TellContinuity(Continuity(ContinuityKind.UNKNOWN))]
     m.behind, m.overflowed = [], False
     position = m.position
     recognised = position is not None and bool(position.mark and mark)
@@ -88,13 +88,13 @@ def connected(m: Machine, store: str, mark: str = "") -> list[Command]:
     return [_from_the_position(m)]
 
 
-def _anew(m: Machine) -> FetchLatest:
+def _anew(m: CatchUp) -> FetchLatest:
     m.position, m.floor, m.asked_after = None, 0, 0
     m.recent.clear()
     return FetchLatest()
 
 
-def went_back(m: Machine, known: int) -> list[Command]:
+def went_back(m: CatchUp, known: int) -> list[Command]:
     """The server does not recognise the position: an older copy of its store was put back, or it is another one.
 
     What has come after `known` is not in the store any more, and its ids may be other messages' now.
@@ -114,7 +114,7 @@ def went_back(m: Machine, known: int) -> list[Command]:
     return [next_page(m)]
 
 
-def poll(m: Machine) -> list[Command]:
+def poll(m: CatchUp) -> list[Command]:
     """Read what is new without a socket: as a catch-up, page by page, but nothing is told of continuity.
 
     Nothing happens while history is being read already, or when catch-up is switched off. A socket that opens
@@ -128,7 +128,7 @@ def poll(m: Machine) -> list[Command]:
     return [FetchLatest() if m.position is None else _from_the_position(m)]
 
 
-def disconnected(m: Machine) -> None:
+def disconnected(m: CatchUp) -> None:
     """The socket is gone: what was held belongs to history now, the next catch-up brings it."""
     if m.behind is not None and not m.holes:
         m.size = max(SMALLEST_PAGE, m.size // 2)  # the page under way may be what the line did not bear
@@ -136,22 +136,22 @@ def disconnected(m: Machine) -> None:
     _begin(m)
 
 
-def _begin(m: Machine) -> None:
+def _begin(m: CatchUp) -> None:
     m.caught, m.free, m.named, m.holes, m.quiet = 0, 0, {}, set(), False
     m.size, m.pace = min(m.size, FIRST_PAGE), inf
 
 
-def _from_the_position(m: Machine) -> FetchAfter:
+def _from_the_position(m: CatchUp) -> FetchAfter:
     m.floor = m.asked_after = m.position.last_id if m.position is not None else 0
     return next_page(m)
 
 
-def next_page(m: Machine) -> FetchAfter:
+def next_page(m: CatchUp) -> FetchAfter:
     """Ask for the page after what has been read, as large as the line bears and no larger than the limit leaves."""
     return FetchAfter(m.asked_after, max(1, min(m.size, m.limit - m.caught + m.free)))
 
 
-def failed(m: Machine, command: FetchAfter | FetchLatest) -> FetchAfter | FetchLatest:
+def failed(m: CatchUp, command: FetchAfter | FetchLatest) -> FetchAfter | FetchLatest:
     """A page did not come: ask for a smaller one."""
     if isinstance(command, FetchLatest):
         return command
@@ -160,7 +160,7 @@ def failed(m: Machine, command: FetchAfter | FetchLatest) -> FetchAfter | FetchL
     return next_page(m)
 
 
-def latest(m: Machine, last_id: int, store: str, mark: str = "") -> list[Command]:
+def latest(m: CatchUp, last_id: int, store: str, mark: str = "") -> list[Command]:
     """The answer to `FetchLatest`, with the mark that came with it."""
     if m.behind is None:
         return []
@@ -169,13 +169,13 @@ def latest(m: Machine, last_id: int, store: str, mark: str = "") -> list[Command
         # As much as the limit has been handed over: what follows is a gap, and its bounds are known now.
         begin = m.asked_after
         last_id = max(begin, last_id)
-        kind = Kind.GAP if last_id > begin else Kind.EXACT
-        bounds = (begin, last_id) if kind is Kind.GAP else (0, 0)
-        told = [] if quiet and kind is Kind.EXACT else [TellContinuity(Continuity(kind, m.caught, *bounds))]
+        kind = ContinuityKind.GAP if last_id > begin else ContinuityKind.EXACT
+        bounds = (begin, last_id) if kind is ContinuityKind.GAP else (0, 0)
+        told = [] if quiet and kind is ContinuityKind.EXACT else [TellContinuity(Continuity(kind, m.caught, *bounds))]
         settled = last_id
     else:
         bounds = (0, last_id) if m.back is not None else (0, 0)
-        told = [] if quiet and m.back is None else [TellContinuity(Continuity(Kind.UNKNOWN, 0, *bounds))]
+        told = [] if quiet and m.back is None else [TellContinuity(Continuity(ContinuityKind.UNKNOWN, 0, *bounds))]
         settled = 0
     m.back = None
     before = m.position or Position()
@@ -189,7 +189,7 @@ def latest(m: Machine, last_id: int, store: str, mark: str = "") -> list[Command
 
 
 def page(
-    m: Machine,
+    m: CatchUp,
     messages: Sequence[tuple[int, Any]],
     *,
     whole: bool,
@@ -245,14 +245,14 @@ def page(
     return commands
 
 
-def _end_of(m: Machine) -> list[Command]:
+def _end_of(m: CatchUp) -> list[Command]:
     back, m.back = m.back, None
     if back is not None:
-        return [TellContinuity(Continuity(Kind.UNKNOWN, m.caught, *back))]
-    return [] if m.quiet else [TellContinuity(Continuity(Kind.EXACT, m.caught))]
+        return [TellContinuity(Continuity(ContinuityKind.UNKNOWN, m.caught, *back))]
+    return [] if m.quiet else [TellContinuity(Continuity(ContinuityKind.EXACT, m.caught))]
 
 
-def _fit(m: Machine, took: float, *, whole: bool) -> None:
+def _fit(m: CatchUp, took: float, *, whole: bool) -> None:
     # On a line of low bandwidth, larger pages do not reduce the time per message; on one of high latency they do. A
     # page that is partly filled says little about either.
     pace = took / m.size
@@ -263,7 +263,7 @@ def _fit(m: Machine, took: float, *, whole: bool) -> None:
     m.pace = pace
 
 
-def _page_was_too_early(m: Machine) -> bool:
+def _page_was_too_early(m: CatchUp) -> bool:
     # One that came live meanwhile follows one that was stored behind what was read, and that did not come.
     come = {number for number, _ in m.behind or ()}
     place = m.position or Position()
@@ -271,7 +271,7 @@ def _page_was_too_early(m: Machine) -> bool:
     return not all(map(place.is_settled, unknown))
 
 
-def live(m: Machine, message_id: int, message: Any, *, ours: bool = False, before: int = 0) -> list[Command]:
+def live(m: CatchUp, message_id: int, message: Any, *, ours: bool = False, before: int = 0) -> list[Command]:
     """A message came over the socket.
 
     Args:
@@ -294,7 +294,7 @@ def live(m: Machine, message_id: int, message: Any, *, ours: bool = False, befor
     return [HandOver((message,))] if passes(m, message_id) else []
 
 
-def passes(m: Machine, message_id: int) -> bool:
+def passes(m: CatchUp, message_id: int) -> bool:
     """Whether a message that came over the socket is handed over now, by itself: nothing is held, and it is new.
 
     It is noted as handed over. A fast path of `live` for the common case.
@@ -308,7 +308,7 @@ def passes(m: Machine, message_id: int) -> bool:
     return True
 
 
-def sent(m: Machine, message_id: int) -> None:
+def sent(m: CatchUp, message_id: int) -> None:
     """This device sent a message: it must not come back to it as missed."""
     if m.position is not None and message_id > m.floor and (m.behind is None or m.holes):
         m.recent[message_id] = None  # another message may name it as the one before
@@ -319,7 +319,7 @@ def sent(m: Machine, message_id: int) -> None:
         m.position = m.position._replace(own=own)
 
 
-def hand_over(m: Machine, pairs: Sequence[tuple[int, Any]]) -> list[Command]:
+def hand_over(m: CatchUp, pairs: Sequence[tuple[int, Any]]) -> list[Command]:
     """Give messages to the app that come next, in this order."""
     if not pairs:
         return []
@@ -335,12 +335,12 @@ def hand_over(m: Machine, pairs: Sequence[tuple[int, Any]]) -> list[Command]:
     return [HandOver(tuple(message for _, message in pairs), own, done)]
 
 
-def _forget_oldest(m: Machine) -> None:
+def _forget_oldest(m: CatchUp) -> None:
     oldest, _ = m.recent.popitem(last=False)
     m.floor = max(m.floor, oldest)
 
 
-def _advance(m: Machine, message_id: int) -> None:
+def _advance(m: CatchUp, message_id: int) -> None:
     position = m.position or Position()
     last_id = max(position.last_id, message_id)
     own = tuple([n for n in position.own if n > last_id]) if position.own else ()

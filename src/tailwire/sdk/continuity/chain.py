@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tailwire.sdk.continuity.catch_up import Command, hand_over, live, next_page
-from tailwire.sdk.continuity.state import Machine
+from tailwire.sdk.continuity.state import CatchUp
 
 PATIENCE = 0.5
 
@@ -23,26 +23,26 @@ class Wait:
     seconds: float
 
 
-def broken(m: Machine, before: int) -> bool:
+def broken(m: CatchUp, before: int) -> bool:
     """Whether a message has to be held: the one before it has not come, and no history is being read that brings it."""
     if m.position is None or not m.enabled or (m.behind is not None and not m.holes):
         return False
     return not _known(m, before)
 
 
-def hold(m: Machine, before: int, message_id: int, message: Any) -> list[Command | Wait]:
+def hold(m: CatchUp, before: int, message_id: int, message: Any) -> list[Command | Wait]:
     """Hold a message until the one before it is there."""
     begun = _begin(m, before)
     live(m, message_id, message, before=before)
     return begun or list(mended(m))
 
 
-def missing(m: Machine, before: int) -> list[Command | Wait]:
+def missing(m: CatchUp, before: int) -> list[Command | Wait]:
     """The message before one that this device has sent has not come."""
     return _begin(m, before) or list(mended(m))
 
 
-def _begin(m: Machine, before: int) -> list[Command | Wait]:
+def _begin(m: CatchUp, before: int) -> list[Command | Wait]:
     begun = m.behind is None
     if begun:
         m.behind, m.caught, m.free, m.overflowed = [], 0, 0, False
@@ -50,7 +50,7 @@ def _begin(m: Machine, before: int) -> list[Command | Wait]:
     return [Wait(PATIENCE)] if begun else []
 
 
-def mended(m: Machine) -> list[Command]:
+def mended(m: CatchUp) -> list[Command]:
     """Hand over what was held, if nothing is missing any more."""
     if not m.holes or m.behind is None or m.overflowed:
         return []
@@ -63,7 +63,7 @@ def mended(m: Machine) -> list[Command]:
     return hand_over(m, pairs)
 
 
-def waited(m: Machine) -> list[Command]:
+def waited(m: CatchUp) -> list[Command]:
     """The missing message did not come by itself: read history from the last point that is settled."""
     if not m.holes or m.behind is None:
         return []
@@ -71,6 +71,6 @@ def waited(m: Machine) -> list[Command]:
     return [next_page(m)]
 
 
-def _known(m: Machine, message_id: int) -> bool:
+def _known(m: CatchUp, message_id: int) -> bool:
     position = m.position
     return message_id <= m.floor or message_id in m.recent or (position is not None and position.is_settled(message_id))

@@ -44,7 +44,7 @@ def of_another_store(position: Position, other: Position) -> bool:
     return position.store != other.store or position.mark != other.mark
 
 
-class Kind(StrEnum):
+class ContinuityKind(StrEnum):
     """How the messages before and after a connection join."""
 
     EXACT = "exact"
@@ -64,14 +64,14 @@ class Continuity:
         missed: how many messages of history are handed over, in all pages of this catch-up.
     """
 
-    kind: Kind
+    kind: ContinuityKind
     missed: int = 0
     from_id: int = 0
     to_id: int = 0
 
 
 @dataclass(slots=True)
-class Machine:
+class CatchUp:
     """State of the continuity machine (changed by the functions of `catch_up` alone).
 
     Attributes:

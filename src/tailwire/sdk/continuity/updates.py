@@ -6,26 +6,26 @@ margin, because the server holds receipts back for a moment; what was told alrea
 
 from __future__ import annotations
 
-from tailwire.sdk.continuity.state import Machine
+from tailwire.sdk.continuity.state import CatchUp
 
 MARGIN = 5
 MAX_TOLD = 2000
 
 
-def since(m: Machine) -> int | None:
+def since(m: CatchUp) -> int | None:
     """From which server time on to ask for changes; None when there is nothing to go by."""
     if not m.enabled or m.position is None or m.position.updated_at <= 0:
         return None
     return max(1, m.position.updated_at - MARGIN)
 
 
-def heard(m: Machine, updated_at: int) -> None:
+def heard(m: CatchUp, updated_at: int) -> None:
     """Something of this server time was heard. It counts only while nothing older can be missing."""
     if m.behind is None and m.position is not None and updated_at > m.position.updated_at:
         m.position = m.position._replace(updated_at=updated_at)
 
 
-def told(m: Machine, conversation: str, reader: str, kind: str, message_id: int) -> bool:
+def told(m: CatchUp, conversation: str, reader: str, kind: str, message_id: int) -> bool:
     """A receipt is about to be told. Answers whether it says more than what was told before, and notes it."""
     key = (conversation, reader, kind)
     if m.told.get(key, 0) >= message_id:

@@ -1,5 +1,5 @@
-"""From frames to callbacks: decoding, the continuity machine's effects, and the bounded queue that calls the app.
+"""From frames to callbacks: decoding, catch-up, and the bounded queue from which the app is called.
 
-Who may import it: calls, client.
-Design page: connection.md (Continuity; K4).
+Who may import it: sdk.calls, sdk.live, sdk.client, sync; admin for `history.id_of`.
+Read more: docs/project/architecture.md
 """

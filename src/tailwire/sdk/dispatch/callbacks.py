@@ -1,15 +1,16 @@
-"""Which callback of which listener stands for an event."""
+"""Map each event to the listener callback that it leads to, and call it."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tailwire.sdk.connection.state import Status
+from tailwire.sdk.connection.state import ConnectionStatus
+from tailwire.sdk.dispatch.calling import call_listener, log_cancellation
 from tailwire.sdk.listeners import events as e
 from tailwire.sdk.listeners.interfaces import (
     ConnectionListener,
@@ -45,40 +46,44 @@ class Registries:
     group: Listeners[GroupListener] = field(default_factory=lambda: Listeners(GroupListener))
     message: Listeners[MessageListener] = field(default_factory=lambda: Listeners(MessageListener))
     late: list[ConnectionListener] = field(default_factory=list)
-    """Added, and not told the status of then yet: what was queued before is not for them."""
+    """Connection listeners whose `LateListener` entry is still queued: entries queued before it are not for them."""
 
 
 @dataclass(frozen=True, slots=True)
-class StatusTold:
-    """The listeners hear a status at once; the event of the streams follows when its continuity is known."""
+class StatusChanged:
+    """A queue entry: the connection has another status.
 
-    status: Status
+    Listeners are called for it. Streams get a `ConnectionChanged` next, except that `connected` follows once its
+    continuity is known.
+    """
+
+    status: ConnectionStatus
 
 
 @dataclass(frozen=True, slots=True)
 class LateListener:
-    """A connection listener was added: it alone is told the status of now."""
+    """A queue entry: a connection listener was added; it alone gets the current status."""
 
     listener_id: str
     listener: ConnectionListener
-    status: Status
+    status: ConnectionStatus
 
 
 @dataclass(frozen=True, slots=True)
-class LoginTold:
-    """A login or logout came to its end."""
+class LoginNotice:
+    """A queue entry: the result of a login or logout, as the name of a `LoginListener` callback and its arguments."""
 
     name: str
     arguments: tuple[Any, ...] = ()
 
 
 _STATUS = {
-    Status.CONNECTED: "on_connected",
-    Status.CONNECTING: "on_connecting",
-    Status.DISCONNECTED: "on_disconnected",
-    Status.FEATURE_THROTTLED: "on_feature_throttled",
+    ConnectionStatus.CONNECTED: "on_connected",
+    ConnectionStatus.CONNECTING: "on_connecting",
+    ConnectionStatus.DISCONNECTED: "on_disconnected",
+    ConnectionStatus.FEATURE_THROTTLED: "on_feature_throttled",
 }
-_BY_TYPE: dict[type, str] = {
+_MESSAGES: dict[type, str] = {
     TextMessage: "on_text_message_received",
     MediaMessage: "on_media_message_received",
     CustomMessage: "on_custom_message_received",
@@ -94,128 +99,122 @@ _PRESENCE = {"online": "on_user_online", "away": "on_user_away", "offline": "on_
 _TYPING = {"started": "on_typing_started", "ended": "on_typing_ended"}
 
 Call = tuple[Listeners[Any], str, tuple[Any, ...]]
+"""Listeners, the name of their callback, and its arguments."""
 
 
 class Callbacks:
-    """Calls listeners and fills streams."""
+    """Calls the listeners and fills the streams."""
 
     def __init__(self, registries: Registries) -> None:
         self._r = registries
 
     async def handle(self, entry: object) -> None:
-        """Call everyone whom an entry of the queue concerns, one after the other."""
-        if type(entry) is e.MessageReceived:
-            name = _BY_TYPE.get(type(entry.message))
-            if name is not None:
-                for listener in self._r.message:
-                    try:  # as `call_listener`, without a coroutine for each
-                        result = getattr(listener, name)(entry.message)
-                        if result is not None and inspect.isawaitable(result):
-                            await result
-                    except asyncio.CancelledError:
-                        _look_at_cancellation(type(listener).__qualname__)
-                    except Exception:
-                        log.exception("listener %s raised", type(listener).__qualname__)
-            if self._r.streams:
-                await self._r.streams.put(entry)
+        """Call the listeners that an entry of the queue concerns, one after the other, then fill the streams."""
+        if type(entry) is not e.MessageReceived:
+            await self._other(entry)
             return
+        name = _MESSAGES.get(type(entry.message))
+        if name is not None:
+            for listener in self._r.message:
+                try:  # as in `call_listener`, but without creating a coroutine for each listener
+                    result = getattr(listener, name)(entry.message)
+                    if result is not None and inspect.isawaitable(result):
+                        await result
+                except asyncio.CancelledError:
+                    log_cancellation("listener", type(listener).__qualname__)
+                except Exception:
+                    log.exception("listener %s raised", type(listener).__qualname__)
+        if self._r.streams:
+            await self._r.streams.put(entry)
+
+    async def _other(self, entry: object) -> None:
         if isinstance(entry, LateListener):
             self._r.late.remove(entry.listener)
             if any(known is entry.listener for known in self._r.connection):
                 await call_listener(getattr(entry.listener, _STATUS[entry.status]), ())
             return
-        for listeners, name, arguments in self._calls(entry):
-            late = self._r.late if listeners is self._r.connection else ()
-            for listener in listeners:
-                if not any(listener is other for other in late):
-                    await call_listener(getattr(listener, name), arguments)
+        call = CALLS[type(entry)](self._r, entry)
+        if call is not None:
+            await self._call(*call)
         if self._r.streams and isinstance(entry, e.Event):
             await self._r.streams.put(entry)
 
-    def _calls(self, entry: object) -> Iterator[Call]:
-        r = self._r
-        if isinstance(entry, StatusTold):
-            yield r.connection, _STATUS[entry.status], ()
-        elif isinstance(entry, e.ConnectionFailed):
-            yield r.connection, "on_connection_error", (entry.error,)
-        elif isinstance(entry, e.MessageEdited):
-            yield r.message, "on_message_edited", (entry.message,)
-        elif isinstance(entry, e.MessageDeleted):
-            yield r.message, "on_message_deleted", (entry.message,)
-        elif isinstance(entry, e.ReceiptReceived):
-            if entry.receipt.receipt_type in _RECEIPTS:
-                yield r.message, _RECEIPTS[entry.receipt.receipt_type], (entry.receipt,)
-        elif isinstance(entry, e.TypingChanged):
-            if entry.indicator.typing_status in _TYPING:
-                yield r.message, _TYPING[entry.indicator.typing_status], (entry.indicator,)
-        elif isinstance(entry, e.PresenceChanged):
-            yield r.user, _PRESENCE.get(entry.user.status, "on_user_offline"), (entry.user,)
-        elif isinstance(entry, e.HistoryGap):
-            yield r.message, "on_history_gap", (entry,)
-        elif isinstance(entry, e.GroupChanged):
-            yield from self._group(entry.action)
-        elif isinstance(entry, LoginTold):
-            yield r.login, entry.name, entry.arguments
-        else:
-            yield from self._rare(entry)
-
-    def _rare(self, entry: object) -> Iterator[Call]:
-        message = self._r.message
-        if isinstance(entry, e.TransientReceived):
-            yield message, "on_transient_message_received", (entry.message,)
-        elif isinstance(entry, e.DraftChanged):
-            yield message, "on_draft_changed", (entry,)
-        elif isinstance(entry, e.ReactionChanged):
-            yield message, f"on_message_reaction_{'added' if entry.added else 'removed'}", (entry.event,)
-        elif isinstance(entry, e.MessagePinned):
-            yield message, "on_message_pinned" if entry.pinned else "on_message_unpinned", (entry.message,)
-        elif isinstance(entry, e.MessageSaved):
-            yield message, "on_message_saved" if entry.saved else "on_message_unsaved", (entry.message,)
-        elif isinstance(entry, e.OutboxChanged):
-            yield message, "on_queued_message_changed", (entry.entry,)
-
-    def _group(self, a: Action) -> Iterator[Call]:
-        by, on = a.action_by or User(""), a.action_on if isinstance(a.action_on, User) else a.action_by or User("")
-        group = a.action_for if isinstance(a.action_for, Group) else Group(a.receiver)
-        scopes = (a.raw.get("data") or {}).get("extras", {}).get("scope", {}) if a.action == "scopeChanged" else {}
-        calls: dict[str, tuple[str, tuple[Any, ...]]] = {
-            "joined": ("on_group_member_joined", (a, by, group)),
-            "left": ("on_group_member_left", (a, by, group)),
-            "kicked": ("on_group_member_kicked", (a, on, by, group)),
-            "banned": ("on_group_member_banned", (a, on, by, group)),
-            "unbanned": ("on_group_member_unbanned", (a, on, by, group)),
-            "added": ("on_member_added_to_group", (a, by, on, group)),
-            "scopeChanged": (
-                "on_group_member_scope_changed",
-                (a, by, on, scopes.get("new", ""), scopes.get("old", ""), group),
-            ),
-        }
-        if a.action in calls:
-            yield self._r.group, *calls[a.action]
+    async def _call(self, listeners: Listeners[Any], name: str, arguments: tuple[Any, ...]) -> None:
+        late = self._r.late if listeners is self._r.connection else ()
+        for listener in listeners:
+            if not any(listener is other for other in late):
+                await call_listener(getattr(listener, name), arguments)
 
 
-async def call_listener(callback: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    """Call a listener, which may be async. An exception in it is reported and harms nothing (K4)."""
-    try:
-        result = callback(*arguments)
-        if result is not None and inspect.isawaitable(result):
-            await result
-    except asyncio.CancelledError:
-        _look_at_cancellation(getattr(callback, "__qualname__", callback))
-    except Exception:
-        log.exception("listener %s raised", getattr(callback, "__qualname__", callback))
+def _receipt(r: Registries, event: e.ReceiptReceived) -> Call | None:
+    name = _RECEIPTS.get(event.receipt.receipt_type)
+    return (r.message, name, (event.receipt,)) if name else None
 
 
-def _look_at_cancellation(who: object) -> None:
-    # Called where it is caught. Passed on when this task is cancelled; else it is what the listener has raised.
-    task = asyncio.current_task()
-    if task is None or task.cancelling():
-        raise
-    log.exception("listener %s raised", who)
+def _typing(r: Registries, event: e.TypingChanged) -> Call | None:
+    name = _TYPING.get(event.indicator.typing_status)
+    return (r.message, name, (event.indicator,)) if name else None
+
+
+def _presence(r: Registries, event: e.PresenceChanged) -> Call:
+    return r.user, _PRESENCE.get(event.user.status, "on_user_offline"), (event.user,)
+
+
+def _group(r: Registries, event: e.GroupChanged) -> Call | None:
+    a = event.action
+    by, on = a.action_by or User(""), a.action_on if isinstance(a.action_on, User) else a.action_by or User("")
+    group = a.action_for if isinstance(a.action_for, Group) else Group(a.receiver)
+    scopes = (a.raw.get("data") or {}).get("extras", {}).get("scope", {}) if a.action == "scopeChanged" else {}
+    calls: dict[str, tuple[str, tuple[Any, ...]]] = {
+        "joined": ("on_group_member_joined", (a, by, group)),
+        "left": ("on_group_member_left", (a, by, group)),
+        "kicked": ("on_group_member_kicked", (a, on, by, group)),
+        "banned": ("on_group_member_banned", (a, on, by, group)),
+        "unbanned": ("on_group_member_unbanned", (a, on, by, group)),
+        "added": ("on_member_added_to_group", (a, by, on, group)),
+        "scopeChanged": (
+            "on_group_member_scope_changed",
+            (a, by, on, scopes.get("new", ""), scopes.get("old", ""), group),
+        ),
+    }
+    return (r.group, *calls[a.action]) if a.action in calls else None
+
+
+def _streams_only(r: Registries, event: object) -> None:
+    """The documented listeners have no callback for it."""
+
+
+CALLS: dict[type, Callable[[Registries, Any], Call | None]] = {
+    StatusChanged: lambda r, entry: (r.connection, _STATUS[entry.status], ()),
+    LoginNotice: lambda r, entry: (r.login, entry.name, entry.arguments),
+    e.ConnectionChanged: _streams_only,  # listeners were called for the `StatusChanged`
+    e.ConnectionFailed: lambda r, event: (r.connection, "on_connection_error", (event.error,)),
+    e.MessageEdited: lambda r, event: (r.message, "on_message_edited", (event.message,)),
+    e.MessageDeleted: lambda r, event: (r.message, "on_message_deleted", (event.message,)),
+    e.GroupChanged: _group,
+    e.ReceiptReceived: _receipt,
+    e.TypingChanged: _typing,
+    e.PresenceChanged: _presence,
+    e.TransientReceived: lambda r, event: (r.message, "on_transient_message_received", (event.message,)),
+    e.DraftChanged: lambda r, event: (r.message, "on_draft_changed", (event,)),
+    e.ReactionChanged: lambda r, event: (
+        r.message, f"on_message_reaction_{'added' if event.added else 'removed'}", (event.event,),
+    ),
+    e.MessagePinned: lambda r, event: (
+        r.message, f"on_message_{'pinned' if event.pinned else 'unpinned'}", (event.message,),
+    ),
+    e.MessageSaved: lambda r, event: (
+        r.message, f"on_message_{'saved' if event.saved else 'unsaved'}", (event.message,),
+    ),
+    e.ConversationPinned: _streams_only,
+    e.HistoryGap: lambda r, event: (r.message, "on_history_gap", (event,)),
+    e.OutboxChanged: lambda r, event: (r.message, "on_queued_message_changed", (event.entry,)),
+}  # fmt: skip
+"""For each entry of the queue, the callback that it leads to. `MessageReceived` and `LateListener` come first."""
 
 
 def event_of(message: BaseMessage) -> e.Event:
-    """The event that a message of the server stands for."""
+    """Return the event for a message from the server."""
     if type(message) is TextMessage:
         return e.MessageReceived(message)
     if isinstance(message, Action) and message.category == Category.ACTION:

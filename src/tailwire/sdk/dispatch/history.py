@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from tailwire.sdk.dispatch.queue import Queue
+from tailwire.sdk.dispatch.queue import EventQueue
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.io import answers
 from tailwire.wire.codec import MAX_ID, UNREADABLE, message_from_wire
@@ -29,11 +29,11 @@ class GivenUp(Exception):
     """History is not asked for again."""
 
 
-async def wait_for_room(queue: Queue) -> None:
-    """Wait until the queue has room: what the app has not been given yet is not all kept in memory (K4)."""
-    room = queue.room()
-    if room is not None:
-        await room
+async def wait_for_capacity(queue: EventQueue) -> None:
+    """Wait until the queue has capacity, so that missed messages do not pile up in memory (K4)."""
+    capacity = queue.capacity()
+    if capacity is not None:
+        await capacity
 
 
 async def until_it_comes(ask: Callable[[], Awaitable[T]], failed: Callable[[], None] = lambda: None) -> T:

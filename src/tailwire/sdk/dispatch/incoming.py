@@ -1,33 +1,35 @@
-"""Takes frames, runs the continuity machine, and fills the queue in the order that the machine says."""
+"""Run catch-up for one client: take frames and pages of history, and fill the event queue in order.
+
+The functions of `sdk.continuity` decide what is handed over, held or fetched; this module carries that out.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from tailwire.sdk.connection.state import Status
+from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.continuity import catch_up, chain, updates
-from tailwire.sdk.continuity.state import Continuity, Kind, Machine, Position
-from tailwire.sdk.dispatch import history, receipts, social
+from tailwire.sdk.continuity.state import CatchUp, Continuity, ContinuityKind, Position
+from tailwire.sdk.dispatch import history, receipts
 from tailwire.sdk.dispatch.callbacks import event_of
+from tailwire.sdk.dispatch.dispatcher import Positioned
 from tailwire.sdk.dispatch.drafts import Drafts
-from tailwire.sdk.dispatch.queue import Queue
+from tailwire.sdk.dispatch.frames import Frames
+from tailwire.sdk.dispatch.queue import EventQueue
 from tailwire.sdk.dispatch.typists import Typists
 from tailwire.sdk.exceptions import CometChatException, failure
-from tailwire.sdk.io.link import Granted, granted
-from tailwire.sdk.io.reading import read_frame
+from tailwire.sdk.io.link import Granted
 from tailwire.sdk.listeners import events as e
-from tailwire.wire.codec import UNREADABLE, user_from_wire
-from tailwire.wire.entities import Action, BaseMessage, User
-from tailwire.wire.social import receipt_from_frame, typing_from_frame
+from tailwire.wire.entities import Action, BaseMessage, MessageReceipt, User
 
 log = logging.getLogger("tailwire")
 
 
 def _before(message: BaseMessage | history.Unreadable, said: object, uid: str) -> int:
-    # The one before it, as the server says. Who has just come to a group has not heard what came before them.
+    # The predecessor that the server names; 0 if there is none for this user, who has just come to the group.
     if isinstance(message, Action) and message.action in ("joined", "added"):
         came = message.action_on
         if isinstance(came, User) and came.uid == uid:
@@ -36,7 +38,7 @@ def _before(message: BaseMessage | history.Unreadable, said: object, uid: str) -
 
 
 def _event_of(message: BaseMessage | history.Unreadable, drafts: Drafts) -> e.Event:
-    # The end of a draft is told before the message that it has become.
+    # The draft ends before the message that it became is handed over.
     if isinstance(message, history.Unreadable):
         return e.HistoryGap(message.id - 1, message.id)
     drafts.message_came(message)
@@ -44,21 +46,22 @@ def _event_of(message: BaseMessage | history.Unreadable, drafts: Drafts) -> e.Ev
 
 
 class Incoming:
-    """One client's stream of what comes in.
+    """One client's incoming messages and other events.
 
     Args:
-        queue: called in order.
-        fetch: `GET /messages` with a query; gives the messages as the server sent them.
+        queue: filled in order.
+        fetch: `GET /messages` with a query; returns the messages as the server sent them.
         device: this client's resource: what it caused itself is not handed over (S27).
-        pong, throttled, token_answered: told to the connection.
+        machine: state of catch-up; its limit and whether it is enabled hold for later sessions too.
+        pong, throttled, token_answered: called for the connection.
     """
 
     def __init__(
         self,
-        queue: Queue,
+        queue: EventQueue,
         fetch: history.Fetch,
         device: str,
-        machine: Machine,
+        machine: CatchUp,
         *,
         pong: Callable[[], None],
         throttled: Callable[[bool], None],
@@ -68,36 +71,46 @@ class Incoming:
         self._fetch = fetch
         self._device = device
         self._machine = machine
-        self._pong = pong
-        self._throttled = throttled
-        self._token_answered = token_answered
         self._store = self._mark = self._uid = ""
         self._reader: asyncio.Task[None] | None = None
         self._typists = Typists(queue.put)
         self._drafts = Drafts(queue.put)
+        self._frames = Frames(
+            self, device, self._typists, self._drafts, pong=pong, throttled=throttled, token_answered=token_answered
+        )
+        self.frame_came = self._frames.take
+        self.put = queue.put
         self._waiting: asyncio.TimerHandle | None = None
         self._updater: asyncio.Task[None] | None = None
         self._connected = False
-        self.receipts_blocked = False  # the server has no time for them
 
     @property
-    def machine(self) -> Machine:
-        """The continuity machine."""
+    def machine(self) -> CatchUp:
+        """State of catch-up."""
         return self._machine
 
     @property
     def uid(self) -> str:
-        """The user whose session it is; "" when nobody is logged in."""
+        """The user who is logged in; "" without a session."""
         return self._uid
 
+    @property
+    def receipts_blocked(self) -> bool:
+        """Whether the server asked for no receipts, because of its load."""
+        return self._frames.receipts_blocked
+
     def begin_session(self, uid: str, position: Position | None) -> None:
-        """Another user, or the same from the saved session."""
+        """Begin the session of a user; "" ends it.
+
+        Args:
+            position: from the saved session of the same user, or None.
+        """
         self.link_ended()
         self._typists.forget()
         self._drafts.forget()
         self._uid = uid
         m = self._machine
-        self._machine = Machine(position=position, limit=m.limit, enabled=m.enabled)
+        self._machine = CatchUp(position=position, limit=m.limit, enabled=m.enabled)
 
     # The socket's coming and going.
 
@@ -107,12 +120,12 @@ class Incoming:
         self._connected = True
         self._store, self._mark = granted.store, granted.mark
         if granted.shed:
-            self._server_says({"body": {"action": "throttled", "shed": granted.shed}})
+            self._frames.shed(granted.shed)
         self._carry_out(catch_up.connected(self._machine, granted.store, granted.mark))
 
     def link_ended(self) -> None:
         """The socket is gone."""
-        self._connected = self.receipts_blocked = False
+        self._connected = self._frames.receipts_blocked = False
         catch_up.disconnected(self._machine)
         self._stop_reading()
 
@@ -169,7 +182,7 @@ class Incoming:
                 self._reader = asyncio.get_running_loop().create_task(self._read(command), name="tailwire catch-up")
 
     def _hand_over(self, command: catch_up.HandOver) -> None:
-        # With each goes how far the app has been served behind it: up to the next one that it has not been given.
+        # Each carries how far the app has been served after it: up to the next message that it has not received.
         position = self._machine.position
         if position is None:
             return
@@ -181,13 +194,13 @@ class Incoming:
                 own = tuple(n for n in command.own if n > end)
                 done = tuple(r for r in command.done if r[1] > end)
                 served = position._replace(last_id=end, own=(*own, *position.own), done=done)
-            self._queue.put((_event_of(message, self._drafts), served))
+            self._queue.put(Positioned(_event_of(message, self._drafts), served))
 
     def _tell(self, continuity: Continuity) -> None:
         log.info("caught up (%s): %d missed messages were handed over", continuity.kind, continuity.missed)
         if self._connected:
-            self._queue.put(e.ConnectionChanged(Status.CONNECTED, continuity))
-        if continuity.kind is Kind.GAP or continuity.to_id:
+            self._queue.put(e.ConnectionChanged(ConnectionStatus.CONNECTED, continuity))
+        if continuity.kind is ContinuityKind.GAP or continuity.to_id:
             self._queue.put(e.HistoryGap(continuity.from_id, continuity.to_id))
         self._look_for_updates()
 
@@ -207,7 +220,7 @@ class Incoming:
             self._polling_ends_here()
             command = catch_up.failed(self._machine, command)
 
-        await history.wait_for_room(self._queue)
+        await history.wait_for_capacity(self._queue)
         try:
             commands = await history.until_it_comes(lambda: self._page(command), smaller)
         except history.GivenUp:
@@ -262,84 +275,33 @@ class Incoming:
         data = message.raw.get("data")
         return isinstance(data, dict) and data.get("resource") == self._device
 
-    # Frames.
+    # What came over the socket.
 
-    def frame_came(self, text: str | bytes) -> float | None:
-        """A frame came; answers the window of an announced restart, in seconds, where it is one."""
-        try:
-            frame = read_frame(text)
-            kind = frame.get("type")
-            if kind == "message":
-                if frame.get("deviceId") != self._device:
-                    message = history.read(frame.get("body"))
-                    if message is not None:
-                        self._message(message, _before(message, frame.get("before"), self._uid))
-            elif kind is None:
-                if frame.get("action") == "pong":
-                    self._pong()
-            elif kind == "server":
-                return self._server_says(frame)
-            elif kind == "auth":
-                body = frame["body"]
-                self._token_answered(granted(body.get("tailwire")) if body.get("status") == "OK" else None)
-            elif frame.get("deviceId") != self._device or not frame.get("deviceId"):
-                self._others(kind, frame)
-        except UNREADABLE as error:
-            log.warning("a frame cannot be read: %s", error)
-        return None
+    def take_message(self, message: BaseMessage | history.Unreadable, said: object) -> None:
+        """Hand a live message over, or hold it until what precedes it has been read.
 
-    def _message(self, message: BaseMessage | history.Unreadable, before: int) -> None:
+        Args:
+            said: the id of the message before it in its conversation, as far as the frame names one.
+        """
+        before = _before(message, said, self._uid)
         if before and chain.broken(self._machine, before):
             self._carry_out(chain.hold(self._machine, before, message.id, message))
         elif catch_up.passes(self._machine, message.id):
             self._heard(message.updated_at)
-            self._queue.put((_event_of(message, self._drafts), self._machine.position))
+            self._queue.put(Positioned(_event_of(message, self._drafts), self._machine.position))
         else:
             self._carry_out(catch_up.live(self._machine, message.id, message, before=before))
             self._carry_out(chain.mended(self._machine))
 
-    def _others(self, kind: str, frame: Mapping[str, Any]) -> None:
-        if kind == "receipts":
-            receipt = receipt_from_frame(frame)
-            reader = receipt.sender.uid
-            what, number = receipt.receipt_type, receipt.message_id
-            if what in ("delivered", "read"):
-                updates.told(self._machine, receipt.receiver_id, reader, what, number)
-            else:
-                updates.told(self._machine, self._uid, f"group {receipt.receiver_id}", what, number)
-            self._heard(receipt.timestamp)
-            self._queue.put(e.ReceiptReceived(receipt))
-        elif kind == "typing_indicator":
-            self._typists.heard(typing_from_frame(frame))
-        elif kind == "presence":
-            user = user_from_wire(frame["body"]["user"])
-            action = frame["body"].get("action")
-            user.status = action if action in ("online", "away") else "offline"
-            if user.status == "offline":
-                self._typists.went_offline(user.uid)
-                self._drafts.went_offline(user.uid)
-            self._queue.put(e.PresenceChanged(user))
+    def take_receipt(self, receipt: MessageReceipt) -> None:
+        """Hand a receipt over, and remember that it was."""
+        what, number = receipt.receipt_type, receipt.message_id
+        if what in ("delivered", "read"):
+            updates.told(self._machine, receipt.receiver_id, receipt.sender.uid, what, number)
         else:
-            rare = social.event_of_frame(kind, frame)
-            if isinstance(rare, e.TransientReceived) and self._drafts.heard(rare.message):
-                return
-            if rare is not None:
-                self._queue.put(rare)
-
-    def _server_says(self, frame: Mapping[str, Any]) -> float | None:
-        body = frame["body"]
-        if body.get("action") == "restarting":
-            return float(body.get("within", 0.0))
-        if body.get("action") == "throttled":
-            shed = body.get("shed")  # a server that does not say what it leaves out leaves receipts out, as documented
-            self.receipts_blocked = not isinstance(shed, list | tuple) or "receipts" in shed
-            self._throttled(True)
-        elif body.get("action") == "throttledNoMore":
-            self.receipts_blocked = False
-            self._throttled(False)
-        elif body.get("action") == "error":
-            log.warning("the server did not take a frame: %s", body.get("error"))
-        return None
+            updates.told(self._machine, self._uid, f"group {receipt.receiver_id}", what, number)
+        self._heard(receipt.timestamp)
+        self._queue.put(e.ReceiptReceived(receipt))
 
     async def close(self) -> None:
         """Stop reading history; wait until it has stopped."""

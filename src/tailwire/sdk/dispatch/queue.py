@@ -1,6 +1,6 @@
-"""Calls the app, one callback after the other, in order, off the read path (K4).
+"""The bounded queue between reading and the app: callbacks run one after the other, in order, off the read path (K4).
 
-The task that does so exists only while there is something to do. When the queue is full, reading stops.
+The task that calls the app exists only while the queue has entries. While the queue is full, nothing more is read.
 """
 
 from __future__ import annotations
@@ -10,18 +10,20 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 
+from tailwire.sdk.dispatch.calling import log_cancellation
+
 log = logging.getLogger("tailwire")
 
 MAX_QUEUED = 1000
-PATIENCE = 5.0
+CLOSE_TIMEOUT_SECONDS = 5.0
 
 
-class Queue:
-    """The callbacks that are still to be called.
+class EventQueue:
+    """What is still to be handed over to the app.
 
     Args:
-        handle: calls the app with one entry; may raise.
-        idle: called when all entries are done.
+        handle: hands one entry over; may raise.
+        idle: called when the queue has become empty.
     """
 
     def __init__(self, handle: Callable[[object], Awaitable[None]], idle: Callable[[], None]) -> None:
@@ -30,47 +32,47 @@ class Queue:
         self._idle = idle
         self._entries: deque[object] = deque()
         self._task: asyncio.Task[None] | None = None
-        self._room: asyncio.Event | None = None
+        self._has_capacity: asyncio.Event | None = None
         self._held = self._closed = False
 
     def hold(self) -> None:
-        """Call nothing until `release()`; the callback that runs comes to its end."""
+        """Pause after the callback that is running."""
         self._held = True
 
     def release(self) -> None:
-        """Go on. Whoever calls this is not interrupted: the first callback comes when it waits for something."""
+        """Resume after `hold()`. The next callback runs once the caller yields to the event loop."""
         self._held = False
-        self._go_on()
+        self._start()
 
     def forget(self, kept: Callable[[object], bool]) -> None:
-        """Forget the entries that are not kept: they are of a session that is over."""
+        """Drop the entries for which `kept` is false: they belong to a session that has ended."""
         left = [entry for entry in self._entries if kept(entry)]
         self._entries.clear()
         self._entries.extend(left)
 
     def put(self, entry: object) -> None:
-        """Add an entry. Nothing after `close()`."""
+        """Add an entry. Does nothing after `close()`."""
         if self._closed:
             return
         self._entries.append(entry)
-        self._go_on()
+        self._start()
 
-    def _go_on(self) -> None:
+    def _start(self) -> None:
         if self._task is None and self._entries and not self._held and not self._closed:
             self._task = self._loop.create_task(self._run(), name="tailwire callbacks")
 
     @property
     def empty(self) -> bool:
-        """Whether all entries are done."""
+        """Whether everything has been handed over."""
         return self._task is None and not self._entries
 
-    def room(self) -> Awaitable[object] | None:
-        """None while there is room, else what to wait for."""
+    def capacity(self) -> Awaitable[object] | None:
+        """Return None while the queue has capacity, else what to await before reading on."""
         if len(self._entries) < MAX_QUEUED:
             return None
-        if self._room is None:
-            self._room = asyncio.Event()
-        return self._room.wait()
+        if self._has_capacity is None:
+            self._has_capacity = asyncio.Event()
+        return self._has_capacity.wait()
 
     async def _run(self) -> None:
         entries, handle = self._entries, self._handle
@@ -79,30 +81,28 @@ class Queue:
             try:
                 await handle(entry)
             except asyncio.CancelledError:
-                if self._task is None or self._task.cancelling():
-                    raise
-                log.exception("a listener waited for something that was cancelled")
+                log_cancellation("handling", type(entry).__name__)
             except Exception:
-                log.exception("a listener raised")
-            if self._room is not None and len(entries) <= MAX_QUEUED // 2:
-                self._room.set()
-                self._room = None
+                log.exception("handling %s raised", type(entry).__name__)
+            if self._has_capacity is not None and len(entries) <= MAX_QUEUED // 2:
+                self._has_capacity.set()
+                self._has_capacity = None
         self._task = None
-        if not self._closed and not entries:  # else what is left has not been handed over
+        if not self._closed and not entries:  # else the rest has not been handed over
             self._idle()
 
     async def close(self) -> None:
-        """Call nothing more; wait some seconds for the end of the callback that runs, unless it is the one that closes.
+        """Drop all entries and wait for the running callback, unless the callback itself closes the queue.
 
-        One that does not end is cancelled.
+        A callback that takes longer than `CLOSE_TIMEOUT_SECONDS` is cancelled.
         """
         self._closed = True
         self._entries.clear()
-        if self._room is not None:
-            self._room.set()
+        if self._has_capacity is not None:
+            self._has_capacity.set()
         task = self._task
         if task is not None and task is not asyncio.current_task():
-            _, late = await asyncio.wait([task], timeout=PATIENCE)
+            _, late = await asyncio.wait([task], timeout=CLOSE_TIMEOUT_SECONDS)
             if late:
                 task.cancel()
                 await asyncio.wait(late)

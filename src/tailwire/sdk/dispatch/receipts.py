@@ -6,15 +6,15 @@ from collections.abc import Callable
 from functools import partial
 
 from tailwire.sdk.continuity import catch_up, updates
-from tailwire.sdk.continuity.state import Machine
+from tailwire.sdk.continuity.state import CatchUp
 from tailwire.sdk.dispatch import history
-from tailwire.sdk.dispatch.queue import Queue
+from tailwire.sdk.dispatch.queue import EventQueue
 from tailwire.sdk.listeners import events as e
 from tailwire.wire.entities import BaseMessage, MessageReceipt, User
 
 
 async def read(
-    fetch: history.Fetch, queue: Queue, machine: Machine, uid: str, begin: int, failed: Callable[[], None]
+    fetch: history.Fetch, queue: EventQueue, machine: CatchUp, uid: str, begin: int, failed: Callable[[], None]
 ) -> int:
     """Read what changed since a server time, and put the receipts into the queue.
 
@@ -29,7 +29,7 @@ async def read(
     """
     cursor, newest = 0, 0
     while True:
-        await history.wait_for_room(queue)
+        await history.wait_for_capacity(queue)
         query = {"per_page": catch_up.PAGE, "affix": "append", "id": cursor, "updatedAt": begin, "onlyUpdates": 1}
         listed = await history.until_it_comes(partial(fetch, query), failed)
         messages = [message for _, message in history.known(listed) if isinstance(message, BaseMessage)]
@@ -50,7 +50,7 @@ def _has_receipt(message: BaseMessage, kind: str, uid: str, begin: int) -> bool:
     return mine and at >= begin
 
 
-def _tell(queue: Queue, machine: Machine, uid: str, message: BaseMessage, kind: str) -> None:
+def _tell(queue: EventQueue, machine: CatchUp, uid: str, message: BaseMessage, kind: str) -> None:
     at = message.delivered_at if kind == "delivered" else message.read_at
     if message.receiver_type == "group":
         # The times of a group's message say when all of its members had received, or read, it.

@@ -143,7 +143,7 @@ class BrowserWire:
             code: 1000, or 3000 to 4999: a page may send no other, and 1000 is sent for those.
         """
         if self._ended is None:
-            self._socket.close(code if 3000 <= code <= 4999 else _NORMAL)
+            self._socket.close(int(code) if 3000 <= code <= 4999 else _NORMAL)
         try:
             async with asyncio.timeout(GOODBYE):
                 while self._ended is None:

@@ -17,16 +17,16 @@ from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.connection.explain import describe, explain
 from tailwire.sdk.connection.history import History
 from tailwire.sdk.connection.machine import step
-from tailwire.sdk.connection.state import Phase, State, Status, next_deadline
+from tailwire.sdk.connection.state import ConnectionStatus, Phase, State, next_deadline
 from tailwire.sdk.io.failures import AttemptError, WireClosed
 from tailwire.sdk.io.owner import Owner
 from tailwire.sdk.io.renewals import Renewals
 from tailwire.sdk.io.traffic import Traffic
 from tailwire.sdk.io.watchers import Watchers
 from tailwire.sdk.io.world import Timer, Wire, World
+from tailwire.wire.close_codes import CloseCode
 
 log = logging.getLogger("tailwire")
-NORMAL = 1000
 BREATHE_EVERY = 32
 
 
@@ -55,7 +55,7 @@ class Callers:
             future.set_result((command.result, command.cause))
 
 
-class Lives:
+class ConnectionStats:
     """How long the last socket lived, and how often it was tried since: told to a server that counts (`cause`)."""
 
     def __init__(self) -> None:
@@ -111,7 +111,7 @@ class Driver:
         self._task: asyncio.Task[None] | None = None
         self._wire: Wire | None = None
         self.renewals = Renewals(owner, self._begin, self.feed)
-        self._lives = Lives()
+        self._stats = ConnectionStats()
         self._others: dict[asyncio.Task[None], None] = {}
         self._closing: asyncio.Task[None] | None = None
         self._callers = Callers()
@@ -202,7 +202,7 @@ class Driver:
             await asyncio.wait([self._closing])  # at most one socket at any moment (I7): the last one goes first
         self.details = ""
         try:
-            link = await self._owner.open_link(self._lives.begun(self._state.cause))
+            link = await self._owner.open_link(self._stats.begun(self._state.cause))
         except AttemptError as e:
             self.details = e.details
             log.debug("an attempt to connect failed: %s", describe(e.cause, e.details))
@@ -213,7 +213,7 @@ class Driver:
             self.feed(i.AttemptFailed(epoch, Cause.BAD_ANSWER))
             return
         self._wire = link.wire
-        self._lives.opened(self._world.now())
+        self._stats.opened(self._world.now())
         self._heard_at = self._said_at = self._world.now()
         granted = link.granted
         self.feed(i.AttemptSucceeded(epoch, granted.interval, granted.timeout, granted.left, link.round_trip))
@@ -272,7 +272,7 @@ class Driver:
         self.feed(i.ThrottleChanged(self._state.epoch, on))
 
     def _ended(self) -> None:
-        self._lives.ended(self._world.now())
+        self._stats.ended(self._world.now())
         self._owner.link_ended()
 
     def _let_go(self) -> Wire | None:
@@ -292,7 +292,7 @@ class Driver:
 
     async def _say_goodbye(self, wire: Wire, before: asyncio.Task[None] | None) -> None:
         try:
-            await wire.close(NORMAL)
+            await wire.close(CloseCode.NORMAL)
             if before is not None and not before.done():
                 await asyncio.wait([before])
         except asyncio.CancelledError:
@@ -318,11 +318,11 @@ class Driver:
         return True
 
     def _tell_status(self, command: c.TellStatus) -> None:
-        worth_telling = command.status is Status.CONNECTED or self.connected.is_set()
+        worth_telling = command.status is ConnectionStatus.CONNECTED or self.connected.is_set()
         if log.isEnabledFor(logging.INFO if worth_telling else logging.DEBUG):
             said = explain(self._state, self._world.now(), self.details)
             log.log(logging.INFO if worth_telling else logging.DEBUG, "%s", said)
-        if command.status in (Status.CONNECTED, Status.FEATURE_THROTTLED):
+        if command.status in (ConnectionStatus.CONNECTED, ConnectionStatus.FEATURE_THROTTLED):
             self.connected.set()
         else:
             self.connected.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tailwire.sdk.connection.state import Status
+from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.continuity.state import Continuity
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.outbox import OutboxEntry
@@ -32,7 +32,7 @@ class ConnectionChanged:
             when what was missed has been read; listeners hear `on_connected` at once.
     """
 
-    status: Status
+    status: ConnectionStatus
     continuity: Continuity | None = None
 
 

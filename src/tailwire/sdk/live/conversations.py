@@ -8,7 +8,7 @@ from typing import Any
 from tailwire.sdk.calls.access import Access, checked_limit, decoded
 from tailwire.sdk.calls.conversations import conversation_path
 from tailwire.sdk.calls.pages import numbered_page, readable
-from tailwire.sdk.connection.state import Status
+from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.listeners import events as e
 from tailwire.sdk.listeners import own
@@ -169,5 +169,5 @@ class LiveConversations(LiveList[LiveConversation]):
             state.group(event.group)
         elif isinstance(event, e.HistoryGap | own.RelationsChanged):
             self._want_all()
-        elif isinstance(event, e.ConnectionChanged) and event.status is Status.CONNECTED:
+        elif isinstance(event, e.ConnectionChanged) and event.status is ConnectionStatus.CONNECTED:
             self._want_all()  # what no event tells may have happened meanwhile

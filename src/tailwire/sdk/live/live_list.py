@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-from tailwire.sdk.connection.state import Status
-from tailwire.sdk.dispatch.callbacks import StatusTold
+from tailwire.sdk.connection.state import ConnectionStatus
+from tailwire.sdk.dispatch.callbacks import StatusChanged
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.io.watchers import call_plain
 from tailwire.sdk.live.changes import Change, ChangeKind, Keyed, steps
@@ -174,10 +174,10 @@ class LiveList(Generic[K]):
         """Something happened."""
         if self._closed:
             return
-        if isinstance(event, StatusTold):
-            if self._throttled and event.status is Status.CONNECTED:
+        if isinstance(event, StatusChanged):
+            if self._throttled and event.status is ConnectionStatus.CONNECTED:
                 self._want_all()  # meanwhile the server left receipts and presence out
-            self._throttled = event.status is Status.FEATURE_THROTTLED
+            self._throttled = event.status is ConnectionStatus.FEATURE_THROTTLED
         if self._replay is not None:
             if len(self._replay) < MAX_REPLAYED:
                 self._replay.append(event)

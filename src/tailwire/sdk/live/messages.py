@@ -8,8 +8,8 @@ from typing import Any
 from tailwire.sdk.calls.access import checked_limit
 from tailwire.sdk.calls.messages import MessageCalls
 from tailwire.sdk.calls.pages import readable
-from tailwire.sdk.connection.state import Status
-from tailwire.sdk.continuity.state import Kind
+from tailwire.sdk.connection.state import ConnectionStatus
+from tailwire.sdk.continuity.state import ContinuityKind
 from tailwire.sdk.dispatch.history import id_of
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.listeners import events as e
@@ -193,12 +193,12 @@ class LiveMessages(LiveList[LiveMessage]):
             if self._state.is_of(event.kind, event.other):
                 self._state.clear()
         elif isinstance(event, e.ConnectionChanged):
-            if event.status is Status.FEATURE_THROTTLED:
+            if event.status is ConnectionStatus.FEATURE_THROTTLED:
                 return
-            if event.status is not Status.CONNECTED:
+            if event.status is not ConnectionStatus.CONNECTED:
                 self._sure = self._sure or self._state.ends()[1]
                 return
-            if event.continuity is None or event.continuity.kind is not Kind.EXACT:
+            if event.continuity is None or event.continuity.kind is not ContinuityKind.EXACT:
                 self._missing(self._sure)
             self._sure = 0
             self._want_all()

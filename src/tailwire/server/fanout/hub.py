@@ -8,6 +8,7 @@ from typing import Protocol
 from tailwire.server.fanout.frames import text_frame, with_before
 from tailwire.server.ports.broker import PRESENCE, Broker, Publication, group_subject, user_subject
 from tailwire.server.telemetry.metrics import Metrics
+from tailwire.wire.close_codes import CloseCode
 
 
 class Listening(Protocol):
@@ -29,7 +30,6 @@ class Listening(Protocol):
 
 ALL_USERS = frozenset({"*"})
 FRIENDS = frozenset({"friends only"})  # no role has a space in it
-TRY_AGAIN = 1013
 
 
 class _Frame:
@@ -178,7 +178,7 @@ class Hub:
             self.flush()
             for socket in list(self._by_subject.get(subject, ())):
                 if socket.token == publication.gone:
-                    socket.close(1000, "logged out")
+                    socket.close(CloseCode.NORMAL, "logged out")
         if not publication.payload:
             return
         if not self._pending:
@@ -228,7 +228,7 @@ class Hub:
                 written += 1
             elif socket.slow and socket.buffered() > self._slow_close:
                 self._metrics.closes["slow"] += 1
-                socket.close(TRY_AGAIN, "too slow; come back and catch up")
+                socket.close(CloseCode.TRY_AGAIN_LATER, "too slow; come back and catch up")
             else:
                 self._write_chosen(socket, frames, droppable=not socket.slow)
         self._metrics.deliveries += written * len(frames)

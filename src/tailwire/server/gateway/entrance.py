@@ -7,7 +7,6 @@ from typing import Any
 
 from tailwire.server.actions.sessions import Admitted, Sessions
 from tailwire.server.config import Settings, offered
-from tailwire.server.fanout.hub import TRY_AGAIN
 from tailwire.server.fanout.overload import Overload
 from tailwire.server.gateway.answers import auth_answer
 from tailwire.server.gateway.frames import Auth, subscription
@@ -17,8 +16,8 @@ from tailwire.server.limits.guesses import Guesses
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.telemetry.metrics import Metrics
+from tailwire.wire.close_codes import CloseCode
 
-TOKEN_REJECTED = 4501
 STAYS_AWAY = 5.0
 MAX_DEVICE = 200
 REJECTED = {"status": "ERROR", "code": "401"}
@@ -66,7 +65,7 @@ class Entrance:
         """Let a socket in, or answer it and close it. Who gets in is told so by `welcome`."""
         address = socket.address
         if self._guesses.wait(address, auth.auth):
-            socket.close(TRY_AGAIN, "too many wrong tokens came from this address; come back later")
+            socket.close(CloseCode.TRY_AGAIN_LATER, "too many wrong tokens came from this address; come back later")
             return False
         device = auth.device_id[:MAX_DEVICE]
         admitted = await self._look(address, auth)
@@ -103,7 +102,7 @@ class Entrance:
     def _reject(self, socket: Socket, device: str) -> bool:
         socket.write(auth_answer(self._app_id, device, "", REJECTED))
         self._metrics.closes["token rejected"] += 1
-        socket.close(TOKEN_REJECTED, "the token is not valid: log in again")
+        socket.close(CloseCode.TOKEN_REJECTED, "the token is not valid: log in again")
         return False
 
     async def renew(self, socket: Socket, auth: Auth) -> None:

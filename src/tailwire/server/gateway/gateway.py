@@ -15,7 +15,7 @@ from tailwire.server.fanout.frames import text_frame
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.overload import Level, Overload
 from tailwire.server.gateway.answers import server_says
-from tailwire.server.gateway.entrance import TOKEN_REJECTED, Entrance
+from tailwire.server.gateway.entrance import Entrance
 from tailwire.server.gateway.frames import (
     AppState,
     Auth,
@@ -31,13 +31,9 @@ from tailwire.server.gateway.turns import Turns
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
+from tailwire.wire.close_codes import CloseCode
 
 PONG = text_frame(b'{"action":"pong","ack":"true"}')
-TOO_FAST = 4029
-NOT_AUTHENTICATED = 4003
-TOO_LATE = 4008
-WINDOW_OVER = 4010
-POLICY = 1008
 MAX_BAD_FRAMES = 20
 FRAMES_AT_ONCE = 2
 MAX_AT_ONCE = 200
@@ -176,7 +172,7 @@ class Gateway:
         self._entrance.flooded(socket)
         if socket.inbox:
             socket.inbox.clear()
-        self._end(socket, "too fast", TOO_FAST, "too many frames; send fewer")
+        self._end(socket, "too fast", CloseCode.FLOODING, "too many frames; send fewer")
 
     def _pong(self, socket: Socket) -> None:
         if socket.background_until:
@@ -209,7 +205,7 @@ class Gateway:
             raise
         if not socket.uid:
             if frame.type != "auth":
-                socket.close(NOT_AUTHENTICATED, "authenticate first: send an auth frame")
+                socket.close(CloseCode.NOT_AUTHENTICATED, "authenticate first: send an auth frame")
             else:
                 await self._authenticate(socket, body_of(frame, Auth))
             return
@@ -239,7 +235,7 @@ class Gateway:
         socket.bad_frames += 1
         if socket.bad_frames > MAX_BAD_FRAMES:
             self.metrics.closes["bad frames"] += 1
-            socket.close(POLICY, "too many frames that make no sense")
+            socket.close(CloseCode.POLICY_VIOLATION, "too many frames that make no sense")
 
     def _complain(self, socket: Socket, refused: Refused) -> None:
         # Only to our own clients: others are never sent what they did not ask for.
@@ -300,18 +296,18 @@ class Gateway:
         if socket.held_until:
             if now < socket.held_until:
                 return False
-            self._end(socket, "too fast", TOO_FAST, "you sent too many frames")
+            self._end(socket, "too fast", CloseCode.FLOODING, "you sent too many frames")
         elif not socket.uid:
             if now - socket.opened_at <= s.auth_deadline:
                 return False
-            self._end(socket, "not authenticated", TOO_LATE, "no auth frame in time")
+            self._end(socket, "not authenticated", CloseCode.AUTH_TIMEOUT, "no auth frame in time")
         elif self._silence.is_dead(socket, now):
             self.metrics.closes["silent"] += 1
             socket.abort()
         elif socket.background_until and now > socket.background_until:
-            self._end(socket, "background window", WINDOW_OVER, "the background window is over")
+            self._end(socket, "background window", CloseCode.WINDOW_EXPIRED, "the background window is over")
         elif socket.token_until and now > socket.token_until:
-            self._end(socket, "token expired", TOKEN_REJECTED, "the token has expired: bring a new one")
+            self._end(socket, "token expired", CloseCode.TOKEN_REJECTED, "the token has expired: bring a new one")
         else:
             return False
         return True

@@ -17,19 +17,19 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from tailwire.server.gateway.answers import refusal
-from tailwire.server.gateway.gateway import WINDOW_OVER, Gateway
+from tailwire.server.gateway.gateway import Gateway
 from tailwire.server.gateway.silence import Question
 from tailwire.server.limits.places import Place
 from tailwire.server.ports.refusal import Refused
+from tailwire.wire.close_codes import CloseCode
 from tailwire.wire.frames import CLIENT_HEADER, PROOF_HEADER
 
 PATHS = frozenset({"", "/v3", "/v3.0"})
-RESTART = 1012
 PIECE = 1024
 MAX_WAITING = 16
 MAX_FRAGMENTS = 1024
 MAX_HEAD = 64 * 1024  # of the request to upgrade
-FOR_GOOD = (1000, WINDOW_OVER)
+FOR_GOOD = (CloseCode.NORMAL, CloseCode.WINDOW_EXPIRED)
 NO_FEATURES: frozenset[str] = frozenset()
 NOTHING = memoryview(b"")
 
@@ -131,7 +131,7 @@ class SocketProtocol(asyncio.Protocol):
             self._before_auth += len(data)
             if self._before_auth > MAX_HEAD + self.gateway.settings.max_frame:
                 self.gateway.metrics.closes["too much before auth"] += 1
-                self.close(1008, "too much came before an auth frame")
+                self.close(CloseCode.POLICY_VIOLATION, "too much came before an auth frame")
                 return
         if len(data) <= PIECE and not self._rest and not self._has_enough:
             self._protocol.receive_data(data)
@@ -201,7 +201,7 @@ class SocketProtocol(asyncio.Protocol):
         """The server stops (called by uvicorn)."""
         if self.uid:
             self.gateway.say_goodbye(self)
-        self.close(RESTART, "restarting")
+        self.close(CloseCode.RESTARTING, "restarting")
 
     # The protocol's side.
 
@@ -270,12 +270,12 @@ class SocketProtocol(asyncio.Protocol):
     def _part(self, frame: Frame) -> None:
         if frame.opcode in (Opcode.TEXT, Opcode.BINARY):
             if frame.fin:
-                self.close(1003, "text frames only")
+                self.close(CloseCode.UNSUPPORTED_DATA, "text frames only")
             else:
                 self._fragments = [bytes(frame.data)]
         elif frame.opcode is Opcode.CONT and self._fragments is not None:
             if len(self._fragments) >= MAX_FRAGMENTS:
-                self.close(1009, "too many fragments")
+                self.close(CloseCode.MESSAGE_TOO_BIG, "too many fragments")
                 return
             self._fragments.append(bytes(frame.data))
 

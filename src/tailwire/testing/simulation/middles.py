@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from tailwire.sdk.calls.uploads import UploadFile
-from tailwire.sdk.connection.state import Status
+from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.testing.simulation.oracle import require
 from tailwire.testing.simulation.person import Person
 from tailwire.testing.simulation.play import GROUP, Play, quietly
@@ -84,7 +84,7 @@ def _letter(play: Play, person: Person, count: int) -> None:
 
 def _must_be_connected(play: Play, person: Person, _: Any) -> None:
     status = person.chat.get_connection_status() if person.chat is not None else None
-    require(status == Status.CONNECTED, f"soon: {person.name} is {status}, and nothing keeps it away")
+    require(status == ConnectionStatus.CONNECTED, f"soon: {person.name} is {status}, and nothing keeps it away")
 
 
 def _must_have_heard_all(play: Play, person: Person, _: Any) -> None:

@@ -6,7 +6,7 @@ import json
 from collections import Counter, defaultdict
 from typing import Any
 
-from tailwire.sdk.connection.state import Status
+from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.testing.invariants import _LEGAL
 from tailwire.testing.simulation.person import Person
 from tailwire.testing.simulation.play import GROUP, Play
@@ -96,7 +96,10 @@ def _ended(person: Person) -> None:
     chat = person.chat
     assert chat is not None
     status = chat.get_connection_status()
-    require(status is Status.CONNECTED, f"stuck: {person.name} is {status} at the end: {chat.connection.explain()}")
+    require(
+        status is ConnectionStatus.CONNECTED,
+        f"stuck: {person.name} is {status} at the end: {chat.connection.explain()}",
+    )
     left = [task for task in person.calls if not task.done()]
     require(not left, f"I9: a call of {person.name} has not ended: {left[:1]}")
     require(person.most_asking <= 1, f"tokens: the provider of {person.name} is asked twice at once")
@@ -115,14 +118,14 @@ def _legal(person: Person) -> None:
     for life, status in person.statuses:
         lives[life].append(status)
     for life, told in lives.items():
-        last = Status.DISCONNECTED
+        last = ConnectionStatus.DISCONNECTED
         for n, status in enumerate(told):
-            if n == 0 and status == Status.DISCONNECTED:
+            if n == 0 and status == ConnectionStatus.DISCONNECTED:
                 continue  # a listener that is added late is told the status of now
             first = n == 0
-            ok = first or Status(status) in _LEGAL[last]
+            ok = first or ConnectionStatus(status) in _LEGAL[last]
             require(ok, f"I8: {person.name} in life {life} heard {last} and then {status}")
-            last = Status(status)
+            last = ConnectionStatus(status)
 
 
 def stays_of(actions: list[tuple[int, dict[str, Any]]]) -> dict[str, list[Stay]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tailwire.sdk.connection.causes import Cause, Kind
+from tailwire.sdk.connection.causes import Cause, CauseKind
 from tailwire.testing.simulation.steps import PEOPLE
 
 NOTICED = 18.0
@@ -72,7 +72,7 @@ class Reasons:
 
     def excuse(self, name: str, cause: Cause | None) -> bool:
         """Say whether a device may have lost its connection now."""
-        if cause is not None and (cause.kind in (Kind.DECIDED, Kind.TOKEN) or cause is Cause.NEW_TOKEN):
+        if cause is not None and (cause.kind in (CauseKind.DECIDED, CauseKind.TOKEN) or cause is Cause.NEW_TOKEN):
             return True
         excused = any(self._now() <= until for (who, _), until in self._until.items() if who in ("", name))
         for once in ("cut amid", "line"):  # they were meant for the connections that are gone now

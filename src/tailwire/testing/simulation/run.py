@@ -21,7 +21,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection
 
 from tailwire.sdk.connection.commands import TellStatus
-from tailwire.sdk.connection.state import Phase, Status
+from tailwire.sdk.connection.state import ConnectionStatus, Phase
 from tailwire.sdk.io import driver
 from tailwire.server.config import Settings
 from tailwire.server.store.migrate import upgrade
@@ -108,8 +108,8 @@ def _checked(play: Play) -> Iterator[None]:
             play.broken.append(str(error))
         if before.phase is Phase.OPEN and after.phase is not Phase.OPEN:
             play.lost(owner.get().partition("#")[0], after.cause)
-        if before.status is Status.CONNECTING:
-            play.connected += commands.count(TellStatus(Status.CONNECTED))
+        if before.status is ConnectionStatus.CONNECTING:
+            play.connected += commands.count(TellStatus(ConnectionStatus.CONNECTED))
         return after, commands
 
     module.step = step

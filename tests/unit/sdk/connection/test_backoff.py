@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tailwire.sdk.connection.backoff import asked_wait, rest_of_window, retry_delay
-from tailwire.sdk.connection.causes import Cause, Kind, cause_of_close
+from tailwire.sdk.connection.causes import Cause, CauseKind, cause_of_close
 from tailwire.sdk.connection.state import Network
 from tailwire.sdk.connection.timings import Timings
 
@@ -27,8 +27,8 @@ def test_every_wait_is_within_its_bounds(cause, failures, network, chance, faili
     elif network is Network.OFFLINE:
         assert 5 <= wait <= 20 if failing < 60 else 300 <= wait <= 1200
     elif failures == 0:
-        assert 0 <= wait <= (0 if cause.kind is Kind.OURS else 1)
-    elif failures == 1 and cause.kind is Kind.OURS:
+        assert 0 <= wait <= (0 if cause.kind is CauseKind.OURS else 1)
+    elif failures == 1 and cause.kind is CauseKind.OURS:
         assert wait == 0
     else:
         longest = 4 if failing < 30 else 20 if failing < 300 else 60
@@ -54,7 +54,7 @@ def test_what_the_server_asks_is_kept_but_not_for_ever(wait, within, chance):
 
 def test_close_codes():
     for code in (1000, 1001, 1011, 1013, 4000, 4499):
-        assert cause_of_close(code).kind is Kind.SHARED
+        assert cause_of_close(code).kind is CauseKind.SHARED
     assert cause_of_close(1012) is Cause.SERVER_RESTARTING
     assert cause_of_close(4501) is Cause.TOKEN_REJECTED
     for code in (1002, 1003, 1007, 1008, 1009, 4500, 4502, 4999):

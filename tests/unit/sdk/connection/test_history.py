@@ -12,7 +12,7 @@ from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.connection.explain import describe, explain
 from tailwire.sdk.connection.history import BadDump, History, load
 from tailwire.sdk.connection.machine import step
-from tailwire.sdk.connection.state import App, Mode, State, next_deadline
+from tailwire.sdk.connection.state import AppState, Mode, State, next_deadline
 from tailwire.testing.explore import events, starts
 
 
@@ -76,7 +76,7 @@ def test_every_cause_has_words_and_every_state_a_sentence():
     assert all(describe(cause) for cause in Cause)
     for start in starts():
         assert explain(start, 0.0).startswith("disconnected: ")
-    background = State(app=App.BACKGROUND)
+    background = State(app=AppState.BACKGROUND)
     logged_in, _ = step(background, i.LoggedIn(), 0.0, 0.0)
     assert explain(logged_in, 41.0) == (
         "disconnected: the app is in the background and auto mode closes the socket there; "

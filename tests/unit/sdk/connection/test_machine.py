@@ -18,7 +18,7 @@ from tailwire.sdk.connection.commands import (
 )
 from tailwire.sdk.connection.explain import explain
 from tailwire.sdk.connection.machine import step
-from tailwire.sdk.connection.state import App, Network, Phase, State, next_deadline
+from tailwire.sdk.connection.state import AppState, Network, Phase, State, next_deadline
 from tailwire.sdk.connection.timings import Timings
 
 spec = pytest.mark.spec
@@ -80,8 +80,8 @@ def test_what_something_in_between_asks_is_lifted_by(lift):
 def test_what_something_in_between_asks_is_lifted_by_the_foreground():
     client = Client()
     client.fail(Cause.PROXY_REFUSED, HOUR)
-    client.take(i.AppStateChanged(App.BACKGROUND))
-    assert any(isinstance(c, OpenSocket) for c in client.take(i.AppStateChanged(App.FOREGROUND)))
+    client.take(i.AppStateChanged(AppState.BACKGROUND))
+    assert any(isinstance(c, OpenSocket) for c in client.take(i.AppStateChanged(AppState.FOREGROUND)))
 
 
 @spec("T6")
@@ -136,13 +136,13 @@ def test_an_hour_without_a_network_that_the_platform_tells_of_is_a_few_attempts(
 
 @spec("T4")
 def test_the_foreground_and_connect_begin_a_minute_of_frequent_attempts_anew():
-    for lift in (i.AppStateChanged(App.FOREGROUND), i.ConnectCalled(1)):
+    for lift in (i.AppStateChanged(AppState.FOREGROUND), i.ConnectCalled(1)):
         client = Client()
         client.take(i.NetworkChanged(Network.OFFLINE))
         client.fail(Cause.NETWORK_UNREACHABLE)
         client.run(HOUR, cause=Cause.NETWORK_UNREACHABLE)
         if isinstance(lift, i.AppStateChanged):
-            client.take(i.AppStateChanged(App.BACKGROUND))
+            client.take(i.AppStateChanged(AppState.BACKGROUND))
         assert any(isinstance(c, OpenSocket) for c in client.take(lift))
         client.fail(Cause.NETWORK_UNREACHABLE)
         assert len(times(client.run(client.now + 60.0, cause=Cause.NETWORK_UNREACHABLE), OpenSocket)) >= 3

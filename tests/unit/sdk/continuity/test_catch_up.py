@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tailwire.sdk.continuity import catch_up
-from tailwire.sdk.continuity.state import Continuity, Kind, Machine, Position
+from tailwire.sdk.continuity.state import CatchUp, Continuity, ContinuityKind, Position
 from tailwire.sdk.session import Session
 
 
@@ -20,7 +20,7 @@ class Server(RuleBasedStateMachine):
     def begin(self, limit):
         self.limit = limit
         self.history: list[tuple[int, bool]] = []  # id, ours
-        self.m = Machine(position=Position(0), limit=limit)
+        self.m = CatchUp(position=Position(0), limit=limit)
         self.handed: list[int] = []
         self.gaps: list[tuple[int, int]] = []
         self.line: list[int] = []
@@ -37,7 +37,7 @@ class Server(RuleBasedStateMachine):
                 self.handed.extend(c.messages)
             elif isinstance(c, catch_up.TellContinuity):
                 told, self.catching_up = c.continuity, False
-                if told.kind is Kind.GAP:
+                if told.kind is ContinuityKind.GAP:
                     assert told.from_id < told.to_id
                     assert told.missed >= self.limit
                     # What lies before the gap is handed over, nothing behind its begin is.
@@ -45,7 +45,7 @@ class Server(RuleBasedStateMachine):
                     self.gaps.append((told.from_id, told.to_id))
                 else:
                     assert self.up
-                    assert told.kind is Kind.EXACT
+                    assert told.kind is ContinuityKind.EXACT
             else:
                 if isinstance(c, catch_up.FetchAfter):
                     assert c.after_id >= self.read_to  # nothing is read twice
@@ -92,7 +92,7 @@ class Server(RuleBasedStateMachine):
         for number in self.sending:  # the outbox waits for the answer of each
             catch_up.sent(self.m, number)
         self.sending = []
-        self.m = Machine(position=self.m.position, limit=self.limit)
+        self.m = CatchUp(position=self.m.position, limit=self.limit)
 
     @precondition(lambda self: self.line)
     @rule(again=st.booleans())
@@ -148,18 +148,18 @@ TestServer.settings = settings(max_examples=150, stateful_step_count=60, deadlin
 
 
 def test_the_first_connection_begins_at_the_latest():
-    m = Machine()
+    m = CatchUp()
     assert catch_up.connected(m, "s") == [catch_up.FetchLatest()]
     assert catch_up.live(m, 7, "seven") == []
     commands = catch_up.latest(m, 7, "s")
-    assert commands[0].continuity.kind is Kind.UNKNOWN
+    assert commands[0].continuity.kind is ContinuityKind.UNKNOWN
     assert commands[1] == catch_up.HandOver(("seven",))
     assert catch_up.live(m, 6, "six") == []
     assert catch_up.live(m, 8, "eight") == [catch_up.HandOver(("eight",))]
 
 
 def test_another_store_begins_anew():
-    m = Machine(position=Position(500, "old"))
+    m = CatchUp(position=Position(500, "old"))
     assert catch_up.connected(m, "new") == [catch_up.FetchLatest()]
     catch_up.latest(m, 3, "new")
     assert m.position == Position(3, "new")
@@ -167,13 +167,13 @@ def test_another_store_begins_anew():
 
 def test_a_store_that_is_not_named_is_the_same():
     for before, now, after in (("", "s", "s"), ("s", "", "s"), ("", "", "")):
-        m = Machine(position=Position(5, before))
+        m = CatchUp(position=Position(5, before))
         assert catch_up.connected(m, now) == [catch_up.FetchAfter(5)]
         assert m.position.store == after
 
 
 def test_more_than_is_held_is_read_from_history():
-    m = Machine(position=Position(0), limit=10**6)
+    m = CatchUp(position=Position(0), limit=10**6)
     catch_up.connected(m, "")
     for n in range(1, catch_up.MAX_HELD + 10):
         catch_up.live(m, n, n)
@@ -186,7 +186,7 @@ def test_more_than_is_held_is_read_from_history():
 
 @given(st.lists(st.integers(1, 50), max_size=60))
 def test_live_messages_in_any_order_come_once(ids):
-    m = Machine(position=Position(0))
+    m = CatchUp(position=Position(0))
     catch_up.connected(m, "")
     catch_up.page(m, [], whole=False)
     handed = [msg for n in ids for c in catch_up.live(m, n, n) for msg in c.messages]
@@ -206,26 +206,26 @@ def caught_up_by(m, history, *, took=0.1):
 
 
 def test_pages_begin_small_and_grow_on_a_good_line():
-    sizes, handed = caught_up_by(Machine(position=Position(0), limit=10**6), range(1, 20_001))
+    sizes, handed = caught_up_by(CatchUp(position=Position(0), limit=10**6), range(1, 20_001))
     assert sizes[:5] == [20, 40, 80, 100, 100]
     assert len(sizes) <= 20_000 // 100 + 3
     assert handed == list(range(1, 20_001))
 
 
 def test_pages_stay_small_where_each_message_takes_its_time():
-    sizes, _ = caught_up_by(Machine(position=Position(0)), range(1, 301), took=lambda n: 0.15 * n)
+    sizes, _ = caught_up_by(CatchUp(position=Position(0)), range(1, 301), took=lambda n: 0.15 * n)
     assert max(sizes) <= 40
-    sizes, _ = caught_up_by(Machine(position=Position(0)), range(1, 301), took=lambda n: 1.0 * n)
+    sizes, _ = caught_up_by(CatchUp(position=Position(0)), range(1, 301), took=lambda n: 1.0 * n)
     assert sizes[-1] == catch_up.SMALLEST_PAGE
 
 
 def test_pages_grow_where_only_the_way_is_long():
-    sizes, _ = caught_up_by(Machine(position=Position(0)), range(1, 501), took=lambda n: 3.2 + 0.001 * n)
+    sizes, _ = caught_up_by(CatchUp(position=Position(0)), range(1, 501), took=lambda n: 3.2 + 0.001 * n)
     assert sizes[:4] == [20, 40, 80, 100]
 
 
 def test_a_page_that_fails_is_asked_for_again_smaller():
-    m = Machine(position=Position(5))
+    m = CatchUp(position=Position(5))
     (asked,) = catch_up.connected(m, "")
     limits = []
     for _ in range(4):
@@ -236,38 +236,38 @@ def test_a_page_that_fails_is_asked_for_again_smaller():
 
 
 def test_a_connection_that_ends_amid_a_page_makes_the_next_one_smaller():
-    m = Machine(position=Position(5))
+    m = CatchUp(position=Position(5))
     catch_up.connected(m, "")
     catch_up.disconnected(m)
     assert catch_up.connected(m, "") == [catch_up.FetchAfter(5, 10)]
 
 
 def test_continuity_is_told_once_with_all_that_was_missed_before_the_last_page():
-    m = Machine(position=Position(0), limit=1000)
+    m = CatchUp(position=Position(0), limit=1000)
     catch_up.connected(m, "")
     first = catch_up.page(m, [(n, n) for n in range(1, 21)], whole=True)
     assert [type(c) for c in first] == [catch_up.HandOver, catch_up.FetchAfter]
     told, handed = catch_up.page(m, [(21, 21)], whole=False)
-    assert (told.continuity.kind, told.continuity.missed, handed.messages) == (Kind.EXACT, 21, (21,))
+    assert (told.continuity.kind, told.continuity.missed, handed.messages) == (ContinuityKind.EXACT, 21, (21,))
 
 
 def test_as_many_as_the_limit_and_no_more_is_no_gap():
-    m = Machine(position=Position(0), limit=3)
+    m = CatchUp(position=Position(0), limit=3)
     catch_up.connected(m, "")
     handed, asked = catch_up.page(m, [(1, 1), (2, 2), (3, 3)], whole=True)
     assert (handed.messages, asked) == ((1, 2, 3), catch_up.FetchLatest())
     (told,) = catch_up.latest(m, 3, "")
-    assert (told.continuity.kind, told.continuity.missed) == (Kind.EXACT, 3)
+    assert (told.continuity.kind, told.continuity.missed) == (ContinuityKind.EXACT, 3)
 
 
 def test_a_page_of_which_nothing_can_be_read_is_passed():
-    m = Machine(position=Position(0))
+    m = CatchUp(position=Position(0))
     catch_up.connected(m, "")
     assert catch_up.page(m, [], whole=True, end=20, took=2.0) == [catch_up.FetchAfter(20, 40)]
 
 
 def test_polling_is_silent_and_takes_turns_with_a_catch_up():
-    m = Machine(position=Position(5))
+    m = CatchUp(position=Position(5))
     assert catch_up.poll(m) == [catch_up.FetchAfter(5)]
     assert catch_up.poll(m) == []
     assert catch_up.page(m, [(6, "six")], whole=False) == [catch_up.HandOver(("six",))]
@@ -276,18 +276,18 @@ def test_polling_is_silent_and_takes_turns_with_a_catch_up():
     assert catch_up.poll(m) == []
     told, handed = catch_up.page(m, [(7, "seven")], whole=False)
     assert (told.continuity.missed, handed.messages) == (1, ("seven",))
-    assert catch_up.poll(Machine(position=Position(5), enabled=False)) == []
+    assert catch_up.poll(CatchUp(position=Position(5), enabled=False)) == []
 
 
 def test_polling_without_a_position_begins_at_the_latest():
-    m = Machine()
+    m = CatchUp()
     assert catch_up.poll(m) == [catch_up.FetchLatest()]
     assert catch_up.latest(m, 7, "") == []
     assert m.position == Position(7)
 
 
 def test_with_a_part_of_a_page_goes_which_later_ones_are_own():
-    m = Machine(position=Position(0))
+    m = CatchUp(position=Position(0))
     catch_up.connected(m, "")
     catch_up.sent(m, 3)
     _, handed = catch_up.page(m, [(n, n) for n in (1, 2, 3, 4)], whole=False, ours={3})
@@ -295,31 +295,31 @@ def test_with_a_part_of_a_page_goes_which_later_ones_are_own():
 
 
 def test_who_is_told_that_the_store_went_back_reads_on_from_what_is_known():
-    m = Machine(position=Position(142, "old", (143,), 9, "m1"))
+    m = CatchUp(position=Position(142, "old", (143,), 9, "m1"))
     assert catch_up.connected(m, "new", "m2") == [catch_up.FetchAfter(142)]  # the server decides, not the name
     catch_up.live(m, 75, "live")
     assert catch_up.went_back(m, 72) == [catch_up.FetchAfter(72)]
     told = catch_up.page(m, [(73, "a"), (74, "b")], whole=False, mark="m2")
-    unknown = catch_up.TellContinuity(Continuity(Kind.UNKNOWN, 2, 72, 142))
+    unknown = catch_up.TellContinuity(Continuity(ContinuityKind.UNKNOWN, 2, 72, 142))
     assert told == [unknown, catch_up.HandOver(("a", "b", "live"))]
     assert m.position == Position(75, "new", (), 9, "m2")
 
 
 def test_who_is_not_known_at_all_begins_at_the_latest_and_is_told_of_a_gap():
-    m = Machine(position=Position(142, "s", (), 0, "m1"))
+    m = CatchUp(position=Position(142, "s", (), 0, "m1"))
     catch_up.poll(m)  # without a socket too
     assert catch_up.went_back(m, 0) == [catch_up.FetchLatest()]
-    assert catch_up.latest(m, 80, "s", "m2") == [catch_up.TellContinuity(Continuity(Kind.UNKNOWN, 0, 0, 80))]
+    assert catch_up.latest(m, 80, "s", "m2") == [catch_up.TellContinuity(Continuity(ContinuityKind.UNKNOWN, 0, 0, 80))]
     assert m.position == Position(80, "s", (), 0, "m2")
 
 
 def test_a_server_without_marks_is_known_by_its_name_again():
-    m = Machine(position=Position(142, "old", (), 0, "m1"))
+    m = CatchUp(position=Position(142, "old", (), 0, "m1"))
     assert catch_up.connected(m, "new") == [catch_up.FetchLatest()]
 
 
 def test_ranges_that_were_done_are_not_handed_over_and_do_not_count():
-    m = Machine(position=Position(10, own=(22,), done=((11, 15), (17, 20))), limit=3)
+    m = CatchUp(position=Position(10, own=(22,), done=((11, 15), (17, 20))), limit=3)
     catch_up.connected(m, "")
     pages = [(n, n) for n in range(11, 24)]
     commands = catch_up.page(m, pages, whole=False)

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from tailwire.sdk.continuity import catch_up, chain
 from tailwire.sdk.continuity.catch_up import FetchAfter, HandOver, TellContinuity
-from tailwire.sdk.continuity.state import Machine, Position
+from tailwire.sdk.continuity.state import CatchUp, Position
 
 
-def caught_up(last_id: int = 10) -> Machine:
-    m = Machine(position=Position(last_id, "store"))
+def caught_up(last_id: int = 10) -> CatchUp:
+    m = CatchUp(position=Position(last_id, "store"))
     catch_up.connected(m, "store")
     catch_up.page(m, [], whole=False)
     return m
@@ -77,7 +77,7 @@ def test_the_one_before_an_own_message_is_missed_too():
 
 
 def test_one_that_was_stored_behind_the_page_and_lost_is_read_with_another_page():
-    m = Machine(position=Position(10, "store"))
+    m = CatchUp(position=Position(10, "store"))
     catch_up.connected(m, "store")
     assert not chain.broken(m, 12)  # history is being read, and may bring it
     catch_up.live(m, 13, "thirteen", before=12)
@@ -90,7 +90,7 @@ def test_one_that_was_stored_behind_the_page_and_lost_is_read_with_another_page(
 
 
 def test_a_server_that_names_one_which_does_not_exist_is_not_asked_for_ever():
-    m = Machine(position=Position(10, "store"))
+    m = CatchUp(position=Position(10, "store"))
     catch_up.connected(m, "store")
     catch_up.live(m, 13, "thirteen", before=9_999)
     assert catch_up.page(m, [], whole=False) == [FetchAfter(10)]
@@ -98,7 +98,7 @@ def test_a_server_that_names_one_which_does_not_exist_is_not_asked_for_ever():
 
 
 def test_one_that_came_meanwhile_is_missed_by_nobody():
-    m = Machine(position=Position(10, "store"))
+    m = CatchUp(position=Position(10, "store"))
     catch_up.connected(m, "store")
     catch_up.sent(m, 11)
     catch_up.live(m, 12, "twelve", before=11)  # an own one
@@ -162,7 +162,7 @@ def test_switched_off_or_without_a_position_nothing_is_held():
     off = caught_up()
     off.enabled = False
     assert not chain.broken(off, 99)
-    assert not chain.broken(Machine(), 99)
+    assert not chain.broken(CatchUp(), 99)
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=30), st.integers(1, 3))

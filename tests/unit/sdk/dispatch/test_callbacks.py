@@ -1,11 +1,15 @@
-"""Which callback of which listener stands for an event, with its arguments in the documented order."""
+"""Every event has its entry in the table, and leads to the documented callback with the documented arguments."""
 
 from __future__ import annotations
+
+from typing import get_args
 
 import pytest
 
 from tailwire import Action, GroupListener, User
+from tailwire.sdk.dispatch import callbacks
 from tailwire.sdk.dispatch.callbacks import Callbacks, Registries, event_of
+from tailwire.sdk.listeners import events
 from tailwire.wire.codec import message_from_wire
 from tailwire.wire.entities import Group
 
@@ -58,8 +62,13 @@ def action(name: str) -> Action:
         ("scopeChanged", "on_group_member_scope_changed", (BY, ON, "admin", "participant", TO)),
     ],
 )
-async def test_group_actions(name, callback, arguments):
+async def test_group_actions_call_their_listener(name, callback, arguments):
     registries, listener, happened = Registries(), Recording(), action(name)
     registries.group.add("it", listener)
     await Callbacks(registries).handle(event_of(happened))
     assert listener.calls == [(callback, happened, *arguments)]
+
+
+def test_every_event_has_an_entry_in_the_table():
+    dispatched = {*callbacks.CALLS, events.MessageReceived} - {callbacks.StatusChanged, callbacks.LoginNotice}
+    assert dispatched == set(get_args(events.Event))

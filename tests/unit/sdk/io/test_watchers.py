@@ -7,10 +7,10 @@ import logging
 import pytest
 
 from tailwire.sdk.connection.history import Transition
-from tailwire.sdk.connection.state import Phase, Status
+from tailwire.sdk.connection.state import ConnectionStatus, Phase
 from tailwire.sdk.io.watchers import Watchers
 
-SAMPLE = Transition(1.0, "LoggedIn", Status.CONNECTING, Phase.CONNECTING, 1, None)
+SAMPLE = Transition(1.0, "LoggedIn", ConnectionStatus.CONNECTING, Phase.CONNECTING, 1, None)
 
 
 def test_all_are_told_in_order_until_they_stop():

@@ -1,0 +1,94 @@
+"""Dispatch the entries of the event queue: to live lists, listeners and streams; and note how far the app was served.
+
+An event with a position counts as served when it has been handed over, also if a listener raised. Only when closing
+the client interrupts the hand-over does it not count: then the next start hands it over again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tailwire.sdk.connection.state import ConnectionStatus
+from tailwire.sdk.continuity.state import Position
+from tailwire.sdk.dispatch.callbacks import Callbacks, StatusChanged
+from tailwire.sdk.dispatch.served import Served
+from tailwire.sdk.listeners.events import ConnectionChanged, Event
+
+_CONNECTED = StatusChanged(ConnectionStatus.CONNECTED)
+
+
+@dataclass(slots=True)
+class Positioned:
+    """A queue entry: an event that moves the position.
+
+    Attributes:
+        event: what the app receives.
+        position: how far the app has been served once it has received the event; None without a session.
+    """
+
+    event: Event
+    position: Position | None
+
+
+class Dispatcher:
+    """Handles one queue entry after the other.
+
+    Args:
+        callbacks: call the listeners and fill the streams.
+        served: records the position.
+        observe: called with every entry before the app is, for the live lists.
+        moved: called when the served position may have moved.
+        connected: called when the status becomes `connected`.
+
+    Attributes:
+        closing: the client is being closed: an interrupted hand-over does not count.
+    """
+
+    def __init__(
+        self,
+        callbacks: Callbacks,
+        served: Served,
+        *,
+        observe: Callable[[object], None],
+        moved: Callable[[], None],
+        connected: Callable[[], None],
+    ) -> None:
+        self._callbacks = callbacks
+        self._served = served
+        self._observe = observe
+        self._moved = moved
+        self._connected = connected
+        self.closing = False
+
+    async def handle(self, entry: object) -> None:
+        """Hand an entry of the queue over."""
+        if type(entry) is not Positioned:
+            if entry == _CONNECTED:
+                self._connected()
+            self._observe(entry)
+            await self._callbacks.handle(entry)
+            if type(entry) is StatusChanged:
+                await self._streams_too(entry.status)
+            return
+        event = entry.event
+        self._served.open(event, entry.position)
+        try:
+            self._observe(event)
+            await self._callbacks.handle(event)
+        except BaseException:
+            if not self.closing:
+                self._done(event)
+            raise
+        self._done(event)
+
+    async def _streams_too(self, status: ConnectionStatus) -> None:
+        if status is ConnectionStatus.CONNECTED:
+            return  # `Incoming` queues it with its continuity
+        event = ConnectionChanged(status)
+        self._observe(event)
+        await self._callbacks.handle(event)
+
+    def _done(self, event: Event) -> None:
+        if self._served.let_go(event):  # false if another login has replaced the position meanwhile
+            self._moved()

@@ -1,0 +1,193 @@
+"""Dispatch the frames of a socket by their type.
+
+Frames that this device caused itself are dropped (S27). A frame that cannot be read is logged and dropped; a type that
+this version does not know is ignored.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from tailwire.sdk.dispatch import history
+from tailwire.sdk.dispatch.drafts import Drafts
+from tailwire.sdk.dispatch.typists import Typists
+from tailwire.sdk.io.link import Granted, granted
+from tailwire.sdk.io.reading import read_frame
+from tailwire.sdk.listeners import events as e
+from tailwire.wire.codec import UNREADABLE, message_from_wire, user_from_wire
+from tailwire.wire.entities import BaseMessage, MessageReceipt
+from tailwire.wire.frames import FrameType
+from tailwire.wire.social import (
+    conversation_from_wire,
+    reaction_event_from_frame,
+    receipt_from_frame,
+    transient_from_frame,
+    typing_from_frame,
+)
+
+log = logging.getLogger("tailwire")
+Frame = Mapping[str, Any]
+
+
+class Sink(Protocol):
+    """Where decoded frames go; `Incoming` is one."""
+
+    def take_message(self, message: BaseMessage | history.Unreadable, said: object) -> None:
+        """Take a message, and the id that the frame names as its predecessor."""
+
+    def take_receipt(self, receipt: MessageReceipt) -> None:
+        """Take a receipt."""
+
+    def put(self, event: e.Event) -> None:
+        """Queue any other event."""
+
+
+class Frames:
+    """Decodes the frames of one client and passes them on.
+
+    Args:
+        device: this client's resource.
+        pong, throttled, token_answered: called for the connection.
+
+    Attributes:
+        receipts_blocked: the server asked for no receipts, because of its load.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        device: str,
+        typists: Typists,
+        drafts: Drafts,
+        *,
+        pong: Callable[[], None],
+        throttled: Callable[[bool], None],
+        token_answered: Callable[[Granted | None], None],
+    ) -> None:
+        self._sink = sink
+        self._device = device
+        self._typists = typists
+        self._drafts = drafts
+        self._pong = pong
+        self._throttled = throttled
+        self._token_answered = token_answered
+        self.receipts_blocked = False
+
+    def take(self, text: str | bytes) -> float | None:
+        """Handle a frame. Return the restart window in seconds if the frame announces one, else None."""
+        try:
+            frame = read_frame(text)
+            kind = frame.get("type")
+            handler = HANDLERS.get(kind)
+            if handler is None:
+                if kind is None and frame.get("action") == "pong":
+                    self._pong()
+            elif frame.get("deviceId") != self._device or kind in _ADDRESSED:
+                return handler(self, frame)
+        except UNREADABLE as error:
+            log.warning("a frame cannot be read: %s", error)
+        return None
+
+    def _message(self, frame: Frame) -> None:
+        message = history.read(frame.get("body"))
+        if message is not None:
+            self._sink.take_message(message, frame.get("before"))
+
+    def _receipts(self, frame: Frame) -> None:
+        self._sink.take_receipt(receipt_from_frame(frame))
+
+    def _typing(self, frame: Frame) -> None:
+        self._typists.heard(typing_from_frame(frame))
+
+    def _presence(self, frame: Frame) -> None:
+        user = user_from_wire(frame["body"]["user"])
+        action = frame["body"].get("action")
+        user.status = action if action in ("online", "away") else "offline"
+        if user.status == "offline":
+            self._typists.went_offline(user.uid)
+            self._drafts.went_offline(user.uid)
+        self._sink.put(e.PresenceChanged(user))
+
+    def _transient(self, frame: Frame) -> None:
+        message = transient_from_frame(frame)
+        if not self._drafts.heard(message):
+            self._sink.put(e.TransientReceived(message))
+
+    def _event(self, frame: Frame) -> None:
+        self._sink.put(EVENTS[frame["type"]](frame))
+
+    def _auth(self, frame: Frame) -> None:
+        body = frame["body"]
+        self._token_answered(granted(body.get("tailwire")) if body.get("status") == "OK" else None)
+
+    def _server(self, frame: Frame) -> float | None:
+        body = frame["body"]
+        match body.get("action"):
+            case "restarting":
+                return float(body.get("within", 0.0))
+            case "throttled":
+                self.shed(body.get("shed"))
+            case "throttledNoMore":
+                self.receipts_blocked = False
+                self._throttled(False)
+            case "error":
+                log.warning("the server refused a frame: %s", body.get("error"))
+        return None
+
+    def shed(self, features: object) -> None:
+        """Note what the server does without under its load.
+
+        Args:
+            features: their names; a server that does not list them does without receipts, as documented.
+        """
+        self.receipts_blocked = not isinstance(features, list | tuple) or "receipts" in features
+        self._throttled(True)
+
+    def _ignore(self, frame: Frame) -> None:
+        """Only clients send it."""
+
+
+def _reaction(frame: Frame) -> e.Event:
+    added, event = reaction_event_from_frame(frame)
+    return e.ReactionChanged(event, added)
+
+
+def _pin(frame: Frame) -> e.Event:
+    body = frame.get("body") or {}
+    return e.MessagePinned(message_from_wire(body.get("message")), body.get("action") == "pinned")
+
+
+def _save(frame: Frame) -> e.Event:
+    body = frame.get("body") or {}
+    return e.MessageSaved(message_from_wire(body.get("message")), body.get("action") == "saved")
+
+
+def _conversation_pin(frame: Frame) -> e.Event:
+    body = frame.get("body") or {}
+    return e.ConversationPinned(conversation_from_wire(body.get("conversation")), body.get("action") == "pinned")
+
+
+EVENTS: dict[str, Callable[[Frame], e.Event]] = {
+    FrameType.REACTION: _reaction,
+    FrameType.PIN: _pin,
+    FrameType.SAVE: _save,
+    FrameType.CONVERSATION_PIN: _conversation_pin,
+}
+"""The frames that become an event without further ado."""
+
+HANDLERS: dict[Any, Callable[[Frames, Frame], float | None]] = {
+    FrameType.AUTH: Frames._auth,
+    FrameType.APP_STATE: Frames._ignore,
+    FrameType.SERVER: Frames._server,
+    FrameType.MESSAGE: Frames._message,
+    FrameType.RECEIPTS: Frames._receipts,
+    FrameType.TYPING: Frames._typing,
+    FrameType.TRANSIENT: Frames._transient,
+    FrameType.PRESENCE: Frames._presence,
+    **dict.fromkeys(EVENTS, Frames._event),
+}
+
+_ADDRESSED = frozenset({FrameType.AUTH, FrameType.SERVER})
+"""Frames for this device: they may carry its id."""

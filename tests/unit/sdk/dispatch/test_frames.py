@@ -1,0 +1,99 @@
+"""Every frame type has a handler, and frames reach it or are dropped."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tailwire import ConversationPinned, MessagePinned
+from tailwire.sdk.dispatch import frames
+from tailwire.sdk.dispatch.drafts import Drafts
+from tailwire.sdk.dispatch.frames import Frames
+from tailwire.sdk.dispatch.typists import Typists
+from tailwire.wire.frames import FrameType
+
+DEVICE = "this-device"
+PIN = {"type": "pin", "deviceId": "another", "body": {"action": "pinned", "message": {"id": "7"}}}
+
+
+class Taken:
+    """A sink that records, and the frames that fill it."""
+
+    def __init__(self) -> None:
+        self.events: list[object] = []
+        self.connection: list[object] = []
+        self.frames = Frames(
+            self,
+            DEVICE,
+            Typists(self.put),
+            Drafts(self.put),
+            pong=lambda: self.connection.append("pong"),
+            throttled=self.connection.append,
+            token_answered=self.connection.append,
+        )
+
+    def take_message(self, message, said):
+        self.events.append((message.id, said))
+
+    def take_receipt(self, receipt):
+        self.events.append(receipt)
+
+    def put(self, event):
+        self.events.append(event)
+
+    def take(self, **frame):
+        return self.frames.take(json.dumps(frame))
+
+
+def test_every_frame_type_has_a_handler():
+    assert set(frames.HANDLERS) == set(FrameType)
+
+
+def test_pins_become_events():
+    taken = Taken()
+    taken.take(**PIN)
+    taken.take(
+        type="conversation_pin",
+        body={"action": "unpinned", "conversation": {"conversationType": "user", "conversationWith": {"uid": "bob"}}},
+    )
+    pinned, conversation = taken.events
+    assert isinstance(pinned, MessagePinned)
+    assert (pinned.message.id, pinned.pinned) == (7, True)
+    assert isinstance(conversation, ConversationPinned)
+    assert not conversation.pinned
+
+
+def test_frames_of_this_device_are_dropped_except_those_addressed_to_it(caplog):
+    taken = Taken()
+    taken.take(**{**PIN, "deviceId": DEVICE})
+    taken.take(type="message", deviceId=DEVICE, body={"id": "8"})
+    taken.take(type="auth", deviceId=DEVICE, body={"status": "ERROR"})
+    assert (taken.events, taken.connection, caplog.text) == ([], [None], "")
+
+
+@pytest.mark.parametrize("frame", [{"type": "of the future"}, {"type": "app_state"}, {"action": "ping"}])
+def test_frames_that_mean_nothing_to_a_client_are_ignored(frame, caplog):
+    taken = Taken()
+    assert taken.take(**frame) is None
+    assert (taken.events, taken.connection, caplog.text) == ([], [], "")
+
+
+@pytest.mark.parametrize("frame", [{"type": ["message"]}, {"type": "presence"}, {"type": "server", "body": 1}])
+def test_unreadable_frames_are_logged_and_dropped(frame, caplog):
+    taken = Taken()
+    assert taken.take(**frame) is None
+    assert taken.events == []
+    assert "a frame cannot be read" in caplog.text
+
+
+def test_notices_of_the_server():
+    taken = Taken()
+    assert taken.take(type="server", body={"action": "restarting", "within": 3}) == 3.0
+    taken.take(type="server", body={"action": "throttled", "shed": ["typing"]})
+    assert not taken.frames.receipts_blocked
+    taken.take(type="server", body={"action": "throttled"})
+    assert taken.frames.receipts_blocked
+    taken.take(type="server", body={"action": "throttledNoMore"})
+    assert not taken.frames.receipts_blocked
+    assert taken.connection == [True, True, False]
