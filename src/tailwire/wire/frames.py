@@ -34,6 +34,11 @@ class FrameType(StrEnum):
     PRESENCE = "presence"
     TRANSIENT = "transient_message"
     APP_STATE = "app_state"
+    REACTION = "reaction"
+    PIN = "pin"
+    SAVE = "save"
+    CONVERSATION_PIN = "conversation_pin"
+    SERVER = "server"
 
 
 def auth_frame(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from websockets.frames import Frame, Opcode
 
+from tailwire.wire.frames import FrameType
+
 
 def text_frame(payload: bytes) -> bytes:
     """A WebSocket text frame, as a server sends it: ready to be written to any number of sockets."""
@@ -15,13 +17,15 @@ def with_before(json: bytes, before: int) -> bytes:
     return b'%b,"before":%d}' % (json[:-1], before)
 
 
-def with_head(kind: bytes, receiver: bytes, receiver_type: bytes, device: bytes, sender: bytes, app: bytes) -> bytes:
-    """The envelope's head, up to the body. Arguments are JSON strings with their quotation marks, already escaped."""
-    return b'{"appId":%b,"receiver":%b,"receiverType":%b,"deviceId":%b,"type":%b,"sender":%b,"body":' % (
+def with_head(
+    kind: FrameType, receiver: bytes, receiver_type: bytes, device: bytes, sender: bytes, app: bytes
+) -> bytes:
+    """Return the head of a frame, up to its body. The bytes are JSON strings with quotation marks, already escaped."""
+    return b'{"appId":%b,"receiver":%b,"receiverType":%b,"deviceId":%b,"type":"%b","sender":%b,"body":' % (
         app,
         receiver,
         receiver_type,
         device,
-        kind,
+        kind.encode(),
         sender,
     )

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
 
 from tailwire.server.fanout.frames import text_frame, with_before
-from tailwire.server.ports.broker import PRESENCE, Broker, Publication, group_subject, user_subject
+from tailwire.server.ports.broker import (
+    PRESENCE,
+    Broker,
+    FramePublication,
+    MembershipChange,
+    PresenceAudience,
+    Publication,
+    TokenRevoked,
+    group_subject,
+    user_subject,
+)
 from tailwire.server.telemetry.metrics import Metrics
 
 
@@ -37,7 +47,7 @@ class _Frame:
 
     __slots__ = ("_linked", "data", "of")
 
-    def __init__(self, publication: Publication) -> None:
+    def __init__(self, publication: FramePublication) -> None:
         self.of = publication
         self.data = text_frame(publication.payload)
         self._linked = b"" if publication.before else self.data
@@ -80,7 +90,13 @@ class Hub:
         self._pending: list[tuple[str, list[_Frame]]] = []
         self._encoded: _Frame | None = None
         self._lingering: dict[str, float] = {}
-        broker.listen(self._take)
+        # By type, so that a kind of publication without a handler is a KeyError and not silently dropped.
+        self._handlers: Mapping[type[Publication], Callable[[str, Any], None]] = {
+            FramePublication: self._queue_frame,
+            MembershipChange: self._change_membership,
+            TokenRevoked: self._close_revoked,
+        }
+        broker.listen(self._receive)
 
     @property
     def broker(self) -> Broker:
@@ -170,17 +186,10 @@ class Hub:
 
     # What comes from the broker.
 
-    def _take(self, subject: str, publication: Publication) -> None:
-        if publication.joined is not None:
-            self.flush()  # what was sent to the group before belongs to those who were in it then
-            self._change_membership(subject, publication)
-        if publication.gone:
-            self.flush()
-            for socket in list(self._by_subject.get(subject, ())):
-                if socket.token == publication.gone:
-                    socket.close(1000, "logged out")
-        if not publication.payload:
-            return
+    def _receive(self, subject: str, publication: Publication) -> None:
+        self._handlers[type(publication)](subject, publication)
+
+    def _queue_frame(self, subject: str, publication: FramePublication) -> None:
         if not self._pending:
             self._schedule(self.flush)
         frame = self._encoded
@@ -191,13 +200,20 @@ class Hub:
         else:
             self._pending.append((subject, [frame]))
 
-    def _change_membership(self, subject: str, publication: Publication) -> None:
+    def _change_membership(self, subject: str, change: MembershipChange) -> None:
+        self.flush()  # frames that were sent to the group before are for its members at that time
         for socket in list(self._by_subject.get(subject, ())):
-            if publication.joined:
-                self.hear_groups(socket, (publication.guid,))
+            if change.joined:
+                self.hear_groups(socket, (change.guid,))
             else:
-                socket.groups.discard(publication.guid)
-                self._leave(socket, group_subject(publication.guid))
+                socket.groups.discard(change.guid)
+                self._leave(socket, group_subject(change.guid))
+
+    def _close_revoked(self, subject: str, revoked: TokenRevoked) -> None:
+        self.flush()
+        for socket in list(self._by_subject.get(subject, ())):
+            if socket.token == revoked.token:
+                socket.close(1000, "logged out")
 
     def flush(self) -> None:
         """Write what has come since the last flush: a run of frames to the same receivers is joined once.
@@ -242,7 +258,7 @@ class Hub:
             if p.droppable and not droppable:
                 self._metrics.frames_dropped += 1
                 continue
-            if p.role and not _concerned(socket, p):
+            if p.audience and not _is_in(p.audience, socket):
                 continue
             chosen.append(frame.for_socket(socket.chained))
         if chosen:
@@ -250,10 +266,11 @@ class Hub:
             self._metrics.deliveries += len(chosen)
 
 
-def _concerned(socket: Listening, p: Publication) -> bool:
-    # Whether a socket has subscribed to the presence of the user that a publication is about.
-    if socket.uid in p.hidden_from or (p.feature and p.feature not in socket.features):
+def _is_in(audience: PresenceAudience, socket: Listening) -> bool:
+    if socket.uid in audience.hidden_from or (audience.feature and audience.feature not in socket.features):
         return False
     if socket.presence is ALL_USERS:
         return True
-    return socket.uid in p.friends if socket.presence is FRIENDS else p.role in (socket.presence or ())
+    if socket.presence is FRIENDS:
+        return socket.uid in audience.friends
+    return audience.role in (socket.presence or ())
