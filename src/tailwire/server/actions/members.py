@@ -16,7 +16,7 @@ from tailwire.server.actions.member_actions import MemberActions
 from tailwire.server.actions.present import page
 from tailwire.server.actions.roles import Roles
 from tailwire.server.auth.passwords import Passwords
-from tailwire.server.limits.guesses import Guesses
+from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.ports.filters import MemberFilter
 from tailwire.server.ports.records import GroupRow, MemberRow, Stored
 from tailwire.server.ports.refusal import Refused
@@ -63,7 +63,7 @@ class Members:
         lengths: Lengths,
         roles: Roles,
         passwords: Passwords,
-        guesses: Guesses,
+        guesses: GuessLimiter,
         *,
         most_members: int,
         most_groups: int,

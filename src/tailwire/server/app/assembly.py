@@ -33,10 +33,10 @@ from tailwire.server.auth.secrets import signing_key
 from tailwire.server.config import Settings
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.overload import Overload
-from tailwire.server.limits.guesses import Guesses
+from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.limits.rates import per_minute
-from tailwire.server.limits.room import Room
 from tailwire.server.limits.targets import LOOPBACK, Targets
+from tailwire.server.limits.upload_quota import UploadQuota
 from tailwire.server.ports.world import World
 from tailwire.server.rest.addresses import Addresses
 from tailwire.server.rules.lengths import Lengths
@@ -116,7 +116,7 @@ async def build(
     passwords = Passwords(world)
     members = Members(
         store, directory, doors, delivery, world, lengths, roles, passwords,
-        Guesses(s.wrong_passwords_per_minute, loop.time),
+        GuessLimiter(s.wrong_passwords_per_minute, loop.time),
         most_members=s.max_group_members, most_groups=s.max_groups_per_user,
     )  # fmt: skip
     return Actions(
@@ -167,7 +167,7 @@ def _files(
     uploads = FolderUploads(Path(s.data) / "uploads")
     files = Files(
         store, uploads, doors, world, most_size=s.max_file, most_count=s.max_files, secret=secret,
-        room=Room(s.uploads_per_day, s.min_free_disk, uploads.free),
+        room=UploadQuota(s.uploads_per_day, s.min_free_disk, uploads.free),
     )  # fmt: skip
     leftovers = Leftovers(
         store, uploads, world, asyncio.get_running_loop().call_later,

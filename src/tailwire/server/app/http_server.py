@@ -15,9 +15,9 @@ from typing import Any
 import uvicorn
 
 from tailwire.server import private_files
-from tailwire.server.app.listener import Listener
-from tailwire.server.app.watch import Watch
-from tailwire.server.limits.places import Place
+from tailwire.server.app.accept_loop import AcceptLoop
+from tailwire.server.app.housekeeping import Housekeeping
+from tailwire.server.limits.slots import Slot
 from tailwire.server.rest.protocol import HttpProtocol
 from tailwire.server.telemetry.logs import log
 
@@ -29,7 +29,7 @@ class HttpServer(uvicorn.Server):
         ready: what is written to the ready file, with the process's number: `url`, `app_id`, and keys that are new.
         ready_file: "" for none.
         signals: which signals stop it.
-        listen: makes a `Listener`.
+        listen: makes a `AcceptLoop`.
 
     Attributes:
         listens: set when it does.
@@ -41,8 +41,8 @@ class HttpServer(uvicorn.Server):
         ready: Mapping[str, str],
         ready_file: str,
         signals: Sequence[signal.Signals],
-        watch: Watch,
-        listen: Callable[..., Listener],
+        watch: Housekeeping,
+        listen: Callable[..., AcceptLoop],
     ) -> None:
         super().__init__(config)
         self._watch, self._listen = watch, listen
@@ -76,7 +76,7 @@ class HttpServer(uvicorn.Server):
             await asyncio.get_running_loop().run_in_executor(None, self._write_ready_file)
             log.info("ready file written file=%s", self._ready_file)
 
-    def _make(self, address: str, place: Place | None) -> asyncio.Protocol:
+    def _make(self, address: str, place: Slot | None) -> asyncio.Protocol:
         make: Any = self.config.http_protocol_class
         protocol: HttpProtocol = make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
         protocol.named, protocol.place = address, place

@@ -21,14 +21,14 @@ from tailwire.server import private_files
 from tailwire.server.actions.export import Export
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.actions.users import NewUser
+from tailwire.server.app.accept_loop import AcceptLoop
 from tailwire.server.app.assembly import Actions, build, database_path, fixed_base, webhook_targets
 from tailwire.server.app.checks import bind, check_certificate, check_folder
+from tailwire.server.app.housekeeping import Housekeeping
 from tailwire.server.app.http_server import HttpServer
 from tailwire.server.app.key_file import Keys, key_file, read_keys, write_keys
-from tailwire.server.app.listener import Listener
 from tailwire.server.app.process import most_connections, raise_descriptor_limit, share_with_the_writer, tune_collector
 from tailwire.server.app.sealing_key import sealing_key
-from tailwire.server.app.watch import Watch
 from tailwire.server.auth.certificate import self_signed
 from tailwire.server.auth.sealing import Sealer
 from tailwire.server.auth.secrets import fingerprint
@@ -36,15 +36,15 @@ from tailwire.server.broker.memory import MemoryBroker
 from tailwire.server.config import Settings, offered
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.overload import Overload
-from tailwire.server.gateway.entrance import Entrance
+from tailwire.server.gateway.admission import Admission
+from tailwire.server.gateway.authentication import Authenticator
 from tailwire.server.gateway.gateway import Gateway
 from tailwire.server.gateway.protocol import SocketProtocol
-from tailwire.server.gateway.turns import Turns
 from tailwire.server.limits.forwarded import TrustedProxies
-from tailwire.server.limits.guesses import Guesses
-from tailwire.server.limits.pace import Pace
-from tailwire.server.limits.places import Places
+from tailwire.server.limits.guess_limiter import GuessLimiter
+from tailwire.server.limits.pacer import Pacer
 from tailwire.server.limits.rates import Rates
+from tailwire.server.limits.slots import ConnectionSlots
 from tailwire.server.ports.records import KeyRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
@@ -119,11 +119,11 @@ async def _assemble(settings: Settings, store: SqliteStore, world: World) -> Par
     )
     actions = await build(settings, store, hub, world, metrics, overload, sealer, webhooks.wake)
     await actions.webhooks.seal_what_is_plain()
-    guesses = Guesses(settings.wrong_tokens_per_minute, loop.time)
-    pace, pace_of_known = (Pace(settings.upgrades_per_second, MAX_TURN, loop.time) for _ in range(2))
-    strangers = Places(settings.unauthenticated_per_address)
-    turns = Turns(pace, pace_of_known, strangers, actions.sessions, overload)
-    entrance = Entrance(
+    guesses = GuessLimiter(settings.wrong_tokens_per_minute, loop.time)
+    pace, pace_of_known = (Pacer(settings.upgrades_per_second, MAX_TURN, loop.time) for _ in range(2))
+    strangers = ConnectionSlots(settings.unauthenticated_per_address)
+    turns = Admission(pace, pace_of_known, strangers, actions.sessions, overload)
+    entrance = Authenticator(
         loop, settings, actions.sessions, metrics, world, overload, guesses,
         store_name=store.name, mark=store.start, app_id=store.app_id,
     )  # fmt: skip
@@ -153,7 +153,7 @@ def _webhooks(settings: Settings, store: SqliteStore, world: World, metrics: Met
 
 
 def _api(
-    settings: Settings, a: Actions, metrics: Metrics, overload: Overload, guesses: Guesses, store: SqliteStore
+    settings: Settings, a: Actions, metrics: Metrics, overload: Overload, guesses: GuessLimiter, store: SqliteStore
 ) -> Api:
     loop = asyncio.get_running_loop()
     started = loop.time()
@@ -303,14 +303,14 @@ def _http_server(
     most = parts.gateway.turns.most_sockets = settings.max_connections or most_connections()
     clock = asyncio.get_running_loop().time
     http = parts.http
-    watch = Watch(
+    watch = Housekeeping(
         parts.overload, parts.metrics, http.waiting, http.idle, http.under_way, clock,
         deadline=settings.request_deadline, least_rate=settings.least_rate, most=most,
     )  # fmt: skip
-    pace = Pace(CONNECTIONS_EACH * settings.upgrades_per_second, math.inf, clock)
+    pace = Pacer(CONNECTIONS_EACH * settings.upgrades_per_second, math.inf, clock)
     listen = partial(
-        Listener, pace=pace, metrics=parts.metrics, handshake=settings.request_deadline,
-        places=Places(settings.connections_per_address), proxies=http.proxies,
+        AcceptLoop, pace=pace, metrics=parts.metrics, handshake=settings.request_deadline,
+        places=ConnectionSlots(settings.connections_per_address), proxies=http.proxies,
         proxy_protocol=settings.proxy_protocol,
     )  # fmt: skip
     ready = {"url": url, **asdict(parts.keys)}

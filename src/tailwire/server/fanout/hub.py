@@ -20,7 +20,7 @@ from tailwire.server.ports.broker import (
 from tailwire.server.telemetry.metrics import Metrics
 
 
-class Listening(Protocol):
+class Subscriber(Protocol):
     """A socket, as the hub sees it."""
 
     uid: str
@@ -85,7 +85,7 @@ class Hub:
         self._metrics = metrics
         self._schedule = schedule
         self._slow_close = slow_close
-        self._by_subject: dict[str, dict[Listening, None]] = {}
+        self._by_subject: dict[str, dict[Subscriber, None]] = {}
         self.users_online = 0
         self._pending: list[tuple[str, list[_Frame]]] = []
         self._encoded: _Frame | None = None
@@ -105,7 +105,7 @@ class Hub:
 
     # Who listens.
 
-    def add(self, socket: Listening) -> bool:
+    def add(self, socket: Subscriber) -> bool:
         """An authenticated socket. Answers whether its user comes online with it."""
         first = not self.is_online(socket.uid)
         self._lingering.pop(socket.uid, None)
@@ -115,13 +115,13 @@ class Hub:
             self._join(socket, PRESENCE)
         return first
 
-    def hear_groups(self, socket: Listening, groups: Iterable[str]) -> None:
+    def hear_groups(self, socket: Subscriber, groups: Iterable[str]) -> None:
         """A socket begins to hear groups."""
         for guid in groups:
             socket.groups.add(guid)
             self._join(socket, group_subject(guid))
 
-    def remove(self, socket: Listening, linger_until: float = 0.0) -> bool:
+    def remove(self, socket: Subscriber, linger_until: float = 0.0) -> bool:
         """A socket that ended. Answers whether its user goes offline with it.
 
         Args:
@@ -158,7 +158,7 @@ class Hub:
         """Whether the user has a socket in this process, or had one just now."""
         return user_subject(uid) in self._by_subject or uid in self._lingering
 
-    def sockets_of(self, uid: str) -> list[Listening]:
+    def sockets_of(self, uid: str) -> list[Subscriber]:
         """A user's sockets."""
         return list(self._by_subject.get(user_subject(uid), ()))
 
@@ -168,14 +168,14 @@ class Hub:
         here = [subject[start:] for subject in self._by_subject if subject.startswith(user_subject(""))]
         return [*here, *self._lingering]
 
-    def _join(self, socket: Listening, subject: str) -> None:
+    def _join(self, socket: Subscriber, subject: str) -> None:
         sockets = self._by_subject.get(subject)
         if sockets is None:
             sockets = self._by_subject[subject] = {}
             self._broker.subscribe(subject)
         sockets[socket] = None
 
-    def _leave(self, socket: Listening, subject: str) -> None:
+    def _leave(self, socket: Subscriber, subject: str) -> None:
         sockets = self._by_subject.get(subject)
         if sockets is None:
             return
@@ -228,7 +228,7 @@ class Hub:
             if sockets:
                 self._write_all(subject, sockets, frames)
 
-    def _write_all(self, subject: str, sockets: dict[Listening, None], frames: list[_Frame]) -> None:
+    def _write_all(self, subject: str, sockets: dict[Subscriber, None], frames: list[_Frame]) -> None:
         whole = frames[0].data if len(frames) == 1 else b"".join([f.data for f in frames])
         linked = b""
         apart = {f.of.not_to for f in frames if f.of.not_to}
@@ -249,7 +249,7 @@ class Hub:
                 self._write_chosen(socket, frames, droppable=not socket.slow)
         self._metrics.deliveries += written * len(frames)
 
-    def _write_chosen(self, socket: Listening, frames: list[_Frame], *, droppable: bool) -> None:
+    def _write_chosen(self, socket: Subscriber, frames: list[_Frame], *, droppable: bool) -> None:
         chosen = []
         for frame in frames:
             p = frame.of
@@ -266,7 +266,7 @@ class Hub:
             self._metrics.deliveries += len(chosen)
 
 
-def _is_in(audience: PresenceAudience, socket: Listening) -> bool:
+def _is_in(audience: PresenceAudience, socket: Subscriber) -> bool:
     if socket.uid in audience.hidden_from or (audience.feature and audience.feature not in socket.features):
         return False
     if socket.presence is ALL_USERS:

@@ -14,8 +14,8 @@ from tailwire.server.config import Settings
 from tailwire.server.fanout.frames import text_frame
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.overload import Level, Overload
-from tailwire.server.gateway.answers import server_says
-from tailwire.server.gateway.entrance import TOKEN_REJECTED, Entrance
+from tailwire.server.gateway.admission import Admission
+from tailwire.server.gateway.authentication import TOKEN_REJECTED, Authenticator
 from tailwire.server.gateway.frames import (
     AppState,
     Auth,
@@ -25,9 +25,9 @@ from tailwire.server.gateway.frames import (
     body_of,
     decode_frame,
 )
-from tailwire.server.gateway.silence import Silence
+from tailwire.server.gateway.liveness import LivenessCheck
+from tailwire.server.gateway.server_frames import server_frame
 from tailwire.server.gateway.sockets import Socket
-from tailwire.server.gateway.turns import Turns
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
@@ -66,9 +66,9 @@ class Gateway:
         live: Live,
         receipts: Receipts,
         metrics: Metrics,
-        turns: Turns,
+        turns: Admission,
         overload: Overload,
-        entrance: Entrance,
+        entrance: Authenticator,
     ) -> None:
         self.loop = loop
         self.settings = settings
@@ -82,7 +82,7 @@ class Gateway:
         self._live = live
         self._receipts = receipts
         self._sockets: dict[Socket, None] = {}  # in the order in which they came
-        self._silence = Silence(settings.silence_limit)
+        self._silence = LivenessCheck(settings.silence_limit)
         self._away: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweep_timer: asyncio.Handle | None = None
@@ -244,7 +244,7 @@ class Gateway:
     def _complain(self, socket: Socket, refused: Refused) -> None:
         # Only to our own clients: others are never sent what they did not ask for.
         if socket.features:
-            socket.write(server_says({"action": "error", "error": refused.told()}))
+            socket.write(server_frame({"action": "error", "error": refused.told()}))
 
     async def _authenticate(self, socket: Socket, auth: Auth) -> None:
         if not await self._entrance.admit(socket, auth) or socket not in self._sockets:
@@ -325,7 +325,7 @@ class Gateway:
         if "restart" in socket.features:
             s = self.settings
             spread = min(MAX_RESTART, self._most_at_goodbye() / s.returns_per_second)
-            socket.write(server_says({"action": "restarting", "within": round(max(s.restart_window, spread), 1)}))
+            socket.write(server_frame({"action": "restarting", "within": round(max(s.restart_window, spread), 1)}))
 
     def _most_at_goodbye(self) -> int:
         # How many there were when the first was told: all come back over the same time.
@@ -340,7 +340,7 @@ class Gateway:
         if not begins_or_ends and (before >= Level.RECEIPTS) is (now >= Level.RECEIPTS):
             return
         shed = self.overload.left_out
-        frame = server_says({"action": "throttled", "shed": shed} if shed else {"action": "throttledNoMore"})
+        frame = server_frame({"action": "throttled", "shed": shed} if shed else {"action": "throttledNoMore"})
         for socket in self._sockets:
             if "throttled" in socket.features:
                 socket.write(frame)

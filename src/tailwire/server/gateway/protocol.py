@@ -16,10 +16,10 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from tailwire.server.gateway.answers import refusal
 from tailwire.server.gateway.gateway import WINDOW_OVER, Gateway
-from tailwire.server.gateway.silence import Question
-from tailwire.server.limits.places import Place
+from tailwire.server.gateway.liveness import Probe
+from tailwire.server.gateway.server_frames import refusal_body
+from tailwire.server.limits.slots import Slot
 from tailwire.server.ports.refusal import Refused
 from tailwire.wire.frames import CLIENT_HEADER, PROOF_HEADER
 
@@ -48,7 +48,7 @@ def _forget_frames(protocol: ServerProtocol) -> None:
 
 def _refusal(protocol: ServerProtocol, refused: Refused) -> Response:
     # In the envelope of all answers: a client knows by it that the server refuses, and not a proxy on the way.
-    response = protocol.reject(http.HTTPStatus(refused.status), refusal(refused))
+    response = protocol.reject(http.HTTPStatus(refused.status), refusal_body(refused))
     del response.headers["Content-Type"]
     response.headers["Content-Type"] = "application/json"
     if refused.retry_after is not None:
@@ -102,13 +102,13 @@ class SocketProtocol(asyncio.Protocol):
         self._rest = NOTHING
         self._before_auth = 0  # bytes that came before it authenticated
         self.address = self.uid = self.device = self.token = ""
-        self.place: Place | None = None  # of its connection
-        self.stranger: Place | None = None  # as long as it has not authenticated
+        self.place: Slot | None = None  # of its connection
+        self.stranger: Slot | None = None  # as long as it has not authenticated
         self.groups: set[str] = set()
         self.presence: frozenset[str] | None = None
         self.features = NO_FEATURES
         self.opened_at = self.heard_at = self.gateway.loop.time()
-        self.question: Question | None = None
+        self.question: Probe | None = None
         self.frames = self.bad_frames = 0
         self.background_until = self.window = self.held_until = self.token_until = 0.0
         self.inbox: list[bytes] | None = None

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from tailwire.server.gateway.silence import Question
-    from tailwire.server.limits.places import Place
+    from tailwire.server.gateway.liveness import Probe
+    from tailwire.server.limits.slots import Slot
 
 
 class Socket(Protocol):
     """A WebSocket, as the gateway sees it (see `protocol.SocketProtocol`)."""
 
     address: str  # where it comes from; "" where that is not known
-    stranger: Place | None  # counts it as one that has not authenticated
+    stranger: Slot | None  # counts it as one that has not authenticated
     uid: str
     device: str
     token: str
@@ -34,7 +34,7 @@ class Socket(Protocol):
     inbox: list[bytes] | None
     window: float
     slow: bool
-    question: Question | None  # what it was asked, while it is silent
+    question: Probe | None  # what it was asked, while it is silent
     write: Callable[[bytes], object]
 
     @property

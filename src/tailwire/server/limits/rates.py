@@ -12,7 +12,7 @@ APP = ""
 SHARE = 10  # one token may use a tenth of what the app as a whole has of `core`
 
 
-class Kind(StrEnum):
+class RequestKind(StrEnum):
     """What counts together."""
 
     CORE = "core"  # logins; users made and deleted; groups made and joined
@@ -20,7 +20,7 @@ class Kind(StrEnum):
     OTHER = "other"
 
 
-class Taken(NamedTuple):
+class RateResult(NamedTuple):
     """What a request was told.
 
     Attributes:
@@ -48,20 +48,20 @@ class Rates:
 
     def __init__(self, *, sends: int, others: int, core: int, standard: int, clock: Callable[[], float]) -> None:
         self._own = {
-            Kind.SEND: ("sends_per_minute", per_minute(sends, clock)),
-            Kind.OTHER: ("requests_per_minute", per_minute(others, clock)),
+            RequestKind.SEND: ("sends_per_minute", per_minute(sends, clock)),
+            RequestKind.OTHER: ("requests_per_minute", per_minute(others, clock)),
         }
         of_core = ("core_per_minute (one token may use a tenth of it)", per_minute(core / SHARE, clock))
-        self._shares = {**self._own, Kind.CORE: of_core}
-        self._own[Kind.CORE] = self._own[Kind.OTHER]
+        self._shares = {**self._own, RequestKind.CORE: of_core}
+        self._own[RequestKind.CORE] = self._own[RequestKind.OTHER]
         shared = Buckets(standard / 60, max(1.0, standard), clock)
         self._app = {
-            Kind.CORE: ("core_per_minute", Buckets(core / 60, max(1.0, core), clock)),
-            Kind.SEND: ("standard_per_minute", shared),
-            Kind.OTHER: ("standard_per_minute", shared),
+            RequestKind.CORE: ("core_per_minute", Buckets(core / 60, max(1.0, core), clock)),
+            RequestKind.SEND: ("standard_per_minute", shared),
+            RequestKind.OTHER: ("standard_per_minute", shared),
         }
 
-    def take(self, kind: Kind, who: str, *, key: bool = False, count: int = 1) -> Taken:
+    def take(self, kind: RequestKind, who: str, *, key: bool = False, count: int = 1) -> RateResult:
         """Count a request, whether it succeeds or not; of both limits the one that is nearer is told.
 
         Args:
@@ -69,13 +69,13 @@ class Rates:
             key: it is a key.
             count: as how many it counts.
         """
-        found = Taken(0, 0, 0.0, "")
+        found = RateResult(0, 0, 0.0, "")
         limits = [(who, *(self._own if key else self._shares)[kind])] if who else []
         for name, setting, buckets in (*limits, (APP, *self._app[kind])):
             if not buckets.per_minute:
                 continue
             wait = buckets.take(name, count)
-            taken = Taken(buckets.size, buckets.left(name) or 0, wait, setting)
+            taken = RateResult(buckets.size, buckets.left(name) or 0, wait, setting)
             if wait:
                 return taken
             if not found.most or taken.left < found.left:

@@ -13,9 +13,9 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tailwire.server.actions.present import encode
+from tailwire.server.limits.acknowledged import acknowledged_bytes
 from tailwire.server.limits.forwarded import TrustedProxies
-from tailwire.server.limits.places import Place
-from tailwire.server.limits.taken import taken_by
+from tailwire.server.limits.slots import Slot
 from tailwire.server.ports.refusal import Refused
 
 MAX_HEAD = 64 * 1024
@@ -87,7 +87,7 @@ class HttpProtocol(HttpToolsProtocol):
     idle: dict[HttpProtocol, None]
     proxies = NO_PROXIES
     named = ""
-    place: Place | None = None
+    place: Slot | None = None
     flow: _Flow
     _head = -1  # bytes of a head that has begun and is not whole, but for those that came with its begin; -1: none has
     _body = 0  # bytes of a body that have come
@@ -221,7 +221,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def moved(self) -> int:
         """Return how many bytes came from the client and were taken by it, counted from any point."""
-        return self._received + taken_by(self.transport)
+        return self._received + acknowledged_bytes(self.transport)
 
     def end_slow(self) -> None:
         """End a connection whose client is too slow; tell it, where it can still be told."""

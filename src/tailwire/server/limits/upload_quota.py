@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from tailwire.server.ports.refusal import Refused
 
-COME_BACK = 60.0
-DAY = 86_400
+RETRY_AFTER_SECONDS = 60.0
+DAY_SECONDS = 86_400
 
 
-class Room:
+class UploadQuota:
     """Counts what is under way, so that many uploads at once get no more than one after the other.
 
     Args:
@@ -40,21 +40,21 @@ class Room:
         if self.per_day and uid and used + self._of[uid] + size > self.per_day:
             raise self.too_much()
         if self._floor and self._free() - self._coming - size < self._floor:
-            raise Refused("ERR_UNAVAILABLE", "The server's disk is nearly full.", retry_after=COME_BACK)
+            raise Refused("ERR_UNAVAILABLE", "The server's disk is nearly full.", retry_after=RETRY_AFTER_SECONDS)
 
     def too_much(self) -> Refused:
         """What a user is told who has no room left."""
         return Refused("ERR_UPLOAD_QUOTA_EXCEEDED", f"You may upload {self.per_day} bytes in 24 hours.")
 
-    def take(self, uid: str, used: int) -> Taken:
+    def take(self, uid: str, used: int) -> Reservation:
         """Begin an upload of some user."""
-        return Taken(self, uid, used)
+        return Reservation(self, uid, used)
 
 
-class Taken:
+class Reservation:
     """The room that one upload has taken. It has to be given back (`end`)."""
 
-    def __init__(self, room: Room, uid: str, used: int) -> None:
+    def __init__(self, room: UploadQuota, uid: str, used: int) -> None:
         self._room = room
         self._uid = uid
         self._used = used
@@ -64,7 +64,7 @@ class Taken:
         """Take room for so many bytes in all.
 
         Raises:
-            Refused: as `Room.check`.
+            Refused: as `UploadQuota.check`.
         """
         more = size - self._size
         if more > 0:
@@ -75,7 +75,7 @@ class Taken:
         """Note that so many bytes in all are written, or will be at once.
 
         Raises:
-            Refused: as `Room.check`.
+            Refused: as `UploadQuota.check`.
         """
         self.expect(size)
         self._room._coming -= size - self._written

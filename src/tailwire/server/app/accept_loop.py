@@ -16,19 +16,19 @@ from typing import Any
 
 from tailwire.server.app.proxy_protocol import BadHeader, client_of
 from tailwire.server.limits.forwarded import TrustedProxies
-from tailwire.server.limits.pace import Pace
-from tailwire.server.limits.places import Place, Places
+from tailwire.server.limits.pacer import Pacer
+from tailwire.server.limits.slots import ConnectionSlots, Slot
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 
-TOGETHER = 16
-NO_ROOM = 1.0
-REPORT = 2.0
+ACCEPTS_PER_TURN = 16
+RETRY_AFTER_SECONDS = 1.0
+REPORT_SECONDS = 2.0
 
-Make = Callable[[str, Place | None], asyncio.Protocol]
+Make = Callable[[str, Slot | None], asyncio.Protocol]
 
 
-class Listener:
+class AcceptLoop:
     """Accepts the connections of one listening socket. uvicorn takes it for a server of the event loop.
 
     Args:
@@ -50,12 +50,12 @@ class Listener:
         self,
         listening: socket.socket,
         make: Make,
-        pace: Pace,
+        pace: Pacer,
         metrics: Metrics,
         tls: ssl.SSLContext | None = None,
         handshake: float = 60.0,
         *,
-        places: Places | None = None,
+        places: ConnectionSlots | None = None,
         proxies: TrustedProxies | None = None,
         proxy_protocol: bool = False,
     ) -> None:
@@ -66,7 +66,7 @@ class Listener:
         self._metrics = metrics
         self._tls = tls
         self._handshake = handshake
-        self._places = places or Places(0)
+        self._places = places or ConnectionSlots(0)
         self._proxies = proxies or TrustedProxies()
         self._proxy_protocol = proxy_protocol
         self._begun: set[asyncio.Task[None]] = set()
@@ -77,7 +77,7 @@ class Listener:
         self._spare = self._open_spare()  # given up for who comes when there is no other left
 
     def _some(self) -> None:
-        for _ in range(TOGETHER):
+        for _ in range(ACCEPTS_PER_TURN):
             try:
                 connection, peer = self._listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -126,7 +126,7 @@ class Listener:
         else:
             await self._serve(connection, address, place)
 
-    async def _serve(self, connection: socket.socket, address: str, place: Place | None) -> None:
+    async def _serve(self, connection: socket.socket, address: str, place: Slot | None) -> None:
         deadline = self._handshake if self._tls else None
         try:
             await self._loop.connect_accepted_socket(
@@ -154,7 +154,7 @@ class Listener:
         # client knows, and comes again.
         if error.errno != errno.EMFILE or not self._refuse(error):
             self._tell(error)
-            self._hold(NO_ROOM)
+            self._hold(RETRY_AFTER_SECONDS)
         elif wait := self._pace.turn():  # who is sent away comes again at once, perhaps
             self._hold(wait)
 
@@ -182,7 +182,7 @@ class Listener:
     def _tell(self, error: OSError) -> None:
         self._metrics.closes["no descriptor"] += 1
         if self._loop.time() >= self._next_report:
-            self._next_report = self._loop.time() + REPORT
+            self._next_report = self._loop.time() + REPORT_SECONDS
             log.warning("cannot take a connection: %s", error.strerror)
 
     def close(self) -> None:

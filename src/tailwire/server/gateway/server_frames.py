@@ -12,17 +12,17 @@ from tailwire.server.ports.refusal import Refused
 _encode = msgspec.json.Encoder().encode
 
 
-def server_says(body: dict[str, Any]) -> bytes:
+def server_frame(body: dict[str, Any]) -> bytes:
     """Something between our server and our SDK: sent only to those who asked for it."""
     return text_frame(_encode({"type": "server", "body": body}))
 
 
-def refusal(refused: Refused) -> str:
+def refusal_body(refused: Refused) -> str:
     """Return the body with which an upgrade is refused."""
     return _encode({"error": refused.told()}).decode()
 
 
-def auth_answer(app_id: str, device: str, uid: str, body: dict[str, Any]) -> bytes:
+def auth_result(app_id: str, device: str, uid: str, body: dict[str, Any]) -> bytes:
     """The answer to an auth frame."""
     return text_frame(
         _encode({

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tailwire.server.limits import floods
-from tailwire.server.limits.floods import Floods
+from tailwire.server.limits.cooldowns import Cooldowns
 
 
 class Clock:
@@ -15,7 +15,7 @@ class Clock:
 
 def test_who_flooded_stays_away_for_so_long_and_nobody_else():
     clock = Clock()
-    known = Floods(5, clock)
+    known = Cooldowns(5, clock)
     assert known.wait("a") == 0.0
     known.flooded("a")
     clock.now += 2
@@ -29,7 +29,7 @@ def test_who_flooded_stays_away_for_so_long_and_nobody_else():
 def test_it_keeps_no_more_than_it_needs(monkeypatch):
     monkeypatch.setattr(floods, "MAX_KEYS", 3)
     clock = Clock()
-    known = Floods(5, clock)
+    known = Cooldowns(5, clock)
     for name in "abcd":
         known.flooded(name)
     assert [known.wait(name) for name in "abcd"] == [0.0, 5.0, 5.0, 5.0]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tailwire.server.limits.buckets import MAX_KEYS
 
 
-class Floods:
+class Cooldowns:
     """Those who flooded, by token.
 
     Args:

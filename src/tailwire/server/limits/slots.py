@@ -5,13 +5,13 @@ from __future__ import annotations
 from tailwire.server.limits.networks import counted_as
 
 
-class Place:
+class Slot:
     """A place that was taken."""
 
     __slots__ = ("_key", "_places")
 
-    def __init__(self, places: Places, key: str) -> None:
-        self._places: Places | None = places
+    def __init__(self, places: ConnectionSlots, key: str) -> None:
+        self._places: ConnectionSlots | None = places
         self._key = key
 
     def free(self) -> None:
@@ -21,7 +21,7 @@ class Place:
             places._freed(self._key)
 
 
-class Places:
+class ConnectionSlots:
     """Places, by address.
 
     Args:
@@ -32,14 +32,14 @@ class Places:
         self._most = most
         self._taken: dict[str, int] = {}  # of those who are here: as many as there are connections, at most
 
-    def take(self, address: str) -> Place | None:
+    def take(self, address: str) -> Slot | None:
         """Take a place; None when the address has as many as it may."""
         key = counted_as(address)
         taken = self._taken.get(key, 0)
         if 0 < self._most <= taken:
             return None
         self._taken[key] = taken + 1
-        return Place(self, key)
+        return Slot(self, key)
 
     def _freed(self, key: str) -> None:
         left = self._taken[key] - 1

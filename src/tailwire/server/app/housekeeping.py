@@ -13,12 +13,12 @@ from tailwire.server.rest.protocol import HttpProtocol
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 
-REPORT = 2.0
-LOOK = 1.0
-TOGETHER = 8
+REPORT_SECONDS = 2.0
+MOVEMENT_CHECK_SECONDS = 1.0
+CLOSES_PER_TURN = 8
 
 
-class Watch:
+class Housekeeping:
     """One for the process, told by the server's own clock.
 
     Args:
@@ -71,11 +71,11 @@ class Watch:
             self._full = full
             log.warning("connections %s, at most %d", "are too many" if full else "are few enough again", self._most)
         if now >= self._next_look:
-            self._next_look = now + LOOK
+            self._next_look = now + MOVEMENT_CHECK_SECONDS
             await self._end(self._movement.look(now), self._under_way, "too slow", HttpProtocol.end_slow)
         await self._let_go(now, connections - self._most if full else 0)
         if now >= self._next_report:
-            self._next_report = now + REPORT
+            self._next_report = now + REPORT_SECONDS
             self._report()
 
     async def _let_go(self, now: float, too_many: int) -> None:
@@ -106,7 +106,7 @@ class Watch:
     ) -> None:
         # A few in each turn of the event loop: others have theirs between.
         for n, connection in enumerate(some):
-            if n % TOGETHER == TOGETHER - 1:
+            if n % CLOSES_PER_TURN == CLOSES_PER_TURN - 1:
                 await asyncio.sleep(0)
             if connection in still:
                 self._metrics.closes[reason] += 1

@@ -11,11 +11,11 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from tailwire.server.app.listener import Listener
-from tailwire.server.app.watch import Watch
+from tailwire.server.app.accept_loop import AcceptLoop
+from tailwire.server.app.housekeeping import Housekeeping
 from tailwire.server.fanout.overload import Overload
-from tailwire.server.limits.pace import Pace
-from tailwire.server.limits.places import Places
+from tailwire.server.limits.pacer import Pacer
+from tailwire.server.limits.slots import ConnectionSlots
 from tailwire.server.rest.movement import WINDOW
 from tailwire.server.rest.protocol import HttpProtocol
 from tailwire.server.telemetry.metrics import Metrics
@@ -45,11 +45,11 @@ class House:
 
         self.listening = socket.create_server(("127.0.0.1", 0), backlog=500)
         self.listening.setblocking(False)
-        self.places = Places(per_address)
-        pace = Pace(0, 1.0, self.loop.time)
-        self.listener = Listener(self.listening, make, pace, self.metrics, places=self.places)
+        self.places = ConnectionSlots(per_address)
+        pace = Pacer(0, 1.0, self.loop.time)
+        self.listener = AcceptLoop(self.listening, make, pace, self.metrics, places=self.places)
         overload = Overload(self.metrics, self.loop.time, lambda: 0.5, lag=0, most_sends=0)
-        self.watch = Watch(
+        self.watch = Housekeeping(
             overload, self.metrics, self.http.waiting, self.http.idle, self.http.under_way, self.loop.time,
             deadline=10.0, least_rate=LEAST, most=most,
         )  # fmt: skip

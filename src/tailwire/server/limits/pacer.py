@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-BURST = 0.004  # seconds' worth that may come at once: as long as nobody else has a turn
+BURST_SECONDS = 0.004  # seconds' worth that may come at once: as long as nobody else has a turn
 
 
-class Pace:
+class Pacer:
     """So many a second; who comes too early is given a turn, who would wait too long none.
 
     Args:
@@ -27,7 +27,7 @@ class Pace:
         if not self._each:
             return 0.0
         now = self._clock()
-        at = max(self._next, now - BURST)
+        at = max(self._next, now - BURST_SECONDS)
         if at - now > self._longest:
             return None
         self._next = at + self._each

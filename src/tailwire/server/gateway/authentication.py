@@ -9,11 +9,11 @@ from tailwire.server.actions.sessions import Admitted, Sessions
 from tailwire.server.config import Settings, offered
 from tailwire.server.fanout.hub import TRY_AGAIN
 from tailwire.server.fanout.overload import Overload
-from tailwire.server.gateway.answers import auth_answer
 from tailwire.server.gateway.frames import Auth, subscription
+from tailwire.server.gateway.server_frames import auth_result
 from tailwire.server.gateway.sockets import Socket
-from tailwire.server.limits.floods import Floods
-from tailwire.server.limits.guesses import Guesses
+from tailwire.server.limits.cooldowns import Cooldowns
+from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.telemetry.metrics import Metrics
@@ -24,7 +24,7 @@ MAX_DEVICE = 200
 REJECTED = {"status": "ERROR", "code": "401"}
 
 
-class Entrance:
+class Authenticator:
     """Looks at auth frames.
 
     Args:
@@ -40,7 +40,7 @@ class Entrance:
         metrics: Metrics,
         world: World,
         overload: Overload,
-        guesses: Guesses,
+        guesses: GuessLimiter,
         *,
         store_name: str,
         mark: str,
@@ -55,7 +55,7 @@ class Entrance:
         self._guesses = guesses
         self._epoch = {"epoch": store_name, "mark": mark}
         self._app_id = app_id
-        self._floods = Floods(STAYS_AWAY, loop.time)
+        self._floods = Cooldowns(STAYS_AWAY, loop.time)
         self._offered = offered(settings)
 
     def flooded(self, socket: Socket) -> None:
@@ -101,7 +101,7 @@ class Entrance:
         socket.token_until = self._loop.time() + admitted.left if admitted.left is not None else 0.0
 
     def _reject(self, socket: Socket, device: str) -> bool:
-        socket.write(auth_answer(self._app_id, device, "", REJECTED))
+        socket.write(auth_result(self._app_id, device, "", REJECTED))
         self._metrics.closes["token rejected"] += 1
         socket.close(TOKEN_REJECTED, "the token is not valid: log in again")
         return False
@@ -111,7 +111,7 @@ class Entrance:
         address = socket.address
         admitted = None if self._guesses.wait(address, auth.auth) else await self._look(address, auth)
         if admitted is None or admitted.uid != socket.uid:
-            socket.write(auth_answer(self._app_id, socket.device, "", REJECTED))
+            socket.write(auth_result(self._app_id, socket.device, "", REJECTED))
             return
         self._note(socket, admitted)
         self._metrics.renewals += 1
@@ -119,7 +119,7 @@ class Entrance:
 
     def welcome(self, socket: Socket) -> None:
         """Tell a socket that it is in, and what it was granted of what it asked for."""
-        socket.write(auth_answer(self._app_id, socket.device, socket.uid, self._granted(socket)))
+        socket.write(auth_result(self._app_id, socket.device, socket.uid, self._granted(socket)))
 
     def _granted(self, socket: Socket) -> dict[str, Any]:
         body: dict[str, Any] = {"status": "OK", "code": "200"}

@@ -11,7 +11,7 @@ from contextlib import suppress
 from tailwire.wire.tcp_info import SIZE, bytes_acknowledged
 
 
-def taken_by(transport: asyncio.Transport | None) -> int:
+def acknowledged_bytes(transport: asyncio.Transport | None) -> int:
     """Return how many bytes the other end has acknowledged, counted from any point: only that it rises matters.
 
     Where the system does not count them, it is what no longer waits in this process.
@@ -26,8 +26,8 @@ def taken_by(transport: asyncio.Transport | None) -> int:
     return -transport.get_write_buffer_size() if acknowledged is None else acknowledged
 
 
-def not_taken_by(transport: asyncio.Transport | None) -> int:
-    """Return how many bytes the other end has not acknowledged yet, counted as `taken_by` does."""
+def unacknowledged_bytes(transport: asyncio.Transport | None) -> int:
+    """Return how many bytes the other end has not acknowledged yet, counted as `acknowledged_bytes` does."""
     if transport is None:
         return 0
     waiting = transport.get_write_buffer_size()

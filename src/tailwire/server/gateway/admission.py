@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from tailwire.server.actions.sessions import Sessions
 from tailwire.server.fanout.overload import Level, Overload
-from tailwire.server.limits.pace import Pace
-from tailwire.server.limits.places import Places
+from tailwire.server.limits.pacer import Pacer
+from tailwire.server.limits.slots import ConnectionSlots
 
 
-class Turns:
+class Admission:
     """Gives new sockets their turn.
 
     Args:
@@ -23,7 +23,7 @@ class Turns:
     """
 
     def __init__(
-        self, pace: Pace, pace_of_known: Pace, strangers: Places, sessions: Sessions, overload: Overload
+        self, pace: Pacer, pace_of_known: Pacer, strangers: ConnectionSlots, sessions: Sessions, overload: Overload
     ) -> None:
         self._pace, self._pace_of_known = pace, pace_of_known
         self.strangers = strangers

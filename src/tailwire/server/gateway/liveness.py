@@ -10,14 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tailwire.server.gateway.sockets import Socket
-from tailwire.server.limits.taken import not_taken_by, taken_by
+from tailwire.server.limits.acknowledged import acknowledged_bytes, unacknowledged_bytes
 
-ASKED_AFTER = 0.75
+PROBE_AFTER_SHARE = 0.75
 """The part of the limit of silence after which a socket is asked; the rest is for its answer."""
 
 
 @dataclass(slots=True)
-class Question:
+class Probe:
     """A question that a silent socket was asked.
 
     Attributes:
@@ -31,7 +31,7 @@ class Question:
     goal: int
 
 
-class Silence:
+class LivenessCheck:
     """Looks at silent sockets.
 
     Args:
@@ -43,16 +43,16 @@ class Silence:
 
     def is_dead(self, socket: Socket, now: float) -> bool:
         """Return whether a socket is to be cut; ask it for a sign of life where it is time to."""
-        if now - socket.heard_at <= self._limit * ASKED_AFTER:
+        if now - socket.heard_at <= self._limit * PROBE_AFTER_SHARE:
             socket.question = None
             return False
         question = socket.question
         if question is None or question.since < socket.heard_at:
             socket.ask()
-            taken = taken_by(socket.transport)
-            socket.question = Question(now, taken, taken + not_taken_by(socket.transport))
+            taken = acknowledged_bytes(socket.transport)
+            socket.question = Probe(now, taken, taken + unacknowledged_bytes(socket.transport))
             return False
-        taken = taken_by(socket.transport)
+        taken = acknowledged_bytes(socket.transport)
         if question.taken < taken and question.taken < question.goal:
             question.taken, question.since = taken, now
-        return now - question.since > self._limit * (1 - ASKED_AFTER)
+        return now - question.since > self._limit * (1 - PROBE_AFTER_SHARE)

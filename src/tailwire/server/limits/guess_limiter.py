@@ -14,7 +14,7 @@ from tailwire.server.limits.networks import counted_as
 MAX_KNOWN = 1_000
 
 
-class Guesses:
+class GuessLimiter:
     """Wrong tokens and keys, by address (of IPv6 by /64).
 
     Args:
