@@ -135,7 +135,7 @@ class Readers:
         self.ask("POST", "/groups", "alice", b'{"guid":"team","name":"T","type":"public"}')
         self.ask("POST", "/groups/team/members", "bob", b"{}")
         self.parts.gateway._hub.add(self._ears)
-        self.parts.gateway._hub.hear_groups(self._ears, ["team"])
+        self.parts.gateway._hub.join_groups(self._ears, ["team"])
         self._send("bob", "user", b'{"text":"first"}')
 
     def ask(

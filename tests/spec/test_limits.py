@@ -600,7 +600,7 @@ async def test_who_guesses_a_password_is_slowed(stage: Stage, few_guesses):
 
 
 async def test_as_many_sockets_as_there_may_be(stage: Stage):
-    stage.server.parts.gateway.turns.most_sockets = 1
+    stage.server.parts.gateway.admission.max_sockets = 1
     alice, bob = await stage.enter("alice"), await stage.enter("bob", auto=False)
     with pytest.raises(CometChatException):
         await bob.chat.connect()
@@ -657,11 +657,11 @@ async def test_a_proof_is_no_pass(stage: Stage):
     assert me["uid"] == "alice"
     gateway, sessions = stage.server.parts.gateway, stage.server.parts.actions.sessions
     proof = proof_of(signed)
-    assert gateway.turns.knows(proof)
-    assert not gateway.turns.knows(signed)
+    assert gateway.admission.is_known(proof)
+    assert not gateway.admission.is_known(signed)
     assert await sessions.admit(proof) is None
     forged = [proof[:-1], proof + "0", f"bob{proof[5:]}", ".", "", "x.y.z.w", "é.é.é.é", "." * 3]
-    assert not any(gateway.turns.knows(text) for text in forged)
+    assert not any(gateway.admission.is_known(text) for text in forged)
 
 
 @pytest.fixture
@@ -679,7 +679,7 @@ async def test_an_address_has_so_many_sockets_that_have_not_authenticated(stage:
         assert (await stage.enter(uid)).status is CONNECTED
     await stage.pass_time(15)  # the deadline of authentication
     assert all(s.ended for s in begun)
-    assert stage.server.parts.gateway.turns.strangers._taken == {}
+    assert stage.server.parts.gateway.admission.unauthenticated._taken == {}
     (again,) = await strangers(stage, 1)
     await stage.pass_time(1)
     assert again.status == 101

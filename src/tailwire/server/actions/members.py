@@ -134,7 +134,7 @@ class Members:
     async def _is_password(self, caller: Caller, found: GroupRow, password: str) -> bool:
         # The try counts from here on, before anything is awaited: many at once are no more than one after the other.
         guess = f"{caller.uid}\0{found.guid}"
-        wait = self._guesses.begin(guess)
+        wait = self._guesses.take(guess)
         if wait:
             raise Refused("ERR_TOO_MANY_REQUESTS", "Too many wrong passwords. Wait, then try again.", retry_after=wait)
         given = password[: self._lengths.password + 1]

@@ -50,23 +50,23 @@ class AcceptLoop:
         self,
         listening: socket.socket,
         make: Make,
-        pace: Pacer,
+        pacer: Pacer,
         metrics: Metrics,
         tls: ssl.SSLContext | None = None,
         handshake: float = 60.0,
         *,
-        places: ConnectionSlots | None = None,
+        slots: ConnectionSlots | None = None,
         proxies: TrustedProxies | None = None,
         proxy_protocol: bool = False,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._listening = listening
         self._make = make
-        self._pace = pace
+        self._pacer = pacer
         self._metrics = metrics
         self._tls = tls
         self._handshake = handshake
-        self._places = places or ConnectionSlots(0)
+        self._slots = slots or ConnectionSlots(0)
         self._proxies = proxies or TrustedProxies()
         self._proxy_protocol = proxy_protocol
         self._begun: set[asyncio.Task[None]] = set()
@@ -87,19 +87,19 @@ class AcceptLoop:
                 return
             connection.setblocking(False)
             self._begin(connection, peer)
-            if wait := self._pace.turn():
+            if wait := self._pacer.delay():
                 self._hold(wait)
                 return
 
     def _begin(self, connection: socket.socket, peer: Any) -> None:
         address = str(peer[0]) if peer else ""
         trusted = self._proxies.trusts(address)
-        place = None if trusted else self._places.take(address)
-        if place is None and not trusted:
+        slot = None if trusted else self._slots.take(address)
+        if slot is None and not trusted:
             self._too_many(connection)
             return
         named = trusted and self._proxy_protocol
-        serving = self._serve_named(connection) if named else self._serve(connection, "", place)
+        serving = self._serve_named(connection) if named else self._serve(connection, "", slot)
         task = self._loop.create_task(serving, name="tailwire new connection")
         self._begun.add(task)
         task.add_done_callback(self._begun.discard)
@@ -120,21 +120,21 @@ class AcceptLoop:
         except asyncio.CancelledError:
             connection.close()
             raise
-        place = self._places.take(address) if address else None
-        if address and place is None:
+        slot = self._slots.take(address) if address else None
+        if address and slot is None:
             self._too_many(connection)
         else:
-            await self._serve(connection, address, place)
+            await self._serve(connection, address, slot)
 
-    async def _serve(self, connection: socket.socket, address: str, place: Slot | None) -> None:
+    async def _serve(self, connection: socket.socket, address: str, slot: Slot | None) -> None:
         deadline = self._handshake if self._tls else None
         try:
             await self._loop.connect_accepted_socket(
-                partial(self._make, address, place), connection, ssl=self._tls, ssl_handshake_timeout=deadline
+                partial(self._make, address, slot), connection, ssl=self._tls, ssl_handshake_timeout=deadline
             )
         except BaseException as e:
-            if place is not None:
-                place.free()
+            if slot is not None:
+                slot.free()
             if not isinstance(e, (OSError, ssl.CertificateError)):
                 raise
             # Gone again, or what came was no TLS.
@@ -155,7 +155,7 @@ class AcceptLoop:
         if error.errno != errno.EMFILE or not self._refuse(error):
             self._tell(error)
             self._hold(RETRY_AFTER_SECONDS)
-        elif wait := self._pace.turn():  # who is sent away comes again at once, perhaps
+        elif wait := self._pacer.delay():  # who is sent away comes again at once, perhaps
             self._hold(wait)
 
     def _refuse(self, error: OSError) -> bool:

@@ -102,7 +102,7 @@ async def build(
     """The actions."""
     s, loop = settings, asyncio.get_running_loop()
     lengths, secret = _lengths(s), signing_key(Path(s.data), world)
-    directory = Directory(store, hub.is_online, hub.everyone_online)
+    directory = Directory(store, hub.is_online, hub.online_users)
     delivery = Delivery(hub.broker, store.app_id, fixed_base(s))
     doors = Doors(store, directory)
     views = Views(store)

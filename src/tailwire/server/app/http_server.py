@@ -46,7 +46,7 @@ class HttpServer(uvicorn.Server):
     ) -> None:
         super().__init__(config)
         self._watch, self._listen = watch, listen
-        self.listens = asyncio.Event()
+        self.listening = asyncio.Event()
         self._signals = signals
         self._ready, self._ready_file = ready, ready_file
 
@@ -70,16 +70,16 @@ class HttpServer(uvicorn.Server):
         else:
             await super().startup([])
             self.servers += listeners  # type: ignore[arg-type]  # it closes them, and waits until they are
-        self.listens.set()
+        self.listening.set()
         log.info("listening url=%s app_id=%s", self._ready["url"], self._ready["app_id"])
         if self._ready_file:
             await asyncio.get_running_loop().run_in_executor(None, self._write_ready_file)
             log.info("ready file written file=%s", self._ready_file)
 
-    def _make(self, address: str, place: Slot | None) -> asyncio.Protocol:
+    def _make(self, address: str, slot: Slot | None) -> asyncio.Protocol:
         make: Any = self.config.http_protocol_class
         protocol: HttpProtocol = make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
-        protocol.named, protocol.place = address, place
+        protocol.named, protocol.slot = address, slot
         return protocol
 
     async def on_tick(self, counter: int) -> bool:

@@ -120,15 +120,16 @@ async def _assemble(settings: Settings, store: SqliteStore, world: World) -> Par
     actions = await build(settings, store, hub, world, metrics, overload, sealer, webhooks.wake)
     await actions.webhooks.seal_what_is_plain()
     guesses = GuessLimiter(settings.wrong_tokens_per_minute, loop.time)
-    pace, pace_of_known = (Pacer(settings.upgrades_per_second, MAX_TURN, loop.time) for _ in range(2))
-    strangers = ConnectionSlots(settings.unauthenticated_per_address)
-    turns = Admission(pace, pace_of_known, strangers, actions.sessions, overload)
-    entrance = Authenticator(
+    pacer, known_pacer = (Pacer(settings.upgrades_per_second, MAX_TURN, loop.time) for _ in range(2))
+    unauthenticated = ConnectionSlots(settings.unauthenticated_per_address)
+    admission = Admission(pacer, known_pacer, unauthenticated, actions.sessions, overload)
+    authenticator = Authenticator(
         loop, settings, actions.sessions, metrics, world, overload, guesses,
         store_name=store.name, mark=store.start, app_id=store.app_id,
     )  # fmt: skip
     gateway = Gateway(
-        loop, settings, hub, actions.sessions, actions.live, actions.receipts, metrics, turns, overload, entrance
+        loop, settings, hub, actions.sessions, actions.live, actions.receipts, metrics, admission, overload,
+        authenticator,
     )  # fmt: skip
     api = _api(settings, actions, metrics, overload, guesses, store)
     http = HttpProtocol.bound(TrustedProxies(settings.trusted_proxies, settings.forwarded_header))
@@ -300,17 +301,17 @@ def _http_server(
         timeout_graceful_shutdown=5,
         timeout_keep_alive=settings.keep_alive,  # type: ignore[arg-type]  # the event loop takes any number
     )
-    most = parts.gateway.turns.most_sockets = settings.max_connections or most_connections()
+    most = parts.gateway.admission.max_sockets = settings.max_connections or most_connections()
     clock = asyncio.get_running_loop().time
     http = parts.http
     watch = Housekeeping(
         parts.overload, parts.metrics, http.waiting, http.idle, http.under_way, clock,
         deadline=settings.request_deadline, least_rate=settings.least_rate, most=most,
     )  # fmt: skip
-    pace = Pacer(CONNECTIONS_EACH * settings.upgrades_per_second, math.inf, clock)
+    pacer = Pacer(CONNECTIONS_EACH * settings.upgrades_per_second, math.inf, clock)
     listen = partial(
-        AcceptLoop, pace=pace, metrics=parts.metrics, handshake=settings.request_deadline,
-        places=ConnectionSlots(settings.connections_per_address), proxies=http.proxies,
+        AcceptLoop, pacer=pacer, metrics=parts.metrics, handshake=settings.request_deadline,
+        slots=ConnectionSlots(settings.connections_per_address), proxies=http.proxies,
         proxy_protocol=settings.proxy_protocol,
     )  # fmt: skip
     ready = {"url": url, **asdict(parts.keys)}

@@ -115,7 +115,7 @@ class Hub:
             self._join(socket, PRESENCE)
         return first
 
-    def hear_groups(self, socket: Subscriber, groups: Iterable[str]) -> None:
+    def join_groups(self, socket: Subscriber, groups: Iterable[str]) -> None:
         """A socket begins to hear groups."""
         for guid in groups:
             socket.groups.add(guid)
@@ -142,11 +142,11 @@ class Hub:
         return True
 
     @property
-    def lingers(self) -> bool:
+    def has_lingering(self) -> bool:
         """Whether a user without a socket still counts as online."""
         return bool(self._lingering)
 
-    def gone(self, now: float) -> list[str]:
+    def expire_lingering(self, now: float) -> list[str]:
         """The users who have not come back in time: offline since now."""
         gone = [uid for uid, until in self._lingering.items() if until <= now]
         for uid in gone:
@@ -162,7 +162,7 @@ class Hub:
         """A user's sockets."""
         return list(self._by_subject.get(user_subject(uid), ()))
 
-    def everyone_online(self) -> list[str]:
+    def online_users(self) -> list[str]:
         """The users who have a socket in this process, or had one just now."""
         start = len(user_subject(""))
         here = [subject[start:] for subject in self._by_subject if subject.startswith(user_subject(""))]
@@ -204,7 +204,7 @@ class Hub:
         self.flush()  # frames that were sent to the group before are for its members at that time
         for socket in list(self._by_subject.get(subject, ())):
             if change.joined:
-                self.hear_groups(socket, (change.guid,))
+                self.join_groups(socket, (change.guid,))
             else:
                 socket.groups.discard(change.guid)
                 self._leave(socket, group_subject(change.guid))

@@ -85,7 +85,7 @@ class Overload:
         return True
 
     @property
-    def left_out(self) -> list[str]:
+    def shed_names(self) -> list[str]:
         """What is left out, by name."""
         return [name for level, name in SHED_NAMES.items() if level <= self.level]
 
@@ -107,7 +107,7 @@ class Overload:
             return 0
         self._refused += 1
         self._metrics.sends_refused += 1
-        return self.later()
+        return self.retry_after()
 
     @contextmanager
     def sending(self) -> Iterator[None]:
@@ -119,7 +119,7 @@ class Overload:
         finally:
             self._sending -= 1
 
-    def later(self) -> int:
+    def retry_after(self) -> int:
         """In how many seconds one who was refused may come back: the more are refused, the later, and spread."""
         return 1 + int(self._chance() * self._retry)
 

@@ -13,35 +13,40 @@ class Admission:
 
     Args:
         pace: of sockets that have shown nothing.
-        pace_of_known: of those that have shown that they have a pass.
+        known_pacer: of those that have shown that they have a pass.
         strangers: how many sockets of an address may be there without having authenticated.
         sessions: knows what shows that somebody has a pass.
         overload: under load none is let in.
 
     Attributes:
-        most_sockets: as many there may be at once; 0 for any number.
+        max_sockets: as many there may be at once; 0 for any number.
     """
 
     def __init__(
-        self, pace: Pacer, pace_of_known: Pacer, strangers: ConnectionSlots, sessions: Sessions, overload: Overload
+        self,
+        pacer: Pacer,
+        known_pacer: Pacer,
+        unauthenticated: ConnectionSlots,
+        sessions: Sessions,
+        overload: Overload,
     ) -> None:
-        self._pace, self._pace_of_known = pace, pace_of_known
-        self.strangers = strangers
+        self._pacer, self._known_pacer = pacer, known_pacer
+        self.unauthenticated = unauthenticated
         self._sessions = sessions
         self._overload = overload
-        self.most_sockets = 0
+        self.max_sockets = 0
 
-    def knows(self, proof: str) -> bool:
+    def is_known(self, proof: str) -> bool:
         """Return whether who asks for the upgrade has shown that it has a pass. The auth frame decides all the same."""
         return bool(proof) and self._sessions.proves(proof)
 
-    def turn(self, here: int, *, known: bool = False) -> float | None:
+    def delay(self, here: int, *, known: bool = False) -> float | None:
         """Return after how many seconds a new socket may open; None when there are too many, and it has to come back.
 
         Args:
             here: how many sockets there are.
             known: it has shown that it has a pass: strangers, however many, do not use up its turn.
         """
-        if self._overload.level >= Level.RECEIPTS or 0 < self.most_sockets <= here:
+        if self._overload.level >= Level.RECEIPTS or 0 < self.max_sockets <= here:
             return None
-        return (self._pace_of_known if known else self._pace).turn()
+        return (self._known_pacer if known else self._pacer).delay()

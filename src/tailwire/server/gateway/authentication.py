@@ -55,12 +55,12 @@ class Authenticator:
         self._guesses = guesses
         self._epoch = {"epoch": store_name, "mark": mark}
         self._app_id = app_id
-        self._floods = Cooldowns(STAYS_AWAY, loop.time)
+        self._cooldowns = Cooldowns(STAYS_AWAY, loop.time)
         self._offered = offered(settings)
 
     def flooded(self, socket: Socket) -> None:
         """A socket was let go because it sent too much: whose it is has to stay away for a while."""
-        self._floods.flooded(socket.token)
+        self._cooldowns.start(socket.token)
 
     async def admit(self, socket: Socket, auth: Auth) -> bool:
         """Let a socket in, or answer it and close it. Who gets in is told so by `welcome`."""
@@ -72,7 +72,7 @@ class Authenticator:
         admitted = await self._look(address, auth)
         if admitted is None:
             return self._reject(socket, device)
-        if wait := self._floods.wait(admitted.token):
+        if wait := self._cooldowns.remaining(admitted.token):
             socket.hold(self._loop.time() + wait)
             return False
         self._note(socket, admitted)
@@ -81,8 +81,8 @@ class Authenticator:
         socket.chained = "chain" in socket.features
         socket.presence = subscription(auth.presence_subscription, auth.roles)
         socket.uid = admitted.uid
-        if socket.stranger is not None:
-            socket.stranger.free()
+        if socket.unauthenticated_slot is not None:
+            socket.unauthenticated_slot.free()
         return True
 
     async def _look(self, address: str, auth: Auth) -> Admitted | None:
@@ -91,9 +91,9 @@ class Authenticator:
         except Refused:  # it has expired: that is no guess
             return None
         if admitted is None:
-            self._guesses.wrong(address)
+            self._guesses.record_failure(address)
         else:
-            self._guesses.right(address, auth.auth)
+            self._guesses.record_success(address, auth.auth)
         return admitted
 
     def _note(self, socket: Socket, admitted: Admitted) -> None:
@@ -132,7 +132,7 @@ class Authenticator:
         if "epoch" in socket.features:
             granted |= self._epoch
         if "throttled" in socket.features and self._overload.level:
-            granted["shed"] = self._overload.left_out
+            granted["shed"] = self._overload.shed_names
         if "renew" in socket.features and socket.token_until:
             granted["tokenLeft"] = round(max(0.001, socket.token_until - self._loop.time()), 3)
         return {**body, "tailwire": granted}

@@ -54,7 +54,7 @@ class Gateway:
         loop: whose clock is used, and in which what a frame asks for runs.
         turns: gives new sockets theirs.
         overload: what is left out now; who asked for it is told.
-        entrance: looks at auth frames.
+        authenticator: looks at auth frames.
     """
 
     def __init__(
@@ -66,29 +66,29 @@ class Gateway:
         live: Live,
         receipts: Receipts,
         metrics: Metrics,
-        turns: Admission,
+        admission: Admission,
         overload: Overload,
-        entrance: Authenticator,
+        authenticator: Authenticator,
     ) -> None:
         self.loop = loop
         self.settings = settings
         self.metrics = metrics
         self.overload = overload
-        self.turns = turns
-        self._entrance = entrance
+        self.admission = admission
+        self._authenticator = authenticator
         overload.listen(self._load_changed)
         self._hub = hub
         self._sessions = sessions
         self._live = live
         self._receipts = receipts
         self._sockets: dict[Socket, None] = {}  # in the order in which they came
-        self._silence = LivenessCheck(settings.silence_limit)
+        self._liveness = LivenessCheck(settings.silence_limit)
         self._away: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweep_timer: asyncio.Handle | None = None
         self._unseen: Iterator[Socket] = iter(())  # of the sweep that is under way
         self._most_frames = settings.frames_per_second * settings.sweep_interval
-        self._told_goodbye = 0
+        self._sockets_at_restart = 0
 
     # Coming and going.
 
@@ -173,7 +173,7 @@ class Gateway:
 
     def _let_go(self, socket: Socket) -> None:
         # One that floods: what it has sent is not looked at, and coming back at once does not help it.
-        self._entrance.flooded(socket)
+        self._authenticator.flooded(socket)
         if socket.inbox:
             socket.inbox.clear()
         self._end(socket, "too fast", TOO_FAST, "too many frames; send fewer")
@@ -230,7 +230,7 @@ class Gateway:
             self._app_state(socket, body_of(frame, AppState))
         elif frame.type == "auth":
             if "renew" in socket.features:  # from others it means nothing, as ever
-                await self._entrance.renew(socket, body_of(frame, Auth))
+                await self._authenticator.renew(socket, body_of(frame, Auth))
         else:
             self._bad_frame(socket)
             raise Refused("ERR_BAD_REQUEST", {"type": f"There is no frame of type {frame.type[:50]!r}."})
@@ -247,14 +247,14 @@ class Gateway:
             socket.write(server_frame({"action": "error", "error": refused.told()}))
 
     async def _authenticate(self, socket: Socket, auth: Auth) -> None:
-        if not await self._entrance.admit(socket, auth) or socket not in self._sockets:
+        if not await self._authenticator.admit(socket, auth) or socket not in self._sockets:
             return  # it may have ended meanwhile: nobody would take it out of the hub again
         first = self._hub.add(socket)
         groups = await self._sessions.groups_of(socket.uid)
         if socket not in self._sockets:
             return
-        self._hub.hear_groups(socket, groups)
-        self._entrance.welcome(socket)
+        self._hub.join_groups(socket, groups)
+        self._authenticator.welcome(socket)
         self.metrics.authenticated += 1
         last = auth.ours.last
         if last is not None and "cause" in socket.features:
@@ -288,9 +288,9 @@ class Gateway:
             if cost >= MAX_AT_ONCE:
                 self._sweep_timer = self.loop.call_soon(self._go_on_sweeping)
                 return
-        for uid in self._hub.gone(now):
+        for uid in self._hub.expire_lingering(now):
             self._went(uid)
-        again = self._sockets or self._hub.lingers
+        again = self._sockets or self._hub.has_lingering
         self._sweep_timer = self.loop.call_later(self.settings.sweep_interval, self._sweep) if again else None
 
     def _look_at(self, socket: Socket, now: float) -> bool:
@@ -305,7 +305,7 @@ class Gateway:
             if now - socket.opened_at <= s.auth_deadline:
                 return False
             self._end(socket, "not authenticated", TOO_LATE, "no auth frame in time")
-        elif self._silence.is_dead(socket, now):
+        elif self._liveness.is_dead(socket, now):
             self.metrics.closes["silent"] += 1
             socket.abort()
         elif socket.background_until and now > socket.background_until:
@@ -320,17 +320,17 @@ class Gateway:
         self.metrics.closes[why] += 1
         socket.close(code, reason)
 
-    def say_goodbye(self, socket: Socket) -> None:
+    def announce_restart(self, socket: Socket) -> None:
         """The server stops: tell a client that asked for it over how many seconds to come back."""
         if "restart" in socket.features:
             s = self.settings
-            spread = min(MAX_RESTART, self._most_at_goodbye() / s.returns_per_second)
+            spread = min(MAX_RESTART, self._count_at_restart() / s.returns_per_second)
             socket.write(server_frame({"action": "restarting", "within": round(max(s.restart_window, spread), 1)}))
 
-    def _most_at_goodbye(self) -> int:
+    def _count_at_restart(self) -> int:
         # How many there were when the first was told: all come back over the same time.
-        self._told_goodbye = self._told_goodbye or len(self._sockets)
-        return self._told_goodbye
+        self._sockets_at_restart = self._sockets_at_restart or len(self._sockets)
+        return self._sockets_at_restart
 
     def _load_changed(self, before: Level, now: Level) -> None:
         if before >= Level.PRESENCE > now:
@@ -339,7 +339,7 @@ class Gateway:
         begins_or_ends = (before == Level.NOTHING) is not (now == Level.NOTHING)
         if not begins_or_ends and (before >= Level.RECEIPTS) is (now >= Level.RECEIPTS):
             return
-        shed = self.overload.left_out
+        shed = self.overload.shed_names
         frame = server_frame({"action": "throttled", "shed": shed} if shed else {"action": "throttledNoMore"})
         for socket in self._sockets:
             if "throttled" in socket.features:

@@ -44,15 +44,15 @@ class LivenessCheck:
     def is_dead(self, socket: Socket, now: float) -> bool:
         """Return whether a socket is to be cut; ask it for a sign of life where it is time to."""
         if now - socket.heard_at <= self._limit * PROBE_AFTER_SHARE:
-            socket.question = None
+            socket.probe = None
             return False
-        question = socket.question
-        if question is None or question.since < socket.heard_at:
-            socket.ask()
+        probe = socket.probe
+        if probe is None or probe.since < socket.heard_at:
+            socket.ping()
             taken = acknowledged_bytes(socket.transport)
-            socket.question = Probe(now, taken, taken + unacknowledged_bytes(socket.transport))
+            socket.probe = Probe(now, taken, taken + unacknowledged_bytes(socket.transport))
             return False
         taken = acknowledged_bytes(socket.transport)
-        if question.taken < taken and question.taken < question.goal:
-            question.taken, question.since = taken, now
-        return now - question.since > self._limit * (1 - PROBE_AFTER_SHARE)
+        if probe.taken < taken and probe.taken < probe.goal:
+            probe.taken, probe.since = taken, now
+        return now - probe.since > self._limit * (1 - PROBE_AFTER_SHARE)

@@ -82,14 +82,14 @@ class SocketProtocol(asyncio.Protocol):
         "inbox",
         "left",
         "opened_at",
-        "place",
         "presence",
-        "question",
+        "probe",
+        "slot",
         "slow",
-        "stranger",
         "token",
         "token_until",
         "uid",
+        "unauthenticated_slot",
         "window",
         "write",
     )
@@ -102,13 +102,13 @@ class SocketProtocol(asyncio.Protocol):
         self._rest = NOTHING
         self._before_auth = 0  # bytes that came before it authenticated
         self.address = self.uid = self.device = self.token = ""
-        self.place: Slot | None = None  # of its connection
-        self.stranger: Slot | None = None  # as long as it has not authenticated
+        self.slot: Slot | None = None  # of its connection
+        self.unauthenticated_slot: Slot | None = None  # as long as it has not authenticated
         self.groups: set[str] = set()
         self.presence: frozenset[str] | None = None
         self.features = NO_FEATURES
         self.opened_at = self.heard_at = self.gateway.loop.time()
-        self.question: Probe | None = None
+        self.probe: Probe | None = None
         self.frames = self.bad_frames = 0
         self.background_until = self.window = self.held_until = self.token_until = 0.0
         self.inbox: list[bytes] | None = None
@@ -180,9 +180,9 @@ class SocketProtocol(asyncio.Protocol):
         """The transport is gone."""
         self._connections.discard(self)
         self._transport = None
-        for place in (self.place, self.stranger):
-            if place is not None:
-                place.free()
+        for slot in (self.slot, self.unauthenticated_slot):
+            if slot is not None:
+                slot.free()
         self.write = _nowhere
         if self._protocol.close_rcvd is not None and self._protocol.close_rcvd_then_sent:
             self.left = True
@@ -200,7 +200,7 @@ class SocketProtocol(asyncio.Protocol):
     def shutdown(self) -> None:
         """The server stops (called by uvicorn)."""
         if self.uid:
-            self.gateway.say_goodbye(self)
+            self.gateway.announce_restart(self)
         self.close(RESTART, "restarting")
 
     # The protocol's side.
@@ -217,8 +217,8 @@ class SocketProtocol(asyncio.Protocol):
         if request.path.partition("?")[0].rstrip("/") not in PATHS:
             self._respond(_refusal(self._protocol, Refused("ERR_API_NOT_FOUND", "There is no WebSocket at this path.")))
             return
-        known = self.gateway.turns.knows(request.headers.get(PROOF_HEADER, ""))
-        wait = self.gateway.turns.turn(self.gateway.metrics.sockets, known=known)
+        known = self.gateway.admission.is_known(request.headers.get(PROOF_HEADER, ""))
+        wait = self.gateway.admission.delay(self.gateway.metrics.sockets, known=known)
         if wait is None:
             self._refuse("Too many come at once.")
             return
@@ -234,8 +234,8 @@ class SocketProtocol(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing():
             return
         if not known:
-            self.stranger = self.gateway.turns.strangers.take(self.address)
-        if known or self.stranger is not None:
+            self.unauthenticated_slot = self.gateway.admission.unauthenticated.take(self.address)
+        if known or self.unauthenticated_slot is not None:
             self._respond(self._protocol.accept(request))
         else:
             self._refuse("Too many WebSockets of your address have not authenticated.")
@@ -243,7 +243,7 @@ class SocketProtocol(asyncio.Protocol):
 
     def _refuse(self, why: str) -> None:
         self.gateway.metrics.upgrades_refused += 1
-        later = self.gateway.overload.later()
+        later = self.gateway.overload.retry_after()
         self._respond(_refusal(self._protocol, Refused("ERR_UNAVAILABLE", why, retry_after=later)))
 
     def _respond(self, response: Any) -> None:
@@ -302,7 +302,7 @@ class SocketProtocol(asyncio.Protocol):
         """Bytes that the other end has not taken yet."""
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
-    def ask(self) -> None:
+    def ping(self) -> None:
         """Ask for a sign of life: any client of the protocol answers this by itself."""
         if self._protocol.state is State.OPEN:
             self._protocol.send_ping(b"")

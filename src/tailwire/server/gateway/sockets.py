@@ -15,7 +15,7 @@ class Socket(Protocol):
     """A WebSocket, as the gateway sees it (see `protocol.SocketProtocol`)."""
 
     address: str  # where it comes from; "" where that is not known
-    stranger: Slot | None  # counts it as one that has not authenticated
+    unauthenticated_slot: Slot | None  # counts it as one that has not authenticated
     uid: str
     device: str
     token: str
@@ -34,13 +34,13 @@ class Socket(Protocol):
     inbox: list[bytes] | None
     window: float
     slow: bool
-    question: Probe | None  # what it was asked, while it is silent
+    probe: Probe | None  # what it was asked, while it is silent
     write: Callable[[bytes], object]
 
     @property
     def transport(self) -> asyncio.Transport | None: ...
     def buffered(self) -> int: ...
-    def ask(self) -> None: ...
+    def ping(self) -> None: ...
     def go_on(self) -> None: ...
     def hold(self, until: float) -> None: ...
     def close(self, code: int, reason: str) -> None: ...

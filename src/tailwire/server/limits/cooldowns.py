@@ -20,7 +20,7 @@ class Cooldowns:
         self._clock = clock
         self._until: dict[str, float] = {}  # oldest first
 
-    def flooded(self, token: str) -> None:
+    def start(self, token: str) -> None:
         """Somebody has sent too much."""
         now = self._clock()
         self._until.pop(token, None)
@@ -28,6 +28,6 @@ class Cooldowns:
             del self._until[next(iter(self._until))]
         self._until[token] = now + self._seconds
 
-    def wait(self, token: str) -> float:
+    def remaining(self, token: str) -> float:
         """0.0, or for how many seconds more somebody stays away."""
         return max(0.0, self._until[token] - self._clock()) if token in self._until else 0.0

@@ -40,7 +40,7 @@ class GuessLimiter:
         left = until - self._clock()
         return left if left > 0 and hash(secret) not in known else 0.0
 
-    def begin(self, address: str) -> float:
+    def take(self, address: str) -> float:
         """Count a try before it is looked at, where looking takes time; `give_back` when it was right.
 
         Returns:
@@ -52,14 +52,14 @@ class GuessLimiter:
         """A try that was counted was right, or was not looked at."""
         self._tries.give_back(address)
 
-    def right(self, address: str, secret: str) -> None:
+    def record_success(self, address: str, secret: str) -> None:
         """It was right."""
         if self._suspects and (suspect := self._suspects.get(counted_as(address))):
             known = suspect[1]
             if len(known) < MAX_KNOWN:
                 known[hash(secret)] = None
 
-    def wrong(self, address: str) -> None:
+    def record_failure(self, address: str) -> None:
         """It was wrong."""
         address = counted_as(address)
         wait = self._tries.take(address)

@@ -22,7 +22,7 @@ class Pacer:
         self._clock = clock
         self._next = 0.0
 
-    def turn(self) -> float | None:
+    def delay(self) -> float | None:
         """The seconds until the turn of one who comes now; None when the line is too long, and nothing is taken."""
         if not self._each:
             return 0.0

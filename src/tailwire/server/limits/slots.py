@@ -1,4 +1,4 @@
-"""How many there may be of one address at once: each takes a place, and frees it when it is gone."""
+"""How many there may be of one address at once: each takes a slot, and frees it when it is gone."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from tailwire.server.limits.networks import counted_as
 
 
 class Slot:
-    """A place that was taken."""
+    """A slot that was taken."""
 
-    __slots__ = ("_key", "_places")
+    __slots__ = ("_key", "_slots")
 
-    def __init__(self, places: ConnectionSlots, key: str) -> None:
-        self._places: ConnectionSlots | None = places
+    def __init__(self, slots: ConnectionSlots, key: str) -> None:
+        self._slots: ConnectionSlots | None = slots
         self._key = key
 
     def free(self) -> None:
         """Give it back; more than once is once."""
-        places, self._places = self._places, None
-        if places is not None:
-            places._freed(self._key)
+        slots, self._slots = self._slots, None
+        if slots is not None:
+            slots._freed(self._key)
 
 
 class ConnectionSlots:
@@ -33,7 +33,7 @@ class ConnectionSlots:
         self._taken: dict[str, int] = {}  # of those who are here: as many as there are connections, at most
 
     def take(self, address: str) -> Slot | None:
-        """Take a place; None when the address has as many as it may."""
+        """Take a slot; None when the address has as many as it may."""
         key = counted_as(address)
         taken = self._taken.get(key, 0)
         if 0 < self._most <= taken:

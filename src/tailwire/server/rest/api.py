@@ -192,9 +192,9 @@ class Api:
             caller = await self._caller(operation, given, headers)
         except Refused as e:
             if e.code in WRONG:
-                self._guesses.wrong(address)
+                self._guesses.record_failure(address)
             raise
-        self._guesses.right(address, secret)
+        self._guesses.record_success(address, secret)
         return caller
 
     async def _caller(self, operation: Operation, given: dict[bytes, bytes], headers: Headers) -> Caller:

@@ -79,7 +79,7 @@ class HttpProtocol(HttpToolsProtocol):
         idle: the connections that have had all their answers and are kept for another request: longest first.
         proxies: who is believed when it says whose connection it brings.
         named: the address that a proxy named before the connection's first byte; "" where none did.
-        place: of the connection's address, freed with the connection.
+        slot: of the connection's address, freed with the connection.
     """
 
     waiting: dict[HttpProtocol, float]
@@ -87,7 +87,7 @@ class HttpProtocol(HttpToolsProtocol):
     idle: dict[HttpProtocol, None]
     proxies = NO_PROXIES
     named = ""
-    place: Slot | None = None
+    slot: Slot | None = None
     flow: _Flow
     _head = -1  # bytes of a head that has begun and is not whole, but for those that came with its begin; -1: none has
     _body = 0  # bytes of a body that have come
@@ -119,8 +119,8 @@ class HttpProtocol(HttpToolsProtocol):
         self.under_way.pop(self, None)
         self.idle.pop(self, None)
         self._rest = _NOTHING
-        if self.place is not None:
-            self.place.free()
+        if self.slot is not None:
+            self.slot.free()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -188,8 +188,8 @@ class HttpProtocol(HttpToolsProtocol):
         self.connections.discard(self)
         make: Any = self.ws_protocol_class
         socket = make(config=self.config, server_state=self.server_state, app_state=self.app_state)
-        socket.address, socket.place = (self.scope["client"] or ("",))[0], self.place
-        self.place = None
+        socket.address, socket.slot = (self.scope["client"] or ("",))[0], self.slot
+        self.slot = None
         socket.connection_made(self.transport)
         socket.data_received(self._request_to_upgrade())
         self.transport.set_protocol(socket)

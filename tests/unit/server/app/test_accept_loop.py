@@ -44,8 +44,8 @@ class Door:
         self.transports: list[asyncio.Transport] = []
         self.clients: list[socket.socket] = []
         self.metrics = Metrics()
-        pace = Pacer(per_second, float("inf"), asyncio.get_running_loop().time)
-        self.listener = AcceptLoop(self.socket, lambda *_: Greets(self), pace, self.metrics, tls, 10.0)
+        pacer = Pacer(per_second, float("inf"), asyncio.get_running_loop().time)
+        self.listener = AcceptLoop(self.socket, lambda *_: Greets(self), pacer, self.metrics, tls, 10.0)
 
     def connect(self, count: int = 1) -> list[socket.socket]:
         """Clients that wait in the system's queue."""

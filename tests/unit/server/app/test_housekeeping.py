@@ -38,16 +38,16 @@ class House:
         config = uvicorn.Config(self.app, interface="asgi3", lifespan="off", log_config=None, access_log=False)
         config.load()
 
-        def make(address: str, place: Any) -> HttpProtocol:
+        def make(address: str, slot: Any) -> HttpProtocol:
             made = self.http(config=config, server_state=self.state, app_state={})
-            made.named, made.place = address, place
+            made.named, made.slot = address, slot
             return made
 
         self.listening = socket.create_server(("127.0.0.1", 0), backlog=500)
         self.listening.setblocking(False)
-        self.places = ConnectionSlots(per_address)
-        pace = Pacer(0, 1.0, self.loop.time)
-        self.listener = AcceptLoop(self.listening, make, pace, self.metrics, places=self.places)
+        self.slots = ConnectionSlots(per_address)
+        pacer = Pacer(0, 1.0, self.loop.time)
+        self.listener = AcceptLoop(self.listening, make, pacer, self.metrics, slots=self.slots)
         overload = Overload(self.metrics, self.loop.time, lambda: 0.5, lag=0, most_sends=0)
         self.watch = Housekeeping(
             overload, self.metrics, self.http.waiting, self.http.idle, self.http.under_way, self.loop.time,
@@ -228,7 +228,7 @@ async def test_an_address_has_so_many_connections_and_frees_them():
         for client in clients[:5]:
             client.close()
         await asyncio.sleep(0.2)
-        assert house.places.taken("127.0.0.1") == 0
+        assert house.slots.taken("127.0.0.1") == 0
         again = await house.begin(1)
         await house.loop.sock_sendall(again, b"x")
         assert (await house.loop.sock_recv(again, 1000)).startswith(b"HTTP/1.1 200 ")

@@ -57,7 +57,7 @@ def test_one_write_for_all_frames_of_a_turn():
     socks = [Sock("a", str(n)) for n in range(3)]
     for s in socks:
         t.hub.add(s)
-        t.hub.hear_groups(s, ["g"])
+        t.hub.join_groups(s, ["g"])
     frames = [b"1", b"2", b"3"]
     for f in frames:
         t.broker.publish(group_subject("g"), FramePublication(f))
@@ -71,7 +71,7 @@ def test_order_across_subjects_is_kept():
     t = Turn()
     s = Sock("a")
     t.hub.add(s)
-    t.hub.hear_groups(s, ["g"])
+    t.hub.join_groups(s, ["g"])
     for subject, f in ((user_subject("a"), b"1"), (group_subject("g"), b"2"), (user_subject("a"), b"3")):
         t.broker.publish(subject, FramePublication(f))
     t.end()
@@ -177,13 +177,18 @@ def test_a_user_lingers_after_a_blip():
     first, second = Sock("a"), Sock("a")
     assert t.hub.add(first)
     assert not t.hub.remove(first, linger_until=10.0)
-    assert (t.hub.is_online("a"), t.hub.users_online, t.hub.everyone_online(), t.hub.lingers) == (True, 1, ["a"], True)
-    assert t.hub.gone(9.9) == []
+    assert (t.hub.is_online("a"), t.hub.users_online, t.hub.online_users(), t.hub.has_lingering) == (
+        True,
+        1,
+        ["a"],
+        True,
+    )
+    assert t.hub.expire_lingering(9.9) == []
     assert not t.hub.add(second)  # she never was offline
-    assert t.hub.gone(10.0) == []
+    assert t.hub.expire_lingering(10.0) == []
     assert not t.hub.remove(second, linger_until=20.0)
-    assert t.hub.gone(20.0) == ["a"]
-    assert (t.hub.is_online("a"), t.hub.users_online, t.hub.lingers) == (False, 0, False)
+    assert t.hub.expire_lingering(20.0) == ["a"]
+    assert (t.hub.is_online("a"), t.hub.users_online, t.hub.has_lingering) == (False, 0, False)
     assert t.hub.add(first)
     assert t.hub.remove(first)
 

@@ -37,7 +37,7 @@ def process() -> Process:
 def test_the_later_the_loop_the_more_is_left_out(process: Process, late: float, level: int):
     process.pass_time(20 * (TICK + late), late)
     assert process.overload.level == level
-    assert process.overload.left_out == ["typing", "presence", "receipts"][: min(level, 3)]
+    assert process.overload.shed_names == ["typing", "presence", "receipts"][: min(level, 3)]
     assert process.metrics.overload_level == level
     assert [process.overload.sheds(w) for w in (Level.TYPING, Level.PRESENCE, Level.RECEIPTS)] == [
         level >= 1, level >= 2, level >= 3,
@@ -83,7 +83,7 @@ def test_sends_beyond_what_is_allowed_are_told_when_to_come_back(process: Proces
     doing[0].__exit__(None, None, None)
     assert overload.wait() == 0
     process.pass_time(30)
-    assert {overload.later() for _ in range(200)} == {1}  # and when none is refused any more, soon again
+    assert {overload.retry_after() for _ in range(200)} == {1}  # and when none is refused any more, soon again
 
 
 def test_a_burst_passes(process: Process):

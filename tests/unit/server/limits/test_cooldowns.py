@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tailwire.server.limits import floods
+from tailwire.server.limits import cooldowns
 from tailwire.server.limits.cooldowns import Cooldowns
 
 
@@ -16,23 +16,23 @@ class Clock:
 def test_who_flooded_stays_away_for_so_long_and_nobody_else():
     clock = Clock()
     known = Cooldowns(5, clock)
-    assert known.wait("a") == 0.0
-    known.flooded("a")
+    assert known.remaining("a") == 0.0
+    known.start("a")
     clock.now += 2
-    assert (known.wait("a"), known.wait("b")) == (3.0, 0.0)
-    known.flooded("a")  # again: from now on
-    assert known.wait("a") == 5.0
+    assert (known.remaining("a"), known.remaining("b")) == (3.0, 0.0)
+    known.start("a")  # again: from now on
+    assert known.remaining("a") == 5.0
     clock.now += 5
-    assert known.wait("a") == 0.0
+    assert known.remaining("a") == 0.0
 
 
 def test_it_keeps_no_more_than_it_needs(monkeypatch):
-    monkeypatch.setattr(floods, "MAX_KEYS", 3)
+    monkeypatch.setattr(cooldowns, "MAX_KEYS", 3)
     clock = Clock()
     known = Cooldowns(5, clock)
     for name in "abcd":
-        known.flooded(name)
-    assert [known.wait(name) for name in "abcd"] == [0.0, 5.0, 5.0, 5.0]
+        known.start(name)
+    assert [known.remaining(name) for name in "abcd"] == [0.0, 5.0, 5.0, 5.0]
     clock.now += 6
-    known.flooded("e")
+    known.start("e")
     assert len(known._until) == 1
