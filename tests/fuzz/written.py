@@ -231,7 +231,7 @@ class Readers:
         ):
             head = f'{{"type":"{kind}","receiver":"bob","receiverType":"user","body":'
             try:
-                self._run(self.parts.gateway._take(socket, head.encode() + body + b"}"))
+                self._run(self.parts.gateway._handle(socket, head.encode() + body + b"}"))
             except Refused:
                 continue
 

@@ -177,8 +177,7 @@ async def test_nonsense_before_the_answer_to_an_upgrade_ends_the_connection(stag
     await stage.pass_time(0.1)
     assert hasty.ended
     # A transport may have had both already, one behind the other.
-    protocol = type("Bound", (SocketProtocol,), {"gateway": stage.server.parts.gateway, "__slots__": ()})
-    socket, wire = protocol(None, ServerState(), None), Wire()
+    socket, wire = SocketProtocol(stage.server.parts.gateway, None, ServerState(), None), Wire()
     socket.connection_made(wire)
     socket.data_received(UPGRADE + b"\xff\xff\xff\xff")
     assert wire.closing
@@ -223,7 +222,7 @@ async def test_a_client_whose_line_is_dead_is_let_go_by_the_server(stage: Stage)
     bob = await stage.enter("bob")
     assert stage.server.parts.metrics.sockets == 2
     for transport in stage.network.open:
-        if transport.protocol.__class__.__name__ == "BoundSocketProtocol" and transport.protocol.uid == "bob":
+        if isinstance(transport.protocol, SocketProtocol) and transport.protocol.uid == "bob":
             transport.peer.peer = None  # what bob sends arrives nowhere
     await stage.pass_time(120)
     assert stage.server.parts.metrics.closes["silent"] >= 1

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 
@@ -56,7 +56,7 @@ from tailwire.server.rest.files import FileRoutes
 from tailwire.server.rest.groups import GroupRoutes
 from tailwire.server.rest.messages import MessageRoutes
 from tailwire.server.rest.offers import offers
-from tailwire.server.rest.protocol import HttpProtocol
+from tailwire.server.rest.protocol import HttpConnections
 from tailwire.server.rest.reactions import ReactionRoutes
 from tailwire.server.rest.service import ServiceRoutes
 from tailwire.server.rest.sessions import SessionRoutes
@@ -81,7 +81,7 @@ class Parts:
 
     store: SqliteStore
     api: Api
-    http: type[HttpProtocol]
+    http: HttpConnections
     gateway: Gateway
     actions: Actions
     webhooks: WebhookSender
@@ -132,7 +132,7 @@ async def _assemble(settings: Settings, store: SqliteStore, world: World) -> Par
         authenticator,
     )  # fmt: skip
     api = _api(settings, actions, metrics, overload, guesses, store)
-    http = HttpProtocol.bound(TrustedProxies(settings.trusted_proxies, settings.forwarded_header))
+    http = HttpConnections(TrustedProxies(settings.trusted_proxies, settings.forwarded_header))
     webhooks.wake()
     actions.uploads.sweep()
     actions.leftovers.wake()
@@ -286,11 +286,10 @@ async def _opened(settings: Settings, world: World) -> tuple[Parts, socket.socke
 def _http_server(
     parts: Parts, settings: Settings, url: str, certificate: str, key: str, signals: Sequence[signal.Signals]
 ) -> HttpServer:
-    bound = type("BoundSocketProtocol", (SocketProtocol,), {"gateway": parts.gateway, "__slots__": ()})
     config = uvicorn.Config(
         parts.api,
-        ws=bound,
-        http=parts.http,
+        ws=cast(Any, partial(SocketProtocol, parts.gateway)),  # uvicorn and `HttpProtocol` only call them
+        http=cast(Any, parts.http),
         lifespan="off",
         log_config=None,
         access_log=False,

@@ -1,4 +1,4 @@
-"""When a new socket may open: one after the other, strangers apart from those who show that they have a pass."""
+"""Decides when a new socket may open. Clients that prove they hold a pass are paced apart from all others."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from tailwire.server.limits.slots import ConnectionSlots
 
 
 class Admission:
-    """Gives new sockets their turn.
+    """Paces new sockets, and refuses them under load.
 
     Args:
-        pace: of sockets that have shown nothing.
-        known_pacer: of those that have shown that they have a pass.
-        strangers: how many sockets of an address may be there without having authenticated.
-        sessions: knows what shows that somebody has a pass.
-        overload: under load none is let in.
+        pacer: paces sockets without a proof.
+        known_pacer: paces sockets with the proof of a pass.
+        unauthenticated: limits how many sockets of an address may be open without having authenticated.
+        sessions: verifies proofs.
+        overload: no socket is admitted while receipts are shed, or more.
 
     Attributes:
-        max_sockets: as many there may be at once; 0 for any number.
+        max_sockets: maximum number of open sockets; 0 for unlimited.
     """
 
     def __init__(
@@ -37,16 +37,15 @@ class Admission:
         self.max_sockets = 0
 
     def is_known(self, proof: str) -> bool:
-        """Return whether who asks for the upgrade has shown that it has a pass. The auth frame decides all the same."""
+        """Return True if the proof belongs to a valid pass. It does not replace the auth frame."""
         return bool(proof) and self._sessions.proves(proof)
 
-    def delay(self, here: int, *, known: bool = False) -> float | None:
-        """Return after how many seconds a new socket may open; None when there are too many, and it has to come back.
+    def delay(self, open_sockets: int, *, known: bool = False) -> float | None:
+        """Return the seconds after which a new socket may open; None if it is refused and the client must retry.
 
         Args:
-            here: how many sockets there are.
-            known: it has shown that it has a pass: strangers, however many, do not use up its turn.
+            known: the client has proved that it holds a pass; clients without a proof, however many, cannot delay it.
         """
-        if self._overload.level >= Level.RECEIPTS or 0 < self.max_sockets <= here:
+        if self._overload.level >= Level.RECEIPTS or 0 < self.max_sockets <= open_sockets:
             return None
         return (self._known_pacer if known else self._pacer).delay()

@@ -77,7 +77,7 @@ class Authenticator:
             return False
         self._note(socket, admitted)
         socket.device = device
-        socket.features = self._offered.intersection(auth.ours.features)
+        socket.features = self._offered.intersection(auth.client.features)
         socket.chained = "chain" in socket.features
         socket.presence = subscription(auth.presence_subscription, auth.roles)
         socket.uid = admitted.uid

@@ -57,9 +57,7 @@ def _refusal(protocol: ServerProtocol, refused: Refused) -> Response:
 
 
 class SocketProtocol(asyncio.Protocol):
-    """A WebSocket of the server. `gateway` is set on the subclass that the app makes."""
-
-    gateway: Gateway
+    """A WebSocket of the server. uvicorn makes it by the arguments behind `gateway`, which the app binds."""
 
     __slots__ = (
         "_before_auth",
@@ -76,6 +74,7 @@ class SocketProtocol(asyncio.Protocol):
         "device",
         "features",
         "frames",
+        "gateway",
         "groups",
         "heard_at",
         "held_until",
@@ -94,9 +93,10 @@ class SocketProtocol(asyncio.Protocol):
         "write",
     )
 
-    def __init__(self, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> None:
+    def __init__(self, gateway: Gateway, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> None:
+        self.gateway = gateway
         self._connections = server_state.connections
-        self._protocol = ServerProtocol(max_size=self.gateway.settings.max_frame)
+        self._protocol = ServerProtocol(max_size=gateway.settings.max_frame)
         self._transport: asyncio.Transport | None = None
         self._fragments: list[bytes] | None = None
         self._rest = NOTHING
@@ -107,7 +107,7 @@ class SocketProtocol(asyncio.Protocol):
         self.groups: set[str] = set()
         self.presence: frozenset[str] | None = None
         self.features = NO_FEATURES
-        self.opened_at = self.heard_at = self.gateway.loop.time()
+        self.opened_at = self.heard_at = gateway.loop.time()
         self.probe: Probe | None = None
         self.frames = self.bad_frames = 0
         self.background_until = self.window = self.held_until = self.token_until = 0.0

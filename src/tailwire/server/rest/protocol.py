@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from tailwire.server.actions.present import encode
 from tailwire.server.limits.acknowledged import acknowledged_bytes
@@ -38,7 +40,6 @@ BODY_TOO_SLOW = _told(
     b"400 Bad Request",
     Refused("ERR_BAD_REQUEST", "The body stalled, or came more slowly than the server waits for. Send it again."),
 )
-NO_PROXIES = TrustedProxies()
 _NOTHING = memoryview(b"")
 
 
@@ -71,7 +72,7 @@ class _Flow(FlowControl):
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """An HTTP connection of the server; each server has a class of its own (`bound`).
+    """An HTTP connection of the server; made by the server's `HttpConnections`.
 
     Attributes:
         waiting: the connections that have to send the head of a request, and since when: longest first.
@@ -82,10 +83,6 @@ class HttpProtocol(HttpToolsProtocol):
         slot: of the connection's address, freed with the connection.
     """
 
-    waiting: dict[HttpProtocol, float]
-    under_way: dict[HttpProtocol, float]
-    idle: dict[HttpProtocol, None]
-    proxies = NO_PROXIES
     named = ""
     slot: Slot | None = None
     flow: _Flow
@@ -96,11 +93,17 @@ class HttpProtocol(HttpToolsProtocol):
     _begins = _upgraded = False
     _rest = _NOTHING  # what was read and not taken yet
 
-    @classmethod
-    def bound(cls, proxies: TrustedProxies = NO_PROXIES) -> type[HttpProtocol]:
-        """The class of one server's connections."""
-        own = {"waiting": {}, "under_way": {}, "idle": {}, "proxies": proxies}
-        return type("BoundHttpProtocol", (cls,), own)
+    def __init__(
+        self,
+        tracked: HttpConnections,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.waiting, self.under_way, self.idle = tracked.waiting, tracked.under_way, tracked.idle
+        self.proxies = tracked.proxies
 
     # The transport's side.
 
@@ -276,3 +279,30 @@ class HttpProtocol(HttpToolsProtocol):
             self.idle[self] = None
             if not self.transport.get_write_buffer_size():
                 self.under_way.pop(self, None)
+
+
+class HttpConnections:
+    """The HTTP connections of one server. uvicorn calls it, as it would the class, for the protocol of each.
+
+    Args:
+        proxies: the proxies whose statements about a client's address are trusted.
+
+    Attributes:
+        waiting, under_way, idle: see `HttpProtocol`.
+    """
+
+    def __init__(self, proxies: TrustedProxies | None = None) -> None:
+        self.proxies = proxies or TrustedProxies()
+        self.waiting: dict[HttpProtocol, float] = {}
+        self.under_way: dict[HttpProtocol, float] = {}
+        self.idle: dict[HttpProtocol, None] = {}
+
+    def __call__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> HttpProtocol:
+        """Return the protocol of a new connection."""
+        return HttpProtocol(self, config, server_state, app_state, _loop)

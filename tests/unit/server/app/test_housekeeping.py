@@ -17,7 +17,7 @@ from tailwire.server.fanout.overload import Overload
 from tailwire.server.limits.pacer import Pacer
 from tailwire.server.limits.slots import ConnectionSlots
 from tailwire.server.rest.movement import WINDOW
-from tailwire.server.rest.protocol import HttpProtocol
+from tailwire.server.rest.protocol import HttpConnections, HttpProtocol
 from tailwire.server.telemetry.metrics import Metrics
 
 pytestmark = pytest.mark.virtual
@@ -32,7 +32,7 @@ class House:
     def __init__(self, most: int = 0, per_address: int = 0) -> None:
         self.loop = asyncio.get_running_loop()
         self.metrics = Metrics()
-        self.http = HttpProtocol.bound()
+        self.http = HttpConnections()
         self.state = ServerState()
         self.sizes: list[int] = []
         config = uvicorn.Config(self.app, interface="asgi3", lifespan="off", log_config=None, access_log=False)
