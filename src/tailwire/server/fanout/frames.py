@@ -1,4 +1,4 @@
-"""Encodes frames: once per event, not once per socket."""
+"""Encodes frames once per event, not once per socket."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from tailwire.wire.frames import FrameType
 
 
 def text_frame(payload: bytes) -> bytes:
-    """A WebSocket text frame, as a server sends it: ready to be written to any number of sockets."""
+    """Return an encoded WebSocket text frame, unmasked as servers send it, to be written to any number of sockets."""
     return Frame(Opcode.TEXT, payload).serialize(mask=False)
 
 
 def with_before(json: bytes, before: int) -> bytes:
-    """An encoded object, with the id of the message before it (feature `chain`)."""
+    """Return an encoded JSON object with `before`, the id of the preceding message, added (feature `chain`)."""
     return b'%b,"before":%d}' % (json[:-1], before)
 
 

@@ -1,4 +1,4 @@
-"""Who listens in this process. Collects the frames of one turn of the event loop and writes each socket once."""
+"""The hub: delivers publications to the sockets of this process, with one write per socket and event loop turn."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Subscriber(Protocol):
 
     uid: str
     device: str
-    token: str
+    token: str  # fingerprint of its auth token
     features: frozenset[str]
-    chained: bool  # messages are sent to it with the id of the one before
-    groups: set[str]
-    presence: frozenset[str] | None
-    slow: bool  # more is buffered than a droppable frame is worth
+    chained: bool  # receives messages with the id of the preceding one (feature `chain`)
+    groups: set[str]  # guids of the groups that it receives
+    presence: frozenset[str] | None  # roles whose presence it receives, `ALL_USERS`, `FRIENDS`, or None
+    slow: bool  # droppable frames are not sent to it, because too much is buffered
     write: Callable[[bytes], object]
 
     def buffered(self) -> int: ...
@@ -38,39 +38,39 @@ class Subscriber(Protocol):
 
 
 ALL_USERS = frozenset({"*"})
-FRIENDS = frozenset({"friends only"})  # no role has a space in it
+FRIENDS = frozenset({"friends only"})  # cannot be a role: roles have no spaces
 TRY_AGAIN = 1013
 
 
-class _Frame:
-    """A publication, encoded: once as it is, and once with the message before it for those who asked for that."""
+class _EncodedFrame:
+    """A frame, encoded at most twice: as it is, and with the preceding message for sockets with `chain`."""
 
-    __slots__ = ("_linked", "data", "of")
+    __slots__ = ("_linked", "data", "publication")
 
     def __init__(self, publication: FramePublication) -> None:
-        self.of = publication
+        self.publication = publication
         self.data = text_frame(publication.payload)
         self._linked = b"" if publication.before else self.data
 
     def for_socket(self, chained: bool) -> bytes:
-        """The bytes for a socket."""
+        """Return the bytes for a socket."""
         return self.linked if chained else self.data
 
     @property
     def linked(self) -> bytes:
-        """With the message before."""
+        """The bytes with the id of the preceding message."""
         if not self._linked:
-            self._linked = text_frame(with_before(self.of.payload, self.of.before))
+            self._linked = text_frame(with_before(self.publication.payload, self.publication.before))
         return self._linked
 
 
 class Hub:
-    """The sockets of this process, by user and by group.
+    """The subscribed sockets of this process, by subject.
 
     Args:
-        broker: told which subjects this process needs.
-        schedule: calls a function once in this turn of the event loop, after what is running now (`loop.call_soon`).
-        slow_close: buffered bytes above which a socket is closed, to come back and catch up.
+        broker: the hub subscribes there to the subjects of its sockets.
+        schedule: calls a function at the end of this turn of the event loop (`loop.call_soon`).
+        slow_close: buffered bytes above which a slow socket is closed, so that its client reconnects and catches up.
     """
 
     def __init__(
@@ -87,9 +87,9 @@ class Hub:
         self._slow_close = slow_close
         self._by_subject: dict[str, dict[Subscriber, None]] = {}
         self.users_online = 0
-        self._pending: list[tuple[str, list[_Frame]]] = []
-        self._encoded: _Frame | None = None
-        self._lingering: dict[str, float] = {}
+        self._pending: list[tuple[str, list[_EncodedFrame]]] = []
+        self._encoded: _EncodedFrame | None = None
+        self._lingering: dict[str, float] = {}  # uid: until when the user counts as online without a socket
         # By type, so that a kind of publication without a handler is a KeyError and not silently dropped.
         self._handlers: Mapping[type[Publication], Callable[[str, Any], None]] = {
             FramePublication: self._queue_frame,
@@ -100,13 +100,13 @@ class Hub:
 
     @property
     def broker(self) -> Broker:
-        """What publications come from."""
+        """The broker that delivers publications to this hub."""
         return self._broker
 
-    # Who listens.
+    # Subscriptions.
 
     def add(self, socket: Subscriber) -> bool:
-        """An authenticated socket. Answers whether its user comes online with it."""
+        """Subscribe an authenticated socket. Return True if its user was offline before."""
         first = not self.is_online(socket.uid)
         self._lingering.pop(socket.uid, None)
         self.users_online += first
@@ -116,16 +116,17 @@ class Hub:
         return first
 
     def join_groups(self, socket: Subscriber, groups: Iterable[str]) -> None:
-        """A socket begins to hear groups."""
+        """Subscribe a socket to groups."""
         for guid in groups:
             socket.groups.add(guid)
             self._join(socket, group_subject(guid))
 
     def remove(self, socket: Subscriber, linger_until: float = 0.0) -> bool:
-        """A socket that ended. Answers whether its user goes offline with it.
+        """Unsubscribe a socket that is closed. Return True if its user is offline now.
 
         Args:
-            linger_until: until when its user counts as online all the same, where it was their last one (see `gone`).
+            linger_until: until when the user still counts as online if it was their last socket; 0.0 for not at all
+                (see `expire_lingering`).
         """
         self._leave(socket, user_subject(socket.uid))
         for guid in socket.groups:
@@ -143,27 +144,27 @@ class Hub:
 
     @property
     def has_lingering(self) -> bool:
-        """Whether a user without a socket still counts as online."""
+        """True while any user without a socket still counts as online."""
         return bool(self._lingering)
 
     def expire_lingering(self, now: float) -> list[str]:
-        """The users who have not come back in time: offline since now."""
-        gone = [uid for uid, until in self._lingering.items() if until <= now]
-        for uid in gone:
+        """Return the users whose grace period has passed without a new socket; they are offline from now on."""
+        expired = [uid for uid, until in self._lingering.items() if until <= now]
+        for uid in expired:
             del self._lingering[uid]
-        self.users_online -= len(gone)
-        return gone
+        self.users_online -= len(expired)
+        return expired
 
     def is_online(self, uid: str) -> bool:
-        """Whether the user has a socket in this process, or had one just now."""
+        """Return True if the user has a socket in this process, or had one within the grace period."""
         return user_subject(uid) in self._by_subject or uid in self._lingering
 
     def sockets_of(self, uid: str) -> list[Subscriber]:
-        """A user's sockets."""
+        """Return the sockets of a user."""
         return list(self._by_subject.get(user_subject(uid), ()))
 
     def online_users(self) -> list[str]:
-        """The users who have a socket in this process, or had one just now."""
+        """Return the users who have a socket in this process, or had one within the grace period."""
         start = len(user_subject(""))
         here = [subject[start:] for subject in self._by_subject if subject.startswith(user_subject(""))]
         return [*here, *self._lingering]
@@ -184,7 +185,7 @@ class Hub:
             del self._by_subject[subject]
             self._broker.unsubscribe(subject)
 
-    # What comes from the broker.
+    # Publications.
 
     def _receive(self, subject: str, publication: Publication) -> None:
         self._handlers[type(publication)](subject, publication)
@@ -193,8 +194,10 @@ class Hub:
         if not self._pending:
             self._schedule(self.flush)
         frame = self._encoded
-        if frame is None or frame.of is not publication:
-            frame = self._encoded = _Frame(publication)  # the same one comes for each subject: it is encoded once
+        if frame is None or frame.publication is not publication:
+            frame = self._encoded = _EncodedFrame(
+                publication
+            )  # published once per subject, encoded once
         if self._pending and self._pending[-1][0] == subject:
             self._pending[-1][1].append(frame)
         else:
@@ -216,10 +219,10 @@ class Hub:
                 socket.close(1000, "logged out")
 
     def flush(self) -> None:
-        """Write what has come since the last flush: a run of frames to the same receivers is joined once.
+        """Write the frames received since the last flush. Consecutive frames for one subject are joined once.
 
-        Runs keep their order, so that a socket sees ids rise whatever conversations they belong to: a client that was
-        cut off can catch up from the last id it saw.
+        The order across subjects is kept, so that message ids rise on each socket whatever their conversations: a
+        client that lost its connection can catch up from the last id that it received.
         """
         pending, self._pending = self._pending, []
         self._encoded = None
@@ -228,14 +231,14 @@ class Hub:
             if sockets:
                 self._write_all(subject, sockets, frames)
 
-    def _write_all(self, subject: str, sockets: dict[Subscriber, None], frames: list[_Frame]) -> None:
+    def _write_all(self, subject: str, sockets: dict[Subscriber, None], frames: list[_EncodedFrame]) -> None:
         whole = frames[0].data if len(frames) == 1 else b"".join([f.data for f in frames])
         linked = b""
-        apart = {f.of.not_to for f in frames if f.of.not_to}
+        excluded = {f.publication.not_to for f in frames if f.publication.not_to}
         by_role = subject == PRESENCE
         written = 0
         for socket in list(sockets):
-            if not (socket.slow or by_role or socket.device in apart):
+            if not (socket.slow or by_role or socket.device in excluded):
                 if socket.chained:
                     linked = linked or b"".join([f.linked for f in frames])
                     socket.write(linked)
@@ -244,15 +247,15 @@ class Hub:
                 written += 1
             elif socket.slow and socket.buffered() > self._slow_close:
                 self._metrics.closes["slow"] += 1
-                socket.close(TRY_AGAIN, "too slow; come back and catch up")
+                socket.close(TRY_AGAIN, "too slow; reconnect and catch up")
             else:
                 self._write_chosen(socket, frames, droppable=not socket.slow)
         self._metrics.deliveries += written * len(frames)
 
-    def _write_chosen(self, socket: Subscriber, frames: list[_Frame], *, droppable: bool) -> None:
+    def _write_chosen(self, socket: Subscriber, frames: list[_EncodedFrame], *, droppable: bool) -> None:
         chosen = []
         for frame in frames:
-            p = frame.of
+            p = frame.publication
             if p.not_to and p.not_to == socket.device:
                 continue
             if p.droppable and not droppable:
