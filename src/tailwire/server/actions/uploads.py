@@ -196,7 +196,7 @@ class Files:
             return row
         sink.drop()
         if kept is Kept.TOO_MUCH:
-            raise self._room.too_much()
+            raise self._room.exceeded()
         raise Refused("ERR_BAD_REQUEST", {"key": "A file was uploaded with this form already."})
 
     async def forget(self, kept: Sequence[Attachment]) -> None:

@@ -1,6 +1,6 @@
-"""Takes new connections at an even pace: a herd waits in the system's queue, where it costs nothing.
+"""Accepts new connections at an even pace. A burst waits in the kernel's queue, where it costs nothing.
 
-An event loop's own server takes whatever is there, one after the other, and nobody else has a turn meanwhile.
+The server of an event loop accepts all pending connections at once, which starves the open ones.
 """
 
 from __future__ import annotations
@@ -29,21 +29,20 @@ Make = Callable[[str, Slot | None], asyncio.Protocol]
 
 
 class AcceptLoop:
-    """Accepts the connections of one listening socket. uvicorn takes it for a server of the event loop.
+    """Accepts the connections of one listening socket. It has the interface of `asyncio.Server` that uvicorn uses.
 
     Args:
-        listening: a socket that listens, and does not block; closed by whoever opened it.
-        make: a protocol for each connection, given the address it comes from ("" for that of the connection itself)
-            and its place.
-        pace: gives each connection its turn; of any length, for nobody is told to go.
-        handshake: seconds for that of TLS, and for the header of the PROXY protocol.
-        places: how many connections an address may have; those of trusted proxies are not counted, but for those of
-            which they say whose they are.
-        proxies: who is a trusted proxy.
-        proxy_protocol: trusted proxies begin each connection with a header of the PROXY protocol.
+        listening: a non-blocking socket that listens. Its owner closes it.
+        make: makes the protocol of a connection from the client's address by the PROXY protocol ("" if none) and the
+            slot of the connection.
+        pacer: paces the connections; its delays must not be limited, because no connection is refused by it.
+        handshake: seconds for the TLS handshake, and for the header of the PROXY protocol.
+        slots: limits connections by address. Connections of trusted proxies only count for the client that they name.
+        proxies: the trusted proxies.
+        proxy_protocol: trusted proxies start each connection with a header of the PROXY protocol.
 
     Raises:
-        NotImplementedError: by an event loop that cannot watch a socket (Windows' own).
+        NotImplementedError: if the event loop cannot watch a socket (the default one on Windows).
     """
 
     def __init__(
@@ -69,42 +68,42 @@ class AcceptLoop:
         self._slots = slots or ConnectionSlots(0)
         self._proxies = proxies or TrustedProxies()
         self._proxy_protocol = proxy_protocol
-        self._begun: set[asyncio.Task[None]] = set()
-        self._held: asyncio.TimerHandle | None = None
+        self._opening: set[asyncio.Task[None]] = set()
+        self._resume_timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._next_report = 0.0
-        self._loop.add_reader(listening, self._some)
-        self._spare = self._open_spare()  # given up for who comes when there is no other left
+        self._loop.add_reader(listening, self._accept_pending)
+        self._spare = self._open_spare()  # closed to accept one connection when no descriptor is left
 
-    def _some(self) -> None:
+    def _accept_pending(self) -> None:
         for _ in range(ACCEPTS_PER_TURN):
             try:
                 connection, peer = self._listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as e:
-                self._no_room(e)
+                self._out_of_descriptors(e)
                 return
             connection.setblocking(False)
-            self._begin(connection, peer)
+            self._open(connection, peer)
             if wait := self._pacer.delay():
-                self._hold(wait)
+                self._pause(wait)
                 return
 
-    def _begin(self, connection: socket.socket, peer: Any) -> None:
+    def _open(self, connection: socket.socket, peer: Any) -> None:
         address = str(peer[0]) if peer else ""
         trusted = self._proxies.trusts(address)
         slot = None if trusted else self._slots.take(address)
         if slot is None and not trusted:
-            self._too_many(connection)
+            self._refuse_address(connection)
             return
         named = trusted and self._proxy_protocol
         serving = self._serve_named(connection) if named else self._serve(connection, "", slot)
         task = self._loop.create_task(serving, name="tailwire new connection")
-        self._begun.add(task)
-        task.add_done_callback(self._begun.discard)
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
 
-    def _too_many(self, connection: socket.socket) -> None:
+    def _refuse_address(self, connection: socket.socket) -> None:
         self._metrics.closes["too many of one address"] += 1
         connection.close()
 
@@ -112,9 +111,9 @@ class AcceptLoop:
         try:
             async with asyncio.timeout(self._handshake):
                 address = await client_of(connection)
-        except (BadHeader, OSError) as e:  # an end in time is an OSError too
+        except (BadHeader, OSError) as e:  # a timeout is an OSError too
             self._metrics.closes["no PROXY header"] += 1
-            log.debug("a proxy did not say whose connection it brings: %r", e)
+            log.debug("a proxy sent no valid PROXY header: %r", e)
             connection.close()
             return
         except asyncio.CancelledError:
@@ -122,7 +121,7 @@ class AcceptLoop:
             raise
         slot = self._slots.take(address) if address else None
         if address and slot is None:
-            self._too_many(connection)
+            self._refuse_address(connection)
         else:
             await self._serve(connection, address, slot)
 
@@ -137,36 +136,36 @@ class AcceptLoop:
                 slot.free()
             if not isinstance(e, (OSError, ssl.CertificateError)):
                 raise
-            # Gone again, or what came was no TLS.
+            # The client has disconnected, or does not speak TLS.
             self._metrics.closes["no handshake"] += 1
-            log.debug("a connection came to nothing: %r", e)
+            log.debug("a connection could not be opened: %r", e)
 
-    def _hold(self, seconds: float) -> None:
+    def _pause(self, seconds: float) -> None:
         self._loop.remove_reader(self._listening)
-        self._held = self._loop.call_later(seconds, self._go_on)
+        self._resume_timer = self._loop.call_later(seconds, self._resume)
 
-    def _go_on(self) -> None:
-        self._held = None
-        self._loop.add_reader(self._listening, self._some)
+    def _resume(self) -> None:
+        self._resume_timer = None
+        self._loop.add_reader(self._listening, self._accept_pending)
 
-    def _no_room(self, error: OSError) -> None:
-        # Without a descriptor a connection can be neither taken nor refused. With the spare one it ends at once: its
-        # client knows, and comes again.
-        if error.errno != errno.EMFILE or not self._refuse(error):
-            self._tell(error)
-            self._hold(RETRY_AFTER_SECONDS)
-        elif wait := self._pacer.delay():  # who is sent away comes again at once, perhaps
-            self._hold(wait)
+    def _out_of_descriptors(self, error: OSError) -> None:
+        # Without a descriptor a connection can be neither accepted nor refused. The spare one allows closing it, and its
+        # client notices at once and retries.
+        if error.errno != errno.EMFILE or not self._accept_and_close(error):
+            self._report(error)
+            self._pause(RETRY_AFTER_SECONDS)
+        elif wait := self._pacer.delay():  # a refused client may retry immediately, so pace refusals too
+            self._pause(wait)
 
-    def _refuse(self, error: OSError) -> bool:
+    def _accept_and_close(self, error: OSError) -> bool:
         if self._spare >= 0:
             os.close(self._spare)
         try:
             self._listening.accept()[0].close()
-            self._tell(error)
-        except BlockingIOError:  # want of a descriptor comes before want of a connection
+            self._report(error)
+        except BlockingIOError:  # EMFILE is reported even if the accept queue is empty
             pass
-        except OSError:  # whoever was quicker has it
+        except OSError:  # another thread has taken the descriptor
             return False
         finally:
             self._spare = self._open_spare()
@@ -179,28 +178,28 @@ class AcceptLoop:
         except OSError:
             return -1
 
-    def _tell(self, error: OSError) -> None:
+    def _report(self, error: OSError) -> None:
         self._metrics.closes["no descriptor"] += 1
         if self._loop.time() >= self._next_report:
             self._next_report = self._loop.time() + REPORT_SECONDS
-            log.warning("cannot take a connection: %s", error.strerror)
+            log.warning("cannot accept a connection: %s", error.strerror)
 
     def close(self) -> None:
-        """Take no more; who is shaking hands, or has not said who it is, is let go."""
+        """Stop accepting. Connections that are still in a handshake, or owe a PROXY header, are closed."""
         if self._closed:
             return
         self._closed = True
-        if self._held:
-            self._held.cancel()
+        if self._resume_timer:
+            self._resume_timer.cancel()
         else:
             self._loop.remove_reader(self._listening)
         if self._spare >= 0:
             os.close(self._spare)
         if self._tls or self._proxy_protocol:
-            for task in self._begun:
+            for task in self._opening:
                 task.cancel()
 
     async def wait_closed(self) -> None:
-        """Wait until those who were being taken are connected, or gone; whoever is connected is uvicorn's."""
-        if self._begun:
-            await asyncio.wait(self._begun)
+        """Wait until connections in progress are open or closed. uvicorn closes the open ones."""
+        if self._opening:
+            await asyncio.wait(self._opening)

@@ -1,4 +1,4 @@
-"""The running server: assembled, bound to its port, stopped in order."""
+"""The running server: assembled, bound to its port, and stopped in order."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tailwire.server.app.checks import bind, check_certificate, check_folder
 from tailwire.server.app.housekeeping import Housekeeping
 from tailwire.server.app.http_server import HttpServer
 from tailwire.server.app.key_file import Keys, key_file, read_keys, write_keys
-from tailwire.server.app.process import most_connections, raise_descriptor_limit, share_with_the_writer, tune_collector
+from tailwire.server.app.process import max_connections, raise_descriptor_limit, share_with_the_writer, tune_collector
 from tailwire.server.app.sealing_key import sealing_key
 from tailwire.server.auth.certificate import self_signed
 from tailwire.server.auth.sealing import Sealer
@@ -70,14 +70,14 @@ from tailwire.server.webhooks.queue_lane import Patience
 from tailwire.server.webhooks.sender import WebhookSender
 
 VERSION = "0.1.0"
-MAX_TURN = 3.0
-CONNECTIONS_EACH = 2  # of a client: one for requests, one that becomes its WebSocket
+MAX_UPGRADE_DELAY_SECONDS = 3.0
+CONNECTIONS_PER_CLIENT = 2  # one for requests, and one that becomes its WebSocket
 DEMO_USERS = {"alice": "Alice", "bob": "Bob", "carol": "Carol"}
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A server that is put together."""
+    """The parts of an assembled server."""
 
     store: SqliteStore
     api: Api
@@ -91,11 +91,11 @@ class Parts:
 
 
 async def assemble(settings: Settings, world: World) -> Parts:
-    """Open the store and build what stands on it.
+    """Open the store and assemble the server on it.
 
     Raises:
-        tailwire.server.store.migrate.NewerDatabase: when a newer version wrote the database.
-        tailwire.server.store.lock.InUse: when another server has it.
+        tailwire.server.store.migrate.NewerDatabase: if a newer version wrote the database.
+        tailwire.server.store.lock.InUse: if another server uses it.
     """
     store = await SqliteStore.open(database_path(settings), world, settings.read_deadline, serving=True)
     try:
@@ -120,7 +120,7 @@ async def _assemble(settings: Settings, store: SqliteStore, world: World) -> Par
     actions = await build(settings, store, hub, world, metrics, overload, sealer, webhooks.wake)
     await actions.webhooks.seal_what_is_plain()
     guesses = GuessLimiter(settings.wrong_tokens_per_minute, loop.time)
-    pacer, known_pacer = (Pacer(settings.upgrades_per_second, MAX_TURN, loop.time) for _ in range(2))
+    pacer, known_pacer = (Pacer(settings.upgrades_per_second, MAX_UPGRADE_DELAY_SECONDS, loop.time) for _ in range(2))
     unauthenticated = ConnectionSlots(settings.unauthenticated_per_address)
     admission = Admission(pacer, known_pacer, unauthenticated, actions.sessions, overload)
     authenticator = Authenticator(
@@ -212,7 +212,7 @@ async def _keys(store: SqliteStore, world: World, settings: Settings) -> Keys:
 
 
 async def make_keys(store: SqliteStore, world: World) -> Keys:
-    """Make an auth key and a REST API key; only their hashes are kept."""
+    """Create an auth key and a REST API key. The store keeps only their hashes."""
     keys = Keys(store.app_id, world.secret(20), world.secret(20))
     for key, name, scope in ((keys.auth_key, "Auth Key", AUTH_ONLY), (keys.api_key, "REST API Key", FULL_ACCESS)):
         await store.add_key(KeyRow(fingerprint(key), name, scope, world.seconds(), key[-4:]))
@@ -220,7 +220,7 @@ async def make_keys(store: SqliteStore, world: World) -> Keys:
 
 
 async def make_demo_users(parts: Parts) -> None:
-    """Make the demo users that are not there yet."""
+    """Create the demo users that are missing."""
     for uid, name in DEMO_USERS.items():
         try:
             await parts.actions.users.create(NewUser(uid=uid, name=name))
@@ -231,7 +231,7 @@ async def make_demo_users(parts: Parts) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that is ready to be served by `await server.serve([socket])`."""
+    """A server that is bound to its port. `await running.server.serve([running.listening])` runs it."""
 
     parts: Parts
     server: HttpServer
@@ -243,13 +243,13 @@ class Running:
 async def running(
     settings: Settings, world: World | None = None, signals: Sequence[signal.Signals] = ()
 ) -> AsyncIterator[Running]:
-    """A server, assembled and bound to its port; on the way out everything is finished and closed.
+    """Assemble a server and bind it to its port. On exit, pending work is finished and everything is closed.
 
     Args:
-        signals: which signals stop it; none where it is embedded.
+        signals: the signals that stop the server; none for an embedded one.
 
     Raises:
-        CannotStart: when the folder, the certificate or the address is no good; nothing was opened then.
+        CannotStart: if the folder, the certificate or the address cannot be used. Nothing is left open then.
     """
     parts, listening = await _opened(settings, world or World())
     try:
@@ -298,33 +298,33 @@ def _http_server(
         ssl_certfile=certificate or None,
         ssl_keyfile=key or None,
         timeout_graceful_shutdown=5,
-        timeout_keep_alive=settings.keep_alive,  # type: ignore[arg-type]  # the event loop takes any number
+        timeout_keep_alive=settings.keep_alive,  # type: ignore[arg-type]  # a float works too
     )
-    most = parts.gateway.admission.max_sockets = settings.max_connections or most_connections()
+    most = parts.gateway.admission.max_sockets = settings.max_connections or max_connections()
     clock = asyncio.get_running_loop().time
     http = parts.http
-    watch = Housekeeping(
+    housekeeping = Housekeeping(
         parts.overload, parts.metrics, http.waiting, http.idle, http.under_way, clock,
         deadline=settings.request_deadline, least_rate=settings.least_rate, most=most,
     )  # fmt: skip
-    pacer = Pacer(CONNECTIONS_EACH * settings.upgrades_per_second, math.inf, clock)
-    listen = partial(
+    pacer = Pacer(CONNECTIONS_PER_CLIENT * settings.upgrades_per_second, math.inf, clock)
+    accept = partial(
         AcceptLoop, pacer=pacer, metrics=parts.metrics, handshake=settings.request_deadline,
         slots=ConnectionSlots(settings.connections_per_address), proxies=http.proxies,
         proxy_protocol=settings.proxy_protocol,
     )  # fmt: skip
     ready = {"url": url, **asdict(parts.keys)}
-    return HttpServer(config, ready, settings.ready_file, signals, watch, listen)
+    return HttpServer(config, ready, settings.ready_file, signals, housekeeping, accept)
 
 
 async def serve(settings: Settings, listens: Callable[[Running], None] = lambda server: None) -> None:
-    """Serve until a signal says stop.
+    """Serve until a signal (SIGTERM, SIGINT) stops the server.
 
     Args:
         listens: called when the server is about to listen.
 
     Raises:
-        tailwire.server.app.checks.CannotStart: when the folder, the certificate or the address is no good.
+        tailwire.server.app.checks.CannotStart: if the folder, the certificate or the address cannot be used.
     """
     started = time.monotonic()
     os.umask(private_files.OTHERS)

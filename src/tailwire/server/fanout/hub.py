@@ -195,9 +195,7 @@ class Hub:
             self._schedule(self.flush)
         frame = self._encoded
         if frame is None or frame.publication is not publication:
-            frame = self._encoded = _EncodedFrame(
-                publication
-            )  # published once per subject, encoded once
+            frame = self._encoded = _EncodedFrame(publication)  # published once per subject, encoded once
         if self._pending and self._pending[-1][0] == subject:
             self._pending[-1][1].append(frame)
         else:

@@ -1,4 +1,4 @@
-"""Who sent too much at once stays away for some seconds: coming back at once must not be worth it."""
+"""Refuses tokens for some seconds after their sockets flooded, so that reconnecting immediately gains nothing."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from tailwire.server.limits.buckets import MAX_KEYS
 
 
 class Cooldowns:
-    """Those who flooded, by token.
+    """Tokens that are refused for a while.
 
     Args:
-        seconds: for which each stays away.
+        seconds: how long each is refused.
         clock: seconds, monotonic.
     """
 
@@ -21,7 +21,7 @@ class Cooldowns:
         self._until: dict[str, float] = {}  # oldest first
 
     def start(self, token: str) -> None:
-        """Somebody has sent too much."""
+        """Refuse a token from now on, for the whole time."""
         now = self._clock()
         self._until.pop(token, None)
         while self._until and (len(self._until) >= MAX_KEYS or next(iter(self._until.values())) <= now):
@@ -29,5 +29,5 @@ class Cooldowns:
         self._until[token] = now + self._seconds
 
     def remaining(self, token: str) -> float:
-        """0.0, or for how many seconds more somebody stays away."""
+        """Return for how many more seconds a token is refused; 0.0 if it is not."""
         return max(0.0, self._until[token] - self._clock()) if token in self._until else 0.0

@@ -1,4 +1,4 @@
-"""How many there may be of one address at once: each takes a slot, and frees it when it is gone."""
+"""Limits simultaneous connections by address: each takes a slot, and frees it when it ends."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tailwire.server.limits.networks import counted_as
 
 
 class Slot:
-    """A slot that was taken."""
+    """A slot in use."""
 
     __slots__ = ("_key", "_slots")
 
@@ -15,25 +15,25 @@ class Slot:
         self._key = key
 
     def free(self) -> None:
-        """Give it back; more than once is once."""
+        """Free the slot. Further calls have no effect."""
         slots, self._slots = self._slots, None
         if slots is not None:
-            slots._freed(self._key)
+            slots._release(self._key)
 
 
 class ConnectionSlots:
-    """Places, by address.
+    """The slots of each address.
 
     Args:
-        most: of one address; 0 for any number.
+        most: slots for one address; 0 for unlimited.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._taken: dict[str, int] = {}  # of those who are here: as many as there are connections, at most
+        self._taken: dict[str, int] = {}  # only addresses with a connection
 
     def take(self, address: str) -> Slot | None:
-        """Take a slot; None when the address has as many as it may."""
+        """Take a slot. Return None if all slots of the address are in use."""
         key = counted_as(address)
         taken = self._taken.get(key, 0)
         if 0 < self._most <= taken:
@@ -41,7 +41,7 @@ class ConnectionSlots:
         self._taken[key] = taken + 1
         return Slot(self, key)
 
-    def _freed(self, key: str) -> None:
+    def _release(self, key: str) -> None:
         left = self._taken[key] - 1
         if left:
             self._taken[key] = left
@@ -49,5 +49,5 @@ class ConnectionSlots:
             del self._taken[key]
 
     def taken(self, address: str) -> int:
-        """How many an address has."""
+        """Return how many slots of an address are in use."""
         return self._taken.get(counted_as(address), 0)
