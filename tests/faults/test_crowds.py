@@ -144,7 +144,7 @@ async def test_more_connections_than_there_may_be(live: LiveStage):
     await with_settings(live, max_connections="60", request_deadline="60")
     async with Crowd(live.server) as crowd, Witness(live) as witness:
         await crowd.connect(200)
-        await live.server.until_logged("connections are too many")
+        await live.server.until_logged("connections exceed the limit")
         await crowd.until_lost(130)
         await witness.until(20)
         carol = await live.enter("carol")

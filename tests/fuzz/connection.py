@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -58,9 +59,9 @@ class Connections:
     """Connections of a server; a fault of its own is an exception here, not a line in a log."""
 
     def __init__(self, parts: Parts) -> None:
-        bound = type("BoundSocketProtocol", (SocketProtocol,), {"gateway": parts.gateway, "__slots__": ()})
+        ws: Any = partial(SocketProtocol, parts.gateway)
         self._parts = parts
-        self._config = uvicorn.Config(parts.api, ws=bound, lifespan="off", log_config=None, access_log=False)
+        self._config = uvicorn.Config(parts.api, ws=ws, lifespan="off", log_config=None, access_log=False)
         self._config.load()
         self._faults: list[Any] = []
 

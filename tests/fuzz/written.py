@@ -137,7 +137,7 @@ class Readers:
         self.ask("POST", "/groups", "alice", b'{"guid":"team","name":"T","type":"public"}')
         self.ask("POST", "/groups/team/members", "bob", b"{}")
         self.parts.gateway._hub.add(self._ears)
-        self.parts.gateway._hub.hear_groups(self._ears, ["team"])
+        self.parts.gateway._hub.join_groups(self._ears, ["team"])
         self._send("bob", "user", b'{"text":"first"}')
 
     def ask(
@@ -233,7 +233,7 @@ class Readers:
         ):
             head = f'{{"type":"{kind}","receiver":"bob","receiverType":"user","body":'
             try:
-                self._run(self.parts.gateway._take(socket, head.encode() + body + b"}"))
+                self._run(self.parts.gateway._handle(socket, head.encode() + body + b"}"))
             except Refused:
                 continue
 

@@ -23,7 +23,7 @@ from tailwire.sdk.io import addresses, answers, driver, failures, http, link, pa
 from tailwire.server.actions import members as actions_members
 from tailwire.server.actions import messages as actions_messages
 from tailwire.server.fanout import hub
-from tailwire.server.gateway import gateway, silence
+from tailwire.server.gateway import gateway, liveness
 from tailwire.server.store import groups, lineage, messages, writer
 from tailwire.testing.simulation import Plan, Step, make_plan
 from tailwire.testing.simulation.shrink import fails
@@ -273,7 +273,7 @@ def _the_server_keeps_sockets_that_are_gone(patch):
 def _who_only_listens_is_cut(patch):
     # The client says nothing while it hears, and the server does not ask before it cuts.
     patch.setattr(state, "speaks_every", lambda s: 1e9)
-    patch.setattr(silence.Silence, "is_dead", lambda self, socket, now: now - socket.heard_at > self._limit)
+    patch.setattr(liveness.LivenessCheck, "is_dead", lambda self, socket, now: now - socket.heard_at > self._limit)
 
 
 def _whatever_asks_to_wait_is_believed_for_an_hour(patch):

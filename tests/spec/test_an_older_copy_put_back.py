@@ -143,7 +143,7 @@ async def test_an_old_position_without_a_mark_goes_by_the_name(stage: Stage, tmp
 async def test_a_server_that_knows_no_marks_serves_as_before(stage: Stage, monkeypatch):
     monkeypatch.setattr(type(stage.server.parts.store), "start", "")
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
-    stage.server.parts.gateway._entrance._epoch.pop("mark")
+    stage.server.parts.gateway._authenticator._epoch.pop("mark")
     stage.network.drop()
     await stage.pass_time(5)
     await alice.say("bob", "hello")

@@ -12,6 +12,7 @@ from harness import CONNECTED, DISCONNECTED, Stage
 from tailwire import CometChatException, TextMessage
 from tailwire.sdk.outbox import OutboxStatus
 from tailwire.server.fanout.frames import text_frame
+from tailwire.server.gateway.protocol import SocketProtocol
 from tailwire.testing.virtual.middle import BUSY, Answering, refusing
 from tailwire.testing.virtual.network import owner
 
@@ -182,7 +183,7 @@ async def test_a_frame_that_makes_no_sense_does_not_end_the_reading(stage: Stage
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     frame = json.dumps({"type": "server", "body": {"action": "restarting", "within": 10**400}})
     for transport in stage.network.open:
-        if type(transport.protocol).__name__ == "BoundSocketProtocol" and transport.protocol.uid == "bob":
+        if isinstance(transport.protocol, SocketProtocol) and transport.protocol.uid == "bob":
             transport.write(text_frame(frame.encode()))
     await alice.say("bob", "after it")
     await bob.ears.until(lambda: bob.ears.texts == ["after it"], timeout=5)

@@ -13,6 +13,7 @@ from websockets.asyncio.client import connect
 
 from harness import CONNECTED, CONNECTING, DISCONNECTED, Actor, Stage
 from tailwire import CometChatException, UploadFile
+from tailwire.server.gateway.protocol import SocketProtocol
 from tailwire.testing.virtual.network import MemoryTransport, owner
 
 spec = pytest.mark.spec
@@ -20,7 +21,7 @@ spec = pytest.mark.spec
 
 def sockets_of(stage: Stage) -> list[MemoryTransport]:
     """The server's ends of the WebSockets."""
-    return [t for t in stage.network.open if type(t.protocol).__name__ == "BoundSocketProtocol"]
+    return [t for t in stage.network.open if isinstance(t.protocol, SocketProtocol)]
 
 
 async def lively(stage: Stage, writer: Actor, receiver: str, seconds: int, every: int = 5) -> None:

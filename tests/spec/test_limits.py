@@ -177,8 +177,7 @@ async def test_nonsense_before_the_answer_to_an_upgrade_ends_the_connection(stag
     await stage.pass_time(0.1)
     assert hasty.ended
     # A transport may have had both already, one behind the other.
-    protocol = type("Bound", (SocketProtocol,), {"gateway": stage.server.parts.gateway, "__slots__": ()})
-    socket, wire = protocol(None, ServerState(), None), Wire()
+    socket, wire = SocketProtocol(stage.server.parts.gateway, None, ServerState(), None), Wire()
     socket.connection_made(wire)
     socket.data_received(UPGRADE + b"\xff\xff\xff\xff")
     assert wire.closing
@@ -223,7 +222,7 @@ async def test_a_client_whose_line_is_dead_is_let_go_by_the_server(stage: Stage)
     bob = await stage.enter("bob")
     assert stage.server.parts.metrics.sockets == 2
     for transport in stage.network.open:
-        if transport.protocol.__class__.__name__ == "BoundSocketProtocol" and transport.protocol.uid == "bob":
+        if isinstance(transport.protocol, SocketProtocol) and transport.protocol.uid == "bob":
             transport.peer.peer = None  # what bob sends arrives nowhere
     await stage.pass_time(120)
     assert stage.server.parts.metrics.closes["silent"] >= 1
@@ -600,7 +599,7 @@ async def test_who_guesses_a_password_is_slowed(stage: Stage, few_guesses):
 
 
 async def test_as_many_sockets_as_there_may_be(stage: Stage):
-    stage.server.parts.gateway.turns.most_sockets = 1
+    stage.server.parts.gateway.admission.max_sockets = 1
     alice, bob = await stage.enter("alice"), await stage.enter("bob", auto=False)
     with pytest.raises(CometChatException):
         await bob.chat.connect()
@@ -657,11 +656,11 @@ async def test_a_proof_is_no_pass(stage: Stage):
     assert me["uid"] == "alice"
     gateway, sessions = stage.server.parts.gateway, stage.server.parts.actions.sessions
     proof = proof_of(signed)
-    assert gateway.turns.knows(proof)
-    assert not gateway.turns.knows(signed)
+    assert gateway.admission.is_known(proof)
+    assert not gateway.admission.is_known(signed)
     assert await sessions.admit(proof) is None
     forged = [proof[:-1], proof + "0", f"bob{proof[5:]}", ".", "", "x.y.z.w", "é.é.é.é", "." * 3]
-    assert not any(gateway.turns.knows(text) for text in forged)
+    assert not any(gateway.admission.is_known(text) for text in forged)
 
 
 @pytest.fixture
@@ -679,7 +678,7 @@ async def test_an_address_has_so_many_sockets_that_have_not_authenticated(stage:
         assert (await stage.enter(uid)).status is CONNECTED
     await stage.pass_time(15)  # the deadline of authentication
     assert all(s.ended for s in begun)
-    assert stage.server.parts.gateway.turns.strangers._taken == {}
+    assert stage.server.parts.gateway.admission.unauthenticated._taken == {}
     (again,) = await strangers(stage, 1)
     await stage.pass_time(1)
     assert again.status == 101

@@ -9,6 +9,7 @@ from websockets.asyncio.client import ClientConnection
 
 from harness import CONNECTED, CONNECTING, DISCONNECTED, Stage
 from tailwire import AppSettingsBuilder, CometChatException, MemorySessionStore
+from tailwire.server.gateway.protocol import SocketProtocol
 
 spec = pytest.mark.spec
 
@@ -149,7 +150,7 @@ async def test_flapping_within_one_turn_ends_as_the_last_word_says(stage: Stage,
         alice.chat.set_app_state("background" if word == "b" else "foreground")
     await stage.pass_time(5)
     assert (alice.status is CONNECTED) == words.endswith("f")
-    sockets = [t for t in stage.network.open if type(t.protocol).__name__ == "BoundSocketProtocol"]
+    sockets = [t for t in stage.network.open if isinstance(t.protocol, SocketProtocol)]
     assert len(sockets) == (1 if words.endswith("f") else 0)
 
 

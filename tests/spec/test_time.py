@@ -82,8 +82,8 @@ async def test_no_heartbeat_while_frames_come_in(stage: Stage):
 async def test_the_servers_interval_is_used(stage: Stage):
     from dataclasses import replace
 
-    entrance = stage.server.parts.gateway._entrance
-    entrance._settings = replace(entrance._settings, heartbeat_interval=5.0)
+    authenticator = stage.server.parts.gateway._authenticator
+    authenticator._settings = replace(authenticator._settings, heartbeat_interval=5.0)
     alice = await stage.enter("alice")
     before = stage.server.parts.metrics.frames_in
     await stage.pass_time(51)

@@ -10,7 +10,7 @@ import pytest
 from harness import CONNECTED, Actor, Stage
 from rest import Rest
 from tailwire import CometChatException, ConnectionStatus
-from tailwire.server.fanout.overload import TICK
+from tailwire.server.fanout.overload import TICK_SECONDS
 from tailwire.testing.virtual.world import virtual_loop
 
 THROTTLED = ConnectionStatus.FEATURE_THROTTLED
@@ -20,7 +20,7 @@ async def late(stage: Stage, by: float, ticks: int = 30) -> None:
     """The server's loop is late: its clock goes on faster than its ticks come."""
     overload = stage.server.parts.overload
     for _ in range(ticks):
-        now = (overload._ticked_at or 0.0) + TICK + by
+        now = (overload._ticked_at or 0.0) + TICK_SECONDS + by
         overload._clock = lambda now=now: now
         overload.tick()
     await stage.pass_time(0.1)

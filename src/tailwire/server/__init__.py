@@ -1,5 +1,5 @@
-"""The self-hosted server. `app.py` puts the parts together and is the only one who knows all of them.
+"""The self-hosted server. The package `app` assembles its parts, and is the only one that imports all of them.
 
-Who may import it: testing, cli. It imports `wire` and nothing of the SDK.
-Design pages: server.md, wire.md, architecture.md (Two doors, one way).
+Who may import it: testing, lab and cli. It imports `wire` and nothing of the SDK.
+Read more: docs/server.md.
 """

@@ -1,4 +1,4 @@
-"""Makes the server's files and folders: only the user that it runs as may read them, whatever the umask says."""
+"""Creates the server's files and folders, readable only by the user that it runs as, regardless of the umask."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OTHERS = 0o077
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, and those above it that are missing."""
+    """Create a folder and its missing parents."""
     if path.is_dir():
         return
     if path.parent != path:
@@ -23,18 +23,18 @@ def make_folder(path: Path) -> None:
 
 
 def open_new(path: Path) -> BinaryIO:
-    """Open a file to write to it; what it held is gone."""
+    """Open a file for writing. Its previous content is discarded."""
     return open(path, "wb", opener=_opener)
 
 
 def create(path: Path) -> None:
-    """Make an empty file, unless it is there."""
+    """Create an empty file if it is missing."""
     if not path.exists():
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, FILE))
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is there as a whole or not at all, and survives a loss of power."""
+    """Write a file atomically and durably: after a crash it has either the old or the new content."""
     part = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
         with open_new(part) as file:
@@ -48,7 +48,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Make the names in a folder survive a loss of power."""
+    """Flush the entries of a folder to disk."""
     if os.name != "posix":
         return  # other systems cannot open a folder
     descriptor = os.open(path, os.O_RDONLY)
@@ -59,12 +59,12 @@ def sync_folder(path: Path) -> None:
 
 
 def is_loose(path: Path) -> bool:
-    """Return whether others than the owner may do something with a file or folder."""
+    """Return True if anyone but the owner has access to a file or folder."""
     return os.name == "posix" and bool(path.stat().st_mode & OTHERS)
 
 
 def tighten(paths: Iterable[Path]) -> None:
-    """Take from others what an earlier version, or somebody by hand, let them do; told once in the log."""
+    """Restrict files and folders to their owner. Changes are logged once."""
     changed: list[Path] = []
     for path in paths:
         try:
@@ -74,10 +74,10 @@ def tighten(paths: Iterable[Path]) -> None:
         except FileNotFoundError:
             continue
         except OSError as e:
-            log.warning("others may read %s, and it cannot be changed: %s", path, e)
+            log.warning("other users may read %s, and its permissions cannot be changed: %s", path, e)
     if changed:
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
-        log.warning("others could read %s%s: now only this user can", changed[0], more)
+        log.warning("other users could read %s%s: permissions are now restricted to this user", changed[0], more)
 
 
 def _opener(path: str, flags: int) -> int:

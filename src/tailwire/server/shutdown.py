@@ -1,4 +1,4 @@
-"""Stopping: uvicorn stops accepting and calls each socket's `shutdown`; then what was begun is finished."""
+"""Stops the server. uvicorn stops accepting and calls `shutdown` of each connection; then this runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tailwire.server.webhooks.sender import WebhookSender
 async def finish(
     gateway: Gateway, webhooks: WebhookSender, leftovers: Leftovers, passwords: Passwords, store: Store
 ) -> None:
-    """Wait for what frames have begun, then for what was submitted to the store; close it."""
+    """Finish actions of the gateway and what was submitted to the store, in this order, and close all parts."""
     await gateway.close()
     await webhooks.close()
     await leftovers.close()

@@ -75,7 +75,7 @@ class EmbeddedServer:
             self.port = int(self.url.rpartition(":")[2])
             self.auth_key, self.api_key = keys.auth_key or self.auth_key, keys.api_key or self.api_key
             serving = asyncio.create_task(server.server.serve([server.listening]))
-            await server.server.listens.wait()
+            await server.server.listening.wait()
             listening.set_result(None)
             await self._stop.wait()
             server.server.should_exit = True

@@ -80,7 +80,7 @@ def test_serve_names_the_address_that_it_cannot_listen_at(tmp_path, capsys):
     assert "cannot listen at 192.0.2.1:0" in said
     assert "--host" in said
     assert serve(tmp_path, "--host", "no-such-name.invalid") == 1
-    assert "cannot listen at no-such-name.invalid:0: there is no such name" in capsys.readouterr().err
+    assert "cannot listen at no-such-name.invalid:0: the name is unknown" in capsys.readouterr().err
 
 
 def test_serve_names_the_file_of_the_certificate_that_is_missing(tmp_path, capsys):
@@ -89,7 +89,7 @@ def test_serve_names_the_file_of_the_certificate_that_is_missing(tmp_path, capsy
     assert serve(tmp_path, "--tls-cert", str(tmp_path / "no.pem"), "--tls-key", str(there)) == 1
     assert f"tls_cert: {tmp_path / 'no.pem'} cannot be read" in capsys.readouterr().err
     assert serve(tmp_path, "--tls-cert", str(there), "--tls-key", str(there)) == 1
-    assert "no certificate and key in PEM form" in capsys.readouterr().err
+    assert "not a matching certificate and key in PEM format" in capsys.readouterr().err
 
 
 def test_serve_says_that_its_data_folder_is_a_file(tmp_path, capsys):

@@ -46,7 +46,7 @@ def test_what_others_could_read_is_tightened_and_told_once(tmp_path, caplog):
         private_files.tighten(files)
     assert [mode(p) for p in files] == [0o600, 0o600, 0o400]
     assert [record.getMessage() for record in caplog.records] == [
-        f"others could read {files[0]} and 1 more: now only this user can"
+        f"other users could read {files[0]} and 1 more: permissions are now restricted to this user"
     ]
 
 

@@ -9,10 +9,20 @@ import msgspec
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.present import encode
 from tailwire.server.fanout.frames import with_before, with_head
-from tailwire.server.ports.broker import PRESENCE, Broker, Publication, group_subject, user_subject
+from tailwire.server.ports.broker import (
+    PRESENCE,
+    Broker,
+    FramePublication,
+    MembershipChange,
+    PresenceAudience,
+    TokenRevoked,
+    group_subject,
+    user_subject,
+)
 from tailwire.server.ports.conversations import id_of
 from tailwire.server.ports.file_urls import address, with_address
 from tailwire.server.ports.records import MessageRow
+from tailwire.wire.frames import FrameType
 
 
 def as_told(caller: Caller, json: bytes, before: int) -> bytes:
@@ -39,26 +49,33 @@ class Delivery:
             also: is told too: somebody who is no member of the group (any more).
             before: the message before it in its conversation; 0 for the first.
         """
-        payload = self._frame(b'"message"', row.sender, device, row.receiver, row.receiver_type, json)
-        publication = Publication(payload, device, before=before)
+        payload = self._frame(FrameType.MESSAGE, row.sender, device, row.receiver, row.receiver_type, json)
+        publication = FramePublication(payload, device, before=before)
         self._to_conversation(row.sender, row.receiver, row.receiver_type, publication)
         if also:
             self._broker.publish(user_subject(also), publication)
 
     def typing(self, caller: Caller, receiver: str, receiver_type: str, body: dict[str, Any]) -> None:
         """Somebody began, or stopped, typing."""
-        self._live(b'"typing_indicator"', caller, receiver, receiver_type, body, droppable=True)
+        self._live(FrameType.TYPING, caller, receiver, receiver_type, body, droppable=True)
 
     def transient(self, caller: Caller, receiver: str, receiver_type: str, body: dict[str, Any]) -> None:
         """Somebody sent a message that is not kept."""
-        self._live(b'"transient_message"', caller, receiver, receiver_type, body, droppable=False)
+        self._live(FrameType.TRANSIENT, caller, receiver, receiver_type, body, droppable=False)
 
     def _live(
-        self, kind: bytes, caller: Caller, receiver: str, receiver_type: str, body: dict[str, Any], *, droppable: bool
+        self,
+        kind: FrameType,
+        caller: Caller,
+        receiver: str,
+        receiver_type: str,
+        body: dict[str, Any],
+        *,
+        droppable: bool,
     ) -> None:
         frame = self._frame(kind, caller.uid, caller.device, receiver, receiver_type, encode(body))
         subject = group_subject(receiver) if receiver_type == "group" else user_subject(receiver)
-        self._broker.publish(subject, Publication(frame, caller.device, droppable=droppable))
+        self._broker.publish(subject, FramePublication(frame, caller.device, droppable=droppable))
 
     def receipt(
         self, caller: Caller, receiver: str, receiver_type: str, message_sender: str, body: dict[str, Any], to: str
@@ -68,16 +85,16 @@ class Delivery:
         Args:
             to: the message's sender, where they may be told.
         """
-        frame = self._frame(b'"receipts"', caller.uid, caller.device, receiver, receiver_type, encode(body))
+        frame = self._frame(FrameType.RECEIPTS, caller.uid, caller.device, receiver, receiver_type, encode(body))
         frame = frame[:-1] + b',"messageSender":%b}' % encode(message_sender)
         for uid in dict.fromkeys((to, caller.uid)):
-            self._broker.publish(user_subject(uid), Publication(frame, caller.device))
+            self._broker.publish(user_subject(uid), FramePublication(frame, caller.device))
 
     def receipt_of_all(self, caller: Caller, guid: str, message_sender: str, body: dict[str, Any]) -> None:
         """All members of a group have received, or read, a message: told to its sender."""
-        frame = self._frame(b'"receipts"', caller.uid, caller.device, guid, "group", encode(body))
+        frame = self._frame(FrameType.RECEIPTS, caller.uid, caller.device, guid, "group", encode(body))
         frame = frame[:-1] + b',"messageSender":%b}' % encode(message_sender)
-        self._broker.publish(user_subject(message_sender), Publication(frame, caller.device))
+        self._broker.publish(user_subject(message_sender), FramePublication(frame, caller.device))
 
     def reaction(self, caller: Caller, row: MessageRow, body: dict[str, Any]) -> None:
         """Somebody reacted to a message, or took it back."""
@@ -91,27 +108,27 @@ class Delivery:
         }
         if row.parent_id is not None:
             body["parentMessageId"] = str(row.parent_id)
-        frame = self._frame(b'"reaction"', caller.uid, caller.device, receiver, row.receiver_type, encode(body))
-        self._to_conversation(row.sender, row.receiver, row.receiver_type, Publication(frame, caller.device))
+        frame = self._frame(FrameType.REACTION, caller.uid, caller.device, receiver, row.receiver_type, encode(body))
+        self._to_conversation(row.sender, row.receiver, row.receiver_type, FramePublication(frame, caller.device))
 
     def pin(self, caller: Caller, row: MessageRow, action: str, json: bytes) -> None:
         """A message was pinned, or unpinned."""
         body = encode({"action": action, "message": msgspec.Raw(json)})
-        frame = self._frame(b'"pin"', caller.uid, caller.device, row.receiver, row.receiver_type, body)
-        self._to_conversation(row.sender, row.receiver, row.receiver_type, Publication(frame, caller.device))
+        frame = self._frame(FrameType.PIN, caller.uid, caller.device, row.receiver, row.receiver_type, body)
+        self._to_conversation(row.sender, row.receiver, row.receiver_type, FramePublication(frame, caller.device))
 
     def save(self, caller: Caller, action: str, json: bytes) -> None:
         """A user saved a message, or no longer: told to their other devices."""
-        self._to_own_devices(b'"save"', caller, encode({"action": action, "message": msgspec.Raw(json)}))
+        self._to_own_devices(FrameType.SAVE, caller, encode({"action": action, "message": msgspec.Raw(json)}))
 
     def conversation_pin(self, caller: Caller, action: str, json: bytes) -> None:
         """A user pinned a conversation, or unpinned it: told to their other devices."""
         body = encode({"action": action, "conversation": msgspec.Raw(json)})
-        self._to_own_devices(b'"conversation_pin"', caller, body)
+        self._to_own_devices(FrameType.CONVERSATION_PIN, caller, body)
 
-    def _to_own_devices(self, kind: bytes, caller: Caller, body: bytes) -> None:
+    def _to_own_devices(self, kind: FrameType, caller: Caller, body: bytes) -> None:
         frame = self._frame(kind, caller.uid, caller.device, caller.uid, "user", body)
-        self._broker.publish(user_subject(caller.uid), Publication(frame, caller.device))
+        self._broker.publish(user_subject(caller.uid), FramePublication(frame, caller.device))
 
     def presence(
         self,
@@ -127,21 +144,20 @@ class Delivery:
         Args:
             feature: only sockets with it are told.
         """
-        frame = self._frame(b'"presence"', uid, "", uid, "user", encode(body))
-        publication = Publication(
-            frame, droppable=True, role=role, friends=friends, hidden_from=hidden_from, feature=feature
-        )
+        frame = self._frame(FrameType.PRESENCE, uid, "", uid, "user", encode(body))
+        audience = PresenceAudience(role, friends, hidden_from, feature)
+        publication = FramePublication(frame, droppable=True, audience=audience)
         self._broker.publish(PRESENCE, publication)
 
     def membership(self, uid: str, guid: str, *, joined: bool) -> None:
         """A user's sockets begin, or cease, to hear a group."""
-        self._broker.publish(user_subject(uid), Publication(guid=guid, joined=joined))
+        self._broker.publish(user_subject(uid), MembershipChange(guid, joined))
 
     def token_gone(self, uid: str, token: str) -> None:
         """A token was taken back: the sockets that it opened end."""
-        self._broker.publish(user_subject(uid), Publication(gone=token))
+        self._broker.publish(user_subject(uid), TokenRevoked(token))
 
-    def _to_conversation(self, sender: str, receiver: str, receiver_type: str, publication: Publication) -> None:
+    def _to_conversation(self, sender: str, receiver: str, receiver_type: str, publication: FramePublication) -> None:
         if receiver_type == "group":
             self._broker.publish(group_subject(receiver), publication)
             return
@@ -150,7 +166,7 @@ class Delivery:
             self._broker.publish(user_subject(sender), publication)
 
     def _frame(
-        self, kind: bytes, sender: str, device: str, receiver: str, receiver_type: str, body: bytes | msgspec.Raw
+        self, kind: FrameType, sender: str, device: str, receiver: str, receiver_type: str, body: bytes | msgspec.Raw
     ) -> bytes:
         head = with_head(
             kind,

@@ -16,7 +16,7 @@ from tailwire.server.actions.member_actions import MemberActions
 from tailwire.server.actions.present import page
 from tailwire.server.actions.roles import Roles
 from tailwire.server.auth.passwords import Passwords
-from tailwire.server.limits.guesses import Guesses
+from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.ports.filters import MemberFilter
 from tailwire.server.ports.records import GroupRow, MemberRow, Stored
 from tailwire.server.ports.refusal import Refused
@@ -63,7 +63,7 @@ class Members:
         lengths: Lengths,
         roles: Roles,
         passwords: Passwords,
-        guesses: Guesses,
+        guesses: GuessLimiter,
         *,
         most_members: int,
         most_groups: int,
@@ -134,7 +134,7 @@ class Members:
     async def _is_password(self, caller: Caller, found: GroupRow, password: str) -> bool:
         # The try counts from here on, before anything is awaited: many at once are no more than one after the other.
         guess = f"{caller.uid}\0{found.guid}"
-        wait = self._guesses.begin(guess)
+        wait = self._guesses.take(guess)
         if wait:
             raise Refused("ERR_TOO_MANY_REQUESTS", "Too many wrong passwords. Wait, then try again.", retry_after=wait)
         given = password[: self._lengths.password + 1]

@@ -70,7 +70,7 @@ class Receipts:
 
     def _see_whether_there_is_time(self) -> None:
         if self._overload.sheds(Level.RECEIPTS):
-            raise Refused("RECEIPTS_TEMPORARILY_BLOCKED", retry_after=self._overload.later())
+            raise Refused("RECEIPTS_TEMPORARILY_BLOCKED", retry_after=self._overload.retry_after())
 
     async def _note(self, caller: Caller, row: MessageRow, *, read: bool) -> None:
         group = row.receiver if row.receiver_type == "group" else ""

@@ -15,7 +15,7 @@ import msgspec
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.content import Attachment
 from tailwire.server.actions.doors import Doors
-from tailwire.server.limits.room import DAY, Room, Taken
+from tailwire.server.limits.upload_quota import DAY_SECONDS, Reservation, UploadQuota
 from tailwire.server.ports.file_urls import stored_url
 from tailwire.server.ports.records import FileRow, Kept
 from tailwire.server.ports.refusal import Refused
@@ -69,7 +69,7 @@ class Files:
         most_size: int,
         most_count: int,
         secret: str,
-        room: Room,
+        room: UploadQuota,
     ) -> None:
         self._store = store
         self._uploads = uploads
@@ -186,7 +186,7 @@ class Files:
                 row = replace(row, width=picture.width, height=picture.height, thumbnail=small)
         most = 0 if uid == SYSTEM_USER else self._room.per_day
         # Noted before it has its name: of two uploads under one name the second is refused, and changes nothing.
-        kept = await self._store.add_file(row, most, self._world.seconds() - DAY)
+        kept = await self._store.add_file(row, most, self._world.seconds() - DAY_SECONDS)
         if kept is Kept.NEW:
             try:
                 await sink.keep(key, row.thumbnail)
@@ -196,7 +196,7 @@ class Files:
             return row
         sink.drop()
         if kept is Kept.TOO_MUCH:
-            raise self._room.too_much()
+            raise self._room.exceeded()
         raise Refused("ERR_BAD_REQUEST", {"key": "A file was uploaded with this form already."})
 
     async def forget(self, kept: Sequence[Attachment]) -> None:
@@ -204,12 +204,12 @@ class Files:
         if kept:
             await self._store.discard_files([a.url.rpartition("/")[2] for a in kept])
 
-    async def take(self, uid: str) -> Taken:
+    async def take(self, uid: str) -> Reservation:
         """Take room for what a user is about to upload. It has to be given back (`end`)."""
         return self._room.take("" if uid == SYSTEM_USER else uid, await self._used(uid))
 
     async def _used(self, uid: str) -> int:
-        return await self._store.uploaded(uid, self._world.seconds() - DAY)
+        return await self._store.uploaded(uid, self._world.seconds() - DAY_SECONDS)
 
     async def describe(self, attachment: Attachment) -> Attachment:
         """An attachment as a client sent it; of a file of ours with what is known of it."""

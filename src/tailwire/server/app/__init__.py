@@ -1,7 +1,7 @@
-"""Puts the parts together, and is the only one who knows all of them.
+"""Assembles the server: the only package that imports all parts of it. Also startup checks, housekeeping, backups.
 
-Who may import it: cli and testing.
-Design page: architecture.md (The house); server.md (The command).
+Who may import it: cli, lab and testing.
+Read more: docs/server.md.
 """
 
 from tailwire.server.app.checks import CannotStart

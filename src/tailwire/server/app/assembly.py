@@ -1,4 +1,4 @@
-"""Puts the actions together: what the server does, on a store and a hub. `app` puts the doors before them."""
+"""Assembles the actions of the server on a store and a hub. `running` adds HTTP, WebSockets and webhooks."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from tailwire.server.auth.secrets import signing_key
 from tailwire.server.config import Settings
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.overload import Overload
-from tailwire.server.limits.guesses import Guesses
+from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.limits.rates import per_minute
-from tailwire.server.limits.room import Room
 from tailwire.server.limits.targets import LOOPBACK, Targets
+from tailwire.server.limits.upload_quota import UploadQuota
 from tailwire.server.ports.world import World
 from tailwire.server.rest.addresses import Addresses
 from tailwire.server.rules.lengths import Lengths
@@ -47,7 +47,7 @@ from tailwire.server.uploads.folder import FolderUploads
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """All that the server does."""
+    """The actions of the server, by noun."""
 
     messages: Messages
     reactions: Reactions
@@ -70,14 +70,14 @@ class Actions:
 
 
 def database_path(settings: Settings) -> Path:
-    """The SQLite file."""
+    """Return the path of the SQLite file."""
     if settings.database:
         return Path(settings.database.removeprefix("sqlite:///"))
     return Path(settings.data) / "tailwire.db"
 
 
 def fixed_base(settings: Settings) -> str:
-    """The server's URL for those who did not reach it themselves."""
+    """Return the server's URL where no request tells it (frames, webhooks)."""
     if settings.public_url:
         return Addresses(public_url=settings.public_url, app_id="", region="", offers={}).base({})
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -86,23 +86,23 @@ def fixed_base(settings: Settings) -> str:
 
 
 def webhook_targets(settings: Settings) -> Targets:
-    """Which addresses webhooks may reach: on a machine of its own, where nobody else comes, loopback ones too."""
+    """Return the addresses that webhooks may reach. A server that only this machine can reach may use loopback ones."""
     try:
-        alone = settings.host == "localhost" or ip_address(settings.host).is_loopback
+        local = settings.host == "localhost" or ip_address(settings.host).is_loopback
     except ValueError:
-        alone = False
-    alone = alone and not (settings.public_url or settings.trusted_proxies)
-    return Targets(f"{settings.webhook_targets},{LOOPBACK if alone else ''}")
+        local = False
+    local = local and not (settings.public_url or settings.trusted_proxies)
+    return Targets(f"{settings.webhook_targets},{LOOPBACK if local else ''}")
 
 
 async def build(
     settings: Settings, store: SqliteStore, hub: Hub, world: World, metrics: Metrics, overload: Overload,
     sealer: Sealer, tell_webhooks: Callable[[], None],
 ) -> Actions:  # fmt: skip
-    """The actions."""
+    """Create the actions."""
     s, loop = settings, asyncio.get_running_loop()
     lengths, secret = _lengths(s), signing_key(Path(s.data), world)
-    directory = Directory(store, hub.is_online, hub.everyone_online)
+    directory = Directory(store, hub.is_online, hub.online_users)
     delivery = Delivery(hub.broker, store.app_id, fixed_base(s))
     doors = Doors(store, directory)
     views = Views(store)
@@ -116,7 +116,7 @@ async def build(
     passwords = Passwords(world)
     members = Members(
         store, directory, doors, delivery, world, lengths, roles, passwords,
-        Guesses(s.wrong_passwords_per_minute, loop.time),
+        GuessLimiter(s.wrong_passwords_per_minute, loop.time),
         most_members=s.max_group_members, most_groups=s.max_groups_per_user,
     )  # fmt: skip
     return Actions(
@@ -167,7 +167,7 @@ def _files(
     uploads = FolderUploads(Path(s.data) / "uploads")
     files = Files(
         store, uploads, doors, world, most_size=s.max_file, most_count=s.max_files, secret=secret,
-        room=Room(s.uploads_per_day, s.min_free_disk, uploads.free),
+        room=UploadQuota(s.uploads_per_day, s.min_free_disk, uploads.free),
     )  # fmt: skip
     leftovers = Leftovers(
         store, uploads, world, asyncio.get_running_loop().call_later,

@@ -1,4 +1,4 @@
-"""Backups: a consistent copy of the database and the uploads beside a running server, and putting one back."""
+"""Backups: copies the database and the uploads, also while a server runs, and restores a copy."""
 
 from __future__ import annotations
 
@@ -14,32 +14,34 @@ from tailwire.server.store.lock import ServerLock
 
 DATABASE = "tailwire.db"
 UPLOADS = "uploads"
-BESIDE = ("", "-wal", "-shm")
+DATABASE_SUFFIXES = ("", "-wal", "-shm")
 
 
 class BackupRefused(OSError):
-    """Nothing was changed; the message says why, and what to do."""
+    """A backup or restore was refused before it changed anything. The message says why, and what to do."""
 
 
 def backup(database: Path, uploads: Path, target: Path) -> tuple[int, int]:
-    """Copy a database and the uploads into a new folder, which appears when all of it is there and checked.
+    """Copy a database and the uploads into a new folder. The folder appears when the copy is complete and verified.
 
-    The database is copied from one read transaction (`VACUUM INTO`): a server goes on writing, and the copy is as it
-    was at one moment. The uploads are copied after it, so each file that the copy names is among them, unless it was
-    removed meanwhile. What signs passes (`signing.key`) and the keys (`keys.json`) are left out: who has a backup can
-    read what was said, and cannot act as a user.
+    The database is copied in one read transaction (`VACUUM INTO`), so that the copy is consistent while a server
+    writes. The uploads are copied afterwards, so that they include each file that the copy refers to, unless it was
+    deleted meanwhile. The signing key (`signing.key`) and the keys (`keys.json`) are not copied: with a backup one can
+    read the messages, but not act as a user.
 
     Returns:
-        The bytes of the database, and the number of uploaded files.
+        The size of the database in bytes, and the number of uploaded files.
 
     Raises:
-        BackupRefused: when the target is there already, or there is no database.
-        OSError: when something cannot be read or written, or the copy is damaged.
+        BackupRefused: if the target exists, or there is no database.
+        OSError: if a file cannot be read or written, or the copy is damaged.
     """
     if not database.is_file():
         raise BackupRefused(f"there is no database at {database}: give the --data folder of the server")
     if target.exists():
-        raise BackupRefused(f"{target} is there already: give a folder that is not, such as one named after the day")
+        raise BackupRefused(
+            f"{target} already exists: name a folder that does not exist, such as one named after the date"
+        )
     partial = target.with_name(target.name + ".partial")
     if partial.exists():
         shutil.rmtree(partial)
@@ -60,33 +62,35 @@ def backup(database: Path, uploads: Path, target: Path) -> tuple[int, int]:
 
 
 def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> Path | None:
-    """Put a backup in the place of a server's database and uploads, while no server runs there.
+    """Restore a backup to a server's database and uploads. No server may run on them.
 
-    What ids were given out is in a file beside the database, which stays: the server goes on above them.
+    The file beside the database that records the highest ids given out is kept, so that the server does not reuse ids.
 
     Args:
-        replace: move what is there aside; else it is an error when something is.
+        replace: move an existing database and uploads to another folder; by default they are an error.
 
     Returns:
-        The folder to which what was there was moved; None when there was nothing.
+        The folder that the existing files were moved to; None if there were none.
 
     Raises:
-        BackupRefused: when there is no backup, or something in its place already.
-        InUse: when a server runs on the folder.
-        OSError: when something cannot be read or written, or the backup is damaged.
+        BackupRefused: if `source` is not a backup, or files exist and `replace` is False.
+        InUse: if a server runs on the folder.
+        OSError: if a file cannot be read or written, or the backup is damaged.
     """
     copy = source / DATABASE
     if not copy.is_file():
-        raise BackupRefused(f"{source} is no backup: it has no {DATABASE}")
+        raise BackupRefused(f"{source} is not a backup: it has no {DATABASE}")
     private_files.make_folder(database.parent)
     lock = ServerLock(database)
     try:
         lock.note(f"`tailwire restore`, pid {os.getpid()}")
         check(copy)
-        there = [path for end in BESIDE if (path := database.with_name(database.name + end)).exists()]
-        there += [uploads] if uploads.exists() else []
-        if there and not replace:
-            raise BackupRefused(f"{there[0]} is there already: --replace moves what is there aside first")
+        existing = [
+            path for suffix in DATABASE_SUFFIXES if (path := database.with_name(database.name + suffix)).exists()
+        ]
+        existing += [uploads] if uploads.exists() else []
+        if existing and not replace:
+            raise BackupRefused(f"{existing[0]} already exists: --replace moves existing files to another folder first")
         fresh, files = database.with_name(database.name + ".partial"), uploads.with_name(uploads.name + ".partial")
         shutil.copyfile(copy, fresh)
         fresh.chmod(0o600)
@@ -94,7 +98,7 @@ def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> Pa
         if files.exists():
             shutil.rmtree(files)
         _copy_files(source / UPLOADS, files)
-        aside = _move_aside(there, database.parent) if there else None
+        aside = _move_aside(existing, database.parent) if existing else None
         files.rename(uploads)
         fresh.rename(database)
         private_files.sync_folder(database.parent)
@@ -104,25 +108,25 @@ def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> Pa
 
 
 def check(database: Path) -> None:
-    """Look for damage.
+    """Verify a database.
 
     Raises:
-        OSError: saying what is damaged.
+        OSError: if it is damaged; the message says how.
     """
     try:
         with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as c:
-            (said,) = c.execute("PRAGMA quick_check(1)").fetchone()
+            (result,) = c.execute("PRAGMA quick_check(1)").fetchone()
             c.execute("SELECT app_id FROM app").fetchone()
     except sqlite3.Error as e:
-        said = str(e)
-    if said != "ok":
-        raise OSError(f"{database} is damaged: {said}")
+        result = str(e)
+    if result != "ok":
+        raise OSError(f"{database} is damaged: {result}")
 
 
-def _move_aside(there: list[Path], folder: Path) -> Path:
+def _move_aside(files: list[Path], folder: Path) -> Path:
     aside = folder / time.strftime("before-restore-%Y%m%d-%H%M%S")
     aside.mkdir(mode=0o700)
-    for path in there:
+    for path in files:
         path.rename(aside / path.name)
     return aside
 
@@ -131,11 +135,11 @@ def _copy_files(source: Path, target: Path) -> int:
     target.mkdir(mode=0o700)
     count = 0
     for file in sorted(source.iterdir()) if source.is_dir() else ():
-        if file.is_file() and not file.name.startswith("."):  # those are half written
+        if file.is_file() and not file.name.startswith("."):  # others are partly written
             try:
                 shutil.copy2(file, target / file.name)
             except FileNotFoundError:
-                continue  # removed meanwhile
+                continue  # deleted meanwhile
             _sync(target / file.name)
             count += 1
     return count

@@ -1,4 +1,4 @@
-"""uvicorn's server as ours: with a listener and signals of our own, telling when it listens."""
+"""uvicorn's server with our own accept loop and signal handlers, and a ready file."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ from typing import Any
 import uvicorn
 
 from tailwire.server import private_files
-from tailwire.server.app.listener import Listener
-from tailwire.server.app.watch import Watch
-from tailwire.server.limits.places import Place
+from tailwire.server.app.accept_loop import AcceptLoop
+from tailwire.server.app.housekeeping import Housekeeping
+from tailwire.server.limits.slots import Slot
 from tailwire.server.rest.protocol import HttpProtocol
 from tailwire.server.telemetry.logs import log
 
 
 class HttpServer(uvicorn.Server):
-    """uvicorn.
+    """The HTTP server.
 
     Args:
-        ready: what is written to the ready file, with the process's number: `url`, `app_id`, and keys that are new.
-        ready_file: "" for none.
-        signals: which signals stop it.
-        listen: makes a `Listener`.
+        ready: the content of the ready file besides the process id: `url`, `app_id`, and new keys.
+        ready_file: its path; "" for none.
+        signals: the signals that stop the server.
+        housekeeping: called about ten times a second.
+        accept: makes the `AcceptLoop` of a listening socket.
 
     Attributes:
-        listens: set when it does.
+        listening: set once the server listens.
     """
 
     def __init__(
@@ -41,18 +42,18 @@ class HttpServer(uvicorn.Server):
         ready: Mapping[str, str],
         ready_file: str,
         signals: Sequence[signal.Signals],
-        watch: Watch,
-        listen: Callable[..., Listener],
+        housekeeping: Housekeeping,
+        accept: Callable[..., AcceptLoop],
     ) -> None:
         super().__init__(config)
-        self._watch, self._listen = watch, listen
-        self.listens = asyncio.Event()
+        self._housekeeping, self._accept = housekeeping, accept
+        self.listening = asyncio.Event()
         self._signals = signals
         self._ready, self._ready_file = ready, ready_file
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop on SIGTERM and SIGINT, in order: uvicorn's own way kills the process before the store is closed."""
+        """Stop on SIGTERM and SIGINT. uvicorn's own handlers end the process before the store is closed."""
         loop = asyncio.get_running_loop()
         for signum in self._signals:
             loop.add_signal_handler(signum, self.handle_exit, signum, None)
@@ -63,28 +64,29 @@ class HttpServer(uvicorn.Server):
                 loop.remove_signal_handler(signum)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to accept connections; write the ready file."""
         try:
-            listeners = [self._listen(s, self._make, tls=self.config.ssl) for s in sockets or ()]
-        except NotImplementedError:  # Windows: the event loop's own server
+            loops = [self._accept(s, self._make, tls=self.config.ssl) for s in sockets or ()]
+        except NotImplementedError:  # the default event loop on Windows; use its own server
             await super().startup(sockets)
         else:
             await super().startup([])
-            self.servers += listeners  # type: ignore[arg-type]  # it closes them, and waits until they are
-        self.listens.set()
+            self.servers += loops  # type: ignore[arg-type]  # uvicorn closes them, and waits for that
+        self.listening.set()
         log.info("listening url=%s app_id=%s", self._ready["url"], self._ready["app_id"])
         if self._ready_file:
             await asyncio.get_running_loop().run_in_executor(None, self._write_ready_file)
             log.info("ready file written file=%s", self._ready_file)
 
-    def _make(self, address: str, place: Place | None) -> asyncio.Protocol:
+    def _make(self, address: str, slot: Slot | None) -> asyncio.Protocol:
         make: Any = self.config.http_protocol_class
         protocol: HttpProtocol = make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
-        protocol.named, protocol.place = address, place
+        protocol.named, protocol.slot = address, slot
         return protocol
 
     async def on_tick(self, counter: int) -> bool:
-        """A tenth of a second has passed (uvicorn's own clock: no timer of ours)."""
-        await self._watch.tick(len(self.server_state.connections))
+        """Run the housekeeping. uvicorn calls this ten times a second."""
+        await self._housekeeping.tick(len(self.server_state.connections))
         return await super().on_tick(counter)
 
     def _write_ready_file(self) -> None:

@@ -1,7 +1,7 @@
-"""The app's keys, kept in a file beside the database: the database has only their hashes.
+"""The file with the app's first keys, beside the database, which has only their hashes.
 
-Rules: the file is made at the first start, readable by its owner only, and no start changes or removes it. Whoever
-does not want keys on the disk moves it away; the server does not need it.
+It is created at the first start, readable by its owner only, and never changed by a later start. The server does not
+need it: remove it to keep the keys off the disk.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tailwire.server import private_files
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """An app's id and its first keys; "" for a key that is not known. Its `repr` shows no key."""
+    """The id and the first keys of an app; "" for an unknown key. Its `repr` shows no keys."""
 
     app_id: str
     auth_key: str = field(default="", repr=False)
@@ -23,21 +23,21 @@ class Keys:
 
 
 def key_file(data: str) -> Path:
-    """Return where the keys of the app in a data folder are."""
+    """Return the path of the key file in a data folder."""
     return Path(data) / "keys.json"
 
 
 def write_keys(file: Path, keys: Keys) -> None:
-    """Write the keys so that only their owner can read them.
+    """Write the keys to a file that only its owner can read.
 
     Raises:
-        OSError: when the file cannot be written.
+        OSError: if the file cannot be written.
     """
     private_files.write_whole(file, json.dumps(asdict(keys), indent=2).encode())
 
 
 def read_keys(file: Path, app_id: str) -> Keys:
-    """Return an app's keys; without keys when the file is gone, is of another app, or cannot be read."""
+    """Read the keys of an app. Both are "" if the file is missing, belongs to another app or is invalid."""
     private_files.tighten([file])
     try:
         read = json.loads(file.read_text(encoding="utf-8"))

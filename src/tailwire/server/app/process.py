@@ -1,4 +1,4 @@
-"""What a process that is the server alone sets of itself: the collector of cycles, and how many files it may open."""
+"""Settings of a process that runs only the server: garbage collector, thread switching, file descriptors."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from contextlib import suppress
 
 from tailwire.server.telemetry.logs import log
 
-# Requests make few cycles and die young; with a thousand of them under way, the default thresholds have every one
-# looked at again and again. Measured: twice the maximum is served a third faster, p99 is half (`benchmarks overload`).
-# Fewer at once than would be best for that: a look at 10,000 young ones, as each herd brings them, takes 3 ms.
-THRESHOLDS = (2_500, 100, 50)
-FOR_FILES = 64
-ROOM = 1 << 16
-SWITCH = 0.0005
+# Requests make few cycles and are short-lived, but with a thousand in progress the default thresholds scan each of them
+# many times. Measured at twice the maximum load: a third more throughput, half the p99 (`benchmarks overload`).
+# Higher thresholds would gain more there, but scanning 10,000 young objects, as a burst creates them, takes 3 ms.
+GC_THRESHOLDS = (2_500, 100, 50)
+RESERVED_DESCRIPTORS = 64  # for files
+MAX_DESCRIPTOR_TABLE = 1 << 16
+SWITCH_INTERVAL_SECONDS = 0.0005
 
 
 def tune_collector() -> None:
-    """What is loaded now stays, and is not looked at any more; the rest less often."""
+    """Exclude the objects that exist now from garbage collection, and collect less often."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*THRESHOLDS)
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def share_with_the_writer() -> None:
-    """The thread that writes the store gets its turn sooner than after Python's 5 ms when the event loop is busy."""
-    sys.setswitchinterval(SWITCH)
+    """Switch threads more often than every 5 ms, so that a busy event loop delays the store's writer less."""
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
 
 
 def raise_descriptor_limit() -> None:
-    """As many descriptors as the system lets this process have."""
+    """Raise the limit of file descriptors to the hard limit of this process."""
     try:
         import resource
     except ModuleNotFoundError:
@@ -40,25 +40,25 @@ def raise_descriptor_limit() -> None:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     except (ValueError, OSError) as e:
-        log.warning("the limit of descriptors stays at %d: %s", soft, e)
-    _make_room()
+        log.warning("cannot raise the limit of file descriptors above %d: %s", soft, e)
+    _grow_descriptor_table()
 
 
-def _make_room() -> None:
-    # The system's table of descriptors doubles when it is full, and a process with threads waits up to 10 ms for that,
-    # in the middle of a herd. It never shrinks: so one with the highest number is opened and closed now.
+def _grow_descriptor_table() -> None:
+    # The kernel doubles a process's descriptor table when it is full. With threads that takes up to 10 ms, amid a burst
+    # of connections. The table never shrinks, so grow it now by opening the highest descriptor once.
     import fcntl
 
-    most = most_connections()
+    limit = max_connections()
     with open(os.devnull) as file, suppress(OSError):
-        os.close(fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, min(most or ROOM, ROOM) - 1))
+        os.close(fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, min(limit or MAX_DESCRIPTOR_TABLE, MAX_DESCRIPTOR_TABLE) - 1))
 
 
-def most_connections() -> int:
-    """How many connections this process can have, with enough descriptors left for its files; 0: not known."""
+def max_connections() -> int:
+    """Return how many connections the descriptor limit allows besides files; 0 if unknown or unlimited."""
     try:
         import resource
     except ModuleNotFoundError:
         return 0
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return 0 if soft == resource.RLIM_INFINITY else max(1, soft - FOR_FILES)
+    return 0 if soft == resource.RLIM_INFINITY else max(1, soft - RESERVED_DESCRIPTORS)

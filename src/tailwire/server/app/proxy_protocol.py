@@ -1,6 +1,6 @@
-"""The PROXY protocol, versions 1 and 2: what a proxy says of a connection before the connection's own first byte.
+"""The PROXY protocol, versions 1 and 2: a header before the first byte of a connection that names its client.
 
-Nothing is read beyond the header: what follows is TLS or HTTP, and somebody else's.
+Nothing is read beyond the header, because TLS or HTTP follow.
 """
 
 from __future__ import annotations
@@ -10,38 +10,38 @@ import ipaddress
 import socket
 
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
-MAX_LINE = 107
-MAX_MORE = 2048
+MAX_LINE = 107  # bytes of a header of version 1
+MAX_MORE = 2048  # bytes of a header of version 2 after its first 16
 _V1 = {b"TCP4": 4, b"TCP6": 6}
-_ADDRESSES = {0x11: (4, 12), 0x21: (6, 36)}  # of TCP over IPv4 and IPv6: version, and bytes of addresses and ports
+_ADDRESSES = {0x11: (4, 12), 0x21: (6, 36)}  # family: IP version, and bytes of addresses and ports
 
 
 class BadHeader(ValueError):
-    """What came is no header of the PROXY protocol."""
+    """The received bytes are not a valid header of the PROXY protocol."""
 
 
 def read_line(line: bytes) -> str:
-    """Return the client's address by a header of version 1; "" where the proxy does not know it.
+    """Return the client's address in a header of version 1; "" if the proxy does not know it.
 
     Args:
-        line: whole, with its end.
+        line: the complete line, including CR LF.
 
     Raises:
-        BadHeader: when it is none.
+        BadHeader: if the line is invalid.
     """
     if len(line) > MAX_LINE or not line.startswith(b"PROXY ") or not line.endswith(b"\r\n"):
-        raise BadHeader("no line of version 1")
+        raise BadHeader("not a line of version 1")
     words = line[:-2].split(b" ")
     if words[1] == b"UNKNOWN":
         return ""
     if len(words) != 6 or words[1] not in _V1 or not all(_is_port(port) for port in words[4:]):
-        raise BadHeader("a line of version 1 that cannot be read")
+        raise BadHeader("an invalid line of version 1")
     try:
         client, server = (ipaddress.ip_address(word.decode("ascii")) for word in words[2:4])
     except ValueError as e:
-        raise BadHeader("an address that is none") from e
+        raise BadHeader("an invalid address") from e
     if not client.version == server.version == _V1[words[1]] or getattr(client, "scope_id", None):
-        raise BadHeader("an address of another family")
+        raise BadHeader("addresses do not match the family")
     return str(client)
 
 
@@ -50,44 +50,44 @@ def _is_port(word: bytes) -> bool:
 
 
 def more_bytes(head: bytes) -> int:
-    """Return how many bytes a header of version 2 has beyond its first 16.
+    """Return how many bytes a header of version 2 has after its first 16.
 
     Raises:
-        BadHeader: when there are too many, or the version is another one.
+        BadHeader: if there are too many, or the version is unknown.
     """
     size = int.from_bytes(head[14:16], "big")
     if len(head) != 16 or not head.startswith(SIGNATURE) or head[12] not in (0x20, 0x21) or size > MAX_MORE:
-        raise BadHeader("no header of version 2")
+        raise BadHeader("not a header of version 2")
     return size
 
 
 def read_binary(head: bytes, more: bytes) -> str:
-    """Return the client's address by a header of version 2; "" where the proxy speaks for itself or names none.
+    """Return the client's address in a header of version 2; "" if it has none (such as a proxy's health check).
 
     Raises:
-        BadHeader: when it is none.
+        BadHeader: if the header is invalid.
     """
     if len(more) != more_bytes(head):
-        raise BadHeader("a header of version 2 that is not whole")
-    if head[12] == 0x20:  # the proxy's own: it looks whether the server is there
+        raise BadHeader("an incomplete header of version 2")
+    if head[12] == 0x20:  # LOCAL: a health check of the proxy
         return ""
     if head[13] not in _ADDRESSES:
         return ""
     version, size = _ADDRESSES[head[13]]
     if len(more) < size:
-        raise BadHeader("too few bytes for its addresses")
+        raise BadHeader("too few bytes for the addresses")
     return str(ipaddress.ip_address(more[: 4 if version == 4 else 16]))
 
 
 async def client_of(connection: socket.socket) -> str:
-    """Read the header of a new connection; return the client's address, or "" where the proxy does not know it.
+    """Read the header of a new connection. Return the client's address; "" if the proxy does not know it.
 
     Args:
-        connection: which does not block.
+        connection: a non-blocking socket.
 
     Raises:
-        BadHeader: when what comes is none, or ends before it is whole.
-        OSError: when the connection is lost.
+        BadHeader: if the header is invalid or incomplete.
+        OSError: if the connection is lost.
     """
     loop = asyncio.get_running_loop()
     begin = await _exactly(loop, connection, len(SIGNATURE))
@@ -95,16 +95,16 @@ async def client_of(connection: socket.socket) -> str:
         head = begin + await _exactly(loop, connection, 4)
         return read_binary(head, await _exactly(loop, connection, more_bytes(head)))
     if not begin.startswith(b"PROXY "):
-        raise BadHeader("neither version 1 nor 2")
+        raise BadHeader("neither version 1 nor version 2")
     return read_line(await _line(loop, connection, begin))
 
 
 async def _line(loop: asyncio.AbstractEventLoop, connection: socket.socket, begin: bytes) -> bytes:
-    # What is there is looked at before it is taken: behind the line something else begins.
+    # Peek first, because bytes after the line must stay in the socket.
     line = begin
     while not line.endswith(b"\n"):
         if len(line) >= MAX_LINE:
-            raise BadHeader("a line without end")
+            raise BadHeader("a line without an end")
         try:
             seen = connection.recv(MAX_LINE - len(line), socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):
@@ -119,6 +119,6 @@ async def _exactly(loop: asyncio.AbstractEventLoop, connection: socket.socket, s
     while len(data) < size:
         some = await loop.sock_recv(connection, size - len(data))
         if not some:
-            raise BadHeader("it ended before its header")
+            raise BadHeader("the connection ended before its header")
         data += some
     return data

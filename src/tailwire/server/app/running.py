@@ -1,4 +1,4 @@
-"""The running server: assembled, bound to its port, stopped in order."""
+"""The running server: assembled, bound to its port, and stopped in order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 
@@ -21,14 +21,14 @@ from tailwire.server import private_files
 from tailwire.server.actions.export import Export
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.actions.users import NewUser
+from tailwire.server.app.accept_loop import AcceptLoop
 from tailwire.server.app.assembly import Actions, build, database_path, fixed_base, webhook_targets
 from tailwire.server.app.checks import bind, check_certificate, check_folder
+from tailwire.server.app.housekeeping import Housekeeping
 from tailwire.server.app.http_server import HttpServer
 from tailwire.server.app.key_file import Keys, key_file, read_keys, write_keys
-from tailwire.server.app.listener import Listener
-from tailwire.server.app.process import most_connections, raise_descriptor_limit, share_with_the_writer, tune_collector
+from tailwire.server.app.process import max_connections, raise_descriptor_limit, share_with_the_writer, tune_collector
 from tailwire.server.app.sealing_key import sealing_key
-from tailwire.server.app.watch import Watch
 from tailwire.server.auth.certificate import self_signed
 from tailwire.server.auth.sealing import Sealer
 from tailwire.server.auth.secrets import fingerprint
@@ -36,15 +36,15 @@ from tailwire.server.broker.memory import MemoryBroker
 from tailwire.server.config import Settings, offered
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.fanout.overload import Overload
-from tailwire.server.gateway.entrance import Entrance
+from tailwire.server.gateway.admission import Admission
+from tailwire.server.gateway.authentication import Authenticator
 from tailwire.server.gateway.gateway import Gateway
 from tailwire.server.gateway.protocol import SocketProtocol
-from tailwire.server.gateway.turns import Turns
 from tailwire.server.limits.forwarded import TrustedProxies
-from tailwire.server.limits.guesses import Guesses
-from tailwire.server.limits.pace import Pace
-from tailwire.server.limits.places import Places
+from tailwire.server.limits.guess_limiter import GuessLimiter
+from tailwire.server.limits.pacer import Pacer
 from tailwire.server.limits.rates import Rates
+from tailwire.server.limits.slots import ConnectionSlots
 from tailwire.server.ports.records import KeyRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
@@ -56,7 +56,7 @@ from tailwire.server.rest.files import FileRoutes
 from tailwire.server.rest.groups import GroupRoutes
 from tailwire.server.rest.messages import MessageRoutes
 from tailwire.server.rest.offers import offers
-from tailwire.server.rest.protocol import HttpProtocol
+from tailwire.server.rest.protocol import HttpConnections
 from tailwire.server.rest.reactions import ReactionRoutes
 from tailwire.server.rest.service import ServiceRoutes
 from tailwire.server.rest.sessions import SessionRoutes
@@ -70,18 +70,18 @@ from tailwire.server.webhooks.queue_lane import Patience
 from tailwire.server.webhooks.sender import WebhookSender
 
 VERSION = "0.1.0"
-MAX_TURN = 3.0
-CONNECTIONS_EACH = 2  # of a client: one for requests, one that becomes its WebSocket
+MAX_UPGRADE_DELAY_SECONDS = 3.0
+CONNECTIONS_PER_CLIENT = 2  # one for requests, and one that becomes its WebSocket
 DEMO_USERS = {"alice": "Alice", "bob": "Bob", "carol": "Carol"}
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A server that is put together."""
+    """The parts of an assembled server."""
 
     store: SqliteStore
     api: Api
-    http: type[HttpProtocol]
+    http: HttpConnections
     gateway: Gateway
     actions: Actions
     webhooks: WebhookSender
@@ -91,11 +91,11 @@ class Parts:
 
 
 async def assemble(settings: Settings, world: World) -> Parts:
-    """Open the store and build what stands on it.
+    """Open the store and assemble the server on it.
 
     Raises:
-        tailwire.server.store.migrate.NewerDatabase: when a newer version wrote the database.
-        tailwire.server.store.lock.InUse: when another server has it.
+        tailwire.server.store.migrate.NewerDatabase: if a newer version wrote the database.
+        tailwire.server.store.lock.InUse: if another server uses it.
     """
     store = await SqliteStore.open(database_path(settings), world, settings.read_deadline, serving=True)
     try:
@@ -119,19 +119,20 @@ async def _assemble(settings: Settings, store: SqliteStore, world: World) -> Par
     )
     actions = await build(settings, store, hub, world, metrics, overload, sealer, webhooks.wake)
     await actions.webhooks.seal_what_is_plain()
-    guesses = Guesses(settings.wrong_tokens_per_minute, loop.time)
-    pace, pace_of_known = (Pace(settings.upgrades_per_second, MAX_TURN, loop.time) for _ in range(2))
-    strangers = Places(settings.unauthenticated_per_address)
-    turns = Turns(pace, pace_of_known, strangers, actions.sessions, overload)
-    entrance = Entrance(
+    guesses = GuessLimiter(settings.wrong_tokens_per_minute, loop.time)
+    pacer, known_pacer = (Pacer(settings.upgrades_per_second, MAX_UPGRADE_DELAY_SECONDS, loop.time) for _ in range(2))
+    unauthenticated = ConnectionSlots(settings.unauthenticated_per_address)
+    admission = Admission(pacer, known_pacer, unauthenticated, actions.sessions, overload)
+    authenticator = Authenticator(
         loop, settings, actions.sessions, metrics, world, overload, guesses,
         store_name=store.name, mark=store.start, app_id=store.app_id,
     )  # fmt: skip
     gateway = Gateway(
-        loop, settings, hub, actions.sessions, actions.live, actions.receipts, metrics, turns, overload, entrance
+        loop, settings, hub, actions.sessions, actions.live, actions.receipts, metrics, admission, overload,
+        authenticator,
     )  # fmt: skip
     api = _api(settings, actions, metrics, overload, guesses, store)
-    http = HttpProtocol.bound(TrustedProxies(settings.trusted_proxies, settings.forwarded_header))
+    http = HttpConnections(TrustedProxies(settings.trusted_proxies, settings.forwarded_header))
     webhooks.wake()
     actions.uploads.sweep()
     actions.leftovers.wake()
@@ -153,7 +154,7 @@ def _webhooks(settings: Settings, store: SqliteStore, world: World, metrics: Met
 
 
 def _api(
-    settings: Settings, a: Actions, metrics: Metrics, overload: Overload, guesses: Guesses, store: SqliteStore
+    settings: Settings, a: Actions, metrics: Metrics, overload: Overload, guesses: GuessLimiter, store: SqliteStore
 ) -> Api:
     loop = asyncio.get_running_loop()
     started = loop.time()
@@ -211,7 +212,7 @@ async def _keys(store: SqliteStore, world: World, settings: Settings) -> Keys:
 
 
 async def make_keys(store: SqliteStore, world: World) -> Keys:
-    """Make an auth key and a REST API key; only their hashes are kept."""
+    """Create an auth key and a REST API key. The store keeps only their hashes."""
     keys = Keys(store.app_id, world.secret(20), world.secret(20))
     for key, name, scope in ((keys.auth_key, "Auth Key", AUTH_ONLY), (keys.api_key, "REST API Key", FULL_ACCESS)):
         await store.add_key(KeyRow(fingerprint(key), name, scope, world.seconds(), key[-4:]))
@@ -219,7 +220,7 @@ async def make_keys(store: SqliteStore, world: World) -> Keys:
 
 
 async def make_demo_users(parts: Parts) -> None:
-    """Make the demo users that are not there yet."""
+    """Create the demo users that are missing."""
     for uid, name in DEMO_USERS.items():
         try:
             await parts.actions.users.create(NewUser(uid=uid, name=name))
@@ -230,7 +231,7 @@ async def make_demo_users(parts: Parts) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A server that is ready to be served by `await server.serve([socket])`."""
+    """A server that is bound to its port. `await running.server.serve([running.listening])` runs it."""
 
     parts: Parts
     server: HttpServer
@@ -242,13 +243,13 @@ class Running:
 async def running(
     settings: Settings, world: World | None = None, signals: Sequence[signal.Signals] = ()
 ) -> AsyncIterator[Running]:
-    """A server, assembled and bound to its port; on the way out everything is finished and closed.
+    """Assemble a server and bind it to its port. On exit, pending work is finished and everything is closed.
 
     Args:
-        signals: which signals stop it; none where it is embedded.
+        signals: the signals that stop the server; none for an embedded one.
 
     Raises:
-        CannotStart: when the folder, the certificate or the address is no good; nothing was opened then.
+        CannotStart: if the folder, the certificate or the address cannot be used. Nothing is left open then.
     """
     parts, listening = await _opened(settings, world or World())
     try:
@@ -285,11 +286,10 @@ async def _opened(settings: Settings, world: World) -> tuple[Parts, socket.socke
 def _http_server(
     parts: Parts, settings: Settings, url: str, certificate: str, key: str, signals: Sequence[signal.Signals]
 ) -> HttpServer:
-    bound = type("BoundSocketProtocol", (SocketProtocol,), {"gateway": parts.gateway, "__slots__": ()})
     config = uvicorn.Config(
         parts.api,
-        ws=bound,
-        http=parts.http,
+        ws=cast(Any, partial(SocketProtocol, parts.gateway)),  # uvicorn and `HttpProtocol` only call them
+        http=cast(Any, parts.http),
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -298,33 +298,33 @@ def _http_server(
         ssl_certfile=certificate or None,
         ssl_keyfile=key or None,
         timeout_graceful_shutdown=5,
-        timeout_keep_alive=settings.keep_alive,  # type: ignore[arg-type]  # the event loop takes any number
+        timeout_keep_alive=settings.keep_alive,  # type: ignore[arg-type]  # a float works too
     )
-    most = parts.gateway.turns.most_sockets = settings.max_connections or most_connections()
+    most = parts.gateway.admission.max_sockets = settings.max_connections or max_connections()
     clock = asyncio.get_running_loop().time
     http = parts.http
-    watch = Watch(
+    housekeeping = Housekeeping(
         parts.overload, parts.metrics, http.waiting, http.idle, http.under_way, clock,
         deadline=settings.request_deadline, least_rate=settings.least_rate, most=most,
     )  # fmt: skip
-    pace = Pace(CONNECTIONS_EACH * settings.upgrades_per_second, math.inf, clock)
-    listen = partial(
-        Listener, pace=pace, metrics=parts.metrics, handshake=settings.request_deadline,
-        places=Places(settings.connections_per_address), proxies=http.proxies,
+    pacer = Pacer(CONNECTIONS_PER_CLIENT * settings.upgrades_per_second, math.inf, clock)
+    accept = partial(
+        AcceptLoop, pacer=pacer, metrics=parts.metrics, handshake=settings.request_deadline,
+        slots=ConnectionSlots(settings.connections_per_address), proxies=http.proxies,
         proxy_protocol=settings.proxy_protocol,
     )  # fmt: skip
     ready = {"url": url, **asdict(parts.keys)}
-    return HttpServer(config, ready, settings.ready_file, signals, watch, listen)
+    return HttpServer(config, ready, settings.ready_file, signals, housekeeping, accept)
 
 
 async def serve(settings: Settings, listens: Callable[[Running], None] = lambda server: None) -> None:
-    """Serve until a signal says stop.
+    """Serve until a signal (SIGTERM, SIGINT) stops the server.
 
     Args:
         listens: called when the server is about to listen.
 
     Raises:
-        tailwire.server.app.checks.CannotStart: when the folder, the certificate or the address is no good.
+        tailwire.server.app.checks.CannotStart: if the folder, the certificate or the address cannot be used.
     """
     started = time.monotonic()
     os.umask(private_files.OTHERS)

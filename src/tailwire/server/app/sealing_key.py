@@ -1,4 +1,4 @@
-"""The key that secrets in the database are sealed with: a file of its own in the data folder, never in the database."""
+"""The key that encrypts secrets in the database: a separate file in the data folder, never in the database."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ KEY_BYTES = 32
 
 
 def sealing_key(data: str) -> bytes:
-    """Return the key; make it, readable by its owner only, when there is none.
+    """Return the key. If the file is missing, create it, readable by its owner only.
 
     Raises:
-        OSError: when it can be neither read nor written, or holds no key. It is left as it is then: another key would
-            open nothing.
+        OSError: if the file can be neither read nor written, or holds no valid key. An invalid file is not replaced,
+            because a new key could not decrypt the stored secrets.
     """
     file = Path(data) / "webhooks.key"
     private_files.tighten([file])
@@ -33,5 +33,5 @@ def _key(file: Path) -> bytes:
     except ValueError:
         key = b""
     if len(key) != KEY_BYTES:
-        raise OSError(f"{file} holds no key; put the right file back, or remove it and set the webhooks' secrets anew")
+        raise OSError(f"{file} holds no key; restore the right file, or remove it and set the webhooks' secrets again")
     return key

@@ -1,5 +1,5 @@
-"""Keys, tokens and passwords: who is it that speaks.
+"""Keys, tokens, passwords and sealed secrets.
 
-Who may import it: actions and everything left of them.
-Design page: server.md (Who may do what).
+Who may import it: actions, and the packages above it in import-contracts.ini.
+Read more: docs/server.md.
 """

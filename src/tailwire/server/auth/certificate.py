@@ -1,6 +1,6 @@
-"""A certificate for development: for this machine's name and the loopback addresses, signed by itself.
+"""A self-signed certificate for development, for this machine's name and the loopback addresses.
 
-It is no authority: whoever trusts it trusts this server, and no other that somebody with its key might pretend to be.
+It is not a certificate authority, so that a client that trusts it trusts this server only.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tailwire.server import private_files
 
-YEARS = 2
+VALID_YEARS = 2
 
 
 def self_signed(folder: Path, host: str) -> tuple[str, str]:
-    """The certificate's and the key's file in a folder; made when they are not there.
+    """Return the files of the certificate and its key in a folder. Create them if they are missing.
 
     Args:
-        host: a name or address that the certificate is for, beside localhost.
+        host: a name or address that the certificate is valid for, besides localhost.
     """
     certificate_file, key_file = folder / "development-cert.pem", folder / "development-key.pem"
     if certificate_file.exists() and key_file.exists():
@@ -45,7 +45,7 @@ def self_signed(folder: Path, host: str) -> tuple[str, str]:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=365 * YEARS))
+        .not_valid_after(now + datetime.timedelta(days=365 * VALID_YEARS))
         .add_extension(x509.SubjectAlternativeName(list(dict.fromkeys(names))), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)

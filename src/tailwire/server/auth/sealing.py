@@ -1,6 +1,6 @@
-"""Secrets that have to be read again (a webhook's password and signing secret): encrypted, the key beside the database.
+"""Encrypts secrets that the server has to read again (a webhook's password and signing secret).
 
-Who has the database alone, a copy or a backup of it, cannot read them; who has the key's file too can.
+The key is in a file beside the database: a copy or a backup of the database alone does not reveal the secrets.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ PREFIX = "sealed:"
 
 
 class CannotUnseal(ValueError):
-    """It was sealed with another key, or is damaged."""
+    """The text was sealed with another key, or is damaged."""
 
 
 class Sealer:
-    """Seals texts, and opens what it sealed.
+    """Encrypts and decrypts texts.
 
     Args:
-        key: secret bytes, at least 16.
+        key: at least 16 secret bytes.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -29,18 +29,18 @@ class Sealer:
         self._key = base64.urlsafe_b64encode(hmac.digest(key, b"tailwire sealing v1", hashlib.sha256))
 
     def seal(self, secret: str) -> str:
-        """Return a secret as it is stored; "" stays ""."""
-        from cryptography.fernet import Fernet  # here, since most servers never need it
+        """Return the encrypted form of a secret; "" for ""."""
+        from cryptography.fernet import Fernet  # imported here, because most servers never need it
 
         if not secret:
             return ""
         return PREFIX + Fernet(self._key).encrypt(secret.encode("utf-8", "surrogatepass")).decode()
 
     def unseal(self, stored: str) -> str:
-        """Return the secret.
+        """Return the secret of an encrypted text; "" for "".
 
         Raises:
-            CannotUnseal: when it was sealed with another key, or was not sealed.
+            CannotUnseal: if it was sealed with another key, or was not sealed.
         """
         from cryptography.fernet import Fernet, InvalidToken
 
@@ -54,5 +54,5 @@ class Sealer:
 
     @staticmethod
     def is_sealed(stored: str) -> bool:
-        """Whether a stored text was sealed, with whatever key."""
+        """Return True if a stored text is sealed, with any key."""
         return stored.startswith(PREFIX)

@@ -1,4 +1,4 @@
-"""Tokens and keys are stored as hashes; group passwords slowly hashed; WebSocket tokens are signed."""
+"""Hashes of tokens, keys and passwords, and the signed passes with which WebSockets authenticate."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ KEY_FILE, KEY_BYTES = "signing.key", 32
 
 
 def fingerprint(secret: str) -> str:
-    """The hash under which a token or key is stored. They are long and random: one round is enough."""
+    """Return the hash under which a token or key is stored. One round is enough, because they are long and random."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def new_token(uid: str, world: World) -> str:
-    """A new auth token: the uid, the time, 30 random hexadecimal digits."""
+    """Return a new auth token: the uid, the time, 30 random hexadecimal digits."""
     return f"{uid}_{world.seconds()}{world.secret(15)}"
 
 
 def hash_password(password: str, world: World) -> str:
-    """A group's password as it is stored."""
+    """Return the stored form of a group's password: salt and hash."""
     salt = world.secret(16)
-    return f"{salt}${_slow(password, salt)}"
+    return f"{salt}${_scrypt(password, salt)}"
 
 
 def same_password(password: str, stored: str) -> bool:
-    """Whether a password is the stored one, in constant time."""
+    """Return True if a password matches the stored one. Takes constant time."""
     salt, _, digest = stored.partition("$")
-    return hmac.compare_digest(_slow(password, salt), digest)
+    return hmac.compare_digest(_scrypt(password, salt), digest)
 
 
-def _slow(password: str, salt: str) -> str:
+def _scrypt(password: str, salt: str) -> str:
     return hashlib.scrypt(password.encode("utf-8", "surrogatepass"), salt=salt.encode(), n=2**12, r=8, p=1).hex()
 
 
 def signing_key(folder: Path, world: World) -> str:
-    """Return the key that passes and upload forms are signed with: kept beside the database, never in it.
+    """Return the key that signs passes and upload forms. It is kept in a file beside the database, never in it.
 
-    Made when it is not there, or not whole. What was signed with another one is no good any more: clients ask for a new
-    pass by themselves, and open sockets stay.
+    A missing or damaged key is replaced. That invalidates what the old one signed: clients request a new pass
+    automatically, and open sockets stay open.
 
     Args:
         folder: the data folder.
 
     Raises:
-        OSError: when it can be neither read nor written.
+        OSError: if the file can be neither read nor written.
     """
     private_files.make_folder(folder)
     path = folder / KEY_FILE
@@ -60,7 +60,7 @@ def signing_key(folder: Path, world: World) -> str:
         key = path.read_text(encoding="ascii", errors="replace").strip()
         if len(key) == 2 * KEY_BYTES and key.isalnum():
             return key
-        log.warning("%s holds no key: a new one is made", path)
+        log.warning("%s holds no valid key: a new one is created", path)
     key = world.secret(KEY_BYTES)
     private_files.write_whole(path, key.encode())
     return key
@@ -68,35 +68,35 @@ def signing_key(folder: Path, world: World) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SocketPass:
-    """What the signed token of a WebSocket says: the user, and the fingerprint of the auth token it came from."""
+    """The content of a pass: the user, and the fingerprint of the auth token that it was made for."""
 
     uid: str
     token: str
 
 
 def sign_pass(uid: str, token: str, secret: str, lifetime: float, world: World) -> str:
-    """The `jwt` of `PUT /me`: clients hand it on as it is, so it is only what we need, signed."""
+    """Return a pass, the `jwt` of `PUT /me`. Clients do not read it, so it has a compact format of our own."""
     said = f"{uid}.{token}.{world.seconds() + int(lifetime)}"
     return f"{said}.{_signature(said, secret)}"
 
 
 def read_pass(signed: str, secret: str, world: World) -> SocketPass | None:
-    """The pass, or None when it is forged, damaged or past its time."""
+    """Return the content of a pass; None if it is forged, damaged or expired."""
     said, _, signature = signed.rpartition(".")
     if not hmac.compare_digest(_signature(said, secret).encode(), signature.encode("utf-8", "surrogatepass")):
         return None
-    return _good(said, world)
+    return _unexpired(said, world)
 
 
 def read_proof(proof: str, secret: str, world: World) -> bool:
-    """Return whether it shows that somebody has a pass which is still good: its signature's hash is right."""
+    """Return True if a proof (a pass with its signature hashed) was made from a valid pass."""
     said, _, hashed = proof.rpartition(".")
     right = hashlib.sha256(_signature(said, secret).encode()).hexdigest()
     is_right = hmac.compare_digest(right.encode(), hashed.encode("utf-8", "surrogatepass"))
-    return is_right and _good(said, world) is not None
+    return is_right and _unexpired(said, world) is not None
 
 
-def _good(said: str, world: World) -> SocketPass | None:
+def _unexpired(said: str, world: World) -> SocketPass | None:
     uid, token, until = said.split(".")
     return SocketPass(uid, token) if world.seconds() < int(until) else None
 

@@ -1,5 +1,5 @@
-"""Who listens in this process, and one write per socket and turn of the event loop.
+"""Delivers frames to the sockets of this process, with one write per socket and turn of the event loop.
 
 Who may import it: actions, gateway and app.
-Design page: server.md (Fan-out; What a connection costs).
+Read more: docs/server.md.
 """

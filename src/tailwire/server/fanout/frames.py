@@ -1,27 +1,31 @@
-"""Encodes frames: once per event, not once per socket."""
+"""Encodes frames once per event, not once per socket."""
 
 from __future__ import annotations
 
 from websockets.frames import Frame, Opcode
 
+from tailwire.wire.frames import FrameType
+
 
 def text_frame(payload: bytes) -> bytes:
-    """A WebSocket text frame, as a server sends it: ready to be written to any number of sockets."""
+    """Return an encoded WebSocket text frame, unmasked as servers send it, to be written to any number of sockets."""
     return Frame(Opcode.TEXT, payload).serialize(mask=False)
 
 
 def with_before(json: bytes, before: int) -> bytes:
-    """An encoded object, with the id of the message before it (feature `chain`)."""
+    """Return an encoded JSON object with `before`, the id of the preceding message, added (feature `chain`)."""
     return b'%b,"before":%d}' % (json[:-1], before)
 
 
-def with_head(kind: bytes, receiver: bytes, receiver_type: bytes, device: bytes, sender: bytes, app: bytes) -> bytes:
-    """The envelope's head, up to the body. Arguments are JSON strings with their quotation marks, already escaped."""
-    return b'{"appId":%b,"receiver":%b,"receiverType":%b,"deviceId":%b,"type":%b,"sender":%b,"body":' % (
+def with_head(
+    kind: FrameType, receiver: bytes, receiver_type: bytes, device: bytes, sender: bytes, app: bytes
+) -> bytes:
+    """Return the head of a frame, up to its body. The bytes are JSON strings with quotation marks, already escaped."""
+    return b'{"appId":%b,"receiver":%b,"receiverType":%b,"deviceId":%b,"type":"%b","sender":%b,"body":' % (
         app,
         receiver,
         receiver_type,
         device,
-        kind,
+        kind.encode(),
         sender,
     )

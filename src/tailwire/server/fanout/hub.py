@@ -1,27 +1,37 @@
-"""Who listens in this process. Collects the frames of one turn of the event loop and writes each socket once."""
+"""The hub: delivers publications to the sockets of this process, with one write per socket and event loop turn."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
 
 from tailwire.server.fanout.frames import text_frame, with_before
-from tailwire.server.ports.broker import PRESENCE, Broker, Publication, group_subject, user_subject
+from tailwire.server.ports.broker import (
+    PRESENCE,
+    Broker,
+    FramePublication,
+    MembershipChange,
+    PresenceAudience,
+    Publication,
+    TokenRevoked,
+    group_subject,
+    user_subject,
+)
 from tailwire.server.telemetry.metrics import Metrics
 from tailwire.wire.close_codes import CloseCode
 
 
-class Listening(Protocol):
+class Subscriber(Protocol):
     """A socket, as the hub sees it."""
 
     uid: str
     device: str
-    token: str
+    token: str  # fingerprint of its auth token
     features: frozenset[str]
-    chained: bool  # messages are sent to it with the id of the one before
-    groups: set[str]
-    presence: frozenset[str] | None
-    slow: bool  # more is buffered than a droppable frame is worth
+    chained: bool  # receives messages with the id of the preceding one (feature `chain`)
+    groups: set[str]  # guids of the groups that it receives
+    presence: frozenset[str] | None  # roles whose presence it receives, `ALL_USERS`, `FRIENDS`, or None
+    slow: bool  # droppable frames are not sent to it, because too much is buffered
     write: Callable[[bytes], object]
 
     def buffered(self) -> int: ...
@@ -29,38 +39,38 @@ class Listening(Protocol):
 
 
 ALL_USERS = frozenset({"*"})
-FRIENDS = frozenset({"friends only"})  # no role has a space in it
+FRIENDS = frozenset({"friends only"})  # cannot be a role: roles have no spaces
 
 
-class _Frame:
-    """A publication, encoded: once as it is, and once with the message before it for those who asked for that."""
+class _EncodedFrame:
+    """A frame, encoded at most twice: as it is, and with the preceding message for sockets with `chain`."""
 
-    __slots__ = ("_linked", "data", "of")
+    __slots__ = ("_linked", "data", "publication")
 
-    def __init__(self, publication: Publication) -> None:
-        self.of = publication
+    def __init__(self, publication: FramePublication) -> None:
+        self.publication = publication
         self.data = text_frame(publication.payload)
         self._linked = b"" if publication.before else self.data
 
     def for_socket(self, chained: bool) -> bytes:
-        """The bytes for a socket."""
+        """Return the bytes for a socket."""
         return self.linked if chained else self.data
 
     @property
     def linked(self) -> bytes:
-        """With the message before."""
+        """The bytes with the id of the preceding message."""
         if not self._linked:
-            self._linked = text_frame(with_before(self.of.payload, self.of.before))
+            self._linked = text_frame(with_before(self.publication.payload, self.publication.before))
         return self._linked
 
 
 class Hub:
-    """The sockets of this process, by user and by group.
+    """The subscribed sockets of this process, by subject.
 
     Args:
-        broker: told which subjects this process needs.
-        schedule: calls a function once in this turn of the event loop, after what is running now (`loop.call_soon`).
-        slow_close: buffered bytes above which a socket is closed, to come back and catch up.
+        broker: the hub subscribes there to the subjects of its sockets.
+        schedule: calls a function at the end of this turn of the event loop (`loop.call_soon`).
+        slow_close: buffered bytes above which a slow socket is closed, so that its client reconnects and catches up.
     """
 
     def __init__(
@@ -75,22 +85,28 @@ class Hub:
         self._metrics = metrics
         self._schedule = schedule
         self._slow_close = slow_close
-        self._by_subject: dict[str, dict[Listening, None]] = {}
+        self._by_subject: dict[str, dict[Subscriber, None]] = {}
         self.users_online = 0
-        self._pending: list[tuple[str, list[_Frame]]] = []
-        self._encoded: _Frame | None = None
-        self._lingering: dict[str, float] = {}
-        broker.listen(self._take)
+        self._pending: list[tuple[str, list[_EncodedFrame]]] = []
+        self._encoded: _EncodedFrame | None = None
+        self._lingering: dict[str, float] = {}  # uid: until when the user counts as online without a socket
+        # By type, so that a kind of publication without a handler is a KeyError and not silently dropped.
+        self._handlers: Mapping[type[Publication], Callable[[str, Any], None]] = {
+            FramePublication: self._queue_frame,
+            MembershipChange: self._change_membership,
+            TokenRevoked: self._close_revoked,
+        }
+        broker.listen(self._receive)
 
     @property
     def broker(self) -> Broker:
-        """What publications come from."""
+        """The broker that delivers publications to this hub."""
         return self._broker
 
-    # Who listens.
+    # Subscriptions.
 
-    def add(self, socket: Listening) -> bool:
-        """An authenticated socket. Answers whether its user comes online with it."""
+    def add(self, socket: Subscriber) -> bool:
+        """Subscribe an authenticated socket. Return True if its user was offline before."""
         first = not self.is_online(socket.uid)
         self._lingering.pop(socket.uid, None)
         self.users_online += first
@@ -99,17 +115,18 @@ class Hub:
             self._join(socket, PRESENCE)
         return first
 
-    def hear_groups(self, socket: Listening, groups: Iterable[str]) -> None:
-        """A socket begins to hear groups."""
+    def join_groups(self, socket: Subscriber, groups: Iterable[str]) -> None:
+        """Subscribe a socket to groups."""
         for guid in groups:
             socket.groups.add(guid)
             self._join(socket, group_subject(guid))
 
-    def remove(self, socket: Listening, linger_until: float = 0.0) -> bool:
-        """A socket that ended. Answers whether its user goes offline with it.
+    def remove(self, socket: Subscriber, linger_until: float = 0.0) -> bool:
+        """Unsubscribe a socket that is closed. Return True if its user is offline now.
 
         Args:
-            linger_until: until when its user counts as online all the same, where it was their last one (see `gone`).
+            linger_until: until when the user still counts as online if it was their last socket; 0.0 for not at all
+                (see `expire_lingering`).
         """
         self._leave(socket, user_subject(socket.uid))
         for guid in socket.groups:
@@ -126,40 +143,40 @@ class Hub:
         return True
 
     @property
-    def lingers(self) -> bool:
-        """Whether a user without a socket still counts as online."""
+    def has_lingering(self) -> bool:
+        """True while any user without a socket still counts as online."""
         return bool(self._lingering)
 
-    def gone(self, now: float) -> list[str]:
-        """The users who have not come back in time: offline since now."""
-        gone = [uid for uid, until in self._lingering.items() if until <= now]
-        for uid in gone:
+    def expire_lingering(self, now: float) -> list[str]:
+        """Return the users whose grace period has passed without a new socket; they are offline from now on."""
+        expired = [uid for uid, until in self._lingering.items() if until <= now]
+        for uid in expired:
             del self._lingering[uid]
-        self.users_online -= len(gone)
-        return gone
+        self.users_online -= len(expired)
+        return expired
 
     def is_online(self, uid: str) -> bool:
-        """Whether the user has a socket in this process, or had one just now."""
+        """Return True if the user has a socket in this process, or had one within the grace period."""
         return user_subject(uid) in self._by_subject or uid in self._lingering
 
-    def sockets_of(self, uid: str) -> list[Listening]:
-        """A user's sockets."""
+    def sockets_of(self, uid: str) -> list[Subscriber]:
+        """Return the sockets of a user."""
         return list(self._by_subject.get(user_subject(uid), ()))
 
-    def everyone_online(self) -> list[str]:
-        """The users who have a socket in this process, or had one just now."""
+    def online_users(self) -> list[str]:
+        """Return the users who have a socket in this process, or had one within the grace period."""
         start = len(user_subject(""))
         here = [subject[start:] for subject in self._by_subject if subject.startswith(user_subject(""))]
         return [*here, *self._lingering]
 
-    def _join(self, socket: Listening, subject: str) -> None:
+    def _join(self, socket: Subscriber, subject: str) -> None:
         sockets = self._by_subject.get(subject)
         if sockets is None:
             sockets = self._by_subject[subject] = {}
             self._broker.subscribe(subject)
         sockets[socket] = None
 
-    def _leave(self, socket: Listening, subject: str) -> None:
+    def _leave(self, socket: Subscriber, subject: str) -> None:
         sockets = self._by_subject.get(subject)
         if sockets is None:
             return
@@ -168,42 +185,42 @@ class Hub:
             del self._by_subject[subject]
             self._broker.unsubscribe(subject)
 
-    # What comes from the broker.
+    # Publications.
 
-    def _take(self, subject: str, publication: Publication) -> None:
-        if publication.joined is not None:
-            self.flush()  # what was sent to the group before belongs to those who were in it then
-            self._change_membership(subject, publication)
-        if publication.gone:
-            self.flush()
-            for socket in list(self._by_subject.get(subject, ())):
-                if socket.token == publication.gone:
-                    socket.close(CloseCode.NORMAL, "logged out")
-        if not publication.payload:
-            return
+    def _receive(self, subject: str, publication: Publication) -> None:
+        self._handlers[type(publication)](subject, publication)
+
+    def _queue_frame(self, subject: str, publication: FramePublication) -> None:
         if not self._pending:
             self._schedule(self.flush)
         frame = self._encoded
-        if frame is None or frame.of is not publication:
-            frame = self._encoded = _Frame(publication)  # the same one comes for each subject: it is encoded once
+        if frame is None or frame.publication is not publication:
+            frame = self._encoded = _EncodedFrame(publication)  # published once per subject, encoded once
         if self._pending and self._pending[-1][0] == subject:
             self._pending[-1][1].append(frame)
         else:
             self._pending.append((subject, [frame]))
 
-    def _change_membership(self, subject: str, publication: Publication) -> None:
+    def _change_membership(self, subject: str, change: MembershipChange) -> None:
+        self.flush()  # frames that were sent to the group before are for its members at that time
         for socket in list(self._by_subject.get(subject, ())):
-            if publication.joined:
-                self.hear_groups(socket, (publication.guid,))
+            if change.joined:
+                self.join_groups(socket, (change.guid,))
             else:
-                socket.groups.discard(publication.guid)
-                self._leave(socket, group_subject(publication.guid))
+                socket.groups.discard(change.guid)
+                self._leave(socket, group_subject(change.guid))
+
+    def _close_revoked(self, subject: str, revoked: TokenRevoked) -> None:
+        self.flush()
+        for socket in list(self._by_subject.get(subject, ())):
+            if socket.token == revoked.token:
+                socket.close(CloseCode.NORMAL, "logged out")
 
     def flush(self) -> None:
-        """Write what has come since the last flush: a run of frames to the same receivers is joined once.
+        """Write the frames received since the last flush. Consecutive frames for one subject are joined once.
 
-        Runs keep their order, so that a socket sees ids rise whatever conversations they belong to: a client that was
-        cut off can catch up from the last id it saw.
+        The order across subjects is kept, so that message ids rise on each socket whatever their conversations: a
+        client that lost its connection can catch up from the last id that it received.
         """
         pending, self._pending = self._pending, []
         self._encoded = None
@@ -212,14 +229,14 @@ class Hub:
             if sockets:
                 self._write_all(subject, sockets, frames)
 
-    def _write_all(self, subject: str, sockets: dict[Listening, None], frames: list[_Frame]) -> None:
+    def _write_all(self, subject: str, sockets: dict[Subscriber, None], frames: list[_EncodedFrame]) -> None:
         whole = frames[0].data if len(frames) == 1 else b"".join([f.data for f in frames])
         linked = b""
-        apart = {f.of.not_to for f in frames if f.of.not_to}
+        excluded = {f.publication.not_to for f in frames if f.publication.not_to}
         by_role = subject == PRESENCE
         written = 0
         for socket in list(sockets):
-            if not (socket.slow or by_role or socket.device in apart):
+            if not (socket.slow or by_role or socket.device in excluded):
                 if socket.chained:
                     linked = linked or b"".join([f.linked for f in frames])
                     socket.write(linked)
@@ -228,21 +245,21 @@ class Hub:
                 written += 1
             elif socket.slow and socket.buffered() > self._slow_close:
                 self._metrics.closes["slow"] += 1
-                socket.close(CloseCode.TRY_AGAIN_LATER, "too slow; come back and catch up")
+                socket.close(CloseCode.TRY_AGAIN_LATER, "too slow; reconnect and catch up")
             else:
                 self._write_chosen(socket, frames, droppable=not socket.slow)
         self._metrics.deliveries += written * len(frames)
 
-    def _write_chosen(self, socket: Listening, frames: list[_Frame], *, droppable: bool) -> None:
+    def _write_chosen(self, socket: Subscriber, frames: list[_EncodedFrame], *, droppable: bool) -> None:
         chosen = []
         for frame in frames:
-            p = frame.of
+            p = frame.publication
             if p.not_to and p.not_to == socket.device:
                 continue
             if p.droppable and not droppable:
                 self._metrics.frames_dropped += 1
                 continue
-            if p.role and not _concerned(socket, p):
+            if p.audience and not _is_in(p.audience, socket):
                 continue
             chosen.append(frame.for_socket(socket.chained))
         if chosen:
@@ -250,10 +267,11 @@ class Hub:
             self._metrics.deliveries += len(chosen)
 
 
-def _concerned(socket: Listening, p: Publication) -> bool:
-    # Whether a socket has subscribed to the presence of the user that a publication is about.
-    if socket.uid in p.hidden_from or (p.feature and p.feature not in socket.features):
+def _is_in(audience: PresenceAudience, socket: Subscriber) -> bool:
+    if socket.uid in audience.hidden_from or (audience.feature and audience.feature not in socket.features):
         return False
     if socket.presence is ALL_USERS:
         return True
-    return socket.uid in p.friends if socket.presence is FRIENDS else p.role in (socket.presence or ())
+    if socket.presence is FRIENDS:
+        return socket.uid in audience.friends
+    return audience.role in (socket.presence or ())

@@ -1,5 +1,5 @@
-"""WebSockets: the upgrade, frames in, and the sweep that watches over them.
+"""WebSockets: the upgrade, frames from clients, and the sweep that finds dead sockets.
 
 Who may import it: shutdown and app.
-Design page: server.md (One port; What a connection costs); wire.md.
+Read more: docs/server.md.
 """

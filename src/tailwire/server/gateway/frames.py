@@ -1,4 +1,4 @@
-"""What clients send over a socket, as far as it is read. Decoded from the bytes of strangers."""
+"""Frames that clients send, decoded from untrusted bytes. Fields that the server does not use are ignored."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import msgspec
 from tailwire.server.fanout.hub import ALL_USERS, FRIENDS
 from tailwire.server.rules.decoding import decode, decode_part
 
-MAX_PLATFORM = 50
+MAX_PLATFORM = 50  # characters
+MAX_PRESENCE_ROLES = 100
 
 
-class FrameIn(msgspec.Struct, rename="camel"):
-    """What a client sends, as far as it is read."""
+class ClientFrame(msgspec.Struct, rename="camel"):
+    """The envelope of a frame, with its body still encoded."""
 
     type: str = ""
     action: str = ""
@@ -24,29 +25,29 @@ class FrameIn(msgspec.Struct, rename="camel"):
     body: msgspec.Raw = msgspec.Raw(b"{}")
 
 
-class Last(msgspec.Struct):
-    """How the last socket of a client ended (feature `cause`)."""
+class LastSocket(msgspec.Struct):
+    """How the previous socket of a client ended (feature `cause`): cause, lifetime in seconds, attempts since."""
 
     cause: str = ""
     lived: float = 0.0
     attempts: int = 0
 
 
-class Ours(msgspec.Struct):
-    """What a client of ours says of itself: `tailwire` in the auth frame."""
+class ClientInfo(msgspec.Struct):
+    """`tailwire` in the auth frame: the features that a client of ours supports, and how its last socket ended."""
 
     features: list[str] = []
-    last: Last | None = None
+    last: LastSocket | None = None
 
 
-NOTHING = Ours()
+NO_CLIENT_INFO = ClientInfo()
 
 
 class Params(msgspec.Struct):
     """`params` of the auth frame."""
 
     platform: Any = ""
-    tailwire: Ours | None = None
+    tailwire: ClientInfo | None = None
 
 
 class Auth(msgspec.Struct, rename="camel"):
@@ -60,14 +61,14 @@ class Auth(msgspec.Struct, rename="camel"):
 
     @property
     def platform(self) -> str:
-        """What the client calls the platform that it runs on; "" when it does not say."""
+        """The client's name for the platform that it runs on; "" if it sent none."""
         named = self.params.platform if self.params else ""
         return named[:MAX_PLATFORM] if isinstance(named, str) else ""
 
     @property
-    def ours(self) -> Ours:
-        """What a client of ours says of itself."""
-        return self.params.tailwire if self.params and self.params.tailwire else NOTHING
+    def client(self) -> ClientInfo:
+        """What a client of ours sent about itself; empty for other clients."""
+        return self.params.tailwire if self.params and self.params.tailwire else NO_CLIENT_INFO
 
 
 class Receipt(msgspec.Struct, rename="camel"):
@@ -91,23 +92,23 @@ class Typing(msgspec.Struct):
 
 
 class AppState(msgspec.Struct):
-    """Where the app is (feature `appState`)."""
+    """The body of an app state frame (feature `appState`). `window`: how many seconds the app may be silent."""
 
     state: str = ""
     window: float = 30.0
 
 
-def decode_frame(text: bytes) -> FrameIn:
-    """A frame.
+def decode_frame(text: bytes) -> ClientFrame:
+    """Decode the envelope of a frame.
 
     Raises:
         Refused: ERR_BAD_REQUEST.
     """
-    return decode(text, FrameIn, "frame")
+    return decode(text, ClientFrame, "frame")
 
 
-def body_of(frame: FrameIn, kind: Any) -> Any:
-    """The body of a frame.
+def body_of(frame: ClientFrame, kind: Any) -> Any:
+    """Decode the body of a frame as a type.
 
     Raises:
         Refused: ERR_BAD_REQUEST.
@@ -116,7 +117,7 @@ def body_of(frame: FrameIn, kind: Any) -> Any:
 
 
 def subscription(asked: str | list[str] | None, roles: list[str]) -> frozenset[str] | None:
-    """Whose presence a client wants to hear of; None for nobody's."""
+    """Return the roles whose presence a client subscribes to, `ALL_USERS` or `FRIENDS`; None for no presence."""
     if asked == "ALL_USERS":
         return ALL_USERS
     if asked == "FRIENDS":
@@ -124,5 +125,5 @@ def subscription(asked: str | list[str] | None, roles: list[str]) -> frozenset[s
     if asked == "ROLES":
         asked = roles
     if isinstance(asked, list):
-        return frozenset(asked[:100]) or None
+        return frozenset(asked[:MAX_PRESENCE_ROLES]) or None
     return None

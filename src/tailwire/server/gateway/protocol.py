@@ -1,6 +1,6 @@
-"""One WebSocket: a thin shell around the sans-I/O protocol. No task, no timer, no ASGI scope of its own.
+"""A WebSocket of the server: a thin layer on a sans-I/O protocol, without a task, timer or ASGI scope of its own.
 
-uvicorn makes one when a client asks for the upgrade, and hands it the transport and the bytes of the request.
+`HttpProtocol` makes one when a client requests the upgrade, and gives it the transport and the bytes of the request.
 """
 
 from __future__ import annotations
@@ -16,39 +16,39 @@ from websockets.http11 import Request, Response
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from tailwire.server.gateway.answers import refusal
 from tailwire.server.gateway.gateway import Gateway
-from tailwire.server.gateway.silence import Question
-from tailwire.server.limits.places import Place
+from tailwire.server.gateway.liveness import Probe
+from tailwire.server.gateway.server_frames import refusal_body
+from tailwire.server.limits.slots import Slot
 from tailwire.server.ports.refusal import Refused
 from tailwire.wire.close_codes import CloseCode
 from tailwire.wire.frames import CLIENT_HEADER, PROOF_HEADER
 
 PATHS = frozenset({"", "/v3", "/v3.0"})
-PIECE = 1024
-MAX_WAITING = 16
+CHUNK_BYTES = 1024
+MAX_INBOX = 16  # frames that wait before reading pauses
 MAX_FRAGMENTS = 1024
-MAX_HEAD = 64 * 1024  # of the request to upgrade
-FOR_GOOD = (CloseCode.NORMAL, CloseCode.WINDOW_EXPIRED)
+MAX_HEAD = 64 * 1024  # bytes of the upgrade request
+INTENDED_CODES = (CloseCode.NORMAL, CloseCode.WINDOW_EXPIRED)
 NO_FEATURES: frozenset[str] = frozenset()
-NOTHING = memoryview(b"")
+NO_BYTES = memoryview(b"")
 
 
-def _nowhere(data: bytes) -> None:
-    """A socket that is not open takes nothing."""
+def _discard(data: bytes) -> None:
+    """Discard data that is written to a socket that is not open."""
 
 
 def _forget_frames(protocol: ServerProtocol) -> None:
-    # The parser's frame, and that of the error that ended it, know the protocol: without a cycle all are gone at once,
-    # and a crowd that leaves is no work for the collector.
+    # The generator of the parser, and the traceback of an error that ended it, refer to the protocol. Breaking this
+    # cycle frees all of them at once, so that many disconnects make no work for the garbage collector.
     protocol.parser.close()
     if protocol.parser_exc is not None:
         protocol.parser_exc.__traceback__ = None
 
 
 def _refusal(protocol: ServerProtocol, refused: Refused) -> Response:
-    # In the envelope of all answers: a client knows by it that the server refuses, and not a proxy on the way.
-    response = protocol.reject(http.HTTPStatus(refused.status), refusal(refused))
+    # The body is the error envelope of the REST API, which tells clients that the server refuses, and not a proxy.
+    response = protocol.reject(http.HTTPStatus(refused.status), refusal_body(refused))
     del response.headers["Content-Type"]
     response.headers["Content-Type"] = "application/json"
     if refused.retry_after is not None:
@@ -57,18 +57,20 @@ def _refusal(protocol: ServerProtocol, refused: Refused) -> Response:
 
 
 class SocketProtocol(asyncio.Protocol):
-    """A WebSocket of the server. `gateway` is set on the subclass that the app makes."""
+    """A WebSocket of the server.
 
-    gateway: Gateway
+    Args:
+        gateway: bound by the app; the other arguments are those with which uvicorn makes protocols.
+    """
 
     __slots__ = (
         "_before_auth",
         "_connections",
         "_fragments",
-        "_going",
         "_protocol",
-        "_rest",
+        "_scheduled",
         "_transport",
+        "_unprocessed",
         "address",
         "background_until",
         "bad_frames",
@@ -76,134 +78,136 @@ class SocketProtocol(asyncio.Protocol):
         "device",
         "features",
         "frames",
+        "gateway",
         "groups",
         "heard_at",
         "held_until",
         "inbox",
         "left",
         "opened_at",
-        "place",
         "presence",
-        "question",
+        "probe",
+        "slot",
         "slow",
-        "stranger",
         "token",
         "token_until",
         "uid",
+        "unauthenticated_slot",
         "window",
         "write",
     )
 
-    def __init__(self, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> None:
+    def __init__(self, gateway: Gateway, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> None:
+        self.gateway = gateway
         self._connections = server_state.connections
-        self._protocol = ServerProtocol(max_size=self.gateway.settings.max_frame)
+        self._protocol = ServerProtocol(max_size=gateway.settings.max_frame)
         self._transport: asyncio.Transport | None = None
         self._fragments: list[bytes] | None = None
-        self._rest = NOTHING
-        self._before_auth = 0  # bytes that came before it authenticated
+        self._unprocessed = NO_BYTES
+        self._before_auth = 0  # bytes received before authentication
         self.address = self.uid = self.device = self.token = ""
-        self.place: Place | None = None  # of its connection
-        self.stranger: Place | None = None  # as long as it has not authenticated
+        self.slot: Slot | None = None  # counts the connection
+        self.unauthenticated_slot: Slot | None = None  # counts it until it has authenticated
         self.groups: set[str] = set()
         self.presence: frozenset[str] | None = None
         self.features = NO_FEATURES
-        self.opened_at = self.heard_at = self.gateway.loop.time()
-        self.question: Question | None = None
+        self.opened_at = self.heard_at = gateway.loop.time()
+        self.probe: Probe | None = None
         self.frames = self.bad_frames = 0
         self.background_until = self.window = self.held_until = self.token_until = 0.0
         self.inbox: list[bytes] | None = None
-        self.slow = self.chained = self._going = False
-        self.left = False  # its user left on purpose and does not come back by themselves
-        # Writes encoded frames: the transport's own method while the socket is open, so that fan-out pays one call.
-        self.write: Callable[[bytes], object] = _nowhere
+        self.slow = self.chained = self._scheduled = False
+        self.left = False  # closed on purpose, so its client does not reconnect by itself
+        # Writes encoded frames. It is the method of the transport while the socket is open, which saves fan-out a call.
+        self.write: Callable[[bytes], object] = _discard
 
-    # asyncio's side.
+    # Called by asyncio.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The transport is ours."""
+        """Take over the transport."""
         self._transport = cast(asyncio.Transport, transport)
         self._connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came in. What is much is taken in pieces, a turn of the event loop each: others have theirs between."""
-        self.heard_at = self.gateway.loop.time()  # also of a part of a frame: a slow line is not a dead one
+        """Process received bytes. Large input takes several turns of the event loop, so that no socket is starved."""
+        self.heard_at = self.gateway.loop.time()  # a part of a frame counts too: a slow line is not dead
         if not self.uid:
             self._before_auth += len(data)
             if self._before_auth > MAX_HEAD + self.gateway.settings.max_frame:
                 self.gateway.metrics.closes["too much before auth"] += 1
-                self.close(CloseCode.POLICY_VIOLATION, "too much came before an auth frame")
+                self.close(CloseCode.POLICY_VIOLATION, "too many bytes before an auth frame")
                 return
-        if len(data) <= PIECE and not self._rest and not self._has_enough:
+        if len(data) <= CHUNK_BYTES and not self._unprocessed and not self._is_full:
             self._protocol.receive_data(data)
             self._take_events()
             return
-        self._rest = memoryview(bytes(self._rest) + data)
+        self._unprocessed = memoryview(bytes(self._unprocessed) + data)
         if self._transport is not None:
             self._transport.pause_reading()
         self.go_on()
 
     @property
-    def _has_enough(self) -> bool:
-        return self.inbox is not None and len(self.inbox) >= MAX_WAITING
+    def _is_full(self) -> bool:
+        return self.inbox is not None and len(self.inbox) >= MAX_INBOX
 
     def go_on(self) -> None:
-        """Take more of what was read, now that what was taken is worked off."""
-        if self._rest and not self._going and not self._has_enough:
-            self._going = True
-            self.gateway.loop.call_soon(self._go_on)
+        """Process more of the bytes that were read, now that the inbox has been handled."""
+        if self._unprocessed and not self._scheduled and not self._is_full:
+            self._scheduled = True
+            self.gateway.loop.call_soon(self._process_chunk)
 
-    def _go_on(self) -> None:
-        self._going = False
-        piece, self._rest = self._rest[:PIECE], self._rest[PIECE:]
+    def _process_chunk(self) -> None:
+        self._scheduled = False
+        chunk, self._unprocessed = self._unprocessed[:CHUNK_BYTES], self._unprocessed[CHUNK_BYTES:]
         transport = self._transport
         if transport is None or transport.is_closing():
-            self._rest = NOTHING
+            self._unprocessed = NO_BYTES
             return
-        if piece:
-            self._protocol.receive_data(bytes(piece))
+        if chunk:
+            self._protocol.receive_data(bytes(chunk))
             self._take_events()
-        if self._rest:
+        if self._unprocessed:
             self.go_on()
         elif not (self.held_until or transport.is_closing()):
             transport.resume_reading()
 
     def eof_received(self) -> bool | None:
-        """The other end will send no more."""
-        if self._rest:
-            self._protocol.receive_data(bytes(self._rest))
-            self._rest = NOTHING
+        """The peer will send no more."""
+        if self._unprocessed:
+            self._protocol.receive_data(bytes(self._unprocessed))
+            self._unprocessed = NO_BYTES
         self._protocol.receive_eof()
         self._take_events()
         return None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The transport is gone."""
+        """The connection is closed."""
         self._connections.discard(self)
         self._transport = None
-        for place in (self.place, self.stranger):
-            if place is not None:
-                place.free()
-        self.write = _nowhere
+        for slot in (self.slot, self.unauthenticated_slot):
+            if slot is not None:
+                slot.free()
+        self.write = _discard
         if self._protocol.close_rcvd is not None and self._protocol.close_rcvd_then_sent:
             self.left = True
         _forget_frames(self._protocol)
         self.gateway.ended(self)
 
     def pause_writing(self) -> None:
-        """More is buffered than `slow_drop`."""
+        """More than `slow_drop` bytes are buffered."""
         self.slow = True
 
     def resume_writing(self) -> None:
-        """The other end has taken enough of it."""
+        """The peer has received enough of the buffered bytes."""
         self.slow = False
 
     def shutdown(self) -> None:
-        """The server stops (called by uvicorn)."""
+        """Close the socket because the server stops. Called by uvicorn."""
         if self.uid:
-            self.gateway.say_goodbye(self)
+            self.gateway.announce_restart(self)
         self.close(CloseCode.RESTARTING, "restarting")
 
-    # The protocol's side.
+    # Events of the protocol.
 
     def _take_events(self) -> None:
         for event in self._protocol.events_received():
@@ -217,13 +221,13 @@ class SocketProtocol(asyncio.Protocol):
         if request.path.partition("?")[0].rstrip("/") not in PATHS:
             self._respond(_refusal(self._protocol, Refused("ERR_API_NOT_FOUND", "There is no WebSocket at this path.")))
             return
-        known = self.gateway.turns.knows(request.headers.get(PROOF_HEADER, ""))
-        wait = self.gateway.turns.turn(self.gateway.metrics.sockets, known=known)
+        known = self.gateway.admission.is_known(request.headers.get(PROOF_HEADER, ""))
+        wait = self.gateway.admission.delay(self.gateway.metrics.sockets, known=known)
         if wait is None:
-            self._refuse("Too many come at once.")
+            self._refuse("Too many clients connect at the same time.")
             return
         if CLIENT_HEADER not in request.headers:
-            # The JavaScript SDK never authenticates a socket that opens before its own PUT /me is answered.
+            # The JavaScript SDK never authenticates a socket that opens before the response to its own PUT /me.
             wait = max(wait, self.gateway.settings.upgrade_delay)
         if wait > 0:
             self.gateway.loop.call_later(wait, self._accept, request, known)
@@ -234,20 +238,20 @@ class SocketProtocol(asyncio.Protocol):
         if self._transport is None or self._transport.is_closing():
             return
         if not known:
-            self.stranger = self.gateway.turns.strangers.take(self.address)
-        if known or self.stranger is not None:
+            self.unauthenticated_slot = self.gateway.admission.unauthenticated.take(self.address)
+        if known or self.unauthenticated_slot is not None:
             self._respond(self._protocol.accept(request))
         else:
-            self._refuse("Too many WebSockets of your address have not authenticated.")
+            self._refuse("Too many WebSockets from this address have not authenticated.")
         self._flush()
 
     def _refuse(self, why: str) -> None:
         self.gateway.metrics.upgrades_refused += 1
-        later = self.gateway.overload.later()
+        later = self.gateway.overload.retry_after()
         self._respond(_refusal(self._protocol, Refused("ERR_UNAVAILABLE", why, retry_after=later)))
 
     def _respond(self, response: Any) -> None:
-        if self._protocol.eof_sent:  # what it sent without waiting for the answer made no sense
+        if self._protocol.eof_sent:  # the client sent invalid bytes without waiting for the response
             self.abort()
             return
         self._protocol.send_response(response)
@@ -257,17 +261,17 @@ class SocketProtocol(asyncio.Protocol):
             self.gateway.opened(self)
 
     def _frame(self, frame: Frame) -> None:
-        if self.write is _nowhere or self.held_until:
-            return  # we have said goodbye, or will: what was sent behind that counts no more
+        if self.write is _discard or self.held_until:
+            return  # closing, so later frames are ignored
         if frame.opcode is Opcode.TEXT and frame.fin:
             self.gateway.frame(self, bytes(frame.data))
         elif frame.opcode is Opcode.CONT and frame.fin and self._fragments is not None:
             whole, self._fragments = b"".join([*self._fragments, bytes(frame.data)]), None
             self.gateway.frame(self, whole)
-        elif self.gateway.counted(self):  # the library answers pings; they are frames as others are
-            self._part(frame)
+        elif self.gateway.counted(self):  # websockets replies to pings, but they count too
+            self._fragment(frame)
 
-    def _part(self, frame: Frame) -> None:
+    def _fragment(self, frame: Frame) -> None:
         if frame.opcode in (Opcode.TEXT, Opcode.BINARY):
             if frame.fin:
                 self.close(CloseCode.UNSUPPORTED_DATA, "text frames only")
@@ -282,7 +286,7 @@ class SocketProtocol(asyncio.Protocol):
     def _flush(self) -> None:
         transport = self._transport
         if self.buffered() > self.gateway.settings.slow_close:
-            self.abort()  # it asks, and takes no answer
+            self.abort()  # the client does not read the replies to its pings
             return
         for data in self._protocol.data_to_send():
             if transport is None or transport.is_closing():
@@ -292,41 +296,41 @@ class SocketProtocol(asyncio.Protocol):
             else:
                 transport.close()
         if self._protocol.state is not State.OPEN:
-            self.write = _nowhere
+            self.write = _discard
         if transport is not None and self._protocol.close_expected() and self._protocol.state is State.CLOSED:
             transport.close()
 
-    # The hub's and the gateway's side.
+    # Called by the hub and the gateway.
 
     def buffered(self) -> int:
-        """Bytes that the other end has not taken yet."""
+        """Return how many written bytes are buffered in this process."""
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
-    def ask(self) -> None:
-        """Ask for a sign of life: any client of the protocol answers this by itself."""
+    def ping(self) -> None:
+        """Send a ping. Every WebSocket client replies to it automatically."""
         if self._protocol.state is State.OPEN:
             self._protocol.send_ping(b"")
             self._flush()
 
     @property
     def transport(self) -> asyncio.Transport | None:
-        """What it is written to; None when it is gone."""
+        """The transport; None once the connection is closed."""
         return self._transport
 
     def hold(self, until: float) -> None:
-        """Read nothing more, and forget what was read and not worked off. The gateway closes it then."""
+        """Stop reading and discard unprocessed bytes. The gateway closes the socket at the given time."""
         self.held_until = until
-        self._rest = NOTHING
+        self._unprocessed = NO_BYTES
         if self.inbox:
             self.inbox.clear()
         if self._transport is not None:
             self._transport.pause_reading()
 
     def close(self, code: int, reason: str) -> None:
-        """Say goodbye and end; a slow reader is not waited for."""
+        """Send a close frame and close the connection, without waiting for a slow reader."""
         transport = self._transport
-        self.write = _nowhere
-        self.left = self.left or code in FOR_GOOD
+        self.write = _discard
+        self.left = self.left or code in INTENDED_CODES
         if transport is None:
             return
         try:
@@ -341,6 +345,6 @@ class SocketProtocol(asyncio.Protocol):
             transport.close()
 
     def abort(self) -> None:
-        """End without a word."""
+        """Close the connection without a close frame."""
         if self._transport is not None:
             self._transport.abort()

@@ -1,4 +1,4 @@
-"""What the gateway knows of a socket."""
+"""The state of a socket that the gateway uses."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from tailwire.server.gateway.silence import Question
-    from tailwire.server.limits.places import Place
+    from tailwire.server.gateway.liveness import Probe
+    from tailwire.server.limits.slots import Slot
 
 
 class Socket(Protocol):
-    """A WebSocket, as the gateway sees it (see `protocol.SocketProtocol`)."""
+    """A WebSocket, as the gateway sees it (see `protocol.SocketProtocol`). Times are event loop times."""
 
-    address: str  # where it comes from; "" where that is not known
-    stranger: Place | None  # counts it as one that has not authenticated
-    uid: str
+    address: str  # IP address of the client; "" if unknown
+    unauthenticated_slot: Slot | None  # counts against the limit of its address until it has authenticated
+    uid: str  # "" until it has authenticated
     device: str
-    token: str
-    groups: set[str]
-    presence: frozenset[str] | None
-    features: frozenset[str]
-    chained: bool
-    left: bool
+    token: str  # fingerprint of the auth token
+    groups: set[str]  # guids whose frames it receives
+    presence: frozenset[str] | None  # whose presence it receives; None for nobody's
+    features: frozenset[str]  # granted features
+    chained: bool  # has the feature `chain`
+    left: bool  # closed on purpose: its user goes offline without the grace period
     opened_at: float
-    heard_at: float
-    held_until: float  # nothing is read of it until then, when it is closed; 0.0: it is not held
-    token_until: float  # when its token ends; 0.0: it does not
-    frames: int
-    bad_frames: int
-    background_until: float
-    inbox: list[bytes] | None
-    window: float
-    slow: bool
-    question: Question | None  # what it was asked, while it is silent
+    heard_at: float  # when bytes were last received
+    held_until: float  # not read until then, and then closed; 0.0 if it is not held
+    token_until: float  # when its token expires; 0.0 for never
+    frames: int  # received since the last sweep
+    bad_frames: int  # invalid frames received in total
+    background_until: float  # end of the background window; 0.0 in the foreground
+    inbox: list[bytes] | None  # frames that wait; None while no task handles frames of this socket
+    window: float  # seconds of its background window
+    slow: bool  # more is buffered than a droppable frame is worth
+    probe: Probe | None  # the ping that it was sent because it is silent
     write: Callable[[bytes], object]
 
     @property
     def transport(self) -> asyncio.Transport | None: ...
     def buffered(self) -> int: ...
-    def ask(self) -> None: ...
+    def ping(self) -> None: ...
     def go_on(self) -> None: ...
     def hold(self, until: float) -> None: ...
     def close(self, code: int, reason: str) -> None: ...

@@ -1,5 +1,5 @@
-"""Rates: how much of it.
+"""Limits by token, user or address: rates, connection slots, upload quotas, cooldowns, trusted networks.
 
-Who may import it: actions and everything left of them.
-Design page: server.md (Who may do what; Under load).
+Who may import it: actions, and the packages above it in import-contracts.ini.
+Read more: docs/server.md.
 """

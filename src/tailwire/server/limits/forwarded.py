@@ -1,8 +1,8 @@
-"""Whose connection a proxy brings: the client's address, by what a proxy that is trusted says of it.
+"""The client's address behind trusted proxies.
 
-A header counts only when the connection itself comes from a trusted proxy, and of its hops the last one that is no
-trusted proxy: what a client writes into it stands before that. Only one header is read, the one that the proxies write:
-another one passes them as the client sent it. What cannot be read counts as not there.
+A header is used only if the connection itself comes from a trusted proxy. Its last hop that is not a trusted proxy is
+the client; hops before that may be forged by the client. Only the header that the proxies write is read, because they
+pass another one on as the client sent it. A header that cannot be parsed is ignored.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 
 class TrustedProxies:
-    """The proxies that are believed.
+    """The trusted proxies.
 
     Args:
-        names: their networks, with commas between; "" for none.
-        header: which header they write: `x-forwarded-for` or `forwarded`.
+        names: their networks, comma-separated; "" for none.
+        header: the header that they write: `x-forwarded-for` or `forwarded`.
 
     Raises:
-        ValueError: when a name is no network.
+        ValueError: if a name is not a network.
     """
 
     def __init__(self, names: str = "", header: str = X_FORWARDED_FOR) -> None:
@@ -36,7 +36,7 @@ class TrustedProxies:
         self._header = header.encode()
 
     def trusts(self, address: str) -> bool:
-        """Return whether an address is that of a trusted proxy."""
+        """Return True if an address belongs to a trusted proxy."""
         if not self._networks:
             return False
         try:
@@ -46,15 +46,15 @@ class TrustedProxies:
         return any(parsed.version == network.version and parsed in network for network in self._networks)
 
     def client(self, peer: str, headers: Headers) -> tuple[str, str]:
-        """Return the address of the client of a request that a trusted proxy brings, and the scheme it came by.
+        """Return the client's address and scheme of a request that came through a trusted proxy.
 
         Args:
-            peer: the proxy's own address, or the one that it named by the PROXY protocol. It is the client's where it
-                is no trusted proxy itself, and where the proxies say nothing that can be read.
-            headers: of the request, with names in lower case.
+            peer: the proxy's address, or the one that it sent by the PROXY protocol. It is returned if it is not a
+                trusted proxy, or if the header is missing or cannot be parsed.
+            headers: headers of the request, with lower-case names.
 
         Returns:
-            The address, and `http`, `https` or "" where that is not known.
+            The address, and `http`, `https` or "" (unknown).
         """
         said = [value for name, value in headers if name == self._header]
         if self._header == FORWARDED.encode():
@@ -77,7 +77,7 @@ class TrustedProxies:
             return peer
         for n, hop in enumerate(hops):
             if not hop or n == MAX_HOPS:
-                break  # beyond what cannot be read nothing is known
+                break  # hops before an invalid one cannot be trusted
             found = hop
             if not self.trusts(hop):
                 break
@@ -85,7 +85,7 @@ class TrustedProxies:
 
 
 def address_of(hop: str) -> str:
-    """Return the address of a hop, which may have a port; "" when it has none."""
+    """Return the IP address of a hop, without its port; "" if it is not an IP address."""
     hop = hop.strip()
     if hop.startswith("["):
         hop, closed, port = hop[1:].partition("]")
@@ -106,7 +106,7 @@ def _is_port(port: str, colon: str = ":") -> bool:
 
 
 def forwarded_elements(value: str) -> list[dict[str, str]]:
-    """Return what `Forwarded` says (RFC 7239), an element a hop; nothing when it cannot be read as a whole."""
+    """Parse a `Forwarded` header (RFC 7239): one dict for each hop, or an empty list if any part is invalid."""
     elements: list[dict[str, str]] = [{}]
     at, end = 0, len(value)
     while at < end:
@@ -136,7 +136,7 @@ def _token(value: str, at: int) -> tuple[str, int]:
 
 
 def _quoted(value: str, at: int) -> tuple[str, int]:
-    # From its first quote; "" when it does not end.
+    # `at` is the position of the opening quote. Return "" if the closing one is missing.
     found: list[str] = []
     at += 1
     while at < len(value) and value[at] != '"':

@@ -1,4 +1,4 @@
-"""How many requests there may be: of one token, and of the app as a whole, as is documented for it."""
+"""Request rates: of one token, and of the app as a whole."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import NamedTuple
 
 from tailwire.server.limits.buckets import Buckets
 
-APP = ""
-SHARE = 10  # one token may use a tenth of what the app as a whole has of `core`
+APP_KEY = ""
+TOKEN_SHARE = 10  # one token may use a tenth of the `core` rate of the app
 
 
-class Kind(StrEnum):
-    """What counts together."""
+class RequestKind(StrEnum):
+    """Requests that share a limit."""
 
     CORE = "core"  # logins; users made and deleted; groups made and joined
     SEND = "send"
     OTHER = "other"
 
 
-class Taken(NamedTuple):
-    """What a request was told.
+class RateResult(NamedTuple):
+    """The result of counting a request.
 
     Attributes:
-        most: how many can be made at once, when there were none for a while; 0 for no limit.
-        left: how many can be made now.
-        wait: seconds until the next; 0.0 when this one may be made.
-        setting: the setting whose limit it is.
+        most: the largest burst; 0 for no limit.
+        left: how many more requests may be made now.
+        wait: seconds until the request may be retried; 0.0 if it is allowed.
+        setting: the setting of the limit.
     """
 
     most: int
@@ -37,45 +37,45 @@ class Taken(NamedTuple):
 
 
 class Rates:
-    """The limits of requests.
+    """Counts requests against the limits.
 
     Args:
-        sends, others: a minute, for each token or key; 0 for no limit.
-        core, standard: a minute, for the app as a whole; 0 for no limit. Of `core` one auth token may use a share, so
-            that nobody keeps others from logging in; a key is the app's own and may use all of it.
+        sends, others: requests per minute for each token or key; 0 for no limit.
+        core, standard: requests per minute for the app as a whole; 0 for no limit. One auth token may use a tenth of
+            `core`, so that no user can keep others from logging in; an API key may use all of it.
         clock: seconds, monotonic.
     """
 
     def __init__(self, *, sends: int, others: int, core: int, standard: int, clock: Callable[[], float]) -> None:
         self._own = {
-            Kind.SEND: ("sends_per_minute", per_minute(sends, clock)),
-            Kind.OTHER: ("requests_per_minute", per_minute(others, clock)),
+            RequestKind.SEND: ("sends_per_minute", per_minute(sends, clock)),
+            RequestKind.OTHER: ("requests_per_minute", per_minute(others, clock)),
         }
-        of_core = ("core_per_minute (one token may use a tenth of it)", per_minute(core / SHARE, clock))
-        self._shares = {**self._own, Kind.CORE: of_core}
-        self._own[Kind.CORE] = self._own[Kind.OTHER]
+        of_core = ("core_per_minute (one token may use a tenth of it)", per_minute(core / TOKEN_SHARE, clock))
+        self._shares = {**self._own, RequestKind.CORE: of_core}
+        self._own[RequestKind.CORE] = self._own[RequestKind.OTHER]
         shared = Buckets(standard / 60, max(1.0, standard), clock)
         self._app = {
-            Kind.CORE: ("core_per_minute", Buckets(core / 60, max(1.0, core), clock)),
-            Kind.SEND: ("standard_per_minute", shared),
-            Kind.OTHER: ("standard_per_minute", shared),
+            RequestKind.CORE: ("core_per_minute", Buckets(core / 60, max(1.0, core), clock)),
+            RequestKind.SEND: ("standard_per_minute", shared),
+            RequestKind.OTHER: ("standard_per_minute", shared),
         }
 
-    def take(self, kind: Kind, who: str, *, key: bool = False, count: int = 1) -> Taken:
-        """Count a request, whether it succeeds or not; of both limits the one that is nearer is told.
+    def take(self, kind: RequestKind, who: str, *, key: bool = False, count: int = 1) -> RateResult:
+        """Count a request, whether it succeeds or not. Return the result for the limit that is nearer.
 
         Args:
-            who: the token or key; "" where nobody is known by one.
-            key: it is a key.
-            count: as how many it counts.
+            who: the token or key; "" for an anonymous request.
+            key: True for an API key.
+            count: how many requests it counts as.
         """
-        found = Taken(0, 0, 0.0, "")
+        found = RateResult(0, 0, 0.0, "")
         limits = [(who, *(self._own if key else self._shares)[kind])] if who else []
-        for name, setting, buckets in (*limits, (APP, *self._app[kind])):
+        for name, setting, buckets in (*limits, (APP_KEY, *self._app[kind])):
             if not buckets.per_minute:
                 continue
             wait = buckets.take(name, count)
-            taken = Taken(buckets.size, buckets.left(name) or 0, wait, setting)
+            taken = RateResult(buckets.size, buckets.left(name) or 0, wait, setting)
             if wait:
                 return taken
             if not found.most or taken.left < found.left:
@@ -84,5 +84,5 @@ class Rates:
 
 
 def per_minute(rate: float, clock: Callable[[], float]) -> Buckets:
-    """Buckets that hold a quarter of a minute's worth: bursts pass, a loop does not."""
+    """Return buckets with a capacity of 15 seconds' worth: they allow bursts, but not a loop."""
     return Buckets(rate / 60, max(1.0, rate / 4), clock)

@@ -1,7 +1,7 @@
-"""Which addresses the server asks by itself: public ones, and those that a setting names.
+"""The addresses that the server may connect to: public ones, and those that a setting names.
 
-An address is looked at after its name was resolved, whenever it is connected to: neither a name that changes its
-address nor another way to write one helps.
+Addresses are checked after name resolution and on every connection, so that neither a name that changes its address nor
+another notation of an address gets around the check.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from tailwire.server.limits.networks import Address, Network, networks, plain
 
 ANY = "any"
 LOOPBACK = "127.0.0.0/8, ::1"
-_IPV4_WITHIN = ipaddress.ip_network("64:ff9b::/96")  # and what else hides an IPv4 address in an IPv6 one
+_IPV4_WITHIN = ipaddress.ip_network("64:ff9b::/96")  # NAT64
 
 
 class Targets:
-    """The addresses that may be asked.
+    """The allowed addresses.
 
     Args:
-        names: networks beside public addresses, with commas between; `any` for all addresses.
+        names: comma-separated networks that are allowed besides public addresses; `any` for all addresses.
 
     Raises:
-        ValueError: when a name is no network.
+        ValueError: if a name is not a network.
     """
 
     def __init__(self, names: str = "") -> None:
@@ -32,14 +32,14 @@ class Targets:
         self._networks: tuple[Network, ...] = networks(",".join(word for word in words if word != ANY))
 
     def allows(self, address: str) -> bool:
-        """Return whether an IP address may be asked; what is none may not."""
+        """Return True if an IP address is allowed; False for text that is not an IP address."""
         try:
             parsed = ipaddress.ip_address(address.partition("%")[0])
         except ValueError:
             return False
         if self._any:
             return True
-        return all(self._allows(one) for one in _meant(parsed))
+        return all(self._allows(one) for one in _reachable_by(parsed))
 
     def _allows(self, address: Address) -> bool:
         if any(address.version == network.version and address in network for network in self._networks):
@@ -47,21 +47,21 @@ class Targets:
         return address.is_global and not address.is_multicast
 
     def problem(self, url: str) -> str:
-        """Return what is wrong with a URL before any name is resolved; "" for nothing."""
+        """Return what is wrong with a URL, as far as that is known without name resolution; "" if nothing is."""
         parts = urlsplit(url)
         if parts.username is not None or parts.password is not None:
             return "Leave name and password out of the URL: send them as username and password."
         try:
             ipaddress.ip_address(parts.hostname or "")
         except ValueError:
-            return ""  # a name: it is known when it is resolved
+            return ""  # a name is checked after it is resolved
         if self.allows(parts.hostname or ""):
             return ""
-        return "This address is not public. The server's setting webhook_targets says what else may be reached."
+        return "This address is not public. The server's setting webhook_targets allows others."
 
 
-def _meant(address: Address) -> list[Address]:
-    # All addresses that may be reached by one.
+def _reachable_by(address: Address) -> list[Address]:
+    # All addresses that one address may lead to.
     address = plain(address)
     if isinstance(address, ipaddress.IPv4Address):
         return [address]

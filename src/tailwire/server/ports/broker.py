@@ -1,7 +1,7 @@
-"""The broker: carries publications to every process that has a socket of a receiver. May lose them: the store does not.
+"""The broker: carries publications to every process that has a socket of a receiver.
 
-A process that may have missed publications closes the sockets concerned with a come-back code; the clients catch up
-from the store. That one rule makes a lossy broker safe.
+A broker may lose publications, because the store does not: a process that may have missed some closes the sockets
+concerned with a code that asks the client to reconnect, and the client catches up from the store.
 """
 
 from __future__ import annotations
@@ -10,49 +10,78 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-NOBODY: frozenset[str] = frozenset()
+NO_USERS: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class Publication:
-    """What crosses the broker.
+class PresenceAudience:
+    """Which presence subscribers receive a frame about a user.
 
     Attributes:
-        payload: the frame's JSON, the same bytes for every receiver; empty where only the membership changes.
-        not_to: the device that caused it and does not hear of it.
-        droppable: typing or presence: a slow socket can do without.
-        role: presence: the role of the user whose it is.
-        friends: presence: their friends, who may have subscribed to that alone.
-        hidden_from: presence: those who do not hear of it.
-        joined: a membership began (True) or ended (False) of the user whose subject this is, in `guid`.
-        gone: a token was taken back: sockets that it opened are closed.
-        before: the id of the message before this one in its conversation (feature `chain`); 0 where there is none.
-        feature: only sockets that were granted it hear of this.
+        role: the user's role; sockets may subscribe to the presence of a role.
+        friends: uids of the user's friends, for sockets that subscribed to friends only.
+        hidden_from: uids of users with a block in either direction, who never receive the frame.
+        feature: the feature that a socket needs to receive the frame; "" for none.
     """
 
-    payload: bytes = b""
-    not_to: str = ""
-    droppable: bool = False
-    role: str = ""
-    friends: frozenset[str] = NOBODY
-    hidden_from: frozenset[str] = NOBODY
-    guid: str = ""
-    joined: bool | None = None
-    gone: str = ""
-    before: int = 0
+    role: str
+    friends: frozenset[str] = NO_USERS
+    hidden_from: frozenset[str] = NO_USERS
     feature: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class FramePublication:
+    """A frame for the sockets of a subject.
+
+    Attributes:
+        payload: the JSON of the frame, the same bytes for every receiver.
+        not_to: the device that caused the frame; its sockets do not receive it.
+        droppable: True for typing and presence, which a slow socket can do without.
+        before: the id of the preceding message in the conversation (feature `chain`); 0 if there is none.
+        audience: for presence only: which subscribers receive it.
+    """
+
+    payload: bytes
+    not_to: str = ""
+    droppable: bool = False
+    before: int = 0
+    audience: PresenceAudience | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipChange:
+    """The user of the subject joined (`joined`) or left the group `guid`."""
+
+    guid: str
+    joined: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRevoked:
+    """An auth token of the user of the subject was revoked: sockets that authenticated with it are closed.
+
+    Attributes:
+        token: the fingerprint of the token.
+    """
+
+    token: str
+
+
+Publication = FramePublication | MembershipChange | TokenRevoked
+"""What crosses the broker. The hub has a handler for each of these types."""
+
 PRESENCE = "presence"
+"""The subject of all presence frames."""
 
 
 def user_subject(uid: str) -> str:
-    """The subject of a user."""
+    """Return the subject of a user."""
     return f"user.{uid}"
 
 
 def group_subject(guid: str) -> str:
-    """The subject of a group."""
+    """Return the subject of a group."""
     return f"group.{guid}"
 
 
@@ -60,16 +89,16 @@ Listener = Callable[[str, Publication], None]
 
 
 class Broker(Protocol):
-    """The broker's interface."""
+    """The interface of a broker."""
 
     def listen(self, listener: Listener) -> None:
-        """Name the one who takes what comes."""
+        """Set the function that receives each publication of a subscribed subject."""
 
     def subscribe(self, subject: str) -> None:
-        """Begin to take the publications of a subject."""
+        """Start receiving the publications of a subject."""
 
     def unsubscribe(self, subject: str) -> None:
-        """Take them no longer."""
+        """Stop receiving the publications of a subject."""
 
     def publish(self, subject: str, publication: Publication) -> None:
-        """Give a publication to all who subscribed; never waits. Publications of one process keep their order."""
+        """Send a publication to all subscribers without waiting. Publications of one process keep their order."""

@@ -20,8 +20,8 @@ from tailwire.server.actions.present import encode
 from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.sessions import Sessions
 from tailwire.server.fanout.overload import Overload
-from tailwire.server.limits.guesses import Guesses
-from tailwire.server.limits.rates import Kind, Rates
+from tailwire.server.limits.guess_limiter import GuessLimiter
+from tailwire.server.limits.rates import Rates, RequestKind
 from tailwire.server.ports.asking import asking
 from tailwire.server.ports.file_urls import address, with_address
 from tailwire.server.ports.refusal import Refused
@@ -71,7 +71,7 @@ class Api:
         roles: Roles,
         metrics: Metrics,
         overload: Overload,
-        guesses: Guesses,
+        guesses: GuessLimiter,
         *,
         app_id: str,
         most_body: int,
@@ -135,7 +135,7 @@ class Api:
         if operation is None:
             # The path as it was sent: what stands in it may hold an escaped slash.
             operation, params = self._find(method, strip_base(scope["raw_path"].decode("ascii", "replace")))
-        sends = operation.counts is Kind.SEND
+        sends = operation.counts is RequestKind.SEND
         if sends and (wait := self._overload.wait()):  # before anything is done for it
             raise Refused("ERR_TOO_MANY_REQUESTS", BUSY, retry_after=wait)
         given = headers_of(scope)
@@ -192,9 +192,9 @@ class Api:
             caller = await self._caller(operation, given, headers)
         except Refused as e:
             if e.code in WRONG:
-                self._guesses.wrong(address)
+                self._guesses.record_failure(address)
             raise
-        self._guesses.right(address, secret)
+        self._guesses.record_success(address, secret)
         return caller
 
     async def _caller(self, operation: Operation, given: dict[bytes, bytes], headers: Headers) -> Caller:
@@ -222,7 +222,7 @@ class Api:
             await self._count(operation.counts, caller.token, headers)
         return caller
 
-    async def _count(self, kind: Kind, who: str, headers: Headers, *, key: bool = False, count: int = 1) -> None:
+    async def _count(self, kind: RequestKind, who: str, headers: Headers, *, key: bool = False, count: int = 1) -> None:
         taken = self._rates.take(kind, who, key=key, count=count)
         if taken.most:
             headers[:] = [h for h in headers if not h[0].startswith(b"x-rate-limit")]

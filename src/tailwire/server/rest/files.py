@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tailwire.server.actions.uploads import SHOWN, Files, UploadRequest
-from tailwire.server.limits.room import Taken
+from tailwire.server.limits.upload_quota import Reservation
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import Uploads
 from tailwire.server.rest import shapes
@@ -55,7 +55,7 @@ class FileRoutes:
 
     async def _take(self, call: Call) -> None:
         files, allowed = self._files, 0
-        taken: Taken | None = None
+        taken: Reservation | None = None
         signed: dict[str, str] = {}  # what came after the file was not looked at, and does not count
 
         def begin(fields: dict[str, str]) -> Any:

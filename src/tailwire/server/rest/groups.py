@@ -6,7 +6,7 @@ from typing import Any
 
 from tailwire.server.actions.groups import GroupChange, Groups, NewGroup, NewOwner
 from tailwire.server.actions.members import Join, Members, NewMembers, NewScope
-from tailwire.server.limits.rates import Kind
+from tailwire.server.limits.rates import RequestKind
 from tailwire.server.ports.filters import GroupFilter, MemberFilter
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest import shapes
@@ -33,7 +33,7 @@ class GroupRoutes:
         path = "/groups/{guid}"
         return [
             Operation("POST", "/groups", "Create a group", lambda c: g.create(c.caller, c.body), body=NewGroup,
-                      answer=one, feature="createGroup", counts=Kind.CORE),
+                      answer=one, feature="createGroup", counts=RequestKind.CORE),
             Operation("GET", "/groups", "List groups", self._list, query=GroupQuery, answer=list[shapes.Group],
                       feature="listGroups", whole=True, compressed=True),
             Operation("GET", path, "See a group", lambda c: g.get(c.caller, c.params["guid"]), answer=one,
@@ -56,7 +56,7 @@ class GroupRoutes:
             Operation("GET", path + "/members", "List the members of a group", self._listed, query=MemberQuery,
                       answer=list[shapes.Member], feature="listGroupMembers", whole=True),
             Operation("POST", path + "/members", "Join a group; with a REST key, add members", self._join_or_add,
-                      body=JoinOrAdd, answer=Any, feature="joinGroup", counts=Kind.CORE),
+                      body=JoinOrAdd, answer=Any, feature="joinGroup", counts=RequestKind.CORE),
             Operation("PUT", path + "/members", "Add members to a group",
                       lambda c: m.add(c.caller, c.params["guid"], c.body), body=NewMembers, answer=Any,
                       feature="addMember"),

@@ -16,8 +16,8 @@ from tailwire.server.actions.messages import Messages
 from tailwire.server.actions.present import encode
 from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.views import Views
-from tailwire.server.limits.rates import Kind
-from tailwire.server.limits.room import Taken
+from tailwire.server.limits.rates import RequestKind
+from tailwire.server.limits.upload_quota import Reservation
 from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.records import ListedRow, Trait
@@ -60,7 +60,7 @@ class MessageRoutes:
         many = list[shapes.Message]
         return [
             Operation("POST", "/messages", "Send a message", self._send, body=Body, form=self._send_files, answer=one,
-                      feature="createMessage", counts=Kind.SEND, worth=lambda body: len(receivers(body))),
+                      feature="createMessage", counts=RequestKind.SEND, worth=lambda body: len(receivers(body))),
             Operation("GET", "/messages", "Read messages of all conversations, or count unread ones", self._list,
                       query=MessageQuery, answer=many, feature="listMessages", whole=True, compressed=True),
             Operation("GET", "/users/{uid}/messages", "Read the messages with a user", self._of_user,
@@ -70,15 +70,16 @@ class MessageRoutes:
             Operation("GET", "/messages/{id}/thread", "Read the replies to a message", self._of_thread,
                       query=MessageQuery, answer=many, feature="listThreadedMessages", whole=True, compressed=True),
             Operation("POST", "/messages/{id}/thread", "Reply in a thread", self._reply, body=Body,
-                      behalf=True, form=self._send_files, answer=one, feature="createMessageThread", counts=Kind.SEND),
+                      behalf=True, form=self._send_files, answer=one, feature="createMessageThread",
+                      counts=RequestKind.SEND),
             Operation("GET", "/messages/{id}", "See a message", self._get, query=OneMessageQuery, answer=one,
                       feature="getMessage"),
             Operation("PUT", "/messages/{id}", "Edit a message",
                       lambda c: m.edit(c.caller, c.params["id"], c.body), body=Edit, answer=one,
-                      feature="updateMessage", counts=Kind.SEND),
+                      feature="updateMessage", counts=RequestKind.SEND),
             Operation("DELETE", "/messages/{id}", "Delete a message",
                       lambda c: m.delete(c.caller, c.params["id"], permanent=c.body.permanent), body=Permanent,
-                      answer=one, feature="deleteMessage", counts=Kind.SEND),
+                      answer=one, feature="deleteMessage", counts=RequestKind.SEND),
         ]  # fmt: skip
 
     async def _send(self, call: Call) -> Any:
@@ -207,7 +208,7 @@ class _Incoming:
         self._messages = messages
         self._files = files
         self._begun = 0
-        self._taken: Taken | None = None
+        self._taken: Reservation | None = None
         self.sent_before = False
 
     async def read(self) -> Form:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from tailwire.server.actions.caller import Caller
-from tailwire.server.limits.rates import Kind
+from tailwire.server.limits.rates import RequestKind
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.edge import Receive, Scope, headers_of, pairs_of, text
 from tailwire.server.rules.decoding import decode
@@ -92,7 +92,7 @@ class Operation:
     behalf: bool = False
     feature: str = ""
     whole: bool = False
-    counts: Kind = Kind.OTHER
+    counts: RequestKind = RequestKind.OTHER
     worth: Callable[[Any], int] | None = None
     compressed: bool = False
 

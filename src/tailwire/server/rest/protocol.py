@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from tailwire.server.actions.present import encode
+from tailwire.server.limits.acknowledged import acknowledged_bytes
 from tailwire.server.limits.forwarded import TrustedProxies
-from tailwire.server.limits.places import Place
-from tailwire.server.limits.taken import taken_by
+from tailwire.server.limits.slots import Slot
 from tailwire.server.ports.refusal import Refused
 
 MAX_HEAD = 64 * 1024
@@ -38,7 +40,6 @@ BODY_TOO_SLOW = _told(
     b"400 Bad Request",
     Refused("ERR_BAD_REQUEST", "The body stalled, or came more slowly than the server waits for. Send it again."),
 )
-NO_PROXIES = TrustedProxies()
 _NOTHING = memoryview(b"")
 
 
@@ -71,7 +72,7 @@ class _Flow(FlowControl):
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """An HTTP connection of the server; each server has a class of its own (`bound`).
+    """An HTTP connection of the server; made by the server's `HttpConnections`.
 
     Attributes:
         waiting: the connections that have to send the head of a request, and since when: longest first.
@@ -79,15 +80,11 @@ class HttpProtocol(HttpToolsProtocol):
         idle: the connections that have had all their answers and are kept for another request: longest first.
         proxies: who is believed when it says whose connection it brings.
         named: the address that a proxy named before the connection's first byte; "" where none did.
-        place: of the connection's address, freed with the connection.
+        slot: of the connection's address, freed with the connection.
     """
 
-    waiting: dict[HttpProtocol, float]
-    under_way: dict[HttpProtocol, float]
-    idle: dict[HttpProtocol, None]
-    proxies = NO_PROXIES
     named = ""
-    place: Place | None = None
+    slot: Slot | None = None
     flow: _Flow
     _head = -1  # bytes of a head that has begun and is not whole, but for those that came with its begin; -1: none has
     _body = 0  # bytes of a body that have come
@@ -96,11 +93,17 @@ class HttpProtocol(HttpToolsProtocol):
     _begins = _upgraded = False
     _rest = _NOTHING  # what was read and not taken yet
 
-    @classmethod
-    def bound(cls, proxies: TrustedProxies = NO_PROXIES) -> type[HttpProtocol]:
-        """The class of one server's connections."""
-        own = {"waiting": {}, "under_way": {}, "idle": {}, "proxies": proxies}
-        return type("BoundHttpProtocol", (cls,), own)
+    def __init__(
+        self,
+        tracked: HttpConnections,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.waiting, self.under_way, self.idle = tracked.waiting, tracked.under_way, tracked.idle
+        self.proxies = tracked.proxies
 
     # The transport's side.
 
@@ -119,8 +122,8 @@ class HttpProtocol(HttpToolsProtocol):
         self.under_way.pop(self, None)
         self.idle.pop(self, None)
         self._rest = _NOTHING
-        if self.place is not None:
-            self.place.free()
+        if self.slot is not None:
+            self.slot.free()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -188,8 +191,8 @@ class HttpProtocol(HttpToolsProtocol):
         self.connections.discard(self)
         make: Any = self.ws_protocol_class
         socket = make(config=self.config, server_state=self.server_state, app_state=self.app_state)
-        socket.address, socket.place = (self.scope["client"] or ("",))[0], self.place
-        self.place = None
+        socket.address, socket.slot = (self.scope["client"] or ("",))[0], self.slot
+        self.slot = None
         socket.connection_made(self.transport)
         socket.data_received(self._request_to_upgrade())
         self.transport.set_protocol(socket)
@@ -221,7 +224,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def moved(self) -> int:
         """Return how many bytes came from the client and were taken by it, counted from any point."""
-        return self._received + taken_by(self.transport)
+        return self._received + acknowledged_bytes(self.transport)
 
     def end_slow(self) -> None:
         """End a connection whose client is too slow; tell it, where it can still be told."""
@@ -276,3 +279,30 @@ class HttpProtocol(HttpToolsProtocol):
             self.idle[self] = None
             if not self.transport.get_write_buffer_size():
                 self.under_way.pop(self, None)
+
+
+class HttpConnections:
+    """The HTTP connections of one server. uvicorn calls it, as it would the class, for the protocol of each.
+
+    Args:
+        proxies: the proxies whose statements about a client's address are trusted.
+
+    Attributes:
+        waiting, under_way, idle: see `HttpProtocol`.
+    """
+
+    def __init__(self, proxies: TrustedProxies | None = None) -> None:
+        self.proxies = proxies or TrustedProxies()
+        self.waiting: dict[HttpProtocol, float] = {}
+        self.under_way: dict[HttpProtocol, float] = {}
+        self.idle: dict[HttpProtocol, None] = {}
+
+    def __call__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> HttpProtocol:
+        """Return the protocol of a new connection."""
+        return HttpProtocol(self, config, server_state, app_state, _loop)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tailwire.server.actions.reactions import Flag, Interactions, Reactions
-from tailwire.server.limits.rates import Kind
+from tailwire.server.limits.rates import RequestKind
 from tailwire.server.rest import shapes
 from tailwire.server.rest.operations import Call, Operation, Who
 from tailwire.server.rest.queries import Paged, ReactionQuery
@@ -24,10 +24,10 @@ class ReactionRoutes:
         return [
             Operation("POST", path + "/reactions/{reaction}", "React to a message",
                       lambda c: r.react(c.caller, c.params["id"], c.params["reaction"]), behalf=True, answer=one,
-                      counts=Kind.SEND),
+                      counts=RequestKind.SEND),
             Operation("DELETE", path + "/reactions/{reaction}", "Take a reaction back",
                       lambda c: r.react(c.caller, c.params["id"], c.params["reaction"], take_back=True), behalf=True,
-                      answer=one, counts=Kind.SEND),
+                      answer=one, counts=RequestKind.SEND),
             Operation("GET", path + "/reactions", "See who reacted to a message", self._list, query=ReactionQuery,
                       answer=lists, whole=True),
             Operation("GET", path + "/reactions/{reaction}", "See who reacted with an emoji", self._list,

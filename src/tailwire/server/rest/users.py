@@ -10,7 +10,7 @@ from tailwire.server.actions.keys import TokenChange, device_of
 from tailwire.server.actions.relations import Blocked, NewFriends, Relations, Unfriended
 from tailwire.server.actions.sessions import Sessions
 from tailwire.server.actions.users import Deactivated, Deleted, NewUser, Reactivated, UserChange, Users
-from tailwire.server.limits.rates import Kind
+from tailwire.server.limits.rates import RequestKind
 from tailwire.server.ports.file_urls import with_address
 from tailwire.server.ports.filters import UserFilter
 from tailwire.server.ports.records import TokenRow
@@ -44,7 +44,7 @@ class UserRoutes:
         u, one, done = self._users, shapes.User, shapes.Done
         return [
             Operation("POST", "/users", "Create a user", self._create, who=Who.KEY, body=NewUser, answer=one,
-                      counts=Kind.CORE),
+                      counts=RequestKind.CORE),
             Operation("GET", "/users", "List users", self._list, query=UserQuery, answer=list[shapes.User],
                       feature="listUsers", whole=True),
             Operation("GET", "/users/{uid}", "See a user", lambda c: u.get(c.caller, c.params["uid"]), answer=one,
@@ -52,7 +52,7 @@ class UserRoutes:
             Operation("PUT", "/users/{uid}", "Change a user", lambda c: u.update(c.params["uid"], c.body),
                       who=Who.ADMIN, body=UserChange, answer=one),
             Operation("DELETE", "/users/{uid}", "Delete a user", self._delete, who=Who.ADMIN, body=Deleted,
-                      answer=done, counts=Kind.CORE),
+                      answer=done, counts=RequestKind.CORE),
             Operation("GET", "/users/{uid}/export", "Get all that is kept about a user, in lines of JSON",
                       self._exported, who=Who.ADMIN),
             Operation("DELETE", "/users", "Deactivate users", lambda c: u.deactivate(c.body.uids_to_deactivate),
@@ -60,7 +60,7 @@ class UserRoutes:
             Operation("PUT", "/users", "Reactivate users", lambda c: u.reactivate(c.body.uids_to_activate),
                       who=Who.ADMIN, body=Reactivated, answer=shapes.Reactivated),
             Operation("POST", "/users/{uid}/auth_tokens", "Create an auth token", self._create_token, who=Who.KEY,
-                      body=TokenWanted, answer=one, counts=Kind.CORE),
+                      body=TokenWanted, answer=one, counts=RequestKind.CORE),
             *self._blocks("/blockedusers"),
             *self._blocks("/users/{uid}/blockedusers"),
             *self._friends("/friends"),

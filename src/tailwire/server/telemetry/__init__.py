@@ -1,5 +1,5 @@
-"""What the operator sees: metrics and logs.
+"""Metrics and logs.
 
-Who may import it: every room of the server but config.
-Design page: server.md, The command.
+Who may import it: every package of the server but config.
+Read more: docs/server.md.
 """

@@ -1,4 +1,4 @@
-"""One logger, one form: time, level, what happened, key=value. Secrets and message texts are never logged."""
+"""The server's logger. Lines are: time, level, event, key=value. Secrets and message texts are never logged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ log = logging.getLogger("tailwire.server")
 
 
 def configure(level: str) -> None:
-    """Log to standard error."""
+    """Log to standard error at a level (`debug`, `info`, `warning`, `error`)."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S"))
     for name in ("tailwire.server", "uvicorn.error"):

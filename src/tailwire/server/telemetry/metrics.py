@@ -1,4 +1,4 @@
-"""Counters of this process, as plain integers; `prometheus_client` turns them into text when somebody asks."""
+"""Counters of this process as plain integers; `prometheus_client` only formats them for `/metrics`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 
 class WebhookQueue(NamedTuple):
-    """What waits for a webhook, and what was given up and is kept. `age`: seconds since the oldest was queued."""
+    """Deliveries of a webhook that wait, and that failed and are kept. `age`: seconds since the oldest was queued."""
 
     webhook: str
     waiting: int
@@ -28,7 +28,7 @@ def _no_queues() -> Iterable[WebhookQueue]:
 
 @dataclass(slots=True)
 class Metrics:
-    """What is counted. Plain attributes, so that a hot path pays one addition."""
+    """The metrics. They are plain attributes, so that counting costs one addition."""
 
     messages_stored: int = 0
     deliveries: int = 0
@@ -54,13 +54,13 @@ class Metrics:
     webhook_queues: Callable[[], Iterable[WebhookQueue]] = _no_queues
 
     def store_failed(self) -> None:
-        """A transaction could not be written."""
+        """Count a transaction that could not be written."""
         self.store_failures += 1
 
     def came_back(self, cause: str, lived: float, attempts: int) -> None:
-        """A client is here again, and says why its last socket ended, how long that lived, how often it tried since.
+        """Count a client that reconnected, with the cause, lifetime (seconds) and attempts that it reports.
 
-        What clients say is not trusted: words that are no causes count as one.
+        Reports are not trusted: texts that are not causes are counted as "other", and attempts up to 1,000.
         """
         known = cause if _CAUSE.fullmatch(cause) and (cause in self.returns or len(self.returns) < MAX_CAUSES) else ""
         cause = known or "other"
@@ -78,18 +78,18 @@ _COUNTERS = {
     "frames_in": "Frames received",
     "frames_dropped": "Frames not sent to a slow socket",
     "upgrades": "WebSockets opened",
-    "upgrades_refused": "WebSockets that were asked to come back later (503), because there are too many",
+    "upgrades_refused": "WebSocket upgrades refused with 503 (retry later), because there are too many",
     "authenticated": "WebSockets authenticated",
-    "renewals": "WebSockets that went on with a new token",
-    "sends_refused": "Sends that were asked to come back later (429), because there are too many",
+    "renewals": "WebSockets that renewed their token",
+    "sends_refused": "Sends refused with 429 (retry later), because there are too many",
     "store_failures": "Transactions that the store could not write",
 }
 
 _GAUGES = {
     "sockets": "WebSockets open now",
-    "loop_lag": "Seconds by which the event loop is late, smoothed",
-    "overload_level": "0: all is done; 1: no typing, 2: no presence, 3: no receipts, 4: fewer sends",
-    "sends_under_way": "Sends that are worked on",
+    "loop_lag": "Lag of the event loop in seconds, smoothed",
+    "overload_level": "0: nothing is shed; 1: typing, 2: also presence, 3: also receipts, 4: also some sends",
+    "sends_under_way": "Sends in progress",
 }
 
 
@@ -104,13 +104,18 @@ class _Collector:
         for name, text in _GAUGES.items():
             yield GaugeMetricFamily(f"tailwire_{name}", text, value=getattr(m, name))
         for name, text, label, counter in (
-            ("requests", "Answers, by HTTP status", "status", {str(k): v for k, v in m.requests.items()}),
+            ("requests", "Responses, by HTTP status", "status", {str(k): v for k, v in m.requests.items()}),
             ("closes", "Sockets closed by the server, by reason", "reason", m.closes),
-            ("shed", "What was left out because there was too much to do", "what", m.shed),
-            ("returns", "Clients that came back, by the cause that ended their last socket", "cause", m.returns),
-            ("return_attempts", "Their attempts until then, by the same", "cause", m.attempts),
-            ("returned_after", "Clients that came back, by how long their last socket had lived", "lived", m.lived),
-            ("webhooks", "What became of deliveries to webhooks", "outcome", m.webhooks),
+            ("shed", "Frames shed under load, by kind", "what", m.shed),
+            ("returns", "Clients that reconnected, by the cause that ended their last socket", "cause", m.returns),
+            (
+                "return_attempts",
+                "Attempts of those clients, by the same cause",
+                "cause",
+                m.attempts,
+            ),
+            ("returned_after", "Clients that reconnected, by the lifetime of their last socket", "lived", m.lived),
+            ("webhooks", "Deliveries to webhooks, by outcome", "outcome", m.webhooks),
         ):
             family = CounterMetricFamily(f"tailwire_{name}", text, labels=[label])
             for key, value in counter.items():
@@ -121,9 +126,9 @@ class _Collector:
     def _queues(self) -> Iterable[Metric]:
         queues = list(self._metrics.webhook_queues())
         for name, text, values in (
-            ("waiting", "Deliveries that wait for a webhook", [q.waiting for q in queues]),
-            ("oldest_seconds", "How long the oldest of them has waited", [q.age for q in queues]),
-            ("failed", "Deliveries that were given up and are kept", [q.failed for q in queues]),
+            ("waiting", "Deliveries waiting for a webhook", [q.waiting for q in queues]),
+            ("oldest_seconds", "Seconds since the oldest waiting delivery was queued", [q.age for q in queues]),
+            ("failed", "Failed deliveries that are kept", [q.failed for q in queues]),
         ):
             family = GaugeMetricFamily(f"tailwire_webhook_{name}", text, labels=["webhook"])
             for queue, value in zip(queues, values, strict=True):
@@ -132,8 +137,8 @@ class _Collector:
 
 
 def as_text(metrics: Metrics) -> bytes:
-    """The metrics in Prometheus's text format."""
+    """Return the metrics in the text format of Prometheus."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(metrics))
-    ProcessCollector(registry=registry)  # memory, processor time, descriptors: on Linux
+    ProcessCollector(registry=registry)  # memory, processor time and descriptors; on Linux only
     return generate_latest(registry)

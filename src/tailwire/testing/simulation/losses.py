@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tailwire.server.ports.broker import Publication
+from tailwire.server.ports.broker import FramePublication, Publication
 from tailwire.testing.simulation.person import Person
 
 LIKELY = 0.5
@@ -49,8 +49,7 @@ class Losses:
         honest = broker.publish
 
         def publish(subject: str, publication: Publication) -> None:
-            number = _message_of(publication)
-            if number:
+            if isinstance(publication, FramePublication) and (number := _message_of(publication)):
                 self.before[number] = publication.before
                 if self.left and self.chance() < LIKELY:
                     self.left -= 1
@@ -81,7 +80,7 @@ class Losses:
         return number == message
 
 
-def _message_of(publication: Publication) -> int:
+def _message_of(publication: FramePublication) -> int:
     if b'"type":"message","sender"' not in publication.payload:
         return 0
     return int(json.loads(publication.payload)["body"]["id"])

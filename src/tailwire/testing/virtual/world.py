@@ -7,6 +7,7 @@ import random
 import ssl
 from collections.abc import Callable, Mapping
 from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -169,10 +170,10 @@ class VirtualServer:
         self.app_id = parts.keys.app_id
         self.auth_key = parts.keys.auth_key or self.auth_key
         self.api_key = parts.keys.api_key or self.api_key
-        bound = type("BoundSocketProtocol", (SocketProtocol,), {"gateway": parts.gateway, "__slots__": ()})
+        ws: Any = partial(SocketProtocol, parts.gateway)
         idle = int(self._settings.keep_alive)
         config = uvicorn.Config(
-            parts.api, ws=bound, lifespan="off", log_config=None, access_log=False, timeout_keep_alive=idle
+            parts.api, ws=ws, lifespan="off", log_config=None, access_log=False, timeout_keep_alive=idle
         )
         config.load()
         state = self._state = ServerState()

@@ -100,5 +100,5 @@ async def test_a_damaged_backup_is_not_put_back(tmp_path):
     with pytest.raises(OSError, match="damaged"):
         restore(target, data / "tailwire.db", data / "uploads", replace=True)
     assert (data / "tailwire.db").read_bytes() == before
-    with pytest.raises(BackupRefused, match="no backup"):
+    with pytest.raises(BackupRefused, match="is not a backup"):
         restore(tmp_path, data / "tailwire.db", data / "uploads", replace=True)

@@ -11,9 +11,9 @@ import pytest
 MAKES_ROOM = """
 import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (300, 5000))
-from tailwire.server.app.process import most_connections, raise_descriptor_limit
+from tailwire.server.app.process import max_connections, raise_descriptor_limit
 raise_descriptor_limit()
-print(resource.getrlimit(resource.RLIMIT_NOFILE)[0], most_connections())
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[0], max_connections())
 print(open("/proc/self/status").read().partition("FDSize:")[2].split()[0])
 import os
 print(len(os.listdir("/proc/self/fd")) < 20)

@@ -24,7 +24,7 @@ class WatchesNoSocket(asyncio.SelectorEventLoop):
 async def _ask_for_health(folder: Path) -> bytes:
     async with running(Settings(data=str(folder), port=0)) as server:
         serving = asyncio.create_task(server.server.serve([server.listening]))
-        await server.server.listens.wait()
+        await server.server.listening.wait()
         reader, writer = await asyncio.open_connection("127.0.0.1", server.listening.getsockname()[1])
         writer.write(b"GET /v3/health HTTP/1.1\r\nhost: x\r\n\r\n")
         answer = await reader.readline()
@@ -46,7 +46,7 @@ async def test_it_takes_connections_twice_as_fast_as_websockets_and_lets_go_of_a
     before = _spare_ones()
     async with running(Settings(data=str(tmp_path), port=0, upgrades_per_second=5)) as server:
         serving = asyncio.create_task(server.server.serve([server.listening]))
-        await server.server.listens.wait()
+        await server.server.listening.wait()
         assert _spare_ones() == before + 1
         address = server.listening.getsockname()
         herd = [socket.create_connection(address) for _ in range(30)]
@@ -92,7 +92,7 @@ async def test_a_connection_is_kept_for_another_request_for_as_long_as_is_set(tm
     for setting, kept in (({}, 75), ({"keep_alive": 7.5}, 7.5)):
         async with running(Settings(data=str(tmp_path), port=0, **setting)) as server:
             serving = asyncio.create_task(server.server.serve([server.listening]))
-            await server.server.listens.wait()
+            await server.server.listening.wait()
             client = await _asked(server.listening.getsockname())
             await asyncio.sleep(kept - 0.5)
             assert not _gone(client)
@@ -107,7 +107,7 @@ async def test_a_connection_is_kept_for_another_request_for_as_long_as_is_set(tm
 async def test_idle_connections_make_room_the_longest_idle_first(tmp_path):
     async with running(Settings(data=str(tmp_path), port=0, max_connections=5)) as server:
         serving = asyncio.create_task(server.server.serve([server.listening]))
-        await server.server.listens.wait()
+        await server.server.listening.wait()
         address = server.listening.getsockname()
         first = [await _asked(address) for _ in range(5)]
         await asyncio.sleep(1)

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from tailwire.server.auth import passwords as module
-from tailwire.server.auth.passwords import MAX_OF_ONE, MAX_WAITING, Passwords
+from tailwire.server.auth.passwords import MAX_PENDING, MAX_PENDING_PER_USER, Passwords
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 
@@ -30,14 +30,14 @@ async def test_how_much_may_wait_is_bounded(monkeypatch):
     def begin(uid: str) -> asyncio.Task[bool]:
         return asyncio.create_task(passwords.same(uid, "", ""))
 
-    own = [begin("alice") for _ in range(MAX_OF_ONE + 1)]
-    app = [begin("") for _ in range(MAX_OF_ONE + 1)]  # the app itself has no bound of its own
-    others = [begin(f"u{n}") for n in range(MAX_WAITING)]
+    own = [begin("alice") for _ in range(MAX_PENDING_PER_USER + 1)]
+    app = [begin("") for _ in range(MAX_PENDING_PER_USER + 1)]  # the app itself has no bound of its own
+    others = [begin(f"u{n}") for n in range(MAX_PENDING)]
     await asyncio.sleep(0)
     refused = [t for t in (*own, *app, *others) if t.done()]
     assert own[-1] in refused
     assert not set(app) & set(refused)
-    assert len(refused) == len(own) + len(app) + len(others) - MAX_WAITING
+    assert len(refused) == len(own) + len(app) + len(others) - MAX_PENDING
     for task in refused:
         with pytest.raises(Refused, match="ERR_TOO_MANY_REQUESTS") as told:
             await task

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from tailwire.server.broker.memory import MemoryBroker
 from tailwire.server.fanout.frames import text_frame
 from tailwire.server.fanout.hub import ALL_USERS, Hub
-from tailwire.server.ports.broker import PRESENCE, Publication, group_subject, user_subject
+from tailwire.server.ports.broker import (
+    PRESENCE,
+    FramePublication,
+    MembershipChange,
+    PresenceAudience,
+    Publication,
+    TokenRevoked,
+    group_subject,
+    user_subject,
+)
 from tailwire.server.telemetry.metrics import Metrics
 
 
@@ -46,10 +57,10 @@ def test_one_write_for_all_frames_of_a_turn():
     socks = [Sock("a", str(n)) for n in range(3)]
     for s in socks:
         t.hub.add(s)
-        t.hub.hear_groups(s, ["g"])
+        t.hub.join_groups(s, ["g"])
     frames = [b"1", b"2", b"3"]
     for f in frames:
-        t.broker.publish(group_subject("g"), Publication(f))
+        t.broker.publish(group_subject("g"), FramePublication(f))
     assert len(t.scheduled) == 1
     t.end()
     assert [s.written for s in socks] == [[b"".join(map(text_frame, frames))]] * 3
@@ -60,9 +71,9 @@ def test_order_across_subjects_is_kept():
     t = Turn()
     s = Sock("a")
     t.hub.add(s)
-    t.hub.hear_groups(s, ["g"])
+    t.hub.join_groups(s, ["g"])
     for subject, f in ((user_subject("a"), b"1"), (group_subject("g"), b"2"), (user_subject("a"), b"3")):
-        t.broker.publish(subject, Publication(f))
+        t.broker.publish(subject, FramePublication(f))
     t.end()
     assert b"".join(s.written) == b"".join(map(text_frame, [b"1", b"2", b"3"]))
 
@@ -72,8 +83,8 @@ def test_the_device_that_caused_it_does_not_hear_of_it():
     phone, laptop = Sock("a", "phone"), Sock("a", "laptop")
     t.hub.add(phone)
     t.hub.add(laptop)
-    t.broker.publish(user_subject("a"), Publication(b"1", "phone"))
-    t.broker.publish(user_subject("a"), Publication(b"2", "laptop"))
+    t.broker.publish(user_subject("a"), FramePublication(b"1", "phone"))
+    t.broker.publish(user_subject("a"), FramePublication(b"2", "laptop"))
     t.end()
     assert (phone.written, laptop.written) == ([text_frame(b"2")], [text_frame(b"1")])
 
@@ -82,11 +93,11 @@ def test_membership_begins_and_ends_between_frames():
     t = Turn()
     s = Sock("a")
     t.hub.add(s)
-    t.broker.publish(group_subject("g"), Publication(b"before"))
-    t.broker.publish(user_subject("a"), Publication(guid="g", joined=True))
-    t.broker.publish(group_subject("g"), Publication(b"during"))
-    t.broker.publish(user_subject("a"), Publication(guid="g", joined=False))
-    t.broker.publish(group_subject("g"), Publication(b"after"))
+    t.broker.publish(group_subject("g"), FramePublication(b"before"))
+    t.broker.publish(user_subject("a"), MembershipChange("g", joined=True))
+    t.broker.publish(group_subject("g"), FramePublication(b"during"))
+    t.broker.publish(user_subject("a"), MembershipChange("g", joined=False))
+    t.broker.publish(group_subject("g"), FramePublication(b"after"))
     t.end()
     assert b"".join(s.written) == text_frame(b"during")
 
@@ -97,13 +108,13 @@ def test_a_slow_socket_loses_what_can_be_dropped_and_is_closed_when_it_gets_wors
     t.hub.add(s)
     t.hub.add(other)
     s.waiting, s.slow = 500, True
-    t.broker.publish(user_subject("a"), Publication(b"typing", droppable=True))
-    t.broker.publish(user_subject("a"), Publication(b"message"))
+    t.broker.publish(user_subject("a"), FramePublication(b"typing", droppable=True))
+    t.broker.publish(user_subject("a"), FramePublication(b"message"))
     t.end()
     assert s.written == [text_frame(b"message")]
     assert other.written == [text_frame(b"typing") + text_frame(b"message")]
     s.waiting = 5000
-    t.broker.publish(user_subject("a"), Publication(b"more"))
+    t.broker.publish(user_subject("a"), FramePublication(b"more"))
     t.end()
     assert s.closed == 1013
     assert (t.metrics.frames_dropped, t.metrics.closes["slow"]) == (1, 1)
@@ -114,8 +125,8 @@ def test_presence_goes_to_those_who_asked():
     everyone, admins, nobody = Sock("a", presence=ALL_USERS), Sock("b", presence=frozenset({"admin"})), Sock("c")
     for s in (everyone, admins, nobody):
         t.hub.add(s)
-    t.broker.publish(PRESENCE, Publication(b"1", droppable=True, role="default"))
-    t.broker.publish(PRESENCE, Publication(b"2", droppable=True, role="admin"))
+    t.broker.publish(PRESENCE, FramePublication(b"1", droppable=True, audience=PresenceAudience("default")))
+    t.broker.publish(PRESENCE, FramePublication(b"2", droppable=True, audience=PresenceAudience("admin")))
     t.end()
     assert everyone.written == [text_frame(b"1") + text_frame(b"2")]
     assert admins.written == [text_frame(b"2")]
@@ -140,7 +151,7 @@ def test_a_token_that_was_taken_back_ends_its_sockets():
     other.token = "another"
     t.hub.add(mine)
     t.hub.add(other)
-    t.broker.publish(user_subject("a"), Publication(gone="t"))
+    t.broker.publish(user_subject("a"), TokenRevoked("t"))
     assert (mine.closed, other.closed) == (1000, None)
 
 
@@ -150,13 +161,13 @@ def test_the_message_before_is_told_to_those_who_asked_for_it():
     chained.chained = True
     for s in (plain, chained):
         t.hub.add(s)
-    t.broker.publish(user_subject("a"), Publication(b'{"n":1}', before=7))
-    t.broker.publish(user_subject("a"), Publication(b'{"n":2}'))
+    t.broker.publish(user_subject("a"), FramePublication(b'{"n":1}', before=7))
+    t.broker.publish(user_subject("a"), FramePublication(b'{"n":2}'))
     t.end()
     assert plain.written == [text_frame(b'{"n":1}') + text_frame(b'{"n":2}')]
     assert chained.written == [text_frame(b'{"n":1,"before":7}') + text_frame(b'{"n":2}')]
     chained.slow = True
-    t.broker.publish(user_subject("a"), Publication(b'{"n":3}', before=8))
+    t.broker.publish(user_subject("a"), FramePublication(b'{"n":3}', before=8))
     t.end()
     assert chained.written[1:] == [text_frame(b'{"n":3,"before":8}')]
 
@@ -166,13 +177,18 @@ def test_a_user_lingers_after_a_blip():
     first, second = Sock("a"), Sock("a")
     assert t.hub.add(first)
     assert not t.hub.remove(first, linger_until=10.0)
-    assert (t.hub.is_online("a"), t.hub.users_online, t.hub.everyone_online(), t.hub.lingers) == (True, 1, ["a"], True)
-    assert t.hub.gone(9.9) == []
+    assert (t.hub.is_online("a"), t.hub.users_online, t.hub.online_users(), t.hub.has_lingering) == (
+        True,
+        1,
+        ["a"],
+        True,
+    )
+    assert t.hub.expire_lingering(9.9) == []
     assert not t.hub.add(second)  # she never was offline
-    assert t.hub.gone(10.0) == []
+    assert t.hub.expire_lingering(10.0) == []
     assert not t.hub.remove(second, linger_until=20.0)
-    assert t.hub.gone(20.0) == ["a"]
-    assert (t.hub.is_online("a"), t.hub.users_online, t.hub.lingers) == (False, 0, False)
+    assert t.hub.expire_lingering(20.0) == ["a"]
+    assert (t.hub.is_online("a"), t.hub.users_online, t.hub.has_lingering) == (False, 0, False)
     assert t.hub.add(first)
     assert t.hub.remove(first)
 
@@ -183,6 +199,10 @@ def test_presence_for_a_feature_reaches_only_those_who_have_it():
     ours.features = frozenset({"appState"})
     for s in (plain, ours):
         t.hub.add(s)
-    t.broker.publish(PRESENCE, Publication(b"away", role="default", feature="appState"))
+    t.broker.publish(PRESENCE, FramePublication(b"away", audience=PresenceAudience("default", feature="appState")))
     t.end()
     assert (plain.written, ours.written) == ([], [text_frame(b"away")])
+
+
+def test_every_type_of_publication_has_a_handler():
+    assert set(Turn().hub._handlers) == set(get_args(Publication))

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from tailwire.server.fanout.overload import TICK, Level, Overload
+from tailwire.server.fanout.overload import TICK_SECONDS, Level, Overload
 from tailwire.server.telemetry.metrics import Metrics
 
 
@@ -23,8 +23,8 @@ class Process:
         self.overload.tick()
 
     def pass_time(self, seconds: float, late: float = 0.0) -> None:
-        for _ in range(max(1, round(seconds / (TICK + late)))):
-            self.now += TICK + late
+        for _ in range(max(1, round(seconds / (TICK_SECONDS + late)))):
+            self.now += TICK_SECONDS + late
             self.overload.tick()
 
 
@@ -35,9 +35,9 @@ def process() -> Process:
 
 @pytest.mark.parametrize(("late", "level"), [(0.05, 0), (0.15, 1), (0.25, 2), (0.35, 3), (0.5, 4), (30.0, 4)])
 def test_the_later_the_loop_the_more_is_left_out(process: Process, late: float, level: int):
-    process.pass_time(20 * (TICK + late), late)
+    process.pass_time(20 * (TICK_SECONDS + late), late)
     assert process.overload.level == level
-    assert process.overload.left_out == ["typing", "presence", "receipts"][: min(level, 3)]
+    assert process.overload.shed_names == ["typing", "presence", "receipts"][: min(level, 3)]
     assert process.metrics.overload_level == level
     assert [process.overload.sheds(w) for w in (Level.TYPING, Level.PRESENCE, Level.RECEIPTS)] == [
         level >= 1, level >= 2, level >= 3,
@@ -54,10 +54,10 @@ def test_it_is_over_step_by_step_within_five_seconds_of_the_last_of_it(process: 
 
 
 def test_one_slow_request_is_no_load_and_a_freeze_is_over_when_it_is_over(process: Process):
-    process.pass_time(TICK, 0.2)
+    process.pass_time(TICK_SECONDS, 0.2)
     process.pass_time(5)
     assert process.changes == []
-    process.pass_time(TICK, 3600.0)
+    process.pass_time(TICK_SECONDS, 3600.0)
     process.pass_time(5)
     assert process.overload.level == 0
 
@@ -75,7 +75,7 @@ def test_sends_beyond_what_is_allowed_are_told_when_to_come_back(process: Proces
     assert overload.level >= Level.RECEIPTS  # queues count, not the loop alone
     for _ in range(20):
         assert overload.wait() > 0
-        process.pass_time(TICK)
+        process.pass_time(TICK_SECONDS)
     assert {overload.wait() for _ in range(200)} == {1, 2, 3, 4, 5}  # the more are refused the later, and spread
     for one in doing[10:]:
         one.__exit__(None, None, None)
@@ -83,7 +83,7 @@ def test_sends_beyond_what_is_allowed_are_told_when_to_come_back(process: Proces
     doing[0].__exit__(None, None, None)
     assert overload.wait() == 0
     process.pass_time(30)
-    assert {overload.later() for _ in range(200)} == {1}  # and when none is refused any more, soon again
+    assert {overload.retry_after() for _ in range(200)} == {1}  # and when none is refused any more, soon again
 
 
 def test_a_burst_passes(process: Process):
@@ -91,7 +91,7 @@ def test_a_burst_passes(process: Process):
     for one in doing:
         assert process.overload.wait() == 0
         one.__enter__()
-    process.pass_time(TICK)
+    process.pass_time(TICK_SECONDS)
     for one in doing:
         one.__exit__(None, None, None)
     process.pass_time(2)

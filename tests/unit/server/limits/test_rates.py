@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tailwire.server.limits.rates import Kind, Rates
+from tailwire.server.limits.rates import Rates, RequestKind
 
 
 def rates(now: list[float], **more: int) -> Rates:
@@ -16,22 +16,22 @@ def test_one_token_uses_at_most_a_tenth_of_what_the_app_has_for_logins():
     taken = 0
     for n in range(600):  # a minute, ten requests a second
         now[0] = n / 10
-        taken += not limits.take(Kind.CORE, "greedy").wait
+        taken += not limits.take(RequestKind.CORE, "greedy").wait
     assert 60 <= taken <= 60 + 15  # a tenth, and the burst
-    assert "core_per_minute" in limits.take(Kind.CORE, "greedy").setting
-    assert not any(limits.take(Kind.CORE, "").wait for _ in range(500))  # logins with a key of the app
+    assert "core_per_minute" in limits.take(RequestKind.CORE, "greedy").setting
+    assert not any(limits.take(RequestKind.CORE, "").wait for _ in range(500))  # logins with a key of the app
 
 
 def test_a_key_may_use_all_of_it():
     limits = rates([0.0], core=600)
-    assert not any(limits.take(Kind.CORE, "key", key=True).wait for _ in range(600))
-    assert limits.take(Kind.CORE, "key", key=True).wait
+    assert not any(limits.take(RequestKind.CORE, "key", key=True).wait for _ in range(600))
+    assert limits.take(RequestKind.CORE, "key", key=True).wait
 
 
 def test_what_counts_as_many_takes_as_many_of_both_limits():
     now = [0.0]
     limits = rates(now, sends=400, standard=1000)
-    assert limits.take(Kind.SEND, "alice", count=60)[:2] == (100, 40)
-    assert limits.take(Kind.SEND, "alice", count=60).wait > 0
-    assert limits.take(Kind.SEND, "bob", count=100).left == 0
-    assert limits.take(Kind.OTHER, "").left == 1000 - 60 - 100 - 1
+    assert limits.take(RequestKind.SEND, "alice", count=60)[:2] == (100, 40)
+    assert limits.take(RequestKind.SEND, "alice", count=60).wait > 0
+    assert limits.take(RequestKind.SEND, "bob", count=100).left == 0
+    assert limits.take(RequestKind.OTHER, "").left == 1000 - 60 - 100 - 1

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from uvicorn.server import ServerState
 
-from tailwire.server.rest.protocol import MAX_HEAD, PIECE, HttpProtocol
+from tailwire.server.rest.protocol import MAX_HEAD, PIECE, HttpConnections, HttpProtocol
 from tailwire.testing.virtual.loop import virtual_run
 from tailwire.testing.virtual.world import virtual_loop
 
@@ -61,7 +61,7 @@ class Server:
         self.begun = 0
         config = uvicorn.Config(self.app, interface="asgi3", lifespan="off", log_config=None, access_log=False)
         config.load()
-        self.protocol = HttpProtocol.bound()
+        self.protocol = HttpConnections()
         state = ServerState()
 
         def accept() -> HttpProtocol:

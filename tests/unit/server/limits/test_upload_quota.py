@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tailwire.server.limits.room import Room
+from tailwire.server.limits.upload_quota import UploadQuota
 from tailwire.server.ports.refusal import Refused
 
 
@@ -16,7 +16,7 @@ def refused(code, call, *args):
 
 
 def test_what_is_under_way_counts_as_what_is_there():
-    room = Room(1000, 0, lambda: 0)
+    room = UploadQuota(1000, 0, lambda: 0)
     first, second = room.take("alice", 300), room.take("alice", 300)
     first.expect(500)
     refused("ERR_UPLOAD_QUOTA_EXCEEDED", second.expect, 201)
@@ -32,7 +32,7 @@ def test_what_is_under_way_counts_as_what_is_there():
 
 def test_the_disk_keeps_its_floor_whoever_uploads():
     free = 1000
-    room = Room(0, 400, lambda: free)
+    room = UploadQuota(0, 400, lambda: free)
     first, second = room.take("alice", 0), room.take("", 0)
     first.expect(400)
     assert refused("ERR_UNAVAILABLE", second.expect, 201).retry_after
@@ -45,6 +45,6 @@ def test_the_disk_keeps_its_floor_whoever_uploads():
 
 
 def test_without_limits_everything_may_come():
-    room = Room(0, 0, lambda: 0)
+    room = UploadQuota(0, 0, lambda: 0)
     room.take("alice", 1 << 40).written(1 << 40)
     room.check("alice", 1 << 40, 1 << 40)

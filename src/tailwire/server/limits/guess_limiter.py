@@ -1,7 +1,7 @@
-"""Guessing is slowed: an address from which too many wrong tokens or keys came is not answered for a while.
+"""Limits guessing: after too many wrong tokens or keys from an address, further ones are not checked for a while.
 
-Who shares that address, and was known there before it ran out of tries, is not held up: only what has not been seen to
-be right is left unchecked. Addresses that never failed cost nothing.
+Tokens that were found valid from that address before are still accepted, so that users who share it are not locked out.
+Addresses without failures take no memory.
 """
 
 from __future__ import annotations
@@ -14,53 +14,53 @@ from tailwire.server.limits.networks import counted_as
 MAX_KNOWN = 1_000
 
 
-class Guesses:
-    """Wrong tokens and keys, by address (of IPv6 by /64).
+class GuessLimiter:
+    """Counts wrong tokens and keys by address (IPv6: by /64).
 
     Args:
-        per_minute: wrong ones that an address may send; 0 for no limit.
+        per_minute: wrong secrets per minute that are checked for an address; 0 for no limit.
         clock: seconds, monotonic.
     """
 
     def __init__(self, per_minute: int, clock: Callable[[], float]) -> None:
         self._tries = Buckets(per_minute / 60, max(1.0, per_minute), clock)
         self._clock = clock
-        self._suspects: dict[str, tuple[float, dict[int, None]]] = {}  # out of tries until; what was right there
-        self._none: tuple[float, dict[int, None]] = (0.0, {})
+        self._suspects: dict[str, tuple[float, dict[int, None]]] = {}  # locked until; hashes of valid secrets
+        self._unsuspected: tuple[float, dict[int, None]] = (0.0, {})
 
     def wait(self, address: str, secret: str) -> float:
-        """Before a secret is looked at: 0.0, or the seconds for which nothing from this address is.
+        """Return for how many seconds a secret from an address must not be checked; 0.0 if it may be checked now.
 
         Args:
-            secret: the token or key; only its hash is kept.
+            secret: the token or key. Only its hash is kept.
         """
         if not self._suspects:
             return 0.0
-        until, known = self._suspects.get(counted_as(address), self._none)
+        until, known = self._suspects.get(counted_as(address), self._unsuspected)
         left = until - self._clock()
         return left if left > 0 and hash(secret) not in known else 0.0
 
-    def begin(self, address: str) -> float:
-        """Count a try before it is looked at, where looking takes time; `give_back` when it was right.
+    def take(self, address: str) -> float:
+        """Count an attempt before a slow check. Call `give_back` afterwards if the secret was right.
 
         Returns:
-            0.0, or the seconds for which nothing more is looked at.
+            0.0 if it may be checked, else the seconds to wait.
         """
         return self._tries.take(address)
 
     def give_back(self, address: str) -> None:
-        """A try that was counted was right, or was not looked at."""
+        """Undo `take` for an attempt that was right, or was not checked."""
         self._tries.give_back(address)
 
-    def right(self, address: str, secret: str) -> None:
-        """It was right."""
+    def record_success(self, address: str, secret: str) -> None:
+        """Record that a secret from an address was valid."""
         if self._suspects and (suspect := self._suspects.get(counted_as(address))):
             known = suspect[1]
             if len(known) < MAX_KNOWN:
                 known[hash(secret)] = None
 
-    def wrong(self, address: str) -> None:
-        """It was wrong."""
+    def record_failure(self, address: str) -> None:
+        """Record that a secret from an address was wrong."""
         address = counted_as(address)
         wait = self._tries.take(address)
         if address not in self._suspects:

@@ -1,4 +1,4 @@
-"""Who sent too much at once stays away for some seconds: coming back at once must not be worth it."""
+"""Refuses tokens for some seconds after their sockets flooded, so that reconnecting immediately gains nothing."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable
 from tailwire.server.limits.buckets import MAX_KEYS
 
 
-class Floods:
-    """Those who flooded, by token.
+class Cooldowns:
+    """Tokens that are refused for a while.
 
     Args:
-        seconds: for which each stays away.
+        seconds: how long each is refused.
         clock: seconds, monotonic.
     """
 
@@ -20,14 +20,14 @@ class Floods:
         self._clock = clock
         self._until: dict[str, float] = {}  # oldest first
 
-    def flooded(self, token: str) -> None:
-        """Somebody has sent too much."""
+    def start(self, token: str) -> None:
+        """Refuse a token from now on, for the whole time."""
         now = self._clock()
         self._until.pop(token, None)
         while self._until and (len(self._until) >= MAX_KEYS or next(iter(self._until.values())) <= now):
             del self._until[next(iter(self._until))]
         self._until[token] = now + self._seconds
 
-    def wait(self, token: str) -> float:
-        """0.0, or for how many seconds more somebody stays away."""
+    def remaining(self, token: str) -> float:
+        """Return for how many more seconds a token is refused; 0.0 if it is not."""
         return max(0.0, self._until[token] - self._clock()) if token in self._until else 0.0

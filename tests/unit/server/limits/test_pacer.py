@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tailwire.server.limits.pace import Pace
+from tailwire.server.limits.pacer import Pacer
 
 
 class Clock:
@@ -15,8 +15,8 @@ class Clock:
 
 
 def test_some_come_at_once_the_others_one_after_the_other_and_too_many_not():
-    pace = Pace(250, 0.202, Clock())
-    turns = [pace.turn() for _ in range(70)]
+    pacer = Pacer(250, 0.202, Clock())
+    turns = [pacer.delay() for _ in range(70)]
     given = [t for t in turns if t is not None]
     assert given[:2] == [0.0, 0.0]  # 4 ms worth, and the next
     assert given == sorted(given)
@@ -27,12 +27,12 @@ def test_some_come_at_once_the_others_one_after_the_other_and_too_many_not():
 
 def test_who_is_given_no_turn_takes_none_and_time_makes_room():
     clock = Clock()
-    pace = Pace(1, 2, clock)
-    assert [pace.turn() for _ in range(4)] == pytest.approx([0.0, 0.996, 1.996, None])
+    pacer = Pacer(1, 2, clock)
+    assert [pacer.delay() for _ in range(4)] == pytest.approx([0.0, 0.996, 1.996, None])
     clock.now += 1
-    assert round(pace.turn(), 6) == 1.996
-    assert pace.turn() is None
+    assert round(pacer.delay(), 6) == 1.996
+    assert pacer.delay() is None
 
 
 def test_no_limit():
-    assert [Pace(0, 3, Clock()).turn() for _ in range(1000)] == [0.0] * 1000
+    assert [Pacer(0, 3, Clock()).delay() for _ in range(1000)] == [0.0] * 1000

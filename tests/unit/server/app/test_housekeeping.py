@@ -11,13 +11,13 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from tailwire.server.app.listener import Listener
-from tailwire.server.app.watch import Watch
+from tailwire.server.app.accept_loop import AcceptLoop
+from tailwire.server.app.housekeeping import Housekeeping
 from tailwire.server.fanout.overload import Overload
-from tailwire.server.limits.pace import Pace
-from tailwire.server.limits.places import Places
+from tailwire.server.limits.pacer import Pacer
+from tailwire.server.limits.slots import ConnectionSlots
 from tailwire.server.rest.movement import WINDOW
-from tailwire.server.rest.protocol import HttpProtocol
+from tailwire.server.rest.protocol import HttpConnections, HttpProtocol
 from tailwire.server.telemetry.metrics import Metrics
 
 pytestmark = pytest.mark.virtual
@@ -32,24 +32,24 @@ class House:
     def __init__(self, most: int = 0, per_address: int = 0) -> None:
         self.loop = asyncio.get_running_loop()
         self.metrics = Metrics()
-        self.http = HttpProtocol.bound()
+        self.http = HttpConnections()
         self.state = ServerState()
         self.sizes: list[int] = []
         config = uvicorn.Config(self.app, interface="asgi3", lifespan="off", log_config=None, access_log=False)
         config.load()
 
-        def make(address: str, place: Any) -> HttpProtocol:
+        def make(address: str, slot: Any) -> HttpProtocol:
             made = self.http(config=config, server_state=self.state, app_state={})
-            made.named, made.place = address, place
+            made.named, made.slot = address, slot
             return made
 
         self.listening = socket.create_server(("127.0.0.1", 0), backlog=500)
         self.listening.setblocking(False)
-        self.places = Places(per_address)
-        pace = Pace(0, 1.0, self.loop.time)
-        self.listener = Listener(self.listening, make, pace, self.metrics, places=self.places)
+        self.slots = ConnectionSlots(per_address)
+        pacer = Pacer(0, 1.0, self.loop.time)
+        self.listener = AcceptLoop(self.listening, make, pacer, self.metrics, slots=self.slots)
         overload = Overload(self.metrics, self.loop.time, lambda: 0.5, lag=0, most_sends=0)
-        self.watch = Watch(
+        self.watch = Housekeeping(
             overload, self.metrics, self.http.waiting, self.http.idle, self.http.under_way, self.loop.time,
             deadline=10.0, least_rate=LEAST, most=most,
         )  # fmt: skip
@@ -228,7 +228,7 @@ async def test_an_address_has_so_many_connections_and_frees_them():
         for client in clients[:5]:
             client.close()
         await asyncio.sleep(0.2)
-        assert house.places.taken("127.0.0.1") == 0
+        assert house.slots.taken("127.0.0.1") == 0
         again = await house.begin(1)
         await house.loop.sock_sendall(again, b"x")
         assert (await house.loop.sock_recv(again, 1000)).startswith(b"HTTP/1.1 200 ")

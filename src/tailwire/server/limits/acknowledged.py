@@ -1,4 +1,4 @@
-"""How much of what was written the other end of a connection has taken, by what the network acknowledged."""
+"""Counts the bytes of a connection that the peer has acknowledged (TCP)."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from contextlib import suppress
 from tailwire.wire.tcp_info import SIZE, bytes_acknowledged
 
 
-def taken_by(transport: asyncio.Transport | None) -> int:
-    """Return how many bytes the other end has acknowledged, counted from any point: only that it rises matters.
+def acknowledged_bytes(transport: asyncio.Transport | None) -> int:
+    """Return how many bytes the peer has acknowledged, counted from an arbitrary start: only its growth is meaningful.
 
-    Where the system does not count them, it is what no longer waits in this process.
+    On systems that do not count them, it is based on the bytes that are no longer buffered in this process.
     """
     if transport is None:
         return 0
     raw = transport.get_extra_info("socket")
     acknowledged = None
     if sys.platform == "linux" and raw is not None:
-        with suppress(OSError):  # it has just been closed
+        with suppress(OSError):  # the socket has just been closed
             acknowledged = bytes_acknowledged(raw.getsockopt(sockets.IPPROTO_TCP, sockets.TCP_INFO, SIZE))
     return -transport.get_write_buffer_size() if acknowledged is None else acknowledged
 
 
-def not_taken_by(transport: asyncio.Transport | None) -> int:
-    """Return how many bytes the other end has not acknowledged yet, counted as `taken_by` does."""
+def unacknowledged_bytes(transport: asyncio.Transport | None) -> int:
+    """Return how many written bytes the peer has not acknowledged yet."""
     if transport is None:
         return 0
     waiting = transport.get_write_buffer_size()
@@ -38,7 +38,7 @@ def not_taken_by(transport: asyncio.Transport | None) -> int:
     import termios
 
     try:
-        (in_the_system,) = struct.unpack("i", fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))
+        (in_kernel,) = struct.unpack("i", fcntl.ioctl(raw.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))
     except OSError:
         return waiting
-    return waiting + int(in_the_system)
+    return waiting + int(in_kernel)

@@ -1,4 +1,4 @@
-"""Who gets in: a socket's auth frame is looked at, and answered; on an open socket it brings a new token."""
+"""Authenticates sockets by their auth frames, and renews the token of an open socket."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Any
 from tailwire.server.actions.sessions import Admitted, Sessions
 from tailwire.server.config import Settings, offered
 from tailwire.server.fanout.overload import Overload
-from tailwire.server.gateway.answers import auth_answer
 from tailwire.server.gateway.frames import Auth, subscription
+from tailwire.server.gateway.server_frames import auth_result
 from tailwire.server.gateway.sockets import Socket
-from tailwire.server.limits.floods import Floods
-from tailwire.server.limits.guesses import Guesses
+from tailwire.server.limits.cooldowns import Cooldowns
+from tailwire.server.limits.guess_limiter import GuessLimiter
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.telemetry.metrics import Metrics
 from tailwire.wire.close_codes import CloseCode
 
-STAYS_AWAY = 5.0
-MAX_DEVICE = 200
+FLOOD_COOLDOWN_SECONDS = 5.0
+MAX_DEVICE = 200  # characters
 REJECTED = {"status": "ERROR", "code": "401"}
 
 
-class Entrance:
-    """Looks at auth frames.
+class Authenticator:
+    """Handles auth frames.
 
     Args:
-        guesses: slows who guesses.
-        store_name, mark: of the store and of this start; told to clients that ask for them (feature `epoch`).
+        guesses: limits wrong tokens by address.
+        store_name, mark: identify the store and this start of the server; sent to clients with the feature `epoch`.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Entrance:
         metrics: Metrics,
         world: World,
         overload: Overload,
-        guesses: Guesses,
+        guesses: GuessLimiter,
         *,
         store_name: str,
         mark: str,
@@ -54,71 +54,71 @@ class Entrance:
         self._guesses = guesses
         self._epoch = {"epoch": store_name, "mark": mark}
         self._app_id = app_id
-        self._floods = Floods(STAYS_AWAY, loop.time)
+        self._cooldowns = Cooldowns(FLOOD_COOLDOWN_SECONDS, loop.time)
         self._offered = offered(settings)
 
     def flooded(self, socket: Socket) -> None:
-        """A socket was let go because it sent too much: whose it is has to stay away for a while."""
-        self._floods.flooded(socket.token)
+        """Record that a socket was closed for flooding. Its token is refused for a while."""
+        self._cooldowns.start(socket.token)
 
     async def admit(self, socket: Socket, auth: Auth) -> bool:
-        """Let a socket in, or answer it and close it. Who gets in is told so by `welcome`."""
+        """Authenticate a socket. Return True on success (then send `welcome`); else reply and close the socket."""
         address = socket.address
         if self._guesses.wait(address, auth.auth):
-            socket.close(CloseCode.TRY_AGAIN_LATER, "too many wrong tokens came from this address; come back later")
+            socket.close(CloseCode.TRY_AGAIN_LATER, "too many wrong tokens from this address; retry later")
             return False
         device = auth.device_id[:MAX_DEVICE]
-        admitted = await self._look(address, auth)
+        admitted = await self._verify(address, auth)
         if admitted is None:
             return self._reject(socket, device)
-        if wait := self._floods.wait(admitted.token):
+        if wait := self._cooldowns.remaining(admitted.token):
             socket.hold(self._loop.time() + wait)
             return False
-        self._note(socket, admitted)
+        self._store_token(socket, admitted)
         socket.device = device
-        socket.features = self._offered.intersection(auth.ours.features)
+        socket.features = self._offered.intersection(auth.client.features)
         socket.chained = "chain" in socket.features
         socket.presence = subscription(auth.presence_subscription, auth.roles)
         socket.uid = admitted.uid
-        if socket.stranger is not None:
-            socket.stranger.free()
+        if socket.unauthenticated_slot is not None:
+            socket.unauthenticated_slot.free()
         return True
 
-    async def _look(self, address: str, auth: Auth) -> Admitted | None:
+    async def _verify(self, address: str, auth: Auth) -> Admitted | None:
         try:
             admitted = await self._sessions.admit(auth.auth)
-        except Refused:  # it has expired: that is no guess
+        except Refused:  # an expired token is not a guess
             return None
         if admitted is None:
-            self._guesses.wrong(address)
+            self._guesses.record_failure(address)
         else:
-            self._guesses.right(address, auth.auth)
+            self._guesses.record_success(address, auth.auth)
         return admitted
 
-    def _note(self, socket: Socket, admitted: Admitted) -> None:
+    def _store_token(self, socket: Socket, admitted: Admitted) -> None:
         socket.token = admitted.token
         socket.token_until = self._loop.time() + admitted.left if admitted.left is not None else 0.0
 
     def _reject(self, socket: Socket, device: str) -> bool:
-        socket.write(auth_answer(self._app_id, device, "", REJECTED))
+        socket.write(auth_result(self._app_id, device, "", REJECTED))
         self._metrics.closes["token rejected"] += 1
         socket.close(CloseCode.TOKEN_REJECTED, "the token is not valid: log in again")
         return False
 
     async def renew(self, socket: Socket, auth: Auth) -> None:
-        """A client that is in brings a new token (feature `renew`). One that is no good changes nothing."""
+        """Replace the token of an open socket (feature `renew`). An invalid token changes nothing."""
         address = socket.address
-        admitted = None if self._guesses.wait(address, auth.auth) else await self._look(address, auth)
+        admitted = None if self._guesses.wait(address, auth.auth) else await self._verify(address, auth)
         if admitted is None or admitted.uid != socket.uid:
-            socket.write(auth_answer(self._app_id, socket.device, "", REJECTED))
+            socket.write(auth_result(self._app_id, socket.device, "", REJECTED))
             return
-        self._note(socket, admitted)
+        self._store_token(socket, admitted)
         self._metrics.renewals += 1
         self.welcome(socket)
 
     def welcome(self, socket: Socket) -> None:
-        """Tell a socket that it is in, and what it was granted of what it asked for."""
-        socket.write(auth_answer(self._app_id, socket.device, socket.uid, self._granted(socket)))
+        """Send the reply that a socket is authenticated, with the features that it was granted."""
+        socket.write(auth_result(self._app_id, socket.device, socket.uid, self._granted(socket)))
 
     def _granted(self, socket: Socket) -> dict[str, Any]:
         body: dict[str, Any] = {"status": "OK", "code": "200"}
@@ -131,7 +131,7 @@ class Entrance:
         if "epoch" in socket.features:
             granted |= self._epoch
         if "throttled" in socket.features and self._overload.level:
-            granted["shed"] = self._overload.left_out
+            granted["shed"] = self._overload.shed_names
         if "renew" in socket.features and socket.token_until:
             granted["tokenLeft"] = round(max(0.001, socket.token_until - self._loop.time()), 3)
         return {**body, "tailwire": granted}

@@ -1,4 +1,4 @@
-"""Looks over the process ten times a second: how late the event loop is, and whose connection does not move."""
+"""Measures the load of the process and closes stalled HTTP connections, ten times a second."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from tailwire.server.rest.protocol import HttpProtocol
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 
-REPORT = 2.0
-LOOK = 1.0
-TOGETHER = 8
+REPORT_SECONDS = 2.0
+MOVEMENT_CHECK_SECONDS = 1.0
+CLOSES_PER_TURN = 8
 
 
-class Watch:
-    """One for the process, told by the server's own clock.
+class Housekeeping:
+    """The housekeeping of a server, called by its `on_tick`.
 
     Args:
-        waiting: connections that have to send the head of a request, and since when, longest first.
-        idle: connections that are kept for another request, longest first.
-        under_way: connections with a request that is under way, and since when, longest first.
+        waiting: connections that owe the head of a request, and since when; longest first.
+        idle: connections that are kept open for another request; longest first.
+        under_way: connections with a request in progress, and since when; longest first.
         clock: seconds, monotonic.
-        deadline: a connection that has not sent the whole head of a request by then is closed.
+        deadline: seconds within which a connection must send the head of a request.
         least_rate: see `Movement`.
-        most: the most connections that the limit of file descriptors allows; 0 for any number.
+        most: maximum number of open connections (file descriptor limit); 0 for unlimited.
     """
 
     def __init__(
@@ -50,38 +50,37 @@ class Watch:
         self._idle = idle
         self._under_way = under_way
         self._movement = Movement(under_way, least_rate)
-        self._next_look = 0.0
+        self._next_check = 0.0
         self._clock = clock
         self._deadline = deadline
         self._most = most
         self._full = False
-        self._told: Counter[str] = Counter()
+        self._reported: Counter[str] = Counter()
         self._next_report = 0.0
 
     async def tick(self, connections: int) -> None:
-        """A tenth of a second has passed.
+        """Measure the load, and close stalled connections. Called about every 0.1 s.
 
         Args:
-            connections: how many there are.
+            connections: the number of open connections.
         """
         self._overload.tick()
         now = self._clock()
         full = bool(self._most) and connections > self._most
         if full is not self._full:
             self._full = full
-            log.warning("connections %s, at most %d", "are too many" if full else "are few enough again", self._most)
-        if now >= self._next_look:
-            self._next_look = now + LOOK
-            await self._end(self._movement.look(now), self._under_way, "too slow", HttpProtocol.end_slow)
-        await self._let_go(now, connections - self._most if full else 0)
+            log.warning("connections %s the limit of %d", "exceed" if full else "are below", self._most)
+        if now >= self._next_check:
+            self._next_check = now + MOVEMENT_CHECK_SECONDS
+            await self._close(self._movement.look(now), self._under_way, "too slow", HttpProtocol.end_slow)
+        await self._close_stalled(now, connections - self._most if full else 0)
         if now >= self._next_report:
-            self._next_report = now + REPORT
+            self._next_report = now + REPORT_SECONDS
             self._report()
 
-    async def _let_go(self, now: float, too_many: int) -> None:
-        # Of those who said nothing: all who are over their deadline, and in any case so many. Where they are not
-        # enough, bodies and answers that hardly move make room, then those who are kept for another request, and at
-        # last those whose clients are the slowest.
+    async def _close_stalled(self, now: float, too_many: int) -> None:
+        # Close all connections that are past their deadline, and at least `too_many` connections in this order: those
+        # that owe a head, those whose body or response hardly moves, idle ones, and the slowest others.
         silent: list[HttpProtocol] = []
         for connection, since in self._waiting.items():
             if since >= now - self._deadline and len(silent) >= too_many:
@@ -91,33 +90,33 @@ class Watch:
         crawling = self._movement.slowest(too_many, now, crawling=True)
         too_many -= len(crawling)
         idle = list(islice(self._idle, max(0, too_many)))
-        await self._end(silent, self._waiting, "no request", _abort)
-        await self._end(crawling, self._under_way, "slowest", _abort)
-        await self._end(idle, self._idle, "idle", _abort)
+        await self._close(silent, self._waiting, "no request", _abort)
+        await self._close(crawling, self._under_way, "slowest", _abort)
+        await self._close(idle, self._idle, "idle", _abort)
         slowest = self._movement.slowest(too_many - len(idle), now)
-        await self._end(slowest, self._under_way, "slowest", _abort)
+        await self._close(slowest, self._under_way, "slowest", _abort)
 
-    async def _end(
+    async def _close(
         self,
-        some: list[HttpProtocol],
+        connections: list[HttpProtocol],
         still: Container[HttpProtocol],
         reason: str,
         end: Callable[[HttpProtocol], None],
     ) -> None:
-        # A few in each turn of the event loop: others have theirs between.
-        for n, connection in enumerate(some):
-            if n % TOGETHER == TOGETHER - 1:
+        # Only a few in each turn of the event loop, so that other connections are not delayed.
+        for n, connection in enumerate(connections):
+            if n % CLOSES_PER_TURN == CLOSES_PER_TURN - 1:
                 await asyncio.sleep(0)
             if connection in still:
                 self._metrics.closes[reason] += 1
                 end(connection)
 
     def _report(self) -> None:
-        # One line for each reason, not for each socket.
+        # One line for each reason, not for each connection.
         for reason, count in self._metrics.closes.items():
-            more = count - self._told[reason]
+            more = count - self._reported[reason]
             if more:
-                self._told[reason] = count
+                self._reported[reason] = count
                 log.info("closed connections reason=%r count=%d", reason, more)
 
 

@@ -13,9 +13,9 @@ from contextlib import suppress
 
 import pytest
 
-from tailwire.server.app.listener import TOGETHER, Listener
+from tailwire.server.app.accept_loop import ACCEPTS_PER_TURN, AcceptLoop
 from tailwire.server.auth.certificate import self_signed
-from tailwire.server.limits.pace import Pace
+from tailwire.server.limits.pacer import Pacer
 from tailwire.server.telemetry.metrics import Metrics
 
 pytestmark = pytest.mark.virtual
@@ -44,8 +44,8 @@ class Door:
         self.transports: list[asyncio.Transport] = []
         self.clients: list[socket.socket] = []
         self.metrics = Metrics()
-        pace = Pace(per_second, float("inf"), asyncio.get_running_loop().time)
-        self.listener = Listener(self.socket, lambda *_: Greets(self), pace, self.metrics, tls, 10.0)
+        pacer = Pacer(per_second, float("inf"), asyncio.get_running_loop().time)
+        self.listener = AcceptLoop(self.socket, lambda *_: Greets(self), pacer, self.metrics, tls, 10.0)
 
     def connect(self, count: int = 1) -> list[socket.socket]:
         """Clients that wait in the system's queue."""
@@ -103,7 +103,7 @@ async def test_without_a_limit_others_have_their_turn_between():
             before = len(door.came)
             await asyncio.sleep(0)
             turns += 1
-            assert len(door.came) - before <= TOGETHER
+            assert len(door.came) - before <= ACCEPTS_PER_TURN
             assert turns < 100
 
 

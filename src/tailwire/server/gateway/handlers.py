@@ -1,0 +1,86 @@
+"""What the server does with each type of frame from an authenticated socket."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from tailwire.server.actions.caller import Caller
+from tailwire.server.actions.live import Live
+from tailwire.server.actions.receipts import Receipts
+from tailwire.server.gateway.authentication import Authenticator
+from tailwire.server.gateway.frames import AppState, Auth, ClientFrame, Receipt, Transient, Typing
+from tailwire.server.gateway.sockets import Socket
+from tailwire.server.ports.refusal import Refused
+from tailwire.wire.frames import FrameType
+
+WINDOW_GRACE_SECONDS = 5.0
+MAX_WINDOW_SECONDS = 120.0
+
+Handler = Callable[[Socket, ClientFrame, Any], Awaitable[None]]
+
+
+class FrameHandlers:
+    """The handlers of frames, by type.
+
+    Args:
+        clock: seconds, monotonic.
+        app_state_changed: called with the uid of a user whose app went to the background or came back.
+
+    Attributes:
+        by_type: the type of the frame's body, and the coroutine function that receives the socket, the frame and the
+            decoded body.
+    """
+
+    def __init__(
+        self,
+        live: Live,
+        receipts: Receipts,
+        authenticator: Authenticator,
+        clock: Callable[[], float],
+        app_state_changed: Callable[[str], None],
+    ) -> None:
+        self._live = live
+        self._receipts = receipts
+        self._authenticator = authenticator
+        self._clock = clock
+        self._app_state_changed = app_state_changed
+        self.by_type: Mapping[str, tuple[type[Any], Handler]] = {
+            FrameType.TYPING: (Typing, self._typing),
+            FrameType.RECEIPTS: (Receipt, self._receipt),
+            FrameType.TRANSIENT: (Transient, self._transient),
+            FrameType.APP_STATE: (AppState, self._app_state),
+            FrameType.AUTH: (Auth, self._renew_token),
+        }
+
+    async def _typing(self, socket: Socket, frame: ClientFrame, body: Typing) -> None:
+        await self._live.typing(_caller(socket), frame.receiver, frame.receiver_type, body.action, body.metadata)
+
+    async def _receipt(self, socket: Socket, frame: ClientFrame, body: Receipt) -> None:
+        await self._receipts.receipt(_caller(socket), body.action, body.message_id)
+
+    async def _transient(self, socket: Socket, frame: ClientFrame, body: Transient) -> None:
+        await self._live.transient(_caller(socket), frame.receiver, frame.receiver_type, body.data)
+
+    async def _app_state(self, socket: Socket, frame: ClientFrame, body: AppState) -> None:
+        if body.state == "background" and 0 < body.window <= MAX_WINDOW_SECONDS:
+            socket.window = body.window
+            socket.background_until = self._clock() + body.window + WINDOW_GRACE_SECONDS
+        elif body.state == "foreground":
+            socket.background_until = 0.0
+        else:
+            raise Refused("ERR_BAD_REQUEST", {"body": "Use background with a window of up to 120 s, or foreground."})
+        self._app_state_changed(socket.uid)
+
+    async def _renew_token(self, socket: Socket, frame: ClientFrame, body: Auth) -> None:
+        await self._authenticator.renew(socket, body)
+
+
+def extend_background_window(socket: Socket) -> None:
+    """Restart the background window of a socket that has just sent a ping in it."""
+    if socket.background_until:
+        socket.background_until = socket.heard_at + socket.window + WINDOW_GRACE_SECONDS
+
+
+def _caller(socket: Socket) -> Caller:
+    return Caller(socket.uid, socket.device, socket.token)

@@ -1,0 +1,53 @@
+"""Limits simultaneous connections by address: each takes a slot, and frees it when it ends."""
+
+from __future__ import annotations
+
+from tailwire.server.limits.networks import counted_as
+
+
+class Slot:
+    """A slot in use."""
+
+    __slots__ = ("_key", "_slots")
+
+    def __init__(self, slots: ConnectionSlots, key: str) -> None:
+        self._slots: ConnectionSlots | None = slots
+        self._key = key
+
+    def free(self) -> None:
+        """Free the slot. Further calls have no effect."""
+        slots, self._slots = self._slots, None
+        if slots is not None:
+            slots._release(self._key)
+
+
+class ConnectionSlots:
+    """The slots of each address.
+
+    Args:
+        most: slots for one address; 0 for unlimited.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._taken: dict[str, int] = {}  # only addresses with a connection
+
+    def take(self, address: str) -> Slot | None:
+        """Take a slot. Return None if all slots of the address are in use."""
+        key = counted_as(address)
+        taken = self._taken.get(key, 0)
+        if 0 < self._most <= taken:
+            return None
+        self._taken[key] = taken + 1
+        return Slot(self, key)
+
+    def _release(self, key: str) -> None:
+        left = self._taken[key] - 1
+        if left:
+            self._taken[key] = left
+        else:
+            del self._taken[key]
+
+    def taken(self, address: str) -> int:
+        """Return how many slots of an address are in use."""
+        return self._taken.get(counted_as(address), 0)
