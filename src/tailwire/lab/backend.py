@@ -11,7 +11,7 @@ import httpx2
 
 from tailwire.testing.server import ServerProcess
 
-PATIENCE = 5.0
+TIMEOUT_SECONDS = 5.0
 
 
 class BackendFailed(Exception):
@@ -27,7 +27,7 @@ class Backend:
 
     def __init__(self, server: ServerProcess) -> None:
         self._server = server
-        self._http = httpx2.AsyncClient(timeout=PATIENCE, trust_env=False)
+        self._http = httpx2.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False)
         self._last: dict[str, str] = {}
         self.refused: set[str] = set()
 

@@ -18,7 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 VARIABLE = "TAILWIRE_CHROMIUM"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "chrome-headless-shell")
-PATIENCE = 30.0
+TIMEOUT_SECONDS = 30.0
 _LISTENS = "DevTools listening on "
 
 
@@ -85,12 +85,12 @@ class Browser:
         future = self._waiting[number] = asyncio.get_running_loop().create_future()
         await self._send(number, method, parameters)
         try:
-            return await asyncio.wait_for(future, 2 * PATIENCE)
+            return await asyncio.wait_for(future, 2 * TIMEOUT_SECONDS)
         except TimeoutError:
             self._waiting.pop(number, None)
             raise NoChromium(f"the browser did not answer to {method}") from None
 
-    async def tell(self, method: str, **parameters: Any) -> None:
+    async def notify(self, method: str, **parameters: Any) -> None:
         """As `call`, without waiting for the answer."""
         await self._send(next(self._numbers), method, parameters)
 
@@ -158,11 +158,11 @@ async def _address(process: asyncio.subprocess.Process) -> str:
     assert process.stderr is not None
     said: list[str] = []
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while line := (await process.stderr.readline()).decode(errors="replace"):
                 said = [*said[-5:], line.strip()]
                 if line.startswith(_LISTENS):
                     return line.removeprefix(_LISTENS).strip()
     except TimeoutError:
-        said.append(f"it did not say where it listens within {PATIENCE:.0f} s")
+        said.append(f"it did not say where it listens within {TIMEOUT_SECONDS:.0f} s")
     raise NoChromium("the browser does not start: " + " / ".join(said))

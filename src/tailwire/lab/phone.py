@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tailwire.lab.backend import Backend, BackendFailed
-from tailwire.lab.story import Story, is_text
+from tailwire.lab.event_log import EventLog, is_text
 from tailwire.sdk.app_settings import AppSettingsBuilder
 from tailwire.sdk.client import ChatClient
 from tailwire.sdk.connection.explain import describe
@@ -29,10 +29,10 @@ from tailwire.testing.line.shape import Shape
 from tailwire.testing.server import ServerProcess
 from tailwire.wire.entities import TextMessage
 
-APP_TAKES = 1.5
+SLOW_APP_SECONDS = 1.5
 """Seconds that an app which is too slow takes for each message."""
-MAX_TEXT = 500
-MAX_AT_ONCE = 32
+MAX_TEXT_CHARACTERS = 500
+MAX_TASKS = 32
 MAX_DUMPS = 10
 
 
@@ -50,10 +50,10 @@ class Phone(MessageListener, LoginListener):
     """
 
     def __init__(
-        self, name: str, other: str, server: ServerProcess, backend: Backend, story: Story, latency: float
+        self, name: str, other: str, server: ServerProcess, backend: Backend, log: EventLog, latency: float
     ) -> None:
         self.name, self.other = name, other
-        self._server, self._backend, self._story = server, backend, story
+        self._server, self._backend, self._log = server, backend, log
         self.line = FaultProxy("127.0.0.1", 0)
         self.line.shape(Shape(latency=latency))
         self._store = MemorySessionStore()
@@ -143,10 +143,10 @@ class Phone(MessageListener, LoginListener):
         self._tell_switch(what)
 
     def _tell_switch(self, what: str = "") -> None:
-        self._story.tell("switch", phone=self.name, what=what, now=dict(self._now))
+        self._log.add("switch", phone=self.name, what=what, now=dict(self._now))
 
     def _spawn(self, work: Coroutine[Any, Any, object]) -> None:
-        if len(self._tasks) >= MAX_AT_ONCE:
+        if len(self._tasks) >= MAX_TASKS:
             work.close()
             raise Refused("too much is under way on this phone: wait a moment")
         task = asyncio.create_task(self._tried(work), name=f"tailwire lab {self.name}")
@@ -165,19 +165,19 @@ class Phone(MessageListener, LoginListener):
                 self._notice(said)
 
     def _notice(self, text: str) -> None:
-        self._story.tell("notice", phone=self.name, text=text)
+        self._log.add("notice", phone=self.name, text=text)
 
     def _send(self, text: str) -> None:
         text = text.strip()
-        if not 0 < len(text) <= MAX_TEXT:
-            raise Refused(f"write something, at most {MAX_TEXT} characters")
+        if not 0 < len(text) <= MAX_TEXT_CHARACTERS:
+            raise Refused(f"write something, at most {MAX_TEXT_CHARACTERS} characters")
         if not is_text(text):
             raise Refused("the text has half a character (a lone surrogate): it cannot be sent")
         try:
             entry = self.chat.queue_message(TextMessage(receiver=self.other, text=text))
         except CometChatException as e:
             raise Refused(f"{e.code}: {e.message}") from e
-        self._story.tell("typed", phone=self.name, id=entry.muid, text=text)
+        self._log.add("typed", phone=self.name, id=entry.muid, text=text)
 
     def _change_line(self, network: str, before: str) -> None:
         # The platform says something only where a phone would know: not in a tunnel, and not of a cable further off.
@@ -215,7 +215,7 @@ class Phone(MessageListener, LoginListener):
 
     def _moved(self, transition: Transition) -> None:
         before, self._phase = self._phase, transition.phase
-        self._story.tell(
+        self._log.add(
             "transition",
             phone=self.name,
             trigger=transition.trigger,
@@ -237,21 +237,21 @@ class Phone(MessageListener, LoginListener):
         said = (connection.explain(), None if left is None else round(left, 1))
         if said != self._said:
             self._said = said
-            self._story.tell("says", keep=False, phone=self.name, explain=said[0], window=said[1])
+            self._log.add("says", keep=False, phone=self.name, explain=said[0], window=said[1])
 
     async def on_text_message_received(self, message: TextMessage) -> None:
         """A message was handed over to the app."""
         if self._now["pace"] == "slow":
-            await asyncio.sleep(APP_TAKES)  # the app is busy
-        self._story.tell("handed", phone=self.name, id=message.muid, text=message.text)
+            await asyncio.sleep(SLOW_APP_SECONDS)  # the app is busy
+        self._log.add("handed", phone=self.name, id=message.muid, text=message.text)
 
     def on_queued_message_changed(self, entry: OutboxEntry) -> None:
         """A message of this phone was sent, or refused."""
         if entry.status is OutboxStatus.SENT:
-            self._story.tell("accepted", phone=self.name, id=entry.muid)
+            self._log.add("accepted", phone=self.name, id=entry.muid)
         elif entry.status is OutboxStatus.FAILED:
             why = str(entry.error.message if entry.error is not None else "")
-            self._story.tell("failed", phone=self.name, id=entry.muid, text=why)
+            self._log.add("failed", phone=self.name, id=entry.muid, text=why)
 
     def dumps(self) -> list[dict[str, Any]]:
         """The dumps of its connections, oldest first: each start of the app has one."""

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from tailwire.lab.graph import machine
+from tailwire.lab.lab import NAMES, Lab
 from tailwire.lab.phone import SETTINGS
-from tailwire.lab.stage import NAMES, Lab
 from tailwire.sdk.connection.commands import Command
 from tailwire.sdk.connection.explain import describe, explain
 from tailwire.sdk.connection.history import BadDump, load
@@ -22,9 +22,9 @@ from tailwire.sdk.connection.replay import BadReplay, replayed
 from tailwire.sdk.connection.state import Phase, State, Status
 
 FORMAT = 1
-LARGEST = 20_000_000
+MAX_BYTES = 20_000_000
 MAX_EVENTS = 20_000
-LONGEST = 2000
+MAX_VALUE_CHARACTERS = 2000
 MAX_SECONDS = 366 * 86_400.0
 MAX_DIGITS = 18
 _PHASES, _STATUSES = frozenset(map(str, Phase)), frozenset(map(str, Status))
@@ -54,9 +54,9 @@ def recorded(lab: Lab) -> dict[str, Any]:
     """Return what has happened in a lab, JSON-ready. It holds what was written in the chats, and no secret."""
     return {
         "tailwire lab": FORMAT,
-        "begin": lab.story.begin,
-        "end": lab.story.now,
-        "events": lab.story.events,
+        "begin": lab.log.begin,
+        "end": lab.log.now,
+        "events": lab.log.events,
         "dumps": lab.dumps(),
     }
 
@@ -73,9 +73,9 @@ def read(file: Path) -> dict[str, Any]:
         OSError: when it cannot be read.
     """
     with file.open("rb") as opened:
-        content = opened.read(LARGEST + 1)  # what a file says of its size may be wrong, as of a device's
-    if len(content) > LARGEST:
-        raise BadRecording(f"it has more than {LARGEST:,} bytes")
+        content = opened.read(MAX_BYTES + 1)  # what a file says of its size may be wrong, as of a device's
+    if len(content) > MAX_BYTES:
+        raise BadRecording(f"it has more than {MAX_BYTES:,} bytes")
     try:
         data = json.loads(content.decode("utf-8"), parse_int=_whole, parse_float=_real, parse_constant=_constant)
     except BadRecording:
@@ -168,7 +168,9 @@ def _check(number: int, event: Any) -> None:
         raise BadRecording(f"event {number} does not say whose it is")
     for key, value in event.items():
         values = value.values() if key == "now" and isinstance(value, dict) else (value,)
-        if not all(isinstance(v, str | int | float | bool | None) and len(str(v)) <= LONGEST for v in values):
+        if not all(
+            isinstance(v, str | int | float | bool | None) and len(str(v)) <= MAX_VALUE_CHARACTERS for v in values
+        ):
             raise BadRecording(f"event {number}: {key} is no plain value")
     for key, types in KINDS[kind].items():
         if type(event.get(key)) not in types or (key not in event):

@@ -14,7 +14,7 @@ from typing import Any
 
 import uvicorn
 
-from tailwire.lab.stage import Lab
+from tailwire.lab.lab import Lab
 from tailwire.lab.web import web_app
 
 
@@ -71,7 +71,7 @@ async def page(
         yield _at(sock, token)
     finally:
         if lab is not None:
-            lab.story.close()  # the streams end, so that the server need not wait for them
+            lab.log.close()  # the streams end, so that the server need not wait for them
         server.should_exit = True
         await asyncio.wait([serving])
         sock.close()

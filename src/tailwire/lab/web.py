@@ -22,16 +22,16 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tailwire.lab.graph import machine
+from tailwire.lab.lab import NAMES, Lab
 from tailwire.lab.phone import Refused
 from tailwire.lab.recording import recorded
-from tailwire.lab.stage import NAMES, Lab
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-LARGEST = 8192
-QUIET = 10.0
+MAX_BODY_BYTES = 8192
+KEEPALIVE_SECONDS = 10.0
 _KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
@@ -107,7 +107,7 @@ def _refused(status: int, why: str) -> Response:
     return JSONResponse({"error": why}, status)
 
 
-def _files() -> dict[str, tuple[bytes, str]]:
+def _read_files() -> dict[str, tuple[bytes, str]]:
     found = {}
     for file in (files("tailwire.lab") / "page").iterdir():
         kind = _KINDS.get("." + file.name.rpartition(".")[2])
@@ -126,7 +126,7 @@ class Pages:
 
     def __init__(self, lab: Lab | None, replay: dict[str, Any] | None, slow: float) -> None:
         self._lab, self._replay, self._slow = lab, replay, slow
-        self._files = _files()
+        self._files = _read_files()
 
     async def file(self, request: Request) -> Response:
         """A file of the page."""
@@ -144,19 +144,19 @@ class Pages:
         if self._lab is None:
             return _refused(404, "a recording has no events to come")
         try:
-            queue = self._lab.story.listen()
+            queue = self._lab.log.listen()
         except RuntimeError as e:
             return _refused(503, str(e))
         return StreamingResponse(self._told(queue), media_type="text/event-stream")
 
     async def _told(self, queue: asyncio.Queue[dict[str, Any] | None]) -> AsyncIterator[str]:
         assert self._lab is not None
-        story = self._lab.story
+        log = self._lab.log
         try:
-            yield f"event: story\ndata: {json.dumps({'now': story.now, 'events': story.events})}\n\n"
+            yield f"event: story\ndata: {json.dumps({'now': log.now, 'events': log.events})}\n\n"
             while True:
                 try:
-                    event = await asyncio.wait_for(queue.get(), QUIET)
+                    event = await asyncio.wait_for(queue.get(), KEEPALIVE_SECONDS)
                 except TimeoutError:
                     yield ": still here\n\n"
                     continue
@@ -164,7 +164,7 @@ class Pages:
                     return
                 yield f"data: {json.dumps(event)}\n\n"
         finally:
-            story.leave(queue)
+            log.leave(queue)
 
     async def do(self, request: Request) -> Response:
         """Use a switch."""
@@ -173,7 +173,7 @@ class Pages:
         body = b""
         async for piece in request.stream():
             body += piece
-            if len(body) > LARGEST:
+            if len(body) > MAX_BODY_BYTES:
                 return _refused(413, "that is too much")
         try:
             asked = json.loads(body)
@@ -219,4 +219,4 @@ def web_app(
         Route("/{token}/{name}", pages.file),
         Route("/{token}/", pages.file, name="index"),
     ]
-    return Guard(Starlette(routes=routes), token, port, once, lab.story.close if lab is not None else lambda: None)
+    return Guard(Starlette(routes=routes), token, port, once, lab.log.close if lab is not None else lambda: None)

@@ -20,11 +20,11 @@ from tailwire.testing.virtual.world import VirtualSdkWorld, VirtualServer
 from tailwire.wire.entities import BaseMessage, Group, GroupMember, TextMessage, TypingIndicator
 
 T = TypeVar("T")
-LOOK_AGAIN = 0.25
+POLL_INTERVAL_SECONDS = 0.25
 """Virtual seconds."""
 
 
-class _Ears(MessageListener):
+class _Recorder(MessageListener):
     def __init__(self, drafts: list[DraftChanged]) -> None:
         self.texts: list[str] = []
         self.typing: list[str] = []
@@ -62,8 +62,8 @@ class BotTest:
         self._runner = runner
         self._server = VirtualServer(folder)
         self._store: SessionStore = MemorySessionStore()
-        self._people: dict[str, ChatClient] = {}
-        self._ears: dict[str, _Ears] = {}
+        self._clients: dict[str, ChatClient] = {}
+        self._recorders: dict[str, _Recorder] = {}
         self._groups: dict[str, set[str]] = {}
         self._running: asyncio.Task[None] | None = None
 
@@ -98,7 +98,7 @@ class BotTest:
         """React to a message."""
 
         async def react() -> None:
-            await (await self._person(user)).add_reaction(message.id, reaction)
+            await (await self._client_of(user)).add_reaction(message.id, reaction)
 
         self._run(react())
 
@@ -106,17 +106,17 @@ class BotTest:
         """Ask the bot to stop writing."""
 
         async def stop() -> None:
-            await (await self._person(user)).stop_draft(draft)
+            await (await self._client_of(user)).stop_draft(draft)
 
         self._run(stop())
 
     def heard(self, user: str = "alice") -> list[str]:
         """Return all texts that a user has been sent."""
-        return list(self._ears[user].texts) if user in self._ears else []
+        return list(self._recorders[user].texts) if user in self._recorders else []
 
     def typing(self, user: str = "alice") -> list[str]:
         """Return what a user has heard of typing: `started`, `ended`."""
-        return list(self._ears[user].typing) if user in self._ears else []
+        return list(self._recorders[user].typing) if user in self._recorders else []
 
     def stop(self) -> None:
         """End the bot in order."""
@@ -137,7 +137,7 @@ class BotTest:
         limit = self._bot._settings.catch_up_limit  # as the bot would have it
         settings = AppSettingsBuilder().override_client_host(self._server.url)
         settings = settings.catch_up_after_reconnect(limit=limit)
-        world = VirtualSdkWorld(len(self._people))
+        world = VirtualSdkWorld(len(self._clients))
         return ChatClient(self._server.app_id, settings.build(), session_store=store, world=world)
 
     async def _start(self) -> None:
@@ -149,7 +149,7 @@ class BotTest:
         serving = self._bot._serve(self._client(self._store), self._server.auth_key)
         self._running = asyncio.create_task(serving, name="tailwire bot")
         while (self._store.load(self._server.app_id) or {}).get("position") is None:  # until it is logged in
-            await self._look_again()
+            await self._pause()
 
     async def _stop_bot(self) -> None:
         running, self._running = self._running, None
@@ -159,24 +159,24 @@ class BotTest:
             if not running.cancelled():
                 await running  # raises what ended it
 
-    async def _look_again(self) -> None:
+    async def _pause(self) -> None:
         if self._running is not None and self._running.done():
             await self._stop_bot()
             raise RuntimeError("the bot has ended")
-        await asyncio.sleep(LOOK_AGAIN)
+        await asyncio.sleep(POLL_INTERVAL_SECONDS)
 
-    async def _person(self, uid: str) -> ChatClient:
+    async def _client_of(self, uid: str) -> ChatClient:
         if uid == self._bot.uid:
             raise ValueError(f"{uid} is the bot: let another user talk to it")
-        if uid not in self._people:
+        if uid not in self._clients:
             await self._server.add_users(uid)
-            chat = self._people[uid] = self._client(MemorySessionStore())
-            ears = self._ears[uid] = _Ears(self.drafts)
-            chat.add_message_listener("tailwire bot test", ears)
+            chat = self._clients[uid] = self._client(MemorySessionStore())
+            recorder = self._recorders[uid] = _Recorder(self.drafts)
+            chat.add_message_listener("tailwire bot test", recorder)
             await chat.init()
             await chat.login(uid, auth_key=self._server.auth_key)
             await chat.wait_connected()
-        return self._people[uid]
+        return self._clients[uid]
 
     async def _join(self, chat: ChatClient, uid: str, guid: str) -> None:
         if guid not in self._groups:
@@ -188,17 +188,17 @@ class BotTest:
             self._groups[guid].add(uid)
 
     async def _post(self, text: str, uid: str, guid: str) -> TextMessage:
-        chat = await self._person(uid)
+        chat = await self._client_of(uid)
         if guid:
             await self._join(chat, uid, guid)
         kind: Any = "group" if guid else "user"
         return await chat.send_message(TextMessage(receiver=guid or self._bot.uid, receiver_type=kind, text=text))
 
     async def _say(self, text: str, uid: str, guid: str, timeout: float) -> list[str]:
-        said, chat, me = await self._post(text, uid, guid), self._people[uid], self._bot.uid
+        said, chat, me = await self._post(text, uid, guid), self._clients[uid], self._bot.uid
         async with asyncio.timeout(timeout):
             while (self._store.load(self._server.app_id) or {})["position"]["last_id"] < said.id:
-                await self._look_again()
+                await self._pause()
         uid = "" if guid else me
         listed = [m async for m in chat.messages(uid=uid, guid=guid, after=said.id, actions=False)]
         self.answers = [m for m in listed if m.sender.uid == me]
@@ -209,7 +209,7 @@ class BotTest:
         try:
             await self._stop_bot()
         finally:
-            for chat in self._people.values():
+            for chat in self._clients.values():
                 await chat.aclose()
             await self._server.stop()
 

@@ -1,7 +1,7 @@
 """Every reachable state of the connection machine with every event, every invariant checked at each step.
 
 Time is exact but coarse: the durations are small whole numbers and time moves by one, to the next deadline, or far past
-it. A state is stored relative to now, with what no longer matters forgotten (`normal`), so that the set is finite.
+it. A state is stored relative to now, with what no longer matters forgotten (`normalized`), so that the set is finite.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tailwire.sdk.connection.state import App, Mode, Network, Phase, Session, St
 from tailwire.sdk.connection.timings import Timings
 from tailwire.testing.invariants import check_step
 
-COARSE = Timings(
+COARSE_TIMINGS = Timings(
     background_window=3,
     attempt=2,
     heartbeat_interval=2,
@@ -38,11 +38,11 @@ COARSE = Timings(
     renew_before=0,
     max_attempts=None,
 )
-LASTS = 3.0
-ENDS = replace(COARSE, renew_before=2, stable_after=1)
-"""Of clients whose token ends. What has nothing to do with that does not happen to them: it does to the others."""
-LINES = replace(COARSE, stable_after=1)
-"""Of clients on slow lines and behind proxies. As with `ENDS`, what has nothing to do with that happens to others."""
+TOKEN_LIFETIME_SECONDS = 3.0
+TOKEN_TIMINGS = replace(COARSE_TIMINGS, renew_before=2, stable_after=1)
+"""For clients whose token expires. Unrelated events are explored only for the other clients."""
+LINE_TIMINGS = replace(COARSE_TIMINGS, stable_after=1)
+"""For clients on slow lines and behind proxies. As with `TOKEN_TIMINGS`, unrelated events are explored elsewhere."""
 _CHANCES = (0.0, 1.0)
 _MAX_CALLERS = 1
 
@@ -50,12 +50,14 @@ _MAX_CALLERS = 1
 def starts() -> list[State]:
     """The states in which a client can begin."""
     return [
-        State(mode=mode, timings=replace(COARSE, max_attempts=limit), has_provider=provider, interval=2, timeout=1)
+        State(
+            mode=mode, timings=replace(COARSE_TIMINGS, max_attempts=limit), has_provider=provider, interval=2, timeout=1
+        )
         for mode in Mode
         for provider, limit in ((True, None), (False, 2))
     ] + [
-        State(mode=mode, timings=timings, has_provider=timings == ENDS, interval=2, timeout=1)
-        for timings in (ENDS, LINES)
+        State(mode=mode, timings=timings, has_provider=timings == TOKEN_TIMINGS, interval=2, timeout=1)
+        for timings in (TOKEN_TIMINGS, LINE_TIMINGS)
         for mode in Mode
     ]
 
@@ -63,7 +65,7 @@ def starts() -> list[State]:
 def events(s: State) -> Iterator[tuple[str, i.Input, float]]:
     """Every event that can meet this state: its name, the input, and how many seconds pass before it."""
     e = s.epoch
-    ends, lines = s.timings == ENDS, s.timings == LINES
+    ends, lines = s.timings == TOKEN_TIMINGS, s.timings == LINE_TIMINGS
     for name, happened in _facts(s):
         elsewhere = ends and (name in _ELSEWHERE or (s.mode is Mode.MANUAL and name.startswith("app ")))
         if not elsewhere and not (lines and name in _NOT_ON_LINES):
@@ -147,18 +149,18 @@ def _line_events(epoch: int) -> Iterator[tuple[str, i.Input]]:
 
 
 def _token_events(epoch: int) -> Iterator[tuple[str, i.Input]]:
-    yield "attempt succeeded: the token ends", i.AttemptSucceeded(epoch, left=LASTS)
+    yield "attempt succeeded: the token ends", i.AttemptSucceeded(epoch, left=TOKEN_LIFETIME_SECONDS)
     yield "attempt failed: token rejected", i.AttemptFailed(epoch, Cause.TOKEN_REJECTED)
     yield "socket lost", i.SocketLost(epoch, Cause.SERVER_CLOSED)
     yield "socket lost: token rejected", i.SocketLost(epoch, Cause.TOKEN_REJECTED)
     yield "pong", i.PongReceived(epoch)
     yield "token renewed", i.TokenRenewed(epoch)
-    yield "token taken", i.TokenTaken(epoch, LASTS)
+    yield "token taken", i.TokenTaken(epoch, TOKEN_LIFETIME_SECONDS)
     yield "token taken, for good", i.TokenTaken(epoch)
     yield "token renewal failed", i.TokenRenewalFailed(epoch)
 
 
-def normal(s: State, now: float) -> State:
+def normalized(s: State, now: float) -> State:
     """The same state as seen from `now`, without what cannot matter any more."""
 
     def ahead(t: float | None) -> float | None:
@@ -187,7 +189,7 @@ def normal(s: State, now: float) -> State:
     n.heard_at = age(s.heard_at, s.interval + s.timings.late)
     n.said_at = age(s.said_at, 2 * s.interval + s.timings.late)
     n.probe_sent = age(s.probe_sent, s.interval + s.timings.late)
-    if s.timings != LINES:  # how slow a line is, and when this client spoke last, is explored on `LINES`
+    if s.timings != LINE_TIMINGS:  # how slow a line is, and when this client spoke last, is explored on `LINE_TIMINGS`
         n.round_trip = 0.0
         n.said_at = n.said_at if n.heard_at is None or n.said_at is None else max(n.said_at, n.heard_at)
     n.connects = tuple(range(1, len(s.connects) + 1))
@@ -247,7 +249,7 @@ def explore(
     *,
     tabulate: bool = True,
     take: Callable[..., tuple[State, list[Command]]] = step,
-    most: int | None = None,
+    max_states: int | None = None,
 ) -> Found:
     """Walk through everything that can be reached.
 
@@ -264,7 +266,7 @@ def explore(
     begin = starts() if begin is None else begin
     seen: set[State] = set(begin)
     queue = deque(begin)
-    while queue and (most is None or len(seen) < most):
+    while queue and (max_states is None or len(seen) < max_states):
         s = queue.popleft()
         for moved in _next(s, found, take, tabulate):
             if moved not in seen:
@@ -283,12 +285,12 @@ def _next(s: State, found: Found, take: Callable[..., tuple[State, list[Command]
             if tabulate:
                 row = found.table.setdefault((abstract(s), name), set())
                 row.add((abstract(after), named(commands)))
-            yield normal(after, passed)
+            yield normalized(after, passed)
             if not any(_drew_a_wait(t, s) for t in (after.retry_at, after.not_before, after.renew_at)):
                 break  # chance played no part
     due = next_deadline(s)
     if due is not None and due > 1:
-        yield normal(s, 1.0)
+        yield normalized(s, 1.0)
 
 
 def _drew_a_wait(t: float | None, before: State) -> bool:

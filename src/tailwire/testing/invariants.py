@@ -19,7 +19,7 @@ from tailwire.sdk.connection.commands import (
 from tailwire.sdk.connection.state import App, Mode, Phase, Session, State, Status, heartbeat_due, next_deadline
 from tailwire.sdk.connection.wanted import is_wanted
 
-_LEGAL = {
+LEGAL_TRANSITIONS = {
     Status.DISCONNECTED: {Status.CONNECTING},
     Status.CONNECTING: {Status.CONNECTED, Status.DISCONNECTED},
     Status.CONNECTED: {Status.DISCONNECTED, Status.FEATURE_THROTTLED},
@@ -161,7 +161,7 @@ def _check_telling(before: State, after: State, commands: Sequence[Command]) -> 
     last = before.status
     for c in commands:
         if isinstance(c, TellStatus):
-            if c.status not in _LEGAL[last]:
+            if c.status not in LEGAL_TRANSITIONS[last]:
                 raise Broken("I8", f"{last} then {c.status}")
             last = c.status
         if isinstance(c, TellStatus | TellError) and before.session is Session.NONE and after.session is Session.NONE:

@@ -102,7 +102,7 @@ def test_an_event_lacks_nothing_that_the_page_needs(tmp_path, event):
 
 
 def test_no_more_is_read_than_a_recording_may_have(tmp_path, monkeypatch):
-    monkeypatch.setattr("tailwire.lab.recording.LARGEST", 1000)
+    monkeypatch.setattr("tailwire.lab.recording.MAX_BYTES", 1000)
     with pytest.raises(BadRecording, match="more than 1,000 bytes"):
         read(Path("/dev/zero"))
     file = tmp_path / "lab.json"

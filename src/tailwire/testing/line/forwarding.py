@@ -7,9 +7,9 @@ import socket
 from collections.abc import Coroutine
 from typing import Any
 
-from tailwire.testing.line.door import make_small
-from tailwire.testing.line.lane import Lane
+from tailwire.testing.line.acceptor import limit_buffers
 from tailwire.testing.line.pair import Faults, Pair
+from tailwire.testing.line.pipe import Pipe
 
 
 class Forwarder:
@@ -32,7 +32,7 @@ class Forwarder:
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None
-        self.up, self.down = Lane(), Lane()
+        self.up, self.down = Pipe(), Pipe()
         self.pairs: set[Pair] = set()
 
     def aim(self, port: int) -> None:
@@ -123,7 +123,7 @@ async def _connected(host: str, port: int) -> socket.socket:
     for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
         sock = socket.socket(family, kind, protocol)
         try:
-            make_small(sock)
+            limit_buffers(sock)
             sock.setblocking(False)
             await loop.sock_connect(sock, address)
         except OSError as e:

@@ -1,7 +1,7 @@
 """A connection through the proxy: the client's end, the server's end, and what happens to bytes between them.
 
-Rules: all bytes, and the end of them, travel on the two lanes of the line; what is wrong with the line is asked for
-when they arrive; an end is not read from while its lane is full or the other end does not take what it is given.
+Rules: all bytes, and the end of them, travel on the two pipes of the line; what is wrong with the line is asked for
+when they arrive; an end is not read from while its pipe is full or the other end does not take what it is given.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from enum import Enum
 from functools import partial
 from typing import cast
 
-from tailwire.testing.line.between import Answer, RequestHead
 from tailwire.testing.line.frames import ServerFrames
-from tailwire.testing.line.lane import MAX_PIECE, Lane
+from tailwire.testing.line.pipe import MAX_PIECE_BYTES, Pipe
+from tailwire.testing.line.responses import CannedResponse, RequestHead
 
-CONTROL_PACKET = 40  # bytes of a packet without content: SYN, FIN, RST
+CONTROL_PACKET_BYTES = 40  # bytes of a packet without content: SYN, FIN, RST
 
 
 class Ending(Enum):
@@ -33,30 +33,30 @@ class Faults:
 
     Attributes:
         half_open: nothing arrives.
-        left: how many bytes of the server's next frame arrive before its connection ends.
+        cut_after: how many bytes of the server's next frame arrive before its connection ends.
         repeats: how many of the server's next text frames come twice.
         answer: what everything is answered with, in the server's place.
         upgrade_answer: what requests for a WebSocket are answered with.
     """
 
     half_open: bool = False
-    left: int | None = None
+    cut_after: int | None = None
     repeats: int = 0
-    answer: Answer | None = None
-    upgrade_answer: Answer | None = None
+    answer: CannedResponse | None = None
+    upgrade_answer: CannedResponse | None = None
 
 
 class End(asyncio.BufferedProtocol):
     """One end of a connection.
 
     Args:
-        lane: that carries what is read here.
-        arrived: called on the lane's other side with what was read, or with how it ended.
+        pipe: that carries what is read here.
+        arrived: called on the pipe's other side with what was read, or with how it ended.
     """
 
-    def __init__(self, pair: Pair, lane: Lane, arrived: Callable[[bytes | Ending], None]) -> None:
-        self._pair, self._lane, self._arrived = pair, lane, arrived
-        self._buffer = memoryview(bytearray(MAX_PIECE))
+    def __init__(self, pair: Pair, pipe: Pipe, arrived: Callable[[bytes | Ending], None]) -> None:
+        self._pair, self._pipe, self._arrived = pair, pipe, arrived
+        self._buffer = memoryview(bytearray(MAX_PIECE_BYTES))
         self._reasons: set[str] = set()
         self._transport: asyncio.Transport | None = None
         self._ended = False
@@ -69,14 +69,14 @@ class End(asyncio.BufferedProtocol):
             self._transport.pause_reading()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._buffer[: self._lane.piece]
+        return self._buffer[: self._pipe.piece]
 
     def buffer_updated(self, nbytes: int) -> None:
         data = bytes(self._buffer[:nbytes])
-        self._lane.send(nbytes, lambda: self._arrived(data))
-        if self._lane.full and "line" not in self._reasons:
+        self._pipe.send(nbytes, lambda: self._arrived(data))
+        if self._pipe.full and "line" not in self._reasons:
             self.pause("line")
-            self._lane.hold(lambda: self.resume("line"))
+            self._pipe.hold(lambda: self.resume("line"))
 
     def eof_received(self) -> bool:
         self._end(Ending.FINISHED)
@@ -90,7 +90,7 @@ class End(asyncio.BufferedProtocol):
     def _end(self, how: Ending) -> None:
         if not self._ended:
             self._ended = True
-            self._lane.send(CONTROL_PACKET, lambda: self._arrived(how))
+            self._pipe.send(CONTROL_PACKET_BYTES, lambda: self._arrived(how))
 
     def pause_writing(self) -> None:
         if self.other is not None:
@@ -148,7 +148,7 @@ class Pair:
     """
 
     def __init__(
-        self, faults: Faults, up: Lane, down: Lane, reach: Callable[[Pair], None], gone: Callable[[Pair], None]
+        self, faults: Faults, up: Pipe, down: Pipe, reach: Callable[[Pair], None], gone: Callable[[Pair], None]
     ) -> None:
         self._faults, self._up, self._down = faults, up, down
         self._reach, self._gone = reach, gone
@@ -167,7 +167,7 @@ class Pair:
         if self._closed:
             self.client.abort()
         else:
-            self._up.send(CONTROL_PACKET, self._asked)
+            self._up.send(CONTROL_PACKET_BYTES, self._asked)
 
     @property
     def _swallowed(self) -> bool:
@@ -194,11 +194,11 @@ class Pair:
         if self._closed:  # dropped meanwhile
             self.abort()
             return
-        self._tell_client(CONTROL_PACKET, lambda: self.client.resume("connecting"))
+        self._tell_client(CONTROL_PACKET_BYTES, lambda: self.client.resume("connecting"))
 
     def unreachable(self) -> None:
         """There is no server."""
-        self._down.send(CONTROL_PACKET, self.abort)
+        self._down.send(CONTROL_PACKET_BYTES, self.abort)
 
     # What arrives behind the line.
 
@@ -240,7 +240,7 @@ class Pair:
         for begin in range(0, len(data), self._down.piece):
             piece = data[begin : begin + self._down.piece]
             self._tell_client(len(piece), partial(self.client.write, piece))
-        self._tell_client(CONTROL_PACKET, self.client.finish)
+        self._tell_client(CONTROL_PACKET_BYTES, self.client.finish)
 
     def _tell_client(self, size: int, what: Callable[[], None]) -> None:
         def arrive() -> None:
@@ -265,13 +265,13 @@ class Pair:
     def _write_frames(self, data: bytes) -> bool:
         # Whether the connection goes on.
         faults = self._faults
-        if faults.left is not None and data[:1] == b"\x17":  # TLS
-            left, faults.left = faults.left, None
+        if faults.cut_after is not None and data[:1] == b"\x17":  # TLS
+            left, faults.cut_after = faults.cut_after, None
             self.client.write(data[:left])
             return False
         for piece, is_text in self._frames.feed(data):
-            if is_text and faults.left is not None:
-                left, faults.left = faults.left, None
+            if is_text and faults.cut_after is not None:
+                left, faults.cut_after = faults.cut_after, None
                 self.client.write(piece[:left])
                 return False
             self.client.write(piece)

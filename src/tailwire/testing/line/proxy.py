@@ -6,10 +6,10 @@ import socket
 from collections.abc import Mapping
 from types import TracebackType
 
-from tailwire.testing.line.between import Answer
-from tailwire.testing.line.door import Door
+from tailwire.testing.line.acceptor import Acceptor
 from tailwire.testing.line.forwarding import Forwarder
 from tailwire.testing.line.pair import Faults
+from tailwire.testing.line.responses import CannedResponse
 from tailwire.testing.line.shape import Shape
 
 
@@ -30,7 +30,7 @@ class FaultProxy:
     def __init__(self, host: str, port: int) -> None:
         self._faults = Faults()
         self._forwarder = Forwarder(host, port, self._faults)
-        self._door = Door(self._taken)
+        self._acceptor = Acceptor(self._taken)
         self._shape = Shape()
         self._refusing = False
         self._delay = 0.0
@@ -54,7 +54,7 @@ class FaultProxy:
 
     async def start(self) -> None:
         """Listen."""
-        self.port = self._door.open(self.port)
+        self.port = self._acceptor.open(self.port)
 
     def aim(self, port: int) -> None:
         """The server is at another port now."""
@@ -99,7 +99,7 @@ class FaultProxy:
 
     def swallow(self) -> None:
         """New connections get no answer, as if their packets vanished, until `restore()`; those of now stay."""
-        self._door.swallow()
+        self._acceptor.swallow()
 
     def half_open(self, new: bool = True) -> None:
         """Connections stay, and nothing passes any more, until `restore()`.
@@ -116,25 +116,25 @@ class FaultProxy:
         self._forwarder.end_idle(seconds)
 
     def answer(self, status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> None:
-        """Answer everything in the server's place, as a portal or a proxy under maintenance, until `restore()`.
+        """CannedResponse everything in the server's place, as a portal or a proxy under maintenance, until `restore()`.
 
         The connections of now are reset. TLS cannot be answered: its connections end without a word.
 
         Raises:
             ValueError: when it is no HTTP answer.
         """
-        self._faults.answer = Answer(status, headers or {}, body)
+        self._faults.answer = CannedResponse(status, headers or {}, body)
         self.drop()
 
     def refuse_websockets(self, status: int = 426) -> None:
-        """Answer requests for a WebSocket with a status; other requests pass, until `restore()`.
+        """CannedResponse requests for a WebSocket with a status; other requests pass, until `restore()`.
 
         The connections of now are reset. It cannot be seen in TLS: nothing is refused there.
 
         Raises:
             ValueError: when it is no HTTP status.
         """
-        self._faults.upgrade_answer = Answer(status)
+        self._faults.upgrade_answer = CannedResponse(status)
         self.drop()
 
     def cut_mid_frame(self, after: int = 1) -> None:
@@ -142,7 +142,7 @@ class FaultProxy:
 
         Over TLS, which it cannot look into, that is so with the next bytes of any kind.
         """
-        self._faults.left = after
+        self._faults.cut_after = after
 
     def duplicate(self, frames: int = 1) -> None:
         """The next text frames of the server come twice (not over TLS, which it cannot look into)."""
@@ -157,8 +157,8 @@ class FaultProxy:
         for pair in [p for p in self._forwarder.pairs if p.silent or faults.half_open]:
             pair.abort()
         self._refusing = faults.half_open = False
-        faults.left, faults.repeats, faults.answer, faults.upgrade_answer = None, 0, None, None
-        self._door.serve()
+        faults.cut_after, faults.repeats, faults.answer, faults.upgrade_answer = None, 0, None, None
+        self._acceptor.serve()
         self.idle_kill(0)
         self.delay = 0.0
 
@@ -172,7 +172,7 @@ class FaultProxy:
     async def close(self) -> None:
         """Reset everything and stop."""
         self._refusing = True
-        self._door.close()
+        self._acceptor.close()
         await self._forwarder.close()
 
     async def __aenter__(self) -> FaultProxy:

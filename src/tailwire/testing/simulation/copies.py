@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-BESIDE = ("-wal", "-shm")
+WAL_SUFFIXES = ("-wal", "-shm")
 
 
 class Copies:
@@ -28,16 +28,16 @@ class Copies:
         with closing(sqlite3.connect(self._copy)) as to:
             store._reader.backup(to)
 
-    def put_back(self) -> None:
-        """Put the copy in the place of the database; the server does not run. The file beside it stays."""
+    def restore(self) -> None:
+        """Put the copy in the place of the database; the server does not run. The file beside it memberships."""
         if not self._copy.exists():
             return
         self._gone.append((_last_id(self._copy), _last_id(self._database)))
-        for name in BESIDE:
+        for name in WAL_SUFFIXES:
             self._database.with_name(self._database.name + name).unlink(missing_ok=True)
         shutil.copy(self._copy, self._database)
 
-    def took_away(self, message_id: int) -> bool:
+    def removed(self, message_id: int) -> bool:
         """Return whether a message of this id is gone because a copy from before it was put back."""
         return any(begin < message_id <= end for begin, end in self._gone)
 

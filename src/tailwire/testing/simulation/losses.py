@@ -8,24 +8,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tailwire.server.ports.broker import Publication
-from tailwire.testing.simulation.person import Person
+from tailwire.testing.simulation.device import Device
 
-LIKELY = 0.5
+LOSS_PROBABILITY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A message that did not reach some devices.
+    """A message that did not reach some resources.
 
     Attributes:
         at: when.
         message: its id.
-        devices: the resources of those who would have heard it then.
+        resources: the resources of those who would have received it then.
     """
 
     at: float
     message: int
-    devices: frozenset[str]
+    resources: frozenset[str]
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Losses:
     lost: list[Loss] = field(default_factory=list)
     before: dict[int, int] = field(default_factory=dict)
 
-    def stand_before(self, hub: Any) -> None:
+    def intercept(self, hub: Any) -> None:
         """A server has started."""
         broker = hub.broker
         honest = broker.publish
@@ -52,27 +52,30 @@ class Losses:
             number = _message_of(publication)
             if number:
                 self.before[number] = publication.before
-                if self.left and self.chance() < LIKELY:
+                if self.left and self.chance() < LOSS_PROBABILITY:
                     self.left -= 1
-                    devices = frozenset(socket.device for socket in hub._by_subject.get(subject, ()))
-                    self.lost.append(Loss(self.now(), number, devices))
+                    resources = frozenset(socket.device for socket in hub._by_subject.get(subject, ()))
+                    self.lost.append(Loss(self.now(), number, resources))
                     return
             honest(subject, publication)
 
         broker.publish = publish
 
-    def unnoticed(self, person: Person, message: int, conversation: str) -> bool:
+    def unnoticed(self, device: Device, message: int, conversation: str) -> bool:
         """Whether a message was lost for a device, and nothing told it: what is promised ends there.
 
         It was told when a later one of that conversation came over the same connection that leads back to it.
         """
         at = max(
-            (loss.at for loss in self.lost if loss.message == message and person.devices & loss.devices), default=None
+            (loss.at for loss in self.lost if loss.message == message and device.resources & loss.resources),
+            default=None,
         )
         if at is None:
             return False
-        end = min((t for t in person.ends if t >= at), default=float("inf"))
-        later = [h.id for h in person.heard if h.conversation == conversation and h.id > message and at <= h.at < end]
+        end = min((t for t in device.ends if t >= at), default=float("inf"))
+        later = [
+            h.id for h in device.received if h.conversation == conversation and h.id > message and at <= h.at < end
+        ]
         return not any(self._leads_to(number, message) for number in later)
 
     def _leads_to(self, number: int, message: int) -> bool:

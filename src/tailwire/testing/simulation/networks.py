@@ -1,6 +1,6 @@
-"""Networks as people have them, as steps of a plan: slow lines, portals, proxies, names; and long hours on good ones.
+"""Networks as devices have them, as steps of a plan: slow lines, portals, proxies, names; and long hours on good ones.
 
-`simulation.middles` does what these steps say.
+`simulation.network_steps` does what these steps say.
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from tailwire.testing.simulation.steps import PEOPLE, USERS, Step
-from tailwire.testing.virtual.middle import GATEWAYS
+from tailwire.testing.simulation.steps import DEVICES, USERS, Step
+from tailwire.testing.virtual.middleboxes import GATEWAYS
 
-HOUR = 3600.0
-EVERY = 5.0
+HOUR_SECONDS = 3600.0
+CHATTER_INTERVAL_SECONDS = 5.0
 LINES: tuple[tuple[float, float, float, float], ...] = (
     (32_000, 32_000, 5.0, 0.05),
     (8_000, 8_000, 5.0, 0.1),
@@ -41,7 +41,7 @@ def with_lines(steps: list[Step], chance: random.Random) -> list[Step]:
     return made
 
 
-def with_middles(steps: list[Step], chance: random.Random) -> list[Step]:
+def with_middleboxes(steps: list[Step], chance: random.Random) -> list[Step]:
     """Put portals and proxies between devices and the server, for a while each."""
     made = []
     for step in steps:
@@ -57,15 +57,15 @@ def with_middles(steps: list[Step], chance: random.Random) -> list[Step]:
 
 def busy_hours(chance: random.Random) -> list[Step]:
     """Let one write each few seconds while the others only listen; in half of these plans on lines that are slow."""
-    writer = chance.choice(PEOPLE)
+    writer = chance.choice(DEVICES)
     lasts = chance.choice((600.0, 1200.0, 1800.0))
-    made = [Step(1.0, writer, "chatter", [lasts, EVERY])]
+    made = [Step(1.0, writer, "chatter", [lasts, CHATTER_INTERVAL_SECONDS])]
     if chance.random() < 0.5:
-        for name in PEOPLE:
+        for name in DEVICES:
             if chance.random() < 0.5:
                 made.append(Step(0.0, name, "line", list(chance.choice(LINES))))
     if chance.random() < 0.3:
-        made.append(Step(lasts / 2, chance.choice(PEOPLE), "upload", chance.choice((200_000, 1_000_000))))
+        made.append(Step(lasts / 2, chance.choice(DEVICES), "upload", chance.choice((200_000, 1_000_000))))
         lasts /= 2
     made.append(Step(lasts, "network", "restore"))
     return made
@@ -75,15 +75,15 @@ def quiet_hours(chance: random.Random) -> list[Step]:
     """Let nothing happen for hours, but for a message now and then; in half of these plans on lines that are slow."""
     made = []
     if chance.random() < 0.5:
-        made = [Step(0.0, name, "line", list(chance.choice(LINES))) for name in PEOPLE if chance.random() < 0.5]
+        made = [Step(0.0, name, "line", list(chance.choice(LINES))) for name in DEVICES if chance.random() < 0.5]
     for _ in range(chance.randint(2, 6)):
-        who = chance.choice(PEOPLE)
-        made.append(Step(round(chance.uniform(0.2, 2.0) * HOUR, 1), who, "say", _other(chance, who)))
+        who = chance.choice(DEVICES)
+        made.append(Step(round(chance.uniform(0.2, 2.0) * HOUR_SECONDS, 1), who, "say", _other(chance, who)))
     return made
 
 
 def _step(chance: random.Random, what: str) -> Step:
-    who = chance.choice(PEOPLE)
+    who = chance.choice(DEVICES)
     if what == "line":
         return Step(0.0, who, what, list(chance.choice(LINES)))
     if what == "upload":

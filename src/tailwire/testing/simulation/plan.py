@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tailwire.testing.simulation import networks
-from tailwire.testing.simulation.steps import PEOPLE, USERS, Step
+from tailwire.testing.simulation.steps import DEVICES, USERS, Step
 
-TOKENS_LAST = 1800.0
+TOKEN_LIFETIME_SECONDS = 1800.0
 SHORT, MEDIUM, LONG = (0.0005, 0.05), (0.1, 8.0), (10.0, 900.0)
 
 
@@ -22,9 +22,9 @@ class Plan:
     steps: tuple[Step, ...]
 
     @property
-    def tokens_last(self) -> float:
+    def token_lifetime(self) -> float:
         """In a fifth of the runs tokens end by themselves, after so many seconds; else 0.0."""
-        return TOKENS_LAST if self.seed % 5 == 3 else 0.0
+        return TOKEN_LIFETIME_SECONDS if self.seed % 5 == 3 else 0.0
 
     def to_json(self) -> str:
         """As text that `from_json` reads, a step a line."""
@@ -43,27 +43,27 @@ class Plan:
 
 
 # What can happen: how often, by whom, and with which value. Each run uses a part of it (see `make_plan`).
-_DEEDS: dict[str, int] = {
+_USER_ACTIONS: dict[str, int] = {
     "say": 14, "say group": 8, "burst": 3, "queue": 9, "edit": 3, "delete": 2, "read": 4, "type": 2, "react": 2,
 }  # fmt: skip
-_WILL: dict[str, int] = {
+_APP_ACTIONS: dict[str, int] = {
     "connect": 3, "disconnect": 2, "ping": 3, "background": 4, "foreground": 6, "hint offline": 2, "hint online": 3,
     "log out": 1, "log in": 2, "close": 2, "kill": 5, "start": 7,
 }  # fmt: skip
-_MACHINE: dict[str, int] = {"sleep": 2, "clock": 1, "raise": 2, "block": 2}
-_LINE: dict[str, int] = {"drop": 4, "half open": 3, "cut amid": 5, "offline": 3, "back": 5}
-_NETWORK: dict[str, int] = {
+_MACHINE_EVENTS: dict[str, int] = {"sleep": 2, "clock": 1, "raise": 2, "block": 2}
+_LINE_FAULTS: dict[str, int] = {"drop": 4, "half open": 3, "cut amid": 5, "offline": 3, "back": 5}
+_NETWORK_EVENTS: dict[str, int] = {
     "swallow": 1, "refuse": 1, "nameless": 1, "untrusted": 1, "slow accept": 1, "jitter": 2, "restore": 6, "drop": 2,
     "freeze": 1,
 }  # fmt: skip
-_SERVER: dict[str, int] = {"kill": 3, "stop": 2, "start": 6, "clock": 1, "revoke": 1, "slow work": 2}
+_SERVER_EVENTS: dict[str, int] = {"kill": 3, "stop": 2, "start": 6, "clock": 1, "revoke": 1, "slow work": 2}
 
 
 def make_plan(seed: int, steps: int = 60) -> Plan:
-    """The plan of a seed. In a third of them people come to the group and go, and the server has too much to do; in a
+    """The plan of a seed. In a third of them devices come to the group and go, and the server has too much to do; in a
     quarter it loses messages on their way; in a sixth older copies of its database are put back; in a fifth tokens end
     by themselves; in one of eighteen lines are slow and names have several addresses; in another there are portals and
-    proxies; a ninth are long hours without a fault, in which people write and listen, or are silent.
+    proxies; a ninth are long hours without a fault, in which devices write and listen, or are silent.
 
     Not everything happens in each run: a fault that another one covers up is found in a run without that one.
     """
@@ -71,13 +71,13 @@ def make_plan(seed: int, steps: int = 60) -> Plan:
         hours = networks.busy_hours if seed % 18 == 8 else networks.quiet_hours
         return Plan(seed, tuple(hours(random.Random(-seed))))
     chance = random.Random(seed)
-    vocabulary: list[tuple[str, str, int]] = [("person", what, often) for what, often in _DEEDS.items()]
+    vocabulary: list[tuple[str, str, int]] = [("device", what, often) for what, often in _USER_ACTIONS.items()]
     for kind, words in (
-        ("person", _WILL),
-        ("person", _MACHINE),
-        ("line", _LINE),
-        ("network", _NETWORK),
-        ("server", _SERVER),
+        ("device", _APP_ACTIONS),
+        ("device", _MACHINE_EVENTS),
+        ("line", _LINE_FAULTS),
+        ("network", _NETWORK_EVENTS),
+        ("server", _SERVER_EVENTS),
     ):
         share = chance.choice((0.0, 0.3, 0.7, 1.0))
         vocabulary += [(kind, what, often) for what, often in words.items() if chance.random() < share]
@@ -90,14 +90,14 @@ def make_plan(seed: int, steps: int = 60) -> Plan:
         ((kind, what, _),) = chance.choices(vocabulary, [often for _, _, often in vocabulary])
         (span,) = chance.choices((SHORT, MEDIUM, LONG), pace)
         wait = round(chance.uniform(*span), 5)
-        who = chance.choice(PEOPLE) if kind in ("person", "line") else kind
+        who = chance.choice(DEVICES) if kind in ("device", "line") else kind
         made.append(Step(wait, who, what, _value(chance, who, what)))
-        if what in _DEEDS and follow and chance.random() < 0.25:
+        if what in _USER_ACTIONS and follow and chance.random() < 0.25:
             # Something goes wrong for them while it is under way.
             after = chance.choice(follow)
             made.append(Step(round(chance.uniform(*SHORT), 5), who, after, _value(chance, who, after)))
     if seed % 3 == 2:
-        made = _with_comings_and_goings(made, random.Random(-seed))
+        made = _with_membership_changes(made, random.Random(-seed))
     if seed % 4 == 1:
         made = _with_losses(made, random.Random(-seed))
     if seed % 6 == 3:
@@ -105,11 +105,11 @@ def make_plan(seed: int, steps: int = 60) -> Plan:
     if seed % 18 == 4:
         made = networks.with_lines(made, random.Random(-seed))
     if seed % 18 == 13:
-        made = networks.with_middles(made, random.Random(-seed))
+        made = networks.with_middleboxes(made, random.Random(-seed))
     return Plan(seed, tuple(made))
 
 
-def _with_comings_and_goings(steps: list[Step], chance: random.Random) -> list[Step]:
+def _with_membership_changes(steps: list[Step], chance: random.Random) -> list[Step]:
     # Who is in the group changes; the server has too much to do. Put between what happens anyway, at any point.
     made = []
     for step in steps:
@@ -120,9 +120,9 @@ def _with_comings_and_goings(steps: list[Step], chance: random.Random) -> list[S
             if what == "busy":
                 made.append(Step(0.0, "server", what, chance.choice((0.3, 5.0, 60.0))))
             elif what in ("leave", "join"):
-                made.append(Step(0.0, chance.choice([p for p in PEOPLE if p.startswith(uid)]), what))
+                made.append(Step(0.0, chance.choice([p for p in DEVICES if p.startswith(uid)]), what))
             else:
-                made.append(Step(0.0, chance.choice([p for p in PEOPLE if p.startswith(USERS[0])]), what, uid))
+                made.append(Step(0.0, chance.choice([p for p in DEVICES if p.startswith(USERS[0])]), what, uid))
     return made
 
 

@@ -28,15 +28,15 @@ from tailwire.server.store.migrate import upgrade
 from tailwire.testing.invariants import Broken, check_step
 from tailwire.testing.server import UNLIMITED
 from tailwire.testing.simulation import oracle
-from tailwire.testing.simulation.deeds import NETWORK, PERSON
 from tailwire.testing.simulation.plan import Plan
-from tailwire.testing.simulation.play import Play
+from tailwire.testing.simulation.simulation import Simulation
+from tailwire.testing.simulation.step_handlers import DEVICE_STEPS, NETWORK_STEPS
 from tailwire.testing.simulation.steps import Step
 from tailwire.testing.virtual.loop import virtual_run
-from tailwire.testing.virtual.network import owner
+from tailwire.testing.virtual.network import current_process
 from tailwire.testing.virtual.world import VirtualServer, virtual_loop
 
-LONGEST = 100 * 24 * 3600.0
+MAX_RUN_SECONDS = 100 * 24 * 3600.0
 """Virtual seconds: more than all waits of a plan together."""
 
 
@@ -59,21 +59,21 @@ class Report:
 
     seconds: float
     stored: int
-    heard: int
+    received: int
     digest: str
 
 
-async def _take(play: Play, step: Step) -> None:
+async def _run_step(sim: Simulation, step: Step) -> None:
     # A step is begun, and not waited for.
     await asyncio.sleep(step.wait)
-    play.trace.append((round(virtual_loop().time(), 6), step.who, step.what, step.value))
-    play.reasons.happened(step.who, step.what, step.value)
-    if step.who in play.people:
-        PERSON[step.what](play, play.people[step.who], step.value)
+    sim.trace.append((round(virtual_loop().time(), 6), step.who, step.what, step.value))
+    sim.reasons.note_step(step.who, step.what, step.value)
+    if step.who in sim.devices:
+        DEVICE_STEPS[step.what](sim, sim.devices[step.who], step.value)
     elif step.who == "network":
-        NETWORK[step.what](play, step.value)
+        NETWORK_STEPS[step.what](sim, step.value)
     else:
-        await getattr(play, f"server_{step.what.replace(' ', '_')}")(step.value)
+        await getattr(sim, f"server_{step.what.replace(' ', '_')}")(step.value)
     _one_socket_each()
 
 
@@ -95,7 +95,7 @@ def _nothing_is_left() -> None:
 
 
 @contextmanager
-def _checked(play: Play) -> Iterator[None]:
+def _checked(sim: Simulation) -> Iterator[None]:
     # Each step of each client's connection machine is checked against the ten invariants, and its connections counted.
     module: Any = driver
     honest = module.step
@@ -105,11 +105,11 @@ def _checked(play: Play) -> Iterator[None]:
         try:
             check_step(before, happened, now, after, commands)
         except Broken as error:
-            play.broken.append(str(error))
+            sim.broken.append(str(error))
         if before.phase is Phase.OPEN and after.phase is not Phase.OPEN:
-            play.lost(owner.get().partition("#")[0], after.cause)
+            sim.lost(current_process.get().partition("#")[0], after.cause)
         if before.status is Status.CONNECTING:
-            play.connected += commands.count(TellStatus(Status.CONNECTED))
+            sim.connected += commands.count(TellStatus(Status.CONNECTED))
         return after, commands
 
     module.step = step
@@ -122,15 +122,15 @@ def _checked(play: Play) -> Iterator[None]:
 class _Errors(logging.Handler):
     # What the SDK reports as an error, and what the loop was given because nobody took it. Not where a process was
     # killed amid its work, which says so thousands of times, nor where a listener of the app raises.
-    def __init__(self, play: Play) -> None:
+    def __init__(self, sim: Simulation) -> None:
         super().__init__(logging.ERROR)
-        self._play = play
-        self._raises = any(step.what == "raise" for step in play.plan.steps)
+        self._sim = sim
+        self._raises = any(step.what == "raise" for step in sim.plan.steps)
         self._network = virtual_loop().network
 
     def _note(self, what: str) -> None:
         if not (self._raises or self._network.dead):
-            self._play.broken.append(f"died: {what}")
+            self._sim.broken.append(f"died: {what}")
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take what the SDK reports."""
@@ -143,8 +143,8 @@ class _Errors(logging.Handler):
 
 
 @contextmanager
-def _errors(play: Play) -> Iterator[None]:
-    logger, handler = logging.getLogger("tailwire"), _Errors(play)
+def _errors(sim: Simulation) -> Iterator[None]:
+    logger, handler = logging.getLogger("tailwire"), _Errors(sim)
     virtual_loop().set_exception_handler(handler.unhandled)
     before = logger.disabled, logger.propagate
     logger.disabled = logger.propagate = False
@@ -201,31 +201,31 @@ def simulate(plan: Plan) -> Report:
     async def main() -> Report:
         with tempfile.TemporaryDirectory() as folder:
             shutil.copy(_empty_database(), Path(folder) / "tailwire.db")
-            settings = Settings(data=folder, token_lifetime=plan.tokens_last, **UNLIMITED)
-            play = Play(plan, VirtualServer(Path(folder), settings), trace)
-            with _checked(play), _errors(play):
+            settings = Settings(data=folder, token_lifetime=plan.token_lifetime, **UNLIMITED)
+            sim = Simulation(plan, VirtualServer(Path(folder), settings), trace)
+            with _checked(sim), _errors(sim):
                 try:
-                    async with asyncio.timeout(LONGEST) as limit:
-                        await play.begin()
+                    async with asyncio.timeout(MAX_RUN_SECONDS) as limit:
+                        await sim.begin()
                         for step in plan.steps:
-                            await _take(play, step)
-                        await play.calm()
-                        stored = await oracle.judge(play)
-                        await play.end()
+                            await _run_step(sim, step)
+                        await sim.recover()
+                        stored = await oracle.check(sim)
+                        await sim.end()
                 except TimeoutError as e:
                     if not limit.expired():
                         raise
-                    raise oracle.Wrong("ended: the run does not come to its end") from e
+                    raise oracle.Violation("ended: the run does not come to its end") from e
                 _nothing_is_left()
-            oracle.require(not play.broken, f"{play.broken[:1]}")
-            heard = sum(len(p.heard) for p in play.people.values())
+            oracle.require(not sim.broken, f"{sim.broken[:1]}")
+            received = sum(len(p.received) for p in sim.devices.values())
             digest = hashlib.sha256(repr(trace).encode()).hexdigest()[:16]
-            return Report(virtual_loop().time() - 1000.0, stored, heard, digest)
+            return Report(virtual_loop().time() - 1000.0, stored, received, digest)
 
     try:
         with _quiet():
             return _run(main)
-    except oracle.Wrong as wrong:
+    except oracle.Violation as wrong:
         raise Failed(str(wrong), trace) from wrong
     except Exception as error:
         raise Failed(f"raised: {error!r}", trace) from error  # not foreseen: a failure as any other, to be shrunk

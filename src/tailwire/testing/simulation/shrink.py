@@ -57,7 +57,7 @@ def shrink(plan: Plan, rule: str, tried: Callable[[Plan], None] = lambda plan: N
 
 
 def _without(steps: tuple[Step, ...], start: int, size: int) -> tuple[Step, ...]:
-    # The time that passed before them passes all the same, so that what follows stays where it was.
+    # The time that passed before them passes all the same, so that what follows memberships where it was.
     gone = sum(step.wait for step in steps[start : start + size])
     rest = steps[start + size :]
     if rest:

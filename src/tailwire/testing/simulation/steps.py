@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-PEOPLE = ("alice-phone", "alice-desk", "bob-phone", "carol-phone")
+DEVICES = ("alice-phone", "alice-desk", "bob-phone", "carol-phone")
 """Devices; before the dash stands the user. The desk is in manual mode, the phones of alice and carol have an outbox,
 bob catches up little."""
 USERS = ("alice", "bob", "carol")
@@ -17,8 +17,8 @@ class Step:
 
     Attributes:
         wait: seconds since the step before.
-        who: a device of `PEOPLE`, `network` or `server`.
-        what: see `play.Play`.
+        who: a device of `DEVICES`, `network` or `server`.
+        what: see `step_handlers`.
         value: of a kind that JSON knows.
     """
 

@@ -14,8 +14,8 @@ from tailwire.testing.virtual.transport import MemoryTransport
 if TYPE_CHECKING:
     from tailwire.testing.virtual.network import Network
 
-PACKET = 1460
-HEADER = 40
+PACKET_BYTES = 1460
+HEADER_BYTES = 40
 
 
 class Pipe:
@@ -27,7 +27,7 @@ class Pipe:
     def __init__(self, network: Network, rate: float, queue: float, latency: float) -> None:
         self._network = network
         self._rate = rate
-        self._most = max(rate * queue, PACKET + HEADER)
+        self._most = max(rate * queue, PACKET_BYTES + HEADER_BYTES)
         self.latency = latency
         self._packets: deque[tuple[int, Callable[[], None]]] = deque()
         self._queued = 0
@@ -45,7 +45,7 @@ class Pipe:
     async def trip(self) -> None:
         """Wait as long as a packet of a new connection takes to the other side."""
         there: asyncio.Future[None] = self._network.loop.create_future()
-        self._put(HEADER, lambda: self._network.loop.call_later(self.latency, _end, there))
+        self._put(HEADER_BYTES, lambda: self._network.loop.call_later(self.latency, _end, there))
         await there
 
     def forget(self, source: MemoryTransport) -> None:
@@ -63,17 +63,17 @@ class Pipe:
         self._fill()
 
     def _fill(self) -> None:
-        while self._waiting and (self._queued + PACKET + HEADER <= self._most or not self._packets):
+        while self._waiting and (self._queued + PACKET_BYTES + HEADER_BYTES <= self._most or not self._packets):
             source = next(iter(self._waiting))
             del self._waiting[source]
-            data = source.next_packet(PACKET)
+            data = source.next_packet(PACKET_BYTES)
             if source.unsent:
                 self._waiting[source] = None
             then = partial(self._network.travel, source, data, self.latency)
             if self._rate == float("inf"):
                 then()
             else:
-                self._put(len(data or b"") + HEADER, then)
+                self._put(len(data or b"") + HEADER_BYTES, then)
 
     def _put(self, size: int, then: Callable[[], object]) -> None:
         self._packets.append((size, lambda: (then(), None)[1]))

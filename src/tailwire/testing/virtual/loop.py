@@ -11,7 +11,7 @@ from contextvars import Context
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from tailwire.testing.virtual.network import Network, owner
+from tailwire.testing.virtual.network import Network, current_process
 
 T = TypeVar("T")
 
@@ -69,13 +69,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.network = Network(self)
         self.work_takes: Callable[[], float] = float
         self._reached: WeakKeyDictionary[socket.socket, tuple[str, int]] = WeakKeyDictionary()
-        self._owners: WeakKeyDictionary[asyncio.Task[Any], str] = WeakKeyDictionary()
+        self._processes: WeakKeyDictionary[asyncio.Task[Any], str] = WeakKeyDictionary()
         self.set_task_factory(self._make_task)
 
     def _make_task(self, loop: Any, coro: Any, **more: Any) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, **more)
         context = more.get("context")
-        of = self._owners[task] = context.get(owner, "") if context is not None else owner.get()
+        of = self._processes[task] = context.get(current_process, "") if context is not None else current_process.get()
         if of in self.network.dead:
             task.cancel()
         return task
@@ -99,21 +99,21 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._now += seconds
 
     def kill(self, process: str) -> None:
-        """A process dies (see `owner`): its connections are reset, its timers and tasks end, it connects no more.
+        """Kill a process (see `current_process`): reset its connections, cancel its timers and tasks.
 
-        What its tasks still do on their way out reaches nobody.
+        It cannot connect any more; what its tasks still send while they are cancelled is dropped.
         """
         self.network.drop(process.partition("#")[0])
         self.network.dead.add(process)
         for handle in self._scheduled:  # type: ignore[attr-defined]
             self._bury(handle)
-        for task, of in list(self._owners.items()):
+        for task, of in list(self._processes.items()):
             if of == process and not task.done():
                 task.cancel()
 
     def _bury(self, handle: asyncio.TimerHandle) -> None:
         context = handle._context  # type: ignore[attr-defined]
-        if context is not None and context.get(owner, "") in self.network.dead:
+        if context is not None and context.get(current_process, "") in self.network.dead:
             handle.cancel()
 
     def call_at(  # type: ignore[override]

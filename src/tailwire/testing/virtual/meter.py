@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-HEADER = 40
-PACKET = 1460
+HEADER_BYTES = 40
+PACKET_BYTES = 1460
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class Meter:
     def sent(self, name: str, up: bool, data: bytes | None) -> None:
         """Bytes of a device's connection are sent, or its end of file."""
         size = len(data or b"")
-        size += HEADER * max(1, -(-size // PACKET))
+        size += HEADER_BYTES * max(1, -(-size // PACKET_BYTES))
         counts = self.of(name)
         if up:
             counts.up += size
@@ -53,14 +53,14 @@ class Meter:
 
     def woken(self, loop: Any) -> None:
         """Time has passed: the timers that are due now fire."""
-        from tailwire.testing.virtual.network import owner
+        from tailwire.testing.virtual.network import current_process
 
         end = loop.time() + loop._clock_resolution
         woken: set[str] = set()
         for handle in loop._scheduled:
             if handle.when() > end or handle.cancelled() or handle._context is None:
                 continue
-            name = handle._context.get(owner, "").partition("#")[0]
+            name = handle._context.get(current_process, "").partition("#")[0]
             woken.add(name)
             if getattr(handle._callback, "__func__", None) is not type(loop.network).arrive:
                 self.of(name).timers += 1

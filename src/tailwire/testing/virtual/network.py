@@ -11,14 +11,14 @@ from typing import Any
 
 from tailwire.testing.virtual.access import Line
 from tailwire.testing.virtual.meter import Meter
-from tailwire.testing.virtual.middle import Factory, IdleKiller
+from tailwire.testing.virtual.middleboxes import Factory, IdleKiller
 from tailwire.testing.virtual.names import Names, reach_one
 from tailwire.testing.virtual.transport import MemoryTransport
 
-DELAY = 0.005
+DELAY_SECONDS = 0.005
 DEAD_CONNECT = 130.0
 
-owner: ContextVar[str] = ContextVar("owner", default="")
+current_process: ContextVar[str] = ContextVar("current_process", default="")
 """Whose work runs: connections, tasks and timers belong to who is named here when they are made.
 
 A name, and behind `#` which of their processes it is.
@@ -33,7 +33,7 @@ class Network:
         jitter: gives what is added to it for each piece; pieces of one connection keep their order, others do not.
         accept_delay: seconds that a new connection takes more.
         refusing: new connections are refused, as when the network is gone.
-        offline: of those (see `owner`) new connections are refused.
+        offline: of those (see `current_process`) new connections are refused.
         dead: processes that were killed.
         swallowing: connections stay, nothing arrives.
         nameless: the name of the server is not found.
@@ -41,15 +41,15 @@ class Network:
         connected: how many connections there have been.
         names: which addresses a name has.
         lines: the access lines of devices; see `set_line`.
-        middles: what stands between a device, or all for "", and the server: takes what makes the server's protocol,
-            None while nobody listens, and gives what makes its own; None: as if nobody listened.
+        middleboxes: by device ("" for all), a function that wraps the server's protocol factory (None while the server
+            does not listen) and returns the factory to use instead; None refuses the connection.
         holding: seconds for which a proxy keeps what the server sends to a device.
         meter: counts what moves, where it is set.
     """
 
     def __init__(self, loop: Any) -> None:
         self.loop = loop
-        self.delay = DELAY
+        self.delay = DELAY_SECONDS
         self.jitter: Callable[[], float] = float
         self.accept_delay = 0.0
         self.refusing = False
@@ -62,14 +62,14 @@ class Network:
         self.open: dict[MemoryTransport, None] = {}
         self.names = Names()
         self.lines: dict[str, Line] = {}
-        self.middles: dict[str, Callable[[Factory | None], Factory | None]] = {}
+        self.middleboxes: dict[str, Callable[[Factory | None], Factory | None]] = {}
         self.holding: dict[str, float] = {}
         self.meter: Meter | None = None
         self._idle_killers: dict[str, IdleKiller] = {}
         self._listening: dict[int, tuple[Callable[[], Any], Context]] = {}
 
     def listen(self, port: int, factory: Callable[[], Any]) -> None:
-        """A server listens at a port; it takes what comes as who it is now (see `owner`)."""
+        """A server listens at a port; it takes what comes as who it is now (see `current_process`)."""
         self._listening[port] = factory, copy_context()
 
     def stop_listening(self, port: int) -> None:
@@ -89,8 +89,8 @@ class Network:
         Raises:
             OSError: when it does not.
         """
-        device = owner.get().partition("#")[0]
-        if owner.get() in self.dead:
+        device = current_process.get().partition("#")[0]
+        if current_process.get() in self.dead:
             raise OSError(9, "Bad file descriptor")
         if self.meter is not None:
             self.meter.tried(device)
@@ -114,7 +114,7 @@ class Network:
         factory, context = self._listening.get(port, (None, None))
         if address in self.names.refused:
             factory = None
-        middle = self.middles.get(device) or self.middles.get("")
+        middle = self.middleboxes.get(device) or self.middleboxes.get("")
         if middle is not None:
             factory = middle(factory)
         if factory is None:
@@ -123,8 +123,8 @@ class Network:
 
     def join(self, factory: Factory, address: str, port: int) -> tuple[MemoryTransport, Any]:
         """Make a connection to an address that was reached."""
-        here = MemoryTransport(self, "client", owner.get(), address)
-        there = MemoryTransport(self, "server", owner.get(), address)
+        here = MemoryTransport(self, "client", current_process.get(), address)
+        there = MemoryTransport(self, "server", current_process.get(), address)
         factory_there, context = self._behind(here.of, address, port)
         there.context = context.copy()
         here.peer, there.peer = there, here
@@ -252,7 +252,7 @@ class Network:
 
     def lift_proxies(self, name: str) -> None:
         """Let nothing stand between a device and the server any more."""
-        self.middles.pop(name, None)
+        self.middleboxes.pop(name, None)
         self.holding.pop(name, None)
         killer = self._idle_killers.pop(name, None)
         if killer is not None:
@@ -276,6 +276,6 @@ class Network:
         for killer in self._idle_killers.values():
             killer.stop()
         self._idle_killers.clear()
-        self.middles.clear()
+        self.middleboxes.clear()
         self.holding.clear()
         self.names.forget()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tailwire.testing.virtual.network import Network
 
-HIGH = 64 * 1024
+HIGH_WATER_BYTES = 64 * 1024
 BYTES_ACKED = struct.Struct("=120xQ")
 """Where Linux says in `tcp_info` how many bytes the other end has acknowledged."""
 
@@ -84,7 +84,7 @@ class MemoryTransport(asyncio.Transport):
         self.protocol: Any = None
         self.unsent: deque[bytes | None] = deque()
         self.unsent_size = 0
-        self._high, self._low = HIGH, HIGH // 4
+        self._high, self._low = HIGH_WATER_BYTES, HIGH_WATER_BYTES // 4
         self._writing_paused = False
         self._closing = False
         self._gone = False
@@ -129,7 +129,7 @@ class MemoryTransport(asyncio.Transport):
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """As asyncio's own. They matter on a device's line only: elsewhere nothing waits."""
         if high is None:
-            high = HIGH if low is None else 4 * low
+            high = HIGH_WATER_BYTES if low is None else 4 * low
         self._high, self._low = high, high // 4 if low is None else low
         if self.unsent:
             self.wait_if_full()

@@ -26,11 +26,11 @@ from tailwire.server.shutdown import finish
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.testing.server import UNLIMITED
 from tailwire.testing.virtual.loop import VirtualLoop
-from tailwire.testing.virtual.network import owner
+from tailwire.testing.virtual.network import current_process
 
 EPOCH = 1_800_000_000.0
 PORT = 8480
-GRACE = 5.0  # as `running` tells uvicorn
+SHUTDOWN_SECONDS = 5.0  # as `running` tells uvicorn
 SERVER = "server"
 
 
@@ -158,11 +158,11 @@ class VirtualServer:
     async def start(self) -> None:
         """Assemble, and listen. All that the server does is owned by `SERVER`."""
         self._starts += 1
-        before = owner.set(f"{SERVER}#{self._starts}")
+        before = current_process.set(f"{SERVER}#{self._starts}")
         try:
             await self._start()
         finally:
-            owner.reset(before)
+            current_process.reset(before)
 
     async def _start(self) -> None:
         parts = self.parts = await assemble(self._settings, self.world)
@@ -205,7 +205,7 @@ class VirtualServer:
         if self.parts is None:
             raise OSError("the server is not there")
         context = copy_context()
-        context.run(owner.set, f"{SERVER}#{self._starts}")
+        context.run(current_process.set, f"{SERVER}#{self._starts}")
         work = self.parts.actions.sessions.create_token(uid)
         made = await asyncio.shield(virtual_loop().create_task(work, context=context))
         return str(made["authToken"])
@@ -218,7 +218,7 @@ class VirtualServer:
         virtual_loop().network.stop_listening(PORT)
         for connection in list(self._state.connections):
             connection.shutdown()
-        end = virtual_loop().time() + GRACE
+        end = virtual_loop().time() + SHUTDOWN_SECONDS
         while self._state.connections and virtual_loop().time() < end:  # noqa: ASYNC110 - uvicorn tells nobody
             await asyncio.sleep(0.01)
         for task in self._state.tasks:

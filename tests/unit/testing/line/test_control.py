@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from tailwire.testing.line.control import Control
-from tailwire.testing.line.deeds import DEEDS
+from tailwire.testing.line.operations import OPERATIONS
 from tailwire.testing.line.proxy import FaultProxy
 from tailwire.testing.line.shape import Shape
 
@@ -85,7 +85,7 @@ async def test_a_body_without_end_is_refused():
 async def test_everything_that_is_listed_can_be_asked_for_as_it_is_listed():
     async with controlled() as (proxy, http):
         deeds = (await http.get("/")).json()["deeds"]
-        assert len(deeds) == len(DEEDS)
+        assert len(deeds) == len(OPERATIONS)
         for shown in deeds:
             method, _, path = shown.partition(" ")
             assert (await http.request(method, path)).status_code == 200, shown

@@ -174,22 +174,22 @@ class Swapping(_Waiting):
 
 
 def gateway(kind: str) -> Callable[[Factory | None], Factory | None]:
-    """A gateway that answers in the server's place once the server is done, as `Network.middles` takes it."""
+    """A gateway that answers in the server's place once the server is done, as `Network.middleboxes` takes it."""
     return lambda behind: None if behind is None else lambda: Swapping(GATEWAYS[kind], behind)
 
 
 def portal(kind: str) -> Callable[[Factory | None], Factory]:
-    """A captive portal, as `Network.middles` takes it."""
+    """A captive portal, as `Network.middleboxes` takes it."""
     return lambda behind: lambda: Answering(PORTALS[kind])
 
 
 def busy() -> Callable[[Factory | None], Factory]:
-    """A proxy that answers 503 with a long `Retry-After`, as `Network.middles` takes it."""
+    """A proxy that answers 503 with a long `Retry-After`, as `Network.middleboxes` takes it."""
     return lambda behind: lambda: Answering(BUSY)
 
 
 def refusing(status: int) -> Callable[[Factory | None], Factory | None]:
-    """A proxy that refuses WebSockets, as `Network.middles` takes it."""
+    """A proxy that refuses WebSockets, as `Network.middleboxes` takes it."""
     return lambda behind: None if behind is None else lambda: Refusing(REFUSALS[status], behind)
 
 

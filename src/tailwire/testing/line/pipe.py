@@ -10,13 +10,13 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-SEGMENT = 1460
-MAX_PIECE = 16_384
-MAX_UNDER_WAY = 4_000_000  # bytes, where there is no rate
-SLICE = 0.01  # seconds of the line that one piece may take, where that is more than a segment
+SEGMENT_BYTES = 1460
+MAX_PIECE_BYTES = 16_384
+MAX_IN_FLIGHT_BYTES = 4_000_000  # bytes, where there is no rate
+MAX_PIECE_SECONDS = 0.01  # seconds of the line that one piece may take, where that is more than a segment
 
 
-class Lane:
+class Pipe:
     """One direction.
 
     Attributes:
@@ -39,7 +39,11 @@ class Lane:
     @property
     def piece(self) -> int:
         """How many bytes to send at once: small where the line is slow, so that connections take turns."""
-        return int(min(MAX_PIECE, max(SEGMENT, self._rate * SLICE))) if self._rate else MAX_PIECE
+        return (
+            int(min(MAX_PIECE_BYTES, max(SEGMENT_BYTES, self._rate * MAX_PIECE_SECONDS)))
+            if self._rate
+            else MAX_PIECE_BYTES
+        )
 
     @property
     def full(self) -> bool:
@@ -86,8 +90,8 @@ class Lane:
 
     def _room(self) -> float:
         if self._rate:
-            return max(self._rate * self._depth, SEGMENT) - self._queued
-        return MAX_UNDER_WAY - self._queued - self._travelling_bytes
+            return max(self._rate * self._depth, SEGMENT_BYTES) - self._queued
+        return MAX_IN_FLIGHT_BYTES - self._queued - self._travelling_bytes
 
     def _move(self) -> None:
         if self._moving:  # an arrival sends something, or changes the line

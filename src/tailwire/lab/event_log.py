@@ -21,7 +21,7 @@ def is_text(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-class Story:
+class EventLog:
     """The events of a lab.
 
     Attributes:
@@ -43,7 +43,7 @@ class Story:
         """The last events, oldest first."""
         return list(self._events)
 
-    def tell(self, kind: str, *, keep: bool = True, **fields: Any) -> None:
+    def add(self, kind: str, *, keep: bool = True, **fields: Any) -> None:
         """Note an event and give it to all who listen.
 
         Args:

@@ -10,14 +10,14 @@ from types import TracebackType
 from typing import Any
 
 from tailwire.lab.backend import Backend
+from tailwire.lab.event_log import EventLog
 from tailwire.lab.phone import Phone, Refused
-from tailwire.lab.squeeze import Squeeze
-from tailwire.lab.story import Story
+from tailwire.lab.throttle import Throttle
 from tailwire.testing.server import ServerProcess
 
 NAMES = ("alice", "bob")
-LOOK_EVERY = 0.25
-LATENCY = 0.05
+POLL_INTERVAL_SECONDS = 0.25
+LATENCY_SECONDS = 0.05
 
 
 class Lab:
@@ -29,16 +29,16 @@ class Lab:
     """
 
     def __init__(self, folder: Path, *, slow: float = 1.0) -> None:
-        self.story = Story()
+        self.log = EventLog()
         self.server = ServerProcess(folder, None, "--demo-users")
         self.server.program = ["-m", "tailwire.cli.tied", str(os.getpid())]
         self._backend = Backend(self.server)
-        latency = LATENCY * slow if slow > 1 else 0.0
+        latency = LATENCY_SECONDS * slow if slow > 1 else 0.0
         self.phones = {
-            name: Phone(name, other, self.server, self._backend, self.story, latency)
+            name: Phone(name, other, self.server, self._backend, self.log, latency)
             for name, other in zip(NAMES, reversed(NAMES), strict=True)
         }
-        self._squeeze = Squeeze()
+        self._throttle = Throttle()
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._up = False
@@ -50,7 +50,7 @@ class Lab:
             RuntimeError: when the server does not start; with what it printed.
         """
         await self.server.start()
-        self.story.begin = asyncio.get_running_loop().time()
+        self.log.begin = asyncio.get_running_loop().time()
         self._say_server("start", up=True)
         for phone in self.phones.values():
             await phone.start()
@@ -62,12 +62,12 @@ class Lab:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        await self._squeeze.end()
+        await self._throttle.end()
         for phone in self.phones.values():
             await phone.close()
         await self._backend.close()
         await self.server.kill()
-        self.story.close()
+        self.log.close()
 
     async def __aenter__(self) -> Lab:
         try:
@@ -113,43 +113,43 @@ class Lab:
 
     def _say_server(self, what: str, *, up: bool) -> None:
         self._up = up
-        self.story.tell("server", what=what, up=up, busy=self._squeeze.on)
+        self.log.add("server", what=what, up=up, busy=self._throttle.on)
 
     async def _kill(self) -> None:
         async with self._turn:
-            await self._squeeze.end()
+            await self._throttle.end()
             if self._up:
                 await self.server.kill()
                 self._say_server("kill -9", up=False)
 
     async def _restart(self) -> None:
         async with self._turn:
-            await self._squeeze.end()
+            await self._throttle.end()
             if self._up:
                 self._say_server("stop", up=False)
                 await self.server.stop()
             try:
                 await self.server.start()
             except RuntimeError as e:
-                self.story.tell("notice", phone="server", text=str(e)[-LOG_SHOWN:])
+                self.log.add("notice", phone="server", text=str(e)[-LOG_SHOWN:])
                 return
             self._say_server("start", up=True)
 
     async def _overload(self) -> None:
         async with self._turn:
             if not self._up:
-                self.story.tell("notice", phone="server", text="the server is down: start it first")
+                self.log.add("notice", phone="server", text="the server is down: start it first")
                 return
             try:
-                self._squeeze.begin(self.server.pid)
+                self._throttle.begin(self.server.pid)
             except RuntimeError as e:
-                self.story.tell("notice", phone="server", text=str(e))
+                self.log.add("notice", phone="server", text=str(e))
                 return
             self._say_server("overload", up=True)
 
     async def _calm(self) -> None:
         async with self._turn:
-            await self._squeeze.end()
+            await self._throttle.end()
             self._say_server("calm", up=self._up)
 
     # What goes on behind.
@@ -164,10 +164,10 @@ class Lab:
             for phone in self.phones.values():
                 phone.look()
             if self._up and not self.server.running and not self._turn.locked():
-                await self._squeeze.end()
+                await self._throttle.end()
                 await self.server.kill()
                 self._say_server("ended by itself", up=False)
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(POLL_INTERVAL_SECONDS)
 
 
 LOG_SHOWN = 400

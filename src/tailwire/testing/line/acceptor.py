@@ -8,26 +8,26 @@ import socket
 from collections.abc import Callable
 
 BACKLOG = 1024
-AT_ONCE = 64
-PAUSE = 1.0  # seconds without accepting, where the process has no descriptor left
-SMALL_BUFFER = 4096
-SEGMENT = 1460
+MAX_ACCEPTS_PER_WAKEUP = 64
+ACCEPT_PAUSE_SECONDS = 1.0  # seconds without accepting, where the process has no descriptor left
+SOCKET_BUFFER_BYTES = 4096
+SEGMENT_BYTES = 1460
 
 
-def make_small(sock: socket.socket) -> None:
+def limit_buffers(sock: socket.socket) -> None:
     """Keep the kernel from adding a queue of its own to the line's: small segments, small buffers.
 
     It has to be called before the socket listens or connects. Without it, a peer on loopback takes some 4 MB into
     its buffers, which are minutes of a slow line.
     """
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER_BYTES)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
     if hasattr(socket, "TCP_MAXSEG"):
         with contextlib.suppress(OSError):  # not every system lets it be set
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT_BYTES)
 
 
-class Door:
+class Acceptor:
     """Listens at 127.0.0.1.
 
     Args:
@@ -44,7 +44,7 @@ class Door:
         """Listen at a port (0 takes a free one); return it."""
         self._socket = sock = socket.socket()
         try:
-            make_small(sock)
+            limit_buffers(sock)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.setblocking(False)
             sock.bind(("127.0.0.1", port))
@@ -103,7 +103,7 @@ class Door:
             asyncio.get_running_loop().remove_reader(self._socket.fileno())
 
     def _accept(self) -> None:
-        for _ in range(AT_ONCE):
+        for _ in range(MAX_ACCEPTS_PER_WAKEUP):
             if self._socket is None:
                 return
             try:
@@ -112,7 +112,7 @@ class Door:
                 return
             except OSError:  # no descriptor is left: the socket would stay readable, and the loop would spin
                 self._unwatch()
-                self._paused = asyncio.get_running_loop().call_later(PAUSE, self._watch)
+                self._paused = asyncio.get_running_loop().call_later(ACCEPT_PAUSE_SECONDS, self._watch)
                 return
             taken.setblocking(False)
             self._taken(taken)

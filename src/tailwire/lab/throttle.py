@@ -7,10 +7,10 @@ import os
 import signal
 import sys
 
-STOPPED, RUNNING = 0.4, 0.15
+STOPPED_SECONDS, RUNNING_SECONDS = 0.4, 0.15
 
 
-class Squeeze:
+class Throttle:
     """Stops and continues a process in turn, until it is told to end."""
 
     def __init__(self) -> None:
@@ -35,9 +35,9 @@ class Squeeze:
     async def _run(self, pid: int) -> None:
         try:
             while _signal(pid, "SIGSTOP"):
-                await asyncio.sleep(STOPPED)  # for so long it gets nothing
+                await asyncio.sleep(STOPPED_SECONDS)  # for so long it gets nothing
                 _signal(pid, "SIGCONT")
-                await asyncio.sleep(RUNNING)
+                await asyncio.sleep(RUNNING_SECONDS)
         finally:
             _signal(pid, "SIGCONT")
 

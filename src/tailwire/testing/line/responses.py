@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-MAX_HEAD = 65_536
-MAX_BODY = 1_000_000
+MAX_HEAD_BYTES = 65_536
+MAX_BODY_BYTES = 1_000_000
 END_OF_HEAD = b"\r\n\r\n"
 TLS = b"\x16"  # the first byte of a TLS handshake
 
 
 @dataclass(frozen=True)
-class Answer:
+class CannedResponse:
     """An HTTP answer.
 
     Attributes:
@@ -29,8 +29,8 @@ class Answer:
     def __post_init__(self) -> None:
         if not 200 <= self.status <= 599:
             raise ValueError(f"status: give a number from 200 to 599, not {self.status}")
-        if len(self.body) > MAX_BODY:
-            raise ValueError(f"body: at most {MAX_BODY} bytes")
+        if len(self.body) > MAX_BODY_BYTES:
+            raise ValueError(f"body: at most {MAX_BODY_BYTES} bytes")
         for name, value in self.headers.items():
             if not name or not (name + value).isascii() or not (name + value).isprintable() or ":" in name:
                 raise ValueError(f"header {name!r}: give a name and a value of printable ASCII letters")
@@ -56,7 +56,7 @@ class RequestHead:
     def feed(self, data: bytes) -> bool:
         """Take bytes; return whether all is there that is needed."""
         self.data += data
-        return self.is_tls or END_OF_HEAD in self.data or len(self.data) > MAX_HEAD
+        return self.is_tls or END_OF_HEAD in self.data or len(self.data) > MAX_HEAD_BYTES
 
     @property
     def is_tls(self) -> bool:
