@@ -1,4 +1,4 @@
-"""A fault proxy told over HTTP what goes wrong (`POST /drop` …), for tests in any language."""
+"""HTTP control of a fault proxy (`POST /drop` …), for tests in any language."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_BODY_BYTES = 1_000_000
 
 
 class Control:
-    """The HTTP side of a fault proxy.
+    """Serve a fault proxy's operations over HTTP.
 
     Args:
         port: 0 takes a free one.

@@ -1,4 +1,4 @@
-"""What a fault proxy can be arguments to do over HTTP: names, parameters, what they mean. Rule: reads texts, no I/O."""
+"""The operations that the HTTP control offers: names, parameters, descriptions. Rule: parses text, no I/O."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ MAX_NUMBER = 1_000_000
 
 @dataclass(frozen=True)
 class Arguments:
-    """A request to the proxy's control.
+    """Parsed arguments of a control request.
 
     Attributes:
-        values: of its parameters, by name; each has its default where it was not given.
-        headers: what was given as `header`, one or several.
+        values: of the parameters, by name; missing ones have their default.
+        headers: from the `header` parameters.
         body: of the request.
     """
 
@@ -29,12 +29,12 @@ class Arguments:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter.
+    """A parameter of an operation.
 
     Attributes:
-        example: for the list of what can be arguments; also the default, unless there is another.
-        read: reads its text; raises ValueError.
-        default: what it is where it is not given.
+        example: shown in the list of operations; also the default unless another one is given.
+        read: parses its text; raises ValueError.
+        default: its value when it is missing.
     """
 
     example: str
@@ -44,13 +44,13 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Operation:
-    """Something that the proxy can be arguments to do.
+    """An operation of the fault proxy.
 
     Attributes:
-        do: does it.
-        text: what it means.
+        do: carries it out.
+        text: its description.
         parameters: by name.
-        takes_answer: whether it takes `header` and a body.
+        takes_answer: whether it accepts `header` and a body.
     """
 
     do: Callable[[FaultProxy, Arguments], None]
@@ -59,14 +59,14 @@ class Operation:
     takes_answer: bool = False
 
     def read(self, query: Mapping[str, str], headers: list[str], body: bytes) -> Arguments:
-        """Return what is arguments.
+        """Parse a request's arguments.
 
         Args:
             query: the parameters, without `header`.
             headers: each `Name: value`.
 
         Raises:
-            ValueError: when a parameter is not known or makes no sense; says which.
+            ValueError: naming the parameter that is unknown or invalid.
         """
         unknown = sorted(set(query) - set(self.parameters)) or (["header"] if headers and not self.takes_answer else [])
         if unknown:
@@ -82,7 +82,7 @@ class Operation:
         return Arguments(values, {name.strip(): value.strip() for name, _, value in pairs}, body)
 
     def shown(self, name: str) -> str:
-        """Return how it is arguments for."""
+        """Return the request line that calls this operation."""
         query = "&".join(f"{what}={p.example}" for what, p in self.parameters.items())
         return f"POST /{name}" + (f"?{query}" if query else "")
 
@@ -102,7 +102,7 @@ def _number(example: str) -> Parameter:
 
 
 def _rate(example: str) -> Parameter:
-    return Parameter(example, read_rate, -1.0)  # not given
+    return Parameter(example, read_rate, -1.0)  # stands for "missing"
 
 
 def _shape(proxy: FaultProxy, arguments: Arguments) -> None:

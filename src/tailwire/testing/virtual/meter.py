@@ -1,4 +1,4 @@
-"""Counts what devices do to their batteries: connections, bytes, timers, wake-ups."""
+"""Count what costs battery on a device: connections, bytes, timers, wake-ups."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ PACKET_BYTES = 1460
 
 @dataclass(slots=True)
 class Counts:
-    """What one device did.
+    """Counts of one device.
 
     Attributes:
-        connections: how often it connected, or tried to.
-        up, down: bytes, with 40 for TCP and IP for each packet that carries some.
-        timers: how many of its timers fired.
-        wakeups: how often its event loop woke, for a timer or for what came in.
+        connections: connection attempts.
+        up, down: bytes, plus 40 for the TCP and IP headers of each data packet.
+        timers: timers that fired.
+        wakeups: wake-ups of its event loop, for a timer or for received data.
     """
 
     connections: int = 0
@@ -29,20 +29,20 @@ class Counts:
 
 @dataclass
 class Meter:
-    """Counts, for each device by its name. Set as `Network.meter`."""
+    """Count by device name. Set as `Network.meter`."""
 
     devices: dict[str, Counts] = field(default_factory=dict)
 
     def of(self, name: str) -> Counts:
-        """The counts of a device."""
+        """Return the counts of a device."""
         return self.devices.setdefault(name, Counts())
 
     def tried(self, name: str) -> None:
-        """A device tries to connect."""
+        """Count a connection attempt."""
         self.of(name).connections += 1
 
     def sent(self, name: str, up: bool, data: bytes | None) -> None:
-        """Bytes of a device's connection are sent, or its end of file."""
+        """Count data, or an end of file, on a device's connection."""
         size = len(data or b"")
         size += HEADER_BYTES * max(1, -(-size // PACKET_BYTES))
         counts = self.of(name)
@@ -52,7 +52,7 @@ class Meter:
             counts.down += size
 
     def woken(self, loop: Any) -> None:
-        """Time has passed: the timers that are due now fire."""
+        """Count the timers that are due after a jump of the clock."""
         from tailwire.testing.virtual.network import current_process
 
         end = loop.time() + loop._clock_resolution
