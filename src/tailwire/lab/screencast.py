@@ -1,4 +1,4 @@
-"""Records a scene of the lab as an animated picture: a script uses the switches, a Chromium films the page."""
+"""Record a scene of the lab as an animated picture: a script uses the switches, Chromium records the page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WIDTH, HEIGHT = 1280, 800
 OUTPUT_SIZE = (864, 540)
 QUALITY = 38
 SLOWDOWN = 2.0
-MIN_FRAME_SECONDS = 0.19  # seconds between two pictures
+MIN_FRAME_SECONDS = 0.19  # between two frames
 FINAL_SECONDS = 3.0
 TIMEOUT_SECONDS = 40.0
 
@@ -38,7 +38,7 @@ SCENE: list[tuple[float, str, str, str]] = [
     (0.6, "server", "restart", ""),
     (0.6, "alice", "send", "Nothing gets lost here."),
 ]
-"""Seconds before it, who, what, and the text."""
+"""Pause before it in seconds, phone or server, switch, text."""
 
 
 class ScreencastFailed(Exception):
@@ -46,7 +46,7 @@ class ScreencastFailed(Exception):
 
 
 class Frames:
-    """The pictures, as the browser gives them."""
+    """Collect the frames of a screencast."""
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
@@ -54,7 +54,7 @@ class Frames:
         self.taken: list[tuple[float, bytes]] = []
 
     def take(self, told: dict[str, Any]) -> None:
-        """Take a picture, unless the last one is too new, and ask for the next."""
+        """Keep a frame, unless the last one is too recent, and request the next one."""
         at = float(told["metadata"]["timestamp"])
         if not self.taken or at - self.taken[-1][0] >= MIN_FRAME_SECONDS:
             self.taken.append((at, base64.b64decode(told["data"])))
@@ -68,8 +68,8 @@ async def record(file: Path, *, chromium: str = "", said: Callable[[str], None])
 
     Args:
         file: for the picture (WebP).
-        chromium: the path of a browser; found by itself where it is "".
-        said: called with what is done.
+        chromium: path of a browser; searched for if "".
+        said: called with progress messages.
 
     Raises:
         ScreencastFailed: saying what is missing.
@@ -97,25 +97,25 @@ async def _scene(program: str, said: Callable[[str], None]) -> list[tuple[float,
             launched(program) as browser,
         ):
             frames = Frames(browser)
-            browser.hear("Page.screencastFrame", frames.take)
+            browser.on_event("Page.screencastFrame", frames.take)
             await browser.open(url, WIDTH, HEIGHT)
             dark = {"name": "prefers-color-scheme", "value": "dark"}
             await browser.call("Emulation.setEmulatedMedia", features=[dark])
-            await _until(browser, "document.body?.dataset.ready === 'yes' && " + _CALM)
+            await _until(browser, "document.body?.dataset.ready === 'yes' && " + _IDLE)
             said("recording …")
             await browser.call("Page.startScreencast", format="png", maxWidth=WIDTH, maxHeight=HEIGHT)
             for pause, whom, what, text in SCENE:
-                await asyncio.sleep(pause)  # the scene's own time
+                await asyncio.sleep(pause)  # the pace of the scene
                 if what == "kill":
-                    await _until(browser, _CALM)
+                    await _until(browser, _IDLE)
                 lab.do(whom, what, text)
-            await _until(browser, _CALM)
-            await asyncio.sleep(FINAL_SECONDS)  # what has come is looked at
+            await _until(browser, _IDLE)
+            await asyncio.sleep(FINAL_SECONDS)  # time to look at the final state
             await browser.call("Page.stopScreencast")
             return frames.taken
 
 
-_CALM = (
+_IDLE = (
     "([...document.querySelectorAll('.pill')].every((pill) => pill.dataset.status === 'connected') "
     "&& !document.querySelector('.arc.pending'))"
 )
@@ -127,7 +127,7 @@ async def _until(browser: Browser, condition: str) -> None:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             await browser.evaluate(code)
     except TimeoutError:
-        raise ScreencastFailed(f"the page did not come to rest within {TIMEOUT_SECONDS:.0f} s") from None
+        raise ScreencastFailed(f"the page did not become idle within {TIMEOUT_SECONDS:.0f} s") from None
 
 
 def _write(file: Path, taken: list[tuple[float, bytes]]) -> int:

@@ -1,4 +1,4 @@
-"""A clock for the clients of a test: an hour passes when the test says so, and the machine sleeps when it says so."""
+"""A clock for the clients of a test, with which the test controls time and sleep of the machine."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tailwire.sdk.io.traffic import not_counted
 from tailwire.sdk.io.world import Timer, Wire, World
 
 MAX_RESPONSE_SECONDS = 0.5
-"""Real seconds that what a client asks of its server may take; then the line counts as dead."""
+"""Real time that a server's response may take; later the line counts as dead."""
 _REQUEST_MARKERS = ('"action":"ping"', '"type": "auth"')
 
 
 class _Timer:
-    # A timer of a client.
+    # A client's timer on this clock.
 
     def __init__(self, clock: AppClock, due: float, callback: Callable[[], None]) -> None:
         self.due = due
@@ -34,7 +34,7 @@ class _Timer:
 
 
 class _WatchedWire:
-    # A wire of which the clock knows whether it waits for an answer.
+    # A wire that tells the clock while a response is pending.
 
     def __init__(self, wire: Wire, clock: AppClock) -> None:
         self._wire, self._clock = wire, clock
@@ -72,13 +72,13 @@ class _WatchedWire:
 
 
 class AppClock(World):
-    """The world of a test's clients: real sockets, and a clock of the test's own.
+    """The world of a test's clients: real sockets, and a clock that the test controls.
 
     ```python
     chat = ChatClient(server.app_id, settings, world=app_clock)
     ...
-    await app_clock.advance(3600)   # heartbeats and waiting times happen on the way
-    app_clock.sleep(3600)           # the machine slept: nothing happened on the way, and all of it is late
+    await app_clock.advance(3600)   # heartbeats and retries happen on the way
+    app_clock.sleep(3600)           # the machine slept: overdue timers fire late
     ```
     """
 
@@ -89,15 +89,15 @@ class AppClock(World):
         self.pending_responses = 0
 
     def now(self) -> float:
-        """Seconds, on the clock that counts while the machine sleeps."""
+        """Return the clock that also counts while the machine sleeps, in seconds."""
         return super().now() + self._ahead
 
     def wall(self) -> float:
-        """Seconds since 1970."""
+        """Return seconds since 1970."""
         return super().wall() + self._ahead
 
     async def advance(self, seconds: float) -> None:
-        """Let time pass: each timer timers when it is due, and answers of the server come in between."""
+        """Advance the clock. Each timer fires when it is due, and responses of the server arrive in between."""
         end = self.now() + seconds
         while True:
             await self._until_answered()
@@ -113,15 +113,15 @@ class AppClock(World):
         self._ahead += max(0.0, end - self.now())
 
     def sleep(self, seconds: float) -> None:
-        """The machine sleeps, and wakes: what was due meanwhile timers now, late."""
+        """Let the machine sleep: timers that became due fire late, on waking."""
         self._ahead += seconds
         for callback in sorted((r for r in self.timers if r.due <= self.now()), key=lambda callback: callback.due):
             callback.fire()
 
-    # What clients use.
+    # Used by clients.
 
     def timer(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        """Call a function when the clock says so."""
+        """Call a function after some seconds of this clock."""
         made = _Timer(self, self.now() + seconds, callback)
         self.timers[made] = None
         return made
@@ -139,14 +139,14 @@ class AppClock(World):
             return _WatchedWire(await super().open_wire(url, headers, tls, proxy, moved), self)
 
     def http_client(self, tls: ssl.SSLContext | None, proxy: str | None = None) -> Any:
-        """An `httpx2.AsyncClient`."""
+        """Return an `httpx2.AsyncClient`."""
         client = super().http_client(tls, proxy)
         send = client.send
 
         async def watched(*args: Any, **more: Any) -> Any:
             with self._waiting():
                 response = await send(*args, **more)
-                self.pending_responses += 1  # until its body is read, or given up
+                self.pending_responses += 1  # until its body is read or abandoned
             close = response.aclose
 
             async def aclose() -> None:
@@ -169,13 +169,13 @@ class AppClock(World):
             self.answered(1)
 
     def answered(self, count: int) -> None:
-        """So many answers came, or will not come any more (for the parts of this clock)."""
+        """Record that pending responses arrived, or will not arrive (for the parts of this clock)."""
         self.pending_responses = max(0, self.pending_responses - count)
         if not self.pending_responses:
             self._quiet.set()
 
     async def _until_answered(self) -> None:
-        # Twice: what one answer leads to may ask again.
+        # Twice, because a response may lead to another request.
         for _ in range(2):
             await asyncio.sleep(0)
             if self.pending_responses:

@@ -1,4 +1,4 @@
-"""`bot_test`: says a line to a bot, and gets its answers. A real server in the process, on virtual time, no network."""
+"""`bot_test`: talk to a bot in a test, with a real server in the process, on virtual time, without a network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tailwire.wire.entities import BaseMessage, Group, GroupMember, TextMessage,
 
 T = TypeVar("T")
 POLL_INTERVAL_SECONDS = 0.25
-"""Virtual seconds."""
+"""In virtual time."""
 
 
 class _Recorder(MessageListener):
@@ -44,12 +44,12 @@ class _Recorder(MessageListener):
 
 
 class BotTest:
-    """A bot that runs, and people who talk to it. Made by `bot_test`.
+    """A running bot, and clients that talk to it. Made by `bot_test`.
 
     Attributes:
-        answers: the bot's messages to what was said last, in order.
-        reactions: the bot's, to what was said last.
-        drafts: all that was seen of streams, as `DraftChanged`.
+        answers: the bot's messages in reply to the last `say`, in order.
+        reactions: the bot's reactions to the last message said.
+        drafts: all received `DraftChanged` events of streams.
     """
 
     __test__ = False
@@ -68,29 +68,29 @@ class BotTest:
         self._running: asyncio.Task[None] | None = None
 
     def say(self, text: str, *, user: str = "alice", group: str = "", timeout: float = 600.0) -> list[str]:
-        """Say something to the bot, and wait until it has done with it.
+        """Send a message to the bot, and wait until the bot has processed it.
 
         Args:
-            text: what is said; `<@uid:…>` mentions somebody.
-            user: who says it; made when they speak first.
-            group: where, by guid: made when somebody speaks there first, with the bot in it. Without it, to the bot
-                alone.
-            timeout: virtual seconds that the bot may take.
+            text: of the message; `<@uid:…>` mentions a user.
+            user: the sender; created at their first message.
+            group: the guid of the receiving group, created with the bot in it at the first message. Without it, the
+                message goes to the bot directly.
+            timeout: virtual seconds for the bot.
 
         Returns:
             The texts of the answers.
 
         Raises:
             TimeoutError: the bot did not finish.
-            CometChatException: what was said was refused.
+            CometChatException: the message was refused.
         """
         return self._run(self._say(text, user, group, timeout))
 
     def post(self, text: str, *, user: str = "alice", group: str = "") -> TextMessage:
-        """Say something, and do not wait. Arguments and errors as `say`.
+        """Send a message without waiting for the bot. Arguments and errors as for `say`.
 
         Returns:
-            What was said, as it was stored.
+            The stored message.
         """
         return self._run(self._post(text, user, group))
 
@@ -111,19 +111,19 @@ class BotTest:
         self._run(stop())
 
     def heard(self, user: str = "alice") -> list[str]:
-        """Return all texts that a user has been sent."""
+        """Return all texts that a user has received."""
         return list(self._recorders[user].texts) if user in self._recorders else []
 
     def typing(self, user: str = "alice") -> list[str]:
-        """Return what a user has heard of typing: `started`, `ended`."""
+        """Return the typing events that a user has received: `started`, `ended`."""
         return list(self._recorders[user].typing) if user in self._recorders else []
 
     def stop(self) -> None:
-        """End the bot in order."""
+        """Stop the bot gracefully."""
         self._run(self._stop_bot())
 
     def start(self) -> None:
-        """Start the bot again, with the session that it has saved."""
+        """Start the bot again, with its saved session."""
         self._run(self._start_bot())
 
     def wait(self, seconds: float) -> None:
@@ -134,7 +134,7 @@ class BotTest:
         return self._runner.run(work)
 
     def _client(self, store: SessionStore) -> ChatClient:
-        limit = self._bot._settings.catch_up_limit  # as the bot would have it
+        limit = self._bot._settings.catch_up_limit  # as in the bot's own settings
         settings = AppSettingsBuilder().override_client_host(self._server.url)
         settings = settings.catch_up_after_reconnect(limit=limit)
         world = VirtualSdkWorld(len(self._clients))
@@ -148,7 +148,7 @@ class BotTest:
     async def _start_bot(self) -> None:
         serving = self._bot._serve(self._client(self._store), self._server.auth_key)
         self._running = asyncio.create_task(serving, name="tailwire bot")
-        while (self._store.load(self._server.app_id) or {}).get("position") is None:  # until it is logged in
+        while (self._store.load(self._server.app_id) or {}).get("position") is None:  # until the bot is logged in
             await self._pause()
 
     async def _stop_bot(self) -> None:
@@ -157,17 +157,17 @@ class BotTest:
             running.cancel()
             await asyncio.wait([running])
             if not running.cancelled():
-                await running  # raises what ended it
+                await running  # raises the exception that ended it
 
     async def _pause(self) -> None:
         if self._running is not None and self._running.done():
             await self._stop_bot()
-            raise RuntimeError("the bot has ended")
+            raise RuntimeError("the bot has stopped")
         await asyncio.sleep(POLL_INTERVAL_SECONDS)
 
     async def _client_of(self, uid: str) -> ChatClient:
         if uid == self._bot.uid:
-            raise ValueError(f"{uid} is the bot: let another user talk to it")
+            raise ValueError(f"{uid} is the bot: let another user send to it")
         if uid not in self._clients:
             await self._server.add_users(uid)
             chat = self._clients[uid] = self._client(MemorySessionStore())
@@ -218,11 +218,11 @@ class BotTest:
 def bot_test(bot: Bot) -> Iterator[BotTest]:
     """Run a bot for a test: `with bot_test(bot) as chat: assert chat.say("/help") == ["…"]`.
 
-    The bot speaks to a server of its own in the process, whatever its settings and keys are. Time is virtual: waiting
-    takes none, and what needs a real network or thread has to be replaced in the test.
+    The bot connects to a server in the process, whatever its settings and keys are. Time is virtual, so waiting takes
+    no real time; replace whatever needs a real network or thread.
 
     Raises:
-        RuntimeError: an event loop runs already: use it in a test that is not async.
+        RuntimeError: an event loop is running; use it in a test that is not async.
     """
     try:
         asyncio.get_running_loop()

@@ -71,7 +71,7 @@ class Operation:
         unknown = sorted(set(query) - set(self.parameters)) or (["header"] if headers and not self.takes_answer else [])
         if unknown:
             known = ", ".join(self.parameters) or "none"
-            raise ValueError(f"the parameter {unknown[0]!r} is not known here; known: {known}")
+            raise ValueError(f"unknown parameter {unknown[0]!r}; known: {known}")
         values = {}
         for name, parameter in self.parameters.items():
             try:

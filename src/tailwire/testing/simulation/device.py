@@ -1,4 +1,4 @@
-"""A device of a user: a real client that is started, killed and started again, and what it received."""
+"""A user's device: a real client that is started, killed and restarted, and a record of what it received."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ SMALL_CATCH_UP_LIMIT = 20
 
 @dataclass(slots=True)
 class Send:
-    """A message that somebody meant to send.
+    """A message that a device tried to send.
 
     Attributes:
-        outcome: `pending`, `acknowledged`, `refused`, or `in doubt`: it may be stored or not.
-        by, life: which device sent it, and in which of its lives.
-        place: to whom, and whether through the outbox: in each place the order is kept.
-        kept: it is in the outbox: it has to be stored in the end.
-        texts: what it may read as: edits add to it; "" when it was deleted.
+        outcome: `pending`, `acknowledged`, `refused`, or `in doubt` if it may or may not be stored.
+        by, life: the sending device, and the number of its app's start.
+        place: the receiver, and whether it went through the outbox; order is kept within a place.
+        kept: whether it is in the outbox, and so must be stored in the end.
+        texts: the texts it may have: edits add to them; "" once it was deleted.
     """
 
     by: str
@@ -59,7 +59,7 @@ class ReceivedMessage:
 
 @dataclass(slots=True)
 class Expected:
-    """What must be received of one login: messages after `after`, up to `until`, but for gaps that were told."""
+    """The ids a device must receive after a login: above `after`, up to `until`, except for reported gaps."""
 
     after: int
     until: int | None = None
@@ -80,7 +80,7 @@ class _Listener(ConnectionListener, MessageListener):
             try:
                 await asyncio.sleep(device.blocks)
             except asyncio.CancelledError:
-                device.may_repeat.add(message.id)  # closed amid the callback, which did not end in time
+                device.may_repeat.add(message.id)  # closed during the callback, which did not finish in time
                 raise
         if device.raises:
             raise ZeroDivisionError("a listener of the app")
@@ -113,14 +113,14 @@ class Device:
     """A device.
 
     Attributes:
-        life: how often its app was started.
-        received, gaps, statuses: by all its lives.
-        ends: when a connection of it ended.
+        life: number of starts of its app.
+        received, gaps, statuses: over all lives.
+        ends: times at which a connection of it ended.
         resources: the resources of its lives.
-        expected: what it must have received.
-        token_requests: how often its token provider is being asked, by each of its lives.
-        max_token_requests: the most that one life did at once.
-        again: ids that a killed life had received and not noted: they may come once more (K1).
+        expected: ranges of ids that it must receive.
+        token_requests: pending calls of its token provider, by life.
+        max_token_requests: the most pending calls at once in one life.
+        may_repeat: ids that a killed life received before its position was saved; they may be received again (K1).
     """
 
     name: str
@@ -155,21 +155,21 @@ class Device:
 
     @property
     def auto(self) -> bool:
-        """The mode of the connection."""
+        """Whether the connection is in auto mode."""
         return not self.name.endswith("-desk")
 
     @property
     def has_outbox(self) -> bool:
-        """Whether it keeps what cannot be sent yet."""
+        """Whether it queues messages that cannot be sent yet."""
         return self.name.endswith("-phone") and self.uid != "bob"
 
     @property
     def has_provider(self) -> bool:
-        """Whether it gets a new token before the old one ends, or when it is rejected."""
+        """Whether it renews its token before it expires or when it is rejected."""
         return self.has_outbox
 
     async def _provide(self) -> str:
-        # What the app's backend does: it can be slow, and it can be down.
+        # The app's backend, which may be slow or down.
         self.log("asked for a token")
         life = self.life
         self.token_requests[life] += 1
@@ -181,18 +181,18 @@ class Device:
             self.token_requests[life] -= 1
 
     def log(self, what: str, *more: Any) -> None:
-        """Note something for the trace of the run."""
+        """Add an entry to the trace of the run."""
         self.trace.append((round(virtual_loop().time(), 6), self.name, what, *more))
 
     def status(self, life: int, status: str) -> None:
-        """The listener received a status."""
+        """Record a status that the listener received."""
         self.statuses.append((life, status))
         if status == "disconnected":
             self.ends.append(virtual_loop().time())
         self.log("status", status)
 
     def run(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Do something as this device; it dies with it."""
+        """Run a coroutine as this device; it is cancelled when the device is killed."""
         task = virtual_loop().create_task(work, context=self.context)
         self.calls.append(task)
         return task
@@ -236,13 +236,13 @@ class Device:
         self.run(begin())
 
     def kill(self) -> None:
-        """As kill -9 of the app."""
+        """Kill the app, as SIGKILL does."""
         if self.chat is None:
             return
         chat, self.chat = self.chat, None
         kept = self.store
         self.store = MemorySessionStore()
-        self.store.__dict__.update(deepcopy(kept.__dict__))  # what is saved from now on is lost
+        self.store.__dict__.update(deepcopy(kept.__dict__))  # what the killed app saves from now on is lost
         saved = (self.store.load(self.server.app_id) or {}).get("position") or {}
         last = int(saved.get("last_id", 0))
         self.may_repeat |= {h.id for h in self.received if h.life == self.life and h.id > last}
@@ -253,7 +253,7 @@ class Device:
         self.log("killed")
 
     async def close(self) -> None:
-        """Close the app in order."""
+        """Close the app."""
         chat, self.chat = self.chat, None
         if chat is not None:
             self.closing = True
@@ -264,10 +264,10 @@ class Device:
     # Login.
 
     async def log_in(self, *, anew: bool = False) -> None:
-        """Log the user in: from now on nothing is missed.
+        """Log in. Every later message must be received.
 
         Args:
-            anew: with a new token, also where they are logged in.
+            anew: log in with a new token, even if already logged in.
         """
         if self.chat is None:
             return
@@ -287,7 +287,7 @@ class Device:
             self.log("logged in", position.last_id)
 
     def end_expected(self) -> None:
-        """What came later than the last that was received is not expected any more."""
+        """Expect no message after the last one that was received."""
         if self.expected and self.expected[-1].until is None:
             self.expected[-1].until = max((h.id for h in self.received), default=0)
 

@@ -1,4 +1,4 @@
-"""Messages that the server itself loses on their way, and which of them nobody could notice (feature `chain`)."""
+"""Messages that the server itself loses, and which of these losses a client cannot detect (feature `chain`)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ LOSS_PROBABILITY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A message that did not reach some resources.
+    """A message that was not delivered to some devices.
 
     Attributes:
-        at: when.
+        at: when it was lost.
         message: its id.
-        resources: the resources of those who would have received it then.
+        resources: of the connected devices that should have received it.
     """
 
     at: float
@@ -30,11 +30,11 @@ class Loss:
 
 @dataclass
 class Losses:
-    """Stands before the broker of a server.
+    """Intercept a server's publications and lose some of them.
 
     Attributes:
-        left: how many messages are still to be lost.
-        before: of each message the one before it in its conversation, as the server said; 0 where it said none.
+        left: number of messages still to be lost.
+        before: by message id, the id of its predecessor in the conversation as the server announced it; 0 for none.
     """
 
     now: Callable[[], float]
@@ -44,7 +44,7 @@ class Losses:
     before: dict[int, int] = field(default_factory=dict)
 
     def intercept(self, hub: Any) -> None:
-        """A server has started."""
+        """Intercept the publications of a server that has started."""
         broker = hub.broker
         honest = broker.publish
 
@@ -62,9 +62,9 @@ class Losses:
         broker.publish = publish
 
     def unnoticed(self, device: Device, message: int, conversation: str) -> bool:
-        """Whether a message was lost for a device, and nothing told it: what is promised ends there.
+        """Return whether a device could not detect that a message was lost, so that it need not receive it.
 
-        It was told when a later one of that conversation came over the same connection that leads back to it.
+        A loss is detected by a later message on the same connection whose chain of predecessors leads back to it.
         """
         at = max(
             (loss.at for loss in self.lost if loss.message == message and device.resources & loss.resources),

@@ -1,4 +1,4 @@
-"""What a device's line, portals and proxies do when a step of a plan says so (see `simulation.networks`)."""
+"""Handlers of the steps of `simulation.networks`: lines, portals and proxies."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def _proxy(sim: Simulation, device: Device, value: Any) -> None:
         network.middleboxes[device.name] = refusing(*more)
     elif kind == "gateway":
         network.middleboxes[device.name] = gateway(more[0])
-        network.drop(device.name)  # from now on requests go through it
+        network.drop(device.name)  # new requests go through it
     elif kind == "busy":
         network.middleboxes[device.name] = busy()
-        network.drop(device.name)  # it was started anew
+        network.drop(device.name)  # it was restarted
     elif kind == "hold":
         network.holding[device.name] = more[0]
     else:
@@ -77,14 +77,14 @@ def _chatter(sim: Simulation, device: Device, value: Any) -> None:
 
 
 def _letter(sim: Simulation, device: Device, count: int) -> None:
-    # Long texts: what is missed of them fills a slow line.
+    # Long texts, so that catch-up fills a slow line.
     for _ in range(count):
         sim.send_text(device, GROUP, "group", more=" and so on" * 20)
 
 
 def _must_be_connected(sim: Simulation, device: Device, _: Any) -> None:
     status = device.chat.get_connection_status() if device.chat is not None else None
-    require(status == Status.CONNECTED, f"soon: {device.name} is {status}, and nothing keeps it away")
+    require(status == Status.CONNECTED, f"soon: {device.name} is {status}, without a fault that prevents it")
 
 
 def _must_have_received_all(sim: Simulation, device: Device, _: Any) -> None:
@@ -111,7 +111,7 @@ DEVICE_STEPS: dict[str, Any] = {
 
 
 def _names(sim: Simulation, first: str) -> None:
-    # The first address of the name is no good; the second is the server's.
+    # The first address of the name does not work; the second is the server's.
     names = virtual_loop().network.names
     names.addresses[SERVER_NAME] = [BAD_ADDRESS, SERVER_ADDRESS]
     (names.dead if first == "dead" else names.refused).add(BAD_ADDRESS)

@@ -1,4 +1,4 @@
-"""What must be true at the end of a run, whatever happened in it."""
+"""The promises that must hold at the end of a run."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tailwire.testing.simulation.simulation import GROUP, Simulation
 from tailwire.testing.simulation.steps import USERS
 
 Membership = tuple[int, int | None]
-"""From the id of the action with which somebody came to the group to that with which they left; None: they stayed."""
+"""Ids of the actions with which a user entered and left the group; None if they did not leave."""
 
 
 class Violation(AssertionError):
-    """A promise was broken; the word before the colon says which."""
+    """A promise was broken; the word before the colon is the rule."""
 
 
 def require(condition: bool, what: str) -> None:
@@ -27,10 +27,10 @@ def require(condition: bool, what: str) -> None:
 
 
 async def check(sim: Simulation) -> int:
-    """Everything, once all has calmed down; answers how many messages are stored.
+    """Check all promises after recovery. Return the number of stored messages.
 
     Raises:
-        Violation: saying what is not as promised.
+        Violation: for the first promise that is broken.
     """
     require(not sim.broken, sim.broken[0] if sim.broken else "")
     parts = sim.server.parts
@@ -47,7 +47,7 @@ async def check(sim: Simulation) -> int:
     for uid in USERS:
         member = await parts.store.member(GROUP, uid) is not None
         told = any(end is None for _, end in memberships[uid])
-        require(member == told, f"members: the actions say {uid} is {'in' if told else 'out'}, the store not")
+        require(member == told, f"members: by the actions {uid} is {'in' if told else 'out'}, the store disagrees")
     for device in sim.devices.values():
         _ended(device)
         _legal(device)
@@ -57,7 +57,7 @@ async def check(sim: Simulation) -> int:
 
 
 def _agree(sim: Simulation) -> None:
-    # What the two sides say of their connections, at the end and all along.
+    # Compare what both sides report about their connections.
     parts = sim.server.parts
     assert parts is not None
     online = Counter(device.uid for device in sim.devices.values() if device.chat is not None)
@@ -66,32 +66,32 @@ def _agree(sim: Simulation) -> None:
     sockets = parts.metrics.sockets
     require(sockets == online.total(), f"logs: the server counts {sockets} sockets, the clients {online.total()}")
     require(
-        sim.connected <= sim.server.let_in,
-        f"logs: clients were connected {sim.connected} times, the server let in {sim.server.let_in}",
+        sim.connected <= sim.server.authenticated,
+        f"logs: clients were connected {sim.connected} times, the server authenticated {sim.server.authenticated}",
     )
 
 
 def _stored(sim: Simulation, rows: list[dict[str, Any]]) -> None:
     muids = [row["muid"] for row in rows]
     require(len(set(muids)) == len(muids), "once: a message is stored twice")
-    require(set(muids) <= set(sim.sends), "sent: something is stored that nobody sent")
+    require(set(muids) <= set(sim.sends), "sent: a message is stored that no device sent")
     by_id = {row["id"]: row["muid"] for row in rows}
     for send in sim.sends.values():
-        if send.id and sim.copies.removed(send.id):
+        if send.id and sim.backup.removed(send.id):
             send.outcome, send.kept = "taken away", False
         if send.outcome == "acknowledged":
             require(by_id.get(send.id) == send.muid, f"durable: {send.muid} was acknowledged as {send.id} and is gone")
     for send in sim.sends.values():
         require(not send.kept or send.muid in set(muids), f"outbox: {send.muid} was queued, and is not stored")
     latest: dict[tuple[str, int, str], int] = {}
-    for send in sim.sends.values():  # in the order in which they were begun
+    for send in sim.sends.values():  # in the order in which they were sent
         if send.outcome == "acknowledged":
             key = (send.by, send.life, send.place)
             require(latest.get(key, 0) < send.id, f"K3: {send.muid} of {send.by} overtook another send")
             latest[key] = send.id
-    # What is refused is not stored, and nothing memberships open.
+    # Refused messages are not stored.
     refused = {s.muid for s in sim.sends.values() if s.outcome == "refused"}
-    require(not refused & set(muids), "refused: what was refused is stored")
+    require(not refused & set(muids), "refused: a refused message is stored")
 
 
 def _ended(device: Device) -> None:
@@ -108,11 +108,11 @@ def _ended(device: Device) -> None:
             raise Violation(f"raised: a call of {device.name} raised {error!r}") from error
     if device.has_outbox:
         waits = [entry.muid for entry in chat.queued_messages() if entry.status == "pending"]
-        require(not waits, f"outbox: {waits} wait although all is well")
+        require(not waits, f"outbox: {waits} still wait after recovery")
 
 
 def _legal(device: Device) -> None:
-    # I8: a legal sequence in each life of the app.
+    # I8: the statuses of each life are a legal sequence.
     lives: dict[int, list[str]] = defaultdict(list)
     for life, status in device.statuses:
         lives[life].append(status)
@@ -120,7 +120,7 @@ def _legal(device: Device) -> None:
         last = Status.DISCONNECTED
         for n, status in enumerate(told):
             if n == 0 and status == Status.DISCONNECTED:
-                continue  # a listener that is added late is told the status of now
+                continue  # a listener that is added late receives the current status
             first = n == 0
             ok = first or Status(status) in LEGAL_TRANSITIONS[last]
             require(ok, f"I8: {device.name} in life {life} received {last} and then {status}")
@@ -128,7 +128,7 @@ def _legal(device: Device) -> None:
 
 
 def memberships_of(actions: list[tuple[int, dict[str, Any]]]) -> dict[str, list[Membership]]:
-    """When each user was in the group, by the ids of the actions that say so; USERS[0] made it."""
+    """Return each user's memberships as ids of actions; USERS[0] created the group."""
     memberships: dict[str, list[Membership]] = {uid: [] for uid in USERS}
     memberships[USERS[0]] = [(0, None)]
     for number, data in actions:
@@ -145,7 +145,7 @@ def _served(sim: Simulation, device: Device, rows: list[dict[str, Any]], members
     times: dict[int, int] = defaultdict(int)
     last: dict[tuple[int, str], int] = {}
     for received in device.received:
-        if sim.copies.removed(received.id):
+        if sim.backup.removed(received.id):
             continue
         row = known.get(received.id)
         require(row is not None, f"sent: {device.name} received {received.id}, which is not stored")
@@ -156,7 +156,7 @@ def _served(sim: Simulation, device: Device, rows: list[dict[str, Any]], members
             begin < row["id"] and (end is None or row["id"] < end) for begin, end in memberships
         )
         mine = device.uid in (row["sender"], row["receiver"]) or in_group
-        require(mine, f"private: {device.name} received {received.id}, which is not theirs")
+        require(mine, f"private: {device.name} received {received.id}, which is private to others")
         send = sim.sends[row["muid"]]
         own = (send.by, send.life) == (device.name, received.life)
         require(not own, f"own: {device.name} received its own message {received.id} (S27)")
@@ -174,12 +174,12 @@ def _served(sim: Simulation, device: Device, rows: list[dict[str, Any]], members
         if not sim.losses.unnoticed(device, number, conversation):
             text = json.loads(row["body"]).get("data", {}).get("text")
             raise Violation(
-                f"lost: {device.name} did not hear {row['id']} ({row['muid']}: {text!r}); gaps {device.gaps}"
+                f"lost: {device.name} did not receive {row['id']} ({row['muid']}: {text!r}); gaps {device.gaps}"
             )
 
 
 def _is_expected(sim: Simulation, device: Device, row: dict[str, Any], memberships: list[Membership]) -> bool:
-    # Of the group: what came while they were in it, if they have been in it ever since.
+    # Group messages are expected by members who have not left since.
     stays_on = any(begin < row["id"] and end is None for begin, end in memberships)
     theirs = device.uid in (row["sender"], row["receiver"]) or (row["receiver_type"] == "group" and stays_on)
     if not theirs or sim.sends[row["muid"]].by == device.name:

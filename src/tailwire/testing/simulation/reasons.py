@@ -1,4 +1,4 @@
-"""Why a client that was connected may be so no more: what a plan did to it, and what the documentation names."""
+"""Reasons for which a client may lose its connection: faults of the plan, and documented causes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from tailwire.sdk.connection.causes import Cause, Kind
 from tailwire.testing.simulation.steps import DEVICES
 
 DETECTION_SECONDS = 18.0
-"""Seconds within which a dead line is noticed when nothing moves on it (T3)."""
+"""Within this time a dead line is detected when no bytes arrive on it (T3)."""
 EXTRA_DETECTION_SECONDS = 30.0
-"""Seconds that it may take longer while bytes move on another connection."""
+"""Additional time for the detection while bytes move on another connection."""
 LONG_DELAY_SECONDS = 1.0
 SLOW_LATENCY_SECONDS = 1.5
-"""Seconds each way: a line that becomes so slow at once answers its first ping after the announced timeout."""
+"""One way; the first ping on a line that suddenly becomes this slow is answered after its timeout."""
 
 _MOMENTS = frozenset({"drop", "half open", "sleep", "freeze", "kill", "stop", "start", "move", "restore", "put back"})
 _LASTING = frozenset({"offline", "swallow", "refuse", "nameless", "untrusted", "portal", "proxy", "cut amid"})
@@ -26,9 +26,9 @@ _SHARED = ("server", "network")
 
 
 class Reasons:
-    """What a run has done to whom, and until when it may be noticed.
+    """The faults of a run, by device, and until when each may be detected.
 
-    A fault of the network or the server concerns everybody. A line that is slow is none, nor is a long silence.
+    A fault of the network or the server affects every device. A slow line is no fault, nor is a long silence.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -37,7 +37,7 @@ class Reasons:
         self._intercepted_since: dict[str, float] = {}
 
     def note_step(self, who: str, what: str, value: Any) -> None:
-        """Note a step of a plan."""
+        """Record a step of a plan."""
         name = "" if who in _SHARED else who
         soon = self._now() + DETECTION_SECONDS + EXTRA_DETECTION_SECONDS
         if what in _LASTING:
@@ -48,8 +48,8 @@ class Reasons:
         elif what in _BY_VALUE and value is not None:
             self._until[name, what] = _INDEFINITELY if value >= LONG_DELAY_SECONDS else soon
         elif what == "line" and value[3] >= SLOW_LATENCY_SECONDS:
-            self._until[name, what] = _INDEFINITELY  # it shows at the first ping, which may be long after
-        if what == "revoke":  # a token's end: the server closes the sockets that were opened with it
+            self._until[name, what] = _INDEFINITELY  # detected at the next ping, which may be much later
+        if what == "revoke":  # the server closes all sockets of that token
             self._until |= {(device, what): soon for device in DEVICES if device.startswith(f"{value}-")}
         for ended in _ENDS.get(what, ()):
             self._until[name, ended] = min(self._until.get((name, ended), 0.0), soon)
@@ -61,20 +61,20 @@ class Reasons:
             self.network_restored()
 
     def network_restored(self) -> None:
-        """The network is restored: what lasted has ended, but for delays, and cuts that wait for their bytes."""
+        """End the lasting faults, except for delays and for cuts that wait for their bytes."""
         soon = self._now() + DETECTION_SECONDS + EXTRA_DETECTION_SECONDS
         self._until = {k: until if k[1] in _UNTIL_RECOVERY else min(until, soon) for k, until in self._until.items()}
         self._intercepted_since.clear()
 
     def answered_by_middlebox(self, name: str, since: float) -> bool:
-        """Say whether all that this device asked since then was answered by what stands between it and the server."""
+        """Return whether a middlebox has answered all requests of this device since then."""
         return self._intercepted_since.get(name, _INDEFINITELY) < since
 
     def is_excused(self, name: str, cause: Cause | None) -> bool:
-        """Say whether a device may have lost its connection now."""
+        """Return whether a device may lose its connection now."""
         if cause is not None and (cause.kind in (Kind.DECIDED, Kind.TOKEN) or cause is Cause.NEW_TOKEN):
             return True
         excused = any(self._now() <= until for (who, _), until in self._until.items() if who in ("", name))
-        for once in ("cut amid", "line"):  # they were meant for the connections that are gone now
+        for once in ("cut amid", "line"):  # these applied to the connections that have just ended
             self._until.pop((name, once), None)
         return excused

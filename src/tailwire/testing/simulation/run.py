@@ -1,4 +1,4 @@
-"""Runs a plan: does what its steps say, lets everything calm down, and asks the oracle."""
+"""Run a plan: carry out its steps, let the system recover, and check the promises."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ from tailwire.testing.virtual.network import current_process
 from tailwire.testing.virtual.world import VirtualServer, virtual_loop
 
 MAX_RUN_SECONDS = 100 * 24 * 3600.0
-"""Virtual seconds: more than all waits of a plan together."""
+"""Virtual time; longer than all waits of a plan together."""
 
 
 class Failed(AssertionError):
     """A run broke a promise.
 
     Attributes:
-        rule: the first word of what is wrong: a run that fails with the same rule fails in the same way.
+        rule: the first word of the message; runs that fail for the same rule fail in the same way.
     """
 
     def __init__(self, what: str, trace: list[tuple[Any, ...]]) -> None:
@@ -55,7 +55,7 @@ class Failed(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a run came to. `digest` is that of all that happened: the same plan gives the same."""
+    """The result of a run. `digest` covers the trace: equal plans give equal digests."""
 
     seconds: float
     stored: int
@@ -64,7 +64,7 @@ class Report:
 
 
 async def _run_step(sim: Simulation, step: Step) -> None:
-    # A step is begun, and not waited for.
+    # Start a step without waiting for its end.
     await asyncio.sleep(step.wait)
     sim.trace.append((round(virtual_loop().time(), 6), step.who, step.what, step.value))
     sim.reasons.note_step(step.who, step.what, step.value)
@@ -78,7 +78,7 @@ async def _run_step(sim: Simulation, step: Step) -> None:
 
 
 def _one_socket_each() -> None:
-    # I7, seen from the network: whatever a client believes of itself.
+    # I7, as the network sees it, independent of the clients' own state.
     count: Counter[str] = Counter()
     for transport in virtual_loop().network.open:
         alive = not transport.is_closing() and isinstance(transport.protocol, ClientConnection)
@@ -96,7 +96,7 @@ def _nothing_is_left() -> None:
 
 @contextmanager
 def _checked(sim: Simulation) -> Iterator[None]:
-    # Each step of each client's connection machine is checked against the ten invariants, and its connections counted.
+    # Check the ten invariants at each step of each client's connection machine, and count connections.
     module: Any = driver
     honest = module.step
 
@@ -120,8 +120,8 @@ def _checked(sim: Simulation) -> Iterator[None]:
 
 
 class _Errors(logging.Handler):
-    # What the SDK reports as an error, and what the loop was given because nobody took it. Not where a process was
-    # killed amid its work, which says so thousands of times, nor where a listener of the app raises.
+    # Errors that the SDK logs, and exceptions that no task retrieved. Not after a process was killed, which causes
+    # thousands of them, and not when a listener of the app raises.
     def __init__(self, sim: Simulation) -> None:
         super().__init__(logging.ERROR)
         self._sim = sim
@@ -133,12 +133,12 @@ class _Errors(logging.Handler):
             self._sim.broken.append(f"died: {what}")
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take what the SDK reports."""
+        """Record an error that the SDK logged."""
         error = record.exc_info[1] if record.exc_info else None
         self._note(f"the SDK reports {record.getMessage()!r} {error!r}")
 
     def unhandled(self, loop: Any, context: dict[str, Any]) -> None:
-        """Take what the loop was given."""
+        """Record an exception that the loop reports."""
         self._note(f"{context.get('message')} {context.get('exception')!r}")
 
 
@@ -158,7 +158,7 @@ def _errors(sim: Simulation) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    # What is killed amid its work says so in the log, thousands of times, and leaves what was begun and not awaited.
+    # Killed processes log thousands of errors and leave coroutines that were never awaited.
     loggers = [logging.getLogger(name) for name in ("tailwire", "tailwire.server", "uvicorn.error", "asyncio")]
     before = [logger.disabled for logger in loggers]
     for logger in loggers:
@@ -168,7 +168,7 @@ def _quiet() -> Iterator[None]:
             warnings.simplefilter("ignore", RuntimeWarning)
             warnings.simplefilter("ignore", ResourceWarning)
             yield
-            gc.collect()  # here, and not in somebody else's test
+            gc.collect()  # within this run, so that no other test gets the warnings
     finally:
         for logger, disabled in zip(loggers, before, strict=True):
             logger.disabled = disabled
@@ -176,7 +176,7 @@ def _quiet() -> Iterator[None]:
 
 @functools.cache
 def _empty_database() -> Path:
-    # The schema is made once, not in each run.
+    # Create the schema once, not in each run.
     folder = tempfile.mkdtemp(prefix="tailwire-simulation-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     path = Path(folder) / "tailwire.db"
@@ -185,7 +185,7 @@ def _empty_database() -> Path:
 
 
 def _run(main: Callable[[], Coroutine[Any, Any, Report]]) -> Report:
-    # A frame of its own: what the run has made is garbage when it ends, also when it fails.
+    # A separate frame, so that the objects of the run are garbage when it ends, even if it fails.
     report: Report = virtual_run(main())
     return report
 
@@ -194,7 +194,7 @@ def simulate(plan: Plan) -> Report:
     """Run a plan.
 
     Raises:
-        Failed: saying which promise was broken.
+        Failed: naming the promise that was broken.
     """
     trace: list[tuple[Any, ...]] = []
 
@@ -228,4 +228,4 @@ def simulate(plan: Plan) -> Report:
     except oracle.Violation as wrong:
         raise Failed(str(wrong), trace) from wrong
     except Exception as error:
-        raise Failed(f"raised: {error!r}", trace) from error  # not foreseen: a failure as any other, to be shrunk
+        raise Failed(f"raised: {error!r}", trace) from error  # can be shrunk like any failure

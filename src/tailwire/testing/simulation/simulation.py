@@ -1,4 +1,4 @@
-"""A run: its devices, its server, what they send, and the calm at its end."""
+"""A simulated system: devices, server, messages in flight, and recovery at the end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.groups import NewGroup
 from tailwire.server.actions.members import Join
 from tailwire.server.fanout.overload import Level
-from tailwire.testing.simulation.copies import Copies
+from tailwire.testing.simulation.backup import Backup
 from tailwire.testing.simulation.device import Device, Send
 from tailwire.testing.simulation.losses import Losses
 from tailwire.testing.simulation.plan import Plan
@@ -27,21 +27,21 @@ from tailwire.wire.entities import TextMessage
 
 GROUP = "team"
 MAX_RETRY_SECONDS = 1300.0
-"""Seconds: more than `Timings.rare_cap`."""
+"""Longer than `Timings.rare_cap`."""
 NOT_REACHED = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_BAD_ERROR_RESPONSE"})
 IN_DOUBT = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_MISSION_FAILED"})
 
 
 @dataclass
 class Simulation:
-    """One run."""
+    """The system of one run."""
 
     plan: Plan
     server: VirtualServer
     trace: list[tuple[Any, ...]] = field(default_factory=list)
     sends: dict[str, Send] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
-    connected: int = 0  # how often a client has told that it is, all together
+    connected: int = 0  # how often clients have reported to be connected, in total
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.plan.seed)
@@ -50,7 +50,7 @@ class Simulation:
         }
         self.reasons = Reasons(virtual_loop().time)
         self.losses = Losses(virtual_loop().time, self.chance.random)
-        self.copies = Copies(self.server.database)
+        self.backup = Backup(self.server.database)
         self._later: list[asyncio.Task[None]] = []
         self._starting = asyncio.Lock()
         self._numbers = 0
@@ -58,7 +58,7 @@ class Simulation:
     # The run.
 
     async def begin(self) -> None:
-        """A server with users and a group; everybody is logged in."""
+        """Start a server with users and a group, and log all devices in."""
         await self._start_server()
         await self.server.add_users(*USERS)
         assert self.server.parts is not None
@@ -73,7 +73,7 @@ class Simulation:
                 await device.run(device.chat.connect())
 
     async def recover(self) -> None:
-        """All is well again: the server is up, the network too, every app in the foreground and logged in."""
+        """Recover: restore the network, start the server and all apps, bring them to the foreground and log them in."""
         loop = virtual_loop()
         for task in self._later:
             await task
@@ -96,26 +96,27 @@ class Simulation:
             ends = bool(self.plan.token_lifetime) and not device.has_provider
             if ends or chat.get_logged_in_user() is None or chat._kept_session().expired:
                 await device.run(device.log_in(anew=ends))
-            held = chat._driver is not None and chat._driver.state.held  # by disconnect(): that is for connect() to end
+            held = chat._driver is not None and chat._driver.state.held  # by disconnect(): only connect() ends it
             if hints or held or not device.auto:
                 device.run(ignore_errors(chat.connect()))
-        await asyncio.sleep(MAX_RETRY_SECONDS if self._reports_offline() else 60)  # waits are over: without a hint too
+        # No hint ends the wait for the next attempt.
+        await asyncio.sleep(MAX_RETRY_SECONDS if self._reports_offline() else 60)
         for device in self.devices.values():
             chat = device.chat
             if chat is not None and (chat.get_logged_in_user() is None or chat._kept_session().expired):
-                await device.run(device.log_in())  # the first one may have gone by a connection that was cut
+                await device.run(device.log_in())  # an earlier login may have used a connection that was cut
                 device.run(ignore_errors(chat.connect()))
         await asyncio.sleep(120)  # receipts are merged, outboxes are empty
         if self.losses.lost:
             await self._send_everywhere()
 
     def _reports_offline(self) -> bool:
-        # A platform that goes on saying that there is no network, although there is one, makes attempts rare.
+        # While the platform keeps reporting offline, attempts are rare.
         chats = [device.chat for device in self.devices.values()]
         return any(c is not None and c._driver and c._driver.state.network is Network.OFFLINE for c in chats)
 
     async def _send_everywhere(self) -> None:
-        # Something in every conversation: by what follows a lost message it is noticed.
+        # Send in every conversation: a later message reveals that an earlier one was lost.
         for device in self.devices.values():
             self.send_text(device, GROUP, "group")
             for uid in USERS:
@@ -125,7 +126,7 @@ class Simulation:
         await asyncio.sleep(60)
 
     async def end(self) -> None:
-        """Close everything, and let what is under way come to its end."""
+        """Close everything, and let pending work finish."""
         for device in self.devices.values():
             await device.close()
         await self.server.stop()
@@ -136,7 +137,7 @@ class Simulation:
     def send_text(
         self, device: Device, receiver: str, receiver_type: ReceiverTypeName, *, queued: bool = False, more: str = ""
     ) -> None:
-        """Send a message. `more` makes its text longer."""
+        """Send a message. `more` is appended to its text."""
         chat = device.chat
         if chat is None or chat.get_logged_in_user() is None:
             return
@@ -170,32 +171,32 @@ class Simulation:
         device.run(work())
 
     def _check_failure(self, device: Device, send: Send, code: str, begun: float) -> None:
-        # A portal or a proxy is not the server: nothing that is queued fails for it, and nothing is refused by it.
+        # A middlebox is not the server: its responses must not fail queued messages or refuse messages.
         if send.kept and code in NOT_REACHED:
             self.broken.append(f"outbox: {send.muid} of {device.name} was queued, and failed with {code}")
         if send.outcome == "refused" and self.reasons.answered_by_middlebox(device.name, begun):
-            self.broken.append(f"refused: {send.muid} of {device.name} is refused ({code}) by what stands in between")
+            self.broken.append(f"refused: {send.muid} of {device.name} is refused ({code}) by a middlebox")
 
     def lost(self, name: str, cause: Cause | None) -> None:
-        """A client was connected, and is so no more."""
+        """Record that a client has lost its connection."""
         if not self.reasons.is_excused(name, cause):
             self.broken.append(f"cut: {name} lost its connection ({cause}) without a fault or a documented reason")
         self.trace.append((round(virtual_loop().time(), 6), name, "lost", str(cause)))
 
     def change(self, device: Device, *, delete: bool) -> None:
-        """Edit, or delete, the last message that the device has sent."""
+        """Edit or delete the last message that the device has sent."""
         chat = device.chat
         mine = [s for s in self.sends.values() if s.by == device.name and s.id]
         if chat is None or not mine or chat.get_logged_in_user() is None:
             return
         send = mine[-1]
         text = "" if delete else f"{send.muid} edited"
-        send.texts.add(text)  # from now on it may read so
+        send.texts.add(text)  # a valid text from now on
         message = TextMessage(receiver="bob", id=send.id, text=text)
         device.run(ignore_errors(chat.delete_message(send.id) if delete else chat.edit_message(message)))
 
     def log_out(self, device: Device) -> None:
-        """Log out: what was queued is forgotten, also what an app that was killed had queued."""
+        """Log out, which empties the outbox, including what a killed app has queued."""
         if device.chat is not None and device.chat.get_logged_in_user() is not None:
             for send in self.sends.values():
                 send.kept = send.kept and send.by != device.name
@@ -231,17 +232,17 @@ class Simulation:
         await self._start_server()
 
     async def server_copy(self, _: Any) -> None:
-        """Somebody makes a copy of the database, beside the running server."""
+        """Back up the database of the running server."""
         if self.server.parts is not None:
-            self.copies.make(self.server.parts.store)
+            self.backup.take(self.server.parts.store)
 
     async def server_put_back(self, seconds: float) -> None:
-        """The copy is put back by hand: what came after it is gone."""
+        """Restore the backup: later messages are lost."""
         async with self._starting:
             running = self.server.parts is not None
             if running:
                 await self.server.kill()
-            self.copies.restore()
+            self.backup.restore()
         if running:
             await self._down(seconds)
 
@@ -249,7 +250,7 @@ class Simulation:
         self.server.world.wall_offset += seconds
 
     async def server_lose(self, count: int) -> None:
-        """Some of the next messages do not reach who should hear them."""
+        """Lose some of the next messages."""
         self.losses.left += count
 
     async def server_revoke(self, uid: str) -> None:
@@ -260,7 +261,7 @@ class Simulation:
         virtual_loop().work_takes = lambda: self.chance.random() * seconds
 
     async def server_busy(self, seconds: float) -> None:
-        """The server has too much to do: it leaves out all that it can, and takes no sends."""
+        """Overload the server: it sheds all it can and refuses to send messages."""
         if self.server.parts is None:
             return
         overload = self.server.parts.overload
@@ -274,7 +275,7 @@ class Simulation:
 
 
 async def ignore_errors(work: Any) -> None:
-    """A call of which only the end is wanted, not how it ends."""
+    """Await a call and ignore a refusal."""
     try:
         await work
     except CometChatException as error:

@@ -1,4 +1,4 @@
-"""What the devices and the network do when a step of a plan says so."""
+"""Handlers of the steps of a plan, for devices and the network."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _burst(sim: Simulation, device: Device, count: int) -> None:
 
 
 def _sleep(sim: Simulation, device: Device, seconds: float) -> None:
-    # The machine sleeps: its clock goes on, and what it was connected to has given it up or not.
+    # The machine sleeps: its clock advances, and its connections may have been dropped meanwhile.
     device.world.slept += seconds
     if sim.chance.random() < 0.5:
         virtual_loop().network.half_open(device.name)

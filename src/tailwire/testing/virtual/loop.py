@@ -40,7 +40,7 @@ class _Selector(selectors.BaseSelector):
         if ready or timeout == 0:
             return ready
         if timeout is None:
-            raise Deadlock("nothing will ever happen any more")
+            raise Deadlock("no timer is set and no task can continue")
         if self.loop is not None:
             self.loop.jump(timeout)
         return []
@@ -106,12 +106,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.network.drop(process.partition("#")[0])
         self.network.dead.add(process)
         for handle in self._scheduled:  # type: ignore[attr-defined]
-            self._bury(handle)
+            self._cancel_if_dead(handle)
         for task, of in list(self._processes.items()):
             if of == process and not task.done():
                 task.cancel()
 
-    def _bury(self, handle: asyncio.TimerHandle) -> None:
+    def _cancel_if_dead(self, handle: asyncio.TimerHandle) -> None:
         context = handle._context  # type: ignore[attr-defined]
         if context is not None and context.get(current_process, "") in self.network.dead:
             handle.cancel()
@@ -122,7 +122,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Schedule a callback, as asyncio does. Callbacks of killed processes are cancelled."""
         handle = super().call_at(when, callback, *args, context=context)
         if self.network.dead:
-            self._bury(handle)
+            self._cancel_if_dead(handle)
         return handle
 
     def sleep_machine(self, seconds: float) -> None:

@@ -150,10 +150,10 @@ class MemoryTransport(asyncio.Transport):
             self.unsent_size -= len(first)
         if self._writing_paused and self.unsent_size <= self._low:
             self._writing_paused = False
-            self._network.loop.call_soon(self._go_on, context=self.context)
+            self._network.loop.call_soon(self._resume_writing, context=self.context)
         return first
 
-    def _go_on(self) -> None:
+    def _resume_writing(self) -> None:
         if not (self._gone or self._writing_paused):
             self.protocol.resume_writing()
 

@@ -153,7 +153,7 @@ class VirtualServer:
         self.url = f"http://server:{PORT}"
         self._state: ServerState | None = None
         self._starts = 0
-        self._let_in = 0
+        self._authenticated = 0
 
     async def start(self) -> None:
         """Assemble the server and listen. Everything it does belongs to the process `SERVER`."""
@@ -189,9 +189,9 @@ class VirtualServer:
         return database_path(self._settings)
 
     @property
-    def let_in(self) -> int:
+    def authenticated(self) -> int:
         """Number of WebSockets authenticated since the first start."""
-        return self._let_in + (self.parts.metrics.authenticated if self.parts is not None else 0)
+        return self._authenticated + (self.parts.metrics.authenticated if self.parts is not None else 0)
 
     async def add_users(self, *uids: str) -> None:
         """Create users."""
@@ -203,7 +203,7 @@ class VirtualServer:
     async def token_for(self, uid: str) -> str:
         """Return a new auth token, as a backend would request it. Completes even if the caller is killed."""
         if self.parts is None:
-            raise OSError("the server is not there")
+            raise OSError("the server is down")
         context = copy_context()
         context.run(current_process.set, f"{SERVER}#{self._starts}")
         work = self.parts.actions.sessions.create_token(uid)
@@ -226,7 +226,7 @@ class VirtualServer:
         left: list[Any] = list(self._state.connections)
         for connection in left:
             (connection if hasattr(connection, "abort") else connection.transport).abort()
-        self._let_in += parts.metrics.authenticated
+        self._authenticated += parts.metrics.authenticated
         await finish(parts.gateway, parts.webhooks, parts.actions.leftovers, parts.actions.passwords, parts.store)
         parts.actions.uploads.close()
 
@@ -241,6 +241,6 @@ class VirtualServer:
         network.drop()
         virtual_loop().kill(f"{SERVER}#{self._starts}")
         await asyncio.sleep(0)  # let cancelled tasks finish
-        self._let_in += parts.metrics.authenticated
+        self._authenticated += parts.metrics.authenticated
         await parts.webhooks.close()
         _crash(parts.store)

@@ -59,10 +59,10 @@ async def test_an_answer_as_it_is_given():
     ("path", "said"),
     [
         ("/shape?rate=fast", "rate: 'fast' is not a rate"),
-        ("/shape?speed=1", "'speed' is not known here; known: rate, up, down, queue, latency"),
+        ("/shape?speed=1", "unknown parameter 'speed'; known: rate, up, down, queue, latency"),
         ("/shape?latency=-1", "latency: '-1': give seconds"),
-        ("/drop?seconds=1", "'seconds' is not known here; known: none"),
-        ("/drop?header=a:b", "'header' is not known here"),
+        ("/drop?seconds=1", "unknown parameter 'seconds'; known: none"),
+        ("/drop?header=a:b", "unknown parameter 'header'"),
         ("/answer?status=99", "give a number from 200 to 599"),
         ("/answer?header=a%0d%0ab:c", "printable"),
         ("/refuse-websockets?status=4.5", "give a whole number"),
