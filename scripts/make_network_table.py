@@ -19,7 +19,7 @@ from tailwire.sdk.client import ChatClient
 from tailwire.sdk.session import MemorySessionStore
 from tailwire.testing.virtual.loop import virtual_run
 from tailwire.testing.virtual.meter import Counts, Meter
-from tailwire.testing.virtual.network import owner
+from tailwire.testing.virtual.network import current_process
 from tailwire.testing.virtual.world import VirtualSdkWorld, VirtualServer, virtual_loop
 from tailwire.wire.entities import TextMessage
 
@@ -33,7 +33,7 @@ Scene = Callable[[ChatClient, VirtualServer], Awaitable[None]]
 def client(name: str, server: VirtualServer, *, auto: bool = True) -> ChatClient:
     """Make a client whose connections and timers belong to a device."""
     settings = AppSettingsBuilder().override_client_host(server.url).auto_establish_socket_connection(auto).build()
-    owner.set(f"{name}#1")
+    current_process.set(f"{name}#1")
     return ChatClient(server.app_id, settings, session_store=MemorySessionStore(), world=VirtualSdkWorld(1))
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from chromium.browser import Browser, Page
 from tailwire import ConnectionStatus
+from tailwire.lab.lab import Lab
 from tailwire.lab.recording import read, recorded
 from tailwire.lab.running import listening, page
-from tailwire.lab.stage import Lab
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
 

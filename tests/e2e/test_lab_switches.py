@@ -7,9 +7,9 @@ import json
 
 import pytest
 
-from tailwire.lab.phone import MAX_AT_ONCE, Refused
+from tailwire.lab.lab import Lab
+from tailwire.lab.phone import MAX_TASKS, Refused
 from tailwire.lab.recording import read, recorded
-from tailwire.lab.stage import Lab
 
 
 async def until(condition, seconds: float = 30.0) -> None:
@@ -20,7 +20,7 @@ async def until(condition, seconds: float = 30.0) -> None:
 
 def standing(lab: Lab, name: str) -> dict[str, str]:
     """Where the switches of a phone stand, as the page is told."""
-    return [e["now"] for e in lab.story.events if e["kind"] == "switch" and e["phone"] == name][-1]
+    return [e["now"] for e in lab.log.events if e["kind"] == "switch" and e["phone"] == name][-1]
 
 
 async def test_a_switch_that_is_refused_stays_as_it_stood_and_what_is_typed_can_be_shown_again(tmp_path):
@@ -33,16 +33,16 @@ async def test_a_switch_that_is_refused_stays_as_it_stood_and_what_is_typed_can_
         with pytest.raises(Refused, match="lone surrogate"):
             lab.do("alice", "send", "\ud800abc")
         lab.do("alice", "send", "a 🐍")
-        await until(lambda: {"accepted", "handed"} <= {e["kind"] for e in lab.story.events})  # in either order
+        await until(lambda: {"accepted", "handed"} <= {e["kind"] for e in lab.log.events})  # in either order
         file = tmp_path / "lab.json"
         file.write_text(json.dumps(recorded(lab)))
         kinds = [e["kind"] for e in read(file)["events"]]
         assert {"transition", "switch", "typed", "accepted", "handed", "server"} <= set(kinds)
 
         lab.do("alice", "tunnel")
-        for _ in range(MAX_AT_ONCE):
+        for _ in range(MAX_TASKS):
             lab.do("alice", "ping")
-        with pytest.raises(Refused, match="too much is under way"):
+        with pytest.raises(Refused, match="too many operations are pending"):
             lab.do("alice", "manual")
         assert standing(lab, "alice")["mode"] == "auto"
         lab.do("alice", "online")
@@ -52,7 +52,7 @@ async def test_a_switch_that_is_refused_stays_as_it_stood_and_what_is_typed_can_
         assert standing(lab, "alice")["mode"] == "manual"
 
         lab.do("server", "kill")
-        await until(lambda: any(e["kind"] == "server" and not e["up"] for e in lab.story.events))
+        await until(lambda: any(e["kind"] == "server" and not e["up"] for e in lab.log.events))
         lab.do("bob", "revoke")
         await until(lambda: not bob._tasks)
         assert standing(lab, "bob")["token"] == "good"

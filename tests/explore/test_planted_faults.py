@@ -8,7 +8,7 @@ import pytest
 
 from tailwire.sdk.connection import backoff, deadlines, losses, machine, settle, wanted
 from tailwire.sdk.connection.state import AppState, Mode, Phase, SessionState
-from tailwire.testing.explore import LINES, explore, starts
+from tailwire.testing.explore import LINE_TIMINGS, explore, starts
 from tailwire.testing.invariants import Broken
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -155,14 +155,14 @@ ON_LINES = {
 def test_a_planted_fault_is_found(name: str, monkeypatch: pytest.MonkeyPatch):
     plant, rules = PLANTED[name]
     plant(monkeypatch)
-    begin = [s for s in starts() if (s.timings == LINES if name in ON_LINES else s.has_provider)]
+    begin = [s for s in starts() if (s.timings == LINE_TIMINGS if name in ON_LINES else s.has_provider)]
     with pytest.raises(Broken) as caught:
-        explore(begin, tabulate=False, most=20_000)
+        explore(begin, tabulate=False, max_states=20_000)
     assert caught.value.rule in rules
 
 
 def test_without_a_fault_the_same_walk_finds_nothing():
-    assert explore(starts(), tabulate=False, most=1_000).states >= 1_000
+    assert explore(starts(), tabulate=False, max_states=1_000).states >= 1_000
 
 
 def test_waiting_times_are_within_their_bounds():

@@ -30,7 +30,7 @@ from tailwire.testing.simulation.shrink import fails
 
 # What is killed amid its work leaves what was begun and not awaited; it may be collected in the next test.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-MOST = 200
+MAX_SEEDS = 200
 Plant = Callable[[pytest.MonkeyPatch], None]
 
 
@@ -382,7 +382,7 @@ FAR = [
 @pytest.mark.parametrize("plant", FAR, ids=lambda p: p.__name__.strip("_"))
 def test_it_is_found_in_the_end(plant: Plant, monkeypatch: pytest.MonkeyPatch):
     plant(monkeypatch)
-    assert any(fails(make_plan(seed)) is not None for seed in range(MOST))
+    assert any(fails(make_plan(seed)) is not None for seed in range(MAX_SEEDS))
 
 
 @pytest.mark.slow
@@ -390,10 +390,10 @@ def test_it_is_found_in_the_end(plant: Plant, monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda p: p.__name__.strip("_"))
 def test_it_is_found(plant: Plant, monkeypatch: pytest.MonkeyPatch):
     plant(monkeypatch)
-    for seed in (PLANTS[plant], *range(MOST)):
+    for seed in (PLANTS[plant], *range(MAX_SEEDS)):
         if fails(make_plan(seed)) is not None:
             return
-    pytest.fail(f"not found within {MOST} seeds")
+    pytest.fail(f"not found within {MAX_SEEDS} seeds")
 
 
 @pytest.mark.parametrize(

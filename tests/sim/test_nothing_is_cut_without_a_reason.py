@@ -19,7 +19,7 @@ A_CATCH_UP_OVER_CUTS = Plan(22, (
     Step(60.0, "carol-phone", "line", [8_000, 8_000, 1.0, 0.1]),
     Step(1.0, "carol-phone", "start"),
     *(Step(8.0, "carol-phone", "drop") for _ in range(8)),
-    Step(8.0, "carol-phone", "must have heard all"),
+    Step(8.0, "carol-phone", "must have received all"),
     Step(1.0, "network", "restore"),
 ))  # fmt: skip
 

@@ -46,7 +46,7 @@ def test_what_nobody_has_foreseen_is_a_failure_of_its_seed(monkeypatch):
     def broken(play):
         raise ZeroDivisionError("not foreseen")
 
-    monkeypatch.setattr(oracle, "judge", broken)
+    monkeypatch.setattr(oracle, "check", broken)
     with pytest.raises(Failed, match="raised: ZeroDivisionError"):
         simulate(Plan(1, ()))
 
@@ -61,7 +61,7 @@ def test_a_plan_can_be_written_and_read_and_any_step_left_out():
 def test_a_run_counts_what_it_did():
     plan = Plan(1, (Step(1.0, "alice-phone", "say", "bob"), Step(3600.0, "alice-phone", "say group")))
     report = simulate(plan)
-    assert (report.stored, report.heard) == (2, 2 + 3)  # bob and alice's desk; carol, bob and the desk
+    assert (report.stored, report.received) == (2, 2 + 3)  # bob and alice's desk; carol, bob and the desk
     assert 3600 < report.seconds < 3600 + 700
 
 

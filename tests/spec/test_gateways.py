@@ -8,7 +8,7 @@ import pytest
 
 from harness import Stage
 from tailwire import CometChatException, OutboxStatus, TextMessage
-from tailwire.testing.virtual.middle import GATEWAYS, gateway
+from tailwire.testing.virtual.middleboxes import GATEWAYS, gateway
 
 IN_DOUBT = ("NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_MISSION_FAILED")
 """The codes after which a message may be stored (docs/reliability.md)."""
@@ -25,14 +25,14 @@ async def stored(stage: Stage) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("kind", GATEWAYS)
 async def test_a_send_is_in_doubt_and_is_stored_once(stage: Stage, kind: str):
     alice = await stage.enter("alice", auto=False)
-    stage.network.middles[""] = gateway(kind)
+    stage.network.middleboxes[""] = gateway(kind)
     stage.network.drop()
     message = TextMessage(receiver="bob", text="hello", muid="m1")
     with pytest.raises(CometChatException) as caught:
         await alice.chat.send_message(message)
     assert caught.value.code in IN_DOUBT
     assert await stored(stage) == [("m1", "alice")]  # the server has it, whatever the client was told
-    stage.network.middles.clear()
+    stage.network.middleboxes.clear()
     stage.network.drop()
     again = await alice.chat.send_message(message)
     assert (again.muid, await stored(stage)) == ("m1", [("m1", "alice")])
@@ -42,12 +42,12 @@ async def test_a_send_is_in_doubt_and_is_stored_once(stage: Stage, kind: str):
 @pytest.mark.parametrize("kind", ["408", "500 with a code", "nothing stored"])
 async def test_a_queued_message_waits_and_is_sent_once(stage: Stage, kind: str):
     alice, bob = await stage.enter("alice", auto=False, outbox=True), await stage.enter("bob")
-    stage.network.middles[""] = gateway(kind)
+    stage.network.middleboxes[""] = gateway(kind)
     stage.network.drop()
     entry = alice.chat.queue_message(TextMessage(receiver="bob", text="hello", muid="m1"))
     await stage.pass_time(30)
     assert entry.status is OutboxStatus.PENDING
-    stage.network.middles.clear()
+    stage.network.middleboxes.clear()
     stage.network.drop()
     await asyncio.wait_for(entry.result(), 90)
     await bob.ears.until(lambda: bob.ears.texts == ["hello"])
@@ -57,10 +57,10 @@ async def test_a_queued_message_waits_and_is_sent_once(stage: Stage, kind: str):
 @pytest.mark.spec("K3")
 async def test_a_gateway_that_answers_once_is_not_noticed(stage: Stage):
     alice, bob = await stage.enter("alice", auto=False), await stage.enter("bob")
-    stage.network.middles[""] = gateway("500")
+    stage.network.middleboxes[""] = gateway("500")
     stage.network.drop()
     sending = asyncio.ensure_future(alice.say("bob", "hello"))
     await stage.pass_time(0.1)
-    stage.network.middles.clear()
+    stage.network.middleboxes.clear()
     assert (await sending).text == "hello"
     await bob.ears.until(lambda: bob.ears.texts == ["hello"])

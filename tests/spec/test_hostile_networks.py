@@ -13,8 +13,8 @@ from tailwire import CometChatException, TextMessage
 from tailwire.sdk.outbox import OutboxStatus
 from tailwire.server.fanout.frames import text_frame
 from tailwire.server.gateway.protocol import SocketProtocol
-from tailwire.testing.virtual.middle import BUSY, Answering, refusing
-from tailwire.testing.virtual.network import owner
+from tailwire.testing.virtual.middleboxes import BUSY, Answering, refusing
+from tailwire.testing.virtual.network import current_process
 
 spec = pytest.mark.spec
 
@@ -29,13 +29,13 @@ async def code_of(call) -> str:
 async def test_who_is_told_to_retry_at_once_does_not_hammer(stage: Stage):
     alice = await stage.enter("alice", outbox=True)
     at_once = BUSY.replace(b"Retry-After: 3600", b"Retry-After: 0")
-    stage.network.middles[""] = lambda behind: lambda: Answering(at_once)
+    stage.network.middleboxes[""] = lambda behind: lambda: Answering(at_once)
     stage.network.drop()
     alice.chat.queue_message(TextMessage(receiver="bob", text="later"))
     before = stage.network.connected
     await stage.pass_time(60)
     assert stage.network.connected - before < 60
-    stage.network.middles.clear()
+    stage.network.middleboxes.clear()
 
 
 @spec("T5", "T6")
@@ -53,12 +53,12 @@ async def test_a_restart_that_is_announced_again_and_again_spreads_its_clients(s
 
 @spec("T8", "I6")
 async def test_a_poll_that_fails_ends_with_the_wish_for_a_socket(stage: Stage):
-    stage.network.middles["device"] = refusing(426)
-    before = owner.set("device")
+    stage.network.middleboxes["device"] = refusing(426)
+    before = current_process.set("device")
     bob = stage.actor()
     await bob.chat.init()
     await bob.chat.login("bob", auth_key=stage.server.auth_key)
-    owner.reset(before)
+    current_process.reset(before)
     await stage.pass_time(20)
     assert bob.chat._driver.state.poll_at is not None
     stage.network.offline.add("device")
@@ -76,11 +76,11 @@ async def test_a_poll_that_fails_ends_with_the_wish_for_a_socket(stage: Stage):
 @spec("K3")
 async def test_what_one_user_began_to_send_is_not_sent_as_the_next(stage: Stage):
     alice, carol = await stage.enter("alice", auto=False), await stage.enter("carol")
-    stage.network.middles[""] = lambda behind: lambda: Answering(BUSY.replace(b"3600", b"2"))
+    stage.network.middleboxes[""] = lambda behind: lambda: Answering(BUSY.replace(b"3600", b"2"))
     alice.chat._reached().drop()
     sending = asyncio.create_task(alice.say("carol", "of alice"))
     await stage.pass_time(1)
-    stage.network.middles.clear()
+    stage.network.middleboxes.clear()
     await alice.chat.logout()
     await alice.chat.login("bob", auth_key=stage.server.auth_key)
     assert await code_of(sending) in ("USER_NOT_LOGGED_IN", "NO_INTERNET_CONNECTION")
@@ -144,11 +144,11 @@ async def test_a_send_that_is_cancelled_while_it_waits_lets_nobody_overtake(stag
 @spec("K5")
 async def test_an_entry_of_the_user_before_cannot_be_cancelled_and_nobody_waits_for_it_for_ever(stage: Stage, tmp_path):
     alice, carol = await stage.enter("alice", outbox=True, auto=False), await stage.enter("carol")
-    stage.network.middles[""] = lambda behind: lambda: Answering(BUSY)
+    stage.network.middleboxes[""] = lambda behind: lambda: Answering(BUSY)
     alice.chat._reached().drop()
     entry = alice.chat.queue_message(TextMessage(receiver="carol", text="of alice"))
     await stage.pass_time(1)
-    stage.network.middles.clear()
+    stage.network.middleboxes.clear()
     await alice.chat.login("bob", auth_key=stage.server.auth_key)
     assert await code_of(entry.result()) == "ERR_CLIENT_CLOSED"
     assert entry.cancel() is False
@@ -205,12 +205,12 @@ async def test_an_answer_that_trickles_has_an_end(stage: Stage):
                 self._transport.write(b" ")
                 asyncio.get_running_loop().call_later(10, self._go_on)
 
-    stage.network.middles[""] = lambda behind: lambda: Trickle(b"")
+    stage.network.middleboxes[""] = lambda behind: lambda: Trickle(b"")
     alice.chat._reached().drop()
     begin = stage.now
     assert await code_of(alice.chat.get_unread_message_count()) == "NO_INTERNET_CONNECTION"
     assert 500 < stage.now - begin < 620
-    stage.network.middles.clear()
+    stage.network.middleboxes.clear()
 
 
 async def test_another_services_error_is_not_the_servers(stage: Stage):
@@ -219,12 +219,12 @@ async def test_another_services_error_is_not_the_servers(stage: Stage):
     foreign = (
         b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
     )
-    stage.network.middles[""] = lambda behind: lambda: Answering(foreign % len(body) + body)
+    stage.network.middleboxes[""] = lambda behind: lambda: Answering(foreign % len(body) + body)
     alice.chat._reached().drop()
     entry = alice.chat.queue_message(TextMessage(receiver="bob", text="waits"))
     await stage.pass_time(20)
     assert entry.status is OutboxStatus.PENDING
-    stage.network.middles.clear()
+    stage.network.middleboxes.clear()
     await bob.ears.until(lambda: bob.ears.texts == ["waits"], timeout=120)
 
 

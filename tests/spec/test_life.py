@@ -14,7 +14,7 @@ from websockets.asyncio.client import connect
 from harness import CONNECTED, CONNECTING, DISCONNECTED, Actor, Stage
 from tailwire import CometChatException, UploadFile
 from tailwire.server.gateway.protocol import SocketProtocol
-from tailwire.testing.virtual.network import MemoryTransport, owner
+from tailwire.testing.virtual.network import MemoryTransport, current_process
 
 spec = pytest.mark.spec
 
@@ -182,9 +182,9 @@ async def test_the_limits_of_both_sides_fit_together(stage: Stage):
 
 @spec("T3")
 async def test_the_server_waits_while_the_network_takes_what_was_written_before_its_question(stage: Stage):
-    before = owner.set("device")
+    before = current_process.set("device")
     bob = await stage.enter("bob")
-    owner.reset(before)
+    current_process.reset(before)
     alice = await stage.enter("alice")
     bob.chat._driver._timer.cancel()  # frozen: only the protocol's own answers come from it
     stage.network.set_line("device", 100, 200, 5.0)

@@ -8,8 +8,8 @@ import pytest
 
 from harness import CONNECTED, Actor, Stage
 from tailwire.sdk.connection.causes import Cause
-from tailwire.testing.virtual.middle import refusing
-from tailwire.testing.virtual.network import owner
+from tailwire.testing.virtual.middleboxes import refusing
+from tailwire.testing.virtual.network import current_process
 
 spec = pytest.mark.spec
 
@@ -17,12 +17,12 @@ spec = pytest.mark.spec
 @contextmanager
 def behind_a_proxy(stage: Stage, status: int = 426):
     """What begins inside goes through a proxy that refuses WebSockets."""
-    stage.network.middles["device"] = refusing(status)
-    before = owner.set("device")
+    stage.network.middleboxes["device"] = refusing(status)
+    before = current_process.set("device")
     try:
         yield
     finally:
-        owner.reset(before)
+        current_process.reset(before)
 
 
 async def entered(stage: Stage, uid: str, **settings) -> Actor:
@@ -60,7 +60,7 @@ async def test_the_socket_takes_over_and_nothing_comes_twice(stage: Stage):
     await alice.say("bob", "by history")
     await bob.ears.until(lambda: bob.ears.texts == ["by history"], timeout=61)
     await alice.say("bob", "between")
-    stage.network.middles.clear()
+    stage.network.middleboxes.clear()
     await bob.chat.connect()
     await alice.say("bob", "by the socket")
     await stage.pass_time(120)

@@ -11,7 +11,7 @@ import tailwire
 from tailwire.cli.main import parser_for
 from tailwire.sdk.connection.causes import Cause, CauseKind
 from tailwire.server.config import Settings
-from tailwire.testing.line.control import DEEDS
+from tailwire.testing.line.operations import OPERATIONS
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,7 +54,7 @@ def test_the_reference_is_current_and_each_row_has_its_test():
 
 def test_whatever_can_go_wrong_on_the_line_is_in_the_docs():
     text = (ROOT / "docs" / "testing.md").read_text()
-    for name in DEEDS:
+    for name in OPERATIONS:
         assert f"`POST /{name}" in text, name
         assert f"`{name.replace('-', '_')}(" in text, name
 

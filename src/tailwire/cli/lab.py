@@ -35,14 +35,14 @@ def lab(given: argparse.Namespace) -> int:
         print(f"tailwire: {problem}", file=sys.stderr)
         return 2
     from tailwire.adapters.main_loop import run
-    from tailwire.lab.film import CannotFilm, film
     from tailwire.lab.recording import BadRecording, read
     from tailwire.lab.running import live, replay
+    from tailwire.lab.screencast import ScreencastFailed, record
 
     logging.getLogger("tailwire").addHandler(logging.NullHandler())  # the page shows what the clients meet
     try:
         if given.record:
-            run(film(Path(given.record), chromium=given.chromium or "", said=partial(print, flush=True)))
+            run(record(Path(given.record), chromium=given.chromium or "", said=partial(print, flush=True)))
         elif given.file:
             run(replay(read(Path(given.file)), partial(_hello, given, given.file), port=given.port))
         else:
@@ -51,7 +51,7 @@ def lab(given: argparse.Namespace) -> int:
     except BadRecording as e:
         print(f"tailwire: {given.file} is no recording of a lab, and no dump of a connection: {e}", file=sys.stderr)
         return 1
-    except CannotFilm as e:
+    except ScreencastFailed as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 1
     except OSError as e:

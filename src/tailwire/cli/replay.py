@@ -1,24 +1,24 @@
-"""`tailwire replay FILE`: runs a dump of a connection again, step by step."""
+"""`tailwire replay FILE`: replay a dump of a connection, step by step."""
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 from tailwire.sdk.connection.explain import explain
 from tailwire.sdk.connection.history import load
 from tailwire.sdk.connection.replay import replayed
+from tailwire.sdk.io.untrusted_json import read_object
 
 
 def replay(file: str) -> int:
-    """Print each step of a dump: when, what happened, what was commanded, and the sentence that explains the state.
+    """Print each step of a dump: time, input, commands, and the explanation of the state.
 
     Returns:
-        0; 1 when the file is no dump.
+        0; 1 if the file is not a dump.
     """
     try:
-        state, recorded = load(json.loads(Path(file).read_text(encoding="utf-8")))
+        state, recorded = load(read_object(Path(file)))
         begin = recorded[0].at if recorded else 0.0
         print(f"          start: {explain(state, begin)}")
         for at, after, one, commands in replayed(state, recorded):
@@ -26,7 +26,7 @@ def replay(file: str) -> int:
             for command in commands:
                 print(f"            -> {command}")
             print(f"          {explain(after, at)}")
-    except (OSError, ValueError, RecursionError) as e:
+    except (OSError, ValueError) as e:
         print(f"tailwire: {file}: {e}", file=sys.stderr)
         return 1
     return 0

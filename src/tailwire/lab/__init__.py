@@ -1,5 +1,5 @@
-"""The lab: a page that shows two real clients, a real server and the lines between them, and breaks what is asked.
+"""The lab: a page with two real clients, a real server and the lines between them, with faults on request.
 
 Who may import it: cli.
-Design page: docs/lab.md.
+Read more: docs/lab.md.
 """

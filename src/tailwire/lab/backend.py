@@ -1,4 +1,4 @@
-"""What the backend of an app does: makes auth tokens with the REST API key, and takes them back."""
+"""The backend of the lab's app: creates auth tokens with the REST API key, and revokes them."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ import httpx2
 
 from tailwire.testing.server import ServerProcess
 
-PATIENCE = 5.0
+TIMEOUT_SECONDS = 5.0
 
 
 class BackendFailed(Exception):
-    """The server did not do what the backend asked for."""
+    """The server did not carry out the backend's request."""
 
 
 class Backend:
-    """The backend of the lab's app. It speaks with the server directly, not over a phone's line.
+    """The backend of the lab's app. It connects to the server directly, not over a phone's line.
 
     Attributes:
-        refused: the users who get no new token: their backend gives them the old one.
+        refused: users who get no new token; the backend returns their old one.
     """
 
     def __init__(self, server: ServerProcess) -> None:
         self._server = server
-        self._http = httpx2.AsyncClient(timeout=PATIENCE, trust_env=False)
+        self._http = httpx2.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False)
         self._last: dict[str, str] = {}
         self.refused: set[str] = set()
 
     @contextmanager
     def refusing(self, uid: str, refused: bool) -> Iterator[None]:
-        """Refuse a user new tokens, or not, from now on; as before when what is done meanwhile fails."""
+        """Refuse new tokens to a user, or stop refusing. Undone if the body of the `with` statement fails."""
         before = uid in self.refused
         self._refuse(uid, refused)
         try:
@@ -46,21 +46,21 @@ class Backend:
         (self.refused.add if refused else self.refused.discard)(uid)
 
     async def token(self, uid: str) -> str:
-        """Return a new auth token of a user.
+        """Return a new auth token for a user.
 
         Raises:
-            BackendFailed: when the server cannot be asked.
+            BackendFailed: if the request fails.
         """
         if uid not in self.refused:
             made = await self._ask("POST", uid)
             self._last[uid] = str(made["authToken"])
         return self._last[uid]
 
-    async def take_back(self, uid: str) -> None:
-        """End all auth tokens of a user.
+    async def revoke(self, uid: str) -> None:
+        """Revoke all auth tokens of a user.
 
         Raises:
-            BackendFailed: when the server cannot be asked.
+            BackendFailed: if the request fails.
         """
         await self._ask("DELETE", uid)
 
@@ -73,8 +73,8 @@ class Backend:
             answer.raise_for_status()
             return answer.json()["data"]
         except (httpx2.HTTPError, ValueError, KeyError) as e:
-            raise BackendFailed(f"the server cannot be asked for tokens: {type(e).__name__}") from e
+            raise BackendFailed(f"token request to the server failed: {type(e).__name__}") from e
 
     async def close(self) -> None:
-        """End its connections."""
+        """Close its connections."""
         await self._http.aclose()

@@ -1,4 +1,4 @@
-"""A headless Chromium, driven over its DevTools protocol: as much of it as recording a page needs."""
+"""Drive a headless Chromium over its DevTools protocol, as far as recording a page needs it."""
 
 from __future__ import annotations
 
@@ -16,50 +16,50 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
-VARIABLE = "TAILWIRE_CHROMIUM"
+PATH_VARIABLE = "TAILWIRE_CHROMIUM"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "chrome-headless-shell")
-PATIENCE = 30.0
+TIMEOUT_SECONDS = 30.0
 _LISTENS = "DevTools listening on "
 
 
 class NoChromium(Exception):
-    """There is no Chromium, or it does not start. The message says what to do."""
+    """Chromium is missing or does not start. The message says what to do."""
 
 
 def find(given: str = "") -> str:
-    """Return the path of a Chromium: the one given, the one of $TAILWIRE_CHROMIUM, or one on the PATH.
+    """Return the path of a Chromium: the given one, $TAILWIRE_CHROMIUM, or one on the PATH.
 
     Raises:
-        NoChromium: when there is none.
+        NoChromium: if none is found.
     """
-    named = given or os.environ.get(VARIABLE, "")
+    named = given or os.environ.get(PATH_VARIABLE, "")
     if named:
         found = shutil.which(named)
         if found is None:
-            raise NoChromium(f"{named} is no program: give the path of a Chromium or Chrome")
+            raise NoChromium(f"{named} is not a program: give the path of a Chromium or Chrome")
         return found
     for name in NAMES:
         found = shutil.which(name)
         if found is not None:
             return found
     raise NoChromium(
-        f"recording needs a Chromium or Chrome: install one, or name it with --chromium FILE or ${VARIABLE} "
+        f"recording needs a Chromium or Chrome: install one, or name it with --chromium FILE or ${PATH_VARIABLE} "
         f"(looked for {', '.join(NAMES)} on the PATH)"
     )
 
 
 class Browser:
-    """A browser that listens; see `launched`."""
+    """A connection to a running browser; see `launched`."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
-        self._heard: dict[str, Callable[[dict[str, Any]], None]] = {}
+        self._handlers: dict[str, Callable[[dict[str, Any]], None]] = {}
         self._session = ""
 
     async def read(self) -> None:
-        """Read what it says until it ends."""
+        """Read the browser's messages until it ends."""
         async for text in self._socket:
             said = json.loads(text)
             if "id" in said:
@@ -69,41 +69,41 @@ class Browser:
                         future.set_exception(NoChromium(f"the browser refused: {said['error'].get('message')}"))
                     else:
                         future.set_result(said["result"])
-            elif said.get("method") in self._heard:
-                self._heard[said["method"]](said["params"])
+            elif said.get("method") in self._handlers:
+                self._handlers[said["method"]](said["params"])
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(NoChromium("the browser has ended"))
 
     async def call(self, method: str, **parameters: Any) -> Any:
-        """Have something done in the page, and return what it answers.
+        """Call a DevTools method and return its result.
 
         Raises:
-            NoChromium: when it is refused, or not answered within a minute.
+            NoChromium: if it fails, or takes more than a minute.
         """
         number = next(self._numbers)
         future = self._waiting[number] = asyncio.get_running_loop().create_future()
         await self._send(number, method, parameters)
         try:
-            return await asyncio.wait_for(future, 2 * PATIENCE)
+            return await asyncio.wait_for(future, 2 * TIMEOUT_SECONDS)
         except TimeoutError:
             self._waiting.pop(number, None)
-            raise NoChromium(f"the browser did not answer to {method}") from None
+            raise NoChromium(f"the browser did not respond to {method}") from None
 
-    async def tell(self, method: str, **parameters: Any) -> None:
-        """As `call`, without waiting for the answer."""
+    async def notify(self, method: str, **parameters: Any) -> None:
+        """Call a DevTools method without waiting for its result."""
         await self._send(next(self._numbers), method, parameters)
 
     async def _send(self, number: int, method: str, parameters: dict[str, Any]) -> None:
         asked = {"id": number, "method": method, "params": parameters}
         await self._socket.send(json.dumps(asked | ({"sessionId": self._session} if self._session else {})))
 
-    def hear(self, event: str, told: Callable[[dict[str, Any]], None]) -> None:
-        """Call a function with each event of a name."""
-        self._heard[event] = told
+    def on_event(self, event: str, handler: Callable[[dict[str, Any]], None]) -> None:
+        """Call a function for each event of this name."""
+        self._handlers[event] = handler
 
     async def open(self, url: str, width: int, height: int) -> None:
-        """Open a page of so many pixels."""
+        """Open a page with a viewport in pixels."""
         target = await self.call("Target.createTarget", url="about:blank", width=width, height=height)
         attached = await self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
         self._session = attached["sessionId"]
@@ -114,7 +114,7 @@ class Browser:
         await self.call("Page.navigate", url=url)
 
     async def evaluate(self, code: str) -> Any:
-        """Run JavaScript in the page; return what it answers, a promise's value too."""
+        """Run JavaScript in the page and return its value; promises are awaited."""
         answer = await self.call("Runtime.evaluate", expression=code, awaitPromise=True, returnByValue=True)
         if "exceptionDetails" in answer:
             raise NoChromium(f"the page failed: {answer['exceptionDetails'].get('text')}")
@@ -123,13 +123,13 @@ class Browser:
 
 @asynccontextmanager
 async def launched(program: str) -> AsyncIterator[Browser]:
-    """Run a Chromium meanwhile.
+    """Run a Chromium for the duration of the context.
 
     Args:
         program: its path.
 
     Raises:
-        NoChromium: when it does not start.
+        NoChromium: if it does not start.
     """
     with tempfile.TemporaryDirectory(prefix="tailwire-chromium-", ignore_cleanup_errors=True) as folder:
         options = ["--headless", "--remote-debugging-port=0", "--disable-gpu", "--hide-scrollbars"]
@@ -158,11 +158,11 @@ async def _address(process: asyncio.subprocess.Process) -> str:
     assert process.stderr is not None
     said: list[str] = []
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while line := (await process.stderr.readline()).decode(errors="replace"):
                 said = [*said[-5:], line.strip()]
                 if line.startswith(_LISTENS):
                     return line.removeprefix(_LISTENS).strip()
     except TimeoutError:
-        said.append(f"it did not say where it listens within {PATIENCE:.0f} s")
+        said.append(f"it did not start to listen within {TIMEOUT_SECONDS:.0f} s")
     raise NoChromium("the browser does not start: " + " / ".join(said))

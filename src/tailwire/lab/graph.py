@@ -1,4 +1,4 @@
-"""The phases of the connection and what leads from one to another, as `make table` found them."""
+"""The phases of the connection and the edges between them, as `make table` found them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ FILE = files("tailwire.lab") / "phases.json"
 
 
 def machine() -> dict[str, Any]:
-    """Return the phases, and the edges between them: `from`, `to`, and the `events` that lead along it."""
+    """Return the phases and the edges between them: `from`, `to`, and the `events` that lead along it."""
     edges = json.loads(FILE.read_text(encoding="utf-8"))
     return {"phases": [str(phase) for phase in Phase], "edges": edges}

@@ -1,6 +1,6 @@
-"""A phone: a real client behind a line of its own, and the switches that a person has.
+"""A phone: a real client behind its own line, and the switches that a person can use.
 
-Rule: it tells the story what was done and what was seen, and decides nothing that the client decides.
+Rule: it logs what was done and observed, and decides nothing that the client decides.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tailwire.lab.backend import Backend, BackendFailed
-from tailwire.lab.story import Story, is_text
+from tailwire.lab.event_log import EventLog, is_text
 from tailwire.sdk.app_settings import AppSettingsBuilder
 from tailwire.sdk.client import ChatClient
 from tailwire.sdk.connection.explain import describe
@@ -29,15 +29,15 @@ from tailwire.testing.line.shape import Shape
 from tailwire.testing.server import ServerProcess
 from tailwire.wire.entities import TextMessage
 
-APP_TAKES = 1.5
-"""Seconds that an app which is too slow takes for each message."""
-MAX_TEXT = 500
-MAX_AT_ONCE = 32
+SLOW_APP_SECONDS = 1.5
+"""Time per message of an app that is switched to slow."""
+MAX_TEXT_CHARACTERS = 500
+MAX_TASKS = 32
 MAX_DUMPS = 10
 
 
 class Refused(Exception):
-    """A switch cannot be used so. The message is for the person who used it."""
+    """The switch cannot be used now. The message is for the person who used it."""
 
 
 class Phone(MessageListener, LoginListener):
@@ -45,15 +45,15 @@ class Phone(MessageListener, LoginListener):
 
     Args:
         name: the user.
-        other: whom they write to.
-        latency: seconds that everything takes on its line, each way.
+        other: the user they write to.
+        latency: seconds on its line, each way.
     """
 
     def __init__(
-        self, name: str, other: str, server: ServerProcess, backend: Backend, story: Story, latency: float
+        self, name: str, other: str, server: ServerProcess, backend: Backend, log: EventLog, latency: float
     ) -> None:
         self.name, self.other = name, other
-        self._server, self._backend, self._story = server, backend, story
+        self._server, self._backend, self._log = server, backend, log
         self.line = FaultProxy("127.0.0.1", 0)
         self.line.shape(Shape(latency=latency))
         self._store = MemorySessionStore()
@@ -64,15 +64,15 @@ class Phone(MessageListener, LoginListener):
         self._earlier: deque[dict[str, Any]] = deque(maxlen=MAX_DUMPS)
         self._said: tuple[str, float | None] = ("", None)
 
-    # Its life.
+    # Start and end.
 
     async def start(self) -> None:
-        """Switch it on: log in, and connect."""
+        """Start it: log in and connect."""
         self.line.aim(self._server.port)
         await self.line.start()
         await self._open()
         await self.chat.login_with_auth_token(await self._backend.token(self.name))
-        self._tell_switch()
+        self._log_switch()
 
     async def _open(self) -> None:
         settings = (
@@ -90,7 +90,7 @@ class Phone(MessageListener, LoginListener):
         )
         await chat.init()
         self._phase = Phase.IDLE
-        chat.connection.subscribe(self._moved)
+        chat.connection.subscribe(self._log_transition)
         chat.add_message_listener("lab", self)
         self._chat = chat
         if self._now["network"] == "offline":
@@ -108,7 +108,7 @@ class Phone(MessageListener, LoginListener):
         return self._chat
 
     async def close(self) -> None:
-        """Switch it off."""
+        """Stop it."""
         for task in list(self._tasks):
             task.cancel()
         if self._tasks:
@@ -117,13 +117,13 @@ class Phone(MessageListener, LoginListener):
             await self._chat.aclose()
         await self.line.close()
 
-    # What a person does.
+    # Switches.
 
     def do(self, what: str, text: str = "") -> None:
-        """Use a switch. What takes time goes on behind, and the story says how it ends.
+        """Use a switch. Slow operations run in the background; the log shows how they end.
 
         Raises:
-            Refused: for one that there is not, or that cannot be used now.
+            Refused: if there is no such switch, or it cannot be used now.
         """
         if what == "send":
             self._send(text)
@@ -138,17 +138,17 @@ class Phone(MessageListener, LoginListener):
         work = act(self, before)
         if work is not None:
             self._spawn(work)
-        if kind:  # now that it is not refused; what was spawned begins behind this
+        if kind:  # only now, because _spawn() may refuse; the spawned task starts later
             self._now[kind] = what
-        self._tell_switch(what)
+        self._log_switch(what)
 
-    def _tell_switch(self, what: str = "") -> None:
-        self._story.tell("switch", phone=self.name, what=what, now=dict(self._now))
+    def _log_switch(self, what: str = "") -> None:
+        self._log.add("switch", phone=self.name, what=what, now=dict(self._now))
 
     def _spawn(self, work: Coroutine[Any, Any, object]) -> None:
-        if len(self._tasks) >= MAX_AT_ONCE:
+        if len(self._tasks) >= MAX_TASKS:
             work.close()
-            raise Refused("too much is under way on this phone: wait a moment")
+            raise Refused("too many operations are pending on this phone: wait a moment")
         task = asyncio.create_task(self._tried(work), name=f"tailwire lab {self.name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -165,22 +165,22 @@ class Phone(MessageListener, LoginListener):
                 self._notice(said)
 
     def _notice(self, text: str) -> None:
-        self._story.tell("notice", phone=self.name, text=text)
+        self._log.add("notice", phone=self.name, text=text)
 
     def _send(self, text: str) -> None:
         text = text.strip()
-        if not 0 < len(text) <= MAX_TEXT:
-            raise Refused(f"write something, at most {MAX_TEXT} characters")
+        if not 0 < len(text) <= MAX_TEXT_CHARACTERS:
+            raise Refused(f"write something, at most {MAX_TEXT_CHARACTERS} characters")
         if not is_text(text):
-            raise Refused("the text has half a character (a lone surrogate): it cannot be sent")
+            raise Refused("the text contains a lone surrogate and cannot be sent")
         try:
             entry = self.chat.queue_message(TextMessage(receiver=self.other, text=text))
         except CometChatException as e:
             raise Refused(f"{e.code}: {e.message}") from e
-        self._story.tell("typed", phone=self.name, id=entry.muid, text=text)
+        self._log.add("typed", phone=self.name, id=entry.muid, text=text)
 
     def _change_line(self, network: str, before: str) -> None:
-        # The platform says something only where a phone would know: not in a tunnel, and not of a cable further off.
+        # Only report what a phone's platform would notice: neither a tunnel nor a cut further away.
         self.line.restore()
         if network in ("offline", "cut"):
             self.line.cut()
@@ -197,25 +197,25 @@ class Phone(MessageListener, LoginListener):
         await chat.aclose()
         self._now["app"] = "foreground"
         await self._open()
-        self._tell_switch()
+        self._log_switch()
 
     async def _end_token(self, *, for_good: bool) -> None:
         with self._backend.refusing(self.name, for_good):
-            await self._backend.take_back(self.name)
+            await self._backend.revoke(self.name)
         self._now["token"] = "revoked" if for_good else "good"
-        self._tell_switch()
+        self._log_switch()
 
     async def _log_in(self) -> None:
         with self._backend.refusing(self.name, False):
             await self.chat.login_with_auth_token(await self._backend.token(self.name))
         self._now["token"] = "good"
-        self._tell_switch()
+        self._log_switch()
 
-    # What is seen.
+    # Observations.
 
-    def _moved(self, transition: Transition) -> None:
+    def _log_transition(self, transition: Transition) -> None:
         before, self._phase = self._phase, transition.phase
-        self._story.tell(
+        self._log.add(
             "transition",
             phone=self.name,
             trigger=transition.trigger,
@@ -228,8 +228,8 @@ class Phone(MessageListener, LoginListener):
             explain=self._chat.connection.explain() if self._chat is not None else "",
         )
 
-    def look(self) -> None:
-        """Tell what the client says of itself, where that has changed."""
+    def log_status(self) -> None:
+        """Log what the client reports about itself, if it has changed."""
         if self._chat is None:
             return
         connection = self._chat.connection
@@ -237,24 +237,24 @@ class Phone(MessageListener, LoginListener):
         said = (connection.explain(), None if left is None else round(left, 1))
         if said != self._said:
             self._said = said
-            self._story.tell("says", keep=False, phone=self.name, explain=said[0], window=said[1])
+            self._log.add("says", keep=False, phone=self.name, explain=said[0], window=said[1])
 
     async def on_text_message_received(self, message: TextMessage) -> None:
-        """A message was handed over to the app."""
+        """Log a message that was handed over to the app."""
         if self._now["pace"] == "slow":
-            await asyncio.sleep(APP_TAKES)  # the app is busy
-        self._story.tell("handed", phone=self.name, id=message.muid, text=message.text)
+            await asyncio.sleep(SLOW_APP_SECONDS)  # simulates a busy app
+        self._log.add("handed", phone=self.name, id=message.muid, text=message.text)
 
     def on_queued_message_changed(self, entry: OutboxEntry) -> None:
-        """A message of this phone was sent, or refused."""
+        """Log that a message of this phone was sent or refused."""
         if entry.status is OutboxStatus.SENT:
-            self._story.tell("accepted", phone=self.name, id=entry.muid)
+            self._log.add("accepted", phone=self.name, id=entry.muid)
         elif entry.status is OutboxStatus.FAILED:
             why = str(entry.error.message if entry.error is not None else "")
-            self._story.tell("failed", phone=self.name, id=entry.muid, text=why)
+            self._log.add("failed", phone=self.name, id=entry.muid, text=why)
 
     def dumps(self) -> list[dict[str, Any]]:
-        """The dumps of its connections, oldest first: each start of the app has one."""
+        """Return the dumps of its connections, one per start of the app, oldest first."""
         return [*self._earlier, *([_dump_of(self._chat)] if self._chat is not None else [])]
 
 
@@ -295,9 +295,9 @@ _SWITCHES: dict[str, tuple[str, _Act]] = {
     "revoke": ("", lambda phone, before: phone._end_token(for_good=True)),
     "login": ("", lambda phone, before: phone._log_in()),
 }
-"""By its name: what of the phone it switches ("" for what is done once), and how."""
+"""By name: the setting that it changes ("" for a one-time action), and its function."""
 SETTINGS: dict[str, frozenset[str]] = {
     kind: frozenset(word for word, (its, _) in _SWITCHES.items() if its == kind)
     for kind in ("app", "network", "mode", "pace")
 } | {"token": frozenset({"good", "revoked"})}
-"""Where the switches of a phone can stand."""
+"""The values of a phone's settings."""

@@ -1,4 +1,4 @@
-"""Runs the lab, or shows a recording, until it is told to end; nothing is left then."""
+"""Run the lab, or show a recording, until cancelled."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from typing import Any
 
 import uvicorn
 
-from tailwire.lab.stage import Lab
+from tailwire.lab.lab import Lab
 from tailwire.lab.web import web_app
 
 
 class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        yield  # whoever runs the lab takes them
+        yield  # the caller handles signals
 
 
 def listening(port: int = 0) -> socket.socket:
-    """Return a socket that listens at a port of 127.0.0.1; 0 takes a free one.
+    """Return a socket that listens on a port of 127.0.0.1; 0 takes a free one.
 
     Raises:
-        OSError: when another program listens there.
+        OSError: if the port is in use.
     """
     sock = socket.socket()
     try:
@@ -45,12 +45,12 @@ def listening(port: int = 0) -> socket.socket:
 async def page(
     sock: socket.socket, lab: Lab | None, replay: dict[str, Any] | None = None, *, once: str = "", slow: float = 1.0
 ) -> AsyncIterator[str]:
-    """Serve the page meanwhile; give its URL, with the secret part of the path.
+    """Serve the page and yield its URL, which contains the secret.
 
     Args:
-        sock: that listens; it is closed at the end.
-        lab: to be shown, or None.
-        replay: a recording to be shown, where there is no lab.
+        sock: a listening socket; closed at the end.
+        lab: the lab to show, or None.
+        replay: the recording to show if there is no lab.
         once: see `Guard`.
         slow: as the lab was started.
     """
@@ -71,25 +71,25 @@ async def page(
         yield _at(sock, token)
     finally:
         if lab is not None:
-            lab.story.close()  # the streams end, so that the server need not wait for them
+            lab.log.close()  # end the event streams, so that the server need not wait for them
         server.should_exit = True
         await asyncio.wait([serving])
         sock.close()
 
 
 async def live(shown: Callable[[str, str], None], *, port: int = 0, slow: float = 1.0) -> None:
-    """Run a lab until it is cancelled.
+    """Run a lab until cancelled.
 
     Args:
-        shown: called with the URL of its page, and with another one that leads to it once, for `open_browser`.
-        port: where the page is; 0 takes a free one.
+        shown: called with the page's URL, and a single-use URL for `open_browser`.
+        port: of the page; 0 takes a free one.
         slow: see `Lab`.
 
     Raises:
-        OSError: when another program listens at the port.
-        RuntimeError: when the server does not start.
+        OSError: if the port is in use.
+        RuntimeError: if the server does not start.
     """
-    sock = listening(port)  # first: a port that is taken is known before anything has started
+    sock = listening(port)  # first, to find out that a port is in use before anything has started
     once = secrets.token_urlsafe(16)
     try:
         with tempfile.TemporaryDirectory(prefix="tailwire-lab-", ignore_cleanup_errors=True) as folder:
@@ -105,14 +105,14 @@ def _at(sock: socket.socket, token: str) -> str:
 
 
 async def replay(recording: dict[str, Any], shown: Callable[[str, str], None], *, port: int = 0) -> None:
-    """Show a recording until it is cancelled.
+    """Show a recording until cancelled.
 
     Args:
-        recording: as `recording.read` gave it.
+        recording: as returned by `recording.read`.
         shown: as for `live`.
 
     Raises:
-        OSError: when another program listens at the port.
+        OSError: if the port is in use.
     """
     sock, once = listening(port), secrets.token_urlsafe(16)
     async with page(sock, None, recording, once=once) as url:
@@ -121,9 +121,9 @@ async def replay(recording: dict[str, Any], shown: Callable[[str, str], None], *
 
 
 def open_browser(url: str) -> bool:
-    """Open a page in the person's browser; say whether there is one.
+    """Open a page in the default browser. Return whether there is one.
 
     Args:
-        url: everybody on this machine may read it, on the browser's command line: give one that works once.
+        url: a single-use URL, because all users of this machine can read the browser's command line.
     """
     return webbrowser.open(url)

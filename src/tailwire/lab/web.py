@@ -1,7 +1,7 @@
-"""The page's web app: files, the story as server-sent events, and the switches as POST.
+"""The page's web app: files, events as server-sent events, and switches as POST.
 
-Rules: reached from this machine alone and by who knows the path; a switch only from the page itself; nothing from
-elsewhere runs in the page.
+Rules: only reachable from this machine, with the secret path; switches only from the page itself; the page loads
+nothing from elsewhere.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tailwire.lab.graph import machine
+from tailwire.lab.lab import NAMES, Lab
 from tailwire.lab.phone import Refused
 from tailwire.lab.recording import recorded
-from tailwire.lab.stage import NAMES, Lab
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-LARGEST = 8192
-QUIET = 10.0
+MAX_BODY_BYTES = 8192
+KEEPALIVE_SECONDS = 10.0
 _KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
 class Guard:
-    """Answers only who asks for this machine by its address, and knows the path; switches only for the page itself.
+    """Admit requests that name this machine and the secret path; switches only from the page itself.
 
     Args:
-        token: the first part of every path.
-        once: another first part, for the command line of a browser, which everybody on the machine can read. Who comes
-            with it first is sent to a path of their own. When it comes again, somebody else was first, or is now: that
-            path ends.
-        taken_back: called then.
+        token: the secret, the first part of every path.
+        once: another secret for the command line of a browser, which all users of the machine can read. The first
+            request with it is redirected to a path of its own. A second request means that one of the two was not ours:
+            that path is revoked.
+        taken_back: called when the path is revoked.
     """
 
     def __init__(self, app: ASGIApp, token: str, port: int, once: str, taken_back: Callable[[], None]) -> None:
@@ -73,21 +73,21 @@ class Guard:
 
     def _refusal(self, request: Request) -> Response | None:
         if request.headers.get("host", "") not in self._hosts:
-            return _refused(403, "this lab is reached as 127.0.0.1 alone")
+            return _refused(403, "this lab is only reachable as 127.0.0.1")
         parts = request.url.path.split("/")
         first = self._once and parts[2:] == [""] and request.method == "GET"
         if first and _same(parts[1], self._once):
-            return self._exchanged()
+            return self._exchange()
         if len(parts) < 3 or not any(_same(parts[1], token) for token in self._tokens):
-            return _refused(404, "there is nothing here: use the whole URL that the lab has printed")
+            return _refused(404, "not found: use the complete URL that the lab printed")
         origin = request.headers.get("origin")
         if origin is None and request.method == "GET":
             return None
         if origin is None or origin.removeprefix("http://") != request.headers["host"]:
-            return _refused(403, "another page may not use this lab")
+            return _refused(403, "other pages may not use this lab")
         return None
 
-    def _exchanged(self) -> Response:
+    def _exchange(self) -> Response:
         if not self._granted:
             self._granted = secrets.token_urlsafe(16)
             self._tokens.add(self._granted)
@@ -95,7 +95,7 @@ class Guard:
         if self._granted in self._tokens:
             self._tokens.discard(self._granted)
             self._taken_back()
-        why = "this address has been used already, perhaps by somebody else: use the URL that the lab has printed"
+        why = "this single-use address was used before, perhaps by another user: use the URL that the lab printed"
         return _refused(410, why)
 
 
@@ -107,7 +107,7 @@ def _refused(status: int, why: str) -> Response:
     return JSONResponse({"error": why}, status)
 
 
-def _files() -> dict[str, tuple[bytes, str]]:
+def _read_files() -> dict[str, tuple[bytes, str]]:
     found = {}
     for file in (files("tailwire.lab") / "page").iterdir():
         kind = _KINDS.get("." + file.name.rpartition(".")[2])
@@ -117,46 +117,46 @@ def _files() -> dict[str, tuple[bytes, str]]:
 
 
 class Pages:
-    """What the page asks for.
+    """The page's endpoints.
 
     Args:
-        lab: that is shown, or None.
-        replay: what `recording.read` gave, or None.
+        lab: the lab to show, or None.
+        replay: the result of `recording.read`, or None.
     """
 
     def __init__(self, lab: Lab | None, replay: dict[str, Any] | None, slow: float) -> None:
         self._lab, self._replay, self._slow = lab, replay, slow
-        self._files = _files()
+        self._files = _read_files()
 
     async def file(self, request: Request) -> Response:
-        """A file of the page."""
+        """Return a file of the page."""
         content, kind = self._files.get(request.path_params.get("name", "index.html"), (b"", ""))
-        return Response(content, media_type=kind) if kind else _refused(404, "there is no such file")
+        return Response(content, media_type=kind) if kind else _refused(404, "not found")
 
     async def about(self, request: Request) -> Response:
-        """What is shown: a lab, or a recording."""
+        """Return what the page shows: a lab or a recording."""
         if self._replay is not None:
             return JSONResponse({"mode": "replay", **self._replay})
         return JSONResponse({"mode": "live", "names": list(NAMES), "slow": self._slow, "machine": machine()})
 
     async def events(self, request: Request) -> Response:
-        """The story so far, and then each event."""
+        """Stream the events so far, and then each new one."""
         if self._lab is None:
-            return _refused(404, "a recording has no events to come")
+            return _refused(404, "a recording has no live events")
         try:
-            queue = self._lab.story.listen()
+            queue = self._lab.log.listen()
         except RuntimeError as e:
             return _refused(503, str(e))
-        return StreamingResponse(self._told(queue), media_type="text/event-stream")
+        return StreamingResponse(self._stream(queue), media_type="text/event-stream")
 
-    async def _told(self, queue: asyncio.Queue[dict[str, Any] | None]) -> AsyncIterator[str]:
+    async def _stream(self, queue: asyncio.Queue[dict[str, Any] | None]) -> AsyncIterator[str]:
         assert self._lab is not None
-        story = self._lab.story
+        log = self._lab.log
         try:
-            yield f"event: story\ndata: {json.dumps({'now': story.now, 'events': story.events})}\n\n"
+            yield f"event: story\ndata: {json.dumps({'now': log.now, 'events': log.events})}\n\n"
             while True:
                 try:
-                    event = await asyncio.wait_for(queue.get(), QUIET)
+                    event = await asyncio.wait_for(queue.get(), KEEPALIVE_SECONDS)
                 except TimeoutError:
                     yield ": still here\n\n"
                     continue
@@ -164,7 +164,7 @@ class Pages:
                     return
                 yield f"data: {json.dumps(event)}\n\n"
         finally:
-            story.leave(queue)
+            log.leave(queue)
 
     async def do(self, request: Request) -> Response:
         """Use a switch."""
@@ -173,8 +173,8 @@ class Pages:
         body = b""
         async for piece in request.stream():
             body += piece
-            if len(body) > LARGEST:
-                return _refused(413, "that is too much")
+            if len(body) > MAX_BODY_BYTES:
+                return _refused(413, "the body is too large")
         try:
             asked = json.loads(body)
             whom, what, text = asked["whom"], asked["what"], asked.get("text", "")
@@ -189,7 +189,7 @@ class Pages:
         return Response(status_code=204)
 
     async def save(self, request: Request) -> Response:
-        """What has happened, as a file."""
+        """Return the recording as a file."""
         if self._lab is None:
             return _refused(409, "this is a recording already")
         name = f"lab-{datetime.now():%Y%m%d-%H%M%S}.json"
@@ -205,9 +205,9 @@ def web_app(
     Args:
         lab: the lab to show; None for a recording.
         replay: the recording.
-        token: the first part of every path.
-        port: where it is reached.
-        once: the first part of a path that leads to the page once; "" for none.
+        token: the secret, the first part of every path.
+        port: of the page.
+        once: the single-use secret; "" for none.
         slow: as the lab was started.
     """
     pages = Pages(lab, replay, slow)
@@ -219,4 +219,4 @@ def web_app(
         Route("/{token}/{name}", pages.file),
         Route("/{token}/", pages.file, name="index"),
     ]
-    return Guard(Starlette(routes=routes), token, port, once, lab.story.close if lab is not None else lambda: None)
+    return Guard(Starlette(routes=routes), token, port, once, lab.log.close if lab is not None else lambda: None)

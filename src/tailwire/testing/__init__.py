@@ -1,7 +1,7 @@
-"""Tools for testing: the pytest plugin (docs/testing.md) and what it stands on; simulation, exploration, fault proxy.
+"""Tools for testing: the pytest plugin and its parts; simulation, state exploration, fault proxy.
 
 Who may import it: cli, tui, and tests (ours and our users').
-Design page: architecture.md.
+Read more: docs/testing.md.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name != "bot_test":
         raise AttributeError(f"module 'tailwire.testing' has no attribute {name!r}")
-    from tailwire.testing.bots import bot_test  # only here: the plugin loads this package wherever pytest runs
+    # Imported late, because pytest loads this package wherever tailwire is installed.
+    from tailwire.testing.bots import bot_test
 
     return bot_test

@@ -1,4 +1,4 @@
-"""A clock for the clients of a test: an hour passes when the test says so, and the machine sleeps when it says so."""
+"""A clock for the clients of a test, with which the test controls time and sleep of the machine."""
 
 from __future__ import annotations
 
@@ -11,50 +11,50 @@ from typing import Any
 from tailwire.sdk.io.traffic import not_counted
 from tailwire.sdk.io.world import Timer, Wire, World
 
-MAX_ANSWER = 0.5
-"""Real seconds that what a client asks of its server may take; then the line counts as dead."""
-_ASKS = ('"action":"ping"', '"type": "auth"')
+MAX_RESPONSE_SECONDS = 0.5
+"""Real time that a server's response may take; later the line counts as dead."""
+_REQUEST_MARKERS = ('"action":"ping"', '"type": "auth"')
 
 
-class _Ring:
-    # A timer of a client.
+class _Timer:
+    # A client's timer on this clock.
 
-    def __init__(self, clock: AppClock, due: float, ring: Callable[[], None]) -> None:
+    def __init__(self, clock: AppClock, due: float, callback: Callable[[], None]) -> None:
         self.due = due
-        self._ring, self._clock = ring, clock
+        self._callback, self._clock = callback, clock
         self._handle = asyncio.get_running_loop().call_later(max(0.0, due - clock.now()), self.fire)
 
     def fire(self) -> None:
         self.cancel()
-        self._ring()
+        self._callback()
 
     def cancel(self) -> None:
         self._handle.cancel()
-        self._clock.rings.pop(self, None)
+        self._clock.timers.pop(self, None)
 
 
 class _WatchedWire:
-    # A wire of which the clock knows whether it waits for an answer.
+    # A wire that tells the clock while a response is pending.
 
     def __init__(self, wire: Wire, clock: AppClock) -> None:
         self._wire, self._clock = wire, clock
-        self._asked = 0
+        self._requests = 0
 
     async def send(self, text: str) -> None:
-        if any(word in text for word in _ASKS):
-            self._asked += 1
-            self._clock.under_way += 1
+        if any(word in text for word in _REQUEST_MARKERS):
+            self._requests += 1
+            self._clock.pending_responses += 1
         await self._wire.send(text)
 
-    def _heard(self) -> None:
-        self._clock.answered(self._asked)
-        self._asked = 0
+    def _response_received(self) -> None:
+        self._clock.answered(self._requests)
+        self._requests = 0
 
     async def receive(self) -> str | bytes:
         try:
             return await self._wire.receive()
         finally:
-            self._heard()
+            self._response_received()
 
     def reader(self) -> Callable[[], Awaitable[str | bytes]]:
         read = self._wire.reader()
@@ -63,7 +63,7 @@ class _WatchedWire:
             try:
                 return await read()
             finally:
-                self._heard()
+                self._response_received()
 
         return receive
 
@@ -72,36 +72,40 @@ class _WatchedWire:
 
 
 class AppClock(World):
-    """The world of a test's clients: real sockets, and a clock of the test's own.
+    """The world of a test's clients: real sockets, and a clock that the test controls.
 
     ```python
     chat = ChatClient(server.app_id, settings, world=app_clock)
     ...
-    await app_clock.advance(3600)   # heartbeats and waiting times happen on the way
-    app_clock.sleep(3600)           # the machine slept: nothing happened on the way, and all of it is late
+    await app_clock.advance(3600)   # heartbeats and retries happen on the way
+    app_clock.sleep(3600)           # the machine slept: overdue timers fire late
     ```
     """
 
     def __init__(self) -> None:
         self._ahead = 0.0
         self._quiet = asyncio.Event()
-        self.rings: dict[_Ring, None] = {}
-        self.under_way = 0
+        self.timers: dict[_Timer, None] = {}
+        self.pending_responses = 0
 
     def now(self) -> float:
-        """Seconds, on the clock that counts while the machine sleeps."""
+        """Return the clock that also counts while the machine sleeps, in seconds."""
         return super().now() + self._ahead
 
     def wall(self) -> float:
-        """Seconds since 1970."""
+        """Return seconds since 1970."""
         return super().wall() + self._ahead
 
     async def advance(self, seconds: float) -> None:
-        """Let time pass: each timer rings when it is due, and answers of the server come in between."""
+        """Advance the clock. Each timer fires when it is due, and responses of the server arrive in between."""
         end = self.now() + seconds
         while True:
             await self._until_answered()
-            due = min((ring for ring in self.rings if ring.due <= end), key=lambda ring: ring.due, default=None)
+            due = min(
+                (callback for callback in self.timers if callback.due <= end),
+                key=lambda callback: callback.due,
+                default=None,
+            )
             if due is None:
                 break
             self._ahead += max(0.0, due.due - self.now())
@@ -109,17 +113,17 @@ class AppClock(World):
         self._ahead += max(0.0, end - self.now())
 
     def sleep(self, seconds: float) -> None:
-        """The machine sleeps, and wakes: what was due meanwhile rings now, late."""
+        """Let the machine sleep: timers that became due fire late, on waking."""
         self._ahead += seconds
-        for ring in sorted((r for r in self.rings if r.due <= self.now()), key=lambda ring: ring.due):
-            ring.fire()
+        for callback in sorted((r for r in self.timers if r.due <= self.now()), key=lambda callback: callback.due):
+            callback.fire()
 
-    # What clients use.
+    # Used by clients.
 
-    def timer(self, seconds: float, ring: Callable[[], None]) -> Timer:
-        """Call a function when the clock says so."""
-        made = _Ring(self, self.now() + seconds, ring)
-        self.rings[made] = None
+    def timer(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """Call a function after some seconds of this clock."""
+        made = _Timer(self, self.now() + seconds, callback)
+        self.timers[made] = None
         return made
 
     async def open_wire(
@@ -135,14 +139,14 @@ class AppClock(World):
             return _WatchedWire(await super().open_wire(url, headers, tls, proxy, moved), self)
 
     def http_client(self, tls: ssl.SSLContext | None, proxy: str | None = None) -> Any:
-        """An `httpx2.AsyncClient`."""
+        """Return an `httpx2.AsyncClient`."""
         client = super().http_client(tls, proxy)
         send = client.send
 
         async def watched(*args: Any, **more: Any) -> Any:
             with self._waiting():
                 response = await send(*args, **more)
-                self.under_way += 1  # until its body is read, or given up
+                self.pending_responses += 1  # until its body is read or abandoned
             close = response.aclose
 
             async def aclose() -> None:
@@ -158,26 +162,26 @@ class AppClock(World):
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:
-        self.under_way += 1
+        self.pending_responses += 1
         try:
             yield
         finally:
             self.answered(1)
 
     def answered(self, count: int) -> None:
-        """So many answers came, or will not come any more (for the parts of this clock)."""
-        self.under_way = max(0, self.under_way - count)
-        if not self.under_way:
+        """Record that pending responses arrived, or will not arrive (for the parts of this clock)."""
+        self.pending_responses = max(0, self.pending_responses - count)
+        if not self.pending_responses:
             self._quiet.set()
 
     async def _until_answered(self) -> None:
-        # Twice: what one answer leads to may ask again.
+        # Twice, because a response may lead to another request.
         for _ in range(2):
             await asyncio.sleep(0)
-            if self.under_way:
+            if self.pending_responses:
                 self._quiet.clear()
                 try:
-                    async with asyncio.timeout(MAX_ANSWER):
+                    async with asyncio.timeout(MAX_RESPONSE_SECONDS):
                         await self._quiet.wait()
                 except TimeoutError:
-                    self.under_way = 0
+                    self.pending_responses = 0

@@ -1,4 +1,4 @@
-"""`bot_test`: says a line to a bot, and gets its answers. A real server in the process, on virtual time, no network."""
+"""`bot_test`: talk to a bot in a test, with a real server in the process, on virtual time, without a network."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tailwire.testing.virtual.world import VirtualSdkWorld, VirtualServer
 from tailwire.wire.entities import BaseMessage, Group, GroupMember, TextMessage, TypingIndicator
 
 T = TypeVar("T")
-LOOK_AGAIN = 0.25
-"""Virtual seconds."""
+POLL_INTERVAL_SECONDS = 0.25
+"""In virtual time."""
 
 
-class _Ears(MessageListener):
+class _Recorder(MessageListener):
     def __init__(self, drafts: list[DraftChanged]) -> None:
         self.texts: list[str] = []
         self.typing: list[str] = []
@@ -44,12 +44,12 @@ class _Ears(MessageListener):
 
 
 class BotTest:
-    """A bot that runs, and people who talk to it. Made by `bot_test`.
+    """A running bot, and clients that talk to it. Made by `bot_test`.
 
     Attributes:
-        answers: the bot's messages to what was said last, in order.
-        reactions: the bot's, to what was said last.
-        drafts: all that was seen of streams, as `DraftChanged`.
+        answers: the bot's messages in reply to the last `say`, in order.
+        reactions: the bot's reactions to the last message said.
+        drafts: all received `DraftChanged` events of streams.
     """
 
     __test__ = False
@@ -62,35 +62,35 @@ class BotTest:
         self._runner = runner
         self._server = VirtualServer(folder)
         self._store: SessionStore = MemorySessionStore()
-        self._people: dict[str, ChatClient] = {}
-        self._ears: dict[str, _Ears] = {}
+        self._clients: dict[str, ChatClient] = {}
+        self._recorders: dict[str, _Recorder] = {}
         self._groups: dict[str, set[str]] = {}
         self._running: asyncio.Task[None] | None = None
 
     def say(self, text: str, *, user: str = "alice", group: str = "", timeout: float = 600.0) -> list[str]:
-        """Say something to the bot, and wait until it has done with it.
+        """Send a message to the bot, and wait until the bot has processed it.
 
         Args:
-            text: what is said; `<@uid:…>` mentions somebody.
-            user: who says it; made when they speak first.
-            group: where, by guid: made when somebody speaks there first, with the bot in it. Without it, to the bot
-                alone.
-            timeout: virtual seconds that the bot may take.
+            text: of the message; `<@uid:…>` mentions a user.
+            user: the sender; created at their first message.
+            group: the guid of the receiving group, created with the bot in it at the first message. Without it, the
+                message goes to the bot directly.
+            timeout: virtual seconds for the bot.
 
         Returns:
             The texts of the answers.
 
         Raises:
             TimeoutError: the bot did not finish.
-            CometChatException: what was said was refused.
+            CometChatException: the message was refused.
         """
         return self._run(self._say(text, user, group, timeout))
 
     def post(self, text: str, *, user: str = "alice", group: str = "") -> TextMessage:
-        """Say something, and do not wait. Arguments and errors as `say`.
+        """Send a message without waiting for the bot. Arguments and errors as for `say`.
 
         Returns:
-            What was said, as it was stored.
+            The stored message.
         """
         return self._run(self._post(text, user, group))
 
@@ -98,7 +98,7 @@ class BotTest:
         """React to a message."""
 
         async def react() -> None:
-            await (await self._person(user)).add_reaction(message.id, reaction)
+            await (await self._client_of(user)).add_reaction(message.id, reaction)
 
         self._run(react())
 
@@ -106,24 +106,24 @@ class BotTest:
         """Ask the bot to stop writing."""
 
         async def stop() -> None:
-            await (await self._person(user)).stop_draft(draft)
+            await (await self._client_of(user)).stop_draft(draft)
 
         self._run(stop())
 
     def heard(self, user: str = "alice") -> list[str]:
-        """Return all texts that a user has been sent."""
-        return list(self._ears[user].texts) if user in self._ears else []
+        """Return all texts that a user has received."""
+        return list(self._recorders[user].texts) if user in self._recorders else []
 
     def typing(self, user: str = "alice") -> list[str]:
-        """Return what a user has heard of typing: `started`, `ended`."""
-        return list(self._ears[user].typing) if user in self._ears else []
+        """Return the typing events that a user has received: `started`, `ended`."""
+        return list(self._recorders[user].typing) if user in self._recorders else []
 
     def stop(self) -> None:
-        """End the bot in order."""
+        """Stop the bot gracefully."""
         self._run(self._stop_bot())
 
     def start(self) -> None:
-        """Start the bot again, with the session that it has saved."""
+        """Start the bot again, with its saved session."""
         self._run(self._start_bot())
 
     def wait(self, seconds: float) -> None:
@@ -134,10 +134,10 @@ class BotTest:
         return self._runner.run(work)
 
     def _client(self, store: SessionStore) -> ChatClient:
-        limit = self._bot._settings.catch_up_limit  # as the bot would have it
+        limit = self._bot._settings.catch_up_limit  # as in the bot's own settings
         settings = AppSettingsBuilder().override_client_host(self._server.url)
         settings = settings.catch_up_after_reconnect(limit=limit)
-        world = VirtualSdkWorld(len(self._people))
+        world = VirtualSdkWorld(len(self._clients))
         return ChatClient(self._server.app_id, settings.build(), session_store=store, world=world)
 
     async def _start(self) -> None:
@@ -148,8 +148,8 @@ class BotTest:
     async def _start_bot(self) -> None:
         serving = self._bot._serve(self._client(self._store), self._server.auth_key)
         self._running = asyncio.create_task(serving, name="tailwire bot")
-        while (self._store.load(self._server.app_id) or {}).get("position") is None:  # until it is logged in
-            await self._look_again()
+        while (self._store.load(self._server.app_id) or {}).get("position") is None:  # until the bot is logged in
+            await self._pause()
 
     async def _stop_bot(self) -> None:
         running, self._running = self._running, None
@@ -157,26 +157,26 @@ class BotTest:
             running.cancel()
             await asyncio.wait([running])
             if not running.cancelled():
-                await running  # raises what ended it
+                await running  # raises the exception that ended it
 
-    async def _look_again(self) -> None:
+    async def _pause(self) -> None:
         if self._running is not None and self._running.done():
             await self._stop_bot()
-            raise RuntimeError("the bot has ended")
-        await asyncio.sleep(LOOK_AGAIN)
+            raise RuntimeError("the bot has stopped")
+        await asyncio.sleep(POLL_INTERVAL_SECONDS)
 
-    async def _person(self, uid: str) -> ChatClient:
+    async def _client_of(self, uid: str) -> ChatClient:
         if uid == self._bot.uid:
-            raise ValueError(f"{uid} is the bot: let another user talk to it")
-        if uid not in self._people:
+            raise ValueError(f"{uid} is the bot: let another user send to it")
+        if uid not in self._clients:
             await self._server.add_users(uid)
-            chat = self._people[uid] = self._client(MemorySessionStore())
-            ears = self._ears[uid] = _Ears(self.drafts)
-            chat.add_message_listener("tailwire bot test", ears)
+            chat = self._clients[uid] = self._client(MemorySessionStore())
+            recorder = self._recorders[uid] = _Recorder(self.drafts)
+            chat.add_message_listener("tailwire bot test", recorder)
             await chat.init()
             await chat.login(uid, auth_key=self._server.auth_key)
             await chat.wait_connected()
-        return self._people[uid]
+        return self._clients[uid]
 
     async def _join(self, chat: ChatClient, uid: str, guid: str) -> None:
         if guid not in self._groups:
@@ -188,17 +188,17 @@ class BotTest:
             self._groups[guid].add(uid)
 
     async def _post(self, text: str, uid: str, guid: str) -> TextMessage:
-        chat = await self._person(uid)
+        chat = await self._client_of(uid)
         if guid:
             await self._join(chat, uid, guid)
         kind: Any = "group" if guid else "user"
         return await chat.send_message(TextMessage(receiver=guid or self._bot.uid, receiver_type=kind, text=text))
 
     async def _say(self, text: str, uid: str, guid: str, timeout: float) -> list[str]:
-        said, chat, me = await self._post(text, uid, guid), self._people[uid], self._bot.uid
+        said, chat, me = await self._post(text, uid, guid), self._clients[uid], self._bot.uid
         async with asyncio.timeout(timeout):
             while (self._store.load(self._server.app_id) or {})["position"]["last_id"] < said.id:
-                await self._look_again()
+                await self._pause()
         uid = "" if guid else me
         listed = [m async for m in chat.messages(uid=uid, guid=guid, after=said.id, actions=False)]
         self.answers = [m for m in listed if m.sender.uid == me]
@@ -209,7 +209,7 @@ class BotTest:
         try:
             await self._stop_bot()
         finally:
-            for chat in self._people.values():
+            for chat in self._clients.values():
                 await chat.aclose()
             await self._server.stop()
 
@@ -218,11 +218,11 @@ class BotTest:
 def bot_test(bot: Bot) -> Iterator[BotTest]:
     """Run a bot for a test: `with bot_test(bot) as chat: assert chat.say("/help") == ["…"]`.
 
-    The bot speaks to a server of its own in the process, whatever its settings and keys are. Time is virtual: waiting
-    takes none, and what needs a real network or thread has to be replaced in the test.
+    The bot connects to a server in the process, whatever its settings and keys are. Time is virtual, so waiting takes
+    no real time; replace whatever needs a real network or thread.
 
     Raises:
-        RuntimeError: an event loop runs already: use it in a test that is not async.
+        RuntimeError: an event loop is running; use it in a test that is not async.
     """
     try:
         asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""The real server within the test's process, in a thread of its own: there in some 50 ms, on a free port."""
+"""The real server in a thread of the test's process, on a free port; starting takes about 50 ms."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class TestUser:
-    """A user of a test's server. Its `repr` shows no token.
+    """A user of a test's server. `repr` omits the token.
 
     Attributes:
-        token: what `login_with_auth_token` takes.
+        token: for `login_with_auth_token`.
     """
 
     __test__ = False
@@ -33,7 +33,7 @@ class TestUser:
 
 
 class EmbeddedServer:
-    """The whole server on a free port of 127.0.0.1, with a database of its own and without limits of rates.
+    """The whole server on a free port of 127.0.0.1, with a database of its own and without rate limits.
 
     Args:
         folder: for its data.
@@ -41,7 +41,7 @@ class EmbeddedServer:
 
     Attributes:
         url, port: where it listens.
-        app_id, auth_key, api_key: as the first start of a server prints them.
+        app_id, auth_key, api_key: as printed by a server's first start.
     """
 
     def __init__(self, folder: Path, **settings: Any) -> None:
@@ -54,7 +54,7 @@ class EmbeddedServer:
         self.port = 0
 
     def start(self) -> None:
-        """Start, and wait until it listens; again on the same port and data after `stop()`."""
+        """Start, and wait until it listens. After `stop()` it uses the same port and data again."""
         self._thread.call(self._start())
 
     async def _start(self) -> None:
@@ -83,7 +83,7 @@ class EmbeddedServer:
         self._parts = None
 
     def stop(self) -> None:
-        """Stop politely: clients are told to come back."""
+        """Stop gracefully: clients are told to reconnect."""
         self._thread.call(self._end())
 
     async def _end(self) -> None:
@@ -93,12 +93,12 @@ class EmbeddedServer:
             await serving
 
     def restart(self) -> None:
-        """Stop politely, and start on the same port and data."""
+        """Stop gracefully, and start on the same port and data."""
         self.stop()
         self.start()
 
     def close(self) -> None:
-        """Stop for good."""
+        """Stop the server and its thread."""
         self.stop()
         self._thread.stop()
 
@@ -108,17 +108,17 @@ class EmbeddedServer:
 
     @property
     def parts(self) -> Parts:
-        """What the server is made of, for tests that look into it.
+        """The parts of the running server, for tests that inspect them.
 
         Raises:
-            RuntimeError: when it is stopped.
+            RuntimeError: when the server is stopped.
         """
         if self._parts is None:
             raise RuntimeError("the server is stopped")
         return self._parts
 
     def add_user(self, uid: str, name: str = "") -> TestUser:
-        """Make a user, with an auth token."""
+        """Create a user with an auth token."""
         from tailwire.server.actions.users import NewUser
 
         async def make() -> TestUser:
@@ -129,7 +129,7 @@ class EmbeddedServer:
         return self.call(make())
 
     def expire_token(self, uid: str) -> None:
-        """Take all tokens of a user back: their clients are rejected at once, and have to log in again."""
+        """Revoke all tokens of a user: their clients are rejected immediately and have to log in again."""
 
         async def expire() -> None:
             await self.parts.actions.keys.delete_tokens(uid)

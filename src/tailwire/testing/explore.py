@@ -1,7 +1,7 @@
-"""Every reachable state of the connection machine with every event, every invariant checked at each step.
+"""Explore every reachable state of the connection machine, and check every invariant at each step.
 
-Time is exact but coarse: the durations are small whole numbers and time moves by one, to the next deadline, or far past
-it. A state is stored relative to now, with what no longer matters forgotten (`normal`), so that the set is finite.
+Time is exact but coarse: durations are small whole numbers, and time moves by one, to the next deadline, or far past
+it. States are stored relative to now and without what no longer matters (`normalized`), so that the set is finite.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tailwire.sdk.connection.state import AppState, Mode, Network, Phase, Sessio
 from tailwire.sdk.connection.timings import Timings
 from tailwire.testing.invariants import check_step
 
-COARSE = Timings(
+COARSE_TIMINGS = Timings(
     background_window=3,
     attempt=2,
     heartbeat_interval=2,
@@ -38,35 +38,37 @@ COARSE = Timings(
     renew_before=0,
     max_attempts=None,
 )
-LASTS = 3.0
-ENDS = replace(COARSE, renew_before=2, stable_after=1)
-"""Of clients whose token ends. What has nothing to do with that does not happen to them: it does to the others."""
-LINES = replace(COARSE, stable_after=1)
-"""Of clients on slow lines and behind proxies. As with `ENDS`, what has nothing to do with that happens to others."""
+TOKEN_LIFETIME_SECONDS = 3.0
+TOKEN_TIMINGS = replace(COARSE_TIMINGS, renew_before=2, stable_after=1)
+"""For clients whose token expires. Unrelated events are explored only for the other clients."""
+LINE_TIMINGS = replace(COARSE_TIMINGS, stable_after=1)
+"""For clients on slow lines and behind proxies. As with `TOKEN_TIMINGS`, unrelated events are explored unrelated."""
 _CHANCES = (0.0, 1.0)
 _MAX_CALLERS = 1
 
 
 def starts() -> list[State]:
-    """The states in which a client can begin."""
+    """Return the states in which a client can start."""
     return [
-        State(mode=mode, timings=replace(COARSE, max_attempts=limit), has_provider=provider, interval=2, timeout=1)
+        State(
+            mode=mode, timings=replace(COARSE_TIMINGS, max_attempts=limit), has_provider=provider, interval=2, timeout=1
+        )
         for mode in Mode
         for provider, limit in ((True, None), (False, 2))
     ] + [
-        State(mode=mode, timings=timings, has_provider=timings == ENDS, interval=2, timeout=1)
-        for timings in (ENDS, LINES)
+        State(mode=mode, timings=timings, has_provider=timings == TOKEN_TIMINGS, interval=2, timeout=1)
+        for timings in (TOKEN_TIMINGS, LINE_TIMINGS)
         for mode in Mode
     ]
 
 
 def events(s: State) -> Iterator[tuple[str, i.Input, float]]:
-    """Every event that can meet this state: its name, the input, and how many seconds pass before it."""
+    """Yield every event that is possible in a state: name, input, and seconds that pass before it."""
     e = s.epoch
-    ends, lines = s.timings == ENDS, s.timings == LINES
+    ends, lines = s.timings == TOKEN_TIMINGS, s.timings == LINE_TIMINGS
     for name, happened in _facts(s):
-        elsewhere = ends and (name in _ELSEWHERE or (s.mode is Mode.MANUAL and name.startswith("app ")))
-        if not elsewhere and not (lines and name in _NOT_ON_LINES):
+        unrelated = ends and (name in _NOT_FOR_TOKENS or (s.mode is Mode.MANUAL and name.startswith("app ")))
+        if not unrelated and not (lines and name in _NOT_ON_LINES):
             yield name, happened, 0.0
     if lines:
         yield "server answered", i.ServerAnswered(), 0.0
@@ -89,7 +91,7 @@ def events(s: State) -> Iterator[tuple[str, i.Input, float]]:
 
 
 _NOT_ON_LINES = frozenset({"ping()", "ping() cancelled", "connect() cancelled", "session restored", "logged out"})
-_ELSEWHERE = frozenset({"ping()", "ping() cancelled", "connect() cancelled", "network online", "network offline"})
+_NOT_FOR_TOKENS = frozenset({"ping()", "ping() cancelled", "connect() cancelled", "network online", "network offline"})
 
 
 def _facts(s: State) -> Iterator[tuple[str, i.Input]]:
@@ -147,19 +149,19 @@ def _line_events(epoch: int) -> Iterator[tuple[str, i.Input]]:
 
 
 def _token_events(epoch: int) -> Iterator[tuple[str, i.Input]]:
-    yield "attempt succeeded: the token ends", i.AttemptSucceeded(epoch, left=LASTS)
+    yield "attempt succeeded: the token ends", i.AttemptSucceeded(epoch, left=TOKEN_LIFETIME_SECONDS)
     yield "attempt failed: token rejected", i.AttemptFailed(epoch, Cause.TOKEN_REJECTED)
     yield "socket lost", i.SocketLost(epoch, Cause.SERVER_CLOSED)
     yield "socket lost: token rejected", i.SocketLost(epoch, Cause.TOKEN_REJECTED)
     yield "pong", i.PongReceived(epoch)
     yield "token renewed", i.TokenRenewed(epoch)
-    yield "token taken", i.TokenTaken(epoch, LASTS)
+    yield "token taken", i.TokenTaken(epoch, TOKEN_LIFETIME_SECONDS)
     yield "token taken, for good", i.TokenTaken(epoch)
     yield "token renewal failed", i.TokenRenewalFailed(epoch)
 
 
-def normal(s: State, now: float) -> State:
-    """The same state as seen from `now`, without what cannot matter any more."""
+def normalized(s: State, now: float) -> State:
+    """Return the state relative to `now`, without what no longer matters."""
 
     def ahead(t: float | None) -> float | None:
         return None if t is None else t - now
@@ -175,7 +177,7 @@ def normal(s: State, now: float) -> State:
     n.retry_at, n.attempt_until = ahead(s.retry_at), ahead(s.attempt_until)
     n.not_before = None if s.not_before is None or s.not_before <= now else s.not_before - now
     n.asked_by_server = s.asked_by_server and n.not_before is not None
-    n.failing_since = None  # decides nothing but the length of a wait, and all are of one length here
+    n.failing_since = None  # only affects the length of a wait, and all waits are equal here
     n.refusals = min(s.refusals, s.timings.poll_after)
     n.poll_at, n.attempt_end = ahead(s.poll_at), ahead(s.attempt_end)
     n.round_trip = min(round(s.round_trip), 1)
@@ -187,7 +189,7 @@ def normal(s: State, now: float) -> State:
     n.heard_at = age(s.heard_at, s.interval + s.timings.late)
     n.said_at = age(s.said_at, 2 * s.interval + s.timings.late)
     n.probe_sent = age(s.probe_sent, s.interval + s.timings.late)
-    if s.timings != LINES:  # how slow a line is, and when this client spoke last, is explored on `LINES`
+    if s.timings != LINE_TIMINGS:  # slowness of the line and the time of the last send are explored with `LINE_TIMINGS`
         n.round_trip = 0.0
         n.said_at = n.said_at if n.heard_at is None or n.said_at is None else max(n.said_at, n.heard_at)
     n.connects = tuple(range(1, len(s.connects) + 1))
@@ -197,11 +199,11 @@ def normal(s: State, now: float) -> State:
 
 @dataclass
 class Found:
-    """What an exploration found.
+    """The result of an exploration.
 
     Attributes:
-        states: how many states can be reached.
-        steps: how many steps were checked.
+        states: number of reachable states.
+        steps: number of checked steps.
         table: (abstract state, event) to the set of (abstract state, commands).
     """
 
@@ -211,8 +213,8 @@ class Found:
 
 
 def abstract(s: State) -> str:
-    """A state without its timers, as the table names it."""
-    wish = {
+    """Return the name of a state in the table, which omits its timers."""
+    flags = {
         "ended": s.ended,
         "expired": s.session is SessionState.EXPIRED,
         "barred": s.barred,
@@ -222,13 +224,13 @@ def abstract(s: State) -> str:
     }
     words = [str(s.mode), str(s.app)]
     words += ["no user"] if s.session is SessionState.NONE else []
-    words += [name for name, on in wish.items() if on]
+    words += [name for name, on in flags.items() if on]
     words.append(str(s.phase) + (" throttled" if s.throttled else "") + (" paused" if s.paused else ""))
     return ", ".join(words)
 
 
 def named(commands: list[Command]) -> str:
-    """The commands of a step, as the table names them."""
+    """Return the names of a step's commands in the table."""
     words = []
     for c in commands:
         name = type(c).__name__
@@ -247,15 +249,15 @@ def explore(
     *,
     tabulate: bool = True,
     take: Callable[..., tuple[State, list[Command]]] = step,
-    most: int | None = None,
+    max_states: int | None = None,
 ) -> Found:
-    """Walk through everything that can be reached.
+    """Visit every reachable state.
 
     Args:
-        begin: the states to begin with; all of `starts()` by default.
+        begin: initial states; `starts()` by default.
         tabulate: whether to keep the table.
-        take: the step to explore; another one is a planted fault.
-        most: stop after this many states.
+        take: the step function; tests pass a faulty one.
+        max_states: stop after this many states.
 
     Raises:
         tailwire.testing.invariants.Broken: at the first step that breaks an invariant.
@@ -264,7 +266,7 @@ def explore(
     begin = starts() if begin is None else begin
     seen: set[State] = set(begin)
     queue = deque(begin)
-    while queue and (most is None or len(seen) < most):
+    while queue and (max_states is None or len(seen) < max_states):
         s = queue.popleft()
         for moved in _next(s, found, take, tabulate):
             if moved not in seen:
@@ -283,12 +285,12 @@ def _next(s: State, found: Found, take: Callable[..., tuple[State, list[Command]
             if tabulate:
                 row = found.table.setdefault((abstract(s), name), set())
                 row.add((abstract(after), named(commands)))
-            yield normal(after, passed)
+            yield normalized(after, passed)
             if not any(_drew_a_wait(t, s) for t in (after.retry_at, after.not_before, after.renew_at)):
-                break  # chance played no part
+                break  # randomness was not used
     due = next_deadline(s)
     if due is not None and due > 1:
-        yield normal(s, 1.0)
+        yield normalized(s, 1.0)
 
 
 def _drew_a_wait(t: float | None, before: State) -> bool:

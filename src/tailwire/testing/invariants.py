@@ -1,4 +1,4 @@
-"""The ten invariants of the connection, as checks of one step (connection.md, I1 to I10; T6 with them)."""
+"""The ten invariants of the connection (I1 to I10) and T6, T8, as checks of one step."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tailwire.sdk.connection.state import (
 )
 from tailwire.sdk.connection.wanted import is_wanted
 
-_LEGAL = {
+LEGAL_TRANSITIONS = {
     ConnectionStatus.DISCONNECTED: {ConnectionStatus.CONNECTING},
     ConnectionStatus.CONNECTING: {ConnectionStatus.CONNECTED, ConnectionStatus.DISCONNECTED},
     ConnectionStatus.CONNECTED: {ConnectionStatus.DISCONNECTED, ConnectionStatus.FEATURE_THROTTLED},
@@ -45,44 +45,44 @@ class Broken(AssertionError):
 
 
 def has_socket(s: State) -> bool:
-    """Whether a socket is open or being opened in this state."""
+    """Return whether a socket is open or being opened in this state."""
     return s.phase in (Phase.CONNECTING, Phase.OPEN)
 
 
 def check_step(before: State, event: i.Input, now: float, after: State, commands: Sequence[Command]) -> None:
     """Check one step of the machine.
 
-    What an input says of a socket may come after a deadline that let go of it (a process that slept): then the deadline
-    is answered first.
+    An input about a socket may arrive after a deadline that has closed the socket (a process that slept): then the
+    deadline is handled first.
 
     Raises:
         Broken: with the id of the invariant that does not hold.
     """
     check_state(after, now)
     _check_sockets(before, event, now, after, commands)
-    _check_wish(before, event, after)
-    _check_telling(before, after, commands)
+    _check_requested(before, event, after)
+    _check_statuses(before, after, commands)
     _check_callers(before, event, after, commands)
     _check_stale(before, event, now, after, commands)
-    _check_asked(before, event, now, commands)
+    _check_not_before(before, event, now, commands)
     if before.ended and any(not isinstance(c, Answer) for c in commands):
         raise Broken("I10", f"commands after the end: {commands}")
 
 
-_LIFTS = i.LoggedIn | i.SessionRestored | i.ConnectCalled | i.AppStateChanged | i.NetworkChanged
+_LIFTS_WAIT = i.LoggedIn | i.SessionRestored | i.ConnectCalled | i.AppStateChanged | i.NetworkChanged
 
 
-def _check_asked(before: State, event: i.Input, now: float, commands: Sequence[Command]) -> None:
+def _check_not_before(before: State, event: i.Input, now: float, commands: Sequence[Command]) -> None:
     if before.not_before is None or before.not_before <= now or not _opens(commands):
         return
     if before.asked_by_server and not isinstance(event, i.LoggedIn | i.SessionRestored):
-        raise Broken("T6", "an attempt before the server wanted it")
-    if not isinstance(event, _LIFTS):
+        raise Broken("T6", "an attempt before the time that the server asked for")
+    if not isinstance(event, _LIFTS_WAIT):
         raise Broken("T6", f"an attempt after {event}, before the time that was asked for")
 
 
 def check_state(s: State, now: float) -> None:
-    """Check a state by itself: I1, I2, I4, I5, I6, I9 (nobody waits for nothing), I10.
+    """Check a state by itself: I1, I2, I4, I5, I6, T8, I9 (no caller waits for nothing), I10.
 
     Raises:
         Broken: with the id of the invariant that does not hold.
@@ -104,21 +104,21 @@ def check_state(s: State, now: float) -> None:
     elif s.phase is not Phase.IDLE or due is not None or s.retry_at is not None:
         raise Broken("I6", f"not wanted, and {s.phase} with a deadline {due}")
     if (s.renew_at is not None or s.renewing) and not (s.phase is Phase.OPEN and s.has_provider):
-        raise Broken("I6", "a timer for a new token without a socket, or without somebody to ask")
+        raise Broken("I6", "a token renewal timer without a socket or a provider")
     if s.poll_at is not None and (s.phase is Phase.OPEN or not is_wanted(s)):
-        raise Broken("I6", "history is polled beside a socket, or although none is wanted")
+        raise Broken("I6", "history is polled while a socket is open, or although none is wanted")
     if is_wanted(s) and s.phase is not Phase.OPEN and s.refusals >= s.timings.poll_after and s.poll_at is None:
-        raise Broken("T8", "WebSockets are refused, and nobody reads history")
+        raise Broken("T8", "WebSockets are refused, and history is not polled")
     if s.phase is Phase.OPEN and heartbeat_due(s) is None and s.probe_until is None:
-        raise Broken("I5", "nobody watches the open socket")
+        raise Broken("I5", "the open socket has no heartbeat and no probe")
     if s.phase is Phase.OPEN and s.has_provider and s.token_until is not None and s.renew_at is None:
-        raise Broken("I5", "the token ends, and nobody asks for another")
+        raise Broken("I5", "the token expires, and no renewal is due")
     if s.connects and s.phase in (Phase.IDLE, Phase.OPEN):
-        raise Broken("I9", "connect() waits for nothing")
+        raise Broken("I9", "connect() waits although no attempt is pending")
     if s.pings and (s.phase is not Phase.OPEN or s.probe_until is None):
-        raise Broken("I9", "ping() waits for nothing")
+        raise Broken("I9", "ping() waits although no probe is pending")
     if s.ended and (socket or due is not None or s.connects or s.pings):
-        raise Broken("I10", "something is left after the end")
+        raise Broken("I10", "a socket, deadline or caller is left after the end")
 
 
 def _opens(commands: Sequence[Command]) -> bool:
@@ -139,17 +139,17 @@ def _check_sockets(before: State, event: i.Input, now: float, after: State, comm
             owner, renewing = None, False
         elif isinstance(c, OpenSocket | RenewToken):
             if owner is not None and not (renewing and c.epoch == owner):
-                raise Broken("I7", f"{c} beside socket {owner}")
+                raise Broken("I7", f"{c} while there is socket {owner}")
             if owner is None and c.epoch <= before.epoch:
-                raise Broken("I7", f"{c} under a used number")
+                raise Broken("I7", f"{c} with a used epoch")
             owner, renewing = c.epoch, isinstance(c, RenewToken)
         elif isinstance(c, RenewInPlace) and (c.epoch != before.epoch or before.phase is not Phase.OPEN):
-            # Its socket may end in the same step: a deadline that has passed is answered first.
+            # Its socket may end in the same step: a deadline that has passed is handled first.
             raise Broken("I7", f"{c} but the socket is {owner}")
     if owner is not None and not has_socket(after) and after.phase is not Phase.RENEWING:
         raise Broken("I7", f"socket {owner} was forgotten")
     if (has_socket(after) or after.phase is Phase.RENEWING) and owner != after.epoch:
-        raise Broken("I7", f"the state believes in socket {after.epoch}, there is {owner}")
+        raise Broken("I7", f"the state names socket {after.epoch}, the socket is {owner}")
 
 
 def _ends_by_itself(before: State, event: i.Input) -> bool:
@@ -157,20 +157,20 @@ def _ends_by_itself(before: State, event: i.Input) -> bool:
     return ends.get(type(event)) is before.phase and getattr(event, "epoch", None) == before.epoch
 
 
-def _check_wish(before: State, event: i.Input, after: State) -> None:
+def _check_requested(before: State, event: i.Input, after: State) -> None:
     if after.mode is Mode.MANUAL and has_socket(after) and not after.requested:
-        raise Broken("I3", "a socket that nobody asked for")
+        raise Broken("I3", "a socket in manual mode without connect()")
     if after.requested and not before.requested and not isinstance(event, i.ConnectCalled):
-        raise Broken("I3", f"{event} made a wish")
+        raise Broken("I3", f"{event} requested a connection")
     if after.requested and isinstance(event, i.LoggedIn | i.SessionRestored | i.LoggedOut | i.DisconnectCalled):
-        raise Broken("I3", f"the wish survived {event}")
+        raise Broken("I3", f"the request survived {event}")
 
 
-def _check_telling(before: State, after: State, commands: Sequence[Command]) -> None:
+def _check_statuses(before: State, after: State, commands: Sequence[Command]) -> None:
     last = before.status
     for c in commands:
         if isinstance(c, TellStatus):
-            if c.status not in _LEGAL[last]:
+            if c.status not in LEGAL_TRANSITIONS[last]:
                 raise Broken("I8", f"{last} then {c.status}")
             last = c.status
         if (
@@ -180,7 +180,7 @@ def _check_telling(before: State, after: State, commands: Sequence[Command]) -> 
         ):
             raise Broken("I8", f"{c} after logout()")
     if last is not after.status and not after.ended:
-        raise Broken("I8", f"the state says {after.status}, the listeners heard {last}")
+        raise Broken("I8", f"the state says {after.status}, the listeners received {last}")
     truth = {
         Phase.OPEN: {ConnectionStatus.CONNECTED, ConnectionStatus.FEATURE_THROTTLED},
         Phase.IDLE: {ConnectionStatus.DISCONNECTED},
@@ -198,7 +198,7 @@ def _check_callers(before: State, event: i.Input, after: State, commands: Sequen
     answered = [c.caller for c in commands if isinstance(c, Answer)]
     left = [*after.connects, *(c for c in after.pings if c)]
     if isinstance(event, i.CallerGone):
-        answered = [c for c in answered if c != event.caller]  # a deadline that passed in the same moment
+        answered = [c for c in answered if c != event.caller]  # a deadline that passed at the same time
     if sorted(answered + left) != sorted(waiting):
         raise Broken("I9", f"waiting {waiting}, answered {answered}, left {left}")
 

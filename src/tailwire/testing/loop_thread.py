@@ -1,4 +1,4 @@
-"""An event loop in a thread: a server or a proxy for tests that have a loop of their own, or none."""
+"""An event loop in a thread: runs a server or proxy for tests that use their own loop, or none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class LoopThread:
-    """Runs coroutines in a thread of its own until `stop()`."""
+    """Run coroutines in a separate thread until `stop()`."""
 
     def __init__(self, name: str) -> None:
         self._loop = asyncio.new_event_loop()
@@ -19,15 +19,15 @@ class LoopThread:
         self._thread.start()
 
     def call(self, work: Coroutine[Any, Any, T], timeout: float = 30.0) -> T:
-        """Run a coroutine there and wait for its end.
+        """Run a coroutine in the thread and wait for its result.
 
         Raises:
-            TimeoutError: when it does not end in time.
+            TimeoutError: if it does not finish in time.
         """
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout)
 
     def stop(self) -> None:
-        """End the thread."""
+        """Stop the loop and end the thread."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()

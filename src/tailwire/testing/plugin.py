@@ -1,6 +1,6 @@
-"""The pytest plugin: a real server, users, a line that can go wrong, a clock. See docs/testing.md.
+"""The pytest plugin: a real server, users, a line with faults, a clock. See docs/testing.md.
 
-Loaded by pytest wherever tailwire is installed; it imports nothing of it before a test asks for a fixture.
+pytest loads it wherever tailwire is installed; tailwire itself is imported when a test requests a fixture.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The plugin's settings."""
+    """Add the plugin's settings."""
     parser.addini(
         "tailwire_server_scope", "a fresh server for each: function (default), module or session", default="function"
     )
@@ -37,10 +37,10 @@ def _scope(fixture_name: str, config: pytest.Config) -> Any:
 
 
 class Line:
-    """The line between the clients of a test and its server: whole, until the test says otherwise.
+    """The line between the clients of a test and its server, with faults on request.
 
     Attributes:
-        url: what clients connect to instead of the server's own URL.
+        url: URL for clients to connect to, in place of the server's.
     """
 
     def __init__(self, server: EmbeddedServer, proxy: FaultProxy) -> None:
@@ -48,7 +48,7 @@ class Line:
         self.url = proxy.url
 
     def settings(self, **more: Any) -> AppSettings:
-        """Settings of a client over this line. As `AppSettingsBuilder` names them: `auto=False` for manual mode."""
+        """Return client settings for this line, named as in `AppSettingsBuilder`; `auto=False` for manual mode."""
         from tailwire.sdk.app_settings import AppSettingsBuilder
 
         builder = AppSettingsBuilder().override_client_host(self.url)
@@ -72,14 +72,14 @@ class Line:
         queue: float = 0.2,
         latency: float = 0.0,
     ) -> None:
-        """Make it a slow line, shared by all connections: `shape(rate="64kbit", queue=5)`; `shape()` has no limits.
+        """Limit the line that all connections share: `shape(rate="64kbit", queue=5)`; `shape()` removes all limits.
 
         Args:
-            rate: of both ways: bytes per second, or a text with a unit (`64kbit`, `2mbit`); 0 is no limit.
-            up: from the clients, where that differs.
-            down: to the clients, where that differs.
-            queue: seconds of bytes that wait before the line in each direction.
-            latency: seconds that everything takes, each way.
+            rate: in both directions: bytes per second, or a text with a unit (`64kbit`, `2mbit`); 0 for no limit.
+            up: from the clients, if different.
+            down: to the clients, if different.
+            queue: seconds of data that wait before the line in each direction.
+            latency: seconds, each way.
         """
         from tailwire.testing.line.shape import Shape, read_rate
 
@@ -88,69 +88,69 @@ class Line:
         self._do(lambda: self._proxy.shape(shape))
 
     def drop(self) -> None:
-        """Reset all connections; new ones are taken."""
+        """Reset all open connections and accept new ones."""
         self._do(self._proxy.drop)
 
     def cut(self) -> None:
-        """The network is gone, until `restore()`."""
+        """Reset all connections and refuse new ones until `restore()`."""
         self._do(self._proxy.cut)
 
     def half_open(self, new: bool = True) -> None:
-        """Connections stay, and nothing passes any more, until `restore()`; `new=False`: new ones are well."""
+        """Keep connections open but deliver nothing until `restore()`; with `new=False`, new connections work."""
         self._do(lambda: self._proxy.half_open(new))
 
     def delay(self, seconds: float) -> None:
-        """Everything is so late, each way, until `restore()`."""
+        """Delay everything by this many seconds, each way, until `restore()`."""
         self._do(lambda: setattr(self._proxy, "delay", seconds))
 
     def cut_mid_frame(self, after: int = 1) -> None:
-        """The next frame of the server breaks off after so many bytes, and its connection ends."""
+        """Truncate the server's next frame after this many bytes and close its connection."""
         self._do(lambda: self._proxy.cut_mid_frame(after))
 
     def refuse(self) -> None:
-        """New connections are refused, until `restore()`; those of now stay."""
+        """Refuse new connections until `restore()`; open ones stay."""
         self._do(self._proxy.refuse)
 
     def swallow(self) -> None:
-        """New connections get no answer, as if their packets vanished, until `restore()`; those of now stay."""
+        """Leave new connections unanswered until `restore()`, as if packets were lost; open ones stay."""
         self._do(self._proxy.swallow)
 
     def idle_kill(self, seconds: float) -> None:
-        """Reset each connection on which nothing has passed for so long, until `restore()`."""
+        """Reset connections that are idle for this many seconds, until `restore()`."""
         self._do(lambda: self._proxy.idle_kill(seconds))
 
     def answer(self, status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> None:
-        """Answer everything in the server's place, as a portal or a proxy under maintenance, until `restore()`."""
+        """Answer every request in the server's place, like a portal or a proxy under maintenance, until `restore()`."""
         self._do(lambda: self._proxy.answer(status, headers, body))
 
     def refuse_websockets(self, status: int = 426) -> None:
-        """Answer requests for a WebSocket with a status, and let others pass, until `restore()`."""
+        """Answer WebSocket upgrades with a status and pass other requests, until `restore()`."""
         self._do(lambda: self._proxy.refuse_websockets(status))
 
     def duplicate(self, frames: int = 1) -> None:
-        """The next frames of the server come twice."""
+        """Deliver the server's next frames twice."""
         self._do(lambda: self._proxy.duplicate(frames))
 
     def expire_token(self, uid: str) -> None:
-        """Take a user's tokens back: their clients are rejected."""
+        """Revoke a user's tokens: their clients are rejected."""
         self._server.expire_token(uid)
 
     def restart_server(self) -> None:
-        """Stop the server politely, and start it on the same port and data."""
+        """Stop the server gracefully, and start it on the same port and data."""
         self._server.restart()
 
     def restore(self) -> None:
-        """All is well again; a shape stays."""
+        """End all faults and keep the shape."""
         self._do(self._proxy.restore)
 
     @property
     def connections(self) -> int:
-        """How many connections there are now."""
+        """Number of open connections."""
         return self._proxy.open
 
     @property
     def passed(self) -> tuple[int, int]:
-        """How many bytes the line has carried up and down."""
+        """Bytes that the line has carried up and down."""
         return self._proxy.passed
 
 
@@ -173,13 +173,13 @@ def tailwire_server(
 
 @pytest.fixture
 def tailwire_users(tailwire_server: EmbeddedServer) -> Callable[..., list[TestUser]]:
-    """Makes users: `alice, bob = tailwire_users("alice", "bob")`, each with `uid`, `name` and `token`."""
+    """Create users: `alice, bob = tailwire_users("alice", "bob")`, each with `uid`, `name` and `token`."""
     return lambda *uids: [tailwire_server.add_user(uid) for uid in uids]
 
 
 @pytest.fixture
 def wire(tailwire_server: EmbeddedServer) -> Iterator[Line]:
-    """The line to the server, which can go wrong (`Line`)."""
+    """The line to the server, with faults on request (`Line`)."""
     from tailwire.testing.line.proxy import FaultProxy
 
     proxy = FaultProxy("127.0.0.1", tailwire_server.port)
@@ -190,7 +190,7 @@ def wire(tailwire_server: EmbeddedServer) -> Iterator[Line]:
 
 @pytest.fixture
 def app_clock() -> AppClock:
-    """A clock for clients, `ChatClient(…, world=app_clock)`: `advance()`, and `sleep()` of the machine."""
+    """A clock for clients, `ChatClient(…, world=app_clock)`, with `advance()` and `sleep()`."""
     from tailwire.testing.app_clock import AppClock
 
     return AppClock()
@@ -214,7 +214,7 @@ assert_quiet = _question("assert_quiet")
 
 @pytest.fixture
 def received() -> Any:
-    """`received(chat)` keeps what a client hears from now on: `messages`, `texts`, `statuses`, `await until(…)`."""
+    """`received(chat)` records what a client receives: `messages`, `texts`, `statuses`, `await until(…)`."""
     from tailwire.testing.received import Received
 
     return Received

@@ -1,4 +1,4 @@
-"""What a client hears, kept; and the three questions that a test of a chat asks."""
+"""A recorder of what a client receives, and three assertions about it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _names = iter(range(1, 1 << 62))
 
 
 class Received(MessageListener, ConnectionListener):
-    """Keeps the messages and statuses that a client hears, from now on.
+    """Record the messages and statuses that a client receives from now on.
 
     Attributes:
-        messages: as they came.
-        statuses: as they were told.
-        errors: codes of errors of the connection.
+        messages: in order of arrival.
+        statuses: in order of arrival.
+        errors: codes of connection errors.
     """
 
     def __init__(self, chat: ChatClient) -> None:
@@ -42,7 +42,7 @@ class Received(MessageListener, ConnectionListener):
         """Wait until a condition holds.
 
         Raises:
-            TimeoutError: when it does not in so many seconds.
+            TimeoutError: if it does not within `timeout` seconds.
         """
         async with asyncio.timeout(timeout):
             while not condition():
@@ -66,32 +66,32 @@ class Received(MessageListener, ConnectionListener):
         self._note()
 
     def on_connected(self) -> None:
-        """Noted."""
+        """Record the status."""
         self._status(ConnectionStatus.CONNECTED)
 
     def on_connecting(self) -> None:
-        """Noted."""
+        """Record the status."""
         self._status(ConnectionStatus.CONNECTING)
 
     def on_disconnected(self) -> None:
-        """Noted."""
+        """Record the status."""
         self._status(ConnectionStatus.DISCONNECTED)
 
     def on_connection_error(self, exception: CometChatException) -> None:
-        """Noted."""
+        """Record the error's code."""
         self.errors.append(exception.code)
         self._note()
 
     def on_feature_throttled(self) -> None:
-        """Noted."""
+        """Record the status."""
         self._status(ConnectionStatus.FEATURE_THROTTLED)
 
 
 async def assert_no_loss(sent: Iterable[BaseMessage], received: Received, timeout: float = 10.0) -> None:
-    """All that was sent (what `send_message` returned) is received, within so many seconds.
+    """Wait until all sent messages (returned by `send_message`) are received.
 
     Raises:
-        AssertionError: naming what is missing.
+        AssertionError: naming the messages that are missing after `timeout` seconds.
     """
     wanted = {m.id: m for m in sent}
     try:
@@ -104,10 +104,10 @@ async def assert_no_loss(sent: Iterable[BaseMessage], received: Received, timeou
 
 
 def assert_once(received: Received) -> None:
-    """Nothing was received twice, and the messages of each conversation came in the order in which they were stored.
+    """Assert that no message was received twice, and that each conversation's messages arrived in stored order.
 
     Raises:
-        AssertionError: naming the first that is not so.
+        AssertionError: naming the first duplicate or misplaced message.
     """
     twice = [n for n, times in Counter(m.id for m in received.messages).items() if times > 1]
     if twice:
@@ -122,10 +122,10 @@ def assert_once(received: Received) -> None:
 
 
 def assert_quiet() -> None:
-    """Nothing of a client is left in this event loop: each was closed, and has ended all that it began.
+    """Assert that no client has left tasks in this event loop: each was closed and has finished its work.
 
     Raises:
-        AssertionError: naming what still runs.
+        AssertionError: naming the tasks that still run.
     """
     left = sorted(t.get_name() for t in asyncio.all_tasks() if t.get_name().startswith("tailwire"))
     if left:

@@ -1,4 +1,4 @@
-"""A real server in a process of its own, for tests: started, killed, started again on the same data and port."""
+"""A real server in a process of its own, for tests that start, kill and restart it."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ UNLIMITED: dict[str, Any] = {
     **{f"{what}_per_minute": 0 for what in ("sends", "requests", "logins", "core", "standard", "wrong_tokens")},
     **{f"{what}_per_address": 0 for what in ("connections", "unauthenticated")},
 }
-"""Settings of a server for tests: no limits of rates, and any number of clients at one address."""
+"""Server settings for tests: no rate limits, and any number of clients per address."""
 
 
 class BadReadyFile(ValueError):
-    """The file is not what a server writes when it listens."""
+    """The file is not a server's ready file."""
 
 
 def read_ready_file(file: Path) -> dict[str, Any]:
-    """What a server wrote when it listened: `url`, `app_id`, `pid`, and at the first start `auth_key`, `api_key`.
+    """Read a server's ready file: `url`, `app_id`, `pid`, and after the first start `auth_key`, `api_key`.
 
     Raises:
-        BadReadyFile: saying what is wrong.
+        BadReadyFile: if it is invalid.
     """
     try:
         ready = json.loads(file.read_text(encoding="utf-8"))
         int(ready["url"].rpartition(":")[2])
         if not all(isinstance(ready.get(k, ""), str) for k in ("url", "app_id", "auth_key", "api_key")):
-            raise TypeError("its values are no texts")
+            raise TypeError("its values must be strings")
         return {"app_id": "", **ready}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
         raise BadReadyFile(f"{file} is not a server's ready file: {e!r}") from e
 
 
 class ServerProcess:
-    """`tailwire serve` as a process.
+    """`tailwire serve` in a process of its own.
 
     ```python
     async with ServerProcess(tmp_path) as server:
@@ -49,7 +49,7 @@ class ServerProcess:
 
     Args:
         folder: for the data and the ready file.
-        settings: `TAILWIRE_*`, beside no limits of rates.
+        settings: `TAILWIRE_*` variables, in addition to those that switch rate limits off.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, str] | None = None, *arguments: str) -> None:
@@ -67,21 +67,21 @@ class ServerProcess:
 
     @property
     def pid(self) -> int:
-        """The process's id."""
+        """The process id."""
         if self._process is None:
             raise RuntimeError("the server is not started")
         return self._process.pid
 
     @property
     def running(self) -> bool:
-        """Whether the process is there: it was started, and has not ended."""
+        """Whether the process was started and has not ended."""
         return self._process is not None and self._process.returncode is None
 
     async def start(self) -> None:
         """Start, and wait until it listens.
 
         Raises:
-            RuntimeError: when it ended instead; with what it printed.
+            RuntimeError: if it ended instead; with its output.
         """
         ready = self.folder / "ready.json"
         command = [*self.program, "serve", "--data", str(self.data)]
@@ -105,12 +105,12 @@ class ServerProcess:
             self._logged.set()
             self._logged = asyncio.Event()
             if " ready file written" in self.log[-1] and not listening.done():
-                self._take(ready)
+                self._read_ready_file(ready)
                 listening.set_result(None)
         if not listening.done():
             listening.set_exception(RuntimeError("the server did not start:\n" + "\n".join(self.log[-20:])))
 
-    def _take(self, file: Path) -> None:
+    def _read_ready_file(self, file: Path) -> None:
         ready = read_ready_file(file)
         self.url, self.app_id = ready["url"], ready["app_id"]
         self.port = int(self.url.rpartition(":")[2])
@@ -118,10 +118,10 @@ class ServerProcess:
         self.api_key = ready.get("api_key", self.api_key)
 
     async def until_logged(self, words: str, seconds: float = 30.0) -> str:
-        """Wait for a line of the log that has these words, also one from before; answers it.
+        """Wait for a log line that contains these words, and return it. Earlier lines count too.
 
         Raises:
-            TimeoutError: when none comes.
+            TimeoutError: if there is none within `seconds`.
         """
         async with asyncio.timeout(seconds):
             while not (found := [line for line in self.log if words in line]):
@@ -129,11 +129,11 @@ class ServerProcess:
         return found[-1]
 
     async def kill(self) -> None:
-        """kill -9."""
+        """Kill the process (SIGKILL)."""
         await self._end(signal.SIGKILL)
 
     async def stop(self) -> int:
-        """SIGTERM; answers the exit code."""
+        """Stop the process (SIGTERM) and return its exit code."""
         return await self._end(signal.SIGTERM)
 
     async def _end(self, signum: signal.Signals) -> int:

@@ -16,7 +16,7 @@ from tailwire.cli.main import main
         (["--record", "out.gif"], 2, "ends in .webp"),
         (["--record", "out.webp", "file.json"], 2, "give no FILE"),
         (["nowhere.json"], 1, "No such file"),
-        (["--record", "out.webp", "--chromium", "/no/such/browser"], 1, "/no/such/browser is no program"),
+        (["--record", "out.webp", "--chromium", "/no/such/browser"], 1, "/no/such/browser is not a program"),
         (["--record", "/no/such/folder/out.webp"], 1, "there is no folder /no/such/folder"),
     ],
 )

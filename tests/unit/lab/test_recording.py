@@ -102,7 +102,7 @@ def test_an_event_lacks_nothing_that_the_page_needs(tmp_path, event):
 
 
 def test_no_more_is_read_than_a_recording_may_have(tmp_path, monkeypatch):
-    monkeypatch.setattr("tailwire.lab.recording.LARGEST", 1000)
+    monkeypatch.setattr("tailwire.sdk.io.untrusted_json.MAX_BYTES", 1000)
     with pytest.raises(BadRecording, match="more than 1,000 bytes"):
         read(Path("/dev/zero"))
     file = tmp_path / "lab.json"
@@ -141,37 +141,43 @@ def test_a_file_of_the_lab_has_its_events_and_the_steps_on_the_same_clock(tmp_pa
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("nonsense", "no JSON"),
-        ("[]", "no JSON object"),
+        ("nonsense", "not JSON"),
+        ("[]", "not a JSON object"),
         ("{}", "format None"),
-        ("[" * 100_000, "no JSON"),
+        ("[" * 100_000, "not JSON"),
         (json.dumps(lab(**{"tailwire lab": 2})), "format 2"),
-        (json.dumps(lab(events="x")), "lacks"),
-        (json.dumps(lab(events=[{"at": 1, "kind": "__proto__"}])), "event 1 is not one of a lab"),
-        (json.dumps(lab(events=[{"at": "1", "kind": "typed", "phone": "alice"}])), "event 1 is not one of a lab"),
-        (json.dumps(lab(events=[{"at": 1, "kind": "typed", "phone": "carol"}])), "event 1 does not say whose"),
-        (json.dumps(lab(events=[{"at": 1, "kind": "typed"}])), "whose"),
-        (json.dumps(lab(events=[{"at": 1, "kind": "typed", "phone": "bob", "text": ["x"]}])), "text is no plain value"),
+        (json.dumps(lab(events="x")), "missing or invalid"),
+        (json.dumps(lab(events=[{"at": 1, "kind": "__proto__"}])), "event 1 has an unknown kind or an invalid time"),
+        (
+            json.dumps(lab(events=[{"at": "1", "kind": "typed", "phone": "alice"}])),
+            "event 1 has an unknown kind or an invalid time",
+        ),
+        (json.dumps(lab(events=[{"at": 1, "kind": "typed", "phone": "carol"}])), "event 1 does not name its phone"),
+        (json.dumps(lab(events=[{"at": 1, "kind": "typed"}])), "does not name its phone"),
+        (
+            json.dumps(lab(events=[{"at": 1, "kind": "typed", "phone": "bob", "text": ["x"]}])),
+            "text is not a plain value",
+        ),
         (json.dumps(lab(events=[{"at": 1, "kind": "typed", "phone": "bob", "text": "x" * 9999}])), "plain value"),
         (json.dumps(lab(dumps={"alice": [{"format": 1}]})), "not a dump"),
-        (json.dumps(lab(dumps={"alice": [5]})), "no JSON object"),
+        (json.dumps(lab(dumps={"alice": [5]})), "JSON object"),
         (json.dumps(lab(dumps={"alice": 5})), "its dumps are not"),
         (json.dumps(lab(dumps={"carol": []})), "its dumps are not"),
         ('{"tailwire lab": 1, "events": [], "dumps": {}, "begin": 1' + "0" * 400 + "}", "more than 18 digits"),
         ('{"tailwire lab": 1, "events": [], "dumps": {}, "begin": ' + "1" * 5000 + "}", "more than 18 digits"),
         ('{"tailwire lab": 1, "events": [], "dumps": {}, "begin": 1e999}', "too large"),
         (json.dumps(lab(begin=-1e12)), "longer than a year"),
-        (one(kind="notice", text=float("nan")), "a number that is none: NaN"),
+        (one(kind="notice", text=float("nan")), "an invalid number: NaN"),
         (one(kind="notice", text="\ud800"), "lone surrogate"),
         (one(kind="notice", at=1e18), "more than a year away"),
-        (one(kind="typed", phone="server"), "whose"),
+        (one(kind="typed", phone="server"), "does not name its phone"),
         (one(kind="transition"), "event 1: trigger is missing"),
         (json.dumps(lab(events=[MOVE | {"phase": "x"}])), "a phase or a status"),
         (json.dumps(lab(events=[MOVE | {"status": "x"}])), "a phase or a status"),
         (json.dumps(lab(events=[MOVE | {"explain": 5}])), "event 1: explain"),
         (one(kind="switch", what=""), "event 1: now is missing"),
-        (one(kind="switch", what="", now=NOW | {"network": "x"}), "where each switch stands"),
-        (one(kind="switch", what="", now={}), "where each switch stands"),
+        (one(kind="switch", what="", now=NOW | {"network": "x"}), "set of switch positions"),
+        (one(kind="switch", what="", now={}), "set of switch positions"),
         (json.dumps(lab(events=[{"at": 1, "kind": "server"}])), "event 1: what is missing"),
     ],
 )

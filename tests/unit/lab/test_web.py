@@ -59,7 +59,7 @@ async def test_another_name_of_this_machine_is_refused(host):
 async def test_another_page_may_not_switch(origin):
     headers = {"origin": origin} if origin else {}
     answer = await ask("POST", "/secret/do", json={"whom": "alice", "what": "ping"}, headers=headers)
-    assert (answer.status_code, answer.json()["error"]) == (403, "another page may not use this lab")
+    assert (answer.status_code, answer.json()["error"]) == (403, "other pages may not use this lab")
 
 
 async def test_a_recording_is_only_looked_at():
@@ -90,7 +90,7 @@ async def test_when_two_come_with_it_neither_has_the_page_and_the_printed_one_st
     async with client() as http:
         own = (await http.get("/first/")).headers["location"]
         answer = await http.get("/first/")
-        assert (answer.status_code, "by somebody else" in answer.json()["error"]) == (410, True)
+        assert (answer.status_code, "by another user" in answer.json()["error"]) == (410, True)
         assert (await http.get(own)).status_code == 404
         assert (await http.get("/first/")).status_code == 410
         assert (await http.get("/secret/")).status_code == 200

@@ -1,5 +1,5 @@
-"""The line between a client and its server, which can go wrong: the proxy, its shape, its HTTP control.
+"""The fault proxy: a TCP proxy between clients and a server, its line shape and its HTTP control.
 
 Who may import it: cli, and tests (ours and our users').
-Design page: architecture.md (testing/); docs/testing.md.
+Read more: docs/testing.md.
 """

@@ -1,4 +1,4 @@
-"""A fault proxy told over HTTP what goes wrong (`POST /drop` …), for tests in any language."""
+"""HTTP control of a fault proxy (`POST /drop` …), for tests in any language."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from tailwire.testing.line.deeds import DEEDS
+from tailwire.testing.line.operations import OPERATIONS
 from tailwire.testing.line.proxy import FaultProxy
 
-MAX_BODY = 1_000_000
+MAX_BODY_BYTES = 1_000_000
 
 
 class Control:
-    """The HTTP side of a fault proxy.
+    """Serve a fault proxy's operations over HTTP.
 
     Args:
         port: 0 takes a free one.
@@ -35,14 +35,14 @@ class Control:
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         app = Starlette(routes=[
             Route("/", self._state),
-            *(Route(f"/{name}", self._do(name), methods=["POST"]) for name in DEEDS),
+            *(Route(f"/{name}", self._handler(name), methods=["POST"]) for name in OPERATIONS),
         ])  # fmt: skip
         self._server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
         self._task: asyncio.Task[None] | None = None
 
     async def _state(self, request: Request) -> JSONResponse:
-        deeds = {deed.shown(name): deed.text for name, deed in DEEDS.items()}
-        return JSONResponse({"line": self._proxy.url, **self._counts(), "deeds": deeds})
+        operations = {operation.shown(name): operation.text for name, operation in OPERATIONS.items()}
+        return JSONResponse({"line": self._proxy.url, **self._counts(), "deeds": operations})
 
     def _counts(self) -> dict[str, Any]:
         proxy = self._proxy
@@ -50,18 +50,18 @@ class Control:
         return {"open": proxy.open, "taken": proxy.connections, "delay": proxy.delay,
                 "bytes_up": up, "bytes_down": down}  # fmt: skip
 
-    def _do(self, name: str) -> Callable[[Request], Any]:
-        deed = DEEDS[name]
+    def _handler(self, name: str) -> Callable[[Request], Any]:
+        operation = OPERATIONS[name]
 
         async def answer(request: Request) -> JSONResponse:
             query = {what: value for what, value in request.query_params.items() if what != "header"}
             body = b""
             async for piece in request.stream():
                 body += piece
-                if len(body) > MAX_BODY:
-                    return JSONResponse({"error": f"the body: at most {MAX_BODY} bytes"}, 413)
+                if len(body) > MAX_BODY_BYTES:
+                    return JSONResponse({"error": f"the body: at most {MAX_BODY_BYTES} bytes"}, 413)
             try:
-                deed.do(self._proxy, deed.read(query, request.query_params.getlist("header"), body))
+                operation.do(self._proxy, operation.read(query, request.query_params.getlist("header"), body))
             except ValueError as e:
                 return JSONResponse({"error": f"/{name}: {e}"}, 400)
             return JSONResponse(self._counts())

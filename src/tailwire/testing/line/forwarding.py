@@ -1,4 +1,4 @@
-"""The connections of a proxy: taken from clients, opened to the server, ended when nothing passes on them."""
+"""The proxy's connections: accepted from clients, opened to the server, reset when idle."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import socket
 from collections.abc import Coroutine
 from typing import Any
 
-from tailwire.testing.line.door import make_small
-from tailwire.testing.line.lane import Lane
+from tailwire.testing.line.acceptor import limit_buffers
 from tailwire.testing.line.pair import Faults, Pair
+from tailwire.testing.line.pipe import Pipe
 
 
 class Forwarder:
-    """Forwards connections to a server.
+    """Forward connections to a server.
 
     Args:
         host: of the server.
         port: of the server.
-        faults: what is wrong with the line.
+        faults: the active faults of the line.
 
     Attributes:
-        up: what all bytes of clients travel on.
-        down: what all bytes of the server travel on.
-        pairs: the connections of now.
+        up: carries the bytes of all clients.
+        down: carries the bytes of the server.
+        pairs: the open connections.
     """
 
     def __init__(self, host: str, port: int, faults: Faults) -> None:
@@ -32,7 +32,7 @@ class Forwarder:
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None
-        self.up, self.down = Lane(), Lane()
+        self.up, self.down = Pipe(), Pipe()
         self.pairs: set[Pair] = set()
 
     def aim(self, port: int) -> None:
@@ -40,7 +40,7 @@ class Forwarder:
         self._target = (self._target[0], port)
 
     def take(self, sock: socket.socket) -> None:
-        """Take a client's connection."""
+        """Forward an accepted client socket."""
         pair = Pair(self._faults, self.up, self.down, self._reach, self.pairs.discard)
         self.pairs.add(pair)
         self._work(self._take(pair, sock))
@@ -48,7 +48,7 @@ class Forwarder:
     async def _take(self, pair: Pair, sock: socket.socket) -> None:
         try:
             await asyncio.get_running_loop().connect_accepted_socket(lambda: pair.client, sock)
-        except OSError:  # the client is gone
+        except OSError:  # the client has disconnected
             sock.close()
             self.pairs.discard(pair)
             return
@@ -64,7 +64,7 @@ class Forwarder:
     async def _connect(self, pair: Pair) -> None:
         try:
             sock = await _connected(*self._target)
-            if pair not in self.pairs:  # dropped meanwhile
+            if pair not in self.pairs:  # dropped in the meantime
                 sock.close()
                 return
             await asyncio.get_running_loop().create_connection(pair.server_end, sock=sock)
@@ -79,7 +79,7 @@ class Forwarder:
         task.add_done_callback(self._tasks.discard)
 
     def end_idle(self, seconds: float) -> None:
-        """Reset each connection on which nothing has passed for so long; 0: none."""
+        """Reset connections that are idle for this long; 0 disables it."""
         self._idle = seconds
         if self._idle_timer is not None:
             self._idle_timer.cancel()
@@ -88,7 +88,7 @@ class Forwarder:
             self._look_for_idle()
 
     def _look_for_idle(self) -> None:
-        # One timer for all connections, set for the first of them that can become idle.
+        # One timer for all connections, set for the one that becomes idle first.
         loop = asyncio.get_running_loop()
         now = first = loop.time()
         for pair in list(self.pairs):
@@ -99,14 +99,14 @@ class Forwarder:
         self._idle_timer = loop.call_at(first + self._idle, self._look_for_idle)
 
     def drop(self) -> None:
-        """Reset the connections of now; what was on its way is lost."""
+        """Reset all open connections. Data in flight is lost."""
         for pair in list(self.pairs):
             pair.abort()
         self.up.clear()
         self.down.clear()
 
     async def close(self) -> None:
-        """Reset everything and wait for its end."""
+        """Reset all connections and wait until they are closed."""
         self.end_idle(0)
         for task in list(self._tasks):
             task.cancel()
@@ -123,7 +123,7 @@ async def _connected(host: str, port: int) -> socket.socket:
     for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
         sock = socket.socket(family, kind, protocol)
         try:
-            make_small(sock)
+            limit_buffers(sock)
             sock.setblocking(False)
             await loop.sock_connect(sock, address)
         except OSError as e:

@@ -1,4 +1,4 @@
-"""Where the frames of a WebSocket begin and end, in what a server sends. Rule: bytes in, pieces out, no I/O."""
+"""Find frame boundaries in a server's WebSocket stream. Rule: bytes in, pieces out, no I/O."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ UPGRADED = b"HTTP/1.1 101"
 
 
 class ServerFrames:
-    """Splits a server's side of a connection into pieces: HTTP as it comes, and after an upgrade whole frames."""
+    """Split the server's side of a connection: HTTP as it arrives, whole frames after an upgrade."""
 
     def __init__(self) -> None:
         self._plain = self._upgraded = False
         self._kept = b""
 
     def feed(self, data: bytes) -> list[tuple[bytes, bool]]:
-        """Take bytes.
+        """Feed received bytes.
 
         Returns:
-            Pieces, each with whether it is a whole text frame; what is not complete is kept.
+            Pieces, each with a flag that says whether it is a whole text frame. Incomplete frames are kept.
         """
         if self._plain:
             return [(data, False)]
@@ -30,7 +30,7 @@ class ServerFrames:
         return pieces
 
     def _begin(self) -> list[tuple[bytes, bool]]:
-        # What the first answer is, that is the connection.
+        # The first response decides: after a 101 the connection carries frames, otherwise plain bytes.
         if self._kept[: len(UPGRADED)] != UPGRADED[: len(self._kept)]:
             self._plain, kept = True, self._kept
             return [(kept, False)]
@@ -42,7 +42,7 @@ class ServerFrames:
 
 
 def _size(data: bytes) -> int | None:
-    # Of the frame at the beginning (a server masks nothing); None when not even its head is whole.
+    # Size of the first frame (server frames are unmasked); None if its header is incomplete.
     if len(data) < 2:
         return None
     length = data[1] & 0x7F

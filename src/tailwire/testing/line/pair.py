@@ -1,7 +1,7 @@
-"""A connection through the proxy: the client's end, the server's end, and what happens to bytes between them.
+"""A connection through the proxy: the client's end, the server's end, and the faults between them.
 
-Rules: all bytes, and the end of them, travel on the two lanes of the line; what is wrong with the line is asked for
-when they arrive; an end is not read from while its lane is full or the other end does not take what it is given.
+Rules: all bytes and the end of the stream travel through the two pipes of the line; faults are applied on arrival;
+an end is not read from while its pipe is full or the other end does not accept more data.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from enum import Enum
 from functools import partial
 from typing import cast
 
-from tailwire.testing.line.between import Answer, RequestHead
 from tailwire.testing.line.frames import ServerFrames
-from tailwire.testing.line.lane import MAX_PIECE, Lane
+from tailwire.testing.line.pipe import MAX_PIECE_BYTES, Pipe
+from tailwire.testing.line.responses import CannedResponse, RequestHead
 
-CONTROL_PACKET = 40  # bytes of a packet without content: SYN, FIN, RST
+CONTROL_PACKET_BYTES = 40  # a packet without payload: SYN, FIN, RST
 
 
 class Ending(Enum):
-    """How an end of a connection ends."""
+    """How one end of a connection was closed."""
 
     FINISHED = "finished"
     RESET = "reset"
@@ -29,34 +29,34 @@ class Ending(Enum):
 
 @dataclass(slots=True)
 class Faults:
-    """What is wrong with the line now; one object for all its connections.
+    """The active faults of the line, shared by all its connections.
 
     Attributes:
-        half_open: nothing arrives.
-        left: how many bytes of the server's next frame arrive before its connection ends.
-        repeats: how many of the server's next text frames come twice.
-        answer: what everything is answered with, in the server's place.
-        upgrade_answer: what requests for a WebSocket are answered with.
+        half_open: deliver nothing.
+        cut_after: truncate the server's next frame after this many bytes and close its connection.
+        repeats: number of server text frames still to be delivered twice.
+        answer: response to every request, in place of the server's.
+        upgrade_answer: response to WebSocket upgrades.
     """
 
     half_open: bool = False
-    left: int | None = None
+    cut_after: int | None = None
     repeats: int = 0
-    answer: Answer | None = None
-    upgrade_answer: Answer | None = None
+    answer: CannedResponse | None = None
+    upgrade_answer: CannedResponse | None = None
 
 
 class End(asyncio.BufferedProtocol):
     """One end of a connection.
 
     Args:
-        lane: that carries what is read here.
-        arrived: called on the lane's other side with what was read, or with how it ended.
+        pipe: carries what is read at this end.
+        arrived: called at the far side of the pipe with the data, or with how this end was closed.
     """
 
-    def __init__(self, pair: Pair, lane: Lane, arrived: Callable[[bytes | Ending], None]) -> None:
-        self._pair, self._lane, self._arrived = pair, lane, arrived
-        self._buffer = memoryview(bytearray(MAX_PIECE))
+    def __init__(self, pair: Pair, pipe: Pipe, arrived: Callable[[bytes | Ending], None]) -> None:
+        self._pair, self._pipe, self._arrived = pair, pipe, arrived
+        self._buffer = memoryview(bytearray(MAX_PIECE_BYTES))
         self._reasons: set[str] = set()
         self._transport: asyncio.Transport | None = None
         self._ended = False
@@ -69,18 +69,18 @@ class End(asyncio.BufferedProtocol):
             self._transport.pause_reading()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._buffer[: self._lane.piece]
+        return self._buffer[: self._pipe.piece]
 
     def buffer_updated(self, nbytes: int) -> None:
         data = bytes(self._buffer[:nbytes])
-        self._lane.send(nbytes, lambda: self._arrived(data))
-        if self._lane.full and "line" not in self._reasons:
+        self._pipe.send(nbytes, lambda: self._arrived(data))
+        if self._pipe.full and "line" not in self._reasons:
             self.pause("line")
-            self._lane.hold(lambda: self.resume("line"))
+            self._pipe.hold(lambda: self.resume("line"))
 
     def eof_received(self) -> bool:
         self._end(Ending.FINISHED)
-        return True  # it still takes what is on its way to it
+        return True  # keep the write side open for data in flight
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
@@ -90,7 +90,7 @@ class End(asyncio.BufferedProtocol):
     def _end(self, how: Ending) -> None:
         if not self._ended:
             self._ended = True
-            self._lane.send(CONTROL_PACKET, lambda: self._arrived(how))
+            self._pipe.send(CONTROL_PACKET_BYTES, lambda: self._arrived(how))
 
     def pause_writing(self) -> None:
         if self.other is not None:
@@ -101,34 +101,34 @@ class End(asyncio.BufferedProtocol):
             self.other.resume("other end")
 
     def pause(self, reason: str) -> None:
-        """Stop reading, until every reason is gone."""
+        """Stop reading until all reasons are gone."""
         self._reasons.add(reason)
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume(self, reason: str) -> None:
-        """A reason to stop reading is gone."""
+        """Remove a reason to stop reading."""
         self._reasons.discard(reason)
         if not self._reasons and self._transport is not None and not self._transport.is_closing() and not self._ended:
             self._transport.resume_reading()
 
     def write(self, data: bytes) -> None:
-        """Hand bytes over."""
+        """Write data."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
     def finish(self) -> None:
-        """Say that no more bytes come; the end itself still may send."""
+        """Close the write side (FIN); this end may still send."""
         if self._transport is not None and not self._transport.is_closing() and self._transport.can_write_eof():
             self._transport.write_eof()
 
     def close(self) -> None:
-        """End after what was written."""
+        """Close after pending writes."""
         if self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
-        """End at once; nothing is said of it to the other end."""
+        """Close immediately, without notifying the other end."""
         self._ended = True
         if self._transport is not None:
             self._transport.abort()
@@ -138,17 +138,17 @@ class Pair:
     """A connection through the proxy.
 
     Args:
-        reach: opens the connection to the server, with its end as protocol; called when the client's first packet has
-            passed the line. It calls `established` or `unreachable` then.
-        gone: called when nothing is left of it.
+        reach: opens the connection to the server; called when the client's first packet has arrived. It calls
+            `established` or `unreachable` in turn.
+        gone: called when both ends are closed.
 
     Attributes:
-        silent: nothing arrives on it any more, whatever becomes of the line.
+        silent: deliver nothing on this connection, even after the line is restored.
         touched: when bytes last arrived at either end, on the loop's clock.
     """
 
     def __init__(
-        self, faults: Faults, up: Lane, down: Lane, reach: Callable[[Pair], None], gone: Callable[[Pair], None]
+        self, faults: Faults, up: Pipe, down: Pipe, reach: Callable[[Pair], None], gone: Callable[[Pair], None]
     ) -> None:
         self._faults, self._up, self._down = faults, up, down
         self._reach, self._gone = reach, gone
@@ -163,11 +163,11 @@ class Pair:
         self.client.pause("connecting")
 
     def begin(self) -> None:
-        """The client's end is there, and its first packet goes up: connecting costs a round trip."""
+        """Send the client's first packet: connecting costs a round trip on the line."""
         if self._closed:
             self.client.abort()
         else:
-            self._up.send(CONTROL_PACKET, self._asked)
+            self._up.send(CONTROL_PACKET_BYTES, self._asked)
 
     @property
     def _swallowed(self) -> bool:
@@ -190,17 +190,17 @@ class Pair:
         return self.server
 
     def established(self) -> None:
-        """The server took the connection."""
-        if self._closed:  # dropped meanwhile
+        """Handle an accepted connection to the server."""
+        if self._closed:  # dropped in the meantime
             self.abort()
             return
-        self._tell_client(CONTROL_PACKET, lambda: self.client.resume("connecting"))
+        self._tell_client(CONTROL_PACKET_BYTES, lambda: self.client.resume("connecting"))
 
     def unreachable(self) -> None:
-        """There is no server."""
-        self._down.send(CONTROL_PACKET, self.abort)
+        """Abort, because the server cannot be reached."""
+        self._down.send(CONTROL_PACKET_BYTES, self.abort)
 
-    # What arrives behind the line.
+    # Arrival at the far side of the line.
 
     def _at_server(self, what: bytes | Ending) -> None:
         if self._swallowed:
@@ -228,7 +228,7 @@ class Pair:
             answer = self._faults.upgrade_answer
         if answer is None or head.is_tls:
             self._head = None
-            if self.server is None:  # nobody is there who could speak TLS
+            if self.server is None:  # TLS cannot be answered in the server's place
                 self.abort()
             else:
                 self.server.write(head.data)
@@ -240,7 +240,7 @@ class Pair:
         for begin in range(0, len(data), self._down.piece):
             piece = data[begin : begin + self._down.piece]
             self._tell_client(len(piece), partial(self.client.write, piece))
-        self._tell_client(CONTROL_PACKET, self.client.finish)
+        self._tell_client(CONTROL_PACKET_BYTES, self.client.finish)
 
     def _tell_client(self, size: int, what: Callable[[], None]) -> None:
         def arrive() -> None:
@@ -263,15 +263,15 @@ class Pair:
             self.client.close()
 
     def _write_frames(self, data: bytes) -> bool:
-        # Whether the connection goes on.
+        # Return whether the connection stays open.
         faults = self._faults
-        if faults.left is not None and data[:1] == b"\x17":  # TLS
-            left, faults.left = faults.left, None
+        if faults.cut_after is not None and data[:1] == b"\x17":  # TLS application data
+            left, faults.cut_after = faults.cut_after, None
             self.client.write(data[:left])
             return False
         for piece, is_text in self._frames.feed(data):
-            if is_text and faults.left is not None:
-                left, faults.left = faults.left, None
+            if is_text and faults.cut_after is not None:
+                left, faults.cut_after = faults.cut_after, None
                 self.client.write(piece[:left])
                 return False
             self.client.write(piece)
@@ -280,10 +280,10 @@ class Pair:
                 self.client.write(piece)
         return True
 
-    # Its end.
+    # Closing.
 
     def abort(self) -> None:
-        """End both ends at once."""
+        """Close both ends immediately."""
         self._closed = True
         self.client.abort()
         if self.server is not None:
@@ -291,7 +291,7 @@ class Pair:
         self.end_lost()
 
     def end_lost(self) -> None:
-        """One of the ends is gone."""
+        """Finish when both ends are lost."""
         if self.client.lost and (self.server is None or self.server.lost):
             self._closed = True
             self._gone(self)

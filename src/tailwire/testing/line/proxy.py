@@ -1,4 +1,4 @@
-"""A TCP proxy between clients and a server that can go wrong: it cuts, swallows, delays, slows, repeats or answers."""
+"""A TCP proxy with faults: it cuts, swallows, delays, slows down, duplicates or answers."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import socket
 from collections.abc import Mapping
 from types import TracebackType
 
-from tailwire.testing.line.between import Answer
-from tailwire.testing.line.door import Door
+from tailwire.testing.line.acceptor import Acceptor
 from tailwire.testing.line.forwarding import Forwarder
 from tailwire.testing.line.pair import Faults
+from tailwire.testing.line.responses import CannedResponse
 from tailwire.testing.line.shape import Shape
 
 
 class FaultProxy:
-    """Forwards to a server until it is told otherwise.
+    """Forward to a server, with faults on request.
 
     ```python
     async with FaultProxy("127.0.0.1", server.port) as proxy:
@@ -24,13 +24,13 @@ class FaultProxy:
     ```
 
     Attributes:
-        connections: how many connections it has taken since the start.
+        connections: accepted connections since the start.
     """
 
     def __init__(self, host: str, port: int) -> None:
         self._faults = Faults()
         self._forwarder = Forwarder(host, port, self._faults)
-        self._door = Door(self._taken)
+        self._acceptor = Acceptor(self._taken)
         self._shape = Shape()
         self._refusing = False
         self._delay = 0.0
@@ -39,37 +39,37 @@ class FaultProxy:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """URL at which the proxy listens."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def open(self) -> int:
-        """How many connections there are now."""
+        """Number of open connections."""
         return len(self._forwarder.pairs)
 
     @property
     def passed(self) -> tuple[int, int]:
-        """How many bytes the line has carried up and down since the start, one connection's opening counted as 40."""
+        """Bytes carried up and down since the start; opening a connection counts as 40."""
         return self._forwarder.up.passed, self._forwarder.down.passed
 
     async def start(self) -> None:
-        """Listen."""
-        self.port = self._door.open(self.port)
+        """Start listening."""
+        self.port = self._acceptor.open(self.port)
 
     def aim(self, port: int) -> None:
-        """The server is at another port now."""
+        """Forward new connections to another port."""
         self._forwarder.aim(port)
 
-    # What the line can carry.
+    # Line shape.
 
     def shape(self, shape: Shape | None = None) -> None:
-        """Make it a line of this shape, shared by all connections; None: without limits. `restore()` leaves it so."""
+        """Set the shape of the line that all connections share; None removes all limits. `restore()` keeps it."""
         self._shape = shape or Shape()
         self._change()
 
     @property
     def delay(self) -> float:
-        """Seconds by which everything is late, each way, beside the latency of the shape; until `restore()`."""
+        """Additional delay in seconds, each way, until `restore()`."""
         return self._delay
 
     @delay.setter
@@ -82,83 +82,83 @@ class FaultProxy:
         self._forwarder.up.change(self._shape.up, self._shape.queue, late)
         self._forwarder.down.change(self._shape.down, self._shape.queue, late)
 
-    # What can go wrong.
+    # Faults.
 
     def cut(self) -> None:
-        """The network is gone: connections are reset, new ones too, until `restore()`."""
+        """Reset all connections and refuse new ones until `restore()`."""
         self.refuse()
         self.drop()
 
     def drop(self) -> None:
-        """Reset the connections of now; new ones are taken. What was on its way is lost."""
+        """Reset all open connections and accept new ones. Data in flight is lost."""
         self._forwarder.drop()
 
     def refuse(self) -> None:
-        """New connections are reset, until `restore()`; those of now stay."""
+        """Reset new connections until `restore()`; open ones stay."""
         self._refusing = True
 
     def swallow(self) -> None:
-        """New connections get no answer, as if their packets vanished, until `restore()`; those of now stay."""
-        self._door.swallow()
+        """Leave new connections unanswered until `restore()`, as if packets were lost; open ones stay."""
+        self._acceptor.swallow()
 
     def half_open(self, new: bool = True) -> None:
-        """Connections stay, and nothing passes any more, until `restore()`.
+        """Keep connections open but deliver nothing until `restore()`.
 
         Args:
-            new: new connections too; otherwise these are well, as behind a router that forgot those of before.
+            new: whether this includes new connections; if not, they work, as behind a router that lost its state.
         """
         self._faults.half_open |= new
         for pair in self._forwarder.pairs:
             pair.silent = True
 
     def idle_kill(self, seconds: float) -> None:
-        """Reset each connection on which nothing has passed for so long, as many proxies do, until `restore()`."""
+        """Reset connections that are idle for this many seconds, as many proxies do, until `restore()`."""
         self._forwarder.end_idle(seconds)
 
     def answer(self, status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> None:
-        """Answer everything in the server's place, as a portal or a proxy under maintenance, until `restore()`.
+        """Answer every request in the server's place, like a portal or a proxy under maintenance, until `restore()`.
 
-        The connections of now are reset. TLS cannot be answered: its connections end without a word.
+        Open connections are reset. TLS cannot be answered: its connections are closed without a response.
 
         Raises:
-            ValueError: when it is no HTTP answer.
+            ValueError: for an invalid status, header or body.
         """
-        self._faults.answer = Answer(status, headers or {}, body)
+        self._faults.answer = CannedResponse(status, headers or {}, body)
         self.drop()
 
     def refuse_websockets(self, status: int = 426) -> None:
-        """Answer requests for a WebSocket with a status; other requests pass, until `restore()`.
+        """Answer WebSocket upgrades with a status and pass other requests, until `restore()`.
 
-        The connections of now are reset. It cannot be seen in TLS: nothing is refused there.
+        Open connections are reset. Upgrades cannot be seen in TLS, so nothing is refused there.
 
         Raises:
-            ValueError: when it is no HTTP status.
+            ValueError: for an invalid HTTP status.
         """
-        self._faults.upgrade_answer = Answer(status)
+        self._faults.upgrade_answer = CannedResponse(status)
         self.drop()
 
     def cut_mid_frame(self, after: int = 1) -> None:
-        """The next frame of the server breaks off after so many bytes, and its connection ends.
+        """Truncate the server's next frame after this many bytes and close its connection.
 
-        Over TLS, which it cannot look into, that is so with the next bytes of any kind.
+        Frames cannot be seen in TLS: there the next bytes of any kind are truncated.
         """
-        self._faults.left = after
+        self._faults.cut_after = after
 
     def duplicate(self, frames: int = 1) -> None:
-        """The next text frames of the server come twice (not over TLS, which it cannot look into)."""
+        """Deliver the server's next text frames twice (not over TLS, where frames cannot be seen)."""
         self._faults.repeats = frames
 
     def restore(self) -> None:
-        """All is well again, and the line has the shape that it had. What was swallowed stays lost.
+        """End all faults and keep the shape. Swallowed data stays lost.
 
-        Connections that were half-open are reset.
+        Half-open connections are reset.
         """
         faults = self._faults
         for pair in [p for p in self._forwarder.pairs if p.silent or faults.half_open]:
             pair.abort()
         self._refusing = faults.half_open = False
-        faults.left, faults.repeats, faults.answer, faults.upgrade_answer = None, 0, None, None
-        self._door.serve()
+        faults.cut_after, faults.repeats, faults.answer, faults.upgrade_answer = None, 0, None, None
+        self._acceptor.serve()
         self.idle_kill(0)
         self.delay = 0.0
 
@@ -170,9 +170,9 @@ class FaultProxy:
             self._forwarder.take(sock)
 
     async def close(self) -> None:
-        """Reset everything and stop."""
+        """Reset all connections and stop listening."""
         self._refusing = True
-        self._door.close()
+        self._acceptor.close()
         await self._forwarder.close()
 
     async def __aenter__(self) -> FaultProxy:

@@ -1,4 +1,4 @@
-"""What an access line can carry: its rates, its queue, its latency. Rule: values only, no I/O."""
+"""The capacity of an access line: rates, queue, latency. Rule: values only, no I/O."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ MAX_SECONDS = 3600.0
 
 
 def kbit(rate: float) -> float:
-    """Return a rate of so many kbit/s in bytes per second."""
+    """Convert kbit/s to bytes per second."""
     return rate * UNITS["kbit"]
 
 
 def read_rate(text: str) -> float:
-    """Return the rate that a text names, in bytes per second: `8000`, `64kbit`, `2mbit`; 0 is no limit.
+    """Parse a rate and return bytes per second: `8000`, `64kbit`, `2mbit`; 0 for no limit.
 
     Raises:
-        ValueError: when it is no rate; says which forms are.
+        ValueError: for an invalid rate; the message lists the valid forms.
     """
     match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)(kbit|mbit|)", text.strip().lower())
     rate = float(match[1]) * UNITS[match[2]] if match else -1.0
@@ -29,10 +29,10 @@ def read_rate(text: str) -> float:
 
 
 def read_seconds(text: str) -> float:
-    """Return the number of seconds that a text names.
+    """Parse a number of seconds.
 
     Raises:
-        ValueError: when it is no number from 0 to an hour.
+        ValueError: unless it is a number from 0 to 3600.
     """
     try:
         seconds = float(text)
@@ -48,11 +48,11 @@ class Shape:
     """An access line, shared by all connections through it.
 
     Attributes:
-        up: bytes per second from the clients; 0 is no limit.
-        down: bytes per second to the clients; 0 is no limit.
-        queue: how many seconds of bytes, at the rate, wait before the line in each direction; a sender whose bytes
-            find it full is not read from until there is room.
-        latency: seconds that everything takes, each way.
+        up: bytes per second from the clients; 0 for no limit.
+        down: bytes per second to the clients; 0 for no limit.
+        queue: seconds of data, at the rate, that wait before the line in each direction. A sender that fills it is not
+            read from until there is capacity.
+        latency: seconds, each way.
     """
 
     up: float = 0.0

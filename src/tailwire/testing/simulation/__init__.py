@@ -1,7 +1,7 @@
-"""The whole system in one process on one seed: real clients, the real server, and everything that can go wrong.
+"""Simulation of the whole system in one process, from one seed: real clients, the real server, and faults.
 
 Who may import it: tests and the command line.
-Design page: connection.md (Invariants); Nothing is lost.
+Read more: docs/reliability.md.
 """
 
 from tailwire.testing.simulation.plan import Plan, make_plan

@@ -1,4 +1,4 @@
-"""`make simulate`: runs seeds for as long as asked; a seed that fails is shrunk and printed as a test."""
+"""`make simulate`: run seeds, shrink those that fail, and print each as a test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BATCH = 25
 
 
 def run_batch(seeds: list[int]) -> list[tuple[int, Report | None, str, str]]:
-    """Run seeds: of each the report, or the broken rule and what is wrong."""
+    """Run seeds. Return (seed, report, broken rule, message) for each."""
     done: list[tuple[int, Report | None, str, str]] = []
     for seed in seeds:
         try:
@@ -27,13 +27,13 @@ def run_batch(seeds: list[int]) -> list[tuple[int, Report | None, str, str]]:
 
 
 def main() -> int:
-    """The command."""
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="make simulate")
-    parser.add_argument("--seeds", type=int, default=1000, help="how many (1000)")
+    parser.add_argument("--seeds", type=int, default=1000, help="number of seeds (1000)")
     parser.add_argument("--first", type=int, default=0, help="the first seed (0)")
-    parser.add_argument("--minutes", type=float, default=0.0, help="stop after so long; 0: when all seeds are run")
+    parser.add_argument("--minutes", type=float, default=0.0, help="stop after this long; 0: after all seeds")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--trace", action="store_true", help="print all that happened in the first seed")
+    parser.add_argument("--trace", action="store_true", help="print the trace of the first seed")
     args = parser.parse_args()
     if args.trace:
         return _trace(args.first)
@@ -55,12 +55,12 @@ def main() -> int:
                 else:
                     hours += report.seconds / 3600
             minutes = (time.monotonic() - begin) / 60
-            print(f"\r{runs} runs, {hours:.0f} hours of app life in {minutes:.1f} min, {len(failures)} failed", end="")
+            print(f"\r{runs} runs, {hours:.0f} simulated hours in {minutes:.1f} min, {len(failures)} failed", end="")
             sys.stdout.flush()
             if time.monotonic() > end:
                 pool.shutdown(cancel_futures=True)
                 break
-    print(f"\n{hours / max((time.monotonic() - begin) / 60, 1e-9):.0f} hours of app life a minute")
+    print(f"\n{hours / max((time.monotonic() - begin) / 60, 1e-9):.0f} simulated hours per minute")
     for seed, rule in failures[:3]:
         _explain(seed, rule)
     return 1 if failures else 0

@@ -1,4 +1,4 @@
-"""Messages that the server itself loses on their way, and which of them nobody could notice (feature `chain`)."""
+"""Messages that the server itself loses, and which of these losses a client cannot detect (feature `chain`)."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tailwire.server.ports.broker import FramePublication, Publication
-from tailwire.testing.simulation.person import Person
+from tailwire.testing.simulation.device import Device
 
-LIKELY = 0.5
+LOSS_PROBABILITY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A message that did not reach some devices.
+    """A message that was not delivered to some devices.
 
     Attributes:
-        at: when.
+        at: when it was lost.
         message: its id.
-        devices: the resources of those who would have heard it then.
+        resources: of the connected devices that should have received it.
     """
 
     at: float
     message: int
-    devices: frozenset[str]
+    resources: frozenset[str]
 
 
 @dataclass
 class Losses:
-    """Stands before the broker of a server.
+    """Intercept a server's publications and lose some of them.
 
     Attributes:
-        left: how many messages are still to be lost.
-        before: of each message the one before it in its conversation, as the server said; 0 where it said none.
+        left: number of messages still to be lost.
+        before: by message id, the id of its predecessor in the conversation as the server announced it; 0 for none.
     """
 
     now: Callable[[], float]
@@ -43,35 +43,38 @@ class Losses:
     lost: list[Loss] = field(default_factory=list)
     before: dict[int, int] = field(default_factory=dict)
 
-    def stand_before(self, hub: Any) -> None:
-        """A server has started."""
+    def intercept(self, hub: Any) -> None:
+        """Intercept the publications of a server that has started."""
         broker = hub.broker
         honest = broker.publish
 
         def publish(subject: str, publication: Publication) -> None:
             if isinstance(publication, FramePublication) and (number := _message_of(publication)):
                 self.before[number] = publication.before
-                if self.left and self.chance() < LIKELY:
+                if self.left and self.chance() < LOSS_PROBABILITY:
                     self.left -= 1
-                    devices = frozenset(socket.device for socket in hub._by_subject.get(subject, ()))
-                    self.lost.append(Loss(self.now(), number, devices))
+                    resources = frozenset(socket.device for socket in hub._by_subject.get(subject, ()))
+                    self.lost.append(Loss(self.now(), number, resources))
                     return
             honest(subject, publication)
 
         broker.publish = publish
 
-    def unnoticed(self, person: Person, message: int, conversation: str) -> bool:
-        """Whether a message was lost for a device, and nothing told it: what is promised ends there.
+    def unnoticed(self, device: Device, message: int, conversation: str) -> bool:
+        """Return whether a device could not detect that a message was lost, so that it need not receive it.
 
-        It was told when a later one of that conversation came over the same connection that leads back to it.
+        A loss is detected by a later message on the same connection whose chain of predecessors leads back to it.
         """
         at = max(
-            (loss.at for loss in self.lost if loss.message == message and person.devices & loss.devices), default=None
+            (loss.at for loss in self.lost if loss.message == message and device.resources & loss.resources),
+            default=None,
         )
         if at is None:
             return False
-        end = min((t for t in person.ends if t >= at), default=float("inf"))
-        later = [h.id for h in person.heard if h.conversation == conversation and h.id > message and at <= h.at < end]
+        end = min((t for t in device.ends if t >= at), default=float("inf"))
+        later = [
+            h.id for h in device.received if h.conversation == conversation and h.id > message and at <= h.at < end
+        ]
         return not any(self._leads_to(number, message) for number in later)
 
     def _leads_to(self, number: int, message: int) -> bool:

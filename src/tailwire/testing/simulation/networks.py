@@ -1,6 +1,6 @@
-"""Networks as people have them, as steps of a plan: slow lines, portals, proxies, names; and long hours on good ones.
+"""Realistic networks as steps of a plan: slow lines, portals, proxies, several addresses, and hours without faults.
 
-`simulation.middles` does what these steps say.
+`simulation.network_steps` handles these steps.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from tailwire.testing.simulation.steps import PEOPLE, USERS, Step
-from tailwire.testing.virtual.middle import GATEWAYS
+from tailwire.testing.simulation.steps import DEVICES, USERS, Step
+from tailwire.testing.virtual.middleboxes import GATEWAYS
 
-HOUR = 3600.0
-EVERY = 5.0
-LINES: tuple[tuple[float, float, float, float], ...] = (
+HOUR_SECONDS = 3600.0
+CHATTER_INTERVAL_SECONDS = 5.0
+LINE_SHAPES: tuple[tuple[float, float, float, float], ...] = (
     (32_000, 32_000, 5.0, 0.05),
     (8_000, 8_000, 5.0, 0.1),
     (8_000, 32_000, 2.0, 0.3),
@@ -21,7 +21,7 @@ LINES: tuple[tuple[float, float, float, float], ...] = (
     (60_000, 60_000, 0.5, 0.6),
     (60_000, 60_000, 0.5, 1.6),
 )
-"""Up and down in bytes a second, the queue in seconds, the latency each way."""
+"""Up and down in bytes per second, queue in seconds, latency each way in seconds."""
 PORTALS = ("redirect", "page", "511", "broken gzip", "json")
 PROXIES: tuple[list[Any], ...] = (
     ["refuse", 426], ["refuse", 403], ["refuse", 200], ["busy"], ["hold", 1.0], ["hold", 5.0],
@@ -31,7 +31,7 @@ PROXIES: tuple[list[Any], ...] = (
 
 
 def with_lines(steps: list[Step], chance: random.Random) -> list[Step]:
-    """Give devices slow lines, and the server's name several addresses, between what happens anyway."""
+    """Add slow lines, and several addresses for the server's name, between the given steps."""
     made = []
     for step in steps:
         if chance.random() < 0.2:
@@ -41,8 +41,8 @@ def with_lines(steps: list[Step], chance: random.Random) -> list[Step]:
     return made
 
 
-def with_middles(steps: list[Step], chance: random.Random) -> list[Step]:
-    """Put portals and proxies between devices and the server, for a while each."""
+def with_middleboxes(steps: list[Step], chance: random.Random) -> list[Step]:
+    """Add portals and proxies between the given steps, for a while each."""
     made = []
     for step in steps:
         if chance.random() < 0.2:
@@ -56,36 +56,36 @@ def with_middles(steps: list[Step], chance: random.Random) -> list[Step]:
 
 
 def busy_hours(chance: random.Random) -> list[Step]:
-    """Let one write each few seconds while the others only listen; in half of these plans on lines that are slow."""
-    writer = chance.choice(PEOPLE)
+    """Return steps in which one device sends every few seconds; on slow lines in half of the plans."""
+    writer = chance.choice(DEVICES)
     lasts = chance.choice((600.0, 1200.0, 1800.0))
-    made = [Step(1.0, writer, "chatter", [lasts, EVERY])]
+    made = [Step(1.0, writer, "chatter", [lasts, CHATTER_INTERVAL_SECONDS])]
     if chance.random() < 0.5:
-        for name in PEOPLE:
+        for name in DEVICES:
             if chance.random() < 0.5:
-                made.append(Step(0.0, name, "line", list(chance.choice(LINES))))
+                made.append(Step(0.0, name, "line", list(chance.choice(LINE_SHAPES))))
     if chance.random() < 0.3:
-        made.append(Step(lasts / 2, chance.choice(PEOPLE), "upload", chance.choice((200_000, 1_000_000))))
+        made.append(Step(lasts / 2, chance.choice(DEVICES), "upload", chance.choice((200_000, 1_000_000))))
         lasts /= 2
     made.append(Step(lasts, "network", "restore"))
     return made
 
 
 def quiet_hours(chance: random.Random) -> list[Step]:
-    """Let nothing happen for hours, but for a message now and then; in half of these plans on lines that are slow."""
+    """Return hours with only a few messages; on slow lines in half of the plans."""
     made = []
     if chance.random() < 0.5:
-        made = [Step(0.0, name, "line", list(chance.choice(LINES))) for name in PEOPLE if chance.random() < 0.5]
+        made = [Step(0.0, name, "line", list(chance.choice(LINE_SHAPES))) for name in DEVICES if chance.random() < 0.5]
     for _ in range(chance.randint(2, 6)):
-        who = chance.choice(PEOPLE)
-        made.append(Step(round(chance.uniform(0.2, 2.0) * HOUR, 1), who, "say", _other(chance, who)))
+        who = chance.choice(DEVICES)
+        made.append(Step(round(chance.uniform(0.2, 2.0) * HOUR_SECONDS, 1), who, "say", _other(chance, who)))
     return made
 
 
 def _step(chance: random.Random, what: str) -> Step:
-    who = chance.choice(PEOPLE)
+    who = chance.choice(DEVICES)
     if what == "line":
-        return Step(0.0, who, what, list(chance.choice(LINES)))
+        return Step(0.0, who, what, list(chance.choice(LINE_SHAPES)))
     if what == "upload":
         return Step(0.0, who, what, chance.choice((50_000, 400_000)))
     if what == "portal":

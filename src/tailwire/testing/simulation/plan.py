@@ -1,4 +1,4 @@
-"""What happens in a run, as data: made from a seed, written as JSON, and good with any of its steps left out."""
+"""The plan of a run, as data: made from a seed, stored as JSON, and valid with any of its steps left out."""
 
 from __future__ import annotations
 
@@ -8,76 +8,77 @@ from dataclasses import dataclass
 from typing import Any
 
 from tailwire.testing.simulation import networks
-from tailwire.testing.simulation.steps import PEOPLE, USERS, Step
+from tailwire.testing.simulation.steps import DEVICES, USERS, Step
 
-TOKENS_LAST = 1800.0
+TOKEN_LIFETIME_SECONDS = 1800.0
 SHORT, MEDIUM, LONG = (0.0005, 0.05), (0.1, 8.0), (10.0, 900.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A run. `seed` decides what the steps leave open: delays, jitter, the clients' own chance."""
+    """The steps of a run. `seed` decides the rest: delays, jitter, the clients' randomness."""
 
     seed: int
     steps: tuple[Step, ...]
 
     @property
-    def tokens_last(self) -> float:
-        """In a fifth of the runs tokens end by themselves, after so many seconds; else 0.0."""
-        return TOKENS_LAST if self.seed % 5 == 3 else 0.0
+    def token_lifetime(self) -> float:
+        """Seconds until tokens expire, in a fifth of the runs; otherwise 0.0."""
+        return TOKEN_LIFETIME_SECONDS if self.seed % 5 == 3 else 0.0
 
     def to_json(self) -> str:
-        """As text that `from_json` reads, a step a line."""
+        """Return JSON that `from_json` reads, one step per line."""
         steps = ",\n".join(json.dumps([s.wait, s.who, s.what, s.value]) for s in self.steps)
         return f'{{"seed": {self.seed}, "steps": [\n{steps}\n]}}'
 
     @classmethod
     def from_json(cls, text: str) -> Plan:
-        """Read a plan back.
+        """Read a plan from JSON.
 
         Raises:
-            ValueError, KeyError, TypeError: when it is none.
+            ValueError, KeyError, TypeError: for an invalid plan.
         """
         read = json.loads(text)
         return cls(int(read["seed"]), tuple(Step(*step) for step in read["steps"]))
 
 
-# What can happen: how often, by whom, and with which value. Each run uses a part of it (see `make_plan`).
-_DEEDS: dict[str, int] = {
+# Steps and their weights. Each run uses some of them (see `make_plan`).
+_USER_ACTIONS: dict[str, int] = {
     "say": 14, "say group": 8, "burst": 3, "queue": 9, "edit": 3, "delete": 2, "read": 4, "type": 2, "react": 2,
 }  # fmt: skip
-_WILL: dict[str, int] = {
+_APP_ACTIONS: dict[str, int] = {
     "connect": 3, "disconnect": 2, "ping": 3, "background": 4, "foreground": 6, "hint offline": 2, "hint online": 3,
     "log out": 1, "log in": 2, "close": 2, "kill": 5, "start": 7,
 }  # fmt: skip
-_MACHINE: dict[str, int] = {"sleep": 2, "clock": 1, "raise": 2, "block": 2}
-_LINE: dict[str, int] = {"drop": 4, "half open": 3, "cut amid": 5, "offline": 3, "back": 5}
-_NETWORK: dict[str, int] = {
+_MACHINE_EVENTS: dict[str, int] = {"sleep": 2, "clock": 1, "raise": 2, "block": 2}
+_LINE_FAULTS: dict[str, int] = {"drop": 4, "half open": 3, "cut amid": 5, "offline": 3, "back": 5}
+_NETWORK_EVENTS: dict[str, int] = {
     "swallow": 1, "refuse": 1, "nameless": 1, "untrusted": 1, "slow accept": 1, "jitter": 2, "restore": 6, "drop": 2,
     "freeze": 1,
 }  # fmt: skip
-_SERVER: dict[str, int] = {"kill": 3, "stop": 2, "start": 6, "clock": 1, "revoke": 1, "slow work": 2}
+_SERVER_EVENTS: dict[str, int] = {"kill": 3, "stop": 2, "start": 6, "clock": 1, "revoke": 1, "slow work": 2}
 
 
 def make_plan(seed: int, steps: int = 60) -> Plan:
-    """The plan of a seed. In a third of them people come to the group and go, and the server has too much to do; in a
-    quarter it loses messages on their way; in a sixth older copies of its database are put back; in a fifth tokens end
-    by themselves; in one of eighteen lines are slow and names have several addresses; in another there are portals and
-    proxies; a ninth are long hours without a fault, in which people write and listen, or are silent.
+    """Return the plan of a seed.
 
-    Not everything happens in each run: a fault that another one covers up is found in a run without that one.
+    A third of the plans has membership changes and overload; a quarter loses messages on the server; a sixth restores
+    older backups; in a fifth tokens expire. One in eighteen has slow lines and several addresses, another one portals
+    and proxies; a ninth is long hours without faults.
+
+    Each plan leaves something out, because one fault may mask another.
     """
     if seed % 9 == 8:
         hours = networks.busy_hours if seed % 18 == 8 else networks.quiet_hours
         return Plan(seed, tuple(hours(random.Random(-seed))))
     chance = random.Random(seed)
-    vocabulary: list[tuple[str, str, int]] = [("person", what, often) for what, often in _DEEDS.items()]
+    vocabulary: list[tuple[str, str, int]] = [("device", what, often) for what, often in _USER_ACTIONS.items()]
     for kind, words in (
-        ("person", _WILL),
-        ("person", _MACHINE),
-        ("line", _LINE),
-        ("network", _NETWORK),
-        ("server", _SERVER),
+        ("device", _APP_ACTIONS),
+        ("device", _MACHINE_EVENTS),
+        ("line", _LINE_FAULTS),
+        ("network", _NETWORK_EVENTS),
+        ("server", _SERVER_EVENTS),
     ):
         share = chance.choice((0.0, 0.3, 0.7, 1.0))
         vocabulary += [(kind, what, often) for what, often in words.items() if chance.random() < share]
@@ -90,14 +91,14 @@ def make_plan(seed: int, steps: int = 60) -> Plan:
         ((kind, what, _),) = chance.choices(vocabulary, [often for _, _, often in vocabulary])
         (span,) = chance.choices((SHORT, MEDIUM, LONG), pace)
         wait = round(chance.uniform(*span), 5)
-        who = chance.choice(PEOPLE) if kind in ("person", "line") else kind
+        who = chance.choice(DEVICES) if kind in ("device", "line") else kind
         made.append(Step(wait, who, what, _value(chance, who, what)))
-        if what in _DEEDS and follow and chance.random() < 0.25:
-            # Something goes wrong for them while it is under way.
+        if what in _USER_ACTIONS and follow and chance.random() < 0.25:
+            # A fault while the action is pending.
             after = chance.choice(follow)
             made.append(Step(round(chance.uniform(*SHORT), 5), who, after, _value(chance, who, after)))
     if seed % 3 == 2:
-        made = _with_comings_and_goings(made, random.Random(-seed))
+        made = _with_membership_changes(made, random.Random(-seed))
     if seed % 4 == 1:
         made = _with_losses(made, random.Random(-seed))
     if seed % 6 == 3:
@@ -105,12 +106,12 @@ def make_plan(seed: int, steps: int = 60) -> Plan:
     if seed % 18 == 4:
         made = networks.with_lines(made, random.Random(-seed))
     if seed % 18 == 13:
-        made = networks.with_middles(made, random.Random(-seed))
+        made = networks.with_middleboxes(made, random.Random(-seed))
     return Plan(seed, tuple(made))
 
 
-def _with_comings_and_goings(steps: list[Step], chance: random.Random) -> list[Step]:
-    # Who is in the group changes; the server has too much to do. Put between what happens anyway, at any point.
+def _with_membership_changes(steps: list[Step], chance: random.Random) -> list[Step]:
+    # Add membership changes and overload between the given steps.
     made = []
     for step in steps:
         made.append(step)
@@ -120,14 +121,14 @@ def _with_comings_and_goings(steps: list[Step], chance: random.Random) -> list[S
             if what == "busy":
                 made.append(Step(0.0, "server", what, chance.choice((0.3, 5.0, 60.0))))
             elif what in ("leave", "join"):
-                made.append(Step(0.0, chance.choice([p for p in PEOPLE if p.startswith(uid)]), what))
+                made.append(Step(0.0, chance.choice([p for p in DEVICES if p.startswith(uid)]), what))
             else:
-                made.append(Step(0.0, chance.choice([p for p in PEOPLE if p.startswith(USERS[0])]), what, uid))
+                made.append(Step(0.0, chance.choice([p for p in DEVICES if p.startswith(USERS[0])]), what, uid))
     return made
 
 
 def _with_losses(steps: list[Step], chance: random.Random) -> list[Step]:
-    # The server loses messages on their way.
+    # Let the server lose messages.
     made = []
     for step in steps:
         if chance.random() < 0.2:
@@ -137,7 +138,7 @@ def _with_losses(steps: list[Step], chance: random.Random) -> list[Step]:
 
 
 def _with_copies(steps: list[Step], chance: random.Random) -> list[Step]:
-    # Now and then a copy of the database is made, or put back.
+    # Take or restore a backup now and then.
     made = []
     for step in steps:
         made.append(step)
@@ -163,7 +164,7 @@ def _value(chance: random.Random, who: str, what: str) -> Any:
     if what in ("block", "freeze"):
         return chance.choice((0.5, 4.0, 25.0))
     if what in ("kill", "stop") and who == "server":
-        return chance.choice((0.0, 0.3, 5.0, 60.0))  # until it is started again
+        return chance.choice((0.0, 0.3, 5.0, 60.0))  # seconds until it is restarted
     if what in ("jitter", "slow work", "slow accept"):
         return chance.choice((0.001, 0.02, 0.3, 2.0))
     if what == "revoke":

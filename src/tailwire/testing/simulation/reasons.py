@@ -1,4 +1,4 @@
-"""Why a client that was connected may be so no more: what a plan did to it, and what the documentation names."""
+"""Reasons for which a client may lose its connection: faults of the plan, and documented causes."""
 
 from __future__ import annotations
 
@@ -6,75 +6,75 @@ from collections.abc import Callable
 from typing import Any
 
 from tailwire.sdk.connection.causes import Cause, CauseKind
-from tailwire.testing.simulation.steps import PEOPLE
+from tailwire.testing.simulation.steps import DEVICES
 
-NOTICED = 18.0
-"""Seconds within which a dead line is noticed when nothing moves on it (T3)."""
-WHILE_BYTES_MOVE = 30.0
-"""Seconds that it may take longer while bytes move on another connection."""
-ROUGH = 1.0
-SUDDEN = 1.5
-"""Seconds each way: a line that becomes so slow at once answers its first ping after the announced timeout."""
+DETECTION_SECONDS = 18.0
+"""Within this time a dead line is detected when no bytes arrive on it (T3)."""
+EXTRA_DETECTION_SECONDS = 30.0
+"""Additional time for the detection while bytes move on another connection."""
+LONG_DELAY_SECONDS = 1.0
+SLOW_LATENCY_SECONDS = 1.5
+"""One way; the first ping on a line that suddenly becomes this slow is answered after its timeout."""
 
 _MOMENTS = frozenset({"drop", "half open", "sleep", "freeze", "kill", "stop", "start", "move", "restore", "put back"})
 _LASTING = frozenset({"offline", "swallow", "refuse", "nameless", "untrusted", "portal", "proxy", "cut amid"})
 _BY_VALUE = frozenset({"jitter", "slow work"})
-_UNTIL_THE_CALM = _BY_VALUE | {"cut amid"}
+_UNTIL_RECOVERY = _BY_VALUE | {"cut amid"}
 _ENDS = {"back": {"offline"}, "portal off": {"portal"}, "proxy off": {"proxy"}}
-_FOR_EVER = float("inf")
-_OUTSIDE = ("server", "network")
+_INDEFINITELY = float("inf")
+_SHARED = ("server", "network")
 
 
 class Reasons:
-    """What a run has done to whom, and until when it may be noticed.
+    """The faults of a run, by device, and until when each may be detected.
 
-    A fault of the network or the server concerns everybody. A line that is slow is none, nor is a long silence.
+    A fault of the network or the server affects every device. A slow line is no fault, nor is a long silence.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._until: dict[tuple[str, str], float] = {}
-        self._between: dict[str, float] = {}
+        self._intercepted_since: dict[str, float] = {}
 
-    def happened(self, who: str, what: str, value: Any) -> None:
-        """Note a step of a plan."""
-        name = "" if who in _OUTSIDE else who
-        soon = self._now() + NOTICED + WHILE_BYTES_MOVE
+    def note_step(self, who: str, what: str, value: Any) -> None:
+        """Record a step of a plan."""
+        name = "" if who in _SHARED else who
+        soon = self._now() + DETECTION_SECONDS + EXTRA_DETECTION_SECONDS
         if what in _LASTING:
-            self._until[name, what] = _FOR_EVER
+            self._until[name, what] = _INDEFINITELY
         elif what in _MOMENTS:
             lasts = value if what in ("kill", "stop", "put back", "freeze") and isinstance(value, int | float) else 0.0
             self._until[name, what] = soon + lasts
         elif what in _BY_VALUE and value is not None:
-            self._until[name, what] = _FOR_EVER if value >= ROUGH else soon
-        elif what == "line" and value[3] >= SUDDEN:
-            self._until[name, what] = _FOR_EVER  # it shows at the first ping, which may be long after
-        if what == "revoke":  # a token's end: the server closes the sockets that were opened with it
-            self._until |= {(device, what): soon for device in PEOPLE if device.startswith(f"{value}-")}
+            self._until[name, what] = _INDEFINITELY if value >= LONG_DELAY_SECONDS else soon
+        elif what == "line" and value[3] >= SLOW_LATENCY_SECONDS:
+            self._until[name, what] = _INDEFINITELY  # detected at the next ping, which may be much later
+        if what == "revoke":  # the server closes all sockets of that token
+            self._until |= {(device, what): soon for device in DEVICES if device.startswith(f"{value}-")}
         for ended in _ENDS.get(what, ()):
             self._until[name, ended] = min(self._until.get((name, ended), 0.0), soon)
         if what == "portal" or (what == "proxy" and value[0] == "busy"):
-            self._between.setdefault(name, self._now())
+            self._intercepted_since.setdefault(name, self._now())
         elif what in ("portal", "portal off", "proxy", "proxy off"):
-            self._between.pop(name, None)
+            self._intercepted_since.pop(name, None)
         if what == "restore":
-            self.all_is_well()
+            self.network_restored()
 
-    def all_is_well(self) -> None:
-        """The network is restored: what lasted has ended, but for delays, and cuts that wait for their bytes."""
-        soon = self._now() + NOTICED + WHILE_BYTES_MOVE
-        self._until = {k: until if k[1] in _UNTIL_THE_CALM else min(until, soon) for k, until in self._until.items()}
-        self._between.clear()
+    def network_restored(self) -> None:
+        """End the lasting faults, except for delays and for cuts that wait for their bytes."""
+        soon = self._now() + DETECTION_SECONDS + EXTRA_DETECTION_SECONDS
+        self._until = {k: until if k[1] in _UNTIL_RECOVERY else min(until, soon) for k, until in self._until.items()}
+        self._intercepted_since.clear()
 
-    def answered_by_another(self, name: str, since: float) -> bool:
-        """Say whether all that this device asked since then was answered by what stands between it and the server."""
-        return self._between.get(name, _FOR_EVER) < since
+    def answered_by_middlebox(self, name: str, since: float) -> bool:
+        """Return whether a middlebox has answered all requests of this device since then."""
+        return self._intercepted_since.get(name, _INDEFINITELY) < since
 
-    def excuse(self, name: str, cause: Cause | None) -> bool:
-        """Say whether a device may have lost its connection now."""
+    def is_excused(self, name: str, cause: Cause | None) -> bool:
+        """Return whether a device may lose its connection now."""
         if cause is not None and (cause.kind in (CauseKind.DECIDED, CauseKind.TOKEN) or cause is Cause.NEW_TOKEN):
             return True
         excused = any(self._now() <= until for (who, _), until in self._until.items() if who in ("", name))
-        for once in ("cut amid", "line"):  # they were meant for the connections that are gone now
+        for once in ("cut amid", "line"):  # these applied to the connections that have just ended
             self._until.pop((name, once), None)
         return excused

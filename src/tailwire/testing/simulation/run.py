@@ -1,4 +1,4 @@
-"""Runs a plan: does what its steps say, lets everything calm down, and asks the oracle."""
+"""Run a plan: carry out its steps, let the system recover, and check the promises."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ from tailwire.server.store.migrate import upgrade
 from tailwire.testing.invariants import Broken, check_step
 from tailwire.testing.server import UNLIMITED
 from tailwire.testing.simulation import oracle
-from tailwire.testing.simulation.deeds import NETWORK, PERSON
 from tailwire.testing.simulation.plan import Plan
-from tailwire.testing.simulation.play import Play
+from tailwire.testing.simulation.simulation import Simulation
+from tailwire.testing.simulation.step_handlers import DEVICE_STEPS, NETWORK_STEPS
 from tailwire.testing.simulation.steps import Step
 from tailwire.testing.virtual.loop import virtual_run
-from tailwire.testing.virtual.network import owner
+from tailwire.testing.virtual.network import current_process
 from tailwire.testing.virtual.world import VirtualServer, virtual_loop
 
-LONGEST = 100 * 24 * 3600.0
-"""Virtual seconds: more than all waits of a plan together."""
+MAX_RUN_SECONDS = 100 * 24 * 3600.0
+"""Virtual time; longer than all waits of a plan together."""
 
 
 class Failed(AssertionError):
     """A run broke a promise.
 
     Attributes:
-        rule: the first word of what is wrong: a run that fails with the same rule fails in the same way.
+        rule: the first word of the message; runs that fail for the same rule fail in the same way.
     """
 
     def __init__(self, what: str, trace: list[tuple[Any, ...]]) -> None:
@@ -55,30 +55,30 @@ class Failed(AssertionError):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a run came to. `digest` is that of all that happened: the same plan gives the same."""
+    """The result of a run. `digest` covers the trace: equal plans give equal digests."""
 
     seconds: float
     stored: int
-    heard: int
+    received: int
     digest: str
 
 
-async def _take(play: Play, step: Step) -> None:
-    # A step is begun, and not waited for.
+async def _run_step(sim: Simulation, step: Step) -> None:
+    # Start a step without waiting for its end.
     await asyncio.sleep(step.wait)
-    play.trace.append((round(virtual_loop().time(), 6), step.who, step.what, step.value))
-    play.reasons.happened(step.who, step.what, step.value)
-    if step.who in play.people:
-        PERSON[step.what](play, play.people[step.who], step.value)
+    sim.trace.append((round(virtual_loop().time(), 6), step.who, step.what, step.value))
+    sim.reasons.note_step(step.who, step.what, step.value)
+    if step.who in sim.devices:
+        DEVICE_STEPS[step.what](sim, sim.devices[step.who], step.value)
     elif step.who == "network":
-        NETWORK[step.what](play, step.value)
+        NETWORK_STEPS[step.what](sim, step.value)
     else:
-        await getattr(play, f"server_{step.what.replace(' ', '_')}")(step.value)
+        await getattr(sim, f"server_{step.what.replace(' ', '_')}")(step.value)
     _one_socket_each()
 
 
 def _one_socket_each() -> None:
-    # I7, seen from the network: whatever a client believes of itself.
+    # I7, as the network sees it, independent of the clients' own state.
     count: Counter[str] = Counter()
     for transport in virtual_loop().network.open:
         alive = not transport.is_closing() and isinstance(transport.protocol, ClientConnection)
@@ -95,8 +95,8 @@ def _nothing_is_left() -> None:
 
 
 @contextmanager
-def _checked(play: Play) -> Iterator[None]:
-    # Each step of each client's connection machine is checked against the ten invariants, and its connections counted.
+def _checked(sim: Simulation) -> Iterator[None]:
+    # Check the ten invariants at each step of each client's connection machine, and count connections.
     module: Any = driver
     honest = module.step
 
@@ -105,11 +105,11 @@ def _checked(play: Play) -> Iterator[None]:
         try:
             check_step(before, happened, now, after, commands)
         except Broken as error:
-            play.broken.append(str(error))
+            sim.broken.append(str(error))
         if before.phase is Phase.OPEN and after.phase is not Phase.OPEN:
-            play.lost(owner.get().partition("#")[0], after.cause)
+            sim.lost(current_process.get().partition("#")[0], after.cause)
         if before.status is ConnectionStatus.CONNECTING:
-            play.connected += commands.count(TellStatus(ConnectionStatus.CONNECTED))
+            sim.connected += commands.count(TellStatus(ConnectionStatus.CONNECTED))
         return after, commands
 
     module.step = step
@@ -120,31 +120,31 @@ def _checked(play: Play) -> Iterator[None]:
 
 
 class _Errors(logging.Handler):
-    # What the SDK reports as an error, and what the loop was given because nobody took it. Not where a process was
-    # killed amid its work, which says so thousands of times, nor where a listener of the app raises.
-    def __init__(self, play: Play) -> None:
+    # Errors that the SDK logs, and exceptions that no task retrieved. Not after a process was killed, which causes
+    # thousands of them, and not when a listener of the app raises.
+    def __init__(self, sim: Simulation) -> None:
         super().__init__(logging.ERROR)
-        self._play = play
-        self._raises = any(step.what == "raise" for step in play.plan.steps)
+        self._sim = sim
+        self._raises = any(step.what == "raise" for step in sim.plan.steps)
         self._network = virtual_loop().network
 
     def _note(self, what: str) -> None:
         if not (self._raises or self._network.dead):
-            self._play.broken.append(f"died: {what}")
+            self._sim.broken.append(f"died: {what}")
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take what the SDK reports."""
+        """Record an error that the SDK logged."""
         error = record.exc_info[1] if record.exc_info else None
         self._note(f"the SDK reports {record.getMessage()!r} {error!r}")
 
     def unhandled(self, loop: Any, context: dict[str, Any]) -> None:
-        """Take what the loop was given."""
+        """Record an exception that the loop reports."""
         self._note(f"{context.get('message')} {context.get('exception')!r}")
 
 
 @contextmanager
-def _errors(play: Play) -> Iterator[None]:
-    logger, handler = logging.getLogger("tailwire"), _Errors(play)
+def _errors(sim: Simulation) -> Iterator[None]:
+    logger, handler = logging.getLogger("tailwire"), _Errors(sim)
     virtual_loop().set_exception_handler(handler.unhandled)
     before = logger.disabled, logger.propagate
     logger.disabled = logger.propagate = False
@@ -158,7 +158,7 @@ def _errors(play: Play) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    # What is killed amid its work says so in the log, thousands of times, and leaves what was begun and not awaited.
+    # Killed processes log thousands of errors and leave coroutines that were never awaited.
     loggers = [logging.getLogger(name) for name in ("tailwire", "tailwire.server", "uvicorn.error", "asyncio")]
     before = [logger.disabled for logger in loggers]
     for logger in loggers:
@@ -168,7 +168,7 @@ def _quiet() -> Iterator[None]:
             warnings.simplefilter("ignore", RuntimeWarning)
             warnings.simplefilter("ignore", ResourceWarning)
             yield
-            gc.collect()  # here, and not in somebody else's test
+            gc.collect()  # within this run, so that no other test gets the warnings
     finally:
         for logger, disabled in zip(loggers, before, strict=True):
             logger.disabled = disabled
@@ -176,7 +176,7 @@ def _quiet() -> Iterator[None]:
 
 @functools.cache
 def _empty_database() -> Path:
-    # The schema is made once, not in each run.
+    # Create the schema once, not in each run.
     folder = tempfile.mkdtemp(prefix="tailwire-simulation-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     path = Path(folder) / "tailwire.db"
@@ -185,7 +185,7 @@ def _empty_database() -> Path:
 
 
 def _run(main: Callable[[], Coroutine[Any, Any, Report]]) -> Report:
-    # A frame of its own: what the run has made is garbage when it ends, also when it fails.
+    # A separate frame, so that the objects of the run are garbage when it ends, even if it fails.
     report: Report = virtual_run(main())
     return report
 
@@ -194,38 +194,38 @@ def simulate(plan: Plan) -> Report:
     """Run a plan.
 
     Raises:
-        Failed: saying which promise was broken.
+        Failed: naming the promise that was broken.
     """
     trace: list[tuple[Any, ...]] = []
 
     async def main() -> Report:
         with tempfile.TemporaryDirectory() as folder:
             shutil.copy(_empty_database(), Path(folder) / "tailwire.db")
-            settings = Settings(data=folder, token_lifetime=plan.tokens_last, **UNLIMITED)
-            play = Play(plan, VirtualServer(Path(folder), settings), trace)
-            with _checked(play), _errors(play):
+            settings = Settings(data=folder, token_lifetime=plan.token_lifetime, **UNLIMITED)
+            sim = Simulation(plan, VirtualServer(Path(folder), settings), trace)
+            with _checked(sim), _errors(sim):
                 try:
-                    async with asyncio.timeout(LONGEST) as limit:
-                        await play.begin()
+                    async with asyncio.timeout(MAX_RUN_SECONDS) as limit:
+                        await sim.begin()
                         for step in plan.steps:
-                            await _take(play, step)
-                        await play.calm()
-                        stored = await oracle.judge(play)
-                        await play.end()
+                            await _run_step(sim, step)
+                        await sim.recover()
+                        stored = await oracle.check(sim)
+                        await sim.end()
                 except TimeoutError as e:
                     if not limit.expired():
                         raise
-                    raise oracle.Wrong("ended: the run does not come to its end") from e
+                    raise oracle.Violation("ended: the run does not come to its end") from e
                 _nothing_is_left()
-            oracle.require(not play.broken, f"{play.broken[:1]}")
-            heard = sum(len(p.heard) for p in play.people.values())
+            oracle.require(not sim.broken, f"{sim.broken[:1]}")
+            received = sum(len(p.received) for p in sim.devices.values())
             digest = hashlib.sha256(repr(trace).encode()).hexdigest()[:16]
-            return Report(virtual_loop().time() - 1000.0, stored, heard, digest)
+            return Report(virtual_loop().time() - 1000.0, stored, received, digest)
 
     try:
         with _quiet():
             return _run(main)
-    except oracle.Wrong as wrong:
+    except oracle.Violation as wrong:
         raise Failed(str(wrong), trace) from wrong
     except Exception as error:
-        raise Failed(f"raised: {error!r}", trace) from error  # not foreseen: a failure as any other, to be shrunk
+        raise Failed(f"raised: {error!r}", trace) from error  # can be shrunk like any failure

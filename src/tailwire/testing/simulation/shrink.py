@@ -1,4 +1,4 @@
-"""The shortest history that still fails, and as a test to paste."""
+"""Find the shortest plan that still fails, and print it as a test."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tailwire.testing.simulation.steps import Step
 
 
 def fails(plan: Plan, rule: str = "") -> Failed | None:
-    """How a plan fails, or None. With a rule: only if it breaks that one."""
+    """Return how a plan fails, or None if it passes. With a rule, only failures of that rule count."""
     try:
         simulate(plan)
     except Failed as failed:
@@ -20,11 +20,11 @@ def fails(plan: Plan, rule: str = "") -> Failed | None:
 
 
 def shrink(plan: Plan, rule: str, tried: Callable[[Plan], None] = lambda plan: None, most: int = 300) -> Plan:
-    """Leave out steps, then waits, as long as the same rule is broken.
+    """Remove steps, then waits, as long as the same rule is broken.
 
     Args:
         tried: called with each shorter plan that still fails.
-        most: runs at most.
+        most: maximum number of runs.
     """
     left = most
 
@@ -57,7 +57,7 @@ def shrink(plan: Plan, rule: str, tried: Callable[[Plan], None] = lambda plan: N
 
 
 def _without(steps: tuple[Step, ...], start: int, size: int) -> tuple[Step, ...]:
-    # The time that passed before them passes all the same, so that what follows stays where it was.
+    # Keep the waits of the removed steps, so that later steps stay at their time.
     gone = sum(step.wait for step in steps[start : start + size])
     rest = steps[start + size :]
     if rest:
@@ -66,7 +66,7 @@ def _without(steps: tuple[Step, ...], start: int, size: int) -> tuple[Step, ...]
 
 
 def as_test(plan: Plan, failed: Failed) -> str:
-    """A test to paste into `tests/sim/`."""
+    """Return a test to paste into `tests/sim/`."""
     history = plan.to_json().replace("\\", "\\\\")
     return (
         f"def test_seed_{plan.seed}():\n"

@@ -1,25 +1,26 @@
-"""What a plan is made of: who there is, and one thing that happens."""
+"""The devices and users of a plan, and one step."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-PEOPLE = ("alice-phone", "alice-desk", "bob-phone", "carol-phone")
-"""Devices; before the dash stands the user. The desk is in manual mode, the phones of alice and carol have an outbox,
-bob catches up little."""
+DEVICES = ("alice-phone", "alice-desk", "bob-phone", "carol-phone")
+"""Devices, as user-device. The desk is in manual mode, the phones of alice and carol have an outbox, and bob's catch-up
+is limited to a few messages.
+"""
 USERS = ("alice", "bob", "carol")
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that happens.
+    """One step of a plan.
 
     Attributes:
-        wait: seconds since the step before.
-        who: a device of `PEOPLE`, `network` or `server`.
-        what: see `play.Play`.
-        value: of a kind that JSON knows.
+        wait: seconds since the previous step.
+        who: a device of `DEVICES`, `network` or `server`.
+        what: a step of `step_handlers`, or a method of `Simulation` for the server.
+        value: a JSON value.
     """
 
     wait: float

@@ -14,20 +14,20 @@ from tailwire.testing.virtual.transport import MemoryTransport
 if TYPE_CHECKING:
     from tailwire.testing.virtual.network import Network
 
-PACKET = 1460
-HEADER = 40
+PACKET_BYTES = 1460
+HEADER_BYTES = 40
 
 
 class Pipe:
-    """One direction of a line: packets leave it one after the other, at its rate.
+    """One direction of a line: packets leave it in order, at its rate.
 
-    Senders that find the queue full wait with what they have, and take turns of a packet each.
+    Senders that find the queue full keep their data, and take turns of one packet each.
     """
 
     def __init__(self, network: Network, rate: float, queue: float, latency: float) -> None:
         self._network = network
         self._rate = rate
-        self._most = max(rate * queue, PACKET + HEADER)
+        self._most = max(rate * queue, PACKET_BYTES + HEADER_BYTES)
         self.latency = latency
         self._packets: deque[tuple[int, Callable[[], None]]] = deque()
         self._queued = 0
@@ -35,7 +35,7 @@ class Pipe:
         self._timer: asyncio.TimerHandle | None = None
 
     def send(self, source: MemoryTransport, data: bytes | None) -> None:
-        """Send bytes of a connection, or its end of file."""
+        """Send a connection's data, or its end of file."""
         source.unsent.append(data)
         source.unsent_size += len(data or b"")
         self._waiting[source] = None
@@ -43,17 +43,17 @@ class Pipe:
         source.wait_if_full()
 
     async def trip(self) -> None:
-        """Wait as long as a packet of a new connection takes to the other side."""
+        """Wait for a new connection's packet to reach the other side."""
         there: asyncio.Future[None] = self._network.loop.create_future()
-        self._put(HEADER, lambda: self._network.loop.call_later(self.latency, _end, there))
+        self._put(HEADER_BYTES, lambda: self._network.loop.call_later(self.latency, _end, there))
         await there
 
     def forget(self, source: MemoryTransport) -> None:
-        """Forget what waits of a connection that is gone; what is in the queue goes its way."""
+        """Drop the unsent data of a closed connection; queued packets are still delivered."""
         self._waiting.pop(source, None)
 
     def lift(self) -> None:
-        """Let everything through: the line is a fast one from now on."""
+        """Remove the limits and deliver everything that waits."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -63,17 +63,17 @@ class Pipe:
         self._fill()
 
     def _fill(self) -> None:
-        while self._waiting and (self._queued + PACKET + HEADER <= self._most or not self._packets):
+        while self._waiting and (self._queued + PACKET_BYTES + HEADER_BYTES <= self._most or not self._packets):
             source = next(iter(self._waiting))
             del self._waiting[source]
-            data = source.next_packet(PACKET)
+            data = source.next_packet(PACKET_BYTES)
             if source.unsent:
                 self._waiting[source] = None
             then = partial(self._network.travel, source, data, self.latency)
             if self._rate == float("inf"):
                 then()
             else:
-                self._put(len(data or b"") + HEADER, then)
+                self._put(len(data or b"") + HEADER_BYTES, then)
 
     def _put(self, size: int, then: Callable[[], object]) -> None:
         self._packets.append((size, lambda: (then(), None)[1]))
@@ -82,7 +82,7 @@ class Pipe:
             self._arm()
 
     def _arm(self) -> None:
-        # The line is nobody's process: it goes on when one of them is killed.
+        # The timer belongs to no process, so that the line keeps running when one is killed.
         seconds = self._packets[0][0] / self._rate
         self._timer = Context().run(self._network.loop.call_later, seconds, self._leave)
 
@@ -97,12 +97,12 @@ class Pipe:
 
 
 class Line:
-    """What a device has between itself and the network.
+    """A device's access line, in both directions.
 
     Args:
-        up, down: bytes a second.
-        queue: seconds of that rate that wait on the way before a sender has to.
-        latency: seconds each way, on top of the network's own.
+        up, down: bytes per second.
+        queue: seconds of data, at that rate, that are queued before a sender has to wait.
+        latency: seconds each way, in addition to the network's own.
     """
 
     def __init__(self, network: Network, up: float, down: float, queue: float, latency: float) -> None:
@@ -110,16 +110,16 @@ class Line:
         self.down = Pipe(network, down, queue, latency)
 
     def pipe(self, source: MemoryTransport) -> Pipe:
-        """The direction in which a connection's end sends."""
+        """Return the direction in which a connection's end sends."""
         return self.up if source.name == "client" else self.down
 
     async def connect(self) -> None:
-        """Wait as long as a new connection takes: a packet there, and one back."""
+        """Wait for the round trip that opens a connection."""
         await self.up.trip()
         await self.down.trip()
 
     def lift(self) -> None:
-        """End the line: what waits goes on at once."""
+        """Remove the line; queued data is delivered immediately."""
         self.up.lift()
         self.down.lift()
 

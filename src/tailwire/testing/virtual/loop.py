@@ -1,4 +1,4 @@
-"""An asyncio event loop whose clock jumps to the next timer when nothing else is left to do."""
+"""An asyncio event loop whose clock jumps to the next timer when it is idle."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from contextvars import Context
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from tailwire.testing.virtual.network import Network, owner
+from tailwire.testing.virtual.network import Network, current_process
 
 T = TypeVar("T")
 
 
 class Deadlock(RuntimeError):
-    """Nothing will ever happen any more, and somebody still waits."""
+    """The loop is idle, no timer is set, and a task still waits."""
 
 
 class _Selector(selectors.BaseSelector):
-    # Real descriptors (the loop's own wake-up pipe) are looked at; time never passes here, it jumps.
+    # Polls real descriptors (such as the loop's own wake-up pipe) without waiting; virtual time jumps instead.
     def __init__(self) -> None:
         self._real = selectors.DefaultSelector()
         self.loop: VirtualLoop | None = None
@@ -40,7 +40,7 @@ class _Selector(selectors.BaseSelector):
         if ready or timeout == 0:
             return ready
         if timeout is None:
-            raise Deadlock("nothing will ever happen any more")
+            raise Deadlock("no timer is set and no task can continue")
         if self.loop is not None:
             self.loop.jump(timeout)
         return []
@@ -53,11 +53,11 @@ class _Selector(selectors.BaseSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """The loop. Its sockets are `network`'s; work for an executor runs in place.
+    """An event loop on virtual time. It connects to sockets of `network`, and runs executor work in place.
 
     Attributes:
         network: where `create_server` listens and `create_connection` connects.
-        work_takes: gives the seconds until it is known that work for an executor is done.
+        work_takes: returns the virtual seconds until executor work is reported as done.
     """
 
     def __init__(self) -> None:
@@ -69,74 +69,74 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.network = Network(self)
         self.work_takes: Callable[[], float] = float
         self._reached: WeakKeyDictionary[socket.socket, tuple[str, int]] = WeakKeyDictionary()
-        self._owners: WeakKeyDictionary[asyncio.Task[Any], str] = WeakKeyDictionary()
+        self._processes: WeakKeyDictionary[asyncio.Task[Any], str] = WeakKeyDictionary()
         self.set_task_factory(self._make_task)
 
     def _make_task(self, loop: Any, coro: Any, **more: Any) -> asyncio.Task[Any]:
         task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, **more)
         context = more.get("context")
-        of = self._owners[task] = context.get(owner, "") if context is not None else owner.get()
+        of = self._processes[task] = context.get(current_process, "") if context is not None else current_process.get()
         if of in self.network.dead:
             task.cancel()
         return task
 
     def time(self) -> float:
-        """The virtual clock, in seconds."""
+        """Return the virtual time in seconds."""
         return self._now
 
     def jump(self, seconds: float) -> None:
-        """Let time pass (called when nothing else is left to do)."""
+        """Advance the clock; called when the loop is idle."""
         self._now += max(0.0, seconds)
         if self.network.meter is not None:
             self.network.meter.woken(self)
 
     def boot_time(self) -> float:
-        """The clock that counts while the machine sleeps, in seconds."""
+        """Return the clock that also counts while the machine sleeps, in seconds."""
         return self._now + self._asleep
 
     def freeze(self, seconds: float) -> None:
-        """The process does not run for so long: time passes, and no timer fires meanwhile."""
+        """Suspend the process: advance the clock without firing timers."""
         self._now += seconds
 
     def kill(self, process: str) -> None:
-        """A process dies (see `owner`): its connections are reset, its timers and tasks end, it connects no more.
+        """Kill a process (see `current_process`): reset its connections, cancel its timers and tasks.
 
-        What its tasks still do on their way out reaches nobody.
+        It cannot connect any more; what its tasks still send while they are cancelled is dropped.
         """
         self.network.drop(process.partition("#")[0])
         self.network.dead.add(process)
         for handle in self._scheduled:  # type: ignore[attr-defined]
-            self._bury(handle)
-        for task, of in list(self._owners.items()):
+            self._cancel_if_dead(handle)
+        for task, of in list(self._processes.items()):
             if of == process and not task.done():
                 task.cancel()
 
-    def _bury(self, handle: asyncio.TimerHandle) -> None:
+    def _cancel_if_dead(self, handle: asyncio.TimerHandle) -> None:
         context = handle._context  # type: ignore[attr-defined]
-        if context is not None and context.get(owner, "") in self.network.dead:
+        if context is not None and context.get(current_process, "") in self.network.dead:
             handle.cancel()
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Any, *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        """As ever; nothing for a process that is dead."""
+        """Schedule a callback, as asyncio does. Callbacks of killed processes are cancelled."""
         handle = super().call_at(when, callback, *args, context=context)
         if self.network.dead:
-            self._bury(handle)
+            self._cancel_if_dead(handle)
         return handle
 
     def sleep_machine(self, seconds: float) -> None:
-        """The machine sleeps: only the clock that counts it moves; timers are as far away as before."""
+        """Advance only the clock that counts while the machine sleeps; timers are not affected."""
         self._asleep += seconds
 
     def run_in_executor(  # type: ignore[override]
         self, executor: Executor | None, func: Callable[..., T], *args: Any
     ) -> asyncio.Future[T]:
-        """Runs the work in place: there are no threads in virtual time."""
+        """Run the work in place: virtual time has no threads."""
         future: asyncio.Future[T] = self.create_future()
         try:
             result = func(*args)
-        except Exception as e:  # noqa: BLE001 - it is the future's
+        except Exception as e:  # noqa: BLE001 - stored in the future
             future.set_exception(e)
             return future
         seconds = self.work_takes()
@@ -147,14 +147,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return future
 
     async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> list[Any]:
-        """Answer the addresses that a name has in the network; most names are their own address."""
-        name = host.decode() if isinstance(host, bytes) else str(host)  # anyio asks in bytes
+        """Resolve a name to its addresses in the network. An unknown name is its own address."""
+        name = host.decode() if isinstance(host, bytes) else str(host)  # anyio passes bytes
         if self.network.nameless and name in self.network.names.addresses:
             raise socket.gaierror(-3, "Temporary failure in name resolution")
         return list(self.network.names.infos(name, int(port or 0)))
 
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
-        """Reach an address of the network. The real socket only stands for the connection that will be made."""
+        """Connect to an address of the network. The real socket only stands for the connection until it is made."""
         host, port = address[:2]
         await self.network.reach(host, port)
         self._reached[sock] = host, port
@@ -162,7 +162,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     async def create_connection(
         self, protocol_factory: Any, host: Any = None, port: Any = None, *, sock: socket.socket | None = None, **_: Any
     ) -> Any:
-        """Connect to what listens in the network, or to what `sock_connect` reached."""
+        """Connect to a listener in the network, or use the connection that `sock_connect` made."""
         if sock is None:
             return await self.network.connect(protocol_factory, str(host), int(port))
         reached = self._reached.pop(sock)
@@ -170,7 +170,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self.network.join(protocol_factory, *reached)
 
     def pending(self) -> list[asyncio.TimerHandle]:
-        """The timers that are set and not cancelled."""
+        """Return the timers that are set and not cancelled."""
         return sorted(
             (h for h in self._scheduled if not h.cancelled()),  # type: ignore[attr-defined]
             key=lambda h: h.when(),
@@ -183,6 +183,6 @@ def _end(future: asyncio.Future[Any], result: Any) -> None:
 
 
 def virtual_run(main: Any) -> Any:
-    """Run a coroutine function's coroutine on a virtual loop; everything it left behind is cancelled."""
+    """Run a coroutine on a virtual loop, and cancel the tasks that are left."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)

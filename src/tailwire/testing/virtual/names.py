@@ -1,4 +1,4 @@
-"""Names with several addresses, and how one of them is reached."""
+"""Names with several addresses, and how an address is chosen."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Info = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
 
 
 class Names:
-    """Which addresses a name has. A name that is not known here is its own address.
+    """The addresses of names. An unknown name is its own address.
 
     Attributes:
-        addresses: of each name, in the order in which a resolver gives them.
-        dead: addresses at which nobody answers.
-        refused: addresses at which nobody listens.
+        addresses: by name, in the order in which a resolver returns them.
+        dead: addresses that do not respond.
+        refused: addresses that refuse connections.
     """
 
     def __init__(self) -> None:
@@ -25,15 +25,15 @@ class Names:
         self.refused: set[str] = set()
 
     def of(self, name: str) -> list[str]:
-        """The addresses of a name."""
+        """Return the addresses of a name."""
         return self.addresses.get(name, [name])
 
     def infos(self, name: str, port: int) -> list[Info]:
-        """The answer of `getaddrinfo`."""
+        """Return the result of `getaddrinfo`."""
         return [_info(address, port) for address in self.of(name)]
 
     def move(self, name: str, address: str) -> list[str]:
-        """Give a name another address; the old ones are dead. Answers which they were."""
+        """Give a name another address and mark the old ones as dead. Return the old ones."""
         old = self.of(name)
         self.dead.update(old)
         self.dead.discard(address)
@@ -41,7 +41,7 @@ class Names:
         return old
 
     def forget(self) -> None:
-        """Make each name its own address again."""
+        """Forget all names: each is its own address again."""
         self.addresses.clear()
         self.dead.clear()
         self.refused.clear()
@@ -54,17 +54,17 @@ def _info(address: str, port: int) -> Info:
 
 
 async def reach_one(addresses: list[str], reach: Reach) -> str:
-    """Reach one of some addresses, one after the other, as asyncio's `create_connection` does.
+    """Connect to the first reachable address, in order, as asyncio's `create_connection` does.
 
     Args:
         addresses: in order.
-        reach: reaches one, or raises `OSError`.
+        reach: connects to one, or raises `OSError`.
 
     Returns:
         The address that was reached.
 
     Raises:
-        OSError: when none can be reached.
+        OSError: if no address can be reached.
     """
     errors: list[OSError] = []
     for address in addresses:

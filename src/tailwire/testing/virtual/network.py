@@ -1,4 +1,4 @@
-"""Connections in memory, with a delay, and with everything that can go wrong with them."""
+"""In-memory connections with a delay, and with every fault that a test needs."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 
 from tailwire.testing.virtual.access import Line
 from tailwire.testing.virtual.meter import Meter
-from tailwire.testing.virtual.middle import Factory, IdleKiller
+from tailwire.testing.virtual.middleboxes import Factory, IdleKiller
 from tailwire.testing.virtual.names import Names, reach_one
 from tailwire.testing.virtual.transport import MemoryTransport
 
-DELAY = 0.005
+DELAY_SECONDS = 0.005
 DEAD_CONNECT = 130.0
 
-owner: ContextVar[str] = ContextVar("owner", default="")
-"""Whose work runs: connections, tasks and timers belong to who is named here when they are made.
+current_process: ContextVar[str] = ContextVar("current_process", default="")
+"""The process that runs: connections, tasks and timers belong to the process that is set when they are made.
 
-A name, and behind `#` which of their processes it is.
+A device or server name, and after `#` the number of its process.
 """
 
 
@@ -30,26 +30,26 @@ class Network:
 
     Attributes:
         delay: seconds from one end to the other.
-        jitter: gives what is added to it for each piece; pieces of one connection keep their order, others do not.
-        accept_delay: seconds that a new connection takes more.
-        refusing: new connections are refused, as when the network is gone.
-        offline: of those (see `owner`) new connections are refused.
+        jitter: returns an additional delay per piece; order is kept within a connection, not between connections.
+        accept_delay: additional seconds until a new connection is accepted.
+        refusing: new connections fail, as without a network.
+        offline: devices (see `current_process`) whose new connections fail.
         dead: processes that were killed.
-        swallowing: connections stay, nothing arrives.
-        nameless: the name of the server is not found.
-        untrusted: no TLS is agreed on.
-        connected: how many connections there have been.
-        names: which addresses a name has.
-        lines: the access lines of devices; see `set_line`.
-        middles: what stands between a device, or all for "", and the server: takes what makes the server's protocol,
-            None while nobody listens, and gives what makes its own; None: as if nobody listened.
-        holding: seconds for which a proxy keeps what the server sends to a device.
-        meter: counts what moves, where it is set.
+        swallowing: connections stay open, nothing is delivered.
+        nameless: the server's name is not resolved.
+        untrusted: TLS handshakes fail.
+        connected: connections made so far.
+        names: the addresses of names.
+        lines: access lines by device; see `set_line`.
+        middleboxes: by device ("" for all), a function that wraps the server's protocol factory (None while the server
+            does not listen) and returns the factory to use instead; None refuses the connection.
+        holding: by device, seconds for which a proxy keeps what the server sends.
+        meter: counts traffic, if set.
     """
 
     def __init__(self, loop: Any) -> None:
         self.loop = loop
-        self.delay = DELAY
+        self.delay = DELAY_SECONDS
         self.jitter: Callable[[], float] = float
         self.accept_delay = 0.0
         self.refusing = False
@@ -62,35 +62,35 @@ class Network:
         self.open: dict[MemoryTransport, None] = {}
         self.names = Names()
         self.lines: dict[str, Line] = {}
-        self.middles: dict[str, Callable[[Factory | None], Factory | None]] = {}
+        self.middleboxes: dict[str, Callable[[Factory | None], Factory | None]] = {}
         self.holding: dict[str, float] = {}
         self.meter: Meter | None = None
         self._idle_killers: dict[str, IdleKiller] = {}
         self._listening: dict[int, tuple[Callable[[], Any], Context]] = {}
 
     def listen(self, port: int, factory: Callable[[], Any]) -> None:
-        """A server listens at a port; it takes what comes as who it is now (see `owner`)."""
+        """Listen on a port; connections are accepted as the current process (see `current_process`)."""
         self._listening[port] = factory, copy_context()
 
     def stop_listening(self, port: int) -> None:
-        """It listens no more."""
+        """Stop listening."""
         self._listening.pop(port, None)
 
     async def connect(self, factory: Factory, host: str, port: int) -> tuple[MemoryTransport, Any]:
-        """Connect to a port at the first address of a name that is reached."""
+        """Connect to a port at the first address of a name that can be reached."""
         addresses = self.names.of(host)
         if len(addresses) > 1 and self.nameless:
             raise socket.gaierror(-3, "Temporary failure in name resolution")
         return self.join(factory, await reach_one(addresses, lambda a: self.reach(a, port)), port)
 
     async def reach(self, address: str, port: int) -> None:
-        """Wait until an address answers at a port.
+        """Wait until a connection to an address and port is accepted.
 
         Raises:
-            OSError: when it does not.
+            OSError: if it is not.
         """
-        device = owner.get().partition("#")[0]
-        if owner.get() in self.dead:
+        device = current_process.get().partition("#")[0]
+        if current_process.get() in self.dead:
             raise OSError(9, "Bad file descriptor")
         if self.meter is not None:
             self.meter.tried(device)
@@ -110,11 +110,11 @@ class Network:
             raise ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")
 
     def _behind(self, device: str, address: str, port: int) -> tuple[Factory, Context]:
-        # What takes a new connection: what stands in between, or the server.
+        # The factory for a new connection: the middlebox's, or the server's.
         factory, context = self._listening.get(port, (None, None))
         if address in self.names.refused:
             factory = None
-        middle = self.middles.get(device) or self.middles.get("")
+        middle = self.middleboxes.get(device) or self.middleboxes.get("")
         if middle is not None:
             factory = middle(factory)
         if factory is None:
@@ -123,8 +123,8 @@ class Network:
 
     def join(self, factory: Factory, address: str, port: int) -> tuple[MemoryTransport, Any]:
         """Make a connection to an address that was reached."""
-        here = MemoryTransport(self, "client", owner.get(), address)
-        there = MemoryTransport(self, "server", owner.get(), address)
+        here = MemoryTransport(self, "client", current_process.get(), address)
+        there = MemoryTransport(self, "server", current_process.get(), address)
         factory_there, context = self._behind(here.of, address, port)
         there.context = context.copy()
         here.peer, there.peer = there, here
@@ -140,7 +140,7 @@ class Network:
         return here, here.protocol
 
     def carry(self, source: MemoryTransport, data: bytes | None) -> None:
-        """Bytes on their way."""
+        """Send data into the sender's access line, or directly into the network."""
         left = source.bytes_left
         if left is not None and data is not None:
             data, source.bytes_left = data[:left], max(0, left - len(data))
@@ -157,21 +157,21 @@ class Network:
             self.travel(source, data)
 
     def travel(self, source: MemoryTransport, data: bytes | None, latency: float = 0.0) -> None:
-        """Bytes on their way through the network, which has no limit."""
+        """Deliver data after the network's delay; the network itself has no capacity limit."""
         if self.holding and source.name == "server":
             held = self.holding.get(source.of, 0.0)
-            if held and data is not None:  # the proxy has taken them, whoever waits behind it
+            if held and data is not None:  # the proxy acknowledges it, even if the device cannot be reached
                 latency += held
                 source.acked += len(data)
                 source.taken_early += len(data)
-        # Timers due at the same instant are not kept in order by the loop; what travels on one connection is.
+        # The loop does not keep timers with equal deadlines in order, so each connection keeps its own queue.
         source.travelling.append(data)
         source.arrives = max(source.arrives, self.loop.time() + self.delay + latency + self.jitter())
         context = source.peer.context if source.peer is not None else None
         self.loop.call_at(source.arrives, self.arrive, source, context=context)
 
     def arrive(self, source: MemoryTransport) -> None:
-        """What travels first of a connection is there."""
+        """Deliver the next piece of a connection."""
         first = source.travelling.popleft()
         size = len(first or b"")
         source.in_flight -= size
@@ -182,7 +182,7 @@ class Network:
             source.peer.arrived(first)
 
     def forget(self, transport: MemoryTransport) -> None:
-        """A connection is aborted: what waits to be sent on it is not."""
+        """Drop the unsent data of an aborted connection."""
         line = self.lines.get(transport.of)
         if line is not None:
             line.pipe(transport).forget(transport)
@@ -195,77 +195,77 @@ class Network:
                 end.broken()
 
     def of(self, name: str) -> Iterable[MemoryTransport]:
-        """The open ends of somebody's connections; of all for "", in the order in which they were made."""
+        """Return the open ends of a device's connections in the order in which they were made; "" for all."""
         return [t for t in self.open if not name or t.of == name]
 
     def cut_amid(self, name: str, left: int) -> None:
-        """Somebody's connections break after so many bytes more: amid a frame, or an answer."""
+        """Break a device's connections after this many more bytes: within a frame or a response."""
         for transport in self.of(name):
             transport.bytes_left = left
 
     def half_open(self, name: str) -> None:
-        """Somebody's connections look open, and nothing arrives on them any more."""
+        """Make a device's connections half-open: they stay open and nothing is delivered."""
         for transport in self.of(name):
             transport.half_open = True
 
     def reset(self, transport: MemoryTransport) -> None:
-        """The other end was aborted."""
+        """Reset a connection whose other end was aborted."""
         if not self.swallowing and not transport.half_open:
             line = self.lines.get(transport.of) if self.lines else None
             later = self.delay + (line.up.latency if line is not None else 0.0)
             self.loop.call_later(later, transport.lost_by_reset, context=transport.context)
 
     def cut(self) -> None:
-        """Reset all connections; refuse new ones until `restore()`."""
+        """Reset all connections and refuse new ones until `restore()`."""
         self.refusing = True
         self.drop()
 
     def drop(self, name: str = "") -> None:
-        """Reset somebody's connections, or all; new ones are taken."""
+        """Reset a device's connections, or all of them, and accept new ones."""
         for transport in self.of(name):
             transport.broken()
 
-    # What people have between themselves and the server.
+    # Access lines and middleboxes.
 
     def set_line(self, name: str, up: float, down: float, queue: float, latency: float = 0.0) -> None:
         """Give a device an access line that all its connections share.
 
         Args:
-            up, down: bytes a second.
-            queue: seconds of that rate that wait on the way before a sender has to.
+            up, down: bytes per second.
+            queue: seconds of data, at that rate, that are queued before a sender has to wait.
             latency: seconds each way.
         """
         self.lift_line(name)
         self.lines[name] = Line(self, up, down, queue, latency)
 
     def lift_line(self, name: str) -> None:
-        """Take a device's line away: it is as fast as the network."""
+        """Remove a device's access line."""
         line = self.lines.pop(name, None)
         if line is not None:
             line.lift()
 
     def kill_idle(self, name: str, seconds: float, *, silently: bool) -> None:
-        """End connections of a device, or of all for "", that are silent for so long."""
+        """Close connections of a device ("" for all) that are idle for this many seconds."""
         if name in self._idle_killers:
             self._idle_killers[name].stop()
         self._idle_killers[name] = IdleKiller(self, name, seconds, silently=silently)
 
     def lift_proxies(self, name: str) -> None:
-        """Let nothing stand between a device and the server any more."""
-        self.middles.pop(name, None)
+        """Remove a device's portals and proxies."""
+        self.middleboxes.pop(name, None)
         self.holding.pop(name, None)
         killer = self._idle_killers.pop(name, None)
         if killer is not None:
             killer.stop()
 
     def move(self, name: str, address: str) -> None:
-        """Give the server's name another address. At the old one nobody answers, also on what is connected."""
+        """Give the server's name another address. The old one, and connections to it, stop responding."""
         old = self.names.move(name, address)
         for transport in self.open:
             transport.half_open = transport.half_open or transport.address in old
 
     def restore(self) -> None:
-        """All is well again."""
+        """End all faults."""
         if self.swallowing:
             self.drop()
         self.refusing = self.swallowing = self.nameless = self.untrusted = False
@@ -276,6 +276,6 @@ class Network:
         for killer in self._idle_killers.values():
             killer.stop()
         self._idle_killers.clear()
-        self.middles.clear()
+        self.middleboxes.clear()
         self.holding.clear()
         self.names.forget()

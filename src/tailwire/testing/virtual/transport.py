@@ -1,4 +1,4 @@
-"""One end of a connection in memory."""
+"""One end of an in-memory connection."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tailwire.testing.virtual.network import Network
 
-HIGH = 64 * 1024
+HIGH_WATER_BYTES = 64 * 1024
 BYTES_ACKED = struct.Struct("=120xQ")
-"""Where Linux says in `tcp_info` how many bytes the other end has acknowledged."""
+"""Offset of `tcpi_bytes_acked` in Linux's `tcp_info`."""
 
 
 class _Socket:
-    # anyio asks a transport for its socket and sets options on it; the server asks it what the network took.
+    # anyio sets options on a transport's socket, and the server reads TCP_INFO from it.
     family = socket.AF_INET
     type = socket.SOCK_STREAM
 
@@ -28,10 +28,10 @@ class _Socket:
         self._transport = transport
 
     def setsockopt(self, *_: Any) -> None:
-        """Options mean nothing here."""
+        """Ignore socket options."""
 
     def getsockopt(self, level: int, option: int, size: int = 0) -> int | bytes:
-        """Answer `TCP_INFO` as Linux does, as far as `tcpi_bytes_acked`; other options are 0."""
+        """Return `TCP_INFO` like Linux, as far as `tcpi_bytes_acked`; 0 for other options."""
         if (level, option) != (socket.IPPROTO_TCP, getattr(socket, "TCP_INFO", 11)):
             return bytes(size) if size else 0
         return BYTES_ACKED.pack(self._transport.acked)[:size].ljust(min(size, 232), b"\0")
@@ -43,29 +43,29 @@ class _Socket:
         return ("127.0.0.1", 2)
 
     def fileno(self) -> int:
-        """A descriptor that is never readable for a client's end on which nothing is unread, else -1.
+        """Return a descriptor that is never readable for an idle client connection, otherwise -1.
 
-        A pool of HTTP connections asks it whether an idle one has ended.
+        HTTP connection pools poll it to find out whether an idle connection was closed.
         """
         return _quiet_descriptor() if self._transport.name == "client" and self._transport.is_quiet else -1
 
 
 @functools.cache
 def _quiet_descriptor() -> int:
-    reading, _ = os.pipe()  # nobody writes into it; both ends live as long as the process
+    reading, _ = os.pipe()  # never written to; both ends stay open as long as the process
     return reading
 
 
 class MemoryTransport(asyncio.Transport):
-    """One end of a connection. What is written arrives at the other after the network's delay, in order.
+    """One end of a connection. Written data arrives at the other end after the network's delay, in order.
 
     Attributes:
         of: the device, at both ends of its connections.
         address: the address that was connected to.
         acked: bytes that have arrived at the other end.
-        moved_at: when bytes were last written at either end; kept only while somebody asks.
-        unsent: what waits because the queue of the device's line is full.
-        unsent_size: bytes of it.
+        moved_at: when bytes were last written at either end; only maintained while an idle killer is active.
+        unsent: data that waits because the queue of the device's line is full.
+        unsent_size: its bytes.
     """
 
     def __init__(self, network: Network, name: str, of: str, address: str = "") -> None:
@@ -74,7 +74,7 @@ class MemoryTransport(asyncio.Transport):
         self.name = name
         self.of = of.partition("#")[0]
         self.address = address
-        self.context = copy_context()  # in which what arrives here is taken
+        self.context = copy_context()  # context in which received data is handled
         self.half_open = False
         self.bytes_left: int | None = None
         self.acked = self.taken_early = 0
@@ -84,11 +84,11 @@ class MemoryTransport(asyncio.Transport):
         self.protocol: Any = None
         self.unsent: deque[bytes | None] = deque()
         self.unsent_size = 0
-        self._high, self._low = HIGH, HIGH // 4
+        self._high, self._low = HIGH_WATER_BYTES, HIGH_WATER_BYTES // 4
         self._writing_paused = False
         self._closing = False
         self._gone = False
-        self._ended = False  # the other end has said that it will send no more
+        self._ended = False  # the other end has sent its end of file
         self._paused = False
         self._held: deque[bytes | None] = deque()
         self.in_flight = 0
@@ -102,7 +102,7 @@ class MemoryTransport(asyncio.Transport):
 
     @property
     def is_quiet(self) -> bool:
-        """Whether the connection is open, and nothing has come that its protocol has not been given."""
+        """Whether the connection is open and no data waits for its protocol."""
         return not (self._closing or self._gone or self._held or self._ended)
 
     def is_closing(self) -> bool:
@@ -127,21 +127,21 @@ class MemoryTransport(asyncio.Transport):
         return self._low, self._high
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """As asyncio's own. They matter on a device's line only: elsewhere nothing waits."""
+        """Set the limits, as asyncio does. They only matter on a device's line: elsewhere nothing is buffered."""
         if high is None:
-            high = HIGH if low is None else 4 * low
+            high = HIGH_WATER_BYTES if low is None else 4 * low
         self._high, self._low = high, high // 4 if low is None else low
         if self.unsent:
             self.wait_if_full()
 
     def wait_if_full(self) -> None:
-        """Ask the protocol to write no more, if more waits than it wants."""
+        """Pause the protocol's writing if the buffer is above its limit."""
         if self.unsent_size > self._high and not self._writing_paused and self.protocol is not None:
             self._writing_paused = True
             self.protocol.pause_writing()
 
     def next_packet(self, most: int) -> bytes | None:
-        """Take the next piece of what waits; None is the end of file."""
+        """Take the next piece of unsent data; None for the end of file."""
         first = self.unsent.popleft()
         if first is not None:
             if len(first) > most:
@@ -150,10 +150,10 @@ class MemoryTransport(asyncio.Transport):
             self.unsent_size -= len(first)
         if self._writing_paused and self.unsent_size <= self._low:
             self._writing_paused = False
-            self._network.loop.call_soon(self._go_on, context=self.context)
+            self._network.loop.call_soon(self._resume_writing, context=self.context)
         return first
 
-    def _go_on(self) -> None:
+    def _resume_writing(self) -> None:
         if not (self._gone or self._writing_paused):
             self.protocol.resume_writing()
 
@@ -182,24 +182,24 @@ class MemoryTransport(asyncio.Transport):
             self._network.reset(self.peer)
 
     def broken(self) -> None:
-        """The network has reset the connection; it is told at once."""
+        """Handle a reset by the network."""
         self._closing = True
         self._network.forget(self)
         self._network.loop.call_soon(self.lost_by_reset, context=self.context)
 
     def lost_by_reset(self) -> None:
-        """The connection is lost: the other end, or the network, has reset it."""
+        """Report the connection as lost by a reset."""
         self._lost(ConnectionResetError(104, "Connection reset by peer"))
 
     def _lost(self, error: Exception | None) -> None:
         if not self._gone:
             self._gone = self._closing = True
             self._network.open.pop(self, None)
-            protocol, self.protocol = self.protocol, None  # as asyncio's own
+            protocol, self.protocol = self.protocol, None  # as asyncio does
             protocol.connection_lost(error)
 
     def arrived(self, data: bytes | None) -> None:
-        """Something came from the other end; None is its end of file."""
+        """Handle data from the other end; None for its end of file."""
         if self._gone:
             return
         if self._paused:

@@ -1,4 +1,4 @@
-"""A real server and real clients on a virtual loop: only time, chance and the network are not the world's."""
+"""A real server and real clients on a virtual loop: only time, randomness and the network are replaced."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from tailwire.server.shutdown import finish
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.testing.server import UNLIMITED
 from tailwire.testing.virtual.loop import VirtualLoop
-from tailwire.testing.virtual.network import owner
+from tailwire.testing.virtual.network import current_process
 
 EPOCH = 1_800_000_000.0
 PORT = 8480
-GRACE = 5.0  # as `running` tells uvicorn
+SHUTDOWN_SECONDS = 5.0  # uvicorn's timeout_graceful_shutdown in production
 SERVER = "server"
 
 
 def virtual_loop() -> VirtualLoop:
-    """The loop that runs.
+    """Return the running virtual loop.
 
     Raises:
-        RuntimeError: when it is no virtual one.
+        RuntimeError: if another kind of loop runs.
     """
     loop = asyncio.get_running_loop()
     if not isinstance(loop, VirtualLoop):
@@ -48,11 +48,11 @@ def virtual_loop() -> VirtualLoop:
 
 
 class VirtualSdkWorld(SdkWorld):
-    """Time and chance of a client on a virtual loop.
+    """A client's clock and randomness on a virtual loop.
 
     Attributes:
-        slept: seconds that this client's own machine has slept.
-        wall_offset: seconds by which its wall clock is wrong.
+        slept: seconds that this client's machine has slept.
+        wall_offset: error of its wall clock in seconds.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -60,23 +60,23 @@ class VirtualSdkWorld(SdkWorld):
         self.slept = self.wall_offset = 0.0
 
     def now(self) -> float:
-        """The clock that counts while the machine sleeps."""
+        """Return the clock that also counts while the machine sleeps."""
         return virtual_loop().boot_time() + self.slept
 
     def wall(self) -> float:
-        """Seconds since 1970."""
+        """Return seconds since 1970."""
         return EPOCH + self.now() + self.wall_offset
 
     def chance(self) -> float:
-        """Chance from a seed."""
+        """Return a seeded random number."""
         return self._random.random()
 
     def unique(self) -> str:
-        """A name that nobody else has."""
+        """Return a seeded unique name."""
         return f"{self._random.getrandbits(128):032x}"
 
     async def prepare(self) -> None:
-        """Nothing: a virtual loop has no threads."""
+        """Do nothing: a virtual loop has no threads."""
 
     async def open_wire(
         self,
@@ -86,21 +86,21 @@ class VirtualSdkWorld(SdkWorld):
         proxy: str | None = None,
         moved: Callable[[], None] = not_counted,
     ) -> Wire:
-        """Open a WebSocket; the environment of the process names no proxy for a virtual network."""
+        """Open a WebSocket, ignoring proxies of the environment."""
         return await super().open_wire(url, headers, tls, proxy or "", moved)
 
     def http_client(self, tls: ssl.SSLContext | None, proxy: str | None = None) -> Any:
-        """HTTP as ever, without a proxy; no TLS context is made, which is slow."""
+        """Return an HTTP client without a proxy or a TLS context, which is slow to make."""
         import httpx2
 
         return httpx2.AsyncClient(verify=False, timeout=httpx2.Timeout(15.0, connect=8.0), trust_env=False)
 
 
 class VirtualServerWorld(ServerWorld):
-    """Time and chance of a server on a virtual loop.
+    """A server's clock and randomness on a virtual loop.
 
     Attributes:
-        wall_offset: seconds by which its wall clock is wrong.
+        wall_offset: error of its wall clock in seconds.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -108,24 +108,24 @@ class VirtualServerWorld(ServerWorld):
         self.wall_offset = 0.0
 
     def seconds(self) -> int:
-        """Whole seconds since 1970."""
+        """Return whole seconds since 1970."""
         return int(EPOCH + virtual_loop().time() + self.wall_offset)
 
     def milliseconds(self) -> int:
-        """Milliseconds since 1970."""
+        """Return milliseconds since 1970."""
         return int((EPOCH + virtual_loop().time() + self.wall_offset) * 1000)
 
     def chance(self) -> float:
-        """Chance from a seed."""
+        """Return a seeded random number."""
         return self._random.random()
 
     def secret(self, size: int) -> str:
-        """Chance from a seed."""
+        """Return a seeded secret."""
         return self._random.randbytes(size).hex()
 
 
 class _InOrder(dict[Any, None]):
-    # As a set; those that came first are told first that the server stops: a run depends on its seed alone.
+    # A set in insertion order, so that the order of shutdown depends on the seed alone.
     def add(self, one: Any) -> None:
         self[one] = None
 
@@ -134,7 +134,7 @@ class _InOrder(dict[Any, None]):
 
 
 def _crash(store: SqliteStore) -> None:
-    # A process that is killed lets go of its file, and finishes nothing.
+    # Release the files of a killed process without finishing its work.
     store._stop_indexing()
     store._readers.let_go()
     store._reader.close()
@@ -144,7 +144,7 @@ def _crash(store: SqliteStore) -> None:
 
 
 class VirtualServer:
-    """The real server: uvicorn's protocol, our gateway, a store on a real file. Can be killed and started again."""
+    """The real server (uvicorn's protocol, our gateway, a store on a real file), which can be killed and restarted."""
 
     def __init__(self, folder: Path, settings: Settings | None = None) -> None:
         self._settings = settings or Settings(data=str(folder), **UNLIMITED)
@@ -154,16 +154,16 @@ class VirtualServer:
         self.url = f"http://server:{PORT}"
         self._state: ServerState | None = None
         self._starts = 0
-        self._let_in = 0
+        self._authenticated = 0
 
     async def start(self) -> None:
-        """Assemble, and listen. All that the server does is owned by `SERVER`."""
+        """Assemble the server and listen. Everything it does belongs to the process `SERVER`."""
         self._starts += 1
-        before = owner.set(f"{SERVER}#{self._starts}")
+        before = current_process.set(f"{SERVER}#{self._starts}")
         try:
             await self._start()
         finally:
-            owner.reset(before)
+            current_process.reset(before)
 
     async def _start(self) -> None:
         parts = self.parts = await assemble(self._settings, self.world)
@@ -186,62 +186,62 @@ class VirtualServer:
 
     @property
     def database(self) -> Path:
-        """The file of its store."""
+        """Path of the database file."""
         return database_path(self._settings)
 
     @property
-    def let_in(self) -> int:
-        """How many WebSockets it has authenticated in all its lives."""
-        return self._let_in + (self.parts.metrics.authenticated if self.parts is not None else 0)
+    def authenticated(self) -> int:
+        """Number of WebSockets authenticated since the first start."""
+        return self._authenticated + (self.parts.metrics.authenticated if self.parts is not None else 0)
 
     async def add_users(self, *uids: str) -> None:
-        """Make users."""
+        """Create users."""
         if self.parts is None:
             raise RuntimeError("the server is not started")
         for uid in uids:
             await self.parts.actions.users.create(NewUser(uid=uid, name=uid.title()))
 
     async def token_for(self, uid: str) -> str:
-        """A new auth token, as a backend would ask for it: the server's own work, whoever dies meanwhile."""
+        """Return a new auth token, as a backend would request it. Completes even if the caller is killed."""
         if self.parts is None:
-            raise OSError("the server is not there")
+            raise OSError("the server is down")
         context = copy_context()
-        context.run(owner.set, f"{SERVER}#{self._starts}")
+        context.run(current_process.set, f"{SERVER}#{self._starts}")
         work = self.parts.actions.sessions.create_token(uid)
         made = await asyncio.shield(virtual_loop().create_task(work, context=context))
         return str(made["authToken"])
 
     async def stop(self) -> None:
-        """As SIGTERM: say goodbye to the clients, finish, close."""
+        """Stop as after SIGTERM: notify the clients, finish pending work, close."""
         parts, self.parts = self.parts, None
         if parts is None or self._state is None:
             return
         virtual_loop().network.stop_listening(PORT)
         for connection in list(self._state.connections):
             connection.shutdown()
-        end = virtual_loop().time() + GRACE
-        while self._state.connections and virtual_loop().time() < end:  # noqa: ASYNC110 - uvicorn tells nobody
+        end = virtual_loop().time() + SHUTDOWN_SECONDS
+        while self._state.connections and virtual_loop().time() < end:  # noqa: ASYNC110 - uvicorn offers no event
             await asyncio.sleep(0.01)
         for task in self._state.tasks:
             task.cancel()
         left: list[Any] = list(self._state.connections)
         for connection in left:
             (connection if hasattr(connection, "abort") else connection.transport).abort()
-        self._let_in += parts.metrics.authenticated
+        self._authenticated += parts.metrics.authenticated
         await finish(parts.gateway, parts.webhooks, parts.actions.leftovers, parts.actions.passwords, parts.store)
         parts.actions.uploads.close()
 
     async def kill(self) -> None:
-        """As kill -9: connections are reset, nothing goes on; what was not committed is gone."""
+        """Stop as after SIGKILL: reset connections and drop uncommitted work."""
         parts, self.parts = self.parts, None
         if parts is None:
             return
         network = virtual_loop().network
         network.stop_listening(PORT)
-        parts.gateway._sockets.clear()  # a dead process notices nothing any more
+        parts.gateway._sockets.clear()  # a dead process does not notice closed connections
         network.drop()
         virtual_loop().kill(f"{SERVER}#{self._starts}")
-        await asyncio.sleep(0)  # what was cancelled ends
-        self._let_in += parts.metrics.authenticated
+        await asyncio.sleep(0)  # let cancelled tasks finish
+        self._authenticated += parts.metrics.authenticated
         await parts.webhooks.close()
         _crash(parts.store)

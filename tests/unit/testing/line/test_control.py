@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from tailwire.testing.line.control import Control
-from tailwire.testing.line.deeds import DEEDS
+from tailwire.testing.line.operations import OPERATIONS
 from tailwire.testing.line.proxy import FaultProxy
 from tailwire.testing.line.shape import Shape
 
@@ -59,10 +59,10 @@ async def test_an_answer_as_it_is_given():
     ("path", "said"),
     [
         ("/shape?rate=fast", "rate: 'fast' is not a rate"),
-        ("/shape?speed=1", "'speed' is not known here; known: rate, up, down, queue, latency"),
+        ("/shape?speed=1", "unknown parameter 'speed'; known: rate, up, down, queue, latency"),
         ("/shape?latency=-1", "latency: '-1': give seconds"),
-        ("/drop?seconds=1", "'seconds' is not known here; known: none"),
-        ("/drop?header=a:b", "'header' is not known here"),
+        ("/drop?seconds=1", "unknown parameter 'seconds'; known: none"),
+        ("/drop?header=a:b", "unknown parameter 'header'"),
         ("/answer?status=99", "give a number from 200 to 599"),
         ("/answer?header=a%0d%0ab:c", "printable"),
         ("/refuse-websockets?status=4.5", "give a whole number"),
@@ -85,7 +85,7 @@ async def test_a_body_without_end_is_refused():
 async def test_everything_that_is_listed_can_be_asked_for_as_it_is_listed():
     async with controlled() as (proxy, http):
         deeds = (await http.get("/")).json()["deeds"]
-        assert len(deeds) == len(DEEDS)
+        assert len(deeds) == len(OPERATIONS)
         for shown in deeds:
             method, _, path = shown.partition(" ")
             assert (await http.request(method, path)).status_code == 200, shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tailwire.sdk.connection.causes import Cause
-from tailwire.testing.simulation.reasons import NOTICED, WHILE_BYTES_MOVE, Reasons
+from tailwire.testing.simulation.reasons import DETECTION_SECONDS, EXTRA_DETECTION_SECONDS, Reasons
 
 LOST = Cause.CONNECTION_RESET
 
@@ -25,45 +25,45 @@ def reasons(clock):
 
 
 def test_without_a_fault_there_is_no_excuse(reasons):
-    reasons.happened("alice-phone", "line", [1, 1, 1, 1])
-    assert not reasons.excuse("alice-phone", LOST)
-    assert not reasons.excuse("alice-phone", Cause.HEARTBEAT_TIMEOUT)
+    reasons.note_step("alice-phone", "line", [1, 1, 1, 1])
+    assert not reasons.is_excused("alice-phone", LOST)
+    assert not reasons.is_excused("alice-phone", Cause.HEARTBEAT_TIMEOUT)
 
 
 @pytest.mark.parametrize("cause", [Cause.DISCONNECT_CALLED, Cause.APP_IN_BACKGROUND, Cause.TOKEN_REJECTED])
 def test_what_was_decided_and_a_tokens_end_need_none(reasons, cause):
-    assert reasons.excuse("alice-phone", cause)
+    assert reasons.is_excused("alice-phone", cause)
 
 
 def test_a_fault_of_a_device_excuses_that_device_until_it_must_be_noticed(reasons, clock):
-    reasons.happened("alice-phone", "half open", None)
-    assert not reasons.excuse("bob-phone", LOST)
-    clock.now = NOTICED + WHILE_BYTES_MOVE
-    assert reasons.excuse("alice-phone", LOST)
+    reasons.note_step("alice-phone", "half open", None)
+    assert not reasons.is_excused("bob-phone", LOST)
+    clock.now = DETECTION_SECONDS + EXTRA_DETECTION_SECONDS
+    assert reasons.is_excused("alice-phone", LOST)
     clock.now += 0.1
-    assert not reasons.excuse("alice-phone", LOST)
+    assert not reasons.is_excused("alice-phone", LOST)
 
 
 def test_a_fault_that_lasts_excuses_until_it_ends(reasons, clock):
-    reasons.happened("network", "swallow", None)
+    reasons.note_step("network", "swallow", None)
     clock.now = 1000.0
-    assert reasons.excuse("bob-phone", LOST)
-    reasons.happened("network", "restore", None)
-    clock.now += NOTICED + WHILE_BYTES_MOVE + 0.1
-    assert not reasons.excuse("bob-phone", LOST)
+    assert reasons.is_excused("bob-phone", LOST)
+    reasons.note_step("network", "restore", None)
+    clock.now += DETECTION_SECONDS + EXTRA_DETECTION_SECONDS + 0.1
+    assert not reasons.is_excused("bob-phone", LOST)
 
 
 def test_a_cut_amid_is_for_the_connections_of_then(reasons, clock):
-    reasons.happened("bob-phone", "cut amid", 100)
+    reasons.note_step("bob-phone", "cut amid", 100)
     clock.now = 1000.0
-    assert reasons.excuse("bob-phone", LOST)
-    assert not reasons.excuse("bob-phone", LOST)
+    assert reasons.is_excused("bob-phone", LOST)
+    assert not reasons.is_excused("bob-phone", LOST)
 
 
 def test_a_portal_answers_for_as_long_as_it_stands(reasons, clock):
-    reasons.happened("bob-phone", "portal", ["page", "reset"])
+    reasons.note_step("bob-phone", "portal", ["page", "reset"])
     clock.now = 5.0
-    assert reasons.answered_by_another("bob-phone", 3.0)
-    assert not reasons.answered_by_another("bob-phone", -1.0)
-    reasons.happened("bob-phone", "portal off", None)
-    assert not reasons.answered_by_another("bob-phone", 3.0)
+    assert reasons.answered_by_middlebox("bob-phone", 3.0)
+    assert not reasons.answered_by_middlebox("bob-phone", -1.0)
+    reasons.note_step("bob-phone", "portal off", None)
+    assert not reasons.answered_by_middlebox("bob-phone", 3.0)

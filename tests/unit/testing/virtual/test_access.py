@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from tailwire.testing.virtual.network import DELAY, owner
+from tailwire.testing.virtual.network import DELAY_SECONDS, current_process
 from tailwire.testing.virtual.world import virtual_loop
 
 pytestmark = pytest.mark.virtual
@@ -48,7 +48,7 @@ async def connections(count=1):
     network = virtual_loop().network
     there = []
     network.listen(PORT, lambda: there.append(End()) or there[-1])
-    owner.set("phone#1")
+    current_process.set("phone#1")
     here = [(await virtual_loop().create_connection(End, "server", PORT))[1] for _ in range(count)]
     return network, here, there
 
@@ -65,7 +65,7 @@ async def test_bytes_arrive_at_the_rate_of_the_line():
     here.transport.write(bytes(14_600))
     await asyncio.sleep(2)
     assert there.bytes == 14_600
-    assert there.came[-1][0] - begin == pytest.approx(1.0 + DELAY)
+    assert there.came[-1][0] - begin == pytest.approx(1.0 + DELAY_SECONDS)
 
 
 async def test_all_connections_of_a_device_share_its_line_and_take_turns():
@@ -82,7 +82,7 @@ async def test_another_device_is_not_slowed():
     network, (here,), (there,) = await connections()
     network.set_line("desk", 10.0, 10.0, queue=0.0)
     here.transport.write(bytes(100_000))
-    await asyncio.sleep(DELAY * 2)
+    await asyncio.sleep(DELAY_SECONDS * 2)
     assert there.bytes == 100_000
 
 

@@ -8,7 +8,7 @@ from contextvars import copy_context
 import pytest
 
 from tailwire.testing.virtual.meter import Meter
-from tailwire.testing.virtual.network import owner
+from tailwire.testing.virtual.network import current_process
 from tailwire.testing.virtual.world import virtual_loop
 
 pytestmark = pytest.mark.virtual
@@ -17,7 +17,7 @@ PORT = 1
 
 def as_device(name):
     context = copy_context()
-    context.run(owner.set, f"{name}#1")
+    context.run(current_process.set, f"{name}#1")
     return context
 
 

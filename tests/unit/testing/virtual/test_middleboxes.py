@@ -10,7 +10,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from harness import CONNECTED
-from tailwire.testing.virtual.middle import PORTALS, REFUSALS, busy, portal, refusing
+from tailwire.testing.virtual.middleboxes import PORTALS, REFUSALS, busy, portal, refusing
 
 
 async def get(url):
@@ -22,7 +22,7 @@ async def get(url):
     ("kind", "status"), [("redirect", 302), ("page", 200), ("511", 511), ("json", 200), ("broken gzip", None)]
 )
 async def test_a_portal_answers_whatever_is_asked(stage, kind, status):
-    stage.network.middles[""] = portal(kind)
+    stage.network.middleboxes[""] = portal(kind)
     await stage.server.stop()
     if status is None:
         with pytest.raises(httpx2.DecodingError):
@@ -37,7 +37,7 @@ def test_every_portal_is_tried():
 
 @pytest.mark.parametrize("status", REFUSALS)
 async def test_a_proxy_refuses_upgrades_and_nothing_else(stage, status):
-    stage.network.middles[""] = refusing(status)
+    stage.network.middleboxes[""] = refusing(status)
     assert (await get(stage.server.url)).status_code == 400
     with pytest.raises(InvalidStatus) as refused:
         await connect(stage.server.url.replace("http", "ws"), ping_interval=None, proxy=None)
@@ -45,7 +45,7 @@ async def test_a_proxy_refuses_upgrades_and_nothing_else(stage, status):
 
 
 async def test_a_busy_proxy_asks_for_an_hour(stage):
-    stage.network.middles[""] = busy()
+    stage.network.middleboxes[""] = busy()
     answer = await get(stage.server.url)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "3600")
 

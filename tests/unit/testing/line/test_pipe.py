@@ -7,26 +7,26 @@ from collections.abc import Callable
 
 import pytest
 
-from tailwire.testing.line.lane import Lane
+from tailwire.testing.line.pipe import Pipe
 
 pytestmark = pytest.mark.virtual
 KBYTE = 1000
 
 
 class Sender:
-    """Has so much to send, as an end of a connection does: a piece at a time, until the lane holds it."""
+    """Has so much to send, as an end of a connection does: a piece at a time, until the pipe holds it."""
 
-    def __init__(self, lane: Lane, size: int, note: Callable[[int], None]) -> None:
-        self._lane, self._left, self._note = lane, size, note
+    def __init__(self, pipe: Pipe, size: int, note: Callable[[int], None]) -> None:
+        self._pipe, self._left, self._note = pipe, size, note
 
     def go(self) -> None:
         """Send until it is held or has sent all."""
         while self._left:
-            size = min(self._left, self._lane.piece)
+            size = min(self._left, self._pipe.piece)
             self._left -= size
-            self._lane.send(size, lambda size=size: self._note(size))
-            if self._lane.full:
-                self._lane.hold(self.go)
+            self._pipe.send(size, lambda size=size: self._note(size))
+            if self._pipe.full:
+                self._pipe.hold(self.go)
                 return
 
 
@@ -53,15 +53,15 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def lane(rate: float = 0, queue: float = 5, latency: float = 0) -> Lane:
-    made = Lane()
+def pipe(rate: float = 0, queue: float = 5, latency: float = 0) -> Pipe:
+    made = Pipe()
     made.change(rate, queue, latency)
     return made
 
 
 async def test_a_line_without_limits_hands_over_at_once():
     arrived = Arrivals()
-    line = lane()
+    line = pipe()
     Sender(line, 10_000_000, arrived).go()
     assert arrived.total == 10_000_000
     assert line.passed == 10_000_000
@@ -69,7 +69,7 @@ async def test_a_line_without_limits_hands_over_at_once():
 
 async def test_a_rate_is_kept():
     arrived = Arrivals()
-    Sender(lane(rate=8 * KBYTE), 80 * KBYTE, arrived).go()
+    Sender(pipe(rate=8 * KBYTE), 80 * KBYTE, arrived).go()
     await asyncio.sleep(20)
     assert arrived.total == 80 * KBYTE
     assert arrived.at[-1][0] == pytest.approx(10.0)
@@ -79,7 +79,7 @@ async def test_a_rate_is_kept():
 
 async def test_everything_is_late_by_the_latency_and_nothing_by_more():
     arrived = Arrivals()
-    line = lane(latency=1.6)
+    line = pipe(latency=1.6)
     line.send(100, lambda: arrived(100))
     await asyncio.sleep(0.5)
     line.send(200, lambda: arrived(200))
@@ -90,7 +90,7 @@ async def test_everything_is_late_by_the_latency_and_nothing_by_more():
 async def test_a_full_queue_holds_the_sender_and_what_comes_later_waits_its_length():
     """Bufferbloat: a small packet behind an upload needs the whole length of the queue."""
     upload, small = Arrivals(), Arrivals()
-    line = lane(rate=32 * KBYTE, queue=5, latency=0.1)
+    line = pipe(rate=32 * KBYTE, queue=5, latency=0.1)
     Sender(line, 2_000 * KBYTE, upload).go()
     assert line.full
     await asyncio.sleep(10)
@@ -104,7 +104,7 @@ async def test_a_full_queue_holds_the_sender_and_what_comes_later_waits_its_leng
 
 async def test_two_senders_share_it_in_turns():
     first, second = Arrivals(), Arrivals()
-    line = lane(rate=16 * KBYTE, queue=1)
+    line = pipe(rate=16 * KBYTE, queue=1)
     Sender(line, 500 * KBYTE, first).go()
     await asyncio.sleep(5)
     begun = first.total
@@ -118,7 +118,7 @@ async def test_two_senders_share_it_in_turns():
 
 async def test_the_rate_can_be_changed_while_bytes_are_under_way():
     arrived = Arrivals()
-    line = lane(rate=KBYTE, queue=100)
+    line = pipe(rate=KBYTE, queue=100)
     Sender(line, 50 * KBYTE, arrived).go()
     await asyncio.sleep(10)
     assert arrived.total == pytest.approx(10 * KBYTE, abs=1460)
@@ -132,7 +132,7 @@ async def test_the_rate_can_be_changed_while_bytes_are_under_way():
 
 async def test_nothing_overtakes_when_the_latency_becomes_less():
     order: list[str] = []
-    line = lane(latency=2)
+    line = pipe(latency=2)
     line.send(1, lambda: order.append("first"))
     line.change(0, 5, 0)
     line.send(1, lambda: order.append("second"))
@@ -143,7 +143,7 @@ async def test_nothing_overtakes_when_the_latency_becomes_less():
 
 async def test_what_is_under_way_is_lost_when_the_line_is_cleared_and_senders_go_on():
     lost, arrived = Arrivals(), Arrivals()
-    line = lane(rate=KBYTE, queue=5)
+    line = pipe(rate=KBYTE, queue=5)
     line.send(3 * KBYTE, lambda: lost(3 * KBYTE))
     Sender(line, 8 * KBYTE, arrived).go()
     line.clear()
@@ -154,13 +154,13 @@ async def test_what_is_under_way_is_lost_when_the_line_is_cleared_and_senders_go
 
 async def test_bytes_under_way_are_bounded_where_there_is_no_rate():
     arrived = Arrivals()
-    line = lane(latency=3600)
+    line = pipe(latency=3600)
     Sender(line, 100_000_000, arrived).go()
     assert line._queued + line._travelling_bytes < 5_000_000
 
 
 async def test_one_timer_and_none_when_nothing_is_under_way():
-    line = lane(rate=KBYTE, latency=1)
+    line = pipe(rate=KBYTE, latency=1)
     loop = asyncio.get_running_loop()
     idle = len(loop.pending())
     for _ in range(100):
@@ -172,7 +172,7 @@ async def test_one_timer_and_none_when_nothing_is_under_way():
 
 async def test_an_arrival_may_send_and_change_the_line():
     arrived = Arrivals()
-    line = lane(latency=1)
+    line = pipe(latency=1)
 
     def answer() -> None:
         line.send(5, lambda: arrived(5))

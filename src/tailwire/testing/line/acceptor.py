@@ -1,4 +1,4 @@
-"""Where the proxy takes connections, and where they vanish without an answer when it is told so."""
+"""Accept the proxy's connections, or leave them unanswered."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ import socket
 from collections.abc import Callable
 
 BACKLOG = 1024
-AT_ONCE = 64
-PAUSE = 1.0  # seconds without accepting, where the process has no descriptor left
-SMALL_BUFFER = 4096
-SEGMENT = 1460
+MAX_ACCEPTS_PER_WAKEUP = 64
+ACCEPT_PAUSE_SECONDS = 1.0  # without accepting, after running out of file descriptors
+SOCKET_BUFFER_BYTES = 4096
+SEGMENT_BYTES = 1460
 
 
-def make_small(sock: socket.socket) -> None:
-    """Keep the kernel from adding a queue of its own to the line's: small segments, small buffers.
+def limit_buffers(sock: socket.socket) -> None:
+    """Use small segments and socket buffers, so that the kernel adds no queue of its own to the line.
 
-    It has to be called before the socket listens or connects. Without it, a peer on loopback takes some 4 MB into
-    its buffers, which are minutes of a slow line.
+    Call it before the socket listens or connects. With default buffers a peer on loopback accepts about 4 MB at
+    once, which is minutes of a slow line.
     """
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL_BUFFER)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER_BYTES)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
     if hasattr(socket, "TCP_MAXSEG"):
-        with contextlib.suppress(OSError):  # not every system lets it be set
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT)
+        with contextlib.suppress(OSError):  # not every platform allows this option
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT_BYTES)
 
 
-class Door:
-    """Listens at 127.0.0.1.
+class Acceptor:
+    """Listen on 127.0.0.1.
 
     Args:
-        taken: called with each new connection.
+        taken: called with each accepted socket.
     """
 
     def __init__(self, taken: Callable[[socket.socket], None]) -> None:
@@ -41,10 +41,10 @@ class Door:
         self._paused: asyncio.TimerHandle | None = None
 
     def open(self, port: int) -> int:
-        """Listen at a port (0 takes a free one); return it."""
+        """Listen on a port (0 takes a free one) and return it."""
         self._socket = sock = socket.socket()
         try:
-            make_small(sock)
+            limit_buffers(sock)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.setblocking(False)
             sock.bind(("127.0.0.1", port))
@@ -56,19 +56,19 @@ class Door:
         return int(sock.getsockname()[1])
 
     def swallow(self) -> None:
-        """New connections get no answer of any kind, until `serve()`: the queue of the kernel is filled instead."""
+        """Leave new connections unanswered until `serve()`, by filling the kernel's accept queue."""
         if self._socket is None or self._fillers:
             return
         self._unwatch()
         self._socket.listen(0)
-        for _ in range(2):  # one fills the queue, and one more stands for systems that count from one
+        for _ in range(2):  # one fills the queue; the second is for systems where listen(0) allows one more
             filler = socket.socket()
             filler.setblocking(False)
             filler.connect_ex(self._socket.getsockname())
             self._fillers.append(filler)
 
     def serve(self) -> None:
-        """Take connections again. Those that were in the queue, and would not have been answered, are reset."""
+        """Accept connections again. Connections that waited in the accept queue are reset."""
         if self._socket is None or not self._fillers:
             return
         with contextlib.suppress(BlockingIOError):
@@ -81,7 +81,7 @@ class Door:
         self._watch()
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         if self._socket is not None:
             self._unwatch()
             self._socket.close()
@@ -103,16 +103,16 @@ class Door:
             asyncio.get_running_loop().remove_reader(self._socket.fileno())
 
     def _accept(self) -> None:
-        for _ in range(AT_ONCE):
+        for _ in range(MAX_ACCEPTS_PER_WAKEUP):
             if self._socket is None:
                 return
             try:
                 taken, _ = self._socket.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
-            except OSError:  # no descriptor is left: the socket would stay readable, and the loop would spin
+            except OSError:  # no descriptor left: the socket stays readable, so polling it would spin
                 self._unwatch()
-                self._paused = asyncio.get_running_loop().call_later(PAUSE, self._watch)
+                self._paused = asyncio.get_running_loop().call_later(ACCEPT_PAUSE_SECONDS, self._watch)
                 return
             taken.setblocking(False)
             self._taken(taken)

@@ -1,4 +1,4 @@
-"""What stands between a device and the server: portals and proxies."""
+"""Middleboxes between a device and the server: captive portals and proxies."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ PORTALS = {
     "broken gzip": _answer("200 OK", HTML, "Content-Encoding: gzip"),
     "json": _answer("200 OK", b'{"status": "sign in first"}', kind="application/json"),
 }
-"""What a captive portal answers to every request, by its kind."""
+"""Responses of a captive portal to every request, by kind."""
 
 BUSY = _answer("503 Service Unavailable", b"<html><body>Maintenance</body></html>", "Retry-After: 3600")
-"""What a proxy answers while it has no server behind it."""
+"""Response of a proxy whose backend is down."""
 
 REFUSALS = {
     426: _answer("426 Upgrade Required", b"<html><body>No WebSockets here.</body></html>"),
     403: _answer("403 Forbidden", b"<html><body>Blocked by the administrator.</body></html>"),
     200: _answer("200 OK"),
 }
-"""What a proxy answers to an upgrade that it refuses, by its status."""
+"""Responses of a proxy that refuses upgrades, by status."""
 
 
 _ERROR = b'{"error": {"code": "%b", "message": "upstream failed"}}'
@@ -55,11 +55,11 @@ GATEWAYS = {
     "nothing stored": _answer("200 OK", b'{"data": {}}', kind="application/json"),
     "too many": _answer("429 Too Many Requests", b'{"error": {"code": "RATE_LIMITED"}}', kind="application/json"),
 }
-"""What a gateway answers in the server's place, by its kind, after the server has done what it was asked."""
+"""Responses of a gateway, by kind, which replace the server's after the server has handled the request."""
 
 
 class _Waiting(asyncio.Protocol):
-    # Reads the head of the first request.
+    # Collects the head of the first request.
     def __init__(self) -> None:
         self._read = b""
         self._transport: Any = None
@@ -73,29 +73,29 @@ class _Waiting(asyncio.Protocol):
             self.asked(self._read)
 
     def asked(self, request: bytes) -> None:
-        """The head has come, and perhaps more."""
+        """Handle the first request; `request` may contain more than its head."""
         raise NotImplementedError
 
     def answer(self, answer: bytes) -> None:
-        """Answer, and end."""
+        """Respond and close."""
         self._transport.write(answer)
         self._transport.close()
 
 
 class Answering(_Waiting):
-    """Answers every request itself, always with the same."""
+    """Give every request the same response."""
 
     def __init__(self, answer: bytes) -> None:
         super().__init__()
         self._answer = answer
 
     def asked(self, request: bytes) -> None:
-        """Answer whatever was asked."""
+        """Respond."""
         self.answer(self._answer)
 
 
 class Refusing(_Waiting):
-    """Refuses upgrades; every other request goes to the server behind it, and all that follows on its connection."""
+    """Refuse upgrades. Pass any other first request, and all that follows on its connection, to the server."""
 
     def __init__(self, answer: bytes, behind: Factory) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class Refusing(_Waiting):
         self._behind = behind
 
     def asked(self, request: bytes) -> None:
-        """Look at the first request."""
+        """Refuse an upgrade, or hand the connection over to the server."""
         head = request.partition(b"\r\n\r\n")[0].lower()
         if b"\r\nupgrade: websocket" in head:
             self.answer(self._answer)
@@ -115,7 +115,7 @@ class Refusing(_Waiting):
 
 
 class _Swapped:
-    # The server's end of a connection whose answer does not get through.
+    # The server's transport of a connection whose response is replaced.
     def __init__(self, transport: Any, answer: bytes) -> None:
         self._transport = transport
         self._answer = answer
@@ -125,7 +125,7 @@ class _Swapped:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Keep what the server answers until it is whole; then say something else."""
+        """Collect the server's response; when it is complete, send the replacement."""
         self._written += data
         head, end, body = self._written.partition(b"\r\n\r\n")
         size = next((int(v) for k, _, v in _headers(head) if k == b"content-length"), 0)
@@ -134,7 +134,7 @@ class _Swapped:
             self._transport.close()
 
     def writelines(self, pieces: Iterable[bytes]) -> None:
-        """As `write`."""
+        """Collect the server's response, as `write` does."""
         self.write(b"".join(pieces))
 
 
@@ -143,7 +143,7 @@ def _headers(head: bytes) -> list[tuple[bytes, bytes, bytes]]:
 
 
 class Swapping(_Waiting):
-    """Passes every request on to the server behind it, and answers something else; upgrades pass as they are."""
+    """Pass every request to the server, and replace its response. Upgrades pass unchanged."""
 
     def __init__(self, answer: bytes, behind: Factory) -> None:
         super().__init__()
@@ -152,7 +152,7 @@ class Swapping(_Waiting):
         self._passes = False
 
     def asked(self, request: bytes) -> None:
-        """Pass on what has come."""
+        """Pass the first request to the server."""
         upgrade = b"\r\nupgrade: websocket" in request.partition(b"\r\n\r\n")[0].lower()
         self._passes = True
         if upgrade:
@@ -161,45 +161,45 @@ class Swapping(_Waiting):
         self._server.data_received(request)
 
     def data_received(self, data: bytes) -> None:
-        """Take what comes from the client."""
+        """Receive data from the client."""
         if self._passes:
             self._server.data_received(data)
         else:
             super().data_received(data)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Tell the server behind."""
+        """Notify the server."""
         if self._passes:
             self._server.connection_lost(error)
 
 
 def gateway(kind: str) -> Callable[[Factory | None], Factory | None]:
-    """A gateway that answers in the server's place once the server is done, as `Network.middles` takes it."""
+    """Return a gateway that replaces the server's responses, for `Network.middleboxes`."""
     return lambda behind: None if behind is None else lambda: Swapping(GATEWAYS[kind], behind)
 
 
 def portal(kind: str) -> Callable[[Factory | None], Factory]:
-    """A captive portal, as `Network.middles` takes it."""
+    """Return a captive portal, for `Network.middleboxes`."""
     return lambda behind: lambda: Answering(PORTALS[kind])
 
 
 def busy() -> Callable[[Factory | None], Factory]:
-    """A proxy that answers 503 with a long `Retry-After`, as `Network.middles` takes it."""
+    """Return a proxy that answers 503 with a long `Retry-After`, for `Network.middleboxes`."""
     return lambda behind: lambda: Answering(BUSY)
 
 
 def refusing(status: int) -> Callable[[Factory | None], Factory | None]:
-    """A proxy that refuses WebSockets, as `Network.middles` takes it."""
+    """Return a proxy that refuses WebSockets, for `Network.middleboxes`."""
     return lambda behind: None if behind is None else lambda: Refusing(REFUSALS[status], behind)
 
 
 class IdleKiller:
-    """A proxy that ends connections on which nothing was written for a while. It has one timer, and none without them.
+    """A proxy that closes idle connections. It uses one timer, and none while there are no connections.
 
     Args:
-        name: the device whose connections they are; "" for all.
-        seconds: how long a connection may be silent.
-        silently: nobody is told; else both ends are reset.
+        name: the device whose connections are watched; "" for all.
+        seconds: idle time allowed.
+        silently: drop the connection's state without notice; otherwise reset both ends.
     """
 
     def __init__(self, network: Network, name: str, seconds: float, *, silently: bool) -> None:
@@ -213,7 +213,7 @@ class IdleKiller:
         self.look()
 
     def look(self) -> None:
-        """End what has been silent too long, and set the timer for the next."""
+        """End connections that are idle too long, and set the timer for the next one."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -231,7 +231,7 @@ class IdleKiller:
             self._timer = Context().run(loop.call_at, due, self.look)
 
     def stop(self) -> None:
-        """Stand in the way no more."""
+        """Stop watching."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tailwire.testing.line.between import Answer, RequestHead
+from tailwire.testing.line.responses import CannedResponse, RequestHead
 
 UPGRADE = b"GET /?v=3.0 HTTP/1.1\r\nHost: a\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n\r\n"
 
 
 def test_an_answer_says_how_long_it_is_and_that_the_connection_ends():
-    sent = Answer(503, {"Retry-After": "3600"}, b"back soon").to_bytes()
+    sent = CannedResponse(503, {"Retry-After": "3600"}, b"back soon").to_bytes()
     head, _, body = sent.partition(b"\r\n\r\n")
     assert head.split(b"\r\n") == [
         b"HTTP/1.1 503 Service Unavailable",
@@ -24,7 +24,7 @@ def test_an_answer_says_how_long_it_is_and_that_the_connection_ends():
 
 
 def test_a_header_that_is_given_takes_the_place_of_ours():
-    assert b"content-length: 7" in Answer(200, {"Content-Length": "7"}).to_bytes()
+    assert b"content-length: 7" in CannedResponse(200, {"Content-Length": "7"}).to_bytes()
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_a_header_that_is_given_takes_the_place_of_ours():
 )  # fmt: skip
 def test_what_is_no_answer(wrong):
     with pytest.raises(ValueError, match=r"status|header|body"):
-        Answer(**wrong)
+        CannedResponse(**wrong)
 
 
 @settings(deadline=None)

@@ -1,6 +1,6 @@
-"""What happens in the lab, in order: kept for pages that come later and for the file, and given to those who listen.
+"""The events of a lab, in order: kept for late pages and for the file, and sent to listening pages.
 
-Rule: bounded, also for a listener that does not keep up: it is let go, and comes back for the whole story.
+Rule: bounded. A page that does not keep up is disconnected, and gets the whole log when it reconnects.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ Event = dict[str, Any]
 
 
 def is_text(text: str) -> bool:
-    """Return whether a text can be written as UTF-8: it has no lone surrogates."""
+    """Return whether a text can be encoded as UTF-8, that is, has no lone surrogates."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-class Story:
+class EventLog:
     """The events of a lab.
 
     Attributes:
-        begin: when it began, on the event loop's clock: the zero of `at`.
+        begin: when it began, on the event loop's clock; `at` is relative to it.
     """
 
     def __init__(self) -> None:
@@ -35,20 +35,20 @@ class Story:
 
     @property
     def now(self) -> float:
-        """Seconds since it began."""
+        """Seconds since the beginning."""
         return round(asyncio.get_running_loop().time() - self.begin, 3)
 
     @property
     def events(self) -> list[Event]:
-        """The last events, oldest first."""
+        """The latest events, oldest first."""
         return list(self._events)
 
-    def tell(self, kind: str, *, keep: bool = True, **fields: Any) -> None:
-        """Note an event and give it to all who listen.
+    def add(self, kind: str, *, keep: bool = True, **fields: Any) -> None:
+        """Add an event and send it to all listening pages.
 
         Args:
-            kind: what it is.
-            keep: whether it belongs to the story; otherwise only those who listen now hear of it.
+            kind: of the event.
+            keep: whether to keep it; otherwise only pages that listen now get it.
         """
         event = {"at": self.now, "kind": kind, **fields}
         if keep:
@@ -60,10 +60,10 @@ class Story:
                 queue.put_nowait(event)
 
     def listen(self) -> asyncio.Queue[Event | None]:
-        """Return a queue of the events from now on; None in it is the end.
+        """Return a queue of future events; None in it marks the end.
 
         Raises:
-            RuntimeError: when too many listen.
+            RuntimeError: if too many pages listen.
         """
         if len(self._listeners) >= MAX_LISTENERS:
             raise RuntimeError(f"{MAX_LISTENERS} pages show this lab already: close one")
@@ -72,12 +72,12 @@ class Story:
         return queue
 
     def leave(self, queue: asyncio.Queue[Event | None]) -> None:
-        """Give this queue no more events."""
+        """Stop sending events to this queue."""
         if queue in self._listeners:
             del self._listeners[queue]
             queue.put_nowait(None)
 
     def close(self) -> None:
-        """Tell all who listen that it is over."""
+        """End all queues."""
         for queue in list(self._listeners):
             self.leave(queue)

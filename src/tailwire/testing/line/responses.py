@@ -1,4 +1,4 @@
-"""What stands between a client and its server and answers in its place. Rule: bytes in, bytes out, no I/O."""
+"""Responses in the server's place, and the request head that decides about them. Rule: bytes in, bytes out, no I/O."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-MAX_HEAD = 65_536
-MAX_BODY = 1_000_000
+MAX_HEAD_BYTES = 65_536
+MAX_BODY_BYTES = 1_000_000
 END_OF_HEAD = b"\r\n\r\n"
 TLS = b"\x16"  # the first byte of a TLS handshake
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An HTTP answer.
+class CannedResponse:
+    """A fixed HTTP response.
 
     Attributes:
         status: from 200 to 599.
-        headers: beside `Content-Length` and `Connection: close`, which it gets where they are not given.
+        headers: `Content-Length` and `Connection: close` are added when missing.
         body: at most 1,000,000 bytes.
     """
 
@@ -29,14 +29,14 @@ class Answer:
     def __post_init__(self) -> None:
         if not 200 <= self.status <= 599:
             raise ValueError(f"status: give a number from 200 to 599, not {self.status}")
-        if len(self.body) > MAX_BODY:
-            raise ValueError(f"body: at most {MAX_BODY} bytes")
+        if len(self.body) > MAX_BODY_BYTES:
+            raise ValueError(f"body: at most {MAX_BODY_BYTES} bytes")
         for name, value in self.headers.items():
             if not name or not (name + value).isascii() or not (name + value).isprintable() or ":" in name:
                 raise ValueError(f"header {name!r}: give a name and a value of printable ASCII letters")
 
     def to_bytes(self) -> bytes:
-        """Return the answer as it is sent."""
+        """Return the encoded response."""
         try:
             reason = HTTPStatus(self.status).phrase
         except ValueError:
@@ -48,24 +48,24 @@ class Answer:
 
 
 class RequestHead:
-    """The beginning of what a client sends on a connection, until it is known what it asks for."""
+    """The first bytes of a connection, collected until its kind of request is known."""
 
     def __init__(self) -> None:
         self.data = b""
 
     def feed(self, data: bytes) -> bool:
-        """Take bytes; return whether all is there that is needed."""
+        """Add received bytes. Return True once the head is complete, is TLS, or is too large."""
         self.data += data
-        return self.is_tls or END_OF_HEAD in self.data or len(self.data) > MAX_HEAD
+        return self.is_tls or END_OF_HEAD in self.data or len(self.data) > MAX_HEAD_BYTES
 
     @property
     def is_tls(self) -> bool:
-        """Whether it is TLS, into which nobody can look."""
+        """Whether the connection is TLS, and so cannot be inspected."""
         return self.data[:1] == TLS
 
     @property
     def is_upgrade(self) -> bool:
-        """Whether it asks for a WebSocket."""
+        """Whether the request is a WebSocket upgrade."""
         head = self.data.partition(END_OF_HEAD)[0].lower().split(b"\r\n")
         fields = (line.partition(b":") for line in head[1:])
         return any(name.strip() == b"upgrade" and b"websocket" in value for name, _, value in fields)

@@ -1,4 +1,4 @@
-"""The lab itself: a server in a process of its own, two phones, and the story of what happens."""
+"""The lab: a server in a process of its own, two phones, and the log of events."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from types import TracebackType
 from typing import Any
 
 from tailwire.lab.backend import Backend
+from tailwire.lab.event_log import EventLog
 from tailwire.lab.phone import Phone, Refused
-from tailwire.lab.squeeze import Squeeze
-from tailwire.lab.story import Story
+from tailwire.lab.throttle import Throttle
 from tailwire.testing.server import ServerProcess
 
 NAMES = ("alice", "bob")
-LOOK_EVERY = 0.25
-LATENCY = 0.05
+POLL_INTERVAL_SECONDS = 0.25
+LATENCY_SECONDS = 0.05
 
 
 class Lab:
@@ -25,49 +25,49 @@ class Lab:
 
     Args:
         folder: for the server's data.
-        slow: how much slower the lines are: each way takes so many times 50 ms, from 2 on; 1 adds nothing.
+        slow: latency of the lines, each way, in units of 50 ms; 1 and less add none.
     """
 
     def __init__(self, folder: Path, *, slow: float = 1.0) -> None:
-        self.story = Story()
+        self.log = EventLog()
         self.server = ServerProcess(folder, None, "--demo-users")
         self.server.program = ["-m", "tailwire.cli.tied", str(os.getpid())]
         self._backend = Backend(self.server)
-        latency = LATENCY * slow if slow > 1 else 0.0
+        latency = LATENCY_SECONDS * slow if slow > 1 else 0.0
         self.phones = {
-            name: Phone(name, other, self.server, self._backend, self.story, latency)
+            name: Phone(name, other, self.server, self._backend, self.log, latency)
             for name, other in zip(NAMES, reversed(NAMES), strict=True)
         }
-        self._squeeze = Squeeze()
+        self._throttle = Throttle()
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._up = False
 
     async def start(self) -> None:
-        """Start the server, and switch the phones on.
+        """Start the server and the phones.
 
         Raises:
-            RuntimeError: when the server does not start; with what it printed.
+            RuntimeError: if the server does not start; with its output.
         """
         await self.server.start()
-        self.story.begin = asyncio.get_running_loop().time()
-        self._say_server("start", up=True)
+        self.log.begin = asyncio.get_running_loop().time()
+        self._log_server("start", up=True)
         for phone in self.phones.values():
             await phone.start()
-        self._spawn(self._look())
+        self._spawn(self._watch())
 
     async def close(self) -> None:
-        """End everything."""
+        """Stop everything."""
         for task in list(self._tasks):
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        await self._squeeze.end()
+        await self._throttle.end()
         for phone in self.phones.values():
             await phone.close()
         await self._backend.close()
         await self.server.kill()
-        self.story.close()
+        self.log.close()
 
     async def __aenter__(self) -> Lab:
         try:
@@ -83,18 +83,23 @@ class Lab:
         await self.close()
 
     def do(self, whom: str, what: str, text: str = "") -> None:
-        """Do something to a phone or to the server.
+        """Use a switch of a phone or of the server.
 
         Args:
             whom: `alice`, `bob` or `server`.
-            what: of the server: `kill`, `restart`, `overload` or `calm`; of a phone: see there.
+            what: for the server `kill`, `restart`, `overload` or `calm`; for a phone see `Phone.do`.
             text: of a message.
 
         Raises:
-            Refused: when there is no such thing, or it cannot be done now.
+            Refused: if there is no such switch, or it cannot be used now.
         """
         if whom == "server":
-            work = {"kill": self._kill, "restart": self._restart, "overload": self._overload, "calm": self._calm}
+            work = {
+                "kill": self._kill,
+                "restart": self._restart,
+                "overload": self._overload,
+                "calm": self._end_overload,
+            }
             if what not in work:
                 raise Refused(f"the server has no switch {what!r}: it has {', '.join(work)}")
             if self._turn.locked():
@@ -106,68 +111,68 @@ class Lab:
             raise Refused(f"there is no {whom!r}: there are {', '.join(self.phones)} and server")
 
     def dumps(self) -> dict[str, list[dict[str, Any]]]:
-        """The dumps of the phones' connections, by phone."""
+        """Return the dumps of the connections, by phone."""
         return {name: phone.dumps() for name, phone in self.phones.items()}
 
     # The server.
 
-    def _say_server(self, what: str, *, up: bool) -> None:
+    def _log_server(self, what: str, *, up: bool) -> None:
         self._up = up
-        self.story.tell("server", what=what, up=up, busy=self._squeeze.on)
+        self.log.add("server", what=what, up=up, busy=self._throttle.on)
 
     async def _kill(self) -> None:
         async with self._turn:
-            await self._squeeze.end()
+            await self._throttle.end()
             if self._up:
                 await self.server.kill()
-                self._say_server("kill -9", up=False)
+                self._log_server("kill -9", up=False)
 
     async def _restart(self) -> None:
         async with self._turn:
-            await self._squeeze.end()
+            await self._throttle.end()
             if self._up:
-                self._say_server("stop", up=False)
+                self._log_server("stop", up=False)
                 await self.server.stop()
             try:
                 await self.server.start()
             except RuntimeError as e:
-                self.story.tell("notice", phone="server", text=str(e)[-LOG_SHOWN:])
+                self.log.add("notice", phone="server", text=str(e)[-MAX_LOG_CHARACTERS:])
                 return
-            self._say_server("start", up=True)
+            self._log_server("start", up=True)
 
     async def _overload(self) -> None:
         async with self._turn:
             if not self._up:
-                self.story.tell("notice", phone="server", text="the server is down: start it first")
+                self.log.add("notice", phone="server", text="the server is down: start it first")
                 return
             try:
-                self._squeeze.begin(self.server.pid)
+                self._throttle.begin(self.server.pid)
             except RuntimeError as e:
-                self.story.tell("notice", phone="server", text=str(e))
+                self.log.add("notice", phone="server", text=str(e))
                 return
-            self._say_server("overload", up=True)
+            self._log_server("overload", up=True)
 
-    async def _calm(self) -> None:
+    async def _end_overload(self) -> None:
         async with self._turn:
-            await self._squeeze.end()
-            self._say_server("calm", up=self._up)
+            await self._throttle.end()
+            self._log_server("calm", up=self._up)
 
-    # What goes on behind.
+    # Background tasks.
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name="tailwire lab")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _look(self) -> None:
+    async def _watch(self) -> None:
         while True:
             for phone in self.phones.values():
-                phone.look()
+                phone.log_status()
             if self._up and not self.server.running and not self._turn.locked():
-                await self._squeeze.end()
+                await self._throttle.end()
                 await self.server.kill()
-                self._say_server("ended by itself", up=False)
-            await asyncio.sleep(LOOK_EVERY)
+                self._log_server("ended by itself", up=False)
+            await asyncio.sleep(POLL_INTERVAL_SECONDS)
 
 
-LOG_SHOWN = 400
+MAX_LOG_CHARACTERS = 400

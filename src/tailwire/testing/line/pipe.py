@@ -1,7 +1,7 @@
-"""One direction of an access line: a queue that is sent at a rate, then a way that takes its time.
+"""One direction of an access line: a queue with a rate, then a fixed latency.
 
-Rules: what is sent arrives in the order in which it was sent, whatever changes meanwhile; one timer for everything
-that is under way; nothing runs while nothing is under way; who finds the queue full is held, and released in turn.
+Rules: data arrives in the order in which it was sent, even when the shape changes; one timer serves everything in
+flight, and none runs while idle; senders that find the queue full are held, and released in turn.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-SEGMENT = 1460
-MAX_PIECE = 16_384
-MAX_UNDER_WAY = 4_000_000  # bytes, where there is no rate
-SLICE = 0.01  # seconds of the line that one piece may take, where that is more than a segment
+SEGMENT_BYTES = 1460
+MAX_PIECE_BYTES = 16_384
+MAX_IN_FLIGHT_BYTES = 4_000_000  # limit of data in flight when there is no rate
+MAX_PIECE_SECONDS = 0.01  # of line time per piece, unless that is less than a segment
 
 
-class Lane:
-    """One direction.
+class Pipe:
+    """One direction of a line.
 
     Attributes:
-        passed: how many bytes have left the queue since the start.
+        passed: bytes that have left the queue since the start.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Lane:
         self._depth = 0.0
         self._queue: deque[tuple[int, Callable[[], None]]] = deque()
         self._queued = 0
-        self._begun = 0.0  # when the first one in the queue began to be sent
+        self._begun = 0.0  # when the head of the queue started to be sent
         self._travelling: deque[tuple[float, int, Callable[[], None]]] = deque()
         self._travelling_bytes = 0
         self._held: deque[Callable[[], None]] = deque()
@@ -38,8 +38,12 @@ class Lane:
 
     @property
     def piece(self) -> int:
-        """How many bytes to send at once: small where the line is slow, so that connections take turns."""
-        return int(min(MAX_PIECE, max(SEGMENT, self._rate * SLICE))) if self._rate else MAX_PIECE
+        """Bytes to send at once: fewer on slow lines, so that connections take turns."""
+        return (
+            int(min(MAX_PIECE_BYTES, max(SEGMENT_BYTES, self._rate * MAX_PIECE_SECONDS)))
+            if self._rate
+            else MAX_PIECE_BYTES
+        )
 
     @property
     def full(self) -> bool:
@@ -47,9 +51,9 @@ class Lane:
         return self._room() <= 0
 
     def change(self, rate: float, queue: float, latency: float) -> None:
-        """Set the rate (bytes per second, 0: no limit), the queue and the latency (seconds).
+        """Set the rate (bytes per second, 0 for no limit), the queue and the latency (seconds).
 
-        What was sent so far is not undone; the piece that is just being sent begins again.
+        Data in flight is unaffected; the piece being sent starts over.
         """
         if self._queue or self._travelling:
             self._move()
@@ -59,7 +63,7 @@ class Lane:
             self._move()
 
     def send(self, size: int, arrive: Callable[[], None]) -> None:
-        """Send so many bytes; `arrive` is called at the other end. Takes them also when it is full."""
+        """Send `size` bytes and call `arrive` at the far end. Accepted even when the queue is full."""
         if not (self._rate or self._latency or self._queue or self._travelling):
             self.passed += size
             arrive()
@@ -71,11 +75,11 @@ class Lane:
         self._move()
 
     def hold(self, release: Callable[[], None]) -> None:
-        """Have `release` called once, in turn, when there is room."""
+        """Call `release` once, in turn, when the queue has capacity."""
         self._held.append(release)
 
     def clear(self) -> None:
-        """Lose all that is under way."""
+        """Drop everything in flight."""
         self._queue.clear()
         self._travelling.clear()
         self._queued = self._travelling_bytes = 0
@@ -86,11 +90,11 @@ class Lane:
 
     def _room(self) -> float:
         if self._rate:
-            return max(self._rate * self._depth, SEGMENT) - self._queued
-        return MAX_UNDER_WAY - self._queued - self._travelling_bytes
+            return max(self._rate * self._depth, SEGMENT_BYTES) - self._queued
+        return MAX_IN_FLIGHT_BYTES - self._queued - self._travelling_bytes
 
     def _move(self) -> None:
-        if self._moving:  # an arrival sends something, or changes the line
+        if self._moving:  # an arrival sends data or changes the shape
             return
         self._moving = True
         try:
@@ -116,13 +120,13 @@ class Lane:
             self._queued -= size
             self.passed += size
             self._begun = ends
-            # Nothing overtakes what is on its way, also after the latency became less.
+            # Keep the order, even if the latency has decreased.
             due = max(ends + self._latency, self._travelling[-1][0] if self._travelling else 0.0)
             self._travelling.append((due, size, arrive))
             self._travelling_bytes += size
 
     def _release(self) -> None:
-        # As many as there is room for; each of them sends one piece, and is held again where it then is full.
+        # Release as many senders as fit. Each sends one piece, and is held again if the queue is then full.
         room = self._room()
         while self._held and room > 0:
             room -= self.piece

@@ -1,4 +1,4 @@
-"""Records a scene of the lab as an animated picture: a script uses the switches, a Chromium films the page."""
+"""Record a scene of the lab as an animated picture: a script uses the switches, Chromium records the page."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from tailwire.lab.chromium import Browser, NoChromium, find, launched
+from tailwire.lab.lab import Lab
 from tailwire.lab.running import listening, page
-from tailwire.lab.stage import Lab
 
 WIDTH, HEIGHT = 1280, 800
-SHOWN = (864, 540)
+OUTPUT_SIZE = (864, 540)
 QUALITY = 38
-SLOW = 2.0
-SHORTEST = 0.19  # seconds between two pictures
-AFTERWARDS = 3.0
-PATIENCE = 40.0
+SLOWDOWN = 2.0
+MIN_FRAME_SECONDS = 0.19  # between two frames
+FINAL_SECONDS = 3.0
+TIMEOUT_SECONDS = 40.0
 
 SCENE: list[tuple[float, str, str, str]] = [
     (1.0, "alice", "send", "Is the 23:10 still going?"),
@@ -38,15 +38,15 @@ SCENE: list[tuple[float, str, str, str]] = [
     (0.6, "server", "restart", ""),
     (0.6, "alice", "send", "Nothing gets lost here."),
 ]
-"""Seconds before it, who, what, and the text."""
+"""Pause before it in seconds, phone or server, switch, text."""
 
 
-class CannotFilm(Exception):
+class ScreencastFailed(Exception):
     """The scene could not be recorded. The message says what to do."""
 
 
 class Frames:
-    """The pictures, as the browser gives them."""
+    """Collect the frames of a screencast."""
 
     def __init__(self, browser: Browser) -> None:
         self._browser = browser
@@ -54,36 +54,36 @@ class Frames:
         self.taken: list[tuple[float, bytes]] = []
 
     def take(self, told: dict[str, Any]) -> None:
-        """Take a picture, unless the last one is too new, and ask for the next."""
+        """Keep a frame, unless the last one is too recent, and request the next one."""
         at = float(told["metadata"]["timestamp"])
-        if not self.taken or at - self.taken[-1][0] >= SHORTEST:
+        if not self.taken or at - self.taken[-1][0] >= MIN_FRAME_SECONDS:
             self.taken.append((at, base64.b64decode(told["data"])))
-        task = asyncio.create_task(self._browser.tell("Page.screencastFrameAck", sessionId=told["sessionId"]))
+        task = asyncio.create_task(self._browser.notify("Page.screencastFrameAck", sessionId=told["sessionId"]))
         self._acknowledging.add(task)
         task.add_done_callback(self._acknowledging.discard)
 
 
-async def film(file: Path, *, chromium: str = "", said: Callable[[str], None]) -> None:
+async def record(file: Path, *, chromium: str = "", said: Callable[[str], None]) -> None:
     """Record the scene.
 
     Args:
         file: for the picture (WebP).
-        chromium: the path of a browser; found by itself where it is "".
-        said: called with what is done.
+        chromium: path of a browser; searched for if "".
+        said: called with progress messages.
 
     Raises:
-        CannotFilm: saying what is missing.
+        ScreencastFailed: saying what is missing.
     """
     try:
         import PIL  # noqa: F401
     except ModuleNotFoundError:
-        raise CannotFilm("recording needs Pillow: pip install pillow") from None
+        raise ScreencastFailed("recording needs Pillow: pip install pillow") from None
     if not file.parent.is_dir():
-        raise CannotFilm(f"there is no folder {file.parent}")
+        raise ScreencastFailed(f"there is no folder {file.parent}")
     try:
         taken = await _scene(find(chromium), said)
     except NoChromium as e:
-        raise CannotFilm(str(e)) from e
+        raise ScreencastFailed(str(e)) from e
     said(f"writing {len(taken)} pictures …")
     size = await asyncio.to_thread(_write, file, taken)
     said(f"{file}: {size / 1000:.0f} KB")
@@ -92,30 +92,30 @@ async def film(file: Path, *, chromium: str = "", said: Callable[[str], None]) -
 async def _scene(program: str, said: Callable[[str], None]) -> list[tuple[float, bytes]]:
     with tempfile.TemporaryDirectory(prefix="tailwire-lab-", ignore_cleanup_errors=True) as folder:
         async with (
-            Lab(Path(folder), slow=SLOW) as lab,
-            page(listening(), lab, slow=SLOW) as url,
+            Lab(Path(folder), slow=SLOWDOWN) as lab,
+            page(listening(), lab, slow=SLOWDOWN) as url,
             launched(program) as browser,
         ):
             frames = Frames(browser)
-            browser.hear("Page.screencastFrame", frames.take)
+            browser.on_event("Page.screencastFrame", frames.take)
             await browser.open(url, WIDTH, HEIGHT)
             dark = {"name": "prefers-color-scheme", "value": "dark"}
             await browser.call("Emulation.setEmulatedMedia", features=[dark])
-            await _until(browser, "document.body?.dataset.ready === 'yes' && " + _CALM)
+            await _until(browser, "document.body?.dataset.ready === 'yes' && " + _IDLE)
             said("recording …")
             await browser.call("Page.startScreencast", format="png", maxWidth=WIDTH, maxHeight=HEIGHT)
             for pause, whom, what, text in SCENE:
-                await asyncio.sleep(pause)  # the scene's own time
+                await asyncio.sleep(pause)  # the pace of the scene
                 if what == "kill":
-                    await _until(browser, _CALM)
+                    await _until(browser, _IDLE)
                 lab.do(whom, what, text)
-            await _until(browser, _CALM)
-            await asyncio.sleep(AFTERWARDS)  # what has come is looked at
+            await _until(browser, _IDLE)
+            await asyncio.sleep(FINAL_SECONDS)  # time to look at the final state
             await browser.call("Page.stopScreencast")
             return frames.taken
 
 
-_CALM = (
+_IDLE = (
     "([...document.querySelectorAll('.pill')].every((pill) => pill.dataset.status === 'connected') "
     "&& !document.querySelector('.arc.pending'))"
 )
@@ -124,17 +124,17 @@ _CALM = (
 async def _until(browser: Browser, condition: str) -> None:
     code = f"new Promise((done) => {{ const look = () => {condition} ? done() : setTimeout(look, 50); look(); }})"
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await browser.evaluate(code)
     except TimeoutError:
-        raise CannotFilm(f"the page did not come to rest within {PATIENCE:.0f} s") from None
+        raise ScreencastFailed(f"the page did not become idle within {TIMEOUT_SECONDS:.0f} s") from None
 
 
 def _write(file: Path, taken: list[tuple[float, bytes]]) -> int:
     from PIL import Image
 
     pictures = [
-        Image.open(io.BytesIO(data)).convert("RGB").resize(SHOWN, Image.Resampling.LANCZOS) for _, data in taken
+        Image.open(io.BytesIO(data)).convert("RGB").resize(OUTPUT_SIZE, Image.Resampling.LANCZOS) for _, data in taken
     ]
     times = [at for at, _ in taken]
     durations = [max(1, round((b - a) * 1000)) for a, b in pairwise(times)] + [3000]

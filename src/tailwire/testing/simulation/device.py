@@ -1,4 +1,4 @@
-"""A device of a user: a real client that is started, killed and started again, and what it heard."""
+"""A user's device: a real client that is started, killed and restarted, and a record of what it received."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.listeners import events as e
 from tailwire.sdk.listeners.interfaces import ConnectionListener, MessageListener
 from tailwire.sdk.session import MemorySessionStore
-from tailwire.testing.virtual.network import owner
+from tailwire.testing.virtual.network import current_process
 from tailwire.testing.virtual.world import VirtualSdkWorld, VirtualServer, virtual_loop
 from tailwire.wire.entities import BaseMessage, TextMessage
 
-SMALL_LIMIT = 20
+SMALL_CATCH_UP_LIMIT = 20
 
 
 @dataclass(slots=True)
 class Send:
-    """A message that somebody meant to send.
+    """A message that a device tried to send.
 
     Attributes:
-        outcome: `pending`, `acknowledged`, `refused`, or `in doubt`: it may be stored or not.
-        by, life: which device sent it, and in which of its lives.
-        place: to whom, and whether through the outbox: in each place the order is kept.
-        kept: it is in the outbox: it has to be stored in the end.
-        texts: what it may read as: edits add to it; "" when it was deleted.
+        outcome: `pending`, `acknowledged`, `refused`, or `in doubt` if it may or may not be stored.
+        by, life: the sending device, and the number of its app's start.
+        place: the receiver, and whether it went through the outbox; order is kept within a place.
+        kept: whether it is in the outbox, and so must be stored in the end.
+        texts: the texts it may have: edits add to them; "" once it was deleted.
     """
 
     by: str
@@ -47,8 +47,8 @@ class Send:
 
 
 @dataclass(slots=True)
-class Heard:
-    """A message that a listener heard."""
+class ReceivedMessage:
+    """A message that a listener received."""
 
     at: float
     life: int
@@ -58,69 +58,69 @@ class Heard:
 
 
 @dataclass(slots=True)
-class Owed:
-    """What must be heard of one login: messages after `after`, up to `until`, but for gaps that were told."""
+class Expected:
+    """The ids a device must receive after a login: above `after`, up to `until`, except for reported gaps."""
 
     after: int
     until: int | None = None
 
 
 class _Listener(ConnectionListener, MessageListener):
-    def __init__(self, person: Person, life: int) -> None:
-        self._person = person
+    def __init__(self, device: Device, life: int) -> None:
+        self._device = device
         self._life = life
 
     async def _note(self, message: BaseMessage) -> None:
-        person = self._person
+        device = self._device
         text = message.text if isinstance(message, TextMessage) else ""
-        heard = Heard(virtual_loop().time(), self._life, message.id, text, message.conversation_id)
-        person.heard.append(heard)
-        person.log("heard", message.id, text)
-        if person.blocks:
+        received = ReceivedMessage(virtual_loop().time(), self._life, message.id, text, message.conversation_id)
+        device.received.append(received)
+        device.log("received", message.id, text)
+        if device.blocks:
             try:
-                await asyncio.sleep(person.blocks)
+                await asyncio.sleep(device.blocks)
             except asyncio.CancelledError:
-                person.again.add(message.id)  # closed amid the callback, which did not end in time
+                device.may_repeat.add(message.id)  # closed during the callback, which did not finish in time
                 raise
-        if person.raises:
+        if device.raises:
             raise ZeroDivisionError("a listener of the app")
 
     async def on_text_message_received(self, message: TextMessage) -> None:
         await self._note(message)
 
     def on_history_gap(self, gap: e.HistoryGap) -> None:
-        self._person.gaps.append((gap.from_id, gap.to_id))
-        self._person.log("gap", gap.from_id, gap.to_id)
+        self._device.gaps.append((gap.from_id, gap.to_id))
+        self._device.log("gap", gap.from_id, gap.to_id)
 
     def on_connected(self) -> None:
-        self._person.status(self._life, "connected")
+        self._device.status(self._life, "connected")
 
     def on_connecting(self) -> None:
-        self._person.status(self._life, "connecting")
+        self._device.status(self._life, "connecting")
 
     def on_disconnected(self) -> None:
-        self._person.status(self._life, "disconnected")
+        self._device.status(self._life, "disconnected")
 
     def on_feature_throttled(self) -> None:
-        self._person.status(self._life, "featureThrottled")
+        self._device.status(self._life, "featureThrottled")
 
     def on_connection_error(self, exception: CometChatException) -> None:
-        self._person.log("error", exception.code)
+        self._device.log("error", exception.code)
 
 
 @dataclass
-class Person:
+class Device:
     """A device.
 
     Attributes:
-        life: how often its app was started.
-        heard, gaps, statuses: by all its lives.
-        ends: when a connection of it ended.
-        devices: the resources of its lives.
-        owed: what it must have heard.
-        asking: how often its token provider is being asked, by each of its lives.
-        most_asking: the most that one life did at once.
-        again: ids that a killed life had heard and not noted: they may come once more (K1).
+        life: number of starts of its app.
+        received, gaps, statuses: over all lives.
+        ends: times at which a connection of it ended.
+        resources: the resources of its lives.
+        expected: ranges of ids that it must receive.
+        token_requests: pending calls of its token provider, by life.
+        max_token_requests: the most pending calls at once in one life.
+        may_repeat: ids that a killed life received before its position was saved; they may be received again (K1).
     """
 
     name: str
@@ -130,15 +130,15 @@ class Person:
     store: MemorySessionStore = field(default_factory=MemorySessionStore)
     life: int = 0
     chat: ChatClient | None = None
-    heard: list[Heard] = field(default_factory=list)
+    received: list[ReceivedMessage] = field(default_factory=list)
     gaps: list[tuple[int, int]] = field(default_factory=list)
     statuses: list[tuple[int, str]] = field(default_factory=list)
     ends: list[float] = field(default_factory=list)
-    devices: set[str] = field(default_factory=set)
-    owed: list[Owed] = field(default_factory=list)
-    again: set[int] = field(default_factory=set)
-    asking: Counter[int] = field(default_factory=Counter)
-    most_asking: int = 0
+    resources: set[str] = field(default_factory=set)
+    expected: list[Expected] = field(default_factory=list)
+    may_repeat: set[int] = field(default_factory=set)
+    token_requests: Counter[int] = field(default_factory=Counter)
+    max_token_requests: int = 0
     blocks: float = 0.0
     raises: bool = False
     closing: bool = False
@@ -155,44 +155,44 @@ class Person:
 
     @property
     def auto(self) -> bool:
-        """The mode of the connection."""
+        """Whether the connection is in auto mode."""
         return not self.name.endswith("-desk")
 
     @property
     def has_outbox(self) -> bool:
-        """Whether it keeps what cannot be sent yet."""
+        """Whether it queues messages that cannot be sent yet."""
         return self.name.endswith("-phone") and self.uid != "bob"
 
     @property
     def has_provider(self) -> bool:
-        """Whether it gets a new token before the old one ends, or when it is rejected."""
+        """Whether it renews its token before it expires or when it is rejected."""
         return self.has_outbox
 
     async def _provide(self) -> str:
-        # What the app's backend does: it can be slow, and it can be down.
+        # The app's backend, which may be slow or down.
         self.log("asked for a token")
         life = self.life
-        self.asking[life] += 1
+        self.token_requests[life] += 1
         try:
             await asyncio.sleep(self.world.chance() ** 8 * 30)
             return await self.server.token_for(self.uid)
         finally:
-            self.most_asking = max(self.most_asking, self.asking[life])
-            self.asking[life] -= 1
+            self.max_token_requests = max(self.max_token_requests, self.token_requests[life])
+            self.token_requests[life] -= 1
 
     def log(self, what: str, *more: Any) -> None:
-        """Note something for the trace of the run."""
+        """Add an entry to the trace of the run."""
         self.trace.append((round(virtual_loop().time(), 6), self.name, what, *more))
 
     def status(self, life: int, status: str) -> None:
-        """The listener heard a status."""
+        """Record a status that the listener received."""
         self.statuses.append((life, status))
         if status == "disconnected":
             self.ends.append(virtual_loop().time())
         self.log("status", status)
 
     def run(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Do something as this device; it dies with it."""
+        """Run a coroutine as this device; it is cancelled when the device is killed."""
         task = virtual_loop().create_task(work, context=self.context)
         self.calls.append(task)
         return task
@@ -205,11 +205,11 @@ class Person:
             return
         self.life += 1
         self.context = copy_context()
-        self.context.run(owner.set, f"{self.name}#{self.life}")
+        self.context.run(current_process.set, f"{self.name}#{self.life}")
         builder = AppSettingsBuilder().override_client_host(self.server.url)
         builder.auto_establish_socket_connection(self.auto).subscribe_presence_for_all_users()
         if self.uid == "bob":
-            builder.catch_up_after_reconnect(limit=SMALL_LIMIT)
+            builder.catch_up_after_reconnect(limit=SMALL_CATCH_UP_LIMIT)
         if self.has_outbox:
             builder.keep_unsent_messages()
         store = MemorySessionStore()
@@ -225,7 +225,7 @@ class Person:
                 world=self.world,
             )
         )
-        self.devices.add(self.chat._identity.resource)
+        self.resources.add(self.chat._identity.resource)
         chat, listener = self.chat, _Listener(self, self.life)
 
         async def begin() -> None:
@@ -236,16 +236,16 @@ class Person:
         self.run(begin())
 
     def kill(self) -> None:
-        """As kill -9 of the app."""
+        """Kill the app, as SIGKILL does."""
         if self.chat is None:
             return
         chat, self.chat = self.chat, None
         kept = self.store
         self.store = MemorySessionStore()
-        self.store.__dict__.update(deepcopy(kept.__dict__))  # what is saved from now on is lost
+        self.store.__dict__.update(deepcopy(kept.__dict__))  # what the killed app saves from now on is lost
         saved = (self.store.load(self.server.app_id) or {}).get("position") or {}
         last = int(saved.get("last_id", 0))
-        self.again |= {h.id for h in self.heard if h.life == self.life and h.id > last}
+        self.may_repeat |= {h.id for h in self.received if h.life == self.life and h.id > last}
         for kind in ("connection", "message"):
             getattr(chat, f"remove_{kind}_listener")("sim")
         virtual_loop().kill(f"{self.name}#{self.life}")
@@ -253,7 +253,7 @@ class Person:
         self.log("killed")
 
     async def close(self) -> None:
-        """Close the app in order."""
+        """Close the app."""
         chat, self.chat = self.chat, None
         if chat is not None:
             self.closing = True
@@ -264,10 +264,10 @@ class Person:
     # Login.
 
     async def log_in(self, *, anew: bool = False) -> None:
-        """Log the user in: from now on nothing is missed.
+        """Log in. Every later message must be received.
 
         Args:
-            anew: with a new token, also where they are logged in.
+            anew: log in with a new token, even if already logged in.
         """
         if self.chat is None:
             return
@@ -282,20 +282,20 @@ class Person:
             return
         position = chat._kept_session().position
         if life == self.life and position is not None:
-            self.end_owed()
-            self.owed.append(Owed(position.last_id))
+            self.end_expected()
+            self.expected.append(Expected(position.last_id))
             self.log("logged in", position.last_id)
 
-    def end_owed(self) -> None:
-        """What came later than the last that was heard is not owed any more."""
-        if self.owed and self.owed[-1].until is None:
-            self.owed[-1].until = max((h.id for h in self.heard), default=0)
+    def end_expected(self) -> None:
+        """Expect no message after the last one that was received."""
+        if self.expected and self.expected[-1].until is None:
+            self.expected[-1].until = max((h.id for h in self.received), default=0)
 
     async def log_out(self) -> None:
         """Log out."""
         if self.chat is None:
             return
-        self.end_owed()
+        self.end_expected()
         try:
             await self.chat.logout()
         except CometChatException as error:

@@ -1,4 +1,4 @@
-"""Takes the processor away from a process most of the time, so that it is overloaded for real."""
+"""Overload a process by stopping it most of the time."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import os
 import signal
 import sys
 
-STOPPED, RUNNING = 0.4, 0.15
+STOPPED_SECONDS, RUNNING_SECONDS = 0.4, 0.15
 
 
-class Squeeze:
-    """Stops and continues a process in turn, until it is told to end."""
+class Throttle:
+    """Stop and continue a process alternately."""
 
     def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
 
     @property
     def on(self) -> bool:
-        """Whether it is at it."""
+        """Whether a process is being throttled."""
         return self._task is not None and not self._task.done()
 
     def begin(self, pid: int) -> None:
-        """Begin.
+        """Start throttling.
 
         Raises:
             RuntimeError: on Windows, where a process cannot be stopped.
@@ -35,14 +35,14 @@ class Squeeze:
     async def _run(self, pid: int) -> None:
         try:
             while _signal(pid, "SIGSTOP"):
-                await asyncio.sleep(STOPPED)  # for so long it gets nothing
+                await asyncio.sleep(STOPPED_SECONDS)  # the process gets no CPU time
                 _signal(pid, "SIGCONT")
-                await asyncio.sleep(RUNNING)
+                await asyncio.sleep(RUNNING_SECONDS)
         finally:
             _signal(pid, "SIGCONT")
 
     async def end(self) -> None:
-        """End; the process runs on."""
+        """Stop throttling; the process continues."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()

@@ -1,0 +1,50 @@
+"""A backup of the server's database, taken while the server runs and restored later."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+WAL_SUFFIXES = ("-wal", "-shm")
+
+
+class Backup:
+    """The backup of a run, and the ids that were lost when it was restored.
+
+    Args:
+        database: of the server.
+    """
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        self._file = database.with_name("copy.db")
+        self._lost: list[tuple[int, int]] = []
+
+    def take(self, store: Any) -> None:
+        """Back up the committed data."""
+        with closing(sqlite3.connect(self._file)) as to:
+            store._reader.backup(to)
+
+    def restore(self) -> None:
+        """Replace the database of the stopped server with the backup. The separate file with the last id stays."""
+        if not self._file.exists():
+            return
+        self._lost.append((_last_id(self._file), _last_id(self._database)))
+        for name in WAL_SUFFIXES:
+            self._database.with_name(self._database.name + name).unlink(missing_ok=True)
+        shutil.copy(self._file, self._database)
+
+    def removed(self, message_id: int) -> bool:
+        """Return whether a message with this id was lost when an earlier backup was restored."""
+        return any(begin < message_id <= end for begin, end in self._lost)
+
+
+def _last_id(database: Path) -> int:
+    with closing(sqlite3.connect(database)) as c:
+        (last,) = c.execute(
+            "SELECT max((SELECT coalesce(max(id), 0) FROM messages), (SELECT max(last_id) FROM app))"
+        ).fetchone()
+    return int(last)

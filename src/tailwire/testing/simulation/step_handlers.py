@@ -1,0 +1,141 @@
+"""Handlers of the steps of a plan, for devices and the network."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tailwire.testing.simulation import network_steps
+from tailwire.testing.simulation.device import Device
+from tailwire.testing.simulation.simulation import GROUP, Simulation, ignore_errors
+from tailwire.testing.virtual.world import virtual_loop
+from tailwire.wire.entities import GroupMember, TextMessage
+
+
+def _with_chat(work: Any) -> Any:
+    def handle(sim: Simulation, device: Device, value: Any) -> None:
+        chat = device.chat
+        if chat is not None and chat.get_logged_in_user() is not None:
+            device.run(ignore_errors(work(chat, value, device)))
+
+    return handle
+
+
+async def _read(chat: Any, _: Any, device: Device) -> None:
+    if device.received:
+        message = TextMessage(receiver=device.uid, id=device.received[-1].id)
+        await chat.mark_as_read(message)
+
+
+async def _react(chat: Any, _: Any, device: Device) -> None:
+    if device.received:
+        await chat.add_reaction(device.received[-1].id, "x")
+
+
+async def _leave(chat: Any, _: Any, device: Device) -> None:
+    await chat.leave_group(GROUP)
+
+
+async def _join(chat: Any, _: Any, device: Device) -> None:
+    await chat.join_group(GROUP)
+
+
+def _by_owner(what: str) -> Any:
+    async def work(chat: Any, uid: str, device: Device) -> None:
+        if what == "add":
+            await chat.add_members_to_group(GROUP, [GroupMember(uid)])
+        else:
+            await getattr(chat, f"{what}_group_member")(GROUP, uid)
+
+    return _with_chat(work)
+
+
+def _sync(method: str, value: str) -> Any:
+    def handle(sim: Simulation, device: Device, _: Any) -> None:
+        if device.chat is not None:
+            device.context.run(getattr(device.chat, method), value)
+
+    return handle
+
+
+def _set(name: str) -> Any:
+    return lambda sim, device, value: setattr(device, name, value if value is not None else not getattr(device, name))
+
+
+def _go_offline(sim: Simulation, device: Device, _: Any) -> None:
+    network = virtual_loop().network
+    network.offline.add(device.name)
+    network.drop(device.name)
+
+
+def _burst(sim: Simulation, device: Device, count: int) -> None:
+    for _ in range(count):
+        sim.send_text(device, GROUP, "group")
+
+
+def _sleep(sim: Simulation, device: Device, seconds: float) -> None:
+    # The machine sleeps: its clock advances, and its connections may have been dropped meanwhile.
+    device.world.slept += seconds
+    if sim.chance.random() < 0.5:
+        virtual_loop().network.half_open(device.name)
+
+
+DEVICE_STEPS: dict[str, Any] = {
+    "say": lambda sim, device, to: sim.send_text(device, to, "user"),
+    "say group": lambda sim, device, _: sim.send_text(device, GROUP, "group"),
+    "burst": _burst,
+    "queue": lambda sim, device, to: sim.send_text(device, to, "user", queued=True),
+    "edit": lambda sim, device, _: sim.change(device, delete=False),
+    "delete": lambda sim, device, _: sim.change(device, delete=True),
+    "read": _with_chat(_read),
+    "react": _with_chat(_react),
+    "type": _with_chat(lambda chat, _, device: chat.start_typing(GROUP, "group")),
+    "leave": _with_chat(_leave),
+    "join": _with_chat(_join),
+    "kick": _by_owner("kick"),
+    "ban": _by_owner("ban"),
+    "unban": _by_owner("unban"),
+    "add": _by_owner("add"),
+    "connect": _with_chat(lambda chat, _, device: chat.connect()),
+    "disconnect": _with_chat(lambda chat, _, device: chat.disconnect()),
+    "ping": _with_chat(lambda chat, _, device: chat.ping()),
+    "background": _sync("set_app_state", "background"),
+    "foreground": _sync("set_app_state", "foreground"),
+    "hint offline": _sync("set_network", "offline"),
+    "hint online": _sync("set_network", "online"),
+    "log out": lambda sim, device, _: sim.log_out(device),
+    "log in": lambda sim, device, _: device.run(device.log_in()),
+    "close": lambda sim, device, _: sim._later.append(asyncio.ensure_future(device.close())),
+    "kill": lambda sim, device, _: device.kill(),
+    "start": lambda sim, device, _: device.start(),
+    "sleep": _sleep,
+    "clock": lambda sim, device, seconds: setattr(device.world, "wall_offset", seconds),
+    "raise": _set("raises"),
+    "block": _set("blocks"),
+    "drop": lambda sim, device, _: virtual_loop().network.drop(device.name),
+    "half open": lambda sim, device, _: virtual_loop().network.half_open(device.name),
+    "cut amid": lambda sim, device, left: virtual_loop().network.cut_amid(device.name, left),
+    "offline": _go_offline,
+    "back": lambda sim, device, _: virtual_loop().network.offline.discard(device.name),
+    **network_steps.DEVICE_STEPS,
+}  # fmt: skip
+
+
+def _set_network(name: str) -> Any:
+    return lambda sim, value: setattr(virtual_loop().network, name, value if value is not None else True)
+
+
+NETWORK_STEPS: dict[str, Any] = {
+    "swallow": _set_network("swallowing"),
+    "refuse": _set_network("refusing"),
+    "nameless": _set_network("nameless"),
+    "untrusted": _set_network("untrusted"),
+    "slow accept": _set_network("accept_delay"),
+    "jitter": lambda sim, most: setattr(
+        virtual_loop().network, "jitter", lambda: sim.chance.random() ** 3 * most
+    ),
+    "restore": lambda sim, _: virtual_loop().network.restore(),
+    "drop": lambda sim, _: virtual_loop().network.drop(),
+    "freeze": lambda sim, seconds: virtual_loop().freeze(seconds),
+    **network_steps.NETWORK_STEPS,
+}  # fmt: skip
