@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ssl
-from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, cast
 
 from tailwire.admin.client import Admin as AsyncAdmin
 from tailwire.sdk.app_settings import AppSettings
 from tailwire.sdk.io.world import World
 from tailwire.sync.calling import Calling, Held, checked_seconds
+from tailwire.sync.closing import Closable, NotCopied
 from tailwire.sync.iterating import Iterating
 from tailwire.sync.portal import Portal
 
@@ -39,7 +39,7 @@ class Listing(Calling, Generic[T]):
         return cast("list[T]", self._call("first", (most,), {}))
 
 
-class AdminBridge:
+class AdminBridge(Closable, NotCopied):
     """The part of the blocking `Admin` that is not the same as in the async one."""
 
     _parts: dict[str, type[Calling]]
@@ -87,14 +87,3 @@ class AdminBridge:
             RuntimeError: from the client's own thread.
         """
         self._held.portal.close(checked_seconds(timeout))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __reduce__(self) -> str:
-        raise TypeError("a client cannot be pickled or copied: make one in each process")

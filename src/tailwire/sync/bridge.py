@@ -9,7 +9,6 @@ import ssl as ssl_module
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from types import TracebackType
 from typing import Literal, Self, TypeVar, cast
 
 from tailwire.sdk.app_settings import AppSettings
@@ -29,6 +28,7 @@ from tailwire.sdk.listeners.interfaces import (
 from tailwire.sdk.listeners.registry import EventStream
 from tailwire.sdk.session import SessionStore
 from tailwire.sync.calling import Held, checked_seconds, refused
+from tailwire.sync.closing import Closable
 from tailwire.sync.iterating import Iterating
 from tailwire.sync.listening import through
 from tailwire.sync.making import Making
@@ -42,7 +42,7 @@ T = TypeVar("T")
 SyncTokenProvider = Callable[[], str | Awaitable[str]]
 
 
-class Bridge(Making):
+class Bridge(Making, Closable):
     """The part of the blocking client that is not the same as in `ChatClient`."""
 
     def __init__(
@@ -105,14 +105,6 @@ class Bridge(Making):
             RuntimeError: from the client's own thread.
         """
         self._portal.close(checked_seconds(timeout))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # Events and listeners.
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from tailwire.sdk.exceptions import CometChatException, failure
+from tailwire.sync.closing import NotCopied
 from tailwire.sync.future import CallFuture
 from tailwire.sync.portal import Portal
 
@@ -64,7 +65,7 @@ def limit_beyond(seconds: float | None) -> float | None:
     return cast(float, checked_seconds(seconds)) + SPARE
 
 
-class Calling:
+class Calling(NotCopied):
     """The blocking face of something async that lives in the client's thread.
 
     Args:
@@ -142,9 +143,6 @@ class Calling:
             named = {**named, "on_progress": self._portal.outlet.newest(named["on_progress"])}
 
         return self._portal.begin(lambda: method(*arguments, **named))
-
-    def __reduce__(self) -> str:
-        raise TypeError("a client cannot be pickled or copied: make one in each process")
 
     def _call(self, name: str, arguments: tuple[Any, ...], named: dict[str, Any], *limits: float | None) -> Any:
         # Blocks. What is told of the end of the call is told here, in the thread that waits. A limit that is given

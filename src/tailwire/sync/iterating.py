@@ -5,11 +5,11 @@ from __future__ import annotations
 import concurrent.futures
 import threading
 from collections.abc import AsyncIterator, Callable
-from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sync.calling import Held
+from tailwire.sync.closing import Closable
 from tailwire.sync.future import CallFuture
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ async def _failing(error: Exception) -> AsyncIterator[Any]:
     yield
 
 
-class Iterating(Generic[T]):
+class Iterating(Closable, Generic[T]):
     """Takes one after the other, and waits for each. `close()`, or the end of a `with` block, ends it.
 
     A wait that ends early, in time or by Ctrl+C, loses nothing: the next one goes on where it was. Where a page of
@@ -124,14 +124,6 @@ class Iterating(Generic[T]):
                 self._held.portal.soon(close)
             except (CometChatException, RuntimeError):
                 return  # the client is closed, and has ended it; or this is another process
-
-    def __enter__(self) -> Iterating[T]:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         held: Any = getattr(self, "_one_at_a_time", None)  # not where the constructor raised

@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.live.changes import Change, ChangeKind
 from tailwire.sdk.live.conversation_list import LiveConversation
 from tailwire.sdk.live.message_list import LiveMessage
 from tailwire.sync.calling import Calling, checked_seconds
+from tailwire.sync.closing import Closable
 from tailwire.sync.faces import OutboxEntry
 from tailwire.sync.iterating import Iterating
 from tailwire.sync.pumping import pump
@@ -21,7 +21,7 @@ from tailwire.wire.entities import User
 T = TypeVar("T")
 
 
-class LiveList(Calling, Generic[T]):
+class LiveList(Calling, Closable, Generic[T]):
     """A list that is kept as the server has it. Any number of threads may look at it.
 
     It is kept until it is closed, also when nobody holds it: close it when nobody looks at it any more.
@@ -107,14 +107,6 @@ class LiveList(Calling, Generic[T]):
         except CometChatException as e:
             if e.code != "ERR_CLIENT_CLOSED":  # then it is closed
                 raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _item(self, item: Any) -> T:
         # An item of the async list as it is given out.
