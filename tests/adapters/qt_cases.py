@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from informed import RecordingClient
+from recording_clients import RecordingClient
 from tailwire.adapters.qt import watch_qt
 
 BINDING = sys.argv[1] if len(sys.argv) > 1 else "PySide6"

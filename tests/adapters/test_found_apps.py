@@ -13,7 +13,7 @@ from adapters.conftest import Start, need
 from adapters.matrix import play
 from adapters.private_bus import LOGIND, logind, needs_a_bus, private_bus
 from adapters.screen import Screen
-from informed import Informed
+from recording_clients import RecordingLoopClient
 from tailwire import watch
 
 pytestmark = pytest.mark.gui
@@ -70,7 +70,7 @@ async def test_a_textual_app_is_found_within_it():
 
     class Chat(App[None]):
         async def on_mount(self) -> None:
-            self.chat = Informed()
+            self.chat = RecordingLoopClient()
             self.app_watch = watch(self.chat)
 
     app = Chat()
@@ -96,8 +96,8 @@ async def test_of_two_toolkits_the_first_is_watched_and_the_other_is_named(
 
     class Chat(App[None]):
         async def on_mount(self) -> None:
-            watch(Informed()).close()
-            watch(Informed(), root).close()
+            watch(RecordingLoopClient()).close()
+            watch(RecordingLoopClient(), root).close()
 
     try:
         async with Chat().run_test() as pilot:

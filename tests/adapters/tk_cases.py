@@ -8,7 +8,7 @@ import tkinter
 
 import pytest
 
-from informed import RecordingClient
+from recording_clients import RecordingClient
 from tailwire.adapters.tk import watch_tk
 
 

@@ -63,7 +63,7 @@ def test_the_constructor_takes_what_chat_client_takes():
         (tailwire.sync.Request, ReactionsRequest),
         (tailwire.sync.UploadFileRequest, UploadFileRequest),
         (tailwire.sync.OutboxEntry, OutboxEntry),
-        (tailwire.sync.faces.Connection, Connection),
+        (tailwire.sync.proxies.Connection, Connection),
         (tailwire.sync.LiveConversations, LiveConversations),
         (tailwire.sync.LiveMessages, LiveMessages),
     ],

@@ -73,7 +73,7 @@ def test_a_function_that_was_stopped_does_not_keep_the_place_back(room: Room):
     say(alice, uid, "one", "two", "three")
     until(lambda: not window.posted.empty())
     stop()
-    window.until(lambda: not bob._portal._kept)  # it ends; what waited is done without being told
+    window.until(lambda: not bob._client_thread._kept)  # it ends; what waited is done without being told
     assert "three" not in heard
     bob.close()
     assert heard_at_the_next_start(room, uid, store, "end") == ["end"]
@@ -129,7 +129,7 @@ def test_whatever_ends_a_function_nobody_is_held_up_by_its_events(room: Room):
     bob, alice = room.enter(uid), room.enter()
     bob.on_event(told)
     say(alice, uid, "one")
-    until(lambda: not bob._portal._kept)
+    until(lambda: not bob._client_thread._kept)
     until(lambda: all(stream()._ended for stream in bob._target._registries.streams._streams.values()))  # type: ignore[union-attr]
 
 
@@ -153,4 +153,4 @@ def test_a_future_is_not_waited_for_in_the_clients_own_thread(room: Room):
     assert all("own thread" in str(words) and "done=" in str(words) for words in heard[:2])
     assert heard[2:] == [uid, uid]
     assert bob.start("get_user", uid).exception(20) is None
-    assert threading.current_thread() is not bob._portal._thread
+    assert threading.current_thread() is not bob._client_thread._thread

@@ -22,7 +22,7 @@ from tailwire import (
     UploadFile,
     UploadFileListener,
 )
-from tailwire.sync.outlet import WindowGone
+from tailwire.sync.app_callbacks import WindowGone
 
 
 class Ears(MessageListener):

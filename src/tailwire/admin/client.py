@@ -6,10 +6,10 @@ import ssl
 from dataclasses import replace
 from types import TracebackType
 
-from tailwire.admin.asking import Asking
 from tailwire.admin.groups import Groups
 from tailwire.admin.keys import Keys
 from tailwire.admin.messages import Messages
+from tailwire.admin.requester import Requester
 from tailwire.admin.roles import Roles
 from tailwire.admin.users import Tokens, Users
 from tailwire.admin.webhooks import Webhooks
@@ -73,20 +73,20 @@ class Admin:
             base_url = settings.base_url(app_id)
         context = looked_at(tls) or settings.tls_context()
         identity = Identity(app_id, f"ADMIN-{world.unique()}")
-        self._asking = Asking(
+        self._requester = Requester(
             Http(world, base_url, identity, context, Traffic(world.now), settings.proxy_address), api_key, world
         )
-        self.users = Users(self._asking)
-        self.tokens = Tokens(self._asking)
-        self.groups = Groups(self._asking)
-        self.messages = Messages(self._asking)
-        self.roles = Roles(self._asking)
-        self.webhooks = Webhooks(self._asking)
-        self.keys = Keys(self._asking)
+        self.users = Users(self._requester)
+        self.tokens = Tokens(self._requester)
+        self.groups = Groups(self._requester)
+        self.messages = Messages(self._requester)
+        self.roles = Roles(self._requester)
+        self.webhooks = Webhooks(self._requester)
+        self.keys = Keys(self._requester)
 
     async def aclose(self) -> None:
         """Close the connections. Every call fails with `ERR_CLIENT_CLOSED` then."""
-        await self._asking.close()
+        await self._requester.close()
 
     async def __aenter__(self) -> Admin:
         return self

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from tailwire.admin.asking import Asking, changes, filtered, listed
 from tailwire.admin.listing import Listing
+from tailwire.admin.requester import Requester, changes, filtered, listed
 from tailwire.sdk.calls.access import decoded, quoted
 from tailwire.sdk.calls.members import add_body, outcome_of
 from tailwire.wire.codec import group_from_wire, user_from_wire
@@ -20,8 +20,8 @@ Scope = Literal["admin", "moderator", "participant"]
 class Groups:
     """The groups of the app (`admin.groups`)."""
 
-    def __init__(self, asking: Asking) -> None:
-        self._asking = asking
+    def __init__(self, requester: Requester) -> None:
+        self._requester = requester
 
     async def create(self, group: Group, *, owner: str | None = None, members: Sequence[GroupMember] = ()) -> Group:
         """Create a group.
@@ -37,7 +37,7 @@ class Groups:
         body = group_to_wire(group) | changes(owner=owner)
         if members:
             body["members"] = add_body(members)
-        answer = await self._asking.ask("POST", "/groups", body=body)
+        answer = await self._requester.ask("POST", "/groups", body=body)
         if isinstance(answer, dict) and isinstance(answer.get("group"), dict):
             answer = answer["group"]
         return decoded(group_from_wire, answer)
@@ -48,7 +48,7 @@ class Groups:
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`.
         """
-        return await self._asking.fetch(group_from_wire, "GET", _path(guid))
+        return await self._requester.fetch(group_from_wire, "GET", _path(guid))
 
     async def update(
         self,
@@ -81,7 +81,7 @@ class Groups:
             tags=listed(tags, "tags") if tags is not None else None,
             unset=listed(unset, "unset") if unset is not None else None,
         )
-        return await self._asking.fetch(group_from_wire, "PUT", _path(guid), body=body)
+        return await self._requester.fetch(group_from_wire, "PUT", _path(guid), body=body)
 
     async def delete(self, guid: str) -> None:
         """Delete a group with its messages.
@@ -89,7 +89,7 @@ class Groups:
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`.
         """
-        await self._asking.ask("DELETE", _path(guid))
+        await self._requester.ask("DELETE", _path(guid))
 
     async def transfer(self, guid: str, owner: str) -> None:
         """Give a group to one of its members.
@@ -97,13 +97,13 @@ class Groups:
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`; `ERR_GROUP_NOT_JOINED` when they are no member.
         """
-        await self._asking.ask("PATCH", f"{_path(guid)}/owner", body={"owner": owner})
+        await self._requester.ask("PATCH", f"{_path(guid)}/owner", body={"owner": owner})
 
     def list(
         self, *, search: str = "", types: Sequence[str] | None = None, tags: Sequence[str] | None = None
     ) -> Listing[Group]:
         """Return the groups that fit, by name; private ones too."""
-        return self._asking.listing(
+        return self._requester.listing(
             "/groups",
             group_from_wire,
             "group",
@@ -114,7 +114,7 @@ class Groups:
 
     def members(self, guid: str, *, search: str = "", scopes: Sequence[Scope] | None = None) -> Listing[GroupMember]:
         """Return the members of a group."""
-        return self._asking.listing(
+        return self._requester.listing(
             f"{_path(guid)}/members", member_from_wire, "member", searchKey=search, scopes=filtered(scopes, "scopes")
         )
 
@@ -130,7 +130,7 @@ class Groups:
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, `INVALID_SCOPE_VALUE`.
         """
-        return outcome_of(await self._asking.ask("POST", f"{_path(guid)}/members", body=add_body(members)))
+        return outcome_of(await self._requester.ask("POST", f"{_path(guid)}/members", body=add_body(members)))
 
     async def kick(self, guid: str, uid: str) -> None:
         """Put a member out of a group.
@@ -138,7 +138,7 @@ class Groups:
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_GROUP_NOT_JOINED`.
         """
-        await self._asking.ask("DELETE", f"{_path(guid)}/members/{quoted(uid)}")
+        await self._requester.ask("DELETE", f"{_path(guid)}/members/{quoted(uid)}")
 
     async def ban(self, guid: str, uid: str) -> None:
         """Put a user out of a group, for good.
@@ -146,7 +146,7 @@ class Groups:
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_UID_NOT_FOUND`.
         """
-        await self._asking.ask("POST", f"{_path(guid)}/bannedusers/{quoted(uid)}")
+        await self._requester.ask("POST", f"{_path(guid)}/bannedusers/{quoted(uid)}")
 
     async def unban(self, guid: str, uid: str) -> None:
         """Lift a ban.
@@ -154,11 +154,11 @@ class Groups:
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`.
         """
-        await self._asking.ask("DELETE", f"{_path(guid)}/bannedusers/{quoted(uid)}")
+        await self._requester.ask("DELETE", f"{_path(guid)}/bannedusers/{quoted(uid)}")
 
     def banned(self, guid: str) -> Listing[User]:
         """Return who is banned from a group."""
-        return self._asking.listing(f"{_path(guid)}/bannedusers", user_from_wire, "user")
+        return self._requester.listing(f"{_path(guid)}/bannedusers", user_from_wire, "user")
 
     async def change_scope(self, guid: str, uid: str, scope: Scope) -> None:
         """Change what a member may do.
@@ -166,7 +166,7 @@ class Groups:
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_GROUP_NOT_JOINED`.
         """
-        await self._asking.ask("PUT", f"{_path(guid)}/members/{quoted(uid)}", body={"scope": scope})
+        await self._requester.ask("PUT", f"{_path(guid)}/members/{quoted(uid)}", body={"scope": scope})
 
 
 def _path(guid: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tailwire.admin.asking import Asking
 from tailwire.admin.listing import Listing
 from tailwire.admin.records import ApiKey, key_from_wire
+from tailwire.admin.requester import Requester
 from tailwire.sdk.calls.access import quoted
 
 KeyScope = Literal["authOnly", "fullAccess"]
@@ -15,8 +15,8 @@ KeyScope = Literal["authOnly", "fullAccess"]
 class Keys:
     """The API keys of the app (`admin.keys`)."""
 
-    def __init__(self, asking: Asking) -> None:
-        self._asking = asking
+    def __init__(self, requester: Requester) -> None:
+        self._requester = requester
 
     async def create(self, name: str, *, scope: KeyScope = "authOnly") -> ApiKey:
         """Create an API key. Keep the answer: the key is never shown whole again.
@@ -28,7 +28,7 @@ class Keys:
         Raises:
             CometChatException: `ERR_BAD_REQUEST`.
         """
-        return await self._asking.fetch(key_from_wire, "POST", "/apikeys", body={"name": name, "scope": scope})
+        return await self._requester.fetch(key_from_wire, "POST", "/apikeys", body={"name": name, "scope": scope})
 
     async def get(self, key: str) -> ApiKey:
         """Return what is known of an API key.
@@ -36,7 +36,7 @@ class Keys:
         Raises:
             CometChatException: `ERR_APIKEY_NOT_FOUND`.
         """
-        return await self._asking.fetch(key_from_wire, "GET", f"/apikeys/{quoted(key)}")
+        return await self._requester.fetch(key_from_wire, "GET", f"/apikeys/{quoted(key)}")
 
     async def update(self, key: str, *, name: str, scope: KeyScope) -> ApiKey:
         """Change the name and the scope of an API key.
@@ -45,7 +45,7 @@ class Keys:
             CometChatException: `ERR_APIKEY_NOT_FOUND`, `ERR_BAD_REQUEST`.
         """
         body = {"name": name, "scope": scope}
-        return await self._asking.fetch(key_from_wire, "PUT", f"/apikeys/{quoted(key)}", body=body)
+        return await self._requester.fetch(key_from_wire, "PUT", f"/apikeys/{quoted(key)}", body=body)
 
     async def delete(self, key: str) -> None:
         """Delete an API key; from then on nobody can ask with it.
@@ -53,8 +53,8 @@ class Keys:
         Raises:
             CometChatException: `ERR_APIKEY_NOT_FOUND`; `ERR_BAD_REQUEST` for the key that asks.
         """
-        await self._asking.ask("DELETE", f"/apikeys/{quoted(key)}")
+        await self._requester.ask("DELETE", f"/apikeys/{quoted(key)}")
 
     def list(self, *, scope: KeyScope | None = None, search: str = "") -> Listing[ApiKey]:
         """Return the API keys, each by its last characters."""
-        return self._asking.listing("/apikeys", key_from_wire, "API key", scope=scope, searchKey=search)
+        return self._requester.listing("/apikeys", key_from_wire, "API key", scope=scope, searchKey=search)

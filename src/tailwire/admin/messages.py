@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from tailwire.admin.asking import Asking, given
 from tailwire.admin.listing import Listing, history, numbered
+from tailwire.admin.requester import Requester, given
 from tailwire.sdk.calls.access import checked_id, checked_receiver, decoded, quoted
 from tailwire.sdk.exceptions import failure
 from tailwire.wire.codec import message_from_wire
@@ -23,8 +23,8 @@ class Messages:
     user `app_system`, acts; it may do everything.
     """
 
-    def __init__(self, asking: Asking) -> None:
-        self._asking = asking
+    def __init__(self, requester: Requester) -> None:
+        self._requester = requester
 
     async def send(self, message: M, *, on_behalf_of: str = "") -> M:
         """Send a message, and return it as it was stored.
@@ -44,9 +44,9 @@ class Messages:
         if not isinstance(message, BaseMessage):
             raise failure("ERR_INVALID_ARGUMENT", f"Give a message, not a {type(message).__name__}.")
         checked_receiver(message.receiver, message.receiver_type)
-        message.muid = message.muid or self._asking.unique()
+        message.muid = message.muid or self._requester.unique()
         place = f"{message.receiver_type} {message.receiver}"
-        stored = await self._asking.send(place, message_to_wire(message), on_behalf_of)
+        stored = await self._requester.send(place, message_to_wire(message), on_behalf_of)
         return decoded(message_from_wire, stored)  # type: ignore[return-value]
 
     async def get(self, message_id: int, *, on_behalf_of: str = "") -> BaseMessage:
@@ -56,7 +56,7 @@ class Messages:
             CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`.
         """
         path = f"/messages/{checked_id(message_id)}"
-        return await self._asking.fetch(message_from_wire, "GET", path, on_behalf_of=on_behalf_of)
+        return await self._requester.fetch(message_from_wire, "GET", path, on_behalf_of=on_behalf_of)
 
     async def edit(self, message: BaseMessage, *, on_behalf_of: str = "") -> BaseMessage:
         """Change a message, and return it as it is now.
@@ -70,7 +70,7 @@ class Messages:
         body = message_to_wire(message)
         change: dict[str, Any] = {key: body[key] for key in body if key in ("data", "tags")}
         path = f"/messages/{checked_id(message.id)}"
-        action = await self._asking.fetch(message_from_wire, "PUT", path, body=change, on_behalf_of=on_behalf_of)
+        action = await self._requester.fetch(message_from_wire, "PUT", path, body=change, on_behalf_of=on_behalf_of)
         if isinstance(action, Action) and isinstance(action.action_on, BaseMessage):
             return action.action_on
         raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer names no message.")
@@ -86,12 +86,12 @@ class Messages:
             CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`.
         """
         path, body = f"/messages/{checked_id(message_id)}", {"permanent": True} if permanently else None
-        await self._asking.ask("DELETE", path, body=body, on_behalf_of=on_behalf_of)
+        await self._requester.ask("DELETE", path, body=body, on_behalf_of=on_behalf_of)
 
     async def react(self, message_id: int, reaction: str, *, on_behalf_of: str) -> None:
         """React to a message as a user."""
         path = f"/messages/{checked_id(message_id)}/reactions/{quoted(reaction)}"
-        await self._asking.ask("POST", path, on_behalf_of=on_behalf_of)
+        await self._requester.ask("POST", path, on_behalf_of=on_behalf_of)
 
     def between(self, uid: str, other: str, *, search: str = "", newest_first: bool = False) -> Listing[BaseMessage]:
         """Return the messages between two users, as the first one sees them.
@@ -119,8 +119,8 @@ class Messages:
 
     def conversations(self, uid: str) -> Listing[Conversation]:
         """Return the conversations of a user, the latest first."""
-        return numbered(self._asking.ask_list("/conversations", uid), {}, conversation_from_wire, "conversation")
+        return numbered(self._requester.ask_list("/conversations", uid), {}, conversation_from_wire, "conversation")
 
     def _history(self, path: str, reader: str, search: str, *, newest_first: bool) -> Listing[BaseMessage]:
-        ask = self._asking.ask_list(path, reader)
+        ask = self._requester.ask_list(path, reader)
         return history(ask, given(searchKey=search), message_from_wire, newest_first=newest_first)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from tailwire.admin.asking import Asking, changes, filtered, listed
 from tailwire.admin.listing import Listing
 from tailwire.admin.records import AuthToken, token_from_wire
+from tailwire.admin.requester import Requester, changes, filtered, listed
 from tailwire.sdk.calls.access import quoted
 from tailwire.wire.codec import user_from_wire
 from tailwire.wire.entities import User
@@ -16,8 +16,8 @@ from tailwire.wire.entities import User
 class Users:
     """The users of the app (`admin.users`)."""
 
-    def __init__(self, asking: Asking) -> None:
-        self._asking = asking
+    def __init__(self, requester: Requester) -> None:
+        self._requester = requester
 
     async def create(
         self,
@@ -37,7 +37,7 @@ class Users:
             CometChatException: `ERR_UID_ALREADY_EXISTS`, `ERR_BAD_REQUEST`.
         """
         fields = _fields(name, avatar, link, role, status_message, metadata, tags)
-        return await self._asking.fetch(user_from_wire, "POST", "/users", body={"uid": uid, **fields})
+        return await self._requester.fetch(user_from_wire, "POST", "/users", body={"uid": uid, **fields})
 
     async def get(self, uid: str) -> User:
         """Return a user.
@@ -45,7 +45,7 @@ class Users:
         Raises:
             CometChatException: `ERR_UID_NOT_FOUND`.
         """
-        return await self._asking.fetch(user_from_wire, "GET", f"/users/{quoted(uid)}")
+        return await self._requester.fetch(user_from_wire, "GET", f"/users/{quoted(uid)}")
 
     async def update(
         self,
@@ -70,7 +70,7 @@ class Users:
         """
         body = _fields(name, avatar, link, role, status_message, metadata, tags)
         body |= changes(unset=listed(unset, "unset") if unset is not None else None)
-        return await self._asking.fetch(user_from_wire, "PUT", f"/users/{quoted(uid)}", body=body)
+        return await self._requester.fetch(user_from_wire, "PUT", f"/users/{quoted(uid)}", body=body)
 
     async def delete(self, uid: str, *, messages: Literal["keep", "remove", "anonymous"] = "keep") -> None:
         """Delete a user; their auth tokens and sockets end.
@@ -86,15 +86,15 @@ class Users:
         if messages not in ("keep", "remove", "anonymous"):
             raise ValueError(f'messages={messages!r}: give "keep", "remove" or "anonymous"')
         body = {"permanent": messages == "remove", "anonymous": messages == "anonymous"}
-        await self._asking.ask("DELETE", f"/users/{quoted(uid)}", body=body)
+        await self._requester.ask("DELETE", f"/users/{quoted(uid)}", body=body)
 
     async def deactivate(self, uids: Sequence[str]) -> None:
         """Keep users out until they are reactivated; nothing of theirs is lost."""
-        await self._asking.ask("DELETE", "/users", body={"uidsToDeactivate": listed(uids, "uids")})
+        await self._requester.ask("DELETE", "/users", body={"uidsToDeactivate": listed(uids, "uids")})
 
     async def reactivate(self, uids: Sequence[str]) -> None:
         """Let deactivated users in again."""
-        await self._asking.ask("PUT", "/users", body={"uidsToActivate": listed(uids, "uids")})
+        await self._requester.ask("PUT", "/users", body={"uidsToActivate": listed(uids, "uids")})
 
     def list(
         self,
@@ -121,7 +121,7 @@ class Users:
             raise ValueError(f'status={status!r}: give "online", "offline" or nothing')
         if deactivated not in ("without", "with", "only"):
             raise ValueError(f'deactivated={deactivated!r}: give "without", "with" or "only"')
-        return self._asking.listing(
+        return self._requester.listing(
             "/users",
             user_from_wire,
             "user",
@@ -136,39 +136,39 @@ class Users:
 
     async def befriend(self, uid: str, friends: Sequence[str]) -> None:
         """Make users friends of a user."""
-        await self._asking.ask("POST", f"/users/{quoted(uid)}/friends", body={"accepted": listed(friends, "friends")})
+        await self._requester.ask("POST", f"/users/{quoted(uid)}/friends", body={"accepted": listed(friends, "friends")})
 
     async def unfriend(self, uid: str, friends: Sequence[str]) -> None:
         """End friendships of a user."""
-        await self._asking.ask("DELETE", f"/users/{quoted(uid)}/friends", body={"friends": listed(friends, "friends")})
+        await self._requester.ask("DELETE", f"/users/{quoted(uid)}/friends", body={"friends": listed(friends, "friends")})
 
     def friends(self, uid: str) -> Listing[User]:
         """Return the friends of a user."""
-        return self._asking.listing(f"/users/{quoted(uid)}/friends", user_from_wire, "user")
+        return self._requester.listing(f"/users/{quoted(uid)}/friends", user_from_wire, "user")
 
     async def block(self, uid: str, blocked: Sequence[str]) -> None:
         """Block users for a user."""
-        await self._asking.ask(
+        await self._requester.ask(
             "POST", f"/users/{quoted(uid)}/blockedusers", body={"blockedUids": listed(blocked, "blocked")}
         )
 
     async def unblock(self, uid: str, blocked: Sequence[str]) -> None:
         """Unblock users for a user."""
-        await self._asking.ask(
+        await self._requester.ask(
             "DELETE", f"/users/{quoted(uid)}/blockedusers", body={"blockedUids": listed(blocked, "blocked")}
         )
 
     def blocked(self, uid: str) -> Listing[User]:
         """Return whom a user has blocked."""
         path = f"/users/{quoted(uid)}/blockedusers"
-        return self._asking.listing(path, user_from_wire, "user", direction="blockedByMe")
+        return self._requester.listing(path, user_from_wire, "user", direction="blockedByMe")
 
 
 class Tokens:
     """The auth tokens of users (`admin.tokens`): what a client logs in with."""
 
-    def __init__(self, asking: Asking) -> None:
-        self._asking = asking
+    def __init__(self, requester: Requester) -> None:
+        self._requester = requester
 
     async def create(
         self, uid: str, *, platform: str | None = None, app_info: Mapping[str, Any] | None = None
@@ -182,11 +182,11 @@ class Tokens:
             CometChatException: `ERR_UID_NOT_FOUND`.
         """
         body = changes(platform=platform, appInfo=app_info)
-        return await self._asking.fetch(token_from_wire, "POST", _tokens(uid), body=body)
+        return await self._requester.fetch(token_from_wire, "POST", _tokens(uid), body=body)
 
     def list(self, uid: str) -> Listing[AuthToken]:
         """Return the auth tokens of a user, each by its last characters."""
-        return self._asking.listing(_tokens(uid), token_from_wire, "auth token")
+        return self._requester.listing(_tokens(uid), token_from_wire, "auth token")
 
     async def revoke(self, uid: str, token: str) -> None:
         """Take an auth token back: requests with it fail, its sockets end.
@@ -194,11 +194,11 @@ class Tokens:
         Raises:
             CometChatException: `ERR_AUTH_TOKEN_NOT_FOUND`.
         """
-        await self._asking.ask("DELETE", f"{_tokens(uid)}/{quoted(token)}")
+        await self._requester.ask("DELETE", f"{_tokens(uid)}/{quoted(token)}")
 
     async def revoke_all(self, uid: str) -> None:
         """Take all auth tokens of a user back."""
-        await self._asking.ask("DELETE", _tokens(uid))
+        await self._requester.ask("DELETE", _tokens(uid))
 
 
 def _tokens(uid: str) -> str:

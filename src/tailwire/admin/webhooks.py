@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from tailwire.admin.asking import Asking, changes, listed
 from tailwire.admin.listing import Listing
 from tailwire.admin.records import (
     Delivery,
@@ -15,6 +14,7 @@ from tailwire.admin.records import (
     trigger_from_wire,
     webhook_from_wire,
 )
+from tailwire.admin.requester import Requester, changes, listed
 from tailwire.sdk.calls.access import decoded, quoted
 from tailwire.sdk.calls.pages import readable
 
@@ -22,8 +22,8 @@ from tailwire.sdk.calls.pages import readable
 class Webhooks:
     """The webhooks of the app (`admin.webhooks`). `verify_webhook` checks what a webhook receives."""
 
-    def __init__(self, asking: Asking) -> None:
-        self._asking = asking
+    def __init__(self, requester: Requester) -> None:
+        self._requester = requester
 
     async def create(
         self,
@@ -50,7 +50,7 @@ class Webhooks:
             CometChatException: `ERR_BAD_REQUEST`, `ERR_TRIGGER_NOT_FOUND`, `ERR_LIMIT_EXCEEDED`.
         """
         body = _fields(name, url, triggers, username, password, secret, retry_on_failure, enabled)
-        return await self._asking.fetch(webhook_from_wire, "POST", "/webhooks", body=body | changes(id=webhook_id))
+        return await self._requester.fetch(webhook_from_wire, "POST", "/webhooks", body=body | changes(id=webhook_id))
 
     async def get(self, webhook_id: str) -> Webhook:
         """Return a webhook, with how its deliveries fare.
@@ -58,7 +58,7 @@ class Webhooks:
         Raises:
             CometChatException: `ERR_WEBHOOK_NOT_FOUND`.
         """
-        return await self._asking.fetch(webhook_from_wire, "GET", _path(webhook_id))
+        return await self._requester.fetch(webhook_from_wire, "GET", _path(webhook_id))
 
     async def update(
         self,
@@ -79,7 +79,7 @@ class Webhooks:
             CometChatException: `ERR_WEBHOOK_NOT_FOUND`, `ERR_BAD_REQUEST`, `ERR_TRIGGER_NOT_FOUND`.
         """
         body = _fields(name, url, triggers, username, password, secret, retry_on_failure, enabled)
-        return await self._asking.fetch(webhook_from_wire, "PUT", _path(webhook_id), body=body)
+        return await self._requester.fetch(webhook_from_wire, "PUT", _path(webhook_id), body=body)
 
     async def delete(self, webhook_id: str) -> None:
         """Delete a webhook, with what waits for it.
@@ -87,21 +87,21 @@ class Webhooks:
         Raises:
             CometChatException: `ERR_WEBHOOK_NOT_FOUND`.
         """
-        await self._asking.ask("DELETE", _path(webhook_id))
+        await self._requester.ask("DELETE", _path(webhook_id))
 
     async def list(self) -> tuple[Webhook, ...]:
         """Return the webhooks; an app has at most 25."""
-        return tuple(readable(webhook_from_wire, await self._asking.ask_list("/webhooks")({}), "webhook"))
+        return tuple(readable(webhook_from_wire, await self._requester.ask_list("/webhooks")({}), "webhook"))
 
     async def triggers(self) -> tuple[Trigger, ...]:
         """Return what a webhook can be told of."""
-        found = await self._asking.ask_list("/webhooks/triggers")({})
+        found = await self._requester.ask_list("/webhooks/triggers")({})
         return tuple(readable(trigger_from_wire, found, "trigger"))
 
     def deliveries(self, webhook_id: str, status: Literal["failed", "waiting"] = "failed") -> Listing[Delivery]:
         """Return what a webhook could not be told: what was given up, or what still waits."""
         path = f"{_path(webhook_id)}/deliveries"
-        return self._asking.listing(path, delivery_from_wire, "delivery", status=status)
+        return self._requester.listing(path, delivery_from_wire, "delivery", status=status)
 
     async def delivery(self, webhook_id: str, delivery_id: str) -> Delivery:
         """Return a delivery, with its payload.
@@ -109,7 +109,7 @@ class Webhooks:
         Raises:
             CometChatException: `ERR_WEBHOOK_NOT_FOUND`, `ERR_DELIVERY_NOT_FOUND`.
         """
-        answer = await self._asking.ask("GET", f"{_path(webhook_id)}/deliveries/{quoted(delivery_id)}")
+        answer = await self._requester.ask("GET", f"{_path(webhook_id)}/deliveries/{quoted(delivery_id)}")
         return decoded(delivery_from_wire, answer)
 
     async def retry(self, webhook_id: str, delivery_id: str) -> None:
@@ -118,7 +118,7 @@ class Webhooks:
         Raises:
             CometChatException: `ERR_WEBHOOK_NOT_FOUND`, `ERR_DELIVERY_NOT_FOUND`.
         """
-        await self._asking.ask("POST", f"{_path(webhook_id)}/deliveries/{quoted(delivery_id)}/retry")
+        await self._requester.ask("POST", f"{_path(webhook_id)}/deliveries/{quoted(delivery_id)}/retry")
 
     async def retry_all(self, webhook_id: str) -> None:
         """Send all deliveries again that were given up.
@@ -126,7 +126,7 @@ class Webhooks:
         Raises:
             CometChatException: `ERR_WEBHOOK_NOT_FOUND`.
         """
-        await self._asking.ask("POST", f"{_path(webhook_id)}/deliveries/retry")
+        await self._requester.ask("POST", f"{_path(webhook_id)}/deliveries/retry")
 
 
 def _path(webhook_id: str) -> str:

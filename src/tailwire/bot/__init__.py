@@ -1,7 +1,7 @@
 """Bots: handlers for messages, answers that grow while they are written, and a program that ends in order.
 
 Who may import it: testing, cli, tui, and apps. Inside, `bot` knows `context`, what a handler is given, and
-`desk`, who works on what.
+`scheduler`, who works on what.
 Design page: docs/bots.md.
 """
 

@@ -14,9 +14,9 @@ from typing import Any, TypeVar, overload
 
 from tailwire.adapters import main_loop
 from tailwire.bot.context import Context
-from tailwire.bot.desk import Desk
-from tailwire.bot.reaching import Waits, until_reached
-from tailwire.bot.work import Job
+from tailwire.bot.retrying import WaitTime, until_reached
+from tailwire.bot.runner import Job
+from tailwire.bot.scheduler import Scheduler
 from tailwire.sdk.app_settings import AppSettings, AppSettingsBuilder
 from tailwire.sdk.calls.tokens import TokenProvider
 from tailwire.sdk.client import ChatClient
@@ -271,26 +271,26 @@ class Bot:
                 user = chat.get_logged_in_user()
                 if user is None or user.uid != self.uid:
                     await self._log_in(chat, auth_key)
-                desk = Desk(
+                scheduler = Scheduler(
                     events,
                     self._concurrency,
                     self._handler_timeout,
-                    lambda event: self._jobs_of(desk, event),
+                    lambda event: self._jobs_of(scheduler, event),
                     self._message_again,
                 )
                 try:
                     async for event in events:
-                        if desk.leaving is not None:
+                        if scheduler.leaving is not None:
                             break
                         if isinstance(event, ConnectionFailed) and event.error.code == "ERR_AUTH_TOKEN_EXPIRED":
                             if auth_key:  # a provider is asked by the client
                                 await self._log_in(chat, auth_key)
                         else:
-                            self._take(desk, event)
+                            self._take(scheduler, event)
                 finally:
-                    await desk.finish()
-                if desk.leaving is not None:
-                    raise desk.leaving
+                    await scheduler.finish()
+                if scheduler.leaving is not None:
+                    raise scheduler.leaving
         finally:
             self._chat = None
 
@@ -312,28 +312,28 @@ class Bot:
                 await asyncio.sleep(max(wait, e.retry_after or 0.0))
                 wait = min(wait * 2, MAX_WAIT)
 
-    def _take(self, desk: Desk, event: Event) -> None:
+    def _take(self, scheduler: Scheduler, event: Event) -> None:
         if isinstance(event, TransientReceived) and isinstance(event.message.data.get("stop"), str):
-            draft = desk.drafts.get(event.message.data["stop"])
+            draft = scheduler.drafts.get(event.message.data["stop"])
             if draft is not None:
                 draft.stop(event.message.sender.uid)
         elif isinstance(event, HistoryGap):
             log.warning("too much was missed: messages %d to %d are not handled", event.from_id + 1, event.to_id)
-        desk.put(event)
+        scheduler.put(event)
 
     async def _message_again(self, number: int) -> Event | None:
         try:
-            message = await until_reached(lambda: self.chat.get_message(number), Waits(), lambda: None)
+            message = await until_reached(lambda: self.chat.get_message(number), WaitTime(), lambda: None)
         except CometChatException as e:
             log.warning("message %d is not there any more, and is not handled: %s", number, e)
             return None
         return MessageReceived(message)
 
-    def _jobs_of(self, desk: Desk, event: Event) -> list[Job]:
+    def _jobs_of(self, scheduler: Scheduler, event: Event) -> list[Job]:
         jobs: list[Job] = []
         message = event.message if isinstance(event, MessageReceived) else None
         if isinstance(message, TextMessage | MediaMessage) and self._concerns(message):
-            ctx = Context(self.chat, message, desk.drafts, lambda: desk.cut)
+            ctx = Context(self.chat, message, scheduler.drafts, lambda: scheduler.cut)
             rule = next((rule for rule in self._rules if rule.fits(ctx)), None)
             if rule is not None:
                 jobs.append(self._job(rule.handler, ctx))

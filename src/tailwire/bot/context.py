@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
-from tailwire.bot.reaching import Waits, until_reached
+from tailwire.bot.retrying import WaitTime, until_reached
 from tailwire.bot.stream import MAX_STREAM, Draft, joined, split
 from tailwire.sdk.client import ChatClient
 from tailwire.sdk.exceptions import CometChatException
@@ -52,7 +52,7 @@ class Context:
         self.stopped = False
         self._drafts = drafts
         self._has_ended = has_ended
-        self._waits = Waits()
+        self._waits = WaitTime()
         self._task: asyncio.Task[Any] | None = None
         self._replies = self._streams = 0
         self._said: Counter[str] = Counter()
@@ -97,7 +97,7 @@ class Context:
             raise RuntimeError(f"the bot has ended: message {self.message.id} is handled again at its next start")
 
     async def react(self, reaction: str) -> None:
-        """React to the message with an emoji. Waits for the server as `reply` does.
+        """React to the message with an emoji. WaitTime for the server as `reply` does.
 
         Raises:
             RuntimeError: the bot has ended.

@@ -9,23 +9,23 @@ from typing import Any
 
 from tailwire.admin import groups, keys, messages, roles, users, webhooks
 from tailwire.sync.admin_bridge import AdminBridge, Listing
-from tailwire.sync.calling import Calling, blocking
+from tailwire.sync.proxy import BlockingProxy, blocking
 
 
 def _listing(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
-    def call(self: Calling, *arguments: Any, **named: Any) -> Any:
-        return Listing(self._held, getattr(self._target, name)(*arguments, **named), self._limit)
+    def call(self: BlockingProxy, *arguments: Any, **named: Any) -> Any:
+        return Listing(self._handle, getattr(self._target, name)(*arguments, **named), self._limit)
 
     return call
 
 
-def _part(kind: type) -> type[Calling]:
+def _part(kind: type) -> type[BlockingProxy]:
     made: dict[str, Any] = {"__doc__": kind.__doc__, "__module__": __name__}
     for name, method in vars(kind).items():
         if not name.startswith("_"):
             made[name] = (blocking if inspect.iscoroutinefunction(method) else _listing)(name, method)
-    return type(kind.__name__, (Calling,), made)
+    return type(kind.__name__, (BlockingProxy,), made)
 
 
 Groups = _part(groups.Groups)

@@ -8,15 +8,15 @@ from typing import Any, Generic, Self, TypeVar, cast
 from tailwire.admin.client import Admin as AsyncAdmin
 from tailwire.sdk.app_settings import AppSettings
 from tailwire.sdk.io.world import World
-from tailwire.sync.calling import Calling, Held, checked_seconds
+from tailwire.sync.client_thread import ClientThread
 from tailwire.sync.closing import Closable, NotCopied
 from tailwire.sync.iterating import Iterating
-from tailwire.sync.portal import Portal
+from tailwire.sync.proxy import BlockingProxy, ClientHandle, checked_seconds
 
 T = TypeVar("T")
 
 
-class Listing(Calling, Generic[T]):
+class Listing(BlockingProxy, Generic[T]):
     """A list to walk through with `for`. Each walk asks the server anew, a page of 100 at a time.
 
     What changes while an app walks may be missed, or come twice, where the server counts pages; histories of messages
@@ -24,7 +24,7 @@ class Listing(Calling, Generic[T]):
     """
 
     def __iter__(self) -> Iterating[T]:
-        return Iterating(self._held, aiter(self._target), "listing", self._limit, ends=False)
+        return Iterating(self._handle, aiter(self._target), "listing", self._limit, ends=False)
 
     def first(self, most: int = 1000) -> list[T]:
         """Return the entries as a list.
@@ -42,7 +42,7 @@ class Listing(Calling, Generic[T]):
 class AdminBridge(Closable, NotCopied):
     """The part of the blocking `Admin` that is not the same as in the async one."""
 
-    _parts: dict[str, type[Calling]]
+    _parts: dict[str, type[BlockingProxy]]
 
     def __init__(
         self,
@@ -54,18 +54,18 @@ class AdminBridge(Closable, NotCopied):
         tls: ssl.SSLContext | None = None,
         world: World | None = None,
     ) -> None:
-        limit, portal = checked_seconds(timeout), Portal(None, "Admin")
+        limit, client_thread = checked_seconds(timeout), ClientThread(None, "Admin")
 
         async def started(_: AsyncAdmin) -> None:
             return  # it asks nothing before the first call
 
-        made = portal.open(lambda: AsyncAdmin(app_id, settings, api_key, tls=tls, world=world), started, limit)
-        self._take(Held(portal), made, limit)
+        made = client_thread.open(lambda: AsyncAdmin(app_id, settings, api_key, tls=tls, world=world), started, limit)
+        self._take(ClientHandle(client_thread), made, limit)
 
-    def _take(self, held: Held, target: Any, limit: float | None) -> None:
-        self._held, self._target, self._limit = held, target, limit
+    def _take(self, handle: ClientHandle, target: Any, limit: float | None) -> None:
+        self._handle, self._target, self._limit = handle, target, limit
         for name, kind in self._parts.items():
-            setattr(self, name, kind(held, getattr(target, name), limit))
+            setattr(self, name, kind(handle, getattr(target, name), limit))
 
     def with_timeout(self, seconds: float | None) -> Self:
         """Return a view of the same client whose calls may take other than the client's seconds.
@@ -74,7 +74,7 @@ class AdminBridge(Closable, NotCopied):
             seconds: None waits for ever.
         """
         view = object.__new__(type(self))
-        view._take(self._held, self._target, checked_seconds(seconds))
+        view._take(self._handle, self._target, checked_seconds(seconds))
         return view
 
     def close(self, timeout: float | None = 10.0) -> None:
@@ -86,4 +86,4 @@ class AdminBridge(Closable, NotCopied):
             TimeoutError: it has not ended within so many seconds; it goes on ending.
             RuntimeError: from the client's own thread.
         """
-        self._held.portal.close(checked_seconds(timeout))
+        self._handle.client_thread.close(checked_seconds(timeout))

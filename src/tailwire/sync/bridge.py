@@ -27,13 +27,13 @@ from tailwire.sdk.listeners.interfaces import (
 )
 from tailwire.sdk.listeners.registry import EventStream
 from tailwire.sdk.session import SessionStore
-from tailwire.sync.calling import Held, checked_seconds, refused
+from tailwire.sync.app_callbacks import Post
+from tailwire.sync.client_thread import ClientThread
 from tailwire.sync.closing import Closable
+from tailwire.sync.factories import FactoryCalls
 from tailwire.sync.iterating import Iterating
 from tailwire.sync.listening import through
-from tailwire.sync.making import Making
-from tailwire.sync.outlet import Post
-from tailwire.sync.portal import Portal
+from tailwire.sync.proxy import ClientHandle, checked_seconds, refused
 from tailwire.sync.pumping import pump
 from tailwire.wire.entities import BaseMessage
 
@@ -42,7 +42,7 @@ T = TypeVar("T")
 SyncTokenProvider = Callable[[], str | Awaitable[str]]
 
 
-class Bridge(Making, Closable):
+class Bridge(FactoryCalls, Closable):
     """The part of the blocking client that is not the same as in `ChatClient`."""
 
     def __init__(
@@ -62,7 +62,7 @@ class Bridge(Making, Closable):
         for name, function in (("post", post), ("on_event", on_event)):
             if function is not None and not callable(function):
                 raise TypeError(f"{name} is a {type(function).__name__}: give a function, or None")
-        limit, portal = checked_seconds(timeout), Portal(post)
+        limit, client_thread = checked_seconds(timeout), ClientThread(post)
 
         def make() -> ChatClient:
             provider = None if auth_token_provider is None else _asked(auth_token_provider)
@@ -73,11 +73,11 @@ class Bridge(Making, Closable):
 
         async def started(chat: ChatClient) -> None:
             if on_event is not None:
-                _heard(chat, on_event, portal)
+                _heard(chat, on_event, client_thread)
             await chat.init()
 
-        chat = portal.open(make, started, limit)
-        super().__init__(Held(portal), chat, limit)
+        chat = client_thread.open(make, started, limit)
+        super().__init__(ClientHandle(client_thread), chat, limit)
 
     def with_timeout(self, seconds: float | None) -> Self:
         """Return a view of the same client whose calls may take other than the client's seconds.
@@ -104,7 +104,7 @@ class Bridge(Making, Closable):
             TimeoutError: it has not ended within so many seconds; it goes on ending.
             RuntimeError: from the client's own thread.
         """
-        self._portal.close(checked_seconds(timeout))
+        self._client_thread.close(checked_seconds(timeout))
 
     # Events and listeners.
 
@@ -126,10 +126,10 @@ class Bridge(Making, Closable):
         """
         if not callable(told):
             raise TypeError(f"told is a {type(told).__name__}: give a function")
-        portal = self._portal
-        if portal.outlet.posts and inspect.iscoroutinefunction(told):
+        client_thread = self._client_thread
+        if client_thread.callbacks.posts and inspect.iscoroutinefunction(told):
             raise refused("told is async, and there is no event loop where post= calls it.")
-        stop: Callable[[], None] = self._do("on_event", lambda: _heard(self._target, told, portal))
+        stop: Callable[[], None] = self._do("on_event", lambda: _heard(self._target, told, client_thread))
         return stop
 
     def events(self, timeout: float | None = None) -> Iterating[Event]:
@@ -150,7 +150,7 @@ class Bridge(Making, Closable):
         """
         limit = checked_seconds(timeout)
         stream: EventStream = self._do("events", self._target.events)
-        return Iterating(self._held, stream, "events", limit, ends=True, close=stream.close)
+        return Iterating(self._handle, stream, "events", limit, ends=True, close=stream.close)
 
     def messages(
         self, *, uid: str = "", guid: str = "", before: int = 0, after: int = 0, limit: int = 30, actions: bool = True
@@ -181,7 +181,7 @@ class Bridge(Making, Closable):
             )
 
         source = self._do("messages", lambda: behind(None))
-        return Iterating(self._held, source, "messages", self._limit, ends=False, again=behind)
+        return Iterating(self._handle, source, "messages", self._limit, ends=False, again=behind)
 
     def add_connection_listener(self, listener_id: str, listener: ConnectionListener) -> None:
         """Hear of the connection. The listener is told the status of now."""
@@ -205,7 +205,7 @@ class Bridge(Making, Closable):
 
     def _listen(self, name: str, listener_id: str, kind: type[T], listener: T) -> None:
         add = getattr(self._target, name)
-        self._do(name, lambda: add(listener_id, through(kind, listener, self._portal.outlet)))
+        self._do(name, lambda: add(listener_id, through(kind, listener, self._client_thread.callbacks)))
 
     # What does not wait.
 
@@ -235,13 +235,13 @@ class Bridge(Making, Closable):
         self._tell(lambda: self._target.set_network(said))
 
     def _tell(self, function: Callable[[], object]) -> None:
-        self._portal.soon(function)
+        self._client_thread.soon(function)
 
 
-def _heard(chat: ChatClient, told: Callable[[Event], object], portal: Portal) -> Callable[[], None]:
+def _heard(chat: ChatClient, told: Callable[[Event], object], client_thread: ClientThread) -> Callable[[], None]:
     # What was not told when the client is closed comes again at the next start.
     stream = chat.events(acknowledge=True)
-    return pump(stream, told, portal, "tailwire events", stream.close, stream.done)
+    return pump(stream, told, client_thread, "tailwire events", stream.close, stream.done)
 
 
 def _asked(provider: SyncTokenProvider) -> Callable[[], Awaitable[str]]:

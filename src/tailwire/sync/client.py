@@ -9,7 +9,7 @@ from typing import Any
 
 from tailwire.sdk.client import ChatClient
 from tailwire.sync.bridge import Bridge
-from tailwire.sync.calling import blocking
+from tailwire.sync.proxy import blocking
 
 _LEFT_OUT = frozenset({"aclose"})
 """Of `ChatClient`: `close` stands for it."""

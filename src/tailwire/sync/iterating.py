@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Generic, TypeVar
 
 from tailwire.sdk.exceptions import CometChatException
-from tailwire.sync.calling import Held
 from tailwire.sync.closing import Closable
 from tailwire.sync.future import CallFuture
+from tailwire.sync.proxy import ClientHandle
 
 T = TypeVar("T")
 
@@ -50,7 +50,7 @@ class Iterating(Closable, Generic[T]):
 
     def __init__(
         self,
-        held: Held,
+        handle: ClientHandle,
         source: AsyncIterator[T],
         name: str,
         limit: float | None,
@@ -68,7 +68,7 @@ class Iterating(Closable, Generic[T]):
                 that was taken, None at the beginning. Without it, the next step raises the same again.
             close: called in the client's thread at the end.
         """
-        self._held = held
+        self._handle = handle
         self._source = _Source(source, again)
         self._name = name
         self._limit = limit
@@ -82,16 +82,16 @@ class Iterating(Closable, Generic[T]):
         return self
 
     def __next__(self) -> T:
-        portal = self._held.portal
-        portal.check_outside(self._name)
+        client_thread = self._handle.client_thread
+        client_thread.check_outside(self._name)
 
         with self._one_at_a_time:
             if self._closed:
                 raise StopIteration
             try:
                 if self._next is None:
-                    self._next = portal.begin(self._source.one)
-                taken = portal.wait(self._next, self._limit, self._name, keep=True)
+                    self._next = client_thread.begin(self._source.one)
+                taken = client_thread.wait(self._next, self._limit, self._name, keep=True)
             except CometChatException as e:
                 self._next = None
                 if e.code == "ERR_CLIENT_CLOSED" and self._ends:
@@ -121,11 +121,11 @@ class Iterating(Closable, Generic[T]):
             waiting.cancel()
         if close is not None:
             try:
-                self._held.portal.soon(close)
+                self._handle.client_thread.soon(close)
             except (CometChatException, RuntimeError):
                 return  # the client is closed, and has ended it; or this is another process
 
     def __del__(self) -> None:
-        held: Any = getattr(self, "_one_at_a_time", None)  # not where the constructor raised
-        if held is not None:
+        lock: Any = getattr(self, "_one_at_a_time", None)  # not where the constructor raised
+        if lock is not None:
             self.close()

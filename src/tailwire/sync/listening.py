@@ -8,14 +8,14 @@ from typing import Any, TypeVar
 
 from tailwire.sdk.listeners.interfaces import UploadFileListener
 from tailwire.sdk.listeners.registry import check_listener
-from tailwire.sync.calling import refused
-from tailwire.sync.outlet import Outlet
+from tailwire.sync.app_callbacks import AppCallbacks
+from tailwire.sync.proxy import refused
 
 L = TypeVar("L")
 
 
-def through(kind: type[L], listener: L, outlet: Outlet) -> L:
-    """Return a listener that calls another one through an outlet, one callback after the other.
+def through(kind: type[L], listener: L, callbacks: AppCallbacks) -> L:
+    """Return a listener that calls another one through an callbacks, one callback after the other.
 
     Args:
         kind: the listener class.
@@ -30,27 +30,27 @@ def through(kind: type[L], listener: L, outlet: Outlet) -> L:
         own = getattr(listener, name) if not name.startswith("_") else None
         if own is None or getattr(own, "__func__", None) is base:
             continue  # not overridden
-        if outlet.posts and inspect.iscoroutinefunction(own):
+        if callbacks.posts and inspect.iscoroutinefunction(own):
             named = f"{type(listener).__name__}.{name}"
             raise refused(f"{named} is async, and there is no event loop in the thread where post= calls it.")
-        forwards[name] = _upload(own, name, outlet) if kind is UploadFileListener else _waiting(own, outlet)
+        forwards[name] = _upload(own, name, callbacks) if kind is UploadFileListener else _waiting(own, callbacks)
     names = {"__qualname__": type(listener).__qualname__, "__module__": type(listener).__module__}
     made: L = type(type(listener).__name__, (kind,), {**forwards, **names})()
     return made
 
 
-def _waiting(own: Callable[..., Any], outlet: Outlet) -> Callable[..., Any]:
+def _waiting(own: Callable[..., Any], callbacks: AppCallbacks) -> Callable[..., Any]:
     async def forward(_: Any, *arguments: Any) -> None:
-        await outlet.call(own, arguments)
+        await callbacks.call(own, arguments)
 
     return forward
 
 
-def _upload(own: Callable[..., Any], name: str, outlet: Outlet) -> Callable[..., Any]:
+def _upload(own: Callable[..., Any], name: str, callbacks: AppCallbacks) -> Callable[..., Any]:
     # Not waited for: the app's thread may itself wait for the upload. There are a few for each file.
     if name == "on_file_progress":
-        newest = outlet.newest(own)
+        newest = callbacks.newest(own)
         return lambda _, *arguments: newest(*arguments)
-    if outlet.posts:
-        return lambda _, *arguments: outlet.tell(own, arguments)
-    return _waiting(own, outlet)
+    if callbacks.posts:
+        return lambda _, *arguments: callbacks.tell(own, arguments)
+    return _waiting(own, callbacks)

@@ -11,17 +11,17 @@ from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.live.changes import Change, ChangeKind
 from tailwire.sdk.live.conversation_list import LiveConversation
 from tailwire.sdk.live.message_list import LiveMessage
-from tailwire.sync.calling import Calling, checked_seconds
 from tailwire.sync.closing import Closable
-from tailwire.sync.faces import OutboxEntry
 from tailwire.sync.iterating import Iterating
+from tailwire.sync.proxies import OutboxEntry
+from tailwire.sync.proxy import BlockingProxy, checked_seconds
 from tailwire.sync.pumping import pump
 from tailwire.wire.entities import User
 
 T = TypeVar("T")
 
 
-class LiveList(Calling, Closable, Generic[T]):
+class LiveList(BlockingProxy, Closable, Generic[T]):
     """A list that is kept as the server has it. Any number of threads may look at it.
 
     It is kept until it is closed, also when nobody holds it: close it when nobody looks at it any more.
@@ -64,7 +64,7 @@ class LiveList(Calling, Closable, Generic[T]):
                 `reset` in their place. What it raises is logged.
 
         Returns:
-            What ends it, from any thread. Calling it twice does no harm.
+            What ends it, from any thread. BlockingProxy it twice does no harm.
 
         Raises:
             TypeError: when it cannot be called, or is async.
@@ -76,7 +76,7 @@ class LiveList(Calling, Closable, Generic[T]):
         def begin() -> Callable[[], None]:
             if self._target.closed:
                 raise failure("LIVE_LIST_CLOSED")
-            return pump(_Changes(self._target, self._item), callback, self._portal, "tailwire live list changes")
+            return pump(_Changes(self._target, self._item), callback, self._client_thread, "tailwire live list changes")
 
         stop: Callable[[], None] = self._do("subscribe", begin)
         return stop
@@ -89,7 +89,7 @@ class LiveList(Calling, Closable, Generic[T]):
         """
         limit = checked_seconds(timeout)
         source = self._do("changes", lambda: _Changes(self._target, self._item))
-        return Iterating(self._held, source, "changes", limit, ends=True)
+        return Iterating(self._handle, source, "changes", limit, ends=True)
 
     def refresh(self) -> None:
         """Read what is shown from the server now.
@@ -103,7 +103,7 @@ class LiveList(Calling, Closable, Generic[T]):
     def close(self) -> None:
         """Keep the list no longer; does not wait. Whoever iterates over changes comes to the end."""
         try:
-            self._portal.soon(self._target.close)
+            self._client_thread.soon(self._target.close)
         except CometChatException as e:
             if e.code != "ERR_CLIENT_CLOSED":  # then it is closed
                 raise
@@ -172,7 +172,7 @@ class LiveMessages(LiveList[LiveMessage]):
     def _item(self, item: LiveMessage) -> LiveMessage:
         if item.entry is None:
             return item
-        return replace(item, entry=OutboxEntry(self._held, item.entry, self._limit))
+        return replace(item, entry=OutboxEntry(self._handle, item.entry, self._limit))
 
 
 class _Changes(Generic[T]):

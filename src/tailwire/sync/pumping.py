@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from tailwire.sync.portal import Portal
+from tailwire.sync.client_thread import ClientThread
 
 T = TypeVar("T")
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 def pump(
     source: AsyncIterator[T],
     told: Callable[[T], object],
-    portal: Portal,
+    client_thread: ClientThread,
     name: str,
     close: Callable[[], Any] | None = None,
     done: Callable[[T], object] = lambda _: None,
@@ -43,18 +43,18 @@ def pump(
         try:
             async for value in source:
                 if not stopped:
-                    await portal.outlet.call(tell, (value,))
+                    await client_thread.callbacks.call(tell, (value,))
                 done(value)
         finally:
             if close is not None:
                 close()  # whatever ended this: nobody is held up by a source that is not read
 
-    task = portal.keep(run(), name)
+    task = client_thread.keep(run(), name)
 
     def stop() -> None:
         nonlocal stopped
         stopped = True
         with suppress(Exception):  # a client that is closed has ended it
-            portal.soon(close if close is not None else task.cancel)
+            client_thread.soon(close if close is not None else task.cancel)
 
     return stop

@@ -6,8 +6,8 @@ import importlib
 import sys
 from typing import Any
 
-from tailwire.sync.outlet import Post
-from tailwire.sync.wakeup import Wakeup
+from tailwire.sync.app_callbacks import Post
+from tailwire.sync.socket_queue import SocketQueue
 
 BINDINGS = ("PySide6", "PyQt6")
 
@@ -33,10 +33,10 @@ def post_qt() -> Post:
         raise RuntimeError("this is not the thread of the Qt app: call post_qt() where the QApplication was made")
     # No signal is emitted from the other thread: with PySide6 6.12 on Python 3.11, each emit() takes a reference to
     # True too much away, and some hundred of them end the process.
-    wakeup = Wakeup("the Qt app")
-    notifier: Any = core.QSocketNotifier(wakeup.reader.fileno(), core.QSocketNotifier.Type.Read, app)
-    notifier.activated.connect(lambda *_: wakeup.readable())  # a function is held, a method may not be
-    return wakeup.post
+    socket_queue = SocketQueue("the Qt app")
+    notifier: Any = core.QSocketNotifier(socket_queue.reader.fileno(), core.QSocketNotifier.Type.Read, app)
+    notifier.activated.connect(lambda *_: socket_queue.readable())  # a function is held, a method may not be
+    return socket_queue.post
 
 
 def _core() -> Any:

@@ -6,8 +6,8 @@ import queue
 from collections.abc import Callable
 from typing import Any
 
-from tailwire.sync.outlet import Post, WindowGone
-from tailwire.sync.wakeup import Wakeup, call_some
+from tailwire.sync.app_callbacks import Post, WindowGone
+from tailwire.sync.socket_queue import SocketQueue, call_some
 
 POLL = 20  # ms
 
@@ -38,15 +38,15 @@ def post_tk(root: Any) -> Post:
 def _watched(root: Any) -> Post:
     import tkinter
 
-    wakeup = Wakeup("the Tk window")
+    socket_queue = SocketQueue("the Tk window")
 
     def end() -> None:
-        root.tk.deletefilehandler(wakeup.reader)
-        wakeup.close()
+        root.tk.deletefilehandler(socket_queue.reader)
+        socket_queue.close()
 
-    root.tk.createfilehandler(wakeup.reader, tkinter.READABLE, wakeup.readable)
+    root.tk.createfilehandler(socket_queue.reader, tkinter.READABLE, socket_queue.readable)
     _at_the_end(root, end)
-    return wakeup.post
+    return socket_queue.post
 
 
 def _polled(root: Any) -> Post:

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from informed import RecordingClient
+from recording_clients import RecordingClient
 from tailwire import watch_android
 
 

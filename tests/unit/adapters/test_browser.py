@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from informed import RecordingClient
+from recording_clients import RecordingClient
 from tailwire import AppSettingsBuilder, ChatClient, CometChatException, MemorySessionStore, watch_browser
 from tailwire.adapters.browser import watch_page
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from informed import RecordingClient
+from recording_clients import RecordingClient
 from tailwire import AppSettingsBuilder, ChatClient, CometChatException, MemorySessionStore, watch_flet
 
 Life = Enum("Life", "SHOW RESUME HIDE INACTIVE PAUSE DETACH RESTART")

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from informed import RecordingClient
+from recording_clients import RecordingClient
 from tailwire import watch_ios
 
 ENTERED, ENTERS = "UIApplicationDidEnterBackgroundNotification", "UIApplicationWillEnterForegroundNotification"

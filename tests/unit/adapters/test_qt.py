@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from informed import RecordingClient
+from recording_clients import RecordingClient
 from tailwire.adapters.qt import watch_qt
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from informed import RecordingClient
+from recording_clients import RecordingClient
 from tailwire.adapters.tk import watch_tk
 
 

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from informed import RecordingClient
+from recording_clients import RecordingClient
 from tailwire import watch_toga
 
 EVENTS = ("on_hide", "on_show", "on_lose_focus", "on_gain_focus")

@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from tailwire.bot.runner import Job, Runner
 from tailwire.bot.stream import Draft
-from tailwire.bot.work import Job, Workers
 from tailwire.sdk.listeners.events import Event, MessageReceived
 from tailwire.sdk.listeners.registry import AcknowledgedStream, PutOff
 
@@ -33,7 +33,7 @@ class _Lane:
     too_many: bool = False
 
 
-class Desk:
+class Scheduler:
     """The work of one run of a bot.
 
     Args:
@@ -66,7 +66,7 @@ class Desk:
         self._lanes: dict[str, _Lane] = {}
         self._here = self._later = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._workers = Workers(limit, self._leave)
+        self._runner = Runner(limit, self._leave)
         self._ending = False
 
     def put(self, event: Event) -> None:
@@ -120,7 +120,7 @@ class Desk:
 
     async def _do(self, name: Event | PutOff, jobs: list[Job]) -> None:
         for job in jobs:
-            await self._workers.do(job)
+            await self._runner.do(job)
         if not self.cut:
             self._events.done(name)
 
@@ -152,7 +152,7 @@ class Desk:
             if late:
                 log.warning("%d handlers were cut short; their messages are handled at the next start", len(late))
                 await asyncio.wait(late)  # they wait for their handler, and let go of it at once
-            await self._workers.end()
+            await self._runner.end()
 
 
 def _conversation(event: Event) -> str:

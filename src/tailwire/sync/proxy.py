@@ -13,9 +13,9 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from tailwire.sdk.exceptions import CometChatException, failure
+from tailwire.sync.client_thread import ClientThread
 from tailwire.sync.closing import NotCopied
 from tailwire.sync.future import CallFuture
-from tailwire.sync.portal import Portal
 
 log = logging.getLogger("tailwire")
 SPARE = 5.0
@@ -24,12 +24,12 @@ LONGEST = threading.TIMEOUT_MAX - SPARE
 """Seconds that a thread can wait."""
 
 
-class Held:
-    """Held by the client and all that was made by it: when nobody holds one of these any more, the client is closed."""
+class ClientHandle:
+    """ClientHandle by the client and all that was made by it: when nobody holds one of these any more, the client is closed."""
 
-    def __init__(self, portal: Portal) -> None:
-        self.portal = portal
-        weakref.finalize(self, portal.dropped).atexit = False
+    def __init__(self, client_thread: ClientThread) -> None:
+        self.client_thread = client_thread
+        weakref.finalize(self, client_thread.dropped).atexit = False
 
 
 def checked_seconds(seconds: float | None) -> float | None:
@@ -65,21 +65,21 @@ def limit_beyond(seconds: float | None) -> float | None:
     return cast(float, checked_seconds(seconds)) + SPARE
 
 
-class Calling(NotCopied):
+class BlockingProxy(NotCopied):
     """The blocking face of something async that lives in the client's thread.
 
     Args:
         limit: seconds that a call may take; None for ever.
     """
 
-    def __init__(self, held: Held, target: Any, limit: float | None) -> None:
-        self._held = held
+    def __init__(self, handle: ClientHandle, target: Any, limit: float | None) -> None:
+        self._handle = handle
         self._target = target
         self._limit = limit
 
     @property
-    def _portal(self) -> Portal:
-        return self._held.portal
+    def _client_thread(self) -> ClientThread:
+        return self._handle.client_thread
 
     def start(
         self,
@@ -132,26 +132,26 @@ class Calling(NotCopied):
         error = future.exception()
         if error is None:
             if done is not None:
-                self._portal.outlet.tell(done, (future.result(),))
+                self._client_thread.callbacks.tell(done, (future.result(),))
         elif failed is not None:
-            self._portal.outlet.tell(failed, (error,))
+            self._client_thread.callbacks.tell(failed, (error,))
         else:
             log.error("%s() failed, and start() was given no failed=: %s", call, error)
 
     def _begin(self, method: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> CallFuture[Any]:
         if named.get("on_progress") is not None:
-            named = {**named, "on_progress": self._portal.outlet.newest(named["on_progress"])}
+            named = {**named, "on_progress": self._client_thread.callbacks.newest(named["on_progress"])}
 
-        return self._portal.begin(lambda: method(*arguments, **named))
+        return self._client_thread.begin(lambda: method(*arguments, **named))
 
     def _call(self, name: str, arguments: tuple[Any, ...], named: dict[str, Any], *limits: float | None) -> Any:
         # Blocks. What is told of the end of the call is told here, in the thread that waits. A limit that is given
         # stands for the client's; None is none.
-        self._portal.check_outside(name)
+        self._client_thread.check_outside(name)
         on_success, on_error = named.pop("on_success", None), named.pop("on_error", None)
         try:
             future = self._begin(getattr(self._target, name), *self._prepared(name, arguments, named))
-            result = self._portal.wait(future, limits[0] if limits else self._limit, name)
+            result = self._client_thread.wait(future, limits[0] if limits else self._limit, name)
         except CometChatException as e:
             if on_error is None:
                 raise
@@ -163,16 +163,16 @@ class Calling(NotCopied):
 
     def _do(self, name: str, function: Callable[[], Any]) -> Any:
         # A plain method, in the client's thread.
-        return self._portal.do(function, self._limit, name)
+        return self._client_thread.do(function, self._limit, name)
 
 
 def blocking(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the blocking method of a `Calling` that stands for an async one of its target."""
+    """Return the blocking method of a `BlockingProxy` that stands for an async one of its target."""
     parameters = inspect.signature(method).parameters
     own = [p for p in parameters if p != "self"].index("timeout") if "timeout" in parameters else None
 
     @functools.wraps(method)
-    def call(self: Calling, *arguments: Any, **named: Any) -> Any:
+    def call(self: BlockingProxy, *arguments: Any, **named: Any) -> Any:
         limits: tuple[float | None, ...] = ()
         if own is not None and (len(arguments) > own or "timeout" in named):
             limits = (limit_beyond(arguments[own] if len(arguments) > own else named["timeout"]),)

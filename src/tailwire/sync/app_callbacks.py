@@ -18,7 +18,7 @@ class WindowGone(RuntimeError):
     """Raised by a `post` whose window is destroyed: nobody is left to be called back."""
 
 
-class Outlet:
+class AppCallbacks:
     """Calls the app back.
 
     Args:

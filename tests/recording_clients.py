@@ -34,7 +34,7 @@ class RecordingClient:
         self.told.append(network)
 
 
-class Informed:
+class RecordingLoopClient:
     """A client on the running event loop. Its socket says goodbye when the test says so.
 
     Attributes:
@@ -83,7 +83,7 @@ class Informed:
                 await self._changed.wait()
 
 
-class InformedInThread:
+class RecordingThreadClient:
     """A client with an event loop in a thread of its own, as `tailwire.sync.Client` is one."""
 
     def __init__(self) -> None:
@@ -94,8 +94,8 @@ class InformedInThread:
     def event_loop(self) -> asyncio.AbstractEventLoop:
         return self._loop
 
-    async def _made(self) -> Informed:
-        return Informed()
+    async def _made(self) -> RecordingLoopClient:
+        return RecordingLoopClient()
 
     def set_app_state(self, state: str, *, reason: str = "app") -> None:
         self._loop.call_soon_threadsafe(lambda: self.inner.set_app_state(state, reason=reason))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from tailwire.bot.reaching import Waits
+from tailwire.bot.retrying import WaitTime
 
 log = logging.getLogger("tailwire.bot")
 
@@ -31,10 +31,10 @@ class Job:
 
     work: Callable[[], Awaitable[None]]
     failed: Callable[[Exception], Awaitable[None]] | None = None
-    waits: Waits = field(default_factory=Waits)
+    waits: WaitTime = field(default_factory=WaitTime)
 
 
-class Workers:
+class Runner:
     """The handlers that run.
 
     Args:
@@ -59,7 +59,7 @@ class Workers:
                 if again is not None:
                     log.error("the handler of errors failed", exc_info=again)
 
-    async def _run(self, work: Callable[[], Awaitable[None]], waits: Waits) -> BaseException | None:
+    async def _run(self, work: Callable[[], Awaitable[None]], waits: WaitTime) -> BaseException | None:
         async def guarded() -> BaseException | None:
             # Nothing but a cancellation leaves the task: it would end the lane, or the event loop.
             try:
@@ -80,7 +80,7 @@ class Workers:
                 return TimeoutError(f"the handler did not end within {self._limit:g} seconds")
         return None if task.cancelled() else task.result()
 
-    async def _within_limit(self, task: asyncio.Task[Any], waits: Waits) -> bool:
+    async def _within_limit(self, task: asyncio.Task[Any], waits: WaitTime) -> bool:
         now = asyncio.get_running_loop().time
         begun, waited = now(), waits.seconds
         left = self._limit

@@ -9,7 +9,7 @@ import pytest
 
 from tailwire import AppSettingsBuilder
 from tailwire.bot import Bot, Context
-from tailwire.bot import desk as desk_module
+from tailwire.bot import scheduler as desk_module
 from tailwire.bot.bot import MAX_MISSED
 from tailwire.testing import bot_test
 

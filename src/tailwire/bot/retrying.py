@@ -20,7 +20,7 @@ LATER = AGAIN | REJECTED
 """After these the same may succeed later: the server is not reached, or the bot is about to log in again."""
 
 
-class Waits:
+class WaitTime:
     """How long a handler has waited for the server: that is not counted as its own time."""
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Waits:
                 self._total += now() - self._since
 
 
-async def until_reached(call: Callable[[], Awaitable[T]], waits: Waits, check: Callable[[], None]) -> T:
+async def until_reached(call: Callable[[], Awaitable[T]], waits: WaitTime, check: Callable[[], None]) -> T:
     """Call until the server answers.
 
     Args:

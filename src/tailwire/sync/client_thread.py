@@ -20,14 +20,14 @@ from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from tailwire.sdk.exceptions import failure
+from tailwire.sync.app_callbacks import AppCallbacks, Post
 from tailwire.sync.future import CallFuture
-from tailwire.sync.outlet import Outlet, Post
 
 log = logging.getLogger("tailwire")
 T = TypeVar("T")
 AT_EXIT = 5.0
 _ELSEWHERE = frozenset({"close", "events", "messages"})
-_open: set[Portal] = set()
+_open: set[ClientThread] = set()
 
 
 class Closing(Protocol):
@@ -39,14 +39,14 @@ class Closing(Protocol):
 C = TypeVar("C", bound=Closing)
 
 
-class Portal:
+class ClientThread:
     """Runs an async client in a thread.
 
     Attributes:
-        outlet: how the app is called back.
+        callbacks: how the app is called back.
 
     Args:
-        post: see `Outlet`.
+        post: see `AppCallbacks`.
         kind: the blocking client, as `Client`; for what is said of it.
     """
 
@@ -55,7 +55,7 @@ class Portal:
         self._loop: asyncio.AbstractEventLoop = getattr(
             asyncio, "ProactorEventLoop" if sys.platform == "win32" else "SelectorEventLoop"
         )()
-        self.outlet = Outlet(post, self._loop)
+        self.callbacks = AppCallbacks(post, self._loop)
         self._process = os.getpid()
         self._lock = threading.RLock()  # what is collected meanwhile may come here too
         self._closing = False
@@ -249,7 +249,7 @@ class Portal:
 
     async def _shut(self) -> None:
         try:
-            self.outlet.close()
+            self.callbacks.close()
             if self._target is not None:
                 await self._target.aclose()
         except Exception as e:  # noqa: BLE001 - close() raises it
@@ -295,8 +295,8 @@ class Portal:
 
 @atexit.register
 def _close_all() -> None:
-    for portal in list(_open):
-        portal.begin_close()
-    for portal in list(_open):
+    for client_thread in list(_open):
+        client_thread.begin_close()
+    for client_thread in list(_open):
         with suppress(TimeoutError):  # the program ends anyway
-            portal.close(AT_EXIT)
+            client_thread.close(AT_EXIT)

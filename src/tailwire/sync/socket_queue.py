@@ -8,12 +8,12 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from tailwire.sync.outlet import WindowGone
+from tailwire.sync.app_callbacks import WindowGone
 
 MOST = 100  # functions in one turn, so that the window stays alive
 
 
-class Wakeup:
+class SocketQueue:
     """Brings functions from any thread to one whose toolkit watches a socket.
 
     Args:

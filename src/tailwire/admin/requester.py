@@ -17,7 +17,7 @@ from tailwire.sdk.sending import Sending, is_safe, repeat
 T = TypeVar("T")
 
 
-class Asking:
+class Requester:
     """Asks with a key of scope `fullAccess`.
 
     Args:

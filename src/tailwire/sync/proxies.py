@@ -16,14 +16,14 @@ from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.listeners.events import UploadResult
 from tailwire.sdk.listeners.interfaces import UploadFileListener
 from tailwire.sdk.outbox import OutboxStatus
-from tailwire.sync.calling import Calling
 from tailwire.sync.listening import through
+from tailwire.sync.proxy import BlockingProxy
 from tailwire.wire.entities import Attachment, BaseMessage
 
 T = TypeVar("T")
 
 
-class ListRequest(Calling, Generic[T]):
+class ListRequest(BlockingProxy, Generic[T]):
     """Fetches a list page by page. Made by `Client.request()`."""
 
     def fetch_next(self) -> list[T]:
@@ -49,7 +49,7 @@ class Request(ListRequest[T]):
         return cast(list[T], self._call("fetch_previous", (), {}))
 
 
-class UploadFileRequest(Calling):
+class UploadFileRequest(BlockingProxy):
     """Uploads files for a message to one receiver. Made by `Client.create_upload_file_request()`."""
 
     def set_concurrency(self, files: int) -> UploadFileRequest:
@@ -74,7 +74,7 @@ class UploadFileRequest(Calling):
         self, call: str, arguments: tuple[Any, ...], named: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         def heard(given: Any) -> Any:
-            return given and through(UploadFileListener, given, self._portal.outlet)
+            return given and through(UploadFileListener, given, self._client_thread.callbacks)
 
         if "listener" in named:
             named = {**named, "listener": heard(named["listener"])}
@@ -85,7 +85,7 @@ class UploadFileRequest(Calling):
         return cast(list[Attachment], self._do("get_attachments", self._target.get_attachments))
 
 
-class OutboxEntry(Calling):
+class OutboxEntry(BlockingProxy):
     """A queued message. Made by `Client.queue_message()` and `Client.queued_messages()`.
 
     Listeners and `OutboxChanged` tell of the `tailwire.OutboxEntry` in the client's thread, which is to be looked at.
@@ -131,7 +131,7 @@ class OutboxEntry(Calling):
         return cast(BaseMessage, self._call("result", (), {}))
 
 
-class Connection(Calling):
+class Connection(BlockingProxy):
     """The connection of a client, to look at."""
 
     @property
@@ -162,7 +162,7 @@ class Connection(Calling):
         """
         if not callable(told) or inspect.iscoroutinefunction(told):
             raise TypeError("give a plain function, which is told each transition")
-        portal, stopped = self._portal, False
+        client_thread, stopped = self._client_thread, False
 
         @functools.wraps(told)
         def tell(transition: Transition) -> object:
@@ -170,14 +170,14 @@ class Connection(Calling):
 
         end = self._do(
             "subscribe",
-            lambda: self._target.subscribe(lambda transition: portal.outlet.tell(tell, (transition,))),
+            lambda: self._target.subscribe(lambda transition: client_thread.callbacks.tell(tell, (transition,))),
         )
 
         def stop() -> None:
             nonlocal stopped
             stopped = True
             with suppress(CometChatException):  # a client that is closed has ended it
-                portal.soon(end)
+                client_thread.soon(end)
 
         return stop
 

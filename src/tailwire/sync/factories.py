@@ -9,17 +9,17 @@ from tailwire.sdk.calls.lists import ReactionsRequestBuilder, _Builder
 from tailwire.sdk.calls.requests import MessagesRequestBuilder
 from tailwire.sdk.client import ChatClient
 from tailwire.sdk.live.calling import MAX_CONVERSATIONS, MAX_MESSAGES
-from tailwire.sync.calling import Calling
-from tailwire.sync.faces import Connection, ListRequest, OutboxEntry, Request, UploadFileRequest
 from tailwire.sync.future import CallFuture
 from tailwire.sync.live import LIVE, LiveConversations, LiveMessages
+from tailwire.sync.proxies import Connection, ListRequest, OutboxEntry, Request, UploadFileRequest
+from tailwire.sync.proxy import BlockingProxy
 from tailwire.wire.entities import BaseMessage, Reaction
 
 T = TypeVar("T")
-F = TypeVar("F", bound=Calling)
+F = TypeVar("F", bound=BlockingProxy)
 
 
-class Making(Calling):
+class FactoryCalls(BlockingProxy):
     """The part of the blocking client that makes what has blocking calls of its own."""
 
     _target: ChatClient
@@ -44,14 +44,14 @@ class Making(Calling):
             raise TypeError(f"this is a {type(builder).__name__}: give a request builder, before build()")
         request = builder.build(self._target)
         kind = Request if hasattr(request, "fetch_previous") else ListRequest
-        return self._face(kind, request)
+        return self._proxy(kind, request)
 
     def create_upload_file_request(self, receiver_id: str, receiver_type: str = "user") -> UploadFileRequest:
         """Return a request that uploads files for a message to a user or group, and tells a listener of each."""
         made = self._do(
             "create_upload_file_request", lambda: self._target.create_upload_file_request(receiver_id, receiver_type)
         )
-        return self._face(UploadFileRequest, made)
+        return self._proxy(UploadFileRequest, made)
 
     def queue_message(self, message: BaseMessage) -> OutboxEntry:
         """Send a message as soon as there is a network: now, later, or after the next start of the app.
@@ -61,7 +61,7 @@ class Making(Calling):
         Raises:
             CometChatException: `OUTBOX_NOT_ENABLED`, `OUTBOX_FULL`, `USER_NOT_LOGGED_IN`, `ERR_INVALID_ARGUMENT`.
         """
-        return self._face(OutboxEntry, self._do("queue_message", lambda: self._target.queue_message(message)))
+        return self._proxy(OutboxEntry, self._do("queue_message", lambda: self._target.queue_message(message)))
 
     def queued_messages(self) -> list[OutboxEntry]:
         """Return what waits, and what failed and was not queued again, in order.
@@ -70,7 +70,7 @@ class Making(Calling):
             CometChatException: `OUTBOX_NOT_ENABLED`.
         """
         listed = self._do("queued_messages", self._target.queued_messages)
-        return [self._face(OutboxEntry, entry) for entry in listed]
+        return [self._proxy(OutboxEntry, entry) for entry in listed]
 
     def live_conversations(
         self, *, conversation_type: str = "", limit: int = 30, most: int = MAX_CONVERSATIONS
@@ -125,7 +125,7 @@ class Making(Calling):
     @property
     def connection(self) -> Connection:
         """Status, explanation, history and dump of the connection."""
-        return self._face(Connection, self._do("connection", lambda: self._target.connection))
+        return self._proxy(Connection, self._do("connection", lambda: self._target.connection))
 
     def _begin(self, method: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> CallFuture[Any]:
         kind = LIVE.get(getattr(method, "__name__", ""))
@@ -133,9 +133,9 @@ class Making(Calling):
             return super()._begin(method, arguments, named)
 
         async def open_list() -> Any:
-            return self._face(kind, await method(*arguments, **named))
+            return self._proxy(kind, await method(*arguments, **named))
 
-        return self._portal.begin(open_list)
+        return self._client_thread.begin(open_list)
 
-    def _face(self, kind: type[F], made: Any) -> F:
-        return kind(self._held, made, self._limit)
+    def _proxy(self, kind: type[F], made: Any) -> F:
+        return kind(self._handle, made, self._limit)
