@@ -1,4 +1,4 @@
-"""Who works on what: the conversations side by side, each in its order, and the end of it."""
+"""Schedule handlers: conversations concurrently, each of them in order; and shut down."""
 
 from __future__ import annotations
 
@@ -15,146 +15,149 @@ from tailwire.sdk.listeners.registry import AcknowledgedStream, PutOff
 
 log = logging.getLogger("tailwire.bot")
 
-GRACE = 10.0
-"""Seconds that handlers have to finish when the bot ends."""
-MAX_WAITING = 900
-"""Events that are worked on or wait, fewer than a stream holds; of messages beyond that only the ids are kept."""
-MAX_OF_ONE = 100
-"""Of these, events of one conversation."""
-MAX_LATER = 30_000
-"""Messages of which the ids are kept. One conversation may have half of what is left, and 10 in any case."""
-LEAST_LATER = 10
+SHUTDOWN_SECONDS = 10.0
+"""How long running handlers may take to finish when the bot shuts down."""
+MAX_QUEUED = 900
+"""Events that are being handled or queued. It is less than the capacity of an event stream."""
+MAX_QUEUED_PER_CONVERSATION = 100
+MAX_DEFERRED = 30_000
+"""Deferred messages, of which only the ids are kept. One conversation may use half of the remaining capacity."""
+MIN_DEFERRED_PER_CONVERSATION = 10
 
 
 @dataclass(slots=True)
-class _Lane:
-    here: deque[tuple[Event, list[Job]]] = field(default_factory=deque)
-    later: deque[tuple[int, Event | PutOff]] = field(default_factory=deque)
-    too_many: bool = False
+class _Conversation:
+    queued: deque[tuple[Event, list[Job]]] = field(default_factory=deque)
+    deferred: deque[tuple[int, Event | PutOff]] = field(default_factory=deque)
+    full: bool = False
 
 
 class Scheduler:
     """The work of one run of a bot.
 
     Args:
-        events: whose events are done here.
-        concurrency: how many conversations are worked on at once.
-        limit: seconds that a handler may take; None for no limit.
-        jobs_of: what is to be done with an event.
-        fetch: gives a message by its id again, as an event; None when it is no more.
+        events: the stream whose events are acknowledged when they are handled.
+        concurrency: the maximum number of handlers that run at the same time.
+        timeout: seconds that a handler may take; None for no limit.
+        jobs_of: returns the handlers to run for an event.
+        fetch: fetches a message by its id again, as an event; returns None if it does not exist any more.
 
     Attributes:
-        drafts: that are written now, by id.
-        leaving: what a handler raised to end the program; then the events end.
-        cut: the bot has ended: what still runs is for the next start.
+        drafts: the drafts that are being written, by id.
+        exit_error: the `SystemExit` or `KeyboardInterrupt` of a handler; the events end then.
+        interrupted: the bot has shut down; handlers that are still running are run again at the next start.
     """
 
     def __init__(
         self,
         events: AcknowledgedStream,
         concurrency: int,
-        limit: float | None,
+        timeout: float | None,
         jobs_of: Callable[[Event], list[Job]],
         fetch: Callable[[int], Awaitable[Event | None]],
     ) -> None:
         self.drafts: dict[str, Draft] = {}
-        self.leaving: BaseException | None = None
-        self.cut = False
+        self.exit_error: BaseException | None = None
+        self.interrupted = False
         self._events = events
         self._slots = asyncio.Semaphore(concurrency)
         self._jobs_of, self._fetch = jobs_of, fetch
-        self._lanes: dict[str, _Lane] = {}
-        self._here = self._later = 0
+        self._conversations: dict[str, _Conversation] = {}
+        self._queued = self._deferred = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._runner = Runner(limit, self._leave)
+        self._runner = Runner(timeout, self._exit)
         self._ending = False
 
     def put(self, event: Event) -> None:
-        """Add an event. One that there is no room for does not hold up others: it is put off, or left out."""
+        """Add an event. If its queue is full, a message is deferred and read again later; other events are dropped."""
         jobs = self._jobs_of(event)
         if not jobs:
             self._events.done(event)
             return
-        key = _conversation(event)
-        lane = self._lanes.get(key)
-        if lane is None:
-            lane = self._lanes[key] = _Lane()
-            task = asyncio.create_task(self._run_lane(key, lane), name="tailwire bot conversation")
+        key = _conversation_of(event)
+        conversation = self._conversations.get(key)
+        if conversation is None:
+            conversation = self._conversations[key] = _Conversation()
+            task = asyncio.create_task(self._run_conversation(key, conversation), name="tailwire bot conversation")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        if not lane.later and len(lane.here) < MAX_OF_ONE and self._here < MAX_WAITING:
-            lane.here.append((event, jobs))
-            self._here += 1
-        elif isinstance(event, MessageReceived) and self._may_wait(lane):
-            lane.later.append((event.message.id, self._events.later(event)))
-            self._later += 1
+        if (
+            not conversation.deferred
+            and len(conversation.queued) < MAX_QUEUED_PER_CONVERSATION
+            and self._queued < MAX_QUEUED
+        ):
+            conversation.queued.append((event, jobs))
+            self._queued += 1
+        elif isinstance(event, MessageReceived) and self._may_defer(conversation):
+            conversation.deferred.append((event.message.id, self._events.later(event)))
+            self._deferred += 1
         else:
-            if not lane.too_many:
-                lane.too_many = True
-                log.warning("too much waits in conversation %s: what comes there now is not handled", key)
+            if not conversation.full:
+                conversation.full = True
+                log.warning("too many messages are waiting in conversation %s: further ones are not handled", key)
             self._events.done(event)
 
-    def _may_wait(self, lane: _Lane) -> bool:
-        return len(lane.later) < max(LEAST_LATER, (MAX_LATER - self._later) // 2)
+    def _may_defer(self, conversation: _Conversation) -> bool:
+        return len(conversation.deferred) < max(MIN_DEFERRED_PER_CONVERSATION, (MAX_DEFERRED - self._deferred) // 2)
 
-    async def _run_lane(self, key: str, lane: _Lane) -> None:
+    async def _run_conversation(self, key: str, conversation: _Conversation) -> None:
         try:
-            while lane.here or lane.later:
+            while conversation.queued or conversation.deferred:
                 async with self._slots:
                     if self._ending:
                         return
-                    await self._do_next(lane)
+                    await self._do_next(conversation)
         finally:
-            del self._lanes[key]
+            del self._conversations[key]
 
-    async def _do_next(self, lane: _Lane) -> None:
-        if lane.here:
-            event, jobs = lane.here.popleft()
+    async def _do_next(self, conversation: _Conversation) -> None:
+        if conversation.queued:
+            event, jobs = conversation.queued.popleft()
             await self._do(event, jobs)
-            self._here -= 1
+            self._queued -= 1
         else:
-            number, name = lane.later.popleft()
-            self._later -= 1
-            lane.too_many = False
-            await self._do(name, await self._jobs_again(number))
+            number, handle = conversation.deferred.popleft()
+            self._deferred -= 1
+            conversation.full = False
+            await self._do(handle, await self._fetch_jobs(number))
 
-    async def _do(self, name: Event | PutOff, jobs: list[Job]) -> None:
+    async def _do(self, handle: Event | PutOff, jobs: list[Job]) -> None:
         for job in jobs:
             await self._runner.do(job)
-        if not self.cut:
-            self._events.done(name)
+        if not self.interrupted:
+            self._events.done(handle)
 
-    async def _jobs_again(self, number: int) -> list[Job]:
+    async def _fetch_jobs(self, number: int) -> list[Job]:
         try:
             event = await self._fetch(number)
         except Exception:
-            log.exception("message %d cannot be read, and is not handled", number)
+            log.exception("message %d cannot be fetched, and is not handled", number)
             return []
         return self._jobs_of(event) if event is not None else []
 
-    def _leave(self, error: BaseException) -> None:
-        self.leaving = error
+    def _exit(self, error: BaseException) -> None:
+        self.exit_error = error
         self._events.close()
 
     async def finish(self) -> None:
-        """Begin nothing more; wait for what is under way, and cut short what takes too long."""
+        """Start no more handlers. Wait for those that are running, and cancel them after 10 seconds."""
         self._ending = True
         tasks = set(self._tasks)
         late: set[asyncio.Task[None]] = set()
         try:
             if tasks:
-                await asyncio.wait(tasks, timeout=GRACE)
+                await asyncio.wait(tasks, timeout=SHUTDOWN_SECONDS)
         finally:
-            self.cut = True
+            self.interrupted = True
             late = {task for task in tasks if not task.done()}
             for task in late:
                 task.cancel()
             if late:
-                log.warning("%d handlers were cut short; their messages are handled at the next start", len(late))
+                log.warning("%d handlers were interrupted; their messages are handled at the next start", len(late))
                 await asyncio.wait(late)  # they wait for their handler, and let go of it at once
             await self._runner.end()
 
 
-def _conversation(event: Event) -> str:
+def _conversation_of(event: Event) -> str:
     about = getattr(event, "message", None) or getattr(event, "event", None)
     return getattr(about, "conversation_id", "") or type(event).__name__

@@ -25,7 +25,7 @@ LONGEST = threading.TIMEOUT_MAX - SPARE
 
 
 class ClientHandle:
-    """ClientHandle by the client and all that was made by it: when nobody holds one of these any more, the client is closed."""
+    """Held by a client and everything made by it; when the last holder is collected, the client is closed."""
 
     def __init__(self, client_thread: ClientThread) -> None:
         self.client_thread = client_thread
