@@ -79,6 +79,21 @@ def test_a_function_that_was_stopped_does_not_keep_the_place_back(room: Room):
     assert heard_at_the_next_start(room, uid, store, "end") == ["end"]
 
 
+def test_an_iterator_acknowledges_an_event_when_the_next_one_is_requested(room: Room):
+    uid, store = room.user(), MemorySessionStore()
+    bob = room.enter(uid, session_store=store)
+    events = bob.events(timeout=20, acknowledge=True)
+    say(room.enter(), uid, "one", "two", "three")
+    taken: list[str] = []
+    for event in events:
+        texts_into(taken)(event)
+        if "two" in taken:
+            break
+    bob.close()
+    assert taken == ["one", "two"]
+    assert heard_at_the_next_start(room, uid, store, "end") == ["two", "three", "end"]
+
+
 async def waits_for_something_cancelled() -> None:
     waited = asyncio.get_running_loop().create_future()
     waited.cancel()
@@ -117,7 +132,7 @@ def test_a_callback_that_waits_for_something_cancelled_is_logged_and_the_next_co
     bob.add_message_listener("ears", Ears())
     say(alice, uid, "one", "two", "three")
     until(lambda: heard == ["two", "three"] and listened == ["", "two", "three"])
-    assert caplog.text.count("waited for something that was cancelled") == 2
+    assert caplog.text.count("awaited something that was cancelled") == 2
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

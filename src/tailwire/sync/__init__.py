@@ -1,7 +1,7 @@
-"""Blocking clients for scripts, Flask, Django, Tk, Qt and any thread: `ChatClient` and `Admin` on threads of their own.
+"""Blocking clients for scripts, Flask, Django, Tk, Qt and any thread. Each runs its async client in its own thread.
 
-Who may import it: testing, cli, tui, and apps. It knows the SDK and the backend's client, and no adapter.
-Design page: docs/sync.md; architecture.md.
+Who may import it: testing, cli, tui, and apps. It imports the SDK and the administration client, and no adapter.
+Read more: docs/sync.md.
 """
 
 from tailwire.sync.admin import Admin as Admin

@@ -1,4 +1,4 @@
-"""Objects that are closed at the end of a `with` block, and stay in their process."""
+"""Mixins of the blocking clients: the `with` statement, and the refusal to be copied."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Closable(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Close it."""
+        """Close the object."""
 
     def __enter__(self) -> Self:
         return self
@@ -24,7 +24,7 @@ class Closable(ABC):
 
 
 class NotCopied:
-    """Refuses to be pickled or copied: it belongs to a thread of this process."""
+    """Refuses to be pickled or copied, because it belongs to a thread of this process."""
 
     def __reduce__(self) -> str:
-        raise TypeError("a client cannot be pickled or copied: make one in each process")
+        raise TypeError("a client cannot be pickled or copied: create one in each process")

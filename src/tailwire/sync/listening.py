@@ -1,4 +1,4 @@
-"""Listeners of the app, called where the app wants them."""
+"""Listeners of the app, called in the thread that the app wants."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from tailwire.sync.proxy import refused
 L = TypeVar("L")
 
 
-def through(kind: type[L], listener: L, callbacks: AppCallbacks) -> L:
-    """Return a listener that calls another one through an callbacks, one callback after the other.
+def forwarding_listener(kind: type[L], listener: L, callbacks: AppCallbacks) -> L:
+    """Return a listener that forwards its callbacks to the app's listener, one at a time.
 
     Args:
         kind: the listener class.
+        listener: the app's listener.
+        callbacks: calls the app.
 
     Raises:
-        CometChatException: `ERR_INVALID_ARGUMENT` for one that would hear nothing, or whose callbacks are async where
-            they are called by another thread.
+        CometChatException: `ERR_INVALID_ARGUMENT` if no callback is overridden, or if one is async although it is
+            called in a thread without an event loop.
     """
     check_listener(kind, listener)
     forwards: dict[str, Any] = {}
@@ -32,7 +34,7 @@ def through(kind: type[L], listener: L, callbacks: AppCallbacks) -> L:
             continue  # not overridden
         if callbacks.posts and inspect.iscoroutinefunction(own):
             named = f"{type(listener).__name__}.{name}"
-            raise refused(f"{named} is async, and there is no event loop in the thread where post= calls it.")
+            raise refused(f"{named} is async, but there is no event loop in the thread where post= calls it.")
         forwards[name] = _upload(own, name, callbacks) if kind is UploadFileListener else _waiting(own, callbacks)
     names = {"__qualname__": type(listener).__qualname__, "__module__": type(listener).__module__}
     made: L = type(type(listener).__name__, (kind,), {**forwards, **names})()
@@ -47,10 +49,10 @@ def _waiting(own: Callable[..., Any], callbacks: AppCallbacks) -> Callable[..., 
 
 
 def _upload(own: Callable[..., Any], name: str, callbacks: AppCallbacks) -> Callable[..., Any]:
-    # Not waited for: the app's thread may itself wait for the upload. There are a few for each file.
+    # Must not wait: the app's thread may be blocked in the upload call. There are only a few callbacks for each file.
     if name == "on_file_progress":
-        newest = callbacks.newest(own)
+        newest = callbacks.latest_only(own)
         return lambda _, *arguments: newest(*arguments)
     if callbacks.posts:
-        return lambda _, *arguments: callbacks.tell(own, arguments)
+        return lambda _, *arguments: callbacks.call_soon(own, arguments)
     return _waiting(own, callbacks)

@@ -1,4 +1,4 @@
-"""What the client and its requests share: blocking calls, and calls that do not block, of something async."""
+"""Blocking and non-blocking calls of an async object that lives in the client's thread."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from tailwire.sync.closing import NotCopied
 from tailwire.sync.future import CallFuture
 
 log = logging.getLogger("tailwire")
-SPARE = 5.0
-"""Seconds for the way to the client's thread and back."""
-LONGEST = threading.TIMEOUT_MAX - SPARE
-"""Seconds that a thread can wait."""
+HANDOVER_SECONDS = 5.0
+"""Time allowed for handing a call to the client's thread and its result back."""
+MAX_TIMEOUT_SECONDS = threading.TIMEOUT_MAX - HANDOVER_SECONDS
+"""The longest time that a thread can wait."""
 
 
 class ClientHandle:
@@ -33,49 +33,54 @@ class ClientHandle:
 
 
 def checked_seconds(seconds: float | None) -> float | None:
-    """Check a limit of seconds; None is no limit.
+    """Return a timeout, limited to what a thread can wait; None for no limit.
 
     Raises:
-        TypeError: it is no number.
+        TypeError: it is not a number.
         ValueError: it is not above 0.
     """
     if seconds is None:
         return None
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise TypeError(f"the timeout is a {type(seconds).__name__}: give seconds, or None to wait for ever")
+        raise TypeError(f"the timeout is a {type(seconds).__name__}: give seconds, or None for no limit")
     if not seconds > 0 or math.isinf(seconds):
-        raise ValueError(f"the timeout is {seconds}: give seconds above 0, or None to wait for ever")
-    return min(seconds, LONGEST)
+        raise ValueError(f"the timeout is {seconds}: give seconds above 0, or None for no limit")
+    return min(seconds, MAX_TIMEOUT_SECONDS)
 
 
 def limit_beyond(seconds: float | None) -> float | None:
-    """Return the limit of a call that ends by itself when its own time is over; None where it waits for ever.
+    """Return the timeout for a call that has a `timeout` argument of its own; None for no limit.
 
     Args:
-        seconds: its own time, as the app gave it; 0 or less is over at once.
+        seconds: that argument; 0 or less ends the call immediately.
 
     Raises:
-        TypeError: it is no number.
-        ValueError: it is not a number (`nan`).
+        TypeError: it is not a number.
+        ValueError: it is `nan`.
     """
     if seconds is None or seconds == math.inf:
         return None
     if isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds <= 0:
-        return SPARE
-    return cast(float, checked_seconds(seconds)) + SPARE
+        return HANDOVER_SECONDS
+    return cast(float, checked_seconds(seconds)) + HANDOVER_SECONDS
 
 
 class BlockingProxy(NotCopied):
-    """The blocking face of something async that lives in the client's thread.
+    """The blocking counterpart of an async object that lives in the client's thread.
 
     Args:
-        limit: seconds that a call may take; None for ever.
+        handle: keeps the client open.
+        target: the async object.
+        limit: the timeout of a call in seconds; None for no limit.
     """
 
     def __init__(self, handle: ClientHandle, target: Any, limit: float | None) -> None:
         self._handle = handle
         self._target = target
         self._limit = limit
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__module__.rpartition('.')[0]}.{type(self).__name__} of {self._target!r}>"
 
     @property
     def _client_thread(self) -> ClientThread:
@@ -89,32 +94,37 @@ class BlockingProxy(NotCopied):
         failed: Callable[[BaseException], object] | None = None,
         **named: Any,
     ) -> concurrent.futures.Future[Any]:
-        """Begin a call, and do not wait for it: for a GUI's thread, and for listeners in the client's own.
+        """Start a call without waiting for it: for a GUI's thread, and for listeners in the client's own thread.
+
+        ```python
+        chat.start("send_message", message, done=show, failed=show_error)
+        ```
 
         Args:
-            call: the name of a method of this object that waits, such as `"send_message"`.
-            arguments: for it, as `named`.
+            call: the name of a blocking method of this object, such as `"send_message"`.
+            arguments: its positional arguments.
             done: called with the result.
-            failed: called with the exception. Both are posted to the app's thread where the client has a `post`,
-                else they are called in the client's thread. Without it, a failure is logged where there is a `done`.
+            failed: called with the exception. Both are called in the app's thread if the client has a `post`, else in
+                the client's. A failure is logged if there is a `done` but no `failed`.
+            named: its keyword arguments.
 
         Returns:
-            A future, with `result(timeout)` and `cancel()`. It has no limit of its own. In the client's own thread,
-            where waiting would be waiting for oneself, `result()` and `exception()` raise `RuntimeError` until it has
-            ended.
+            A future with `result(timeout)` and `cancel()`. The client's timeout does not apply to it. In the client's
+            own thread, `result()` and `exception()` raise `RuntimeError` until the call has ended.
 
         Raises:
-            AttributeError: there is no such method, or it is one that does not wait for a server.
+            AttributeError: there is no blocking method of this name.
+            TypeError: `done` or `failed` is not callable.
             CometChatException: `ERR_CLIENT_CLOSED`.
         """
         known = isinstance(call, str) and not call.startswith("_") and call != "aclose" and hasattr(type(self), call)
         if not known or not inspect.iscoroutinefunction(inspect.getattr_static(self._target, call, None)):
-            hint = "give the name of a method that waits, as text" if not known else "call it: it does not wait long"
-            raise AttributeError(f"there is no call {call!r} to start: {hint}")
+            hint = "it does not block: call it directly" if known else "give the name of a blocking method as a string"
+            raise AttributeError(f"{call!r} cannot be started: {hint}")
         done, failed = done or named.pop("on_success", None), failed or named.pop("on_error", None)
         for callback in (done, failed):
             if callback is not None and not callable(callback):
-                raise TypeError(f"done and failed are functions, not a {type(callback).__name__}")
+                raise TypeError(f"done and failed must be functions, not a {type(callback).__name__}")
         future = self._begin(getattr(self._target, call), *self._prepared(call, arguments, named))
         if done is not None or failed is not None:
             future.add_done_callback(lambda ended: self._ended(call, ended, done, failed))
@@ -123,7 +133,7 @@ class BlockingProxy(NotCopied):
     def _prepared(
         self, call: str, arguments: tuple[Any, ...], named: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        # The arguments as the client's thread is to have them.
+        # Return the arguments for the call in the client's thread.
         return arguments, named
 
     def _ended(self, call: str, future: concurrent.futures.Future[Any], done: Any, failed: Any) -> None:
@@ -132,21 +142,20 @@ class BlockingProxy(NotCopied):
         error = future.exception()
         if error is None:
             if done is not None:
-                self._client_thread.callbacks.tell(done, (future.result(),))
+                self._client_thread.callbacks.call_soon(done, (future.result(),))
         elif failed is not None:
-            self._client_thread.callbacks.tell(failed, (error,))
+            self._client_thread.callbacks.call_soon(failed, (error,))
         else:
-            log.error("%s() failed, and start() was given no failed=: %s", call, error)
+            log.error("%s() failed, and start() was called without failed=: %s", call, error)
 
     def _begin(self, method: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> CallFuture[Any]:
         if named.get("on_progress") is not None:
-            named = {**named, "on_progress": self._client_thread.callbacks.newest(named["on_progress"])}
+            named = {**named, "on_progress": self._client_thread.callbacks.latest_only(named["on_progress"])}
 
         return self._client_thread.begin(lambda: method(*arguments, **named))
 
     def _call(self, name: str, arguments: tuple[Any, ...], named: dict[str, Any], *limits: float | None) -> Any:
-        # Blocks. What is told of the end of the call is told here, in the thread that waits. A limit that is given
-        # stands for the client's; None is none.
+        # Block until the call has ended. Its callbacks run in this thread. A given limit replaces the client's.
         self._client_thread.check_outside(name)
         on_success, on_error = named.pop("on_success", None), named.pop("on_error", None)
         try:
@@ -162,12 +171,12 @@ class BlockingProxy(NotCopied):
         return result
 
     def _do(self, name: str, function: Callable[[], Any]) -> Any:
-        # A plain method, in the client's thread.
+        # Call a plain function in the client's thread.
         return self._client_thread.do(function, self._limit, name)
 
 
 def blocking(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the blocking method of a `BlockingProxy` that stands for an async one of its target."""
+    """Return the blocking counterpart of an async method."""
     parameters = inspect.signature(method).parameters
     own = [p for p in parameters if p != "self"].index("timeout") if "timeout" in parameters else None
 
@@ -182,5 +191,5 @@ def blocking(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def refused(details: str) -> CometChatException:
-    """Return the exception for an argument that is no good."""
+    """Return the exception for an invalid argument."""
     return failure("ERR_INVALID_ARGUMENT", details)
