@@ -152,7 +152,7 @@ def the_word_of_a_phone(app: Any) -> None:
 
 
 def main() -> None:
-    refused(RuntimeError, "make the QApplication first", lambda: watch_qt(RecordingClient()))
+    refused(RuntimeError, "create the QApplication", lambda: watch_qt(RecordingClient()))
     for wrong in ("app", core.QObject(), 3):
         refused(TypeError, "give the QApplication", lambda wrong=wrong: watch_qt(RecordingClient(), wrong))
     app = gui.QGuiApplication(sys.argv[:1])

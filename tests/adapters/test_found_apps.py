@@ -105,8 +105,11 @@ async def test_of_two_toolkits_the_first_is_watched_and_the_other_is_named(
     finally:
         root.destroy()
     said = [record.getMessage() for record in caplog.records if record.name == "tailwire"]
-    assert [line.partition(": ")[2].partition(",")[0] for line in said if "watching for" in line] == ["Textual", "Tk"]
-    assert [line for line in said if "runs as well" in line] == [
-        "an app of Tk runs as well, and is not watched: watch(chat, app) takes another",
+    assert [line.partition(": ")[2].partition(",")[0] for line in said if "watching the app state" in line] == [
+        "Textual",
+        "Tk",
+    ]
+    assert [line for line in said if "is running too" in line] == [
+        "an app of Tk is running too, and is not watched: use watch(chat, app) to choose it",
         "an app of Textual runs as well, and is not watched: watch(chat, app) takes another",
     ]

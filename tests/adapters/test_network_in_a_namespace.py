@@ -97,16 +97,16 @@ async def test_offline_is_when_no_interface_has_an_address_and_a_default_route_a
 @pytest.fixture
 def kernel(monkeypatch):
     """What the kernel says, set by the test; None where netlink is not allowed."""
-    said = {"ways": netlink.Ways(frozenset({(2, "192.0.2.2")}), frozenset({(2, 2)}))}
+    said = {"ways": netlink.Reachability(frozenset({(2, "192.0.2.2")}), frozenset({(2, 2)}))}
 
     def changes():
         if said["ways"] is None:
             raise PermissionError("not allowed")
         return real()
 
-    real = netlink.changes
-    monkeypatch.setattr(netlink, "changes", changes)
-    monkeypatch.setattr(netlink, "ways", lambda: said["ways"])
+    real = netlink.open_change_socket
+    monkeypatch.setattr(netlink, "open_change_socket", changes)
+    monkeypatch.setattr(netlink, "reachability", lambda: said["ways"])
     return said
 
 
@@ -157,7 +157,7 @@ async def test_a_bus_without_network_manager_is_no_obstacle(monkeypatch, kernel)
 
 async def test_a_client_in_a_thread_of_its_own(monkeypatch, kernel):
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
-    kernel["ways"] = netlink.Ways(frozenset(), frozenset())
+    kernel["ways"] = netlink.Reachability(frozenset(), frozenset())
     chat = RecordingThreadClient()
     watch = watch_network(chat)
     assert await watch.settled() == {"network"}

@@ -54,7 +54,7 @@ async def test_the_machine_waits_for_the_goodbye_and_wakes_into_the_foreground(m
 
 
 async def test_nothing_holds_the_machine_up_for_longer_than_that(monkeypatch):
-    monkeypatch.setattr(sleep, "GOODBYE", 0.05)
+    monkeypatch.setattr(sleep, "CLOSE_TIMEOUT_SECONDS", 0.05)
     async with private_bus(monkeypatch) as bus:
         service, chat = logind(), RecordingLoopClient(says_goodbye=False)
         await bus.put(LOGIND, PATH, service)
@@ -141,7 +141,7 @@ async def test_without_a_bus_nothing_is_known_and_nothing_breaks(monkeypatch, tm
 async def test_a_bus_that_does_not_answer_holds_nothing_up(monkeypatch, tmp_path):
     from tailwire.adapters import dbus
 
-    monkeypatch.setattr(dbus, "CONNECT_WITHIN", 0.05)
+    monkeypatch.setattr(dbus, "CONNECT_TIMEOUT_SECONDS", 0.05)
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(f"{tmp_path}/bus")
         silent.listen()

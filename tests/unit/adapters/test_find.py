@@ -29,7 +29,9 @@ def _a_bare_machine(monkeypatch):
     ]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(find, "in_terminal", lambda: False)
-    monkeypatch.setattr(netlink, "ways", lambda: netlink.Ways(frozenset({(2, "192.0.2.2")}), frozenset({(2, 2)})))
+    monkeypatch.setattr(
+        netlink, "reachability", lambda: netlink.Reachability(frozenset({(2, "192.0.2.2")}), frozenset({(2, 2)}))
+    )
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
 
 
@@ -135,11 +137,11 @@ async def test_the_app_that_is_given_is_watched(adapters, module, adapter):
 async def test_what_is_wrong_is_said_and_nothing_stays_watched(adapters, monkeypatch):
     with pytest.raises(TypeError, match="Textual, Kivy, Toga, Flet, Qt, Tk"):
         watch(RecordingLoopClient(), "app")
-    with pytest.raises(TypeError, match="no toolkit"):
+    with pytest.raises(TypeError, match="none of the supported toolkits"):
         toolkit_of(None)
     with pytest.raises(ValueError, match="hidden"):
         watch(RecordingLoopClient(), hidden="never")
-    with pytest.raises(TypeError, match="no client"):
+    with pytest.raises(TypeError, match="not a client"):
         watch(None)
 
     def fails(chat):

@@ -116,7 +116,7 @@ def test_handlers_of_every_kind_stay_what_they_are():
 
 
 def test_what_is_no_page():
-    with pytest.raises(TypeError, match="no page of Flet"):
+    with pytest.raises(TypeError, match="not a page of Flet"):
         watch_flet(RecordingClient(), object())
     with pytest.raises(ValueError, match="hidden"):
         watch_flet(RecordingClient(), Page(), hidden="away")

@@ -167,7 +167,7 @@ async def test_a_client_on_a_loop_in_another_thread_is_told_there(desktop):
 def test_misuse_is_named(desktop, monkeypatch):
     with pytest.raises(TypeError, match=r"kivy.app.App\), not a Dispatcher"):
         watch_kivy(RecordingClient(), desktop.window)
-    with pytest.raises(TypeError, match="a App is no client"):
+    with pytest.raises(TypeError, match="a App is not a client"):
         watch_kivy(desktop.app, desktop.app)
     with pytest.raises(ValueError, match="hidden='never'"):
         watch_kivy(RecordingClient(), desktop.app, hidden="never")

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from recording_clients import RecordingLoopClient, RecordingThreadClient
-from tailwire.adapters.loops import LoopWatch, goodbye
+from tailwire.adapters.loops import LoopWatch, wait_closed
 from tailwire.sdk.exceptions import failure
 
 
@@ -95,9 +95,9 @@ def test_it_works_in_the_clients_thread_and_is_closed_from_any():
 async def test_the_goodbye_is_waited_for_but_not_for_ever(caplog):
     chat = RecordingLoopClient(says_goodbye=False)
     with caplog.at_level(logging.DEBUG, "tailwire"):
-        await goodbye(chat, 0.01)
+        await wait_closed(chat, 0.01)
     assert "still open" in caplog.text
-    waiting = asyncio.ensure_future(goodbye(chat, 20))
+    waiting = asyncio.ensure_future(wait_closed(chat, 20))
     await asyncio.sleep(0)
     assert not waiting.done()
     chat.goodbye.set()
@@ -114,12 +114,12 @@ async def test_a_closed_client_has_said_goodbye(code, raised):
     chat.wait_disconnected = wait_disconnected
     if raised:
         with pytest.raises(Exception, match="event loop"):
-            await goodbye(chat, 1)
+            await wait_closed(chat, 1)
     else:
-        await goodbye(chat, 1)
+        await wait_closed(chat, 1)
 
 
 @pytest.mark.parametrize("what", [None, "chat", object(), RecordingLoopClient])
 async def test_what_is_no_client_is_refused(what):
-    with pytest.raises(TypeError, match="no client"):
+    with pytest.raises(TypeError, match="not a client"):
         LoopWatch(what, "sleep")

@@ -13,8 +13,11 @@ from tailwire.adapters import netlink, network
 from tailwire.adapters.network import watch_network
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
-ON, OFF = netlink.Ways(frozenset({(2, "192.0.2.2")}), frozenset({(2, 2)})), netlink.Ways(frozenset(), frozenset())
-MOVED = netlink.Ways(frozenset({(2, "192.0.2.3")}), frozenset({(2, 2)}))
+ON, OFF = (
+    netlink.Reachability(frozenset({(2, "192.0.2.2")}), frozenset({(2, 2)})),
+    netlink.Reachability(frozenset(), frozenset()),
+)
+MOVED = netlink.Reachability(frozenset({(2, "192.0.2.3")}), frozenset({(2, 2)}))
 
 
 @pytest.fixture
@@ -29,9 +32,9 @@ def kernel(monkeypatch):
             raise kernel["ways"]
         return kernel["ways"]
 
-    monkeypatch.setattr(netlink, "changes", lambda: ours)
-    monkeypatch.setattr(netlink, "ways", ways)
-    monkeypatch.setattr(network, "SETTLES_WITHIN", 0.001)
+    monkeypatch.setattr(netlink, "open_change_socket", lambda: ours)
+    monkeypatch.setattr(netlink, "reachability", ways)
+    monkeypatch.setattr(network, "SETTLE_SECONDS", 0.001)
     monkeypatch.setattr(network, "is_installed", lambda: False)
     yield kernel
     ours.close()
@@ -81,7 +84,7 @@ async def test_where_netlink_is_not_allowed_nothing_is_known_and_nothing_breaks(
     def changes():
         raise PermissionError("not allowed")
 
-    monkeypatch.setattr(netlink, "changes", changes)
+    monkeypatch.setattr(netlink, "open_change_socket", changes)
     with watch_network(RecordingLoopClient()) as watch:
         assert await watch.settled() == frozenset()
 

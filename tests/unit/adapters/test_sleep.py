@@ -26,5 +26,5 @@ async def test_without_dbus_fast_it_says_what_to_install(monkeypatch):
 
 async def test_what_is_no_client_is_refused(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
-    with pytest.raises(TypeError, match="no client"):
+    with pytest.raises(TypeError, match="not a client"):
         watch_sleep("chat")

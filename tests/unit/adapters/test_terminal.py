@@ -49,7 +49,7 @@ async def test_the_process_stops_after_the_goodbye():
 
 
 async def test_a_socket_that_says_no_goodbye_holds_nothing_up(monkeypatch):
-    monkeypatch.setattr(terminal, "GOODBYE", 0.01)
+    monkeypatch.setattr(terminal, "CLOSE_TIMEOUT_SECONDS", 0.01)
     chat, stopped = RecordingLoopClient(says_goodbye=False), asyncio.Event()
     with watch_terminal(chat, stop=stopped.set):
         send(signal.SIGTSTP)
@@ -116,7 +116,7 @@ async def test_handlers_of_the_event_loop_are_called_too():
 
 
 async def test_a_handler_that_stops_nothing_leaves_the_app_in_the_foreground(monkeypatch):
-    monkeypatch.setattr(terminal, "STOPPED_WITHIN", 0.01)
+    monkeypatch.setattr(terminal, "STOP_CHECK_SECONDS", 0.01)
     chat = RecordingLoopClient()
     signal.signal(signal.SIGTSTP, lambda *_: None)
     try:
@@ -201,7 +201,7 @@ async def test_a_process_that_was_forked_stops_as_by_default():
 
 
 def test_it_says_why_it_cannot_watch(monkeypatch):
-    with pytest.raises(TypeError, match="is no client"):
+    with pytest.raises(TypeError, match="is not a client"):
         watch_terminal("chat")
     failed = []
 

@@ -51,7 +51,7 @@ async def test_the_app_is_suspended_after_the_goodbye(kind):
 
 
 async def test_a_socket_that_says_no_goodbye_and_a_closed_client_hold_nothing_up(monkeypatch):
-    monkeypatch.setattr(textual, "GOODBYE", 0.01)
+    monkeypatch.setattr(textual, "CLOSE_TIMEOUT_SECONDS", 0.01)
     chat = RecordingLoopClient(says_goodbye=False)
     app = App(chat.told)
     with watch_textual(chat, app):
@@ -102,7 +102,7 @@ async def test_a_client_in_a_thread_of_its_own():
 
 
 async def test_what_is_no_app_or_no_client_is_refused():
-    with pytest.raises(TypeError, match="no Textual app"):
+    with pytest.raises(TypeError, match="not a Textual app"):
         watch_textual(RecordingLoopClient(), object())
-    with pytest.raises(TypeError, match="no client"):
+    with pytest.raises(TypeError, match="not a client"):
         watch_textual(None, App([]))

@@ -254,7 +254,7 @@ async def test_misuse_is_named(desktop):
     app = App()
     with pytest.raises(TypeError, match=r"toga.App\), not a WindowSet"):
         watch_toga(RecordingClient(), app.windows)
-    with pytest.raises(TypeError, match="a App is no client"):
+    with pytest.raises(TypeError, match="a App is not a client"):
         watch_toga(app, app)
     with pytest.raises(ValueError, match="hidden='never'"):
         watch_toga(RecordingClient(), app, hidden="never")
