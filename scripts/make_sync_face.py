@@ -102,12 +102,12 @@ def face() -> str:
 def admin_face() -> str:
     """The text of the stub of `Admin`."""
     bridge = "from tailwire.sync.admin_bridge import"
-    imports = {"Bridge": f"{bridge} AdminBridge", "Calling": "from tailwire.sync.calling import Calling"}
+    imports = {"Bridge": f"{bridge} AdminBridge", "BlockingProxy": "from tailwire.sync.proxy import BlockingProxy"}
     imports["Listing"] = f"{bridge} Listing"
     text, held = "", ""
     for attribute, part in parts().items():
         names = sorted(name for name in vars(part) if not name.startswith("_"))
-        text += f"\nclass {part.__name__}(Calling):\n{methods(part, names, imports)}"
+        text += f"\nclass {part.__name__}(BlockingProxy):\n{methods(part, names, imports)}"
         held += f"    {attribute}: {part.__name__}\n"
     text += f"\nclass Admin(AdminBridge):\n{held}"
     return formatted(ADMIN_HEAD + "\n".join(sorted(set(imports.values()))) + "\n" + text)

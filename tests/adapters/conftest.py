@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -40,31 +41,24 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     house.close()
 
 
+def _starting(house: House) -> Iterator[Start]:
+    with ExitStack() as running:
+
+        def begin(program: str, environment: dict[str, str] | None = None, **options: Any) -> App:
+            app = App(program, house, dict(os.environ) if environment is None else environment, **options)
+            running.callback(app.close)
+            return app
+
+        yield begin
+
+
 @pytest.fixture(scope="module")
 def start(house: House) -> Iterator[Start]:
-    """Start a program: `start("tk_program", screen.environment, hidden="foreground")`. It ends with the module."""
-    running: list[App] = []
-
-    def begin(program: str, environment: dict[str, str] | None = None, **options: Any) -> App:
-        app = App(program, house, dict(os.environ) if environment is None else environment, **options)
-        running.append(app)
-        return app
-
-    yield begin
-    for app in running:
-        app.close()
+    """Start a program that runs until the end of the module: `start("tk_program", environment, hidden="foreground")`."""
+    yield from _starting(house)
 
 
 @pytest.fixture
 def once(house: House) -> Iterator[Start]:
-    """As `start`, for one test."""
-    running: list[App] = []
-
-    def begin(program: str, environment: dict[str, str] | None = None, **options: Any) -> App:
-        app = App(program, house, dict(os.environ) if environment is None else environment, **options)
-        running.append(app)
-        return app
-
-    yield begin
-    for app in running:
-        app.close()
+    """Start a program that runs until the end of the test; called as `start` is."""
+    yield from _starting(house)

@@ -32,7 +32,7 @@ async def main() -> None:
         print(json.dumps({"knows": sorted(await watch.settled())}), flush=True)
         while line := (await lines.readline()).decode().strip():
             done = await asyncio.to_thread(subprocess.run, ["ip", *line.split()], capture_output=True, text=True)
-            print(json.dumps({"did": line, "error": done.stderr, "any": netlink.ways().any}), flush=True)
+            print(json.dumps({"did": line, "error": done.stderr, "any": netlink.reachability().any}), flush=True)
     print(json.dumps({"closed": True}), flush=True)
 
 

@@ -15,7 +15,7 @@ from kivy.core.window import Window
 from kivy.uix.label import Label
 from kivy.uix.popup import Popup
 
-from adapters.program import Program
+from adapters.program import Commands, Program
 from tailwire.adapters.kivy import watch_kivy
 
 WILL_ENTER_BACKGROUND, DID_ENTER_FOREGROUND = 0x103, 0x106
@@ -59,12 +59,11 @@ class KivyApp(App):
         return Label(text="Kivy")
 
     def prepare(self) -> None:
-        names = [n for n in vars(Commands) if not n.startswith("_")]
-        commands = Commands(self)
-        self.program = Program(**{n: getattr(commands, n) for n in names})
+        self.commands = KivyCommands(self)
+        self.program = Program(**self.commands.named())
 
     def begin(self, client: Any) -> None:
-        self.client = client
+        self.commands.client = client
         if not self.program.options.get("found"):
             self._watch()
         for name in ("minimize", "hide", "restore", "show", "maximize", "cursor_leave"):
@@ -72,11 +71,11 @@ class KivyApp(App):
         Window.bind(focus=lambda _, on: self.program.event("focus gained" if on else "focus lost"))
 
     def _watch(self) -> None:
-        self.watch = self.program.watch(self.client, watch_kivy, self)
+        self.commands.watch = self.program.watch(self.commands.client, watch_kivy, self)
 
     def end(self) -> None:
-        self.program.tell(event=f"ended: {self.watch.seen}")
-        self.watch.close()
+        self.program.tell(event=f"ended: {self.commands.watch.seen}")
+        self.commands.watch.close()
 
     async def main(self) -> None:
         client = self.program.make_client()
@@ -121,14 +120,11 @@ class KivyApp(App):
         self.program.tell(ready=True)
 
 
-class Commands:
+class KivyCommands(Commands):
     def __init__(self, app: KivyApp) -> None:
         self._app = app
         self._popup: Any = None
         self._other: Any = None
-
-    def seen(self) -> str:
-        return self._app.watch.seen
 
     def minimise(self) -> None:
         Window.minimize()
@@ -178,20 +174,11 @@ class Commands:
     def pause_as_on_a_phone(self) -> None:
         Window._win = Phone(Window._win, Path(self._app.program.options["resume"]))
 
-    def sleep(self) -> None:
-        self._app.client.set_app_state("background", reason="sleep")
-
-    def wake(self) -> None:
-        self._app.client.set_app_state("foreground", reason="sleep")
-
     def destroy(self) -> None:
         Window.close()
 
     def quit(self) -> None:
         self._app.stop()
-
-    def stop_watching(self) -> None:
-        self._app.watch.close()
 
 
 if __name__ == "__main__":

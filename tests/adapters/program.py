@@ -112,6 +112,34 @@ class Program:
         return Recorded(self, chat)
 
 
+class Commands:
+    """The commands that a program has whatever its toolkit. `self.client` and `self.watch` are set by the program."""
+
+    client: Any
+    watch: Any
+
+    def named(self, *besides: str) -> dict[str, Callable[[], Any]]:
+        """Return the public methods by name, without those of the program's own control (`besides`)."""
+        names = [n for n in dir(type(self)) if not n.startswith("_") and n not in ("named", *besides)]
+        return {name: getattr(self, name) for name in names}
+
+    def seen(self) -> str:
+        return str(self.watch.seen)
+
+    def sleep(self) -> None:
+        self.client.set_app_state("background", reason="sleep")
+
+    def wake(self) -> None:
+        self.client.set_app_state("foreground", reason="sleep")
+
+    def stop_watching(self) -> None:
+        self.watch.close()
+
+    def explain(self) -> str:
+        connection = self.client.connection
+        return f"{connection.status}: {connection.explain()}"
+
+
 class Heard(MessageListener):
     """Tells the test of each text message."""
 

@@ -14,25 +14,12 @@ from typing import Any
 
 import pytest
 
+from recording_clients import RecordingClient
 from tailwire.adapters.qt import watch_qt
 
 BINDING = sys.argv[1] if len(sys.argv) > 1 else "PySide6"
 core: Any = importlib.import_module(f"{BINDING}.QtCore")
 gui: Any = importlib.import_module(f"{BINDING}.QtGui")
-
-
-class Client:
-    def __init__(self) -> None:
-        self.told: list[str] = []
-        self._state = "foreground"
-
-    def set_app_state(self, state: str, *, reason: str = "app") -> None:
-        if state != self._state:  # a watch begins with what changes nothing
-            self.told.append(state)
-        self._state = state
-
-    def set_network(self, network: str) -> None:
-        raise AssertionError("nothing is known of the network")
 
 
 def refused(kind: type[Exception], words: str, call: Callable[[], object]) -> None:
@@ -46,7 +33,7 @@ def turns(app: Any) -> None:
 
 
 def windows_without_widgets(app: Any) -> None:
-    client = Client()
+    client = RecordingClient()
     window = gui.QWindow()
     window.resize(100, 100)
     window.show()
@@ -78,7 +65,7 @@ def windows_without_widgets(app: Any) -> None:
 
 
 def menus_and_tips_are_no_windows_of_the_app(app: Any) -> None:
-    client = Client()
+    client = RecordingClient()
     tips = []
     for kind in (core.Qt.WindowType.Popup, core.Qt.WindowType.ToolTip):
         tip = gui.QWindow()
@@ -94,7 +81,7 @@ def menus_and_tips_are_no_windows_of_the_app(app: Any) -> None:
 
 
 def two_watches(app: Any) -> None:
-    one, other = Client(), Client()
+    one, other = RecordingClient(), RecordingClient()
     window = gui.QWindow()
     window.show()
     first, second = watch_qt(one, app), watch_qt(other)
@@ -117,7 +104,7 @@ def in_another_thread(app: Any) -> None:
 
     def watch() -> None:
         try:
-            watch_qt(Client(), app)
+            watch_qt(RecordingClient(), app)
         except Exception as e:
             failed.append(e)
 
@@ -140,7 +127,7 @@ def the_word_of_a_phone(app: Any) -> None:
     state = core.Qt.ApplicationState
     for name in ("android", "ios"):
         Phone.of(app, name)
-        client = Client()
+        client = RecordingClient()
         window = gui.QWindow()
         window.show()
         app.applicationStateChanged.emit(state.ApplicationActive)
@@ -165,12 +152,12 @@ def the_word_of_a_phone(app: Any) -> None:
 
 
 def main() -> None:
-    refused(RuntimeError, "make the QApplication first", lambda: watch_qt(Client()))
+    refused(RuntimeError, "create the QApplication", lambda: watch_qt(RecordingClient()))
     for wrong in ("app", core.QObject(), 3):
-        refused(TypeError, "give the QApplication", lambda wrong=wrong: watch_qt(Client(), wrong))
+        refused(TypeError, "give the QApplication", lambda wrong=wrong: watch_qt(RecordingClient(), wrong))
     app = gui.QGuiApplication(sys.argv[:1])
     app.setQuitOnLastWindowClosed(False)
-    refused(ValueError, "hidden", lambda: watch_qt(Client(), app, hidden="never"))
+    refused(ValueError, "hidden", lambda: watch_qt(RecordingClient(), app, hidden="never"))
     for case in (windows_without_widgets, menus_and_tips_are_no_windows_of_the_app, two_watches, in_another_thread):
         case(app)
         turns(app)

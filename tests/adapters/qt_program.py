@@ -7,15 +7,14 @@ import sys
 from PySide6.QtCore import QSocketNotifier, QTimer
 from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QMessageBox, QVBoxLayout, QWidget
 
-from adapters.program import Program
+from adapters.program import Commands, Program
 from tailwire import watch_qt
 from tailwire.sync import post_qt
 
 
-class QtApp:
+class QtApp(Commands):
     def __init__(self) -> None:
-        names = [n for n in vars(QtApp) if not n.startswith("_") and n != "run"]
-        self.program = Program(**{n: getattr(self, n) for n in names})
+        self.program = Program(**self.named("run"))
         self.app = QApplication(sys.argv[:1])
         self.app.setQuitOnLastWindowClosed(False)
         self.window = QWidget()
@@ -60,9 +59,6 @@ class QtApp:
         self.client.close()
 
     # Commands.
-
-    def seen(self) -> str:
-        return self.watch.seen
 
     def minimise(self) -> None:
         self.window.showMinimized()
@@ -122,12 +118,6 @@ class QtApp:
         self.window.showNormal()
         self.others.pop().close()
 
-    def sleep(self) -> None:
-        self.client.set_app_state("background", reason="sleep")
-
-    def wake(self) -> None:
-        self.client.set_app_state("foreground", reason="sleep")
-
     def new_window_without_focus(self) -> None:
         from PySide6.QtCore import Qt
 
@@ -145,13 +135,6 @@ class QtApp:
 
     def destroy(self) -> None:
         QTimer.singleShot(0, self.app.quit)
-
-    def stop_watching(self) -> None:
-        self.watch.close()
-
-    def explain(self) -> str:
-        connection = self.client.connection
-        return f"{connection.status}: {connection.explain()}"
 
 
 if __name__ == "__main__":

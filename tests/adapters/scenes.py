@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from adapters.app import App
 from adapters.screen import Screen
@@ -120,6 +121,62 @@ def not_shown_at_first(app: App) -> None:
     app.do("show")
     app.until_back()
     assert app.told == ["background", "foreground"]
+
+
+def minimised_twenty_times(app: App) -> None:
+    """Minimise and restore twenty times, with a message each: it ends connected, and nothing is lost or comes twice."""
+    texts = [f"minimised {n}" for n in range(20)]
+    for text in texts:
+        app.do("minimise")
+        app.house.say(app.uid, text)
+        app.do("restore")
+    shown_at_last(app, texts[-1])
+    assert [m for m in app.messages if m in texts] == texts
+
+
+def shown_while_asleep(app: App) -> None:
+    """Showing the window does not reopen the socket while another reason for the background holds."""
+    app.do("minimise")
+    app.until_gone()
+    app.do("sleep")
+    app.do("restore")
+    app.until(lambda: app.do("seen") == "resumed", "the window is back")
+    app.turns()
+    assert app.sockets() == []
+    app.do("wake")
+    app.until_back()
+
+
+def hidden_in_the_tray(app: App) -> None:
+    """The socket stays while the window is withdrawn (the app was started with `hidden="foreground"`)."""
+    before = app.sockets()
+    app.do("withdraw")
+    app.until(lambda: app.do("seen") == "hidden", "the watch sees it")
+    app.house.say(app.uid, "to the tray")
+    app.until_heard("to the tray")
+    assert app.sockets() == before
+
+
+def background_window(app: App) -> None:
+    """In manual mode the socket delivers messages within the background window, and is closed after it."""
+    before = app.sockets()
+    app.do("minimise")
+    app.until(lambda: app.told[-1:] == ["background"], "the background is reported")
+    app.house.say(app.uid, "within the window")
+    app.until_heard("within the window")
+    assert app.sockets() == before
+    app.until_gone()
+
+
+def message_while_minimised(app: App, minimise: Callable[[], object], activate: Callable[[], object]) -> None:
+    """A message that arrives while the window manager keeps the window minimised is delivered once, afterwards."""
+    minimise()
+    app.until_gone()
+    app.house.say(app.uid, "to a minimised app")
+    activate()
+    app.until_back()
+    app.until_heard("to a minimised app")
+    assert app.messages.count("to a minimised app") == 1
 
 
 def minimised_by_its_user(app: App, screen: Screen, title: str) -> None:

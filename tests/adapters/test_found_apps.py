@@ -13,7 +13,7 @@ from adapters.conftest import Start, need
 from adapters.matrix import play
 from adapters.private_bus import LOGIND, logind, needs_a_bus, private_bus
 from adapters.screen import Screen
-from informed import Informed
+from recording_clients import RecordingLoopClient
 from tailwire import watch
 
 pytestmark = pytest.mark.gui
@@ -70,7 +70,7 @@ async def test_a_textual_app_is_found_within_it():
 
     class Chat(App[None]):
         async def on_mount(self) -> None:
-            self.chat = Informed()
+            self.chat = RecordingLoopClient()
             self.app_watch = watch(self.chat)
 
     app = Chat()
@@ -96,8 +96,8 @@ async def test_of_two_toolkits_the_first_is_watched_and_the_other_is_named(
 
     class Chat(App[None]):
         async def on_mount(self) -> None:
-            watch(Informed()).close()
-            watch(Informed(), root).close()
+            watch(RecordingLoopClient()).close()
+            watch(RecordingLoopClient(), root).close()
 
     try:
         async with Chat().run_test() as pilot:
@@ -105,8 +105,11 @@ async def test_of_two_toolkits_the_first_is_watched_and_the_other_is_named(
     finally:
         root.destroy()
     said = [record.getMessage() for record in caplog.records if record.name == "tailwire"]
-    assert [line.partition(": ")[2].partition(",")[0] for line in said if "watching for" in line] == ["Textual", "Tk"]
-    assert [line for line in said if "runs as well" in line] == [
-        "an app of Tk runs as well, and is not watched: watch(chat, app) takes another",
+    assert [line.partition(": ")[2].partition(",")[0] for line in said if "watching the app state" in line] == [
+        "Textual",
+        "Tk",
+    ]
+    assert [line for line in said if "is running too" in line] == [
+        "an app of Tk is running too, and is not watched: use watch(chat, app) to choose it",
         "an app of Textual runs as well, and is not watched: watch(chat, app) takes another",
     ]

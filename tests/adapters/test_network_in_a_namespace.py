@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from adapters.private_bus import MANAGER, manager, needs_a_bus, private_bus
-from informed import Informed, InformedInThread
+from recording_clients import RecordingLoopClient, RecordingThreadClient
 from tailwire import watch_network
 from tailwire.adapters import netlink
 
@@ -97,16 +97,16 @@ async def test_offline_is_when_no_interface_has_an_address_and_a_default_route_a
 @pytest.fixture
 def kernel(monkeypatch):
     """What the kernel says, set by the test; None where netlink is not allowed."""
-    said = {"ways": netlink.Ways(frozenset({(2, "192.0.2.2")}), frozenset({(2, 2)}))}
+    said = {"ways": netlink.Reachability(frozenset({(2, "192.0.2.2")}), frozenset({(2, 2)}))}
 
     def changes():
         if said["ways"] is None:
             raise PermissionError("not allowed")
         return real()
 
-    real = netlink.changes
-    monkeypatch.setattr(netlink, "changes", changes)
-    monkeypatch.setattr(netlink, "ways", lambda: said["ways"])
+    real = netlink.open_change_socket
+    monkeypatch.setattr(netlink, "open_change_socket", changes)
+    monkeypatch.setattr(netlink, "reachability", lambda: said["ways"])
     return said
 
 
@@ -114,7 +114,7 @@ def kernel(monkeypatch):
 async def test_network_manager_alone_tells_offline_and_online(monkeypatch, kernel):
     kernel["ways"] = None
     async with private_bus(monkeypatch) as bus:
-        service, chat = manager(1), Informed()
+        service, chat = manager(1), RecordingLoopClient()
         connection = await bus.put(MANAGER, PATH, service)
         with watch_network(chat) as watch:
             assert await watch.settled() == {"network"}
@@ -139,7 +139,7 @@ async def test_network_manager_alone_tells_offline_and_online(monkeypatch, kerne
 @needs_a_bus()
 async def test_network_manager_adds_the_way_into_the_internet_and_does_not_overrule_the_kernel(monkeypatch, kernel):
     async with private_bus(monkeypatch) as bus:
-        service, chat = manager(2), Informed()
+        service, chat = manager(2), RecordingLoopClient()
         await bus.put(MANAGER, PATH, service)
         with watch_network(chat) as watch:
             await watch.settled()
@@ -151,14 +151,14 @@ async def test_network_manager_adds_the_way_into_the_internet_and_does_not_overr
 @needs_a_bus()
 async def test_a_bus_without_network_manager_is_no_obstacle(monkeypatch, kernel):
     async with private_bus(monkeypatch):
-        with watch_network(Informed()) as watch:
+        with watch_network(RecordingLoopClient()) as watch:
             assert await watch.settled() == {"network"}
 
 
 async def test_a_client_in_a_thread_of_its_own(monkeypatch, kernel):
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
-    kernel["ways"] = netlink.Ways(frozenset(), frozenset())
-    chat = InformedInThread()
+    kernel["ways"] = netlink.Reachability(frozenset(), frozenset())
+    chat = RecordingThreadClient()
     watch = watch_network(chat)
     assert await watch.settled() == {"network"}
     await asyncio.to_thread(chat.until, "offline")

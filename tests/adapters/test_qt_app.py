@@ -117,7 +117,7 @@ def test_cases_without_a_server():
     """Windows of QtGui alone, phones, misuse: each assertion stands in the program."""
     done = subprocess.run(
         [sys.executable, str(HERE / "qt_cases.py")],
-        env={**OFFSCREEN, "PYTHONPATH": str(HERE.parents[1] / "src")},
+        env={**OFFSCREEN, "PYTHONPATH": os.pathsep.join((str(HERE.parents[1] / "src"), str(HERE.parent)))},
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.stdout.strip() == "all cases passed", done.stderr

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from adapters.private_bus import LOGIND, PrivateBus, logind, needs_a_bus, private_bus
-from informed import Informed
+from recording_clients import RecordingLoopClient
 from tailwire import watch_sleep
 from tailwire.adapters.dbus import BusRefused, system_bus
 
@@ -40,7 +40,7 @@ async def told_by_another(bus: PrivateBus, path: str, interface: str, member: st
 
 async def test_only_logind_puts_the_client_to_sleep(monkeypatch):
     async with private_bus(monkeypatch) as bus:
-        service, chat = logind(), Informed(says_goodbye=True)
+        service, chat = logind(), RecordingLoopClient(says_goodbye=True)
         first = await bus.put(LOGIND, PATH, service)
         with watch_sleep(chat) as watch:
             await watch.settled()
@@ -74,9 +74,9 @@ async def test_an_answer_of_another_kind_is_a_refusal(monkeypatch):
         await bus.put(LOGIND, PATH, Odd())
         async with system_bus() as here:
             asked = ["sleep", "tailwire", "", "delay"]
-            with pytest.raises(BusRefused, match="makes no sense"):
+            with pytest.raises(BusRefused, match="wrong signature"):
                 await here.call((LOGIND, PATH, "org.freedesktop.login1.Manager"), "Inhibit", "ssss", asked)
-        with watch_sleep(Informed(says_goodbye=True)) as watch:
+        with watch_sleep(RecordingLoopClient(says_goodbye=True)) as watch:
             assert await watch.settled() == {"sleep"}
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from adapters.private_bus import LOGIND, logind, needs_a_bus, private_bus
 from harness import CONNECTED, DISCONNECTED, LiveStage
-from informed import Informed, InformedInThread
+from recording_clients import RecordingLoopClient, RecordingThreadClient
 from tailwire import watch_sleep
 from tailwire.adapters import sleep
 
@@ -33,7 +33,7 @@ def descriptors() -> int:
 
 async def test_the_machine_waits_for_the_goodbye_and_wakes_into_the_foreground(monkeypatch):
     async with private_bus(monkeypatch) as bus:
-        service, chat = logind(), Informed(says_goodbye=False)
+        service, chat = logind(), RecordingLoopClient(says_goodbye=False)
         await bus.put(LOGIND, PATH, service)
         with watch_sleep(chat) as watch:
             assert await watch.settled() == {"sleep"}
@@ -54,9 +54,9 @@ async def test_the_machine_waits_for_the_goodbye_and_wakes_into_the_foreground(m
 
 
 async def test_nothing_holds_the_machine_up_for_longer_than_that(monkeypatch):
-    monkeypatch.setattr(sleep, "GOODBYE", 0.05)
+    monkeypatch.setattr(sleep, "CLOSE_TIMEOUT_SECONDS", 0.05)
     async with private_bus(monkeypatch) as bus:
-        service, chat = logind(), Informed(says_goodbye=False)
+        service, chat = logind(), RecordingLoopClient(says_goodbye=False)
         await bus.put(LOGIND, PATH, service)
         with watch_sleep(chat) as watch:
             await watch.settled()
@@ -67,7 +67,7 @@ async def test_nothing_holds_the_machine_up_for_longer_than_that(monkeypatch):
 
 async def test_a_sleep_that_is_broken_off_before_the_goodbye_ends_in_the_foreground(monkeypatch):
     async with private_bus(monkeypatch) as bus:
-        service, chat = logind(), Informed(says_goodbye=False)
+        service, chat = logind(), RecordingLoopClient(says_goodbye=False)
         await bus.put(LOGIND, PATH, service)
         with watch_sleep(chat) as watch:
             await watch.settled()
@@ -82,7 +82,7 @@ async def test_a_sleep_that_is_broken_off_before_the_goodbye_ends_in_the_foregro
 
 async def test_a_machine_that_lets_nobody_delay_it_still_says_that_it_sleeps(monkeypatch):
     async with private_bus(monkeypatch) as bus:
-        service, chat = logind(allows=False), Informed()
+        service, chat = logind(allows=False), RecordingLoopClient()
         await bus.put(LOGIND, PATH, service)
         with watch_sleep(chat) as watch:
             assert await watch.settled() == {"sleep"}
@@ -92,7 +92,7 @@ async def test_a_machine_that_lets_nobody_delay_it_still_says_that_it_sleeps(mon
 
 async def test_a_logind_that_goes_and_comes_is_asked_again(monkeypatch):
     async with private_bus(monkeypatch) as bus:
-        first, chat = logind(), Informed()
+        first, chat = logind(), RecordingLoopClient()
         connection = await bus.put(LOGIND, PATH, first)
         with watch_sleep(chat) as watch:
             await watch.settled()
@@ -114,7 +114,7 @@ async def test_a_logind_that_goes_and_comes_is_asked_again(monkeypatch):
 
 async def test_a_bus_without_logind_or_that_ends_leaves_the_app_in_the_foreground(monkeypatch):
     async with private_bus(monkeypatch) as bus:
-        chat = Informed()
+        chat = RecordingLoopClient()
         with watch_sleep(chat) as watch:
             assert await watch.settled() == frozenset()
             service = logind()
@@ -132,7 +132,7 @@ async def test_a_bus_without_logind_or_that_ends_leaves_the_app_in_the_foregroun
 async def test_without_a_bus_nothing_is_known_and_nothing_breaks(monkeypatch, tmp_path):
     for address in (f"unix:path={tmp_path}/none", "nonsense:"):
         monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
-        chat = Informed()
+        chat = RecordingLoopClient()
         with watch_sleep(chat) as watch:
             assert await watch.settled() == frozenset()
         assert chat.told == []
@@ -141,18 +141,18 @@ async def test_without_a_bus_nothing_is_known_and_nothing_breaks(monkeypatch, tm
 async def test_a_bus_that_does_not_answer_holds_nothing_up(monkeypatch, tmp_path):
     from tailwire.adapters import dbus
 
-    monkeypatch.setattr(dbus, "CONNECT_WITHIN", 0.05)
+    monkeypatch.setattr(dbus, "CONNECT_TIMEOUT_SECONDS", 0.05)
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(f"{tmp_path}/bus")
         silent.listen()
         monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/bus")
-        with watch_sleep(Informed()) as watch:
+        with watch_sleep(RecordingLoopClient()) as watch:
             assert await watch.settled() == frozenset()
 
 
 async def test_a_client_in_a_thread_of_its_own(monkeypatch):
     async with private_bus(monkeypatch) as bus:
-        service, chat = logind(), InformedInThread()
+        service, chat = logind(), RecordingThreadClient()
         await bus.put(LOGIND, PATH, service)
         watch = watch_sleep(chat)
         assert await watch.settled() == {"sleep"}
@@ -174,7 +174,7 @@ async def test_no_descriptor_is_left(monkeypatch):
         await bus.put(LOGIND, PATH, service)
         before = descriptors()
         for _ in range(3):
-            with watch_sleep(Informed()) as watch:
+            with watch_sleep(RecordingLoopClient()) as watch:
                 await watch.settled()
                 await service.until_held(1)
             await service.until_held(0)

@@ -10,7 +10,7 @@ import pytest
 
 from adapters.shell import Shell, needs_a_terminal
 from harness import LiveStage
-from informed import Informed
+from recording_clients import RecordingLoopClient
 from tailwire import watch_terminal, watch_textual
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ def an_app():
 async def test_an_app_that_cannot_be_suspended_stays_in_the_foreground():
     app = an_app()
     async with app.run_test() as pilot:
-        chat = Informed()
+        chat = RecordingLoopClient()
         with watch_textual(chat, app) as watch:
             assert watch.knows == {"paused"}
             await app.run_action("suspend_process")
@@ -111,7 +111,7 @@ async def test_the_focus_of_the_terminal_is_not_counted():
 
     app = an_app()
     async with app.run_test() as pilot:
-        chat = Informed()
+        chat = RecordingLoopClient()
         with watch_textual(chat, app):
             for event in (AppBlur(), AppFocus(), AppBlur()):
                 app.post_message(event)
@@ -125,7 +125,7 @@ async def test_the_terminals_watch_refuses_and_names_the_right_one():
 
     def within():
         try:
-            watch_terminal(Informed())
+            watch_terminal(RecordingLoopClient())
         except RuntimeError as e:
             said.append(str(e))
 

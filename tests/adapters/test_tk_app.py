@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -91,7 +92,7 @@ def test_cases_without_a_server(screen: Screen):
     """Two watches, many widgets, misuse, the end: each assertion stands in the program."""
     done = subprocess.run(
         [sys.executable, str(HERE / "tk_cases.py")],
-        env={**screen.environment, "PYTHONPATH": str(HERE.parents[1] / "src")},
+        env={**screen.environment, "PYTHONPATH": os.pathsep.join((str(HERE.parents[1] / "src"), str(HERE.parent)))},
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.stdout.strip() == "all cases passed", done.stderr

@@ -30,13 +30,7 @@ def test_what_happens_to_its_windows(app: App, happens: str):
 
 
 def test_its_user_minimises_it_by_the_window_manager(app: App, screen: Screen):
-    screen.minimise("toga main")
-    app.until_gone()
-    app.house.say(app.uid, "to a minimised app")
-    screen.activate("toga main")
-    app.until_back()
-    app.until_heard("to a minimised app")
-    assert app.messages.count("to a minimised app") == 1
+    scenes.message_while_minimised(app, lambda: screen.minimise("toga main"), lambda: screen.activate("toga main"))
 
 
 def test_a_quick_change_and_back_is_not_told(app: App):
@@ -52,25 +46,11 @@ def test_a_quick_change_and_back_is_not_told(app: App):
 
 
 def test_minimised_and_shown_twenty_times_it_ends_connected_and_loses_nothing(app: App):
-    texts = [f"flap {n}" for n in range(20)]
-    for text in texts:
-        app.do("minimise")
-        app.house.say(app.uid, text)
-        app.do("restore")
-    scenes.shown_at_last(app, texts[-1])
-    assert [m for m in app.messages if m in texts] == texts
+    scenes.minimised_twenty_times(app)
 
 
 def test_a_machine_that_sleeps_outweighs_a_window_that_is_shown(app: App):
-    app.do("minimise")
-    app.until_gone()
-    app.do("sleep")
-    app.do("restore")
-    app.until(lambda: app.do("seen") == "resumed", "the window is back")
-    app.turns()
-    assert app.sockets() == []
-    app.do("wake")
-    app.until_back()
+    scenes.shown_while_asleep(app)
 
 
 def test_a_window_that_is_opened_while_the_others_are_hidden_brings_the_socket_back(app: App):
@@ -100,24 +80,11 @@ def test_handlers_that_a_window_is_made_with_go_on_working(app: App):
 
 
 def test_an_app_in_the_tray_stays_connected(once: Start, environment: dict[str, str]):
-    app = once("toga_program", environment, hidden="foreground")
-    before = app.sockets()
-    app.do("withdraw")
-    app.until(lambda: app.do("seen") == "hidden", "the watch sees it")
-    app.house.say(app.uid, "to the tray")
-    app.until_heard("to the tray")
-    assert app.sockets() == before
+    scenes.hidden_in_the_tray(once("toga_program", environment, hidden="foreground"))
 
 
 def test_in_manual_mode_the_socket_stays_for_its_window(once: Start, environment: dict[str, str]):
-    app = once("toga_program", environment, auto=False, background_window=1.0)
-    before = app.sockets()
-    app.do("minimise")
-    app.until(lambda: app.told[-1:] == ["background"], "the background is told")
-    app.house.say(app.uid, "within the window")
-    app.until_heard("within the window")
-    assert app.sockets() == before
-    app.until_gone()
+    scenes.background_window(once("toga_program", environment, auto=False, background_window=1.0))
 
 
 def test_an_app_that_exits_is_detached(once: Start, environment: dict[str, str]):

@@ -8,25 +8,12 @@ import tkinter
 
 import pytest
 
+from recording_clients import RecordingClient
 from tailwire.adapters.tk import watch_tk
 
 
-class Client:
-    def __init__(self) -> None:
-        self.told: list[str] = []
-        self._state = "foreground"
-
-    def set_app_state(self, state: str, *, reason: str = "app") -> None:
-        if state != self._state:  # a watch begins with what changes nothing
-            self.told.append(state)
-        self._state = state
-
-    def set_network(self, network: str) -> None:
-        raise AssertionError("nothing is known of the network")
-
-
 def two_watches(root: tkinter.Tk) -> None:
-    one, other = Client(), Client()
+    one, other = RecordingClient(), RecordingClient()
     first, second = watch_tk(one, root), watch_tk(other, tkinter.Frame(root))
     root.update()
     root.withdraw()
@@ -53,7 +40,7 @@ def two_watches(root: tkinter.Tk) -> None:
 
 
 def a_window_that_is_placed_unseen(root: tkinter.Tk) -> None:
-    client = Client()
+    client = RecordingClient()
     with watch_tk(client, root):
         root.update()
         root.withdraw()
@@ -65,7 +52,7 @@ def a_window_that_is_placed_unseen(root: tkinter.Tk) -> None:
 
 
 def many_widgets_that_come_and_go(root: tkinter.Tk) -> None:
-    client, looks = Client(), []
+    client, looks = RecordingClient(), []
     watch = watch_tk(client, root)
     root.update()
     seen, watch.see = watch.see, lambda word: (looks.append(word), seen(word))[1]  # type: ignore[method-assign]
@@ -86,7 +73,7 @@ def in_another_thread(root: tkinter.Tk) -> None:
 
     def watch() -> None:
         try:
-            watch_tk(Client(), root)
+            watch_tk(RecordingClient(), root)
         except Exception as e:
             failed.append(e)
 
@@ -97,7 +84,7 @@ def in_another_thread(root: tkinter.Tk) -> None:
 
 
 def the_end(root: tkinter.Tk) -> None:
-    one, other = Client(), Client()
+    one, other = RecordingClient(), RecordingClient()
     first = watch_tk(one, root)
     watch_tk(other, root)  # not kept
     gc.collect()
@@ -118,7 +105,7 @@ def main() -> None:
     root.report_callback_exception = lambda *error: errors.append(error)  # type: ignore[method-assign]
     root.update()
     with pytest.raises(ValueError, match="hidden"):
-        watch_tk(Client(), root, hidden="never")  # type: ignore[arg-type]
+        watch_tk(RecordingClient(), root, hidden="never")  # type: ignore[arg-type]
     for case in (
         two_watches,
         a_window_that_is_placed_unseen,

@@ -6,15 +6,14 @@ import tkinter
 import tkinter.messagebox
 from typing import Any
 
-from adapters.program import Program
+from adapters.program import Commands, Program
 from tailwire import watch_tk
 from tailwire.sync import post_tk
 
 
-class TkApp:
+class TkApp(Commands):
     def __init__(self) -> None:
-        names = [n for n in vars(TkApp) if not n.startswith("_") and n != "run"]
-        self.program = Program(**{n: getattr(self, n) for n in names})
+        self.program = Program(**self.named("run"))
         self.root = tkinter.Tk()
         self.root.title("tk main")
         self.root.geometry("300x200+50+50")
@@ -58,9 +57,6 @@ class TkApp:
         self.client.close()
 
     # Commands.
-
-    def seen(self) -> str:
-        return self.watch.seen
 
     def minimise(self) -> None:
         self.root.iconify()
@@ -127,21 +123,8 @@ class TkApp:
         self.root.deiconify()
         self.others.pop().destroy()
 
-    def sleep(self) -> None:
-        self.client.set_app_state("background", reason="sleep")
-
-    def wake(self) -> None:
-        self.client.set_app_state("foreground", reason="sleep")
-
     def destroy(self) -> None:
         self.root.after(0, self.root.destroy)
-
-    def stop_watching(self) -> None:
-        self.watch.close()
-
-    def explain(self) -> str:
-        connection = self.client.connection
-        return f"{connection.status}: {connection.explain()}"
 
     def dialog_alone(self) -> None:
         self.root.after(0, lambda: tkinter.messagebox.showinfo("tk dialog", "Tk says hello"))

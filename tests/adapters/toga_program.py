@@ -6,15 +6,14 @@ from typing import Any
 
 import toga
 
-from adapters.program import Program
+from adapters.program import Commands, Program
 from tailwire.adapters.toga import watch_toga
 
 
 class TogaApp(toga.App):
     def startup(self) -> None:
-        names = [n for n in vars(Commands) if not n.startswith("_")]
-        commands = Commands(self)
-        self.program = Program(**{n: getattr(commands, n) for n in names})
+        self.commands = TogaCommands(self)
+        self.program = Program(**self.commands.named())
         self.main_window = toga.MainWindow(title="toga main", size=(300, 200), position=(50, 50))
         self.main_window.content = toga.Box(children=[toga.Label("Toga")])
         for event in ("hide", "show", "lose_focus", "gain_focus"):
@@ -22,9 +21,9 @@ class TogaApp(toga.App):
         self.main_window.show()
 
     async def on_running(self) -> None:
-        self.client = self.program.make_client()
-        await self.program.enter(self.client)
-        self.watch = self.program.watch(self.client, watch_toga, self)
+        self.commands.client = self.program.make_client()
+        await self.program.enter(self.commands.client)
+        self.commands.watch = self.program.watch(self.commands.client, watch_toga, self)
         self.loop.add_reader(0, self.readable)
         self.program.tell(ready=True)
 
@@ -36,11 +35,11 @@ class TogaApp(toga.App):
 
     async def on_exit(self) -> bool:
         if self.program.options.get("close", True):
-            await self.client.aclose()
+            await self.commands.client.aclose()
         return True
 
 
-class Commands:
+class TogaCommands(Commands):
     def __init__(self, app: TogaApp) -> None:
         self._app = app
         self._others: list[toga.Window] = []
@@ -57,9 +56,6 @@ class Commands:
         self._others[-1].content = toga.Box(children=[toga.Label("second")])
         self._others[-1].show()
         return self._others[-1]
-
-    def seen(self) -> str:
-        return self._app.watch.seen
 
     def minimise(self) -> None:
         self._main.state = toga.constants.WindowState.MINIMIZED
@@ -128,17 +124,8 @@ class Commands:
     def close_second(self) -> None:
         self._others.pop().close()
 
-    def sleep(self) -> None:
-        self._app.client.set_app_state("background", reason="sleep")
-
-    def wake(self) -> None:
-        self._app.client.set_app_state("foreground", reason="sleep")
-
     def quit(self) -> None:
         self._app.request_exit()
-
-    def stop_watching(self) -> None:
-        self._app.watch.close()
 
     def handlers(self) -> list[str]:
         events = ("on_hide", "on_show", "on_lose_focus", "on_gain_focus")

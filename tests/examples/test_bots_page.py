@@ -34,5 +34,5 @@ def test_the_bot_and_its_test(monkeypatch):
 
 def test_the_agent(monkeypatch):
     with bot_test(module(monkeypatch, "my_agent", AN_AGENT).bot) as chat:
-        assert chat.say("hello") == ["I have read 1 messages, and the last was: hello "]
+        assert chat.say("hello") == ["I have read 1 messages, and the last was: hello"]
         assert len(chat.drafts) > 3

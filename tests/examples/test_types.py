@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
+
+from type_checking import assert_errors
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,13 +41,4 @@ def test_a_type_checker_passes_what_is_right_and_finds_each_word_that_is_wrong(t
     files = {"a_bot": readme[0], "an_app": readme[1], "right": RIGHT, "wrong": WRONG}
     for example in EXAMPLES:
         files[example] = (ROOT / "examples" / f"{example}.py").read_text()
-    for name, code in files.items():
-        (tmp_path / f"{name}.py").write_text(code)
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(ROOT / ".mypy_cache"), "--config-file", os.devnull,
-         *(f"{name}.py" for name in files)],
-        cwd=tmp_path, env={**os.environ, "MYPYPATH": str(ROOT / "src")}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    errors = re.findall(r"^(\w+)\.py:(\d+): error", done.stdout, re.MULTILINE)
-    assert {int(line) for name, line in errors if name == "wrong"} == set(range(5, 11)), done.stdout
-    assert {name for name, _ in errors} == {"wrong"}, done.stdout
+    assert_errors(tmp_path, files, range(5, 11))

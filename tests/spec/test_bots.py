@@ -127,7 +127,7 @@ async def test_a_provider_gives_the_token_and_it_must_be_the_bot_s(stage: Stage)
     good = a_bot(stage, auth_key="", auth_token_provider=lambda: token_of("bob"))
     async with serving(stage, good, store):
         await until(lambda: store.load(stage.server.app_id) is not None)
-        with pytest.raises(RuntimeError, match="runs already"):
+        with pytest.raises(RuntimeError, match="running already"):
             await good.serve()
     bad = a_bot(stage, auth_key="", auth_token_provider=lambda: token_of("carol"))
     with pytest.raises(ValueError, match="the token is carol's"):

@@ -6,9 +6,6 @@ import concurrent.futures
 import inspect
 import os
 import pickle
-import re
-import subprocess
-import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,8 +17,7 @@ import tailwire.admin
 from sync_stage import Room, threads, until
 from tailwire import AppSettingsBuilder, CometChatException, Group, GroupMember, TextMessage
 from tailwire.sync import Admin, Iterating, Listing
-
-ROOT = Path(__file__).parents[2]
+from type_checking import assert_errors
 
 
 def public(kind: type) -> set[str]:
@@ -102,16 +98,7 @@ async def wrong(admin: Admin) -> None:
 
 
 def test_a_type_checker_sees_blocking_calls(tmp_path: Path):
-    for name, code in (("right", RIGHT), ("wrong", WRONG)):
-        (tmp_path / f"{name}.py").write_text(code)
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(ROOT / ".mypy_cache"),
-         "--config-file", os.devnull, "right.py", "wrong.py"],
-        cwd=tmp_path, env={**os.environ, "MYPYPATH": str(ROOT / "src")}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    errors = re.findall(r"^(\w+)\.py:(\d+): error", done.stdout, re.MULTILINE)
-    assert {name for name, _ in errors} == {"wrong"}, done.stdout
-    assert {int(line) for _, line in errors} == set(range(5, 10)), done.stdout
+    assert_errors(tmp_path, {"right": RIGHT, "wrong": WRONG}, range(5, 10))
 
 
 # With a server.

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -22,8 +18,8 @@ from tailwire.sdk.live.live_list import LiveList
 from tailwire.sdk.live.messages import LiveMessages
 from tailwire.sdk.outbox import OutboxEntry
 from tailwire.sync import Client
+from type_checking import assert_errors
 
-ROOT = Path(__file__).parents[2]
 OWN = {"close", "on_event", "request", "start", "with_timeout"}
 OTHERWISE = {"aclose": "close"}
 
@@ -67,7 +63,7 @@ def test_the_constructor_takes_what_chat_client_takes():
         (tailwire.sync.Request, ReactionsRequest),
         (tailwire.sync.UploadFileRequest, UploadFileRequest),
         (tailwire.sync.OutboxEntry, OutboxEntry),
-        (tailwire.sync.faces.Connection, Connection),
+        (tailwire.sync.proxies.Connection, Connection),
         (tailwire.sync.LiveConversations, LiveConversations),
         (tailwire.sync.LiveMessages, LiveMessages),
     ],
@@ -148,13 +144,4 @@ async def wrong(chat: Client) -> None:
 
 
 def test_a_type_checker_sees_blocking_calls(tmp_path: Path):
-    for name, code in (("right", RIGHT), ("wrong", WRONG)):
-        (tmp_path / f"{name}.py").write_text(code)
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(ROOT / ".mypy_cache"),
-         "--config-file", os.devnull, "right.py", "wrong.py"],
-        cwd=tmp_path, env={**os.environ, "MYPYPATH": str(ROOT / "src")}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    errors = re.findall(r"^(\w+)\.py:(\d+): error", done.stdout, re.MULTILINE)
-    assert {name for name, _ in errors} == {"wrong"}, done.stdout
-    assert {int(line) for _, line in errors} == set(range(6, 14)), done.stdout
+    assert_errors(tmp_path, {"right": RIGHT, "wrong": WRONG}, range(6, 14))

@@ -24,7 +24,7 @@ from tailwire.sync import Client, Iterating
 def held(chat: Client) -> Iterator[None]:
     """The client's thread is held up within."""
     holds, go_on = threading.Event(), threading.Event()
-    chat._portal._loop.call_soon_threadsafe(lambda: (holds.set(), go_on.wait(20)))
+    chat._client_thread._loop.call_soon_threadsafe(lambda: (holds.set(), go_on.wait(20)))
     assert holds.wait(20)
     try:
         yield
@@ -44,14 +44,14 @@ def test_a_call_that_is_given_up_before_it_began_is_never_done(room: Room):
         assert alice.start("send_message", message).cancel()
     alice.queue_message(message).result()
     assert [m.text for m in alice.messages(uid=bob_uid)] == ["pay 5"]  # type: ignore[attr-defined]
-    assert not alice._portal._begun
+    assert not alice._client_thread._begun
 
 
 def test_a_call_that_is_given_up_when_it_had_begun_says_that_it_may_have_been_done(room: Room):
     alice = room.enter()
     done, go_on = list[str](), threading.Event()
     slow = alice.with_timeout(0.2)
-    with pytest.raises(TimeoutError, match="had begun: what it does may have been done"):
+    with pytest.raises(TimeoutError, match="had begun: it may have taken effect"):
         slow._do("something", lambda: (go_on.wait(20), done.append("done")))
     go_on.set()
     until(lambda: done)
@@ -68,7 +68,7 @@ def test_what_a_call_leaves_behind_needs_no_collector(room: Room):
     assert ended.exception(20) is None
     cancelled = alice.start("wait_disconnected")
     cancelled.cancel()
-    until(lambda: not alice._portal._begun)
+    until(lambda: not alice._client_thread._begun)
     gc.collect()
     gc.disable()
     try:
@@ -91,14 +91,14 @@ def test_those_who_wait_for_several_futures_hear_of_a_cancelled_one(room: Room):
         assert several.result(20).done == {waiting}
     with pytest.raises(concurrent.futures.CancelledError):
         waiting.result()
-    until(lambda: not alice._portal._begun)
+    until(lambda: not alice._client_thread._begun)
 
 
 def test_what_was_begun_just_before_the_end_is_ended_too(room: Room):
     alice = room.enter()
     with held(alice):
         futures = [alice.start("wait_connected") for _ in range(3)]
-        alice._portal.begin_close()
+        alice._client_thread.begin_close()
     alice.close()
     assert all(f.done() for f in futures)
 
@@ -110,7 +110,7 @@ def test_a_call_with_a_limit_of_its_own_may_wait_for_ever(room: Room):
     with concurrent.futures.ThreadPoolExecutor() as pool:
         waiting = [pool.submit(short.wait_connected, timeout=t) for t in (None, math.inf, 1e300)]
         waiting.append(pool.submit(short.wait_connected, None))
-        until(lambda: len(alice._portal._begun) == 4)
+        until(lambda: len(alice._client_thread._begun) == 4)
         assert not concurrent.futures.wait(waiting, 0.3).done
         alice.connect()
         assert [w.result(20) for w in waiting] == [None] * 4
@@ -132,7 +132,7 @@ def test_an_iterator_that_another_thread_closes_ends_quietly(room: Room):
         for timeout in (None, 20):
             events = alice.events(timeout=timeout)
             reading = pool.submit(list, events)
-            until(lambda: events._next is not None and events._next._beginning.begun)  # noqa: B023 - used at once
+            until(lambda: events._next is not None and events._next._state.begun)  # noqa: B023 - used at once
             events.close()
             assert isinstance(reading.result(20), list)
             assert list(events) == []
@@ -170,7 +170,7 @@ def test_an_iterator_that_cannot_go_on_does_not_end_as_if_that_were_all(room: Ro
         yield 1
         raise failure("NO_INTERNET_CONNECTION")
 
-    numbers = Iterating(room.client()._held, half(), "numbers", 20, ends=False)
+    numbers = Iterating(room.client()._handle, half(), "numbers", 20, ends=False)
     assert next(numbers) == 1
     for _ in range(3):
         with pytest.raises(CometChatException, match="NO_INTERNET_CONNECTION"):

@@ -73,10 +73,25 @@ def test_a_function_that_was_stopped_does_not_keep_the_place_back(room: Room):
     say(alice, uid, "one", "two", "three")
     until(lambda: not window.posted.empty())
     stop()
-    window.until(lambda: not bob._portal._kept)  # it ends; what waited is done without being told
+    window.until(lambda: not bob._client_thread._kept)  # it ends; what waited is done without being told
     assert "three" not in heard
     bob.close()
     assert heard_at_the_next_start(room, uid, store, "end") == ["end"]
+
+
+def test_an_iterator_acknowledges_an_event_when_the_next_one_is_requested(room: Room):
+    uid, store = room.user(), MemorySessionStore()
+    bob = room.enter(uid, session_store=store)
+    events = bob.events(timeout=20, acknowledge=True)
+    say(room.enter(), uid, "one", "two", "three")
+    taken: list[str] = []
+    for event in events:
+        texts_into(taken)(event)
+        if "two" in taken:
+            break
+    bob.close()
+    assert taken == ["one", "two"]
+    assert heard_at_the_next_start(room, uid, store, "end") == ["two", "three", "end"]
 
 
 async def waits_for_something_cancelled() -> None:
@@ -117,7 +132,7 @@ def test_a_callback_that_waits_for_something_cancelled_is_logged_and_the_next_co
     bob.add_message_listener("ears", Ears())
     say(alice, uid, "one", "two", "three")
     until(lambda: heard == ["two", "three"] and listened == ["", "two", "three"])
-    assert caplog.text.count("waited for something that was cancelled") == 2
+    assert caplog.text.count("awaited something that was cancelled") == 2
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -129,7 +144,7 @@ def test_whatever_ends_a_function_nobody_is_held_up_by_its_events(room: Room):
     bob, alice = room.enter(uid), room.enter()
     bob.on_event(told)
     say(alice, uid, "one")
-    until(lambda: not bob._portal._kept)
+    until(lambda: not bob._client_thread._kept)
     until(lambda: all(stream()._ended for stream in bob._target._registries.streams._streams.values()))  # type: ignore[union-attr]
 
 
@@ -153,4 +168,4 @@ def test_a_future_is_not_waited_for_in_the_clients_own_thread(room: Room):
     assert all("own thread" in str(words) and "done=" in str(words) for words in heard[:2])
     assert heard[2:] == [uid, uid]
     assert bob.start("get_user", uid).exception(20) is None
-    assert threading.current_thread() is not bob._portal._thread
+    assert threading.current_thread() is not bob._client_thread._thread

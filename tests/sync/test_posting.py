@@ -22,7 +22,7 @@ from tailwire import (
     UploadFile,
     UploadFileListener,
 )
-from tailwire.sync.outlet import WindowGone
+from tailwire.sync.app_callbacks import WindowGone
 
 
 class Ears(MessageListener):
@@ -141,9 +141,9 @@ def test_a_post_that_raises_hands_nothing_over_and_the_client_still_closes(
     bob, alice = room.enter(bob_uid, post=gone, session_store=store), room.enter()
     bob.add_message_listener("ears", Ears())
     say(alice, bob_uid, "kept")
-    until(lambda: "nothing more is handed over" in caplog.text)
+    until(lambda: "no more callbacks are posted" in caplog.text)
     bob.close()
-    (said,) = [record for record in caplog.records if "is handed over" in record.getMessage()]
+    (said,) = [record for record in caplog.records if "callbacks are posted" in record.getMessage()]
     assert (said.levelno, said.exc_info is None) == (level, level == logging.DEBUG)
     ears = Ears()
     again = room.client(session_store=store)
@@ -214,7 +214,7 @@ app_id, url, key, uid, way = sys.argv[1:]
 try:
     post_qt()
 except RuntimeError as e:
-    assert "QApplication first" in str(e)
+    assert "create the QApplication" in str(e)
 else:
     raise AssertionError("there is no app yet")
 if way == "widgets":

@@ -107,7 +107,7 @@ for wait in (lambda: chat.wait_connected(), lambda: next(chat.events())):
         print("waits", flush=True)
         wait()
     except KeyboardInterrupt:
-        print("interrupted", chat.get_user(uid).uid == uid, len(chat._portal._begun), flush=True)
+        print("interrupted", chat.get_user(uid).uid == uid, len(chat._client_thread._begun), flush=True)
 chat.close()
 print([t.name for t in threading.enumerate() if "tailwire" in t.name])
 """

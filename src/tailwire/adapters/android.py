@@ -1,6 +1,6 @@
-"""An Android app in Python: Chaquopy, or python-for-android.
+"""Adapter for Android apps, with Chaquopy or python-for-android.
 
-Written from the documented interfaces, and tested against imitations of them: it has not run on a device yet.
+It follows the documented interfaces, and is tested against imitations of them. It has not run on a device yet.
 """
 
 from __future__ import annotations
@@ -11,39 +11,40 @@ from typing import TYPE_CHECKING, Any
 from tailwire.adapters.watching import Watch
 
 if TYPE_CHECKING:
-    from tailwire.adapters.rule import Word
-    from tailwire.adapters.watching import Informed
+    from tailwire.adapters.rule import Lifecycle
+    from tailwire.adapters.watching import WatchedClient
 
-Say = Callable[["Word"], None]
+Report = Callable[["Lifecycle"], None]
 _LIBRARY = "androidx.lifecycle:lifecycle-process:2.8.7"
 
 
-def watch_android(chat: Informed) -> Watch:
-    """Watch an Android app, and report to a client that it is `paused` while none of its activities is on the screen.
+def watch_android(chat: WatchedClient) -> Watch:
+    """Report an Android app as `paused` while none of its activities is visible.
 
-    A dialog, the notification shade and a call in front of the app change nothing (`onPause`); what counts is `onStop`.
-    With Kivy use `watch_kivy`, with Toga `watch_toga`.
+    A dialog, the notification shade or a call in front of the app does not count (`onPause`); only `onStop` does. With
+    Kivy use `watch_kivy`, with Toga `watch_toga`.
 
     This has not run on a device yet. It follows the documented interfaces of:
 
     - Chaquopy: AndroidX's `ProcessLifecycleOwner`, which reports the background 700 ms after the last activity has
-      stopped, so that a rotation is none. The app's Gradle file needs
+      stopped, so a rotation is not reported. The app's Gradle file needs
       `implementation "androidx.lifecycle:lifecycle-process:2.8.7"` or newer.
-    - python-for-android: `android.activity.register_activity_lifecycle_callbacks`; activities that have started are
-      counted, and one that is about to be made anew is not missed.
+    - python-for-android: `android.activity.register_activity_lifecycle_callbacks`. Started activities are counted; one
+      that is being recreated stays counted.
 
-    Android tells it in the app's main thread. The client may live in another one: its loop is told there.
+    Android calls back in the app's main thread. If the client's event loop runs in another thread, the report is passed
+    to that loop.
 
     Args:
-        chat: a `ChatClient`, initialised; call this on its event loop. Or a `tailwire.sync.Client`, from any thread.
+        chat: an initialised `ChatClient`, when called on its event loop; or a `tailwire.sync.Client`, from any thread.
 
     Returns:
-        The watch. `knows` has `paused`.
+        The watch. `knows` contains `paused`.
 
     Raises:
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
-        RuntimeError: this is not Android; or Chaquopy's app lacks the library `lifecycle-process`.
-        TypeError: `chat` is no client.
+        RuntimeError: this is not Android; or the library `lifecycle-process` is missing (Chaquopy).
+        TypeError: `chat` is not a client.
     """
     observe = _observe_by_chaquopy() or _observe_by_python_for_android()
     if observe is None:
@@ -60,26 +61,27 @@ def watch_android(chat: Informed) -> Watch:
     return watch
 
 
-def _observe_by_chaquopy() -> Callable[[Say], Callable[[], None]] | None:
+def _observe_by_chaquopy() -> Callable[[Report], Callable[[], None]] | None:
     try:
         from java import dynamic_proxy, jclass
     except ImportError:
         return None
 
-    def observe(say: Say) -> Callable[[], None]:
+    def observe(report: Report) -> Callable[[], None]:
         try:
             owner = jclass("androidx.lifecycle.ProcessLifecycleOwner")
             interface = jclass("androidx.lifecycle.LifecycleEventObserver")
-        except Exception as e:  # of Java: the class is not found
+        except Exception as e:  # a Java ClassNotFoundException
             raise RuntimeError(f'{_LIBRARY} is missing: add implementation "{_LIBRARY}" to the Gradle file') from e
-        words: dict[str, Word] = {"ON_START": "resumed", "ON_STOP": "paused"}
+        lifecycles: dict[str, Lifecycle] = {"ON_START": "resumed", "ON_STOP": "paused"}
 
-        # One method, where a DefaultLifecycleObserver has six: a proxy has no default methods.
+        # LifecycleEventObserver has one method. A dynamic proxy would have to implement all six of a
+        # DefaultLifecycleObserver, because it does not inherit default methods.
         class Observer(dynamic_proxy(interface)):  # type: ignore[misc]
             def onStateChanged(self, _source: object, event: Any) -> None:
-                word = words.get(event.name())
-                if word is not None:
-                    say(word)
+                lifecycle = lifecycles.get(event.name())
+                if lifecycle is not None:
+                    report(lifecycle)
 
         class Work(dynamic_proxy(jclass("java.lang.Runnable"))):  # type: ignore[misc]
             def __init__(self, work: Callable[[], object]) -> None:
@@ -91,31 +93,31 @@ def _observe_by_chaquopy() -> Callable[[Say], Callable[[], None]] | None:
 
         main = jclass("android.os.Handler")(jclass("android.os.Looper").getMainLooper())
         lifecycle, observer = owner.get().getLifecycle(), Observer()
-        main.post(Work(lambda: lifecycle.addObserver(observer)))  # a lifecycle is used in the main thread only
+        main.post(Work(lambda: lifecycle.addObserver(observer)))  # a lifecycle may only be used in the main thread
         return lambda: main.post(Work(lambda: lifecycle.removeObserver(observer)))
 
     return observe
 
 
-def _observe_by_python_for_android() -> Callable[[Say], Callable[[], None]] | None:
+def _observe_by_python_for_android() -> Callable[[Report], Callable[[], None]] | None:
     try:
         from android.activity import register_activity_lifecycle_callbacks, unregister_activity_lifecycle_callbacks
     except ImportError:
         return None
 
-    def observe(say: Say) -> Callable[[], None]:
-        started_ones: set[int] = set()
+    def observe(report: Report) -> Callable[[], None]:
+        started: set[int] = set()
 
-        def has_started(activity: Any) -> None:
-            started_ones.add(activity.hashCode())
-            say("resumed")
+        def on_started(activity: Any) -> None:
+            started.add(activity.hashCode())
+            report("resumed")
 
-        def has_stopped(activity: Any) -> None:
-            started_ones.discard(activity.hashCode())
-            if not started_ones and not activity.isChangingConfigurations():
-                say("paused")
+        def on_stopped(activity: Any) -> None:
+            started.discard(activity.hashCode())
+            if not started and not activity.isChangingConfigurations():
+                report("paused")
 
-        held = register_activity_lifecycle_callbacks(onActivityStarted=has_started, onActivityStopped=has_stopped)
-        return lambda: unregister_activity_lifecycle_callbacks(held)
+        callbacks = register_activity_lifecycle_callbacks(onActivityStarted=on_started, onActivityStopped=on_stopped)
+        return lambda: unregister_activity_lifecycle_callbacks(callbacks)
 
     return observe

@@ -1,4 +1,4 @@
-"""A web page with Python in it (Pyodide): hidden is background; offline and online are told as well."""
+"""Adapter for Python in a web page (Pyodide): the page's visibility, and the browser's network state."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from tailwire.adapters.watching import Informed, Watch
+from tailwire.adapters.watching import Watch, WatchedClient
 
 
-def watch_browser(chat: Informed) -> Watch:
-    """Report to a client when its page is hidden or visible, and what the browser says of the network.
+def watch_browser(chat: WatchedClient) -> Watch:
+    """Report whether the web page is visible, and what the browser says about the network.
 
-    A hidden tab, and a page that is left or frozen, is background; the loss of the focus alone is not. The page can
-    come back from the browser's cache of pages: it is visible then, and so in the foreground.
+    A hidden tab, and a page that was left or frozen, is in the background. Losing the focus does not count. A page that
+    returns from the browser's back/forward cache is in the foreground again.
 
     ```python
     chat = ChatClient("app-id", settings)
@@ -22,34 +22,34 @@ def watch_browser(chat: Informed) -> Watch:
     ```
 
     Args:
-        chat: a client after `init()`.
+        chat: an initialised client.
 
     Returns:
-        The watch; `close()` ends it. It knows `hidden`, `paused` and `network`.
+        The watch. `knows` contains `hidden`, `paused` and `network`.
 
     Raises:
-        TypeError: `chat` is no client.
+        TypeError: `chat` is not a client.
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
-        RuntimeError: outside of a web page. In a worker there is no page to watch: report from the page, and call
-            `chat.set_app_state()`.
+        RuntimeError: this is not a web page. In a worker there is no page: pass its state to the worker, and call
+            `chat.set_app_state()` there.
     """
     if sys.platform != "emscripten":
-        raise RuntimeError("watch_browser() is for Python in a web page (Pyodide); here use another watch_…()")
+        raise RuntimeError("watch_browser() is for Python in a web page (Pyodide): use another watch_…() here")
     import js
     from pyodide.ffi import create_proxy
 
     if getattr(js, "document", None) is None:
-        raise RuntimeError("there is no page in a worker: watch it from the page, and call chat.set_app_state()")
+        raise RuntimeError("a worker has no page: pass the page's state to the worker, and call chat.set_app_state()")
     return watch_page(chat, js.window, create_proxy)
 
 
-def watch_page(chat: Informed, window: Any, proxied: Callable[[Callable[..., object]], Any]) -> Watch:
-    """Watch a page (for `watch_browser`).
+def watch_page(chat: WatchedClient, window: Any, proxied: Callable[[Callable[..., object]], Any]) -> Watch:
+    """Watch a page (used by `watch_browser`).
 
     Args:
-        chat: a client after `init()`.
+        chat: an initialised client.
         window: the page's JavaScript `window`.
-        proxied: makes a JavaScript function of a Python one; what it gives has `destroy()`.
+        proxied: converts a Python function to a JavaScript one; the result has a method `destroy()`.
     """
     document = window.document
     watch = Watch(chat, "page", ("hidden", "paused", "network"))

@@ -1,4 +1,4 @@
-"""The system bus of a Linux desktop, over dbus-fast: connected for as long as a watch needs it."""
+"""Client of the D-Bus system bus, based on dbus-fast."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from importlib.util import find_spec
 from typing import Any
 
 log = logging.getLogger("tailwire")
-CONNECT_WITHIN = 5.0
-ANSWER_WITHIN = 5.0
-_DAEMON = "org.freedesktop.DBus"  # the bus itself: its messages have this sender, and nobody else can
+CONNECT_TIMEOUT_SECONDS = 5.0
+RESPONSE_TIMEOUT_SECONDS = 5.0
+_DAEMON = "org.freedesktop.DBus"  # the bus itself; no other connection can use this name as sender
 _BUS = (_DAEMON, "/org/freedesktop/DBus", _DAEMON)
-_ANSWERS = {"Get": "v", "Inhibit": "h", "NameHasOwner": "b", "GetNameOwner": "s"}
-"""By method, the signature of its answer."""
+_RESPONSE_SIGNATURES = {"Get": "v", "Inhibit": "h", "NameHasOwner": "b", "GetNameOwner": "s"}
+"""The expected signature of the response, by method."""
 INSTALL = 'pip install "tailwire[desktop]"'
 
 
 class NoBus(Exception):
-    """There is no system bus here, or it does not answer."""
+    """The system bus is missing or does not respond."""
 
 
 class BusRefused(Exception):
-    """What was asked over the bus was refused, or nobody is there who could answer.
+    """A call over the bus was refused, or its destination does not exist.
 
     Attributes:
-        name: of the error, such as `org.freedesktop.DBus.Error.ServiceUnknown`.
+        name: the name of the error, such as `org.freedesktop.DBus.Error.ServiceUnknown`.
     """
 
     def __init__(self, name: str, said: str) -> None:
@@ -38,7 +38,7 @@ class BusRefused(Exception):
 
 
 def is_installed() -> bool:
-    """Return whether dbus-fast is installed. Imports nothing."""
+    """Return whether dbus-fast is installed, without importing it."""
     return find_spec("dbus_fast") is not None
 
 
@@ -48,7 +48,7 @@ class Bus:
     def __init__(self, connection: Any, dbus: Any) -> None:
         self._connection = connection
         self._dbus = dbus
-        self._owners: dict[str, str] = {}  # of the services that are listened to, by name, the connection of each
+        self._owners: dict[str, str] = {}  # the unique connection name of each service that is listened to
 
     async def call(
         self, to: tuple[str, str, str], member: str, signature: str = "", body: Sequence[Any] = ()
@@ -58,39 +58,40 @@ class Bus:
         Args:
             to: destination, path and interface.
             member: the method.
-            signature: of the arguments.
+            signature: the signature of the arguments.
             body: the arguments.
 
         Returns:
-            What it answers, and the file descriptors that came with it: they are the caller's to close.
+            The returned values, and the file descriptors that came with them, which the caller must close.
 
         Raises:
-            BusRefused: the answer is an error, or of another kind than this method's.
-            NoBus: no answer came, or the connection is lost.
+            BusRefused: the call returned an error, or a value of the wrong type.
+            NoBus: the call timed out, or the connection is lost.
         """
         destination, path, interface = to
         message = self._dbus.Message(
             destination=destination, path=path, interface=interface, member=member, signature=signature, body=list(body)
         )
         try:
-            async with asyncio.timeout(ANSWER_WITHIN):
+            async with asyncio.timeout(RESPONSE_TIMEOUT_SECONDS):
                 answer = await self._connection.call(message)
         except (OSError, EOFError, TimeoutError) as e:
-            raise NoBus(f"{destination} does not answer: {e!r}") from e
+            raise NoBus(f"{destination} does not respond: {e!r}") from e
         if answer.message_type is self._dbus.MessageType.ERROR:
             raise BusRefused(answer.error_name or "", str(answer.body[0]) if answer.body else "")
-        if answer.signature != _ANSWERS.get(member, answer.signature):
+        if answer.signature != _RESPONSE_SIGNATURES.get(member, answer.signature):
             for descriptor in answer.unix_fds:
                 os.close(descriptor)
-            said = f"{destination} answers {member} with {answer.signature!r}, which makes no sense"
+            said = f"{destination} responded to {member} with the wrong signature {answer.signature!r}"
             raise BusRefused("org.freedesktop.DBus.Error.InvalidSignature", said)
         return list(answer.body), list(answer.unix_fds)
 
     async def listen(self, source: tuple[str, str, str], member: str, told: Callable[[list[Any]], object]) -> None:
-        """Have a function called with the arguments of each signal of one kind, from the owner of the sender's name.
+        """Call a function with the arguments of each signal from the owner of a name.
 
-        Anybody on the bus can send any signal straight to this connection, past the rule: so each is held against who
-        owns the name now. What makes no sense to the function is left out.
+        Any process can send any signal to this connection directly, whatever the match rule says. So the sender of each
+        signal is compared with the current owner of the name. Exceptions of the function caused by malformed signals
+        are logged.
 
         Args:
             source: sender, path and interface.
@@ -98,7 +99,8 @@ class Bus:
             told: the function.
 
         Raises:
-            BusRefused, NoBus: the bus does not pass it on.
+            BusRefused: the bus refuses the subscription.
+            NoBus: the bus does not respond.
         """
         sender, path, interface = source
 
@@ -107,12 +109,12 @@ class Bus:
             if not is_signal or (message.path, message.interface, message.member) != (path, interface, member):
                 return
             if not message.sender or message.sender != self._owner_of(sender):
-                log.info("a signal %s.%s that %s did not send is ignored", interface, member, sender)
+                log.info("ignoring a signal %s.%s that was not sent by %s", interface, member, sender)
                 return
             try:
                 told(list(message.body))
             except (TypeError, ValueError, LookupError, AttributeError) as e:
-                log.info("a signal %s.%s makes no sense: %r", interface, member, e)
+                log.info("ignoring a malformed signal %s.%s: %r", interface, member, e)
 
         if sender != _DAEMON:
             await self._follow(sender)
@@ -134,15 +136,16 @@ class Bus:
         await self.listen(_BUS, "NameOwnerChanged", changed)
         try:
             (owner,), _ = await self.call(_BUS, "GetNameOwner", "s", [name])
-        except BusRefused:  # nobody is there
+        except BusRefused:  # the service is not running
             owner = ""
-        self._owners.setdefault(name, owner)  # a change that came meanwhile is newer
+        self._owners.setdefault(name, owner)  # a signal that arrived meanwhile is newer
 
     async def listen_for_owner(self, name: str, told: Callable[[bool], object]) -> None:
-        """Have a function called when a service comes (True) or goes (False).
+        """Call a function with True when a service appears, and with False when it disappears.
 
         Raises:
-            BusRefused, NoBus: the bus does not pass it on.
+            BusRefused: the bus refuses the subscription.
+            NoBus: the bus does not respond.
         """
 
         def changed(body: list[Any]) -> None:
@@ -152,10 +155,10 @@ class Bus:
         await self.listen(_BUS, "NameOwnerChanged", changed)
 
     async def has(self, name: str) -> bool:
-        """Return whether a service is there.
+        """Return whether a service exists.
 
         Raises:
-            NoBus: the bus does not answer.
+            NoBus: the bus does not respond.
         """
         (answer,), _ = await self.call(_BUS, "NameHasOwner", "s", [name])
         return bool(answer)
@@ -168,10 +171,10 @@ class Bus:
 
 @asynccontextmanager
 async def system_bus() -> AsyncIterator[Bus]:
-    """Connect to the system bus (`DBUS_SYSTEM_BUS_ADDRESS`, or the usual one), for as long as the block runs.
+    """Connect to the system bus while the block runs. The address is `DBUS_SYSTEM_BUS_ADDRESS`, or the default one.
 
     Raises:
-        NoBus: dbus-fast is not installed, or no bus is there.
+        NoBus: dbus-fast is not installed, or there is no bus.
     """
     if not is_installed():
         raise NoBus(f"dbus-fast is not installed: {INSTALL}")
@@ -179,7 +182,7 @@ async def system_bus() -> AsyncIterator[Bus]:
     connection = None
     try:
         connection = aio.MessageBus(bus_type=dbus.BusType.SYSTEM, negotiate_unix_fd=True)
-        async with asyncio.timeout(CONNECT_WITHIN):
+        async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
             await connection.connect()
     except (OSError, EOFError, TimeoutError, dbus.AuthError, dbus.InvalidAddressError) as e:
         raise NoBus(f"the system bus cannot be reached: {e!r}") from e

@@ -1,4 +1,4 @@
-"""Find what tells the app's state here, and watch it: the toolkit that runs, the machine's sleep, the network."""
+"""Find the sources of the app state on this machine, and watch them: toolkit, system sleep, network."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tailwire.adapters.dbus import INSTALL, is_installed
-from tailwire.adapters.loops import Client
+from tailwire.adapters.loops import LoopClient
 from tailwire.adapters.network import watch_network
-from tailwire.adapters.rule import Hidden, Word
+from tailwire.adapters.rule import Hidden, Lifecycle
 from tailwire.adapters.sleep import watch_sleep
 from tailwire.adapters.terminal import running_textual_app, watch_terminal
 from tailwire.adapters.watching import Ability, Watch
@@ -24,18 +24,18 @@ log = logging.getLogger("tailwire")
 
 @dataclass(frozen=True)
 class Toolkit:
-    """A toolkit with an adapter.
+    """A toolkit that has an adapter.
 
     Attributes:
-        name: as people write it.
-        adapter: its module in this package; the function is `watch_` and its name.
-        packages: the first parts of the module names of its apps.
-        running: returns the app that runs, or None; imports nothing.
-        install: what to install for it; "" where nothing can be.
-        knows: what its adapter can know, for those who ask before there is an app.
-        takes_app: whether the adapter is given the app.
-        takes_hidden: whether the adapter is given `hidden`.
-        imported: modules that only its apps import.
+        name: its name.
+        adapter: its module in this package, whose function is `watch_<adapter>`.
+        packages: the top-level packages of its app classes.
+        running: returns the running app, or None, without importing anything.
+        install: the package to install; "" if there is none.
+        knows: what its adapter can know, for callers without an app.
+        takes_app: whether the adapter takes the app as an argument.
+        takes_hidden: whether the adapter takes `hidden`.
+        imported: modules that are imported by its apps only.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Toolkit:
 
 
 def _of(module: str, *path: str) -> Any:
-    # What a module that is loaded has under a name; None where it is not loaded.
+    # Return an attribute of a loaded module; None if the module is not loaded.
     found: Any = sys.modules.get(module)
     for name in path:
         found = getattr(found, name, None)
@@ -98,67 +98,67 @@ TOOLKITS = (
         ("paused",), takes_app=False, takes_hidden=False,
     ),
 )  # fmt: skip
-"""In the order in which they are looked for: a toolkit that uses another one comes before it."""
+"""In search order: a toolkit that is built on another one comes before it."""
 
 
-def watch(chat: Client, app: Any = None, *, hidden: Hidden = "background") -> Watch:
-    """Watch everything that tells something of this app here, and report it to a client.
+def watch(chat: LoopClient, app: Any = None, *, hidden: Hidden = "background") -> Watch:
+    """Watch every source that reports the state of this app, and pass the reports to a client.
 
     ```python
     with tailwire.watch(chat):
         ...
     ```
 
-    Finds the toolkit whose app runs: Textual, Kivy, Toga, Qt, Tk, a browser's page (Pyodide), Android, iOS; else a
-    terminal. Of several toolkits the first in this order is watched. A Flet page, and an app that does not run yet,
-    have to be given. Beside it the machine's sleep and the network are watched where they are known. What was found
-    is logged at INFO (`logging.getLogger("tailwire")`); `tailwire doctor --app` prints what can be.
+    Finds the toolkit of the running app: Textual, Kivy, Toga, Qt, Tk, a web page (Pyodide), Android, iOS; otherwise a
+    terminal. If several are running, the first in this order is watched. A Flet page, and an app that does not run yet,
+    must be passed as `app`. System sleep and the network are watched too where that is possible. What was found is
+    logged at INFO (`logging.getLogger("tailwire")`); `tailwire doctor --app` prints what can be found.
 
     Args:
         chat: a `ChatClient`, or a `tailwire.sync.Client`.
-        app: the app, page or root window; only needed where none can be found.
-        hidden: what an app without a visible window is: `"background"`, or `"foreground"` for an app that lives in the
-            tray and shows notifications of its own.
+        app: the app, page or root window; only needed if it cannot be found.
+        hidden: the state of an app without a visible window: `"background"`, or `"foreground"` for an app that stays in
+            the tray and shows notifications.
 
     Returns:
-        One watch over all. Its `knows` is what they know together, its `seen` is the toolkit's.
+        One watch for all sources. `knows` contains what any of them knows; `seen` is that of the toolkit.
 
     Raises:
-        TypeError: `app` is of no toolkit that has an adapter, or `chat` is no client.
+        TypeError: `app` belongs to no toolkit with an adapter, or `chat` is not a client.
         ValueError: `hidden` is neither `"background"` nor `"foreground"`.
-        RuntimeError: the toolkit's adapter cannot watch here, and says why.
+        RuntimeError: the toolkit's adapter cannot watch here; the text says why.
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
     """
-    together = _Together(chat, hidden)
+    combined = _CombinedWatch(chat, hidden)
     try:
-        found = together.add_app(chat, app, hidden)
-        found += together.add_machine(chat)
+        found = combined.add_app(chat, app, hidden)
+        found += combined.add_machine(chat)
     except BaseException:
-        together.close()
+        combined.close()
         raise
     if found:
-        log.info("watching for the app's state: %s", ", ".join(found))
+        log.info("watching the app state: %s", ", ".join(found))
     else:
-        log.warning("nothing here tells whether the app is in the foreground: call set_app_state() yourself")
-    return together
+        log.warning("nothing on this platform reports whether the app is in the foreground: call set_app_state()")
+    return combined
 
 
 def toolkit_of(app: Any) -> Toolkit:
     """Return the toolkit of an app.
 
     Raises:
-        TypeError: it is of no toolkit that has an adapter.
+        TypeError: the app belongs to no toolkit with an adapter.
     """
     packages = {kind.__module__.partition(".")[0] for kind in type(app).__mro__}
     for toolkit in TOOLKITS:
         if packages.intersection(toolkit.packages):
             return toolkit
     names = ", ".join(t.name for t in TOOLKITS if t.takes_app)
-    raise TypeError(f"{app!r} is an app of no toolkit that is known here ({names}): call set_app_state() yourself")
+    raise TypeError(f"{app!r} belongs to none of the supported toolkits ({names}): call set_app_state()")
 
 
 def running() -> tuple[Toolkit, Any] | None:
-    """Return the toolkit whose app runs in this process, and the app; None where there is none. Imports nothing."""
+    """Return the toolkit whose app runs in this process, and the app; None if there is none. Imports nothing."""
     for toolkit in TOOLKITS:
         app = toolkit.running()
         if app is not None:
@@ -167,42 +167,44 @@ def running() -> tuple[Toolkit, Any] | None:
 
 
 def in_terminal() -> bool:
-    """Return whether this process runs in a terminal that can stop it."""
+    """Return whether this process runs in a terminal with job control."""
     return hasattr(signal, "SIGTSTP") and sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
 
 
-def _say_what_does_not_run() -> None:
+def _warn_of_idle_toolkits() -> None:
     for toolkit in TOOLKITS:
         if any(module in sys.modules for module in toolkit.imported):
             log.warning(
-                "%s is imported, but no app of it is found running: give it, watch(chat, app), or call watch() later",
+                "%s is imported, but no app of it is running: pass the app, watch(chat, app), or call watch() later",
                 toolkit.name,
             )
 
 
-def _say_what_else_runs(watched: Toolkit) -> None:
-    # Toga's apps are apps of Qt, or of the platform, as well.
+def _log_other_apps(watched: Toolkit) -> None:
+    # A Toga app is always an app of Qt or of the platform, too.
     if watched.takes_app and watched.name != "Toga":
         for toolkit in TOOLKITS:
             if toolkit is not watched and toolkit.takes_app and toolkit.running() is not None:
-                log.info("an app of %s runs as well, and is not watched: watch(chat, app) takes another", toolkit.name)
+                log.info(
+                    "an app of %s is running too, and is not watched: use watch(chat, app) to choose it", toolkit.name
+                )
 
 
-class _Together(Watch):
-    """One watch over several."""
+class _CombinedWatch(Watch):
+    """One watch for several sources."""
 
-    def __init__(self, chat: Client, hidden: Hidden) -> None:
+    def __init__(self, chat: LoopClient, hidden: Hidden) -> None:
         self._parts: list[Watch] = []
         super().__init__(chat, "found", (), hidden=hidden)
 
-    def add_app(self, chat: Client, app: Any, hidden: Hidden) -> list[str]:
-        """Watch the app, or the terminal. Return what was found."""
+    def add_app(self, chat: LoopClient, app: Any, hidden: Hidden) -> list[str]:
+        """Watch the app, or the terminal. Return the names of what is watched."""
         found = (toolkit_of(app), app) if app is not None else running()
         if found is None:
-            _say_what_does_not_run()
+            _warn_of_idle_toolkits()
         else:
             toolkit, app = found
-            _say_what_else_runs(toolkit)
+            _log_other_apps(toolkit)
             begin = getattr(importlib.import_module(f"tailwire.adapters.{toolkit.adapter}"), f"watch_{toolkit.adapter}")
             arguments = [app] if toolkit.takes_app else []
             self._add(begin(chat, *arguments, **({"hidden": hidden} if toolkit.takes_hidden else {})))
@@ -216,17 +218,17 @@ class _Together(Watch):
                 return ["the terminal"]
         return []
 
-    def add_machine(self, chat: Client) -> list[str]:
-        """Watch the machine's sleep and the network, where that can be. Return what is tried."""
+    def add_machine(self, chat: LoopClient) -> list[str]:
+        """Watch system sleep and the network where possible. Return the names of what is watched."""
         if sys.platform != "linux" or hasattr(sys, "getandroidapilevel"):
             return []
         found = ["the network"]
         self._add(watch_network(chat))
         if is_installed():
             self._add(watch_sleep(chat))
-            found.append("the machine's sleep")
+            found.append("system sleep")
         else:
-            log.info("the machine's sleep is not watched: %s", INSTALL)
+            log.info("system sleep is not watched: %s", INSTALL)
         return found
 
     def _add(self, part: Watch) -> None:
@@ -235,16 +237,16 @@ class _Together(Watch):
 
     @property
     def knows(self) -> frozenset[Ability]:
-        """What the watches know together, now."""
+        """What the sources know together."""
         return frozenset[Ability]().union(*(part.knows for part in self._parts))
 
     @property
-    def seen(self) -> Word:
-        """The last word of the app's toolkit."""
+    def seen(self) -> Lifecycle:
+        """The last state reported by the app's toolkit."""
         return self._parts[0].seen if self._parts else "resumed"
 
     async def settled(self) -> frozenset[Ability]:
-        """Wait until it is sure what can be known here, and return it."""
+        """Wait until it is certain what can be known here, and return `knows`."""
         for part in self._parts:
             await part.settled()
         return self.knows

@@ -1,4 +1,4 @@
-"""A Flet app: hidden, paused and gone are background; on a device the network is told as well."""
+"""Adapter for Flet: pages that are hidden, paused or disconnected; on a device, the network too."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
-from tailwire.adapters.rule import Hidden, Word
-from tailwire.adapters.watching import Informed, Watch
+from tailwire.adapters.rule import Hidden, Lifecycle
+from tailwire.adapters.watching import Watch, WatchedClient
 
-_WORDS: dict[str, Word] = {
+_LIFECYCLES: dict[str, Lifecycle] = {
     "SHOW": "resumed",
     "RESUME": "resumed",
     "INACTIVE": "inactive",
@@ -17,17 +17,17 @@ _WORDS: dict[str, Word] = {
     "PAUSE": "paused",
     "DETACH": "detached",
 }
-"""By the names of `flet.AppLifecycleState`. RESTART is none: the app is not shown yet."""
+"""By the names of `flet.AppLifecycleState`. RESTART is ignored, because the app is not visible yet."""
 
 
-def watch_flet(chat: Informed, page: Any, *, hidden: Hidden = "background") -> Watch:
-    """Report to a client what Flet says of the app's page.
+def watch_flet(chat: WatchedClient, page: Any, *, hidden: Hidden = "background") -> Watch:
+    """Report the lifecycle of a Flet page.
 
-    In a web app each browser tab has a page of its own, and with it a client of its own. A closed tab, and one that
-    lost its connection, is background; it is in the foreground again when Flet has connected it again.
+    In a web app each browser tab has a page, and needs a client, of its own. A tab that was closed or has lost its
+    connection is in the background until Flet has connected it again.
 
-    Handlers that the app has set go on to be called. Set `page.on_app_lifecycle_state_change`, `page.on_connect` and
-    `page.on_disconnect` before: one that is set later takes the place of the watch's.
+    Handlers that the app has set are still called. Set `page.on_app_lifecycle_state_change`, `page.on_connect` and
+    `page.on_disconnect` before: a handler that is set later replaces the watch's.
 
     ```python
     async def main(page: ft.Page):
@@ -38,45 +38,45 @@ def watch_flet(chat: Informed, page: Any, *, hidden: Hidden = "background") -> W
     ```
 
     Args:
-        chat: a client after `init()`.
-        page: the `flet.Page` that `main` is given.
-        hidden: what a page without a visible window is (see `tailwire.adapters.rule.app_state`).
+        chat: an initialised client.
+        page: the `flet.Page` that `main` is called with.
+        hidden: the state of a page without a visible window: `"background"` or `"foreground"`.
 
     Returns:
-        The watch; `close()` ends it. It knows `hidden`, `paused`, and `network` where the app runs on the user's
-        device: the network of a browser says nothing of that of the server which runs a web app.
+        The watch. `knows` contains `hidden`, `paused`, and `network` if the app runs on the user's device. In a web app
+        the browser's network says nothing about that of the server which runs the app.
 
     Raises:
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
-        TypeError: `page` is no page of Flet 1.0 or later, or `chat` no client.
+        TypeError: `page` is not a page of Flet 1.0 or later, or `chat` is not a client.
         ValueError: `hidden` is neither `"background"` nor `"foreground"`.
     """
     if not all(hasattr(page, name) for name in ("on_app_lifecycle_state_change", "on_connect", "on_disconnect", "web")):
-        raise TypeError(f"{type(page).__name__} is no page of Flet 1.0: give the one that main() is given")
+        raise TypeError(f"{type(page).__name__} is not a page of Flet 1.0: give the page that main() is called with")
     watch = Watch(chat, "flet", ["hidden", "paused"], hidden=hidden)
     connectivity = _connectivity(page)
     if connectivity is not None:
         watch.learn("hidden", "paused", "network")
-    life: list[Word] = ["resumed"]  # the last word beside `inactive`, whether or not the page is connected
+    life: list[Lifecycle] = ["resumed"]  # the last state except `inactive`; restored when the page reconnects
 
     def lived(event: Any) -> None:
-        word = _WORDS.get(event.state.name)
-        if word is not None:
-            if word != "inactive":
-                life[0] = word
-            watch.see(word)
+        lifecycle = _LIFECYCLES.get(event.state.name)
+        if lifecycle is not None:
+            if lifecycle != "inactive":
+                life[0] = lifecycle
+            watch.see(lifecycle)
 
     _hook(watch, page, "on_app_lifecycle_state_change", lived)
     _hook(watch, page, "on_disconnect", lambda _: watch.see("detached"))
     _hook(watch, page, "on_connect", lambda _: watch.see(life[0]))
     if connectivity is not None:
         _hook(watch, connectivity, "on_change", lambda e: watch.see_network(_network(e)))
-    page.update()  # what has no handler is not told by the page
+    page.update()  # the page only reports events that have a handler
     return watch
 
 
 def _connectivity(page: Any) -> Any:
-    # Flet keeps a service only as long as somebody holds it: the watch does, by its handler.
+    # Flet keeps a service only while it is referenced: here, by the watch's handler.
     if page.web and not page.pyodide:
         return None
     import flet
@@ -84,7 +84,7 @@ def _connectivity(page: Any) -> Any:
     try:
         if flet.context.page is not page:
             return None
-    except RuntimeError:  # outside of the page's own code, where a service would belong to no page
+    except RuntimeError:  # outside of the page's context, where a service would belong to no page
         return None
     return flet.Connectivity()
 
@@ -95,7 +95,7 @@ def _network(event: Any) -> Any:
 
 
 def _hook(watch: Watch, control: Any, name: str, told: Callable[[Any], None]) -> None:
-    # Put a handler before the app's own, until the watch ends. Flet looks at what kind of function a handler is.
+    # Call a handler before the app's own until the watch ends. Flet inspects the kind of function, so keep it.
     before = getattr(control, name)
     handler = told if before is None else _both(told, before)
     setattr(control, name, handler)

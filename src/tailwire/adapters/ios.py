@@ -1,6 +1,6 @@
-"""An iOS app in Python, by rubicon-objc.
+"""Adapter for iOS apps, with rubicon-objc.
 
-Written from the documented interfaces, and tested against imitations of them: it has not run on a device yet.
+It follows the documented interfaces, and is tested against imitations of them. It has not run on a device yet.
 """
 
 from __future__ import annotations
@@ -11,55 +11,55 @@ from typing import TYPE_CHECKING
 from tailwire.adapters.watching import Watch
 
 if TYPE_CHECKING:
-    from tailwire.adapters.rule import Word
-    from tailwire.adapters.watching import Informed
+    from tailwire.adapters.rule import Lifecycle
+    from tailwire.adapters.watching import WatchedClient
 
-_NOTIFICATIONS: dict[str, Word] = {
+_NOTIFICATIONS: dict[str, Lifecycle] = {
     "UIApplicationDidEnterBackgroundNotification": "paused",
     "UIApplicationWillEnterForegroundNotification": "resumed",
 }
 
 
-def watch_ios(chat: Informed) -> Watch:
-    """Watch an iOS app, and report to a client that it is `paused` while it is in the background.
+def watch_ios(chat: WatchedClient) -> Watch:
+    """Report an iOS app as `paused` while it is in the background.
 
-    A call, an alert, the control centre and the app switcher change nothing (`WillResignActive`). iOS gives an app some
-    five seconds after it has entered the background: enough for the socket's goodbye. With Kivy use `watch_kivy`, with
-    Toga `watch_toga`.
+    A call, an alert, the control centre or the app switcher does not count (`WillResignActive`). iOS gives an app about
+    five seconds in the background, which is enough to close the socket. With Kivy use `watch_kivy`, with Toga
+    `watch_toga`.
 
     This has not run on a device yet. It observes `UIApplicationDidEnterBackgroundNotification` and
-    `UIApplicationWillEnterForegroundNotification` by rubicon-objc.
+    `UIApplicationWillEnterForegroundNotification`.
 
     Args:
-        chat: a `ChatClient`, initialised; call this on its event loop. Or a `tailwire.sync.Client`, from any thread.
+        chat: an initialised `ChatClient`, when called on its event loop; or a `tailwire.sync.Client`, from any thread.
 
     Returns:
-        The watch. `knows` has `paused`.
+        The watch. `knows` contains `paused`.
 
     Raises:
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
         RuntimeError: this is not iOS, or rubicon-objc is missing.
-        TypeError: `chat` is no client.
+        TypeError: `chat` is not a client.
     """
     try:
         from rubicon.objc import Block, ObjCClass
         from rubicon.objc.runtime import objc_id
-    except (ImportError, OSError, ValueError) as e:  # what rubicon raises where there is no Objective-C differs
+    except (ImportError, OSError, ValueError) as e:  # rubicon's error without Objective-C depends on the platform
         raise RuntimeError("rubicon-objc cannot be imported: on iOS, pip install rubicon-objc") from e
     watch = Watch(chat, "ios", ["paused"])
     center = ObjCClass("NSNotificationCenter").defaultCenter
 
-    def observe(name: str, word: Word) -> Callable[[], None]:
+    def observe(name: str, lifecycle: Lifecycle) -> Callable[[], None]:
         def came(_notification: object) -> None:
-            watch.say(word)
+            watch.say(lifecycle)
 
-        block = Block(came, None, objc_id)  # the notification centre copies it, and rubicon holds what is copied
+        block = Block(came, None, objc_id)  # the notification centre copies it, and rubicon keeps the copy
         token = center.addObserverForName(name, object=None, queue=None, usingBlock=block)
         return lambda: center.removeObserver(token)
 
     try:
-        for name, word in _NOTIFICATIONS.items():
-            watch.at_close(observe(name, word))
+        for name, lifecycle in _NOTIFICATIONS.items():
+            watch.at_close(observe(name, lifecycle))
     except BaseException:
         watch.close()
         raise

@@ -1,4 +1,4 @@
-"""A Kivy app: minimised or hidden is background; so is paused, on a phone."""
+"""Adapter for Kivy: windows that are minimised or hidden; on a phone, pauses."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from tailwire.adapters.watching import Watch
 
 if TYPE_CHECKING:
-    from tailwire.adapters.rule import Hidden, Word
-    from tailwire.adapters.watching import Informed
+    from tailwire.adapters.rule import Hidden, Lifecycle
+    from tailwire.adapters.watching import WatchedClient
 
 _PHONES = ("android", "ios")
-_WINDOW: dict[str, Word] = {
+_WINDOW: dict[str, Lifecycle] = {
     "on_minimize": "hidden",
     "on_hide": "hidden",
     "on_restore": "resumed",
@@ -20,12 +20,12 @@ _WINDOW: dict[str, Word] = {
 }
 
 
-def watch_kivy(chat: Informed, app: Any, *, hidden: Hidden = "background") -> Watch:
-    """Watch the window and the pauses of a Kivy app, and report them to a client.
+def watch_kivy(chat: WatchedClient, app: Any, *, hidden: Hidden = "background") -> Watch:
+    """Report the window and the pauses of a Kivy app.
 
-    A window that is minimised or hidden is `hidden`; an app that a phone has paused is `paused`; an app that has
-    stopped is `detached`. A lost focus and Kivy's popups change nothing. On a phone only pauses count; Kivy's event
-    loop stands still during them.
+    An app whose window is minimised or hidden is `hidden`; an app that a phone has paused is `paused`; an app that has
+    stopped is `detached`. Losing the focus and Kivy's popups do not count. On a phone only pauses count; Kivy's event
+    loop stands still while it is paused.
 
     ```python
     async with ChatClient("app-id", settings) as chat:
@@ -34,20 +34,20 @@ def watch_kivy(chat: Informed, app: Any, *, hidden: Hidden = "background") -> Wa
     ```
 
     Args:
-        chat: a `ChatClient`, initialised: call this on its event loop, best the one of `app.async_run("asyncio")`. Or
-            a `tailwire.sync.Client`, which suits `app.run()`.
+        chat: an initialised `ChatClient`, when called on its event loop, which should be that of
+            `app.async_run("asyncio")`; or a `tailwire.sync.Client`, which suits `app.run()`.
         app: the app. It need not run yet.
-        hidden: what a hidden window means: `"background"`, or `"foreground"` for an app that shows notifications of
-            its own while it has no window. A paused app is in the background always.
+        hidden: the state of an app with a hidden window: `"background"`, or `"foreground"` for an app that shows
+            notifications without a window. A paused app is always in the background.
 
     Returns:
-        The watch. `knows` has `hidden` on a desktop and `paused` on a phone.
+        The watch. `knows` contains `hidden` on a desktop, and `paused` on a phone.
 
     Raises:
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
-        RuntimeError: Kivy is not installed, or it has no window (no display, or no window provider).
-        TypeError: `app` is not a Kivy app, or `chat` no client.
-        ValueError: `hidden` is neither of the two.
+        RuntimeError: Kivy is not installed, or has no window (no display, or no window provider).
+        TypeError: `app` is not a Kivy app, or `chat` is not a client.
+        ValueError: `hidden` is neither `"background"` nor `"foreground"`.
     """
     try:
         from kivy.app import App
@@ -59,7 +59,7 @@ def watch_kivy(chat: Informed, app: Any, *, hidden: Hidden = "background") -> Wa
     if not isinstance(app, App):
         raise TypeError(f"give the Kivy app (a kivy.app.App), not a {type(app).__name__}")
     if Window is None:
-        raise RuntimeError("Kivy has no window here: it found no display, or no window provider such as SDL2")
+        raise RuntimeError("Kivy has no window: there is no display, or no window provider such as SDL2")
     on_phone = platform in _PHONES
     watch = Watch(chat, "kivy", ["paused" if on_phone else "hidden"], hidden=hidden)
     _begin(watch, app, Window, Clock, on_phone)
@@ -67,24 +67,24 @@ def watch_kivy(chat: Informed, app: Any, *, hidden: Hidden = "background") -> Wa
 
 
 def _begin(watch: Watch, app: Any, window: Any, clock: Any, on_phone: bool) -> None:
-    last: list[Word] = ["resumed"]
+    last: list[Lifecycle] = ["resumed"]
 
-    # Hide and show come in pairs when a window is made anew: what counts is how things stand one frame later.
+    # Recreating a window sends hide and show in pairs, so check the state one frame later.
     look = clock.create_trigger(lambda _seconds: watch.say(last[0]))
     watch.at_close(look.cancel)
 
-    def later(word: Word) -> Any:
+    def later(lifecycle: Lifecycle) -> Any:
         def handler(*_: object) -> None:
-            last[0] = word
+            last[0] = lifecycle
             look()
 
         return handler
 
-    def at_once(word: Word) -> Any:
-        def handler(*_: object) -> None:  # after a pause or a stop no frame may follow for long
-            last[0] = word
+    def at_once(lifecycle: Lifecycle) -> Any:
+        def handler(*_: object) -> None:  # after a pause or a stop there may be no next frame
+            last[0] = lifecycle
             look.cancel()
-            watch.say(word)
+            watch.say(lifecycle)
 
         return handler
 
@@ -96,4 +96,4 @@ def _begin(watch: Watch, app: Any, window: Any, clock: Any, on_phone: bool) -> N
     bind(app, {"on_pause": at_once("paused"), "on_resume": at_once("resumed")})
     bind(window, {"on_close": at_once("detached")})
     if not on_phone:
-        bind(window, {event: later(word) for event, word in _WINDOW.items()})
+        bind(window, {event: later(lifecycle) for event, lifecycle in _WINDOW.items()})

@@ -1,4 +1,4 @@
-"""A watch that works on its client's event loop: for what tells by a socket, and for what must wait for the goodbye."""
+"""Watches that work on their client's event loop: to read a socket, or to wait until the client has closed its own."""
 
 from __future__ import annotations
 
@@ -9,41 +9,41 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import Any, Protocol
 
-from tailwire.adapters.watching import Ability, Informed, Watch, checked_client, has_own_thread
+from tailwire.adapters.watching import Ability, Watch, WatchedClient, checked_client, has_own_thread
 from tailwire.sdk.exceptions import CometChatException
 
 log = logging.getLogger("tailwire")
 _tasks: set[asyncio.Task[None]] = set()
-"""Of all watches: a loop holds its tasks weakly."""
+"""The tasks of all watches; an event loop holds its tasks weakly."""
 
 
-class Client(Informed, Protocol):
-    """A client whose event loop a watch works on: a `ChatClient`, or a `tailwire.sync.Client` from any thread."""
+class LoopClient(WatchedClient, Protocol):
+    """A client with an event loop: a `ChatClient`, or a `tailwire.sync.Client` from any thread."""
 
     def event_loop(self) -> asyncio.AbstractEventLoop:
         """Return the client's event loop."""
 
 
-def loop_of(chat: Client) -> asyncio.AbstractEventLoop:
+def loop_of(chat: LoopClient) -> asyncio.AbstractEventLoop:
     """Return the event loop of a client.
 
     Raises:
-        TypeError: `chat` is no client.
+        TypeError: `chat` is not a client.
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
     """
     loop: asyncio.AbstractEventLoop = checked_client(chat).event_loop()
     return loop
 
 
-async def goodbye(chat: Any, at_most: float) -> None:
-    """Wait until a client's socket has said goodbye.
+async def wait_closed(chat: Any, timeout: float) -> None:
+    """Wait until a client in the background has closed its socket.
 
     Args:
-        chat: the client, in the background.
-        at_most: seconds. A socket that is kept in the background, or whose other side is silent, ends the wait so.
+        chat: the client.
+        timeout: seconds. It passes if the socket is kept in the background, or the server does not respond.
     """
     try:
-        async with asyncio.timeout(at_most):
+        async with asyncio.timeout(timeout):
             if has_own_thread(chat):
                 await asyncio.wrap_future(chat.start("wait_disconnected"))
             else:
@@ -52,22 +52,22 @@ async def goodbye(chat: Any, at_most: float) -> None:
         if e.code != "ERR_CLIENT_CLOSED":
             raise
     except TimeoutError:
-        log.debug("the socket is still open after %s s; nothing waits for it any longer", at_most)
+        log.debug("the socket is still open after %s s; continuing without waiting", timeout)
 
 
 class LoopWatch(Watch):
-    """A watch with work on its client's event loop, which ends with it. It may be closed from any thread.
+    """A watch that runs a task on its client's event loop. It may be closed from any thread.
 
     Attributes:
-        loop: the client's, also where that is another thread's.
-        why_not: what is missing, where nothing is known.
+        loop: the client's event loop.
+        why_not: why nothing can be known; "" otherwise.
     """
 
-    def __init__(self, chat: Client, reason: str, knows: Iterable[Ability] = ()) -> None:
-        """Begin a watch (for adapters).
+    def __init__(self, chat: LoopClient, reason: str, knows: Iterable[Ability] = ()) -> None:
+        """Start a watch (for adapters). Arguments as for `Watch`.
 
         Raises:
-            TypeError: `chat` is no client.
+            TypeError: `chat` is not a client.
             CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
         """
         super().__init__(chat, reason, knows)
@@ -76,9 +76,9 @@ class LoopWatch(Watch):
         self._settled: Future[None] = Future()
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine on the client's event loop, at the longest until the watch is closed.
+        """Run a coroutine on the client's event loop until it ends or the watch is closed.
 
-        What it does not foresee is logged. When it ends, what is known is settled.
+        Exceptions are logged. When it has ended, `settled()` returns.
         """
         kept: list[asyncio.Task[None]] = []
 
@@ -104,22 +104,22 @@ class LoopWatch(Watch):
     def _ended(self, task: asyncio.Task[None]) -> None:
         _tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("the watch over %s has ended", self._reason, exc_info=error)
+            log.error("the watch of %s has failed", self._reason, exc_info=error)
         self.settle()
 
     def settle(self, *abilities: Ability) -> None:
-        """Say what is known here, now that it is sure."""
+        """Set what can be known here, and let `settled()` return."""
         self.learn(*abilities)
         with suppress(InvalidStateError):
             self._settled.set_result(None)
 
     async def settled(self) -> frozenset[Ability]:
-        """Wait until it is sure what can be known here, and return it."""
+        """Wait until it is certain what can be known here, and return `knows`."""
         await asyncio.shield(asyncio.wrap_future(self._settled))
         return self.knows
 
     def close(self) -> None:
-        """Stop watching, and withdraw what the watch said."""
+        """Stop watching, and withdraw the reports."""
         try:
             super().close()
         finally:

@@ -1,4 +1,4 @@
-"""Run a program until it ends or is told to end."""
+"""Run an async program until it ends or receives a signal."""
 
 from __future__ import annotations
 
@@ -13,13 +13,20 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def run(main: Coroutine[Any, Any, T]) -> T | None:
-    """Run a coroutine as `asyncio.run` does, and end it quietly at Ctrl+C or SIGTERM.
+    """Run a coroutine as `asyncio.run` does, and exit quietly on Ctrl+C or SIGTERM.
+
+    ```python
+    tailwire.run(main())
+    ```
 
     The first signal cancels the coroutine, so that `async with ChatClient(…)` closes its client; a second one ends the
-    program at once. On Windows, where the loop takes no signals, Ctrl+C alone does so.
+    program immediately. On Windows, only Ctrl+C is handled.
+
+    Args:
+        main: the coroutine.
 
     Returns:
-        What the coroutine returns; None when a signal ended it.
+        The result of the coroutine; None if a signal ended it.
     """
     stopped = False
 
@@ -32,7 +39,7 @@ def run(main: Coroutine[Any, Any, T]) -> T | None:
             nonlocal stopped
             stopped = True
             for number in _SIGNALS:
-                loop.remove_signal_handler(number)  # the next one is not held back
+                loop.remove_signal_handler(number)  # the next signal has its default effect
             work.cancel()
 
         with suppress(NotImplementedError):

@@ -1,4 +1,4 @@
-"""What Linux says of this machine's addresses and routes, over netlink. Needs no package and no rights."""
+"""Addresses and routes of this machine, read from Linux over netlink. Needs no package and no privileges."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _UNICAST, _UNIVERSE = 1, 0
 _GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400  # LINK, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE
 LOOPBACK = 1
 """The number of the interface `lo`, on every Linux."""
-ANY = 0
-"""Stands for the interface of a route over several."""
+ANY_INTERFACE = 0
+"""The interface number of a multipath route."""
 _LENGTHS = {socket.AF_INET: 4, socket.AF_INET6: 16}
 MAX_CHUNKS = 512
-"""Of one answer, some 32 KiB each. A machine with more routes than that is a router, and is not offline."""
+"""Chunks of one response, about 32 KiB each. A machine with more routes is a router, which is not offline."""
 
 
-class Ways(NamedTuple):
+class Reachability(NamedTuple):
     """How this machine can reach others.
 
     Attributes:
-        addresses: of the interfaces that have a default route, each with its interface's number.
-        routes: the default routes: family and number of the interface.
+        addresses: interface number and address, for interfaces with a default route.
+        routes: family and interface number of the default routes.
     """
 
     addresses: frozenset[tuple[int, str]]
@@ -46,11 +46,11 @@ class Ways(NamedTuple):
         return bool(self.addresses)
 
 
-def changes() -> socket.socket:
-    """Return a socket on which something can be read whenever a link, an address or a route has changed.
+def open_change_socket() -> socket.socket:
+    """Return a socket that becomes readable when a link, an address or a route has changed.
 
     Raises:
-        OSError: the system has no netlink, or does not allow it.
+        OSError: netlink is missing or not permitted.
     """
     listening = _netlink()
     try:
@@ -62,36 +62,36 @@ def changes() -> socket.socket:
     return listening
 
 
-def drained(listening: socket.socket) -> None:
-    """Read all that there is; what it says is asked for anew."""
+def drain(listening: socket.socket) -> None:
+    """Read and discard everything in the socket."""
     for _ in range(MAX_CHUNKS):
         try:
             listening.recv(65536)
         except BlockingIOError:
             return
-        except OSError:  # more was told than the socket keeps
+        except OSError:  # ENOBUFS: the socket's buffer overflowed
             continue
 
 
-def ways() -> Ways:
-    """Return how this machine can reach others now. The kernel answers at once.
+def reachability() -> Reachability:
+    """Return how this machine can reach others now. The kernel responds immediately.
 
     Raises:
-        OSError: the system has no netlink, or does not allow it.
+        OSError: netlink is missing or not permitted.
     """
     with ExitStack() as stack:
         asking = stack.enter_context(_netlink())
         asking.bind((0, 0))
-        asking.setblocking(False)  # the answer is there when the request has been sent
+        asking.setblocking(False)  # the kernel has responded when send() returns
         addresses = set(_addresses(asking))
         routes = set(_routes(asking))
     outward = frozenset((family, number) for family, number in routes if number != LOOPBACK)
     usable = frozenset(
         (number, socket.inet_ntop(family, address))
         for number, family, address in addresses
-        if number != LOOPBACK and not {(family, number), (family, ANY)}.isdisjoint(outward)
+        if number != LOOPBACK and not {(family, number), (family, ANY_INTERFACE)}.isdisjoint(outward)
     )
-    return Ways(usable, outward)
+    return Reachability(usable, outward)
 
 
 def _netlink() -> socket.socket:
@@ -101,7 +101,7 @@ def _netlink() -> socket.socket:
 
 
 def _addresses(asking: socket.socket) -> Iterator[tuple[int, int, bytes]]:
-    # Interface, family, address; those that reach further than their link.
+    # Yield interface number, family and address, for addresses of global scope.
     for body in _dump(asking, _GET_ADDRESS, _NEW_ADDRESS, _ADDRESS.size):
         family, _, _, scope, number = _ADDRESS.unpack_from(body)
         found = _attributes(body, _ADDRESS.size)
@@ -111,7 +111,7 @@ def _addresses(asking: socket.socket) -> Iterator[tuple[int, int, bytes]]:
 
 
 def _routes(asking: socket.socket) -> Iterator[tuple[int, int]]:
-    # Family and interface of the default routes. Some VPNs write one in two halves.
+    # Yield family and interface number of default routes. Some VPNs split one in two halves (prefix length 1).
     for body in _dump(asking, _GET_ROUTE, _NEW_ROUTE, _ROUTE.size):
         family, bits, _, _, _, _, _, kind, _ = _ROUTE.unpack_from(body)
         if family in _LENGTHS and bits <= 1 and kind == _UNICAST:
@@ -120,7 +120,7 @@ def _routes(asking: socket.socket) -> Iterator[tuple[int, int]]:
 
 
 def _dump(asking: socket.socket, request: int, wanted: int, least: int) -> Iterator[bytes]:
-    body = bytes(_ROUTE.size)  # zeros: of all families
+    body = bytes(_ROUTE.size)  # zeros: all families
     asking.send(_HEADER.pack(_HEADER.size + len(body), request, _REQUEST_DUMP, request, 0) + body)
     for _ in range(MAX_CHUNKS):
         chunk, at = asking.recv(65536), 0
@@ -130,7 +130,7 @@ def _dump(asking: socket.socket, request: int, wanted: int, least: int) -> Itera
                 return
             message = chunk[at + _HEADER.size : at + length]
             if kind == _ERROR:
-                raise OSError(-struct.unpack_from("=i", message)[0], "the kernel refuses to list them")
+                raise OSError(-struct.unpack_from("=i", message)[0], "the kernel refuses to list addresses or routes")
             if kind == wanted and len(message) >= least:
                 yield message
             at += _aligned(length)

@@ -1,4 +1,4 @@
-"""The network comes, goes and changes: told to a client as a hint (Linux: netlink, and NetworkManager where it is)."""
+"""Adapter for the network (Linux): netlink, and NetworkManager if it is running."""
 
 from __future__ import annotations
 
@@ -10,41 +10,42 @@ from typing import Any
 
 from tailwire.adapters import netlink
 from tailwire.adapters.dbus import Bus, BusRefused, NoBus, is_installed, system_bus
-from tailwire.adapters.loops import Client, LoopWatch
+from tailwire.adapters.loops import LoopClient, LoopWatch
 from tailwire.adapters.watching import Network
 
 log = logging.getLogger("tailwire")
-SETTLES_WITHIN = 0.25
-"""Seconds in which addresses and routes come together."""
+SETTLE_SECONDS = 0.25
+"""Addresses and routes change in bursts; a burst is handled once, after this time."""
 NAME = "org.freedesktop.NetworkManager"
 _PATH = "/org/freedesktop/NetworkManager"
 _PROPERTIES = (NAME, _PATH, "org.freedesktop.DBus.Properties")
 _NONE, _FULL = 1, 4
 
 
-def watch_network(chat: Client) -> LoopWatch:
-    """Watch the network of this machine, and tell a client when it comes, goes or changes.
+def watch_network(chat: LoopClient) -> LoopWatch:
+    """Report when the network of this machine appears, disappears or changes.
 
     ```python
     with watch_network(chat):
         ...
     ```
 
-    A hint: it hastens what the client would find out by itself, and proves nothing. The network is `offline` only when
-    no interface but the loopback has an address and a default route. Each other change of them is told as `online`: the
-    client tries its socket at once, because one of the old address may be dead. On Linux the kernel says so (netlink;
-    no package, no rights). NetworkManager, where it runs and dbus-fast is installed, adds when the internet can be
-    reached in full, such as after the sign-in page of a hotel; it alone is asked where netlink is not allowed.
-    Elsewhere nothing is known and nothing breaks.
+    The reports are hints: they make the client check its connection earlier. The network is `offline` only if no
+    interface except the loopback has an address and a default route. Every other change of these is reported as
+    `online`: the client then tries its socket at once, because a socket of the old address may be dead.
+
+    On Linux the kernel reports changes over netlink, which needs no package and no privileges. If NetworkManager is
+    running and dbus-fast is installed, it also reports when the internet becomes reachable, such as after a captive
+    portal's login; if netlink is not permitted, it is the only source. On other systems nothing is reported.
 
     Args:
         chat: a `ChatClient`, or a `tailwire.sync.Client`.
 
     Returns:
-        The watch; `knows` has `network` as soon as it is sure (`await watch.settled()` waits for that).
+        The watch. `knows` contains `network` as soon as that is certain (`await watch.settled()` waits for it).
 
     Raises:
-        TypeError: `chat` is no client.
+        TypeError: `chat` is not a client.
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
     """
     watch = LoopWatch(chat, "network")
@@ -56,7 +57,7 @@ def watch_network(chat: Client) -> LoopWatch:
 
 
 def _number_of(variant: Any) -> int | None:
-    # What strangers answer need not be what is asked for: then it is not known.
+    # The response may be of the wrong type; then the state is unknown.
     try:
         return int(variant.value)
     except (AttributeError, TypeError, ValueError):
@@ -64,14 +65,14 @@ def _number_of(variant: Any) -> int | None:
 
 
 class _Network:
-    """What the kernel and NetworkManager say."""
+    """Combines the reports of the kernel and of NetworkManager."""
 
     def __init__(self, watch: LoopWatch) -> None:
         self._watch = watch
-        self._ways: netlink.Ways | None = None
+        self._reachability: netlink.Reachability | None = None
         self._connectivity: int | None = None
-        self._said: Network = "unknown"
-        self._begun = asyncio.Event()  # NetworkManager has answered, or cannot
+        self._reported: Network = "unknown"
+        self._begun = asyncio.Event()  # NetworkManager has responded, or is not available
 
     async def attend(self) -> None:
         manager = asyncio.ensure_future(self._ask_manager())
@@ -82,11 +83,11 @@ class _Network:
             manager.cancel()
 
     def _say(self, network: Network) -> None:
-        self._said = network
+        self._reported = network
         self._watch.see_network(network)
 
     def _settle(self) -> None:
-        if self._ways is None and self._connectivity is None:
+        if self._reachability is None and self._connectivity is None:
             self._watch.settle()
         else:
             self._watch.settle("network")
@@ -95,32 +96,32 @@ class _Network:
 
     async def _ask_kernel(self) -> None:
         try:
-            listening = netlink.changes()
+            listening = netlink.open_change_socket()
         except OSError as e:
             self._watch.why_not = str(e)
-            log.info("changes of the network are not told by this system: %s", e)
+            log.info("this system does not report changes of the network: %s", e)
             await self._begun.wait()
             self._settle()
             return
         changed, loop = asyncio.Event(), asyncio.get_running_loop()
         try:
             loop.add_reader(listening, changed.set)
-            self._ways = netlink.ways()
-            if not self._ways.any:
+            self._reachability = netlink.reachability()
+            if not self._reachability.any:
                 self._say("offline")
             await self._begun.wait()
             self._settle()
             while True:
                 await changed.wait()
                 loop.remove_reader(listening)
-                await asyncio.sleep(SETTLES_WITHIN)  # a change comes as many messages: it is looked at once
-                netlink.drained(listening)
+                await asyncio.sleep(SETTLE_SECONDS)  # one change causes many messages
+                netlink.drain(listening)
                 changed.clear()
                 loop.add_reader(listening, changed.set)
-                self._compare(netlink.ways())
-        except (OSError, NotImplementedError) as e:  # an event loop may have no readers
-            log.info("changes of the network are not told any longer by this system: %r", e)
-            self._ways, self._watch.why_not = None, str(e) or "the event loop cannot watch a socket"
+                self._compare(netlink.reachability())
+        except (OSError, NotImplementedError) as e:  # NotImplementedError: the event loop does not support readers
+            log.info("this system does not report changes of the network any longer: %r", e)
+            self._reachability, self._watch.why_not = None, str(e) or "the event loop cannot watch a socket"
             self._take_back()
             await self._begun.wait()
             self._settle()
@@ -129,8 +130,8 @@ class _Network:
                 loop.remove_reader(listening)
             listening.close()
 
-    def _compare(self, ways: netlink.Ways) -> None:
-        before, self._ways = self._ways, ways
+    def _compare(self, ways: netlink.Reachability) -> None:
+        before, self._reachability = self._reachability, ways
         if ways != before:
             self._say("online" if ways.any else "offline")
 
@@ -152,7 +153,7 @@ class _Network:
                 finally:
                     lost.cancel()
         except (NoBus, BusRefused) as e:
-            log.debug("NetworkManager is not asked: %s", e)
+            log.debug("NetworkManager is not available: %s", e)
         finally:
             self._connect(None)
             self._begun.set()
@@ -173,7 +174,7 @@ class _Network:
         try:
             (answer,), _ = await bus.call(_PROPERTIES, "Get", "ss", [NAME, "Connectivity"])
         except BusRefused as e:
-            log.debug("NetworkManager does not say how the network is: %s", e)
+            log.debug("NetworkManager does not report its connectivity: %s", e)
             return None
         return _number_of(answer)
 
@@ -187,8 +188,8 @@ class _Network:
             return
         if self._begun.is_set():
             self._settle()
-        if self._ways is not None:  # it does not know the interfaces that others manage; the kernel does
-            if connectivity == _FULL and before is not None and self._ways.any:
+        if self._reachability is not None:  # NetworkManager does not know unmanaged interfaces, the kernel does
+            if connectivity == _FULL and before is not None and self._reachability.any:
                 self._say("online")
         elif connectivity == _NONE:
             self._say("offline")
@@ -198,5 +199,5 @@ class _Network:
             self._take_back()
 
     def _take_back(self) -> None:
-        if self._said == "offline":
+        if self._reported == "offline":
             self._say("unknown")

@@ -1,8 +1,8 @@
-"""A Qt app, with PySide6 or PyQt6: on the desktop its windows say whether it is on the screen, on phones the system.
+"""Adapter for Qt, with PySide6 or PyQt6: on a desktop its windows are checked, on a phone the application state.
 
-`applicationStateChanged` cannot tell a minimised desktop app from one that only lost the focus, so that there the
-windows are looked at, one turn of the event loop after something happened to one of them: Hide and Show come in pairs
-while a dialog opens or a window gets another parent. QtGui is enough; QtWidgets and QtQuick apps are seen alike.
+On a desktop `applicationStateChanged` does not distinguish a minimised app from one without the focus. So the windows
+are checked one turn of the event loop after an event: Hide and Show come in pairs while a dialog opens or a window is
+reparented. Only QtGui is needed; apps with QtWidgets and QtQuick work alike.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
-from tailwire.adapters.rule import Hidden, Word
-from tailwire.adapters.watching import Informed, Watch
+from tailwire.adapters.rule import Hidden, Lifecycle
+from tailwire.adapters.watching import Watch, WatchedClient
 
 _BINDINGS = ("PySide6", "PyQt6")
 _PHONES = ("android", "ios")
 _WINDOWS = ("Window", "Dialog", "Sheet", "Drawer", "Tool", "SplashScreen")
-_LOOK_AT = ("Show", "Hide", "WindowStateChange", "Expose", "Close")
-_ON_PHONES: dict[str, Word] = {
+_EVENTS_TO_CHECK = ("Show", "Hide", "WindowStateChange", "Expose", "Close")
+_ON_PHONES: dict[str, Lifecycle] = {
     "ApplicationActive": "resumed",
     "ApplicationInactive": "inactive",
     "ApplicationHidden": "paused",
@@ -28,8 +28,8 @@ _ON_PHONES: dict[str, Word] = {
 }
 
 
-def watch_qt(chat: Informed, app: Any = None, *, hidden: Hidden = "background") -> Watch:
-    """Watch the windows of a Qt app, and tell the client when none of them is on the screen any more.
+def watch_qt(chat: WatchedClient, app: Any = None, *, hidden: Hidden = "background") -> Watch:
+    """Report whether a Qt app has a visible window.
 
     ```python
     app = QApplication([])
@@ -37,28 +37,29 @@ def watch_qt(chat: Informed, app: Any = None, *, hidden: Hidden = "background") 
     app.exec()
     ```
 
-    All windows, dialogs and tools count, also those that are made later; menus, tips and embedded windows do not. The
-    word is `hidden` while each is minimised or hidden, `resumed` when one is back, and `detached` when the app quits.
-    On Android and iOS the system's word counts instead: `paused` and `resumed`.
+    All windows, dialogs and tool windows count, including later ones; menus, tooltips and embedded windows do not. The
+    app is `hidden` while all of them are minimised or hidden, `resumed` when one is visible again, and `detached` when
+    it quits. On Android and iOS the application state counts instead: `paused` and `resumed`.
 
     Args:
-        chat: the client: a `tailwire.sync.Client`, or a `ChatClient` where Qt's loop is asyncio's (qasync).
-        app: the `QApplication` or `QGuiApplication`; None: the one that there is.
-        hidden: what an app without a visible window is: `"foreground"` suits one that lives in the tray.
+        chat: a `tailwire.sync.Client`, or a `ChatClient` if Qt's event loop is asyncio's (qasync).
+        app: the `QApplication` or `QGuiApplication`; by default the existing one.
+        hidden: the state of an app without a visible window: `"background"`, or `"foreground"` for an app that stays in
+            the tray.
 
     Returns:
-        The watch. It also lives without being kept, until `close()` or until the app quits.
+        The watch. It need not be kept: it ends with `close()`, or when the app quits.
 
     Raises:
-        RuntimeError: neither PySide6 nor PyQt6 is installed; there is no application yet; or this is not its thread.
-        TypeError: `app` is no QGuiApplication: an app without windows has nothing to watch. Or `chat` is no client.
+        RuntimeError: neither PySide6 nor PyQt6 is installed, there is no application yet, or this is not its thread.
+        TypeError: `app` is not a QGuiApplication, or `chat` is not a client.
         ValueError: `hidden` is neither `"background"` nor `"foreground"`.
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
     """
     core, gui = _modules(app)
     app = gui.QGuiApplication.instance() if app is None else app
     if app is None:
-        raise RuntimeError("there is no Qt application yet: make the QApplication first, then call watch_qt()")
+        raise RuntimeError("there is no Qt application yet: create the QApplication before calling watch_qt()")
     if not isinstance(app, gui.QGuiApplication):
         raise TypeError(f"app is a {type(app).__name__}: give the QApplication or QGuiApplication")
     if core.QThread.currentThread() != app.thread():
@@ -74,7 +75,7 @@ def watch_qt(chat: Informed, app: Any = None, *, hidden: Hidden = "background") 
 
 
 def _modules(app: Any) -> tuple[ModuleType, ModuleType]:
-    # The binding that the app was made with; else the one that the program has loaded; else one that is there.
+    # Prefer the binding of the app, then one that is loaded, then any that is installed.
     of_app = [kind.__module__.partition(".")[0] for kind in type(app).__mro__]
     given = [name for name in _BINDINGS if name in of_app]
     loaded = [name for name in _BINDINGS if f"{name}.QtGui" in sys.modules]
@@ -105,13 +106,13 @@ def _watch_system(watch: Watch, app: Any) -> None:
 def _watch_windows(watch: Watch, app: Any, core: Any, gui: Any) -> None:
     kinds = [getattr(core.Qt.WindowType, name) for name in _WINDOWS]
     minimized = core.Qt.WindowState.WindowMinimized
-    look_at = {getattr(core.QEvent.Type, name) for name in _LOOK_AT}
+    look_at = {getattr(core.QEvent.Type, name) for name in _EVENTS_TO_CHECK}
 
     class Windows(core.QObject):  # type: ignore[misc]
-        """Sees what happens to each window, and to the whole app while none is visible: one may be new."""
+        """Receives the events of each window, and those of the whole app while no window is visible."""
 
         def __init__(self) -> None:
-            super().__init__(app)  # which keeps it
+            super().__init__(app)  # the parent keeps it alive
             self.timer = core.QTimer(self)
             self.timer.setSingleShot(True)
             self.timer.timeout.connect(self.look)
@@ -127,16 +128,16 @@ def _watch_windows(watch: Watch, app: Any, core: Any, gui: Any) -> None:
         def look(self) -> None:
             windows = [w for w in app.topLevelWindows() if w.type() in kinds]
             for window in windows:
-                window.installEventFilter(self)  # the same filter again is the same filter
+                window.installEventFilter(self)  # installing it again has no effect
             shown = any(w.isVisible() and not w.windowStates() & minimized for w in windows)
             if shown:
-                app.removeEventFilter(self)  # nothing of Python in every event of a visible app
+                app.removeEventFilter(self)  # do not run Python for every event of a visible app
             else:
                 app.installEventFilter(self)
             watch.see("resumed" if shown else "hidden")
 
     seeing = Windows()
-    news = (app.focusWindowChanged, app.lastWindowClosed)  # a new window that comes while another is visible
+    news = (app.focusWindowChanged, app.lastWindowClosed)  # to notice a new window while another is visible
     for signal in news:
         signal.connect(seeing.soon)
 
@@ -145,7 +146,7 @@ def _watch_windows(watch: Watch, app: Any, core: Any, gui: Any) -> None:
             signal.disconnect(seeing.soon)
         app.removeEventFilter(seeing)
         seeing.timer.stop()
-        seeing.deleteLater()  # the windows forget their filter with it
+        seeing.deleteLater()  # this also removes it from the windows
 
     watch.at_close(_undo(end))
     seeing.soon()
@@ -153,7 +154,7 @@ def _watch_windows(watch: Watch, app: Any, core: Any, gui: Any) -> None:
 
 def _undo(what: Any) -> Any:
     def undo() -> None:
-        with suppress(RuntimeError):  # the application was deleted before the watch was closed
+        with suppress(RuntimeError):  # the application was deleted first
             what()
 
     return undo

@@ -1,37 +1,37 @@
-"""The rule that turns what a framework says of an app into the app state. Pure: every adapter uses it.
+"""The rule that converts a framework's lifecycle state to the app state. It has no side effects.
 
-The words are the five of the documented Flutter SDK's platform. Focus is not visibility: an app that lost the focus to
-a dialog, a call or another window is still on the screen, so `inactive` changes nothing.
+The five lifecycle states are those of Flutter, which the documented Flutter SDK is built on. Focus is not visibility:
+an app that lost the focus to a dialog, a call or another window is still visible, so `inactive` changes nothing.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-Word = Literal["resumed", "inactive", "hidden", "paused", "detached"]
+Lifecycle = Literal["resumed", "inactive", "hidden", "paused", "detached"]
 Hidden = Literal["background", "foreground"]
 State = Literal["foreground", "background"]
-WORDS: tuple[Word, ...] = ("resumed", "inactive", "hidden", "paused", "detached")
+LIFECYCLES: tuple[Lifecycle, ...] = ("resumed", "inactive", "hidden", "paused", "detached")
 
 
-def app_state(word: Word, before: State, *, hidden: Hidden = "background") -> State:
-    """Return the app state after a framework has said a word.
+def app_state(lifecycle: Lifecycle, before: State, *, hidden: Hidden = "background") -> State:
+    """Return the app state after a framework has reported a lifecycle state.
 
     Args:
-        word: what the framework said.
-        before: the app state until now.
-        hidden: what an app without a visible window is: `"foreground"` suits an app that lives in the tray and shows
-            notifications of its own; it keeps the state that it had.
+        lifecycle: the reported state.
+        before: the current app state.
+        hidden: the state of an app without a visible window. With `"foreground"`, for an app that stays in the tray and
+            shows notifications, `hidden` changes nothing.
 
     Raises:
-        ValueError: the word is none of the five, or `hidden` none of the two.
+        ValueError: `lifecycle` or `hidden` is another lifecycle.
     """
-    if word not in WORDS:
-        raise ValueError(f"{word!r} is not a word of an app's life: give one of {', '.join(WORDS)}")
+    if lifecycle not in LIFECYCLES:
+        raise ValueError(f"{lifecycle!r} is not a lifecycle state: give one of {', '.join(LIFECYCLES)}")
     if hidden not in ("background", "foreground"):
         raise ValueError(f'hidden={hidden!r}: give "background" or "foreground"')
-    if word == "resumed":
+    if lifecycle == "resumed":
         return "foreground"
-    if word == "inactive" or (word == "hidden" and hidden == "foreground"):
+    if lifecycle == "inactive" or (lifecycle == "hidden" and hidden == "foreground"):
         return before
     return "background"

@@ -1,4 +1,4 @@
-"""A machine that goes to sleep: background before, foreground after it (Linux with systemd-logind)."""
+"""Adapter for system sleep (Linux with systemd-logind): background before it, foreground after it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import sys
 from typing import Any
 
 from tailwire.adapters.dbus import INSTALL, Bus, BusRefused, NoBus, is_installed, system_bus
-from tailwire.adapters.loops import Client, LoopWatch, goodbye
+from tailwire.adapters.loops import LoopClient, LoopWatch, wait_closed
 
 log = logging.getLogger("tailwire")
-GOODBYE = 3.0
-"""Seconds at the most; logind waits for 5, unless it is configured otherwise."""
+CLOSE_TIMEOUT_SECONDS = 3.0
+"""The maximum wait until the socket is closed. By default logind waits for at most 5 seconds."""
 NAME = "org.freedesktop.login1"
 _MANAGER = (NAME, "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
 
 
-def watch_sleep(chat: Client) -> LoopWatch:
-    """Watch for the machine's sleep, and report it to a client: the background before, the foreground after it.
+def watch_sleep(chat: LoopClient) -> LoopWatch:
+    """Report the background before the machine goes to sleep, and the foreground when it is awake again.
 
     ```python
     with watch_sleep(chat) as watch:
@@ -27,19 +27,18 @@ def watch_sleep(chat: Client) -> LoopWatch:
             print("the client notices a sleep when the machine is awake again")
     ```
 
-    Asks systemd-logind, over the system bus. The machine is held back by a moment (a delay inhibitor) until the socket
-    has said goodbye, so that the server knows at once that nobody is there. A locked screen is not sleep. Where there
-    is no bus or no logind, nothing is known and nothing breaks: the client's clock counts the sleep, and the client
-    looks at its connection when the machine is awake.
+    It listens to systemd-logind on the system bus. A delay inhibitor holds the sleep back for a moment, until the
+    socket is closed, so that the server knows at once that the user is offline. A locked screen does not count. Without
+    a bus or logind nothing is reported: the client then detects the sleep by its clock, and checks its connection.
 
     Args:
         chat: a `ChatClient`, or a `tailwire.sync.Client`.
 
     Returns:
-        The watch; `knows` has `sleep` as soon as logind has answered (`await watch.settled()` waits for that).
+        The watch. `knows` contains `sleep` as soon as logind has responded (`await watch.settled()` waits for it).
 
     Raises:
-        TypeError: `chat` is no client.
+        TypeError: `chat` is not a client.
         RuntimeError: dbus-fast is not installed (on Linux).
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
     """
@@ -54,9 +53,9 @@ def watch_sleep(chat: Client) -> LoopWatch:
 
 
 class _Sleep:
-    """What logind says, and the inhibitor that it gave."""
+    """Follows logind, and holds its inhibitor."""
 
-    def __init__(self, watch: LoopWatch, chat: Client) -> None:
+    def __init__(self, watch: LoopWatch, chat: LoopClient) -> None:
         self._watch = watch
         self._chat = chat
         self._asleep = False
@@ -77,7 +76,7 @@ class _Sleep:
                     lost.cancel()
         except (NoBus, BusRefused) as e:
             self._watch.why_not = str(e)
-            log.info("a sleep of the machine is not known beforehand: %s", e)
+            log.info("system sleep is not reported in advance: %s", e)
         finally:
             self._release()
             self._watch.see("resumed")
@@ -87,7 +86,7 @@ class _Sleep:
         self._changed.set()
 
     def _owner(self, there: bool) -> None:
-        self._there, self._asleep = there, False  # a logind that is new, or gone, puts nobody to sleep
+        self._there, self._asleep = there, False  # a restarted logind knows nothing of an earlier sleep
         self._release()
         self._changed.set()
 
@@ -96,7 +95,7 @@ class _Sleep:
             self._changed.clear()
             if self._asleep:
                 self._watch.see("paused")
-                await goodbye(self._chat, GOODBYE)
+                await wait_closed(self._chat, CLOSE_TIMEOUT_SECONDS)
                 self._release()
             else:
                 self._watch.see("resumed")
@@ -117,11 +116,11 @@ class _Sleep:
     async def _hold(self, bus: Bus) -> None:
         try:
             (index,), descriptors = await bus.call(
-                _MANAGER, "Inhibit", "ssss", ["sleep", "tailwire", "The chat's connection says goodbye", "delay"]
+                _MANAGER, "Inhibit", "ssss", ["sleep", "tailwire", "Closing the chat connection", "delay"]
             )
             self._inhibitor = descriptors[index]
         except BusRefused as e:
-            log.info("the machine's sleep cannot be delayed, the goodbye may come too late: %s", e)
+            log.info("system sleep cannot be delayed, so the socket may not be closed in time: %s", e)
 
     def _release(self) -> None:
         if self._inhibitor is not None:

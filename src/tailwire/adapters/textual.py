@@ -1,18 +1,18 @@
-"""A Textual app: stopped (Ctrl+Z) is background, continued (fg) is foreground. The focus is not counted."""
+"""Adapter for Textual: suspended (Ctrl+Z) is background, continued (`fg`) is foreground. Focus does not count."""
 
 from __future__ import annotations
 
 import inspect
 from typing import Any
 
-from tailwire.adapters.loops import Client, LoopWatch, goodbye
+from tailwire.adapters.loops import LoopClient, LoopWatch, wait_closed
 from tailwire.adapters.watching import Watch
 
-GOODBYE = 0.25
+CLOSE_TIMEOUT_SECONDS = 0.25
 
 
-def watch_textual(chat: Client, app: Any) -> Watch:
-    """Watch a Textual app for being suspended (Ctrl+Z), and report it to a client.
+def watch_textual(chat: LoopClient, app: Any) -> Watch:
+    """Report the background while a Textual app is suspended (Ctrl+Z).
 
     ```python
     class Chat(App):
@@ -20,22 +20,24 @@ def watch_textual(chat: Client, app: Any) -> Watch:
             self.app_watch = watch_textual(self.chat, self)
     ```
 
-    The app's action `suspend_process` is taken over: the socket says goodbye (which takes a quarter of a second at the
-    most), then the action does what it did. When it is back, the client is in the foreground. That the terminal has
-    the focus or not changes nothing: the app is on the screen. A process that is stopped by `kill -TSTP` or SIGSTOP
-    cannot report it before it stops.
+    It wraps the app's action `suspend_process`: the socket is closed first, within 0.25 seconds, and the client is in
+    the foreground again when the action returns. The terminal's focus does not count. A process that is stopped by
+    `kill -TSTP` or SIGSTOP cannot report it.
 
     Args:
         chat: a `ChatClient` on the app's event loop, or a `tailwire.sync.Client`.
         app: the app.
 
+    Returns:
+        The watch. `knows` contains `paused`.
+
     Raises:
-        TypeError: `chat` is no client, or `app` no Textual app.
+        TypeError: `chat` is not a client, or `app` is not a Textual app.
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
     """
     before = getattr(app, "action_suspend_process", None)
     if before is None:
-        raise TypeError(f"{app!r} is no Textual app: give the App object itself")
+        raise TypeError(f"{app!r} is not a Textual app: give the App object")
     watch = LoopWatch(chat, "textual")
     suspending = False
 
@@ -46,13 +48,13 @@ def watch_textual(chat: Client, app: Any) -> Watch:
         suspending = True
         try:
             watch.see("paused")
-            await goodbye(chat, GOODBYE)
+            await wait_closed(chat, CLOSE_TIMEOUT_SECONDS)
             stopped = before()
             if inspect.isawaitable(stopped):
                 await stopped
         finally:
             suspending = False
-            watch.see("resumed")  # here the process runs: it was continued, or could not be stopped
+            watch.see("resumed")  # the process was continued, or could not be stopped
 
     def undo() -> None:
         if vars(app).get("action_suspend_process") is action_suspend_process:

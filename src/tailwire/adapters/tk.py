@@ -1,8 +1,7 @@
-"""A Tk app: minimised or withdrawn with all its windows is background.
+"""Adapter for Tk: an app whose windows are all minimised or withdrawn is in the background.
 
-What counts is whether any window of the app is on the screen, looked at one turn of the main loop after something came
-or went: windows go and come again at once while their form is changed. Focus, covering windows and widgets within a
-window do not count.
+The windows are checked one turn of the main loop after an event, because a window that changes its form is unmapped and
+mapped again at once. Focus, covering windows and the widgets in a window do not count.
 """
 
 from __future__ import annotations
@@ -12,17 +11,17 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tailwire.adapters.rule import Hidden
-from tailwire.adapters.watching import Informed, Watch
+from tailwire.adapters.watching import Watch, WatchedClient
 
 if TYPE_CHECKING:
     import tkinter
 
 _SHOWN = ("normal", "zoomed")
-_LOOK_AT = ("<Map>", "<Unmap>", "<Destroy>")
+_EVENTS_TO_CHECK = ("<Map>", "<Unmap>", "<Destroy>")
 
 
-def watch_tk(chat: Informed, root: tkinter.Misc, *, hidden: Hidden = "background") -> Watch:
-    """Watch the windows of a Tk app, and tell the client when none of them is on the screen any more.
+def watch_tk(chat: WatchedClient, root: tkinter.Misc, *, hidden: Hidden = "background") -> Watch:
+    """Report whether a Tk app has a visible window.
 
     ```python
     root = tkinter.Tk()
@@ -30,22 +29,23 @@ def watch_tk(chat: Informed, root: tkinter.Misc, *, hidden: Hidden = "background
     root.mainloop()
     ```
 
-    All windows count, also those that are made later. The word is `hidden` while each is minimised or withdrawn,
-    `resumed` when one is back, and `detached` when the root window is destroyed.
+    All windows count, including later ones. The app is `hidden` while all of them are minimised or withdrawn, `resumed`
+    when one is visible again, and `detached` when the root window is destroyed.
 
     Args:
-        chat: the client; Tk's main loop is not asyncio's, so mostly a `tailwire.sync.Client`.
+        chat: usually a `tailwire.sync.Client`, because Tk's main loop is not asyncio's.
         root: the app's `Tk`, or any widget in it.
-        hidden: what an app without a visible window is: `"foreground"` suits one that lives in the tray.
+        hidden: the state of an app without a visible window: `"background"`, or `"foreground"` for an app that stays in
+            the tray.
 
     Returns:
-        The watch. It also lives without being kept, until `close()` or until the root window is destroyed.
+        The watch. It need not be kept: it ends with `close()`, or when the root window is destroyed.
 
     Raises:
-        TypeError: `root` is no widget of tkinter, or `chat` no client.
+        TypeError: `root` is not a tkinter widget, or `chat` is not a client.
         ValueError: `hidden` is neither `"background"` nor `"foreground"`.
         RuntimeError: called in another thread than Tk's before its main loop runs (raised by tkinter).
-        tkinter.TclError: the root window is destroyed already.
+        tkinter.TclError: the root window is destroyed.
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
     """
     import tkinter
@@ -66,8 +66,8 @@ class _Windows:
         self._pending = ""
 
     def begin(self) -> None:
-        # Bound in Tcl: tkinter can take one of several bindings away only from Python 3.13 on.
-        for event in _LOOK_AT:
+        # Bind in Tcl, because tkinter can remove a single binding only since Python 3.13.
+        for event in _EVENTS_TO_CHECK:
             self._root.tk.call("bind", "all", event, f"+{self._look} %W {event}")
         self._watch.at_close(self._end)
         self._look_soon()
@@ -77,7 +77,9 @@ class _Windows:
             self._watch.see("detached")
             self._watch.close()
         elif not self._pending:
-            self._pending = self._root.after(0, self._look_now)  # not when idle: update_idletasks() is no turn
+            self._pending = self._root.after(
+                0, self._look_now
+            )  # not after_idle: update_idletasks() would run it too early
 
     def _look_now(self) -> None:
         self._pending = ""
@@ -85,15 +87,15 @@ class _Windows:
 
     def _shown(self) -> bool:
         tk = self._root.tk
-        on_top = tk.splitlist(tk.call("wm", "stackorder", "."))  # knows also the dialogs that Tcl itself makes
-        windows = {*on_top, *(str(w) for w in _toplevels(self._root))}  # these also before they are mapped
+        on_top = tk.splitlist(tk.call("wm", "stackorder", "."))  # includes the dialogs of Tcl itself
+        windows = {*on_top, *(str(w) for w in _toplevels(self._root))}  # also before they are mapped
         return any(tk.call("wm", "state", window) in _SHOWN for window in windows)
 
     def _end(self) -> None:
         import tkinter
 
-        with suppress(tkinter.TclError):  # the interpreter, and with it all of this, is gone
-            for event in _LOOK_AT:
+        with suppress(tkinter.TclError):  # the interpreter is gone, and the bindings with it
+            for event in _EVENTS_TO_CHECK:
                 lines = str(self._root.tk.call("bind", "all", event)).split("\n")
                 kept = [line for line in lines if not line.startswith(f"{self._look} ")]
                 self._root.tk.call("bind", "all", event, "\n".join(kept))

@@ -1,4 +1,4 @@
-"""A Toga app: no window that can be seen is background; so is the background of a phone."""
+"""Adapter for Toga: an app without a visible window, or in the background of a phone."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any
 from tailwire.adapters.watching import Watch
 
 if TYPE_CHECKING:
-    from tailwire.adapters.rule import Hidden, Word
-    from tailwire.adapters.watching import Informed
+    from tailwire.adapters.rule import Hidden, Lifecycle
+    from tailwire.adapters.watching import WatchedClient
 
 _PHONES = ("android", "iOS")
 _EVENTS = ("on_hide", "on_show", "on_lose_focus", "on_gain_focus")
 
 
-def watch_toga(chat: Informed, app: Any, *, hidden: Hidden = "background") -> Watch:
-    """Watch the windows of a Toga app, and report to a client whether one of them can be seen.
+def watch_toga(chat: WatchedClient, app: Any, *, hidden: Hidden = "background") -> Watch:
+    """Report whether a Toga app has a visible window.
 
     On a desktop the app is `hidden` while every window is hidden, minimised or closed; on a phone it is `paused` while
-    it is in the background. An app that exits is `detached`. A lost focus and a dialog change nothing. Windows that are
-    opened later are watched too.
+    it is in the background. An app that exits is `detached`. Focus and dialogs do not count. Windows that are opened
+    later are watched too.
 
-    The windows' own `on_hide`, `on_show`, `on_lose_focus` and `on_gain_focus` go on working. Assign them before the
-    watch begins, or in the window's constructor: a handler that is assigned later takes the place of the watch's.
+    The windows' own `on_hide`, `on_show`, `on_lose_focus` and `on_gain_focus` handlers are still called. Assign them
+    before the watch starts, or in the window's constructor: a handler that is assigned later replaces the watch's.
 
     ```python
     class MyApp(toga.App):
@@ -34,20 +34,21 @@ def watch_toga(chat: Informed, app: Any, *, hidden: Hidden = "background") -> Wa
     ```
 
     Args:
-        chat: a `ChatClient`, initialised: call this on its event loop, best `app.loop`. Or a `tailwire.sync.Client`.
+        chat: an initialised `ChatClient`, when called on its event loop, which should be `app.loop`; or a
+            `tailwire.sync.Client`.
         app: the app.
-        hidden: what an app without a visible window means: `"background"`, or `"foreground"` for an app that lives in
-            the tray and shows notifications of its own. On a phone it has no effect.
+        hidden: the state of an app without a visible window: `"background"`, or `"foreground"` for an app that stays in
+            the tray and shows notifications. It has no effect on a phone.
 
     Returns:
-        The watch. `knows` has `hidden` on a desktop and `paused` on a phone. On Wayland no program is told that its
-        window is minimised.
+        The watch. `knows` contains `hidden` on a desktop, and `paused` on a phone. On Wayland, minimised windows are
+        not reported to programs.
 
     Raises:
         CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
         RuntimeError: Toga is not installed.
-        TypeError: `app` is not a Toga app, or `chat` no client.
-        ValueError: `hidden` is neither of the two.
+        TypeError: `app` is not a Toga app, or `chat` is not a client.
+        ValueError: `hidden` is neither `"background"` nor `"foreground"`.
     """
     try:
         import toga
@@ -61,7 +62,7 @@ def watch_toga(chat: Informed, app: Any, *, hidden: Hidden = "background") -> Wa
     on_phone = current_platform in _PHONES
     watch = Watch(chat, "toga", ["paused" if on_phone else "hidden"], hidden=hidden)
 
-    def now() -> Word:
+    def now() -> Lifecycle:
         seen = (window.visible and window.state != WindowState.MINIMIZED for window in app.windows)
         return "resumed" if any(seen) else "hidden"
 
@@ -69,10 +70,10 @@ def watch_toga(chat: Informed, app: Any, *, hidden: Hidden = "background") -> Wa
     return watch
 
 
-def _begin(watch: Watch, app: Any, now: Callable[[], Word] | None, native_handler: Callable[[Any], Any]) -> None:
-    # `now` looks at the windows; None where they say that they are visible even when they are not: on a phone.
+def _begin(watch: Watch, app: Any, now: Callable[[], Lifecycle] | None, native_handler: Callable[[Any], Any]) -> None:
+    # `now` checks the windows. It is None on a phone, where they report themselves as visible even in the background.
     soon = app.loop.call_soon_threadsafe
-    turn = _Turn(soon, lambda: None if now is None else watch.say(now()))
+    turn = _DelayedLook(soon, lambda: None if now is None else watch.say(now()))
 
     def heard(event: str) -> None:
         if now is not None:
@@ -83,7 +84,7 @@ def _begin(watch: Watch, app: Any, now: Callable[[], Word] | None, native_handle
     windows = _Windows(heard, native_handler)
 
     def opened(window: Any) -> None:
-        soon(hold, window)  # its constructor has yet to set its handlers
+        soon(hold, window)  # the constructor sets the handlers after this
 
     def hold(window: Any) -> None:
         if window in app.windows:
@@ -100,7 +101,7 @@ def _begin(watch: Watch, app: Any, now: Callable[[], Word] | None, native_handle
 
     watch.at_close(windows.release)
     watch.at_close(turn.end)
-    # An app tells nobody of its windows, nor that it exits.
+    # Toga has no events for new windows or for exit, so hook the methods.
     watch.at_close(_listen(app.windows, "add", after=opened))
     watch.at_close(_listen(app.windows, "discard", after=closed))
     watch.at_close(_listen(app, "exit", before=exits))
@@ -109,8 +110,8 @@ def _begin(watch: Watch, app: Any, now: Callable[[], Word] | None, native_handle
     heard("started")
 
 
-class _Turn:
-    """Looks at the windows one turn later: hide and show come in pairs when a window is made anew."""
+class _DelayedLook:
+    """Checks the windows one turn later: hide and show come in pairs when a window is recreated."""
 
     def __init__(self, soon: Callable[[Callable[[], None]], object], look: Callable[[], None]) -> None:
         self._soon = soon
@@ -118,7 +119,7 @@ class _Turn:
         self._coming = self._ended = False
 
     def look(self) -> None:
-        """Look once, one turn later."""
+        """Check once, one turn later."""
         if not self._coming and not self._ended:
             self._coming = True
             self._soon(self._came)
@@ -129,12 +130,12 @@ class _Turn:
             self._look_now()
 
     def end(self) -> None:
-        """Look no more: the windows are going."""
+        """Check no more; the windows are being closed."""
         self._ended = True
 
 
-class _Heard:
-    """A function of Toga or of the app, and who listens to its calls. Several watches share one."""
+class _HookedMethod:
+    """A method or handler that calls listeners before and after it. Several watches share one."""
 
     def __init__(self, theirs: Any, call: Callable[..., Any]) -> None:
         self.theirs, self._call = theirs, call
@@ -157,9 +158,9 @@ def _listen(
     before: Callable[..., object] | None = None,
     after: Callable[..., object] | None = None,
 ) -> Callable[[], None]:
-    """Have a function called with each call of one object's method. Return what ends that."""
+    """Call a function with each call of an object's method. Return a function that ends this."""
     method = getattr(owner, name)
-    heard = method if isinstance(method, _Heard) else _Heard(method, method)
+    heard = method if isinstance(method, _HookedMethod) else _HookedMethod(method, method)
     setattr(owner, name, heard)
     ways = [(listeners, one) for listeners, one in ((heard.before, before), (heard.after, after)) if one is not None]
     for listeners, one in ways:
@@ -175,24 +176,24 @@ def _listen(
 
 
 class _Windows:
-    """The handlers of windows: those of the app, listened to."""
+    """Listens to the handlers of windows."""
 
     def __init__(self, heard: Callable[[str], None], native_handler: Callable[[Any], Any]) -> None:
         self._say = heard
         self._native_handler = native_handler
-        self._held: dict[Any, list[tuple[str, _Heard, Callable[..., object]]]] = {}
+        self._held: dict[Any, list[tuple[str, _HookedMethod, Callable[..., object]]]] = {}
         self._released = False
 
     def hold(self, window: Any) -> None:
-        """Hear what happens to a window."""
+        """Listen to a window's handlers."""
         if not self._released and window not in self._held:
             self._held[window] = [self._listen(window, event) for event in _EVENTS]
 
-    def _listen(self, window: Any, event: str) -> tuple[str, _Heard, Callable[..., object]]:
+    def _listen(self, window: Any, event: str) -> tuple[str, _HookedMethod, Callable[..., object]]:
         handler = getattr(window, event)
-        heard = getattr(handler, "_raw", None)  # what was assigned; without it, the handler is one of the platform's
-        if not isinstance(heard, _Heard):
-            heard = _Heard(handler, lambda _window, **more: handler(**more))
+        heard = getattr(handler, "_raw", None)  # the assigned handler; missing on a native handler
+        if not isinstance(heard, _HookedMethod):
+            heard = _HookedMethod(handler, lambda _window, **more: handler(**more))
             setattr(window, event, heard)
 
         def listener(*_: object, **__: object) -> None:
@@ -202,11 +203,11 @@ class _Windows:
         return event, heard, listener
 
     def forget(self, window: Any) -> None:
-        """Let a window go that is closed: nothing of it may be touched any more."""
+        """Drop a closed window, which must not be touched any more."""
         self._held.pop(window, None)
 
     def release(self) -> None:
-        """Give the windows their own handlers back, where no other was assigned meanwhile."""
+        """Restore the windows' own handlers, unless they were replaced meanwhile."""
         self._released = True
         for window, handlers in self._held.items():
             for event, heard, listener in handlers:

@@ -1,4 +1,4 @@
-"""What every adapter gives its app: a `Watch`, which reports the app's state to a client until it is closed."""
+"""`Watch`, which every adapter returns: reports the app state to a client until it is closed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, suppress
 from types import TracebackType
 from typing import Any, Literal, Protocol
 
-from tailwire.adapters.rule import Hidden, State, Word, app_state
+from tailwire.adapters.rule import Hidden, Lifecycle, State, app_state
 from tailwire.sdk.exceptions import CometChatException
 
 Ability = Literal["hidden", "paused", "sleep", "network"]
@@ -17,41 +17,46 @@ Network = Literal["online", "offline", "unknown"]
 _numbers = itertools.count(1)
 
 
-class Informed(Protocol):
-    """A client that an adapter informs: a `ChatClient` on the toolkit's event loop, or a `tailwire.sync.Client`."""
+class WatchedClient(Protocol):
+    """A client that receives reports: a `ChatClient` on the toolkit's event loop, or a `tailwire.sync.Client`."""
 
     def set_app_state(self, state: State, *, reason: str = ...) -> None:
-        """Take what one source says of the app's state."""
+        """Set the app state as one source reports it."""
 
     def set_network(self, network: Network) -> None:
-        """Take what the platform says of the network."""
+        """Set the state of the network as the platform reports it."""
 
 
 class Watch(AbstractContextManager["Watch"]):
-    """A watch over the app. It ends with `close()`, or with the `with` block."""
+    """Reports the app state to a client, until `close()` or the end of the `with` block.
 
-    def __init__(self, chat: Informed, reason: str, knows: Iterable[Ability], *, hidden: Hidden = "background") -> None:
-        """Begin a watch (for adapters).
+    The adapters' functions (`tailwire.watch`, `watch_qt`, …) create it.
+    """
 
-        The client is told that it is in the foreground: one that cannot be told fails here, where the watch begins,
-        and not later in a callback of the toolkit.
+    def __init__(
+        self, chat: WatchedClient, reason: str, knows: Iterable[Ability], *, hidden: Hidden = "background"
+    ) -> None:
+        """Start a watch (for adapters).
+
+        The client is set to the foreground at once, so that a client that cannot be used raises here, and not later in
+        a callback of the toolkit.
 
         Args:
-            chat: the client that is informed.
-            reason: what is watched. A number is added, so that two watches over one client do not withdraw each
-                other's words; the client is in the background while any of them says so.
+            chat: the client.
+            reason: what is watched. A number is added, so that two watches of one client do not withdraw each other's
+                reports: the client is in the background while any of them says so.
             knows: what can be known on this platform.
-            hidden: what `hidden` means for this app (see `rule.app_state`).
+            hidden: the state of an app without a visible window (see `app_state`).
 
         Raises:
-            TypeError: `chat` is no client.
+            TypeError: `chat` is not a client.
             ValueError: `hidden` is neither `"background"` nor `"foreground"`.
             CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`: a
-                `ChatClient` is watched from its event loop.
+                `ChatClient` must be watched from its event loop.
         """
         self._closed = False
         self._knows: frozenset[Ability] = frozenset(knows)
-        self._seen: Word = "resumed"
+        self._seen: Lifecycle = "resumed"
         self._chat = checked_client(chat)
         self._reason = f"{reason} {next(_numbers)}"
         self._hidden = hidden
@@ -61,69 +66,73 @@ class Watch(AbstractContextManager["Watch"]):
         self._ends = ExitStack()
         chat.set_app_state("foreground", reason=self._reason)
 
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"seen={self.seen!r}, knows={sorted(self.knows)}"
+        return f"<{type(self).__name__} {self._reason!r}: {state}>"
+
     @property
     def knows(self) -> frozenset[Ability]:
-        """What can be known here: of `hidden`, `paused`, `sleep` and `network`."""
+        """What can be known here: any of `hidden`, `paused`, `sleep` and `network`."""
         return self._knows
 
     @property
-    def seen(self) -> Word:
-        """The last word that the framework said: `resumed`, `inactive`, `hidden`, `paused` or `detached`."""
+    def seen(self) -> Lifecycle:
+        """The last reported lifecycle state: `resumed`, `inactive`, `hidden`, `paused` or `detached`."""
         return self._seen
 
     async def settled(self) -> frozenset[Ability]:
-        """Wait until it is sure what can be known here, and return it (`knows`)."""
+        """Wait until it is certain what can be known here, and return `knows`."""
         return self.knows
 
     def learn(self, *abilities: Ability) -> None:
-        """Take what turned out to be known here, in place of what was said before (for adapters)."""
+        """Replace what can be known here (for adapters)."""
         self._knows = frozenset(abilities)
 
     def at_close(self, undo: Callable[[], object]) -> None:
-        """Have the adapter's hold on its framework undone when the watch ends; the last one first."""
+        """Register a function to call when the watch is closed; the last one is called first."""
         self._ends.callback(undo)
 
     def call(self, told: Callable[[], object]) -> None:
-        """Call a function where the client is told (for adapters; from any thread).
+        """Call a function in the client's thread (for adapters; from any thread).
 
-        On the event loop on which the watch began: at once when this is its thread, else soon, in order. A
-        `tailwire.sync.Client` may be told in any thread: at once in this one.
+        That is the event loop on which the watch was started: it is called directly if it is running in this thread,
+        otherwise soon and in order. A `tailwire.sync.Client` may be used in any thread, so it is called directly.
         """
         if self._loop is None or running_loop() is self._loop:
             told()
         else:
-            with suppress(RuntimeError):  # the loop has ended; the platform goes on for a moment
+            with suppress(RuntimeError):  # the loop is closed; the platform may still report for a moment
                 self._loop.call_soon_threadsafe(told)
 
-    def say(self, word: Word) -> None:
-        """Take what the framework says, from whichever thread it does so (see `see`)."""
-        self.call(lambda: self.see(word))
+    def say(self, lifecycle: Lifecycle) -> None:
+        """Report a lifecycle state from any thread (see `see`)."""
+        self.call(lambda: self.see(lifecycle))
 
-    def see(self, word: Word) -> None:
-        """Take what the framework says; the client is told when the app's state changes.
+    def see(self, lifecycle: Lifecycle) -> None:
+        """Report a lifecycle state. The client is notified if the app state changes.
 
         Raises:
-            ValueError: the word is none of the five.
+            ValueError: it is not a lifecycle state.
         """
         if self._closed:
             return
-        state = app_state(word, self._state, hidden=self._hidden)
-        self._seen = word
+        state = app_state(lifecycle, self._state, hidden=self._hidden)
+        self._seen = lifecycle
         if state != self._state:
             self._state = state
-            _told(lambda: self._chat.set_app_state(state, reason=self._reason))
+            _ignoring_closed(lambda: self._chat.set_app_state(state, reason=self._reason))
 
     def see_network(self, network: Network) -> None:
-        """Take what the platform says of the network."""
+        """Report the state of the network."""
         if not self._closed:
             self._network = network
-            _told(lambda: self._chat.set_network(network))
+            _ignoring_closed(lambda: self._chat.set_network(network))
 
     def close(self) -> None:
-        """Stop watching. What the watch said is withdrawn, unless the app's window is gone for good (`detached`).
+        """Stop watching, and withdraw the reports. May be called more than once.
 
-        The client may be told from any thread; the toolkit is let go in this one. Whatever goes wrong meanwhile is
-        raised when nothing is held any more. Twice is once.
+        If the app is gone for good (`detached`), it stays in the background. The toolkit is released in this thread. An
+        exception on the way is raised after everything has been released.
         """
         if self._closed:
             return
@@ -136,9 +145,9 @@ class Watch(AbstractContextManager["Watch"]):
             self._seen = "resumed"
             if self._state != "foreground":
                 self._state = "foreground"
-                _told(lambda: self._chat.set_app_state("foreground", reason=self._reason))
+                _ignoring_closed(lambda: self._chat.set_app_state("foreground", reason=self._reason))
         if self._network == "offline":
-            _told(lambda: self._chat.set_network("unknown"))
+            _ignoring_closed(lambda: self._chat.set_network("unknown"))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -150,32 +159,32 @@ def checked_client(chat: Any) -> Any:
     """Return the client.
 
     Raises:
-        TypeError: it is none.
+        TypeError: it is not a client.
     """
     if isinstance(chat, type) or not callable(getattr(chat, "set_app_state", None)):
         given = repr(chat) if isinstance(chat, type) else f"a {type(chat).__name__}"
         raise TypeError(
-            f"{given} is no client: give a ChatClient (such as CometChat.require_client()) or a tailwire.sync.Client"
+            f"{given} is not a client: give a ChatClient (such as CometChat.require_client()) or a tailwire.sync.Client"
         )
     return chat
 
 
 def has_own_thread(chat: object) -> bool:
-    """Return whether a client is one with a thread of its own (`tailwire.sync`), which any thread may tell."""
+    """Return whether a client runs in a thread of its own (`tailwire.sync`), so that any thread may call it."""
     return hasattr(chat, "start")
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
-    """Return the event loop that runs in this thread, or None."""
+    """Return the event loop that is running in this thread, or None."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
 
 
-def _told(tell: Callable[[], None]) -> None:
+def _ignoring_closed(tell: Callable[[], None]) -> None:
     try:
         tell()
     except CometChatException as e:
-        if e.code != "ERR_CLIENT_CLOSED":  # windows outlive the client when an app ends
+        if e.code != "ERR_CLIENT_CLOSED":  # windows may outlive the client when an app exits
             raise

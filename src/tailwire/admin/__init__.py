@@ -1,4 +1,4 @@
-"""The client for backends: users, tokens, groups, messages on behalf of a user, roles, webhooks and keys.
+"""Administration client for backends: users, tokens, groups, messages, roles, webhooks and API keys.
 
 ```python
 from tailwire.admin import Admin
@@ -8,8 +8,8 @@ async with Admin(app_id, settings, api_key) as admin:
     token = await admin.tokens.create("dora")
 ```
 
-Who may import it: sync, cli, and apps. It knows the SDK's way to speak HTTP, and nothing of the server.
-Design page: facts-rest.md.
+Who may import it: sync, cli, and apps. It uses the SDK's HTTP client and imports nothing of the server.
+Read more: docs/backend.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`Admin`: puts the parts of the backend's client together."""
+"""`Admin`: the administration client, composed of one object for each kind of resource."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import ssl
 from dataclasses import replace
 from types import TracebackType
 
-from tailwire.admin.asking import Asking
 from tailwire.admin.groups import Groups
 from tailwire.admin.keys import Keys
 from tailwire.admin.messages import Messages
+from tailwire.admin.requester import Requester
 from tailwire.admin.roles import Roles
 from tailwire.admin.users import Tokens, Users
 from tailwire.admin.webhooks import Webhooks
@@ -21,7 +21,7 @@ from tailwire.sdk.io.world import Identity, World
 
 
 class Admin:
-    """The client of a backend. It asks over HTTP with a REST API key, and keeps no socket.
+    """Administration client for a backend. It sends HTTP requests with a REST API key, and opens no WebSocket.
 
     ```python
     settings = AppSettingsBuilder().override_client_host("http://127.0.0.1:8480").build()
@@ -33,12 +33,17 @@ class Admin:
             print(message)
     ```
 
-    All calls raise `CometChatException`, whose `code` is one of the catalogue (docs/reference/errors.md). They are
-    tried several times where that is safe, as those of `ChatClient` are. One `Admin` serves a whole process, on one
-    event loop.
+    All calls raise `CometChatException`; the codes are listed in docs/reference/errors.md. Calls that are safe to
+    repeat are retried as those of `ChatClient` are. Use one `Admin` for the whole process, on one event loop.
 
     Attributes:
-        users, tokens, groups, messages, roles, webhooks, keys: the calls, by what they are about.
+        users: users, their blocks and friends.
+        tokens: the auth tokens of users.
+        groups: groups and their members.
+        messages: messages and conversations.
+        roles: roles and the features that they may not use.
+        webhooks: webhooks and their deliveries.
+        keys: API keys.
     """
 
     def __init__(
@@ -50,21 +55,21 @@ class Admin:
         tls: ssl.SSLContext | None = None,
         world: World | None = None,
     ) -> None:
-        """Make a client; nothing is asked yet.
+        """Create a client. No request is sent yet.
 
         Args:
-            app_id: of the app.
-            settings: made by `AppSettingsBuilder`: the host (`override_admin_host`, else `override_client_host`), the
-                proxy and the certificate authority count here.
-            api_key: a key of scope `fullAccess`. Keep it on your servers.
-            tls: an SSL context, for a server with a certificate of its own.
-            world: time, chance and sockets; for tests.
+            app_id: the id of the app.
+            settings: made by `AppSettingsBuilder`. Used are the host (`override_admin_host`, else
+                `override_client_host`), the proxy and the certificate authority.
+            api_key: a REST API key of scope `fullAccess`. Keep it on your servers.
+            tls: an SSL context, for a server with a self-signed certificate.
+            world: clock, randomness and sockets; for tests.
 
         Raises:
-            ValueError: the app id or the key is empty, or the settings name no usable host or proxy.
+            ValueError: the app id or the key is empty, or the settings have no valid host or proxy.
         """
         if not app_id or not api_key:
-            raise ValueError("the app id and the REST API key are needed: the server's keys.json has both")
+            raise ValueError("the app id or the REST API key is empty: the server's keys.json has both")
         settings.check_proxy()
         world = world or World()
         if settings.admin_host:
@@ -73,20 +78,20 @@ class Admin:
             base_url = settings.base_url(app_id)
         context = looked_at(tls) or settings.tls_context()
         identity = Identity(app_id, f"ADMIN-{world.unique()}")
-        self._asking = Asking(
+        self._requester = Requester(
             Http(world, base_url, identity, context, Traffic(world.now), settings.proxy_address), api_key, world
         )
-        self.users = Users(self._asking)
-        self.tokens = Tokens(self._asking)
-        self.groups = Groups(self._asking)
-        self.messages = Messages(self._asking)
-        self.roles = Roles(self._asking)
-        self.webhooks = Webhooks(self._asking)
-        self.keys = Keys(self._asking)
+        self.users = Users(self._requester)
+        self.tokens = Tokens(self._requester)
+        self.groups = Groups(self._requester)
+        self.messages = Messages(self._requester)
+        self.roles = Roles(self._requester)
+        self.webhooks = Webhooks(self._requester)
+        self.keys = Keys(self._requester)
 
     async def aclose(self) -> None:
-        """Close the connections. Every call fails with `ERR_CLIENT_CLOSED` then."""
-        await self._asking.close()
+        """Close the connections. Every later call raises `ERR_CLIENT_CLOSED`. May be called more than once."""
+        await self._requester.close()
 
     async def __aenter__(self) -> Admin:
         return self

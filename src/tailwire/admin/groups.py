@@ -1,12 +1,12 @@
-"""Groups and their members, as a backend manages them."""
+"""Groups and their members."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from tailwire.admin.asking import Asking, changes, filtered, listed
 from tailwire.admin.listing import Listing
+from tailwire.admin.requester import Requester, changes, filtered, listed
 from tailwire.sdk.calls.access import decoded, quoted
 from tailwire.sdk.calls.members import add_body, outcome_of
 from tailwire.wire.codec import group_from_wire, user_from_wire
@@ -20,16 +20,17 @@ Scope = Literal["admin", "moderator", "participant"]
 class Groups:
     """The groups of the app (`admin.groups`)."""
 
-    def __init__(self, asking: Asking) -> None:
-        self._asking = asking
+    def __init__(self, requester: Requester) -> None:
+        self._requester = requester
 
     async def create(self, group: Group, *, owner: str | None = None, members: Sequence[GroupMember] = ()) -> Group:
         """Create a group.
 
         Args:
-            group: `guid`, `name`, `type` (`public`, `private`, `password`), and what else it has.
-            owner: uid; the app itself by default.
-            members: who is in it from the start; `uid` and `scope` of each count.
+            group: its `guid` (1 to 100 characters of `a-z`, `0-9`, `_` and `-`), `name`, `type` (`public`, `private` or
+                `password`), and any other fields.
+            owner: uid of the owner; the app itself by default.
+            members: the first members, at most 25; `uid` and `scope` of each are used.
 
         Raises:
             CometChatException: `ERR_GUID_ALREADY_EXISTS`, `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`.
@@ -37,7 +38,7 @@ class Groups:
         body = group_to_wire(group) | changes(owner=owner)
         if members:
             body["members"] = add_body(members)
-        answer = await self._asking.ask("POST", "/groups", body=body)
+        answer = await self._requester.ask("POST", "/groups", body=body)
         if isinstance(answer, dict) and isinstance(answer.get("group"), dict):
             answer = answer["group"]
         return decoded(group_from_wire, answer)
@@ -48,7 +49,7 @@ class Groups:
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`.
         """
-        return await self._asking.fetch(group_from_wire, "GET", _path(guid))
+        return await self._requester.fetch(group_from_wire, "GET", _path(guid))
 
     async def update(
         self,
@@ -63,10 +64,18 @@ class Groups:
         tags: Sequence[str] | None = None,
         unset: Sequence[str] | None = None,
     ) -> Group:
-        """Change what is given of a group, and return the group.
+        """Change the given fields of a group, and return the group.
 
         Args:
-            unset: what is taken away: `icon`, `description`, `metadata`.
+            guid: the group.
+            name: at most 100 characters.
+            type: `public`, `private` or `password`.
+            password: at most 100 characters; only for the type `password`.
+            icon: a URL, at most 3,000 characters.
+            description: at most 255 characters.
+            metadata: replaces the old metadata; at most 5 KiB of JSON.
+            tags: replace the old tags; at most 25 of 100 characters each.
+            unset: fields to remove: `icon`, `description`, `metadata`.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_BAD_REQUEST`.
@@ -81,29 +90,39 @@ class Groups:
             tags=listed(tags, "tags") if tags is not None else None,
             unset=listed(unset, "unset") if unset is not None else None,
         )
-        return await self._asking.fetch(group_from_wire, "PUT", _path(guid), body=body)
+        return await self._requester.fetch(group_from_wire, "PUT", _path(guid), body=body)
 
     async def delete(self, guid: str) -> None:
-        """Delete a group with its messages.
+        """Delete a group and its messages.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`.
         """
-        await self._asking.ask("DELETE", _path(guid))
+        await self._requester.ask("DELETE", _path(guid))
 
     async def transfer(self, guid: str, owner: str) -> None:
-        """Give a group to one of its members.
+        """Make a member the owner of a group.
+
+        Args:
+            guid: the group.
+            owner: uid of the member.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND`; `ERR_GROUP_NOT_JOINED` when they are no member.
+            CometChatException: `ERR_GUID_NOT_FOUND`; `ERR_GROUP_NOT_JOINED` if the user is not a member.
         """
-        await self._asking.ask("PATCH", f"{_path(guid)}/owner", body={"owner": owner})
+        await self._requester.ask("PATCH", f"{_path(guid)}/owner", body={"owner": owner})
 
     def list(
         self, *, search: str = "", types: Sequence[str] | None = None, tags: Sequence[str] | None = None
     ) -> Listing[Group]:
-        """Return the groups that fit, by name; private ones too."""
-        return self._asking.listing(
+        """Return the matching groups by name, including private ones.
+
+        Args:
+            search: a part of the guid or the name.
+            types: only groups of these types.
+            tags: only groups with one of these tags. An empty list matches nothing.
+        """
+        return self._requester.listing(
             "/groups",
             group_from_wire,
             "group",
@@ -113,8 +132,14 @@ class Groups:
         )
 
     def members(self, guid: str, *, search: str = "", scopes: Sequence[Scope] | None = None) -> Listing[GroupMember]:
-        """Return the members of a group."""
-        return self._asking.listing(
+        """Return the members of a group.
+
+        Args:
+            guid: the group.
+            search: a part of the uid or the name.
+            scopes: only members with one of these scopes.
+        """
+        return self._requester.listing(
             f"{_path(guid)}/members", member_from_wire, "member", searchKey=search, scopes=filtered(scopes, "scopes")
         )
 
@@ -122,51 +147,57 @@ class Groups:
         """Add users to a group.
 
         Args:
-            members: `uid` and `scope` of each count; at most 25.
+            guid: the group.
+            members: at most 25; `uid` and `scope` of each are used.
 
         Returns:
-            By uid: `success`, or why not.
+            For each uid `success`, or why the user was not added.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, `INVALID_SCOPE_VALUE`.
         """
-        return outcome_of(await self._asking.ask("POST", f"{_path(guid)}/members", body=add_body(members)))
+        return outcome_of(await self._requester.ask("POST", f"{_path(guid)}/members", body=add_body(members)))
 
     async def kick(self, guid: str, uid: str) -> None:
-        """Put a member out of a group.
+        """Remove a member from a group. They may join again.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_GROUP_NOT_JOINED`.
         """
-        await self._asking.ask("DELETE", f"{_path(guid)}/members/{quoted(uid)}")
+        await self._requester.ask("DELETE", f"{_path(guid)}/members/{quoted(uid)}")
 
     async def ban(self, guid: str, uid: str) -> None:
-        """Put a user out of a group, for good.
+        """Remove a user from a group, and keep them out until `unban`.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_UID_NOT_FOUND`.
         """
-        await self._asking.ask("POST", f"{_path(guid)}/bannedusers/{quoted(uid)}")
+        await self._requester.ask("POST", f"{_path(guid)}/bannedusers/{quoted(uid)}")
 
     async def unban(self, guid: str, uid: str) -> None:
-        """Lift a ban.
+        """Allow a banned user to join the group again.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`.
         """
-        await self._asking.ask("DELETE", f"{_path(guid)}/bannedusers/{quoted(uid)}")
+        await self._requester.ask("DELETE", f"{_path(guid)}/bannedusers/{quoted(uid)}")
 
     def banned(self, guid: str) -> Listing[User]:
-        """Return who is banned from a group."""
-        return self._asking.listing(f"{_path(guid)}/bannedusers", user_from_wire, "user")
+        """Return the users who are banned from a group."""
+        return self._requester.listing(f"{_path(guid)}/bannedusers", user_from_wire, "user")
 
     async def change_scope(self, guid: str, uid: str, scope: Scope) -> None:
-        """Change what a member may do.
+        """Change the scope of a member.
+
+        Args:
+            guid: the group.
+            uid: the member.
+            scope: `admin`, `moderator` or `participant`.
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND`, `ERR_GROUP_NOT_JOINED`.
         """
-        await self._asking.ask("PUT", f"{_path(guid)}/members/{quoted(uid)}", body={"scope": scope})
+        await self._requester.ask("PUT", f"{_path(guid)}/members/{quoted(uid)}", body={"scope": scope})
 
 
 def _path(guid: str) -> str:

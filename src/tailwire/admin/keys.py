@@ -1,60 +1,73 @@
-"""API keys: what apps in development and backends ask with."""
+"""API keys, for backends and for apps in development."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from tailwire.admin.asking import Asking
 from tailwire.admin.listing import Listing
 from tailwire.admin.records import ApiKey, key_from_wire
+from tailwire.admin.requester import Requester
 from tailwire.sdk.calls.access import quoted
 
 KeyScope = Literal["authOnly", "fullAccess"]
 
 
 class Keys:
-    """The API keys of the app (`admin.keys`)."""
+    """The API keys of the app (`admin.keys`); at most 25."""
 
-    def __init__(self, asking: Asking) -> None:
-        self._asking = asking
+    def __init__(self, requester: Requester) -> None:
+        self._requester = requester
 
     async def create(self, name: str, *, scope: KeyScope = "authOnly") -> ApiKey:
-        """Create an API key. Keep the answer: the key is never shown whole again.
+        """Create an API key. Keep the result: the full key is never shown again.
 
         Args:
-            name: for people.
-            scope: `authOnly` makes users and auth tokens; `fullAccess` may do everything.
+            name: a description for people, at most 100 characters.
+            scope: `authOnly` may create users and auth tokens; `fullAccess` may do everything.
 
         Raises:
-            CometChatException: `ERR_BAD_REQUEST`.
+            CometChatException: `ERR_BAD_REQUEST`, `ERR_LIMIT_EXCEEDED`.
         """
-        return await self._asking.fetch(key_from_wire, "POST", "/apikeys", body={"name": name, "scope": scope})
+        return await self._requester.fetch(key_from_wire, "POST", "/apikeys", body={"name": name, "scope": scope})
 
     async def get(self, key: str) -> ApiKey:
-        """Return what is known of an API key.
+        """Return an API key.
+
+        Args:
+            key: the full key.
 
         Raises:
             CometChatException: `ERR_APIKEY_NOT_FOUND`.
         """
-        return await self._asking.fetch(key_from_wire, "GET", f"/apikeys/{quoted(key)}")
+        return await self._requester.fetch(key_from_wire, "GET", f"/apikeys/{quoted(key)}")
 
     async def update(self, key: str, *, name: str, scope: KeyScope) -> ApiKey:
-        """Change the name and the scope of an API key.
+        """Change the name and the scope of an API key, and return the key.
+
+        Args:
+            key: the full key.
+            name: as for `create`.
+            scope: as for `create`.
 
         Raises:
             CometChatException: `ERR_APIKEY_NOT_FOUND`, `ERR_BAD_REQUEST`.
         """
         body = {"name": name, "scope": scope}
-        return await self._asking.fetch(key_from_wire, "PUT", f"/apikeys/{quoted(key)}", body=body)
+        return await self._requester.fetch(key_from_wire, "PUT", f"/apikeys/{quoted(key)}", body=body)
 
     async def delete(self, key: str) -> None:
-        """Delete an API key; from then on nobody can ask with it.
+        """Delete an API key; it is refused from then on.
 
         Raises:
-            CometChatException: `ERR_APIKEY_NOT_FOUND`; `ERR_BAD_REQUEST` for the key that asks.
+            CometChatException: `ERR_APIKEY_NOT_FOUND`; `ERR_BAD_REQUEST` for the key of this client.
         """
-        await self._asking.ask("DELETE", f"/apikeys/{quoted(key)}")
+        await self._requester.ask("DELETE", f"/apikeys/{quoted(key)}")
 
     def list(self, *, scope: KeyScope | None = None, search: str = "") -> Listing[ApiKey]:
-        """Return the API keys, each by its last characters."""
-        return self._asking.listing("/apikeys", key_from_wire, "API key", scope=scope, searchKey=search)
+        """Return the API keys; of each, only the last characters are shown.
+
+        Args:
+            scope: only keys of this scope.
+            search: a part of the name.
+        """
+        return self._requester.listing("/apikeys", key_from_wire, "API key", scope=scope, searchKey=search)

@@ -1,4 +1,4 @@
-"""A list of the server that is read page by page while an app walks through it."""
+"""A list of the server that is fetched page by page while it is iterated."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tailwire.sdk.dispatch.history import id_of
 T = TypeVar("T")
 Ask = Callable[[Mapping[str, Any]], Awaitable[list[Any]]]
 Pages = Callable[[], AsyncIterator[list[T]]]
-PAGE = 100
+PAGE_SIZE = 100
 
 
 class Listing(Generic[T]):
-    """A list to walk through with `async for`. Each walk asks the server anew, a page of 100 at a time.
+    """A list to iterate with `async for`. Each iteration fetches the list again, in pages of 100 entries.
 
-    What changes while an app walks may be missed, or come twice, where the server counts pages; histories of messages
-    are walked by id and never miss any.
+    Entries that change during an iteration may be missed or repeated. Message histories are paged by id, so no message
+    is missed.
     """
 
     def __init__(self, pages: Pages[T]) -> None:
@@ -30,10 +30,13 @@ class Listing(Generic[T]):
                 yield entry
 
     async def first(self, most: int = 1000) -> list[T]:
-        """Return the entries as a list.
+        """Return the first entries as a list.
 
         Args:
-            most: at most so many.
+            most: the maximum number of entries; 0 or less returns none.
+
+        Raises:
+            CometChatException: the code from the server.
         """
         found: list[T] = []
         if most <= 0:
@@ -45,28 +48,28 @@ class Listing(Generic[T]):
         return found
 
 
-async def nothing() -> AsyncIterator[list[Any]]:
-    """The pages of an empty list."""
+async def no_pages() -> AsyncIterator[list[Any]]:
+    """Yield no pages: the listing is empty."""
     for page in list[list[Any]]():
         yield page
 
 
 def numbered(ask: Ask, query: Mapping[str, Any], decode: Callable[[Any], T], what: str) -> Listing[T]:
-    """Return a listing whose pages are counted.
+    """Return a listing that is fetched by page number.
 
     Args:
-        ask: `GET` of the list with a query.
-        query: which entries.
-        decode: reads an entry. One that cannot be read is logged and left out.
-        what: what the entries are, in words.
+        ask: fetches one page, given the query parameters.
+        query: the filters.
+        decode: decodes one entry. An entry that cannot be decoded is logged and skipped.
+        what: the kind of entry, for log messages.
     """
 
     async def pages() -> AsyncIterator[list[T]]:
         number = 1
         while True:
-            page = await numbered_page(ask, query, PAGE, number)
+            page = await numbered_page(ask, query, PAGE_SIZE, number)
             yield readable(decode, page, what)
-            if len(page) < PAGE:
+            if len(page) < PAGE_SIZE:
                 return
             number += 1
 
@@ -74,17 +77,17 @@ def numbered(ask: Ask, query: Mapping[str, Any], decode: Callable[[Any], T], wha
 
 
 def history(ask: Ask, query: Mapping[str, Any], decode: Callable[[Any], T], *, newest_first: bool) -> Listing[T]:
-    """Return a listing of messages, which is walked by their ids.
+    """Return a listing of messages that is paged by message id.
 
     Args:
-        ask: `GET` of the messages with a query.
-        query: which messages.
-        decode: reads a message. One that cannot be read is logged and left out.
+        ask: fetches one page, given the query parameters.
+        query: the filters.
+        decode: decodes one message. A message that cannot be decoded is logged and skipped.
         newest_first: the order.
     """
 
     async def pages() -> AsyncIterator[list[T]]:
-        rest = {**query, "per_page": PAGE, "affix": "prepend" if newest_first else "append"}
+        rest = {**query, "per_page": PAGE_SIZE, "affix": "prepend" if newest_first else "append"}
         if not newest_first:
             rest["id"] = 0
         while True:
@@ -92,7 +95,7 @@ def history(ask: Ask, query: Mapping[str, Any], decode: Callable[[Any], T], *, n
             if newest_first:
                 page = page[::-1]
             yield readable(decode, page, "message")
-            if len(page) < PAGE or not (cursor := id_of(page[-1])):
+            if len(page) < PAGE_SIZE or not (cursor := id_of(page[-1])):
                 return
             rest["id"] = cursor
 

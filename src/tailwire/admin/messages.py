@@ -1,11 +1,11 @@
-"""Messages, sent and read by a backend: as the app, or on behalf of a user."""
+"""Messages: sent and read as the app, or on behalf of a user."""
 
 from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from tailwire.admin.asking import Asking, given
 from tailwire.admin.listing import Listing, history, numbered
+from tailwire.admin.requester import Requester, given
 from tailwire.sdk.calls.access import checked_id, checked_receiver, decoded, quoted
 from tailwire.sdk.exceptions import failure
 from tailwire.wire.codec import message_from_wire
@@ -19,19 +19,19 @@ M = TypeVar("M", bound=BaseMessage)
 class Messages:
     """The messages of the app (`admin.messages`).
 
-    With `on_behalf_of` a call may do what that user may do, and the message is theirs. Without it the app itself, the
-    user `app_system`, acts; it may do everything.
+    With `on_behalf_of`, a call has the permissions of that user, who is also the sender. Without it, the app itself
+    (the user `app_system`) acts; it may do everything.
     """
 
-    def __init__(self, asking: Asking) -> None:
-        self._asking = asking
+    def __init__(self, requester: Requester) -> None:
+        self._requester = requester
 
     async def send(self, message: M, *, on_behalf_of: str = "") -> M:
         """Send a message, and return it as it was stored.
 
-        Messages to the same receiver on behalf of the same user are sent one after the other. A message is stored once
-        however often it has to be tried: under its `muid`, which is set where it has none. So the same object can be
-        sent again after an error that leaves it open whether it was stored.
+        Messages to the same receiver on behalf of the same user are sent in order. A message is stored once however
+        often it is retried: the server identifies it by its `muid`, which is set if it is empty. So the same object can
+        be sent again after an error that leaves open whether it was stored.
 
         Args:
             message: a `TextMessage`, `CustomMessage`, `InteractiveMessage`, or a `MediaMessage` with `attachments` by
@@ -39,65 +39,80 @@ class Messages:
             on_behalf_of: uid of the sender.
 
         Raises:
-            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_BAD_REQUEST`, …
+            CometChatException: `ERR_INVALID_ARGUMENT`, `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_BAD_REQUEST`, or
+                another code of the server.
         """
         if not isinstance(message, BaseMessage):
             raise failure("ERR_INVALID_ARGUMENT", f"Give a message, not a {type(message).__name__}.")
         checked_receiver(message.receiver, message.receiver_type)
-        message.muid = message.muid or self._asking.unique()
+        message.muid = message.muid or self._requester.unique()
         place = f"{message.receiver_type} {message.receiver}"
-        stored = await self._asking.send(place, message_to_wire(message), on_behalf_of)
+        stored = await self._requester.send(place, message_to_wire(message), on_behalf_of)
         return decoded(message_from_wire, stored)  # type: ignore[return-value]
 
     async def get(self, message_id: int, *, on_behalf_of: str = "") -> BaseMessage:
         """Return a message.
 
         Raises:
-            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`.
+            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`.
         """
         path = f"/messages/{checked_id(message_id)}"
-        return await self._asking.fetch(message_from_wire, "GET", path, on_behalf_of=on_behalf_of)
+        return await self._requester.fetch(message_from_wire, "GET", path, on_behalf_of=on_behalf_of)
 
     async def edit(self, message: BaseMessage, *, on_behalf_of: str = "") -> BaseMessage:
-        """Change a message, and return it as it is now.
+        """Edit a message, and return it as it is now.
 
         Args:
-            message: with the `id` of the message, and its new content.
+            message: a message with the `id` of the one to edit, and the new content.
+            on_behalf_of: uid of the user who edits.
 
         Raises:
-            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`, …
+            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
         """
         body = message_to_wire(message)
         change: dict[str, Any] = {key: body[key] for key in body if key in ("data", "tags")}
         path = f"/messages/{checked_id(message.id)}"
-        action = await self._asking.fetch(message_from_wire, "PUT", path, body=change, on_behalf_of=on_behalf_of)
+        action = await self._requester.fetch(message_from_wire, "PUT", path, body=change, on_behalf_of=on_behalf_of)
         if isinstance(action, Action) and isinstance(action.action_on, BaseMessage):
             return action.action_on
-        raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer names no message.")
+        raise failure("ERR_BAD_ERROR_RESPONSE", "The response of the server contains no message.")
 
     async def delete(self, message_id: int, *, permanently: bool = False, on_behalf_of: str = "") -> None:
         """Delete a message.
 
         Args:
-            permanently: remove it, its files and all traces of it; else it stays in the history as a deleted one,
-                without its content. For the app itself only.
+            message_id: the message.
+            permanently: remove the message and its files completely, which only the app itself may do. Otherwise it
+                stays in the history as a deleted message without content.
+            on_behalf_of: uid of the user who deletes.
 
         Raises:
-            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`.
+            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`.
         """
         path, body = f"/messages/{checked_id(message_id)}", {"permanent": True} if permanently else None
-        await self._asking.ask("DELETE", path, body=body, on_behalf_of=on_behalf_of)
+        await self._requester.ask("DELETE", path, body=body, on_behalf_of=on_behalf_of)
 
     async def react(self, message_id: int, reaction: str, *, on_behalf_of: str) -> None:
-        """React to a message as a user."""
+        """Add a reaction of a user to a message.
+
+        Args:
+            message_id: the message.
+            reaction: an emoji.
+            on_behalf_of: uid of the user.
+
+        Raises:
+            CometChatException: `ERR_MESSAGE_ID_NOT_FOUND`, `ERROR_INVALID_MESSAGE_ID`, or another code of the server.
+        """
         path = f"/messages/{checked_id(message_id)}/reactions/{quoted(reaction)}"
-        await self._asking.ask("POST", path, on_behalf_of=on_behalf_of)
+        await self._requester.ask("POST", path, on_behalf_of=on_behalf_of)
 
     def between(self, uid: str, other: str, *, search: str = "", newest_first: bool = False) -> Listing[BaseMessage]:
         """Return the messages between two users, as the first one sees them.
 
         Args:
-            search: words that stand in them.
+            uid: the user as whom they are read.
+            other: uid of the other user.
+            search: words that the message contains.
             newest_first: the order; oldest first by default.
         """
         return self._history(f"/users/{quoted(other)}/messages", uid, search, newest_first=newest_first)
@@ -108,19 +123,27 @@ class Messages:
         """Return the messages of a group.
 
         Args:
+            guid: the group.
             on_behalf_of: uid of the member as whom they are read; the app itself by default.
-            search, newest_first: as for `between`.
+            search: words that the message contains.
+            newest_first: the order; oldest first by default.
         """
         return self._history(f"/groups/{quoted(guid)}/messages", on_behalf_of, search, newest_first=newest_first)
 
     def all(self, *, on_behalf_of: str = "", search: str = "", newest_first: bool = False) -> Listing[BaseMessage]:
-        """Return the messages of all conversations: of the app, or of a user."""
+        """Return the messages of all conversations.
+
+        Args:
+            on_behalf_of: only the conversations of this user; by default those of the whole app.
+            search: words that the message contains.
+            newest_first: the order; oldest first by default.
+        """
         return self._history("/messages", on_behalf_of, search, newest_first=newest_first)
 
     def conversations(self, uid: str) -> Listing[Conversation]:
-        """Return the conversations of a user, the latest first."""
-        return numbered(self._asking.ask_list("/conversations", uid), {}, conversation_from_wire, "conversation")
+        """Return the conversations of a user, most recent first."""
+        return numbered(self._requester.ask_list("/conversations", uid), {}, conversation_from_wire, "conversation")
 
     def _history(self, path: str, reader: str, search: str, *, newest_first: bool) -> Listing[BaseMessage]:
-        ask = self._asking.ask_list(path, reader)
+        ask = self._requester.ask_list(path, reader)
         return history(ask, given(searchKey=search), message_from_wire, newest_first=newest_first)

@@ -1,4 +1,4 @@
-"""What administration is about: keys, tokens, roles, webhooks. Plain data; times are whole seconds since 1970."""
+"""The records of the administration API. Plain data; times are whole seconds since 1970, 0 if unknown."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from tailwire.wire.codec import metadata_of, number_at, object_of, text_at
 
 @dataclass(slots=True)
 class ApiKey:
-    """An API key. `key` is whole only where the key was just created, else its last characters.
+    """An API key.
 
     Attributes:
-        scope: `authOnly` (makes users and auth tokens) or `fullAccess` (a REST API key).
+        key: the full key if it was just created, else its last characters.
+        name: a description for people.
+        scope: `authOnly` (may create users and auth tokens) or `fullAccess` (a REST API key).
+        created_at: when it was created.
     """
 
     key: str
@@ -25,7 +28,16 @@ class ApiKey:
 
 @dataclass(slots=True)
 class AuthToken:
-    """An auth token of a user. `token` is whole only where it was just created, else its last characters."""
+    """An auth token of a user.
+
+    Attributes:
+        uid: the user.
+        token: the full token if it was just created, else its last characters.
+        created_at: when it was created.
+        platform: the platform of the device, as the client named it.
+        user_agent: the user agent of the device.
+        app_info: further information about the device.
+    """
 
     uid: str
     token: str
@@ -40,8 +52,14 @@ class Role:
     """A role of users.
 
     Attributes:
-        lists_users: whom its users find in lists: `all` or `friendsOnly`.
-        sends_to: whom its users may write to: `all` or `friendsOnly`.
+        role: its id.
+        name: at most 100 characters.
+        description: for people.
+        metadata: free data of the app.
+        lists_users: which users its users find in lists: `all` or `friendsOnly`.
+        sends_to: which users its users may write to: `all` or `friendsOnly`.
+        created_at: when it was created.
+        updated_at: when it was last changed.
     """
 
     role: str
@@ -56,7 +74,14 @@ class Role:
 
 @dataclass(slots=True)
 class RestrictedFeature:
-    """A feature that a role may not use. `key` is the documented one, such as `u.createGroup`."""
+    """A feature that a role may not use.
+
+    Attributes:
+        key: its documented key, such as `u.createGroup`.
+        title: for people.
+        description: for people.
+        created_at: when it was restricted.
+    """
 
     key: str
     title: str
@@ -66,13 +91,16 @@ class RestrictedFeature:
 
 @dataclass(slots=True)
 class WebhookState:
-    """How the deliveries of a webhook fare.
+    """The state of a webhook's deliveries.
 
     Attributes:
-        waiting: deliveries that have not succeeded yet.
-        waiting_since: when the oldest of them was queued; 0 when there is none.
-        failed: deliveries that were given up.
-        failing_since: since when none has succeeded; 0 when the last one did.
+        waiting: number of deliveries that have not succeeded yet.
+        waiting_since: when the oldest of them was queued; 0 if none is waiting.
+        failed: number of deliveries that were given up.
+        failing_since: since when no delivery has succeeded; 0 if the last one did.
+        last_success_at: when a delivery last succeeded.
+        last_failure_at: when a delivery last failed.
+        last_failure: why it failed.
     """
 
     waiting: int = 0
@@ -86,7 +114,20 @@ class WebhookState:
 
 @dataclass(slots=True)
 class Webhook:
-    """A receiver of events over HTTP. `secret` is filled only where the webhook was just created."""
+    """A URL that receives events over HTTP.
+
+    Attributes:
+        id: its id.
+        name: for people.
+        url: the URL.
+        triggers: the events that it receives.
+        username: the user name for basic authentication; "" for none.
+        secret: the signing secret; only set if the webhook was just created.
+        retry_on_failure: whether failed deliveries are retried.
+        enabled: whether events are delivered.
+        created_at: when it was created.
+        state: the state of its deliveries.
+    """
 
     id: str
     name: str
@@ -102,7 +143,7 @@ class Webhook:
 
 @dataclass(slots=True)
 class Trigger:
-    """An event that a webhook can be told of."""
+    """An event that a webhook can receive."""
 
     trigger: str
     description: str
@@ -110,13 +151,19 @@ class Trigger:
 
 @dataclass(slots=True)
 class Delivery:
-    """What a webhook was not told yet, or what was given up.
+    """A delivery that has not succeeded yet, or that was given up.
 
     Attributes:
+        id: its id, which the webhook receives as `webhook-id`.
+        trigger: the event.
         status: `waiting` or `failed`.
-        attempts: how often it was tried.
-        problem: why the last try failed.
-        data: the payload; only where one delivery is asked for.
+        attempts: the number of attempts so far.
+        queued_at: when it was queued.
+        last_try_at: when it was last attempted.
+        next_try_at: when it is attempted again; 0 if it was given up.
+        failed_at: when it was given up.
+        problem: why the last attempt failed.
+        data: the payload; only set if this delivery was requested by id.
     """
 
     id: str
@@ -135,13 +182,13 @@ class Delivery:
 
 
 def key_from_wire(value: Any) -> ApiKey:
-    """Read an API key."""
+    """Decode an API key."""
     d = object_of(value, "API key")
     return ApiKey(text_at(d, "apiKey"), text_at(d, "name"), text_at(d, "scope"), number_at(d, "createdAt"))
 
 
 def token_from_wire(value: Any) -> AuthToken:
-    """Read an auth token."""
+    """Decode an auth token."""
     d = object_of(value, "auth token")
     return AuthToken(
         uid=text_at(d, "uid"),
@@ -154,7 +201,7 @@ def token_from_wire(value: Any) -> AuthToken:
 
 
 def role_from_wire(value: Any) -> Role:
-    """Read a role."""
+    """Decode a role."""
     d = object_of(value, "role")
     settings = _object_at(d, "settings")
     return Role(
@@ -170,7 +217,7 @@ def role_from_wire(value: Any) -> Role:
 
 
 def feature_from_wire(value: Any) -> RestrictedFeature:
-    """Read a feature that a role may not use."""
+    """Decode a restricted feature."""
     d = object_of(value, "feature")
     return RestrictedFeature(
         text_at(d, "key"), text_at(d, "title"), text_at(d, "description"), number_at(d, "createdAt")
@@ -178,7 +225,7 @@ def feature_from_wire(value: Any) -> RestrictedFeature:
 
 
 def webhook_from_wire(value: Any) -> Webhook:
-    """Read a webhook."""
+    """Decode a webhook."""
     d = object_of(value, "webhook")
     return Webhook(
         id=text_at(d, "id"),
@@ -207,13 +254,13 @@ def _state_from_wire(d: Mapping[str, Any]) -> WebhookState:
 
 
 def trigger_from_wire(value: Any) -> Trigger:
-    """Read a trigger."""
+    """Decode a trigger."""
     d = object_of(value, "trigger")
     return Trigger(text_at(d, "trigger"), text_at(d, "description"))
 
 
 def delivery_from_wire(value: Any) -> Delivery:
-    """Read a delivery."""
+    """Decode a delivery."""
     d = object_of(value, "delivery")
     return Delivery(
         id=text_at(d, "id"),

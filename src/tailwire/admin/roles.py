@@ -1,23 +1,23 @@
-"""Roles of users, and what each may not do."""
+"""Roles of users, and the features that they may not use."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from tailwire.admin.asking import Asking, changes, listed
 from tailwire.admin.listing import Listing
 from tailwire.admin.records import RestrictedFeature, Role, feature_from_wire, role_from_wire
+from tailwire.admin.requester import Requester, changes, listed
 from tailwire.sdk.calls.access import quoted
 
 Whom = Literal["all", "friendsOnly"]
 
 
 class Roles:
-    """The roles of the app (`admin.roles`). Users without another one have the role `default`."""
+    """The roles of the app (`admin.roles`). Users without another role have the role `default`."""
 
-    def __init__(self, asking: Asking) -> None:
-        self._asking = asking
+    def __init__(self, requester: Requester) -> None:
+        self._requester = requester
 
     async def create(
         self,
@@ -32,15 +32,18 @@ class Roles:
         """Create a role.
 
         Args:
-            role: its id.
-            lists_users: whom its users find in lists.
-            sends_to: whom its users may write to.
+            role: its id, 1 to 100 characters of `a-z`, `0-9`, `_` and `-`.
+            name: at most 100 characters.
+            description: for people.
+            metadata: free data of the app, at most 5 KiB of JSON.
+            lists_users: which users its users find in lists: `all` or `friendsOnly`.
+            sends_to: which users its users may write to: `all` or `friendsOnly`.
 
         Raises:
             CometChatException: `ERR_ROLE_ALREADY_EXISTS`, `ERR_BAD_REQUEST`.
         """
         body = {"role": role, **_fields(name, description, metadata, lists_users, sends_to)}
-        return await self._asking.fetch(role_from_wire, "POST", "/roles", body=body)
+        return await self._requester.fetch(role_from_wire, "POST", "/roles", body=body)
 
     async def get(self, role: str) -> Role:
         """Return a role.
@@ -48,7 +51,7 @@ class Roles:
         Raises:
             CometChatException: `ERR_ROLE_NOT_FOUND`.
         """
-        return await self._asking.fetch(role_from_wire, "GET", f"/roles/{quoted(role)}")
+        return await self._requester.fetch(role_from_wire, "GET", f"/roles/{quoted(role)}")
 
     async def update(
         self,
@@ -60,7 +63,7 @@ class Roles:
         lists_users: Whom | None = None,
         sends_to: Whom | None = None,
     ) -> Role:
-        """Change what is given of a role, and return the role.
+        """Change the given fields of a role, and return the role. Arguments as for `create`.
 
         Raises:
             CometChatException: `ERR_ROLE_NOT_FOUND`, `ERR_BAD_REQUEST`.
@@ -70,42 +73,47 @@ class Roles:
             lists_users = lists_users or before.lists_users  # type: ignore[assignment]
             sends_to = sends_to or before.sends_to  # type: ignore[assignment]
         body = _fields(name, description, metadata, lists_users, sends_to)
-        return await self._asking.fetch(role_from_wire, "PUT", f"/roles/{quoted(role)}", body=body)
+        return await self._requester.fetch(role_from_wire, "PUT", f"/roles/{quoted(role)}", body=body)
 
     async def delete(self, role: str) -> None:
-        """Delete a role that no user has.
+        """Delete a role. Its users get the role `default`.
 
         Raises:
-            CometChatException: `ERR_ROLE_NOT_FOUND`.
+            CometChatException: `ERR_ROLE_NOT_FOUND`; `ERR_ROLE_DELETE_DENIED` for the role `default`.
         """
-        await self._asking.ask("DELETE", f"/roles/{quoted(role)}")
+        await self._requester.ask("DELETE", f"/roles/{quoted(role)}")
 
     def list(self) -> Listing[Role]:
-        """Return the roles."""
-        return self._asking.listing("/roles", role_from_wire, "role")
+        """Return all roles."""
+        return self._requester.listing("/roles", role_from_wire, "role")
 
     async def restrict(self, role: str, features: Sequence[str]) -> None:
-        """Keep features from the users of a role.
+        """Forbid features to the users of a role.
 
         Args:
+            role: the role.
             features: their documented keys, such as `u.createGroup`.
 
         Raises:
-            CometChatException: `ERR_ROLE_NOT_FOUND`.
+            CometChatException: `ERR_ROLE_NOT_FOUND`, `ERR_BAD_REQUEST`.
         """
-        await self._asking.ask("POST", _features(role), body={"featuresToRestrict": listed(features, "features")})
+        await self._requester.ask("POST", _features(role), body={"featuresToRestrict": listed(features, "features")})
 
     async def allow(self, role: str, features: Sequence[str]) -> None:
-        """Give features back to the users of a role.
+        """Allow features to the users of a role again.
+
+        Args:
+            role: the role.
+            features: as for `restrict`.
 
         Raises:
-            CometChatException: `ERR_ROLE_NOT_FOUND`.
+            CometChatException: `ERR_ROLE_NOT_FOUND`, `ERR_BAD_REQUEST`.
         """
-        await self._asking.ask("DELETE", _features(role), body={"featuresToAllow": listed(features, "features")})
+        await self._requester.ask("DELETE", _features(role), body={"featuresToAllow": listed(features, "features")})
 
     def restricted(self, role: str) -> Listing[RestrictedFeature]:
         """Return the features that the users of a role may not use."""
-        return self._asking.listing(_features(role), feature_from_wire, "feature")
+        return self._requester.listing(_features(role), feature_from_wire, "feature")
 
 
 def _features(role: str) -> str:

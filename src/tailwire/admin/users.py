@@ -1,13 +1,13 @@
-"""Users, their auth tokens, blocks and friends, as a backend manages them."""
+"""Users, their auth tokens, blocks and friends."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from tailwire.admin.asking import Asking, changes, filtered, listed
 from tailwire.admin.listing import Listing
 from tailwire.admin.records import AuthToken, token_from_wire
+from tailwire.admin.requester import Requester, changes, filtered, listed
 from tailwire.sdk.calls.access import quoted
 from tailwire.wire.codec import user_from_wire
 from tailwire.wire.entities import User
@@ -16,8 +16,8 @@ from tailwire.wire.entities import User
 class Users:
     """The users of the app (`admin.users`)."""
 
-    def __init__(self, asking: Asking) -> None:
-        self._asking = asking
+    def __init__(self, requester: Requester) -> None:
+        self._requester = requester
 
     async def create(
         self,
@@ -33,11 +33,21 @@ class Users:
     ) -> User:
         """Create a user.
 
+        Args:
+            uid: 1 to 100 characters of `a-z`, `0-9`, `_` and `-`; stored in lower case.
+            name: at most 100 characters.
+            avatar: a URL, at most 3,000 characters.
+            link: a URL of the user's profile, at most 3,000 characters.
+            role: id of a role; `default` if not given.
+            status_message: at most 500 characters.
+            metadata: free data of the app, at most 5 KiB of JSON.
+            tags: at most 25 of 100 characters each.
+
         Raises:
-            CometChatException: `ERR_UID_ALREADY_EXISTS`, `ERR_BAD_REQUEST`.
+            CometChatException: `ERR_UID_ALREADY_EXISTS`, `ERR_BAD_REQUEST`, `ERR_ROLE_NOT_FOUND`.
         """
         fields = _fields(name, avatar, link, role, status_message, metadata, tags)
-        return await self._asking.fetch(user_from_wire, "POST", "/users", body={"uid": uid, **fields})
+        return await self._requester.fetch(user_from_wire, "POST", "/users", body={"uid": uid, **fields})
 
     async def get(self, uid: str) -> User:
         """Return a user.
@@ -45,7 +55,7 @@ class Users:
         Raises:
             CometChatException: `ERR_UID_NOT_FOUND`.
         """
-        return await self._asking.fetch(user_from_wire, "GET", f"/users/{quoted(uid)}")
+        return await self._requester.fetch(user_from_wire, "GET", f"/users/{quoted(uid)}")
 
     async def update(
         self,
@@ -60,41 +70,65 @@ class Users:
         tags: Sequence[str] | None = None,
         unset: Sequence[str] | None = None,
     ) -> User:
-        """Change what is given of a user, and return the user.
+        """Change the given fields of a user, and return the user.
 
         Args:
-            unset: what is taken away, by its name on the wire: `avatar`, `link`, `metadata`, …
+            uid: the user.
+            name: as for `create`; so are the other fields.
+            avatar: a URL.
+            link: a URL.
+            role: id of a role.
+            status_message: replaces the old one.
+            metadata: replaces the old metadata.
+            tags: replace the old tags.
+            unset: fields to remove, by their names in the REST API: `avatar`, `link`, `metadata`, …
 
         Raises:
-            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`.
+            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`, `ERR_ROLE_NOT_FOUND`.
         """
         body = _fields(name, avatar, link, role, status_message, metadata, tags)
         body |= changes(unset=listed(unset, "unset") if unset is not None else None)
-        return await self._asking.fetch(user_from_wire, "PUT", f"/users/{quoted(uid)}", body=body)
+        return await self._requester.fetch(user_from_wire, "PUT", f"/users/{quoted(uid)}", body=body)
 
     async def delete(self, uid: str, *, messages: Literal["keep", "remove", "anonymous"] = "keep") -> None:
-        """Delete a user; their auth tokens and sockets end.
+        """Delete a user. Their auth tokens become invalid, and their sockets are closed.
 
         Args:
-            messages: what becomes of what they wrote: it stays as it is (`keep`), it goes with them and their files
-                (`remove`), or it stays without their name and avatar (`anonymous`). The uid stays with what stays.
+            uid: the user.
+            messages: what happens to their messages: `keep` leaves them as they are, `remove` deletes them and their
+                files, `anonymous` keeps them without the user's name and avatar. The uid stays on messages that are
+                kept.
 
         Raises:
             CometChatException: `ERR_UID_NOT_FOUND`.
-            ValueError: `messages` is none of the three.
+            ValueError: `messages` is another word.
         """
         if messages not in ("keep", "remove", "anonymous"):
             raise ValueError(f'messages={messages!r}: give "keep", "remove" or "anonymous"')
         body = {"permanent": messages == "remove", "anonymous": messages == "anonymous"}
-        await self._asking.ask("DELETE", f"/users/{quoted(uid)}", body=body)
+        await self._requester.ask("DELETE", f"/users/{quoted(uid)}", body=body)
 
     async def deactivate(self, uids: Sequence[str]) -> None:
-        """Keep users out until they are reactivated; nothing of theirs is lost."""
-        await self._asking.ask("DELETE", "/users", body={"uidsToDeactivate": listed(uids, "uids")})
+        """Deactivate users: they cannot log in and are not listed until they are reactivated. Their data is kept.
+
+        Args:
+            uids: the users. Unknown uids are ignored.
+
+        Raises:
+            CometChatException: `ERR_BAD_REQUEST`.
+        """
+        await self._requester.ask("DELETE", "/users", body={"uidsToDeactivate": listed(uids, "uids")})
 
     async def reactivate(self, uids: Sequence[str]) -> None:
-        """Let deactivated users in again."""
-        await self._asking.ask("PUT", "/users", body={"uidsToActivate": listed(uids, "uids")})
+        """Reactivate deactivated users.
+
+        Args:
+            uids: the users. Unknown uids are ignored.
+
+        Raises:
+            CometChatException: `ERR_BAD_REQUEST`.
+        """
+        await self._requester.ask("PUT", "/users", body={"uidsToActivate": listed(uids, "uids")})
 
     def list(
         self,
@@ -106,22 +140,25 @@ class Users:
         status: Literal["", "online", "offline"] = "",
         deactivated: Literal["without", "with", "only"] = "without",
     ) -> Listing[User]:
-        """Return the users that fit, by name.
+        """Return the matching users, by name.
 
         Args:
-            search: what stands in the uid or the name.
-            roles, tags, uids: one of these; at most 25 uids. An empty list fits nobody.
-            status: who is online, or who is not.
-            deactivated: whether deactivated users are among them.
+            search: a part of the uid or the name.
+            roles: only users with one of these roles. Give one of `roles`, `tags` and `uids`; an empty list matches
+                nothing.
+            tags: only users with one of these tags.
+            uids: only these users, at most 25.
+            status: only users who are `online` or `offline`.
+            deactivated: `without` deactivated users, `with` them, or `only` them.
 
         Raises:
-            ValueError: `status` or `deactivated` is none of its words.
+            ValueError: `status` or `deactivated` is another word.
         """
         if status not in ("", "online", "offline"):
             raise ValueError(f'status={status!r}: give "online", "offline" or nothing')
         if deactivated not in ("without", "with", "only"):
             raise ValueError(f'deactivated={deactivated!r}: give "without", "with" or "only"')
-        return self._asking.listing(
+        return self._requester.listing(
             "/users",
             user_from_wire,
             "user",
@@ -135,70 +172,114 @@ class Users:
         )
 
     async def befriend(self, uid: str, friends: Sequence[str]) -> None:
-        """Make users friends of a user."""
-        await self._asking.ask("POST", f"/users/{quoted(uid)}/friends", body={"accepted": listed(friends, "friends")})
+        """Make users friends of a user. Those who do not exist, or are friends already, are skipped without an error.
+
+        Args:
+            uid: the user.
+            friends: uids, at most 25.
+
+        Raises:
+            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`.
+        """
+        body = {"accepted": listed(friends, "friends")}
+        await self._requester.ask("POST", f"/users/{quoted(uid)}/friends", body=body)
 
     async def unfriend(self, uid: str, friends: Sequence[str]) -> None:
-        """End friendships of a user."""
-        await self._asking.ask("DELETE", f"/users/{quoted(uid)}/friends", body={"friends": listed(friends, "friends")})
+        """Remove users from the friends of a user.
+
+        Args:
+            uid: the user.
+            friends: uids, at most 25.
+
+        Raises:
+            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`; `ERR_NOT_A_FRIEND` if none of them was a friend.
+        """
+        body = {"friends": listed(friends, "friends")}
+        await self._requester.ask("DELETE", f"/users/{quoted(uid)}/friends", body=body)
 
     def friends(self, uid: str) -> Listing[User]:
         """Return the friends of a user."""
-        return self._asking.listing(f"/users/{quoted(uid)}/friends", user_from_wire, "user")
+        return self._requester.listing(f"/users/{quoted(uid)}/friends", user_from_wire, "user")
 
     async def block(self, uid: str, blocked: Sequence[str]) -> None:
-        """Block users for a user."""
-        await self._asking.ask(
+        """Block users on behalf of a user. Those who do not exist are skipped without an error.
+
+        Args:
+            uid: the user who blocks.
+            blocked: uids, at most 25.
+
+        Raises:
+            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`.
+        """
+        await self._requester.ask(
             "POST", f"/users/{quoted(uid)}/blockedusers", body={"blockedUids": listed(blocked, "blocked")}
         )
 
     async def unblock(self, uid: str, blocked: Sequence[str]) -> None:
-        """Unblock users for a user."""
-        await self._asking.ask(
+        """Unblock users on behalf of a user.
+
+        Args:
+            uid: the user who blocked.
+            blocked: uids, at most 25.
+
+        Raises:
+            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`.
+        """
+        await self._requester.ask(
             "DELETE", f"/users/{quoted(uid)}/blockedusers", body={"blockedUids": listed(blocked, "blocked")}
         )
 
     def blocked(self, uid: str) -> Listing[User]:
-        """Return whom a user has blocked."""
+        """Return the users whom a user has blocked."""
         path = f"/users/{quoted(uid)}/blockedusers"
-        return self._asking.listing(path, user_from_wire, "user", direction="blockedByMe")
+        return self._requester.listing(path, user_from_wire, "user", direction="blockedByMe")
 
 
 class Tokens:
-    """The auth tokens of users (`admin.tokens`): what a client logs in with."""
+    """The auth tokens of users (`admin.tokens`), with which clients log in."""
 
-    def __init__(self, asking: Asking) -> None:
-        self._asking = asking
+    def __init__(self, requester: Requester) -> None:
+        self._requester = requester
 
     async def create(
         self, uid: str, *, platform: str | None = None, app_info: Mapping[str, Any] | None = None
     ) -> AuthToken:
-        """Create an auth token for a user; hand it to their client, and to nobody else.
+        """Create an auth token for a user. Give it to that user's client only.
 
         Args:
-            platform, app_info: for which device it is, to be seen in lists.
+            uid: the user.
+            platform: the platform of the device, to be shown in lists; at most 100 characters.
+            app_info: further information about the device; at most 4,096 bytes of JSON.
+
+        Raises:
+            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_BAD_REQUEST`.
+        """
+        body = changes(platform=platform, appInfo=app_info)
+        return await self._requester.fetch(token_from_wire, "POST", _tokens(uid), body=body)
+
+    def list(self, uid: str) -> Listing[AuthToken]:
+        """Return the auth tokens of a user; of each, only the last characters are shown."""
+        return self._requester.listing(_tokens(uid), token_from_wire, "auth token")
+
+    async def revoke(self, uid: str, token: str) -> None:
+        """Revoke an auth token: requests with it are refused, and its sockets are closed.
+
+        Args:
+            uid: the user.
+            token: the full token.
+
+        Raises:
+            CometChatException: `ERR_UID_NOT_FOUND`, `ERR_AUTH_TOKEN_NOT_FOUND`.
+        """
+        await self._requester.ask("DELETE", f"{_tokens(uid)}/{quoted(token)}")
+
+    async def revoke_all(self, uid: str) -> None:
+        """Revoke all auth tokens of a user.
 
         Raises:
             CometChatException: `ERR_UID_NOT_FOUND`.
         """
-        body = changes(platform=platform, appInfo=app_info)
-        return await self._asking.fetch(token_from_wire, "POST", _tokens(uid), body=body)
-
-    def list(self, uid: str) -> Listing[AuthToken]:
-        """Return the auth tokens of a user, each by its last characters."""
-        return self._asking.listing(_tokens(uid), token_from_wire, "auth token")
-
-    async def revoke(self, uid: str, token: str) -> None:
-        """Take an auth token back: requests with it fail, its sockets end.
-
-        Raises:
-            CometChatException: `ERR_AUTH_TOKEN_NOT_FOUND`.
-        """
-        await self._asking.ask("DELETE", f"{_tokens(uid)}/{quoted(token)}")
-
-    async def revoke_all(self, uid: str) -> None:
-        """Take all auth tokens of a user back."""
-        await self._asking.ask("DELETE", _tokens(uid))
+        await self._requester.ask("DELETE", _tokens(uid))
 
 
 def _tokens(uid: str) -> str:

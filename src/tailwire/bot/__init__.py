@@ -1,8 +1,7 @@
-"""Bots: handlers for messages, answers that grow while they are written, and a program that ends in order.
+"""Bots: handlers for messages, replies that are streamed while they are written, and an orderly shutdown.
 
-Who may import it: testing, cli, tui, and apps. Inside, `bot` knows `context`, what a handler is given, and
-`desk`, who works on what.
-Design page: docs/bots.md.
+Who may import it: testing, cli, tui, and apps.
+Read more: docs/bots.md.
 """
 
 from tailwire.bot.bot import Bot as Bot

@@ -1,4 +1,4 @@
-"""An answer that grows: drafts while it is being written. The message that it becomes is sent by `Context.stream`."""
+"""A streamed reply: drafts that are sent while it is written. `Context.stream` sends the final message."""
 
 from __future__ import annotations
 
@@ -17,26 +17,28 @@ from tailwire.wire.entities import TransientMessage
 
 log = logging.getLogger("tailwire.bot")
 
-MAX_TEXT = 8000
-"""Bytes of JSON of one message's text; a server takes 10 KB of data as it comes."""
-MAX_STREAM = 100_000
-"""Characters of a stream; one that goes on is stopped there."""
-SHORTEST_PAUSE = 0.25
-"""Seconds between two drafts of a stream."""
-FRAMES = 40
-"""Drafts a second of all streams of a bot; a server closes a socket that sends more than 100 frames."""
-STILL_THERE = 8.0
-"""Seconds after which a draft that has not grown is sent again; readers take it for ended after 15."""
+MAX_TEXT_BYTES = 8000
+"""Size of one message's text in JSON. The server's limit for the whole data of a message is 10 KB by default."""
+MAX_STREAM_CHARACTERS = 100_000
+MIN_PAUSE_SECONDS = 0.25
+"""The minimum time between two drafts of a reply."""
+MAX_DRAFTS_PER_SECOND = 40
+"""For all replies of a bot. The server closes a socket that sends more than 100 frames a second."""
+KEEP_ALIVE_SECONDS = 8.0
+"""After this time, an unchanged draft is sent again. Readers consider it ended after 15 seconds."""
 
 
 class Draft:
-    """One answer while it is written.
+    """A reply that is being written.
 
     Args:
-        receiver, receiver_type: who reads it.
-        asker: who may stop it.
-        reply_to: the id of the message that it answers.
-        others: the drafts that are written now, by id; it is one of them while it is written.
+        chat: the bot's client.
+        receiver: uid or guid of the reader.
+        receiver_type: `user` or `group`.
+        asker: uid of the user who may stop it.
+        reply_to: id of the message that it answers.
+        name: its id.
+        others: the drafts that are being written, by id; this one is added while it is written.
     """
 
     def __init__(
@@ -58,26 +60,26 @@ class Draft:
         self._others = others
         self._parts: list[str] = []
         self._grown = asyncio.Event()
-        self._seq = int(time.time() * 1000)  # rises over a restart, too
+        self._seq = int(time.time() * 1000)  # also increases across restarts
         self._task: asyncio.Task[Any] | None = None
 
     @property
     def text(self) -> str:
-        """The whole text so far, without half a character at its end."""
-        return joined("".join(self._parts))
+        """The text so far, without half a surrogate pair at its end."""
+        return join_surrogates("".join(self._parts))
 
     def stop(self, by: str) -> None:
-        """Stop the handler that writes, if it is the asker who wants it."""
+        """Cancel the handler that writes this, if the request comes from the asker."""
         if by == self._asker and self._task is not None and not self.stopped:
             self.stopped = True
             self._task.cancel()
 
     async def write(self, parts: AsyncIterable[str]) -> None:
-        """Take all parts, and show what there is.
+        """Read all parts, and send drafts meanwhile.
 
         Raises:
             CancelledError: it was stopped.
-            TypeError: a part is no text.
+            TypeError: a part is not a string.
         """
         self._task, self._others[self.name] = asyncio.current_task(), self
         showing = asyncio.create_task(self._show(), name="tailwire bot draft")
@@ -87,12 +89,12 @@ class Draft:
             async with aclosing(parts) if closing is not None else nullcontext():  # type: ignore[type-var]
                 async for part in parts:
                     if not isinstance(part, str):
-                        raise TypeError(f"the stream gave a {type(part).__name__}: give parts of the text, as str")
-                    self._parts.append(part[: MAX_STREAM - length])
+                        raise TypeError(f"the stream yielded a {type(part).__name__}: yield parts of the text, as str")
+                    self._parts.append(part[: MAX_STREAM_CHARACTERS - length])
                     length += len(self._parts[-1])
                     self._grown.set()
-                    if length >= MAX_STREAM:
-                        log.warning("an answer was stopped after %d characters", length)
+                    if length >= MAX_STREAM_CHARACTERS:
+                        log.warning("a streamed reply was stopped after %d characters", length)
                         self.stopped = True
                         break
         finally:
@@ -103,28 +105,28 @@ class Draft:
     async def _show(self) -> None:
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(STILL_THERE):
+                async with asyncio.timeout(KEEP_ALIVE_SECONDS):
                     await self._grown.wait()
             self._grown.clear()
             if text := self.text:
-                await self._tell(text)
-            await asyncio.sleep(max(SHORTEST_PAUSE, len(self._others) / FRAMES))
+                await self._send(text)
+            await asyncio.sleep(max(MIN_PAUSE_SECONDS, len(self._others) / MAX_DRAFTS_PER_SECOND))
 
-    async def _tell(self, text: str) -> None:
+    async def _send(self, text: str) -> None:
         self._seq += 1
-        data: dict[str, Any] = {"draft": self.name, "seq": self._seq, "text": _tail(text), "to": self._reply_to}
+        data: dict[str, Any] = {"draft": self.name, "seq": self._seq, "text": _tail_of(text), "to": self._reply_to}
         if len(data["text"]) < len(text):
             data["from"] = len(text) - len(data["text"])
-        with suppress(CometChatException):  # nobody misses a draft: the message comes in any case
+        with suppress(CometChatException):  # a lost draft does no harm: the message is sent anyway
             await self._chat.send_transient_message(TransientMessage(*self._to, data))
 
     async def end(self) -> None:
-        """Tell the readers that it grows no more, whatever became of it."""
-        await self._tell("")
+        """Tell the readers that the draft has ended."""
+        await self._send("")
 
 
-def joined(text: str) -> str:
-    """Return a text in which halves of a character (surrogates) are joined; one at its end is left out."""
+def join_surrogates(text: str) -> str:
+    """Return the text with surrogate pairs joined; half a pair at its end is removed."""
     if text and "\ud800" <= text[-1] <= "\udbff":
         text = text[:-1]
     try:
@@ -134,23 +136,23 @@ def joined(text: str) -> str:
     return text
 
 
-def size(text: str) -> int:
-    """Return how many bytes a text takes in JSON."""
+def json_size(text: str) -> int:
+    """Return the number of bytes that a text takes in JSON."""
     return len(json.dumps(text, ensure_ascii=False).encode("utf-8", "replace")) - 2
 
 
-def _tail(text: str) -> str:
-    tail = text[-MAX_TEXT:]
-    while size(tail) > MAX_TEXT:
+def _tail_of(text: str) -> str:
+    tail = text[-MAX_TEXT_BYTES:]
+    while json_size(tail) > MAX_TEXT_BYTES:
         tail = tail[max(1, len(tail) // 8) :]
     return tail
 
 
-def split(text: str, longest: int = MAX_TEXT) -> Iterator[str]:
-    """Yield a text in parts that a message can carry, cut where a paragraph, a line, a sentence or a word ends."""
-    while size(text) > longest:
+def split(text: str, longest: int = MAX_TEXT_BYTES) -> Iterator[str]:
+    """Yield parts that fit into one message each, cut at the end of a paragraph, line, sentence or word."""
+    while json_size(text) > longest:
         end = min(len(text), longest)
-        while size(text[:end]) > longest:
+        while json_size(text[:end]) > longest:
             end -= max(1, end // 8)
         for mark in ("\n\n", "\n", ". ", " "):
             if (at := text.rfind(mark, end // 2, end)) > 0:

@@ -1,19 +1,19 @@
-"""Blocking clients for scripts, Flask, Django, Tk, Qt and any thread: `ChatClient` and `Admin` on threads of their own.
+"""Blocking clients for scripts, Flask, Django, Tk, Qt and any thread. Each runs its async client in its own thread.
 
-Who may import it: testing, cli, tui, and apps. It knows the SDK and the backend's client, and no adapter.
-Design page: docs/sync.md; architecture.md.
+Who may import it: testing, cli, tui, and apps. It imports the SDK and the administration client, and no adapter.
+Read more: docs/sync.md.
 """
 
 from tailwire.sync.admin import Admin as Admin
 from tailwire.sync.admin_bridge import Listing as Listing
 from tailwire.sync.client import Client as Client
-from tailwire.sync.faces import ListRequest as ListRequest
-from tailwire.sync.faces import OutboxEntry as OutboxEntry
-from tailwire.sync.faces import Request as Request
-from tailwire.sync.faces import UploadFileRequest as UploadFileRequest
 from tailwire.sync.iterating import Iterating as Iterating
 from tailwire.sync.live import LiveConversations as LiveConversations
 from tailwire.sync.live import LiveMessages as LiveMessages
+from tailwire.sync.proxies import ListRequest as ListRequest
+from tailwire.sync.proxies import OutboxEntry as OutboxEntry
+from tailwire.sync.proxies import Request as Request
+from tailwire.sync.proxies import UploadFileRequest as UploadFileRequest
 from tailwire.sync.qt import post_qt as post_qt
 from tailwire.sync.tk import post_tk as post_tk
 

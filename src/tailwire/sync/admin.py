@@ -1,4 +1,4 @@
-"""`Admin`: the blocking client of a backend. Its types are in `admin.pyi`, which `scripts/make_sync_face.py` writes."""
+"""`Admin`: the blocking administration client. `scripts/make_sync_face.py` writes its types to `admin.pyi`."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 
 from tailwire.admin import groups, keys, messages, roles, users, webhooks
 from tailwire.sync.admin_bridge import AdminBridge, Listing
-from tailwire.sync.calling import Calling, blocking
+from tailwire.sync.proxy import BlockingProxy, blocking
 
 
 def _listing(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
-    def call(self: Calling, *arguments: Any, **named: Any) -> Any:
-        return Listing(self._held, getattr(self._target, name)(*arguments, **named), self._limit)
+    def call(self: BlockingProxy, *arguments: Any, **named: Any) -> Any:
+        return Listing(self._handle, getattr(self._target, name)(*arguments, **named), self._limit)
 
     return call
 
 
-def _part(kind: type) -> type[Calling]:
+def _part(kind: type) -> type[BlockingProxy]:
     made: dict[str, Any] = {"__doc__": kind.__doc__, "__module__": __name__}
     for name, method in vars(kind).items():
         if not name.startswith("_"):
             made[name] = (blocking if inspect.iscoroutinefunction(method) else _listing)(name, method)
-    return type(kind.__name__, (Calling,), made)
+    return type(kind.__name__, (BlockingProxy,), made)
 
 
 Groups = _part(groups.Groups)
@@ -38,10 +38,10 @@ Webhooks = _part(webhooks.Webhooks)
 
 
 class Admin(AdminBridge):
-    """The client of a backend without an event loop: `tailwire.admin.Admin` in a thread of its own.
+    """Administration client for programs without an event loop: runs a `tailwire.admin.Admin` in its own thread.
 
-    It has the same parts with the same calls; those that are async there wait here until they are done, and listings
-    are walked with `for`. It may be used by any number of threads.
+    It has the same attributes and calls. Async calls block until they are done, and listings are iterated with `for`.
+    It is thread-safe.
 
     ```python
     with Admin("app-id", settings, "rest-api-key") as admin:
@@ -52,18 +52,24 @@ class Admin(AdminBridge):
     ```
 
     Attributes:
-        users, tokens, groups, messages, roles, webhooks, keys: the calls, by what they are about.
+        users: users, their blocks and friends.
+        tokens: the auth tokens of users.
+        groups: groups and their members.
+        messages: messages and conversations.
+        roles: roles and the features that they may not use.
+        webhooks: webhooks and their deliveries.
+        keys: API keys.
 
     Args:
-        app_id: of the app.
-        settings: made by `AppSettingsBuilder`: the host, the proxy and the certificate authority count here.
-        api_key: a key of scope `fullAccess`. Keep it on your servers.
-        timeout: seconds that a call may take; None for ever. See `with_timeout`.
-        tls: an SSL context, for a server with a certificate of its own.
-        world: time, chance and sockets; for tests.
+        app_id: the id of the app.
+        settings: made by `AppSettingsBuilder`. Used are the host, the proxy and the certificate authority.
+        api_key: a REST API key of scope `fullAccess`. Keep it on your servers.
+        timeout: seconds after which a call raises `TimeoutError`; None for no limit. See `with_timeout`.
+        tls: an SSL context, for a server with a self-signed certificate.
+        world: clock, randomness and sockets; for tests.
 
     Raises:
-        ValueError: the app id or the key is empty, or the settings name no usable host or proxy.
+        ValueError: the app id or the key is empty, or the settings have no valid host or proxy.
     """
 
     _parts = {

@@ -1,48 +1,48 @@
-"""What the blocking `Admin` does in its own way; `admin` adds the parts of `tailwire.admin.Admin`."""
+"""The parts of the blocking `Admin` that differ from the async one."""
 
 from __future__ import annotations
 
 import ssl
-from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, cast
 
 from tailwire.admin.client import Admin as AsyncAdmin
 from tailwire.sdk.app_settings import AppSettings
 from tailwire.sdk.io.world import World
-from tailwire.sync.calling import Calling, Held, checked_seconds
+from tailwire.sync.client_thread import ClientThread
+from tailwire.sync.closing import Closable, NotCopied
 from tailwire.sync.iterating import Iterating
-from tailwire.sync.portal import Portal
+from tailwire.sync.proxy import BlockingProxy, ClientHandle, checked_seconds
 
 T = TypeVar("T")
 
 
-class Listing(Calling, Generic[T]):
-    """A list to walk through with `for`. Each walk asks the server anew, a page of 100 at a time.
+class Listing(BlockingProxy, Generic[T]):
+    """A list to iterate with `for`. Each iteration fetches the list again, in pages of 100 entries.
 
-    What changes while an app walks may be missed, or come twice, where the server counts pages; histories of messages
-    are walked by id and never miss any.
+    Entries that change during an iteration may be missed or repeated. Message histories are paged by id, so no message
+    is missed.
     """
 
     def __iter__(self) -> Iterating[T]:
-        return Iterating(self._held, aiter(self._target), "listing", self._limit, ends=False)
+        return Iterating(self._handle, aiter(self._target), "listing", self._limit, ends=False)
 
     def first(self, most: int = 1000) -> list[T]:
-        """Return the entries as a list.
+        """Return the first entries as a list.
 
         Args:
-            most: at most so many.
+            most: the maximum number of entries; 0 or less returns none.
 
         Raises:
-            CometChatException: as the server refused it.
-            TimeoutError: it has not ended in time.
+            CometChatException: the code from the server.
+            TimeoutError: the call took longer than the client's timeout.
         """
         return cast("list[T]", self._call("first", (most,), {}))
 
 
-class AdminBridge:
-    """The part of the blocking `Admin` that is not the same as in the async one."""
+class AdminBridge(Closable, NotCopied):
+    """The methods of the blocking `Admin` that the async one does not have."""
 
-    _parts: dict[str, type[Calling]]
+    _parts: dict[str, type[BlockingProxy]]
 
     def __init__(
         self,
@@ -54,47 +54,43 @@ class AdminBridge:
         tls: ssl.SSLContext | None = None,
         world: World | None = None,
     ) -> None:
-        limit, portal = checked_seconds(timeout), Portal(None, "Admin")
+        limit, client_thread = checked_seconds(timeout), ClientThread(None, "Admin")
 
         async def started(_: AsyncAdmin) -> None:
-            return  # it asks nothing before the first call
+            return  # it sends nothing before the first call
 
-        made = portal.open(lambda: AsyncAdmin(app_id, settings, api_key, tls=tls, world=world), started, limit)
-        self._take(Held(portal), made, limit)
+        made = client_thread.open(lambda: AsyncAdmin(app_id, settings, api_key, tls=tls, world=world), started, limit)
+        self._take(ClientHandle(client_thread), made, limit)
 
-    def _take(self, held: Held, target: Any, limit: float | None) -> None:
-        self._held, self._target, self._limit = held, target, limit
+    def _take(self, handle: ClientHandle, target: Any, limit: float | None) -> None:
+        self._handle, self._target, self._limit = handle, target, limit
         for name, kind in self._parts.items():
-            setattr(self, name, kind(held, getattr(target, name), limit))
+            setattr(self, name, kind(handle, getattr(target, name), limit))
 
     def with_timeout(self, seconds: float | None) -> Self:
-        """Return a view of the same client whose calls may take other than the client's seconds.
+        """Return a view of this client with another timeout.
 
         Args:
-            seconds: None waits for ever.
+            seconds: the timeout of a call; None for no limit.
+
+        Raises:
+            TypeError: it is not a number.
+            ValueError: it is not above 0.
         """
         view = object.__new__(type(self))
-        view._take(self._held, self._target, checked_seconds(seconds))
+        view._take(self._handle, self._target, checked_seconds(seconds))
         return view
 
     def close(self, timeout: float | None = 10.0) -> None:
-        """Close the client, and wait for the end of its thread. Twice is once.
+        """Close the client, and wait until its thread has ended. May be called more than once.
 
-        Calls that wait in other threads end with `ERR_CLIENT_CLOSED`, and so does every later one.
+        Pending calls in other threads and all later calls raise `ERR_CLIENT_CLOSED`.
+
+        Args:
+            timeout: seconds to wait; None for no limit.
 
         Raises:
-            TimeoutError: it has not ended within so many seconds; it goes on ending.
-            RuntimeError: from the client's own thread.
+            TimeoutError: the thread has not ended in time; it continues to shut down.
+            RuntimeError: called in the client's own thread.
         """
-        self._held.portal.close(checked_seconds(timeout))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __reduce__(self) -> str:
-        raise TypeError("a client cannot be pickled or copied: make one in each process")
+        self._handle.client_thread.close(checked_seconds(timeout))

@@ -1,4 +1,4 @@
-"""What the blocking client does in its own way; `client` adds every other method of `ChatClient`."""
+"""The parts of the blocking client that differ from `ChatClient`; `client` adds all its other methods."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import ssl as ssl_module
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from types import TracebackType
 from typing import Literal, Self, TypeVar, cast
 
 from tailwire.sdk.app_settings import AppSettings
@@ -26,14 +25,15 @@ from tailwire.sdk.listeners.interfaces import (
     MessageListener,
     UserListener,
 )
-from tailwire.sdk.listeners.registry import EventStream
+from tailwire.sdk.listeners.registry import AcknowledgedStream, EventStream
 from tailwire.sdk.session import SessionStore
-from tailwire.sync.calling import Held, checked_seconds, refused
+from tailwire.sync.app_callbacks import Post
+from tailwire.sync.client_thread import ClientThread
+from tailwire.sync.closing import Closable
+from tailwire.sync.factories import FactoryCalls
 from tailwire.sync.iterating import Iterating
-from tailwire.sync.listening import through
-from tailwire.sync.making import Making
-from tailwire.sync.outlet import Post
-from tailwire.sync.portal import Portal
+from tailwire.sync.listening import forwarding_listener
+from tailwire.sync.proxy import ClientHandle, checked_seconds, refused
 from tailwire.sync.pumping import pump
 from tailwire.wire.entities import BaseMessage
 
@@ -42,8 +42,8 @@ T = TypeVar("T")
 SyncTokenProvider = Callable[[], str | Awaitable[str]]
 
 
-class Bridge(Making):
-    """The part of the blocking client that is not the same as in `ChatClient`."""
+class Bridge(FactoryCalls, Closable):
+    """The methods of the blocking client that `ChatClient` does not have, or has in another form."""
 
     def __init__(
         self,
@@ -62,10 +62,10 @@ class Bridge(Making):
         for name, function in (("post", post), ("on_event", on_event)):
             if function is not None and not callable(function):
                 raise TypeError(f"{name} is a {type(function).__name__}: give a function, or None")
-        limit, portal = checked_seconds(timeout), Portal(post)
+        limit, client_thread = checked_seconds(timeout), ClientThread(post)
 
         def make() -> ChatClient:
-            provider = None if auth_token_provider is None else _asked(auth_token_provider)
+            provider = None if auth_token_provider is None else _async_provider(auth_token_provider)
             return ChatClient(
                 app_id, settings, session_store=session_store, auth_token_provider=provider, tls=tls,
                 timings=timings, world=world,
@@ -73,21 +73,25 @@ class Bridge(Making):
 
         async def started(chat: ChatClient) -> None:
             if on_event is not None:
-                _heard(chat, on_event, portal)
+                _pump_events(chat, on_event, client_thread)
             await chat.init()
 
-        chat = portal.open(make, started, limit)
-        super().__init__(Held(portal), chat, limit)
+        chat = client_thread.open(make, started, limit)
+        super().__init__(ClientHandle(client_thread), chat, limit)
 
     def with_timeout(self, seconds: float | None) -> Self:
-        """Return a view of the same client whose calls may take other than the client's seconds.
+        """Return a view of this client with another timeout.
 
         ```python
         chat.with_timeout(300).send_media_message(video)
         ```
 
         Args:
-            seconds: None waits for ever.
+            seconds: the timeout of a call; None for no limit.
+
+        Raises:
+            TypeError: it is not a number.
+            ValueError: it is not above 0.
         """
         view = object.__new__(type(self))
         vars(view).update(vars(self))
@@ -95,56 +99,58 @@ class Bridge(Making):
         return view
 
     def close(self, timeout: float | None = 10.0) -> None:
-        """Close the client, and wait for the end of its thread. The session stays saved. Twice is once.
+        """Close the client, and wait until its thread has ended. The session stays saved. May be called more than once.
 
-        Calls that wait in other threads end with `ERR_CLIENT_CLOSED`, and so does every later one; iterators over
-        events end. A callback that was posted and has not been called yet is not called any more.
+        Pending calls in other threads and all later calls raise `ERR_CLIENT_CLOSED`; iterators over events end. Posted
+        callbacks that have not run yet are dropped.
+
+        Args:
+            timeout: seconds to wait; None for no limit.
 
         Raises:
-            TimeoutError: it has not ended within so many seconds; it goes on ending.
-            RuntimeError: from the client's own thread.
+            TimeoutError: the thread has not ended in time; it continues to shut down.
+            RuntimeError: called in the client's own thread.
         """
-        self._portal.close(checked_seconds(timeout))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        self._client_thread.close(checked_seconds(timeout))
 
     # Events and listeners.
 
     def on_event(self, told: Callable[[Event], object]) -> Callable[[], None]:
-        """Call a function with every event from now on, one after the other.
+        """Call a function with every event from now on, one at a time.
 
-        It is called in the app's thread where the client has a `post`, else in the client's own thread. The next one
-        comes when it has returned: while it does not, 1,000 events wait here and 1,000 before, then the client
-        stops reading, and what is not read is asked for later. An event is done when the function has returned (or
-        raised, which is logged): messages that are not done when the client is closed come again at the next start.
-        So no message is lost, and one whose function the end cut short comes twice.
+        It is called in the app's thread if the client has a `post`, else in the client's own thread. An event is
+        acknowledged when the function has returned, or has raised, which is logged. Messages that are not acknowledged
+        when the client is closed are delivered again at the next start: no message is lost, but one that is being
+        handled then comes twice.
 
-        To hear the very first events of a saved session, give the function to the constructor. A function that refers
-        to the client keeps it open until `close()`.
+        While the function runs, up to 2,000 events are buffered; then the client stops reading, and fetches the rest
+        later.
+
+        To get the first events of a saved session, pass the function to the constructor. A function that refers to the
+        client keeps it open until `close()`.
+
+        Args:
+            told: the function; it may be async if the client has no `post`.
 
         Returns:
-            A function that stops it; from any thread. A call of an async function that has begun comes to its end;
-            events that wait are not told, and count as done.
+            A function that stops it, from any thread. A call that has begun continues to its end. Buffered events are
+            dropped and count as acknowledged.
+
+        Raises:
+            TypeError: `told` is not callable.
+            CometChatException: `ERR_INVALID_ARGUMENT` for an async function if the client has a `post`;
+                `ERR_CLIENT_CLOSED`.
         """
         if not callable(told):
             raise TypeError(f"told is a {type(told).__name__}: give a function")
-        portal = self._portal
-        if portal.outlet.posts and inspect.iscoroutinefunction(told):
-            raise refused("told is async, and there is no event loop where post= calls it.")
-        stop: Callable[[], None] = self._do("on_event", lambda: _heard(self._target, told, portal))
+        client_thread = self._client_thread
+        if client_thread.callbacks.posts and inspect.iscoroutinefunction(told):
+            raise refused("told is async, but there is no event loop in the thread where post= calls it.")
+        stop: Callable[[], None] = self._do("on_event", lambda: _pump_events(self._target, told, client_thread))
         return stop
 
-    def events(self, timeout: float | None = None) -> Iterating[Event]:
-        """Return an iterator over everything from now on, for scripts. It ends when the client is closed.
-
-        An event counts as handed over when the iterator has it: messages that wait in it at the end do not come again,
-        as those of `on_event` do.
+    def events(self, timeout: float | None = None, *, acknowledge: bool = False) -> Iterating[Event]:
+        """Return an iterator over all events from now on. It ends when the client is closed.
 
         ```python
         for event in chat.events():
@@ -154,32 +160,44 @@ class Bridge(Making):
         ```
 
         Args:
-            timeout: it also ends when no event has come for so many seconds; None waits for ever.
+            timeout: seconds without an event after which the iterator ends; None for no limit.
+            acknowledge: acknowledge each event when the next one is requested. A message whose event is not
+                acknowledged when the client is closed, or crashes, is delivered again at the next start. Without it,
+                events are acknowledged when they are buffered in the iterator.
+
+        Raises:
+            CometChatException: `ERR_CLIENT_CLOSED`.
+            TypeError: `timeout` is not a number.
+            ValueError: `timeout` is not above 0.
         """
         limit = checked_seconds(timeout)
-        stream: EventStream = self._do("events", self._target.events)
-        return Iterating(self._held, stream, "events", limit, ends=True, close=stream.close)
+        if not acknowledge:
+            stream: EventStream = self._do("events", self._target.events)
+            return Iterating(self._handle, stream, "events", limit, ends=True, close=stream.close)
+        acknowledged: AcknowledgedStream = self._do("events", lambda: self._target.events(acknowledge=True))
+        source = _acknowledging(acknowledged)
+        return Iterating(self._handle, source, "events", limit, ends=True, close=acknowledged.close)
 
     def messages(
         self, *, uid: str = "", guid: str = "", before: int = 0, after: int = 0, limit: int = 30, actions: bool = True
     ) -> Iterating[BaseMessage]:
-        """Iterate over the messages of a conversation; a page is fetched when it is needed.
+        """Iterate over the messages of a conversation; pages are fetched when they are needed.
 
         Args:
-            uid: the conversation with a user; or
-            guid: of a group; neither: all of the user's.
-            before: newest first, from before this id; the newest by default.
-            after: oldest first, from after this id.
-            limit: messages a page, 1 to 100.
-            actions: with the messages that tell of edits, deletions and members (`Action`); False leaves them out.
+            uid: the conversation with this user. Give `uid` or `guid`; neither for all conversations.
+            guid: the conversation of this group.
+            before: newest first, starting before this id; by default with the newest message.
+            after: oldest first, starting after this id.
+            limit: the number of messages in a page, 1 to 100.
+            actions: whether to include `Action` messages about edits, deletions and members.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or as the
-                server refused it. The next step asks for that page again, so what was not fetched is not passed over.
-            TimeoutError: a page has not come in time; the next step waits for it again.
+            CometChatException: `ERR_INVALID_ARGUMENT`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or another
+                code of the server. The next step requests the same page again, so nothing is skipped.
+            TimeoutError: a page took longer than the client's timeout; the next step continues to wait for it.
         """
 
-        chat = self._target  # not self: an iterator need not hold the client twice
+        chat = self._target  # referring to self would keep the client from being collected
 
         def behind(last: BaseMessage | None) -> AsyncIterator[BaseMessage]:
             newer = 0 if last is None else last.id if after > 0 else 0
@@ -189,71 +207,77 @@ class Bridge(Making):
             )
 
         source = self._do("messages", lambda: behind(None))
-        return Iterating(self._held, source, "messages", self._limit, ends=False, again=behind)
+        return Iterating(self._handle, source, "messages", self._limit, ends=False, again=behind)
 
     def add_connection_listener(self, listener_id: str, listener: ConnectionListener) -> None:
-        """Hear of the connection. The listener is told the status of now."""
+        """Add a listener for the connection status. It is called with the current status first."""
         self._listen("add_connection_listener", listener_id, ConnectionListener, listener)
 
     def add_login_listener(self, listener_id: str, listener: LoginListener) -> None:
-        """Hear of logins and logouts."""
+        """Add a listener for logins and logouts."""
         self._listen("add_login_listener", listener_id, LoginListener, listener)
 
     def add_user_listener(self, listener_id: str, listener: UserListener) -> None:
-        """Hear of presence."""
+        """Add a listener for the presence of users."""
         self._listen("add_user_listener", listener_id, UserListener, listener)
 
     def add_group_listener(self, listener_id: str, listener: GroupListener) -> None:
-        """Hear of the membership of the user's groups."""
+        """Add a listener for membership changes in the user's groups."""
         self._listen("add_group_listener", listener_id, GroupListener, listener)
 
     def add_message_listener(self, listener_id: str, listener: MessageListener) -> None:
-        """Hear of messages, typing and receipts."""
+        """Add a listener for messages, typing indicators and receipts."""
         self._listen("add_message_listener", listener_id, MessageListener, listener)
 
     def _listen(self, name: str, listener_id: str, kind: type[T], listener: T) -> None:
         add = getattr(self._target, name)
-        self._do(name, lambda: add(listener_id, through(kind, listener, self._portal.outlet)))
+        self._do(name, lambda: add(listener_id, forwarding_listener(kind, listener, self._client_thread.callbacks)))
 
-    # What does not wait.
+    # Calls that do not wait.
 
     def set_app_state(self, state: AppState | Literal["foreground", "background"], *, reason: str = "app") -> None:
-        """Report where the app is, from any thread; does not wait.
+        """Report the state of the app, from any thread, without waiting.
 
         Args:
             state: `foreground` or `background`.
-            reason: who says so. The client is in the background while any reason says so.
+            reason: the source of the report. The client is in the background while any source says so.
 
         Raises:
-            ValueError: for another word.
+            ValueError: `state` is another word.
             CometChatException: `ERR_CLIENT_CLOSED`.
         """
         app = AppState(state)
         checked_reason(reason)
-        self._tell(lambda: self._target.set_app_state(app, reason=reason))
+        self._client_thread.soon(lambda: self._target.set_app_state(app, reason=reason))
 
     def set_network(self, network: Network | Literal["online", "offline", "unknown"]) -> None:
-        """Report what the platform says of the network, from any thread; does not wait. A hint, never a proof.
+        """Report the state of the network, from any thread, without waiting. It is a hint: the client verifies it.
+
+        Args:
+            network: `online`, `offline` or `unknown`.
 
         Raises:
-            ValueError: for another word than `online`, `offline` and `unknown`.
+            ValueError: `network` is another word.
             CometChatException: `ERR_CLIENT_CLOSED`.
         """
         said = Network(network)
-        self._tell(lambda: self._target.set_network(said))
-
-    def _tell(self, function: Callable[[], object]) -> None:
-        self._portal.soon(function)
+        self._client_thread.soon(lambda: self._target.set_network(said))
 
 
-def _heard(chat: ChatClient, told: Callable[[Event], object], portal: Portal) -> Callable[[], None]:
-    # What was not told when the client is closed comes again at the next start.
+async def _acknowledging(stream: AcknowledgedStream) -> AsyncIterator[Event]:
+    async for event in stream:
+        yield event
+        stream.done(event)  # the app has asked for the next one
+
+
+def _pump_events(chat: ChatClient, told: Callable[[Event], object], client_thread: ClientThread) -> Callable[[], None]:
+    # Events that are not acknowledged when the client is closed are delivered again at the next start.
     stream = chat.events(acknowledge=True)
-    return pump(stream, told, portal, "tailwire events", stream.close, stream.done)
+    return pump(stream, told, client_thread, "tailwire events", stream.close, stream.done)
 
 
-def _asked(provider: SyncTokenProvider) -> Callable[[], Awaitable[str]]:
-    # A plain function is called in a thread of its own, which keeps no program alive: it may ask a server.
+def _async_provider(provider: SyncTokenProvider) -> Callable[[], Awaitable[str]]:
+    # A plain function may block, so it runs in a daemon thread.
     async def ask() -> str:
         try:
             given = provider() if inspect.iscoroutinefunction(provider) else await _in_thread(provider)
@@ -264,13 +288,13 @@ def _asked(provider: SyncTokenProvider) -> Callable[[], Awaitable[str]]:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            raise _no_answer(e) from e  # it ends a program, a generator or a task, and is none of the client's
+            raise _provider_error(e) from e  # such as SystemExit, which must not end the client's task
 
     return ask
 
 
-def _no_answer(error: BaseException) -> RuntimeError:
-    return RuntimeError(f"the token provider raised {error!r}: it is to return a token, or to raise an Exception")
+def _provider_error(error: BaseException) -> RuntimeError:
+    return RuntimeError(f"the token provider raised {error!r}: it must return a token or raise an Exception")
 
 
 def _in_thread(function: Callable[[], T]) -> asyncio.Future[T]:
@@ -289,8 +313,8 @@ def _in_thread(function: Callable[[], T]) -> asyncio.Future[T]:
         result, failed = None, None
         try:
             result = function()
-        except BaseException as e:  # noqa: BLE001 - the app's own code: whatever it raises is its answer
-            failed = e if isinstance(e, Exception) and not isinstance(e, StopIteration) else _no_answer(e)
+        except BaseException as e:  # noqa: BLE001 - the app's code; the error is passed on
+            failed = e if isinstance(e, Exception) and not isinstance(e, StopIteration) else _provider_error(e)
             failed.__cause__ = e if failed is not e else e.__cause__
         with suppress(RuntimeError):  # the client has ended meanwhile
             loop.call_soon_threadsafe(settle, result, failed)

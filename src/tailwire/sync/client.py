@@ -1,4 +1,4 @@
-"""`Client`: the blocking `ChatClient`. Its types are in `client.pyi`, which `scripts/make_sync_face.py` writes."""
+"""`Client`: the blocking `ChatClient`. `scripts/make_sync_face.py` writes its types to `client.pyi`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 from tailwire.sdk.client import ChatClient
 from tailwire.sync.bridge import Bridge
-from tailwire.sync.calling import blocking
+from tailwire.sync.proxy import blocking
 
 _LEFT_OUT = frozenset({"aclose"})
-"""Of `ChatClient`: `close` stands for it."""
+"""Methods of `ChatClient` that are not taken over: `close` replaces `aclose`."""
 
 
 def _plain(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
@@ -24,10 +24,9 @@ def _plain(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Client(Bridge):
-    """A chat client for programs without an event loop: `ChatClient` in a thread of its own.
+    """Chat client for programs without an event loop: runs a `ChatClient` in its own thread.
 
-    It has the methods of `ChatClient`; those that are async there wait here until they are done. It may be used by any
-    number of threads.
+    It has the methods of `ChatClient`. Async methods block until they are done. It is thread-safe.
 
     ```python
     with Client("app-id", settings) as chat:
@@ -35,23 +34,27 @@ class Client(Bridge):
         chat.send_message(TextMessage(receiver="bob", receiver_type="user", text="hello"))
     ```
 
-    The constructor does `init()`, and raises what that raises.
+    The constructor calls `init()`, and raises its errors.
 
     Args:
-        app_id: of the app.
+        app_id: the id of the app.
         settings: made by `AppSettingsBuilder`.
-        post: how the app is called back in a thread of its own, such as a GUI's: a function that is given a function,
-            and has it called there, soon and in order; it must not wait. `post_tk(root)` and `post_qt()` make one.
-            Without it, listeners and other callbacks are called in the client's thread, where no call may wait.
-        timeout: seconds that a call may take; None for ever. See `with_timeout`.
-        on_event: called with every event from the first on (see `on_event`).
-        session_store: where the session is kept; a file in the platform's user data folder by default.
-        auth_token_provider: gives a new auth token; a plain function (called in a thread of its own) or an async one.
-        tls: an SSL context, for a server with a certificate of its own.
-        timings: other durations than the documented ones; for tests and demonstrations.
-        world: time, chance and sockets; for tests.
+        post: calls the app back in a thread of its own, such as that of its GUI. It is called with a function, and
+            must arrange that it is called in that thread, soon and in order, without waiting. `post_tk(root)` and
+            `post_qt()` return one. Without it, callbacks run in the client's thread, where no blocking call is
+            allowed.
+        timeout: seconds after which a call raises `TimeoutError`; None for no limit. See `with_timeout`.
+        on_event: called with every event from the first one on (see `on_event`).
+        session_store: stores the session; by default a file in the platform's user data folder.
+        auth_token_provider: returns a new auth token. A plain function is called in a thread of its own; it may also be
+            async.
+        tls: an SSL context, for a server with a self-signed certificate.
+        timings: durations that differ from the documented ones; for tests and demonstrations.
+        world: clock, randomness and sockets; for tests.
 
     Raises:
+        TypeError: `post` or `on_event` is not callable, or `timeout` is not a number.
+        ValueError: `timeout` is not above 0.
         CometChatException: as `ChatClient.init`.
     """
 

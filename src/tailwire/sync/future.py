@@ -1,4 +1,4 @@
-"""What `start()` returns, and what blocking calls wait for: the future of something in the client's thread."""
+"""The future of a call in the client's thread, which `start()` returns and blocking calls wait for."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Any, TypeVar, cast
 T = TypeVar("T")
 
 
-class _Beginning:
-    # Whether a call has begun, or never will. Not a part of its future: what a call raises holds this by its traceback,
-    # and would make a circle with the future that holds what it raised.
+class _CallState:
+    # Whether a call has begun, or never will. It is not part of the future: the traceback of an exception refers to
+    # this object, so together with the future, which refers to the exception, it would form a reference cycle.
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # an iterator that is collected meanwhile cancels its future
+        self._lock = threading.RLock()  # reentrant: a collected iterator cancels its future
         self.begun = self._never = False
 
     def begin(self) -> bool:
@@ -27,43 +27,43 @@ class _Beginning:
             return self.begun
 
     def refuse(self) -> bool:
-        # Answers whether it had begun before.
+        # Return whether it had begun before.
         with self._lock:
             self._never = not self.begun
             return self.begun
 
 
-async def _made(beginning: _Beginning, make: Callable[[], Awaitable[T]]) -> tuple[T | None, BaseException | None]:
+async def _made(beginning: _CallState, make: Callable[[], Awaitable[T]]) -> tuple[T | None, BaseException | None]:
     if not beginning.begin():
         raise asyncio.CancelledError
     try:
         return await make(), None
     except asyncio.CancelledError:
         raise
-    except BaseException as e:  # noqa: BLE001 - also SystemExit: it is for the thread that waits
+    except BaseException as e:  # noqa: BLE001 - SystemExit too is raised in the waiting thread
         return None, e
 
 
 def _stop(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], future: concurrent.futures.Future[Any]) -> None:
     if future.cancelled():
-        with suppress(RuntimeError):  # the client has ended meanwhile, and all its tasks with it
+        with suppress(RuntimeError):  # the loop has closed, and its tasks have ended
             loop.call_soon_threadsafe(task.cancel)
 
 
 class CallFuture(concurrent.futures.Future[T]):
-    """A future that refuses to be waited for in the client's own thread, and knows whether its call has begun.
+    """The future of a call in the client's thread. It refuses to be waited for in that thread.
 
-    Unlike those of `asyncio.run_coroutine_threadsafe`, one that is cancelled before the client's thread has come to it
-    does nothing at all.
+    Unlike the futures of `asyncio.run_coroutine_threadsafe`, a call that is cancelled before the client's thread has
+    started it does nothing at all.
 
     Args:
-        check: raises `RuntimeError` where nobody may wait.
+        check: raises `RuntimeError` in threads that must not wait.
     """
 
     def __init__(self, check: Callable[[], None]) -> None:
         super().__init__()
         self._check = check
-        self._beginning = _Beginning()
+        self._call_state = _CallState()
         self._lock = threading.RLock()
         self._notified = False
 
@@ -71,11 +71,11 @@ class CallFuture(concurrent.futures.Future[T]):
         """Wait for the result, and return it.
 
         Args:
-            timeout: seconds; None waits for ever.
+            timeout: seconds; None for no limit.
 
         Raises:
-            RuntimeError: it would wait in the client's own thread.
-            TimeoutError: it has not ended in time; it goes on.
+            RuntimeError: called in the client's own thread before the call has ended.
+            TimeoutError: the call has not ended in time; it continues.
             concurrent.futures.CancelledError: it was cancelled, or the client was closed.
         """
         if not self.done():
@@ -83,25 +83,25 @@ class CallFuture(concurrent.futures.Future[T]):
         return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Wait for the end, and return what the call raised; None where it raised nothing. Raises as `result`."""
+        """Wait for the end, and return the exception of the call, or None. Raises as `result`."""
         if not self.done():
             self._check()
         return super().exception(timeout)
 
     def cancel(self) -> bool:
-        """Cancel it. False when it has ended already."""
-        return self.give_up()[0]
+        """Cancel the call. Return False if it has ended already."""
+        return self.try_cancel()[0]
 
-    def give_up(self) -> tuple[bool, bool]:
-        """Cancel it; answers whether it was cancelled (not where it has ended), and whether its call had begun."""
-        begun = self._beginning.refuse()  # what has not begun by now never will
+    def try_cancel(self) -> tuple[bool, bool]:
+        """Cancel the call. Return whether it was cancelled, and whether it had begun."""
+        begun = self._call_state.refuse()  # from here on it cannot begin
         cancelled = super().cancel()
         if cancelled:
             self._notify()
         return cancelled, begun
 
     def _notify(self) -> bool:
-        # Those who wait for several futures hear of a cancelled one; answers whether it is to have a result.
+        # Mark the future as running or cancelled, once. Return whether a result may be set.
         with self._lock:
             if self._notified:
                 return False
@@ -109,10 +109,10 @@ class CallFuture(concurrent.futures.Future[T]):
             return self.set_running_or_notify_cancel()
 
     def begin(self, loop: asyncio.AbstractEventLoop, make: Callable[[], Awaitable[T]]) -> None:
-        """Have the call made in a loop's thread; from any thread."""
+        """Start the call in the thread of a loop, from any thread."""
 
         def first() -> None:
-            task = loop.create_task(_made(self._beginning, make))
+            task = loop.create_task(_made(self._call_state, make))
             task.add_done_callback(self._settle)
             self.add_done_callback(partial(_stop, loop, task))
 

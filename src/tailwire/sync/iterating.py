@@ -1,23 +1,23 @@
-"""Iterators for threads over what is async: events, and the messages of a conversation."""
+"""Blocking iterators over async sources."""
 
 from __future__ import annotations
 
 import concurrent.futures
 import threading
 from collections.abc import AsyncIterator, Callable
-from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from tailwire.sdk.exceptions import CometChatException
-from tailwire.sync.calling import Held
+from tailwire.sync.closing import Closable
 from tailwire.sync.future import CallFuture
+from tailwire.sync.proxy import ClientHandle
 
 T = TypeVar("T")
 
 
 class _Source(Generic[T]):
-    # What is read in the client's thread. It does not hold the iterator: one that the app drops is collected though
-    # a read waits.
+    # Reads the source in the client's thread. It does not refer to the iterator, so that an iterator which the app
+    # drops is collected while a read is pending.
 
     def __init__(self, source: AsyncIterator[T], again: Callable[[T | None], AsyncIterator[T]] | None) -> None:
         self._source = source
@@ -25,12 +25,12 @@ class _Source(Generic[T]):
         self._last: T | None = None
 
     async def one(self) -> list[T]:
-        # Empty at the end.
+        # Return the next item in a list; an empty list at the end.
         try:
             async for value in self._source:
                 self._last = value
                 return [value]
-        except Exception as e:  # an async generator that has raised is at its end, and what it gave is not all
+        except Exception as e:  # an async generator that raised is exhausted, though items are left
             self._source = self._again(self._last) if self._again is not None else _failing(e)
             raise
         return []
@@ -41,16 +41,16 @@ async def _failing(error: Exception) -> AsyncIterator[Any]:
     yield
 
 
-class Iterating(Generic[T]):
-    """Takes one after the other, and waits for each. `close()`, or the end of a `with` block, ends it.
+class Iterating(Closable, Generic[T]):
+    """A blocking iterator. `close()`, or the end of a `with` block, ends it.
 
-    A wait that ends early, in time or by Ctrl+C, loses nothing: the next one goes on where it was. Where a page of
-    messages could not be fetched, the next one tries again.
+    A step that times out or is interrupted by Ctrl+C loses nothing: the next step continues where it was. If a page of
+    messages could not be fetched, the next step requests it again.
     """
 
     def __init__(
         self,
-        held: Held,
+        handle: ClientHandle,
         source: AsyncIterator[T],
         name: str,
         limit: float | None,
@@ -59,16 +59,19 @@ class Iterating(Generic[T]):
         again: Callable[[T | None], AsyncIterator[T]] | None = None,
         close: Callable[[], object] | None = None,
     ) -> None:
-        """Begin (for `Client`).
+        """Create an iterator (used by `Client`).
 
         Args:
-            limit: seconds to wait for each; None for ever.
-            ends: it ends when the limit is over; else that raises `TimeoutError`.
-            again: called in the client's thread when the source has failed: gives one that goes on behind the last
-                that was taken, None at the beginning. Without it, the next step raises the same again.
+            handle: keeps the client open.
+            source: the async source, which is read in the client's thread.
+            name: the name of the call, for error messages.
+            limit: seconds to wait for each item; None for no limit.
+            ends: whether the timeout ends the iteration; otherwise it raises `TimeoutError`.
+            again: called in the client's thread when the source has failed. It returns a source that continues after
+                the last item, or from the start if that is None. Without it, the next step raises the same error again.
             close: called in the client's thread at the end.
         """
-        self._held = held
+        self._handle = handle
         self._source = _Source(source, again)
         self._name = name
         self._limit = limit
@@ -82,23 +85,23 @@ class Iterating(Generic[T]):
         return self
 
     def __next__(self) -> T:
-        portal = self._held.portal
-        portal.check_outside(self._name)
+        client_thread = self._handle.client_thread
+        client_thread.check_outside(self._name)
 
         with self._one_at_a_time:
             if self._closed:
                 raise StopIteration
             try:
                 if self._next is None:
-                    self._next = portal.begin(self._source.one)
-                taken = portal.wait(self._next, self._limit, self._name, keep=True)
+                    self._next = client_thread.begin(self._source.one)
+                taken = client_thread.wait(self._next, self._limit, self._name, keep=True)
             except CometChatException as e:
                 self._next = None
                 if e.code == "ERR_CLIENT_CLOSED" and self._ends:
                     raise StopIteration from None
                 raise
             except concurrent.futures.CancelledError:
-                if self._closed:  # meanwhile, by another thread
+                if self._closed:  # closed by another thread
                     raise StopIteration from None
                 self._next = None
                 raise
@@ -112,7 +115,7 @@ class Iterating(Generic[T]):
         return taken[0]
 
     def close(self) -> None:
-        """Take no more."""
+        """End the iteration. May be called more than once, and from any thread."""
         if self._closed:
             return
         self._closed = True
@@ -121,19 +124,11 @@ class Iterating(Generic[T]):
             waiting.cancel()
         if close is not None:
             try:
-                self._held.portal.soon(close)
+                self._handle.client_thread.soon(close)
             except (CometChatException, RuntimeError):
-                return  # the client is closed, and has ended it; or this is another process
-
-    def __enter__(self) -> Iterating[T]:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+                return  # the client is closed, or this is a forked process
 
     def __del__(self) -> None:
-        held: Any = getattr(self, "_one_at_a_time", None)  # not where the constructor raised
-        if held is not None:
+        lock: Any = getattr(self, "_one_at_a_time", None)  # unset if the constructor raised
+        if lock is not None:
             self.close()

@@ -1,4 +1,4 @@
-"""Listeners of the app, called where the app wants them."""
+"""Listeners of the app, called in the thread that the app wants."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from typing import Any, TypeVar
 
 from tailwire.sdk.listeners.interfaces import UploadFileListener
 from tailwire.sdk.listeners.registry import check_listener
-from tailwire.sync.calling import refused
-from tailwire.sync.outlet import Outlet
+from tailwire.sync.app_callbacks import AppCallbacks
+from tailwire.sync.proxy import refused
 
 L = TypeVar("L")
 
 
-def through(kind: type[L], listener: L, outlet: Outlet) -> L:
-    """Return a listener that calls another one through an outlet, one callback after the other.
+def forwarding_listener(kind: type[L], listener: L, callbacks: AppCallbacks) -> L:
+    """Return a listener that forwards its callbacks to the app's listener, one at a time.
 
     Args:
         kind: the listener class.
+        listener: the app's listener.
+        callbacks: calls the app.
 
     Raises:
-        CometChatException: `ERR_INVALID_ARGUMENT` for one that would hear nothing, or whose callbacks are async where
-            they are called by another thread.
+        CometChatException: `ERR_INVALID_ARGUMENT` if no callback is overridden, or if one is async although it is
+            called in a thread without an event loop.
     """
     check_listener(kind, listener)
     forwards: dict[str, Any] = {}
@@ -30,27 +32,27 @@ def through(kind: type[L], listener: L, outlet: Outlet) -> L:
         own = getattr(listener, name) if not name.startswith("_") else None
         if own is None or getattr(own, "__func__", None) is base:
             continue  # not overridden
-        if outlet.posts and inspect.iscoroutinefunction(own):
+        if callbacks.posts and inspect.iscoroutinefunction(own):
             named = f"{type(listener).__name__}.{name}"
-            raise refused(f"{named} is async, and there is no event loop in the thread where post= calls it.")
-        forwards[name] = _upload(own, name, outlet) if kind is UploadFileListener else _waiting(own, outlet)
+            raise refused(f"{named} is async, but there is no event loop in the thread where post= calls it.")
+        forwards[name] = _upload(own, name, callbacks) if kind is UploadFileListener else _waiting(own, callbacks)
     names = {"__qualname__": type(listener).__qualname__, "__module__": type(listener).__module__}
     made: L = type(type(listener).__name__, (kind,), {**forwards, **names})()
     return made
 
 
-def _waiting(own: Callable[..., Any], outlet: Outlet) -> Callable[..., Any]:
+def _waiting(own: Callable[..., Any], callbacks: AppCallbacks) -> Callable[..., Any]:
     async def forward(_: Any, *arguments: Any) -> None:
-        await outlet.call(own, arguments)
+        await callbacks.call(own, arguments)
 
     return forward
 
 
-def _upload(own: Callable[..., Any], name: str, outlet: Outlet) -> Callable[..., Any]:
-    # Not waited for: the app's thread may itself wait for the upload. There are a few for each file.
+def _upload(own: Callable[..., Any], name: str, callbacks: AppCallbacks) -> Callable[..., Any]:
+    # Must not wait: the app's thread may be blocked in the upload call. There are only a few callbacks for each file.
     if name == "on_file_progress":
-        newest = outlet.newest(own)
+        newest = callbacks.latest_only(own)
         return lambda _, *arguments: newest(*arguments)
-    if outlet.posts:
-        return lambda _, *arguments: outlet.tell(own, arguments)
-    return _waiting(own, outlet)
+    if callbacks.posts:
+        return lambda _, *arguments: callbacks.call_soon(own, arguments)
+    return _waiting(own, callbacks)

@@ -1,4 +1,4 @@
-"""Hand over what comes from an async source to a function of the app, one after the other."""
+"""Call a function of the app with the items of an async source, one at a time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from tailwire.sync.portal import Portal
+from tailwire.sync.client_thread import ClientThread
 
 T = TypeVar("T")
 
@@ -15,27 +15,28 @@ T = TypeVar("T")
 def pump(
     source: AsyncIterator[T],
     told: Callable[[T], object],
-    portal: Portal,
+    client_thread: ClientThread,
     name: str,
     close: Callable[[], Any] | None = None,
     done: Callable[[T], object] = lambda _: None,
 ) -> Callable[[], None]:
-    """Call a function with everything that comes; called in the client's thread.
+    """Call a function with every item of a source. Must be called in the client's thread.
 
     Args:
-        source: where it comes from. The next is taken when the function has returned.
-        told: called where the client's callbacks are.
-        name: of the task.
-        close: ends the source; None where that ends with the task.
-        done: called in the client's thread when the function has returned, and for what is left untold when this is
-            stopped; not for what the client's end cuts short.
+        source: the async source. The next item is requested when the function has returned.
+        told: the function; it is called in the app's thread.
+        client_thread: the thread of the client.
+        name: the name of the task.
+        close: closes the source; None if cancelling the task is enough.
+        done: called in the client's thread when the function has returned, and for items that are dropped when this is
+            stopped. It is not called for items that are pending when the client is closed.
 
     Returns:
-        What stops it, from any thread. Nothing is told behind it in the thread where the function is called.
+        A function that stops it, from any thread. Called in the thread of the function, no further call follows.
     """
     stopped = False
 
-    @functools.wraps(told)  # what it raises is logged under its name
+    @functools.wraps(told)  # errors are logged under its name
     def tell(value: T) -> object:
         return None if stopped else told(value)
 
@@ -43,18 +44,18 @@ def pump(
         try:
             async for value in source:
                 if not stopped:
-                    await portal.outlet.call(tell, (value,))
+                    await client_thread.callbacks.call(tell, (value,))
                 done(value)
         finally:
             if close is not None:
-                close()  # whatever ended this: nobody is held up by a source that is not read
+                close()  # an unread source would block its producer
 
-    task = portal.keep(run(), name)
+    task = client_thread.keep(run(), name)
 
     def stop() -> None:
         nonlocal stopped
         stopped = True
-        with suppress(Exception):  # a client that is closed has ended it
-            portal.soon(close if close is not None else task.cancel)
+        with suppress(Exception):  # the client is closed, which has ended it
+            client_thread.soon(close if close is not None else task.cancel)
 
     return stop

@@ -1,4 +1,4 @@
-"""The way into Qt's thread."""
+"""Call functions in Qt's thread."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import importlib
 import sys
 from typing import Any
 
-from tailwire.sync.outlet import Post
-from tailwire.sync.wakeup import Wakeup
+from tailwire.sync.app_callbacks import Post
+from tailwire.sync.socket_queue import SocketQueue
 
 BINDINGS = ("PySide6", "PyQt6")
 
 
 def post_qt() -> Post:
-    """Return a `post` for `Client` that calls back in the thread in which this is called: that of the Qt app.
+    """Return a `post` for `Client` that calls back in the current thread, which must be that of the Qt app.
 
-    It works with PySide6 and PyQt6. What is posted runs while the app's event loop does (`app.exec()`).
+    It works with PySide6 and PyQt6. Posted functions run while the app's event loop (`app.exec()`) runs.
 
     ```python
     app = QApplication([])
@@ -23,24 +23,24 @@ def post_qt() -> Post:
     ```
 
     Raises:
-        RuntimeError: neither PySide6 nor PyQt6 is installed; there is no QApplication yet; this is another thread.
+        RuntimeError: neither PySide6 nor PyQt6 is installed, there is no QApplication yet, or this is another thread.
     """
     core = _core()
     app = core.QCoreApplication.instance()
     if app is None:
-        raise RuntimeError("there is no Qt app yet: make the QApplication first, then post_qt()")
+        raise RuntimeError("there is no Qt app yet: create the QApplication before calling post_qt()")
     if core.QThread.currentThread() != app.thread():
-        raise RuntimeError("this is not the thread of the Qt app: call post_qt() where the QApplication was made")
-    # No signal is emitted from the other thread: with PySide6 6.12 on Python 3.11, each emit() takes a reference to
-    # True too much away, and some hundred of them end the process.
-    wakeup = Wakeup("the Qt app")
-    notifier: Any = core.QSocketNotifier(wakeup.reader.fileno(), core.QSocketNotifier.Type.Read, app)
-    notifier.activated.connect(lambda *_: wakeup.readable())  # a function is held, a method may not be
-    return wakeup.post
+        raise RuntimeError("this is not the thread of the Qt app: call post_qt() where the QApplication was created")
+    # A socket, not a signal: with PySide6 6.12 on Python 3.11, each emit() from another thread drops one reference to
+    # True too many, and some hundred of them crash the process.
+    socket_queue = SocketQueue("the Qt app")
+    notifier: Any = core.QSocketNotifier(socket_queue.reader.fileno(), core.QSocketNotifier.Type.Read, app)
+    notifier.activated.connect(lambda *_: socket_queue.readable())  # Qt keeps a function alive, but not a bound method
+    return socket_queue.post
 
 
 def _core() -> Any:
-    # The one that the app has imported already, if any: two at a time do not work.
+    # Prefer the binding that the app has imported: two in one process do not work.
     for name in sorted(BINDINGS, key=lambda name: name not in sys.modules):
         try:
             return importlib.import_module(f"{name}.QtCore")

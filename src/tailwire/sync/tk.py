@@ -1,4 +1,4 @@
-"""The way into Tk's thread."""
+"""Call functions in Tk's thread."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import queue
 from collections.abc import Callable
 from typing import Any
 
-from tailwire.sync.outlet import Post, WindowGone
-from tailwire.sync.wakeup import Wakeup, call_some
+from tailwire.sync.app_callbacks import Post, WindowGone
+from tailwire.sync.socket_queue import SocketQueue, call_waiting
 
-POLL = 20  # ms
+POLL_MILLISECONDS = 20
 
 
 def post_tk(root: Any) -> Post:
     """Return a `post` for `Client` that calls back in the thread of a Tk window.
 
-    Call it in that thread, before or after `mainloop()` has begun. Where Tk can watch a socket (not on Windows),
-    nothing is polled; on Windows a queue is looked at every 20 ms. When the window is destroyed, nothing more is
-    called.
+    Call it in that thread, before or after `mainloop()` has started. It watches a socket; on Windows, where Tk cannot
+    do so, it polls a queue every 20 ms. Nothing is called after the window was destroyed.
 
     ```python
     root = tkinter.Tk()
@@ -25,10 +24,10 @@ def post_tk(root: Any) -> Post:
     ```
 
     Args:
-        root: the `tkinter.Tk` window, or another widget of it.
+        root: the `tkinter.Tk` window, or any widget in it.
 
     Raises:
-        TypeError: it is no widget.
+        TypeError: `root` is not a widget.
     """
     if not hasattr(root, "tk") or not hasattr(root, "after"):
         raise TypeError(f"root is a {type(root).__name__}: give the tkinter.Tk window")
@@ -38,15 +37,15 @@ def post_tk(root: Any) -> Post:
 def _watched(root: Any) -> Post:
     import tkinter
 
-    wakeup = Wakeup("the Tk window")
+    socket_queue = SocketQueue("the Tk window")
 
     def end() -> None:
-        root.tk.deletefilehandler(wakeup.reader)
-        wakeup.close()
+        root.tk.deletefilehandler(socket_queue.reader)
+        socket_queue.close()
 
-    root.tk.createfilehandler(wakeup.reader, tkinter.READABLE, wakeup.readable)
+    root.tk.createfilehandler(socket_queue.reader, tkinter.READABLE, socket_queue.readable)
     _at_the_end(root, end)
-    return wakeup.post
+    return socket_queue.post
 
 
 def _polled(root: Any) -> Post:
@@ -55,8 +54,8 @@ def _polled(root: Any) -> Post:
 
     def look() -> None:
         nonlocal timer
-        timer = root.after(POLL, look)
-        call_some(waiting)
+        timer = root.after(POLL_MILLISECONDS, look)
+        call_waiting(waiting)
 
     def post(function: Callable[[], None]) -> None:
         if closed:
@@ -68,12 +67,12 @@ def _polled(root: Any) -> Post:
         closed = True
         root.after_cancel(timer)
 
-    timer = root.after(POLL, look)
+    timer = root.after(POLL_MILLISECONDS, look)
     _at_the_end(root, end)
     return post
 
 
 def _at_the_end(root: Any, end: Callable[[], None]) -> None:
-    # The window's children tell of their end by the same event.
+    # The event is also sent for each child of the window.
     window = root.winfo_toplevel()
     window.bind("<Destroy>", lambda event: end() if event.widget is window else None, add="+")

@@ -10,22 +10,8 @@ from types import ModuleType
 
 import pytest
 
+from recording_clients import RecordingClient
 from tailwire import watch_android
-
-
-class Client:
-    def __init__(self):
-        self.told = []
-
-    def set_app_state(self, state, *, reason="app"):
-        self.told.append((state, threading.current_thread().name))
-
-    def set_network(self, network):
-        raise AssertionError(network)
-
-    @property
-    def states(self):
-        return [state for state, _ in self.told]
 
 
 class Main:
@@ -172,7 +158,7 @@ async def turns(main):
 
 
 async def test_chaquopy_stop_is_paused_and_start_is_resumed(main, lifecycle):
-    chat, here = Client(), threading.current_thread().name
+    chat, here = RecordingClient(), threading.current_thread().name
     watch = watch_android(chat)
     await turns(main)
     assert chat.states == ["foreground"]
@@ -186,14 +172,14 @@ async def test_chaquopy_stop_is_paused_and_start_is_resumed(main, lifecycle):
     lifecycle.happens("ON_START", "ON_RESUME")
     await turns(main)
     assert chat.states == ["foreground", "background", "foreground"]
-    assert {thread for _, thread in chat.told} == {here}, "told on the client's loop, not in Android's main thread"
+    assert set(chat.threads) == {here}, "told on the client's loop, not in Android's main thread"
     watch.close()
     await turns(main)
     assert lifecycle.observers == []
 
 
 async def test_chaquopy_a_watch_closed_at_once_leaves_no_observer(main, lifecycle):
-    with watch_android(Client()):
+    with watch_android(RecordingClient()):
         pass
     await turns(main)
     assert lifecycle.observers == []
@@ -201,7 +187,7 @@ async def test_chaquopy_a_watch_closed_at_once_leaves_no_observer(main, lifecycl
 
 def test_chaquopy_without_the_library_says_what_to_add(lifecycle):
     del sys.modules["java"].classes["androidx.lifecycle.ProcessLifecycleOwner"]
-    chat = Client()
+    chat = RecordingClient()
     with pytest.raises(RuntimeError, match="lifecycle-process"):
         watch_android(chat)
     assert chat.states == ["foreground"]
@@ -256,7 +242,7 @@ def activities(main, monkeypatch):
 
 
 async def test_python_for_android_the_last_activity_that_stops_is_paused(main, activities):
-    chat, first, second = Client(), Activity(), Activity()
+    chat, first, second = RecordingClient(), Activity(), Activity()
     watch = watch_android(chat)  # the first activity has started before
     activities.happens(("onActivityPaused", first), ("onActivityResumed", first))
     activities.happens(("onActivityStarted", second), ("onActivityStopped", first))
@@ -276,7 +262,7 @@ async def test_python_for_android_the_last_activity_that_stops_is_paused(main, a
 
 
 async def test_python_for_android_a_rotation_is_no_background(main, activities):
-    chat, old, new = Client(), Activity(changing=True), Activity()
+    chat, old, new = RecordingClient(), Activity(changing=True), Activity()
     with watch_android(chat) as watch:
         activities.happens(("onActivityStopped", old), ("onActivityStarted", new))
         await turns(main)
@@ -287,14 +273,14 @@ async def test_python_for_android_a_rotation_is_no_background(main, activities):
 
 
 def test_a_client_of_any_thread_is_told_in_androids(main, activities):
-    chat = Client()
+    chat = RecordingClient()
     with watch_android(chat):
         activities.happens(("onActivityStopped", Activity()))
-        assert chat.told[-1] == ("background", "main looper")
+        assert (chat.states[-1], chat.threads[-1]) == ("background", "main looper")
 
 
 def test_elsewhere_it_says_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "java", None)
     monkeypatch.setitem(sys.modules, "android.activity", None)
     with pytest.raises(RuntimeError, match="this is not Android"):
-        watch_android(Client())
+        watch_android(RecordingClient())

@@ -6,21 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from recording_clients import RecordingClient
 from tailwire import AppSettingsBuilder, ChatClient, CometChatException, MemorySessionStore, watch_browser
 from tailwire.adapters.browser import watch_page
-
-
-class Client:
-    def __init__(self):
-        self.told, self.state = [], "foreground"
-
-    def set_app_state(self, state, *, reason="app"):
-        if state != self.state:
-            self.told.append(state)
-        self.state = state
-
-    def set_network(self, network):
-        self.told.append(network)
 
 
 class Target:
@@ -54,7 +42,7 @@ def page(state="visible", online=True):
 
 
 def test_each_event():
-    client, window, proxies = Client(), page(), []
+    client, window, proxies = RecordingClient(), page(), []
 
     def proxied(told):
         proxies.append(Proxy(told))
@@ -85,14 +73,14 @@ def test_each_event():
 
 
 def test_a_page_that_is_opened_hidden_and_without_a_network():
-    client = Client()
+    client = RecordingClient()
     watch_page(client, page("hidden", online=False), Proxy)
     assert client.told == ["background", "offline"]
 
 
 def test_outside_of_a_page():
     with pytest.raises(RuntimeError, match="web page"):
-        watch_browser(Client())
+        watch_browser(RecordingClient())
 
 
 async def test_a_client_before_init_and_one_that_is_closed():

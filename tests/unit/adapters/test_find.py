@@ -11,7 +11,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from informed import Informed
+from recording_clients import RecordingLoopClient
 from tailwire.adapters import find, netlink
 from tailwire.adapters.find import TOOLKITS, running, toolkit_of, watch
 from tailwire.adapters.watching import Watch
@@ -29,7 +29,9 @@ def _a_bare_machine(monkeypatch):
     ]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(find, "in_terminal", lambda: False)
-    monkeypatch.setattr(netlink, "ways", lambda: netlink.Ways(frozenset({(2, "192.0.2.2")}), frozenset({(2, 2)})))
+    monkeypatch.setattr(
+        netlink, "reachability", lambda: netlink.Reachability(frozenset({(2, "192.0.2.2")}), frozenset({(2, 2)}))
+    )
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
 
 
@@ -74,7 +76,7 @@ async def test_the_app_that_runs_is_found(monkeypatch, adapters, name, modules, 
     ACTIVE.set(APP)
     for module, value in modules.items():
         monkeypatch.setitem(sys.modules, module, value)
-    chat = Informed()
+    chat = RecordingLoopClient()
     with watch(chat, hidden="background") as found:
         window, given, named = adapters[name]
         assert list(adapters) == [name]
@@ -90,17 +92,17 @@ async def test_the_app_that_runs_is_found(monkeypatch, adapters, name, modules, 
 @pytest.mark.parametrize(("platform", "name"), [("emscripten", "browser"), ("ios", "ios")])
 async def test_a_platform_is_found_by_its_name(monkeypatch, adapters, platform, name):
     monkeypatch.setattr(sys, "platform", platform)
-    with watch(Informed()):
+    with watch(RecordingLoopClient()):
         assert adapters[name][1:] == ((), {})
 
 
 async def test_android_is_found_and_a_toolkit_that_runs_there_is_asked_first(monkeypatch, adapters):
     monkeypatch.setenv("ANDROID_ARGUMENT", "/data")
-    with watch(Informed()):
+    with watch(RecordingLoopClient()):
         assert list(adapters) == ["android"]
     monkeypatch.setitem(sys.modules, "toga.app", types.SimpleNamespace(App=types.SimpleNamespace(app=APP)))
     adapters.clear()
-    with watch(Informed()):
+    with watch(RecordingLoopClient()):
         assert list(adapters) == ["toga"]
 
 
@@ -127,19 +129,19 @@ async def test_toolkits_that_are_only_imported_do_not_run(monkeypatch, adapters)
 async def test_the_app_that_is_given_is_watched(adapters, module, adapter):
     kind = type("App", (), {"__module__": module})
     app = type("MyApp", (kind,), {})()
-    with watch(Informed(), app, hidden="foreground"):
+    with watch(RecordingLoopClient(), app, hidden="foreground"):
         assert adapters[adapter][1] == (app,)
         assert adapters[adapter][2] == ({} if adapter == "textual" else {"hidden": "foreground"})
 
 
 async def test_what_is_wrong_is_said_and_nothing_stays_watched(adapters, monkeypatch):
     with pytest.raises(TypeError, match="Textual, Kivy, Toga, Flet, Qt, Tk"):
-        watch(Informed(), "app")
-    with pytest.raises(TypeError, match="no toolkit"):
+        watch(RecordingLoopClient(), "app")
+    with pytest.raises(TypeError, match="none of the supported toolkits"):
         toolkit_of(None)
     with pytest.raises(ValueError, match="hidden"):
-        watch(Informed(), hidden="never")
-    with pytest.raises(TypeError, match="no client"):
+        watch(RecordingLoopClient(), hidden="never")
+    with pytest.raises(TypeError, match="not a client"):
         watch(None)
 
     def fails(chat):
@@ -147,7 +149,7 @@ async def test_what_is_wrong_is_said_and_nothing_stays_watched(adapters, monkeyp
 
     monkeypatch.setattr(find, "watch_network", fails)
     monkeypatch.setitem(sys.modules, "tkinter", types.SimpleNamespace(_default_root=APP))
-    chat = Informed()
+    chat = RecordingLoopClient()
     with pytest.raises(RuntimeError, match="no network today"):
         watch(chat)
     adapters["tk"][0].see("hidden")
@@ -156,7 +158,7 @@ async def test_what_is_wrong_is_said_and_nothing_stays_watched(adapters, monkeyp
 
 async def test_a_terminal_is_watched_where_no_toolkit_runs(monkeypatch, caplog):
     monkeypatch.setattr(find, "in_terminal", lambda: True)
-    with caplog.at_level(logging.INFO, "tailwire"), watch(Informed()) as found:
+    with caplog.at_level(logging.INFO, "tailwire"), watch(RecordingLoopClient()) as found:
         assert "paused" in found.knows
         assert await found.settled() == {"paused", "network"}
     assert "the terminal, the network" in caplog.text
@@ -168,14 +170,14 @@ async def test_a_terminal_that_cannot_be_watched_is_no_error(monkeypatch, caplog
 
     monkeypatch.setattr(find, "in_terminal", lambda: True)
     monkeypatch.setattr(find, "watch_terminal", refuses)
-    with caplog.at_level(logging.INFO, "tailwire"), watch(Informed()) as found:
+    with caplog.at_level(logging.INFO, "tailwire"), watch(RecordingLoopClient()) as found:
         assert await found.settled() == {"network"}
     assert "main thread only" in caplog.text
 
 
 async def test_where_nothing_can_be_known_it_says_so_and_goes_on(monkeypatch, caplog):
     monkeypatch.setattr(sys, "platform", "win32")
-    with caplog.at_level(logging.WARNING, "tailwire"), watch(Informed()) as found:
+    with caplog.at_level(logging.WARNING, "tailwire"), watch(RecordingLoopClient()) as found:
         assert await found.settled() == frozenset()
         assert found.seen == "resumed"
     assert "set_app_state" in caplog.text
@@ -183,13 +185,13 @@ async def test_where_nothing_can_be_known_it_says_so_and_goes_on(monkeypatch, ca
 
 async def test_without_dbus_fast_it_says_what_to_install(monkeypatch, caplog):
     monkeypatch.setattr(find, "is_installed", lambda: False)
-    with caplog.at_level(logging.INFO, "tailwire"), watch(Informed()) as found:
+    with caplog.at_level(logging.INFO, "tailwire"), watch(RecordingLoopClient()) as found:
         assert await found.settled() == {"network"}
     assert 'pip install "tailwire[desktop]"' in caplog.text
 
 
 async def test_nothing_is_left_when_it_is_closed():
-    found = watch(Informed())
+    found = watch(RecordingLoopClient())
     await found.settled()
     found.close()
     found.close()

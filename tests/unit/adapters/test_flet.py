@@ -9,21 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from recording_clients import RecordingClient
 from tailwire import AppSettingsBuilder, ChatClient, CometChatException, MemorySessionStore, watch_flet
-
-
-class Client:
-    def __init__(self):
-        self.told, self.state = [], "foreground"
-
-    def set_app_state(self, state, *, reason="app"):
-        if state != self.state:
-            self.told.append(state)
-        self.state = state
-
-    def set_network(self, network):
-        self.told.append(network)
-
 
 Life = Enum("Life", "SHOW RESUME HIDE INACTIVE PAUSE DETACH RESTART")
 
@@ -44,7 +31,7 @@ class Page:
 
 
 def test_each_word():
-    client, page = Client(), Page()
+    client, page = RecordingClient(), Page()
     watch = watch_flet(client, page)
     assert page.updated == 1
     assert watch.knows == {"hidden", "paused"}  # the network of a browser is not that of the app
@@ -59,7 +46,7 @@ def test_each_word():
 
 
 def test_a_page_that_loses_its_connection_comes_back_as_it_was():
-    client, page = Client(), Page()
+    client, page = RecordingClient(), Page()
     watch = watch_flet(client, page)
     page.on_disconnect(None)
     page.on_connect(None)
@@ -71,7 +58,7 @@ def test_a_page_that_loses_its_connection_comes_back_as_it_was():
 
 
 def test_an_app_without_a_window_may_stay_in_the_foreground():
-    client, page = Client(), Page()
+    client, page = RecordingClient(), Page()
     watch_flet(client, page, hidden="foreground")
     page.live("HIDE")
     assert client.told == []
@@ -80,7 +67,7 @@ def test_an_app_without_a_window_may_stay_in_the_foreground():
 
 
 def test_closing_gives_the_handlers_back_and_leaves_those_that_the_app_has_set_since():
-    client, page, called = Client(), Page(), []
+    client, page, called = RecordingClient(), Page(), []
     page.on_connect = before = lambda e: called.append(e)
     watch = watch_flet(client, page)
     page.on_connect("event")
@@ -119,7 +106,7 @@ def test_handlers_of_every_kind_stay_what_they_are():
         (awaited, inspect.iscoroutinefunction, asyncio.run),
         (async_steps, inspect.isasyncgenfunction, lambda agen: asyncio.run(all_of(agen))),
     ]:
-        client, page = Client(), Page()
+        client, page = RecordingClient(), Page()
         page.on_disconnect = before
         watch_flet(client, page)
         assert is_one(page.on_disconnect)
@@ -129,10 +116,10 @@ def test_handlers_of_every_kind_stay_what_they_are():
 
 
 def test_what_is_no_page():
-    with pytest.raises(TypeError, match="no page of Flet"):
-        watch_flet(Client(), object())
+    with pytest.raises(TypeError, match="not a page of Flet"):
+        watch_flet(RecordingClient(), object())
     with pytest.raises(ValueError, match="hidden"):
-        watch_flet(Client(), Page(), hidden="away")
+        watch_flet(RecordingClient(), Page(), hidden="away")
 
 
 def test_the_network_of_a_device(monkeypatch):
@@ -148,7 +135,7 @@ def test_the_network_of_a_device(monkeypatch):
 
     toolkit = SimpleNamespace(context=SimpleNamespace(page=page), Connectivity=Connectivity)
     monkeypatch.setitem(__import__("sys").modules, "flet", toolkit)
-    client = Client()
+    client = RecordingClient()
     watch = watch_flet(client, page)
     assert "network" in watch.knows
     for kinds in ([Kind.NONE], [Kind.WIFI, Kind.MOBILE], []):

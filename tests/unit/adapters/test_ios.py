@@ -7,21 +7,11 @@ from types import ModuleType
 
 import pytest
 
+from recording_clients import RecordingClient
 from tailwire import watch_ios
 
 ENTERED, ENTERS = "UIApplicationDidEnterBackgroundNotification", "UIApplicationWillEnterForegroundNotification"
 RESIGNS = "UIApplicationWillResignActiveNotification"
-
-
-class Client:
-    def __init__(self):
-        self.states = []
-
-    def set_app_state(self, state, *, reason="app"):
-        self.states.append(state)
-
-    def set_network(self, network):
-        raise AssertionError(network)
 
 
 class Center:
@@ -75,7 +65,7 @@ def center(monkeypatch):
 
 
 def test_the_background_is_paused_and_its_end_resumed(center):
-    chat = Client()
+    chat = RecordingClient()
     watch = watch_ios(chat)
     center.post(RESIGNS)
     assert chat.states == ["foreground"]
@@ -91,14 +81,14 @@ def test_the_background_is_paused_and_its_end_resumed(center):
 def test_a_watch_that_cannot_begin_leaves_no_observer(center):
     center.fails = True
     with pytest.raises(RuntimeError, match="no more observers"):
-        watch_ios(Client())
+        watch_ios(RecordingClient())
     assert center.observers == {}
 
 
 def test_elsewhere_it_says_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "rubicon.objc", None)
     with pytest.raises(RuntimeError, match="rubicon-objc cannot be imported"):
-        watch_ios(Client())
+        watch_ios(RecordingClient())
 
 
 @pytest.mark.parametrize("error", [ImportError, OSError, ValueError])
@@ -112,4 +102,4 @@ def test_a_rubicon_that_finds_no_objective_c_is_named_too(monkeypatch, error):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "meta_path", [Fails(), *sys.meta_path])
     with pytest.raises(RuntimeError, match="on iOS"):
-        watch_ios(Client())
+        watch_ios(RecordingClient())

@@ -9,19 +9,8 @@ from types import ModuleType
 
 import pytest
 
+from recording_clients import RecordingClient
 from tailwire import AppSettingsBuilder, ChatClient, CometChatException, MemorySessionStore, watch_kivy
-
-
-class Client:
-    def __init__(self):
-        self.states, self.threads = [], set()
-
-    def set_app_state(self, state, *, reason="app"):
-        self.states.append(state)
-        self.threads.add(threading.current_thread())
-
-    def set_network(self, network):
-        raise AssertionError(network)
 
 
 class Dispatcher:
@@ -101,7 +90,7 @@ def phone(monkeypatch, request):
 
 
 def test_on_a_phone_pauses_count_at_once_and_the_window_does_not(phone):
-    chat = Client()
+    chat = RecordingClient()
     watch = watch_kivy(chat, phone.app, hidden="foreground")
     assert watch.knows == {"paused"}
     phone.window.dispatch("on_minimize")
@@ -114,7 +103,7 @@ def test_on_a_phone_pauses_count_at_once_and_the_window_does_not(phone):
 
 
 def test_hide_and_show_in_pairs_are_not_told(desktop):
-    chat = Client()
+    chat = RecordingClient()
     watch = watch_kivy(chat, desktop.app)
     for _ in range(20):
         desktop.window.dispatch("on_hide")
@@ -129,7 +118,7 @@ def test_hide_and_show_in_pairs_are_not_told(desktop):
 
 
 def test_a_window_that_stops_the_loop_when_it_is_minimised_comes_back(desktop):
-    chat = Client()  # Kivy's `pause_on_minimize`: the window's own event at the return is lost
+    chat = RecordingClient()  # Kivy's `pause_on_minimize`: the window's own event at the return is lost
     watch_kivy(chat, desktop.app)
     desktop.window.dispatch("on_minimize")
     desktop.app.dispatch("on_pause")
@@ -139,7 +128,7 @@ def test_a_window_that_stops_the_loop_when_it_is_minimised_comes_back(desktop):
 
 
 def test_an_app_that_stops_is_detached_and_one_that_starts_again_is_back(desktop):
-    chat = Client()
+    chat = RecordingClient()
     watch = watch_kivy(chat, desktop.app)
     desktop.app.dispatch("on_stop")
     assert watch.seen == "detached"
@@ -149,7 +138,7 @@ def test_an_app_that_stops_is_detached_and_one_that_starts_again_is_back(desktop
 
 
 def test_closing_unbinds_everything(desktop):
-    chat = Client()
+    chat = RecordingClient()
     with watch_kivy(chat, desktop.app):
         assert desktop.app.handlers > 0
         desktop.window.dispatch("on_hide")
@@ -159,7 +148,7 @@ def test_closing_unbinds_everything(desktop):
 
 
 async def test_a_client_on_a_loop_in_another_thread_is_told_there(desktop):
-    chat, app, window = Client(), desktop.app, desktop.window
+    chat, app, window = RecordingClient(), desktop.app, desktop.window
     watch = watch_kivy(chat, app)
 
     def kivys_thread():
@@ -171,21 +160,21 @@ async def test_a_client_on_a_loop_in_another_thread_is_told_there(desktop):
     await asyncio.to_thread(kivys_thread)
     await asyncio.sleep(0)
     assert chat.states == ["foreground", "background", "foreground", "background"]
-    assert chat.threads == {threading.current_thread()}
+    assert set(chat.threads) == {threading.current_thread().name}
     watch.close()
 
 
 def test_misuse_is_named(desktop, monkeypatch):
     with pytest.raises(TypeError, match=r"kivy.app.App\), not a Dispatcher"):
-        watch_kivy(Client(), desktop.window)
-    with pytest.raises(TypeError, match="a App is no client"):
+        watch_kivy(RecordingClient(), desktop.window)
+    with pytest.raises(TypeError, match="a App is not a client"):
         watch_kivy(desktop.app, desktop.app)
     with pytest.raises(ValueError, match="hidden='never'"):
-        watch_kivy(Client(), desktop.app, hidden="never")
+        watch_kivy(RecordingClient(), desktop.app, hidden="never")
     assert desktop.app.handlers == 0
     monkeypatch.setattr(sys.modules["kivy.core.window"], "Window", None)
     with pytest.raises(RuntimeError, match="no display"):
-        watch_kivy(Client(), desktop.app)
+        watch_kivy(RecordingClient(), desktop.app)
 
 
 async def test_a_client_that_cannot_be_told_is_refused_before_anything_is_bound(desktop):
@@ -202,4 +191,4 @@ async def test_a_client_that_cannot_be_told_is_refused_before_anything_is_bound(
 def test_without_kivy_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "kivy.app", None)
     with pytest.raises(RuntimeError, match="pip install kivy"):
-        watch_kivy(Client(), object())
+        watch_kivy(RecordingClient(), object())

@@ -8,13 +8,13 @@ import threading
 
 import pytest
 
-from informed import Informed, InformedInThread
-from tailwire.adapters.loops import LoopWatch, goodbye
+from recording_clients import RecordingLoopClient, RecordingThreadClient
+from tailwire.adapters.loops import LoopWatch, wait_closed
 from tailwire.sdk.exceptions import failure
 
 
 async def test_its_work_ends_with_it_and_what_is_known_is_settled_then():
-    watch, ended = LoopWatch(Informed(), "sleep"), asyncio.Event()
+    watch, ended = LoopWatch(RecordingLoopClient(), "sleep"), asyncio.Event()
 
     async def work():
         try:
@@ -32,7 +32,7 @@ async def test_its_work_ends_with_it_and_what_is_known_is_settled_then():
 
 
 async def test_who_waits_for_a_watch_that_is_closed_is_answered():
-    watch = LoopWatch(Informed(), "sleep")
+    watch = LoopWatch(RecordingLoopClient(), "sleep")
     watch.run(asyncio.Event().wait())
     waiting = asyncio.ensure_future(watch.settled())
     given_up = asyncio.ensure_future(watch.settled())
@@ -43,7 +43,7 @@ async def test_who_waits_for_a_watch_that_is_closed_is_answered():
 
 
 async def test_what_goes_wrong_is_logged_and_nothing_waits_for_it(caplog):
-    watch = LoopWatch(Informed(), "sleep")
+    watch = LoopWatch(RecordingLoopClient(), "sleep")
 
     async def fails():
         raise ValueError("not foreseen")
@@ -55,7 +55,7 @@ async def test_what_goes_wrong_is_logged_and_nothing_waits_for_it(caplog):
 
 
 async def test_work_that_begins_after_the_end_does_not():
-    watch = LoopWatch(Informed(), "sleep")
+    watch = LoopWatch(RecordingLoopClient(), "sleep")
     watch.close()
     began = []
 
@@ -68,7 +68,7 @@ async def test_work_that_begins_after_the_end_does_not():
 
 
 def test_it_works_in_the_clients_thread_and_is_closed_from_any():
-    chat, names = InformedInThread(), []
+    chat, names = RecordingThreadClient(), []
     watch = LoopWatch(chat, "sleep")
 
     async def work():
@@ -93,11 +93,11 @@ def test_it_works_in_the_clients_thread_and_is_closed_from_any():
 
 
 async def test_the_goodbye_is_waited_for_but_not_for_ever(caplog):
-    chat = Informed(says_goodbye=False)
+    chat = RecordingLoopClient(says_goodbye=False)
     with caplog.at_level(logging.DEBUG, "tailwire"):
-        await goodbye(chat, 0.01)
+        await wait_closed(chat, 0.01)
     assert "still open" in caplog.text
-    waiting = asyncio.ensure_future(goodbye(chat, 20))
+    waiting = asyncio.ensure_future(wait_closed(chat, 20))
     await asyncio.sleep(0)
     assert not waiting.done()
     chat.goodbye.set()
@@ -106,7 +106,7 @@ async def test_the_goodbye_is_waited_for_but_not_for_ever(caplog):
 
 @pytest.mark.parametrize(("code", "raised"), [("ERR_CLIENT_CLOSED", False), ("ERR_WRONG_EVENT_LOOP", True)])
 async def test_a_closed_client_has_said_goodbye(code, raised):
-    chat = Informed()
+    chat = RecordingLoopClient()
 
     async def wait_disconnected():
         raise failure(code)
@@ -114,12 +114,12 @@ async def test_a_closed_client_has_said_goodbye(code, raised):
     chat.wait_disconnected = wait_disconnected
     if raised:
         with pytest.raises(Exception, match="event loop"):
-            await goodbye(chat, 1)
+            await wait_closed(chat, 1)
     else:
-        await goodbye(chat, 1)
+        await wait_closed(chat, 1)
 
 
-@pytest.mark.parametrize("what", [None, "chat", object(), Informed])
+@pytest.mark.parametrize("what", [None, "chat", object(), RecordingLoopClient])
 async def test_what_is_no_client_is_refused(what):
-    with pytest.raises(TypeError, match="no client"):
+    with pytest.raises(TypeError, match="not a client"):
         LoopWatch(what, "sleep")

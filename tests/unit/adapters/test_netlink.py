@@ -68,14 +68,14 @@ def kernel(monkeypatch):
 
 def ways(kernel, addresses, routes):
     kernel.prepared = {22: addresses, 26: routes}
-    found = netlink.ways()
+    found = netlink.reachability()
     assert kernel.closed
     return found
 
 
 def test_an_address_and_a_default_route_of_one_interface_are_a_way(kernel):
     found = ways(kernel, [address(1, "127.0.0.1") + address(2, "192.0.2.2")], [route(2) + route(2, bits=24)])
-    assert found == netlink.Ways(frozenset({(2, "192.0.2.2")}), frozenset({(V4, 2)}))
+    assert found == netlink.Reachability(frozenset({(2, "192.0.2.2")}), frozenset({(V4, 2)}))
     assert found.any
 
 
@@ -137,11 +137,11 @@ def test_what_was_told_is_read_away_also_when_it_was_too_much():
             return answer
 
     listening = Listening()
-    netlink.drained(listening)
+    netlink.drain(listening)
     assert listening.answers == []
 
 
 def test_a_system_without_netlink_says_so(monkeypatch):
     monkeypatch.delattr(socket, "AF_NETLINK")
     with pytest.raises(OSError, match="no netlink"):
-        netlink.changes()
+        netlink.open_change_socket()

@@ -8,13 +8,16 @@ import sys
 
 import pytest
 
-from informed import Informed
+from recording_clients import RecordingLoopClient
 from tailwire.adapters import netlink, network
 from tailwire.adapters.network import watch_network
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
-ON, OFF = netlink.Ways(frozenset({(2, "192.0.2.2")}), frozenset({(2, 2)})), netlink.Ways(frozenset(), frozenset())
-MOVED = netlink.Ways(frozenset({(2, "192.0.2.3")}), frozenset({(2, 2)}))
+ON, OFF = (
+    netlink.Reachability(frozenset({(2, "192.0.2.2")}), frozenset({(2, 2)})),
+    netlink.Reachability(frozenset(), frozenset()),
+)
+MOVED = netlink.Reachability(frozenset({(2, "192.0.2.3")}), frozenset({(2, 2)}))
 
 
 @pytest.fixture
@@ -29,9 +32,9 @@ def kernel(monkeypatch):
             raise kernel["ways"]
         return kernel["ways"]
 
-    monkeypatch.setattr(netlink, "changes", lambda: ours)
-    monkeypatch.setattr(netlink, "ways", ways)
-    monkeypatch.setattr(network, "SETTLES_WITHIN", 0.001)
+    monkeypatch.setattr(netlink, "open_change_socket", lambda: ours)
+    monkeypatch.setattr(netlink, "reachability", ways)
+    monkeypatch.setattr(network, "SETTLE_SECONDS", 0.001)
     monkeypatch.setattr(network, "is_installed", lambda: False)
     yield kernel
     ours.close()
@@ -39,7 +42,7 @@ def kernel(monkeypatch):
 
 
 async def test_a_change_is_told_and_what_changes_nothing_is_not(kernel):
-    chat = Informed()
+    chat = RecordingLoopClient()
     with watch_network(chat) as watch:
         assert await watch.settled() == {"network"}
         assert chat.told == []
@@ -59,7 +62,7 @@ async def test_a_change_is_told_and_what_changes_nothing_is_not(kernel):
 
 async def test_it_begins_offline_and_takes_it_back_at_the_end(kernel):
     kernel["ways"] = OFF
-    chat = Informed()
+    chat = RecordingLoopClient()
     with watch_network(chat) as watch:
         await watch.settled()
         assert chat.told == ["offline"]
@@ -68,7 +71,7 @@ async def test_it_begins_offline_and_takes_it_back_at_the_end(kernel):
 
 async def test_a_kernel_that_does_not_answer_any_longer_is_not_believed_any_longer(kernel):
     kernel["ways"] = OFF
-    chat = Informed()
+    chat = RecordingLoopClient()
     with watch_network(chat) as watch:
         await watch.settled()
         kernel["ways"] = OSError("no")
@@ -81,8 +84,8 @@ async def test_where_netlink_is_not_allowed_nothing_is_known_and_nothing_breaks(
     def changes():
         raise PermissionError("not allowed")
 
-    monkeypatch.setattr(netlink, "changes", changes)
-    with watch_network(Informed()) as watch:
+    monkeypatch.setattr(netlink, "open_change_socket", changes)
+    with watch_network(RecordingLoopClient()) as watch:
         assert await watch.settled() == frozenset()
 
 
@@ -91,11 +94,11 @@ async def test_an_event_loop_that_cannot_read_a_socket_is_no_obstacle(kernel, mo
         raise NotImplementedError
 
     monkeypatch.setattr(asyncio.get_running_loop(), "add_reader", add_reader)
-    with watch_network(Informed()) as watch:
+    with watch_network(RecordingLoopClient()) as watch:
         assert await watch.settled() == frozenset()
 
 
 async def test_another_system_tells_nothing(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
-    with watch_network(Informed()) as watch:
+    with watch_network(RecordingLoopClient()) as watch:
         assert await watch.settled() == frozenset()

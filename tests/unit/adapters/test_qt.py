@@ -6,19 +6,12 @@ import sys
 
 import pytest
 
+from recording_clients import RecordingClient
 from tailwire.adapters.qt import watch_qt
-
-
-class Client:
-    def set_app_state(self, state, *, reason="app"):
-        raise AssertionError("nothing is told")
-
-    def set_network(self, network):
-        raise AssertionError("nothing is told")
 
 
 def test_without_a_binding_it_says_what_to_install(monkeypatch):
     for name in ("PySide6", "PySide6.QtCore", "PySide6.QtGui", "PyQt6", "PyQt6.QtCore", "PyQt6.QtGui"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(RuntimeError, match="pip install PySide6-Essentials"):
-        watch_qt(Client())
+        watch_qt(RecordingClient())

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailwire.adapters.rule import WORDS, app_state
+from tailwire.adapters.rule import LIFECYCLES, app_state
 
 
 @pytest.mark.parametrize("before", ["foreground", "background"])
@@ -33,7 +33,7 @@ def test_a_stopped_app_is_in_the_background_also_when_it_lives_in_the_tray(word)
     assert app_state(word, "foreground", hidden="foreground") == "background"
 
 
-@given(st.lists(st.sampled_from(WORDS)))
+@given(st.lists(st.sampled_from(LIFECYCLES)))
 def test_the_last_word_that_says_anything_decides(words):
     state = "foreground"
     for word in words:

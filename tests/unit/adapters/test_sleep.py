@@ -6,14 +6,14 @@ import sys
 
 import pytest
 
-from informed import Informed
+from recording_clients import RecordingLoopClient
 from tailwire.adapters import sleep
 from tailwire.adapters.sleep import watch_sleep
 
 
 async def test_another_system_tells_nothing(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
-    with watch_sleep(Informed()) as watch:
+    with watch_sleep(RecordingLoopClient()) as watch:
         assert await watch.settled() == frozenset()
 
 
@@ -21,10 +21,10 @@ async def test_without_dbus_fast_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(sleep, "is_installed", lambda: False)
     with pytest.raises(RuntimeError, match=r'pip install "tailwire\[desktop\]"'):
-        watch_sleep(Informed())
+        watch_sleep(RecordingLoopClient())
 
 
 async def test_what_is_no_client_is_refused(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
-    with pytest.raises(TypeError, match="no client"):
+    with pytest.raises(TypeError, match="not a client"):
         watch_sleep("chat")

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from informed import Informed, InformedInThread
+from recording_clients import RecordingLoopClient, RecordingThreadClient
 from tailwire.adapters import terminal
 from tailwire.adapters.terminal import watch_terminal
 from tailwire.sdk.exceptions import failure
@@ -35,7 +35,7 @@ def send(number: signal.Signals) -> None:
 
 
 async def test_the_process_stops_after_the_goodbye():
-    chat, stopped = Informed(says_goodbye=False), asyncio.Event()
+    chat, stopped = RecordingLoopClient(says_goodbye=False), asyncio.Event()
     with watch_terminal(chat, stop=stopped.set) as watch:
         assert watch.knows == await watch.settled() == {"paused"}
         send(signal.SIGTSTP)
@@ -49,15 +49,15 @@ async def test_the_process_stops_after_the_goodbye():
 
 
 async def test_a_socket_that_says_no_goodbye_holds_nothing_up(monkeypatch):
-    monkeypatch.setattr(terminal, "GOODBYE", 0.01)
-    chat, stopped = Informed(says_goodbye=False), asyncio.Event()
+    monkeypatch.setattr(terminal, "CLOSE_TIMEOUT_SECONDS", 0.01)
+    chat, stopped = RecordingLoopClient(says_goodbye=False), asyncio.Event()
     with watch_terminal(chat, stop=stopped.set):
         send(signal.SIGTSTP)
         await asyncio.wait_for(stopped.wait(), 10)
 
 
 async def test_a_closed_client_does_not_keep_the_process_from_stopping():
-    chat, stopped = Informed(), asyncio.Event()
+    chat, stopped = RecordingLoopClient(), asyncio.Event()
 
     async def wait_disconnected():
         raise failure("ERR_CLIENT_CLOSED")
@@ -70,7 +70,7 @@ async def test_a_closed_client_does_not_keep_the_process_from_stopping():
 
 
 async def test_handlers_that_were_there_are_called_too_and_put_back():
-    chat, called = Informed(says_goodbye=False), []
+    chat, called = RecordingLoopClient(says_goodbye=False), []
     own = asyncio.Event()
 
     def stop(number, frame):
@@ -99,7 +99,7 @@ async def test_handlers_that_were_there_are_called_too_and_put_back():
 
 
 async def test_handlers_of_the_event_loop_are_called_too():
-    chat, continued = Informed(), asyncio.Event()
+    chat, continued = RecordingLoopClient(), asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGCONT, continued.set)
     try:
@@ -116,8 +116,8 @@ async def test_handlers_of_the_event_loop_are_called_too():
 
 
 async def test_a_handler_that_stops_nothing_leaves_the_app_in_the_foreground(monkeypatch):
-    monkeypatch.setattr(terminal, "STOPPED_WITHIN", 0.01)
-    chat = Informed()
+    monkeypatch.setattr(terminal, "STOP_CHECK_SECONDS", 0.01)
+    chat = RecordingLoopClient()
     signal.signal(signal.SIGTSTP, lambda *_: None)
     try:
         with watch_terminal(chat):
@@ -130,7 +130,7 @@ async def test_a_handler_that_stops_nothing_leaves_the_app_in_the_foreground(mon
 async def test_where_ctrl_z_is_ignored_it_stays_so():
     signal.signal(signal.SIGTSTP, signal.SIG_IGN)
     try:
-        chat = Informed()
+        chat = RecordingLoopClient()
         with watch_terminal(chat) as watch:
             assert signal.getsignal(signal.SIGTSTP) is signal.SIG_IGN
             assert watch.knows == frozenset()
@@ -140,7 +140,7 @@ async def test_where_ctrl_z_is_ignored_it_stays_so():
 
 
 async def test_a_handler_that_came_later_is_left_alone_and_ours_passes_on_behind_it():
-    chat, order = Informed(), []
+    chat, order = RecordingLoopClient(), []
     signal.signal(signal.SIGTSTP, lambda *_: order.append("first"))
     try:
         watch = watch_terminal(chat)
@@ -162,7 +162,7 @@ async def test_a_handler_that_came_later_is_left_alone_and_ours_passes_on_behind
 
 
 async def test_two_clients_both_say_goodbye():
-    one, two, stopped = Informed(), Informed(), asyncio.Event()
+    one, two, stopped = RecordingLoopClient(), RecordingLoopClient(), asyncio.Event()
     with watch_terminal(one, stop=stopped.set), watch_terminal(two):
         send(signal.SIGTSTP)
         await stopped.wait()
@@ -173,7 +173,7 @@ async def test_two_clients_both_say_goodbye():
 
 
 def test_a_client_in_a_thread_of_its_own():
-    chat, seen = InformedInThread(), []
+    chat, seen = RecordingThreadClient(), []
     try:
         with watch_terminal(chat, stop=lambda: seen.append(list(chat.inner.told))):
             send(signal.SIGTSTP)
@@ -186,7 +186,7 @@ def test_a_client_in_a_thread_of_its_own():
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 async def test_a_process_that_was_forked_stops_as_by_default():
-    chat = Informed()
+    chat = RecordingLoopClient()
     with watch_terminal(chat, stop=lambda: os._exit(3)):
         child = os.fork()
         if child == 0:
@@ -201,13 +201,13 @@ async def test_a_process_that_was_forked_stops_as_by_default():
 
 
 def test_it_says_why_it_cannot_watch(monkeypatch):
-    with pytest.raises(TypeError, match="is no client"):
+    with pytest.raises(TypeError, match="is not a client"):
         watch_terminal("chat")
     failed = []
 
     def elsewhere():
         try:
-            watch_terminal(Informed())
+            watch_terminal(RecordingLoopClient())
         except RuntimeError as e:
             failed.append(str(e))
 
@@ -220,19 +220,19 @@ def test_it_says_why_it_cannot_watch(monkeypatch):
     with monkeypatch.context() as patched:
         patched.setitem(sys.modules, "textual._context", types.SimpleNamespace(active_app=app))
         with pytest.raises(RuntimeError, match="watch_textual"):
-            watch_terminal(Informed())
+            watch_terminal(RecordingLoopClient())
     with monkeypatch.context() as patched:
         patched.setattr(signal, "getsignal", lambda number: None)
         with pytest.raises(RuntimeError, match="not installed from Python"):
-            watch_terminal(Informed())
+            watch_terminal(RecordingLoopClient())
     with monkeypatch.context() as patched:
         patched.delattr(signal, "SIGTSTP")
         with pytest.raises(RuntimeError, match="no SIGTSTP"):
-            watch_terminal(Informed())
+            watch_terminal(RecordingLoopClient())
 
 
 async def test_a_client_that_takes_no_calls_is_refused_before_anything_is_watched():
-    chat = Informed()
+    chat = RecordingLoopClient()
     chat.error = failure("ERR_CLIENT_CLOSED")
     with pytest.raises(type(chat.error)):
         watch_terminal(chat)

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from informed import Informed, InformedInThread
+from recording_clients import RecordingLoopClient, RecordingThreadClient
 from tailwire.adapters import textual
 from tailwire.adapters.textual import watch_textual
 from tailwire.sdk.exceptions import failure
@@ -36,7 +36,7 @@ class FailingApp(App):
 
 @pytest.mark.parametrize("kind", [App, WaitingApp])
 async def test_the_app_is_suspended_after_the_goodbye(kind):
-    chat = Informed(says_goodbye=False)
+    chat = RecordingLoopClient(says_goodbye=False)
     app = kind(chat.told)
     with watch_textual(chat, app) as watch:
         suspending = asyncio.ensure_future(app.action_suspend_process())
@@ -51,8 +51,8 @@ async def test_the_app_is_suspended_after_the_goodbye(kind):
 
 
 async def test_a_socket_that_says_no_goodbye_and_a_closed_client_hold_nothing_up(monkeypatch):
-    monkeypatch.setattr(textual, "GOODBYE", 0.01)
-    chat = Informed(says_goodbye=False)
+    monkeypatch.setattr(textual, "CLOSE_TIMEOUT_SECONDS", 0.01)
+    chat = RecordingLoopClient(says_goodbye=False)
     app = App(chat.told)
     with watch_textual(chat, app):
         await app.action_suspend_process()
@@ -64,7 +64,7 @@ async def test_a_socket_that_says_no_goodbye_and_a_closed_client_hold_nothing_up
 
 
 async def test_an_error_of_the_apps_action_is_the_apps_and_leaves_it_in_the_foreground():
-    chat = Informed()
+    chat = RecordingLoopClient()
     app = FailingApp(chat.told)
     with watch_textual(chat, app), pytest.raises(OSError, match="no terminal"):
         await app.action_suspend_process()
@@ -72,7 +72,7 @@ async def test_an_error_of_the_apps_action_is_the_apps_and_leaves_it_in_the_fore
 
 
 async def test_what_the_app_itself_has_put_there_is_kept_and_put_back():
-    chat, called = Informed(), []
+    chat, called = RecordingLoopClient(), []
     app = App(chat.told)
 
     def own():
@@ -92,7 +92,7 @@ async def test_what_the_app_itself_has_put_there_is_kept_and_put_back():
 
 
 async def test_a_client_in_a_thread_of_its_own():
-    chat = InformedInThread()
+    chat = RecordingThreadClient()
     app = App(chat.inner.told)
     with watch_textual(chat, app):
         await app.action_suspend_process()
@@ -102,7 +102,7 @@ async def test_a_client_in_a_thread_of_its_own():
 
 
 async def test_what_is_no_app_or_no_client_is_refused():
-    with pytest.raises(TypeError, match="no Textual app"):
-        watch_textual(Informed(), object())
-    with pytest.raises(TypeError, match="no client"):
+    with pytest.raises(TypeError, match="not a Textual app"):
+        watch_textual(RecordingLoopClient(), object())
+    with pytest.raises(TypeError, match="not a client"):
         watch_textual(None, App([]))

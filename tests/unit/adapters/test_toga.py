@@ -8,20 +8,10 @@ from types import ModuleType
 
 import pytest
 
+from recording_clients import RecordingClient
 from tailwire import watch_toga
 
 EVENTS = ("on_hide", "on_show", "on_lose_focus", "on_gain_focus")
-
-
-class Client:
-    def __init__(self):
-        self.states = []
-
-    def set_app_state(self, state, *, reason="app"):
-        self.states.append(state)
-
-    def set_network(self, network):
-        raise AssertionError(network)
 
 
 class NativeHandler:
@@ -107,7 +97,7 @@ async def turns():
 @pytest.mark.parametrize("platform", ["android", "iOS"])
 async def test_on_a_phone_a_window_that_hides_is_a_pause(monkeypatch, platform):
     imitate(monkeypatch, platform)
-    app, chat = App(), Client()
+    app, chat = App(), RecordingClient()
     window = Window(app)
     watch = watch_toga(chat, app, hidden="foreground")
     assert watch.knows == {"paused"}
@@ -128,7 +118,7 @@ def desktop(monkeypatch):
 
 
 async def test_a_backend_that_says_only_that_the_focus_is_lost_is_looked_at(desktop):
-    app, chat = App(), Client()
+    app, chat = App(), RecordingClient()
     window = Window(app)
     watch_toga(chat, app)
     window.state = "minimized"
@@ -142,7 +132,7 @@ async def test_a_backend_that_says_only_that_the_focus_is_lost_is_looked_at(desk
 
 
 async def test_an_app_that_starts_hidden_is_in_the_background(desktop):
-    app, chat = App(), Client()
+    app, chat = App(), RecordingClient()
     Window(app).visible = False
     watch = watch_toga(chat, app)
     await turns()
@@ -158,7 +148,7 @@ async def test_the_apps_own_handlers_are_called_and_given_back(desktop):
         heard.append("native")
 
     window.on_show = NativeHandler(native)
-    watch = watch_toga(Client(), app)
+    watch = watch_toga(RecordingClient(), app)
     later = Window(app, on_hide=lambda w: heard.append(("later", w)))
     await turns()
     for event in EVENTS:
@@ -182,7 +172,7 @@ async def test_watches_that_come_and_go_leave_nothing_behind(desktop):
     app = App()
     window = Window(app)
     for _ in range(50):
-        with watch_toga(Client(), app):
+        with watch_toga(RecordingClient(), app):
             Window(app)
             await turns()
     assert [getattr(window, event)._raw for event in EVENTS] == [None] * 4
@@ -191,7 +181,7 @@ async def test_watches_that_come_and_go_leave_nothing_behind(desktop):
 
 
 async def test_two_watches_that_end_in_the_order_of_their_beginning(desktop):
-    app, first, second = App(), Client(), Client()
+    app, first, second = App(), RecordingClient(), RecordingClient()
     window = Window(app)
     one, two = watch_toga(first, app), watch_toga(second, app)
     one.close()
@@ -207,9 +197,9 @@ async def test_two_watches_that_end_in_the_order_of_their_beginning(desktop):
 
 
 async def test_watches_that_overlap_leave_nothing_behind_in_whichever_order_they_end(desktop):
-    app, chat = App(), Client()
+    app, chat = App(), RecordingClient()
     window = Window(app)
-    one, two = watch_toga(chat, app), watch_toga(Client(), app)
+    one, two = watch_toga(chat, app), watch_toga(RecordingClient(), app)
     two.close()
     Window(app)
     await turns()
@@ -228,7 +218,7 @@ async def test_watches_that_overlap_leave_nothing_behind_in_whichever_order_they
 
 
 async def test_a_window_that_is_opened_and_closed_within_one_turn_is_not_touched(desktop):
-    app, chat = App(), Client()
+    app, chat = App(), RecordingClient()
     Window(app)
     watch_toga(chat, app)
     window = Window(app)
@@ -239,7 +229,7 @@ async def test_a_window_that_is_opened_and_closed_within_one_turn_is_not_touched
 
 
 async def test_an_app_that_exits_is_detached_before_its_windows_go(desktop):
-    app, chat = App(), Client()
+    app, chat = App(), RecordingClient()
     window = Window(app)
     watch = watch_toga(chat, app)
     app.exit()
@@ -253,7 +243,7 @@ async def test_an_app_that_exits_is_detached_before_its_windows_go(desktop):
 
 
 async def test_an_exit_from_another_thread_is_no_error(desktop):
-    app, chat = App(), Client()
+    app, chat = App(), RecordingClient()
     watch = watch_toga(chat, app)
     await asyncio.to_thread(app.exit)
     await turns()
@@ -263,15 +253,15 @@ async def test_an_exit_from_another_thread_is_no_error(desktop):
 async def test_misuse_is_named(desktop):
     app = App()
     with pytest.raises(TypeError, match=r"toga.App\), not a WindowSet"):
-        watch_toga(Client(), app.windows)
-    with pytest.raises(TypeError, match="a App is no client"):
+        watch_toga(RecordingClient(), app.windows)
+    with pytest.raises(TypeError, match="a App is not a client"):
         watch_toga(app, app)
     with pytest.raises(ValueError, match="hidden='never'"):
-        watch_toga(Client(), app, hidden="never")
+        watch_toga(RecordingClient(), app, hidden="never")
     assert set(vars(app)) == {"windows", "loop", "ended"}
 
 
 def test_without_toga_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "toga", None)
     with pytest.raises(RuntimeError, match="pip install toga"):
-        watch_toga(Client(), object())
+        watch_toga(RecordingClient(), object())

@@ -145,7 +145,7 @@ def test_what_is_wrong_is_refused_before_anything_is_watched():
     with pytest.raises(ValueError, match="hidden"):
         Watch(Client(), "window", [], hidden="never")
     for what in (None, "chat", object()):
-        with pytest.raises(TypeError, match=f"a {type(what).__name__} is no client"):
+        with pytest.raises(TypeError, match=f"a {type(what).__name__} is not a client"):
             Watch(what, "window", [])
     for kind in (Client, ChatClient, CometChat):
         with pytest.raises(TypeError, match=r"require_client\(\)"):

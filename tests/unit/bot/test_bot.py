@@ -181,12 +181,12 @@ def test_what_is_no_handler():
         bot.on_message("hello")
     with pytest.raises(TypeError, match="async def"):
         bot.on_error(print)
-    with pytest.raises(TypeError, match="no type of event"):
+    with pytest.raises(TypeError, match="not an event type"):
         bot.on_event(str)
     for names in ((), ("/help",), ("two words",)):
         with pytest.raises(ValueError):
             bot.command(*names)
-    with pytest.raises(RuntimeError, match="does not run"):
+    with pytest.raises(RuntimeError, match="not running"):
         _ = bot.chat
 
 

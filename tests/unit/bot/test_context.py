@@ -8,7 +8,7 @@ import pytest
 
 from tailwire import AppSettingsBuilder, MediaMessage
 from tailwire.bot import Bot, Context
-from tailwire.bot.stream import MAX_STREAM
+from tailwire.bot.stream import MAX_STREAM_CHARACTERS
 from tailwire.testing import bot_test
 
 
@@ -22,7 +22,9 @@ def test_a_long_answer_is_several_messages_and_an_empty_one_is_none():
 
     @bot.on_message
     async def answer(ctx: Context) -> None:
-        await ctx.reply({"long": long, "empty": " \n ", "number": 7, "endless": "x" * (MAX_STREAM + 1)}[ctx.text])
+        await ctx.reply(
+            {"long": long, "empty": " \n ", "number": 7, "endless": "x" * (MAX_STREAM_CHARACTERS + 1)}[ctx.text]
+        )
 
     @bot.on_error
     async def failed(ctx: Context, error: Exception) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tailwire import AppSettingsBuilder
 from tailwire.bot import Bot, Context
-from tailwire.bot.stream import MAX_STREAM, MAX_TEXT, size, split
+from tailwire.bot.stream import MAX_STREAM_CHARACTERS, MAX_TEXT_BYTES, json_size, split
 from tailwire.testing import bot_test
 
 
@@ -35,10 +35,10 @@ def test_drafts_come_at_most_four_times_a_second_and_one_message_is_kept():
 
     with bot_test(bot) as chat:
         (text,) = chat.say("hi")
-        assert text.split() == [f"word{n}" for n in range(30)]
+        assert text == " ".join(f"word{n}" for n in range(30)), "whitespace at the end is removed"
         grown = [d for d in chat.drafts if not d.ended]
         assert 10 <= len(grown) <= 13
-        assert all(text.startswith(d.text) for d in grown)
+        assert all(f"{text} ".startswith(d.text) for d in grown)
         assert [len(d.text) for d in grown] == sorted(len(d.text) for d in grown)
         assert [d.ended for d in chat.drafts].count(True) == 1 == chat.drafts[-1].ended
         assert chat.answers[0].metadata["draft"] == chat.drafts[0].id
@@ -101,7 +101,7 @@ def test_a_stream_that_is_slow_that_fails_that_is_empty_and_that_never_ends():
         errors.append(type(error))
 
     with bot_test(bot) as chat:
-        assert chat.say("slow") == ["word0 word1 word2 "]
+        assert chat.say("slow") == ["word0 word1 word2"]
         assert [d.ended for d in chat.drafts].count(True) == 1
         chat.drafts.clear()
         assert chat.say("failing") == []
@@ -110,11 +110,11 @@ def test_a_stream_that_is_slow_that_fails_that_is_empty_and_that_never_ends():
         assert chat.say("empty") == []
         assert chat.drafts == []
         parts = chat.say("endless")
-        assert sum(map(len, parts)) == MAX_STREAM
+        assert sum(map(len, parts)) == MAX_STREAM_CHARACTERS
         assert all(m.metadata["stopped"] for m in chat.answers)
         longest = max(chat.drafts, key=lambda d: d.start)
         assert longest.start > 0
-        assert size(longest.text) <= MAX_TEXT
+        assert json_size(longest.text) <= MAX_TEXT_BYTES
     assert errors == [KeyError, ValueError]
 
 
@@ -136,8 +136,8 @@ def test_bad_parts_are_refused():
         chat.say("hi")
         chat.say("list")
     assert errors == [
-        "the stream gave a int: give parts of the text, as str",
-        "stream() takes an async iterator of text, not a list",
+        "the stream yielded a int: yield parts of the text, as str",
+        "parts is a list: give an async iterator of strings",
     ]
 
 
@@ -173,7 +173,7 @@ def test_a_character_that_comes_in_two_halves_is_one():
         await ctx.reply("\ud83d\ude00")
 
     with bot_test(bot) as chat:
-        assert chat.say("hi") == ["so 😀 far \ufffd ", "😀"]
+        assert chat.say("hi") == ["so 😀 far \ufffd", "😀"]
         assert [d.text for d in chat.drafts if not d.ended][:2] == ["so ", "so "]
         assert "so 😀" in [d.text for d in chat.drafts]
 
@@ -182,7 +182,7 @@ def test_a_character_that_comes_in_two_halves_is_one():
 @given(st.text(max_size=400), st.integers(10, 60))
 def test_a_text_is_cut_into_parts_that_fit_and_nothing_but_space_is_lost(text: str, longest: int):
     parts = list(split(text, longest))
-    assert all(size(part) <= longest and part.strip() for part in parts)
+    assert all(json_size(part) <= longest and part.strip() for part in parts)
     assert "".join("".join(parts).split()) == "".join(text.split())
 
 

@@ -49,7 +49,7 @@ def test_sleep_and_network_are_tried(monkeypatch, capsys):
     def changes():
         raise PermissionError("netlink is not allowed here")
 
-    monkeypatch.setattr(netlink, "changes", changes)
+    monkeypatch.setattr(netlink, "open_change_socket", changes)
     monkeypatch.setattr(doctor_app, "is_installed", lambda: False)
     said = lines(capsys)
     assert said["network"] == "- netlink is not allowed here"

@@ -1,4 +1,4 @@
-"""Functions for another thread: a queue, and a socket that becomes readable there. Nothing is polled."""
+"""A queue of functions for another thread, and a socket that is readable while functions are waiting."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from tailwire.sync.outlet import WindowGone
+from tailwire.sync.app_callbacks import WindowGone
 
-MOST = 100  # functions in one turn, so that the window stays alive
+MAX_CALLS_PER_TURN = 100
+"""Functions that are called at once, so that the window stays responsive."""
 
 
-class Wakeup:
-    """Brings functions from any thread to one whose toolkit watches a socket.
+class SocketQueue:
+    """Passes functions from any thread to one whose toolkit watches a socket.
 
     Args:
-        whose: whose thread it is, in words.
+        owner: the owner of that thread, for error messages.
 
     Attributes:
-        reader: readable when something waits.
+        reader: readable while functions are waiting.
     """
 
-    def __init__(self, whose: str) -> None:
-        self._whose = whose
+    def __init__(self, owner: str) -> None:
+        self._owner = owner
         self._waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._signalled = self._closed = False
@@ -33,7 +34,7 @@ class Wakeup:
         self._writer.setblocking(False)
 
     def post(self, function: Callable[[], None]) -> None:
-        """Have a function called in the toolkit's thread (from any thread).
+        """Have a function called in the toolkit's thread; from any thread.
 
         Raises:
             WindowGone: the window is destroyed.
@@ -44,14 +45,14 @@ class Wakeup:
     def _wake(self) -> None:
         with self._lock:
             if self._closed:
-                raise WindowGone(f"{self._whose} is gone")
+                raise WindowGone(f"{self._owner} is gone")
             if not self._signalled:
                 self._signalled = True
-                with suppress(BlockingIOError):  # then it is readable anyway
+                with suppress(BlockingIOError):  # the buffer is full, so it is readable
                     self._writer.send(b"x")
 
     def readable(self, *_: object) -> None:
-        """Call what waits (in the toolkit's thread)."""
+        """Call the waiting functions; in the toolkit's thread."""
         with self._lock:
             self._signalled = False
             if self._closed:
@@ -60,22 +61,22 @@ class Wakeup:
                 self.reader.recv(4096)
         more = True
         try:
-            more = call_some(self._waiting)
+            more = call_waiting(self._waiting)
         finally:
             if more and not self._closed:
                 self._wake()
 
     def close(self) -> None:
-        """Take nothing more (in the toolkit's thread, when it does not watch any more)."""
+        """Refuse further functions; in the toolkit's thread, when it does not watch the socket any more."""
         with self._lock:
             self._closed = True
             self.reader.close()
             self._writer.close()
 
 
-def call_some(waiting: queue.SimpleQueue[Callable[[], None]]) -> bool:
-    """Call what waits, up to 100 functions; answers whether more may wait."""
-    for _ in range(MOST):
+def call_waiting(waiting: queue.SimpleQueue[Callable[[], None]]) -> bool:
+    """Call up to 100 waiting functions. Return whether more may be waiting."""
+    for _ in range(MAX_CALLS_PER_TURN):
         try:
             function = waiting.get_nowait()
         except queue.Empty:

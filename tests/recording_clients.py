@@ -1,15 +1,40 @@
-"""Clients that keep what a watch tells them: one on the running event loop, and one with a loop in its own thread."""
+"""Clients that record what a watch reports: a plain one, one on the running event loop, one with a loop in a thread."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from concurrent.futures import Future
 from typing import Any
 
 from tailwire.testing.loop_thread import LoopThread
 
 
-class Informed:
+class RecordingClient:
+    """A client without an event loop, called directly by the watch.
+
+    Attributes:
+        states: each app state that was reported, in order.
+        told: the changes among them (a client begins in the foreground), and each network that was reported.
+        threads: the names of the threads that reported.
+    """
+
+    def __init__(self) -> None:
+        self.states: list[str] = []
+        self.told: list[str] = []
+        self.threads: list[str] = []
+
+    def set_app_state(self, state: str, *, reason: str = "app") -> None:
+        if state != (self.states or ["foreground"])[-1]:
+            self.told.append(state)
+        self.states.append(state)
+        self.threads.append(threading.current_thread().name)
+
+    def set_network(self, network: str) -> None:
+        self.told.append(network)
+
+
+class RecordingLoopClient:
     """A client on the running event loop. Its socket says goodbye when the test says so.
 
     Attributes:
@@ -58,7 +83,7 @@ class Informed:
                 await self._changed.wait()
 
 
-class InformedInThread:
+class RecordingThreadClient:
     """A client with an event loop in a thread of its own, as `tailwire.sync.Client` is one."""
 
     def __init__(self) -> None:
@@ -69,8 +94,8 @@ class InformedInThread:
     def event_loop(self) -> asyncio.AbstractEventLoop:
         return self._loop
 
-    async def _made(self) -> Informed:
-        return Informed()
+    async def _made(self) -> RecordingLoopClient:
+        return RecordingLoopClient()
 
     def set_app_state(self, state: str, *, reason: str = "app") -> None:
         self._loop.call_soon_threadsafe(lambda: self.inner.set_app_state(state, reason=reason))

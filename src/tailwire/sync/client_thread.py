@@ -1,8 +1,8 @@
-"""The thread of a client: its event loop, the way into it, and its end.
+"""The thread of a blocking client: its event loop, calls into it, and its shutdown.
 
-Rules: whoever comes from outside is checked first (another process, the client's own thread, a closed client); what
-was accepted comes to an end, at the latest when the client is closed. The thread is a daemon, so that it keeps no
-program alive; what was not closed is closed by `atexit`, while threads still run.
+Calls from outside are checked first: another process, the client's own thread, or a closed client is refused. A call
+that was accepted ends at the latest when the client is closed. The thread is a daemon, so it does not keep the program
+alive; clients that were not closed are closed by `atexit`, while threads are still running.
 """
 
 from __future__ import annotations
@@ -20,61 +20,62 @@ from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
 from tailwire.sdk.exceptions import failure
+from tailwire.sync.app_callbacks import AppCallbacks, Post
 from tailwire.sync.future import CallFuture
-from tailwire.sync.outlet import Outlet, Post
 
 log = logging.getLogger("tailwire")
 T = TypeVar("T")
-AT_EXIT = 5.0
-_ELSEWHERE = frozenset({"close", "events", "messages"})
-_open: set[Portal] = set()
+EXIT_TIMEOUT_SECONDS = 5.0
+_CALLED_IN_ANOTHER_THREAD = frozenset({"close", "events", "messages"})
+_open: set[ClientThread] = set()
 
 
-class Closing(Protocol):
-    """An async client: a `ChatClient`, or an `Admin`."""
+class AsyncClient(Protocol):
+    """A `ChatClient` or an `Admin`."""
 
     async def aclose(self) -> None: ...
 
 
-C = TypeVar("C", bound=Closing)
+C = TypeVar("C", bound=AsyncClient)
 
 
-class Portal:
-    """Runs an async client in a thread.
+class ClientThread:
+    """Runs an async client in its own thread.
 
     Attributes:
-        outlet: how the app is called back.
+        callbacks: calls the app back.
 
     Args:
-        post: see `Outlet`.
-        kind: the blocking client, as `Client`; for what is said of it.
+        post: as for `AppCallbacks`.
+        kind: the class of the blocking client, for messages.
     """
 
     def __init__(self, post: Post | None, kind: str = "Client") -> None:
-        # Not the policy's loop: an app may have set a policy for its GUI.
+        # Not the event loop policy's: an app may have set a policy for its GUI.
         self._loop: asyncio.AbstractEventLoop = getattr(
             asyncio, "ProactorEventLoop" if sys.platform == "win32" else "SelectorEventLoop"
         )()
-        self.outlet = Outlet(post, self._loop)
+        self.callbacks = AppCallbacks(post, self._loop)
         self._process = os.getpid()
-        self._lock = threading.RLock()  # what is collected meanwhile may come here too
+        self._lock = threading.RLock()  # reentrant: finalizers may call this while it is held
         self._closing = False
         self._error: Exception | None = None
-        self._begun: set[CallFuture[Any]] = set()  # a loop holds its tasks weakly
+        self._begun: set[CallFuture[Any]] = set()  # the loop holds its tasks weakly
         self._kept: set[asyncio.Task[None]] = set()
         self._kind = kind
-        self._target: Closing | None = None
+        self._target: AsyncClient | None = None
         self._thread = threading.Thread(target=self._run, name=f"tailwire {kind.lower()}", daemon=True)
 
     def open(self, make: Callable[[], C], started: Callable[[C], Awaitable[object]], limit: float | None) -> C:
-        """Start the thread and the client in it, and return the client: only to be touched in that thread.
+        """Start the thread, create the client in it, and return the client, which may only be used in that thread.
 
         Args:
-            make: makes the client.
-            started: called with it, and waited for.
+            make: creates the client.
+            started: called with the client and awaited.
+            limit: the timeout in seconds; None for no limit.
 
         Raises:
-            Exception: what either raises; nothing is left then.
+            Exception: what `make` or `started` raised; the thread is stopped then.
         """
 
         async def begin() -> C:
@@ -87,7 +88,7 @@ class Portal:
         try:
             return self.wait(self.begin(begin), limit, "init")
         except BaseException:
-            self.close(AT_EXIT)
+            self.close(EXIT_TIMEOUT_SECONDS)
             raise
 
     def _run(self) -> None:
@@ -96,11 +97,11 @@ class Portal:
                 self._loop.run_forever()
                 break
             except BaseException:
-                log.exception("something tried to end the client's thread; it goes on")
+                log.exception("an exception tried to end the client's thread; it continues")
         self._loop.close()
         _open.discard(self)
 
-    # The way in.
+    # Calls into the thread.
 
     @property
     def inside(self) -> bool:
@@ -109,28 +110,27 @@ class Portal:
 
     @property
     def ended(self) -> bool:
-        """Whether the thread is over."""
+        """Whether the thread has ended."""
         return self._closing and not self._thread.is_alive()
 
     def check(self) -> None:
-        """Check that this is the process in which the client was made.
+        """Check that this is the process in which the client was created.
 
         Raises:
             RuntimeError: after a fork.
         """
         if os.getpid() != self._process:
             raise RuntimeError(
-                f"this client was made in process {self._process}, before fork(): its thread and its connection are "
-                "there. Make a client in each process, after the fork (gunicorn: post_fork; celery: "
-                "worker_process_init)"
+                f"this client was created in process {self._process}, before fork(), and its thread runs there: "
+                "create a client in each process, after the fork (gunicorn: post_fork; celery: worker_process_init)"
             )
 
     def check_outside(self, name: str, instead: str = "") -> None:
-        """Check that waiting here would not be waiting for oneself.
+        """Check that a blocking call does not block the client's own thread.
 
         Args:
-            name: of what would wait.
-            instead: what to do, for the error; found by the name where it is empty.
+            name: the name of the call.
+            instead: what to do instead, for the error message; derived from `name` if empty.
 
         Raises:
             RuntimeError: in the client's own thread.
@@ -138,15 +138,17 @@ class Portal:
         self.check()
         if self.inside:
             how = instead or (
-                "Have another thread call it" if name in _ELSEWHERE else f"Use start({name!r}, …), which does not wait"
+                "Call it in another thread"
+                if name in _CALLED_IN_ANOTHER_THREAD
+                else f"Use start({name!r}, …), which does not wait"
             )
             raise RuntimeError(
-                f"{name}() was called in the client's own thread (from a listener or a callback), and would wait for "
+                f"{name}() was called in the client's own thread (from a listener or a callback), and would block "
                 f"itself. {how}, or give the client a post= that calls back in your thread"
             )
 
     def begin(self, make: Callable[[], Awaitable[T]]) -> CallFuture[T]:
-        """Begin something in the client's thread.
+        """Start a call in the client's thread.
 
         Raises:
             CometChatException: `ERR_CLIENT_CLOSED`.
@@ -163,17 +165,17 @@ class Portal:
         return future
 
     def _check_future(self) -> None:
-        self.check_outside("future.result", "Give start() a function, done=, that is called with the result")
+        self.check_outside("future.result", "Give start() a done= function, which is called with the result")
 
     def keep(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run something until its end, or that of the client (in the client's thread)."""
+        """Run a coroutine as a task until it ends or the client is closed; in the client's thread."""
         task = self._loop.create_task(work, name=name)
         self._kept.add(task)
         task.add_done_callback(self._kept.discard)
         return task
 
     def soon(self, function: Callable[[], object]) -> None:
-        """Have a function called in the client's thread, without waiting; at once where this is it.
+        """Have a function called in the client's thread, without waiting; immediately if this is that thread.
 
         Raises:
             CometChatException: `ERR_CLIENT_CLOSED`.
@@ -189,7 +191,10 @@ class Portal:
         function()
 
     def do(self, function: Callable[[], T], limit: float | None, name: str) -> T:
-        """Call a function in the client's thread, and wait; at once where this is it, or where the thread is over."""
+        """Call a function in the client's thread, and return its result.
+
+        It is called directly if this is that thread, or if the thread has ended.
+        """
         self.check()
         if self.inside or self.ended:
             return function()
@@ -200,15 +205,17 @@ class Portal:
         return self.wait(self.begin(call), limit, name)
 
     def wait(self, future: CallFuture[T], limit: float | None, name: str, *, keep: bool = False) -> T:
-        """Wait for what was begun. What is not waited for to its end is cancelled.
+        """Wait for a call, and return its result. The call is cancelled if the wait ends early.
 
         Args:
-            limit: seconds; None waits for ever.
-            keep: do not cancel it: it is waited for again.
+            future: the call.
+            limit: the timeout in seconds; None for no limit.
+            name: the name of the call, for the error message.
+            keep: do not cancel the call, because it is waited for again.
 
         Raises:
-            TimeoutError: it has not come to its end in time; says whether it had begun.
-            CometChatException: `ERR_CLIENT_CLOSED` when the client was closed meanwhile.
+            TimeoutError: the call has not ended in time; the text says whether it had begun.
+            CometChatException: `ERR_CLIENT_CLOSED` if the client was closed meanwhile.
         """
         try:
             return future.result(limit)
@@ -216,27 +223,27 @@ class Portal:
             if self._closing:
                 raise failure("ERR_CLIENT_CLOSED") from None
             raise
-        except BaseException as e:  # also Ctrl+C, and what others throw into a thread that waits
-            cancelled, begun = (False, True) if keep or future.done() else future.give_up()
+        except BaseException as e:  # including KeyboardInterrupt
+            cancelled, begun = (False, True) if keep or future.done() else future.try_cancel()
             if not isinstance(e, TimeoutError):
                 raise
             if not cancelled and future.done():
-                return future.result()  # it came to its end just now, or the call itself raised this
+                return future.result()  # it has just ended, or raised this itself
             if keep:
-                what = "still goes on"
+                what = "continues"
             elif begun:
-                what = "was cancelled, but it had begun: what it does may have been done all the same"
+                what = "was cancelled, but it had begun: it may have taken effect all the same"
             else:
-                what = "was cancelled before it began, so nothing was done: something held up the client's thread"
+                what = "was cancelled before it began, so nothing was done: something blocks the client's thread"
             raise TimeoutError(
                 f"{name}() has not ended within {limit:g} s, and {what}. "
-                "Give it longer with with_timeout(seconds), or use start(), which does not wait"
+                "Allow more time with with_timeout(seconds), or use start(), which does not wait"
             ) from None
 
-    # The end.
+    # Shutdown.
 
     def begin_close(self) -> None:
-        """Begin to close the client, without waiting."""
+        """Start closing the client, without waiting."""
         if os.getpid() != self._process:
             return
         with self._lock:
@@ -249,7 +256,7 @@ class Portal:
 
     async def _shut(self) -> None:
         try:
-            self.outlet.close()
+            self.callbacks.close()
             if self._target is not None:
                 await self._target.aclose()
         except Exception as e:  # noqa: BLE001 - close() raises it
@@ -264,10 +271,10 @@ class Portal:
             self._loop.stop()
 
     def close(self, timeout: float | None) -> None:
-        """Close the client, and wait for the end of its thread. Nothing in another process.
+        """Close the client, and wait until its thread has ended. Does nothing in a forked process.
 
         Raises:
-            TimeoutError: it has not ended in time; it goes on ending.
+            TimeoutError: the thread has not ended in time; it continues to shut down.
             RuntimeError: in the client's own thread.
         """
         if os.getpid() != self._process:
@@ -278,13 +285,13 @@ class Portal:
         self.begin_close()
         self._thread.join(timeout)
         if self._thread.is_alive():
-            raise TimeoutError(f"the client has not ended within {timeout} s: a listener in its thread may not return")
+            raise TimeoutError(f"the client has not ended within {timeout} s: a listener in its thread may be blocking")
         error, self._error = self._error, None
         if error is not None:
             raise error
 
     def dropped(self) -> None:
-        """Take notice that nobody holds the client any more."""
+        """Close the client because nothing refers to it any more, with a warning."""
         if os.getpid() == self._process and not self._closing:
             self.begin_close()
             warnings.warn(
@@ -295,8 +302,8 @@ class Portal:
 
 @atexit.register
 def _close_all() -> None:
-    for portal in list(_open):
-        portal.begin_close()
-    for portal in list(_open):
-        with suppress(TimeoutError):  # the program ends anyway
-            portal.close(AT_EXIT)
+    for client_thread in list(_open):
+        client_thread.begin_close()
+    for client_thread in list(_open):
+        with suppress(TimeoutError):  # the program exits anyway
+            client_thread.close(EXIT_TIMEOUT_SECONDS)

@@ -1,4 +1,4 @@
-"""The blocking faces of what a client makes: requests, uploads, queued messages, and the connection."""
+"""Blocking counterparts of objects that a client creates: requests, uploads, queued messages, the connection."""
 
 from __future__ import annotations
 
@@ -16,57 +16,59 @@ from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.listeners.events import UploadResult
 from tailwire.sdk.listeners.interfaces import UploadFileListener
 from tailwire.sdk.outbox import OutboxStatus
-from tailwire.sync.calling import Calling
-from tailwire.sync.listening import through
+from tailwire.sync.listening import forwarding_listener
+from tailwire.sync.proxy import BlockingProxy
 from tailwire.wire.entities import Attachment, BaseMessage
 
 T = TypeVar("T")
 
 
-class ListRequest(Calling, Generic[T]):
-    """Fetches a list page by page. Made by `Client.request()`."""
+class ListRequest(BlockingProxy, Generic[T]):
+    """Fetches a list page by page. Created by `Client.request()`."""
 
     def fetch_next(self) -> list[T]:
-        """Fetch the next page; empty at the end.
+        """Fetch the next page; an empty list at the end.
 
         Raises:
-            CometChatException: `NOT_ENOUGH_PARAMETERS`, `REQUEST_IN_PROGRESS`, or as the server refused it.
-            TimeoutError: it has not ended in time.
+            CometChatException: `NOT_ENOUGH_PARAMETERS`, `REQUEST_IN_PROGRESS`, or another code of the server.
+            TimeoutError: the call took longer than the client's timeout.
         """
         return cast(list[T], self._call("fetch_next", (), {}))
 
 
 class Request(ListRequest[T]):
-    """Fetches messages or reactions page by page, in both directions. Made by `Client.request()`."""
+    """Fetches messages or reactions page by page, in both directions. Created by `Client.request()`."""
 
     def fetch_previous(self) -> list[T]:
-        """Fetch the page before, oldest first; from the newest on at the first call.
+        """Fetch the previous page, oldest first. The first call fetches the newest page.
 
         Raises:
-            CometChatException: `REQUEST_IN_PROGRESS`, or as the server refused it.
-            TimeoutError: it has not ended in time.
+            CometChatException: `REQUEST_IN_PROGRESS`, or another code of the server.
+            TimeoutError: the call took longer than the client's timeout.
         """
         return cast(list[T], self._call("fetch_previous", (), {}))
 
 
-class UploadFileRequest(Calling):
-    """Uploads files for a message to one receiver. Made by `Client.create_upload_file_request()`."""
+class UploadFileRequest(BlockingProxy):
+    """Uploads files for a message to one receiver. Created by `Client.create_upload_file_request()`."""
 
     def set_concurrency(self, files: int) -> UploadFileRequest:
-        """Set how many files are sent at a time (1)."""
+        """Set how many files are uploaded at the same time (default: 1)."""
         self._do("set_concurrency", lambda: self._target.set_concurrency(files))
         return self
 
     def upload_attachments(
         self, attachments: Sequence[UploadAttachment], listener: UploadFileListener | None = None
     ) -> UploadResult:
-        """Upload files. One that fails keeps none of the others back; what failed can be given again.
+        """Upload files. If one fails, the others are still uploaded; failed ones can be passed again.
 
         Args:
-            listener: hears how each gets on, and at last `on_complete`; called where the client's listeners are.
+            attachments: the files.
+            listener: called for the progress and the result of each file, and finally with `on_complete`; in the same
+                thread as the client's other listeners.
 
         Raises:
-            TimeoutError: it has not ended in time: give large files longer, with the client's `with_timeout()`.
+            TimeoutError: the uploads took longer than the client's timeout. Use `with_timeout()` for large files.
         """
         return cast(UploadResult, self._call("upload_attachments", (attachments, listener), {}))
 
@@ -74,27 +76,27 @@ class UploadFileRequest(Calling):
         self, call: str, arguments: tuple[Any, ...], named: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         def heard(given: Any) -> Any:
-            return given and through(UploadFileListener, given, self._portal.outlet)
+            return given and forwarding_listener(UploadFileListener, given, self._client_thread.callbacks)
 
         if "listener" in named:
             named = {**named, "listener": heard(named["listener"])}
         return (*arguments[:1], *map(heard, arguments[1:])), named
 
     def get_attachments(self) -> list[Attachment]:
-        """Return what has been uploaded, to be sent with a `MediaMessage`."""
+        """Return the uploaded files, to be sent with a `MediaMessage`."""
         return cast(list[Attachment], self._do("get_attachments", self._target.get_attachments))
 
 
-class OutboxEntry(Calling):
-    """A queued message. Made by `Client.queue_message()` and `Client.queued_messages()`.
+class OutboxEntry(BlockingProxy):
+    """A queued message. Created by `Client.queue_message()` and `Client.queued_messages()`.
 
-    Listeners and `OutboxChanged` tell of the `tailwire.OutboxEntry` in the client's thread, which is to be looked at.
-    To cancel it, take the one with its `muid` from `queued_messages()`.
+    Listeners and `OutboxChanged` events pass a `tailwire.OutboxEntry`, which may be read but not called in another
+    thread. To cancel a message, take the entry with the same `muid` from `queued_messages()`.
     """
 
     @property
     def message(self) -> BaseMessage:
-        """What was queued; what the server stored, once it is sent."""
+        """The queued message; after it was sent, the message as the server stored it."""
         return cast(BaseMessage, self._target.message)
 
     @property
@@ -104,35 +106,35 @@ class OutboxEntry(Calling):
 
     @property
     def error(self) -> CometChatException | None:
-        """Why it failed; while it waits, why it was not sent at the last try."""
+        """Why it failed; while it is pending, why the last attempt failed."""
         return cast("CometChatException | None", self._target.error)
 
     @property
     def muid(self) -> str:
-        """The id under which the server stores it once."""
+        """The client's id of the message, under which the server stores it once."""
         return cast(str, self._target.muid)
 
     def cancel(self) -> bool:
-        """Do not send it. False when it is too late: it is on its way, or has come to its end."""
+        """Remove it from the queue. Return False if it is already being sent, or has ended."""
         return cast(bool, self._do("cancel", self._target.cancel))
 
     def retry(self) -> bool:
-        """Queue it again, as the last one. False unless it has failed."""
+        """Queue it again, behind the others. Return False unless it has failed."""
         return cast(bool, self._do("retry", self._target.retry))
 
     def result(self) -> BaseMessage:
-        """Wait until it has come to its end, and return the message as the server stored it.
+        """Wait until it was sent, and return the message as the server stored it.
 
         Raises:
-            CometChatException: why it failed; `OUTBOX_CANCELLED`; `ERR_CLIENT_CLOSED` when it still waits on the
+            CometChatException: why it failed; `OUTBOX_CANCELLED`; `ERR_CLIENT_CLOSED` if it is still queued on the
                 device.
-            TimeoutError: it still waits when the client's timeout is over; it stays queued.
+            TimeoutError: it is still pending after the client's timeout; it stays queued.
         """
         return cast(BaseMessage, self._call("result", (), {}))
 
 
-class Connection(Calling):
-    """The connection of a client, to look at."""
+class Connection(BlockingProxy):
+    """The connection of a client."""
 
     @property
     def status(self) -> ConnectionStatus:
@@ -140,7 +142,7 @@ class Connection(Calling):
         return cast(ConnectionStatus, self._do("status", lambda: self._target.status))
 
     def explain(self) -> str:
-        """Return one sentence: what the state is, why, and what will change it."""
+        """Return one sentence: the current state, its reason, and what will change it."""
         return cast(str, self._do("explain", self._target.explain))
 
     @property
@@ -149,20 +151,21 @@ class Connection(Calling):
         return cast("tuple[Transition, ...]", self._do("history", lambda: self._target.history))
 
     def subscribe(self, told: Callable[[Transition], object]) -> Callable[[], None]:
-        """Be told each transition as it happens.
+        """Call a function with each transition.
 
         Args:
-            told: a plain function, called in the app's thread where the client has a `post`, else in the client's own.
+            told: a plain function; it is called in the app's thread if the client has a `post`, else in the client's
+                own.
 
         Returns:
-            A function that ends it, from any thread; calling it again does nothing.
+            A function that ends the subscription, from any thread. It may be called more than once.
 
         Raises:
-            TypeError: when `told` is no plain function.
+            TypeError: `told` is not a plain function.
         """
         if not callable(told) or inspect.iscoroutinefunction(told):
-            raise TypeError("give a plain function, which is told each transition")
-        portal, stopped = self._portal, False
+            raise TypeError("give a plain function, which is called with each transition")
+        client_thread, stopped = self._client_thread, False
 
         @functools.wraps(told)
         def tell(transition: Transition) -> object:
@@ -170,22 +173,25 @@ class Connection(Calling):
 
         end = self._do(
             "subscribe",
-            lambda: self._target.subscribe(lambda transition: portal.outlet.tell(tell, (transition,))),
+            lambda: self._target.subscribe(lambda transition: client_thread.callbacks.call_soon(tell, (transition,))),
         )
 
         def stop() -> None:
             nonlocal stopped
             stopped = True
-            with suppress(CometChatException):  # a client that is closed has ended it
-                portal.soon(end)
+            with suppress(CometChatException):  # the client is closed, which has ended it
+                client_thread.soon(end)
 
         return stop
 
     @property
     def window_left(self) -> float | None:
-        """The seconds until manual mode closes the socket in the background; None while it does not."""
+        """Seconds until manual mode closes the socket in the background; None otherwise."""
         return cast("float | None", self._do("window_left", lambda: self._target.window_left))
 
     def dump(self, path: str | os.PathLike[str]) -> None:
-        """Write the machine's last inputs to a file. `tailwire replay FILE` runs them again. Holds no secret."""
+        """Write the last inputs of the state machine to a file, without secrets.
+
+        `tailwire replay FILE` replays them.
+        """
         self._do("dump", lambda: self._target.dump(path))

@@ -1,4 +1,4 @@
-"""How the parts of an `Admin` ask the server: with the key, for a user or for the app, repeated where that is safe."""
+"""Send the requests of an `Admin`: authenticate with the API key, and retry where that is safe."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from tailwire.admin.listing import Listing, nothing, numbered
+from tailwire.admin.listing import Listing, no_pages, numbered
 from tailwire.sdk.calls.access import decoded
 from tailwire.sdk.exceptions import failure
 from tailwire.sdk.io.http import Http
@@ -17,13 +17,13 @@ from tailwire.sdk.sending import Sending, is_safe, repeat
 T = TypeVar("T")
 
 
-class Asking:
-    """Asks with a key of scope `fullAccess`.
+class Requester:
+    """Send requests with an API key of scope `fullAccess`.
 
     Args:
-        http: speaks to the server.
+        http: the HTTP client.
         key: the REST API key.
-        world: chance, and names for messages.
+        world: the source of randomness and of unique message ids.
     """
 
     def __init__(self, http: Http, key: str, world: World) -> None:
@@ -35,7 +35,7 @@ class Asking:
         self._closed = False
 
     def unique(self) -> str:
-        """Return a name that nobody else has."""
+        """Return an id that is not used anywhere else."""
         return self._world.unique()
 
     async def ask(
@@ -47,14 +47,20 @@ class Asking:
         query: Mapping[str, Any] | None = None,
         on_behalf_of: str = "",
     ) -> Any:
-        """Return the `data` of the server's answer.
+        """Send a request, and return the `data` of the response.
+
+        Requests that are safe to repeat are retried.
 
         Args:
-            on_behalf_of: uid of the user for whom it is done; the app itself by default.
+            method: the HTTP method.
+            path: the path behind `/v3`.
+            body: the JSON body.
+            query: the query parameters.
+            on_behalf_of: uid of the user to act for; the app itself by default.
 
         Raises:
-            CometChatException: the server's code; `NO_INTERNET_CONNECTION`; `ERR_CLIENT_CLOSED`;
-                `ERR_WRONG_EVENT_LOOP`.
+            CometChatException: the code from the server; `NO_INTERNET_CONNECTION`; `ERR_CLIENT_CLOSED`;
+                `ERR_WRONG_EVENT_LOOP`; `ERR_INVALID_ARGUMENT` for an invalid `on_behalf_of`.
         """
         await self._check(on_behalf_of)
         async with self._http.patience() as limit:
@@ -67,14 +73,16 @@ class Asking:
             return await repeat(attempt, self._world.chance, safe=is_safe(method, path))
 
     async def fetch(self, decode: Callable[[Any], T], method: str, path: str, **more: Any) -> T:
-        """Return the server's answer, decoded; as `ask`."""
+        """Send a request, and return the decoded response. Arguments and errors as `ask`."""
         return decoded(decode, await self.ask(method, path, **more))
 
     async def send(self, conversation: str, body: Mapping[str, Any], on_behalf_of: str) -> Any:
-        """Send a message behind the earlier ones to the same conversation. It is stored once, whatever it takes.
+        """Send a message after earlier ones to the same conversation; it is stored once, however often it is retried.
 
         Args:
-            body: with a `muid`.
+            conversation: identifies the conversation; messages with the same value are sent in order.
+            body: the message, with a `muid`.
+            on_behalf_of: uid of the sender; "" for the app itself.
 
         Raises:
             CometChatException: as `ask`.
@@ -90,34 +98,40 @@ class Asking:
         return await self._sending.send(f"{on_behalf_of} {conversation}", attempt, limit)
 
     def ask_list(self, path: str, on_behalf_of: str = "") -> Callable[[Mapping[str, Any]], Awaitable[list[Any]]]:
-        """Return what asks for a list with a query."""
+        """Return a function that fetches one page of a list, given the query parameters."""
 
         async def ask(query: Mapping[str, Any]) -> list[Any]:
             listed = await self.ask("GET", path, query=query, on_behalf_of=on_behalf_of)
             if not isinstance(listed, list):
-                raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer is no list.")
+                raise failure("ERR_BAD_ERROR_RESPONSE", "The response of the server is not a list.")
             return listed
 
         return ask
 
     def listing(self, path: str, decode: Callable[[Any], T], what: str, **query: Any) -> Listing[T]:
-        """Return a list whose pages are counted.
+        """Return a listing that is fetched by page number.
 
         Args:
-            query: which entries; None and "" are left out. An empty list of names fits nothing.
+            path: the path of the list.
+            decode: decodes one entry.
+            what: the kind of entry, for log messages.
+            query: the filters; None and "" are left out, and an empty list makes the listing empty.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` for a name with a comma in it.
+            CometChatException: `ERR_INVALID_ARGUMENT` for a name that contains a comma.
         """
         if any(value == [] for value in query.values()):
-            return Listing(nothing)
+            return Listing(no_pages)
         return numbered(self.ask_list(path), given(**query), decode, what)
 
     async def _check(self, on_behalf_of: str) -> None:
         if self._closed:
             raise failure("ERR_CLIENT_CLOSED")
         if not isinstance(on_behalf_of, str) or not re.fullmatch(r"[\x21-\x7e]*", on_behalf_of):
-            raise failure("ERR_INVALID_ARGUMENT", f"on_behalf_of={on_behalf_of!r} is no uid.")
+            raise failure(
+                "ERR_INVALID_ARGUMENT",
+                f"on_behalf_of={on_behalf_of!r} is not a uid: give printable ASCII without spaces.",
+            )
         here = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = here
@@ -126,7 +140,7 @@ class Asking:
             raise failure("ERR_WRONG_EVENT_LOOP")
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; later requests raise `ERR_CLIENT_CLOSED`."""
         self._closed = True
         await self._http.close()
 
@@ -135,18 +149,18 @@ def listed(values: object, what: str) -> list[str]:
     """Return several names as a list.
 
     Raises:
-        CometChatException: `ERR_INVALID_ARGUMENT` when they are one text, or not all texts.
+        CometChatException: `ERR_INVALID_ARGUMENT` for a single string, or for items that are not strings.
     """
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise failure("ERR_INVALID_ARGUMENT", f"{what} is one {type(values).__name__}: give a list.")
+        raise failure("ERR_INVALID_ARGUMENT", f"{what} is a {type(values).__name__}: give a list of strings.")
     found = list(values)
     if not all(isinstance(value, str) for value in found):
-        raise failure("ERR_INVALID_ARGUMENT", f"{what} must be a list of texts.")
+        raise failure("ERR_INVALID_ARGUMENT", f"{what} must be a list of strings.")
     return found
 
 
 def filtered(values: object, what: str) -> list[str] | None:
-    """Return what a list is filtered by; None where it is not.
+    """Return the values of a filter as a list, or None if the filter is not set.
 
     Raises:
         CometChatException: as `listed`.
@@ -155,10 +169,10 @@ def filtered(values: object, what: str) -> list[str] | None:
 
 
 def given(**values: Any) -> dict[str, Any]:
-    """Return what was given: without None and empty texts; lists comma-joined, as queries take them.
+    """Return the query parameters that are set: without None, False and "", and with lists joined by commas.
 
     Raises:
-        CometChatException: `ERR_INVALID_ARGUMENT` for a name in a list that has a comma in it.
+        CometChatException: `ERR_INVALID_ARGUMENT` for a list item that contains a comma.
     """
     found = {}
     for name, value in values.items():
@@ -167,7 +181,9 @@ def given(**values: Any) -> dict[str, Any]:
                 found[name] = "true"
         elif isinstance(value, list):
             if bad := next((v for v in value if "," in v), None):
-                raise failure("ERR_INVALID_ARGUMENT", f"{bad!r} has a comma in it, and cannot be asked for in a list.")
+                raise failure(
+                    "ERR_INVALID_ARGUMENT", f"{bad!r} contains a comma, so it cannot be used in a list filter."
+                )
             found[name] = ",".join(value)
         elif value is not None and value != "":
             found[name] = value
@@ -175,5 +191,5 @@ def given(**values: Any) -> dict[str, Any]:
 
 
 def changes(**values: Any) -> dict[str, Any]:
-    """Return what is to be changed: without None."""
+    """Return the fields to change: those that are not None."""
     return {name: value for name, value in values.items() if value is not None}

@@ -8,9 +8,8 @@ import logging
 import pytest
 
 from tailwire import AppSettingsBuilder
-from tailwire.bot import Bot, Context
-from tailwire.bot import desk as desk_module
-from tailwire.bot.bot import MAX_MISSED
+from tailwire.bot import Bot, Context, scheduler
+from tailwire.bot.bot import MAX_MISSED_MESSAGES
 from tailwire.testing import bot_test
 
 
@@ -130,8 +129,8 @@ def test_what_hangs_and_what_was_done_meanwhile_are_told_apart_after_a_restart(c
 
 
 def test_one_busy_user_holds_up_nobody_and_all_is_answered(monkeypatch):
-    monkeypatch.setattr(desk_module, "MAX_OF_ONE", 10)
-    monkeypatch.setattr(desk_module, "MAX_WAITING", 20)
+    monkeypatch.setattr(scheduler, "MAX_QUEUED_PER_CONVERSATION", 10)
+    monkeypatch.setattr(scheduler, "MAX_QUEUED", 20)
     bot, seen = a_bot(), []
 
     @bot.on_message
@@ -160,7 +159,7 @@ def test_one_busy_user_holds_up_nobody_and_all_is_answered(monkeypatch):
 
 
 def test_what_was_put_off_is_for_the_next_start_too(monkeypatch):
-    monkeypatch.setattr(desk_module, "MAX_OF_ONE", 2)
+    monkeypatch.setattr(scheduler, "MAX_QUEUED_PER_CONVERSATION", 2)
     bot, seen = a_bot(), []
 
     @bot.on_message
@@ -180,9 +179,9 @@ def test_what_was_put_off_is_for_the_next_start_too(monkeypatch):
 
 
 def test_only_so_much_waits_and_the_rest_is_named(monkeypatch, caplog):
-    monkeypatch.setattr(desk_module, "MAX_OF_ONE", 2)
-    monkeypatch.setattr(desk_module, "MAX_LATER", 8)
-    monkeypatch.setattr(desk_module, "LEAST_LATER", 1)
+    monkeypatch.setattr(scheduler, "MAX_QUEUED_PER_CONVERSATION", 2)
+    monkeypatch.setattr(scheduler, "MAX_DEFERRED", 8)
+    monkeypatch.setattr(scheduler, "MIN_DEFERRED_PER_CONVERSATION", 1)
     bot, seen = a_bot(), []
 
     @bot.on_message
@@ -197,11 +196,11 @@ def test_only_so_much_waits_and_the_rest_is_named(monkeypatch, caplog):
         assert chat.say("later", timeout=60) == []
     assert seen[-1] == "later"
     assert len(seen) < 12
-    assert caplog.text.count("too much waits in conversation") == 1
+    assert caplog.text.count("too many messages are waiting in conversation") == 1
 
 
 def test_a_bot_catches_up_with_more_unless_told_otherwise():
-    assert a_bot()._settings.catch_up_limit == MAX_MISSED
+    assert a_bot()._settings.catch_up_limit == MAX_MISSED_MESSAGES
     told = AppSettingsBuilder().catch_up_after_reconnect(limit=50).build()
     assert Bot("app", told, uid="bob", auth_key="a key")._settings.catch_up_limit == 50
 

@@ -1,4 +1,4 @@
-"""How the app is called back: in the thread that `post` leads to, or in the client's own."""
+"""Call the app back: in the thread that `post` leads to, or in the client's own."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from tailwire.sdk.dispatch.calling import call_listener
 
 log = logging.getLogger("tailwire")
 Post = Callable[[Callable[[], None]], object]
-"""Has a function called in the app's thread, soon and in order. Called in the client's thread, it must not wait."""
+"""Has a function called in the app's thread, soon and in order. Called in the client's thread, so it must not wait."""
 
 
 class WindowGone(RuntimeError):
-    """Raised by a `post` whose window is destroyed: nobody is left to be called back."""
+    """Raised by a `post` whose window is destroyed, so that nothing can be called any more."""
 
 
-class Outlet:
-    """Calls the app back.
+class AppCallbacks:
+    """Calls functions of the app.
 
     Args:
-        post: None calls in the client's thread.
-        loop: of the client.
+        post: has functions called in the app's thread; None to call them in the client's thread.
+        loop: the client's event loop.
     """
 
     def __init__(self, post: Post | None, loop: asyncio.AbstractEventLoop) -> None:
@@ -39,13 +39,13 @@ class Outlet:
         return self._post is not None
 
     async def call(self, callback: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-        """Have a callback called, and wait for its end (in the client's thread).
+        """Call a callback, and wait until it has returned; in the client's thread.
 
-        What waits here holds up the client's queue, and the queue holds up reading: an app that does not keep up is
-        sent no more than it takes. What was not called when the client is closed counts as not handed over.
+        Waiting here applies backpressure: the client's queue fills, and it stops reading. A callback that has not run
+        when the client is closed counts as not delivered.
         """
         if self._post is None:
-            await _called(callback, arguments)
+            await _await_callback(callback, arguments)
             return
         task = asyncio.current_task()
         assert task is not None
@@ -54,7 +54,7 @@ class Outlet:
         def run() -> None:
             try:
                 if not self._closed:
-                    _run(callback, arguments)
+                    _run_callback(callback, arguments)
             finally:
                 self._soon(end)
 
@@ -64,20 +64,23 @@ class Outlet:
 
         self._waiting.add(task)
         try:
-            self._hand_over(run)
+            self._post_call(run)
             await ended
         finally:
             self._waiting.discard(task)
 
-    def tell(self, callback: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-        """Have a callback called, and do not wait for it (from any thread)."""
+    def call_soon(self, callback: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        """Have a callback called, without waiting; from any thread."""
         if self._post is None:
-            self._soon(lambda: _run(callback, arguments))
+            self._soon(lambda: _run_callback(callback, arguments))
         else:
-            self._hand_over(lambda: None if self._closed else _run(callback, arguments))
+            self._post_call(lambda: None if self._closed else _run_callback(callback, arguments))
 
-    def newest(self, callback: Callable[..., Any]) -> Callable[..., None]:
-        """Return a callback for progress: of what is told by one first argument, only the newest waits to be called."""
+    def latest_only(self, callback: Callable[..., Any]) -> Callable[..., None]:
+        """Return a wrapper for progress callbacks.
+
+        While a call is pending, later ones with the same first argument replace it.
+        """
         lock = threading.Lock()
         newest: dict[Any, tuple[Any, ...]] = {}
 
@@ -88,46 +91,46 @@ class Outlet:
 
         def told(*arguments: Any) -> None:
             if self._post is None:
-                _run(callback, arguments)
+                _run_callback(callback, arguments)
                 return
             with lock:
                 waits = arguments[0] in newest
                 newest[arguments[0]] = arguments
             if not waits:
-                self.tell(run, arguments[:1])
+                self.call_soon(run, arguments[:1])
 
         return told
 
     def close(self) -> None:
-        """Call nobody back any more; what waits for a callback is cancelled."""
+        """Call nothing any more; tasks that wait for a callback are cancelled."""
         self._closed = True
         for task in list(self._waiting):
             task.cancel()
 
-    def _hand_over(self, run: Callable[[], None]) -> None:
+    def _post_call(self, run: Callable[[], None]) -> None:
         assert self._post is not None
         try:
             self._post(run)
         except WindowGone as e:
-            log.debug("%s: nothing more is handed over to its thread", e)  # as any app ends
+            log.debug("%s: no more callbacks are posted to its thread", e)  # normal when an app exits
         except Exception:
-            log.exception("post() raised: nothing more is handed over to the app's thread; close the client")
+            log.exception("post() raised: no more callbacks are posted to the app's thread; close the client")
 
     def _soon(self, function: Callable[[], object]) -> None:
         try:
             self._loop.call_soon_threadsafe(function)
         except RuntimeError:
-            log.debug("the client has ended: nobody waits for this callback")
+            log.debug("the client has ended; the result of a callback is dropped")
 
 
-def _run(callback: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+def _run_callback(callback: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     try:
         callback(*arguments)
     except Exception:
         log.exception("callback %s raised", getattr(callback, "__qualname__", callback))
 
 
-async def _called(callback: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+async def _await_callback(callback: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     try:
         await call_listener(callback, arguments, "callback")
     except (SystemExit, KeyboardInterrupt) as e:
