@@ -12,6 +12,7 @@ DEMO   := $(VENV)/.runs-$(shell cat requirements.lock pyproject.toml 2>/dev/null
 PIP    := $(BIN)/pip install --disable-pip-version-check --progress-bar off
 SHOWN  := sed -nE 's/^Collecting ([A-Za-z0-9_.-]+).*/  \1/p'
 GUI    := $(VENV)/.gui-$(shell cat requirements-gui.lock requirements.lock 2>/dev/null | cksum | cut -d' ' -f1)
+CHECK  := $(VENV)/.check-$(shell cat requirements-check.lock requirements.lock 2>/dev/null | cksum | cut -d' ' -f1)
 # What real windows need on Debian and Ubuntu: a display, a window manager, and the libraries of Qt and SDL.
 DEBIAN := xvfb openbox xdotool dbus fonts-noto-color-emoji libegl1 libgl1 libgl1-mesa-dri libxcb-cursor0 libxcb-icccm4 \
   libxcb-image0 libxcb-keysyms1 libxcb-render-util0 libxcb-shape0 libxcb-xkb1 libxkbcommon-x11-0 libfontconfig1
@@ -57,13 +58,19 @@ test: $(STAMP)  ## the whole test suite, a process for each core
 fast: $(STAMP)  ## the tests that need no server process (seconds)
 	@$(BIN)/python -m pytest -q tests/unit tests/explore -m "not slow"
 
-check: $(STAMP)  ## style, types, import contracts, sizes; a minute of fuzzing
+check: $(CHECK)  ## style, types, import contracts, sizes; a minute of fuzzing
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --config import-contracts.ini
 	@$(BIN)/python scripts/check_sizes.py
+	@$(BIN)/python scripts/check_public_types.py
 	@PYTHONPATH=tests $(BIN)/python -m fuzz --seconds 60 --seed 1
+
+$(CHECK): $(STAMP)
+	@echo "Installing the second type checker into $(VENV) (once; some 70 MB):"
+	@$(PIP) --no-deps -r requirements-check.lock | $(SHOWN)
+	@rm -f $(VENV)/.check-*; touch $@
 
 spec: $(STAMP)  ## sentences of the specification that no test covers
 	@$(BIN)/python scripts/spec_coverage.py

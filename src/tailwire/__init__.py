@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tailwire.adapters.flet import watch_flet as watch_flet
     from tailwire.adapters.ios import watch_ios as watch_ios
     from tailwire.adapters.kivy import watch_kivy as watch_kivy
+    from tailwire.adapters.loops import LoopWatch as LoopWatch
     from tailwire.adapters.main_loop import run as run
     from tailwire.adapters.network import watch_network as watch_network
     from tailwire.adapters.qt import watch_qt as watch_qt
@@ -23,33 +24,45 @@ if TYPE_CHECKING:
     from tailwire.adapters.watching import Watch as Watch
     from tailwire.sdk.app_settings import AppSettings as AppSettings
     from tailwire.sdk.app_settings import AppSettingsBuilder as AppSettingsBuilder
+    from tailwire.sdk.calls.access import OnError as OnError
+    from tailwire.sdk.calls.access import OnProgress as OnProgress
+    from tailwire.sdk.calls.access import OnSuccess as OnSuccess
+    from tailwire.sdk.calls.connection import Connection as Connection
     from tailwire.sdk.calls.lists import BannedGroupMembersRequestBuilder as BannedGroupMembersRequestBuilder
     from tailwire.sdk.calls.lists import BlockedUsersRequestBuilder as BlockedUsersRequestBuilder
     from tailwire.sdk.calls.lists import ConversationsRequestBuilder as ConversationsRequestBuilder
     from tailwire.sdk.calls.lists import GroupMembersRequestBuilder as GroupMembersRequestBuilder
     from tailwire.sdk.calls.lists import GroupsRequestBuilder as GroupsRequestBuilder
+    from tailwire.sdk.calls.lists import ListRequest as ListRequest
+    from tailwire.sdk.calls.lists import ReactionsRequest as ReactionsRequest
     from tailwire.sdk.calls.lists import ReactionsRequestBuilder as ReactionsRequestBuilder
     from tailwire.sdk.calls.lists import UsersRequestBuilder as UsersRequestBuilder
+    from tailwire.sdk.calls.receipts import Counts as Counts
     from tailwire.sdk.calls.requests import MessagesRequest as MessagesRequest
     from tailwire.sdk.calls.requests import MessagesRequestBuilder as MessagesRequestBuilder
+    from tailwire.sdk.calls.tokens import TokenProvider as TokenProvider
     from tailwire.sdk.calls.upload_request import UploadAttachment as UploadAttachment
     from tailwire.sdk.calls.upload_request import UploadFileRequest as UploadFileRequest
     from tailwire.sdk.calls.uploads import UploadFile as UploadFile
     from tailwire.sdk.client import ChatClient as ChatClient
     from tailwire.sdk.cometchat import CometChat as CometChat
     from tailwire.sdk.connection.causes import Cause as Cause
+    from tailwire.sdk.connection.causes import CauseKind as CauseKind
+    from tailwire.sdk.connection.history import Transition as Transition
     from tailwire.sdk.connection.state import AppState as AppState
     from tailwire.sdk.connection.state import ConnectionStatus as ConnectionStatus
+    from tailwire.sdk.connection.state import Network, Phase
+    from tailwire.sdk.connection.timings import Timings as Timings
     from tailwire.sdk.continuity.state import Continuity as Continuity
+    from tailwire.sdk.continuity.state import ContinuityKind as ContinuityKind
     from tailwire.sdk.exceptions import CometChatException as CometChatException
     from tailwire.sdk.io.browser_store import LocalStorageSessionStore as LocalStorageSessionStore
     from tailwire.sdk.io.files import FileSessionStore as FileSessionStore
-    from tailwire.sdk.listeners.events import (
-        ConnectionChanged as ConnectionChanged,
-    )
+    from tailwire.sdk.listeners.events import ConnectionChanged as ConnectionChanged
     from tailwire.sdk.listeners.events import ConnectionFailed as ConnectionFailed
     from tailwire.sdk.listeners.events import ConversationPinned as ConversationPinned
     from tailwire.sdk.listeners.events import DraftChanged as DraftChanged
+    from tailwire.sdk.listeners.events import Event as Event
     from tailwire.sdk.listeners.events import GroupChanged as GroupChanged
     from tailwire.sdk.listeners.events import HistoryGap as HistoryGap
     from tailwire.sdk.listeners.events import MessageDeleted as MessageDeleted
@@ -70,10 +83,12 @@ if TYPE_CHECKING:
     from tailwire.sdk.listeners.interfaces import MessageListener as MessageListener
     from tailwire.sdk.listeners.interfaces import UploadFileListener as UploadFileListener
     from tailwire.sdk.listeners.interfaces import UserListener as UserListener
+    from tailwire.sdk.listeners.registry import EventStream as EventStream
     from tailwire.sdk.live.changes import Change as Change
     from tailwire.sdk.live.changes import ChangeKind as ChangeKind
     from tailwire.sdk.live.conversation_list import LiveConversation as LiveConversation
     from tailwire.sdk.live.conversations import LiveConversations as LiveConversations
+    from tailwire.sdk.live.live_list import LiveList as LiveList
     from tailwire.sdk.live.message_list import LiveMessage as LiveMessage
     from tailwire.sdk.live.message_list import MessageState as MessageState
     from tailwire.sdk.live.messages import LiveMessages as LiveMessages
@@ -81,6 +96,7 @@ if TYPE_CHECKING:
     from tailwire.sdk.outbox import OutboxStatus as OutboxStatus
     from tailwire.sdk.reaction_counts import CometChatHelper as CometChatHelper
     from tailwire.sdk.session import MemorySessionStore as MemorySessionStore
+    from tailwire.sdk.session import SessionStore as SessionStore
     from tailwire.wire.constants import ActionType as ActionType
     from tailwire.wire.constants import Category as Category
     from tailwire.wire.constants import ConversationType as ConversationType
@@ -93,6 +109,7 @@ if TYPE_CHECKING:
     from tailwire.wire.constants import ReactionAction as ReactionAction
     from tailwire.wire.constants import ReceiptType as ReceiptType
     from tailwire.wire.constants import ReceiverType as ReceiverType
+    from tailwire.wire.constants import ReceiverTypeName as ReceiverTypeName
     from tailwire.wire.constants import UserStatus as UserStatus
     from tailwire.wire.entities import Action as Action
     from tailwire.wire.entities import Attachment as Attachment
@@ -114,6 +131,8 @@ if TYPE_CHECKING:
     from tailwire.wire.entities import TypingIndicator as TypingIndicator
     from tailwire.wire.entities import User as User
 
+    ConnectionPhase = Phase
+    NetworkState = Network
 
 __version__ = "0.1.0"
 
@@ -124,6 +143,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "adapters.flet": ("watch_flet",),
     "adapters.ios": ("watch_ios",),
     "adapters.kivy": ("watch_kivy",),
+    "adapters.loops": ("LoopWatch",),
     "adapters.main_loop": ("run",),
     "adapters.network": ("watch_network",),
     "adapters.qt": ("watch_qt",),
@@ -134,6 +154,9 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "adapters.toga": ("watch_toga",),
     "adapters.watching": ("Watch",),
     "sdk.app_settings": ("AppSettings", "AppSettingsBuilder"),
+    "sdk.calls.access": ("OnError", "OnProgress", "OnSuccess"),
+    "sdk.calls.connection": ("Connection",),
+    "sdk.calls.receipts": ("Counts",),
     "sdk.calls.requests": ("MessagesRequest", "MessagesRequestBuilder"),
     "sdk.calls.lists": (
         "BannedGroupMembersRequestBuilder",
@@ -141,17 +164,27 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "ConversationsRequestBuilder",
         "GroupMembersRequestBuilder",
         "GroupsRequestBuilder",
+        "ListRequest",
+        "ReactionsRequest",
         "ReactionsRequestBuilder",
         "UsersRequestBuilder",
     ),
     "sdk.reaction_counts": ("CometChatHelper",),
+    "sdk.calls.tokens": ("TokenProvider",),
     "sdk.calls.upload_request": ("UploadAttachment", "UploadFileRequest"),
     "sdk.calls.uploads": ("UploadFile",),
     "sdk.client": ("ChatClient",),
     "sdk.cometchat": ("CometChat",),
-    "sdk.connection.causes": ("Cause",),
-    "sdk.connection.state": ("AppState", "ConnectionStatus"),
-    "sdk.continuity.state": ("Continuity",),
+    "sdk.connection.causes": ("Cause", "CauseKind"),
+    "sdk.connection.history": ("Transition",),
+    "sdk.connection.state": (
+        "AppState",
+        "ConnectionPhase=Phase",
+        "ConnectionStatus",
+        "NetworkState=Network",
+    ),
+    "sdk.connection.timings": ("Timings",),
+    "sdk.continuity.state": ("Continuity", "ContinuityKind"),
     "sdk.exceptions": ("CometChatException",),
     "sdk.io.browser_store": ("LocalStorageSessionStore",),
     "sdk.io.files": ("FileSessionStore",),
@@ -164,6 +197,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "ConnectionChanged",
         "ConnectionFailed",
         "DraftChanged",
+        "Event",
         "GroupChanged",
         "HistoryGap",
         "MessageDeleted",
@@ -183,13 +217,15 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "UploadFileListener",
         "UserListener",
     ),
+    "sdk.listeners.registry": ("EventStream",),
     "sdk.live.changes": ("Change", "ChangeKind"),
     "sdk.live.conversation_list": ("LiveConversation",),
     "sdk.live.conversations": ("LiveConversations",),
+    "sdk.live.live_list": ("LiveList",),
     "sdk.live.message_list": ("LiveMessage", "MessageState"),
     "sdk.live.messages": ("LiveMessages",),
     "sdk.outbox": ("OutboxEntry", "OutboxStatus"),
-    "sdk.session": ("MemorySessionStore",),
+    "sdk.session": ("MemorySessionStore", "SessionStore"),
     "wire.constants": (
         "ActionType",
         "Category",
@@ -203,6 +239,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "ReactionAction",
         "ReceiptType",
         "ReceiverType",
+        "ReceiverTypeName",
         "UserStatus",
     ),
     "wire.entities": (

@@ -660,6 +660,7 @@ async def test_an_upload_request_and_its_listener(cast):
             to=bob,
         )
         (result,) = await pa.hears("onComplete")
+        assert await pa.hears("onFileUploaded")
         assert [done["fileId"] for done in result["successful"]] == ["x1"]
         assert (pa.all("onFileProgress")[-1][3], pa.all("onFileError") + pa.all("onFileFailure")) == (100, [])
         await pa.run(

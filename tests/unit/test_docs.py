@@ -6,6 +6,7 @@ import dataclasses
 import re
 from pathlib import Path
 
+import documented
 import make_reference
 import tailwire
 from tailwire.cli.main import parser_for
@@ -40,7 +41,7 @@ def test_links_lead_somewhere():
 
 
 def test_the_documented_constants_have_their_values():
-    for ours, values in make_reference.CONSTANTS.values():
+    for ours, values in documented.CONSTANTS.values():
         assert {str(v) for v in getattr(tailwire, ours)} - {"away"} == set(values.split()), ours  # away is our own
 
 

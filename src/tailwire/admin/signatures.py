@@ -16,6 +16,8 @@ _MAX_SIGNATURES = 20
 class SignatureError(ValueError):
     """The delivery must not be trusted; the text says why. Respond with 400 or 401, and ignore it."""
 
+    __module__ = "tailwire.admin"  # tracebacks show the name that an app imports
+
 
 def verify_webhook(
     secret: str, headers: Mapping[str, str], body: bytes, *, tolerance: float = 300, now: float | None = None

@@ -20,6 +20,8 @@ class CometChatException(Exception):
         cause: why the server was not reached, where that is what went wrong; else None.
     """
 
+    __module__ = "tailwire"  # tracebacks show the name that an app imports
+
     def __init__(
         self,
         code: str,

@@ -1,0 +1,196 @@
+"""What each test does, read from its code: calls, requests, callbacks that it waits for. A word in a text counts for nothing.
+
+A test also does what the helpers do that it calls: functions of its own module, and those of the modules in `HELPERS`.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TESTS = ROOT / "tests"
+SDK = ROOT / "src" / "tailwire" / "sdk"
+HELPERS = ("harness.py", "rest.py", "receiver.py", "between.py", "informed.py", "interop/stage.py")
+FOLDERS = ("spec/", "property/", "e2e/", "unit/")
+BROAD = ("spec/test_rest_api.py", "spec/test_chapters.py", "spec/test_operations.py")  # they walk through the chapters
+_VERBS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD")
+_CALLBACKS = re.compile(r"\b(on[A-Z]\w+)\s*[:(]")  # a listener written in JavaScript
+_JAVASCRIPT = re.compile(r"\b(?:CometChat|C)\.(\w+)\s*\(")
+
+
+@dataclass
+class Evidence:
+    """What a function does.
+
+    Attributes:
+        calls: names of the methods and functions that it calls.
+        requests: operations that it asks and whose success it expects, as `GET /users/x`.
+        javascript: methods and classes of the JavaScript SDK that it calls.
+        awaited: names of callbacks that it looks for.
+        names: names that it uses, called or not.
+    """
+
+    calls: set[str] = field(default_factory=set)
+    requests: set[str] = field(default_factory=set)
+    javascript: set[str] = field(default_factory=set)
+    awaited: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
+
+    def add(self, other: Evidence) -> None:
+        """Add what another function does."""
+        self.calls |= other.calls
+        self.requests |= other.requests
+        self.javascript |= other.javascript
+        self.awaited |= other.awaited
+        self.names |= other.names
+
+
+def texts_of(node: ast.AST, known: dict[str, set[str]]) -> set[str]:
+    """Return the texts that an expression may have: a literal, a known name, or an f-string, with `x` for its holes."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return {node.value}
+    if isinstance(node, ast.Name):
+        return known.get(node.id, set())
+    if isinstance(node, ast.JoinedStr):
+        found = {""}
+        for part in node.values:
+            inner = part.value if isinstance(part, ast.FormattedValue) else part
+            found = {head + tail for head in found for tail in texts_of(inner, known) or {"x"}}
+        return found
+    return set()
+
+
+def names_known(function: ast.AST) -> dict[str, set[str]]:
+    """Return the texts of the names that a function assigns literals to, or runs over a tuple of literals with."""
+    known: dict[str, set[str]] = {}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            known.setdefault(node.targets[0].id, set()).update(texts_of(node.value, known))
+        elif isinstance(node, ast.For) and isinstance(node.target, ast.Name) and isinstance(node.iter, ast.Tuple):
+            for item in node.iter.elts:
+                known.setdefault(node.target.id, set()).update(texts_of(item, known))
+    return known
+
+
+def path_of(url: str) -> str:
+    """Return the path of an operation as the server lists it, without host, version and query."""
+    return re.sub(r"^(x|https?://[^/]+)?(/v3(\.0)?)?(?=/)", "", url).partition("?")[0]
+
+
+def requests_in(call: ast.Call, name: str, known: dict[str, set[str]]) -> Iterator[str]:
+    """Yield the operations that a call asks, when their method and path are written there."""
+    texts = [texts_of(argument, known) for argument in call.args]
+    for verbs, urls in itertools.pairwise(texts):
+        if name != "refused":
+            yield from (f"{verb} {path_of(url)}" for verb in verbs for url in urls if verb in _VERBS and "/" in url)
+    if name.upper() in _VERBS and texts:
+        yield from (f"{name.upper()} {path_of(url)}" for url in texts[0] if "/" in url)
+
+
+def directly(function: ast.AST) -> Evidence:
+    """Return what a function does by itself."""
+    found, known = Evidence(), names_known(function)
+    for node in ast.walk(function):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            found.calls.add(name)
+            found.requests.update(requests_in(node, name, known))
+            if name in ("all", "hears") and node.args:
+                found.awaited.update(texts_of(node.args[0], known))
+        elif isinstance(node, ast.Attribute):
+            found.names.add(node.attr)
+            if node.attr in ("statuses", "texts"):
+                found.awaited.add({"statuses": "status", "texts": "text"}[node.attr])
+        elif isinstance(node, ast.Name):
+            found.names.add(node.id)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.javascript.update(_JAVASCRIPT.findall(node.value))
+            found.awaited.update(_CALLBACKS.findall(node.value))
+    return found
+
+
+@functools.cache
+def tree_of(path: Path) -> ast.Module:
+    """Return a parsed module."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def defined(path: Path) -> dict[str, Evidence]:
+    """Return what each function of a module does by itself, and each constant with a text in it, by name."""
+    found: dict[str, Evidence] = {}
+    tree = tree_of(path)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            found.setdefault(node.name, Evidence()).add(directly(node))
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            found[node.targets[0].id] = directly(node.value)
+    return found
+
+
+def whole(name: str, homes: Iterable[dict[str, Evidence]]) -> Evidence:
+    """Return what a function does, together with the helpers that it calls."""
+    found, seen, waiting = Evidence(), set(), [name]
+    while waiting:
+        one = waiting.pop()
+        if one not in seen:
+            seen.add(one)
+            for home in homes:
+                if one in home:
+                    found.add(home[one])
+                    waiting += home[one].calls | home[one].names
+                    break
+    return found
+
+
+@functools.cache
+def tests() -> dict[str, Evidence]:
+    """Return what every test does, by its name."""
+    helpers = [defined(TESTS / name) for name in HELPERS]
+    found = {}
+    for path in sorted(TESTS.rglob("test_*.py")):
+        own = defined(path)
+        homes = [own, *helpers]
+        for node in tree_of(path).body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+                found[f"{path.relative_to(TESTS).as_posix()}::{node.name}"] = whole(node.name, homes)
+    return found
+
+
+def within(folders: Iterable[str]) -> Iterator[tuple[str, Evidence]]:
+    """Yield the tests of some folders, or of files: those of the first one first, and before all those of `BROAD`."""
+    for folder in folders:
+        here = [name for name in tests() if name.startswith(folder)]
+        for name in sorted(here, key=lambda name: name.partition("::")[0] not in BROAD):
+            yield name, tests()[name]
+
+
+@functools.cache
+def sdk_requests() -> dict[str, frozenset[str]]:
+    """Return the operations that each method of the SDK asks, together with the functions of its module that it calls."""
+    found: dict[str, frozenset[str]] = {}
+    for path in sorted((SDK / "calls").glob("*.py")):
+        own = defined(path)
+        for name in own:
+            if not name.startswith("_"):
+                found[name] = found.get(name, frozenset()) | whole(name, [own]).requests
+    return found
+
+
+def asks(operation: str, asked: Iterable[str], fixed: Iterable[str]) -> bool:
+    """Return True if one of the requests is an operation: `GET /users/x` is `GET /users/{uid}`.
+
+    Args:
+        operation: a method and a path, with parameters in braces.
+        asked: requests, with `x` for what a test fills in.
+        fixed: all operations without parameters; a request of one of them is no other operation.
+    """
+    pattern = re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(operation)))
+    return any(pattern.fullmatch(one) and (one == operation or one not in fixed) for one in asked)

@@ -1,0 +1,125 @@
+"""The public face of the package, read from its source: what an app can import, and the types in its signatures."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import griffe
+
+SOURCE = Path(__file__).resolve().parent.parent / "src"
+FACES = ("tailwire", "tailwire.sync", "tailwire.bot", "tailwire.admin", "tailwire.testing")
+
+# Classes whose objects an app gets from a call: their constructors are no part of the face.
+HANDED_OUT = {
+    "Connection", "Context", "Continuity", "Iterating", "ListRequest", "Listing", "LiveConversations", "LiveList",
+    "LiveMessages", "LoopWatch", "MessagesRequest", "OutboxEntry", "ReactionsRequest", "Request", "UploadFileRequest",
+    "Watch",
+}  # fmt: skip
+
+
+@functools.cache
+def package() -> griffe.Module:
+    """Return the whole package, parsed without importing it."""
+    loaded = griffe.load("tailwire", search_paths=[str(SOURCE)], submodules=True)
+    assert isinstance(loaded, griffe.Module)
+    return loaded
+
+
+def home_of(path: str) -> str:
+    """Return where the object at a path is defined, with every import and alias on the way followed."""
+    try:
+        found = package()[path.removeprefix("tailwire.")]
+        target = found.final_target if isinstance(found, griffe.Alias) else found
+    except (KeyError, griffe.AliasResolutionError):
+        return path
+    if isinstance(target, griffe.Attribute) and isinstance(target.value, griffe.ExprName) and not target.annotation:
+        named = target.value.canonical_path
+        if named.startswith("tailwire.") and named != path and named.rpartition(".")[2][:1].isupper():
+            return home_of(named)
+    return target.path
+
+
+@functools.cache
+def exported() -> dict[str, str]:
+    """Return the public name of each exported object, by the path where it is defined."""
+    found: dict[str, str] = {}
+    for face in FACES:
+        module = package() if face == "tailwire" else package()[face.removeprefix("tailwire.")]
+        for name, member in module.members.items():
+            if name.startswith("_") or isinstance(member, griffe.Module):
+                continue
+            if isinstance(member, griffe.Alias) and not member.target_path.startswith("tailwire."):
+                continue
+            home = home_of(f"{face}.{name}")
+            if not home.startswith(f"{face}.{name}"):  # what a face defines by itself is no part of its surface
+                found.setdefault(home, f"{face}.{name}")
+    return found
+
+
+def find(home: str) -> griffe.Object:
+    """Return the object that is defined at a path."""
+    found = package()[home.removeprefix("tailwire.")]
+    return found.final_target if isinstance(found, griffe.Alias) else found
+
+
+def public_members(owner: griffe.Class) -> Iterator[griffe.Object]:
+    """Yield the members of a class, inherited ones included, that an app may use."""
+    for name, member in owner.all_members.items():
+        constructed = name == "__init__" and owner.name not in HANDED_OUT
+        if not name.startswith("_") or constructed or name in ("__anext__", "__aenter__", "__enter__", "__next__"):
+            target = member.final_target if isinstance(member, griffe.Alias) else member
+            if target.path.startswith("tailwire."):
+                yield target
+
+
+def annotations(thing: griffe.Object) -> Iterator[tuple[str, griffe.Expr | str]]:
+    """Yield what a public object says about types: each place, and the annotation there."""
+    if isinstance(thing, griffe.Function):
+        for parameter in thing.parameters:
+            if parameter.annotation is not None:
+                yield f"{thing.path}({parameter.name})", parameter.annotation
+        if thing.returns is not None:
+            yield f"{thing.path} ->", thing.returns
+    elif isinstance(thing, griffe.Attribute):
+        if thing.annotation is not None:
+            yield thing.path, thing.annotation
+        elif thing.value is not None and "property" not in thing.labels and isinstance(thing.parent, griffe.Module):
+            yield thing.path, thing.value  # an alias of a type
+    elif isinstance(thing, griffe.Class):
+        for member in public_members(thing):
+            yield from annotations(member)
+
+
+def names(annotation: griffe.Expr | str) -> Iterator[str]:
+    """Yield the paths of the names in an annotation."""
+    if isinstance(annotation, griffe.Expr):
+        for part in annotation.iterate(flat=True):
+            if isinstance(part, griffe.ExprName):
+                yield part.canonical_path
+
+
+def unexported() -> dict[str, list[str]]:
+    """Return the types of ours that public signatures name and no public module exports, and where each is named."""
+    found: dict[str, list[str]] = {}
+    for home in exported():
+        for place, annotation in annotations(find(home)):
+            for path in names(annotation):
+                if (
+                    path.startswith("tailwire.")
+                    and home_of(path) not in exported()
+                    and not is_written_out(home_of(path))
+                ):
+                    found.setdefault(home_of(path), []).append(place)
+    return found
+
+
+def is_written_out(path: str) -> bool:
+    """Return True for what a caller does not have to name: a type variable, and an alias of literals."""
+    try:
+        value = getattr(find(path), "value", None)
+    except (KeyError, AttributeError):
+        return True
+    literal = isinstance(value, griffe.ExprSubscript) and str(value.left) == "Literal"
+    return literal or (isinstance(value, griffe.ExprCall) and str(value.function) in ("TypeVar", "ParamSpec"))
