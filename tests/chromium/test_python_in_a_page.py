@@ -252,7 +252,7 @@ async def test_the_network_goes_and_comes_back(scene: Scene):
     await scene.page.set_visible(False)
     await scene.page.set_visible(True)  # it looks for a new connection, and finds none
     told = "await until(lambda: 'unreachable' in alice.connection.explain())\njson.dumps(alice.connection.explain())"
-    assert "the platform says that there is no network" in await scene.python(told)
+    assert "the platform reports no network" in await scene.python(told)
     await scene.page.set_online(True)
     texts = await scene.python(
         """
