@@ -309,7 +309,7 @@ json.dumps(refused)
     assert [code for code, _ in refused] == ["ERR_CHAT_API_FAILURE"] * 4
     names = ["proxy()", "proxy()", "certificate_authority()", "tls="]
     for name, (_, details) in zip(names, refused, strict=True):
-        assert f"{name}: in a web page the browser decides that" in details
+        assert f"{name}: in a web page the browser controls this" in details
 
 
 async def test_bytes_are_uploaded_and_paths_of_the_device_are_refused(scene: Scene):

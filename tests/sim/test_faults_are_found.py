@@ -37,7 +37,7 @@ Plant = Callable[[pytest.MonkeyPatch], None]
 def _two_owners_of_one_socket(patch):
     # A socket that is given up lives on beside the next one.
     for command in (driver.c.CloseSocket, driver.c.AbandonSocket):
-        patch.setitem(driver.Driver._CARRIERS, command, lambda self, command: None)
+        patch.setitem(driver.Driver._HANDLERS, command, lambda self, command: None)
 
 
 def _a_wait_is_never_over(patch):
@@ -283,7 +283,7 @@ def _whatever_asks_to_wait_is_believed_for_an_hour(patch):
         honest(self, cause, wait, **(more | {"ours": True}))
 
     patch.setattr(failures.AttemptError, "__init__", init)
-    patch.setattr(answers, "MAX_WAIT", 1e9)
+    patch.setattr(answers, "MAX_WAIT_SECONDS", 1e9)
 
 
 def _a_slow_line_is_a_dead_one(patch):
@@ -320,7 +320,7 @@ def _addresses_are_tried_one_after_the_other(patch):
 def _dead_connections_are_used_again(patch):
     # The pool outlives the socket that died in silence, and nobody gives up on the first byte of an answer.
     patch.setattr(http.Http, "drop", lambda self: None)
-    patch.setattr(http, "FIRST_BYTE", 1e9)
+    patch.setattr(http, "FIRST_BYTE_SECONDS", 1e9)
     patch.setattr(patience, "STALLED", 1e9)
     patch.setattr(http, "STALLED", 1e9)
     patch.setattr(http, "LONGEST", 1e9)

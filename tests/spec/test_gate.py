@@ -193,7 +193,7 @@ class Widget(MessageListener):
         (Almost(), "Derive Almost from MessageListener."),
         (Widget, "Give an instance: Widget()."),
         (Deaf(), "Deaf overrides no callback"),
-        (Short(), "Short.on_text_message_received is called with message"),
+        (Short(), "Short.on_text_message_received cannot be called with message"),
         (Misspelt(), "Misspelt.on_text_message_recieved would never be called. Did you mean on_text_message_received?"),
     ],
 )

@@ -17,7 +17,7 @@ from tailwire.sdk.dispatch import history, receipts
 from tailwire.sdk.dispatch.callbacks import event_of
 from tailwire.sdk.dispatch.dispatcher import Positioned
 from tailwire.sdk.dispatch.drafts import Drafts
-from tailwire.sdk.dispatch.frames import Frames
+from tailwire.sdk.dispatch.frame_decoder import FrameDecoder
 from tailwire.sdk.dispatch.queue import EventQueue
 from tailwire.sdk.dispatch.typists import Typists
 from tailwire.sdk.exceptions import CometChatException, failure
@@ -75,7 +75,7 @@ class Incoming:
         self._reader: asyncio.Task[None] | None = None
         self._typists = Typists(queue.put)
         self._drafts = Drafts(queue.put)
-        self._frames = Frames(
+        self._frames = FrameDecoder(
             self, device, self._typists, self._drafts, pong=pong, throttled=throttled, token_answered=token_answered
         )
         self.frame_came = self._frames.take
@@ -141,7 +141,7 @@ class Incoming:
     def _polling_ends_here(self) -> None:
         # Without a socket a request that fails is not asked for again: the connection machine says when to look next.
         if not self._connected:
-            raise history.GivenUp
+            raise history.Abandoned
 
     def _stop_reading(self) -> None:
         for running in (self._reader, self._updater, self._waiting):
@@ -222,8 +222,8 @@ class Incoming:
 
         await history.wait_for_capacity(self._queue)
         try:
-            commands = await history.until_it_comes(lambda: self._page(command), smaller)
-        except history.GivenUp:
+            commands = await history.retry_until_answered(lambda: self._page(command), smaller)
+        except history.Abandoned:
             commands = []
             catch_up.disconnected(self._machine)
         self._reader = None
@@ -236,7 +236,7 @@ class Incoming:
             newest = await receipts.read(
                 self._fetch, self._queue, self._machine, self._uid, begin, self._polling_ends_here
             )
-        except history.GivenUp:
+        except history.Abandoned:
             newest = 0
         self._updater = None
         updates.heard(self._machine, newest)  # also without a socket: all that changed until then has been read

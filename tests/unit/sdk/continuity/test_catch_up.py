@@ -49,7 +49,7 @@ class Server(RuleBasedStateMachine):
             else:
                 if isinstance(c, catch_up.FetchAfter):
                     assert c.after_id >= self.read_to  # nothing is read twice
-                    assert 1 <= c.limit <= catch_up.PAGE
+                    assert 1 <= c.limit <= catch_up.MAX_PAGE_SIZE
                 self.asked = c
 
     @rule(ours=st.booleans(), skip=st.integers(0, 2))
@@ -119,7 +119,7 @@ class Server(RuleBasedStateMachine):
     @rule()
     def fail(self):
         smaller = catch_up.failed(self.m, self.asked)
-        assert getattr(smaller, "limit", 0) <= max(getattr(self.asked, "limit", 0), catch_up.SMALLEST_PAGE)
+        assert getattr(smaller, "limit", 0) <= max(getattr(self.asked, "limit", 0), catch_up.MIN_PAGE_SIZE)
         self.asked = None
         self.carry([smaller])
 
@@ -216,7 +216,7 @@ def test_pages_stay_small_where_each_message_takes_its_time():
     sizes, _ = caught_up_by(CatchUp(position=Position(0)), range(1, 301), took=lambda n: 0.15 * n)
     assert max(sizes) <= 40
     sizes, _ = caught_up_by(CatchUp(position=Position(0)), range(1, 301), took=lambda n: 1.0 * n)
-    assert sizes[-1] == catch_up.SMALLEST_PAGE
+    assert sizes[-1] == catch_up.MIN_PAGE_SIZE
 
 
 def test_pages_grow_where_only_the_way_is_long():

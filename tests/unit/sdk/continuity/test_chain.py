@@ -30,7 +30,7 @@ def test_a_chain_that_is_whole_is_not_noticed():
 def test_the_missing_one_comes_by_itself():
     m = caught_up()
     assert chain.broken(m, 11)
-    assert chain.hold(m, 11, 12, "twelve") == [chain.Wait(chain.PATIENCE)]
+    assert chain.hold(m, 11, 12, "twelve") == [chain.Wait(chain.HOLE_TIMEOUT_SECONDS)]
     assert chain.mended(m) == []
     assert catch_up.live(m, 11, "eleven") == []
     assert chain.mended(m) == [HandOver(("eleven", "twelve"))]
@@ -68,7 +68,7 @@ def test_the_one_before_an_own_message_is_missed_too():
     m = caught_up()
     catch_up.sent(m, 12)
     assert chain.broken(m, 11)
-    assert chain.missing(m, 11) == [chain.Wait(chain.PATIENCE)]
+    assert chain.missing(m, 11) == [chain.Wait(chain.HOLE_TIMEOUT_SECONDS)]
     catch_up.live(m, 13, "thirteen", before=12)
     assert chain.missing(m, 10) == []  # one that is known
     assert chain.waited(m) == [FetchAfter(10)]

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tailwire.sdk.dispatch.typists import MOST, Typists
+from tailwire.sdk.dispatch.typists import MAX_TYPING_USERS, Typists
 from tailwire.wire.entities import TypingIndicator, User
 
 
@@ -18,12 +18,12 @@ def indicator(uid: str, status: str = "started") -> TypingIndicator:
 async def test_only_so_many_are_kept_and_the_oldest_ends():
     told = []
     typists = Typists(told.append)
-    for n in range(MOST + 1):
+    for n in range(MAX_TYPING_USERS + 1):
         typists.heard(indicator(f"u{n}"))
     assert [e.indicator.sender.uid for e in told if e.indicator.typing_status == "ended"] == ["u0"]
     typists.forget()
     await asyncio.sleep(60)
-    assert len(told) == MOST + 2
+    assert len(told) == MAX_TYPING_USERS + 2
 
 
 @pytest.mark.virtual

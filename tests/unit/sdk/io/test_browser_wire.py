@@ -99,7 +99,7 @@ async def test_a_goodbye_is_answered_or_not():
     socket, wire, _ = opened()
     begin = asyncio.get_running_loop().time()
     await wire.close(1011)  # a page may not send that one
-    assert asyncio.get_running_loop().time() - begin == pytest.approx(browser_wire.GOODBYE)
+    assert asyncio.get_running_loop().time() - begin == pytest.approx(browser_wire.CLOSE_TIMEOUT_SECONDS)
     assert socket.closed == [1000, None]
     assert ended(socket)
     wire.abort()

@@ -41,7 +41,7 @@ def test_a_damaged_file_is_set_aside(tmp_path, content, caplog):
     file.write_bytes(content)
     assert store.load("app") is None
     assert [f.suffix for f in tmp_path.iterdir()] == [".damaged"]
-    assert "set aside" in caplog.text
+    assert "renamed to" in caplog.text
 
 
 def test_a_folder_that_cannot_be_written_is_reported(tmp_path, caplog):

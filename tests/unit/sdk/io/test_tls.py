@@ -131,7 +131,7 @@ async def test_connections_that_begin_side_by_side_all_resume(tmp_path, version)
         assert all(writer.get_extra_info("ssl_object").session_reused for _, writer in streams)
         for _, writer in streams:
             writer.close()
-    assert sum(map(len, context.sslobject_class.sessions.values())) <= tls.SESSIONS_OF_A_HOST
+    assert sum(map(len, context.sslobject_class.sessions.values())) <= tls.MAX_SESSIONS_PER_HOST
 
 
 async def test_a_server_that_forgot_the_session_is_reached(tmp_path):
