@@ -1,4 +1,4 @@
-"""Client and server together, as Hypothesis likes it: whatever happens, nothing is lost and nothing comes twice.
+"""Client and server in random situations (Hypothesis): every message arrives exactly once.
 
 Real client, real server, virtual time. The steps are drawn first and then run in one loop, so that a failure shrinks.
 """
@@ -130,7 +130,7 @@ class Play:
 @given(steps=steps, auto=st.booleans())
 @pytest.mark.timeout(240)
 @pytest.mark.spec("K1", "K3", "I9", "I10", "S2")
-def test_nothing_is_lost_and_nothing_comes_twice(steps, auto):
+def test_every_message_arrives_exactly_once(steps, auto):
     async def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             async with Stage(Path(folder)) as stage:

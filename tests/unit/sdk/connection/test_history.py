@@ -1,4 +1,4 @@
-"""A dump is read back and runs again to the same states."""
+"""A dump is loaded, and replays to the same states."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_history_is_bounded_and_keeps_the_last():
         {"format": 1, "state": [], "inputs": [{"at": 1}]},
     ],
 )
-def test_what_is_no_dump_is_refused(broken):
+def test_invalid_dumps_are_refused(broken):
     with pytest.raises(BadDump):
         load(broken)
 
@@ -72,7 +72,7 @@ def test_an_unknown_input_is_named():
         load(dump)
 
 
-def test_every_cause_has_words_and_every_state_a_sentence():
+def test_every_cause_and_state_is_explained():
     assert all(describe(cause) for cause in Cause)
     for start in starts():
         assert explain(start, 0.0).startswith("disconnected: ")

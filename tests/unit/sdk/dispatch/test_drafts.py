@@ -1,4 +1,4 @@
-"""Which transient messages are of a draft, and when a draft ends."""
+"""Which transient messages belong to a draft, and when a draft ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def frame(seq: Any = 1, text: Any = "so far", sender: str = "bob", **more: Any) 
 
 
 @pytest.mark.virtual
-async def test_it_grows_and_what_was_overtaken_is_left_out():
+async def test_draft_grows_and_ignores_older_updates():
     told: list[Any] = []
     drafts = Drafts(told.append)
     assert drafts.heard(frame(1, "a", to=7))
@@ -28,7 +28,7 @@ async def test_it_grows_and_what_was_overtaken_is_left_out():
 
 
 @pytest.mark.virtual
-async def test_the_message_the_end_and_an_absence_end_it_once():
+async def test_draft_ends_once():
     told: list[Any] = []
     drafts = Drafts(told.append)
     message = TextMessage(receiver="alice", sender=User("bob"), metadata={"draft": "d"})
@@ -54,7 +54,7 @@ async def test_the_message_the_end_and_an_absence_end_it_once():
 
 
 @pytest.mark.virtual
-async def test_only_so_many_are_known_and_the_oldest_ends():
+async def test_oldest_draft_ends_at_the_limit():
     told: list[Any] = []
     drafts = Drafts(told.append)
     for n in range(MAX_DRAFTS + 1):
@@ -82,14 +82,14 @@ async def test_only_so_many_are_known_and_the_oldest_ends():
         {"draft": "d", "seq": 1, "text": "x", "from": None},
     ],
 )
-async def test_another_shape_is_a_transient_message_like_any_other(data: dict[str, Any]):
+async def test_other_transient_messages_are_not_drafts(data: dict[str, Any]):
     told: list[Any] = []
     assert not Drafts(told.append).heard(TransientMessage("alice", "user", data, User("bob")))
     assert told == []
 
 
 @pytest.mark.virtual
-async def test_a_flood_of_one_sender_ends_nobody_else_s_draft_and_is_bounded():
+async def test_drafts_per_sender_are_bounded():
     told: list[Any] = []
     drafts = Drafts(told.append)
     for n in range(2600):
@@ -105,7 +105,7 @@ async def test_a_flood_of_one_sender_ends_nobody_else_s_draft_and_is_bounded():
 
 
 @pytest.mark.virtual
-async def test_the_one_that_was_heard_of_longest_ago_ends_first():
+async def test_draft_with_the_oldest_update_ends_first():
     told: list[Any] = []
     drafts = Drafts(told.append)
     for n in range(MAX_DRAFTS):

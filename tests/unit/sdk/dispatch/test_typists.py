@@ -1,4 +1,4 @@
-"""Who types where."""
+"""Typing indicators end by a timeout, at the limit, and once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def indicator(uid: str, status: str = "started") -> TypingIndicator:
 
 
 @pytest.mark.virtual
-async def test_only_so_many_are_kept_and_the_oldest_ends():
+async def test_oldest_indicator_ends_at_the_limit():
     told = []
     typists = Typists(told.append)
     for n in range(MAX_TYPING_USERS + 1):
@@ -27,7 +27,7 @@ async def test_only_so_many_are_kept_and_the_oldest_ends():
 
 
 @pytest.mark.virtual
-async def test_an_end_that_was_told_is_not_told_again():
+async def test_end_is_told_once():
     told = []
     typists = Typists(told.append)
     typists.heard(indicator("alice"))

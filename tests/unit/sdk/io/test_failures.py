@@ -1,4 +1,4 @@
-"""What errors of the network mean."""
+"""Causes of network errors."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ UNREACHABLE = OSError(errno.ENETUNREACH, "Network is unreachable")
         (OSError(f"Multiple exceptions: {UNREACHABLE}, {UNREACHABLE}"), Cause.NETWORK_UNREACHABLE),
     ],
 )
-def test_what_an_error_means(error, cause):
+def test_cause_of_an_error(error, cause):
     assert cause_of_error(error) is cause
     wrapped = RuntimeError("of a library")
     wrapped.__cause__ = error
     assert cause_of_error(wrapped) is cause
 
 
-def test_a_request_that_was_not_reached_fails_the_attempt_with_its_cause():
+def test_unreached_request_fails_the_attempt_with_its_cause():
     error = attempt_failed(not_reached(Cause.CAPTIVE_PORTAL, "HTTP 302", retry_after=9.0))
     assert (error.cause, error.wait, error.ours, error.details) == (Cause.CAPTIVE_PORTAL, 9.0, False, "HTTP 302")
 
 
-def test_only_the_servers_own_refusal_is_its_wish():
+def test_only_a_refusal_of_the_server_counts_as_its_own():
     error = attempt_failed(failure("ERR_TOO_MANY_REQUESTS", retry_after=9.0))
     assert (error.cause, error.wait, error.ours) == (Cause.SERVER_BUSY, 9.0, True)

@@ -1,4 +1,4 @@
-"""How a WebSocket is opened, and what its refusals mean, over real sockets."""
+"""Opening a WebSocket, and the causes of refusals, over real sockets."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("said", "cause", "wait", "ours", "details"), REFUSALS)
-async def test_what_a_refusal_means(said, cause, wait, ours, details, caplog):
+async def test_cause_of_a_refusal(said, cause, wait, ours, details, caplog):
     async with Answering(said) as server:
         with caplog.at_level(logging.INFO):
             error = await failure_of(server.port)
@@ -80,7 +80,7 @@ async def test_what_a_refusal_means(said, cause, wait, ours, details, caplog):
     assert "Traceback" not in caplog.text
 
 
-async def test_a_redirect_to_itself_is_not_followed():
+async def test_redirect_is_not_followed():
     async with Answering(b"") as server:
         server._answer = answer("302 Found", Location=f"ws://127.0.0.1:{server.port}/again")
         assert (await failure_of(server.port)).cause is Cause.CAPTIVE_PORTAL
@@ -88,7 +88,7 @@ async def test_a_redirect_to_itself_is_not_followed():
 
 
 @pytest.mark.parametrize("scheme", ["ws", "wss"])
-async def test_a_proxy_that_refuses_to_connect_is_named(scheme):
+async def test_refusing_proxy_is_named(scheme):
     for refuses, credentials, says in (("", "a:b", "407"), ("403 Forbidden", "", "403"), ("502 Bad", "", "502")):
         async with HttpProxy(credentials, refuses) as proxy:
             with pytest.raises(AttemptError) as caught:
@@ -101,7 +101,7 @@ async def test_a_proxy_that_refuses_to_connect_is_named(scheme):
 
 
 @pytest.mark.parametrize("scheme", ["http", "socks5"])
-async def test_a_proxy_that_is_none(scheme):
+async def test_peer_that_is_not_a_proxy(scheme):
     async def speaks_otherwise(reader, writer):
         await reader.read(3)
         writer.write(b"nonsense\r\n\r\n")
@@ -113,7 +113,7 @@ async def test_a_proxy_that_is_none(scheme):
         assert f"{scheme}://127.0.0.1:{nothing.port}" in error.details
 
 
-async def test_a_proxy_that_is_not_there_is_named():
+async def test_unreachable_proxy_is_named():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, and nobody listens
         address = f"127.0.0.1:{taken.getsockname()[1]}"
@@ -123,7 +123,7 @@ async def test_a_proxy_that_is_not_there_is_named():
             assert f"{scheme}://{address}" in error.details
 
 
-async def test_a_socks_proxy_that_refuses():
+async def test_refusing_socks_proxy():
     async with SocksProxy(reply=2) as proxy:
         error = await failure_of(80, f"socks5://127.0.0.1:{proxy.port}", "server.test")
         assert proxy.asked == ["server.test:80"]
@@ -131,7 +131,7 @@ async def test_a_socks_proxy_that_refuses():
     assert "not allowed" in error.details
 
 
-async def test_a_name_that_cannot_be_one():
+async def test_invalid_host_name():
     assert (await failure_of(80, "", "a..b")).cause is Cause.NAME_LOOKUP_FAILED
     assert (await failure_of(80, "", "x" * 70)).cause is Cause.NAME_LOOKUP_FAILED
 
@@ -142,7 +142,7 @@ async def echo(connection):
 
 
 def names(monkeypatch, addresses):
-    """Have `server.test` stand for these addresses."""
+    """Make `server.test` resolve to these addresses."""
     real = socket.getaddrinfo
 
     def found(host, port, *args, **kwargs):
@@ -159,7 +159,7 @@ def names(monkeypatch, addresses):
 
 
 class UvLoop(uvloop.Loop):
-    """uvloop asks a resolver of its own; here it asks `socket`, whose names a test can decide."""
+    """Make uvloop resolve names by `socket`, which tests can patch."""
 
     async def getaddrinfo(self, host, port, **more):
         return socket.getaddrinfo(host, port, **more)
@@ -170,7 +170,7 @@ LOOPS = [asyncio.new_event_loop, UvLoop]
 
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("dead", [["::1"], ["127.0.0.2"], ["127.0.0.2", "127.0.0.3"]])
-def test_dead_addresses_cost_a_quarter_of_a_second_each(monkeypatch, loop, dead):
+def test_each_dead_address_costs_a_quarter_of_a_second(monkeypatch, loop, dead):
     async def main():
         async with serve(echo, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
@@ -191,7 +191,7 @@ def test_dead_addresses_cost_a_quarter_of_a_second_each(monkeypatch, loop, dead)
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_a_refusing_address_costs_nothing(monkeypatch, loop):
+def test_refusing_address_costs_no_time(monkeypatch, loop):
     async def main():
         async with serve(echo, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
@@ -206,7 +206,7 @@ def test_a_refusing_address_costs_nothing(monkeypatch, loop):
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_nothing_is_left_of_an_attempt_that_is_given_up(monkeypatch, loop):
+def test_cancelled_attempt_leaves_nothing(monkeypatch, loop):
     async def main():
         with dead_port("127.0.0.2") as port, dead_port("127.0.0.3", port):
             names(monkeypatch, ["127.0.0.2", "127.0.0.3"])
@@ -235,7 +235,7 @@ def test_all_addresses_refuse(monkeypatch, loop, addresses):
         runner.run(main())
 
 
-async def test_a_connection_that_ends_before_the_answer():
+async def test_connection_that_ends_before_the_response():
     async def hangs_up(reader, writer):
         await reader.readline()
 
