@@ -53,7 +53,7 @@ _OBSTACLES = {
     ),
     Why.HELD: "disconnect() was called; connect(), login() or the next return to the foreground changes that",
     Why.BARRED: "the server refused this client; fix the reason it gave, then call connect()",
-    Why.GAVE_UP: "too many attempts failed; connect(), the network or a return to the foreground starts anew",
+    Why.GAVE_UP: "too many attempts failed; connect(), the network or a return to the foreground starts again",
 }
 
 

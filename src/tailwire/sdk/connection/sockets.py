@@ -42,7 +42,7 @@ def probe(step: Step, cause: Cause) -> None:
     if s.probe_until is None:
         send_ping(step, 0, cause)
     elif s.probe_cause is Cause.HEARTBEAT_TIMEOUT:
-        s.probe_cause = cause  # more specific than a heartbeat, whose ping is already under way
+        s.probe_cause = cause  # more specific than a heartbeat, whose ping was sent already
 
 
 def send_ping(step: Step, caller: int, cause: Cause) -> None:

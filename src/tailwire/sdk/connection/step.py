@@ -10,7 +10,7 @@ from tailwire.sdk.connection.state import State
 
 @dataclass(slots=True)
 class Step:
-    """One step under way.
+    """One step in progress.
 
     Attributes:
         state: a copy that belongs to this step.

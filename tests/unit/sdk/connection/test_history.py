@@ -33,7 +33,7 @@ def walk(seed: int, steps: int) -> tuple[History, State]:
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_a_dump_replays_to_the_same_state(seed: int):
+def test_dump_replays_to_the_same_state(seed: int):
     history, end = walk(seed, 200)
     state, recorded = load(json.loads(json.dumps(history.dump())))
     for r in recorded:
@@ -64,11 +64,11 @@ def test_invalid_dumps_are_refused(broken):
         load(broken)
 
 
-def test_an_unknown_input_is_named():
+def test_unknown_input_is_named():
     history, _ = walk(1, 1)
     dump = history.dump()
     dump["inputs"][0]["input"] = "Cause"
-    with pytest.raises(BadDump, match="input 1: 'Cause' is not known"):
+    with pytest.raises(BadDump, match="input 1: 'Cause' is unknown"):
         load(dump)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from typing import get_args
 
 import pytest
 
 from tailwire.sdk.connection import inputs as i
+from tailwire.sdk.connection import machine
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.connection.commands import (
     AbandonSocket,
@@ -223,3 +225,7 @@ def test_pooled_connections_are_dropped_after_a_silent_loss():
     assert DropConnections() in client.take(i.NetworkChanged(Network.ONLINE))
     client.take(i.SocketLost(client.state.epoch, Cause.SERVER_CLOSED))
     assert client.commands.count(DropConnections()) == 1  # one that was closed in order says nothing of the others
+
+
+def test_every_input_has_a_handler():
+    assert {*machine.HANDLERS, i.TimerFired} == set(get_args(i.Input))
