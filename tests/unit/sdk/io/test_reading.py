@@ -34,6 +34,6 @@ def test_large_documents_are_not_searched():
 
 
 def test_data_after_a_frame_is_refused():
-    with pytest.raises(ValueError, match="behind"):
+    with pytest.raises(ValueError, match="follows"):
         read_frame('{"a":1} {}')
     assert read_frame(' {"a":1}\n') == json.loads('{"a":1}')
