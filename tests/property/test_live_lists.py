@@ -36,7 +36,7 @@ from tailwire.sdk.live.message_list import MessageList
 from tailwire.sdk.live.messages import LiveMessages
 from tailwire.testing.virtual.loop import virtual_run
 
-WHO = ("phone", "laptop", "bob", "carol")  # the lists are on the phone, the laptop is the same user's
+WHO = ("phone", "laptop", "bob", "carol")  # the phone has the lists; the laptop belongs to the same user
 PLACES = ("bob", "g")
 numbers = st.integers(0, 9)
 deeds = st.tuples(
@@ -219,7 +219,7 @@ class Play:
         elif name == "rename":
             self.count += 1
             await chat.update_group(Group("g", f"Group {self.count}"))
-            self.refresh = self.refresh or not own  # no event tells of it
+            self.refresh = self.refresh or not own  # there is no event for it
 
     async def settle(self) -> None:
         self.stage.network.restore()
@@ -281,7 +281,7 @@ def test_live_lists_match_the_server(steps):
     run(steps)
 
 
-# The play finds faults: each rule of the lists is broken in turn, and the play that needs it fails.
+# Planted faults: each rule of the lists is broken in turn, and the steps that need it fail.
 
 SAID = [("send", "bob", place, 0) for place in PLACES] + [("send", "phone", place, 0) for place in PLACES]
 WELL = ("wait", "phone", "g", 6)

@@ -21,7 +21,7 @@ from tailwire.testing.virtual.loop import virtual_run
 
 Row = dict[str, Any]
 
-# How many messages are sent, and by how many seconds the clock goes on after them (or is set back).
+# Numbers of messages, and seconds by which the clock moves after them (negative: is set back).
 histories = st.lists(st.tuples(st.integers(1, 4), st.sampled_from([0, 1, 3, -1])), min_size=1, max_size=4)
 limits = st.integers(1, 5)
 affixes = st.sampled_from(["append", "prepend"])
@@ -44,7 +44,7 @@ def border(rows: list[Row], affix: str) -> Row:
     return rows[-1] if affix == "append" else rows[0]
 
 
-# How a client goes on from an answer: the parameters of the next request.
+# How a client continues from a response: the parameters of the next request.
 WAYS = {
     "id": lambda rows, meta, affix: {"affix": affix, "id": border(rows, affix)["id"]},
     "id and sentAt": lambda rows, meta, affix: {

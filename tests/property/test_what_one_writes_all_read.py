@@ -100,7 +100,7 @@ def test_list_that_fails_for_one_message_is_found(readers, monkeypatch):
 
     mended = tailwire.server.actions.views._with_more
     decorates_all_at_once(monkeypatch)
-    for number in range(108, 8, -1):  # as deep as it is taken
+    for number in range(108, 8, -1):  # as deep as the server accepts
         try:
             write_and_read(number)
         except AssertionError as error:
@@ -116,7 +116,7 @@ def as_the_client(text: bytes) -> Any:
     try:
         return reading.read_json(text)
     except reading.TooMuch:
-        return unread(text)  # it asks for smaller pages
+        return unread(text)  # the client requests smaller pages
 
 
 @pytest.fixture

@@ -14,27 +14,27 @@ from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.connection.timings import Timings
 
 
-class Named(_StrEnum):
+class StateEnum(_StrEnum):
     """A string enum that hashes as its string: an exploration hashes millions of states."""
 
     __hash__ = str.__hash__
 
 
-class Mode(Named):
+class Mode(StateEnum):
     """Who decides when a socket exists: the SDK, or the app by `connect()` and `disconnect()` (S4)."""
 
     AUTO = "auto"
     MANUAL = "manual"
 
 
-class AppState(Named):
+class AppState(StateEnum):
     """Whether the app is in the foreground."""
 
     FOREGROUND = "foreground"
     BACKGROUND = "background"
 
 
-class Network(Named):
+class Network(StateEnum):
     """What the platform reports about the network; `UNKNOWN` is treated as online."""
 
     ONLINE = "online"
@@ -42,7 +42,7 @@ class Network(Named):
     UNKNOWN = "unknown"
 
 
-class SessionState(Named):
+class SessionState(StateEnum):
     """Whether a user is logged in."""
 
     NONE = "none"
@@ -50,7 +50,7 @@ class SessionState(Named):
     EXPIRED = "expired"
 
 
-class ConnectionStatus(Named):
+class ConnectionStatus(StateEnum):
     """The documented connection status (S21)."""
 
     CONNECTED = "connected"
@@ -59,7 +59,7 @@ class ConnectionStatus(Named):
     FEATURE_THROTTLED = "featureThrottled"
 
 
-class Phase(Named):
+class Phase(StateEnum):
     """What is in progress. Only in `CONNECTING` and `OPEN` does a socket exist."""
 
     IDLE = "idle"

@@ -1,5 +1,5 @@
 """What an app receives: the documented listener classes, the typed events, and their registries.
 
 Who may import it: dispatch, live, calls, client, cometchat, sync.
-Read more: docs/sdk.md (Listeners)
+Read more: docs/sdk.md
 """

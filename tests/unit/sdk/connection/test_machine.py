@@ -90,7 +90,9 @@ def test_wait_of_an_intermediary_ends_in_the_foreground():
 def test_response_of_the_server_ends_a_wait_of_an_intermediary():
     client = Client()
     client.fail(Cause.PROXY_REFUSED, HOUR)
-    assert not client.take(i.ServerAnswered())  # the usual wait stays: an answer does not say that sockets pass
+    assert not client.take(
+        i.ServerAnswered()
+    )  # the usual wait stays: a response does not prove that sockets get through
     assert next_deadline(client.state) <= client.now + 1
 
 
@@ -224,7 +226,7 @@ def test_pooled_connections_are_dropped_after_a_silent_loss():
     client.open()
     assert DropConnections() in client.take(i.NetworkChanged(Network.ONLINE))
     client.take(i.SocketLost(client.state.epoch, Cause.SERVER_CLOSED))
-    assert client.commands.count(DropConnections()) == 1  # one that was closed in order says nothing of the others
+    assert client.commands.count(DropConnections()) == 1  # a clean close does not make the others suspect
 
 
 def test_every_input_has_a_handler():

@@ -40,7 +40,7 @@ class Server(RuleBasedStateMachine):
                 if told.kind is ContinuityKind.GAP:
                     assert told.from_id < told.to_id
                     assert told.missed >= self.limit
-                    # What lies before the gap is handed over, nothing behind its begin is.
+                    # Messages before the gap are handed over, none in it.
                     assert not [n for n in self.handed if n > told.from_id]
                     self.gaps.append((told.from_id, told.to_id))
                 else:
@@ -89,7 +89,7 @@ class Server(RuleBasedStateMachine):
     @rule()
     def restart_the_app(self):
         self.up, self.asked, self.line, self.catching_up = False, None, [], False
-        for number in self.sending:  # the outbox waits for the answer of each
+        for number in self.sending:  # the outbox waits for each response
             catch_up.sent(self.m, number)
         self.sending = []
         self.m = CatchUp(position=self.m.position, limit=self.limit)
@@ -138,7 +138,7 @@ class Server(RuleBasedStateMachine):
     @invariant()
     def when_quiet_nothing_is_missing(self):
         if self.up and self.asked is None and not self.line and self.m.behind is None:
-            assert not self.catching_up  # each connection is told how it joins
+            assert not self.catching_up  # each connection has its continuity
             theirs = [n for n, o in self.history if not o and not any(a < n <= b for a, b in self.gaps)]
             assert [n for n in self.handed if n in set(theirs)] == theirs
 
@@ -307,7 +307,7 @@ def test_restored_store_is_read_from_the_known_id():
 
 def test_unknown_position_starts_at_the_latest_with_a_gap():
     m = CatchUp(position=Position(142, "s", (), 0, "m1"))
-    catch_up.poll(m)  # without a socket too
+    catch_up.poll(m)  # also without a socket
     assert catch_up.went_back(m, 0) == [catch_up.FetchLatest()]
     assert catch_up.latest(m, 80, "s", "m2") == [catch_up.TellContinuity(Continuity(ContinuityKind.UNKNOWN, 0, 0, 80))]
     assert m.position == Position(80, "s", (), 0, "m2")
@@ -333,5 +333,5 @@ def test_saved_session_keeps_its_ranges():
     session = Session({"uid": "bob"}, "token", Position(10, done=((11, 15), (17, 20))))
     saved = json.loads(json.dumps(session.to_saved()))
     assert Session.from_saved(saved) == session
-    del saved["position"]["done"]  # of an older version
+    del saved["position"]["done"]  # saved by an older version
     assert Session.from_saved(saved).position == Position(10)

@@ -55,9 +55,9 @@ def test_missing_message_is_fetched_from_history():
     catch_up.passes(m, 11)
     chain.hold(m, 12, 13, "thirteen")
     assert chain.waited(m) == [FetchAfter(10)]
-    assert not chain.broken(m, 99)  # history is being read: it brings what is missing
+    assert not chain.broken(m, 99)  # the catch-up fetches what is missing
     catch_up.live(m, 14, "fourteen")
-    # No word of continuity: the connection was there all the time. Eleven is not handed over again.
+    # No continuity is told, because the connection stayed open. Eleven is not handed over again.
     assert catch_up.page(m, [(11, "eleven"), (12, "twelve"), (13, "thirteen")], whole=False) == [
         HandOver(("twelve", "thirteen", "fourteen"))
     ]
@@ -70,7 +70,7 @@ def test_predecessor_of_an_own_message_is_fetched():
     assert chain.broken(m, 11)
     assert chain.missing(m, 11) == [chain.Wait(chain.HOLE_TIMEOUT_SECONDS)]
     catch_up.live(m, 13, "thirteen", before=12)
-    assert chain.missing(m, 10) == []  # one that is known
+    assert chain.missing(m, 10) == []  # a known predecessor
     assert chain.waited(m) == [FetchAfter(10)]
     pairs = [(11, "eleven"), (12, "mine"), (13, "thirteen")]
     assert catch_up.page(m, pairs, whole=False, ours={12}) == [HandOver(("eleven", "thirteen"), (12,))]
@@ -79,9 +79,9 @@ def test_predecessor_of_an_own_message_is_fetched():
 def test_message_stored_after_the_page_is_fetched_with_another():
     m = CatchUp(position=Position(10, "store"))
     catch_up.connected(m, "store")
-    assert not chain.broken(m, 12)  # history is being read, and may bring it
+    assert not chain.broken(m, 12)  # the catch-up may fetch it
     catch_up.live(m, 13, "thirteen", before=12)
-    # It was read before twelve was stored.
+    # The page was read before twelve was stored.
     assert catch_up.page(m, [(11, "eleven")], whole=False) == [HandOver(("eleven",)), FetchAfter(11)]
     told, handed = catch_up.page(m, [(12, "twelve"), (13, "thirteen")], whole=False)
     assert handed == HandOver(("twelve", "thirteen"))
@@ -101,7 +101,7 @@ def test_message_that_arrived_meanwhile_is_not_missing():
     m = CatchUp(position=Position(10, "store"))
     catch_up.connected(m, "store")
     catch_up.sent(m, 11)
-    catch_up.live(m, 12, "twelve", before=11)  # an own one
+    catch_up.live(m, 12, "twelve", before=11)  # sent by this device
     catch_up.live(m, 13, "thirteen", before=12)
     assert catch_up.page(m, [(11, "mine")], whole=False, ours={11})[-1] == HandOver(("twelve", "thirteen"))
 
@@ -141,7 +141,7 @@ def test_hole_unknown_to_history_releases_held_messages():
 def test_own_message_fills_a_hole():
     m = caught_up()
     chain.hold(m, 11, 12, "answer")
-    catch_up.sent(m, 11)  # the answer of the server to the send came later than what somebody replied
+    catch_up.sent(m, 11)  # the response to the send came after a reply to the message
     assert chain.mended(m) == [HandOver(("answer",))]
     catch_up.sent(m, 13)
     catch_up.passes(m, 14)
@@ -202,7 +202,7 @@ def test_lost_messages_are_handed_over_once_in_order(lost, conversations):
     for c in range(conversations):
         of_one = [n for n in handed if n % conversations == c]
         assert of_one == sorted(of_one)
-    # What is not handed over was lost behind the last message of its conversation that came: nothing could tell of it.
+    # Messages lost after the last one of their conversation cannot be detected.
     heard = {
         c: max((n for n in ids if n % conversations == c and not lost[n - 1]), default=0) for c in range(conversations)
     }

@@ -98,7 +98,7 @@ async def test_close_waits_for_the_peer_for_a_limited_time():
 
     socket, wire, _ = opened()
     begin = asyncio.get_running_loop().time()
-    await wire.close(1011)  # a page may not send that one
+    await wire.close(1011)  # a page may not send this code
     assert asyncio.get_running_loop().time() - begin == pytest.approx(browser_wire.CLOSE_TIMEOUT_SECONDS)
     assert socket.closed == [1000, None]
     assert ended(socket)
@@ -117,7 +117,7 @@ async def test_too_many_unread_messages_end_the_socket(monkeypatch):
         on_message(SimpleNamespace(data="12345"))
     assert ended(socket)
     with pytest.raises(WireClosed) as e:
-        await wire.receive()  # what waited is left to history, with what follows it
+        await wire.receive()  # unread messages are fetched from history
     assert e.value.cause is Cause.CONNECTION_RESET
 
 

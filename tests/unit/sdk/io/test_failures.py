@@ -23,7 +23,7 @@ UNREACHABLE = OSError(errno.ENETUNREACH, "Network is unreachable")
         (OSError(errno.ETIMEDOUT, "x"), Cause.ATTEMPT_TIMEOUT),
         (socket.gaierror(socket.EAI_NONAME, "x"), Cause.NAME_LOOKUP_FAILED),
         (ConnectionResetError(), Cause.CONNECTION_RESET),
-        # A name with an IPv6 address that this network does not reach, and an IPv4 address that refuses.
+        # A host with an unreachable IPv6 address and an IPv4 address that refuses.
         (ExceptionGroup("x", [UNREACHABLE, REFUSED]), Cause.CONNECTION_REFUSED),
         (ExceptionGroup("x", [UNREACHABLE, UNREACHABLE]), Cause.NETWORK_UNREACHABLE),
         (OSError(f"Multiple exceptions: {UNREACHABLE}, {REFUSED}"), Cause.CONNECTION_REFUSED),

@@ -162,7 +162,7 @@ async def test_moving_bytes_extend_the_wait_for_a_response():
         asked = asyncio.create_task(http.ask("GET", "/me"))
         for _ in range(4):
             await seconds(3)
-            http.traffic.moved()  # as another connection does
+            http.traffic.moved()  # bytes on another connection
         answers.set()
         assert await asked == 1
         assert peer.made == 1
@@ -251,7 +251,7 @@ async def test_endless_response_is_aborted():
         error = await fails(http.ask("GET", "/messages"))
         assert error.code == "ERR_ANSWER_TOO_LARGE"
         assert "4194304 bytes" in error.details
-        # Of what changes something it is not known whether it was done: that is no refusal.
+        # The request may have been executed, so this is not a refusal.
         error = await fails(http.ask("POST", "/messages", body={}))
         assert (error.code, error.cause) == ("NO_INTERNET_CONNECTION", Cause.NOT_OUR_SERVER)
 

@@ -61,7 +61,7 @@ def test_addresses_of_proxies(text, proxy):
 def test_invalid_addresses_are_refused(text, says):
     with pytest.raises(UnusableProxy, match=says) as caught:
         parse_proxy(text)
-    assert "socks5h" in str(caught.value)  # what may stand there
+    assert "socks5h" in str(caught.value)  # the message lists the schemes
 
 
 def test_messages_contain_no_credentials():
@@ -156,7 +156,7 @@ async def test_unusable_proxies_are_explained(environment, monkeypatch):
     environment(HTTPS_PROXY="gopher://proxy")
     with pytest.raises(UnusableProxy, match=r"HTTPS_PROXY.*'gopher' is unknown; use "):
         await proxy_for("wss://server/", None)
-    assert await proxy_for("ws://server/", None) is None  # it is not meant for this one
+    assert await proxy_for("ws://server/", None) is None  # the variable is for other schemes
     environment(ALL_PROXY="socks5://user:secret@proxy")
     monkeypatch.setattr(proxies, "SOCKS_LIBRARIES", ("no_such_library",))
     with pytest.raises(UnusableProxy, match=r'socks5://proxy:1080 needs .*pip install "tailwire\[socks\]"') as caught:

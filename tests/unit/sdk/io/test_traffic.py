@@ -43,7 +43,7 @@ class Clock:
 
 
 async def taken(traffic: Traffic, clock: Clock) -> float:
-    # The other end's system acknowledges by itself, a moment later.
+    # The peer's system acknowledges a moment later.
     async with asyncio.timeout(5):
         while traffic.moved_at == 0.0:
             clock.now += 1.0

@@ -34,26 +34,26 @@ STRIPPED = b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: x\r\n\r\n
 BUSY, LATER = {"Retry_After": "7"}, 7.0
 
 REFUSALS = [
-    # Our own server's, told by the envelope.
+    # By the server itself, in the envelope.
     (answer("429 Too Many Requests", envelope("ERR_TOO_MANY_REQUESTS"), **BUSY), Cause.SERVER_BUSY, LATER, True, "429"),
     (answer("503 Unavailable", envelope("ERR_UNAVAILABLE"), **BUSY), Cause.SERVER_BUSY, LATER, True, "503"),
     (answer("401 No", envelope("AUTH_ERR_AUTH_TOKEN_NOT_FOUND")), Cause.TOKEN_REJECTED, None, False, "401"),
     (answer("400 No", envelope("AUTH_ERR_INVALID_APPID")), Cause.REFUSED, None, False, "400"),
     (answer("500 Oops", envelope("ERR_SOMETHING")), Cause.BAD_ANSWER, None, False, "500"),
     (answer("404 Not Found", envelope("ERR_NOT_FOUND")), Cause.WEBSOCKET_REFUSED, None, False, "no request to upgrade"),
-    # A portal's.
+    # By a captive portal.
     (answer("302 Found", Location="http://portal.test/"), Cause.CAPTIVE_PORTAL, None, False, "302"),
     (answer("307 Temporary Redirect", Location="/login"), Cause.CAPTIVE_PORTAL, None, False, "307"),
     (answer("511 Network Authentication Required"), Cause.CAPTIVE_PORTAL, None, False, "511"),
     (answer("200 OK", b"<html>", Content_Type="text/html"), Cause.CAPTIVE_PORTAL, None, False, "200"),
     (answer("200 OK", b"\n <!DOCTYPE html>"), Cause.CAPTIVE_PORTAL, None, False, "200"),
-    # A proxy's.
+    # By a proxy.
     (answer("407 Proxy Authentication Required"), Cause.PROXY_REFUSED, None, False, "407"),
     (answer("502 Bad Gateway", b"<html>"), Cause.PROXY_REFUSED, None, False, "502"),
     (answer("503 Unavailable", b"<html>", **BUSY), Cause.PROXY_REFUSED, LATER, False, "503"),
     (answer("504 Timeout", b'{"error": "x"}'), Cause.PROXY_REFUSED, None, False, "504"),
     (answer("429 Slow", **BUSY), Cause.PROXY_REFUSED, LATER, False, "429"),
-    # Of what knows no WebSockets.
+    # By a server without WebSockets.
     (answer("200 OK", b"hello"), Cause.WEBSOCKET_REFUSED, None, False, "200"),
     (answer("400 Bad Request", b"<html>"), Cause.WEBSOCKET_REFUSED, None, False, "400"),
     (answer("403 Forbidden", b"[1]"), Cause.WEBSOCKET_REFUSED, None, False, "403"),
@@ -61,7 +61,7 @@ REFUSALS = [
     (answer("426 Upgrade Required"), Cause.WEBSOCKET_REFUSED, None, False, "426"),
     (answer("501 Not Implemented"), Cause.WEBSOCKET_REFUSED, None, False, "501"),
     (STRIPPED, Cause.WEBSOCKET_REFUSED, None, False, "101"),
-    # No HTTP.
+    # Not HTTP.
     (b"SSH-2.0-OpenSSH_9.9\r\n\r\n", Cause.NOT_OUR_SERVER, None, False, "HTTP"),
     (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n", Cause.NOT_OUR_SERVER, None, False, ""),
     (b"", Cause.CONNECTION_RESET, None, False, ""),
@@ -115,7 +115,7 @@ async def test_peer_that_is_not_a_proxy(scheme):
 
 async def test_unreachable_proxy_is_named():
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        taken.bind(("127.0.0.1", 0))  # bound, but not listening
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         for scheme in ("http", "socks5"):
             error = await failure_of(1, f"{scheme}://{address}")
@@ -213,7 +213,7 @@ def test_cancelled_attempt_leaves_nothing(monkeypatch, loop):
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.6):
                     await open_wire(f"ws://server.test:{port}/", {}, None, "")
-            for _ in range(3):  # asyncio cancels its tries, and does not wait for them
+            for _ in range(3):  # asyncio does not wait for its cancelled attempts
                 await asyncio.sleep(0)
             assert asyncio.all_tasks() == {asyncio.current_task()}
 
