@@ -252,7 +252,7 @@ async def test_the_network_goes_and_comes_back(scene: Scene):
     await scene.page.set_visible(False)
     await scene.page.set_visible(True)  # it looks for a new connection, and finds none
     told = "await until(lambda: 'unreachable' in alice.connection.explain())\njson.dumps(alice.connection.explain())"
-    assert "the platform says that there is no network" in await scene.python(told)
+    assert "the platform reports no network" in await scene.python(told)
     await scene.page.set_online(True)
     texts = await scene.python(
         """
@@ -309,7 +309,7 @@ json.dumps(refused)
     assert [code for code, _ in refused] == ["ERR_CHAT_API_FAILURE"] * 4
     names = ["proxy()", "proxy()", "certificate_authority()", "tls="]
     for name, (_, details) in zip(names, refused, strict=True):
-        assert f"{name}: in a web page the browser decides that" in details
+        assert f"{name}: in a web page the browser controls this" in details
 
 
 async def test_bytes_are_uploaded_and_paths_of_the_device_are_refused(scene: Scene):

@@ -1,4 +1,4 @@
-"""Every reachable state with every event keeps every invariant; the table found is the one in the repository."""
+"""Every reachable state with every input keeps every invariant; the transition table equals the stored one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import make_connection_table as made
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 @pytest.mark.spec("I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "T6")
-def test_every_state_with_every_event_and_the_table_agrees():
+def test_every_state_with_every_input_keeps_the_invariants_and_the_table():
     found = made.explore_all()
     assert found.states > 20_000
     expected, actual = made.TABLE.read_text(), made.table_text(found)

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from tailwire.sdk.dispatch import history
-from tailwire.sdk.dispatch.frames import EVENTS
+from tailwire.sdk.dispatch.frame_decoder import EVENTS
 from tailwire.server.app import assemble
 from tailwire.server.config import Settings
 from tailwire.server.ports.refusal import Refused

@@ -1,4 +1,4 @@
-"""A situation's own people: a phone behind a line of its own, a desk that is straight at the server."""
+"""The clients of one situation: a phone behind its own line, and a desk with a direct connection."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from tailwire.testing.line.proxy import FaultProxy
 from tailwire.testing.line.shape import Shape, kbit
 from tailwire.testing.server import ServerProcess
 
-TEXT = "x" * 190  # with its number, a text of some 200 letters
+TEXT = "x" * 190  # about 200 characters with its number
 
 
 def slow(rate: float, queue: float, latency: float = 0.0) -> Shape:
-    """A line of so many kbit/s both ways."""
+    """Return the shape of a line with `rate` kbit/s in both directions."""
     return Shape(up=kbit(rate), down=kbit(rate), queue=queue, latency=latency)
 
 
 class Scene:
-    """What a situation is played with.
+    """The line, the clients and the measurements of one situation.
 
     Attributes:
         proxy: the line, at first without limits.
         phone: the client behind it, after `enter()`.
-        said: figures that the situation wants to be told of, by name.
+        said: the figures that the situation measured, by name.
     """
 
     def __init__(self, server: ServerProcess, http: httpx2.AsyncClient, name: str) -> None:
@@ -49,18 +49,18 @@ class Scene:
         self._at = time.monotonic()
 
     def uid(self, who: str) -> str:
-        """The uid of somebody of this situation."""
+        """Return the uid of a user of this situation."""
         return f"{self._name}-{who}"
 
     async def ask(self, method: str, path: str, **more: Any) -> httpx2.Response:
-        """A request of a backend, straight to the server."""
+        """Send a request with the API key, directly to the server."""
         headers = {"appid": self.server.app_id, "apikey": self.server.api_key, **more.pop("headers", {})}
         answer = await self._http.request(method, path, headers=headers, **more)
         answer.raise_for_status()
         return answer
 
     def actor(self, *, auto: bool = True, outbox: bool = False) -> Actor:
-        """A client behind the line that has not begun."""
+        """Return a client behind the line, before `init()`."""
         builder = AppSettingsBuilder().override_client_host(self.proxy.url).auto_establish_socket_connection(auto)
         if outbox:
             builder.keep_unsent_messages()
@@ -69,7 +69,7 @@ class Scene:
         return actor
 
     async def enter(self, who: str = "phone", *, wait: float = 60, **settings: Any) -> Actor:
-        """A client behind the line that is logged in and connected; counting begins."""
+        """Return a client behind the line that is logged in and connected, and start measuring."""
         actor = self.actor(**settings)
         await actor.chat.init()
         actor.listen()
@@ -83,13 +83,13 @@ class Scene:
         return actor
 
     def count(self, *actors: Actor) -> None:
-        """Begin to count anew: seconds, bytes, connections, disconnects of these clients."""
+        """Start measuring: seconds, bytes, connections, and disconnects of these clients."""
         self._at, self._passed, self._taken = time.monotonic(), self.proxy.passed, self.proxy.connections
         self._watched = [(actor, len(actor.ears.statuses)) for actor in actors]
 
     @property
     def disconnects(self) -> int:
-        """How often a connection of a client was lost since counting began."""
+        """Number of lost connections since measuring started."""
         lost = 0
         for actor, begin in self._watched:
             statuses = actor.ears.statuses
@@ -103,24 +103,24 @@ class Scene:
 
     @property
     def seconds(self) -> float:
-        """Since counting began."""
+        """Seconds since measuring started."""
         return time.monotonic() - self._at
 
     @property
     def connections(self) -> int:
-        """How many connections the line has taken since counting began."""
+        """Number of connections over the line since measuring started."""
         return self.proxy.connections - self._taken
 
     @property
     def kilobytes(self) -> tuple[float, float]:
-        """What the line has carried up and down since counting began."""
+        """Kilobytes up and down the line since measuring started."""
         up, down = (now - before for now, before in zip(self.proxy.passed, self._passed, strict=True))
         return up / 1000, down / 1000
 
-    # What people do.
+    # Actions.
 
     async def write(self, count: int = 1, to: str = "phone") -> None:
-        """Somebody writes so many messages to one behind the line: `sent` counts them."""
+        """Send messages from the desk to a client behind the line."""
         for _ in range(count):
             body = {"receiver": self.uid(to), "receiverType": "user", "category": "message", "type": "text",
                     "data": {"text": f"{next(self._numbers):05d} {TEXT}"}}  # fmt: skip
@@ -128,26 +128,26 @@ class Scene:
             self._begun += 1
 
     async def write_each(self, seconds: float, times: int, *to: str) -> None:
-        """Somebody writes to each of these (the phone), again and again."""
+        """Send a message to each of these (the phone by default), every `seconds`, `times` times."""
         for _ in range(times):
             for who in to or ("phone",):
                 await self.write(1, who)
             await asyncio.sleep(seconds)
 
     async def say(self, text: str, **more: Any) -> TextMessage:
-        """The phone writes."""
+        """Send a message from the phone."""
         message = TextMessage(receiver=self.uid("desk"), text=text, **more)
         return await self.phone.chat.send_message(message)
 
     def heard(self, actor: Actor | None = None) -> list[int]:
-        """The numbers of the messages that a client heard, in order."""
+        """Return the numbers of the messages that a client received, in order."""
         return [int(text.partition(" ")[0]) for text in (actor or self.phone).ears.texts]
 
     async def until(self, condition: Callable[[], bool], seconds: float, what: str) -> float:
-        """Wait for something that the phone hears of; return after how many seconds of counting it was.
+        """Wait for a condition at the phone. Return the seconds since measuring started.
 
         Raises:
-            AssertionError: when it does not come in time.
+            AssertionError: if it does not hold in time.
         """
         try:
             await self.phone.ears.until(condition, seconds)
@@ -156,31 +156,31 @@ class Scene:
         return self.seconds
 
     async def all_heard(self, seconds: float) -> float:
-        """Wait until the phone has heard all that was written, each once and in order."""
+        """Wait until the phone has received all messages, each once and in order."""
         await self.until(lambda: len(self.heard()) >= self._begun, seconds, f"all {self._begun} messages")
         self.in_order()
         return self.seconds
 
     def in_order(self) -> None:
-        """What the phone has heard is all that was written up to there, each message once and in order."""
+        """Check that the phone received all messages up to the last one, each once and in order."""
         assert self.heard() == list(range(1, len(self.heard()) + 1))
         assert self.heard()
 
     def state(self) -> str:
-        """What is so, for a failure's message."""
+        """Describe the state, for failure messages."""
         actor = self.phone if hasattr(self, "phone") else self.actors[0]
         heard = f"{len(self.heard(actor))} of {self._begun} heard"
         return f"{heard}, {self.disconnects} disconnects, causes {self.causes[-6:]}; {actor.chat.connection.explain()}"
 
     async def away_while(self, missed: int) -> None:
-        """The phone is in the background while so many are written to it; counting begins with its return."""
+        """Send messages while the phone is in the background; measuring starts when it returns."""
         self.phone.chat.set_app_state("background")
         await self.write(missed)
         self.count(self.phone)
         self.phone.chat.set_app_state("foreground")
 
     async def never_lost(self, seconds: float = 0) -> None:
-        """Stay for so long; no connection was lost since counting began, and the clients are connected now."""
+        """Wait, then check that no connection was lost since measuring started, and all clients are connected."""
         await asyncio.sleep(seconds)
         assert self.disconnects == 0, self.state()
         for actor, _ in self._watched:

@@ -1,7 +1,4 @@
-"""The situations: what the network does, and what is promised there.
-
-`finding` numbers what was found on such networks; "held" stands for what was well.
-"""
+"""The situations: what the network does, and what must hold then."""
 
 from __future__ import annotations
 
@@ -23,18 +20,17 @@ Play = Callable[[Scene], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Situation:
-    """A situation.
+    """One situation.
 
     Attributes:
         name: short, also part of uids.
-        finding: of what it is about.
         title: for the table.
-        limit: seconds after which it has failed.
-        quick: `make test` plays it too.
+        limit: seconds after which it fails.
+        play: plays it.
+        quick: whether `make test` plays it too.
     """
 
     name: str
-    finding: str
     title: str
     limit: float
     play: Play
@@ -44,23 +40,23 @@ class Situation:
 SITUATIONS: list[Situation] = []
 
 
-def situation(finding: str, title: str, limit: float, *, quick: bool = False) -> Callable[[Play], Play]:
-    """Note a situation; its name is the function's."""
+def situation(title: str, limit: float, *, quick: bool = False) -> Callable[[Play], Play]:
+    """Register a situation under the name of its function."""
 
-    def note(play: Play) -> Play:
+    def register(play: Play) -> Play:
         name = play.__name__.replace("_", "-")
-        SITUATIONS.append(Situation(name, finding, title, limit, play, quick))
+        SITUATIONS.append(Situation(name, title, limit, play, quick))
         return play
 
-    return note
+    return register
 
 
-# A socket that is well is never cut.
+# A working socket is never cut.
 
 
-@situation("1", "two clients only listen, a message each 5 s", 260)
+@situation("two clients only listen, a message each 5 s", 260)
 async def listeners(s: Scene) -> None:
-    """Auto and manual mode, for 190 s: never disconnected."""
+    """In auto and manual mode, the clients are not disconnected within 190 s."""
     await s.enter("phone")
     tablet = await s.enter("tablet", auto=False)
     assert s.proxy.open >= 2
@@ -71,7 +67,7 @@ async def listeners(s: Scene) -> None:
     await s.never_lost()
 
 
-@situation("5, 14", "300 missed at 64 kbit/s, queue 5 s", 200)
+@situation("300 missed at 64 kbit/s, queue 5 s", 200)
 async def missed_300_at_64(s: Scene) -> None:
     await s.enter()
     s.proxy.shape(slow(64, 5))
@@ -82,7 +78,7 @@ async def missed_300_at_64(s: Scene) -> None:
     assert s.kilobytes[1] < 350, "read more than once"
 
 
-@situation("5", "300 missed at 9.6 kbit/s, queue 5 s: 120 s of it", 240)
+@situation("300 missed at 9.6 kbit/s, queue 5 s: 120 s of it", 240)
 async def missed_300_at_9(s: Scene) -> None:
     await s.enter()
     s.proxy.shape(slow(9.6, 5))
@@ -94,7 +90,7 @@ async def missed_300_at_9(s: Scene) -> None:
     s.in_order()
 
 
-@situation("5", "20 missed at 9.6 kbit/s, queue 5 s", 120)
+@situation("20 missed at 9.6 kbit/s, queue 5 s", 120)
 async def missed_20_at_9(s: Scene) -> None:
     await s.enter()
     s.proxy.shape(slow(9.6, 5))
@@ -103,7 +99,7 @@ async def missed_20_at_9(s: Scene) -> None:
     await s.never_lost(20)
 
 
-@situation("held", "300 missed at 64 kbit/s, queue 2 s", 120)
+@situation("300 missed at 64 kbit/s, queue 2 s", 120)
 async def missed_300_short_queue(s: Scene) -> None:
     await s.enter()
     s.proxy.shape(slow(64, 2))
@@ -111,7 +107,7 @@ async def missed_300_short_queue(s: Scene) -> None:
     s.said["all after"] = await s.all_heard(80)
 
 
-@situation("held", "950 missed at 256 kbit/s, queue 5 s", 180)
+@situation("950 missed at 256 kbit/s, queue 5 s", 180)
 async def missed_950_at_256(s: Scene) -> None:
     await s.enter()
     s.proxy.shape(slow(256, 5))
@@ -127,7 +123,7 @@ async def upload(s: Scene, size: int) -> None:
     s.said["upload"] = s.seconds
 
 
-@situation("6", "2 MB up at 256 kbit/s, queue 5 s, nothing else", 260)
+@situation("2 MB up at 256 kbit/s, queue 5 s, nothing else", 260)
 async def upload_alone(s: Scene) -> None:
     await s.enter()
     s.proxy.shape(slow(256, 5))
@@ -139,7 +135,7 @@ async def upload_alone(s: Scene) -> None:
     await s.all_heard(20)
 
 
-@situation("held", "2 MB up at 512 kbit/s, queue 5 s, a message each 12 s", 200)
+@situation("2 MB up at 512 kbit/s, queue 5 s, a message each 12 s", 200)
 async def upload_and_messages(s: Scene) -> None:
     await s.enter()
     s.proxy.shape(slow(512, 5))
@@ -149,7 +145,7 @@ async def upload_and_messages(s: Scene) -> None:
     await s.never_lost()
 
 
-@situation("held", "500 KB up at 64 kbit/s, queue 2 s, and a send meanwhile", 240)
+@situation("500 KB up at 64 kbit/s, queue 2 s, and a send meanwhile", 240)
 async def upload_and_send(s: Scene) -> None:
     await s.enter()
     s.proxy.shape(slow(64, 2))
@@ -166,7 +162,7 @@ async def upload_and_send(s: Scene) -> None:
     await s.never_lost()
 
 
-@situation("19", "a round trip of 3.2 s, for 2 minutes", 240)
+@situation("a round trip of 3.2 s, for 2 minutes", 240)
 async def far_away(s: Scene) -> None:
     s.proxy.shape(Shape(latency=1.6))
     begin = time.monotonic()
@@ -197,27 +193,27 @@ async def first_message(s: Scene, shape: Shape, within: float) -> None:
     s.said["20 missed"] = await s.all_heard(60)
 
 
-@situation("held", "login, first message, 20 missed at 300 ms each way", 60)
+@situation("login, first message, 20 missed at 300 ms each way", 60)
 async def login_at_300_ms(s: Scene) -> None:
     await first_message(s, Shape(latency=0.3), 12)
 
 
-@situation("held", "the same at 1 s each way", 120)
+@situation("the same at 1 s each way", 120)
 async def login_at_1_s(s: Scene) -> None:
     await first_message(s, Shape(latency=1), 30)
 
 
-@situation("held", "the same at 64 kbit/s, queue 1 s", 60, quick=True)
+@situation("the same at 64 kbit/s, queue 1 s", 60, quick=True)
 async def login_at_64(s: Scene) -> None:
     await first_message(s, slow(64, 1), 12)
 
 
-@situation("held", "the same at 9.6 kbit/s, queue 5 s", 120)
+@situation("the same at 9.6 kbit/s, queue 5 s", 120)
 async def login_at_9(s: Scene) -> None:
     await first_message(s, slow(9.6, 5), 30)
 
 
-@situation("held", "stalls of 3 to 8 s, each 5 to 20 s, a message each 15 s", 240)
+@situation("stalls of 3 to 8 s, each 5 to 20 s, a message each 15 s", 240)
 async def stalls(s: Scene) -> None:
     await s.enter()
     chance = random.Random(7)
@@ -238,11 +234,11 @@ async def stalls(s: Scene) -> None:
     await s.all_heard(40)
 
 
-# What stands in between.
+# Something in between.
 
 
 async def behind_a_portal(s: Scene, status: int, headers: dict[str, str], body: bytes) -> None:
-    """20 s of it: what is queued waits, and goes by itself; what was missed comes."""
+    """After 20 s behind the portal, queued messages are sent and missed ones arrive without the app's doing."""
     await s.enter(outbox=True)
     s.proxy.answer(status, headers, body)
     chat = s.phone.chat
@@ -253,7 +249,7 @@ async def behind_a_portal(s: Scene, status: int, headers: dict[str, str], body: 
         await s.say("at once")
     except CometChatException as e:
         failed = e
-    assert failed is not None, "nothing was there that could have taken it"
+    assert failed is not None, "the message was sent through the portal"
     await asyncio.sleep(20 - min(20.0, s.seconds))
     assert s.connections >= 3
     assert {str(e.status) for e in entries} == {"pending"}, [(str(e.status), e.error) for e in entries]
@@ -267,22 +263,22 @@ async def behind_a_portal(s: Scene, status: int, headers: dict[str, str], body: 
     assert s.said["back after"] < 30
 
 
-@situation("3", "a portal for 20 s: 302 to its page", 150)
+@situation("a portal for 20 s: 302 to its page", 150)
 async def portal_302(s: Scene) -> None:
     await behind_a_portal(s, 302, {"Location": "http://portal.invalid/login"}, b"<html>sign in</html>")
 
 
-@situation("3", "a portal for 20 s: 200 and a page", 150)
+@situation("a portal for 20 s: 200 and a page", 150)
 async def portal_200(s: Scene) -> None:
     await behind_a_portal(s, 200, {"Content-Type": "text/html"}, b"<html>sign in</html>")
 
 
-@situation("3", "a portal for 20 s: 511", 150)
+@situation("a portal for 20 s: 511", 150)
 async def portal_511(s: Scene) -> None:
     await behind_a_portal(s, 511, {"Content-Type": "text/html"}, b"<html>sign in</html>")
 
 
-@situation("4", "a portal for 20 s: an answer that says gzip and is not", 150)
+@situation("a portal for 20 s: an answer that says gzip and is not", 150)
 async def portal_gzip(s: Scene) -> None:
     await behind_a_portal(s, 200, {"Content-Encoding": "gzip"}, b"<html>sign in</html>")
 
@@ -297,7 +293,7 @@ async def maintenance(s: Scene) -> None:
     s.count(s.phone)
 
 
-@situation("2", "503 and Retry-After 3600 for 6 s, the app does nothing", 120)
+@situation("503 and Retry-After 3600 for 6 s, the app does nothing", 120)
 async def maintenance_alone(s: Scene) -> None:
     await maintenance(s)
     s.said["back after"] = await s.until(lambda: s.phone.status is CONNECTED, 65, "connected within a minute")
@@ -305,7 +301,7 @@ async def maintenance_alone(s: Scene) -> None:
     await s.all_heard(10)
 
 
-@situation("2", "the same, and the app calls connect()", 60)
+@situation("the same, and the app calls connect()", 60)
 async def maintenance_connect(s: Scene) -> None:
     await maintenance(s)
     try:
@@ -317,16 +313,16 @@ async def maintenance_connect(s: Scene) -> None:
     await s.all_heard(10)
 
 
-@situation("2", "the same, and the app sends a message", 60)
+@situation("the same, and the app sends a message", 60)
 async def maintenance_send(s: Scene) -> None:
     await maintenance(s)
     assert (await s.say("hello")).id
     s.said["back after"] = await s.until(lambda: s.phone.status is CONNECTED, 10, "connected after an answer")
 
 
-@situation("16", "a proxy refuses WebSockets (426)", 200)
+@situation("a proxy refuses WebSockets (426)", 200)
 async def websockets_refused(s: Scene) -> None:
-    """The app is told in these words; messages come by polling; the socket comes when it may."""
+    """The client explains the refusal, receives messages by polling, and connects once it is allowed to."""
     s.proxy.refuse_websockets(426)
     s.phone = s.actor()
     await s.phone.chat.init()
@@ -343,7 +339,7 @@ async def websockets_refused(s: Scene) -> None:
     s.said["socket after"] = await s.until(lambda: s.phone.status is CONNECTED, 70, "connected") - at
 
 
-@situation("held", "a proxy that ends what is idle for 30 s", 150)
+@situation("a proxy that ends what is idle for 30 s", 150)
 async def idle_30(s: Scene) -> None:
     await s.enter()
     s.proxy.idle_kill(30)
@@ -352,7 +348,7 @@ async def idle_30(s: Scene) -> None:
     await s.all_heard(10)
 
 
-@situation("held", "a proxy that ends what is idle for 10 s", 150)
+@situation("a proxy that ends what is idle for 10 s", 150)
 async def idle_10(s: Scene) -> None:
     await s.enter()
     s.proxy.idle_kill(10)
@@ -361,13 +357,13 @@ async def idle_10(s: Scene) -> None:
     assert s.disconnects >= 1, "the proxy did nothing"
 
 
-# Ways to the server.
+# The way to the server.
 
 
-@situation("11", "the line forgets its connections; new ones are well", 90)
+@situation("the line forgets its connections; new ones are well", 90)
 async def silent_death(s: Scene) -> None:
     await s.enter()
-    await s.phone.chat.get_unread_message_count()  # a connection for HTTP that dies too
+    await s.phone.chat.get_unread_message_count()  # an HTTP connection that dies too
     s.proxy.half_open(new=False)
     s.count(s.phone)
     await s.write(5)
@@ -376,7 +372,7 @@ async def silent_death(s: Scene) -> None:
     assert s.connections >= 1
 
 
-@situation("12", "calls 4.4 to 5.05 s after the last, round trip 600 ms", 150)
+@situation("calls 4.4 to 5.05 s after the last, round trip 600 ms", 150)
 async def poller(s: Scene) -> None:
     s.proxy.shape(Shape(latency=0.3))
     await s.enter()
@@ -386,7 +382,7 @@ async def poller(s: Scene) -> None:
     await s.never_lost()
 
 
-@situation("18", "send_message() while packets of new connections vanish", 90)
+@situation("send_message() while packets of new connections vanish", 90)
 async def sends_vanish(s: Scene) -> None:
     await s.enter()
     s.proxy.swallow()
@@ -402,10 +398,10 @@ async def sends_vanish(s: Scene) -> None:
     assert (await s.say("into something")).id
 
 
-# Deaths.
+# Lost connections.
 
 
-@situation("held", "a silent death each 20 s, a message each second", 240)
+@situation("a silent death each 20 s, a message each second", 240)
 async def deaths(s: Scene) -> None:
     await s.enter()
 
@@ -424,7 +420,7 @@ async def deaths(s: Scene) -> None:
     assert s.disconnects >= 2, "nothing died"
 
 
-@situation("held", "cut in the middle of a frame, five times", 90, quick=True)
+@situation("cut in the middle of a frame, five times", 90, quick=True)
 async def cut_mid_frame(s: Scene) -> None:
     await s.enter()
     for n in range(5):
@@ -437,7 +433,7 @@ async def cut_mid_frame(s: Scene) -> None:
         await s.all_heard(20)
 
 
-@situation("held", "30 times background and foreground, a message in each", 90)
+@situation("30 times background and foreground, a message in each", 90)
 async def back_and_forth(s: Scene) -> None:
     await s.enter()
     for _ in range(30):

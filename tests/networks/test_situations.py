@@ -1,4 +1,4 @@
-"""All situations at once, each behind a line of its own, at one server in a process of its own.
+"""All situations at the same time, each with its own line, against one server process.
 
 `make networks` plays all (`TAILWIRE_NETWORKS=full`) and prints the table; `TAILWIRE_NETWORKS=write` also writes it into
 docs/reliability.md. `make test` plays those that take seconds.
@@ -34,7 +34,7 @@ async def _play(situation: Situation, server: ServerProcess, http: httpx2.AsyncC
         problem = f"{type(e).__name__}: {str(e)[:600]}"
     seconds, disconnects, connections, kilobytes = scene.kept
     result = table.Result(
-        situation.name, situation.finding, situation.title, problem, seconds, disconnects, connections, kilobytes,
+        situation.name, situation.title, problem, seconds, disconnects, connections, kilobytes,
         scene.said,
     )  # fmt: skip
     print(result.line(), flush=True)
@@ -49,7 +49,7 @@ async def _play_all(situations: list[Situation], server: ServerProcess) -> dict[
 
 @pytest.fixture(scope="module")
 def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, table.Result]:
-    """What became of the situations that were asked for."""
+    """The results of the selected situations."""
     asked = {item.callspec.params["situation"] for item in request.session.items if "situation" in _parameters(item)}
     situations = [s for s in PLAYED if s in asked]
     print()
@@ -68,22 +68,22 @@ def _parameters(item: pytest.Item) -> dict:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("situation", PLAYED, ids=[s.name for s in PLAYED])
-def test_it_is_as_promised(results: dict[str, table.Result], situation: Situation):
+def test_situation(results: dict[str, table.Result], situation: Situation):
     result = results[situation.name]
     assert not result.problem, result.line()
-    assert result.connections >= 1 or result.kilobytes[1] > 0, "nothing went over its line"
+    assert result.connections >= 1 or result.kilobytes[1] > 0, "its line carried nothing"
 
 
-def test_the_table_takes_the_place_of_the_one_before(tmp_path: Path):
+def test_table_replaces_the_previous_one(tmp_path: Path):
     page = tmp_path / "reliability.md"
     page.write_text(table.PAGE.read_text(encoding="utf-8"), encoding="utf-8")
-    good = table.Result("one", "1", "a slow line", "", 12.4, 0, 1, (1.2, 300.4), {"all after": 11.8})
-    bad = table.Result("two", "held", "a portal", "AssertionError: gone", 20.0, 1, 7, (3.0, 1.0), {})
+    good = table.Result("one", "a slow line", "", 12.4, 0, 1, (1.2, 300.4), {"all after": 11.8})
+    bad = table.Result("two", "a portal", "AssertionError: gone", 20.0, 1, 7, (3.0, 1.0), {})
     table.write([bad], page)
     table.write([good, bad], page)
     text = page.read_text(encoding="utf-8")
     assert text.count("| a portal | 20 | 1 | 7 | 3 / 1 | **not as promised** |") == 1
     assert text.count("| a slow line | 12 | 0 | 1 | 1 / 300 | all after 11.8 |") == 1
     page.write_text("no marks")
-    with pytest.raises(ValueError, match="no place for the table"):
+    with pytest.raises(ValueError, match="no marks for the table"):
         table.write([good], page)

@@ -1,4 +1,4 @@
-"""Client and server together, as Hypothesis likes it: whatever happens, nothing is lost and nothing comes twice.
+"""Client and server in random situations (Hypothesis): every message arrives exactly once.
 
 Real client, real server, virtual time. The steps are drawn first and then run in one loop, so that a failure shrinks.
 """
@@ -112,7 +112,7 @@ class Play:
             await task  # I9: each ends
         self.bob.chat.set_network("online")
         self.bob.chat.set_app_state("foreground")
-        # It may join an attempt that hangs in the network of before, and end with it (C13): the wish stays.
+        # It may join an attempt that hangs in the previous network, and fail with it (C13): the request stays.
         with contextlib.suppress(CometChatException):
             await self.bob.chat.connect()
         await asyncio.sleep(25)  # T4, T7: the end of that attempt, and one wait
@@ -130,7 +130,7 @@ class Play:
 @given(steps=steps, auto=st.booleans())
 @pytest.mark.timeout(240)
 @pytest.mark.spec("K1", "K3", "I9", "I10", "S2")
-def test_nothing_is_lost_and_nothing_comes_twice(steps, auto):
+def test_every_message_arrives_exactly_once(steps, auto):
     async def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             async with Stage(Path(folder)) as stage:
@@ -151,7 +151,7 @@ def check(actor: Actor) -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
         due_later = driver.state
-        # After a sleep, deadlines have passed that the machine will only hear of at its next input.
+        # After a sleep, the machine handles passed deadlines only at its next input.
         if not (due_later.window_until or 0) < loop.boot_time():
             check_state_unless_slept(due_later, loop.boot_time())
 

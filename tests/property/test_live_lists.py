@@ -1,4 +1,4 @@
-"""Live lists, as Hypothesis likes it: whatever happens, and wherever, they are as the server says.
+"""Live lists in random situations (Hypothesis): they match the server.
 
 Real clients, real server, virtual time. What happens is drawn first and then done in one loop, so that a failure
 shrinks. After each pause the lists are held against a fresh fetch, and against the changes that were told.
@@ -36,7 +36,7 @@ from tailwire.sdk.live.message_list import MessageList
 from tailwire.sdk.live.messages import LiveMessages
 from tailwire.testing.virtual.loop import virtual_run
 
-WHO = ("phone", "laptop", "bob", "carol")  # the lists are on the phone, the laptop is the same user's
+WHO = ("phone", "laptop", "bob", "carol")  # the phone has the lists; the laptop belongs to the same user
 PLACES = ("bob", "g")
 numbers = st.integers(0, 9)
 deeds = st.tuples(
@@ -66,7 +66,7 @@ plays = st.one_of(
 
 
 def as_shown(m: BaseMessage | None) -> Any:
-    """What of a message has to be the same; of a receipt the time may be another by a moment."""
+    """Return what must be equal in a message. Times of receipts may differ slightly."""
     if m is None:
         return None
     quoted = m.quoted_message
@@ -93,7 +93,7 @@ def conversation_as_shown(c: Conversation) -> Any:
 
 
 def item_as_shown(item: Any) -> Any:
-    """What of an item has to be told. `==` of messages does not look at what is read from `raw`."""
+    """Return what must be equal in an item. `==` of messages ignores what is read from `raw`."""
     if isinstance(item, LiveConversation):
         return item.key, conversation_as_shown(item.conversation), item.typing
     return item.key, as_shown(item.message), item.state
@@ -219,7 +219,7 @@ class Play:
         elif name == "rename":
             self.count += 1
             await chat.update_group(Group("g", f"Group {self.count}"))
-            self.refresh = self.refresh or not own  # no event tells of it
+            self.refresh = self.refresh or not own  # there is no event for it
 
     async def settle(self) -> None:
         self.stage.network.restore()
@@ -277,11 +277,11 @@ def run(steps: Any) -> None:
 @given(steps=plays)
 @pytest.mark.timeout(240)
 @pytest.mark.slow
-def test_live_lists_are_as_the_server_says(steps):
+def test_live_lists_match_the_server(steps):
     run(steps)
 
 
-# The play finds faults: each rule of the lists is broken in turn, and the play that needs it fails.
+# Planted faults: each rule of the lists is broken in turn, and the steps that need it fail.
 
 SAID = [("send", "bob", place, 0) for place in PLACES] + [("send", "phone", place, 0) for place in PLACES]
 WELL = ("wait", "phone", "g", 6)
@@ -346,13 +346,13 @@ FOUND = {
 
 
 @pytest.mark.parametrize("play", FOUND)
-def test_what_was_found_once_is_not_found_again(play):
+def test_earlier_failures_stay_fixed(play):
     run([*FOUND[play], WELL])
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_the_plays_of_the_faults_pass_without_one():
+def test_steps_of_planted_faults_pass_without_a_fault():
     run([*SAID, WELL, *(step for *_, steps in FAULTS.values() for step in [*steps, WELL]), WELL])
 
 

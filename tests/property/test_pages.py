@@ -1,4 +1,4 @@
-"""Histories are read page by page, in every way that is documented: no message is left out, and none comes twice.
+"""Histories are read page by page in every documented way: each message comes exactly once.
 
 Over HTTP, against the real server on virtual time. Many messages share a second, clocks are set back, and messages are
 deleted between two pages.
@@ -21,7 +21,7 @@ from tailwire.testing.virtual.loop import virtual_run
 
 Row = dict[str, Any]
 
-# How many messages are sent, and by how many seconds the clock goes on after them (or is set back).
+# Numbers of messages, and seconds by which the clock moves after them (negative: is set back).
 histories = st.lists(st.tuples(st.integers(1, 4), st.sampled_from([0, 1, 3, -1])), min_size=1, max_size=4)
 limits = st.integers(1, 5)
 affixes = st.sampled_from(["append", "prepend"])
@@ -40,11 +40,11 @@ LISTS = {
 
 
 def border(rows: list[Row], affix: str) -> Row:
-    """The message at which the next page begins."""
+    """Return the message from which the next page is requested."""
     return rows[-1] if affix == "append" else rows[0]
 
 
-# How a client goes on from an answer: the parameters of the next request.
+# How a client continues from a response: the parameters of the next request.
 WAYS = {
     "id": lambda rows, meta, affix: {"affix": affix, "id": border(rows, affix)["id"]},
     "id and sentAt": lambda rows, meta, affix: {
@@ -56,14 +56,14 @@ WAYS = {
 
 
 class Reader:
-    """Alice, who reads; and what she may read."""
+    """The reading user, and the history that they may read."""
 
     def __init__(self, stage: Stage, rest: Rest) -> None:
         self.stage, self.rest = stage, rest
         self.parent = ""
 
     async def write(self, history: list[tuple[int, int]]) -> None:
-        """Have the history sent, in turn to alice, to a group of hers, and in a thread there."""
+        """Send the history: in turn to the user, to their group, and in a thread there."""
         await self.rest("POST", "/groups", behalf="bob", json={"guid": "g", "name": "G", "type": "public"})
         await self.rest("POST", "/groups/g/members", json={"participants": ["alice"]})
         sent = await self.say("/messages", "g", "needle parent")
@@ -87,11 +87,11 @@ class Reader:
         return got["data"], got["meta"]
 
     async def all(self, path: str) -> list[str]:
-        """The ids of a whole list, read at once, oldest first."""
+        """Return the ids of a whole list, read at once, oldest first."""
         return [m["id"] for m in (await self.page(path, {"limit": 1000}))[0]]
 
     async def walk(self, path: str, limit: int, affix: str, way: str, gone: list[tuple[int, bool]] = ()) -> list[str]:
-        """The ids as they come page by page, to the end; messages are deleted in between."""
+        """Return the ids page by page; messages are deleted in between."""
         seen: list[str] = []
         query: dict[str, Any] = {"affix": affix}
         left = list(gone)
@@ -110,7 +110,7 @@ class Reader:
         raise AssertionError("the list does not end")
 
     async def delete(self, which: int, permanent: bool, rows: list[Row]) -> None:
-        """Delete a message; often the one at the border."""
+        """Delete a message, often the one at the border of a page."""
         chosen = rows[0] if which % 3 == 0 else rows[-1] if which % 3 == 1 else None
         number = chosen["id"] if chosen is not None else str(which)
         body = {"permanent": permanent}
@@ -119,7 +119,7 @@ class Reader:
 
 
 def run(history: list[tuple[int, int]], what: Any) -> None:
-    """Have a history and do something with it."""
+    """Create a history and run a function on it."""
 
     async def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -132,7 +132,7 @@ def run(history: list[tuple[int, int]], what: Any) -> None:
 
 
 def ordered(ids: list[str]) -> bool:
-    """Whether ids rise, and so none comes twice."""
+    """Return whether the ids rise strictly."""
     return [int(i) for i in ids] == sorted({int(i) for i in ids})
 
 
@@ -142,7 +142,7 @@ MANY = settings(max_examples=5, deadline=None, suppress_health_check=[HealthChec
 @MANY
 @given(history=histories, limit=limits, ways=st.permutations([*WAYS]))
 @pytest.mark.timeout(120)
-def test_every_way_through_a_history_gives_all_of_it(history, limit, ways):
+def test_every_kind_of_paging_gives_the_whole_history(history, limit, ways):
     async def walk_all(reader: Reader) -> None:
         for n, path in enumerate(LISTS.values()):
             whole = await reader.all(path)
@@ -157,7 +157,7 @@ def test_every_way_through_a_history_gives_all_of_it(history, limit, ways):
 @MANY
 @given(history=histories, limit=limits, gone=deletions, affix=affixes, ways=st.permutations([*WAYS]))
 @pytest.mark.timeout(120)
-def test_what_is_deleted_between_two_pages_takes_nothing_else_with_it(history, limit, gone, affix, ways):
+def test_deletion_between_pages_loses_no_other_message(history, limit, gone, affix, ways):
     async def walk_all(reader: Reader) -> None:
         for n, path in enumerate(("/users/bob/messages?", "/groups/g/messages?hideDeleted=1&", "/messages?")):
             for way in ways[n : n + 2]:
@@ -173,7 +173,7 @@ def test_what_is_deleted_between_two_pages_takes_nothing_else_with_it(history, l
 @MANY
 @given(history=histories, limit=limits)
 @pytest.mark.timeout(120)
-def test_numbered_pages_give_all_of_it(history, limit):
+def test_numbered_pages_give_the_whole_history(history, limit):
     async def walk_all(reader: Reader) -> None:
         for path in LISTS.values():
             whole = await reader.all(path)
@@ -195,8 +195,8 @@ def test_numbered_pages_give_all_of_it(history, limit):
 @MANY
 @given(history=histories, limit=limits)
 @pytest.mark.timeout(120)
-def test_a_time_alone_gives_each_second_once(history, limit):
-    """`sentAt` alone is before or after a second: what shares the border's second is left out, and nothing else is."""
+def test_paging_by_time_gives_each_second_once(history, limit):
+    """`sentAt` alone excludes exactly the messages that share the second of the border."""
     rising = [(count, max(seconds, 0)) for count, seconds in history]
 
     async def walk_all(reader: Reader) -> None:

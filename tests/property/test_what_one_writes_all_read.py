@@ -1,4 +1,4 @@
-"""Whatever one user writes and the server takes, everybody else reads; and a client reads what no server should hand on."""
+"""Whatever the server accepts from one user, others can read; clients read even what it should have refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WORST = [b"9" * 6000, *(b"[" * depth + b"]" * depth for depth in (990, 940, 65))
 
 
 def play(made: Readers, seed: int, rounds: int, worst: list[bytes] = WORST) -> None:
-    """Write the worst wherever something can be written, then by chance from a seed; read after each."""
+    """Write extreme values into every writable field, then random ones from a seed, and read after each."""
     chance = random.Random(seed)
     written = [(kind, value) for kind in range(KINDS) for value in worst]
     written += [(chance.randrange(KINDS), value_of(chance.randbytes(chance.randint(3, 24)))) for _ in range(rounds)]
@@ -63,11 +63,11 @@ def without_bounds(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(tailwire.wire.bounds, "within_bounds", lambda text, depth=0: True)
 
 
-def test_what_one_writes_everybody_reads(readers):
+def test_accepted_messages_are_readable_by_everyone(readers):
     play(readers(), 1, 20)
 
 
-def test_a_server_without_bounds_is_found(readers, monkeypatch):
+def test_missing_server_bounds_are_found(readers, monkeypatch):
     without_bounds(monkeypatch)
     with pytest.raises(AssertionError, match="cannot be read"):
         play(readers(), 1, 0)
@@ -85,11 +85,11 @@ def decorates_all_at_once(patch: pytest.MonkeyPatch) -> None:
 
 
 def unread(text: bytes) -> Any:
-    """For a reader that leaves all as it is: only the server can fail."""
+    """Do nothing, for a run in which only the server can fail."""
     return {"data": [], "type": "presence", "body": {"user": {"uid": "nobody"}}}
 
 
-def test_a_list_that_fails_for_one_message_is_found(readers, monkeypatch):
+def test_list_that_fails_for_one_message_is_found(readers, monkeypatch):
     without_bounds(monkeypatch)
     made = readers(unread)
 
@@ -100,7 +100,7 @@ def test_a_list_that_fails_for_one_message_is_found(readers, monkeypatch):
 
     mended = tailwire.server.actions.views._with_more
     decorates_all_at_once(monkeypatch)
-    for number in range(108, 8, -1):  # as deep as it is taken
+    for number in range(108, 8, -1):  # as deep as the server accepts
         try:
             write_and_read(number)
         except AssertionError as error:
@@ -116,7 +116,7 @@ def as_the_client(text: bytes) -> Any:
     try:
         return reading.read_json(text)
     except reading.TooMuch:
-        return unread(text)  # it asks for smaller pages
+        return unread(text)  # the client requests smaller pages
 
 
 @pytest.fixture
@@ -128,11 +128,11 @@ def tolerant(monkeypatch):
     return monkeypatch
 
 
-def test_the_client_reads_what_a_server_without_bounds_hands_on(readers, tolerant):
+def test_client_reads_what_a_server_without_bounds_sends(readers, tolerant):
     play(readers(as_the_client), 1, 10, WORST[:2])
 
 
-def test_a_client_that_stops_for_a_number_is_found(readers, tolerant):
+def test_client_that_fails_on_a_number_is_found(readers, tolerant):
     tolerant.setattr(reading, "read_json", json.loads)
     with pytest.raises(AssertionError, match="cannot be read"):
         play(readers(as_the_client), 1, 0)

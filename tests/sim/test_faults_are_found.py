@@ -14,7 +14,7 @@ from sim.test_nothing_is_cut_without_a_reason import A_CATCH_UP_OVER_CUTS, A_DEA
 from tailwire.sdk import client as sdk_client
 from tailwire.sdk import outbox, sending
 from tailwire.sdk.calls import tokens
-from tailwire.sdk.connection import deadlines, settle, state, wanted
+from tailwire.sdk.connection import deadlines, sockets, state, wanted
 from tailwire.sdk.connection.state import Phase
 from tailwire.sdk.continuity import catch_up, chain
 from tailwire.sdk.continuity.state import Continuity, ContinuityKind
@@ -37,7 +37,7 @@ Plant = Callable[[pytest.MonkeyPatch], None]
 def _two_owners_of_one_socket(patch):
     # A socket that is given up lives on beside the next one.
     for command in (driver.c.CloseSocket, driver.c.AbandonSocket):
-        patch.setitem(driver.Driver._CARRIERS, command, lambda self, command: None)
+        patch.setitem(driver.Driver._HANDLERS, command, lambda self, command: None)
 
 
 def _a_wait_is_never_over(patch):
@@ -272,7 +272,7 @@ def _the_server_keeps_sockets_that_are_gone(patch):
 
 def _who_only_listens_is_cut(patch):
     # The client says nothing while it hears, and the server does not ask before it cuts.
-    patch.setattr(state, "speaks_every", lambda s: 1e9)
+    patch.setattr(state, "send_interval", lambda s: 1e9)
     patch.setattr(liveness.LivenessCheck, "is_dead", lambda self, socket, now: now - socket.heard_at > self._limit)
 
 
@@ -283,12 +283,12 @@ def _whatever_asks_to_wait_is_believed_for_an_hour(patch):
         honest(self, cause, wait, **(more | {"ours": True}))
 
     patch.setattr(failures.AttemptError, "__init__", init)
-    patch.setattr(answers, "MAX_WAIT", 1e9)
+    patch.setattr(answers, "MAX_WAIT_SECONDS", 1e9)
 
 
 def _a_slow_line_is_a_dead_one(patch):
-    patch.setattr(deadlines, "_while_bytes_move", lambda s, now, moved_at: None)
-    patch.setattr(settle, "patience", lambda s: s.timeout)
+    patch.setattr(deadlines, "_extended_probe", lambda s, now, moved_at: None)
+    patch.setattr(sockets, "answer_timeout", lambda s: s.timeout)
 
 
 def _pages_are_thrown_away_over_a_reconnect(patch):
@@ -320,7 +320,7 @@ def _addresses_are_tried_one_after_the_other(patch):
 def _dead_connections_are_used_again(patch):
     # The pool outlives the socket that died in silence, and nobody gives up on the first byte of an answer.
     patch.setattr(http.Http, "drop", lambda self: None)
-    patch.setattr(http, "FIRST_BYTE", 1e9)
+    patch.setattr(http, "FIRST_BYTE_SECONDS", 1e9)
     patch.setattr(patience, "STALLED", 1e9)
     patch.setattr(http, "STALLED", 1e9)
     patch.setattr(http, "LONGEST", 1e9)

@@ -200,7 +200,7 @@ async def test_what_has_no_place_need_not_be_done(stage: Stage):
             break
     assert events.not_done == 0
     events.done(event)
-    with pytest.raises(TypeError, match="give what the stream gave"):
+    with pytest.raises(TypeError, match="pass what the stream returned"):
         events.done("an id")
 
 

@@ -192,8 +192,8 @@ class Widget(MessageListener):
         (object(), "Derive object from MessageListener."),
         (Almost(), "Derive Almost from MessageListener."),
         (Widget, "Give an instance: Widget()."),
-        (Deaf(), "Deaf has no callback"),
-        (Short(), "Short.on_text_message_received is called with message"),
+        (Deaf(), "Deaf overrides no callback"),
+        (Short(), "Short.on_text_message_received cannot be called with message"),
         (Misspelt(), "Misspelt.on_text_message_recieved would never be called. Did you mean on_text_message_received?"),
     ],
 )

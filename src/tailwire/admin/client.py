@@ -15,7 +15,7 @@ from tailwire.admin.users import Tokens, Users
 from tailwire.admin.webhooks import Webhooks
 from tailwire.sdk.app_settings import AppSettings
 from tailwire.sdk.io.http import Http
-from tailwire.sdk.io.tls import looked_at
+from tailwire.sdk.io.tls import checked_context
 from tailwire.sdk.io.traffic import Traffic
 from tailwire.sdk.io.world import Identity, World
 
@@ -76,7 +76,7 @@ class Admin:
             base_url = replace(settings, client_host=settings.admin_host).base_url(app_id)
         else:
             base_url = settings.base_url(app_id)
-        context = looked_at(tls) or settings.tls_context()
+        context = checked_context(tls) or settings.tls_context()
         identity = Identity(app_id, f"ADMIN-{world.unique()}")
         self._requester = Requester(
             Http(world, base_url, identity, context, Traffic(world.now), settings.proxy_address), api_key, world

@@ -36,7 +36,7 @@ from tailwire.sdk.io.driver import Driver
 from tailwire.sdk.io.http import Http
 from tailwire.sdk.io.link import Connector
 from tailwire.sdk.io.proxies import UnusableProxy
-from tailwire.sdk.io.tls import looked_at
+from tailwire.sdk.io.tls import checked_context
 from tailwire.sdk.io.traffic import Traffic
 from tailwire.sdk.io.world import Identity, World, this_world
 from tailwire.sdk.listeners.events import OutboxChanged
@@ -101,7 +101,7 @@ class ChatClient(
         self._settings = settings
         self._store: SessionStore = session_store if session_store is not None else self._world.session_store()
         self._provider = auth_token_provider
-        self._tls = looked_at(tls)
+        self._tls = checked_context(tls)
         self._timings = timings or Timings()
         self._served = Served()
         self._registries = Registries(Streams(self._served, self._save_soon))

@@ -160,7 +160,7 @@ def test_a_file_of_the_lab_has_its_events_and_the_steps_on_the_same_clock(tmp_pa
         ),
         (json.dumps(lab(events=[{"at": 1, "kind": "typed", "phone": "bob", "text": "x" * 9999}])), "plain value"),
         (json.dumps(lab(dumps={"alice": [{"format": 1}]})), "not a dump"),
-        (json.dumps(lab(dumps={"alice": [5]})), "JSON object"),
+        (json.dumps(lab(dumps={"alice": [5]})), "not a JSON object"),
         (json.dumps(lab(dumps={"alice": 5})), "its dumps are not"),
         (json.dumps(lab(dumps={"carol": []})), "its dumps are not"),
         ('{"tailwire lab": 1, "events": [], "dumps": {}, "begin": 1' + "0" * 400 + "}", "more than 18 digits"),

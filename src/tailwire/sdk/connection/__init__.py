@@ -1,5 +1,6 @@
-"""The connection machine: when a socket exists, and what the app is told of it. PURE.
+"""The connection machine: when a socket exists, and what listeners are told. Pure: no I/O, no clock, no tasks.
 
-Who may import it: sdk.io (the driver) and everything right of it in the contract; testing; cli (replay).
-Design page: connection.md. It opens nothing, never sleeps, reads no clock, awaits nothing.
+`machine.step` takes a state and an input and returns a state and commands; `sdk.io.driver` carries these out.
+Who may import it: every other package of the SDK, testing, lab and cli.
+Read more: docs/project/specification.md (C1 to C23: every situation in both modes) and docs/connection-states.md
 """

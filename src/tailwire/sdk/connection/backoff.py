@@ -1,4 +1,4 @@
-"""How long to wait before coming back (T4, T5, T6). Rule: chance comes in as a number in [0, 1), never from here."""
+"""How long to wait before an attempt (T4, T5, T6). Pure: random numbers in [0, 1) are arguments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tailwire.sdk.connection.timings import Timings
 
 
 def waiting_time(timings: Timings, failures: int, chance: float, cap: float | None = None) -> float:
-    """Return the wait after so many failures in a row: between c/4 and c, c = min(cap, base · 2^(failures - 1)).
+    """Return the wait after `failures` in a row: between c/4 and c, where c = min(cap, base · 2^(failures - 1)).
 
     Args:
         cap: the longest wait; `retry_cap` by default.
@@ -22,10 +22,10 @@ def _between(longest: float, chance: float) -> float:
 
 
 def longest_wait(timings: Timings, network: Network, failing: float) -> float:
-    """Return the cap of the waits after so many seconds without a connection (T4).
+    """Return the longest wait after `failing` seconds without a connection (T4).
 
-    Short at first: most of what only this client meets is over within seconds. Long at last: an hour without a network
-    is no reason to wake a phone 200 times.
+    Short at first, because most failures of a single client are over within seconds. Long in the end, because an hour
+    without a network must not wake a phone 200 times.
     """
     if network is Network.OFFLINE:
         return timings.rare_cap if failing >= timings.rare_after else timings.retry_cap
@@ -35,18 +35,18 @@ def longest_wait(timings: Timings, network: Network, failing: float) -> float:
 
 
 def first_wait(timings: Timings, cause: Cause, chance: float) -> float:
-    """The wait after a connection was lost that had lived long enough (T5)."""
+    """Return the wait after the loss of a stable connection (T5)."""
     return 0.0 if cause.kind is CauseKind.OURS else chance * timings.spread
 
 
 def retry_delay(
     timings: Timings, cause: Cause, failures: int, network: Network, chance: float, failing: float = 0.0
 ) -> float:
-    """Return the wait before the next attempt, where nobody has asked for one (T4, T5).
+    """Return the wait before the next attempt if no response asked for one (T4, T5).
 
     Args:
-        failures: attempts that failed, and connections that died young, since the last that lived.
-        network: while the platform says offline, the wait is the longest.
+        failures: failed attempts and unstable connections since the last stable one.
+        network: offline makes the wait the longest one.
         failing: seconds since the first of these failures.
     """
     if cause is Cause.NEW_TOKEN:
@@ -64,10 +64,12 @@ def retry_delay(
 def asked_wait(
     timings: Timings, wait: float | None, within: float | None, chance: float, *, ours: bool = True
 ) -> float | None:
-    """Return the wait that was asked for: Retry-After with a little spread, or a window to spread over (T6).
+    """Return the wait that was asked for, with jitter: by Retry-After, or by a window to spread over (T6).
 
     Args:
-        ours: whether the server itself asked; what anything in between asks is believed for less long.
+        wait: Retry-After in seconds, or None.
+        within: the window in seconds, or None.
+        ours: whether the server itself asked; something in between is obeyed for a shorter time.
     """
     longest = timings.longest_server_wait if ours else timings.longest_stranger_wait
     if wait is not None and wait >= 0:
@@ -79,15 +81,16 @@ def asked_wait(
 
 
 def renewal_wait(timings: Timings, left: float, chance: float) -> float:
-    """The wait before a token is renewed that is good for `left` seconds: the margin at the most, half of it at least.
+    """Return the wait before renewing a token that expires in `left` seconds.
 
-    Not the same for all: many tokens are made at once, and end at once.
+    The renewal comes between half the margin and the whole margin before the end, at random: many tokens are made at
+    once, and expire at once.
     """
     margin = min(timings.renew_before, left / 2)
     return max(0.0, left - margin * (1 - chance / 2))
 
 
 def rest_of_window(timings: Timings, rest: float, chance: float) -> float | None:
-    """The wait of one that came before the server was back: at some point of what is left of the window (T6)."""
+    """Return a random wait within the rest of a restart window (T6); None if too little of it is left."""
     least = timings.retry_base / 4
     return least + chance * (rest - least) if rest > timings.retry_base else None

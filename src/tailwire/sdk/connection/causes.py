@@ -1,7 +1,7 @@
 """Why a socket ended or an attempt failed: one closed list.
 
-Rules: a cause is named where the fact is known (the driver names what the world did, the machine what it decided);
-nothing else may decide how soon to come back than the kind of the cause.
+The driver names causes that it observed, the machine those that it decided. Of a cause, only the kind affects how
+soon the client reconnects.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from tailwire.wire.close_codes import REFUSED_FROM, REFUSED_TO, CloseCode
 
 
 class CauseKind(StrEnum):
-    """What a cause says about coming back (T5)."""
+    """What a cause means for reconnecting (T5)."""
 
-    OURS = "ours"  # only this client can have met it: come back at once
-    SHARED = "shared"  # every client met it in the same moment: spread
-    TOKEN = "token"  # the token is no good
-    REFUSED = "refused"  # stay away until something changes
-    DECIDED = "decided"  # the app or the user's own will: nothing to come back from
+    OURS = "ours"  # affects this client alone: reconnect at once
+    SHARED = "shared"  # affects all clients at the same moment: spread
+    TOKEN = "token"  # the token is invalid
+    REFUSED = "refused"  # do not retry until something changes
+    DECIDED = "decided"  # requested by the app or the user: nothing to retry
 
 
 class Cause(StrEnum):
@@ -59,7 +59,7 @@ class Cause(StrEnum):
 
     @property
     def kind(self) -> CauseKind:
-        """What this cause says about coming back."""
+        """What this cause means for reconnecting."""
         return _KINDS.get(self, CauseKind.SHARED)
 
 

@@ -1,4 +1,4 @@
-"""What the machine wants done. Rule: a command is carried out as it stands; the driver adds no condition of its own."""
+"""What the machine tells the driver to do. The driver carries commands out unconditionally, in order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tailwire.sdk.connection.state import AppState, ConnectionStatus
 
 
 class Result(StrEnum):
-    """How a waiting call ends. The texts and codes are the driver's; here stands only what was the case."""
+    """How a waiting call ends. `calls.connection` maps it to texts and error codes."""
 
     CONNECTED = "connected"
     DISCONNECTED = "disconnected"
@@ -29,38 +29,38 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OpenSocket:
-    """Begin an attempt: bootstrap, socket, authentication."""
+    """Begin an attempt: settings, socket, authentication."""
 
     epoch: int
 
 
 @dataclass(frozen=True, slots=True)
 class CloseSocket:
-    """End the socket politely, with a close frame (1000)."""
+    """Close the socket with a close frame (1000)."""
 
     epoch: int
 
 
 @dataclass(frozen=True, slots=True)
 class AbandonSocket:
-    """Drop the socket, or the attempt, without a word: it is dead or not there yet."""
+    """Drop the socket or the attempt without a close frame: it is dead or not open yet."""
 
     epoch: int
 
 
 @dataclass(frozen=True, slots=True)
 class DropConnections:
-    """Reuse no existing HTTP connection for new requests: it may be as dead as the socket."""
+    """Reuse no pooled HTTP connection: it may be as dead as the socket."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadHistory:
-    """Read what is new from history, without a socket (T8)."""
+    """Read new messages from history, without a socket (T8)."""
 
 
 @dataclass(frozen=True, slots=True)
 class StopReadingHistory:
-    """Read history no further: no socket is wanted any more."""
+    """Stop reading history: no socket is wanted any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class SendPing:
 
 @dataclass(frozen=True, slots=True)
 class SendAppState:
-    """Tell the server where the app is, and for how long it may be silent there (seconds)."""
+    """Tell the server the app's state, and for how many seconds it may be silent in the background."""
 
     epoch: int
     app: AppState
@@ -81,14 +81,14 @@ class SendAppState:
 
 @dataclass(frozen=True, slots=True)
 class RenewToken:
-    """Ask the token provider."""
+    """Ask the token provider before the attempt continues."""
 
     epoch: int
 
 
 @dataclass(frozen=True, slots=True)
 class RenewInPlace:
-    """Ask the token provider, and give the new token to the server on the open socket, which stays as it is."""
+    """Ask the token provider, and send the new token over the open socket, which stays open."""
 
     epoch: int
 
@@ -100,7 +100,12 @@ class ExpireSession:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """End a waiting call."""
+    """End a waiting call of the app.
+
+    Attributes:
+        caller: the number that the driver gave to the call.
+        cause: why the last socket ended, where that explains the result.
+    """
 
     caller: int
     result: Result
@@ -109,14 +114,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class TellStatus:
-    """Tell the connection listeners the status."""
+    """Report the status to the connection listeners."""
 
     status: ConnectionStatus
 
 
 @dataclass(frozen=True, slots=True)
 class TellError:
-    """Tell the connection listeners that an attempt failed, and why."""
+    """Report a failed attempt to the connection listeners."""
 
     cause: Cause
 

@@ -1,102 +1,105 @@
-"""What happens when a deadline has passed: of the window, of the socket's life, of an attempt, of a token, of a poll.
+"""What follows when a deadline has passed: of the background window, a probe, an attempt, a token, a poll.
 
-Rules: a deadline that has passed is dealt with once, before the input that found it; whether bytes moved is known only
-from the driver's `TimerFired`, which comes before any other input that finds a deadline passed.
+A passed deadline is handled once, before the input that found it. Whether bytes have moved is known only from the
+driver's `TimerFired`, which the driver feeds before any other input that finds a deadline passed.
 """
 
 from __future__ import annotations
 
 from tailwire.sdk.connection.causes import Cause
-from tailwire.sdk.connection.commands import AbandonSocket, Answer, Command, ReadHistory, RenewInPlace, Result
+from tailwire.sdk.connection.commands import Answer, ReadHistory, RenewInPlace, Result
 from tailwire.sdk.connection.inputs import TimerFired
 from tailwire.sdk.connection.losses import failed, lost, not_renewed
-from tailwire.sdk.connection.settle import probe, say_something, settle
+from tailwire.sdk.connection.settle import settle
+from tailwire.sdk.connection.sockets import abandon, probe, send_ping
 from tailwire.sdk.connection.state import Phase, State, heartbeat_due, next_deadline
+from tailwire.sdk.connection.step import Step
 
 
-def note_what_was_seen(s: State, fired: TimerFired) -> None:
-    """Take over when this client heard and said something last."""
+def note_traffic(s: State, fired: TimerFired) -> None:
+    """Record when this client last received and sent a frame."""
     if fired.heard_at is not None and s.heard_at is not None:
         s.heard_at = max(s.heard_at, fired.heard_at)
     if fired.said_at is not None and s.said_at is not None:
         s.said_at = max(s.said_at, fired.said_at)
 
 
-def pass_deadlines(s: State, now: float, chance: float, moved_at: float | None, out: list[Command]) -> None:
-    """Deal with the deadlines that have passed.
+def pass_deadlines(step: Step, moved_at: float | None) -> None:
+    """Handle the deadlines that have passed, and settle.
 
     Args:
         moved_at: when bytes last moved on any connection between this client and the server, or None.
     """
+    s, now = step.state, step.now
     due = next_deadline(s)
     if due is None or now < due:
         return
     slept = now - due > s.timings.late  # T2
-    if s.window_until is not None and now >= s.window_until:  # C7; also after a sleep, whatever it was (T1)
+    if s.window_until is not None and now >= s.window_until:  # C7; also after a sleep, however long (T1)
         s.window_until = None
         s.requested = False
         s.cause = Cause.WINDOW_EXPIRED
     if s.phase is Phase.OPEN:
-        _watch_socket(s, now, slept, chance, moved_at, out)
-        _watch_token(s, now, chance, out)
+        _check_socket(step, slept, moved_at)
+        _check_token(step)
     elif s.phase in (Phase.CONNECTING, Phase.RENEWING) and s.attempt_until is not None and now >= s.attempt_until:
-        _watch_attempt(s, now, slept, chance, moved_at, out)
+        _check_attempt(step, slept, moved_at)
     if s.poll_at is not None and now >= s.poll_at:
-        s.poll_at = None  # `settle` sets the next one where it is still needed
-        out.append(ReadHistory())
-    settle(s, now, out)
+        s.poll_at = None  # `settle` sets the next one if it is still needed
+        step.emit(ReadHistory())
+    settle(step)
 
 
-def _watch_socket(s: State, now: float, slept: bool, chance: float, moved_at: float | None, out: list[Command]) -> None:
+def _check_socket(step: Step, slept: bool, moved_at: float | None) -> None:
+    s, now = step.state, step.now
     if s.probe_until is None:
         due = heartbeat_due(s)
         if due is not None and now >= due:
-            say_something(s, now, Cause.SLEPT if slept else Cause.HEARTBEAT_TIMEOUT, out)
+            send_ping(step, 0, Cause.SLEPT if slept else Cause.HEARTBEAT_TIMEOUT)
         return
     if now < s.probe_until:
         return
     alive = s.heard_at is not None and s.probe_sent is not None and s.heard_at > s.probe_sent
     if slept and not alive and s.probe_cause is not Cause.SLEPT and not s.paused:
-        # Neither believed nor blamed: nobody was here to read the answer. Once more, then it counts.
+        # The process was suspended when the pong was due, so the timeout proves nothing: probe once more.
         s.probe_until = None
-        probe(s, now, Cause.SLEPT, out)
+        probe(step, Cause.SLEPT)
     elif alive or s.paused:
-        out.extend(Answer(c, Result.NO_ANSWER) for c in s.pings if c)
+        step.emit(*(Answer(c, Result.NO_ANSWER) for c in s.pings if c))
         s.pings, s.probe_sent, s.probe_until, s.probe_cause = (), None, None, None
-    elif (later := _while_bytes_move(s, now, moved_at)) is not None:
+    elif (later := _extended_probe(s, now, moved_at)) is not None:
         s.probe_until = later
     else:
-        cause = s.probe_cause or Cause.HEARTBEAT_TIMEOUT
-        out.append(AbandonSocket(s.epoch))  # T3: not politely closed
-        lost(s, cause, None, now, chance, out)
+        abandon(step)  # T3: a close frame would wait for a peer that does not answer
+        lost(step, s.probe_cause or Cause.HEARTBEAT_TIMEOUT)
 
 
-def _while_bytes_move(s: State, now: float, moved_at: float | None) -> float | None:
-    # The answer to a ping waits in the same queues as the bytes of an upload, or of a page of history. None: it is
-    # overdue all the same.
+def _extended_probe(s: State, now: float, moved_at: float | None) -> float | None:
+    # A pong waits in the same queues as the bytes of an upload or of a page of history, so bytes that move extend its
+    # deadline. None: they no longer do.
     if moved_at is None or s.probe_sent is None or moved_at <= s.probe_sent:
         return None
     later = min(moved_at + s.timings.moving, s.probe_sent + s.timings.busy_timeout)
     return later if later > now else None
 
 
-def _watch_attempt(
-    s: State, now: float, slept: bool, chance: float, moved_at: float | None, out: list[Command]
-) -> None:
+def _check_attempt(step: Step, slept: bool, moved_at: float | None) -> None:
+    s = step.state
     if moved_at is not None and s.attempt_end is not None and not slept:
         later = min(moved_at + s.timings.attempt, s.attempt_end)
-        if later > now:
+        if later > step.now:
             s.attempt_until = later
             return
-    out.append(AbandonSocket(s.epoch))
-    failed(s, Cause.SLEPT if slept else Cause.ATTEMPT_TIMEOUT, now, chance, out)
+    abandon(step)
+    failed(step, Cause.SLEPT if slept else Cause.ATTEMPT_TIMEOUT)
 
 
-def _watch_token(s: State, now: float, chance: float, out: list[Command]) -> None:
-    if s.renew_at is None or now < s.renew_at:  # a socket that has just ended has none
+def _check_token(step: Step) -> None:
+    s = step.state
+    if s.renew_at is None or step.now < s.renew_at:  # None also for a socket that has just ended
         return
     if s.renewing:
-        not_renewed(s, now, chance)
+        not_renewed(step)
     else:
-        s.renewing, s.renew_at = True, now + s.timings.attempt
-        out.append(RenewInPlace(s.epoch))
+        s.renewing, s.renew_at = True, step.now + s.timings.attempt
+        step.emit(RenewInPlace(s.epoch))

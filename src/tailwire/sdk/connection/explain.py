@@ -1,4 +1,4 @@
-"""Says in one sentence what the state is, why, and what will change it. Rule: reads a state, changes nothing."""
+"""Explain a state in one sentence: what it is, why, and what will change it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CAUSES = {
     Cause.CONNECTION_REFUSED: "nothing listens at the server's address",
     Cause.NAME_LOOKUP_FAILED: "the server's name was not found",
     Cause.NETWORK_UNREACHABLE: "the network is unreachable",
-    Cause.TLS_FAILED: "no secure connection could be agreed on with the server",
+    Cause.TLS_FAILED: "the TLS handshake with the server failed",
     Cause.CERTIFICATE_EXPIRED: "the server's certificate has expired, or this device's clock is wrong",
     Cause.CERTIFICATE_WRONG_HOST: "the server's certificate is for another host name",
     Cause.CERTIFICATE_UNKNOWN_ISSUER: "the server's certificate was issued by an authority that is not trusted here",
@@ -30,7 +30,7 @@ _CAUSES = {
     Cause.NOT_OUR_SERVER: "something that is not the chat server answered",
     Cause.WEBSOCKET_REFUSED: "a proxy refuses WebSockets",
     Cause.ATTEMPT_TIMEOUT: "the attempt took too long",
-    Cause.BAD_ANSWER: "the server gave an answer that makes no sense",
+    Cause.BAD_ANSWER: "the server sent an invalid response",
     Cause.TOKEN_PROVIDER_FAILED: "the token provider failed",
     Cause.TOKEN_REJECTED: "the server rejected the token",
     Cause.REFUSED: "the server refused this client",
@@ -39,7 +39,7 @@ _CAUSES = {
     Cause.WINDOW_EXPIRED: "the background window ran out without a ping()",
     Cause.DISCONNECT_CALLED: "disconnect() was called",
     Cause.LOGGED_OUT: "logout() was called",
-    Cause.LOGGED_IN_ANEW: "another login took its place",
+    Cause.LOGGED_IN_ANEW: "another login replaced it",
     Cause.CLIENT_CLOSED: "the client was closed",
 }
 
@@ -52,13 +52,13 @@ _OBSTACLES = {
         "it reconnects when the app returns to the foreground"
     ),
     Why.HELD: "disconnect() was called; connect(), login() or the next return to the foreground changes that",
-    Why.BARRED: "the server refused this client; fix what it complained about, then call connect()",
-    Why.GAVE_UP: "too many attempts failed; connect(), the network or a return to the foreground starts anew",
+    Why.BARRED: "the server refused this client; fix the reason it gave, then call connect()",
+    Why.GAVE_UP: "too many attempts failed; connect(), the network or a return to the foreground starts again",
 }
 
 
 def describe(cause: Cause | None, seen: str = "") -> str:
-    """Return a cause in words, with what was seen besides."""
+    """Return a cause in words, with the details that were seen."""
     words = "nothing has happened yet" if cause is None else _CAUSES[cause]
     return f"{words}: {seen}" if seen else words
 
@@ -68,13 +68,13 @@ def explain(state: State, now: float, seen: str = "", reasons: Collection[str] =
 
     Args:
         now: seconds on the clock that the machine was stepped with.
-        seen: what was seen when the last attempt failed, such as the status that a proxy answered with.
-        reasons: who says that the app is in the background. "app", as it is called without a name, is not told.
+        seen: details of the last failed attempt, such as the HTTP status of a proxy.
+        reasons: the sources that report the app to be in the background; the default one, "app", is not named.
     """
     named = ", ".join(sorted(set(reasons) - {"app"}))
     sentence = f"{state.status}: {_reason(state, now, seen, f' ({named})' if named else '')}"
     if state.network is Network.OFFLINE and state.phase is not Phase.OPEN:
-        sentence += "; the platform says that there is no network"
+        sentence += "; the platform reports no network"
     return sentence
 
 
@@ -84,14 +84,14 @@ def _reason(s: State, now: float, seen: str, named: str) -> str:
     reason = why(s)
     if reason is Why.NOT_REQUESTED:
         after = f" after {describe(s.cause)}" if s.cause else ""
-        return f"manual mode, nobody has called connect(){after}; connect() changes that"
+        return f"manual mode, connect() was not called{after}; connect() changes that"
     if reason is not Why.YES:
         return _OBSTACLES[reason].replace("{}", named)
     before = f" ({describe(s.cause, seen)})" if s.cause else ""
     if s.phase is Phase.WAITING and s.retry_at is not None:
         return f"attempt {s.attempts + 1} starts in {max(0.0, s.retry_at - now):.1f} s{_asked(s)}{before}{_polled(s)}"
     until = max(0.0, (s.attempt_until or now) - now)
-    doing = "asking the token provider" if s.phase is Phase.RENEWING else f"attempt {s.attempts + 1} is under way"
+    doing = "asking the token provider" if s.phase is Phase.RENEWING else f"attempt {s.attempts + 1} is in progress"
     return f"{doing}, for {until:.1f} s more unless bytes move{before}{_polled(s)}"
 
 
@@ -110,7 +110,7 @@ def _polled(s: State) -> str:
 def _open(s: State, now: float, named: str) -> str:
     since = f"for {now - (s.opened_at if s.opened_at is not None else now):.0f} s"
     if s.renewing:
-        since += f"; a new token is asked for, the old one is good for {max(0.0, (s.token_until or now) - now):.0f} s"
+        since += f"; a new token is requested, the old one expires in {max(0.0, (s.token_until or now) - now):.0f} s"
     elif s.renewals_failed:
         since += f"; the token could not be renewed, the next try is in {max(0.0, (s.renew_at or now) - now):.0f} s"
     if s.throttled:
@@ -119,5 +119,5 @@ def _open(s: State, now: float, named: str) -> str:
         left = f"{s.window_until - now:.0f} s"
         return f"{since}; in the background{named} the socket closes in {left} unless ping() is called"
     if s.probe_until is not None:
-        return f"{since}; a probe is under way, its answer is due in {max(0.0, s.probe_until - now):.1f} s"
+        return f"{since}; a probe was sent, its answer is due in {max(0.0, s.probe_until - now):.1f} s"
     return since

@@ -1,4 +1,4 @@
-"""The last transitions, and the last inputs as text that can be read back. Rule: bounded; keeps what it is given."""
+"""The last transitions, and a dump of the last inputs that can be loaded and replayed. Bounded."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tailwire.sdk.connection.state import AppState, ConnectionStatus, Mode, Netw
 from tailwire.sdk.connection.timings import Timings
 
 FORMAT = 1
+"""Format number of dumps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +24,9 @@ class Transition:
 
     Attributes:
         at: seconds on the connection's clock.
-        trigger: the name of the input that led to it.
-        status: what the listeners were told.
-        phase: what is under way since.
+        trigger: name of the input that caused it.
+        status: the status after it.
+        phase: the phase after it.
         epoch: the number of the socket or attempt.
         cause: why the last socket ended or the last attempt failed, or None.
     """
@@ -40,7 +41,7 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One input with all that the step depended on."""
+    """One input, with the time and the random number of its step."""
 
     at: float
     chance: float
@@ -48,7 +49,11 @@ class Recorded:
 
 
 class History:
-    """Keeps the last transitions and the last inputs with the state before them."""
+    """The last transitions, and the last inputs with the state before each.
+
+    Args:
+        transitions, steps: how many are kept.
+    """
 
     def __init__(self, start: State, *, transitions: int = 100, steps: int = 1000) -> None:
         self._start = start
@@ -56,7 +61,7 @@ class History:
         self._recorded: deque[tuple[State, Recorded]] = deque(maxlen=steps)
 
     def record(self, before: State, happened: Input, now: float, chance: float, after: State) -> Transition | None:
-        """Note a step. Return the transition that it was, or None where phase, status and epoch are as before."""
+        """Record a step. Return its transition, or None if phase, status and epoch are unchanged."""
         self._recorded.append((before, Recorded(now, chance, happened)))
         if before.phase is after.phase and before.status is after.status and before.epoch == after.epoch:
             return None
@@ -70,7 +75,7 @@ class History:
         return tuple(self._transitions)
 
     def dump(self) -> dict[str, Any]:
-        """The last inputs and the state before the first of them, as JSON-ready values. Holds no token and no text."""
+        """Return the last inputs and the state before the first, as JSON values. Contains no tokens and no messages."""
         first = self._recorded[0][0] if self._recorded else self._start
         return {
             "format": FORMAT,
@@ -83,17 +88,17 @@ class History:
 
 
 class BadDump(ValueError):
-    """The file is not a dump, or one of another format. The message says where."""
+    """Not a dump, or one of another format. The message says where."""
 
 
 def load(dump: Mapping[str, Any]) -> tuple[State, list[Recorded]]:
-    """Read a dump back.
+    """Load a dump.
 
     Raises:
-        BadDump: when it is not one.
+        BadDump: if it is invalid.
     """
     if not isinstance(dump, Mapping):
-        raise BadDump("it is no JSON object")
+        raise BadDump("not a JSON object")
     if dump.get("format") != FORMAT:
         raise BadDump(f"format {dump.get('format')!r}, this version reads {FORMAT}")
     try:
@@ -130,15 +135,15 @@ _ALLOWED: dict[str, tuple[type, ...]] = {"float": (int, float), "int": (int,), "
 
 
 def _checked(made: Any) -> Any:
-    # A value of another kind than the field's would be found later, by whoever counts with it.
+    # A value of another type than the field's would fail later, in a step.
     for field in dataclasses.fields(made):
         value, kinds = getattr(made, field.name), str(field.type).split(" | ")
         many = value if isinstance(value, tuple) else (value,)
         allowed = _ALLOWED.get("int" if isinstance(value, tuple) else kinds[0], (object,))
         if not all(isinstance(v, allowed) for v in many) and not (value is None and "None" in kinds):
-            raise BadDump(f"{field.name}: {value!r} is no {kinds[0]}")
+            raise BadDump(f"{field.name}: {value!r} is not {kinds[0]}")
         if isinstance(value, float) and not -1e15 < value < 1e15:
-            raise BadDump(f"{field.name}: {value!r} is no time")
+            raise BadDump(f"{field.name}: {value!r} is not a time")
     return made
 
 
@@ -151,6 +156,6 @@ def _state(values: Mapping[str, Any]) -> State:
 def _recorded(number: int, values: Mapping[str, Any]) -> Recorded:
     kind: Any = getattr(inputs, str(values["input"]), None)
     if kind not in get_args(Input):
-        raise BadDump(f"input {number}: {values['input']!r} is not known")
+        raise BadDump(f"input {number}: {values['input']!r} is unknown")
     rest = {k: v for k, v in values.items() if k not in ("at", "chance", "input")}
     return _checked(Recorded(float(values["at"]), float(values["chance"]), _checked(kind(**_typed(rest)))))  # type: ignore[no-any-return]

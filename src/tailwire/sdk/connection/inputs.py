@@ -1,7 +1,7 @@
-"""What can happen to the machine. Rule: an input says what happened, never what to do about it.
+"""Inputs of the machine. An input says what happened, never what to do about it.
 
-`caller` is a number that the driver gives to each call that waits; `epoch` the number of the socket or attempt that an
-input speaks of. An input of an older epoch changes nothing (I7).
+`caller` is a number that the driver gives to each waiting call. `epoch` is the number of the socket or attempt to
+which an input refers; an input of an older epoch changes nothing (I7).
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ class ClientClosed:
 
 @dataclass(frozen=True, slots=True)
 class ConnectCalled:
-    """`connect()`, waiting under a number."""
+    """`connect()` was called and waits."""
 
     caller: int
 
 
 @dataclass(frozen=True, slots=True)
 class DisconnectCalled:
-    """`disconnect()`, waiting under a number."""
+    """`disconnect()` was called and waits."""
 
     caller: int
 
 
 @dataclass(frozen=True, slots=True)
 class PingCalled:
-    """`ping()`, waiting under a number."""
+    """`ping()` was called and waits."""
 
     caller: int
 
@@ -62,14 +62,14 @@ class CallerGone:
 
 @dataclass(frozen=True, slots=True)
 class AppStateChanged:
-    """The app, or its lifecycle adapter, reports where it is."""
+    """The app, or its lifecycle adapter, moved to the foreground or the background."""
 
     app: AppState
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkChanged:
-    """The platform's hint about the network."""
+    """The platform reported the state of the network."""
 
     network: Network
 
@@ -81,8 +81,8 @@ class AttemptSucceeded:
     Attributes:
         interval: the heartbeat interval that the server announced, in seconds, or None.
         timeout: the heartbeat timeout that the server announced, in seconds, or None.
-        left: the seconds for which the token is still good, where the server said so, or None.
-        round_trip: the seconds that the answer to the auth frame took, or None.
+        left: seconds until the token expires, or None if the server did not say.
+        round_trip: seconds that the answer to the auth frame took, or None.
     """
 
     epoch: int
@@ -94,16 +94,16 @@ class AttemptSucceeded:
 
 @dataclass(frozen=True, slots=True)
 class ServerAnswered:
-    """The server answered a request of this client, so it can be reached."""
+    """The server answered an HTTP request of this client, so it is reachable."""
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptFailed:
-    """The attempt came to an end without a connection.
+    """The attempt ended without an open socket.
 
     Attributes:
-        wait: seconds that whoever answered asked to wait (Retry-After), or None.
-        ours: whether the server itself asked for that, and not something in between.
+        wait: Retry-After of the response in seconds, or None.
+        ours: whether the response came from the server itself, and not from something in between.
     """
 
     epoch: int
@@ -114,10 +114,10 @@ class AttemptFailed:
 
 @dataclass(frozen=True, slots=True)
 class SocketLost:
-    """An open socket ended by itself.
+    """The open socket ended, not by a command.
 
     Attributes:
-        within: the window, in seconds, over which the server asked its clients to come back, or None.
+        within: seconds over which the server asked its clients to spread their reconnects, or None.
     """
 
     epoch: int
@@ -134,7 +134,7 @@ class PongReceived:
 
 @dataclass(frozen=True, slots=True)
 class ReadingPaused:
-    """The app does not keep up: the driver stopped reading (K4)."""
+    """The driver stopped reading, because the app's queue is full (K4)."""
 
     epoch: int
 
@@ -156,17 +156,17 @@ class ThrottleChanged:
 
 @dataclass(frozen=True, slots=True)
 class TokenRenewed:
-    """The token provider gave a new token."""
+    """The token provider returned a new token."""
 
     epoch: int
 
 
 @dataclass(frozen=True, slots=True)
 class TokenTaken:
-    """The server goes on with the new token, on the socket that was open.
+    """The server accepted the new token on the open socket.
 
     Attributes:
-        left: the seconds for which it is good, or None.
+        left: seconds until it expires, or None.
     """
 
     epoch: int
@@ -175,11 +175,7 @@ class TokenTaken:
 
 @dataclass(frozen=True, slots=True)
 class TokenRenewalFailed:
-    """The token provider raised, the server was not reached, or it did not take what the provider gave.
-
-    Attributes:
-        cause: which of them it was.
-    """
+    """The token provider raised, the server was not reached, or it rejected the new token."""
 
     epoch: int
     cause: Cause = Cause.TOKEN_PROVIDER_FAILED
@@ -187,12 +183,12 @@ class TokenRenewalFailed:
 
 @dataclass(frozen=True, slots=True)
 class TimerFired:
-    """The time of `next_deadline` has come.
+    """`next_deadline` has passed.
 
-    What the driver saw meanwhile is reported here and not at each frame, so that frames cost the machine nothing.
+    The driver reports its traffic here and not for each frame, so that frames cost no step.
 
     Attributes:
-        heard_at: when the last frame came in on the current socket.
+        heard_at: when the last frame was received on the current socket.
         said_at: when the last frame was sent on the current socket.
         moved_at: when bytes last moved on any connection between this client and the server.
     """

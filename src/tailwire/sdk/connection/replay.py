@@ -1,4 +1,4 @@
-"""Runs recorded inputs again. Rule: as the machine itself, no I/O; what makes no sense is refused, not believed."""
+"""Replay recorded inputs. Pure, like the machine; invalid dumps are refused."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from tailwire.sdk.connection.state import State
 
 
 class BadReplay(ValueError):
-    """An input cannot be taken in the state that the dump leads to: its values are of a wrong kind."""
+    """An input is invalid in the state that the dump leads to."""
 
 
 def replayed(state: State, recorded: Sequence[Recorded]) -> Iterator[tuple[float, State, Recorded, list[Command]]]:
-    """Take the inputs one after the other.
+    """Process the inputs one after the other.
 
-    Returns:
-        Of each: when, the state after it, the input, and what was commanded.
+    Yields:
+        For each: its time, the state after it, the input, and the commands.
 
     Raises:
-        BadReplay: naming the input.
+        BadReplay: if an input is invalid; the message names it.
     """
     for number, one in enumerate(recorded, 1):
         try:
             state, commands = step(state, one.happened, one.at, one.chance)
         except (TypeError, ValueError, AttributeError, ArithmeticError, AssertionError, LookupError) as e:
-            raise BadReplay(f"input {number} ({type(one.happened).__name__}) cannot be taken: {e}") from e
+            raise BadReplay(f"input {number} ({type(one.happened).__name__}) is invalid here: {e}") from e
         yield one.at, state, one, commands

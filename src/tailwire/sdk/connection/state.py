@@ -1,7 +1,7 @@
-"""Everything that the machine knows, and its next deadline.
+"""The state of the connection machine, and its next deadline.
 
-Rules: a state is changed only by `machine.step`, on a copy of its own; deadlines are fields, and `next_deadline` is a
-function of them; nothing here may know a socket, a task or a clock.
+Only a step changes a state, and only its own copy. Deadlines are fields, and `next_deadline` is a function of them. A
+field that lasts for one socket or one session says so where it is declared, and is reset with the others of its kind.
 """
 
 from __future__ import annotations
@@ -14,35 +14,35 @@ from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.connection.timings import Timings
 
 
-class Named(_StrEnum):
-    """A string enum that hashes as its string: states are hashed by the million in an exploration."""
+class StateEnum(_StrEnum):
+    """A string enum that hashes as its string: an exploration hashes millions of states."""
 
     __hash__ = str.__hash__
 
 
-class Mode(Named):
-    """Who decides when a socket exists (S4)."""
+class Mode(StateEnum):
+    """Who decides when a socket exists: the SDK, or the app by `connect()` and `disconnect()` (S4)."""
 
     AUTO = "auto"
     MANUAL = "manual"
 
 
-class AppState(Named):
-    """Where the app is."""
+class AppState(StateEnum):
+    """Whether the app is in the foreground."""
 
     FOREGROUND = "foreground"
     BACKGROUND = "background"
 
 
-class Network(Named):
-    """The platform's hint about the network; `UNKNOWN` is taken as online."""
+class Network(StateEnum):
+    """What the platform reports about the network; `UNKNOWN` is treated as online."""
 
     ONLINE = "online"
     OFFLINE = "offline"
     UNKNOWN = "unknown"
 
 
-class SessionState(Named):
+class SessionState(StateEnum):
     """Whether a user is logged in."""
 
     NONE = "none"
@@ -50,7 +50,7 @@ class SessionState(Named):
     EXPIRED = "expired"
 
 
-class ConnectionStatus(Named):
+class ConnectionStatus(StateEnum):
     """The documented connection status (S21)."""
 
     CONNECTED = "connected"
@@ -59,14 +59,18 @@ class ConnectionStatus(Named):
     FEATURE_THROTTLED = "featureThrottled"
 
 
-class Phase(Named):
-    """What is under way. The one owner of the socket is the phase: `CONNECTING` and `OPEN` have one, others none."""
+class Phase(StateEnum):
+    """What is in progress. Only in `CONNECTING` and `OPEN` does a socket exist."""
 
     IDLE = "idle"
     WAITING = "waiting"
     RENEWING = "renewing"
     CONNECTING = "connecting"
     OPEN = "open"
+
+
+_OF_SOCKET = {"lasts": "socket"}
+_OF_SESSION = {"lasts": "session"}
 
 
 @dataclass(slots=True, unsafe_hash=True)
@@ -76,43 +80,44 @@ class State:
     Attributes:
         held: auto mode: `disconnect()` was called (C12).
         requested: manual mode: `connect()` was called.
-        barred: the server told this client to stay away until something changes.
-        gave_up: the limit of attempts was reached.
-        has_provider: a token provider can be asked.
+        barred: the server refused this client until something changes.
+        gave_up: the maximum number of attempts was reached.
+        has_provider: the app has a token provider.
+        phase: what is in progress.
+        epoch: number of the current, or else the last, socket or attempt.
+        attempts: failures since the last stable connection (T4).
+        failing_since: time of the first of them, or of the last reason to expect success (T4).
+        refusals: attempts since the last connection at which only the WebSocket was refused (T8).
+        poll_at: next time to read history, while WebSockets are refused (T8).
         renew_next: the next attempt asks the token provider first.
-        token_until: when the token ends, as far as the server said so.
-        renew_at: when, on an open socket, the provider is asked for the next token; while it is, when that is given up.
-        renewing: it is being asked, or the server takes what it gave.
-        renewals_failed: how often that failed in a row.
         renewal_tried: the provider was asked since the last connection; a second rejection ends the session (C22).
-        epoch: number of the current, or the last, socket or attempt.
-        attempts: failures since the last connection that lived long enough (T4).
-        failing_since: when the first of them was, or when there was last reason to hope (T4).
-        refusals: attempts since the last connection at which the WebSocket, and nothing else, was refused (T8).
-        poll_at: when history is read next, while WebSockets are refused (T8).
-        retry_at: when the next attempt is due (phase `WAITING`, or about to be).
-        not_before: before this, whoever answered last does not want to see this client (T6).
-        asked_by_server: the server itself asked for that, and not something in between.
-        spread_until: the end of the window over which the server asked its clients to come back: an attempt that fails
-            within it is made again at some point of the rest (T6).
-        attempt_until: when the attempt under way fails, unless bytes move (T7).
-        attempt_end: when it fails although they do (T7).
-        opened_at: when the current socket was authenticated.
-        heard_at: the last sign of life on the current socket.
-        said_at: when this client last said something on it.
-        interval: the heartbeat interval that the server announced.
-        timeout: the heartbeat timeout that the server announced.
-        round_trip: what a round trip took, as far as it was seen on this socket: rises at once, falls slowly.
-        pings: pings without an answer, oldest first: a caller's number, or 0 for the machine's own.
+        token_until: when the token expires, as far as the server said so.
+        renew_at: when to renew the token on the open socket; during a renewal, its deadline.
+        renewing: a renewal on the open socket is in progress.
+        renewals_failed: its failures in a row.
+        retry_at: when the next attempt is due.
+        not_before: earliest time of an attempt, as the last response asked (T6).
+        asked_by_server: that response came from the server itself, and not from something in between.
+        spread_until: end of the window over which the server asked its clients to spread their reconnects: an attempt
+            that fails within it is repeated at a random point of the rest (T6).
+        attempt_until: deadline of the attempt; bytes that move extend it (T7).
+        attempt_end: its final deadline (T7).
+        opened_at: when the socket was authenticated.
+        heard_at: when the last frame was received on it.
+        said_at: when the last frame was sent on it.
+        interval: the heartbeat interval that the server announced last, in seconds.
+        timeout: the heartbeat timeout that the server announced last, in seconds.
+        round_trip: estimated round trip on this socket, in seconds; rises at once, falls slowly.
+        pings: unanswered pings, oldest first: the caller's number, or 0 for the machine's own.
         probe_sent: when the oldest of them was sent.
-        probe_until: when it is overdue.
-        probe_cause: what its failure will be called.
-        window_until: manual mode in the background: when the window runs out (C3).
-        paused: reading has stopped because the app does not keep up; silence means nothing now.
+        probe_until: when its answer is overdue.
+        probe_cause: why the socket is lost then.
+        window_until: manual mode in the background: when the background window ends (C3).
+        paused: reading is paused because the app's queue is full; silence proves nothing.
         throttled: the server turned features off.
-        said_app: the app state that the server of the current socket has been told.
-        connects: `connect()` calls that wait for the attempt under way.
-        status: what the listeners were told last.
+        said_app: the app state that the server was told on this socket.
+        connects: `connect()` calls that wait for the attempt.
+        status: the status that listeners were told last.
         cause: why the last socket ended or the last attempt failed.
         ended: `aclose()` was called.
     """
@@ -122,91 +127,107 @@ class State:
     has_provider: bool = False
     app: AppState = AppState.FOREGROUND
     network: Network = Network.UNKNOWN
-    session: SessionState = SessionState.NONE
-    held: bool = False
-    requested: bool = False
-    barred: bool = False
-    gave_up: bool = False
-    phase: Phase = Phase.IDLE
+    session: SessionState = field(default=SessionState.NONE, metadata=_OF_SESSION)
+    held: bool = field(default=False, metadata=_OF_SESSION)
+    requested: bool = field(default=False, metadata=_OF_SESSION)
+    barred: bool = field(default=False, metadata=_OF_SESSION)
+    gave_up: bool = field(default=False, metadata=_OF_SESSION)
+    phase: Phase = field(default=Phase.IDLE, metadata=_OF_SOCKET)
     epoch: int = 0
-    attempts: int = 0
-    failing_since: float | None = None
-    refusals: int = 0
+    attempts: int = field(default=0, metadata=_OF_SESSION)
+    failing_since: float | None = field(default=None, metadata=_OF_SESSION)
+    refusals: int = field(default=0, metadata=_OF_SESSION)
     poll_at: float | None = None
-    renew_next: bool = False
-    renewal_tried: bool = False
-    token_until: float | None = None
-    renew_at: float | None = None
-    renewing: bool = False
-    renewals_failed: int = 0
-    retry_at: float | None = None
-    not_before: float | None = None
-    asked_by_server: bool = False
-    spread_until: float | None = None
-    attempt_until: float | None = None
-    attempt_end: float | None = None
-    opened_at: float | None = None
-    heard_at: float | None = None
-    said_at: float | None = None
+    renew_next: bool = field(default=False, metadata=_OF_SESSION)
+    renewal_tried: bool = field(default=False, metadata=_OF_SESSION)
+    token_until: float | None = field(default=None, metadata=_OF_SESSION)
+    renew_at: float | None = field(default=None, metadata=_OF_SOCKET)
+    renewing: bool = field(default=False, metadata=_OF_SOCKET)
+    renewals_failed: int = field(default=0, metadata=_OF_SOCKET)
+    retry_at: float | None = field(default=None, metadata=_OF_SESSION)
+    not_before: float | None = field(default=None, metadata=_OF_SESSION)
+    asked_by_server: bool = field(default=False, metadata=_OF_SESSION)
+    spread_until: float | None = field(default=None, metadata=_OF_SESSION)
+    attempt_until: float | None = field(default=None, metadata=_OF_SOCKET)
+    attempt_end: float | None = field(default=None, metadata=_OF_SOCKET)
+    opened_at: float | None = field(default=None, metadata=_OF_SOCKET)
+    heard_at: float | None = field(default=None, metadata=_OF_SOCKET)
+    said_at: float | None = field(default=None, metadata=_OF_SOCKET)
     interval: float = 15.0
     timeout: float = 3.0
-    round_trip: float = 0.0
+    round_trip: float = field(default=0.0, metadata=_OF_SOCKET)
     pings: tuple[int, ...] = ()
-    probe_sent: float | None = None
-    probe_until: float | None = None
-    probe_cause: Cause | None = None
+    probe_sent: float | None = field(default=None, metadata=_OF_SOCKET)
+    probe_until: float | None = field(default=None, metadata=_OF_SOCKET)
+    probe_cause: Cause | None = field(default=None, metadata=_OF_SOCKET)
     window_until: float | None = None
-    paused: bool = False
-    throttled: bool = False
-    said_app: AppState = AppState.FOREGROUND
+    paused: bool = field(default=False, metadata=_OF_SOCKET)
+    throttled: bool = field(default=False, metadata=_OF_SOCKET)
+    said_app: AppState = field(default=AppState.FOREGROUND, metadata=_OF_SOCKET)
     connects: tuple[int, ...] = ()
     status: ConnectionStatus = ConnectionStatus.DISCONNECTED
     cause: Cause | None = None
     ended: bool = False
 
 
+_LASTING_FOR_SOCKET = tuple((f.name, f.default) for f in fields(State) if f.metadata == _OF_SOCKET)
+_LASTING_FOR_SESSION = tuple((f.name, f.default) for f in fields(State) if f.metadata == _OF_SESSION)
+
+
+def clear_socket(state: State) -> None:
+    """Reset what belonged to the socket or attempt that ended. `settle` ends the calls that waited for it."""
+    for name, default in _LASTING_FOR_SOCKET:
+        setattr(state, name, default)
+
+
+def clear_session(state: State) -> None:
+    """Reset what belonged to the session that ended."""
+    for name, default in _LASTING_FOR_SESSION:
+        setattr(state, name, default)
+
+
 _VALUES = attrgetter(*(f.name for f in fields(State)))
 
 
 def copy_of(state: State) -> State:
-    """A copy that a step may change (four times as fast as `dataclasses.replace`)."""
+    """Return a copy that a step may change (four times as fast as `dataclasses.replace`)."""
     return State(*_VALUES(state))
 
 
 ROUND_TRIPS = 3
-"""An answer to a ping may take so many of the round trips that were seen."""
+"""An answer to a ping may take this many of the estimated round trips."""
 
 
-def patience(state: State) -> float:
-    """How long the answer to a ping may take (T3): what the server announced, and more on a slow line.
+def answer_timeout(state: State) -> float:
+    """Return how many seconds the answer to a ping may take (T3): the announced timeout, more on a slow line.
 
-    At most two thirds of interval and timeout together: `quiet` gives back what this takes, so that a dead line is
-    noticed no later than on a fast one.
+    At most two thirds of interval and timeout together: `silence_limit` subtracts what this adds, so that a dead line
+    is detected no later than on a fast one.
     """
     most = (state.interval + state.timeout) * 2 / 3
     return max(state.timeout, min(ROUND_TRIPS * state.round_trip, most))
 
 
-def quiet(state: State) -> float:
-    """How long the server may be silent before it is asked for a sign of life (T3)."""
-    return state.interval + state.timeout - patience(state)
+def silence_limit(state: State) -> float:
+    """Return how many seconds the server may be silent before it is pinged (T3)."""
+    return state.interval + state.timeout - answer_timeout(state)
 
 
-def speaks_every(state: State) -> float:
-    """How long this client may be silent itself: the server counts what it hears, not what it says (T3)."""
+def send_interval(state: State) -> float:
+    """Return how many seconds this client itself may be silent: the server counts what it receives (T3)."""
     return 2 * state.interval
 
 
 def heartbeat_due(state: State) -> float | None:
-    """When the next ping is due on the open socket; None where there is none, or a probe is under way."""
+    """Return when the next ping is due on the open socket; None without a socket, or during a probe."""
     if state.heard_at is None or state.said_at is None or state.probe_until is not None:
         return None
-    say = state.said_at + speaks_every(state)
-    return say if state.paused else min(say, state.heard_at + quiet(state))
+    send_due = state.said_at + send_interval(state)
+    return send_due if state.paused else min(send_due, state.heard_at + silence_limit(state))
 
 
 def next_deadline(state: State) -> float | None:
-    """When the machine wants `TimerFired` next, or None when time changes nothing (I6)."""
+    """Return when the machine wants `TimerFired` next; None if time alone changes nothing (I6)."""
     due = [t for t in (state.window_until, state.renew_at, state.poll_at, _phase_deadline(state)) if t is not None]
     return min(due) if due else None
 

@@ -1,4 +1,4 @@
-"""The durations that the machine works with. Rule: no number of seconds stands anywhere else in this folder."""
+"""The durations of the machine. All of its numbers of seconds are here."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Durations of the connection machine, all in seconds (T1 to T7).
+    """Durations of the connection machine, in seconds unless stated otherwise (T1 to T8).
 
     Attributes:
         background_window: how long manual mode keeps the socket in the background without a ping (S10).
-        attempt: how long one attempt may go without a byte that moves, from the bootstrap to the authentication (T7).
-        longest_attempt: what one attempt may take as a whole, while bytes move (T7).
-        heartbeat_interval: silence after which a ping is sent, where the server announces nothing (T3).
-        heartbeat_timeout: what an answer to a ping may take at least, where the server announces nothing (T3).
-        moving: bytes that moved at most this long ago say that the line is alive (T3, T7).
-        busy_timeout: what an answer to a ping may take while bytes move on any connection of this client (T3).
-        stable_after: a connection that lived this long starts the count of failures afresh (T4).
-        retry_base: the first waiting time's cap (T4).
-        early: for how long after the first failure the waits have a cap of their own (T4).
-        early_cap: that cap: what only this client has met is mostly over soon (T4).
-        retry_cap: the longest waiting time after that (T4).
-        late_after: after this long without a connection the waits have yet another cap (T4).
-        late_cap: that cap (T4).
-        rare_after: after this long without a connection, while the platform says offline, attempts become rare (T4).
-        rare_cap: the longest waiting time then (T4).
-        spread: window over which clients spread after a loss that all of them met (T5).
-        renew_before: a token is renewed at most this long before it ends.
-        late: a timer later than this means that the process slept or its event loop was blocked (T2).
-        longest_server_wait: the most that a Retry-After of the server itself is believed (T6).
-        longest_stranger_wait: the most that a Retry-After of anything in between is believed (T6).
-        poll_interval: how often history is read while WebSockets are refused; None: it is not (T8).
-        poll_after: refusals in a row after which that begins (T8).
-        max_attempts: give up after this many failures in a row; None: never (T4).
+        attempt: how long an attempt may last without a byte moving, from the settings to the authentication (T7).
+        longest_attempt: how long an attempt may last in total, while bytes move (T7).
+        heartbeat_interval: silence after which a ping is sent, unless the server announces another interval (T3).
+        heartbeat_timeout: minimum time for the answer to a ping, unless the server announces another one (T3).
+        moving: a line on which bytes moved at most this long ago is alive (T3).
+        busy_timeout: maximum time for the answer to a ping while bytes move on any connection of this client (T3).
+        stable_after: a connection that lasted this long is stable, and resets the count of failures (T4).
+        retry_base: upper bound of the first wait (T4).
+        early: how long after the first failure `early_cap` applies (T4).
+        early_cap: upper bound of the waits in that time (T4).
+        retry_cap: upper bound of the waits after that (T4).
+        late_after: time without a connection after which `late_cap` applies (T4).
+        late_cap: upper bound of the waits then (T4).
+        rare_after: time without a connection after which `rare_cap` applies, while the platform reports offline (T4).
+        rare_cap: upper bound of the waits then (T4).
+        spread: window over which clients spread their reconnects after a loss that affects all of them (T5).
+        renew_before: a token is renewed at most this long before it expires.
+        late: a timer that fires later than this means that the process was suspended or its event loop blocked (T2).
+        longest_server_wait: maximum Retry-After that is accepted from the server itself (T6).
+        longest_stranger_wait: maximum Retry-After that is accepted from anything in between (T6).
+        poll_interval: interval of reading history while WebSockets are refused; None disables it (T8).
+        poll_after: number of refusals in a row after which that begins (T8).
+        max_attempts: number of failures in a row after which the client gives up; None: never (T4).
     """
 
     background_window: float = 30.0

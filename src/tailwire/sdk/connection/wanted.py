@@ -1,4 +1,4 @@
-"""Whether a socket should exist now, and why. Rule: this is the only place that decides it (C1 to C23)."""
+"""Whether a socket should exist now, and why. Nothing else decides it (C1 to C23)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tailwire.sdk.connection.state import AppState, Mode, SessionState, State
 
 
 class Why(StrEnum):
-    """Why a socket is wanted (`YES`), or what is in the way of it."""
+    """`YES` if a socket is wanted, else the reason why not."""
 
     YES = "yes"
     CLIENT_CLOSED = "client_closed"
@@ -22,7 +22,7 @@ class Why(StrEnum):
 
 
 def why(state: State) -> Why:
-    """The first reason against a socket, or `Why.YES`."""
+    """Return the first reason against a socket, or `Why.YES`."""
     if state.ended:
         return Why.CLIENT_CLOSED
     if state.session is SessionState.NONE:
@@ -44,5 +44,5 @@ def why(state: State) -> Why:
 
 
 def is_wanted(state: State) -> bool:
-    """Whether a socket should exist in this state."""
+    """Return whether a socket should exist in this state."""
     return why(state) is Why.YES

@@ -1,5 +1,6 @@
-"""The continuity machine: what was missed, in which order it is handed over, and what the app is told of it. PURE.
+"""Catch-up: what was missed, in which order it is handed over, and what the app is told. Pure: no I/O, no clock.
 
-Who may import it: sdk.client and everything right of it in the contract; testing.
-Design page: connection.md, Continuity.
+Functions over a `CatchUp` record return commands, which `sdk.dispatch.incoming` carries out.
+Who may import it: every other package of the SDK except connection; testing.
+Read more: docs/project/specification.md (K1 to K4)
 """

@@ -1,10 +1,9 @@
-"""Reads what was missed before the live messages pass, without loss, duplicates or disorder (K1, K2).
+"""Fetch what was missed before live messages are handed over: nothing lost, repeated or out of order (K1, K2).
 
-Rules: recovery goes by number, never by time; a message is known by its id; no live message is handed over while a
-catch-up is under way. Pages come in the server's order, so each is handed over as it comes, and the position moves to
-its end: whatever ends the catch-up, the next one goes on from there. A page that fails is asked for again, smaller, by
-the one who carries the commands out. `ours` says whether this device sent the message: its own messages move the
-position but are not handed over (S27).
+Catch-up goes by message id, never by time. No live message is handed over during a catch-up: it is held. Pages come in
+the server's order, so each is handed over at once and moves the position to its end; a catch-up that is interrupted
+continues from there. The caller requests a page that failed again, with a smaller size. Messages that this device sent
+(`ours`) move the position but are not handed over (S27).
 """
 
 from __future__ import annotations
@@ -16,39 +15,38 @@ from typing import Any, NamedTuple
 
 from tailwire.sdk.continuity.state import CatchUp, Continuity, ContinuityKind, Position
 
-PAGE = 100
-FIRST_PAGE = 20
-SMALLEST_PAGE = 5
-QUICK = 1.0
-"""Seconds: a page that took no longer is followed by one of twice the size."""
-SLOW = 8.0
-"""Seconds: a page that took longer is followed by one of half the size."""
-PAYS = 0.8
-"""Between the two, pages grow while a message takes at most this part of the time that it took in the page before."""
+MAX_PAGE_SIZE = 100
+FIRST_PAGE_SIZE = 20
+MIN_PAGE_SIZE = 5
+FAST_PAGE_SECONDS = 1.0
+"""A page that took at most this long is followed by one of twice the size."""
+SLOW_PAGE_SECONDS = 8.0
+"""A page that took longer is followed by one of half the size."""
+GROWTH_RATIO = 0.8
+"""Between the two, the size grows while the time per message is at most this part of that of the page before."""
 MAX_REMEMBERED = 2000
 MAX_HELD = 5000
 
 
 @dataclass(frozen=True, slots=True)
 class FetchAfter:
-    """Read the next page: messages after `after_id`, oldest first."""
+    """Fetch the next page: at most `limit` messages after `after_id`, oldest first."""
 
     after_id: int
-    limit: int = FIRST_PAGE
+    limit: int = FIRST_PAGE_SIZE
 
 
 @dataclass(frozen=True, slots=True)
 class FetchLatest:
-    """Read the id of the latest message: the position to begin with, or the end of a gap."""
+    """Fetch the id of the latest message: the first position, or the end of a gap."""
 
 
 class HandOver(NamedTuple):
-    """Give these messages to the app, in this order.
+    """Hand these messages over to the app, in this order.
 
     Attributes:
-        own: ids of messages between them that this device sent; still needed if only some of these messages have been
-            delivered.
-        done: ranges likewise that had been served before.
+        own: ids of messages between them that this device sent, for the position while only some are handed over.
+        done: likewise, ranges that had been served before.
     """
 
     messages: tuple[Any, ...]
@@ -58,7 +56,7 @@ class HandOver(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TellContinuity:
-    """Say how the time without a connection joins."""
+    """Tell the app what became of the messages that were missed."""
 
     continuity: Continuity
 
@@ -67,12 +65,12 @@ Command = FetchAfter | FetchLatest | HandOver | TellContinuity
 
 
 def connected(m: CatchUp, store: str, mark: str = "") -> list[Command]:
-    """The socket is authenticated.
+    """Begin a catch-up, because the socket is authenticated.
 
     Args:
-        store: the name of the server's store, or "" when the server does not tell (feature `epoch`).
-        mark: of the server's start, likewise. A server that has marks recognises positions that have one, whatever its
-            store's name.
+        store: name of the server's store; "" if the server does not send it (feature `epoch`).
+        mark: of the server's start, likewise. A server with marks recognises every position that has one, whatever
+            the name of its store.
     """
     _begin(m)
     if not m.enabled:
@@ -83,30 +81,30 @@ def connected(m: CatchUp, store: str, mark: str = "") -> list[Command]:
     recognised = position is not None and bool(position.mark and mark)
     if position is None or (position.store and store and position.store != store and not recognised):
         m.back = (0, 0) if position is not None else m.back
-        return [_anew(m)]
+        return [_start_over(m)]
     m.position = position._replace(store=store or position.store)
     return [_from_the_position(m)]
 
 
-def _anew(m: CatchUp) -> FetchLatest:
+def _start_over(m: CatchUp) -> FetchLatest:
     m.position, m.floor, m.asked_after = None, 0, 0
     m.recent.clear()
     return FetchLatest()
 
 
 def went_back(m: CatchUp, known: int) -> list[Command]:
-    """The server does not recognise the position: an older copy of its store was put back, or it is another one.
+    """Handle a position that the server does not recognise: its store was restored from a backup, or is another one.
 
-    What has come after `known` is not in the store any more, and its ids may be other messages' now.
+    Messages after `known` are not in the store any more, and their ids may belong to other messages now.
 
     Args:
-        known: the last id up to which the store is the one that this client knows; 0 when none is.
+        known: the last id up to which the position is valid; 0 if it is not valid at all.
     """
     if m.behind is None or m.position is None:
         return []
     m.back = (known, max(m.position.last_id, known))
     if known <= 0:
-        return [_anew(m)]
+        return [_start_over(m)]
     m.recent.clear()
     m.named, m.holes, m.caught, m.free = {}, set(), 0, 0
     m.floor = m.asked_after = known
@@ -115,11 +113,11 @@ def went_back(m: CatchUp, known: int) -> list[Command]:
 
 
 def poll(m: CatchUp) -> list[Command]:
-    """Read what is new without a socket: as a catch-up, page by page, but nothing is told of continuity.
+    """Read new messages without a socket: like a catch-up, page by page, but without a `TellContinuity`.
 
-    Nothing happens while history is being read already, or when catch-up is switched off. A socket that opens
-    meanwhile begins its own catch-up from the position (`connected`). Without a position, polling begins at the latest
-    message. A gap is told when more than the limit has come.
+    Does nothing while history is being read, or if catch-up is disabled. A socket that opens meanwhile begins its own
+    catch-up (`connected`). Without a position, polling starts at the latest message. A gap is told if there are more
+    messages than the limit.
     """
     if m.behind is not None or not m.enabled:
         return []
@@ -129,16 +127,16 @@ def poll(m: CatchUp) -> list[Command]:
 
 
 def disconnected(m: CatchUp) -> None:
-    """The socket is gone: what was held belongs to history now, the next catch-up brings it."""
+    """End the catch-up, because the socket is gone. Held messages are dropped: the next catch-up fetches them."""
     if m.behind is not None and not m.holes:
-        m.size = max(SMALLEST_PAGE, m.size // 2)  # the page under way may be what the line did not bear
+        m.size = max(MIN_PAGE_SIZE, m.size // 2)  # the page in progress may have been too large for the line
     m.behind = None
     _begin(m)
 
 
 def _begin(m: CatchUp) -> None:
     m.caught, m.free, m.named, m.holes, m.quiet = 0, 0, {}, set(), False
-    m.size, m.pace = min(m.size, FIRST_PAGE), inf
+    m.size, m.pace = min(m.size, FIRST_PAGE_SIZE), inf
 
 
 def _from_the_position(m: CatchUp) -> FetchAfter:
@@ -147,26 +145,32 @@ def _from_the_position(m: CatchUp) -> FetchAfter:
 
 
 def next_page(m: CatchUp) -> FetchAfter:
-    """Ask for the page after what has been read, as large as the line bears and no larger than the limit leaves."""
+    """Return the next page to fetch: as large as the line allows, within the rest of the limit."""
     return FetchAfter(m.asked_after, max(1, min(m.size, m.limit - m.caught + m.free)))
 
 
 def failed(m: CatchUp, command: FetchAfter | FetchLatest) -> FetchAfter | FetchLatest:
-    """A page did not come: ask for a smaller one."""
+    """Return a smaller page to fetch, because one failed."""
     if isinstance(command, FetchLatest):
         return command
-    m.size = max(SMALLEST_PAGE, min(m.size, command.limit) // 2)
+    m.size = max(MIN_PAGE_SIZE, min(m.size, command.limit) // 2)
     m.pace = inf
     return next_page(m)
 
 
 def latest(m: CatchUp, last_id: int, store: str, mark: str = "") -> list[Command]:
-    """The answer to `FetchLatest`, with the mark that came with it."""
+    """Process the result of `FetchLatest`.
+
+    Args:
+        last_id: the latest message's id; 0 without messages.
+        store: name of the server's store, as for `connected`.
+        mark: that came with the result.
+    """
     if m.behind is None:
         return []
     begin, quiet = 0, m.quiet
     if m.position is not None:
-        # As much as the limit has been handed over: what follows is a gap, and its bounds are known now.
+        # The limit has been handed over: the rest is a gap, whose bounds are known now.
         begin = m.asked_after
         last_id = max(begin, last_id)
         kind = ContinuityKind.GAP if last_id > begin else ContinuityKind.EXACT
@@ -199,16 +203,16 @@ def page(
     mark: str = "",
     edits: Collection[int] = (),
 ) -> list[Command]:
-    """The answer to `FetchAfter`.
+    """Process the result of `FetchAfter`.
 
     Args:
-        messages: id and message, in the server's order, all after the id that was asked for.
-        whole: whether there may be more (the page was full).
+        messages: id and message, in the server's order, all after the requested id.
+        whole: whether the page was full, so that there may be more.
         ours: ids among them that this device sent.
-        end: the last id that the page covers, where messages at its end cannot be read.
-        took: seconds until it came.
-        mark: that came with it: the server has recognised the position.
-        edits: ids among them that only tell of edits: they do not count towards the limit.
+        end: the last id that the page covers, also if the message cannot be read.
+        took: seconds that the request took.
+        mark: that came with it: the server recognised the position.
+        edits: ids of action messages for edits among them: they do not count towards the limit.
     """
     if m.behind is None:
         return []
@@ -227,7 +231,7 @@ def page(
     m.free += sum(n in missed for n in edits)
     _fit(m, took, whole=whole)
     more = whole or m.overflowed or _page_was_too_early(m)
-    # What was held meanwhile goes with the page that it belongs to.
+    # Held messages are handed over with the page to which they belong.
     reaches = m.asked_after if more else inf
     held = {n: msg for n, msg in m.behind if n <= reaches and is_new(n)}
     together = sorted({**held, **missed}.items(), key=lambda pair: pair[0])
@@ -239,7 +243,7 @@ def page(
     if whole and m.caught - m.free >= m.limit:
         return [*commands, FetchLatest()]
     if more:
-        m.overflowed, m.named = False, {}  # once more is enough for those: they are stored
+        m.overflowed, m.named = False, {}  # one more page is enough for those: they are stored
         return [*commands, next_page(m)]
     m.named, m.caught, m.free, m.quiet = {}, 0, 0, False
     return commands
@@ -253,18 +257,18 @@ def _end_of(m: CatchUp) -> list[Command]:
 
 
 def _fit(m: CatchUp, took: float, *, whole: bool) -> None:
-    # On a line of low bandwidth, larger pages do not reduce the time per message; on one of high latency they do. A
-    # page that is partly filled says little about either.
+    # On a line with low bandwidth, larger pages do not reduce the time per message; on one with high latency they
+    # do. A page that is not full tells little about either.
     pace = took / m.size
-    if took > SLOW:
-        m.size = max(SMALLEST_PAGE, m.size // 2)
-    elif whole and (took <= QUICK or pace <= m.pace * PAYS):
-        m.size = min(PAGE, m.size * 2)
+    if took > SLOW_PAGE_SECONDS:
+        m.size = max(MIN_PAGE_SIZE, m.size // 2)
+    elif whole and (took <= FAST_PAGE_SECONDS or pace <= m.pace * GROWTH_RATIO):
+        m.size = min(MAX_PAGE_SIZE, m.size * 2)
     m.pace = pace
 
 
 def _page_was_too_early(m: CatchUp) -> bool:
-    # One that came live meanwhile follows one that was stored behind what was read, and that did not come.
+    # A live message names a predecessor newer than the page and not yet seen: the page was read too early.
     come = {number for number, _ in m.behind or ()}
     place = m.position or Position()
     unknown = {b for b in m.named.values() if b > m.asked_after and b not in come and b not in m.recent}
@@ -272,10 +276,10 @@ def _page_was_too_early(m: CatchUp) -> bool:
 
 
 def live(m: CatchUp, message_id: int, message: Any, *, ours: bool = False, before: int = 0) -> list[Command]:
-    """A message came over the socket.
+    """Process a message from the socket: hold it during a catch-up, else hand it over.
 
     Args:
-        before: the one before it in its conversation, where the server said so (feature `chain`).
+        before: id of its predecessor in the conversation, if the server named one (feature `chain`); else 0.
     """
     if m.behind is not None:
         if len(m.behind) >= MAX_HELD:
@@ -295,9 +299,9 @@ def live(m: CatchUp, message_id: int, message: Any, *, ours: bool = False, befor
 
 
 def passes(m: CatchUp, message_id: int) -> bool:
-    """Whether a message that came over the socket is handed over now, by itself: nothing is held, and it is new.
+    """Return whether a live message is to be handed over alone, and record that it was.
 
-    It is noted as handed over. A fast path of `live` for the common case.
+    The fast path of `live`: false during a catch-up, and for a message that was handed over before.
     """
     if m.behind is not None or message_id <= m.floor or message_id in m.recent:
         return False
@@ -309,9 +313,9 @@ def passes(m: CatchUp, message_id: int) -> bool:
 
 
 def sent(m: CatchUp, message_id: int) -> None:
-    """This device sent a message: it must not come back to it as missed."""
+    """Record a message that this device sent, so that catch-up does not hand it over."""
     if m.position is not None and message_id > m.floor and (m.behind is None or m.holes):
-        m.recent[message_id] = None  # another message may name it as the one before
+        m.recent[message_id] = None  # a later message may name it as its predecessor
         if m.behind is None and len(m.recent) > MAX_REMEMBERED:
             _forget_oldest(m)
     if m.position is not None and message_id > m.position.last_id and message_id not in m.position.own:
@@ -320,7 +324,7 @@ def sent(m: CatchUp, message_id: int) -> None:
 
 
 def hand_over(m: CatchUp, pairs: Sequence[tuple[int, Any]]) -> list[Command]:
-    """Give messages to the app that come next, in this order."""
+    """Record that messages are handed over in this order, and return the command."""
     if not pairs:
         return []
     for message_id, _ in pairs:

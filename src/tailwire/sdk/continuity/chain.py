@@ -1,8 +1,8 @@
-"""Notices that a message is missing, by the one that follows it (feature `chain`).
+"""Detect a missing message by its successor (feature `chain`).
 
-Rules: each live message says which one came before it in its conversation, and so does the answer to one that this
-device sends. One whose predecessor is not known is held, and what comes after it too; if the missing one does not come
-by itself within `PATIENCE`, history is read for it.
+Each live message names its predecessor in the conversation, and so does the response to a message that this device
+sends. A message whose predecessor is unknown is held with all that follow; if the missing one does not arrive within
+`HOLE_TIMEOUT_SECONDS`, it is fetched from history.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from typing import Any
 from tailwire.sdk.continuity.catch_up import Command, hand_over, live, next_page
 from tailwire.sdk.continuity.state import CatchUp
 
-PATIENCE = 0.5
+HOLE_TIMEOUT_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Wait for so many seconds, then say so with `waited`."""
+    """Call `waited` after `seconds`."""
 
     seconds: float
 
 
 def broken(m: CatchUp, before: int) -> bool:
-    """Whether a message has to be held: the one before it has not come, and no history is being read that brings it."""
+    """Return whether a message must be held: its predecessor is missing, and no catch-up is fetching it."""
     if m.position is None or not m.enabled or (m.behind is not None and not m.holes):
         return False
     return not _known(m, before)
 
 
 def hold(m: CatchUp, before: int, message_id: int, message: Any) -> list[Command | Wait]:
-    """Hold a message until the one before it is there."""
+    """Hold a message until its predecessor has arrived."""
     begun = _begin(m, before)
     live(m, message_id, message, before=before)
     return begun or list(mended(m))
 
 
 def missing(m: CatchUp, before: int) -> list[Command | Wait]:
-    """The message before one that this device has sent has not come."""
+    """Record that the predecessor of a message that this device sent is missing."""
     return _begin(m, before) or list(mended(m))
 
 
@@ -47,11 +47,11 @@ def _begin(m: CatchUp, before: int) -> list[Command | Wait]:
     if begun:
         m.behind, m.caught, m.free, m.overflowed = [], 0, 0, False
     m.holes.add(before)
-    return [Wait(PATIENCE)] if begun else []
+    return [Wait(HOLE_TIMEOUT_SECONDS)] if begun else []
 
 
 def mended(m: CatchUp) -> list[Command]:
-    """Hand over what was held, if nothing is missing any more."""
+    """Hand held messages over if nothing is missing any more."""
     if not m.holes or m.behind is None or m.overflowed:
         return []
     held = {number for number, _ in m.behind}
@@ -64,7 +64,7 @@ def mended(m: CatchUp) -> list[Command]:
 
 
 def waited(m: CatchUp) -> list[Command]:
-    """The missing message did not come by itself: read history from the last point that is settled."""
+    """Read history from the last settled id, because the missing message did not arrive."""
     if not m.holes or m.behind is None:
         return []
     m.holes, m.quiet, m.asked_after = set(), True, m.floor

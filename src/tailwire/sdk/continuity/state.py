@@ -1,4 +1,4 @@
-"""What the machine knows. Rule: a position only rises, except when the server's store is another or went back."""
+"""The state of catch-up, and the position. A position only rises, unless the server's store is replaced or restored."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from typing import Any, NamedTuple
 
 
 class Position(NamedTuple):
-    """How far this user has been served on this device (a tuple: one is made for every message).
+    """How far this user has been served on this device. A tuple, because one is made for every message.
 
     Attributes:
         last_id: every message up to this id has been handed over, or was there before the login.
-        store: the name of the server's store that the ids belong to; "" when the server does not tell.
+        store: name of the server's store to which the ids belong; "" if the server does not send it.
         own: ids above `last_id` that this device sent itself, so that a catch-up does not hand them over.
-        updated_at: server time, in seconds, up to which changes of older messages (receipts) have been heard of.
-        mark: of the server's start under which `last_id` was reached, for the server to recognise it by; "" when the
-            server gave none.
-        done: ranges of ids above `last_id`, each without its first and with its last, in order: what was served before
-            an older message was. A catch-up does not hand it over.
+        updated_at: server time, in seconds, up to which changes of older messages (receipts) were received.
+        mark: of the server's start during which `last_id` was reached; "" if the server sent none.
+        done: ordered ranges of ids above `last_id`, each as (exclusive start, inclusive end): served before an older
+            message was, so that a catch-up does not hand them over.
     """
 
     last_id: int = 0
@@ -32,7 +31,7 @@ class Position(NamedTuple):
     done: tuple[tuple[int, int], ...] = ()
 
     def is_settled(self, message_id: int) -> bool:
-        """Return whether a message above the place need not be handed over."""
+        """Return whether a message above `last_id` need not be handed over."""
         if message_id in self.own:
             return True
         i = bisect_left(self.done, (message_id,)) - 1
@@ -40,12 +39,12 @@ class Position(NamedTuple):
 
 
 def of_another_store(position: Position, other: Position) -> bool:
-    """Return whether the ids of two positions may not be comparable: the store is another, or went back between."""
+    """Return whether the ids of two positions may not be comparable: the store was replaced or restored in between."""
     return position.store != other.store or position.mark != other.mark
 
 
 class ContinuityKind(StrEnum):
-    """How the messages before and after a connection join."""
+    """What became of the messages that were missed."""
 
     EXACT = "exact"
     GAP = "gap"
@@ -54,14 +53,16 @@ class ContinuityKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Continuity:
-    """What a `connected` event says of the time without a connection (K1).
+    """What became of the messages that were missed; part of the `connected` event (K1).
 
     Attributes:
-        kind: `exact`: nothing was missed, or all of it is handed over. `gap`: more was missed than the limit; as many
-            as the limit are handed over, what lies after `from_id` and up to `to_id` is only in history. `unknown`:
-            there is no position yet, or catch-up is switched off, or the server's store is another than before or an
-            older copy of it: what lies after `from_id` and up to `to_id` has to be read anew from history.
-        missed: how many messages of history are handed over, in all pages of this catch-up.
+        kind: `exact`: nothing was missed, or all of it is handed over. `gap`: more was missed than the limit: that many
+            are handed over, and those with ids in (`from_id`, `to_id`] are only in history. `unknown`: there is no
+            position yet, or catch-up is disabled, or the server's store was replaced or restored: what has ids in
+            (`from_id`, `to_id`] has to be read again from history.
+        missed: number of messages from history that are handed over.
+        from_id: exclusive start of the range; 0 without one.
+        to_id: inclusive end of the range; 0 without one.
     """
 
     kind: ContinuityKind
@@ -72,25 +73,27 @@ class Continuity:
 
 @dataclass(slots=True)
 class CatchUp:
-    """State of the continuity machine (changed by the functions of `catch_up` alone).
+    """State of catch-up. Only the functions of `catch_up`, `chain` and `updates` change it.
 
     Attributes:
-        limit: the most messages that are caught up (K1).
-        recent: ids handed over live, above `floor`: what a second delivery is recognised by.
-        floor: everything up to here is settled: handed over, given up as a gap, or older than the login.
-        behind: while not None, a catch-up is under way and holds the live messages that came meanwhile.
-        named: for each held message, the id of its predecessor according to the server.
-        caught: how many messages the catch-up under way has handed over.
-        free: how many of these only tell of edits, and do not count towards the limit.
-        size: how many messages are asked for at once.
-        pace: seconds that a message of the page before took.
+        position: how far the app has been served; None before the first message id is known.
+        limit: maximum number of messages that a catch-up hands over (K1).
+        enabled: whether catch-up is enabled.
+        floor: everything up to this id is settled: handed over, given up as a gap, or older than the login.
+        recent: ids above `floor` that were handed over, to recognise duplicates; the oldest raise `floor`.
+        behind: live messages held by the catch-up that is in progress; None without one.
+        named: for each held message, the id of its predecessor.
+        caught: number of messages that this catch-up has handed over.
+        free: how many of them are action messages for edits, which do not count towards the limit.
+        size: number of messages requested per page.
+        pace: seconds per message in the page before.
         asked_after: the id after which the catch-up reads on; everything up to it is settled.
-        told: receipts that were told: conversation, reader and kind, to the highest message id.
-        holes: ids of messages that others say came before them, and that have not come; what follows is held for them.
-        quiet: history is read for such a hole, or without a socket, not for a new connection: nothing is told of it.
-        back: the server's store is another, or went back: to be told with the end of the catch-up; the ids between
-            which history is to be read anew.
-        overflowed: more came meanwhile than is held; they are in history, so the catch-up reads on for them.
+        told: the receipts that were handed over: conversation, reader and kind, to the highest message id.
+        holes: ids of missing messages, which others named as predecessors; what follows them is held.
+        quiet: history is read for a hole or without a socket, so no `TellContinuity` follows.
+        back: the server's store was replaced or restored: the range of ids to read again from history, told at the end
+            of the catch-up.
+        overflowed: more live messages arrived than can be held; the catch-up fetches them from history.
     """
 
     position: Position | None = None

@@ -1,32 +1,32 @@
-"""Which receipts were missed: they change older messages and have no id of their own, so the update time tells (K2).
+"""Which receipts were missed (K2). A receipt changes older messages and has no id, so update times are compared.
 
-Rules: the time only rises, and only by what was heard on a connection that has caught up; it is asked for with a
-margin, because the server holds receipts back for a moment; what was told already is known by reader, kind and id.
+The time only rises, and only on a connection that has caught up. Changes are requested with a margin, because the
+server delays receipts for a moment. Reader, kind and id identify receipts that were handed over before.
 """
 
 from __future__ import annotations
 
 from tailwire.sdk.continuity.state import CatchUp
 
-MARGIN = 5
+MARGIN_SECONDS = 5
 MAX_TOLD = 2000
 
 
 def since(m: CatchUp) -> int | None:
-    """From which server time on to ask for changes; None when there is nothing to go by."""
+    """Return the server time from which to request changes; None if no time is known."""
     if not m.enabled or m.position is None or m.position.updated_at <= 0:
         return None
-    return max(1, m.position.updated_at - MARGIN)
+    return max(1, m.position.updated_at - MARGIN_SECONDS)
 
 
 def heard(m: CatchUp, updated_at: int) -> None:
-    """Something of this server time was heard. It counts only while nothing older can be missing."""
+    """Record the server time of a live event. It counts only if nothing older can be missing."""
     if m.behind is None and m.position is not None and updated_at > m.position.updated_at:
         m.position = m.position._replace(updated_at=updated_at)
 
 
 def told(m: CatchUp, conversation: str, reader: str, kind: str, message_id: int) -> bool:
-    """A receipt is about to be told. Answers whether it says more than what was told before, and notes it."""
+    """Record a receipt. Return whether it is new, and has to be handed over."""
     key = (conversation, reader, kind)
     if m.told.get(key, 0) >= message_id:
         return False

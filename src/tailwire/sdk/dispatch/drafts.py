@@ -1,8 +1,8 @@
-"""Drafts: messages that grow while the app looks on, and end as a message, or not at all.
+"""Drafts: messages that grow while they are written, and end as a message, or without one.
 
-A draft is a series of transient messages with the whole text so far, so that one that is lost costs nothing:
-`{"draft": id, "seq": rising, "text": …, "to": the message that it answers, "from": characters left out before it}`.
-One without text ends it. What is not of this shape is a transient message like any other.
+A draft is a series of transient messages, each with the whole text so far, so that a lost one does not matter:
+`{"draft": id, "seq": rising, "text": …, "to": id of the message that it answers, "from": characters left out before}`.
+One without text ends the draft. Anything else is an ordinary transient message.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ from dataclasses import replace
 from tailwire.sdk.listeners import events as e
 from tailwire.wire.entities import BaseMessage, TransientMessage
 
-LASTS = 15.0
-"""Seconds after which a draft of which nothing is heard has ended."""
-MOST = 1000
-"""Drafts at once that are known; then the one ends of which nothing was heard for longest."""
-MAX_OF_ONE = 50
-"""Drafts at once of one sender; more of theirs are not told."""
+TIMEOUT_SECONDS = 15.0
+"""A draft without an update for this long has ended."""
+MAX_DRAFTS = 1000
+"""At the limit, the draft ends whose last update is the oldest."""
+MAX_DRAFTS_PER_SENDER = 50
+"""Further drafts of a sender are ignored."""
 MAX_TEXT = 8192
-"""Characters of a draft's text; of a longer one only its end is sent."""
-MAX_ID = 200
-_LARGEST = 2**53
+"""Characters of a draft's text; of a longer one, only the end is sent."""
+MAX_ID_LENGTH = 200
+_MAX_NUMBER = 2**53
 
 _Key = tuple[str, str, str, str]
 
 
 class Drafts:
-    """The drafts that grow now.
+    """The drafts that are being written.
 
     Args:
-        tell: given each event that the app hears.
+        tell: called with each event for the app.
     """
 
     def __init__(self, tell: Callable[[object], None]) -> None:
         self._tell = tell
-        # The one that was heard of last is the last.
+        # Ordered by the last update, the newest last.
         self._growing: OrderedDict[_Key, tuple[e.DraftChanged, int, asyncio.TimerHandle]] = OrderedDict()
         self._senders: Counter[str] = Counter()
 
     def heard(self, message: TransientMessage) -> bool:
-        """Take a transient message; answers whether it is one of a draft."""
+        """Process a transient message. Return whether it belongs to a draft."""
         read = _read(message)
         if read is None:
             return False
@@ -51,32 +51,32 @@ class Drafts:
         key = (draft.sender.uid, draft.receiver_type, draft.receiver_id, draft.id)
         known = self._growing.get(key)
         if known is not None and seq <= known[1]:
-            return True  # overtaken
+            return True  # out of order
         if not draft.text:
             self._end(key)
             return True
         if known is not None:
             known[2].cancel()
         else:
-            if self._senders[draft.sender.uid] >= MAX_OF_ONE:
+            if self._senders[draft.sender.uid] >= MAX_DRAFTS_PER_SENDER:
                 return True
-            if len(self._growing) >= MOST:
+            if len(self._growing) >= MAX_DRAFTS:
                 self._end(next(iter(self._growing)))
             self._senders[draft.sender.uid] += 1
-        timer = asyncio.get_running_loop().call_later(LASTS, self._end, key)
+        timer = asyncio.get_running_loop().call_later(TIMEOUT_SECONDS, self._end, key)
         self._growing[key] = (draft, seq, timer)
         self._growing.move_to_end(key)
         self._tell(draft)
         return True
 
     def message_came(self, message: BaseMessage) -> None:
-        """A message is about to be handed over: it may be what a draft has become."""
+        """End the draft that has become a message, before the message is handed over."""
         name = message.metadata.get("draft") if self._growing and isinstance(message.metadata, dict) else None
         if isinstance(name, str):
             self._end((message.sender.uid, message.receiver_type, message.receiver, name))
 
     def went_offline(self, uid: str) -> None:
-        """A user went offline: their drafts will not go on."""
+        """End the drafts of a user who went offline."""
         for key in [key for key in self._growing if key[0] == uid]:
             self._end(key)
 
@@ -90,7 +90,7 @@ class Drafts:
             self._tell(replace(known[0], ended=True))
 
     def forget(self) -> None:
-        """Another session begins, or none: nothing more is told of these."""
+        """Drop all drafts without telling the app, because the session has ended."""
         for _, _, timer in self._growing.values():
             timer.cancel()
         self._growing.clear()
@@ -101,11 +101,11 @@ def _read(message: TransientMessage) -> tuple[e.DraftChanged, int] | None:
     data = message.data
     name, seq, text = data.get("draft"), data.get("seq"), data.get("text")
     to, start = data.get("to", 0), data.get("from", 0)
-    if not isinstance(name, str) or not 0 < len(name) <= MAX_ID or not message.sender.uid:
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_ID_LENGTH or not message.sender.uid:
         return None
     if not isinstance(text, str) or len(text) > MAX_TEXT:
         return None
-    if not all(type(number) is int and 0 <= number < _LARGEST for number in (seq, to, start)):
+    if not all(type(number) is int and 0 <= number < _MAX_NUMBER for number in (seq, to, start)):
         return None
     draft = e.DraftChanged(name, message.sender, message.receiver_id, message.receiver_type, text, start, to)
     return draft, int(seq or 0)

@@ -1,4 +1,4 @@
-"""Reads history for as long as it takes, and makes messages of it: what fails is asked for again."""
+"""Fetch history with retries, and decode its messages."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ Fetch = Callable[[Mapping[str, Any]], Awaitable[list[Any]]]
 FIRST_RETRY = 0.5
 MAX_RETRY = 10.0
 MAX_ASKED = 60.0
+"""Maximum Retry-After, in seconds: live messages are held meanwhile."""
 NO_MARK = "none"
-"""Asks for the server's mark where one has none yet."""
+"""Requests the server's mark if none is known yet."""
 
 
-class GivenUp(Exception):
-    """History is not asked for again."""
+class Abandoned(Exception):
+    """The request for history is not repeated."""
 
 
 async def wait_for_capacity(queue: EventQueue) -> None:
@@ -36,13 +37,13 @@ async def wait_for_capacity(queue: EventQueue) -> None:
         await capacity
 
 
-async def until_it_comes(ask: Callable[[], Awaitable[T]], failed: Callable[[], None] = lambda: None) -> T:
-    """Ask until there is an answer, with growing waits between: nothing live passes before it (K1).
+async def retry_until_answered(ask: Callable[[], Awaitable[T]], failed: Callable[[], None] = lambda: None) -> T:
+    """Repeat a request until it succeeds, with growing waits: nothing live is handed over before it (K1).
 
-    An unexpected error is logged once with its traceback and retried too; otherwise the app would never catch up.
+    An unexpected error is retried too, else the app would never catch up; it is logged once with its traceback.
 
     Args:
-        failed: called after each try that failed; what it raises ends this.
+        failed: called after each failure; raises `Abandoned` to stop.
     """
     wait, unforeseen = FIRST_RETRY, False
     while True:
@@ -50,7 +51,7 @@ async def until_it_comes(ask: Callable[[], Awaitable[T]], failed: Callable[[], N
         try:
             return await ask()
         except CometChatException as error:
-            pause = min(max(error.retry_after or 0.0, wait), MAX_ASKED)  # live messages are held meanwhile
+            pause = min(max(error.retry_after or 0.0, wait), MAX_ASKED)
             log.info("catching up failed, again in %.1f s: %s", pause, error.code)
         except Exception as error:
             level = logging.INFO if unforeseen else logging.ERROR
@@ -63,10 +64,10 @@ async def until_it_comes(ask: Callable[[], Awaitable[T]], failed: Callable[[], N
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A message of which nothing but its id can be read. The app is told of a gap in its place.
+    """A message of which only the id can be read. The app gets a gap in its place.
 
     Attributes:
-        raw: as of a message.
+        raw: empty; a message has its JSON here.
     """
 
     id: int
@@ -75,26 +76,26 @@ class Unreadable:
 
 
 def read(value: Any) -> BaseMessage | Unreadable | None:
-    """Return a message as the server sent it. One that cannot be read is logged, and does not end what reads it.
+    """Decode a message. One that cannot be read is logged, and returned as `Unreadable`.
 
     Returns:
-        None for one that has not even an id.
+        None if even its id cannot be read.
     """
     try:
         return message_from_wire(value)
     except UNREADABLE as error:
         number = id_of(value)
-        log.warning("message %d cannot be read and is passed over: %s", number, error)
+        log.warning("message %d cannot be read and is skipped: %s", number, error)
         return Unreadable(number) if number else None
 
 
 def known(listed: list[Any]) -> list[tuple[int, BaseMessage | Unreadable]]:
-    """Return id and message of all that have an id, in their order."""
+    """Return id and message of all messages that have an id, in order."""
     return [(message.id, message) for message in map(read, listed) if message is not None]
 
 
 def id_of(value: Any) -> int:
-    """Return a message's id, also of one that cannot be read, so that reading goes on behind it; 0 without one."""
+    """Return the id of a message, also of an unreadable one, so that reading continues after it; 0 without one."""
     try:
         number = int(value["id"])
     except UNREADABLE:
@@ -103,7 +104,7 @@ def id_of(value: Any) -> int:
 
 
 def known_id(details: Any, below: int) -> int:
-    """Return up to which id the server recognises a position, from the details of its refusal; 0 when it says none."""
+    """Return the id up to which the server recognises a position, from the details of its refusal; 0 if none."""
     known = details.get("known") if isinstance(details, dict) else None
     return known if isinstance(known, int) and 0 < known < below else 0
 
@@ -112,13 +113,13 @@ def mark_of(listed: list[Any], socket: str) -> str:
     """Return the mark of the server's start that came with a list; "" without one.
 
     Args:
-        socket: that of the start to which the open socket belongs; "" when there is none.
+        socket: the mark of the open socket; "" without one.
 
     Raises:
-        CometChatException: when the server was started again since the socket was opened: the socket is dead, and the
-            next connection reads on.
+        CometChatException: if the server was restarted since the socket was opened: the socket is dead, and the next
+            connection continues.
     """
     mark = answers.mark_of(listed)
     if mark and socket and mark != socket:
-        raise failure("ERR_BAD_ERROR_RESPONSE", "The server was started again while history was read.")
+        raise failure("ERR_BAD_ERROR_RESPONSE", "The server was restarted while history was read.")
     return mark

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, assert_never
 
 from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.continuity import catch_up, chain, updates
@@ -17,7 +17,7 @@ from tailwire.sdk.dispatch import history, receipts
 from tailwire.sdk.dispatch.callbacks import event_of
 from tailwire.sdk.dispatch.dispatcher import Positioned
 from tailwire.sdk.dispatch.drafts import Drafts
-from tailwire.sdk.dispatch.frames import Frames
+from tailwire.sdk.dispatch.frame_decoder import FrameDecoder
 from tailwire.sdk.dispatch.queue import EventQueue
 from tailwire.sdk.dispatch.typists import Typists
 from tailwire.sdk.exceptions import CometChatException, failure
@@ -29,7 +29,7 @@ log = logging.getLogger("tailwire")
 
 
 def _before(message: BaseMessage | history.Unreadable, said: object, uid: str) -> int:
-    # The predecessor that the server names; 0 if there is none for this user, who has just come to the group.
+    # The predecessor that the server names; 0 for a user who has just joined, and never received it.
     if isinstance(message, Action) and message.action in ("joined", "added"):
         came = message.action_on
         if isinstance(came, User) and came.uid == uid:
@@ -67,6 +67,7 @@ class Incoming:
         throttled: Callable[[bool], None],
         token_answered: Callable[[Granted | None], None],
     ) -> None:
+        self._loop = asyncio.get_running_loop()
         self._queue = queue
         self._fetch = fetch
         self._device = device
@@ -75,7 +76,7 @@ class Incoming:
         self._reader: asyncio.Task[None] | None = None
         self._typists = Typists(queue.put)
         self._drafts = Drafts(queue.put)
-        self._frames = Frames(
+        self._frames = FrameDecoder(
             self, device, self._typists, self._drafts, pong=pong, throttled=throttled, token_answered=token_answered
         )
         self.frame_came = self._frames.take
@@ -112,11 +113,11 @@ class Incoming:
         m = self._machine
         self._machine = CatchUp(position=position, limit=m.limit, enabled=m.enabled)
 
-    # The socket's coming and going.
+    # The socket.
 
     def link_opened(self, granted: Granted) -> None:
-        """The socket is authenticated: read what was missed before anything live passes."""
-        self._stop_reading()  # polling, perhaps: what it has handed over stays so
+        """Begin a catch-up, because the socket is authenticated. Live messages are held until it ends."""
+        self._stop_reading()  # polling, perhaps; what it has handed over counts
         self._connected = True
         self._store, self._mark = granted.store, granted.mark
         if granted.shed:
@@ -124,24 +125,24 @@ class Incoming:
         self._carry_out(catch_up.connected(self._machine, granted.store, granted.mark))
 
     def link_ended(self) -> None:
-        """The socket is gone."""
+        """End the catch-up, because the socket is gone."""
         self._connected = self._frames.receipts_blocked = False
         catch_up.disconnected(self._machine)
         self._stop_reading()
 
     def poll(self) -> None:
-        """Read what is new from history, receipts too, without a socket (where there is one, nothing happens).
+        """Read new messages and receipts from history, without a socket. With one, this does nothing.
 
-        It is handed over page by page. Call this again whenever it is time to look: a call while history is being read
-        does nothing, and a socket that opens meanwhile goes on from what has been handed over.
+        Each page is handed over as it comes. A call while history is being read does nothing, and a socket that opens
+        meanwhile continues after what has been handed over.
         """
         if self._uid and not self._connected and self._reader is None and self._updater is None:
             self._carry_out(catch_up.poll(self._machine))
 
     def _polling_ends_here(self) -> None:
-        # Without a socket a request that fails is not asked for again: the connection machine says when to look next.
+        # Without a socket, a failed request is not repeated: the connection machine decides when to poll again.
         if not self._connected:
-            raise history.GivenUp
+            raise history.Abandoned
 
     def _stop_reading(self) -> None:
         for running in (self._reader, self._updater, self._waiting):
@@ -150,7 +151,7 @@ class Incoming:
         self._reader = self._updater = self._waiting = None
 
     def sent(self, message: BaseMessage) -> None:
-        """This client sent a message. With a connection that has caught up, its time is one that was heard of."""
+        """Record a message that this client sent."""
         catch_up.sent(self._machine, message.id)
         before = _before(message, message.raw.get("before"), self._uid)
         if self._connected and before and chain.broken(self._machine, before):
@@ -160,26 +161,29 @@ class Incoming:
         self._heard(message.updated_at)
 
     def _heard(self, updated_at: int) -> None:
-        # What is still missing must not be taken for heard: nothing counts without a socket that has caught up.
+        # Receipts may still be missing, so a time counts only on a connection that has caught up.
         position = self._machine.position
         if position is None or updated_at <= position.updated_at:
             return
-        # Before the first that was heard of there is nothing: one's own first message is where receipts begin.
+        # Without a known time, nothing can be missing before the user's first own message.
         if position.updated_at == 0 or (self._connected and self._updater is None):
             updates.heard(self._machine, updated_at)
 
     def _carry_out(self, commands: Sequence[catch_up.Command | chain.Wait]) -> None:
         for command in commands:
-            if isinstance(command, catch_up.HandOver):
-                self._hand_over(command)
-            elif isinstance(command, catch_up.TellContinuity):
-                self._tell(command.continuity)
-            elif isinstance(command, chain.Wait):
-                if self._waiting is not None:
-                    self._waiting.cancel()
-                self._waiting = asyncio.get_running_loop().call_later(command.seconds, self._waited)
-            else:
-                self._reader = asyncio.get_running_loop().create_task(self._read(command), name="tailwire catch-up")
+            match command:
+                case catch_up.HandOver():
+                    self._hand_over(command)
+                case catch_up.TellContinuity():
+                    self._tell(command.continuity)
+                case chain.Wait():
+                    if self._waiting is not None:
+                        self._waiting.cancel()
+                    self._waiting = self._loop.call_later(command.seconds, self._waited)
+                case catch_up.FetchAfter() | catch_up.FetchLatest():
+                    self._reader = self._loop.create_task(self._read(command), name="tailwire catch-up")
+                case _:
+                    assert_never(command)
 
     def _hand_over(self, command: catch_up.HandOver) -> None:
         # Each carries how far the app has been served after it: up to the next message that it has not received.
@@ -197,7 +201,7 @@ class Incoming:
             self._queue.put(Positioned(_event_of(message, self._drafts), served))
 
     def _tell(self, continuity: Continuity) -> None:
-        log.info("caught up (%s): %d missed messages were handed over", continuity.kind, continuity.missed)
+        log.info("caught up (%s): %d missed messages are handed over", continuity.kind, continuity.missed)
         if self._connected:
             self._queue.put(e.ConnectionChanged(ConnectionStatus.CONNECTED, continuity))
         if continuity.kind is ContinuityKind.GAP or continuity.to_id:
@@ -208,7 +212,7 @@ class Incoming:
         begin = updates.since(self._machine)
         if begin is not None and self._updater is None:
             work = self._read_updates(begin)
-            self._updater = asyncio.get_running_loop().create_task(work, name="tailwire catch-up of receipts")
+            self._updater = self._loop.create_task(work, name="tailwire catch-up of receipts")
 
     def _waited(self) -> None:
         self._waiting = None
@@ -222,13 +226,13 @@ class Incoming:
 
         await history.wait_for_capacity(self._queue)
         try:
-            commands = await history.until_it_comes(lambda: self._page(command), smaller)
-        except history.GivenUp:
+            commands = await history.retry_until_answered(lambda: self._page(command), smaller)
+        except history.Abandoned:
             commands = []
             catch_up.disconnected(self._machine)
         self._reader = None
         self._carry_out(commands)
-        if commands and self._reader is None and not self._connected:  # polled to the end
+        if commands and self._reader is None and not self._connected:  # polling has reached the end
             self._look_for_updates()
 
     async def _read_updates(self, begin: int) -> None:
@@ -236,10 +240,10 @@ class Incoming:
             newest = await receipts.read(
                 self._fetch, self._queue, self._machine, self._uid, begin, self._polling_ends_here
             )
-        except history.GivenUp:
+        except history.Abandoned:
             newest = 0
         self._updater = None
-        updates.heard(self._machine, newest)  # also without a socket: all that changed until then has been read
+        updates.heard(self._machine, newest)  # also without a socket: all changes up to this time have been read
 
     async def _page(self, command: catch_up.FetchAfter | catch_up.FetchLatest) -> list[catch_up.Command]:
         if isinstance(command, catch_up.FetchLatest):
@@ -247,7 +251,7 @@ class Incoming:
             last_id = max(map(history.id_of, newest), default=0)
             mark = history.mark_of(newest, self._mark if self._connected else "")
             return catch_up.latest(self._machine, last_id, self._store, mark)
-        begun = asyncio.get_running_loop().time()
+        begun = self._loop.time()
         position = self._machine.position
         mark = (position.mark if position is not None else "") or history.NO_MARK
         query = {"per_page": command.limit, "affix": "append", "id": command.after_id, "mark": mark}
@@ -257,12 +261,12 @@ class Incoming:
             if error.code != "ERR_POSITION_UNKNOWN":
                 raise
             return catch_up.went_back(self._machine, history.known_id(error.details, command.after_id))
-        took = asyncio.get_running_loop().time() - begun
+        took = self._loop.time() - begun
         messages = history.known(listed)
         ids = [number for number in map(history.id_of, listed) if number]
         end = max(ids, default=0)
         if len(listed) > command.limit or min(ids, default=command.after_id + 1) <= command.after_id:
-            raise failure("ERR_BAD_ERROR_RESPONSE", "The page of history is not the one that was asked for.")
+            raise failure("ERR_BAD_ERROR_RESPONSE", "The page of history is not the one that was requested.")
         whole = len(listed) >= command.limit and end > command.after_id
         mine = {n for n, m in messages if self._is_own(m)}
         edits = [n for n, m in messages if isinstance(m, Action) and m.action == "edited"]
@@ -275,7 +279,7 @@ class Incoming:
         data = message.raw.get("data")
         return isinstance(data, dict) and data.get("resource") == self._device
 
-    # What came over the socket.
+    # Frames.
 
     def take_message(self, message: BaseMessage | history.Unreadable, said: object) -> None:
         """Hand a live message over, or hold it until what precedes it has been read.
@@ -304,7 +308,7 @@ class Incoming:
         self._queue.put(e.ReceiptReceived(receipt))
 
     async def close(self) -> None:
-        """Stop reading history; wait until it has stopped."""
+        """Stop reading history, and wait until it has stopped."""
         tasks = [t for t in (self._reader, self._updater) if t is not None and t is not asyncio.current_task()]
         self.link_ended()
         self._typists.forget()

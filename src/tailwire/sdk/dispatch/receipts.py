@@ -1,4 +1,4 @@
-"""Reads the receipts of the time without a connection (K2): from the messages that they changed."""
+"""Fetch missed receipts, from the messages that they changed (K2)."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from tailwire.wire.entities import BaseMessage, MessageReceipt, User
 async def read(
     fetch: history.Fetch, queue: EventQueue, machine: CatchUp, uid: str, begin: int, failed: Callable[[], None]
 ) -> int:
-    """Read what changed since a server time, and put the receipts into the queue.
+    """Fetch the messages that changed since a server time, and queue their receipts.
 
     Args:
-        machine: knows which receipts were told already.
-        uid: the user, whose own messages are concerned.
+        machine: records which receipts were handed over.
+        uid: the user, for whose own messages there are receipts.
         begin: server time, in seconds.
-        failed: as `history.until_it_comes` takes it.
+        failed: the argument of `history.retry_until_answered`.
 
     Returns:
-        The newest server time that was read; 0 when nothing changed.
+        The newest server time in the result; 0 if nothing changed.
     """
     cursor, newest = 0, 0
     while True:
         await history.wait_for_capacity(queue)
-        query = {"per_page": catch_up.PAGE, "affix": "append", "id": cursor, "updatedAt": begin, "onlyUpdates": 1}
-        listed = await history.until_it_comes(partial(fetch, query), failed)
+        most = catch_up.MAX_PAGE_SIZE
+        query = {"per_page": most, "affix": "append", "id": cursor, "updatedAt": begin, "onlyUpdates": 1}
+        listed = await history.retry_until_answered(partial(fetch, query), failed)
         messages = [message for _, message in history.known(listed) if isinstance(message, BaseMessage)]
         for kind in ("delivered", "read"):
             latest = {(m.receiver_type, m.receiver): m for m in messages if _has_receipt(m, kind, uid, begin)}
@@ -39,7 +40,7 @@ async def read(
                 _tell(queue, machine, uid, message, kind)
         newest = max([newest, *(m.updated_at for m in messages)])
         end = max(map(history.id_of, listed), default=0)
-        if len(listed) < catch_up.PAGE or end <= cursor:
+        if len(listed) < most or end <= cursor:
             return newest
         cursor = end
 
@@ -53,7 +54,7 @@ def _has_receipt(message: BaseMessage, kind: str, uid: str, begin: int) -> bool:
 def _tell(queue: EventQueue, machine: CatchUp, uid: str, message: BaseMessage, kind: str) -> None:
     at = message.delivered_at if kind == "delivered" else message.read_at
     if message.receiver_type == "group":
-        # The times of a group's message say when all of its members had received, or read, it.
+        # The times of a group message are those when all members had received or read it.
         of_all = "deliveredToAll" if kind == "delivered" else "readByAll"
         group = message.receiver
         if updates.told(machine, uid, f"group {group}", of_all, message.id):

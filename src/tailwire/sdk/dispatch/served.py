@@ -1,8 +1,8 @@
-"""How far the app has been served: where the next start goes on.
+"""How far the app has been served: the position from which the next start continues.
 
-Usually an event counts as served when it has been handed over. A stream that acknowledges holds its events back until
-the app has done them: then the place is the one before the oldest event that is held, and what lies behind it and is
-not held is kept as ranges of ids. There are no more of these than events that are held.
+Usually an event counts as served when it has been handed over. An acknowledged stream holds its events until the app
+has done them: then the position is the one before the oldest held event, and what was served after it is recorded as
+ranges of ids, at most one per held event.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ from tailwire.sdk.continuity.state import Position, of_another_store
 from tailwire.sdk.listeners.events import HistoryGap
 
 MAX_AHEAD = 2000
-"""Ids of messages sent from here, beyond all that was handed over."""
+"""Ids of messages that this device sent while older events are held."""
 
 
 @dataclass(slots=True)
 class _Open:
-    event: object  # kept, so that its id stays its own
+    event: object  # referenced, so that its `id()` stays unique
     number: int
     holds: int
-    before: Position | None  # the place when it was opened
+    before: Position | None  # the position when it was opened
 
 
 class Served:
-    """The place of one client, and the events that are handed over and not done.
+    """The position of one client, and the events that are handed over but not done.
 
-    An event is held as often as somebody has to do it; the client itself holds it while it is being handed over.
+    Each acknowledged stream holds an event until the app has done it, and the dispatcher while it hands it over.
     """
 
     def __init__(self) -> None:
-        self._reached: Position | None = None  # the place once all that is open is done
-        self._open: OrderedDict[int, _Open] = OrderedDict()  # in the order of the hand-over
-        self._keys: dict[int, int] = {}  # of an event's id
+        self._reached: Position | None = None  # the position once all open events are done
+        self._open: OrderedDict[int, _Open] = OrderedDict()  # in the order in which they were handed over
+        self._keys: dict[int, int] = {}  # by the `id()` of the event
         self._next = 0
         self._ahead: OrderedDict[int, None] = OrderedDict()
 
     @property
     def position(self) -> Position | None:
-        """The place: everything up to it has been served."""
+        """The position: everything up to it has been served."""
         reached = self._reached
         if not self._open:
             return reached
@@ -58,10 +58,10 @@ class Served:
         return place._replace(last_id=last_id, own=_newest({*own, *reached.own}, top), done=tuple(done))
 
     def begin(self, position: Position | None, *, same: bool = False) -> None:
-        """A session begins at a position, or ends with None.
+        """Begin a session at a position, or end it with None.
 
         Args:
-            same: it goes on as the same user's: what is not done stays so.
+            same: whether the user is the same, so that open events stay open.
         """
         if not same:
             self._open.clear()
@@ -71,10 +71,10 @@ class Served:
             self._reached = position
 
     def open(self, event: object, until: Position | None) -> None:
-        """Begin to hand an event over, and hold it.
+        """Hold an event that is about to be handed over.
 
         Args:
-            until: the place behind it.
+            until: the position after it.
         """
         number = _number(event) or (until.last_id if until is not None else 0)
         self._next += 1
@@ -87,14 +87,14 @@ class Served:
             self._reached = until
 
     def hold(self, event: object) -> bool:
-        """Hold an event that is being handed over once more; answers whether it has a place."""
+        """Hold an open event once more. Return whether it has a position."""
         entry = self._open.get(self._keys.get(id(event), 0))
         if entry is not None:
             entry.holds += 1
         return entry is not None
 
     def let_go(self, event: object) -> bool:
-        """Hold an event once less; answers whether the place moved."""
+        """Release an event once. Return whether it is done, and the position may have moved."""
         key = self._keys.get(id(event), 0)
         entry = self._open.get(key)
         if entry is None:
@@ -108,21 +108,21 @@ class Served:
         return True
 
     def keep_as(self, event: object, name: object) -> None:
-        """Hold an event under another object from now on, and forget the event itself."""
+        """Hold another object in the place of an event, so that the event can be freed."""
         key = self._keys.pop(id(event), 0)
         if key:
             self._keys[id(name)] = key
             self._open[key].event = name
 
     def ahead(self, message_id: int) -> None:
-        """Note a message that was sent from here, while older ones are not done."""
+        """Record a message that this device sent while older events are open."""
         if self._open:
             self._ahead[message_id] = None
             if len(self._ahead) > MAX_AHEAD:
                 self._ahead.popitem(last=False)
 
     def all_handed_over(self, position: Position | None) -> None:
-        """Nothing waits to be handed over: the place is this one, once all is done."""
+        """Set the position for when all open events are done, because the queue is empty."""
         if position is not None:
             self._reached = position
 
@@ -132,8 +132,8 @@ def _newest(own: set[int], above: int) -> tuple[int, ...]:
 
 
 def _number(event: object) -> int:
-    # The id that history knows an event by: of the action, where it tells of another message.
-    if isinstance(event, HistoryGap):  # in the place of a message that cannot be read
+    # The id of the event in history: that of the action message, if there is one.
+    if isinstance(event, HistoryGap):  # stands for an unreadable message
         return event.to_id
     message = getattr(event, "action", None) or getattr(event, "message", None)
     return int(getattr(message, "id", 0))

@@ -1,4 +1,4 @@
-"""Typing indicators end by themselves: whoever began to type may never say that they have stopped."""
+"""Typing indicators, which expire: the notice that a user has stopped may be lost."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from dataclasses import replace
 from tailwire.sdk.listeners import events as e
 from tailwire.wire.entities import TypingIndicator
 
-LASTS = 15.0
-"""Seconds after which a user who does not say so again types no more."""
-MOST = 1000
-"""Users at once of whom it is known where they type."""
+TIMEOUT_SECONDS = 15.0
+"""An indicator that is not repeated for this long has ended."""
+MAX_TYPING_USERS = 1000
+"""At the limit, the oldest indicator ends."""
 
 _Key = tuple[str, str, str]
 
 
 class Typists:
-    """Who types where, until they stop, go offline, or have not said so for a while.
+    """Who types in which conversation, until they stop, go offline, or `TIMEOUT_SECONDS` pass.
 
     Args:
-        tell: given each event that the app hears.
+        tell: called with each event for the app.
     """
 
     def __init__(self, tell: Callable[[object], None]) -> None:
@@ -29,20 +29,20 @@ class Typists:
         self._typing: dict[_Key, tuple[TypingIndicator, asyncio.TimerHandle]] = {}
 
     def heard(self, indicator: TypingIndicator) -> None:
-        """Somebody began, or stopped."""
+        """Process an indicator of a user who started or stopped."""
         key = (indicator.sender.uid, indicator.receiver_type, indicator.receiver_id)
         known = self._typing.pop(key, None)
         if known is not None:
             known[1].cancel()
         if indicator.typing_status == "started":
-            if len(self._typing) >= MOST:
+            if len(self._typing) >= MAX_TYPING_USERS:
                 self._end(next(iter(self._typing)))
-            timer = asyncio.get_running_loop().call_later(LASTS, self._end, key)
+            timer = asyncio.get_running_loop().call_later(TIMEOUT_SECONDS, self._end, key)
             self._typing[key] = (indicator, timer)
         self._tell(e.TypingChanged(indicator))
 
     def went_offline(self, uid: str) -> None:
-        """A user went offline."""
+        """End the indicators of a user who went offline."""
         for key in [key for key in self._typing if key[0] == uid]:
             self._end(key)
 
@@ -52,7 +52,7 @@ class Typists:
         self._tell(e.TypingChanged(replace(indicator, typing_status="ended")))
 
     def forget(self) -> None:
-        """Another session begins, or none: nothing more is told of these."""
+        """Drop all indicators without telling the app, because the session has ended."""
         for _, timer in self._typing.values():
             timer.cancel()
         self._typing.clear()

@@ -1,5 +1,5 @@
-"""All that touches the world: sockets, HTTP, the clock, files, and the driver of the connection machine.
+"""The SDK's I/O: sockets, HTTP, the clock, files, and the driver of the connection machine.
 
-Who may import it: session, listeners, dispatch and everything left of them.
-Design page: architecture.md (The machines); connection.md (Time).
+Who may import it: every package of the SDK above it (session, listeners, dispatch, calls, client …), admin and cli.
+Read more: docs/project/architecture.md
 """

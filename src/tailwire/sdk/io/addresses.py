@@ -1,6 +1,6 @@
-"""Connects to the first address of a name that answers.
+"""Connect to the first address of a host that accepts (Happy Eyeballs, RFC 8305).
 
-uvloop cannot do it by itself, and asyncio's own `happy_eyeballs_delay` loses sockets when it is cancelled.
+uvloop does not implement it, and asyncio's `happy_eyeballs_delay` leaks sockets when it is cancelled.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from functools import partial
 from typing import Any
 
 DELAY = 0.25
-"""Seconds that an address gets alone before the next one is tried beside it (RFC 8305)."""
+"""Seconds before the next address is tried while an attempt is pending."""
 
 
 async def connected_socket(host: str, port: int) -> socket.socket:
-    """Return a connected socket to the first address that answers; the families take turns.
+    """Return a socket connected to the first address that accepts; address families alternate.
 
     Raises:
-        OSError: when none answers; of several addresses, with what each said in an `ExceptionGroup` behind it.
+        OSError: if none accepts. With several addresses, its cause is an `ExceptionGroup` of their errors.
     """
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     waiting = _in_turns(found)
@@ -42,7 +42,7 @@ async def connected_socket(host: str, port: int) -> socket.socket:
                     raise error
             tries -= {one for one in done if one.exception() is not None}
     finally:
-        # Nothing is awaited here: a cancellation that came meanwhile would leave sockets behind.
+        # Nothing is awaited here: a cancellation at that point would leak sockets.
         for one in tries:
             one.cancel()
             one.add_done_callback(partial(_close_unless, won))

@@ -1,9 +1,9 @@
-"""What an HTTP answer says, and whether it is the chat server's at all.
+"""Interpret HTTP responses, and tell whether the chat server sent them.
 
-Rules: only JSON with the envelope is the server's: `data` with a 2xx status, or `error` with a `code` of its own.
-Whatever else answers stands in between (a sign-in page, a proxy, another server), and the server was not reached. An
-answer of a status with which gateways end a request that was passed on (408, 5xx) refuses nothing: it counts as the
-server's only with a code that the server sends with such a status, and those leave open whether the request was done.
+Only JSON in the envelope is the server's: `data` with a 2xx status, or `error` with one of its own codes. Any other
+response comes from something in between (a sign-in page, a proxy, another server): the server was not reached. A
+gateway may end a request that it has forwarded with 408 or 5xx, so such a response is the server's only with a code
+that the server sends with that status; and these codes leave open whether the request was executed.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from tailwire.sdk.io.failures import seconds_of
 from tailwire.sdk.io.reading import TooMuch, read_json
 from tailwire.wire.catalogue import CATALOGUE
 
-MOST = 4 * 1024 * 1024
-"""Bytes of an answer, unpacked. The app's loop stands still while it is parsed, for up to 0.1 s at this size. A page of
-a hundred messages of the usual size has a fiftieth of it; larger ones are asked for in parts (`calls.pages`)."""
-HEAD = 64 * 1024
-"""Bytes that are kept of an answer which is too large."""
-MAX_WAIT = 60.0
-"""Seconds that something which is not the chat server may ask to wait."""
+MAX_BYTES = 4 * 1024 * 1024
+"""Maximum bytes of a decompressed response. Parsing that many blocks the app's event loop for up to 0.1 s. A page of a
+hundred usual messages has a fiftieth of it; larger pages are requested in parts (`calls.pages`)."""
+MAX_HEAD_BYTES = 64 * 1024
+"""Bytes that are kept of a response that is too large."""
+MAX_WAIT_SECONDS = 60.0
+"""Maximum Retry-After, in seconds, of a response that is not the chat server's."""
 ENCODING = "gzip"
-"""What answers may be packed with (`Accept-Encoding`)."""
-_PIECE = 1024 * 1024
+"""`Accept-Encoding` of requests."""
+_CHUNK_BYTES = 1024 * 1024
 _CODE = re.compile(r"(AUTH_)?ERR(_[A-Z0-9]+)+")
 _ANY_FORMAT = zlib.MAX_WBITS | 32
 
@@ -49,91 +49,91 @@ def is_code(value: object) -> bool:
 
 
 def _says(status: int, code: str) -> bool:
-    # Whether the server answers with this code and this status. Who gave up waiting for it answers 408 or 5xx.
+    # Whether the server sends this code with this status. Gateways that gave up on it send 408 or 5xx.
     if status == 408 or status >= 500:
         return code in CATALOGUE and CATALOGUE[code].status >= 500
     return status >= 400
 
 
 class BadBody(ValueError):
-    """A body is packed in a way that cannot be read."""
+    """A body cannot be decompressed."""
 
 
 class TooLarge(BadBody):
-    """A body is too large.
+    """A body has more than `MAX_BYTES` bytes.
 
     Attributes:
-        head: how it begins.
+        head: its first bytes.
     """
 
     def __init__(self, head: bytes) -> None:
-        super().__init__(f"it has more than {MOST} bytes")
+        super().__init__(f"it has more than {MAX_BYTES} bytes")
         self.head = head
 
 
 class Body:
-    """The body of an answer, as it comes in.
+    """The body of a response that is being received.
 
     Args:
-        encoding: the header Content-Encoding, or "".
+        encoding: the Content-Encoding header, or "".
     """
 
     def __init__(self, encoding: str) -> None:
         encoding = encoding.strip().lower()
-        self._packed = encoding not in ("", "identity")
-        if self._packed and encoding not in ("gzip", "x-gzip", "deflate"):
-            raise BadBody(f"the content encoding {encoding[:40]!r} was not asked for")
-        self._unpack = zlib.decompressobj(_ANY_FORMAT)
+        self._compressed = encoding not in ("", "identity")
+        if self._compressed and encoding not in ("gzip", "x-gzip", "deflate"):
+            raise BadBody(f"the content encoding {encoding[:40]!r} was not requested")
+        self._decompressor = zlib.decompressobj(_ANY_FORMAT)
         self._content = bytearray()
-        self._came = 0
+        self._received = 0
 
     def add(self, piece: bytes) -> None:
-        """Take the next bytes as they came.
+        """Add the next bytes as received.
 
         Raises:
-            BadBody: when they cannot be unpacked; `TooLarge`.
+            BadBody: if they cannot be decompressed; `TooLarge`.
         """
-        self._came += len(piece)
-        if self._came > MOST:
+        self._received += len(piece)
+        if self._received > MAX_BYTES:
             raise self._too_large()
-        if not self._packed:
+        if not self._compressed:
             self._append(piece)
             return
         try:
             while piece:
-                if self._unpack.eof:
-                    raise BadBody("something follows the end of what was packed")
-                self._append(self._unpack.decompress(piece, _PIECE))
-                piece = self._unpack.unconsumed_tail
+                if self._decompressor.eof:
+                    raise BadBody("data follows the end of the compressed stream")
+                self._append(self._decompressor.decompress(piece, _CHUNK_BYTES))
+                piece = self._decompressor.unconsumed_tail
         except zlib.error as e:
             raise BadBody(f"it does not match its Content-Encoding: {e}") from e
 
     def _append(self, piece: bytes) -> None:
         self._content += piece
-        if len(self._content) > MOST:
+        if len(self._content) > MAX_BYTES:
             raise self._too_large()
 
     def _too_large(self) -> TooLarge:
-        head = bytes(self._content[:HEAD])
+        head = bytes(self._content[:MAX_HEAD_BYTES])
         self._content.clear()
         return TooLarge(head)
 
     def content(self) -> bytes:
-        """All of it, when no more comes.
+        """Return the complete body.
 
         Raises:
-            BadBody: when the end of what was packed is missing.
+            BadBody: if the compressed stream is truncated.
         """
-        if self._packed and self._content and not self._unpack.eof:
-            raise BadBody("the end of what was packed is missing")
+        if self._compressed and self._content and not self._decompressor.eof:
+            raise BadBody("the compressed stream is truncated")
         return bytes(self._content)
 
 
 class Listed(list[Any]):
-    """A list that the server answered, with what it says of it besides.
+    """A list from the server, with its metadata.
 
     Attributes:
-        mark: of the server's start, for positions; "" when it gave none.
+        mark: of the server's start, for positions; "" if it sent none.
     """
 
     mark: str = ""
@@ -158,12 +158,12 @@ def _listed(data: Any, meta: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer, before it is known whose it is.
+    """A response, before it is known who sent it.
 
     Attributes:
-        host: that was asked.
-        content_type: the header, or "".
-        retry_after: the header, or None.
+        host: the host of the request.
+        content_type: the Content-Type header in lower case, or "".
+        retry_after: the Retry-After header, or None.
     """
 
     host: str
@@ -173,16 +173,16 @@ class Answer:
     content: bytes
 
     def data(self) -> Any:
-        """Return `data` of the envelope; a list that has a mark as `Listed`.
+        """Return `data` of the envelope; a list with a mark as `Listed`.
 
         Raises:
-            CometChatException: with the server's code; `NO_INTERNET_CONNECTION` when the answer is not the server's;
-                `ERR_ANSWER_TOO_LARGE` when it may be, and cannot be read.
+            CometChatException: with the server's code; `NO_INTERNET_CONNECTION` if the response is not the server's;
+                `ERR_ANSWER_TOO_LARGE` if it may be, but is too large to read.
         """
         try:
             envelope = read_json(self.content)
         except TooMuch as e:
-            raise self.too_much(str(e), self.content[:HEAD]) from e
+            raise self.too_much(str(e), self.content[:MAX_HEAD_BYTES]) from e
         except ValueError as e:
             raise self.not_ours() from e
         if isinstance(envelope, dict):
@@ -192,10 +192,10 @@ class Answer:
         raise self.not_ours()
 
     def check_upload(self) -> None:
-        """Return when the place for uploads has taken a file; what it says besides is its own affair.
+        """Return if an upload was accepted. A file store need not use the envelope.
 
         Raises:
-            CometChatException: as `data`; `ERR_BAD_ERROR_RESPONSE` when a file store refuses in words of its own.
+            CometChatException: as `data`; `ERR_BAD_ERROR_RESPONSE` if a file store refuses with an error in XML.
         """
         if 200 <= self.status < 300 and "html" not in self.content_type:
             return
@@ -211,18 +211,18 @@ class Answer:
             raise CometChatException(error["code"], message, details, retry_after=seconds_of(self.retry_after))
 
     def too_much(self, seen: str, head: bytes) -> CometChatException:
-        """Return the exception for an answer that cannot be read for its size, or as `not_ours`.
+        """Return the exception for a response that is too large: `ERR_ANSWER_TOO_LARGE`, or as `not_ours`.
 
         Args:
             seen: what is wrong with it.
-            head: how it begins.
+            head: its first bytes.
         """
         if 200 <= self.status < 300 and "json" in self.content_type:
             return AnswerTooLarge(f"{self.host}: {seen}", head)
         return self.not_ours(seen)
 
     def not_ours(self, seen: str = "") -> CometChatException:
-        """Return the exception for an answer that is not the server's.
+        """Return the exception for a response that is not the server's.
 
         Args:
             seen: what else is wrong with it.
@@ -231,7 +231,7 @@ class Answer:
         kind = self.content_type[:80] or "no content type"
         details = f"{self.host} answered HTTP {self.status} ({kind}){', ' * bool(seen)}{seen}: {_ADVICE[cause]}."
         asked = seconds_of(self.retry_after)
-        return not_reached(cause, details, retry_after=None if asked is None else min(asked, MAX_WAIT))
+        return not_reached(cause, details, retry_after=None if asked is None else min(asked, MAX_WAIT_SECONDS))
 
     def _cause(self) -> Cause:
         if 300 <= self.status < 400 or self.status == 511:

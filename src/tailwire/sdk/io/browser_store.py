@@ -14,17 +14,17 @@ _claimed: set[str] = set()
 
 
 class LocalStorageSessionStore:
-    """Keeps sessions in the `localStorage` of the page's origin.
+    """Keep sessions in the `localStorage` of the page's origin.
 
-    The tabs of one browser share what is kept there, as they share the user: each has a client and a socket of its own.
-    Two clients in one page need two prefixes.
+    The tabs of a browser share it, and so the user; each tab has its own client and socket. Two clients in one page
+    need different prefixes.
 
     Args:
-        prefix: of the names under which things are kept.
+        prefix: of the keys in the storage.
         storage: a JavaScript `Storage`; the page's `localStorage` by default.
 
     Raises:
-        RuntimeError: when there is no `localStorage`: outside of a page, in a worker, or because the user forbids it.
+        RuntimeError: if there is no `localStorage`: outside of a page, in a worker, or because the user forbids it.
     """
 
     def __init__(self, prefix: str = "tailwire", *, storage: Any = None) -> None:
@@ -32,13 +32,13 @@ class LocalStorageSessionStore:
         self._storage = storage if storage is not None else _local_storage()
 
     def _name(self, app_id: str, uid: str = "") -> str:
-        # Each part has its length in front where another follows: no two places have one name.
+        # The length of the app id makes keys unambiguous.
         if uid:
             return f"{self._prefix} outbox {len(app_id)} {app_id} {uid}"
         return f"{self._prefix} session {app_id}"
 
     def claim(self, app_id: str) -> Callable[[], None]:
-        """Have the session of an app for oneself in this page; gives what lets go of it.
+        """Claim the session of an app within this page. Return the function that releases it.
 
         Raises:
             CometChatException: `SESSION_IN_USE`.
@@ -51,7 +51,7 @@ class LocalStorageSessionStore:
         return lambda: _claimed.discard(name)
 
     def load(self, app_id: str) -> Mapping[str, Any] | None:
-        """The saved session of an app, or None."""
+        """Return the saved session of an app, or None."""
         return self._read(self._name(app_id))
 
     def _read(self, name: str) -> Mapping[str, Any] | None:
@@ -69,7 +69,7 @@ class LocalStorageSessionStore:
             return None
 
     def save(self, app_id: str, session: Mapping[str, Any]) -> None:
-        """Keep a session. A storage that is full is reported, and does not stop the app."""
+        """Save a session. If the storage is full, a warning is logged and the app continues."""
         try:
             self._write(self._name(app_id), session)
         except OSError as e:
@@ -78,22 +78,22 @@ class LocalStorageSessionStore:
     def _write(self, name: str, value: Mapping[str, Any]) -> None:
         try:
             self._storage.setItem(name, json.dumps(value))
-        except Exception as e:  # a JsException, which is to be had in a browser only
+        except Exception as e:  # a JsException, which exists only in a browser
             raise OSError(f"{name!r} cannot be kept in localStorage: {e}") from e
 
     def clear(self, app_id: str) -> None:
-        """Forget the session of an app."""
+        """Remove the saved session of an app."""
         self._storage.removeItem(self._name(app_id))
 
     def load_outbox(self, app_id: str, uid: str) -> Mapping[str, Any] | None:
-        """What a user had queued, or None."""
+        """Return the saved outbox of a user, or None."""
         return self._read(self._name(app_id, uid))
 
     def save_outbox(self, app_id: str, uid: str, outbox: Mapping[str, Any] | None) -> None:
-        """Keep what a user has queued; None when it is nothing.
+        """Save the outbox of a user; None removes it.
 
         Raises:
-            OSError: when it cannot be kept.
+            OSError: if it cannot be saved.
         """
         name = self._name(app_id, uid)
         if outbox is None:
@@ -108,8 +108,8 @@ def _local_storage() -> Any:
 
         storage = js.localStorage
     except (ImportError, AttributeError) as e:
-        words = "there is no localStorage here (it is a web page's, and no worker has it)"
+        words = "there is no localStorage here (only web pages have it, workers have not)"
         raise RuntimeError(f"{words}: give session_store=MemorySessionStore()") from e
     except Exception as e:  # a JsException: the user forbids it
-        raise RuntimeError(f"the browser gives no localStorage ({e}): give session_store=MemorySessionStore()") from e
+        raise RuntimeError(f"the browser refuses localStorage ({e}): give session_store=MemorySessionStore()") from e
     return storage

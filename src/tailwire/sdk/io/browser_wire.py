@@ -13,9 +13,9 @@ from tailwire.sdk.io.failures import AttemptError, WireClosed
 
 log = logging.getLogger("tailwire")
 
-GOODBYE = 0.5
+CLOSE_TIMEOUT_SECONDS = 0.5
 MAX_WAITING = 8 * 1024 * 1024
-"""Characters of messages that may wait for the reader, or for the network. A browser has no way to read more slowly."""
+"""Maximum characters of unread messages, or of unsent ones. A page cannot slow down what the browser reads."""
 _OPEN = 1
 _NORMAL = 1000
 
@@ -24,9 +24,9 @@ class BrowserWire:
     """A WebSocket of the browser.
 
     Args:
-        socket: a JavaScript `WebSocket` that was just made.
-        proxied: makes a JavaScript function of a Python one; what it gives has `destroy()`.
-        moved: called whenever a message comes.
+        socket: a new JavaScript `WebSocket`.
+        proxied: wraps a Python function for JavaScript; the result has `destroy()`.
+        moved: called for each received message.
     """
 
     def __init__(self, socket: Any, proxied: Callable[[Callable[..., object]], Any], moved: Callable[[], None]) -> None:
@@ -35,7 +35,7 @@ class BrowserWire:
         self._came: deque[str | bytes] = deque()
         self._waiting = 0
         self._ended: Cause | None = None
-        self._changed = asyncio.Event()  # something came, it opened, or it ended
+        self._changed = asyncio.Event()  # a message arrived, the socket opened or ended
         self.opened = False
         socket.binaryType = "arraybuffer"
         self._proxies = {
@@ -59,7 +59,7 @@ class BrowserWire:
         piece: str | bytes = data if isinstance(data, str) else data.to_bytes()
         self._waiting += _weight(piece)
         if self._waiting > MAX_WAITING:
-            log.info("more came than the app takes: the socket is given up, and what is left out is read from history")
+            log.info("the app does not keep up: the socket is closed, and what it misses is read from history")
             self.abort()
             return
         self._came.append(piece)
@@ -82,10 +82,10 @@ class BrowserWire:
     # The SDK's side.
 
     async def until_open(self) -> None:
-        """Wait until it is open.
+        """Wait until the socket is open.
 
         Raises:
-            WireClosed: when it was not opened.
+            WireClosed: if it cannot be opened.
         """
         while not self.opened:
             if self._ended is not None:
@@ -100,25 +100,25 @@ class BrowserWire:
         """Send a text message.
 
         Raises:
-            WireClosed: when the socket has ended.
+            WireClosed: if the socket has ended.
         """
         if self._ended is None and self._socket.readyState == _OPEN:
             try:
                 self._socket.send(text)
-            except Exception as e:  # noqa: BLE001 - a JsException, which is to be had in a browser only
-                log.info("the browser sends nothing on its socket any more: %s", e)
+            except Exception as e:  # noqa: BLE001 - a JsException, which exists only in a browser
+                log.info("the browser refused to send on its socket: %s", e)
                 self.abort()
             else:
                 if self._socket.bufferedAmount > MAX_WAITING:
-                    self.abort()  # the other side takes no bytes any more
+                    self.abort()  # the server does not read
         if self._ended is not None or self._socket.readyState != _OPEN:
             raise WireClosed(self._ended or Cause.CONNECTION_RESET)
 
     async def receive(self) -> str | bytes:
-        """The next message.
+        """Return the next message.
 
         Raises:
-            WireClosed: when the socket has ended, behind what came before that.
+            WireClosed: if the socket has ended and all messages have been read.
         """
         while not self._came:
             if self._ended is not None:
@@ -129,30 +129,30 @@ class BrowserWire:
         return piece
 
     def reader(self) -> Callable[[], Awaitable[str | bytes]]:
-        """As `receive`."""
+        """Return `receive`."""
         return self.receive
 
     def cause_of_end(self, error: Exception) -> Cause | None:
-        """How the socket ended, from what `reader` raised; None when that is another error."""
+        """Return how the socket ended, from what the reader raised; None for any other error."""
         return error.cause if isinstance(error, WireClosed) else None
 
     async def close(self, code: int) -> None:
-        """Say goodbye, wait a moment for the answer, end.
+        """Close with a close frame, and wait up to 0.5 s for the peer's.
 
         Args:
-            code: 1000, or 3000 to 4999: a page may send no other, and 1000 is sent for those.
+            code: 1000, or 3000 to 4999; for any other, which a page may not send, 1000 is sent.
         """
         if self._ended is None:
             self._socket.close(int(code) if 3000 <= code <= 4999 else _NORMAL)
         try:
-            async with asyncio.timeout(GOODBYE):
+            async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
                 while self._ended is None:
                     await self._wait()
         except TimeoutError:
             self.abort()
 
     def abort(self) -> None:
-        """End without waiting for the other side. A page cannot cut a connection: the goodbye is sent behind it."""
+        """End without waiting for the peer. A page cannot reset a connection: the browser still sends a close frame."""
         if self._ended is None:
             self._came.clear()
             self._end(Cause.CONNECTION_RESET)
@@ -160,21 +160,21 @@ class BrowserWire:
 
 
 def _weight(piece: str | bytes) -> int:
-    return max(1, len(piece))  # an empty one takes a place too
+    return max(1, len(piece))  # empty messages count as well
 
 
 async def open_browser_wire(url: str, moved: Callable[[], None]) -> BrowserWire:
     """Open a WebSocket of the browser.
 
     Raises:
-        AttemptError: when it cannot be opened. The browser does not say why.
+        AttemptError: if it cannot be opened. The browser does not tell why.
     """
     import js
     from pyodide.ffi import JsException, create_proxy
 
     try:
         socket = js.WebSocket.new(url)
-    except JsException as e:  # an address that is none, or ws:// in a page that was loaded by https
+    except JsException as e:  # an invalid address, or ws:// in a page loaded by https
         raise AttemptError(Cause.WEBSOCKET_REFUSED, details=f"{url}: {e.message}") from e
     wire = BrowserWire(socket, create_proxy, moved)
     try:

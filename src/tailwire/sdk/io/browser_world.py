@@ -1,4 +1,4 @@
-"""The world of a web page: Python in a browser (Pyodide), where the browser owns the connections."""
+"""The environment of a web page (Pyodide), where the browser owns the connections."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from tailwire.sdk.io.world import World
 
 
 class BrowserWorld(World):
-    """A web page's: sockets and requests are the browser's, and so are certificates and proxies."""
+    """A web page: the browser opens sockets, sends requests, and decides on certificates and proxies."""
 
     sees_uploads = False
 
     async def prepare(self) -> None:
-        """Load what the first request needs; a page has no threads for it."""
+        """Import what the first request needs, in this thread: a page has no others."""
         import httpx2  # noqa: F401
 
     def check_settings(self, *, tls: object, proxy: str | None, ca_file: str) -> None:
-        """Refuse what only the browser decides.
+        """Refuse settings that only the browser controls.
 
         Raises:
-            ValueError: saying which setting it is.
+            ValueError: naming the setting.
         """
         given = {"tls=": tls is not None, "proxy()": proxy is not None, "certificate_authority()": bool(ca_file)}
         names = " and ".join(name for name, is_given in given.items() if is_given)
         if names:
-            raise ValueError(f"{names}: in a web page the browser decides that; leave it out")
+            raise ValueError(f"{names}: in a web page the browser controls this; remove the setting")
 
     def session_store(self) -> Any:
         """Return a store in the page's `localStorage`."""
@@ -45,11 +45,11 @@ class BrowserWorld(World):
         proxy: str | None = None,
         moved: Callable[[], None] = not_counted,
     ) -> BrowserWire:
-        """Open a WebSocket. A page cannot send headers with it: they are left out."""
+        """Open a WebSocket. The headers are ignored: a page cannot send any with it."""
         return await open_browser_wire(url, moved)
 
     def http_client(self, tls: ssl.SSLContext | None, proxy: str | None = None) -> Any:
-        """An `httpx2.AsyncClient`, which asks by the page's `fetch`."""
+        """Return an `httpx2.AsyncClient` that uses the page's `fetch`."""
         import httpx2
 
         return httpx2.AsyncClient(timeout=15.0)

@@ -1,4 +1,4 @@
-"""A clock that counts while the machine sleeps (T1)."""
+"""A clock that runs while the machine sleeps (T1)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _CONTINUOUS = getattr(time, "CLOCK_MONOTONIC", None) if sys.platform in ("darwin
 
 
 seconds: Callable[[], float] = time.monotonic
-"""Seconds on the clock that counts while the machine sleeps, where the platform has one; else monotonic."""
+"""Seconds on a clock that runs while the machine sleeps if the platform has one, else on `time.monotonic`."""
 
-if _BOOT is not None and sys.platform != "emscripten":  # a browser names that clock, and has none
+if _BOOT is not None and sys.platform != "emscripten":  # emscripten defines the constant, but has no such clock
     seconds = partial(time.clock_gettime, _BOOT)
 elif _CONTINUOUS is not None:
     seconds = partial(time.clock_gettime, _CONTINUOUS)

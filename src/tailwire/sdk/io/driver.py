@@ -1,7 +1,8 @@
-"""Carries out what the connection machine commands, and reports what happened.
+"""Carry out the commands of the connection machine, and feed it what happened.
 
-Rules: it decides nothing; after an await it never asks whether the state is still right, it only reports; one timer;
-one task for a socket, from the attempt to its end; nothing is left after `aclose()` (I10).
+The driver decides nothing about the connection. The only state that it checks after an await is whether a wire is
+still its own: a wire that was closed or abandoned meanwhile reports nothing any more. It has one timer, and one task
+per socket, from the attempt to the end. Nothing is left after `aclose()` (I10).
 """
 
 from __future__ import annotations
@@ -27,75 +28,83 @@ from tailwire.sdk.io.world import Timer, Wire, World
 from tailwire.wire.close_codes import CloseCode
 
 log = logging.getLogger("tailwire")
-BREATHE_EVERY = 32
+YIELD_EVERY_FRAMES = 32
+"""While frames are buffered, reading yields to the event loop after this many."""
 
 
 class Callers:
-    """Calls that wait: numbers in the machine, futures here."""
+    """Waiting calls of the app: a number in the machine, a future here."""
 
     def __init__(self) -> None:
         self._waiting: dict[int, asyncio.Future[tuple[c.Result, Cause | None]]] = {}
         self._last = 0
 
     def new(self) -> tuple[int, asyncio.Future[tuple[c.Result, Cause | None]]]:
-        """A number, and the future behind it."""
+        """Return a new number and its future."""
         self._last += 1
         future: asyncio.Future[tuple[c.Result, Cause | None]] = asyncio.get_running_loop().create_future()
         self._waiting[self._last] = future
         return self._last, future
 
     def forget(self, number: int) -> bool:
-        """The one who waits was cancelled. Answers whether there was no answer yet."""
+        """Remove a call that was cancelled. Return whether it was still waiting."""
         return self._waiting.pop(number, None) is not None
 
     def answer(self, command: c.Answer) -> None:
-        """End a call."""
+        """End a call with its result."""
         future = self._waiting.pop(command.caller, None)
         if future is not None and not future.done():
             future.set_result((command.result, command.cause))
 
 
 class ConnectionStats:
-    """How long the last socket lived, and how often it was tried since: told to a server that counts (`cause`)."""
+    """How long the last socket lasted, and the attempts since: sent to servers with the feature `cause`."""
 
     def __init__(self) -> None:
         self._opened_at = self._lived = 0.0
-        self._tries = 0
+        self._attempts = 0
 
     def begun(self, cause: Cause | None) -> dict[str, Any] | None:
-        """An attempt begins. Answers what the server is told; None before the first socket."""
-        self._tries += 1
-        return {"cause": str(cause), "lived": round(self._lived, 1), "attempts": self._tries} if cause else None
+        """Count an attempt. Return what the server is told; None before the first socket."""
+        self._attempts += 1
+        return {"cause": str(cause), "lived": round(self._lived, 1), "attempts": self._attempts} if cause else None
 
     def opened(self, now: float) -> None:
-        """A socket is open."""
+        """Record that a socket was opened."""
         self._opened_at = now
 
     def ended(self, now: float) -> None:
-        """It has ended."""
-        self._lived, self._tries = now - self._opened_at, 0
+        """Record that it has ended."""
+        self._lived, self._attempts = now - self._opened_at, 0
 
 
 async def _try_to_send(wire: Wire, text: str) -> None:
     try:
         await wire.send(text)
     except WireClosed:
-        return  # the reader meets the same end, and reports it
+        return  # the reader gets the same error, and reports it
 
 
 async def no_socket(driver: Driver) -> None:
-    """Wait until no socket is open, and none is being opened or closed."""
+    """Wait until no socket is open, opening or closing."""
     while busy := [t for t in (driver._task, driver._closing) if t is not None and not t.done()]:
         await asyncio.wait(busy)
 
 
 def _send_ping(driver: Driver, _: c.SendPing) -> None:
-    driver._traffic.look(only_from_now=True)  # what moves from now on is life while the answer is waited for
+    driver._traffic.look(only_from_now=True)  # only bytes that move after the ping count as life
     driver.send(driver._owner.ping_frame())
 
 
 class Driver:
-    """Drives one connection machine on asyncio."""
+    """Drives one connection machine on asyncio.
+
+    Attributes:
+        watchers: functions that are called with each transition.
+        renewals: renews tokens.
+        details: what was seen when the last attempt failed.
+        connected: set while a socket is open and authenticated.
+    """
 
     def __init__(self, state: State, world: World, owner: Owner, traffic: Traffic) -> None:
         self._traffic = traffic
@@ -117,7 +126,7 @@ class Driver:
         self._callers = Callers()
         self._inputs: list[i.Input] = []
         self._stepping = False
-        self.details = ""  # what was seen when the last attempt failed
+        self.details = ""
         self.connected = asyncio.Event()
 
     @property
@@ -133,7 +142,7 @@ class Driver:
     # Inputs.
 
     def feed(self, happened: i.Input) -> None:
-        """Give an input to the machine and carry out what it commands."""
+        """Process an input, and carry out the commands that follow from it."""
         self._inputs.append(happened)
         if self._stepping:
             return
@@ -143,7 +152,7 @@ class Driver:
                 happened = self._inputs.pop(0)
                 due = next_deadline(self._state)
                 if due is not None and due <= self._world.now() and not isinstance(happened, i.TimerFired):
-                    self._step(self._time_has_come())  # what was seen meanwhile is known before it is judged
+                    self._step(self._timer_fired())  # the traffic is reported before a passed deadline is handled
                 self._step(happened)
         finally:
             self._stepping = False
@@ -154,7 +163,7 @@ class Driver:
         self._state, commands = step(before, happened, now, chance)
         transition = self._history.record(before, happened, now, chance, self._state)
         for command in commands:
-            self._CARRIERS[type(command)](self, command)
+            self._HANDLERS[type(command)](self, command)
         self.watchers.tell(transition)
 
     def _arm(self) -> None:
@@ -163,19 +172,19 @@ class Driver:
             self._timer = None
         due = next_deadline(self._state)
         if due is not None:
-            self._timer = self._world.timer(max(0.0, due - self._world.now()), self._ring)
+            self._timer = self._world.timer(max(0.0, due - self._world.now()), self._on_timer)
 
-    def _ring(self) -> None:
+    def _on_timer(self) -> None:
         self._timer = None
-        self.feed(self._time_has_come())
+        self.feed(self._timer_fired())
 
-    def _time_has_come(self) -> i.TimerFired:
-        if self._state.phase is Phase.OPEN:  # since the ping that waits for its answer
+    def _timer_fired(self) -> i.TimerFired:
+        if self._state.phase is Phase.OPEN:  # bytes that moved since the unanswered ping
             self._traffic.look()
         return i.TimerFired(self._heard_at, self._said_at, self._traffic.moved_at or None)
 
     async def call(self, make: Callable[[int], i.Input]) -> tuple[c.Result, Cause | None]:
-        """Feed a call and wait for its end; when the waiting task is cancelled the machine is told."""
+        """Feed the input of a waiting call, and wait for its result. A cancellation is reported to the machine."""
         number, future = self._callers.new()
         self.feed(make(number))
         try:
@@ -197,9 +206,11 @@ class Driver:
         return task
 
     async def _live(self, epoch: int) -> None:
-        # One socket, from the attempt to its end.
+        # The task of one socket, from the attempt to its end.
         if self._closing is not None:
-            await asyncio.wait([self._closing])  # at most one socket at any moment (I7): the last one goes first
+            await asyncio.wait(
+                [self._closing]
+            )  # at most one socket at any time (I7): wait until the last one is closed
         self.details = ""
         try:
             link = await self._owner.open_link(self._stats.begun(self._state.cause))
@@ -209,7 +220,7 @@ class Driver:
             self.feed(i.AttemptFailed(epoch, e.cause, e.wait, e.ours))
             return
         except Exception:
-            log.exception("an attempt to connect failed in a way that was not foreseen")
+            log.exception("an attempt to connect failed with an unexpected error; it is retried")
             self.feed(i.AttemptFailed(epoch, Cause.BAD_ANSWER))
             return
         self._wire = link.wire
@@ -230,10 +241,10 @@ class Driver:
             while True:
                 text = await receive()
                 if self._wire is not wire:
-                    return  # let go by what this task itself reported: nothing of it reaches anyone any more (I7)
+                    return  # detached by a command that this task caused: discard the frame (I7)
                 read += 1
-                if read % BREATHE_EVERY == 0:
-                    await asyncio.sleep(0)  # a full socket does not keep the callbacks waiting
+                if read % YIELD_EVERY_FRAMES == 0:
+                    await asyncio.sleep(0)  # callbacks run although frames are buffered
                 self._heard_at = now()
                 asked = take(text)
                 if asked is not None:
@@ -247,9 +258,7 @@ class Driver:
         except Exception as e:
             cause = wire.cause_of_end(e)
             if cause is None:
-                log.exception(
-                    "a frame could not be taken for a reason that was not foreseen; the socket is opened anew"
-                )
+                log.exception("a frame caused an unexpected error; the connection is opened again")
                 wire.abort()
                 cause = Cause.BAD_ANSWER
             if self._wire is not wire:
@@ -259,24 +268,24 @@ class Driver:
             self.feed(i.SocketLost(epoch, cause, within))
 
     def pong_came(self) -> None:
-        """The owner saw an answer to a ping among the frames."""
+        """Report the answer to a ping."""
         self.feed(i.PongReceived(self._state.epoch))
 
     def server_answered(self) -> None:
-        """The server answered a request. Told to the machine only while it waits: nothing else follows from it."""
+        """Report that the server answered a request. The machine needs it only while it waits."""
         if self._state.phase is Phase.WAITING:
             self.feed(i.ServerAnswered())
 
     def throttled(self, on: bool) -> None:
-        """The owner saw the server turn features off, or on again."""
+        """Report that the server turned features off, or on again."""
         self.feed(i.ThrottleChanged(self._state.epoch, on))
 
     def _ended(self) -> None:
         self._stats.ended(self._world.now())
         self._owner.link_ended()
 
-    def _let_go(self) -> Wire | None:
-        # The task is cancelled and the wire is nobody's: what it still delivers reaches no one (I7).
+    def _detach(self) -> Wire | None:
+        # Detach the socket first, so that late frames are discarded (I7).
         task, self._task = self._task, None
         wire, self._wire = self._wire, None
         if wire is not None:
@@ -286,11 +295,11 @@ class Driver:
         return wire
 
     def _close(self, command: c.CloseSocket) -> None:
-        wire = self._let_go()
+        wire = self._detach()
         if wire is not None:
-            self._closing = self._begin(self._say_goodbye(wire, self._closing))
+            self._closing = self._begin(self._close_wire(wire, self._closing))
 
-    async def _say_goodbye(self, wire: Wire, before: asyncio.Task[None] | None) -> None:
+    async def _close_wire(self, wire: Wire, before: asyncio.Task[None] | None) -> None:
         try:
             await wire.close(CloseCode.NORMAL)
             if before is not None and not before.done():
@@ -300,7 +309,7 @@ class Driver:
             raise
 
     def _abandon(self, command: c.AbandonSocket) -> None:
-        wire = self._let_go()
+        wire = self._detach()
         if wire is not None:
             wire.abort()
 
@@ -310,7 +319,7 @@ class Driver:
             self.send(frame)
 
     def send(self, text: str) -> bool:
-        """Send a frame on the open socket; False when there is none."""
+        """Send a frame. Return False if no socket is open."""
         if self._wire is None:
             return False
         self._said_at = self._world.now()
@@ -318,17 +327,17 @@ class Driver:
         return True
 
     def _tell_status(self, command: c.TellStatus) -> None:
-        worth_telling = command.status is ConnectionStatus.CONNECTED or self.connected.is_set()
-        if log.isEnabledFor(logging.INFO if worth_telling else logging.DEBUG):
+        is_news = command.status is ConnectionStatus.CONNECTED or self.connected.is_set()
+        if log.isEnabledFor(logging.INFO if is_news else logging.DEBUG):
             said = explain(self._state, self._world.now(), self.details)
-            log.log(logging.INFO if worth_telling else logging.DEBUG, "%s", said)
+            log.log(logging.INFO if is_news else logging.DEBUG, "%s", said)
         if command.status in (ConnectionStatus.CONNECTED, ConnectionStatus.FEATURE_THROTTLED):
             self.connected.set()
         else:
             self.connected.clear()
         self._owner.status_changed(command.status)
 
-    _CARRIERS: dict[type, Callable[[Driver, Any], object]] = {
+    _HANDLERS: dict[type, Callable[[Driver, Any], object]] = {
         c.OpenSocket: _open,
         c.CloseSocket: _close,
         c.AbandonSocket: _abandon,
@@ -346,7 +355,7 @@ class Driver:
     }
 
     async def aclose(self) -> None:
-        """End everything, and wait until it has ended."""
+        """End the connection and all tasks, and wait for them."""
         self.feed(i.ClientClosed())
         self.connected.clear()
         current = asyncio.current_task()

@@ -1,4 +1,7 @@
-"""How the world fails, and what it means. Imports no library: it is loaded with the client, sockets are not."""
+"""Map errors of the network and of requests to causes. Imports no network library, because the client loads it.
+
+What a refused upgrade means is decided in `websocket`, what an HTTP response means in `answers`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from tailwire.sdk.exceptions import CometChatException
 
 
 class WireClosed(Exception):
-    """The socket has ended; `cause` says how."""
+    """The socket has ended, for `cause`."""
 
     def __init__(self, cause: Cause) -> None:
         super().__init__(cause)
@@ -26,11 +29,11 @@ class AttemptError(Exception):
     """An attempt failed.
 
     Attributes:
-        cause: how it failed.
-        wait: seconds that whoever answered asked to wait, or None.
-        ours: whether the chat server itself asked for that, and not something in between.
-        details: what was seen, such as an HTTP status and the proxy's name; "" when the cause says it all.
-        unexplained: whether the WebSocket was not opened and nobody says why, as in a web page.
+        cause: why it failed.
+        wait: Retry-After of the response in seconds, or None.
+        ours: whether the response came from the chat server itself, and not from something in between.
+        details: what was seen, such as an HTTP status and the proxy's name; "" if there is nothing to add.
+        unexplained: whether the WebSocket failed to open for an unknown reason, as in a web page.
     """
 
     def __init__(
@@ -51,7 +54,7 @@ class AttemptError(Exception):
 
 
 def seconds_of(retry_after: str | None) -> float | None:
-    """A Retry-After header in seconds; None when there is none that says seconds."""
+    """Return a Retry-After header in seconds; None if it is missing, or not a number."""
     try:
         seconds = float(retry_after) if retry_after else None
         return max(0.0, seconds) if seconds is not None and math.isfinite(seconds) else None
@@ -60,7 +63,7 @@ def seconds_of(retry_after: str | None) -> float | None:
 
 
 def cause_of_error(error: BaseException) -> Cause:
-    """What an error of the network means; looks at what it was raised from, too."""
+    """Return the cause for a network error, also from what it was raised from."""
     seen: BaseException | None = error
     while seen is not None:
         meaning = _meaning(seen)
@@ -94,10 +97,10 @@ _IN_A_PAGE = (
 
 
 def advice_for(cause: Cause, seen: str, url: str) -> str:
-    """Return what to do when a URL was not reached.
+    """Return advice for a URL that was not reached.
 
     Args:
-        seen: the error in words.
+        seen: the text of the error.
     """
     if sys.platform == "emscripten":
         return _IN_A_PAGE
@@ -108,14 +111,14 @@ def advice_for(cause: Cause, seen: str, url: str) -> str:
     return _ADVICE.get(cause, "Check the network and the host, then try again.")
 
 
-# By `SSLCertVerificationError.verify_code`: OpenSSL's, then what truststore reports on macOS and on Windows.
+# `SSLCertVerificationError.verify_code`: of OpenSSL, then of truststore on macOS and on Windows.
 _CERTIFICATES = {
     **dict.fromkeys((9, 10, -67818, -67819, 0x800B0101), Cause.CERTIFICATE_EXPIRED),
     **dict.fromkeys((62, 64, -67602, 0x800B010F), Cause.CERTIFICATE_WRONG_HOST),
     **dict.fromkeys((2, 18, 19, 20, 21, 27, -67843, 0x800B0109, 0x800B010A), Cause.CERTIFICATE_UNKNOWN_ISSUER),
 }
 
-# Where several addresses were tried: what says most about the server comes first.
+# If several addresses were tried: the most telling cause first.
 _OF_SEVERAL = (
     Cause.CONNECTION_REFUSED,
     Cause.ATTEMPT_TIMEOUT,
@@ -126,7 +129,7 @@ _OF_SEVERAL = (
 
 
 def _meaning(error: BaseException) -> Cause | None:
-    # None: the error alone says nothing; what it was raised from may.
+    # None: the error alone tells nothing; what it was raised from may.
     meaning: Cause | None = None
     if isinstance(error, BaseExceptionGroup):
         meaning = _of_several([_meaning(one) for one in error.exceptions])
@@ -136,7 +139,7 @@ def _meaning(error: BaseException) -> Cause | None:
         meaning = Cause.TLS_FAILED
     elif any(kind.__name__ == "ProxyError" for kind in type(error).__mro__):  # of httpx2, httpcore2 and websockets
         meaning = Cause.PROXY_REFUSED
-    elif isinstance(error, socket.gaierror | UnicodeError):  # UnicodeError: a name that cannot be one
+    elif isinstance(error, socket.gaierror | UnicodeError):  # UnicodeError: an invalid host name
         meaning = Cause.NAME_LOOKUP_FAILED
     elif isinstance(error, OSError):
         meaning = _of_errno(error)
@@ -150,7 +153,7 @@ def _of_errno(error: OSError) -> Cause | None:
         return Cause.ATTEMPT_TIMEOUT
     if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN):
         return Cause.NETWORK_UNREACHABLE
-    # asyncio tells in words alone how each address failed: "Multiple exceptions: [Errno 101] …, [Errno 111] …".
+    # asyncio reports several addresses only as text: "Multiple exceptions: [Errno 101] …, [Errno 111] …".
     numbers = re.findall(r"\[Errno (\d+)\]", str(error)) if error.errno is None else []
     return _of_several([_of_errno(OSError(int(number), "")) for number in numbers])
 
@@ -159,16 +162,16 @@ def _of_several(meanings: Sequence[Cause | None]) -> Cause | None:
     return next((cause for cause in _OF_SEVERAL if cause in meanings), None)
 
 
-_NO_GOOD = frozenset({
+_TOKEN_CODES = frozenset({
     "AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "AUTH_ERR_EMPTY_AUTH_TOKEN", "ERR_AUTH_TOKEN_EXPIRED", "ERR_UID_NOT_FOUND",
     "USER_NOT_AUTHORISED",
 })  # fmt: skip
 
 
 def attempt_failed(e: CometChatException) -> AttemptError:
-    """What the failure of a request means for the attempt that needed it."""
+    """Return the error of an attempt whose request failed."""
     details = str(e.details or e.message)
-    if e.code in _NO_GOOD:
+    if e.code in _TOKEN_CODES:
         return AttemptError(Cause.TOKEN_REJECTED, details=details)
     if e.code == "NO_INTERNET_CONNECTION":
         return AttemptError(e.cause or cause_of_error(e), e.retry_after, details=details)

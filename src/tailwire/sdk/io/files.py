@@ -1,4 +1,4 @@
-"""Sessions in files: one an app id, readable by the user alone, written as a whole or not at all."""
+"""Sessions in files: one per app id, readable only by the user, and replaced atomically."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ log = logging.getLogger("tailwire")
 
 
 class FileSessionStore:
-    """Keeps sessions in the platform's user data folder, or in another.
+    """Keep sessions in files.
 
-    A file that cannot be read is set aside (`*.damaged`), reported, and never stops the app. One client at a time has
-    the session of an app: a second one, in this process or another, needs a folder of its own.
+    A file that cannot be read is renamed to `*.damaged`, with a warning, and the app continues. Only one client at a
+    time may use the session of an app: a second one, in this process or another, needs its own folder.
 
     Args:
         folder: where; the platform's user data folder by default.
@@ -39,7 +39,7 @@ class FileSessionStore:
         return self._folder / f"{kind}-{safe}-{hashlib.sha256(app_id.encode()).hexdigest()[:8]}.json"
 
     def claim(self, app_id: str) -> Callable[[], None]:
-        """Have the session of an app for oneself, as long as the process lives; gives what lets go of it.
+        """Claim the session of an app, at most until the process ends. Return the function that releases it.
 
         Raises:
             CometChatException: `SESSION_IN_USE`.
@@ -55,7 +55,7 @@ class FileSessionStore:
             raise failure("SESSION_IN_USE", f"{words}session_store=FileSessionStore(folder).") from e
 
     def load(self, app_id: str) -> Mapping[str, Any] | None:
-        """The saved session of an app, or None."""
+        """Return the saved session of an app, or None."""
         return self._read(self._path(app_id))
 
     def _read(self, path: Path) -> Mapping[str, Any] | None:
@@ -72,14 +72,14 @@ class FileSessionStore:
 
     def _set_aside(self, path: Path, error: Exception) -> None:
         aside = path.with_suffix(".damaged")
-        log.warning("the saved file %s cannot be read (%s); it is set aside as %s", path, error, aside.name)
+        log.warning("the saved file %s cannot be read (%s); it is renamed to %s", path, error, aside.name)
         try:
             path.replace(aside)
         except OSError as e:
-            log.warning("it cannot be set aside: %s", e)
+            log.warning("it cannot be renamed: %s", e)
 
     def save(self, app_id: str, session: Mapping[str, Any]) -> None:
-        """Keep a session. A disk that is full or read-only is reported, and does not stop the app."""
+        """Save a session. If it cannot be written, a warning is logged and the app continues."""
         path = self._path(app_id)
         try:
             self._write(path, session)
@@ -100,7 +100,7 @@ class FileSessionStore:
         except BaseException:
             os.unlink(fresh)
             raise
-        if sync and os.name != "nt":  # where a folder cannot be synced
+        if sync and os.name != "nt":  # Windows cannot sync a folder
             folder = os.open(path.parent, os.O_RDONLY)
             try:
                 os.fsync(folder)
@@ -108,7 +108,7 @@ class FileSessionStore:
                 os.close(folder)
 
     def clear(self, app_id: str) -> None:
-        """Forget the session of an app."""
+        """Remove the saved session of an app."""
         self._remove(self._path(app_id))
 
     @staticmethod
@@ -119,14 +119,14 @@ class FileSessionStore:
             log.warning("%s cannot be removed: %s", path, e)
 
     def load_outbox(self, app_id: str, uid: str) -> Mapping[str, Any] | None:
-        """What a user had queued, or None."""
+        """Return the saved outbox of a user, or None."""
         return self._read(self._path(f"{app_id} {uid}", "outbox"))
 
     def save_outbox(self, app_id: str, uid: str, outbox: Mapping[str, Any] | None) -> None:
-        """Keep what a user has queued, on the disk itself when this returns; None when it is nothing.
+        """Save the outbox of a user, durably; None removes it.
 
         Raises:
-            OSError: when it cannot be written.
+            OSError: if it cannot be written.
         """
         path = self._path(f"{app_id} {uid}", "outbox")
         if outbox is None:

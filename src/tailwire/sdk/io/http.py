@@ -1,4 +1,4 @@
-"""Requests to the client API: headers, connections, errors. What an answer says is read in `answers`."""
+"""Requests to the client API: headers, connections, errors. `answers` interprets the responses."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ from tailwire.wire.frames import CLIENT_HEADER
 
 log = logging.getLogger("tailwire")
 VERSION = "0.1.0"
-FIRST_BYTE = 5.0
-"""Seconds that a connection which was used before has for the first byte of an answer."""
-UNSENT = 16 * 1024
-"""Bytes that the system may take for a connection without having sent them, and of an upload that are given to it at
-once: a line of 10 kbit/s sends them in less time than that after which an upload is given up."""
+FIRST_BYTE_SECONDS = 5.0
+"""Seconds that a reused connection has for the first byte of a response."""
+MAX_UNSENT_BYTES = 16 * 1024
+"""Bytes that the system buffers unsent for a connection, and the chunk size of uploads. A line of 10 kbit/s sends them
+within the time after which an upload counts as stalled."""
 
 
 def _nothing() -> None:
-    """Tell nobody."""
+    """Do nothing."""
 
 
 class Http:
-    """Speaks to the client API on behalf of one client.
+    """Sends the requests of one client to the client API.
 
     Args:
-        base_url: without a slash at its end.
-        tls: for servers with a certificate of their own.
-        traffic: told when bytes move, and asked before a request is given up.
+        base_url: without a trailing slash.
+        tls: the app's own TLS context, or None.
+        traffic: records when bytes move; consulted before a request is abandoned.
         proxy: as `World.http_client` takes it.
 
     Attributes:
-        answered: called at each answer of the server, whatever it says.
-        traffic: as it was given.
+        answered: called for each response of the server, also for an error.
+        traffic: the argument.
         succeeded: called when a request has succeeded.
     """
 
@@ -77,7 +77,7 @@ class Http:
         return self._base_url
 
     def patience(self) -> Patience:
-        """Return the limit within which one call of the app ends, over all its tries."""
+        """Return the time limit of one call of the app, including all its retries."""
         return Patience(self._world, self.traffic, STALLED, LONGEST, ever=EVER)
 
     async def ask(
@@ -94,21 +94,21 @@ class Http:
         within: Patience | None = None,
         repeated: bool = False,
     ) -> Any:
-        """One request. One that changes nothing is sent once more when a connection used before gave no answer.
+        """Send a request. A safe one is repeated once if a reused connection gave no response.
 
         Args:
-            path: below the base URL, with its slash; or a whole URL.
+            path: below the base URL, with a leading slash; or a whole URL.
             token, key, authorization: an auth token, an API key, the pass of `PUT /me`.
-            on_behalf_of: the user for whom a REST key asks.
-            within: the limit of the call that this request belongs to, entered already; its own by default.
-            repeated: whether the caller sends it again when it fails, so that it may fail early.
+            on_behalf_of: the user for whom a REST API key acts.
+            within: the time limit of the call to which this request belongs, already entered; its own by default.
+            repeated: whether the caller retries it, so that it may fail early.
 
         Returns:
-            `data` of the answer.
+            `data` of the response.
 
         Raises:
-            CometChatException: with the server's code; `NO_INTERNET_CONNECTION` when it was not reached, with the
-                cause; `ERR_INVALID_ARGUMENT` when the body is no JSON; `ERR_ANSWER_TOO_LARGE`.
+            CometChatException: with the server's code; `NO_INTERNET_CONNECTION` with its cause if the server was not
+                reached; `ERR_INVALID_ARGUMENT` if the body cannot be encoded as JSON; `ERR_ANSWER_TOO_LARGE`.
         """
         if within is None:
             async with self.patience() as within:
@@ -124,13 +124,13 @@ class Http:
             try:
                 content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
             except (TypeError, ValueError, RecursionError) as e:
-                raise failure("ERR_INVALID_ARGUMENT", f"It cannot be written as JSON: {e}") from e
+                raise failure("ERR_INVALID_ARGUMENT", f"It cannot be encoded as JSON: {e}") from e
             headers["content-type"] = "application/json"
         url = self._url(path)
         request = {"method": method, "url": url, "headers": headers, "content": content, "params": query}
         safe = method == "GET" or (method, path) == ("PUT", "/me")
         early = safe or repeated
-        first_byte = Patience(self._world, self.traffic, FIRST_BYTE, started=False) if early else None
+        first_byte = Patience(self._world, self.traffic, FIRST_BYTE_SECONDS, started=False) if early else None
         exchange = _Exchange(within, first_byte)
         try:
             answer = await self._answer(request, exchange)
@@ -154,8 +154,8 @@ class Http:
     def _url(self, path: str) -> str:
         if "://" in path:
             return path
-        if "/." in path and not {".", ".."}.isdisjoint(path.split("/")):  # the HTTP library would climb the path
-            raise failure("ERR_INVALID_ARGUMENT", f"{path} names another path than it seems to.")
+        if "/." in path and not {".", ".."}.isdisjoint(path.split("/")):  # the HTTP library would resolve the dots
+            raise failure("ERR_INVALID_ARGUMENT", f"{path} contains . or .. as a part: give the path itself.")
         return self._base_url + path
 
     def _read(self, answer: Answer, method: str) -> Any:
@@ -174,13 +174,13 @@ class Http:
         return data
 
     async def upload(self, url: str, pieces: AsyncIterator[bytes], size: int, content_type: str) -> None:
-        """Send a form to where the server said. It ends when nothing has moved for half a minute.
+        """Upload a form to the URL that the server named. It fails after 30 s without a byte moving.
 
-        Where the network does not show what moves (`World.sees_uploads`), it may take ten minutes.
+        If the progress is not visible (`World.sees_uploads`), it fails after ten minutes.
 
         Raises:
-            CometChatException: with the server's code; `NO_INTERNET_CONNECTION` when it was not reached;
-                `ERR_BAD_ERROR_RESPONSE` when a file store refuses it in words of its own; what `pieces` raises.
+            CometChatException: with the server's code; `NO_INTERNET_CONNECTION` if it was not reached;
+                `ERR_BAD_ERROR_RESPONSE` if a file store refuses the form; what `pieces` raises.
         """
         headers = {"content-type": content_type, "content-length": str(size), "accept-encoding": ENCODING}
         stalled, longest = (UPLOAD_STALLED, UPLOAD_LONGEST) if self._world.sees_uploads else (EVER, EVER)
@@ -188,15 +188,15 @@ class Http:
 
             async def taken() -> AsyncIterator[bytes]:
                 async for piece in pieces:
-                    for start in range(0, len(piece), UNSENT):
-                        yield piece[start : start + UNSENT]
-                        within.moved()  # the network has taken it: the next one is asked for
+                    for start in range(0, len(piece), MAX_UNSENT_BYTES):
+                        yield piece[start : start + MAX_UNSENT_BYTES]
+                        within.moved()  # the network accepted it: the next chunk is requested
 
             request = {"method": "POST", "url": url, "headers": headers, "content": taken()}
             (await self._answer(request, _Exchange(within))).check_upload()
 
     async def _answer(self, request: Mapping[str, Any], exchange: _Exchange) -> Answer:
-        # What the library raises ends here, whatever it is: callers know one exception.
+        # Every exception of the library is converted here: callers expect only one class.
         pool = None
         try:
             pool = self._pool_in_use()
@@ -208,13 +208,13 @@ class Http:
             raise _in_doubt(e) from e
         except CometChatException:
             raise
-        except Exception as e:  # noqa: BLE001 - callers know one exception, and its trace is not of the library
+        except Exception as e:  # noqa: BLE001 - callers expect one class, without the library's traceback
             raise _not_reached(e, str(request["url"])) from None
         finally:
             if pool is not None:
                 pool.running -= 1
                 if exchange.went_silent and pool is self._pool:
-                    self.drop()  # the other connections have ended with it, as far as one can know
+                    self.drop()  # the other connections are probably dead as well
                 if pool is not self._pool:
                     self._shut(pool)
 
@@ -228,7 +228,7 @@ class Http:
         return self._pool
 
     def drop(self) -> None:
-        """Use new connections from now on. What runs on the old ones goes on, and they are closed behind it."""
+        """Use new connections from now on. Old ones are closed when their running requests have finished."""
         pool, self._pool = self._pool, None
         if pool is not None:
             self._shut(pool)
@@ -242,7 +242,7 @@ class Http:
             task.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
-        """Close the connections, also those with requests that still run; no request begins any more."""
+        """Close all connections, also those with running requests. Later requests fail."""
         self._closed = True
         pools, self._pool = [*self._dropped, *([self._pool] if self._pool is not None else [])], None
         for pool in pools:
@@ -252,7 +252,7 @@ class Http:
 
 
 class _Pool:
-    """Connections that are kept, and how many requests run on them."""
+    """Pooled connections, and the number of requests that run on them."""
 
     def __init__(self, client: Any) -> None:
         self.client = client
@@ -261,16 +261,16 @@ class _Pool:
     async def close(self) -> None:
         try:
             await self.client.aclose()
-        except Exception as e:  # noqa: BLE001 - they are given up in any case
-            log.debug("connections were not closed in order: %r", e)
+        except Exception as e:  # noqa: BLE001 - they are discarded in any case
+            log.debug("connections were not closed cleanly: %r", e)
 
 
 class _Exchange:
-    """One request and its answer, on one connection.
+    """One request and its response, on one connection.
 
     Args:
-        within: told when something moves.
-        first_byte: ends it when a connection that was used before gives no first byte; None: it waits.
+        within: notified when bytes move.
+        first_byte: limits the wait for the first byte on a reused connection; None: no such limit.
     """
 
     def __init__(self, within: Patience, first_byte: Patience | None = None) -> None:
@@ -281,11 +281,11 @@ class _Exchange:
 
     @property
     def went_silent(self) -> bool:
-        """Whether it ended on a connection used before, without a byte of an answer; not when its caller ended it."""
+        """Whether a reused connection gave no byte of a response; false if the caller cancelled the request."""
         return self._failed and self._sent and not self._connected and not self._begun
 
     async def run(self, client: Any, request: Mapping[str, Any]) -> Answer:
-        """Send it and read the answer."""
+        """Send the request and read the response."""
         import httpx2
 
         built = client.build_request(**request, timeout=httpx2.Timeout(None), extensions={"trace": self._trace})
@@ -294,7 +294,7 @@ class _Exchange:
                 response = await client.send(built, stream=True, follow_redirects=False)
         except asyncio.CancelledError:
             self._failed = self._within.expired
-            if self._stream is not None:  # the library may leave it open: amid a proxy's CONNECT, or a TLS handshake
+            if self._stream is not None:  # the library may leave it open during a proxy's CONNECT or a TLS handshake
                 await self._stream.aclose()
             raise
         except Exception:
@@ -319,14 +319,14 @@ class _Exchange:
             await response.aclose()
 
     async def _trace(self, name: str, info: Mapping[str, Any]) -> None:
-        # The library tells each step; "connection.connect_tcp.started" comes only when a connection is made.
+        # The library reports each step; "connection.connect_tcp.started" comes only for a new connection.
         event = name.partition(".")[2]
         if event == "connect_tcp.started":
             self._connected = True
         elif event == "connect_tcp.complete":
             self._within.moved()
             self._stream = info["return_value"]
-            _hold_little(self._stream)
+            _limit_unsent(self._stream)
             self._within.traffic.watch(self._stream)
         elif event == "start_tls.complete":
             self._within.moved()
@@ -340,17 +340,17 @@ class _Exchange:
             self._within.moved()
 
 
-def _hold_little(stream: Any) -> None:
-    # The system would take megabytes for a slow line at once, and nobody would know how far they are.
+def _limit_unsent(stream: Any) -> None:
+    # The system would buffer megabytes for a slow line, which hides the progress.
     option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
     raw = stream.get_extra_info("socket")
     if option is not None and raw is not None:
-        with suppress(OSError):  # a system that does not know it
-            raw.setsockopt(socket.IPPROTO_TCP, option, UNSENT)
+        with suppress(OSError):  # not supported by this system
+            raw.setsockopt(socket.IPPROTO_TCP, option, MAX_UNSENT_BYTES)
 
 
 def _in_doubt(error: AnswerTooLarge) -> CometChatException:
-    # Of what changes something it is not known whether it was done: that is no refusal.
+    # The request may have been executed, so this is not a refusal.
     return not_reached(Cause.NOT_OUR_SERVER, error.seen)
 
 

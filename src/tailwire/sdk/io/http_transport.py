@@ -1,4 +1,4 @@
-"""Sends each request through the proxy that is used for its URL, and names the proxy where it is at fault."""
+"""Send each request through the proxy for its URL, and name the proxy in its errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tailwire.sdk.io.failures import cause_of_error
 from tailwire.sdk.io.proxies import Proxy, UnusableProxy, proxy_for
 from tailwire.sdk.io.tls import default_context
 
-CHOSEN_FOR = 5.0  # seconds: reading the environment takes a tenth of a millisecond
+PROXY_CACHE_SECONDS = 5.0  # reading the environment takes 0.1 ms
 MAX_ORIGINS = 16
 MAX_PROXIES = 4
 
@@ -21,8 +21,8 @@ class ProxiedTransport(httpx2.AsyncBaseTransport):
     """A transport that chooses the proxy by `proxy_for`, as the WebSocket does.
 
     Args:
-        tls: for the servers. An `https` proxy is checked by the default context.
-        setting: as `proxy_for` takes it.
+        tls: context for the servers; the default context verifies an `https` proxy.
+        setting: the argument of `proxy_for`.
     """
 
     def __init__(self, tls: ssl.SSLContext, setting: str | None, limits: httpx2.Limits) -> None:
@@ -36,8 +36,8 @@ class ProxiedTransport(httpx2.AsyncBaseTransport):
         """Send a request.
 
         Raises:
-            httpx2.ProxyError: when the proxy cannot be used, cannot be reached, or refuses.
-            httpx2.TransportError: when the server is not reached.
+            httpx2.ProxyError: if the proxy cannot be used, cannot be reached, or refuses.
+            httpx2.TransportError: if the server is not reached.
         """
         try:
             proxy = await self._proxy_for(request.url)
@@ -72,7 +72,7 @@ class ProxiedTransport(httpx2.AsyncBaseTransport):
     async def _proxy_for(self, url: httpx2.URL) -> Proxy | None:
         origin, now = (url.scheme, url.host, url.port), time.monotonic()
         chosen_at, proxy = self._chosen.get(origin, (0.0, None))
-        if now - chosen_at >= CHOSEN_FOR or not chosen_at:
+        if now - chosen_at >= PROXY_CACHE_SECONDS or not chosen_at:
             proxy = await proxy_for(str(url), self._setting)
             if len(self._chosen) >= MAX_ORIGINS:
                 self._chosen.clear()

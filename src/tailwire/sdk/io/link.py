@@ -1,4 +1,7 @@
-"""From a session to an authenticated socket: what the bootstrap still needs, the upgrade, the auth frame."""
+"""Open an authenticated socket for a session: pass and settings by HTTP, the upgrade, the auth frame.
+
+How HTTP errors and refused upgrades map to causes is decided in `failures` and `websocket`.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +21,24 @@ from tailwire.sdk.io.world import Identity, Wire, World
 from tailwire.wire.frames import CLIENT_HEADER, PROOF_HEADER, auth_frame, proof_of
 from tailwire.wire.server_settings import ServerSettings
 
-SHORTEST, LONGEST = 1.0, 1e9
-_BY_OTHERS = frozenset({Cause.CAPTIVE_PORTAL, Cause.PROXY_REFUSED, Cause.NOT_OUR_SERVER})
-"""Something in between answered: where requests pass, it is the WebSocket that it refuses."""
+MIN_SECONDS, MAX_SECONDS = 1.0, 1e9
+"""Bounds of the durations that are accepted from the server."""
+_BY_INTERMEDIARIES = frozenset({Cause.CAPTIVE_PORTAL, Cause.PROXY_REFUSED, Cause.NOT_OUR_SERVER})
+"""Something in between responded. If requests get through, it refuses only the WebSocket."""
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """What the server granted beyond the documented protocol; empty on a server that knows none of it.
+    """What the server announced at authentication beyond the documented protocol; empty on other servers.
 
     Attributes:
-        left: seconds for which the token is still good, where it ends.
+        features: the features that both sides support.
+        interval: heartbeat interval in seconds.
+        timeout: heartbeat timeout in seconds.
+        left: seconds until the token expires.
+        store: name of the server's store.
+        mark: of the server's start, for positions.
+        shed: what the server currently does without, because of its load.
     """
 
     features: frozenset[str] = frozenset()
@@ -45,7 +55,9 @@ class Link:
     """An authenticated socket.
 
     Attributes:
-        round_trip: the seconds that the answer to the auth frame took.
+        wire: the open WebSocket.
+        granted: what the server announced.
+        round_trip: seconds that the answer to the auth frame took.
     """
 
     wire: Wire
@@ -54,12 +66,12 @@ class Link:
 
 
 class Connector:
-    """Opens authenticated sockets for one client. Keeps the pass and the settings between attempts.
+    """Opens authenticated sockets for one client. Caches the pass and the settings between attempts.
 
     Args:
         presence: `presenceSubscription` of the auth frame.
-        host, port: of the WebSocket, where the app overrides what the server names.
-        proxy: as `World.open_wire` takes it.
+        host, port: of the WebSocket, if the app overrides those of the server's settings.
+        proxy: the argument of `World.open_wire`.
     """
 
     def __init__(
@@ -86,33 +98,33 @@ class Connector:
 
     @property
     def settings(self) -> ServerSettings | None:
-        """The server's settings, as they were last read."""
+        """The server's settings as last read; None before that."""
         return self._settings
 
     def forget(self) -> None:
-        """Another user, another token: begin anew."""
+        """Drop the cached pass and settings, because the user or the token has changed."""
         self._pass = ""
         self._settings = None
 
     async def renewal_frame(self, uid: str, token: str) -> dict[str, Any]:
-        """The frame that gives the server a new token on an open socket (feature `renew`).
+        """Return the frame that renews the token of an open socket (feature `renew`).
 
         Raises:
-            CometChatException: as the request failed.
+            CometChatException: if the request for a pass fails.
         """
         if not self._pass:
             _, self._pass = await self.me(token)
         return self._auth_frame(uid, None)
 
     def keep_pass(self, signed: str) -> None:
-        """The pass of the token that is used now; "" when it has to be asked for."""
+        """Cache the pass of the current token; "" if it has to be requested."""
         self._pass = signed
 
     async def me(self, token: str) -> tuple[Mapping[str, Any], str]:
-        """`PUT /me`: the user, and the pass that comes with them.
+        """Request `PUT /me`. Return the user, and the pass for a socket.
 
         Raises:
-            CometChatException: as the request failed.
+            CometChatException: if the request fails.
         """
         body = {"platform": "python", "deviceId": self._identity.resource, "appInfo": {"version": VERSION}}
         user = await self._http.ask("PUT", "/me", token=token, body=body)
@@ -121,19 +133,19 @@ class Connector:
         return user, str(user.get("jwt") or "")
 
     async def open(self, uid: str, token: str, last: Mapping[str, Any] | None = None) -> Link:
-        """An authenticated socket.
+        """Open an authenticated socket.
 
         Args:
-            last: how the last one ended (feature `cause`).
+            last: how the last socket ended, for the server (feature `cause`); None for the first.
 
         Raises:
-            AttemptError: saying why there is none.
+            AttemptError: if that fails.
         """
         try:
             kept = bool(self._pass)
             link = await self._try(uid, token, last)
             if link is None and kept:
-                self._pass = ""  # it may just have been too old: once more with a fresh one
+                self._pass = ""  # it may have expired: try once more with a new one
                 link = await self._try(uid, token, last)
         except AttemptError:
             self._settings = None
@@ -144,7 +156,7 @@ class Connector:
 
     async def _try(self, uid: str, token: str, last: Mapping[str, Any] | None) -> Link | None:
         secure = urlsplit(self._http.base_url).scheme == "https"
-        answered = not self._pass or self._settings is None  # the server itself, and just now
+        answered = not self._pass or self._settings is None  # the server itself, in this attempt
         try:
             if not self._pass:
                 _, self._pass = await self.me(token)
@@ -163,7 +175,7 @@ class Connector:
             headers = {CLIENT_HEADER: VERSION, PROOF_HEADER: proof_of(self._pass)}
             wire = await self._world.open_wire(url, headers, self._tls, self._proxy, moved)
         except AttemptError as e:
-            if answered and (e.unexplained or e.cause in _BY_OTHERS):
+            if answered and (e.unexplained or e.cause in _BY_INTERMEDIARIES):
                 raise AttemptError(Cause.WEBSOCKET_REFUSED, e.wait, details=e.details) from e
             raise
         try:
@@ -205,7 +217,7 @@ class Connector:
 
 
 def granted(value: Any) -> Granted:
-    """What the server granted, from `tailwire` of its answer."""
+    """Return what the server announced in `tailwire` of its answer."""
     if not isinstance(value, dict):
         return Granted()
     beat = value.get("heartbeat")
@@ -223,6 +235,6 @@ def granted(value: Any) -> Granted:
 
 
 def _duration(value: Any) -> float | None:
-    # Seconds, or None for what is none: nothing, a text, for ever.
+    # None for anything but a plausible number of seconds.
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return max(SHORTEST, float(value)) if is_number and 0 < value < LONGEST else None
+    return max(MIN_SECONDS, float(value)) if is_number and 0 < value < MAX_SECONDS else None

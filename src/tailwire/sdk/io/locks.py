@@ -1,4 +1,4 @@
-"""A lock on a file that the system holds for this process, and that ends with it, however it ends."""
+"""A file lock that the system releases when the process ends, however it ends."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ except ModuleNotFoundError:  # Windows
 
 log = logging.getLogger("tailwire")
 _HELD = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
-_FAR = 1 << 30  # what is locked on Windows cannot be read by others: a byte far behind the text
+_FAR = 1 << 30  # Windows makes locked bytes unreadable, so the lock is on a byte far behind the text
 
 
 class Held(Exception):
-    """Somebody else has the lock.
+    """The lock is held by another client.
 
     Attributes:
-        holder: the number of their process; "" when it is not known.
+        holder: the id of its process; "" if unknown.
     """
 
     def __init__(self, holder: str) -> None:
@@ -30,14 +30,13 @@ class Held(Exception):
 
 
 class FileLock:
-    """A lock. Where no lock file can be made, or the file system has no locks, nothing is locked, and the log
-    says so.
+    """A file lock, acquired at once. If the file system does not allow one, a warning is logged and nothing is locked.
 
     Args:
-        path: of the lock file, which stays behind.
+        path: of the lock file, which is never removed.
 
     Raises:
-        Held: when somebody else has it, in this process or another.
+        Held: if it is held, in this process or another.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,7 +45,7 @@ class FileLock:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
         except OSError as e:
-            log.warning("%s cannot be made (%s): another process may use the same session", path, e)
+            log.warning("%s cannot be created (%s): another process may use the same session", path, e)
             return
         try:
             _take(descriptor)
@@ -64,7 +63,7 @@ class FileLock:
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """Let go; twice is once."""
+        """Release the lock. Further calls do nothing."""
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
             if fcntl is not None:

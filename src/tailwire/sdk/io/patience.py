@@ -1,7 +1,7 @@
-"""How long a call waits for its server: until nothing has moved for a while.
+"""The time limit of a call, which bytes that move extend.
 
-A line on which bytes move is alive, however slow it is; a call is given up only when the line is still, or when all
-that moves for a long time belongs to others.
+A line on which bytes move is alive, however slow it is: a call fails only when the line is still, or when all bytes
+that move for a long time belong to other requests.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from tailwire.sdk.io.traffic import Traffic
 from tailwire.sdk.io.world import Timer, World
 
 STALLED = 15.0
-"""Seconds after which a call ends when nothing has moved on any connection of the client."""
+"""Seconds without a byte on any connection of the client after which a call fails."""
 LONGEST = 60.0
-"""Seconds after which a call ends when nothing of its own has moved, whatever else has."""
+"""Seconds without a byte of its own after which a call fails."""
 EVER = 600.0
-"""Seconds after which a call that is no upload ends in any case: an answer that trickles is none."""
+"""Seconds after which a call other than an upload fails in any case."""
 UPLOAD_STALLED = 30.0
 UPLOAD_LONGEST = 120.0
-_SOON = 0.001
+_TOLERANCE_SECONDS = 0.001
 
 
 class Patience:
-    """Cancels the body of its `async with` when no bytes move any more. It cannot be entered twice.
+    """Cancels the body of its `async with` when no bytes move any more. Can be entered once.
 
     Args:
         stalled: seconds without a byte on any connection of the client.
         longest: seconds without a byte of its own.
-        ever: seconds after which it ends whatever moves.
-        started: False for one that waits for `start()`.
+        ever: total seconds, whatever moves.
+        started: False to wait for `start()`.
 
     Attributes:
-        traffic: as it was given.
+        traffic: the argument.
 
     Raises:
-        CometChatException: on the way out, `NO_INTERNET_CONNECTION` with the cause `attempt_timeout`.
+        CometChatException: on exit, `NO_INTERNET_CONNECTION` with the cause `attempt_timeout`.
     """
 
     def __init__(
@@ -70,12 +70,12 @@ class Patience:
         return self._scope.expired()
 
     def moved(self) -> None:
-        """Note that bytes of its own move now."""
+        """Record that bytes of its own move now."""
         self._moved_at = self._world.now()
         self.traffic.moved()
 
     def start(self) -> None:
-        """Begin to wait."""
+        """Start the limit."""
         self._moved_at = self._world.now()
         self._end = self._moved_at + self._ever
         self._arm()
@@ -96,7 +96,7 @@ class Patience:
             await self._scope.__aexit__(kind, error, trace)
         except TimeoutError:
             waited = self._world.now() - self._moved_at
-            details = f"No answer came for {waited:.0f} s; check the network and the host, then try again."
+            details = f"No response for {waited:.0f} s; check the network and the host, then try again."
             raise not_reached(Cause.ATTEMPT_TIMEOUT, details) from None
 
     def _left(self) -> float:
@@ -108,7 +108,7 @@ class Patience:
 
     def _ring(self) -> None:
         self._timer = None
-        if self._left() > _SOON:  # something has moved since the timer was set
+        if self._left() > _TOLERANCE_SECONDS:  # something has moved since the timer was set
             self._arm()
         else:
             self._scope.reschedule(asyncio.get_running_loop().time())

@@ -1,4 +1,4 @@
-"""Which proxy is used for a URL: one rule, for HTTP and WebSocket alike. Imports no library."""
+"""Choose the proxy for a URL, for HTTP and WebSocket alike. Imports no network library."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _DEFAULT_PORT = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 
 class UnusableProxy(ValueError):
-    """A proxy that cannot be used; the message says what to correct or to install."""
+    """A proxy cannot be used. The message says what to correct or to install."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy's address.
+    """The address of a proxy.
 
     Attributes:
         scheme: `http`, `https`, `socks5` or `socks5h`.
@@ -58,11 +58,11 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The proxies of the environment variables, or of the system where no variable is set.
+    """The proxies of the environment variables, or of the system's settings if no variable is set.
 
     Attributes:
-        proxies: the proxy's address by the name of the variable: `http`, `https`, `all`, `no`.
-        of_system: whether the system's own settings say so; it then knows the exceptions, too.
+        proxies: addresses by the name of the variable: `http`, `https`, `all`, `no`.
+        of_system: whether they come from the system's settings, which have their own exceptions.
     """
 
     proxies: Mapping[str, str]
@@ -70,10 +70,10 @@ class Surroundings:
 
 
 def parse_proxy(text: str) -> Proxy:
-    """Return the proxy of an address such as `http://user:password@host:port` or `host:port`.
+    """Parse an address such as `http://user:password@host:port` or `host:port`.
 
     Raises:
-        UnusableProxy: when it is no address of a proxy.
+        UnusableProxy: if it is not the address of a proxy.
     """
     example = "use [http|https|socks5|socks5h://][user:password@]host[:port]"
     try:
@@ -96,17 +96,17 @@ _ENCODE = "; percent-encode special characters of the password, such as / ? #"
 
 
 def check_library(proxy: Proxy) -> None:
-    """Check that the libraries are installed that a proxy needs.
+    """Check that the libraries that a proxy needs are installed.
 
     Raises:
-        UnusableProxy: saying what to install.
+        UnusableProxy: if not.
     """
     if proxy.socks and any(find_spec(library) is None for library in SOCKS_LIBRARIES):
         raise UnusableProxy(f'the proxy {proxy.name} needs SOCKS support: pip install "tailwire[socks]"')
 
 
 def surroundings() -> Surroundings:
-    """Read the environment variables, or the system's settings where no variable is set."""
+    """Read the environment variables, or the system's settings if no variable is set."""
     from urllib.request import getproxies, getproxies_environment
 
     of_environment = getproxies_environment()
@@ -116,14 +116,14 @@ def surroundings() -> Surroundings:
 
 
 async def proxy_for(url: str, setting: str | None) -> Proxy | None:
-    """Return the proxy that is used for a URL now; None: it is reached directly.
+    """Return the proxy for a URL at present, or None for a direct connection.
 
     Args:
-        url: `http`, `https`, `ws` or `wss`.
-        setting: the app's own: an address, "" for no proxy at all; None: as the environment or the system says.
+        url: with the scheme `http`, `https`, `ws` or `wss`.
+        setting: of the app: an address, "" for no proxy, or None to use the environment or the system's settings.
 
     Raises:
-        UnusableProxy: saying what to correct or to install.
+        UnusableProxy: if it cannot be used.
     """
     if setting is not None:
         proxy = parse_proxy(setting) if setting else None
@@ -138,15 +138,15 @@ async def proxy_for(url: str, setting: str | None) -> Proxy | None:
 
 
 def chosen(url: str, around: Surroundings) -> Proxy | None:
-    """Return the proxy that the surroundings name for a URL; None: it is reached directly.
+    """Return the proxy that the environment or the system names for a URL, or None for a direct connection.
 
     Raises:
-        UnusableProxy: saying what to correct.
+        UnusableProxy: if its address is invalid.
     """
     parts = urlsplit(url)
     host, port = (parts.hostname or "").rstrip("."), parts.port or _DEFAULT_PORT[parts.scheme]
     variable = _VARIABLE[parts.scheme]
-    # "socks" is how a system's settings name its SOCKS proxy, written as http:// on macOS.
+    # A system's settings name their SOCKS proxy "socks", on macOS with the scheme http://.
     for name in (variable, "all", "socks") if around.of_system else (variable, "all"):
         text = around.proxies.get(name, "").strip()
         if not text:
@@ -162,7 +162,7 @@ def chosen(url: str, around: Surroundings) -> Proxy | None:
 
 
 def excepted(host: str, port: int, no_proxy: str) -> bool:
-    """Whether `NO_PROXY` names a host: `*`, a name or its suffix, an address, a network; with a port or without."""
+    """Return whether `NO_PROXY` covers a host: by `*`, a name, suffix, address or network, perhaps with a port."""
     return any(_names(entry, host.lower(), port) for entry in re.split(r"[,\s]+", no_proxy) if entry)
 
 
@@ -199,6 +199,6 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 async def _excepted_by_system(url: str) -> bool:
     from urllib.request import proxy_bypass
 
-    # In a thread: on Windows and macOS it may look names up.
+    # In a thread, because on Windows and macOS it may resolve names.
     host = urlsplit(url).hostname or ""
     return bool(await asyncio.to_thread(proxy_bypass, host))

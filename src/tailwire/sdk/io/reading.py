@@ -1,4 +1,4 @@
-"""Reads JSON that somebody else wrote: no depth of it, and no number in it, ends what the client is doing."""
+"""Read JSON from the network. Deep nesting and long numbers do not make a whole document unreadable."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from tailwire.wire.bounds import trimmed
 log = logging.getLogger("tailwire")
 _decode = json.JSONDecoder().raw_decode
 MAX_TRIMMED = 256 * 1024
-"""Bytes of JSON in which what cannot be read is looked for: it takes some 0.1 s."""
+"""Maximum bytes of JSON that is searched for unreadable parts: that takes some 0.1 s."""
 
 
 class TooMuch(ValueError):
-    """It nests too deep, or holds too long a number, and is too large to look for it."""
+    """JSON nests too deep or contains too long a number, and is too large to remove that part."""
 
 
 def read_frame(text: str | bytes) -> Any:
-    """Return what a frame says, as `read_json`.
+    """Return the value of a frame, as `read_json` does.
 
     Raises:
-        ValueError: when it cannot be read.
+        ValueError: if it cannot be read.
     """
     if not isinstance(text, str):
         text = text.decode()
@@ -34,25 +34,25 @@ def read_frame(text: str | bytes) -> Any:
     except (RecursionError, ValueError):
         return read_json(text)
     if end != len(text) and text[end:].strip():
-        raise ValueError("something stands behind the frame")
+        raise ValueError("data follows the JSON value")
     return frame
 
 
 def read_json(text: str | bytes) -> Any:
-    """Return the value of JSON. Where it nests too deep or holds too long a number, `None` stands for that part.
+    """Return the value of JSON, with None for parts that nest too deep and for numbers that are too long.
 
     Raises:
-        TooMuch: as that says.
-        ValueError: when it is no JSON.
+        TooMuch: if it is too large to remove such a part.
+        ValueError: if it is not JSON.
     """
     try:
         return json.loads(text)
     except (json.JSONDecodeError, UnicodeDecodeError):
         raise
     except (RecursionError, ValueError) as e:  # Python reads integers of up to 4,300 digits
-        log.warning("what the server sent is read without a part that cannot be read: %s", e)
+        log.warning("a part of what the server sent cannot be read and is left out: %s", e)
     if len(text) > MAX_TRIMMED:
-        raise TooMuch("it nests too deep or holds too long a number")
+        raise TooMuch("it nests too deep or contains too long a number")
     try:
         return json.loads(trimmed(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text))
     except RecursionError as e:

@@ -1,7 +1,6 @@
-"""Notes when bytes last moved between this client and its server, on whichever connection.
+"""Record when bytes last moved between this client and its server, on any connection.
 
-A line on which bytes move is alive, however long an answer takes: code that waits for an answer checks here before
-giving up.
+A line on which bytes move is alive, however long an answer takes: code that waits for one checks here first.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ class Traffic:
         now: seconds, on the clock of the connection machine.
 
     Attributes:
-        moved_at: when bytes last came in, or were taken by the network on their way out; 0.0 before the first.
+        moved_at: when bytes were last received, or outgoing ones acknowledged; 0.0 before the first.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -35,17 +34,17 @@ class Traffic:
         self._watched: WeakKeyDictionary[Any, tuple[Any, int]] = WeakKeyDictionary()
 
     def moved(self) -> None:
-        """Note that bytes move now."""
+        """Record that bytes move now."""
         self.moved_at = self._now()
 
     def watch(self, stream: Any) -> None:
-        """Let `look` ask the system for what the network takes of a connection.
+        """Include a connection in `look`.
 
-        The piece of an upload that the system has taken leaves on a slow line for many seconds, and nothing else of
-        this process shows that it does.
+        On a slow line, the chunk of an upload that the system has buffered takes many seconds to leave, and nothing
+        else shows its progress.
 
         Args:
-            stream: a connection of the HTTP library; it is watched as long as the library keeps it.
+            stream: a connection of the HTTP library, which is referenced weakly.
         """
         raw = stream.get_extra_info("socket")
         acknowledged = _acknowledged(raw)
@@ -53,10 +52,10 @@ class Traffic:
             self._watched[stream] = raw, acknowledged
 
     def look(self, *, only_from_now: bool = False) -> None:
-        """Ask the system whether something has been taken since the last look, and note it as moved now.
+        """Record a movement now if the peer has acknowledged more bytes since the last look.
 
         Args:
-            only_from_now: take what has moved until now for known, and note nothing.
+            only_from_now: record nothing, so that only later acknowledgements count.
         """
         for stream, (raw, before) in list(self._watched.items()):
             acknowledged = _acknowledged(raw)
@@ -69,7 +68,7 @@ class Traffic:
 
 
 def _acknowledged(raw: Any) -> int | None:
-    # None where the system does not count, and for a socket that is closed.
+    # None if the system does not count, or the socket is closed.
     if sys.platform not in ("linux", "android") or raw is None:
         return None
     try:

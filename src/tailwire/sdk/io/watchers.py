@@ -1,7 +1,4 @@
-"""Those who are told each transition of a connection as it happens.
-
-Rule: what one of them raises is logged, and harms neither the connection nor the others.
-"""
+"""Subscribers to the transitions of a connection. What one of them raises is logged, and affects nothing else."""
 
 from __future__ import annotations
 
@@ -18,13 +15,13 @@ T = TypeVar("T")
 
 
 def call_plain(function: Callable[[T], object], argument: T, what: str) -> None:
-    """Call a plain function of the app. What it raises is logged, and does not reach the caller.
+    """Call a plain function of the app, and log what it raises.
 
-    That holds for `CancelledError` too: nothing is awaited here, so no cancellation of the running task can arrive,
-    and one that the function raises would end a task of the client. Only `KeyboardInterrupt` and `SystemExit` pass.
+    `CancelledError` is logged too: nothing is awaited here, so it is not a cancellation of the running task, and would
+    end a task of the client. Only `KeyboardInterrupt` and `SystemExit` pass through.
 
     Args:
-        what: the function, in words, for the log.
+        what: describes the function in the log.
     """
     try:
         function(argument)
@@ -35,22 +32,22 @@ def call_plain(function: Callable[[T], object], argument: T, what: str) -> None:
 
 
 class Watchers:
-    """The functions that are told, in the order in which they were added."""
+    """The subscribed functions, in the order in which they were added."""
 
     def __init__(self) -> None:
         self._told: dict[int, Callable[[Transition], object]] = {}
         self._numbers = itertools.count()
 
     def add(self, told: Callable[[Transition], object]) -> Callable[[], None]:
-        """Add a function; return another one that removes it. The same function may be added twice.
+        """Add a function. Return a function that removes it. The same function may be added twice.
 
         Raises:
-            TypeError: when it cannot be called, or is a coroutine function: nobody would await it.
+            TypeError: if it is not callable, or is a coroutine function, which would not be awaited.
         """
         if not callable(told):
             raise TypeError(f"subscribe() takes a function of one Transition, not a {type(told).__name__}")
         if inspect.iscoroutinefunction(told) or inspect.iscoroutinefunction(getattr(told, "__call__", None)):  # noqa: B004
-            raise TypeError("subscribe() takes a plain function: start a task in it for what has to be awaited")
+            raise TypeError("subscribe() takes a plain function: start a task in it to await something")
         number = next(self._numbers)
         self._told[number] = told
 
@@ -60,9 +57,9 @@ class Watchers:
         return stop
 
     def tell(self, transition: Transition | None) -> None:
-        """Tell all of them; None is no transition."""
+        """Call all functions with a transition; do nothing for None."""
         if transition is None:
             return
         for number, told in list(self._told.items()):
-            if number in self._told:  # none of those before has removed it
+            if number in self._told:  # not removed by an earlier function
                 call_plain(told, transition, "a function that was given to connection.subscribe()")

@@ -1,4 +1,4 @@
-"""A WebSocket by `websockets`, and what its failures mean."""
+"""A WebSocket by `websockets`, and the causes of its failures."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ from tailwire.sdk.io.traffic import not_counted
 log = logging.getLogger("tailwire")
 
 MAX_BYTES = 4 * 1024 * 1024
-GOODBYE = 0.5
-_NO_UPGRADE_SEEN = (404, 405, 426)  # our server's answer to a request that lost its Upgrade header on the way
+CLOSE_TIMEOUT_SECONDS = 0.5
+_NO_UPGRADE_SEEN = (404, 405, 426)  # our server's response to a request that lost its Upgrade header on the way
 
 
 class WebSocketWire:
@@ -50,7 +50,7 @@ class WebSocketWire:
         """Send a text message.
 
         Raises:
-            WireClosed: when the socket has ended.
+            WireClosed: if the socket has ended.
         """
         try:
             await self._connection.send(text)
@@ -58,10 +58,10 @@ class WebSocketWire:
             raise WireClosed(cause_of_close(e.rcvd.code if e.rcvd else None)) from e
 
     async def receive(self) -> str | bytes:
-        """The next message.
+        """Return the next message.
 
         Raises:
-            WireClosed: when the socket has ended.
+            WireClosed: if the socket has ended.
         """
         try:
             return await self._connection.recv(decode=False)
@@ -69,30 +69,30 @@ class WebSocketWire:
             raise WireClosed(cause_of_close(e.rcvd.code if e.rcvd else None)) from e
 
     def reader(self) -> Callable[[], Awaitable[str | bytes]]:
-        """The library's own method: a coroutine less for each message."""
+        """Return the library's own method, which saves a coroutine per message."""
         return partial(self._connection.recv, decode=False)
 
     def cause_of_end(self, error: Exception) -> Cause | None:
-        """How the socket ended, from what `reader` raised; None when that is another error."""
+        """Return how the socket ended, from what the reader raised; None for any other error."""
         if not isinstance(error, ConnectionClosed):
             return None
         return cause_of_close(error.rcvd.code if error.rcvd else None)
 
     async def close(self, code: int) -> None:
-        """Say goodbye, wait a moment for the answer, end."""
+        """Close with a close frame, and wait up to 0.5 s for the peer's."""
         try:
-            async with asyncio.timeout(GOODBYE):
+            async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
                 await self._connection.close(code)
         except (TimeoutError, OSError):
             self.abort()
 
     def abort(self) -> None:
-        """End without a word."""
+        """Drop the connection without a close frame."""
         self._connection.transport.abort()
 
 
 class _Connection(ClientConnection):
-    # Bytes count as they come, also those of a frame that is not whole yet: a slow line is not a dead one.
+    # Bytes of incomplete frames count too: a slow line is not a dead one.
     moved: Callable[[], None]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -103,11 +103,11 @@ class _Connection(ClientConnection):
         self.moved()
         super().data_received(data)
         if self.transport.get_write_buffer_size() > MAX_BYTES:
-            self.transport.abort()  # whoever asks again and again, and takes no answer
+            self.transport.abort()  # the peer sends pings and does not read the pongs
 
 
 class _Connect(connect):
-    # A redirect is not the chat server's: whoever answers so must not lead the client elsewhere.
+    # The chat server does not redirect, so something in between does: do not follow it.
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
 
@@ -119,18 +119,18 @@ async def open_wire(
     proxy: str | None = None,
     moved: Callable[[], None] = not_counted,
 ) -> WebSocketWire:
-    """Open a WebSocket, through the proxy that `proxy_for` names.
+    """Open a WebSocket, through the proxy that `proxy_for` returns.
 
     Raises:
-        AttemptError: when it cannot be opened; its details name the proxy, where there is one.
+        AttemptError: if it cannot be opened; its details name the proxy, if there is one.
     """
     through: Proxy | None = None
     try:
         through = await proxy_for(url, proxy)
         connection = await _opened(url, headers, tls, through, moved)
     except (UnusableProxy, OSError, EOFError, WebSocketException, UnicodeError) as e:
-        failed = _judged(e, through)
-        log.info("no WebSocket was opened: %s: %s", failed.cause.value, failed.details)
+        failed = _attempt_error(e, through)
+        log.info("the WebSocket was not opened: %s: %s", failed.cause.value, failed.details)
         raise failed from e
     return WebSocketWire(connection)
 
@@ -150,24 +150,24 @@ async def _opened(
         parts = urlsplit(url)
         way["sock"] = await connected_socket(parts.hostname or "", parts.port or (443 if way else 80))
     elif not proxy.socks and isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop):
-        way["happy_eyeballs_delay"] = DELAY  # uvloop does not take it, and tries one address of a proxy after the other
+        way["happy_eyeballs_delay"] = DELAY  # uvloop does not support it, and tries the addresses of a proxy in turn
     return await _Connect(
         url,
         additional_headers=headers,
         user_agent_header="tailwire-python",
-        create_connection=made,  # type: ignore[arg-type]  # any callable will do
+        create_connection=made,  # type: ignore[arg-type]  # any callable is accepted
         compression=None,
-        ping_interval=None,  # the heartbeat is the machine's
-        open_timeout=None,  # the end of an attempt too
-        close_timeout=GOODBYE,
+        ping_interval=None,  # the connection machine sends heartbeats
+        open_timeout=None,  # and limits attempts
+        close_timeout=CLOSE_TIMEOUT_SECONDS,
         max_size=MAX_BYTES,
-        # Names are looked up by the SOCKS proxy, as for HTTP.
+        # The SOCKS proxy resolves names, as for HTTP.
         proxy=proxy.url.replace("socks5://", "socks5h://", 1) if proxy is not None else None,
         **way,
     )
 
 
-def _judged(error: Exception, proxy: Proxy | None) -> AttemptError:
+def _attempt_error(error: Exception, proxy: Proxy | None) -> AttemptError:
     through = f" (through the proxy {proxy.name})" if proxy is not None else ""
     if isinstance(error, InvalidStatus):
         return _refused(error.response, through)
@@ -180,24 +180,24 @@ def _judged(error: Exception, proxy: Proxy | None) -> AttemptError:
             details = f"{error}: {error.__cause__}{through}"
     elif isinstance(error, InvalidHeader):
         cause, details = Cause.WEBSOCKET_REFUSED, f"HTTP 101 without what makes it a WebSocket: {details}"
-    elif isinstance(error, SecurityError) or _is_no_http(error):
+    elif isinstance(error, SecurityError) or _is_not_http(error):
         cause = Cause.NOT_OUR_SERVER
     elif isinstance(error, WebSocketException) and not isinstance(error, InvalidMessage):
         cause = Cause.BAD_ANSWER
     else:
         cause = cause_of_error(error)
         if proxy is not None and cause is Cause.CONNECTION_REFUSED:
-            cause = Cause.PROXY_REFUSED  # whoever refused is the proxy
+            cause = Cause.PROXY_REFUSED  # the proxy refused
     return AttemptError(cause, wait, details=details)
 
 
-def _is_no_http(error: Exception) -> bool:
-    # An answer that merely ended too early was raised from that.
+def _is_not_http(error: Exception) -> bool:
+    # A truncated response has the error of the connection as its cause.
     return isinstance(error, InvalidMessage) and not isinstance(error.__cause__, OSError | EOFError)
 
 
 def _refused(response: Response, through: str) -> AttemptError:
-    # The body shows who answered: our server always wraps a refusal in its error envelope.
+    # The body shows who responded: our server wraps every refusal in its error envelope.
     status = response.status_code
     wait = seconds_of(response.headers.get("Retry-After"))
     details = f"HTTP {status}{through}"

@@ -1,4 +1,4 @@
-"""Time, chance and sockets as the SDK uses them, in one place, so that a test or a simulation can decide them."""
+"""Time, random numbers and sockets behind one class, so that a test or a simulation can replace them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _load() -> None:
 
 
 async def _has_sockets(loop: asyncio.AbstractEventLoop) -> bool:
-    # A connection to nowhere: a loop that could make one refuses it at once, and opens nothing.
+    # Without an address, a loop that supports sockets raises at once and opens nothing.
     try:
         await loop.create_connection(asyncio.Protocol)
     except NotImplementedError:
@@ -43,34 +43,34 @@ class Wire(Protocol):
         """Send a text message."""
 
     async def receive(self) -> str | bytes:
-        """The next message.
+        """Return the next message.
 
         Raises:
-            tailwire.sdk.io.failures.WireClosed: when the socket has ended.
+            tailwire.sdk.io.failures.WireClosed: if the socket has ended.
         """
 
     def reader(self) -> Callable[[], Awaitable[str | bytes]]:
-        """As `receive`, for a loop that reads everything; what it raises is for `cause_of_end`."""
+        """Return a function like `receive` for a reading loop. Pass what it raises to `cause_of_end`."""
 
     def cause_of_end(self, error: Exception) -> Cause | None:
-        """How the socket ended, from what `reader` raised; None when that is another error."""
+        """Return how the socket ended, from what the reader raised; None for any other error."""
 
     async def close(self, code: int) -> None:
-        """Say goodbye, wait a moment for the answer, end."""
+        """Close with a close frame, and wait up to 0.5 s for the peer's."""
 
     def abort(self) -> None:
-        """End without a word."""
+        """Drop the connection without a close frame."""
 
 
 class Timer(Protocol):
-    """What `World.timer` gives."""
+    """The result of `World.timer`."""
 
     def cancel(self) -> None:
         """Cancel the timer: its callback will not be called."""
 
 
 def this_world() -> World:
-    """Return the world that the SDK runs in: a web page's, or that of a process with sockets and files."""
+    """Return the environment of the SDK: a web page, or a process with sockets and files."""
     if sys.platform == "emscripten":
         from tailwire.sdk.io.browser_world import BrowserWorld
 
@@ -79,64 +79,63 @@ def this_world() -> World:
 
 
 class World:
-    """The real one: of a process with sockets and files.
+    """The environment of a process with sockets and files.
 
     Attributes:
-        sees_uploads: whether the network takes an upload piece by piece. Where it does not, nothing is known of it
-            until its answer comes.
+        sees_uploads: whether the progress of an upload is visible before its response.
     """
 
     sees_uploads = True
 
     def now(self) -> float:
-        """Seconds, on a clock that counts while the machine sleeps."""
+        """Return seconds on a clock that runs while the machine sleeps."""
         return clock.seconds()
 
     def wall(self) -> float:
-        """Seconds since 1970."""
+        """Return seconds since 1970."""
         return time.time()
 
     def timer(self, seconds: float, ring: Callable[[], None]) -> Timer:
-        """Call a function in so many seconds of `now()`."""
+        """Call a function after `seconds` by the clock of `now()`."""
         return asyncio.get_running_loop().call_later(seconds, ring)
 
     def chance(self) -> float:
-        """A random number in [0, 1)."""
+        """Return a random number in [0, 1)."""
         return random.random()
 
     def unique(self) -> str:
-        """A name that nobody else has."""
+        """Return a universally unique name."""
         return str(uuid.uuid4())
 
     async def prepare(self) -> None:
-        """Load what the first request needs, in a thread: it takes some tenths of a second the first time.
+        """Import what the first request needs, in a thread: it takes some tenths of a second the first time.
 
         Raises:
-            ValueError: the running event loop cannot carry sockets.
+            ValueError: if the running event loop does not support sockets.
         """
         loop = asyncio.get_running_loop()
         if not await _has_sockets(loop):
             raise ValueError(
-                f"the event loop ({type(loop).__name__}) cannot carry sockets; in a Qt app use "
+                f"the event loop ({type(loop).__name__}) does not support sockets; in a Qt app use "
                 "tailwire.sync.Client(…, post=post_qt()), or qasync in place of PySide6.QtAsyncio"
             )
         if "httpx2" not in sys.modules or default_context.cache_info().currsize == 0:
             await asyncio.to_thread(_load)
 
     def check_settings(self, *, tls: object, proxy: str | None, ca_file: str) -> None:
-        """Check what an app decides about connections.
+        """Check the connection settings of an app.
 
         Args:
             tls: the app's own context, or None.
-            proxy: as for `open_wire`.
+            proxy: the argument of `open_wire`.
             ca_file: certificates to trust instead of the system's; "" for the system's.
 
         Raises:
-            ValueError: when that cannot be decided here.
+            ValueError: if this environment does not support one.
         """
 
     def session_store(self) -> Any:
-        """Return where sessions are kept, when the app has not said where."""
+        """Return the default session store."""
         from tailwire.sdk.io.files import FileSessionStore
 
         return FileSessionStore()
@@ -153,31 +152,31 @@ class World:
 
         Args:
             tls: the app's own context, or None.
-            proxy: the app's own proxy, "" for none at all; None: as the environment or the system says.
-            moved: called whenever bytes come in.
+            proxy: the app's own proxy, "" for no proxy, or None to use the environment or the system's settings.
+            moved: called whenever bytes are received.
         """
         from tailwire.sdk.io.websocket import open_wire
 
         return await open_wire(url, headers, tls, proxy, moved)
 
     def http_client(self, tls: ssl.SSLContext | None, proxy: str | None = None) -> Any:
-        """An `httpx2.AsyncClient`; the arguments are as for `open_wire`."""
+        """Return an `httpx2.AsyncClient`; the arguments are those of `open_wire`."""
         import httpx2
 
         from tailwire.sdk.io.http_transport import ProxiedTransport
 
         limits = httpx2.Limits(max_connections=20, max_keepalive_connections=4, keepalive_expiry=60)
         transport = ProxiedTransport(context_for(tls), proxy, limits)
-        # The transport chooses the proxy, and the context knows SSL_CERT_FILE: nothing else of the environment is used.
+        # The transport chooses the proxy and the context reads SSL_CERT_FILE; nothing else of the environment is used.
         return httpx2.AsyncClient(transport=transport, timeout=httpx2.Timeout(15.0, connect=8.0), trust_env=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who this client is towards the server.
+    """How this client identifies itself to the server.
 
     Attributes:
-        resource: this client instance's own name: two instances with one saved session do not drive each other out.
+        resource: name of this client instance, so that two instances with one saved session do not conflict.
     """
 
     app_id: str

@@ -1,5 +1,5 @@
-"""What an app can hear: the documented listener classes, the typed events, and who has asked for what.
+"""What an app receives: the documented listener classes, the typed events, and their registries.
 
-Who may import it: calls, client, cometchat.
-Design page: api.md; facts-sdk.md, section 5.
+Who may import it: dispatch, live, calls, client, cometchat, sync.
+Read more: docs/sdk.md
 """

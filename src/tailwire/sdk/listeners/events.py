@@ -1,4 +1,7 @@
-"""The typed events of `ChatClient.events()`, one for each thing that a listener can hear."""
+"""The typed events of `ChatClient.events()`.
+
+Each has its callback in `interfaces`, except `ConversationPinned`, for which the documented listeners have none.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +27,12 @@ from tailwire.wire.entities import (
 
 @dataclass(frozen=True, slots=True)
 class ConnectionChanged:
-    """The status changed.
+    """The connection status changed.
 
     Attributes:
-        status: the status since.
-        continuity: with `connected`: how the time without a connection joins. It is known, and the event comes,
-            when what was missed has been read; listeners hear `on_connected` at once.
+        status: the new status.
+        continuity: with `connected`, what became of the messages that were missed. The event comes when they have
+            been read; listeners get `on_connected` at once.
     """
 
     status: ConnectionStatus
@@ -38,21 +41,21 @@ class ConnectionChanged:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionFailed:
-    """An attempt failed."""
+    """An attempt to connect failed, or the server refused the token."""
 
     error: CometChatException
 
 
 @dataclass(slots=True, unsafe_hash=True)
 class MessageReceived:
-    """A message came: a `TextMessage`, `MediaMessage`, `CustomMessage`, or a `BaseMessage` of another category."""
+    """A message arrived: a `TextMessage`, `MediaMessage`, `CustomMessage`, or a `BaseMessage` of another category."""
 
     message: BaseMessage
 
 
 @dataclass(frozen=True, slots=True)
 class MessageEdited:
-    """A message was changed; `message` is how it reads now."""
+    """A message was edited; `message` is its new version."""
 
     message: BaseMessage
     action: Action
@@ -75,14 +78,14 @@ class GroupChanged:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptReceived:
-    """Somebody received, or read, a conversation up to a message."""
+    """A user received or read a conversation up to a message; in a group, perhaps all members did."""
 
     receipt: MessageReceipt
 
 
 @dataclass(frozen=True, slots=True)
 class TypingChanged:
-    """Somebody began, or stopped, typing."""
+    """A user started or stopped typing."""
 
     indicator: TypingIndicator
 
@@ -96,27 +99,27 @@ class PresenceChanged:
 
 @dataclass(frozen=True, slots=True)
 class TransientReceived:
-    """A message came that is not kept."""
+    """A transient message arrived; it is not stored."""
 
     message: TransientMessage
 
 
 @dataclass(frozen=True, slots=True)
 class DraftChanged:
-    """A message that somebody is writing has grown, or will grow no more (Tailwire's own).
+    """A message that is being written has grown, or will not grow any more (Tailwire's own).
 
-    Show it below the messages, and take it away when it has ended: the message comes right behind. `chat.stop_draft`
-    asks its writer to stop.
+    Show it below the messages, and remove it when it has ended: the finished message follows directly.
+    `chat.stop_draft` asks its sender to stop.
 
     Attributes:
-        id: of the draft; the message that it becomes has it as `metadata["draft"]`.
-        sender: who writes.
-        receiver_id: uid or guid that they write to.
+        id: of the draft; the finished message has it as `metadata["draft"]`.
+        sender: the user who writes it.
+        receiver_id: uid or guid of the receiver.
         receiver_type: `user` or `group`.
-        text: the whole text so far.
-        start: how many characters before `text` are left out, because the text is long.
-        reply_to: the id of the message that it answers, or 0.
-        ended: its message comes, or its writer has gone, or nothing was heard for 15 seconds.
+        text: the text so far, or the end of a long one.
+        start: number of characters before `text` that are left out.
+        reply_to: id of the message to which it replies, or 0.
+        ended: the message is finished, the sender went offline, or no update arrived for 15 seconds.
     """
 
     id: str
@@ -131,7 +134,7 @@ class DraftChanged:
 
 @dataclass(frozen=True, slots=True)
 class ReactionChanged:
-    """Somebody reacted to a message (`added`), or took it back."""
+    """A user reacted to a message (`added`), or removed the reaction."""
 
     event: ReactionEvent
     added: bool
@@ -147,7 +150,7 @@ class MessagePinned:
 
 @dataclass(frozen=True, slots=True)
 class MessageSaved:
-    """The user saved a message on one of their devices, or saved it no longer."""
+    """The user saved a message on one of their devices, or removed it from the saved ones."""
 
     message: BaseMessage
     saved: bool
@@ -163,7 +166,7 @@ class ConversationPinned:
 
 @dataclass(frozen=True, slots=True)
 class HistoryGap:
-    """More was missed than is handed over: messages after `from_id` and up to `to_id` are only in history."""
+    """More messages were missed than are handed over: those with ids in (`from_id`, `to_id`] are only in history."""
 
     from_id: int
     to_id: int
@@ -171,7 +174,7 @@ class HistoryGap:
 
 @dataclass(frozen=True, slots=True)
 class OutboxChanged:
-    """A queued message was queued, sent, refused, cancelled or queued again."""
+    """A message in the outbox was queued, sent, refused, cancelled or queued again."""
 
     entry: OutboxEntry
 
@@ -199,11 +202,12 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class UploadResult:
-    """What became of files that were uploaded together, by their ids.
+    """The results of one upload request, by file id.
 
     Attributes:
-        rejected: what will not succeed as it is.
-        failed: what may succeed when it is tried again.
+        successful: the attachments to send in a `MediaMessage`.
+        rejected: files that were refused; a retry fails too.
+        failed: files whose upload may be retried.
     """
 
     batch_id: str

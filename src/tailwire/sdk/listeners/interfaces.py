@@ -25,95 +25,95 @@ if TYPE_CHECKING:
     )
 
 Hook = Any
-"""What a callback may return: None, or an awaitable that is awaited before the next callback."""
+"""What a callback returns: None, or an awaitable, which is awaited before the next callback."""
 
 
 class ConnectionListener:
-    """Hears of the connection. Added late, it is told the current status."""
+    """Receives the connection status; first the current one, if it is added after `init()`."""
 
     def on_connected(self) -> Hook:
-        """The socket is up."""
+        """Called when the socket is open and authenticated."""
 
     def on_connecting(self) -> Hook:
-        """An attempt is under way."""
+        """Called when an attempt to connect begins."""
 
     def on_disconnected(self) -> Hook:
-        """There is no socket."""
+        """Called when the socket has ended, or an attempt has failed."""
 
     def on_feature_throttled(self) -> Hook:
-        """The server has turned some features off under load; the socket is up."""
+        """Called when the server turned off some features because of its load; the socket stays open."""
 
     def on_connection_error(self, exception: CometChatException) -> Hook:
-        """An attempt failed, or the server refused the token."""
+        """Called when an attempt failed, or the server refused the token."""
 
 
 class UploadFileListener:
-    """Hears how uploads get on. `on_file_progress` is called often, and must be plain."""
+    """Receives the progress and results of an upload request. `on_file_progress` must not be async."""
 
     def on_file_progress(self, file_id: str, loaded: int, total: int, percent: int) -> None:
-        """So many of so many bytes have been sent."""
+        """Called often, when `loaded` of `total` bytes have been sent."""
 
     def on_file_uploaded(self, file_id: str, attachment: Attachment) -> Hook:
-        """A file is there."""
+        """Called when a file has been uploaded."""
 
     def on_file_error(self, file_id: str, exception: CometChatException) -> Hook:
-        """A file is not taken as it is."""
+        """Called when a file was refused; a retry fails too."""
 
     def on_file_failure(self, file_id: str, exception: CometChatException) -> Hook:
-        """A file did not arrive; it may when it is tried again."""
+        """Called when an upload failed; it may be retried."""
 
     def on_complete(self, result: UploadResult) -> Hook:
-        """All files have come to their end."""
+        """Called once, when every file has its result."""
 
 
 class LoginListener:
-    """Hears of logins and logouts."""
+    """Receives the results of logins and logouts."""
 
     def login_success(self, user: User) -> Hook:
-        """A login succeeded."""
+        """Called when a login succeeded."""
 
     def login_failure(self, exception: CometChatException) -> Hook:
-        """A login failed."""
+        """Called when a login failed."""
 
     def logout_success(self) -> Hook:
-        """A logout succeeded."""
+        """Called when a logout succeeded."""
 
     def logout_failure(self, exception: CometChatException) -> Hook:
-        """A logout failed."""
+        """Called when a logout failed."""
 
 
 class UserListener:
-    """Hears of presence, as far as the settings subscribe to it."""
+    """Receives the presence of other users, as far as the settings subscribe to it."""
 
     def on_user_online(self, user: User) -> Hook:
-        """A user came online."""
+        """Called when a user came online, or is back from `away`."""
 
     def on_user_away(self, user: User) -> Hook:
-        """Every app of a user is in the background (Tailwire's own); `on_user_online` says that one is back."""
+        """Called when all apps of a user are in the background (Tailwire's own)."""
 
     def on_user_offline(self, user: User) -> Hook:
-        """A user went offline."""
+        """Called when a user went offline."""
 
 
 class GroupListener:
-    """Hears of the membership of the user's groups."""
+    """Receives membership changes in the user's groups."""
 
     def on_group_member_joined(self, action: Action, joined_user: User, joined_group: Group) -> Hook:
-        """A user joined by themselves."""
+        """Called when a user joined a group themselves."""
 
     def on_group_member_left(self, action: Action, left_user: User, left_group: Group) -> Hook:
-        """A member left."""
+        """Called when a member left a group."""
 
     def on_group_member_kicked(self, action: Action, kicked_user: User, kicked_by: User, kicked_from: Group) -> Hook:
-        """A member was kicked."""
+        """Called when a member was removed from a group."""
 
     def on_group_member_banned(self, action: Action, banned_user: User, banned_by: User, banned_from: Group) -> Hook:
-        """A member was banned."""
+        """Called when a member was banned from a group."""
 
     def on_group_member_unbanned(
         self, action: Action, unbanned_user: User, unbanned_by: User, unbanned_from: Group
     ) -> Hook:
-        """A ban was lifted."""
+        """Called when a user was unbanned."""
 
     def on_group_member_scope_changed(
         self,
@@ -124,77 +124,77 @@ class GroupListener:
         scope_changed_from: str,
         group: Group,
     ) -> Hook:
-        """A member may do more, or less."""
+        """Called when the scope of a member changed."""
 
     def on_member_added_to_group(self, action: Action, added_by: User, user_added: User, added_to: Group) -> Hook:
-        """A user was added by another."""
+        """Called when a user was added to a group by another one."""
 
 
 class MessageListener:
-    """Hears of messages to the user and to their groups. The sending device does not hear of its own."""
+    """Receives messages, receipts and the like of the user's conversations; not what this device sent itself."""
 
     def on_text_message_received(self, message: TextMessage) -> Hook:
-        """A text came."""
+        """Called when a text message arrived."""
 
     def on_media_message_received(self, message: MediaMessage) -> Hook:
-        """An image, video, audio or file came."""
+        """Called when an image, video, audio or file arrived."""
 
     def on_custom_message_received(self, message: CustomMessage) -> Hook:
-        """A custom message came."""
+        """Called when a custom message arrived."""
 
     def on_interactive_message_received(self, message: InteractiveMessage) -> Hook:
-        """A form, card or the like came."""
+        """Called when a form, card or other interactive message arrived."""
 
     def on_message_edited(self, message: BaseMessage) -> Hook:
-        """A message was changed: this is how it reads now."""
+        """Called with the new version of an edited message."""
 
     def on_message_deleted(self, message: BaseMessage) -> Hook:
-        """A message was deleted."""
+        """Called with a message that was deleted."""
 
     def on_typing_started(self, indicator: TypingIndicator) -> Hook:
-        """Somebody began to type."""
+        """Called when a user started typing."""
 
     def on_typing_ended(self, indicator: TypingIndicator) -> Hook:
-        """Somebody stopped typing."""
+        """Called when a user stopped typing, went offline, or did not repeat the indicator within 15 seconds."""
 
     def on_messages_delivered(self, receipt: MessageReceipt) -> Hook:
-        """Somebody received a conversation up to a message."""
+        """Called when a user received a conversation up to a message."""
 
     def on_messages_read(self, receipt: MessageReceipt) -> Hook:
-        """Somebody read a conversation up to a message."""
+        """Called when a user read a conversation up to a message."""
 
     def on_messages_delivered_to_all(self, receipt: MessageReceipt) -> Hook:
-        """All members of a group have received its messages up to one."""
+        """Called when all members of a group have received its messages up to one."""
 
     def on_messages_read_by_all(self, receipt: MessageReceipt) -> Hook:
-        """All members of a group have read its messages up to one."""
+        """Called when all members of a group have read its messages up to one."""
 
     def on_transient_message_received(self, message: TransientMessage) -> Hook:
-        """A message came that is not kept."""
+        """Called when a transient message arrived; it is not stored."""
 
     def on_draft_changed(self, draft: DraftChanged) -> Hook:
-        """A message that somebody is writing has grown, or `ended` (Tailwire's own)."""
+        """Called when a message that is being written has grown or `ended` (Tailwire's own)."""
 
     def on_message_reaction_added(self, event: ReactionEvent) -> Hook:
-        """Somebody reacted to a message."""
+        """Called when a user reacted to a message."""
 
     def on_message_reaction_removed(self, event: ReactionEvent) -> Hook:
-        """Somebody took a reaction back."""
+        """Called when a user removed a reaction."""
 
     def on_message_pinned(self, message: BaseMessage) -> Hook:
-        """A message was pinned; the device that did so hears it too."""
+        """Called when a message was pinned, also on the device that did it."""
 
     def on_message_unpinned(self, message: BaseMessage) -> Hook:
-        """A message was unpinned; the device that did so hears it too."""
+        """Called when a message was unpinned, also on the device that did it."""
 
     def on_message_saved(self, message: BaseMessage) -> Hook:
-        """The user saved a message, on this or another device."""
+        """Called when the user saved a message, on this or another device."""
 
     def on_message_unsaved(self, message: BaseMessage) -> Hook:
-        """The user saved a message no longer, on this or another device."""
+        """Called when the user removed a message from the saved ones, on this or another device."""
 
     def on_queued_message_changed(self, entry: OutboxEntry) -> Hook:
-        """A message of the outbox was queued, sent, refused, cancelled or queued again (Tailwire's own)."""
+        """Called when a message in the outbox was queued, sent, refused, cancelled or queued again (Tailwire's own)."""
 
     def on_history_gap(self, gap: HistoryGap) -> Hook:
-        """More was missed than is handed over: what lies within the bounds is only in history."""
+        """Called when more messages were missed than are handed over: the others are only in history."""

@@ -1,4 +1,4 @@
-"""What this device did itself. Its listeners do not hear of that; those who keep lists have to."""
+"""What this device did itself: listeners do not receive it, but live lists have to be updated."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from tailwire.wire.entities import BaseMessage, Conversation, Group
 
 @dataclass(frozen=True, slots=True)
 class MessageStored:
-    """A message was stored: one that was sent, or that tells of an edit, a deletion, or a group's members."""
+    """The server stored a message of this device, or an action message for what it did."""
 
     message: BaseMessage
 
 
 @dataclass(frozen=True, slots=True)
 class Reacted:
-    """The user reacted to a message, or took it back."""
+    """The user reacted to a message, or removed the reaction."""
 
     message_id: int
     reaction: str
@@ -25,11 +25,13 @@ class Reacted:
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """The user has received, or read, a conversation up to a message; the server may hear of it later.
+    """The user received or read a conversation up to a message; the receipt may be sent later.
 
     Attributes:
+        kind: `user` or `group`.
         other: the uid or guid.
-        at: seconds since 1970, as this device has it.
+        at: seconds since 1970, by this device's clock.
+        read: whether it was read, not only received.
     """
 
     kind: str
@@ -41,14 +43,14 @@ class Marked:
 
 @dataclass(frozen=True, slots=True)
 class ConversationSaid:
-    """The server said how a conversation is, after the user changed something about it."""
+    """The user changed a conversation, and the server returned its new state."""
 
     conversation: Conversation
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationTouched:
-    """The user changed something about a conversation, and the server did not say how it is now."""
+    """The user changed a conversation, and the server did not return its new state."""
 
     kind: str
     other: str
@@ -56,7 +58,7 @@ class ConversationTouched:
 
 @dataclass(frozen=True, slots=True)
 class ConversationGone:
-    """A conversation was deleted for the user, or a group for everybody."""
+    """The user deleted a conversation, or a whole group."""
 
     kind: str
     other: str
@@ -64,11 +66,11 @@ class ConversationGone:
 
 @dataclass(frozen=True, slots=True)
 class GroupSaid:
-    """The server said how a group is, after the user changed it."""
+    """The user changed a group, and the server returned its new state."""
 
     group: Group
 
 
 @dataclass(frozen=True, slots=True)
 class RelationsChanged:
-    """The user has blocked or unblocked somebody."""
+    """The user blocked or unblocked other users."""

@@ -1,4 +1,4 @@
-"""Who has asked for what: listeners by id, and streams of events."""
+"""The registries of a client: listeners by id, and streams of events."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ MAX_EVENTS = 1000
 
 
 def check_listener(kind: type, listener: object) -> None:
-    """Check that a listener can hear something.
+    """Check that a listener can be called.
 
     Raises:
-        CometChatException: `ERR_INVALID_ARGUMENT` when it is not derived from its class, has no callback of its own or
-            one that cannot be called as the class says, or when a method is named almost as a callback is.
+        CometChatException: `ERR_INVALID_ARGUMENT` if it is not derived from its class, overrides no callback or one
+            with other parameters, or has a method with almost the name of a callback.
     """
     if not isinstance(listener, kind):
         given = listener.__name__ if isinstance(listener, type) else type(listener).__name__
         hint = (
             f"Give an instance: {given}()." if isinstance(listener, type) else f"Derive {given} from {kind.__name__}."
         )
-        raise failure("ERR_INVALID_ARGUMENT", f"This is no {kind.__name__}, and would hear nothing. {hint}")
+        raise failure("ERR_INVALID_ARGUMENT", f"This is not a {kind.__name__} and would never be called. {hint}")
     for name in dir(listener):
-        if name.startswith(_PREFIXES) and name not in _CALLBACKS:  # an app's own, such as on_mount, is no mistake
-            as_here = re.sub("([A-Z])", r"_\1", name).lower()  # as other SDKs write it
+        if name.startswith(_PREFIXES) and name not in _CALLBACKS:  # a method such as on_mount may be the app's own
+            as_here = re.sub("([A-Z])", r"_\1", name).lower()  # the name in other SDKs
             meant = difflib.get_close_matches(as_here, _CALLBACKS, n=1, cutoff=0.85)
             if meant:
                 where = f"{type(listener).__name__}.{name}"
@@ -62,13 +62,15 @@ def _check_callbacks(kind: type, listener: object) -> None:
             inspect.signature(callback).bind(*given)
         except TypeError as e:
             where = f"{type(listener).__name__}.{name}"
-            wanted = ", ".join(given) or "nothing"
-            words = f"{where} is called with {wanted}, and cannot be: {e}."
+            wanted = ", ".join(given) or "no arguments"
+            words = f"{where} cannot be called with {wanted}: {e}."
             raise failure("ERR_INVALID_ARGUMENT", words) from None
-        except ValueError:  # a callable that does not tell its signature
+        except ValueError:  # a callable without a signature
             continue
     if not own:
-        raise failure("ERR_INVALID_ARGUMENT", f"{type(listener).__name__} has no callback: it would hear nothing.")
+        raise failure(
+            "ERR_INVALID_ARGUMENT", f"{type(listener).__name__} overrides no callback and would never be called."
+        )
 
 
 _LISTENERS = (ConnectionListener, LoginListener, UserListener, GroupListener, MessageListener, UploadFileListener)
@@ -77,7 +79,7 @@ _PREFIXES = ("on", "login", "logout")
 
 
 class Listeners(Generic[L]):
-    """The listeners of one type, by id. The same id replaces.
+    """The listeners of one class, by id. A listener replaces an earlier one with the same id.
 
     Args:
         kind: the listener class.
@@ -91,7 +93,7 @@ class Listeners(Generic[L]):
         """Add a listener, or replace the one of this id.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` for one that would hear nothing.
+            CometChatException: `ERR_INVALID_ARGUMENT` if it would never be called.
         """
         check_listener(self._kind, listener)
         self._by_id[listener_id] = listener
@@ -101,7 +103,7 @@ class Listeners(Generic[L]):
         self._by_id.pop(listener_id, None)
 
     def __iter__(self) -> Iterator[L]:
-        # Those of now; one that is removed while they are called is left out.
+        # A listener that is removed during the iteration is left out.
         for listener_id, listener in list(self._by_id.items()):
             if self._by_id.get(listener_id) is listener:
                 yield listener
@@ -111,9 +113,10 @@ class Listeners(Generic[L]):
 
 
 class EventStream:
-    """The events from now on, for `async for`. Holds at most 1,000: then the client reads no more until some are taken.
+    """The events from now on, for `async for`.
 
-    It ends when the client is closed, when `close()` is called, or when nobody holds it any more.
+    It buffers at most 1,000 events; while it is full, the client stops reading. It ends when the client or the stream
+    is closed, or when the app drops the stream.
     """
 
     def __init__(self) -> None:
@@ -144,13 +147,13 @@ class EventStream:
         return len(self._events)
 
     def close(self) -> None:
-        """Take no more events; those that are here can still be read."""
+        """End the stream. Buffered events can still be read."""
         self._ended = True
         self._changed.set()
         self._room.set()
 
     def _put(self, event: Event) -> asyncio.Event | None:
-        # Answers what to wait for before the next.
+        # Returns what to wait for before the next event.
         if self._ended:
             return None
         self._events.append(event)
@@ -162,24 +165,24 @@ class EventStream:
 
 
 class Places(Protocol):
-    """Where it is known what the app has done: `dispatch.served`."""
+    """Tracks which events the app has done; `dispatch.served.Served` is one."""
 
     def hold(self, event: object) -> bool:
-        """Hold an event; answers whether it has a place."""
+        """Hold an event. Return whether it has a position."""
 
     def let_go(self, event: object) -> bool:
-        """Hold it once less; answers whether the place moved."""
+        """Release an event. Return whether the position may have moved."""
 
     def keep_as(self, event: object, name: object) -> None:
-        """Hold it under another object from now on."""
+        """Hold the event under another object from now on."""
 
 
 class PutOff:
-    """Stands for an event that is done later; given to `done()` in its place."""
+    """Stands for an event that was put off; passed to `done()` in its place."""
 
 
 class AcknowledgedStream(EventStream):
-    """Events that the app says it has done, from `chat.events(acknowledge=True)`.
+    """Events that the app acknowledges, from `chat.events(acknowledge=True)`.
 
     ```python
     events = chat.events(acknowledge=True)
@@ -188,13 +191,12 @@ class AcknowledgedStream(EventStream):
         events.done(event)
     ```
 
-    Events may be done in any order, and by other tasks. The saved place goes no further than the oldest message that
-    is not done: after a crash or a kill, the next start of the app hands over again what was not. So a message comes
-    at least once. What is not done when the stream ends is for the next start, too.
+    Events may be acknowledged in any order and by other tasks. The saved position stays before the oldest message
+    that is not done, so after a crash the next start of the app hands it over again: each message comes at least once.
+    The same holds for what is not done when the stream ends.
 
-    It holds at most 1,000 events, those that were taken and not done included: then the client reads no more until
-    some are done. Events that tell of no message (of the connection, typing, receipts …) have no place: they need not
-    be done.
+    The stream holds at most 1,000 events, including those that are not done; while it is full, the client stops
+    reading. Events without a message (connection, typing, receipts …) need no acknowledgement.
     """
 
     def __init__(self, places: Places, moved: Callable[[], None]) -> None:
@@ -206,17 +208,17 @@ class AcknowledgedStream(EventStream):
         self._put_off: dict[int, PutOff] = {}
 
     def done(self, event: Event | PutOff) -> None:
-        """Say that an event is done. Once more, or for one that this stream did not give, it does nothing.
+        """Acknowledge an event. Does nothing if it is done already, or is not from this stream.
 
         Raises:
-            TypeError: it is no event.
+            TypeError: if it is not an event.
         """
         if isinstance(event, PutOff):
             if self._put_off.pop(id(event), None) is not None and self._places.let_go(event):
                 self._moved()
             return
         if not isinstance(event, Event):
-            raise TypeError(f"{type(event).__name__} is not an event: give what the stream gave")
+            raise TypeError(f"{type(event).__name__} is not an event: pass what the stream returned")
         if self._not_done.get(id(event)) is event:
             del self._not_done[id(event)]
             self._placed.discard(id(event))
@@ -226,12 +228,12 @@ class AcknowledgedStream(EventStream):
                 self._room.set()
 
     def later(self, event: Event) -> Event | PutOff:
-        """Put an event off: it no longer counts among the 1,000, and what it tells need not be kept.
+        """Put an event off: it no longer counts towards the 1,000, and its content is not kept in memory.
 
-        For who keeps the id of the message alone, and gets the message again when its turn has come.
+        For an app that keeps only the id of the message, and fetches the message again later.
 
         Returns:
-            What to give to `done()` in its place. For an event that need not be done, the event itself.
+            What to pass to `done()` in its place; the event itself if it needs no acknowledgement.
         """
         if self._not_done.get(id(event)) is not event:
             return event
@@ -246,7 +248,7 @@ class AcknowledgedStream(EventStream):
 
     @property
     def not_done(self) -> int:
-        """How many events that tell of messages were taken and are neither done nor put off."""
+        """Number of events with a message that the app took and neither acknowledged nor put off."""
         return len(self._not_done)
 
     @property
@@ -266,10 +268,11 @@ class AcknowledgedStream(EventStream):
 
 
 class Streams:
-    """The open streams. They are held weakly: one that the app drops is gone, and blocks nobody.
+    """The open streams, by weak references: a stream that the app drops ends, and does not block the others.
 
     Args:
-        places: where it is known what the app has done.
+        places: tracks what the app has done; None if streams cannot be acknowledged.
+        moved: called when the position may have moved.
     """
 
     def __init__(self, places: Places | None = None, moved: Callable[[], None] = lambda: None) -> None:
@@ -278,13 +281,13 @@ class Streams:
         self._moved = moved
 
     def open(self) -> EventStream:
-        """A new stream."""
+        """Open a stream."""
         return self._keep(EventStream())
 
     def open_acknowledged(self) -> AcknowledgedStream:
-        """A new stream whose events are done when the app says so."""
+        """Open a stream whose events the app acknowledges."""
         if self._places is None:
-            raise RuntimeError("nobody keeps what is done")
+            raise RuntimeError("this registry does not track acknowledgements")
         return self._keep(AcknowledgedStream(self._places, self._moved))
 
     def _keep(self, stream: S) -> S:
@@ -298,7 +301,7 @@ class Streams:
         return stream
 
     async def put(self, event: Event) -> None:
-        """Give an event to each stream; waits while one is full."""
+        """Add an event to each stream, and wait while one of them is full."""
         for reference in list(self._streams.values()):
             stream = reference()
             room = stream._put(event) if stream is not None else None
@@ -307,7 +310,7 @@ class Streams:
                 await room.wait()
 
     def close(self) -> None:
-        """End all of them."""
+        """End all streams."""
         for reference in list(self._streams.values()):
             stream = reference()
             if stream is not None:

@@ -1,4 +1,4 @@
-"""Waiting times."""
+"""Waiting times and close codes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = Timings()
     st.floats(0, 1, exclude_max=True),
     st.floats(0, 1e7),
 )
-def test_every_wait_is_within_its_bounds(cause, failures, network, chance, failing):
+def test_retry_delay_is_within_its_bounds(cause, failures, network, chance, failing):
     wait = retry_delay(T, cause, failures, network, chance, failing)
     if cause is Cause.NEW_TOKEN:
         assert wait == 0
@@ -37,12 +37,12 @@ def test_every_wait_is_within_its_bounds(cause, failures, network, chance, faili
 
 
 @given(st.floats(0, 1e9), st.floats(0, 0.999))
-def test_what_something_in_between_asks_is_believed_for_a_minute(wait, chance):
+def test_wait_of_an_intermediary_is_capped_at_a_minute(wait, chance):
     assert min(wait, 60) <= asked_wait(T, wait, None, chance, ours=False) <= 61
 
 
 @given(st.one_of(st.none(), st.floats(-10, 1e9)), st.one_of(st.none(), st.floats(-10, 1e9)), st.floats(0, 0.999))
-def test_what_the_server_asks_is_kept_but_not_for_ever(wait, within, chance):
+def test_wait_of_the_server_is_capped_at_an_hour(wait, within, chance):
     asked = asked_wait(T, wait, within, chance)
     if wait is not None and wait >= 0:
         assert min(wait, 3600) <= asked <= 3601
@@ -63,7 +63,7 @@ def test_close_codes():
 
 
 @given(st.floats(-10, 60), st.floats(0, 0.999))
-def test_one_that_came_too_early_comes_again_in_the_rest_of_the_window(rest, chance):
+def test_early_attempt_is_repeated_within_the_rest_of_the_window(rest, chance):
     wait = rest_of_window(T, rest, chance)
     assert (wait is None) is (rest <= T.retry_base)
     assert wait is None or T.retry_base / 4 <= wait <= rest

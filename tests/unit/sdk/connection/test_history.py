@@ -1,4 +1,4 @@
-"""A dump is read back and runs again to the same states."""
+"""A dump is loaded, and replays to the same states."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def walk(seed: int, steps: int) -> tuple[History, State]:
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_a_dump_replays_to_the_same_state(seed: int):
+def test_dump_replays_to_the_same_state(seed: int):
     history, end = walk(seed, 200)
     state, recorded = load(json.loads(json.dumps(history.dump())))
     for r in recorded:
@@ -59,20 +59,20 @@ def test_history_is_bounded_and_keeps_the_last():
         {"format": 1, "state": [], "inputs": [{"at": 1}]},
     ],
 )
-def test_what_is_no_dump_is_refused(broken):
+def test_invalid_dumps_are_refused(broken):
     with pytest.raises(BadDump):
         load(broken)
 
 
-def test_an_unknown_input_is_named():
+def test_unknown_input_is_named():
     history, _ = walk(1, 1)
     dump = history.dump()
     dump["inputs"][0]["input"] = "Cause"
-    with pytest.raises(BadDump, match="input 1: 'Cause' is not known"):
+    with pytest.raises(BadDump, match="input 1: 'Cause' is unknown"):
         load(dump)
 
 
-def test_every_cause_has_words_and_every_state_a_sentence():
+def test_every_cause_and_state_is_explained():
     assert all(describe(cause) for cause in Cause)
     for start in starts():
         assert explain(start, 0.0).startswith("disconnected: ")

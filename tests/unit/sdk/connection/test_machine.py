@@ -1,12 +1,14 @@
-"""The connection machine on networks as people have them: what others ask, long outages, refused WebSockets, slow lines."""
+"""The connection machine on real networks: waits that were asked for, outages, refused WebSockets, slow lines."""
 
 from __future__ import annotations
 
 import itertools
+from typing import get_args
 
 import pytest
 
 from tailwire.sdk.connection import inputs as i
+from tailwire.sdk.connection import machine
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.connection.commands import (
     AbandonSocket,
@@ -26,7 +28,7 @@ HOUR = 3600.0
 
 
 class Client:
-    """A machine with a clock: takes inputs, keeps its commands."""
+    """A machine with a clock, and the commands that it has returned."""
 
     def __init__(self, **timings) -> None:
         self.state, self.now, self.commands = State(timings=Timings(**timings)), 0.0, []
@@ -44,7 +46,7 @@ class Client:
         return self.take(i.AttemptSucceeded(self.state.epoch, **more))
 
     def run(self, until: float, *, cause: Cause | None = None, moved_at=None) -> list[tuple[float, object]]:
-        """Let time pass; attempts fail at once with `cause`. Return what was commanded when."""
+        """Let time pass; attempts fail at once with `cause`. Return the commands with their times."""
         seen = []
         while (due := next_deadline(self.state)) is not None and due <= until:
             self.now = due
@@ -67,7 +69,7 @@ LIFTS = {
 
 @spec("T6")
 @pytest.mark.parametrize("lift", LIFTS)
-def test_what_something_in_between_asks_is_lifted_by(lift):
+def test_wait_of_an_intermediary_is_ended_by(lift):
     client = Client()
     client.fail(Cause.PROXY_REFUSED, HOUR)
     assert client.state.phase is Phase.WAITING
@@ -77,7 +79,7 @@ def test_what_something_in_between_asks_is_lifted_by(lift):
 
 
 @spec("T6")
-def test_what_something_in_between_asks_is_lifted_by_the_foreground():
+def test_wait_of_an_intermediary_ends_in_the_foreground():
     client = Client()
     client.fail(Cause.PROXY_REFUSED, HOUR)
     client.take(i.AppStateChanged(AppState.BACKGROUND))
@@ -85,15 +87,17 @@ def test_what_something_in_between_asks_is_lifted_by_the_foreground():
 
 
 @spec("T6")
-def test_an_answer_of_the_server_lifts_what_something_in_between_asked():
+def test_response_of_the_server_ends_a_wait_of_an_intermediary():
     client = Client()
     client.fail(Cause.PROXY_REFUSED, HOUR)
-    assert not client.take(i.ServerAnswered())  # the usual wait stays: an answer does not say that sockets pass
+    assert not client.take(
+        i.ServerAnswered()
+    )  # the usual wait stays: a response does not prove that sockets get through
     assert next_deadline(client.state) <= client.now + 1
 
 
 @spec("T6", "C13")
-def test_what_the_server_itself_asks_holds_and_connect_says_so_at_once():
+def test_wait_of_the_server_holds_and_connect_fails_at_once():
     client = Client()
     client.fail(Cause.SERVER_BUSY, HOUR, ours=True)
     assert client.take(i.ConnectCalled(7)) == [Answer(7, Result.ATTEMPT_FAILED, Cause.SERVER_BUSY)]
@@ -104,7 +108,7 @@ def test_what_the_server_itself_asks_holds_and_connect_says_so_at_once():
 
 
 @spec("T6")
-def test_connect_waits_for_what_the_server_asks_where_that_is_short():
+def test_connect_waits_if_the_server_asked_for_a_short_wait():
     client = Client()
     client.fail(Cause.SERVER_BUSY, 2.0, ours=True)
     assert client.take(i.ConnectCalled(7)) == []
@@ -113,7 +117,7 @@ def test_connect_waits_for_what_the_server_asks_where_that_is_short():
 
 
 @spec("T4")
-def test_an_outage_of_some_seconds_ends_with_an_attempt_within_four_seconds():
+def test_short_outage_ends_with_an_attempt_within_four_seconds():
     client = Client()
     client.open()
     client.run(40.0, moved_at=lambda now: now)
@@ -124,7 +128,7 @@ def test_an_outage_of_some_seconds_ends_with_an_attempt_within_four_seconds():
 
 
 @spec("T4")
-def test_an_hour_without_a_network_that_the_platform_tells_of_is_a_few_attempts():
+def test_hour_offline_takes_a_few_attempts():
     client = Client()
     client.take(i.NetworkChanged(Network.OFFLINE))
     client.fail(Cause.NETWORK_UNREACHABLE)
@@ -135,7 +139,7 @@ def test_an_hour_without_a_network_that_the_platform_tells_of_is_a_few_attempts(
 
 
 @spec("T4")
-def test_the_foreground_and_connect_begin_a_minute_of_frequent_attempts_anew():
+def test_foreground_and_connect_restart_frequent_attempts():
     for lift in (i.AppStateChanged(AppState.FOREGROUND), i.ConnectCalled(1)):
         client = Client()
         client.take(i.NetworkChanged(Network.OFFLINE))
@@ -149,7 +153,7 @@ def test_the_foreground_and_connect_begin_a_minute_of_frequent_attempts_anew():
 
 
 @spec("T4")
-def test_an_answer_of_the_server_ends_a_rare_wait():
+def test_response_of_the_server_ends_a_long_wait():
     client = Client()
     client.take(i.NetworkChanged(Network.OFFLINE))
     client.fail(Cause.NETWORK_UNREACHABLE)
@@ -159,7 +163,7 @@ def test_an_answer_of_the_server_ends_a_rare_wait():
 
 
 @spec("T8")
-def test_history_is_read_while_websockets_are_refused_and_no_longer():
+def test_history_is_read_only_while_websockets_are_refused():
     client = Client()
     client.fail(Cause.WEBSOCKET_REFUSED)
     client.run(client.now + 5.0)
@@ -178,7 +182,7 @@ def test_history_is_read_while_websockets_are_refused_and_no_longer():
 
 
 @spec("T8")
-def test_polling_can_be_switched_off_and_ends_with_the_wish():
+def test_polling_can_be_disabled_and_ends_when_no_socket_is_wanted():
     client = Client(poll_interval=None)
     for _ in range(5):
         client.fail(Cause.WEBSOCKET_REFUSED)
@@ -195,7 +199,7 @@ def test_polling_can_be_switched_off_and_ends_with_the_wish():
 
 
 @spec("T7")
-def test_an_attempt_goes_on_while_bytes_move_for_a_minute_at_most():
+def test_moving_bytes_extend_an_attempt_to_a_minute():
     client = Client()
     seen = client.run(200.0, moved_at=lambda now: now - 1)
     assert times(seen, AbandonSocket)[0] == 60.0
@@ -205,7 +209,7 @@ def test_an_attempt_goes_on_while_bytes_move_for_a_minute_at_most():
 
 
 @spec("T3")
-def test_an_answer_that_is_late_while_bytes_move_is_waited_for_thirty_seconds_at_most():
+def test_moving_bytes_extend_a_probe_to_thirty_seconds():
     client = Client()
     client.open()
     seen = client.run(200.0, moved_at=lambda now: now)
@@ -213,7 +217,7 @@ def test_an_answer_that_is_late_while_bytes_move_is_waited_for_thirty_seconds_at
 
 
 @spec("T3", "T5")
-def test_other_connections_are_not_trusted_after_a_death_in_silence():
+def test_pooled_connections_are_dropped_after_a_silent_loss():
     client = Client()
     client.open()
     seen = client.run(18.0)
@@ -222,4 +226,8 @@ def test_other_connections_are_not_trusted_after_a_death_in_silence():
     client.open()
     assert DropConnections() in client.take(i.NetworkChanged(Network.ONLINE))
     client.take(i.SocketLost(client.state.epoch, Cause.SERVER_CLOSED))
-    assert client.commands.count(DropConnections()) == 1  # one that was closed in order says nothing of the others
+    assert client.commands.count(DropConnections()) == 1  # a clean close does not make the others suspect
+
+
+def test_every_input_has_a_handler():
+    assert {*machine.HANDLERS, i.TimerFired} == set(get_args(i.Input))

@@ -1,4 +1,4 @@
-"""The continuity machine, as a property: whatever comes, each message is handed over once, in order."""
+"""Catch-up, as a property: each message is handed over once, in order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tailwire.sdk.session import Session
 
 
 class Server(RuleBasedStateMachine):
-    """A server with a history, a line that breaks, and a client that catches up, polls, and is killed."""
+    """A server with a history, an unreliable line, and a client that catches up, polls, and is killed."""
 
     @initialize(limit=st.sampled_from([3, 5, 1000]))
     def begin(self, limit):
@@ -40,7 +40,7 @@ class Server(RuleBasedStateMachine):
                 if told.kind is ContinuityKind.GAP:
                     assert told.from_id < told.to_id
                     assert told.missed >= self.limit
-                    # What lies before the gap is handed over, nothing behind its begin is.
+                    # Messages before the gap are handed over, none in it.
                     assert not [n for n in self.handed if n > told.from_id]
                     self.gaps.append((told.from_id, told.to_id))
                 else:
@@ -49,7 +49,7 @@ class Server(RuleBasedStateMachine):
             else:
                 if isinstance(c, catch_up.FetchAfter):
                     assert c.after_id >= self.read_to  # nothing is read twice
-                    assert 1 <= c.limit <= catch_up.PAGE
+                    assert 1 <= c.limit <= catch_up.MAX_PAGE_SIZE
                 self.asked = c
 
     @rule(ours=st.booleans(), skip=st.integers(0, 2))
@@ -89,7 +89,7 @@ class Server(RuleBasedStateMachine):
     @rule()
     def restart_the_app(self):
         self.up, self.asked, self.line, self.catching_up = False, None, [], False
-        for number in self.sending:  # the outbox waits for the answer of each
+        for number in self.sending:  # the outbox waits for each response
             catch_up.sent(self.m, number)
         self.sending = []
         self.m = CatchUp(position=self.m.position, limit=self.limit)
@@ -119,7 +119,7 @@ class Server(RuleBasedStateMachine):
     @rule()
     def fail(self):
         smaller = catch_up.failed(self.m, self.asked)
-        assert getattr(smaller, "limit", 0) <= max(getattr(self.asked, "limit", 0), catch_up.SMALLEST_PAGE)
+        assert getattr(smaller, "limit", 0) <= max(getattr(self.asked, "limit", 0), catch_up.MIN_PAGE_SIZE)
         self.asked = None
         self.carry([smaller])
 
@@ -138,7 +138,7 @@ class Server(RuleBasedStateMachine):
     @invariant()
     def when_quiet_nothing_is_missing(self):
         if self.up and self.asked is None and not self.line and self.m.behind is None:
-            assert not self.catching_up  # each connection is told how it joins
+            assert not self.catching_up  # each connection has its continuity
             theirs = [n for n, o in self.history if not o and not any(a < n <= b for a, b in self.gaps)]
             assert [n for n in self.handed if n in set(theirs)] == theirs
 
@@ -147,7 +147,7 @@ TestServer = Server.TestCase
 TestServer.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
 
 
-def test_the_first_connection_begins_at_the_latest():
+def test_first_connection_starts_at_the_latest_message():
     m = CatchUp()
     assert catch_up.connected(m, "s") == [catch_up.FetchLatest()]
     assert catch_up.live(m, 7, "seven") == []
@@ -158,21 +158,21 @@ def test_the_first_connection_begins_at_the_latest():
     assert catch_up.live(m, 8, "eight") == [catch_up.HandOver(("eight",))]
 
 
-def test_another_store_begins_anew():
+def test_another_store_starts_over():
     m = CatchUp(position=Position(500, "old"))
     assert catch_up.connected(m, "new") == [catch_up.FetchLatest()]
     catch_up.latest(m, 3, "new")
     assert m.position == Position(3, "new")
 
 
-def test_a_store_that_is_not_named_is_the_same():
+def test_unnamed_store_counts_as_the_same():
     for before, now, after in (("", "s", "s"), ("s", "", "s"), ("", "", "")):
         m = CatchUp(position=Position(5, before))
         assert catch_up.connected(m, now) == [catch_up.FetchAfter(5)]
         assert m.position.store == after
 
 
-def test_more_than_is_held_is_read_from_history():
+def test_overflow_of_held_messages_is_read_from_history():
     m = CatchUp(position=Position(0), limit=10**6)
     catch_up.connected(m, "")
     for n in range(1, catch_up.MAX_HELD + 10):
@@ -185,7 +185,7 @@ def test_more_than_is_held_is_read_from_history():
 
 
 @given(st.lists(st.integers(1, 50), max_size=60))
-def test_live_messages_in_any_order_come_once(ids):
+def test_live_messages_in_any_order_are_handed_over_once(ids):
     m = CatchUp(position=Position(0))
     catch_up.connected(m, "")
     catch_up.page(m, [], whole=False)
@@ -194,7 +194,7 @@ def test_live_messages_in_any_order_come_once(ids):
 
 
 def caught_up_by(m, history, *, took=0.1):
-    """Answer whatever is asked; give the pages' sizes and what was handed over."""
+    """Answer all requests. Return the page sizes and what was handed over."""
     asked, sizes, handed = catch_up.connected(m, ""), [], []
     while asked and isinstance(asked[-1], catch_up.FetchAfter):
         sizes.append(asked[-1].limit)
@@ -205,26 +205,26 @@ def caught_up_by(m, history, *, took=0.1):
     return sizes, handed
 
 
-def test_pages_begin_small_and_grow_on_a_good_line():
+def test_pages_grow_on_a_fast_line():
     sizes, handed = caught_up_by(CatchUp(position=Position(0), limit=10**6), range(1, 20_001))
     assert sizes[:5] == [20, 40, 80, 100, 100]
     assert len(sizes) <= 20_000 // 100 + 3
     assert handed == list(range(1, 20_001))
 
 
-def test_pages_stay_small_where_each_message_takes_its_time():
+def test_pages_stay_small_on_low_bandwidth():
     sizes, _ = caught_up_by(CatchUp(position=Position(0)), range(1, 301), took=lambda n: 0.15 * n)
     assert max(sizes) <= 40
     sizes, _ = caught_up_by(CatchUp(position=Position(0)), range(1, 301), took=lambda n: 1.0 * n)
-    assert sizes[-1] == catch_up.SMALLEST_PAGE
+    assert sizes[-1] == catch_up.MIN_PAGE_SIZE
 
 
-def test_pages_grow_where_only_the_way_is_long():
+def test_pages_grow_on_high_latency():
     sizes, _ = caught_up_by(CatchUp(position=Position(0)), range(1, 501), took=lambda n: 3.2 + 0.001 * n)
     assert sizes[:4] == [20, 40, 80, 100]
 
 
-def test_a_page_that_fails_is_asked_for_again_smaller():
+def test_failed_page_is_requested_again_smaller():
     m = CatchUp(position=Position(5))
     (asked,) = catch_up.connected(m, "")
     limits = []
@@ -235,14 +235,14 @@ def test_a_page_that_fails_is_asked_for_again_smaller():
     assert limits == [10, 5, 5, 5]
 
 
-def test_a_connection_that_ends_amid_a_page_makes_the_next_one_smaller():
+def test_connection_that_ends_during_a_page_makes_the_next_one_smaller():
     m = CatchUp(position=Position(5))
     catch_up.connected(m, "")
     catch_up.disconnected(m)
     assert catch_up.connected(m, "") == [catch_up.FetchAfter(5, 10)]
 
 
-def test_continuity_is_told_once_with_all_that_was_missed_before_the_last_page():
+def test_continuity_is_told_once_before_the_last_page():
     m = CatchUp(position=Position(0), limit=1000)
     catch_up.connected(m, "")
     first = catch_up.page(m, [(n, n) for n in range(1, 21)], whole=True)
@@ -251,7 +251,7 @@ def test_continuity_is_told_once_with_all_that_was_missed_before_the_last_page()
     assert (told.continuity.kind, told.continuity.missed, handed.messages) == (ContinuityKind.EXACT, 21, (21,))
 
 
-def test_as_many_as_the_limit_and_no_more_is_no_gap():
+def test_exactly_the_limit_is_not_a_gap():
     m = CatchUp(position=Position(0), limit=3)
     catch_up.connected(m, "")
     handed, asked = catch_up.page(m, [(1, 1), (2, 2), (3, 3)], whole=True)
@@ -260,13 +260,13 @@ def test_as_many_as_the_limit_and_no_more_is_no_gap():
     assert (told.continuity.kind, told.continuity.missed) == (ContinuityKind.EXACT, 3)
 
 
-def test_a_page_of_which_nothing_can_be_read_is_passed():
+def test_unreadable_page_is_skipped():
     m = CatchUp(position=Position(0))
     catch_up.connected(m, "")
     assert catch_up.page(m, [], whole=True, end=20, took=2.0) == [catch_up.FetchAfter(20, 40)]
 
 
-def test_polling_is_silent_and_takes_turns_with_a_catch_up():
+def test_polling_is_silent_and_gives_way_to_a_catch_up():
     m = CatchUp(position=Position(5))
     assert catch_up.poll(m) == [catch_up.FetchAfter(5)]
     assert catch_up.poll(m) == []
@@ -279,14 +279,14 @@ def test_polling_is_silent_and_takes_turns_with_a_catch_up():
     assert catch_up.poll(CatchUp(position=Position(5), enabled=False)) == []
 
 
-def test_polling_without_a_position_begins_at_the_latest():
+def test_polling_without_a_position_starts_at_the_latest_message():
     m = CatchUp()
     assert catch_up.poll(m) == [catch_up.FetchLatest()]
     assert catch_up.latest(m, 7, "") == []
     assert m.position == Position(7)
 
 
-def test_with_a_part_of_a_page_goes_which_later_ones_are_own():
+def test_hand_over_names_own_messages_between():
     m = CatchUp(position=Position(0))
     catch_up.connected(m, "")
     catch_up.sent(m, 3)
@@ -294,7 +294,7 @@ def test_with_a_part_of_a_page_goes_which_later_ones_are_own():
     assert handed == catch_up.HandOver((1, 2, 4), (3,))
 
 
-def test_who_is_told_that_the_store_went_back_reads_on_from_what_is_known():
+def test_restored_store_is_read_from_the_known_id():
     m = CatchUp(position=Position(142, "old", (143,), 9, "m1"))
     assert catch_up.connected(m, "new", "m2") == [catch_up.FetchAfter(142)]  # the server decides, not the name
     catch_up.live(m, 75, "live")
@@ -305,20 +305,20 @@ def test_who_is_told_that_the_store_went_back_reads_on_from_what_is_known():
     assert m.position == Position(75, "new", (), 9, "m2")
 
 
-def test_who_is_not_known_at_all_begins_at_the_latest_and_is_told_of_a_gap():
+def test_unknown_position_starts_at_the_latest_with_a_gap():
     m = CatchUp(position=Position(142, "s", (), 0, "m1"))
-    catch_up.poll(m)  # without a socket too
+    catch_up.poll(m)  # also without a socket
     assert catch_up.went_back(m, 0) == [catch_up.FetchLatest()]
     assert catch_up.latest(m, 80, "s", "m2") == [catch_up.TellContinuity(Continuity(ContinuityKind.UNKNOWN, 0, 0, 80))]
     assert m.position == Position(80, "s", (), 0, "m2")
 
 
-def test_a_server_without_marks_is_known_by_its_name_again():
+def test_server_without_marks_is_recognised_by_its_store():
     m = CatchUp(position=Position(142, "old", (), 0, "m1"))
     assert catch_up.connected(m, "new") == [catch_up.FetchLatest()]
 
 
-def test_ranges_that_were_done_are_not_handed_over_and_do_not_count():
+def test_served_ranges_are_not_handed_over_and_do_not_count():
     m = CatchUp(position=Position(10, own=(22,), done=((11, 15), (17, 20))), limit=3)
     catch_up.connected(m, "")
     pages = [(n, n) for n in range(11, 24)]
@@ -329,9 +329,9 @@ def test_ranges_that_were_done_are_not_handed_over_and_do_not_count():
     assert m.position == Position(23)
 
 
-def test_a_saved_session_keeps_its_ranges():
+def test_saved_session_keeps_its_ranges():
     session = Session({"uid": "bob"}, "token", Position(10, done=((11, 15), (17, 20))))
     saved = json.loads(json.dumps(session.to_saved()))
     assert Session.from_saved(saved) == session
-    del saved["position"]["done"]  # of an older version
+    del saved["position"]["done"]  # saved by an older version
     assert Session.from_saved(saved).position == Position(10)

@@ -1,4 +1,4 @@
-"""The chain: a message that is missing is noticed by the one that follows it."""
+"""A missing message is detected by its successor."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def caught_up(last_id: int = 10) -> CatchUp:
     return m
 
 
-def test_a_chain_that_is_whole_is_not_noticed():
+def test_complete_chain_holds_nothing():
     m = caught_up()
     assert not chain.broken(m, 10)
     assert catch_up.passes(m, 11)
@@ -27,10 +27,10 @@ def test_a_chain_that_is_whole_is_not_noticed():
     assert not chain.broken(m, 3)  # from before the connection
 
 
-def test_the_missing_one_comes_by_itself():
+def test_missing_message_arrives_by_itself():
     m = caught_up()
     assert chain.broken(m, 11)
-    assert chain.hold(m, 11, 12, "twelve") == [chain.Wait(chain.PATIENCE)]
+    assert chain.hold(m, 11, 12, "twelve") == [chain.Wait(chain.HOLE_TIMEOUT_SECONDS)]
     assert chain.mended(m) == []
     assert catch_up.live(m, 11, "eleven") == []
     assert chain.mended(m) == [HandOver(("eleven", "twelve"))]
@@ -38,7 +38,7 @@ def test_the_missing_one_comes_by_itself():
     assert not chain.broken(m, 12)
 
 
-def test_what_follows_is_held_too_with_holes_of_its_own():
+def test_messages_after_a_hole_are_held_with_their_own_holes():
     m = caught_up()
     chain.hold(m, 11, 12, "twelve")
     catch_up.live(m, 13, "thirteen")
@@ -50,38 +50,38 @@ def test_what_follows_is_held_too_with_holes_of_its_own():
     assert chain.mended(m) == [HandOver(("eleven", "twelve", "thirteen", "fourteen", "fifteen"))]
 
 
-def test_history_is_read_for_one_that_does_not_come():
+def test_missing_message_is_fetched_from_history():
     m = caught_up()
     catch_up.passes(m, 11)
     chain.hold(m, 12, 13, "thirteen")
     assert chain.waited(m) == [FetchAfter(10)]
-    assert not chain.broken(m, 99)  # history is being read: it brings what is missing
+    assert not chain.broken(m, 99)  # the catch-up fetches what is missing
     catch_up.live(m, 14, "fourteen")
-    # No word of continuity: the connection was there all the time. Eleven is not handed over again.
+    # No continuity is told, because the connection stayed open. Eleven is not handed over again.
     assert catch_up.page(m, [(11, "eleven"), (12, "twelve"), (13, "thirteen")], whole=False) == [
         HandOver(("twelve", "thirteen", "fourteen"))
     ]
     assert (m.position.last_id, m.quiet) == (14, False)
 
 
-def test_the_one_before_an_own_message_is_missed_too():
+def test_predecessor_of_an_own_message_is_fetched():
     m = caught_up()
     catch_up.sent(m, 12)
     assert chain.broken(m, 11)
-    assert chain.missing(m, 11) == [chain.Wait(chain.PATIENCE)]
+    assert chain.missing(m, 11) == [chain.Wait(chain.HOLE_TIMEOUT_SECONDS)]
     catch_up.live(m, 13, "thirteen", before=12)
-    assert chain.missing(m, 10) == []  # one that is known
+    assert chain.missing(m, 10) == []  # a known predecessor
     assert chain.waited(m) == [FetchAfter(10)]
     pairs = [(11, "eleven"), (12, "mine"), (13, "thirteen")]
     assert catch_up.page(m, pairs, whole=False, ours={12}) == [HandOver(("eleven", "thirteen"), (12,))]
 
 
-def test_one_that_was_stored_behind_the_page_and_lost_is_read_with_another_page():
+def test_message_stored_after_the_page_is_fetched_with_another():
     m = CatchUp(position=Position(10, "store"))
     catch_up.connected(m, "store")
-    assert not chain.broken(m, 12)  # history is being read, and may bring it
+    assert not chain.broken(m, 12)  # the catch-up may fetch it
     catch_up.live(m, 13, "thirteen", before=12)
-    # It was read before twelve was stored.
+    # The page was read before twelve was stored.
     assert catch_up.page(m, [(11, "eleven")], whole=False) == [HandOver(("eleven",)), FetchAfter(11)]
     told, handed = catch_up.page(m, [(12, "twelve"), (13, "thirteen")], whole=False)
     assert handed == HandOver(("twelve", "thirteen"))
@@ -89,7 +89,7 @@ def test_one_that_was_stored_behind_the_page_and_lost_is_read_with_another_page(
     assert not chain.broken(m, 13)
 
 
-def test_a_server_that_names_one_which_does_not_exist_is_not_asked_for_ever():
+def test_nonexistent_predecessor_is_not_requested_forever():
     m = CatchUp(position=Position(10, "store"))
     catch_up.connected(m, "store")
     catch_up.live(m, 13, "thirteen", before=9_999)
@@ -97,11 +97,11 @@ def test_a_server_that_names_one_which_does_not_exist_is_not_asked_for_ever():
     assert catch_up.page(m, [], whole=False)[-1] == HandOver(("thirteen",))
 
 
-def test_one_that_came_meanwhile_is_missed_by_nobody():
+def test_message_that_arrived_meanwhile_is_not_missing():
     m = CatchUp(position=Position(10, "store"))
     catch_up.connected(m, "store")
     catch_up.sent(m, 11)
-    catch_up.live(m, 12, "twelve", before=11)  # an own one
+    catch_up.live(m, 12, "twelve", before=11)  # sent by this device
     catch_up.live(m, 13, "thirteen", before=12)
     assert catch_up.page(m, [(11, "mine")], whole=False, ours={11})[-1] == HandOver(("twelve", "thirteen"))
 
@@ -116,7 +116,7 @@ def test_own_messages_are_not_handed_over_from_history():
     assert catch_up.page(m, pairs, whole=False, ours={11, 15}) == [HandOver(("thirteen", "fourteen"))]
 
 
-def test_more_than_is_held_is_left_to_history(monkeypatch):
+def test_overflow_of_held_messages_is_left_to_history(monkeypatch):
     monkeypatch.setattr(catch_up, "MAX_HELD", 2)
     m = caught_up()
     chain.hold(m, 11, 12, "twelve")
@@ -131,24 +131,24 @@ def test_more_than_is_held_is_left_to_history(monkeypatch):
     assert catch_up.page(m, [], whole=False) == []
 
 
-def test_what_history_does_not_know_either_holds_nothing_back():
+def test_hole_unknown_to_history_releases_held_messages():
     m = caught_up()
     chain.hold(m, 11, 12, "twelve")
     chain.waited(m)
     assert catch_up.page(m, [(12, "twelve")], whole=False) == [HandOver(("twelve",))]
 
 
-def test_an_own_message_fills_the_hole():
+def test_own_message_fills_a_hole():
     m = caught_up()
     chain.hold(m, 11, 12, "answer")
-    catch_up.sent(m, 11)  # the answer of the server to the send came later than what somebody replied
+    catch_up.sent(m, 11)  # the response to the send came after a reply to the message
     assert chain.mended(m) == [HandOver(("answer",))]
     catch_up.sent(m, 13)
     catch_up.passes(m, 14)
     assert not chain.broken(m, 13)
 
 
-def test_the_end_of_the_connection_ends_the_wait():
+def test_end_of_the_connection_ends_the_wait():
     m = caught_up()
     chain.hold(m, 11, 12, "twelve")
     catch_up.disconnected(m)
@@ -158,7 +158,7 @@ def test_the_end_of_the_connection_ends_the_wait():
     assert [type(c) for c in commands] == [TellContinuity, HandOver]
 
 
-def test_switched_off_or_without_a_position_nothing_is_held():
+def test_nothing_is_held_when_disabled_or_without_a_position():
     off = caught_up()
     off.enabled = False
     assert not chain.broken(off, 99)
@@ -166,7 +166,7 @@ def test_switched_off_or_without_a_position_nothing_is_held():
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=30), st.integers(1, 3))
-def test_whatever_is_lost_everything_is_handed_over_once_and_in_the_order_of_its_conversation(lost, conversations):
+def test_lost_messages_are_handed_over_once_in_order(lost, conversations):
     m, handed, waiting = caught_up(0), [], False
     ids = range(1, len(lost) + 1)
     stored = [(n, n) for n in ids]
@@ -202,7 +202,7 @@ def test_whatever_is_lost_everything_is_handed_over_once_and_in_the_order_of_its
     for c in range(conversations):
         of_one = [n for n in handed if n % conversations == c]
         assert of_one == sorted(of_one)
-    # What is not handed over was lost behind the last message of its conversation that came: nothing could tell of it.
+    # Messages lost after the last one of their conversation cannot be detected.
     heard = {
         c: max((n for n in ids if n % conversations == c and not lost[n - 1]), default=0) for c in range(conversations)
     }

@@ -1,4 +1,4 @@
-"""Which transient messages are of a draft, and when a draft ends."""
+"""Which transient messages belong to a draft, and when a draft ends."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tailwire import TextMessage, TransientMessage, User
-from tailwire.sdk.dispatch.drafts import LASTS, MAX_OF_ONE, MAX_TEXT, MOST, Drafts
+from tailwire.sdk.dispatch.drafts import MAX_DRAFTS, MAX_DRAFTS_PER_SENDER, MAX_TEXT, TIMEOUT_SECONDS, Drafts
 
 
 def frame(seq: Any = 1, text: Any = "so far", sender: str = "bob", **more: Any) -> TransientMessage:
@@ -16,19 +16,19 @@ def frame(seq: Any = 1, text: Any = "so far", sender: str = "bob", **more: Any) 
 
 
 @pytest.mark.virtual
-async def test_it_grows_and_what_was_overtaken_is_left_out():
+async def test_draft_grows_and_ignores_older_updates():
     told: list[Any] = []
     drafts = Drafts(told.append)
     assert drafts.heard(frame(1, "a", to=7))
     assert drafts.heard(frame(3, "abc", to=7, **{"from": 2}))
     assert drafts.heard(frame(2, "ab", to=7))
     assert [(d.text, d.start, d.reply_to, d.ended) for d in told] == [("a", 0, 7, False), ("abc", 2, 7, False)]
-    await asyncio.sleep(LASTS + 1)
+    await asyncio.sleep(TIMEOUT_SECONDS + 1)
     assert (told[-1].text, told[-1].ended, len(told)) == ("abc", True, 3)
 
 
 @pytest.mark.virtual
-async def test_the_message_the_end_and_an_absence_end_it_once():
+async def test_draft_ends_once():
     told: list[Any] = []
     drafts = Drafts(told.append)
     message = TextMessage(receiver="alice", sender=User("bob"), metadata={"draft": "d"})
@@ -54,10 +54,10 @@ async def test_the_message_the_end_and_an_absence_end_it_once():
 
 
 @pytest.mark.virtual
-async def test_only_so_many_are_known_and_the_oldest_ends():
+async def test_oldest_draft_ends_at_the_limit():
     told: list[Any] = []
     drafts = Drafts(told.append)
-    for n in range(MOST + 1):
+    for n in range(MAX_DRAFTS + 1):
         drafts.heard(frame(sender=f"u{n}"))
     assert [d.sender.uid for d in told if d.ended] == ["u0"]
     drafts.forget()
@@ -82,14 +82,14 @@ async def test_only_so_many_are_known_and_the_oldest_ends():
         {"draft": "d", "seq": 1, "text": "x", "from": None},
     ],
 )
-async def test_another_shape_is_a_transient_message_like_any_other(data: dict[str, Any]):
+async def test_other_transient_messages_are_not_drafts(data: dict[str, Any]):
     told: list[Any] = []
     assert not Drafts(told.append).heard(TransientMessage("alice", "user", data, User("bob")))
     assert told == []
 
 
 @pytest.mark.virtual
-async def test_a_flood_of_one_sender_ends_nobody_else_s_draft_and_is_bounded():
+async def test_drafts_per_sender_are_bounded():
     told: list[Any] = []
     drafts = Drafts(told.append)
     for n in range(2600):
@@ -97,18 +97,18 @@ async def test_a_flood_of_one_sender_ends_nobody_else_s_draft_and_is_bounded():
             drafts.heard(frame(n + 1, "a" * (n + 1)))
         drafts.heard(TransientMessage("alice", "user", {"draft": f"d{n}", "seq": 1, "text": "x"}, User("mallory")))
     assert not [d for d in told if d.sender.uid == "bob" and d.ended]
-    assert len([d for d in told if d.sender.uid == "mallory"]) == MAX_OF_ONE
-    await asyncio.sleep(LASTS + 1)
+    assert len([d for d in told if d.sender.uid == "mallory"]) == MAX_DRAFTS_PER_SENDER
+    await asyncio.sleep(TIMEOUT_SECONDS + 1)
     assert drafts.heard(TransientMessage("alice", "user", {"draft": "d", "seq": 1, "text": "x"}, User("mallory")))
     assert (told[-1].sender.uid, told[-1].ended) == ("mallory", False)
     drafts.forget()
 
 
 @pytest.mark.virtual
-async def test_the_one_that_was_heard_of_longest_ago_ends_first():
+async def test_draft_with_the_oldest_update_ends_first():
     told: list[Any] = []
     drafts = Drafts(told.append)
-    for n in range(MOST):
+    for n in range(MAX_DRAFTS):
         drafts.heard(frame(sender=f"u{n}"))
     drafts.heard(frame(2, sender="u0"))
     drafts.heard(frame(sender="new"))

@@ -1,4 +1,4 @@
-"""How far the app has been served, in whatever order it does what it was handed."""
+"""How far the app has been served, in whatever order it acknowledges events."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def hand_over(served: Served, number: int, *, held: bool) -> SimpleNamespace:
 
 
 def missed(served: Served, newest: int) -> list[int]:
-    """What a catch-up from the place would hand over."""
+    """Return what a catch-up from the position would hand over."""
     return [n for n in range(served.position.last_id + 1, newest + 1) if not served.position.is_settled(n)]
 
 
 @settings(deadline=None, max_examples=100)
 @given(st.permutations(range(1, 9)), st.integers(0, 8), st.sets(st.integers(1, 8)))
-def test_exactly_what_is_not_done_is_missed(order: list[int], done: int, unheld: set[int]):
+def test_exactly_what_is_not_done_is_handed_over_again(order: list[int], done: int, unheld: set[int]):
     served = begun()
     events = {n: hand_over(served, n, held=n not in unheld) for n in range(1, 9)}
     for n in order[:done]:
@@ -45,14 +45,14 @@ def test_exactly_what_is_not_done_is_missed(order: list[int], done: int, unheld:
     assert missed(served, 8) == [n for n in range(1, 9) if n not in unheld and n not in order[:done]]
 
 
-def test_an_event_without_a_place_is_not_held():
+def test_event_without_a_position_is_not_held():
     served = begun(3)
     assert not served.hold(event(0))
     assert not served.let_go(event(0))
     assert served.position == Position(3)
 
 
-def test_what_was_sent_meanwhile_is_remembered_and_that_is_bounded():
+def test_own_messages_are_remembered_within_a_bound():
     served = begun(10)
     open_one = hand_over(served, 11, held=True)
     for n in range(12, 12 + MAX_AHEAD + 50):
@@ -64,7 +64,7 @@ def test_what_was_sent_meanwhile_is_remembered_and_that_is_bounded():
     assert (served.position.last_id, served.position.own) == (5000, ())
 
 
-def test_another_store_forgets_ids_and_an_older_place_does_not_count():
+def test_another_store_forgets_ids_and_older_positions_are_ignored():
     served = begun(10)
     first, second = hand_over(served, 11, held=True), hand_over(served, 12, held=True)
     served.let_go(second)
@@ -90,7 +90,7 @@ def test_sessions():
     assert served.position is None
 
 
-def test_what_was_done_behind_one_that_hangs_is_kept_in_ranges():
+def test_events_done_after_an_open_one_are_kept_as_ranges():
     served = begun(10)
     hanging = hand_over(served, 11, held=True)
     for n in range(12, 12 + 5000):
@@ -104,7 +104,7 @@ def test_what_was_done_behind_one_that_hangs_is_kept_in_ranges():
     assert served.position == Position(5200)
 
 
-def test_an_older_message_that_comes_late_is_missed_while_it_is_not_done():
+def test_late_older_message_is_open_until_it_is_done():
     served = begun(10)
     hand_over(served, 12, held=False)
     late = event(11)
@@ -114,7 +114,7 @@ def test_an_older_message_that_comes_late_is_missed_while_it_is_not_done():
     assert served.position == Position(12)
 
 
-def test_ranges_that_were_saved_are_kept_until_the_place_has_passed_them():
+def test_saved_ranges_are_kept_until_the_position_passes_them():
     served = Served()
     served.begin(Position(10, done=((20, 30),)))
     first = event(11)
@@ -124,7 +124,7 @@ def test_ranges_that_were_saved_are_kept_until_the_place_has_passed_them():
     assert served.position == Position(10, done=((11, 24), (25, 40)))
 
 
-def test_what_is_put_off_is_held_under_another_name():
+def test_event_that_is_put_off_is_held_under_another_object():
     served = begun(10)
     first, name = hand_over(served, 11, held=True), object()
     served.keep_as(first, name)

@@ -1,4 +1,4 @@
-"""Who types where."""
+"""Typing indicators end by a timeout, at the limit, and once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tailwire.sdk.dispatch.typists import MOST, Typists
+from tailwire.sdk.dispatch.typists import MAX_TYPING_USERS, Typists
 from tailwire.wire.entities import TypingIndicator, User
 
 
@@ -15,19 +15,19 @@ def indicator(uid: str, status: str = "started") -> TypingIndicator:
 
 
 @pytest.mark.virtual
-async def test_only_so_many_are_kept_and_the_oldest_ends():
+async def test_oldest_indicator_ends_at_the_limit():
     told = []
     typists = Typists(told.append)
-    for n in range(MOST + 1):
+    for n in range(MAX_TYPING_USERS + 1):
         typists.heard(indicator(f"u{n}"))
     assert [e.indicator.sender.uid for e in told if e.indicator.typing_status == "ended"] == ["u0"]
     typists.forget()
     await asyncio.sleep(60)
-    assert len(told) == MOST + 2
+    assert len(told) == MAX_TYPING_USERS + 2
 
 
 @pytest.mark.virtual
-async def test_an_end_that_was_told_is_not_told_again():
+async def test_end_is_told_once():
     told = []
     typists = Typists(told.append)
     typists.heard(indicator("alice"))

@@ -1,4 +1,4 @@
-"""Connecting to a name: a cancelled attempt leaves nothing behind, whenever it is cancelled."""
+"""Connecting to a host: an attempt leaves nothing, at whichever step it is cancelled."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tailwire.sdk.io.websocket import open_wire
 
 
 def sockets_left() -> list[str]:
-    """Return what the collector finds of sockets that nobody closed."""
+    """Return the unclosed sockets that the garbage collector finds."""
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
         gc.collect()
@@ -41,7 +41,7 @@ async def cancelled_after(steps: int, work) -> None:
 
 
 @pytest.mark.parametrize("how", ["a socket", "a WebSocket"])
-async def test_an_attempt_that_is_cancelled_at_any_step_leaves_no_socket_behind(port, how):
+async def test_cancelled_attempt_leaves_no_socket(port, how):
     sockets_left()
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")

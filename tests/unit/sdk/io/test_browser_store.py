@@ -8,7 +8,7 @@ from tailwire import CometChatException, LocalStorageSessionStore
 
 
 class Storage(dict):
-    """As the browser's: texts by name, and nothing that is null to Python."""
+    """A storage like the browser's, whose missing values are not None in Python."""
 
     full = False
 
@@ -28,7 +28,7 @@ class Storage(dict):
 NULL = object()
 
 
-def test_sessions_and_outboxes_by_app_and_user():
+def test_sessions_and_outboxes_are_kept_by_app_and_user():
     storage = Storage()
     store, other = LocalStorageSessionStore(storage=storage), LocalStorageSessionStore("other", storage=storage)
     assert store.load("app") is None
@@ -41,7 +41,7 @@ def test_sessions_and_outboxes_by_app_and_user():
     assert storage == {}
 
 
-def test_what_cannot_be_read_is_removed_and_reported(caplog):
+def test_unreadable_entry_is_removed_and_logged(caplog):
     storage = Storage({"tailwire session app": "{", "tailwire session list": "[]"})
     store = LocalStorageSessionStore(storage=storage)
     assert store.load("app") is store.load("list") is None
@@ -49,7 +49,7 @@ def test_what_cannot_be_read_is_removed_and_reported(caplog):
     assert caplog.text.count("cannot be read") == 2
 
 
-def test_a_full_storage_does_not_stop_the_app_and_an_outbox_says_so(caplog):
+def test_full_storage_is_logged_for_sessions_and_raised_for_outboxes(caplog):
     storage = Storage()
     storage.full = True
     store = LocalStorageSessionStore(storage=storage)
@@ -59,7 +59,7 @@ def test_a_full_storage_does_not_stop_the_app_and_an_outbox_says_so(caplog):
         store.save_outbox("app", "alice", {})
 
 
-def test_one_client_of_a_page_has_a_session():
+def test_session_is_claimed_once_per_page():
     store, second = (LocalStorageSessionStore(storage=Storage()) for _ in range(2))
     release = store.claim("app")
     with pytest.raises(CometChatException, match="another prefix") as e:
@@ -69,12 +69,12 @@ def test_one_client_of_a_page_has_a_session():
     second.claim("app")()
 
 
-def test_outside_of_a_page():
+def test_store_outside_of_a_page_raises():
     with pytest.raises(RuntimeError, match="MemorySessionStore"):
         LocalStorageSessionStore()
 
 
-def test_no_two_users_share_an_outbox_whatever_their_names_are():
+def test_outbox_keys_are_unambiguous():
     store = LocalStorageSessionStore(storage=Storage())
     store.save_outbox("app x", "y", {"of": "y"})
     store.save_outbox("app", "x y", {"of": "x y"})

@@ -1,4 +1,4 @@
-"""A wire over a browser's WebSocket: its ends and its limits. A real one is in tests/chromium."""
+"""A wire over a fake browser WebSocket: its ends and limits. tests/chromium has a real one."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def ended(socket):
     return [proxy.destroyed for proxy in Proxy.made] == [1, 1, 1] and socket.onmessage is socket.onclose is None
 
 
-async def test_messages_in_order_then_the_end():
+async def test_messages_arrive_in_order_before_the_end():
     socket, wire, moved = opened()
     await wire.until_open()
     waiting = asyncio.ensure_future(wire.receive())
@@ -74,7 +74,7 @@ async def test_messages_in_order_then_the_end():
     assert socket.sent == []
 
 
-async def test_a_socket_that_is_not_opened():
+async def test_failed_open_raises():
     Proxy.made = []
     socket = Socket()
     wire = BrowserWire(socket, Proxy, lambda: None)
@@ -87,7 +87,7 @@ async def test_a_socket_that_is_not_opened():
     assert ended(socket)
 
 
-async def test_a_goodbye_is_answered_or_not():
+async def test_close_waits_for_the_peer_for_a_limited_time():
     socket, wire, _ = opened()
     closing = asyncio.ensure_future(wire.close(1000))
     await asyncio.sleep(0)
@@ -98,15 +98,15 @@ async def test_a_goodbye_is_answered_or_not():
 
     socket, wire, _ = opened()
     begin = asyncio.get_running_loop().time()
-    await wire.close(1011)  # a page may not send that one
-    assert asyncio.get_running_loop().time() - begin == pytest.approx(browser_wire.GOODBYE)
+    await wire.close(1011)  # a page may not send this code
+    assert asyncio.get_running_loop().time() - begin == pytest.approx(browser_wire.CLOSE_TIMEOUT_SECONDS)
     assert socket.closed == [1000, None]
     assert ended(socket)
     wire.abort()
     assert socket.closed == [1000, None]
 
 
-async def test_more_than_the_app_takes_ends_the_socket(monkeypatch):
+async def test_too_many_unread_messages_end_the_socket(monkeypatch):
     monkeypatch.setattr(browser_wire, "MAX_WAITING", 10)
     socket, wire, _ = opened()
     for _ in range(4):
@@ -117,11 +117,11 @@ async def test_more_than_the_app_takes_ends_the_socket(monkeypatch):
         on_message(SimpleNamespace(data="12345"))
     assert ended(socket)
     with pytest.raises(WireClosed) as e:
-        await wire.receive()  # what waited is left to history, with what follows it
+        await wire.receive()  # unread messages are fetched from history
     assert e.value.cause is Cause.CONNECTION_RESET
 
 
-async def test_more_than_the_network_takes_ends_the_socket(monkeypatch):
+async def test_too_many_unsent_bytes_end_the_socket(monkeypatch):
     monkeypatch.setattr(browser_wire, "MAX_WAITING", 10)
     socket, wire, _ = opened()
     await wire.send("fine")
@@ -131,7 +131,7 @@ async def test_more_than_the_network_takes_ends_the_socket(monkeypatch):
     assert ended(socket)
 
 
-async def test_empty_messages_wait_within_the_same_limit(monkeypatch):
+async def test_empty_messages_count_towards_the_limit(monkeypatch):
     monkeypatch.setattr(browser_wire, "MAX_WAITING", 10)
     socket, wire, _ = opened()
     for _ in range(10):
@@ -144,7 +144,7 @@ async def test_empty_messages_wait_within_the_same_limit(monkeypatch):
     assert ended(socket)
 
 
-async def test_a_browser_that_refuses_to_send_is_an_end_of_the_socket():
+async def test_refused_send_ends_the_socket():
     socket, wire, _ = opened()
 
     def refuse(text):

@@ -1,4 +1,4 @@
-"""What a page's world refuses, and what follows from what it cannot see."""
+"""Settings that a page refuses."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tailwire.sdk.io.browser_world import BrowserWorld
 from tailwire.sdk.io.world import World, this_world
 
 
-def test_the_world_of_this_process_is_no_page():
+def test_this_process_is_not_a_page():
     assert type(this_world()) is World
     assert not BrowserWorld.sees_uploads
 
 
-async def test_settings_that_a_browser_decides_are_refused_at_init():
+async def test_settings_that_the_browser_controls_are_refused():
     builder = AppSettingsBuilder().override_client_host("http://localhost:1")
     chat = ChatClient(
         "app",

@@ -1,4 +1,4 @@
-"""What errors of the network mean."""
+"""Causes of network errors."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ UNREACHABLE = OSError(errno.ENETUNREACH, "Network is unreachable")
         (OSError(errno.ETIMEDOUT, "x"), Cause.ATTEMPT_TIMEOUT),
         (socket.gaierror(socket.EAI_NONAME, "x"), Cause.NAME_LOOKUP_FAILED),
         (ConnectionResetError(), Cause.CONNECTION_RESET),
-        # A name with an IPv6 address that this network does not reach, and an IPv4 address that refuses.
+        # A host with an unreachable IPv6 address and an IPv4 address that refuses.
         (ExceptionGroup("x", [UNREACHABLE, REFUSED]), Cause.CONNECTION_REFUSED),
         (ExceptionGroup("x", [UNREACHABLE, UNREACHABLE]), Cause.NETWORK_UNREACHABLE),
         (OSError(f"Multiple exceptions: {UNREACHABLE}, {REFUSED}"), Cause.CONNECTION_REFUSED),
         (OSError(f"Multiple exceptions: {UNREACHABLE}, {UNREACHABLE}"), Cause.NETWORK_UNREACHABLE),
     ],
 )
-def test_what_an_error_means(error, cause):
+def test_cause_of_an_error(error, cause):
     assert cause_of_error(error) is cause
     wrapped = RuntimeError("of a library")
     wrapped.__cause__ = error
     assert cause_of_error(wrapped) is cause
 
 
-def test_a_request_that_was_not_reached_fails_the_attempt_with_its_cause():
+def test_unreached_request_fails_the_attempt_with_its_cause():
     error = attempt_failed(not_reached(Cause.CAPTIVE_PORTAL, "HTTP 302", retry_after=9.0))
     assert (error.cause, error.wait, error.ours, error.details) == (Cause.CAPTIVE_PORTAL, 9.0, False, "HTTP 302")
 
 
-def test_only_the_servers_own_refusal_is_its_wish():
+def test_only_a_refusal_of_the_server_counts_as_its_own():
     error = attempt_failed(failure("ERR_TOO_MANY_REQUESTS", retry_after=9.0))
     assert (error.cause, error.wait, error.ours) == (Cause.SERVER_BUSY, 9.0, True)

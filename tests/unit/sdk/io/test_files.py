@@ -13,7 +13,7 @@ from tailwire.sdk.continuity.state import Position
 from tailwire.sdk.session import Session
 
 
-def test_saved_read_and_forgotten(tmp_path):
+def test_session_is_saved_loaded_and_cleared(tmp_path):
     store = FileSessionStore(tmp_path / "new" / "folder")
     session = Session({"uid": "alice", "name": "Alice"}, "secret", Position(7, "s", (8, 9)))
     store.save("app", session.to_saved())
@@ -26,7 +26,7 @@ def test_saved_read_and_forgotten(tmp_path):
     assert store.load("app") is None
 
 
-def test_two_apps_do_not_share_a_file(tmp_path):
+def test_apps_do_not_share_a_file(tmp_path):
     store = FileSessionStore(tmp_path)
     store.save("a/b", {"n": 1})
     store.save("a_b", {"n": 2})
@@ -34,17 +34,17 @@ def test_two_apps_do_not_share_a_file(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"null"])
-def test_a_damaged_file_is_set_aside(tmp_path, content, caplog):
+def test_damaged_file_is_renamed(tmp_path, content, caplog):
     store = FileSessionStore(tmp_path)
     store.save("app", {"format": 1})
     (file,) = tmp_path.iterdir()
     file.write_bytes(content)
     assert store.load("app") is None
     assert [f.suffix for f in tmp_path.iterdir()] == [".damaged"]
-    assert "set aside" in caplog.text
+    assert "renamed to" in caplog.text
 
 
-def test_a_folder_that_cannot_be_written_is_reported(tmp_path, caplog):
+def test_unwritable_folder_is_logged(tmp_path, caplog):
     blocked = tmp_path / "file"
     blocked.write_text("")
     store = FileSessionStore(blocked / "below")
@@ -52,7 +52,7 @@ def test_a_folder_that_cannot_be_written_is_reported(tmp_path, caplog):
     assert "cannot be saved" in caplog.text
 
 
-def test_the_platforms_folder(monkeypatch, tmp_path):
+def test_default_folder_is_the_platforms(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     FileSessionStore().save("app", {"n": 1})
@@ -63,7 +63,7 @@ def test_the_platforms_folder(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     "saved", [{}, {"format": 9}, {"format": 1, "user": 1}, {"format": 1, "user": {"uid": 1}, "auth_token": "t"}]
 )
-def test_what_is_no_session_is_refused(saved):
+def test_invalid_sessions_are_refused(saved):
     with pytest.raises(ValueError):
         Session.from_saved(json.loads(json.dumps(saved)))
 

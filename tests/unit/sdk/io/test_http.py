@@ -1,4 +1,4 @@
-"""Requests over real sockets: connections that died, answers without end, what a library raises."""
+"""Requests over real sockets: dead connections, endless responses, exceptions of the library."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Serve = Callable[[int, int, asyncio.StreamReader, asyncio.StreamWriter], Awaitab
 
 
 class QuickWorld(World):
-    """The real one, whose seconds pass ten times as fast."""
+    """The real world, with a clock that runs ten times as fast."""
 
     def now(self) -> float:
         return super().now() * FASTER
@@ -36,12 +36,12 @@ class QuickWorld(World):
 
 
 async def seconds(number: float) -> None:
-    """Let so many of its seconds pass."""
+    """Wait for seconds of its clock."""
     await asyncio.sleep(number / FASTER)
 
 
 class Peer:
-    """A server that answers as it is told.
+    """A server with scripted responses.
 
     Attributes:
         made: connections that were made.
@@ -72,7 +72,7 @@ class Peer:
 
 @asynccontextmanager
 async def asking(serve: Serve, *, tls: ssl.SSLContext | None = None, small: bool = False) -> AsyncIterator:
-    """A peer, and a client that asks it."""
+    """A peer, and a client for it."""
     peer, world = Peer(serve), QuickWorld()
     listening = socket.create_server(("127.0.0.1", 0))
     if small:
@@ -112,14 +112,14 @@ async def fails(call: Awaitable[object]) -> CometChatException:
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/messages"), ("PUT", "/me")])
 @pytest.mark.parametrize("serve", [dies_once_used, silent_once_used])
-async def test_what_changes_nothing_is_asked_again_on_a_new_connection(method, path, serve):
+async def test_safe_request_is_repeated_on_a_new_connection(method, path, serve):
     async with asking(serve) as (http, peer):
         assert [await http.ask(method, path) for _ in range(3)] == [1, 1, 1]
         assert peer.made == 2
         assert len(peer.heads) == 4
 
 
-async def test_where_one_connection_was_dead_the_others_are_not_tried():
+async def test_pool_is_dropped_with_a_dead_connection():
     async def serve(connection, request, reader, writer):
         if connection <= 2 and request == 2:
             await asyncio.Event().wait()
@@ -131,7 +131,7 @@ async def test_where_one_connection_was_dead_the_others_are_not_tried():
         assert (peer.made, len(peer.heads)) == (3, 4)
 
 
-async def test_what_changes_something_is_not_asked_again_and_the_next_uses_a_new_connection():
+async def test_unsafe_request_is_not_repeated_and_the_pool_is_dropped():
     async with asking(dies_once_used) as (http, peer):
         await http.ask("POST", "/groups", body={})
         assert (await fails(http.ask("POST", "/groups", body={}))).code == "NO_INTERNET_CONNECTION"
@@ -139,7 +139,7 @@ async def test_what_changes_something_is_not_asked_again_and_the_next_uses_a_new
         assert (peer.made, len(peer.heads)) == (2, 3)
 
 
-async def test_who_repeats_a_request_is_told_early():
+async def test_repeated_request_fails_early():
     async with asking(silent_once_used) as (http, peer):
         await http.ask("POST", "/messages", body={})
         async with http.patience() as within:
@@ -149,7 +149,7 @@ async def test_who_repeats_a_request_is_told_early():
         assert peer.made == 2
 
 
-async def test_a_slow_answer_is_waited_for_while_something_moves():
+async def test_moving_bytes_extend_the_wait_for_a_response():
     answers = asyncio.Event()
 
     async def serve(connection, request, reader, writer):
@@ -162,13 +162,13 @@ async def test_a_slow_answer_is_waited_for_while_something_moves():
         asked = asyncio.create_task(http.ask("GET", "/me"))
         for _ in range(4):
             await seconds(3)
-            http.traffic.moved()  # as another connection does
+            http.traffic.moved()  # bytes on another connection
         answers.set()
         assert await asked == 1
         assert peer.made == 1
 
 
-async def test_a_new_connection_has_more_time_for_its_first_byte():
+async def test_first_byte_limit_applies_to_reused_connections_only():
     async def serve(connection, request, reader, writer):
         await seconds(9)
         writer.write(OK)
@@ -178,8 +178,8 @@ async def test_a_new_connection_has_more_time_for_its_first_byte():
         assert peer.made == 1
 
 
-async def test_an_answer_that_breaks_off_is_not_asked_for_again():
-    """It was there: whoever asked knows better what to do."""
+async def test_truncated_response_is_not_requested_again():
+    """A response had begun, so the caller decides what to do."""
 
     async def serve(connection, request, reader, writer):
         writer.write(OK if request == 1 else OK[:-5])
@@ -192,7 +192,7 @@ async def test_an_answer_that_breaks_off_is_not_asked_for_again():
         assert len(peer.heads) == 2
 
 
-async def test_dropped_connections_end_when_nothing_runs_on_them():
+async def test_dropped_connections_close_after_their_requests():
     goes_on = asyncio.Event()
 
     async def serve(connection, request, reader, writer):
@@ -219,7 +219,7 @@ async def test_dropped_connections_end_when_nothing_runs_on_them():
         assert peer.made == 3
 
 
-async def test_a_call_that_the_app_cancels_says_nothing_about_the_connections():
+async def test_cancelled_call_keeps_the_pool():
     hangs = asyncio.Event()
 
     async def serve(connection, request, reader, writer):
@@ -240,7 +240,7 @@ async def test_a_call_that_the_app_cancels_says_nothing_about_the_connections():
         assert peer.made == 2
 
 
-async def test_an_answer_without_end_is_not_read_to_the_end():
+async def test_endless_response_is_aborted():
     async def endless(connection, request, reader, writer):
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n")
         while True:
@@ -251,7 +251,7 @@ async def test_an_answer_without_end_is_not_read_to_the_end():
         error = await fails(http.ask("GET", "/messages"))
         assert error.code == "ERR_ANSWER_TOO_LARGE"
         assert "4194304 bytes" in error.details
-        # Of what changes something it is not known whether it was done: that is no refusal.
+        # The request may have been executed, so this is not a refusal.
         error = await fails(http.ask("POST", "/messages", body={}))
         assert (error.code, error.cause) == ("NO_INTERNET_CONNECTION", Cause.NOT_OUR_SERVER)
 
@@ -262,7 +262,7 @@ def as_json(content: bytes, *more: str) -> bytes:
 
 
 @pytest.mark.parametrize("depth", [990, 5_000, 300_000])
-async def test_what_nests_too_deep_or_has_too_long_a_number_does_not_keep_the_rest_from_being_read(depth):
+async def test_deep_nesting_and_long_numbers_leave_the_rest_readable(depth):
     deep, long = b"[" * depth + b"]" * depth, b"9" * 5000
 
     async def serve(connection, request, reader, writer):
@@ -276,7 +276,7 @@ async def test_what_nests_too_deep_or_has_too_long_a_number_does_not_keep_the_re
         assert (first["id"], second, third) == ("1", {"id": "2", "b": None}, "3")
 
 
-async def test_of_a_packed_answer_that_is_too_large_no_more_than_the_bound_is_held():
+async def test_decompression_is_bounded():
     packed = gzip.compress(b'{"data": [{"id": "77", "x": "' + b" " * 100_000_000)
 
     async def serve(connection, request, reader, writer):
@@ -295,7 +295,7 @@ async def test_of_a_packed_answer_that_is_too_large_no_more_than_the_bound_is_he
 
 
 @pytest.mark.parametrize("packed", [gzip.compress(b'{"data": 1}', mtime=0)[:-9], b"no gzip"])
-async def test_a_packed_answer_that_is_broken_is_not_ours(packed):
+async def test_invalid_compression_is_not_the_servers(packed):
     async def serve(connection, request, reader, writer):
         head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\n"
         writer.write(f"{head}content-length: {len(packed)}\r\n\r\n".encode() + packed)
@@ -304,7 +304,7 @@ async def test_a_packed_answer_that_is_broken_is_not_ours(packed):
         assert (await fails(http.ask("GET", "/me"))).cause is Cause.NOT_OUR_SERVER
 
 
-async def test_a_packed_answer_is_read():
+async def test_compressed_response_is_read():
     packed = gzip.compress(b'{"data": [1, 2]}')
 
     async def serve(connection, request, reader, writer):
@@ -316,7 +316,7 @@ async def test_a_packed_answer_is_read():
         assert b"accept-encoding: gzip\r\n" in peer.heads[0].lower()
 
 
-async def test_it_is_told_when_the_server_answers_and_when_it_is_not_the_server():
+async def test_answered_is_called_for_the_server_only():
     answers = [
         OK,
         b'HTTP/1.1 404 Not Found\r\ncontent-length: 28\r\n\r\n{"error": {"code": "ERR_X"}}',
@@ -338,8 +338,8 @@ async def test_it_is_told_when_the_server_answers_and_when_it_is_not_the_server(
         assert len(told) == 3
 
 
-async def test_what_the_network_has_taken_of_an_upload_is_told_honestly():
-    """The other end reads nothing: of 4 MB only what fits into small buffers counts as taken."""
+async def test_upload_progress_counts_only_what_the_network_accepted():
+    """The peer reads nothing: of 4 MB, only what fits into small buffers counts."""
     taken = 0
 
     async def reads_nothing(connection, request, reader, writer):
@@ -358,7 +358,7 @@ async def test_what_the_network_has_taken_of_an_upload_is_told_honestly():
         assert 0 < taken < 1_000_000
 
 
-async def test_a_certificate_that_is_not_trusted_is_named(tmp_path: Path):
+async def test_untrusted_certificate_is_named(tmp_path: Path):
     certificate, key = self_signed(tmp_path, "127.0.0.1")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
@@ -371,21 +371,21 @@ async def test_a_certificate_that_is_not_trusted_is_named(tmp_path: Path):
 
 
 @pytest.mark.parametrize("base", ["http://[::1", "http://a b", "ftp://host", "http://host:99999", "http://\x00", ""])
-async def test_a_url_that_is_none_is_one_of_our_exceptions(base):
+async def test_invalid_url_raises_our_exception(base):
     http = Http(QuickWorld(), base, Identity("app", "resource"), None)
     assert (await fails(http.ask("GET", "/me"))).code == "NO_INTERNET_CONNECTION"
     await http.close()
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "gopher://127.0.0.1:1", "http://[::1"])
-async def test_proxy_settings_that_cannot_be_used_are_one_of_our_exceptions(monkeypatch, proxy):
+async def test_unusable_proxy_settings_raise_our_exception(monkeypatch, proxy):
     monkeypatch.setenv("ALL_PROXY", proxy)
     monkeypatch.setenv("NO_PROXY", "")
     async with asking(fine) as (http, _):
         await fails(http.ask("GET", "/me"))
 
 
-async def test_a_token_that_is_no_header_is_one_of_our_exceptions():
+async def test_token_invalid_in_a_header_raises_our_exception():
     async with asking(fine) as (http, _):
         for token in ("line\nbreak", "ünï", "\ud800"):
             await fails(http.ask("GET", "/me", token=token))

@@ -1,4 +1,4 @@
-"""What a server grants: read with care, whatever it says."""
+"""What the server announces at authentication, however invalid."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from tailwire.sdk.io.link import Granted, granted
 
 
-def test_what_is_granted():
+def test_granted_features_are_read():
     said = {
         "features": ["renew", 5, "chain"],
         "heartbeat": {"interval": 15, "timeout": 3.5},
@@ -20,11 +20,11 @@ def test_what_is_granted():
 
 
 @pytest.mark.parametrize("value", [None, "x", [], 5, {}])
-def test_nothing_is_granted(value):
+def test_invalid_grants_are_ignored(value):
     assert granted(value) == Granted()
 
 
 @pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan"), True, "15", [15], None, 1e300])
-def test_a_time_that_is_none(value):
+def test_invalid_durations_are_ignored(value):
     said = {"heartbeat": {"interval": value, "timeout": value}, "tokenLeft": value}
     assert granted(said) == Granted()

@@ -1,4 +1,4 @@
-"""Which proxy is used for a URL."""
+"""The proxy for a URL."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 @pytest.fixture
 def environment(monkeypatch):
-    """Sets the variables of proxies; those that are not named are not set."""
+    """Set the proxy variables of the environment; unset all others."""
 
     def put(**variables):
         for name in VARIABLES:
@@ -58,13 +58,13 @@ def test_addresses_of_proxies(text, proxy):
         ("http://[::1", "cannot be read"),
     ],
 )
-def test_addresses_that_are_none(text, says):
+def test_invalid_addresses_are_refused(text, says):
     with pytest.raises(UnusableProxy, match=says) as caught:
         parse_proxy(text)
-    assert "socks5h" in str(caught.value)  # what may stand there
+    assert "socks5h" in str(caught.value)  # the message lists the schemes
 
 
-def test_credentials_are_in_no_message():
+def test_messages_contain_no_credentials():
     proxy = parse_proxy("http://user:secret@proxy:3128")
     assert "secret" not in proxy.name + repr(proxy)
     assert proxy.name == "http://proxy:3128"
@@ -90,12 +90,12 @@ def test_credentials_are_in_no_message():
         ("wss://s/", {}, None),
     ],
 )
-def test_which_variable_is_meant(url, variables, host):
+def test_variable_for_a_url(url, variables, host):
     proxy = chosen(url, Surroundings(variables))
     assert (proxy.host if proxy else None) == host
 
 
-def test_the_socks_proxy_of_the_system():
+def test_system_socks_proxy_is_used():
     proxy = chosen("wss://s/", Surroundings({"socks": "http://p:1080"}, of_system=True))
     assert proxy == Proxy("socks5h", "p", 1080)
 
@@ -139,24 +139,24 @@ def test_exceptions(host, port, no_proxy, is_excepted):
 
 
 @pytest.mark.parametrize("url", ["https://server/v3", "wss://server:8443/"])
-async def test_the_app_decides_first(environment, url):
+async def test_app_setting_overrides_the_environment(environment, url):
     environment(ALL_PROXY="http://of-environment:1")
     assert (await proxy_for(url, None)) == Proxy("http", "of-environment", 1)
     assert (await proxy_for(url, "http://of-app:2")) == Proxy("http", "of-app", 2)
     assert (await proxy_for(url, "")) is None
 
 
-async def test_the_environment_is_read_anew(environment):
+async def test_environment_is_read_each_time(environment):
     assert await proxy_for("wss://server/", None) is None
     environment(HTTPS_PROXY="later:1")
     assert await proxy_for("wss://server/", None) == Proxy("http", "later", 1)
 
 
-async def test_what_cannot_be_used_is_told_with_what_to_do(environment, monkeypatch):
+async def test_unusable_proxies_are_explained(environment, monkeypatch):
     environment(HTTPS_PROXY="gopher://proxy")
     with pytest.raises(UnusableProxy, match=r"HTTPS_PROXY.*'gopher' is unknown; use "):
         await proxy_for("wss://server/", None)
-    assert await proxy_for("ws://server/", None) is None  # it is not meant for this one
+    assert await proxy_for("ws://server/", None) is None  # the variable is for other schemes
     environment(ALL_PROXY="socks5://user:secret@proxy")
     monkeypatch.setattr(proxies, "SOCKS_LIBRARIES", ("no_such_library",))
     with pytest.raises(UnusableProxy, match=r'socks5://proxy:1080 needs .*pip install "tailwire\[socks\]"') as caught:
@@ -164,8 +164,8 @@ async def test_what_cannot_be_used_is_told_with_what_to_do(environment, monkeypa
     assert "secret" not in str(caught.value)
 
 
-async def test_the_system_knows_its_own_exceptions(environment, monkeypatch):
-    """Where no variable is set, the proxies are those of Windows' or macOS' settings, and so are their exceptions."""
+async def test_system_exceptions_apply_to_system_proxies(environment, monkeypatch):
+    """Without variables, proxies and exceptions come from the settings of Windows or macOS."""
     monkeypatch.setattr(urllib.request, "getproxies", lambda: {"https": "http://of-system:1"})
     monkeypatch.setattr(urllib.request, "proxy_bypass", lambda host: host == "inside.test")
     assert await proxy_for("wss://server.test/", None) == Proxy("http", "of-system", 1)

@@ -1,4 +1,4 @@
-"""What a server sends is read, whatever stands in it; what is no JSON is told apart from what nobody could read."""
+"""JSON with unreadable parts is read without them; invalid JSON is refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DEEP, LONG = "[" * 5000 + "]" * 5000, "9" * 5000
 
 
 @pytest.mark.parametrize("read", [read_json, read_frame])
-def test_the_rest_is_read(read):
+def test_rest_of_a_document_is_read(read):
     for text in (f'{{"a":{DEEP},"b":[{LONG},1],"c":"{LONG}\\ud800"}}', f'\n{{"b":[{LONG},1],"a":{DEEP},"c":"x"}} '):
         for sent in (text, text.encode()):
             found = read(sent)
@@ -22,18 +22,18 @@ def test_the_rest_is_read(read):
 
 @pytest.mark.parametrize("read", [read_json, read_frame])
 @pytest.mark.parametrize("text", ["", "{", DEEP[:5000], "[" + LONG, b"\xff", "no", DEEP + "x"])
-def test_what_is_no_json_is_told_as_such(read, text):
+def test_invalid_json_is_reported_as_such(read, text):
     with pytest.raises(ValueError) as caught:
         read(text)
     assert not isinstance(caught.value, TooMuch)
 
 
-def test_what_is_large_is_not_looked_through():
+def test_large_documents_are_not_searched():
     with pytest.raises(TooMuch):
         read_json("[" * MAX_TRIMMED + "]" * MAX_TRIMMED)
 
 
-def test_a_frame_and_something_behind_it():
-    with pytest.raises(ValueError, match="behind"):
+def test_data_after_a_frame_is_refused():
+    with pytest.raises(ValueError, match="follows"):
         read_frame('{"a":1} {}')
     assert read_frame(' {"a":1}\n') == json.loads('{"a":1}')

@@ -1,4 +1,4 @@
-"""TLS sessions are resumed, by HTTP and by WebSockets, and shared with nobody."""
+"""TLS sessions are resumed by HTTP and WebSockets, and not shared between contexts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def _get(context: ssl.SSLContext, port: int, host: str = "localhost") -> N
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_http_resumes(tmp_path, version):
+async def test_http_resumes_sessions(tmp_path, version):
     authority = Authority(tmp_path)
     context = with_resumption(authority.client_context())
     context.maximum_version = version
@@ -51,7 +51,7 @@ async def test_http_resumes(tmp_path, version):
 
 @pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_websocket_resumes(tmp_path, version, loop):
+def test_websocket_resumes_sessions(tmp_path, version, loop):
     authority = Authority(tmp_path)
     context = with_resumption(authority.client_context())
     context.maximum_version = version
@@ -75,7 +75,7 @@ def test_a_websocket_resumes(tmp_path, version, loop):
     assert resumed == [False, True, True]
 
 
-async def test_contexts_share_no_session(tmp_path):
+async def test_contexts_do_not_share_sessions(tmp_path):
     authority = Authority(tmp_path)
     contexts = [with_resumption(authority.client_context()) for _ in range(2)]
     async with _Server(authority.server_context()) as server:
@@ -84,8 +84,8 @@ async def test_contexts_share_no_session(tmp_path):
         assert server.resumed == [False, False]
 
 
-async def test_what_was_not_checked_is_not_resumed_where_it_must_be(tmp_path):
-    """A session carries no certificate: one that nobody checked must not stand in for a check."""
+async def test_unverified_session_is_not_resumed_by_a_verifying_context(tmp_path):
+    """A session carries no certificate, so an unverified one must not replace a verification."""
     authority = Authority(tmp_path)
     (tmp_path / "other").mkdir()
     context = with_resumption(Authority(tmp_path / "other").client_context())
@@ -97,7 +97,7 @@ async def test_what_was_not_checked_is_not_resumed_where_it_must_be(tmp_path):
             await _get(context, server.port)
 
 
-async def test_hosts_share_no_session(tmp_path):
+async def test_hosts_do_not_share_sessions(tmp_path):
     authority = Authority(tmp_path)
     context = with_resumption(authority.client_context())
     async with _Server(authority.server_context()) as server:
@@ -121,7 +121,7 @@ async def test_sessions_are_bounded(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_connections_that_begin_side_by_side_all_resume(tmp_path, version):
+async def test_concurrent_connections_all_resume(tmp_path, version):
     authority = Authority(tmp_path)
     context = with_resumption(authority.client_context())
     context.maximum_version = version
@@ -131,10 +131,10 @@ async def test_connections_that_begin_side_by_side_all_resume(tmp_path, version)
         assert all(writer.get_extra_info("ssl_object").session_reused for _, writer in streams)
         for _, writer in streams:
             writer.close()
-    assert sum(map(len, context.sslobject_class.sessions.values())) <= tls.SESSIONS_OF_A_HOST
+    assert sum(map(len, context.sslobject_class.sessions.values())) <= tls.MAX_SESSIONS_PER_HOST
 
 
-async def test_a_server_that_forgot_the_session_is_reached(tmp_path):
+async def test_server_without_the_session_is_reached(tmp_path):
     authority = Authority(tmp_path)
     context = with_resumption(authority.client_context())
     for _ in range(2):  # the second has other keys for its tickets
@@ -143,7 +143,7 @@ async def test_a_server_that_forgot_the_session_is_reached(tmp_path):
             assert server.resumed == [False]
 
 
-def test_what_an_app_made_of_its_context_stays():
+def test_custom_connection_class_is_not_replaced():
     class Own(ssl.SSLObject):
         pass
 
@@ -152,7 +152,7 @@ def test_what_an_app_made_of_its_context_stays():
     assert with_resumption(context).sslobject_class is Own
 
 
-def test_a_file_of_the_environment_is_trusted(tmp_path, monkeypatch):
+def test_ssl_cert_file_is_trusted(tmp_path, monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", str(Authority(tmp_path).file))
     default_context.cache_clear()
     try:
@@ -162,7 +162,7 @@ def test_a_file_of_the_environment_is_trusted(tmp_path, monkeypatch):
         default_context.cache_clear()
 
 
-def test_a_context_that_checks_nothing_is_warned_of(caplog, tmp_path):
+def test_unverifying_context_is_logged(caplog, tmp_path):
     settings = AppSettingsBuilder().override_client_host("https://localhost:1").build()
 
     def warned(context: ssl.SSLContext | None) -> list[str]:
@@ -180,7 +180,7 @@ def test_a_context_that_checks_nothing_is_warned_of(caplog, tmp_path):
     assert "cafile" in line
 
 
-async def test_a_request_that_is_cancelled_at_any_step_leaves_no_connection_behind(tmp_path):
+async def test_cancelled_request_leaves_no_connection(tmp_path):
     authority = Authority(tmp_path)
     context = authority.client_context()
     answers = answer("200 OK", b'{"data": 1}', Content_Type="application/json")

@@ -1,4 +1,4 @@
-"""When bytes last moved: told by what reads and writes, or asked of the system."""
+"""When bytes last moved, as reported by readers and writers, or by the system."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the system coun
 
 
 class Stream:
-    """A connection as the HTTP library has it."""
+    """A connection like those of the HTTP library."""
 
     def __init__(self, raw: socket.socket) -> None:
         self.raw = raw
@@ -43,7 +43,7 @@ class Clock:
 
 
 async def taken(traffic: Traffic, clock: Clock) -> float:
-    # The other end's system acknowledges by itself, a moment later.
+    # The peer's system acknowledges a moment later.
     async with asyncio.timeout(5):
         while traffic.moved_at == 0.0:
             clock.now += 1.0
@@ -52,7 +52,7 @@ async def taken(traffic: Traffic, clock: Clock) -> float:
     return clock.now
 
 
-async def test_what_the_other_end_acknowledges_is_noted_when_it_is_looked_for(pair):
+async def test_acknowledged_bytes_count_at_the_next_look(pair):
     clock = Clock()
     traffic, stream = Traffic(clock), Stream(pair[0])
     traffic.watch(stream)
@@ -66,7 +66,7 @@ async def test_what_the_other_end_acknowledges_is_noted_when_it_is_looked_for(pa
     assert traffic.moved_at == seen  # nothing more was written
 
 
-async def test_a_look_can_take_what_has_moved_for_known(pair):
+async def test_look_can_ignore_earlier_bytes(pair):
     clock = Clock()
     traffic, other = Traffic(clock), Traffic(clock)
     stream = Stream(pair[0])
@@ -79,7 +79,7 @@ async def test_a_look_can_take_what_has_moved_for_known(pair):
     assert traffic.moved_at == 0.0
 
 
-async def test_a_closed_connection_and_one_that_is_gone_are_forgotten(pair):
+async def test_closed_and_collected_connections_are_forgotten(pair):
     traffic, stream = Traffic(Clock()), Stream(pair[0])
     traffic.watch(stream)
     pair[0].close()

@@ -1,4 +1,4 @@
-"""Those who are told of transitions: in order, each for itself, until they stop."""
+"""Functions subscribed to transitions are called in order, independently, until they are removed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tailwire.sdk.io.watchers import Watchers
 SAMPLE = Transition(1.0, "LoggedIn", ConnectionStatus.CONNECTING, Phase.CONNECTING, 1, None)
 
 
-def test_all_are_told_in_order_until_they_stop():
+def test_functions_are_called_in_order_until_removed():
     watchers, heard = Watchers(), []
     stop = watchers.add(lambda t: heard.append(("first", t)))
     watchers.add(lambda t: heard.append(("second", t)))
@@ -26,7 +26,7 @@ def test_all_are_told_in_order_until_they_stop():
     assert heard[2:] == [("second", SAMPLE)]
 
 
-def test_one_that_is_removed_while_the_others_are_told_is_not_told():
+def test_function_removed_during_a_call_is_not_called():
     watchers, heard = Watchers(), []
     stops = []
     watchers.add(lambda t: stops[0]())
@@ -35,7 +35,7 @@ def test_one_that_is_removed_while_the_others_are_told_is_not_told():
     assert heard == []
 
 
-def test_what_one_raises_is_logged_and_the_others_are_told(caplog):
+def test_exception_is_logged_and_the_others_are_called(caplog):
     watchers, heard = Watchers(), []
     watchers.add(lambda t: 1 / 0)
     watchers.add(heard.append)
@@ -57,6 +57,6 @@ class _Awaited:
 @pytest.mark.parametrize(
     ("told", "said"), [(None, "not a NoneType"), (_awaited, "plain function"), (_Awaited(), "plain function")]
 )
-def test_what_could_not_be_told_is_refused(told, said):
+def test_uncallable_and_async_functions_are_refused(told, said):
     with pytest.raises(TypeError, match=said):
         Watchers().add(told)

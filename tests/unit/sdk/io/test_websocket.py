@@ -1,4 +1,4 @@
-"""How a WebSocket is opened, and what its refusals mean, over real sockets."""
+"""Opening a WebSocket, and the causes of refusals, over real sockets."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ STRIPPED = b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: x\r\n\r\n
 BUSY, LATER = {"Retry_After": "7"}, 7.0
 
 REFUSALS = [
-    # Our own server's, told by the envelope.
+    # By the server itself, in the envelope.
     (answer("429 Too Many Requests", envelope("ERR_TOO_MANY_REQUESTS"), **BUSY), Cause.SERVER_BUSY, LATER, True, "429"),
     (answer("503 Unavailable", envelope("ERR_UNAVAILABLE"), **BUSY), Cause.SERVER_BUSY, LATER, True, "503"),
     (answer("401 No", envelope("AUTH_ERR_AUTH_TOKEN_NOT_FOUND")), Cause.TOKEN_REJECTED, None, False, "401"),
     (answer("400 No", envelope("AUTH_ERR_INVALID_APPID")), Cause.REFUSED, None, False, "400"),
     (answer("500 Oops", envelope("ERR_SOMETHING")), Cause.BAD_ANSWER, None, False, "500"),
     (answer("404 Not Found", envelope("ERR_NOT_FOUND")), Cause.WEBSOCKET_REFUSED, None, False, "no request to upgrade"),
-    # A portal's.
+    # By a captive portal.
     (answer("302 Found", Location="http://portal.test/"), Cause.CAPTIVE_PORTAL, None, False, "302"),
     (answer("307 Temporary Redirect", Location="/login"), Cause.CAPTIVE_PORTAL, None, False, "307"),
     (answer("511 Network Authentication Required"), Cause.CAPTIVE_PORTAL, None, False, "511"),
     (answer("200 OK", b"<html>", Content_Type="text/html"), Cause.CAPTIVE_PORTAL, None, False, "200"),
     (answer("200 OK", b"\n <!DOCTYPE html>"), Cause.CAPTIVE_PORTAL, None, False, "200"),
-    # A proxy's.
+    # By a proxy.
     (answer("407 Proxy Authentication Required"), Cause.PROXY_REFUSED, None, False, "407"),
     (answer("502 Bad Gateway", b"<html>"), Cause.PROXY_REFUSED, None, False, "502"),
     (answer("503 Unavailable", b"<html>", **BUSY), Cause.PROXY_REFUSED, LATER, False, "503"),
     (answer("504 Timeout", b'{"error": "x"}'), Cause.PROXY_REFUSED, None, False, "504"),
     (answer("429 Slow", **BUSY), Cause.PROXY_REFUSED, LATER, False, "429"),
-    # Of what knows no WebSockets.
+    # By a server without WebSockets.
     (answer("200 OK", b"hello"), Cause.WEBSOCKET_REFUSED, None, False, "200"),
     (answer("400 Bad Request", b"<html>"), Cause.WEBSOCKET_REFUSED, None, False, "400"),
     (answer("403 Forbidden", b"[1]"), Cause.WEBSOCKET_REFUSED, None, False, "403"),
@@ -61,7 +61,7 @@ REFUSALS = [
     (answer("426 Upgrade Required"), Cause.WEBSOCKET_REFUSED, None, False, "426"),
     (answer("501 Not Implemented"), Cause.WEBSOCKET_REFUSED, None, False, "501"),
     (STRIPPED, Cause.WEBSOCKET_REFUSED, None, False, "101"),
-    # No HTTP.
+    # Not HTTP.
     (b"SSH-2.0-OpenSSH_9.9\r\n\r\n", Cause.NOT_OUR_SERVER, None, False, "HTTP"),
     (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n", Cause.NOT_OUR_SERVER, None, False, ""),
     (b"", Cause.CONNECTION_RESET, None, False, ""),
@@ -69,7 +69,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("said", "cause", "wait", "ours", "details"), REFUSALS)
-async def test_what_a_refusal_means(said, cause, wait, ours, details, caplog):
+async def test_cause_of_a_refusal(said, cause, wait, ours, details, caplog):
     async with Answering(said) as server:
         with caplog.at_level(logging.INFO):
             error = await failure_of(server.port)
@@ -80,7 +80,7 @@ async def test_what_a_refusal_means(said, cause, wait, ours, details, caplog):
     assert "Traceback" not in caplog.text
 
 
-async def test_a_redirect_to_itself_is_not_followed():
+async def test_redirect_is_not_followed():
     async with Answering(b"") as server:
         server._answer = answer("302 Found", Location=f"ws://127.0.0.1:{server.port}/again")
         assert (await failure_of(server.port)).cause is Cause.CAPTIVE_PORTAL
@@ -88,7 +88,7 @@ async def test_a_redirect_to_itself_is_not_followed():
 
 
 @pytest.mark.parametrize("scheme", ["ws", "wss"])
-async def test_a_proxy_that_refuses_to_connect_is_named(scheme):
+async def test_refusing_proxy_is_named(scheme):
     for refuses, credentials, says in (("", "a:b", "407"), ("403 Forbidden", "", "403"), ("502 Bad", "", "502")):
         async with HttpProxy(credentials, refuses) as proxy:
             with pytest.raises(AttemptError) as caught:
@@ -101,7 +101,7 @@ async def test_a_proxy_that_refuses_to_connect_is_named(scheme):
 
 
 @pytest.mark.parametrize("scheme", ["http", "socks5"])
-async def test_a_proxy_that_is_none(scheme):
+async def test_peer_that_is_not_a_proxy(scheme):
     async def speaks_otherwise(reader, writer):
         await reader.read(3)
         writer.write(b"nonsense\r\n\r\n")
@@ -113,9 +113,9 @@ async def test_a_proxy_that_is_none(scheme):
         assert f"{scheme}://127.0.0.1:{nothing.port}" in error.details
 
 
-async def test_a_proxy_that_is_not_there_is_named():
+async def test_unreachable_proxy_is_named():
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        taken.bind(("127.0.0.1", 0))  # bound, but not listening
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         for scheme in ("http", "socks5"):
             error = await failure_of(1, f"{scheme}://{address}")
@@ -123,7 +123,7 @@ async def test_a_proxy_that_is_not_there_is_named():
             assert f"{scheme}://{address}" in error.details
 
 
-async def test_a_socks_proxy_that_refuses():
+async def test_refusing_socks_proxy():
     async with SocksProxy(reply=2) as proxy:
         error = await failure_of(80, f"socks5://127.0.0.1:{proxy.port}", "server.test")
         assert proxy.asked == ["server.test:80"]
@@ -131,7 +131,7 @@ async def test_a_socks_proxy_that_refuses():
     assert "not allowed" in error.details
 
 
-async def test_a_name_that_cannot_be_one():
+async def test_invalid_host_name():
     assert (await failure_of(80, "", "a..b")).cause is Cause.NAME_LOOKUP_FAILED
     assert (await failure_of(80, "", "x" * 70)).cause is Cause.NAME_LOOKUP_FAILED
 
@@ -142,7 +142,7 @@ async def echo(connection):
 
 
 def names(monkeypatch, addresses):
-    """Have `server.test` stand for these addresses."""
+    """Make `server.test` resolve to these addresses."""
     real = socket.getaddrinfo
 
     def found(host, port, *args, **kwargs):
@@ -159,7 +159,7 @@ def names(monkeypatch, addresses):
 
 
 class UvLoop(uvloop.Loop):
-    """uvloop asks a resolver of its own; here it asks `socket`, whose names a test can decide."""
+    """Make uvloop resolve names by `socket`, which tests can patch."""
 
     async def getaddrinfo(self, host, port, **more):
         return socket.getaddrinfo(host, port, **more)
@@ -170,7 +170,7 @@ LOOPS = [asyncio.new_event_loop, UvLoop]
 
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("dead", [["::1"], ["127.0.0.2"], ["127.0.0.2", "127.0.0.3"]])
-def test_dead_addresses_cost_a_quarter_of_a_second_each(monkeypatch, loop, dead):
+def test_each_dead_address_costs_a_quarter_of_a_second(monkeypatch, loop, dead):
     async def main():
         async with serve(echo, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
@@ -191,7 +191,7 @@ def test_dead_addresses_cost_a_quarter_of_a_second_each(monkeypatch, loop, dead)
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_a_refusing_address_costs_nothing(monkeypatch, loop):
+def test_refusing_address_costs_no_time(monkeypatch, loop):
     async def main():
         async with serve(echo, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
@@ -206,14 +206,14 @@ def test_a_refusing_address_costs_nothing(monkeypatch, loop):
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_nothing_is_left_of_an_attempt_that_is_given_up(monkeypatch, loop):
+def test_cancelled_attempt_leaves_nothing(monkeypatch, loop):
     async def main():
         with dead_port("127.0.0.2") as port, dead_port("127.0.0.3", port):
             names(monkeypatch, ["127.0.0.2", "127.0.0.3"])
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.6):
                     await open_wire(f"ws://server.test:{port}/", {}, None, "")
-            for _ in range(3):  # asyncio cancels its tries, and does not wait for them
+            for _ in range(3):  # asyncio does not wait for its cancelled attempts
                 await asyncio.sleep(0)
             assert asyncio.all_tasks() == {asyncio.current_task()}
 
@@ -235,7 +235,7 @@ def test_all_addresses_refuse(monkeypatch, loop, addresses):
         runner.run(main())
 
 
-async def test_a_connection_that_ends_before_the_answer():
+async def test_connection_that_ends_before_the_response():
     async def hangs_up(reader, writer):
         await reader.readline()
 

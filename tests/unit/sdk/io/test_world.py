@@ -1,4 +1,4 @@
-"""The real world refuses an event loop that cannot carry its sockets, before anything is tried on it."""
+"""`World.prepare` refuses an event loop without sockets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tailwire import AppSettingsBuilder, ChatClient, CometChatException, MemoryS
 
 
 class QtsOwnLoop(asyncio.SelectorEventLoop):
-    """As `PySide6.QtAsyncio` has it: a whole loop, of which connections are not implemented."""
+    """A loop like that of `PySide6.QtAsyncio`, which does not implement connections."""
 
     async def create_connection(self, *_, **__):
         raise NotImplementedError("create_connection() is not implemented yet")
@@ -22,7 +22,7 @@ async def begin() -> str:
         return await chat.init()
 
 
-def test_a_loop_without_sockets_is_refused_by_name():
+def test_loop_without_sockets_is_refused():
     with (
         asyncio.Runner(loop_factory=QtsOwnLoop) as runner,
         pytest.raises(CometChatException, match="QtsOwnLoop") as caught,
@@ -33,7 +33,7 @@ def test_a_loop_without_sockets_is_refused_by_name():
 
 
 @pytest.mark.parametrize("loop", [asyncio.SelectorEventLoop, "uvloop"])
-def test_loops_with_sockets_are_taken(loop):
+def test_loops_with_sockets_are_accepted(loop):
     factory = pytest.importorskip("uvloop").new_event_loop if loop == "uvloop" else loop
     with asyncio.Runner(loop_factory=factory) as runner:
         assert "success" in runner.run(begin())

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from tailwire import ConversationPinned, MessagePinned
-from tailwire.sdk.dispatch import frames
+from tailwire.sdk.dispatch import frame_decoder
 from tailwire.sdk.dispatch.drafts import Drafts
-from tailwire.sdk.dispatch.frames import Frames
+from tailwire.sdk.dispatch.frame_decoder import FrameDecoder
 from tailwire.sdk.dispatch.typists import Typists
 from tailwire.wire.frames import FrameType
 
@@ -23,7 +23,7 @@ class Taken:
     def __init__(self) -> None:
         self.events: list[object] = []
         self.connection: list[object] = []
-        self.frames = Frames(
+        self.frames = FrameDecoder(
             self,
             DEVICE,
             Typists(self.put),
@@ -47,7 +47,7 @@ class Taken:
 
 
 def test_every_frame_type_has_a_handler():
-    assert set(frames.HANDLERS) == set(FrameType)
+    assert set(frame_decoder.HANDLERS) == set(FrameType)
 
 
 def test_pins_become_events():

@@ -1,4 +1,4 @@
-"""Dispatch the frames of a socket by their type.
+"""Decode the frames of a socket by their type, and pass them on.
 
 Frames that this device caused itself are dropped (S27). A frame that cannot be read is logged and dropped; a type that
 this version does not know is ignored.
@@ -44,7 +44,7 @@ class Sink(Protocol):
         """Queue any other event."""
 
 
-class Frames:
+class FrameDecoder:
     """Decodes the frames of one client and passes them on.
 
     Args:
@@ -177,16 +177,16 @@ EVENTS: dict[str, Callable[[Frame], e.Event]] = {
 }
 """The frames that become an event without further ado."""
 
-HANDLERS: dict[Any, Callable[[Frames, Frame], float | None]] = {
-    FrameType.AUTH: Frames._auth,
-    FrameType.APP_STATE: Frames._ignore,
-    FrameType.SERVER: Frames._server,
-    FrameType.MESSAGE: Frames._message,
-    FrameType.RECEIPTS: Frames._receipts,
-    FrameType.TYPING: Frames._typing,
-    FrameType.TRANSIENT: Frames._transient,
-    FrameType.PRESENCE: Frames._presence,
-    **dict.fromkeys(EVENTS, Frames._event),
+HANDLERS: dict[Any, Callable[[FrameDecoder, Frame], float | None]] = {
+    FrameType.AUTH: FrameDecoder._auth,
+    FrameType.APP_STATE: FrameDecoder._ignore,
+    FrameType.SERVER: FrameDecoder._server,
+    FrameType.MESSAGE: FrameDecoder._message,
+    FrameType.RECEIPTS: FrameDecoder._receipts,
+    FrameType.TYPING: FrameDecoder._typing,
+    FrameType.TRANSIENT: FrameDecoder._transient,
+    FrameType.PRESENCE: FrameDecoder._presence,
+    **dict.fromkeys(EVENTS, FrameDecoder._event),
 }
 
 _ADDRESSED = frozenset({FrameType.AUTH, FrameType.SERVER})

@@ -1,0 +1,61 @@
+"""Begin an attempt, ping the open socket, and abandon either.
+
+These functions emit their command at once, because its place among the commands of a step matters: a socket is
+abandoned before its loss is reported, and an attempt that is replaced by another one is not reported at all.
+"""
+
+from __future__ import annotations
+
+from tailwire.sdk.connection.causes import Cause
+from tailwire.sdk.connection.commands import AbandonSocket, OpenSocket, RenewToken, SendPing
+from tailwire.sdk.connection.state import Phase, answer_timeout
+from tailwire.sdk.connection.step import Step
+
+
+def start_attempt(step: Step) -> None:
+    """Begin an attempt under a new epoch (I7), with a new token if the current one has expired."""
+    s, now = step.state, step.now
+    s.epoch += 1
+    s.retry_at = s.not_before = None
+    s.attempt_until = now + s.timings.attempt
+    s.attempt_end = now + s.timings.longest_attempt
+    if s.has_provider and s.token_until is not None and now >= s.token_until:
+        s.renew_next = s.renewal_tried = True  # the server would reject it
+    if s.renew_next:
+        s.phase = Phase.RENEWING
+        step.emit(RenewToken(s.epoch))
+    else:
+        s.phase = Phase.CONNECTING
+        step.emit(OpenSocket(s.epoch))
+
+
+def abandon(step: Step) -> None:
+    """Drop the open socket, or the attempt, without a close frame. The caller decides what follows."""
+    step.emit(AbandonSocket(step.state.epoch))
+
+
+def probe(step: Step, cause: Cause) -> None:
+    """Ping the open socket now. Without an answer in time, it is lost for `cause` (T2, T3, C8, C21)."""
+    s = step.state
+    if s.phase is not Phase.OPEN or s.paused:
+        return
+    if s.probe_until is None:
+        send_ping(step, 0, cause)
+    elif s.probe_cause is Cause.HEARTBEAT_TIMEOUT:
+        s.probe_cause = cause  # more specific than a heartbeat, whose ping was sent already
+
+
+def send_ping(step: Step, caller: int, cause: Cause) -> None:
+    """Send a ping, also while reading is paused: the server counts what it receives.
+
+    Args:
+        caller: the number of the `ping()` call (C4, C5), or 0 for a ping of the machine's own.
+        cause: why the socket is lost if the answer is overdue, unless an earlier ping is still unanswered.
+    """
+    s = step.state
+    if caller or 0 not in s.pings:  # one entry stands for all of the machine's own
+        s.pings = (*s.pings, caller)
+    if s.probe_until is None:
+        s.probe_sent, s.probe_until, s.probe_cause = step.now, step.now + answer_timeout(s), cause
+    s.said_at = step.now
+    step.emit(SendPing(s.epoch))

@@ -1,0 +1,29 @@
+"""The working set of one step: the state to change, what its rules depend on, and the commands so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tailwire.sdk.connection.commands import Command
+from tailwire.sdk.connection.state import State
+
+
+@dataclass(slots=True)
+class Step:
+    """One step in progress.
+
+    Attributes:
+        state: a copy that belongs to this step.
+        now: seconds on the driver's clock.
+        chance: a random number in [0, 1).
+        commands: what the driver will carry out, in this order.
+    """
+
+    state: State
+    now: float
+    chance: float
+    commands: list[Command] = field(default_factory=list)
+
+    def emit(self, *commands: Command) -> None:
+        """Add commands."""
+        self.commands.extend(commands)
