@@ -1,4 +1,4 @@
-"""`tailwire replay FILE`: runs a dump of a connection again, step by step."""
+"""`tailwire replay FILE`: replays a dump of a connection step by step."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tailwire.sdk.connection.replay import replayed
 
 
 def replay(file: str) -> int:
-    """Print each step of a dump: when, what happened, what was commanded, and the sentence that explains the state.
+    """Print each step of a dump: its time, input and commands, and an explanation of the state.
 
     Returns:
-        0; 1 when the file is no dump.
+        0; 1 if the file is not a dump.
     """
     try:
         state, recorded = load(json.loads(Path(file).read_text(encoding="utf-8")))

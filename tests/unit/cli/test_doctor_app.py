@@ -36,7 +36,7 @@ def test_what_is_installed_is_known_and_for_the_rest_it_says_what_to_install(mon
     monkeypatch.setattr(doctor_app, "in_terminal", lambda: False)
     said = lines(capsys)
     assert "python3-tk" in said["Tk"]
-    assert said["terminal"] == "- this is no terminal"
+    assert said["terminal"] == "- this is not a terminal"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
@@ -59,7 +59,7 @@ def test_sleep_and_network_are_tried(monkeypatch, capsys):
 def test_on_a_system_that_tells_nothing(monkeypatch, capsys):
     monkeypatch.setattr(sys, "platform", "win32")
     said = lines(capsys)
-    assert said["network"] == said["sleep"] == "- this system does not tell it"
+    assert said["network"] == said["sleep"] == "- not reported by this system"
 
 
 def test_it_wants_a_url_or_app(capsys):
@@ -73,4 +73,4 @@ def test_both_are_done(capsys):
     assert main(["doctor", "ftp://nowhere", "--app"]) == 1
     shown = capsys.readouterr().out
     assert "Textual" in shown
-    assert "ftp://nowhere is no URL" in shown
+    assert "ftp://nowhere is not the URL" in shown

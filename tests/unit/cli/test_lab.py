@@ -13,8 +13,8 @@ from tailwire.cli.main import main
         (["--port", "70000"], 2, "--port must be from 0 to 65535"),
         (["--slow", "0"], 2, "--slow must be from 1 to 100"),
         (["--slow", "nan"], 2, "--slow must be from 1 to 100"),
-        (["--record", "out.gif"], 2, "ends in .webp"),
-        (["--record", "out.webp", "file.json"], 2, "give no FILE"),
+        (["--record", "out.gif"], 2, "must end in .webp"),
+        (["--record", "out.webp", "file.json"], 2, "do not give a FILE"),
         (["nowhere.json"], 1, "No such file"),
         (["--record", "out.webp", "--chromium", "/no/such/browser"], 1, "/no/such/browser is no program"),
         (["--record", "/no/such/folder/out.webp"], 1, "there is no folder /no/such/folder"),
@@ -39,4 +39,4 @@ def test_what_is_no_recording_is_named(tmp_path, capsys):
     file = tmp_path / "x.json"
     file.write_text("{}")
     assert main(["lab", str(file)]) == 1
-    assert "no recording of a lab, and no dump of a connection" in capsys.readouterr().err
+    assert "is neither a recording nor a dump of a connection" in capsys.readouterr().err

@@ -48,8 +48,8 @@ def test_the_help_of_serve_says_what_each_setting_means(capsys):
     with pytest.raises(SystemExit):
         main(["serve", "--help"])
     shown = " ".join(capsys.readouterr().out.split())
-    assert "--token-lifetime NUMBER how long an auth token is good for" in shown
-    assert "--port N the port to listen at; 0 takes a free one (8480)" in shown
+    assert "--token-lifetime NUMBER how long an auth token is valid" in shown
+    assert "--port N the port to listen at; 0 picks a free one (8480)" in shown
 
 
 @pytest.mark.parametrize("command", [["keys"], ["user", "create", "ann", "Ann"], ["token", "create", "ann"]])
@@ -101,8 +101,8 @@ def test_serve_says_that_its_data_folder_is_a_file(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("http://127.0.0.1:99999", "is no URL"),
-        ("nonsense://x", "is no URL of a server"),
+        ("http://127.0.0.1:99999", "is not a URL"),
+        ("nonsense://x", "is not the URL of a server"),
         ("http://127.0.0.1:9", "Is the server running?"),
         ("http://no-such-name.invalid", "Check the name in the URL"),
     ],

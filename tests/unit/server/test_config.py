@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from pathlib import Path
 
 import pytest
 
@@ -80,3 +82,11 @@ def test_a_setting_of_the_file_that_does_not_exist_is_named_with_what_may_be_mea
     (tmp_path / "t.toml").write_text("max_conections = 5")
     with pytest.raises(BadSetting, match="did you mean max_connections"):
         load({}, {}, str(tmp_path / "t.toml"))
+
+
+def test_the_docs_have_the_meaning_of_each_setting():
+    page = (Path(__file__).parents[3] / "docs" / "server.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| .*? \| (.*) \|$", page, re.MULTILINE))
+    documented = " ".join((Settings.__doc__ or "").split())
+    for field in dataclasses.fields(Settings):
+        assert f" {field.name}: {rows[field.name]}." in documented, field.name

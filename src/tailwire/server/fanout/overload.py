@@ -45,7 +45,7 @@ class Overload:
         clock: seconds, monotonic.
         chance: returns a random number in [0, 1), which spreads the retries of refused clients.
         lag: seconds of event loop lag at which typing is shed; at four times that, sends are refused. 0 to ignore lag.
-        most_sends: maximum number of sends in progress in a burst, and ten times the sustained number; 0 for unlimited.
+        most_sends: maximum number of sends in progress in a burst; a tenth of it when sustained; 0 for unlimited.
 
     Attributes:
         level: what is shed now.
