@@ -1,4 +1,4 @@
-"""New connections, on real sockets and virtual time: a herd waits its turn, and whoever cannot be taken is told."""
+"""New connections, on real sockets and virtual time: bursts are paced, and clients that cannot be accepted notice."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.virtual
 
 
 class Greets(asyncio.Protocol):
-    """Says hello to each, and keeps them."""
+    """Greets each connection, and keeps it."""
 
     def __init__(self, door: Door) -> None:
         self.door = door
@@ -34,7 +34,7 @@ class Greets(asyncio.Protocol):
 
 
 class Door:
-    """A listening socket and whoever came."""
+    """A listening socket and its connections."""
 
     def __init__(self, per_second: float = 0, tls: ssl.SSLContext | None = None) -> None:
         self.socket = socket.create_server(("127.0.0.1", 0), backlog=1000)
@@ -48,7 +48,7 @@ class Door:
         self.listener = AcceptLoop(self.socket, lambda *_: Greets(self), pacer, self.metrics, tls, 10.0)
 
     def connect(self, count: int = 1) -> list[socket.socket]:
-        """Clients that wait in the system's queue."""
+        """Return clients that wait in the kernel's queue."""
         came = [socket.create_connection(("127.0.0.1", self.port)) for _ in range(count)]
         for client in came:
             client.setblocking(False)
@@ -71,7 +71,7 @@ class Door:
 
 
 def heard(client: socket.socket) -> bytes | None:
-    """What a client has been told; None for nothing, b"" for the end."""
+    """Return what a client has received; None for nothing, b"" for the end."""
     try:
         return client.recv(100)
     except BlockingIOError:
@@ -80,7 +80,7 @@ def heard(client: socket.socket) -> bytes | None:
         return b""
 
 
-async def test_a_herd_is_taken_one_after_the_other_and_nobody_is_sent_away():
+async def test_a_burst_is_accepted_one_after_the_other_and_nothing_is_refused():
     async with Door(per_second=100) as door:
         begin = asyncio.get_running_loop().time()
         herd = door.connect(300)
@@ -95,7 +95,7 @@ async def test_a_herd_is_taken_one_after_the_other_and_nobody_is_sent_away():
         assert heard(late) == b"hello"
 
 
-async def test_without_a_limit_others_have_their_turn_between():
+async def test_without_a_limit_other_callbacks_run_in_between():
     async with Door() as door:
         door.connect(200)
         turns = 0
@@ -109,7 +109,7 @@ async def test_without_a_limit_others_have_their_turn_between():
 
 @pytest.fixture
 def take_all() -> Iterator[Callable[[], list[int]]]:
-    """Takes all descriptors that are left, of few."""
+    """Lower the limit of descriptors, and use up all that are left."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     highest = max(int(name) for name in os.listdir("/proc/self/fd"))
     resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 20, hard))
@@ -126,16 +126,16 @@ def take_all() -> Iterator[Callable[[], list[int]]]:
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors there")
-async def test_who_comes_when_no_descriptor_is_left_knows_at_once(take_all, caplog):
+async def test_a_client_is_closed_at_once_when_no_descriptor_is_left(take_all, caplog):
     async with Door() as door:
         first = door.connect(3)
         taken = take_all()
         await asyncio.sleep(0.1)
         assert [heard(client) for client in first] == [b""] * 3
         assert door.metrics.closes["no descriptor"] == 3
-        assert [r.levelname for r in caplog.records] == ["WARNING"]  # once, not for each
+        assert [r.levelname for r in caplog.records] == ["WARNING"]  # one for all connections
         assert "Too many open files" in caplog.text
-        os.close(taken.pop())  # the spare one was opened again: this is for a client
+        os.close(taken.pop())  # the spare one was reopened; this one is for a client
         os.close(taken.pop())
         (second,) = door.connect()
         await asyncio.sleep(0.1)
@@ -149,17 +149,19 @@ async def test_who_comes_when_no_descriptor_is_left_knows_at_once(take_all, capl
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors there")
-async def test_nothing_stays_open():
+async def test_close_leaves_no_descriptor_open():
     before = os.listdir("/proc/self/fd")
     async with Door() as door:
         door.connect(3)
         await asyncio.sleep(0.1)
-        assert len(os.listdir("/proc/self/fd")) == len(before) + 8  # the door, the spare one, and both ends of three
+        assert (
+            len(os.listdir("/proc/self/fd")) == len(before) + 8
+        )  # the listening socket, the spare one, and both ends of three
     assert os.listdir("/proc/self/fd") == before
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors there")
-async def test_those_who_are_sent_away_have_their_turns_too(take_all):
+async def test_refused_connections_are_paced_too(take_all):
     async with Door(per_second=10) as door:
         clients = door.connect(8)
         taken = take_all()
@@ -171,11 +173,11 @@ async def test_those_who_are_sent_away_have_their_turns_too(take_all):
             os.close(descriptor)
 
 
-async def test_when_the_machine_has_no_room_it_is_asked_again_a_second_later(monkeypatch):
+async def test_accepting_is_retried_after_a_second_when_the_system_is_out_of_descriptors(monkeypatch):
     async with Door() as door:
         asked: list[float] = []
 
-        class NoRoom:  # a machine that has none is not to be had
+        class NoRoom:  # a system without free descriptors cannot be had in a test
             def accept(self) -> None:
                 asked.append(asyncio.get_running_loop().time())
                 raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
@@ -195,13 +197,13 @@ async def test_when_the_machine_has_no_room_it_is_asked_again_a_second_later(mon
 
 @pytest.fixture
 def tls(tmp_path) -> ssl.SSLContext:
-    """A certificate of our own."""
+    """Create a certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*self_signed(tmp_path, "127.0.0.1"))
     return context
 
 
-async def test_what_is_no_tls_is_let_go_and_so_is_who_does_not_shake_hands(tls, caplog):
+async def test_connections_without_a_tls_handshake_are_closed(tls, caplog):
     async with Door(tls=tls) as door:
         wrong, silent, gone = door.connect(3)
         wrong.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
@@ -216,7 +218,7 @@ async def test_what_is_no_tls_is_let_go_and_so_is_who_does_not_shake_hands(tls, 
         assert caplog.text == ""
 
 
-async def test_a_stop_does_not_wait_for_who_does_not_shake_hands(tls):
+async def test_close_does_not_wait_for_pending_handshakes(tls):
     async with Door(tls=tls) as door:
         (silent,) = door.connect()
         await asyncio.sleep(1)
@@ -229,7 +231,7 @@ async def test_a_stop_does_not_wait_for_who_does_not_shake_hands(tls):
         assert heard(silent) == b""
 
 
-async def test_closed_while_a_herd_waits_it_takes_no_more():
+async def test_closed_during_a_burst_it_accepts_no_more():
     async with Door(per_second=10) as door:
         door.connect(20)
         await asyncio.sleep(0.5)
