@@ -24,16 +24,16 @@ pytestmark = pytest.mark.virtual
 class Greets(asyncio.Protocol):
     """Greets each connection, and keeps it."""
 
-    def __init__(self, door: Door) -> None:
-        self.door = door
+    def __init__(self, accepting: Accepting) -> None:
+        self.accepting = accepting
 
     def connection_made(self, transport):
-        self.door.came.append(asyncio.get_running_loop().time())
-        self.door.transports.append(transport)
+        self.accepting.came.append(asyncio.get_running_loop().time())
+        self.accepting.transports.append(transport)
         transport.write(b"hello")
 
 
-class Door:
+class Accepting:
     """A listening socket and its connections."""
 
     def __init__(self, per_second: float = 0, tls: ssl.SSLContext | None = None) -> None:
@@ -55,7 +55,7 @@ class Door:
         self.clients += came
         return came
 
-    async def __aenter__(self) -> Door:
+    async def __aenter__(self) -> Accepting:
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -81,29 +81,29 @@ def heard(client: socket.socket) -> bytes | None:
 
 
 async def test_a_burst_is_accepted_one_after_the_other_and_nothing_is_refused():
-    async with Door(per_second=100) as door:
+    async with Accepting(per_second=100) as accepting:
         begin = asyncio.get_running_loop().time()
-        herd = door.connect(300)
+        clients = accepting.connect(300)
         await asyncio.sleep(1)
-        assert 95 <= len(door.came) <= 105
-        assert all(heard(client) is None for client in herd[110:])
+        assert 95 <= len(accepting.came) <= 105
+        assert all(heard(client) is None for client in clients[110:])
         await asyncio.sleep(2.5)
-        assert all(heard(client) == b"hello" for client in herd)
-        assert all(0.9 < came - begin - n / 100 + 1 < 1.1 for n, came in enumerate(door.came))
-        (late,) = door.connect()
+        assert all(heard(client) == b"hello" for client in clients)
+        assert all(0.9 < came - begin - n / 100 + 1 < 1.1 for n, came in enumerate(accepting.came))
+        (late,) = accepting.connect()
         await asyncio.sleep(0.01)
         assert heard(late) == b"hello"
 
 
 async def test_without_a_limit_other_callbacks_run_in_between():
-    async with Door() as door:
-        door.connect(200)
+    async with Accepting() as accepting:
+        accepting.connect(200)
         turns = 0
-        while len(door.came) < 200:
-            before = len(door.came)
+        while len(accepting.came) < 200:
+            before = len(accepting.came)
             await asyncio.sleep(0)
             turns += 1
-            assert len(door.came) - before <= ACCEPTS_PER_TURN
+            assert len(accepting.came) - before <= ACCEPTS_PER_TURN
             assert turns < 100
 
 
@@ -127,23 +127,23 @@ def take_all() -> Iterator[Callable[[], list[int]]]:
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors there")
 async def test_a_client_is_closed_at_once_when_no_descriptor_is_left(take_all, caplog):
-    async with Door() as door:
-        first = door.connect(3)
+    async with Accepting() as accepting:
+        first = accepting.connect(3)
         taken = take_all()
         await asyncio.sleep(0.1)
         assert [heard(client) for client in first] == [b""] * 3
-        assert door.metrics.closes["no descriptor"] == 3
+        assert accepting.metrics.closes["no descriptor"] == 3
         assert [r.levelname for r in caplog.records] == ["WARNING"]  # one for all connections
         assert "Too many open files" in caplog.text
         os.close(taken.pop())  # the spare one was reopened; this one is for a client
         os.close(taken.pop())
-        (second,) = door.connect()
+        (second,) = accepting.connect()
         await asyncio.sleep(0.1)
         assert heard(second) == b"hello"
-        assert door.metrics.closes["no descriptor"] == 3
+        assert accepting.metrics.closes["no descriptor"] == 3
         for descriptor in taken:
             os.close(descriptor)
-        (third,) = door.connect()
+        (third,) = accepting.connect()
         await asyncio.sleep(0.1)
         assert heard(third) == b"hello"
 
@@ -151,8 +151,8 @@ async def test_a_client_is_closed_at_once_when_no_descriptor_is_left(take_all, c
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors there")
 async def test_close_leaves_no_descriptor_open():
     before = os.listdir("/proc/self/fd")
-    async with Door() as door:
-        door.connect(3)
+    async with Accepting() as accepting:
+        accepting.connect(3)
         await asyncio.sleep(0.1)
         assert (
             len(os.listdir("/proc/self/fd")) == len(before) + 8
@@ -162,8 +162,8 @@ async def test_close_leaves_no_descriptor_open():
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors there")
 async def test_refused_connections_are_paced_too(take_all):
-    async with Door(per_second=10) as door:
-        clients = door.connect(8)
+    async with Accepting(per_second=10) as accepting:
+        clients = accepting.connect(8)
         taken = take_all()
         await asyncio.sleep(0.35)
         assert 3 <= [heard(client) for client in clients].count(b"") <= 5
@@ -174,7 +174,7 @@ async def test_refused_connections_are_paced_too(take_all):
 
 
 async def test_accepting_is_retried_after_a_second_when_the_system_is_out_of_descriptors(monkeypatch):
-    async with Door() as door:
+    async with Accepting() as accepting:
         asked: list[float] = []
 
         class NoRoom:  # a system without free descriptors cannot be had in a test
@@ -183,16 +183,16 @@ async def test_accepting_is_retried_after_a_second_when_the_system_is_out_of_des
                 raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
 
             def fileno(self) -> int:
-                return door.socket.fileno()
+                return accepting.socket.fileno()
 
-        monkeypatch.setattr(door.listener, "_listening", NoRoom())
-        (client,) = door.connect()
+        monkeypatch.setattr(accepting.listener, "_listening", NoRoom())
+        (client,) = accepting.connect()
         await asyncio.sleep(2.5)
         assert len(asked) == 3
         monkeypatch.undo()
         await asyncio.sleep(1)
         assert heard(client) == b"hello"
-        assert door.metrics.closes["no descriptor"] == 3
+        assert accepting.metrics.closes["no descriptor"] == 3
 
 
 @pytest.fixture
@@ -204,8 +204,8 @@ def tls(tmp_path) -> ssl.SSLContext:
 
 
 async def test_connections_without_a_tls_handshake_are_closed(tls, caplog):
-    async with Door(tls=tls) as door:
-        wrong, silent, gone = door.connect(3)
+    async with Accepting(tls=tls) as accepting:
+        wrong, silent, gone = accepting.connect(3)
         wrong.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
         gone.close()
         await asyncio.sleep(1)
@@ -213,18 +213,18 @@ async def test_connections_without_a_tls_handshake_are_closed(tls, caplog):
         assert heard(silent) is None
         await asyncio.sleep(10)
         assert heard(silent) == b""
-        assert door.metrics.closes["no handshake"] == 3
-        assert door.came == []
+        assert accepting.metrics.closes["no handshake"] == 3
+        assert accepting.came == []
         assert caplog.text == ""
 
 
 async def test_close_does_not_wait_for_pending_handshakes(tls):
-    async with Door(tls=tls) as door:
-        (silent,) = door.connect()
+    async with Accepting(tls=tls) as accepting:
+        (silent,) = accepting.connect()
         await asyncio.sleep(1)
         begin = asyncio.get_running_loop().time()
-        door.listener.close()
-        await door.listener.wait_closed()
+        accepting.listener.close()
+        await accepting.listener.wait_closed()
         assert asyncio.get_running_loop().time() - begin < 0.1
         assert "tailwire new connection" not in {task.get_name() for task in asyncio.all_tasks()}
         await asyncio.sleep(0.1)
@@ -232,11 +232,11 @@ async def test_close_does_not_wait_for_pending_handshakes(tls):
 
 
 async def test_closed_during_a_burst_it_accepts_no_more():
-    async with Door(per_second=10) as door:
-        door.connect(20)
+    async with Accepting(per_second=10) as accepting:
+        accepting.connect(20)
         await asyncio.sleep(0.5)
-        door.listener.close()
-        before = len(door.came)
+        accepting.listener.close()
+        before = len(accepting.came)
         assert 5 <= before <= 7
         await asyncio.sleep(5)
-        assert len(door.came) == before
+        assert len(accepting.came) == before

@@ -49,10 +49,10 @@ async def test_connections_are_accepted_twice_as_fast_as_websockets_and_closed_a
         await server.server.listening.wait()
         assert _spare_ones() == before + 1
         address = server.listening.getsockname()
-        herd = [socket.create_connection(address) for _ in range(30)]
+        clients = [socket.create_connection(address) for _ in range(30)]
         await asyncio.sleep(1)
         assert 9 <= len(server.server.server_state.connections) <= 12
-        for client in herd:
+        for client in clients:
             client.close()
         server.server.should_exit = True
         await serving
