@@ -27,7 +27,7 @@ MAX_REFUSED_SHARE = 0.03  # refusals cost time too: above this share clients are
 class Level(IntEnum):
     """What is shed: everything up to this level."""
 
-    NOTHING = 0
+    NONE = 0
     TYPING = 1
     PRESENCE = 2
     RECEIPTS = 3
@@ -73,7 +73,7 @@ class Overload:
         self._listeners: list[Callable[[Level, Level], None]] = []
         self._sending = self._accepted = self._refused = 0
         self._retry = 1.0
-        self.level = Level.NOTHING
+        self.level = Level.NONE
 
     def listen(self, listener: Callable[[Level, Level], None]) -> None:
         """Call a function with the previous and the new level whenever the level changes."""
@@ -142,7 +142,7 @@ class Overload:
         by_lag = self._lag / self._most_lag if self._most_lag else 0.0
         by_sends = self._busy / self._sustained if self._sustained else 0.0
         self._adapt(by_lag, by_sends)
-        queued = next((level for share, level in BY_SENDS if by_sends >= share), Level.NOTHING)
+        queued = next((level for share, level in BY_SENDS if by_sends >= share), Level.NONE)
         self._level_for(max(Level(min(Level.SENDS, int(by_lag))), queued), now)
 
     def _adapt(self, by_lag: float, by_sends: float) -> None:

@@ -268,7 +268,7 @@ class Play:
 
         async def over() -> None:
             await asyncio.sleep(seconds)
-            overload.set(Level.NOTHING)
+            overload.set(Level.NONE)
 
         self._later.append(asyncio.ensure_future(over()))
 
