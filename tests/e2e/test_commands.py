@@ -34,7 +34,7 @@ async def test_the_demo_ends_by_itself_and_loses_nothing():
 
 async def test_users_tokens_and_keys_beside_a_running_server(live: LiveStage):
     data = str(live.folder / "data")
-    assert await run("user", "create", "dave", "Dave", "--data", data) == (0, "made user dave\n")
+    assert await run("user", "create", "dave", "Dave", "--data", data) == (0, "created user dave\n")
     code, said = await run("user", "create", "dave", "Dave", "--data", data)
     assert (code, "ERR_UID_ALREADY_EXISTS" in said) == (1, True)
     code, token = await run("token", "create", "dave", "--data", data)
@@ -57,9 +57,9 @@ async def test_a_later_start_has_the_keys_too_until_they_are_replaced(tmp_path):
         assert read_ready_file(tmp_path / "ready.json") | {"pid": 0} == first | {"pid": 0}
         data = str(tmp_path / "data")
         code, said = await run("keys", "--data", data)
-        assert (code, "The 2 keys from before stay good" in said) == (0, True)
+        assert (code, "The 2 existing keys stay valid" in said) == (0, True)
         code, said = await run("keys", "--replace", "--data", data)
-        assert (code, "The 4 keys from before are no longer good" in said) == (0, True)
+        assert (code, "The 4 previous keys are revoked" in said) == (0, True)
         code, said = await run("doctor", server.url, "--app-id", server.app_id, "--auth-key", first["auth_key"])
         assert (code, "AUTH_ERR_APIKEY_NOT_FOUND" in said or "failed" in said) == (1, True)
     async with server:
@@ -194,7 +194,7 @@ async def test_backup_and_restore_and_one_server_a_folder(live: LiveStage):
     assert f"pid {live.server.pid}" in said
     assert live.server.url in said
     code, said = await run("backup", target, "--data", data)
-    assert (code, "checked" in said) == (0, True)
+    assert (code, "verified" in said) == (0, True)
     assert (await run("backup", target, "--data", data))[0] == 1
     code, said = await run("restore", target, "--data", data, "--replace")
     assert (code, "in use" in said) == (1, True)

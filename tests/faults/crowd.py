@@ -1,4 +1,4 @@
-"""Many sockets in one test process: as little of a client as there can be, so that the server is what is tried."""
+"""Many sockets in one test process, with a minimal client, so that the server is what limits a test."""
 
 from __future__ import annotations
 
@@ -16,13 +16,18 @@ UPGRADE = (
 
 
 def masked(text: bytes) -> bytes:
-    """A client's text frame of up to 65,535 bytes (its mask is zero)."""
+    """Return a client's text frame of up to 65,535 bytes, masked with zeros."""
     head = bytes([0x81, 0x80 | len(text)]) if len(text) < 126 else b"\x81\xfe" + len(text).to_bytes(2, "big")
     return head + b"\0\0\0\0" + text
 
 
 class Member(asyncio.Protocol):
-    """A socket of the crowd. `said` is called with what comes, `gone` at its end."""
+    """A socket of a crowd.
+
+    Args:
+        first: its first frame, sent after the handshake; b"" to send nothing at all.
+        gone: called when it is closed.
+    """
 
     def __init__(self, first: bytes, gone: Callable[[], None]) -> None:
         self._first, self._gone = first, gone
@@ -50,7 +55,7 @@ class Member(asyncio.Protocol):
             self.ready.set_result(True)
 
     async def until_received(self, size: int) -> None:
-        """Wait until so many bytes have come."""
+        """Wait until `size` bytes have been received in total."""
         while self.received < size:
             self._came.clear()
             await self._came.wait()
@@ -62,7 +67,7 @@ class Member(asyncio.Protocol):
 
 
 class Crowd:
-    """Sockets of some users of a live stage's server."""
+    """Sockets to the server of a live stage."""
 
     def __init__(self, server: Any) -> None:
         self._server = server
@@ -72,14 +77,14 @@ class Crowd:
         self.http = httpx2.AsyncClient(base_url=server.url + "/v3", timeout=30)
 
     async def ask(self, method: str, path: str, behalf: str = "", **more: Any) -> Any:
-        """A request with the REST key."""
+        """Make a request with the REST API key."""
         headers = {"appid": self._server.app_id, "apikey": self._server.api_key, **more.pop("headers", {})}
         if behalf:
             headers["onBehalfOf"] = behalf
         return await self.http.request(method, path, headers=headers, **more)
 
     async def auth_frame(self, uid: str) -> bytes:
-        """The first frame of a user, who is made if need be."""
+        """Return the auth frame of a user, who is created if missing."""
         await self.ask("POST", "/users", json={"uid": uid, "name": uid})
         token = (await self.ask("POST", f"/users/{uid}/auth_tokens", json={})).json()["data"]["authToken"]
         headers = {"appid": self._server.app_id, "authtoken": token}
@@ -87,18 +92,18 @@ class Crowd:
         body = {"auth": me["jwt"], "deviceId": f"device-{uid}"}
         return masked(json.dumps({"type": "auth", "deviceId": f"device-{uid}", "sender": uid, "body": body}).encode())
 
-    def _one_is_gone(self) -> None:
+    def _lost_one(self) -> None:
         self.lost += 1
         self._changed.set()
         self._changed = asyncio.Event()
 
     async def connect(self, count: int, first: bytes = b"", together: int = 100) -> list[Member]:
-        """Open sockets; with a first frame they are authenticated, without one they never say a word."""
+        """Open sockets. With a first frame they are authenticated; without one they send nothing."""
         loop = asyncio.get_running_loop()
         made: list[Member] = []
         while len(made) < count:
             some = await asyncio.gather(*(
-                loop.create_connection(lambda: Member(first, self._one_is_gone), "127.0.0.1", self._server.port)
+                loop.create_connection(lambda: Member(first, self._lost_one), "127.0.0.1", self._server.port)
                 for _ in range(min(together, count - len(made)))
             ))  # fmt: skip
             made += [member for _, member in some]
@@ -108,13 +113,13 @@ class Crowd:
         return made
 
     async def until_lost(self, count: int, seconds: float = 40) -> None:
-        """Wait until so many have ended."""
+        """Wait until `count` sockets have been closed in total."""
         async with asyncio.timeout(seconds):
             while self.lost < count:
                 await self._changed.wait()
 
     async def metric(self, name: str) -> float:
-        """A value of `/metrics`; 0 when it is not there."""
+        """Return a value of `/metrics`; 0 if it is missing."""
         text = (await self.http.get("/metrics")).text
         found = [line.rpartition(" ")[2] for line in text.splitlines() if line.startswith(name)]
         return float(found[0]) if found else 0.0

@@ -1,4 +1,4 @@
-"""The machine of a server's process, in the hands of a test: its wall clock is set, its disk goes bad."""
+"""Faults of the machine that a server runs on: its wall clock jumps, its disk fails."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from harness import LiveStage
 
 
 class Machine:
-    """Takes effect at once, in the process that runs on it and in each library that it uses.
+    """Injects faults into the server process and its libraries (by LD_PRELOAD). They take effect immediately.
 
     Args:
-        live: whose server runs on it from its next start on.
+        live: its server is affected from its next start on.
     """
 
     def __init__(self, live: LiveStage, folder: Path) -> None:
@@ -38,9 +38,9 @@ class Machine:
         }
 
     def set_clock(self, seconds: int) -> None:
-        """The wall clock is wrong by so much."""
+        """Shift the wall clock by a number of seconds."""
         self._state[:8] = struct.pack("=q", seconds)
 
     def disk_fails(self, error: int) -> None:
-        """Writing ends with this `errno`; 0: it works again."""
+        """Let writes fail with an `errno`; 0 to let them succeed again."""
         self._state[8:] = struct.pack("=q", error)

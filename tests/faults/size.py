@@ -1,4 +1,4 @@
-"""How much of it: `make test` runs a little of each, `make faults` all."""
+"""The size of the tests: `make test` runs them small, `make faults` in full."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import resource
 FULL = os.environ.get("TAILWIRE_FAULTS") == "full"
 
 
-def of(full: int, short: int) -> int:
-    """A number for this run."""
+def full_or_short(full: int, short: int) -> int:
+    """Return the number that applies to this run."""
     return full if FULL else short
 
 
-def room_for(sockets: int) -> int:
-    """So many sockets, or as many as this process may have."""
+def max_sockets(sockets: int) -> int:
+    """Return the number of sockets, reduced to what the descriptor limit of this process allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = sockets * 2 + 500
     if soft < wanted:
@@ -25,6 +25,6 @@ def room_for(sockets: int) -> int:
     return min(sockets, (soft - 500) // 2)
 
 
-def tell(what: str, **figures: float) -> None:
-    """A figure for the page of what is promised: printed by `make faults`."""
+def report(what: str, **figures: float) -> None:
+    """Print figures for docs/reliability.md."""
     print(f"FIGURE {what}: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))

@@ -1,4 +1,4 @@
-"""Slow readers, fast senders, silent sockets, herds: nobody else notices, memory stays bounded, and it ends by itself."""
+"""Slow readers, fast senders, silent sockets, mass reconnects: others are unaffected, and memory stays bounded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from faults import size
 from faults.crowd import Crowd, masked
-from faults.witness import Witness
+from faults.traffic import Traffic
 from harness import CONNECTED, Actor, LiveStage
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -24,17 +24,17 @@ def memory(pid: int) -> int:
 
 
 async def with_settings(live: LiveStage, **settings: str) -> None:
-    """The server anew, with other settings."""
+    """Restart the server with other settings."""
     await live.server.stop()
     live.server._settings |= {f"TAILWIRE_{name.upper()}": value for name, value in settings.items()}
     await live.server.start()
 
 
-async def test_some_of_many_never_read(live: LiveStage):
-    """A twentieth of a crowd stops reading while everybody is written to: they are let go, the others hear it all."""
-    count = size.room_for(size.of(2000, 200))
+async def test_sockets_that_never_read(live: LiveStage):
+    """A twentieth of all sockets stop reading: they are closed, and the others receive everything."""
+    count = size.max_sockets(size.full_or_short(2000, 200))
     await with_settings(live, slow_close="262144", slow_drop="65536")
-    async with Crowd(live.server) as crowd, Witness(live) as witness:
+    async with Crowd(live.server) as crowd, Traffic(live) as traffic:
         frame = await crowd.auth_frame("listener")
         await crowd.ask("POST", "/groups", json={"guid": "hall", "name": "Hall", "type": "public"})
         await crowd.ask("POST", "/groups/hall/members", json={"participants": ["listener"]})
@@ -42,7 +42,7 @@ async def test_some_of_many_never_read(live: LiveStage):
         slow = await crowd.connect(count // 20, frame)
         for member in slow:
             member.transport.pause_reading()
-        await witness.until(50)
+        await traffic.until(50)
         before, begun = memory(live.server.pid), [m.received for m in readers]
         body = {"receiver": "hall", "receiverType": "group", "category": "message", "type": "text",
                 "data": {"text": "x" * 8000}}  # fmt: skip
@@ -51,35 +51,35 @@ async def test_some_of_many_never_read(live: LiveStage):
             await asyncio.gather(*(crowd.ask("POST", "/messages", json=body) for _ in range(8)))
             sent += 8
             most = max(most, memory(live.server.pid))
-            assert sent < 4000, "those who do not read were not let go"
-        await witness.until(10)
+            assert sent < 4000, "sockets that do not read were not closed"
+        await traffic.until(10)
         assert {m.ready.result() for m in readers} == {True}
         assert not any(m.transport.is_closing() for m in readers)
         assert all(m.received - b > sent * 7000 for m, b in zip(readers, begun, strict=True))
-        size.tell("slow readers", sockets=count, slow=len(slow), mb=(most - before) / 1e6)
+        size.report("slow readers", sockets=count, slow=len(slow), mb=(most - before) / 1e6)
         assert most - before < 150e6
-        for member in slow:  # what was sent before they were let go is still in the network
+        for member in slow:  # bytes sent before the close are still in the network
             member.transport.resume_reading()
         await crowd.until_lost(len(slow))
         await live.server.until_logged("closed connections reason='slow'")
 
 
-async def test_one_that_sends_as_fast_as_it_can(live: LiveStage):
-    """Over a socket it is let go, over HTTP it is told to wait; those who write at an ordinary pace are not held up.
+async def test_a_flooding_socket(live: LiveStage):
+    """Its socket is closed, and its requests are refused with a time to retry. Other senders are not delayed.
 
-    Whether it reads its answers or not: what it sends ahead of them is not kept.
+    Requests that it sends without reading the responses take no memory.
     """
     await with_settings(live, sends_per_minute="1200")
-    async with Crowd(live.server) as crowd, Witness(live) as witness:
+    async with Crowd(live.server) as crowd, Traffic(live) as traffic:
         frame = await crowd.auth_frame("flooder")
-        await witness.until(50)
+        await traffic.until(50)
         token = (await crowd.ask("POST", "/users/flooder/auth_tokens", json={})).json()["data"]["authToken"]
         headers = {"appid": live.server.app_id, "authtoken": token}
         body = {"receiver": "bob", "receiverType": "group", "category": "message", "type": "text", "data": {}}
         statuses: Counter[int] = Counter()
 
         async def post() -> None:
-            for _ in range(size.of(2000, 100)):
+            for _ in range(size.full_or_short(2000, 100)):
                 statuses[(await crowd.http.post("/messages", headers=headers, json=body)).status_code] += 1
 
         async def flood(times: int) -> None:
@@ -103,23 +103,27 @@ async def test_one_that_sends_as_fast_as_it_can(live: LiveStage):
             member.transport.abort()
 
         before = memory(live.server.pid)
-        await asyncio.gather(flood(size.of(10, 2)), flood_without_reading(size.of(40, 10)), *(post() for _ in range(8)))
-        await witness.until(10)
-        size.tell("one that floods", mb=(memory(live.server.pid) - before) / 1e6)
+        await asyncio.gather(
+            flood(size.full_or_short(10, 2)),
+            flood_without_reading(size.full_or_short(40, 10)),
+            *(post() for _ in range(8)),
+        )
+        await traffic.until(10)
+        size.report("one that floods", mb=(memory(live.server.pid) - before) / 1e6)
         assert memory(live.server.pid) - before < 20e6
         assert statuses[429] > statuses.total() / 3
         await live.server.until_logged("closed connections reason='too fast'")
         assert await crowd.metric('tailwire_closes_total{reason="too fast"}') >= 1
         assert await crowd.metric('tailwire_requests_total{status="429"}') >= 1
-    assert witness.failures == []
+    assert traffic.failures == []
 
 
-async def test_thousands_that_never_say_a_word(live: LiveStage):
+async def test_thousands_of_silent_connections(live: LiveStage):
     """Connections without a request, with half a request, and sockets without a login: closed after their deadline."""
-    count = size.room_for(size.of(5000, 600))
+    count = size.max_sockets(size.full_or_short(5000, 600))
     await with_settings(live, auth_deadline="3", request_deadline="3")
-    async with Crowd(live.server) as crowd, Witness(live) as witness:
-        await witness.until(50)
+    async with Crowd(live.server) as crowd, Traffic(live) as traffic:
+        await traffic.until(50)
         before = memory(live.server.pid)
         await crowd.connect(count // 3)
         for member in await crowd.connect(count // 3):
@@ -130,84 +134,84 @@ async def test_thousands_that_never_say_a_word(live: LiveStage):
                                    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")  # fmt: skip
         most = memory(live.server.pid)
         await crowd.until_lost(count, 90)
-        size.tell("silent sockets", sockets=count, mb=(most - before) / 1e6)
+        size.report("silent sockets", sockets=count, mb=(most - before) / 1e6)
         assert (most - before) / count < 50_000
         assert await crowd.metric('tailwire_closes_total{reason="no request"}') == 2 * (count // 3)
         assert await crowd.metric('tailwire_closes_total{reason="not authenticated"}') == len(upgraded)
         await live.server.until_logged("closed connections reason='not authenticated'")
         await live.server.until_logged("closed connections reason='no request'")
-    assert witness.failures == []
+    assert traffic.failures == []
 
 
-async def test_more_connections_than_there_may_be(live: LiveStage):
-    """The silent ones make room at once; who is in stays, and who has something to ask is served."""
+async def test_more_connections_than_the_limit(live: LiveStage):
+    """Silent connections are closed immediately. Open sockets stay, and new requests are served."""
     await with_settings(live, max_connections="60", request_deadline="60")
-    async with Crowd(live.server) as crowd, Witness(live) as witness:
+    async with Crowd(live.server) as crowd, Traffic(live) as traffic:
         await crowd.connect(200)
         await live.server.until_logged("connections exceed the limit")
         await crowd.until_lost(130)
-        await witness.until(20)
+        await traffic.until(20)
         carol = await live.enter("carol")
         assert carol.status is CONNECTED
-        await live.server.until_logged("connections are few enough again")
-    assert witness.failures == []
+        await live.server.until_logged("connections are below the limit")
+    assert traffic.failures == []
 
 
-async def a_herd(live: LiveStage, crowd: Crowd, count: int) -> list[Actor]:
-    """Real clients of some users, all in one group, in which alice is too."""
+async def reconnecting_clients(live: LiveStage, crowd: Crowd, count: int) -> list[Actor]:
+    """Connect clients of some users, all in one group with alice."""
     uids = [f"user{n}" for n in range(min(count, 50))]
     for uid in uids:
         await crowd.ask("POST", "/users", json={"uid": uid, "name": uid})
     await crowd.ask("POST", "/groups", json={"guid": "hall", "name": "Hall", "type": "public"})
     for some in (uids[:25], uids[25:], ["alice"]):
         await crowd.ask("POST", "/groups/hall/members", json={"participants": some})
-    herd: list[Actor] = []
-    while len(herd) < count:
-        herd += await asyncio.gather(*(
-            live.enter(uids[(len(herd) + n) % len(uids)]) for n in range(min(100, count - len(herd)))
+    clients: list[Actor] = []
+    while len(clients) < count:
+        clients += await asyncio.gather(*(
+            live.enter(uids[(len(clients) + n) % len(uids)]) for n in range(min(100, count - len(clients)))
         ))  # fmt: skip
-    return herd
+    return clients
 
 
-async def all_hear(herd: list[Actor], text: str) -> None:
-    """All of a herd hear the same text, and nothing else."""
-    await asyncio.gather(*(one.ears.until(lambda one=one: text in one.ears.texts, 90) for one in herd))
-    assert {tuple(one.ears.texts) for one in herd} == {(text,)}
+async def all_receive(clients: list[Actor], text: str) -> None:
+    """Wait until all clients have received a text, and assert that they received nothing else."""
+    await asyncio.gather(*(one.ears.until(lambda one=one: text in one.ears.texts, 90) for one in clients))
+    assert {tuple(one.ears.texts) for one in clients} == {(text,)}
 
 
-async def test_a_herd_after_a_kill(live: LiveStage):
-    """The server is killed and all come back at once: they are let in one after the other, and nothing is lost."""
-    async with Crowd(live.server) as crowd, Witness(live) as witness:
-        herd = await a_herd(live, crowd, size.room_for(size.of(2000, 150)))
-        await witness.until(20)
+async def test_mass_reconnect_after_a_kill(live: LiveStage):
+    """All clients reconnect at once after a kill: they are admitted evenly, and no message is lost."""
+    async with Crowd(live.server) as crowd, Traffic(live) as traffic:
+        clients = await reconnecting_clients(live, crowd, size.max_sockets(size.full_or_short(2000, 150)))
+        await traffic.until(20)
         await live.server.kill()
         await live.server.start()
-        begin = herd[0].chat._world.now()
-        await asyncio.gather(*(one.ears.until(lambda one=one: one.status is CONNECTED, 90) for one in herd))
-        took = herd[0].chat._world.now() - begin
-        await witness.until(20)
-        size.tell("a herd after a kill", clients=len(herd), seconds=took)
-        await witness.alice.say("hall", "to all of you", "group")
-        await all_hear(herd, "to all of you")
+        begin = clients[0].chat._world.now()
+        await asyncio.gather(*(one.ears.until(lambda one=one: one.status is CONNECTED, 90) for one in clients))
+        took = clients[0].chat._world.now() - begin
+        await traffic.until(20)
+        size.report("mass reconnect after a kill", clients=len(clients), seconds=took)
+        await traffic.alice.say("hall", "to all of you", "group")
+        await all_receive(clients, "to all of you")
 
 
-async def test_a_polite_restart(live: LiveStage):
-    """Told over how long to come back, a crowd comes back spread over it; what was written meanwhile is there."""
-    count = size.room_for(size.of(2000, 200))
-    # Of few, chance alone may send more in a second, and one that the machine was late for adds the next one's.
+async def test_mass_reconnect_after_a_graceful_restart(live: LiveStage):
+    """Clients spread their reconnects over the announced time, and receive what was sent meanwhile."""
+    count = size.max_sockets(size.full_or_short(2000, 200))
+    # With few clients, chance and a late event loop may put more of them into one second.
     share = 0.10 if size.FULL else 0.3
     await with_settings(live, returns_per_second=str(count * 0.072))
-    async with Crowd(live.server) as crowd, Witness(live) as witness:
-        herd = await a_herd(live, crowd, count)
-        await witness.until(20)
-        begin = herd[0].chat._world.now()
+    async with Crowd(live.server) as crowd, Traffic(live) as traffic:
+        clients = await reconnecting_clients(live, crowd, count)
+        await traffic.until(20)
+        begin = clients[0].chat._world.now()
         assert await live.server.stop() == 0
         await live.server.start()
-        await witness.alice.say("hall", "the first after the restart", "group")
-        await all_hear(herd, "the first after the restart")
-    changes = [t for one in herd for t in one.chat.connection.history if t.at > begin]
+        await traffic.alice.say("hall", "the first after the restart", "group")
+        await all_receive(clients, "the first after the restart")
+    changes = [t for one in clients for t in one.chat.connection.history if t.at > begin]
     assert str(changes[0].cause) == "server_restarting"
-    knocks = [t.at - begin for t in changes if str(t.status) == "connecting"]
-    most = max(Counter(int(at) for at in knocks).values())
-    size.tell("a polite restart", clients=count, most_in_a_second=most / count, last=max(knocks))
+    attempts = [t.at - begin for t in changes if str(t.status) == "connecting"]
+    most = max(Counter(int(at) for at in attempts).values())
+    size.report("mass reconnect after a restart", clients=count, most_in_a_second=most / count, last=max(attempts))
     assert most <= share * count

@@ -1,4 +1,4 @@
-"""The process is killed at random under load, has no descriptors or no memory left, or its clock jumps."""
+"""The process is killed at random under load, runs out of descriptors or memory, or its clock jumps."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import pytest
 from faults import size
 from faults.crowd import Crowd
 from faults.machine import Machine
-from faults.witness import Witness
+from faults.traffic import Traffic
 from harness import CONNECTED, LiveStage
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 async def test_killed_at_random_under_load(live: LiveStage):
-    """kill -9 amid eight senders, again and again: what was acknowledged is there, once, in order, at its receiver."""
-    chance, kills = random.Random(7), size.of(200, 4)
-    async with Witness(live) as witness:
+    """Repeated kill -9 amid eight senders: acknowledged messages are delivered once and in order."""
+    chance, kills = random.Random(7), size.full_or_short(200, 4)
+    async with Traffic(live) as traffic:
         carol = await live.enter("carol")
         acknowledged: dict[int, str] = {}
         ended = False
@@ -40,52 +40,52 @@ async def test_killed_at_random_under_load(live: LiveStage):
 
         senders = [asyncio.create_task(send(lane)) for lane in range(8)]
         for n in range(kills):
-            await witness.until(chance.randint(1, 15), 90)
-            await asyncio.sleep(chance.random() * 0.05)  # amid whatever it is
+            await traffic.until(chance.randint(1, 15), 90)
+            await asyncio.sleep(chance.random() * 0.05)  # at a random moment
             await live.server.kill()
             await live.server.start()
             if n % 20 == 19:
-                print(f"killed {n + 1} times, {len(acknowledged) + len(witness.acknowledged)} acknowledged", flush=True)
+                print(f"killed {n + 1} times, {len(acknowledged) + len(traffic.acknowledged)} acknowledged", flush=True)
         ended = True
         await asyncio.gather(*senders)
-        witness.acknowledged |= acknowledged
-        await witness.check()
-        owed = dict(witness.acknowledged)  # the witness goes on
+        traffic.acknowledged |= acknowledged
+        await traffic.check()
+        owed = dict(traffic.acknowledged)  # traffic continues meanwhile
         stored = {m.id: m.text for uid in ("alice", "carol") for m in [
-            m async for m in witness.bob.chat.messages(uid=uid, limit=100)]}  # fmt: skip
+            m async for m in traffic.bob.chat.messages(uid=uid, limit=100)]}  # fmt: skip
         assert {n: stored.get(n) for n in owed} == owed
         assert len(set(stored.values())) == len(stored), "a muid was stored twice"
-    size.tell("kills", kills=kills, acknowledged=len(witness.acknowledged))
+    size.report("kills", kills=kills, acknowledged=len(traffic.acknowledged))
 
 
 def open_descriptors(pid: int) -> int:
-    """How many a process has open."""
+    """Return the number of open descriptors of a process."""
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
 async def test_no_descriptors_left(live: LiveStage):
-    """Who is in stays served, new connections end at once, and with room again all is well."""
-    async with Witness(live) as witness:
-        await witness.until(20)
+    """Open connections are served, new ones are closed at once, and with descriptors free again all are served."""
+    async with Traffic(live) as traffic:
+        await traffic.until(20)
         pid = live.server.pid
         soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (open_descriptors(pid) + 10, hard))
         async with Crowd(live.server) as crowd:
             await crowd.connect(60)
             await crowd.until_lost(45)
-            await witness.until(30)
-            assert witness.bob.status is CONNECTED
+            await traffic.until(30)
+            assert traffic.bob.status is CONNECTED
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
         carol = await live.enter("carol")
         assert carol.status is CONNECTED
-        await witness.until(10)
+        await traffic.until(10)
     assert not [line for line in live.server.log if "Traceback" in line]
 
 
 async def test_no_memory_left(live: LiveStage):
-    """Requests as large as they may be, with next to no room: some fail, nothing that was acknowledged is lost."""
-    async with Witness(live) as witness, Crowd(live.server) as crowd:
-        await witness.until(20)
+    """With almost no memory left, large requests fail, but no acknowledged message is lost."""
+    async with Traffic(live) as traffic, Crowd(live.server) as crowd:
+        await traffic.until(20)
         pid = live.server.pid
         used = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * 4096
         resource.prlimit(pid, resource.RLIMIT_AS, (used + 24 * 1024 * 1024, resource.RLIM_INFINITY))
@@ -99,12 +99,12 @@ async def test_no_memory_left(live: LiveStage):
             halves.append(writer)
 
         halves: list[asyncio.StreamWriter] = []
-        await asyncio.gather(*(half(n) for n in range(size.of(400, 150))), return_exceptions=True)
-        await witness.until(20, 60)
+        await asyncio.gather(*(half(n) for n in range(size.full_or_short(400, 150))), return_exceptions=True)
+        await traffic.until(20, 60)
         for writer in halves:
             writer.transport.abort()
         resource.prlimit(pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        await witness.until(20)
+        await traffic.until(20)
         assert (await crowd.http.get("/health")).status_code == 200
         assert await crowd.metric("process_resident_memory_bytes") > 10e6
         assert live.server.pid == pid
@@ -112,19 +112,19 @@ async def test_no_memory_left(live: LiveStage):
 
 @pytest.mark.parametrize("seconds", [-90_000, 90_000])
 async def test_a_clock_that_jumps(live: LiveStage, tmp_path: Path, seconds: int):
-    """The server's wall clock is set, back or forth: order, sockets and tokens are as they were."""
+    """A jump of the wall clock changes neither the order of messages nor sockets or tokens."""
     await live.server.stop()
     machine = Machine(live, tmp_path)
     await live.server.start()
-    async with Witness(live) as witness:
-        await witness.until(20)
+    async with Traffic(live) as traffic:
+        await traffic.until(20)
         machine.set_clock(seconds)
-        await witness.until(20)
+        await traffic.until(20)
         await live.server.kill()
         await live.server.start()
-        await witness.until(20)
-    ids = [m.id for m in witness.bob.ears.all("text")]
-    times = [m.sent_at for m in witness.bob.ears.all("text")]
-    assert max(times) - min(times) > 80_000  # it has jumped
+        await traffic.until(20)
+    ids = [m.id for m in traffic.bob.ears.all("text")]
+    times = [m.sent_at for m in traffic.bob.ears.all("text")]
+    assert max(times) - min(times) > 80_000  # the clock has jumped
     assert ids == sorted(ids)
-    assert "server_closed" not in {str(t.cause) for t in witness.alice.chat.connection.history}
+    assert "server_closed" not in {str(t.cause) for t in traffic.alice.chat.connection.history}

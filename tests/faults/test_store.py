@@ -1,4 +1,4 @@
-"""The disk is full, the store is locked, the file is read-only: what was acknowledged stays, and all goes on by itself."""
+"""The disk is full or fails, the database is locked or read-only: no acknowledged message is lost, and it recovers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 
 from faults.crowd import Crowd
 from faults.machine import Machine
-from faults.witness import Witness
+from faults.traffic import Traffic
 from harness import LiveStage
 from tailwire import CometChatException, MediaMessage, TextMessage, UploadFile
 
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
 class SmallDisk:
-    """A disk that can be filled: a small one of its own where this process may mount, else a quota on the files."""
+    """A disk that can be filled: a small tmpfs if this process may mount one, else a limit on file sizes."""
 
     def __init__(self, folder: Path, size: int) -> None:
         self.folder = folder
@@ -73,96 +73,96 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 @pytest.fixture
 def on_disk(live: LiveStage, disk: SmallDisk) -> SmallDisk:
-    """The server's data is on the small disk."""
+    """Put the server's data on the small disk."""
     live.server.data = disk.folder
     live.server._settings["TAILWIRE_MIN_FREE_DISK"] = "0"  # the small disk has less
     return disk
 
 
 async def test_a_full_disk(live: LiveStage, on_disk: SmallDisk):
-    async with Crowd(live.server) as crowd, Witness(live) as witness:
-        await witness.until(20)
+    async with Crowd(live.server) as crowd, Traffic(live) as traffic:
+        await traffic.until(20)
         on_disk.fill(live.server.pid)
         await live.server.until_logged("the store cannot write")
-        await witness.until_one_fails()
-        assert set(witness.failures) <= {"ERR_UNAVAILABLE", "NO_INTERNET_CONNECTION"}
+        await traffic.until_failure()
+        assert set(traffic.failures) <= {"ERR_UNAVAILABLE", "NO_INTERNET_CONNECTION"}
         assert (await crowd.http.get("/health")).status_code == 503
         refused = await crowd.ask("POST", "/messages", "carol", json={"receiver": "bob", "receiverType": "user",
                                   "category": "message", "type": "text", "data": {"text": "x"}})  # fmt: skip
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "ERR_UNAVAILABLE")
         assert int(refused.headers["retry-after"]) >= 1
         with pytest.raises(CometChatException) as caught:
-            await witness.alice.chat.upload_attachments("bob", "user", [UploadFile(content=bytes(9_000_000), name="a")])
+            await traffic.alice.chat.upload_attachments("bob", "user", [UploadFile(content=bytes(9_000_000), name="a")])
         assert caught.value.code in ("ERR_UNAVAILABLE", "NO_INTERNET_CONNECTION")
-        assert [m.text async for m in witness.bob.chat.messages(uid="alice", limit=5)]  # who reads does not notice
+        assert [m.text async for m in traffic.bob.chat.messages(uid="alice", limit=5)]  # reading still works
         on_disk.free()
         await live.server.until_logged("the store writes again")
-        await witness.until(20)
+        await traffic.until(20)
         assert (await crowd.http.get("/health")).status_code == 200
         assert await crowd.metric("tailwire_store_failures_total") >= 1
         assert not list((on_disk.folder / "uploads").glob(".*.part"))
-        await witness.alice.chat.send_media_message(
+        await traffic.alice.chat.send_media_message(
             MediaMessage(receiver="bob", type="file", files=[UploadFile(content=b"fits", name="a")])
         )
     assert not [line for line in live.server.log if "Traceback" in line]
     assert len([line for line in live.server.log if "the store cannot write" in line]) <= 3  # not one for each request
     await live.server.kill()
     await live.server.start()
-    listed = [m async for m in witness.bob.chat.messages(uid="alice", limit=100)]
+    listed = [m async for m in traffic.bob.chat.messages(uid="alice", limit=100)]
     history = {m.id: m.text for m in listed if isinstance(m, TextMessage)}
-    assert {n: history.get(n) for n in witness.acknowledged} == witness.acknowledged
+    assert {n: history.get(n) for n in traffic.acknowledged} == traffic.acknowledged
 
 
 @pytest.mark.parametrize("error", [errno.EROFS, errno.EIO], ids=["read-only", "input/output error"])
-async def test_a_disk_that_goes_bad_while_the_server_runs(live: LiveStage, tmp_path: Path, error: int):
-    """As a system does that finds its disk damaged: nothing can be written any more, until it is repaired."""
+async def test_a_disk_that_fails_while_the_server_runs(live: LiveStage, tmp_path: Path, error: int):
+    """All writes fail, as on a damaged disk, until it is repaired."""
     await live.server.stop()
     machine = Machine(live, tmp_path)
     await live.server.start()
-    async with Crowd(live.server) as crowd, Witness(live) as witness:
-        await witness.until(20)
+    async with Crowd(live.server) as crowd, Traffic(live) as traffic:
+        await traffic.until(20)
         machine.disk_fails(error)
         await live.server.until_logged("the store cannot write")
-        await witness.until_one_fails()
-        assert set(witness.failures) <= {"ERR_UNAVAILABLE", "NO_INTERNET_CONNECTION"}
+        await traffic.until_failure()
+        assert set(traffic.failures) <= {"ERR_UNAVAILABLE", "NO_INTERNET_CONNECTION"}
         assert (await crowd.http.get("/health")).status_code == 503
         with pytest.raises(CometChatException) as caught:
-            await witness.alice.chat.upload_attachments("bob", "user", [UploadFile(content=b"x" * 9000, name="a")])
+            await traffic.alice.chat.upload_attachments("bob", "user", [UploadFile(content=b"x" * 9000, name="a")])
         assert caught.value.code in ("ERR_UNAVAILABLE", "NO_INTERNET_CONNECTION")
-        assert [m.text async for m in witness.bob.chat.messages(uid="alice", limit=5)]  # who reads does not notice
+        assert [m.text async for m in traffic.bob.chat.messages(uid="alice", limit=5)]  # reading still works
         machine.disk_fails(0)
         await live.server.until_logged("the store writes again")
-        await witness.until(20)
+        await traffic.until(20)
         assert (await crowd.http.get("/health")).status_code == 200
         assert await crowd.metric("tailwire_store_failures_total") >= 1
         await live.server.kill()
         await live.server.start()
-        await witness.until(5)
+        await traffic.until(5)
     assert not [line for line in live.server.log if "Traceback" in line]
-    listed = [m async for m in witness.bob.chat.messages(uid="alice", limit=100)]
+    listed = [m async for m in traffic.bob.chat.messages(uid="alice", limit=100)]
     history = {m.id: m.text for m in listed if isinstance(m, TextMessage)}
-    assert {n: history.get(n) for n in witness.acknowledged} == witness.acknowledged
+    assert {n: history.get(n) for n in traffic.acknowledged} == traffic.acknowledged
 
 
-async def test_a_store_that_somebody_else_has_locked(live: LiveStage):
-    async with Crowd(live.server) as crowd, Witness(live) as witness:
-        await witness.until(20)
+async def test_a_database_that_another_process_has_locked(live: LiveStage):
+    async with Crowd(live.server) as crowd, Traffic(live) as traffic:
+        await traffic.until(20)
         other = sqlite3.connect(live.folder / "data" / "tailwire.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         await live.server.until_logged("the store cannot write: database is locked")
         assert (await crowd.http.get("/health")).status_code == 503
-        assert [m.text async for m in witness.bob.chat.messages(uid="alice", limit=5)]
+        assert [m.text async for m in traffic.bob.chat.messages(uid="alice", limit=5)]
         other.execute("ROLLBACK")
         other.close()
         await live.server.until_logged("the store writes again")
-        await witness.until(20)
+        await traffic.until(20)
 
 
-async def test_a_file_that_is_read_only_is_named_at_the_start(live: LiveStage, on_disk: SmallDisk):
+async def test_a_read_only_file_is_named_at_the_start(live: LiveStage, on_disk: SmallDisk):
     await live.server.stop()
     on_disk.protect()
     if not on_disk.mounted and os.geteuid() == 0:
-        pytest.skip("root may write to everything here, and may not mount")
+        pytest.skip("root may write to every file here, and may not mount")
     with pytest.raises(
         RuntimeError, match=r"data: this user may not write in the folder .*disk; choose another with --data"
     ):

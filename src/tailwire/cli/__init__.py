@@ -1,5 +1,5 @@
-"""The commands: `tailwire serve`, `demo`, `keys`, `user`, `token`, `doctor`, `replay`, `lab`.
+"""The `tailwire` command and its subcommands.
 
-Who may import it: nobody.
-Design page: server.md (The command).
+Who may import it: no other package.
+Read more: docs/server.md.
 """

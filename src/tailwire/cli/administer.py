@@ -1,4 +1,4 @@
-"""`tailwire keys`, `user`, `token`: on the database, beside a running server or without one."""
+"""`tailwire keys`, `user` and `token`. They work on the database, whether or not a server is running."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ MAX_KEYS = 1_000_000
 
 
 def administer(given: argparse.Namespace) -> int:
-    """Do what was asked; print what was made, once.
+    """Run the command. New keys and tokens are printed once.
 
     Returns:
-        0; 1 when it was refused; 2 for a wrong setting.
+        0; 1 if it was refused or failed; 2 for an invalid setting.
     """
     os.umask(private_files.OTHERS)
     try:
@@ -58,7 +58,7 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
     hub = Hub(MemoryBroker(), metrics, asyncio.get_running_loop().call_soon, slow_close=0)
     overload = Overload(metrics, asyncio.get_running_loop().time, world.chance, lag=0, most_sends=0)
     try:
-        # No command opens what is sealed, so none reads the key, or makes one as another user of the machine.
+        # No command decrypts secrets, so none reads the key, or creates one as another user of the machine.
         actions = await build(settings, store, hub, world, metrics, overload, Sealer(bytes(KEY_BYTES)), lambda: None)
     except BaseException:
         await store.close()
@@ -70,11 +70,11 @@ async def _do(given: argparse.Namespace, settings: Settings) -> int:
             async for line in await Export(store).begin(given.uid):
                 print(with_address(line, lambda: fixed_base(settings)).decode(), end="")
         elif given.command == "user":
-            made = await actions.users.create(NewUser(uid=given.uid, name=given.name))
-            print(f"made user {made['uid']}")
+            created = await actions.users.create(NewUser(uid=given.uid, name=given.name))
+            print(f"created user {created['uid']}")
         else:
-            made = await actions.sessions.create_token(given.uid)
-            print(made["authToken"])
+            created = await actions.sessions.create_token(given.uid)
+            print(created["authToken"])
     finally:
         actions.passwords.close()
         actions.uploads.close()
@@ -88,9 +88,9 @@ async def _new_keys(store: SqliteStore, world: World, settings: Settings, *, rep
     keys = await make_keys(store, world)
     print(f"app id       {keys.app_id}\nauth key     {keys.auth_key}\nREST API key {keys.api_key}")
     if not replace:
-        print(f"The {count} keys from before stay good; --replace ends them.", file=sys.stderr)
+        print(f"The {count} existing keys stay valid; --replace revokes them.", file=sys.stderr)
         return
     for key in before:
         await store.remove_key(key.key_hash)
     write_keys(file, keys)
-    print(f"The {len(before)} keys from before are no longer good. {file} has the new ones.", file=sys.stderr)
+    print(f"The {len(before)} previous keys are revoked. The new keys are in {file}.", file=sys.stderr)

@@ -12,20 +12,20 @@ from tailwire.server.config import BadSetting, load
 
 
 def back_up_or_restore(given: argparse.Namespace) -> int:
-    """Do what was asked; say where what is.
+    """Run the command and print where the copies are.
 
     Returns:
-        0; 1 when it was refused or failed; 2 for a wrong setting.
+        0; 1 if it was refused or failed; 2 for an invalid setting.
     """
     try:
         settings = load({"data": given.data})
         database, uploads, folder = database_path(settings), Path(settings.data) / "uploads", Path(given.folder)
         if given.command == "backup":
             size, files = backup(database, uploads, folder)
-            print(f"{folder}: database of {size} bytes, checked; {files} uploaded files")
+            print(f"{folder}: database of {size} bytes, verified; {files} uploaded files")
         else:
             aside = restore(folder, database, uploads, replace=given.replace)
-            print(f"{folder} is put back{f'; what was there is in {aside}' if aside else ''}; start the server")
+            print(f"{folder} is restored{f'; the previous files are in {aside}' if aside else ''}; start the server")
     except BadSetting as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 2

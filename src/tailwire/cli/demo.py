@@ -1,6 +1,6 @@
-"""`tailwire demo`: a real server, two real clients, and everything that can happen to a connection, as a timeline.
+"""`tailwire demo`: a server, two clients, and everything that can happen to a connection, shown as a timeline.
 
-Each step waits for what it shows and fails when it does not come; the exit code is 0 only when all of them succeed.
+Each step waits for what it shows, and fails if that does not happen in time. The exit code is 0 only if all succeed.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from tailwire.testing.line.proxy import FaultProxy
 from tailwire.testing.server import ServerProcess
 from tailwire.wire.entities import TextMessage
 
-PATIENCE = 20.0
-SHORT_WINDOW = 2.0
-WIDE = 110
-"""Columns from which on a state is a word; below, it is a sign."""
+STEP_TIMEOUT_SECONDS = 20.0
+SHORT_WINDOW_SECONDS = 2.0
+MIN_WORD_COLUMNS = 110
+"""The width from which on states are shown as words; narrower consoles show symbols."""
 _SIGNS = {"connected": "●", "connecting": "◐", "disconnected": "○", "featureThrottled": "◍", "-": "·"}
 _COLORS = {"connected": "green", "connecting": "yellow", "disconnected": "red", "featureThrottled": "magenta"}
 
 
 class StepFailed(Exception):
-    """Something that a step shows did not come."""
+    """A step did not show what it should."""
 
 
-class Watched(ConnectionListener, MessageListener):
-    """Keeps what a client hears, and wakes those who wait for it."""
+class RecordingListener(ConnectionListener, MessageListener):
+    """Records the events of a client, and wakes waiters."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -56,33 +56,37 @@ class Watched(ConnectionListener, MessageListener):
         self._changed = asyncio.Event()
 
     def on_connected(self) -> None:
-        """The socket is up."""
+        """Record the status."""
         self.statuses.append(ConnectionStatus.CONNECTED)
         self._note()
 
     def on_connecting(self) -> None:
-        """An attempt is under way."""
+        """Record the status."""
         self.statuses.append(ConnectionStatus.CONNECTING)
         self._note()
 
     def on_disconnected(self) -> None:
-        """There is no socket."""
+        """Record the status."""
         self.statuses.append(ConnectionStatus.DISCONNECTED)
         self._note()
 
     def on_text_message_received(self, message: TextMessage) -> None:
-        """A text came."""
+        """Record the text."""
         self.texts.append(message.text)
         self._note()
 
     async def until(self, what: str, condition: Callable[[], bool]) -> None:
-        """Wait until a condition holds."""
+        """Wait until a condition holds.
+
+        Raises:
+            StepFailed: if it does not within 20 s.
+        """
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(STEP_TIMEOUT_SECONDS):
                 while not condition():
                     await self._changed.wait()
         except TimeoutError:
-            raise StepFailed(f"did not come within {PATIENCE:.0f} s: {what}") from None
+            raise StepFailed(f"did not happen within {STEP_TIMEOUT_SECONDS:.0f} s: {what}") from None
 
 
 class Demo:
@@ -94,16 +98,16 @@ class Demo:
         self._server = ServerProcess(folder, None, "--demo-users")
         self._server.program = ["-m", "tailwire.cli.tied", str(os.getpid())]
         self._proxy = FaultProxy("127.0.0.1", 0)
-        self._watched: dict[str, Watched] = {}
+        self._watched: dict[str, RecordingListener] = {}
         self._clients: dict[str, ChatClient] = {}
         self._sent: dict[str, list[str]] = {"alice": [], "bob": []}
         self._reconnects: list[tuple[str, float]] = []
 
-    # What is shown.
+    # Output.
 
     def _show(self, what: str) -> None:
         at = time.monotonic() - self._begin
-        row = Table.grid(padding=(0, 2, 0, 0))  # what does not fit goes on below itself, not below the time
+        row = Table.grid(padding=(0, 2, 0, 0))  # wraps long text within its column
         for _ in range(3):
             row.add_column(no_wrap=True)
         row.add_column()
@@ -114,18 +118,18 @@ class Demo:
         client = self._clients.get(name)
         status = str(client.get_connection_status()) if client is not None else "-"
         color = _COLORS.get(status, "dim")
-        if self._console.width < WIDE:
+        if self._console.width < MIN_WORD_COLUMNS:
             return Text.assemble((_SIGNS[status], color), f" {name}")
         return Text.assemble(f"{name} ", (f"{status:<12}", color))
 
     def _busy(self, text: str) -> AbstractContextManager[object]:
-        # Something moves while there is nothing to show; not in a picture, and not where nobody looks.
+        # Shows a spinner while nothing else happens, but not in a recording.
         return nullcontext() if self._console.record else self._console.status(text)
 
     def _title(self, text: str) -> None:
         self._console.print(f"\n[bold]{text}[/]")
 
-    # What is done.
+    # Actions.
 
     def _client(self, name: str, *, auto: bool = True, window: float = 30.0) -> ChatClient:
         builder = AppSettingsBuilder().override_client_host(self._proxy.url if name == "bob" else self._server.url)
@@ -135,9 +139,9 @@ class Demo:
         self._clients[name] = client
         return client
 
-    async def _enter(self, name: str, client: ChatClient) -> Watched:
+    async def _enter(self, name: str, client: ChatClient) -> RecordingListener:
         await client.init()
-        watched = self._watched[name] = self._watched.get(name) or Watched()
+        watched = self._watched[name] = self._watched.get(name) or RecordingListener()
         client.add_connection_listener("demo", watched)
         client.add_message_listener("demo", watched)
         await client.login(name, auth_key=self._server.auth_key)
@@ -167,12 +171,12 @@ class Demo:
         return took
 
     async def run(self) -> bool:
-        """All steps; True at the end.
+        """Run all steps. Return True at the end.
 
         Raises:
-            StepFailed: at the first that does not show what it should.
+            StepFailed: at the first step that fails.
         """
-        if self._console.width < WIDE:
+        if self._console.width < MIN_WORD_COLUMNS:
             self._console.print("[dim]" + "   ".join(f"{sign} {word}" for word, sign in _SIGNS.items() if word != "-"))
         try:
             with self._busy("Starting a server …"):
@@ -203,10 +207,10 @@ class Demo:
         await self._enter("bob", self._client("bob"))
         await self._status("alice", ConnectionStatus.CONNECTED)
         await self._status("bob", ConnectionStatus.CONNECTED)
-        self._show("both logged in: connected by themselves")
+        self._show("both logged in: connected automatically")
         await self._send(1)
         await self._all_here()
-        self._show("alice sent a message, bob has it")
+        self._show("alice sent a message, bob received it")
         bob = self._clients["bob"]
         bob.set_app_state("background")
         await self._status("bob", ConnectionStatus.DISCONNECTED)
@@ -260,12 +264,12 @@ class Demo:
             await self._all_here()
 
         took = await self._timed("server restarted", "both", back())
-        self._show(f"both connected again in {took:.1f} s (spread at random, so that a herd does not come at once)")
+        self._show(f"both connected again in {took:.1f} s (spread at random, to avoid a burst of reconnects)")
 
     async def _manual_mode(self) -> None:
-        self._title(f"Manual mode: the app decides (the 30 s window is {SHORT_WINDOW:.0f} s here)")
+        self._title(f"Manual mode: the app decides (the 30 s window is {SHORT_WINDOW_SECONDS:.0f} s here)")
         await self._clients.pop("bob").aclose()
-        bob = self._client("bob", auto=False, window=SHORT_WINDOW)
+        bob = self._client("bob", auto=False, window=SHORT_WINDOW_SECONDS)
         await self._enter("bob", bob)
         self._show("bob logs in in manual mode: no connection until connect()")
         await bob.connect()
@@ -274,8 +278,8 @@ class Demo:
         bob.set_app_state("background")
         begin = time.monotonic()
         pings = 0
-        while time.monotonic() - begin < 2 * SHORT_WINDOW:
-            await self._pause(SHORT_WINDOW / 2)
+        while time.monotonic() - begin < 2 * SHORT_WINDOW_SECONDS:
+            await self._pause(SHORT_WINDOW_SECONDS / 2)
             await bob.ping()
             pings += 1
         if bob.get_connection_status() is not ConnectionStatus.CONNECTED:
@@ -287,24 +291,24 @@ class Demo:
         await self._send(1)
         bob.set_app_state("foreground")
         if bob.get_connection_status() is not ConnectionStatus.DISCONNECTED:
-            raise StepFailed("manual mode connected by itself")
+            raise StepFailed("manual mode connected without connect()")
         self._show("back in the foreground: stays disconnected, a message waits; " + bob.connection.explain())
         await self._timed("connect()", "bob", self._connect_again(bob))
-        self._show("connect() again: the message is here")
+        self._show("connect() again: the message has arrived")
 
     async def _connect_again(self, bob: ChatClient) -> None:
         await bob.connect()
         await self._all_here()
 
     async def _pause(self, seconds: float) -> None:
-        # Time passing is what this step shows.
+        # This step shows the passing of time.
         await asyncio.get_running_loop().create_task(asyncio.sleep(seconds))
 
     async def _log_out(self) -> None:
         self._title("Logout")
         for name in ("alice", "bob"):
             await self._clients[name].logout()
-        self._show("both logged out: the connections are closed, the sessions forgotten")
+        self._show("both logged out: the connections are closed, the sessions are deleted")
 
     def _summary(self) -> None:
         sent, received = self._sent["bob"], self._watched["bob"].texts
@@ -324,10 +328,10 @@ def demo(picture: str = "") -> int:
     """Run the demonstration.
 
     Args:
-        picture: an SVG file to keep what was shown in, or "".
+        picture: an SVG file to save the output in; "" for none.
 
     Returns:
-        0 when every step showed what it should, else 1.
+        0 if all steps succeeded; 1 if one failed; 130 if a signal ended the demo.
     """
     width = 150 if picture else None if sys.stdout.isatty() else 120
     console = Console(highlight=False, soft_wrap=True, record=bool(picture), width=width)
@@ -337,11 +341,9 @@ def demo(picture: str = "") -> int:
         except (StepFailed, CometChatException, RuntimeError) as e:
             Console(stderr=True).print(f"[red]the demo failed:[/] {e}")
             return 1
-    if done is None:  # a signal ended it
+    if done is None:  # ended by a signal
         return 130
     if picture:
         console.save_svg(picture, title="tailwire demo")
-    console.print(
-        "\nTo break things yourself, and look at them in a browser: `make lab` (tailwire lab)", soft_wrap=False
-    )
+    console.print("\nTo break things yourself and watch in a browser: `make lab` (tailwire lab)", soft_wrap=False)
     return 0

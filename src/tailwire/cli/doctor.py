@@ -1,4 +1,4 @@
-"""`tailwire doctor URL`: tries a server from here, step by step, and says what to do about the first that fails."""
+"""`tailwire doctor URL`: tests the connection to a server step by step, and gives advice on the first failure."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tailwire.wire.close_codes import CloseCode
 from tailwire.wire.frames import CLIENT_HEADER
 from tailwire.wire.server_settings import ServerSettings
 
-LIMIT = 10.0
-NOBODY = "tailwire-doctor-asks-for-nobody"
-"""A user that does not exist: asking for their token tries a key and changes nothing."""
+STEP_TIMEOUT_SECONDS = 10.0
+MISSING_UID = "tailwire-doctor-asks-for-nobody"
+"""A user that does not exist. Requesting a token for them tests a key without changing anything."""
 
 _ADVICE = {
     Cause.NAME_LOOKUP_FAILED: "Check the name in the URL, and that this machine has a network.",
-    Cause.CONNECTION_REFUSED: "Is the server running? `tailwire serve` starts it and says its URL; check the port.",
+    Cause.CONNECTION_REFUSED: "Is the server running? `tailwire serve` starts it and prints its URL; check the port.",
     Cause.NETWORK_UNREACHABLE: "Check that this machine has a network and can reach that address.",
     Cause.ATTEMPT_TIMEOUT: "Check the address, and that no firewall drops the connection.",
     Cause.TLS_FAILED: "If the server speaks plain HTTP, write http:// in the URL.",
@@ -38,14 +38,14 @@ _ADVICE = {
     Cause.CERTIFICATE_WRONG_HOST: "Use the name for which the certificate was issued.",
     Cause.CAPTIVE_PORTAL: "Sign in to the network with a browser first.",
     Cause.PROXY_REFUSED: "Check the proxy settings of this machine; docs/networks.md says which are used.",
-    Cause.WEBSOCKET_REFUSED: "Let the proxy in between pass WebSockets: see docs/server.md.",
-    Cause.NOT_OUR_SERVER: "Check the URL: what answers there is no chat server.",
+    Cause.WEBSOCKET_REFUSED: "Configure the proxy in between to pass WebSockets: see docs/server.md.",
+    Cause.NOT_OUR_SERVER: "Check the URL: no chat server responds there.",
     Cause.SERVER_BUSY: "Try again in a moment.",
 }
 
 
 class _Failed(Exception):
-    """A step failed: what was seen, and what to do."""
+    """A step failed. The message says what was observed, `advice` what to do."""
 
     def __init__(self, seen: str, advice: str = "") -> None:
         super().__init__(seen)
@@ -53,18 +53,18 @@ class _Failed(Exception):
 
 
 def doctor(url: str, *, app_id: str = "", auth_key: str = "", ca: str = "") -> int:
-    """Try name lookup, TCP, TLS, settings, app id, auth key, WebSocket.
+    """Test name lookup, TCP, TLS, settings, WebSocket, app id and auth key.
 
     Args:
-        url: `http[s]://name[:port][/path]`; https without a scheme.
-        app_id: tried where it is given, with `auth_key`.
-        ca: a file of certificates to trust (PEM).
+        url: `http[s]://name[:port][/path]`; https if it has no scheme.
+        app_id: tested together with `auth_key`, if given.
+        ca: a file of trusted certificates (PEM).
 
     Returns:
-        0 when all is well; 1 when something failed; 2 for a wrong call.
+        0 if all steps succeeded; 1 if one failed; 2 for invalid arguments.
     """
     if bool(app_id) is not bool(auth_key):
-        print("Give --app-id and --auth-key together: a key is tried with its app.")
+        print("Give --app-id and --auth-key together: a key is tested with its app.")
         return 2
     try:
         return asyncio.run(_examine(url if "://" in url else f"https://{url}", app_id, auth_key, ca))
@@ -77,17 +77,17 @@ def doctor(url: str, *, app_id: str = "", auth_key: str = "", ca: str = "") -> i
 
 @asynccontextmanager
 async def _step(what: str) -> AsyncIterator[list[str]]:
-    # What the step appends is shown behind its name.
+    # Texts that the step appends to the list are printed after its name.
     begin, seen = time.monotonic(), list[str]()
     try:
-        async with asyncio.timeout(LIMIT):
+        async with asyncio.timeout(STEP_TIMEOUT_SECONDS):
             yield seen
     except AttemptError as e:
         raise _failed(what, e.cause, e.details) from e
     except CometChatException as e:
         raise _failed(what, e.cause, str(e.details)) if e.cause else _Failed(f"{what}: {e}") from e
     except TimeoutError as e:
-        raise _failed(what, Cause.ATTEMPT_TIMEOUT, f"nothing came for {LIMIT:.0f} s") from e
+        raise _failed(what, Cause.ATTEMPT_TIMEOUT, f"no response for {STEP_TIMEOUT_SECONDS:.0f} s") from e
     except OSError as e:
         raise _failed(what, cause_of_error(e), str(e)) from e
     print(f"  ok      {what}: {' '.join(seen)} ({(time.monotonic() - begin) * 1000:.0f} ms)")
@@ -97,25 +97,25 @@ def _failed(what: str, cause: Cause, seen: str) -> _Failed:
     return _Failed(f"{what}: {describe(cause)}{f' ({seen})' if seen else ''}", _ADVICE.get(cause, ""))
 
 
-def _taken_apart(url: str) -> tuple[str, str, int, str]:
+def _split(url: str) -> tuple[str, str, int, str]:
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as e:
-        raise _Failed(f"{url} is no URL: {e}", "Write it as http[s]://name[:port].") from e
+        raise _Failed(f"{url} is not a URL: {e}", "Write it as http[s]://name[:port].") from e
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise _Failed(f"{url} is no URL of a server", "Write it as http[s]://name[:port].")
+        raise _Failed(f"{url} is not the URL of a server", "Write it as http[s]://name[:port].")
     base = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v3'}"
     return parts.scheme, parts.hostname, port or (443 if parts.scheme == "https" else 80), base
 
 
 async def _examine(url: str, app_id: str, auth_key: str, ca: str) -> int:
-    scheme, host, port, base = _taken_apart(url)
+    scheme, host, port, base = _split(url)
     world = World()
     try:
         tls = ssl.create_default_context(cafile=ca) if ca else None
     except OSError as e:
-        raise _Failed(f"{ca} has no certificates that can be read: {e}") from e
+        raise _Failed(f"{ca} has no readable certificates: {e}") from e
     http = Http(world, base, Identity(app_id, "DOCTOR"), tls)
     try:
         async with _step("name lookup") as seen:
@@ -135,16 +135,16 @@ async def _examine(url: str, app_id: str, auth_key: str, ca: str) -> int:
         if app_id:
             async with _step("app id and auth key") as seen:
                 await _try_key(http, auth_key)
-                seen.append(f"the server of {app_id} takes them")
+                seen.append(f"accepted by the server of {app_id}")
     finally:
         await http.close()
-    print("all is well")
+    print("all steps succeeded")
     return 0
 
 
 async def _try_key(http: Http, auth_key: str) -> None:
     try:
-        await http.ask("POST", f"/users/{NOBODY}/auth_tokens", key=auth_key, body={})
+        await http.ask("POST", f"/users/{MISSING_UID}/auth_tokens", key=auth_key, body={})
     except CometChatException as e:
         if e.code != "ERR_UID_NOT_FOUND":
             raise

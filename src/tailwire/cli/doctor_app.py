@@ -1,4 +1,4 @@
-"""`tailwire doctor --app`: what can be known here of an app's state, for each toolkit, and what to install for more."""
+"""`tailwire doctor --app`: which states of an app this machine can report, and what to install for more."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from tailwire.adapters.loops import LoopWatch
 from tailwire.adapters.network import watch_network
 from tailwire.adapters.sleep import watch_sleep
 
-WITHIN = 10.0
+TIMEOUT_SECONDS = 10.0
 
 
-class _Nobody:
-    """Stands where a client would: what is told to it is not wanted."""
+class _NullClient:
+    """A client that ignores all reports."""
 
     def event_loop(self) -> asyncio.AbstractEventLoop:
         """Return the running event loop."""
         return asyncio.get_running_loop()
 
     def set_app_state(self, state: Literal["foreground", "background"], *, reason: str = "app") -> None:
-        """Take the app's state."""
+        """Ignore the state of the app."""
 
     def set_network(self, network: Literal["online", "offline", "unknown"]) -> None:
-        """Take the network's state."""
+        """Ignore the state of the network."""
 
     async def wait_disconnected(self) -> None:
-        """Return at once: there is no socket."""
+        """Return immediately, because there is no socket."""
 
 
 def doctor_app() -> int:
-    """Print what this machine can tell of an app: by its toolkit, its terminal, the machine's sleep, the network.
+    """Print which states of an app this machine can report: by toolkit, terminal, sleep and network.
 
     Returns:
         0.
@@ -47,7 +47,7 @@ def doctor_app() -> int:
 
 
 def _toolkits() -> list[tuple[str, str, str]]:
-    # Name, what is known, or what to do about it.
+    # Name, the states that are reported, and what to do if there are none.
     rows = []
     for toolkit in TOOLKITS:
         if toolkit.takes_app:
@@ -65,26 +65,26 @@ def _is_there(toolkit: Toolkit) -> bool:
 def _advice(toolkit: Toolkit) -> str:
     if toolkit.install:
         return f"not installed; pip install {toolkit.install}"
-    return "this Python has none; install the system's package (Debian: python3-tk)"
+    return "not part of this Python; install the system's package (Debian: python3-tk)"
 
 
 def _terminal() -> tuple[str, str, str]:
-    instead = "this is no terminal" if sys.platform != "win32" else "Ctrl+Z stops nothing on this system"
+    instead = "this is not a terminal" if sys.platform != "win32" else "Ctrl+Z does not suspend on this system"
     return "terminal", "paused" if in_terminal() else "", instead
 
 
 async def _machine() -> list[tuple[str, str, str]]:
-    rows = [await _tried("network", watch_network(_Nobody()))]
+    rows = [await _tried("network", watch_network(_NullClient()))]
     if sys.platform == "linux" and not is_installed():
-        return [*rows, ("sleep", "", f"not known before it has begun; {INSTALL}")]
-    return [*rows, await _tried("sleep", watch_sleep(_Nobody()))]
+        return [*rows, ("sleep", "", f"not reported in advance; {INSTALL}")]
+    return [*rows, await _tried("sleep", watch_sleep(_NullClient()))]
 
 
 async def _tried(name: str, watch: LoopWatch) -> tuple[str, str, str]:
     with watch:
         try:
-            async with asyncio.timeout(WITHIN):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 known = await watch.settled()
         except TimeoutError:
-            return name, "", f"nothing has answered within {WITHIN:.0f} s"
-        return name, "yes" if known else "", watch.why_not or "this system does not tell it"
+            return name, "", f"no reply within {TIMEOUT_SECONDS:.0f} s"
+        return name, "yes" if known else "", watch.why_not or "not reported by this system"

@@ -8,27 +8,29 @@ import sys
 from functools import partial
 from pathlib import Path
 
-MAX_SLOW = 100.0
+MAX_SLOW_FACTOR = 100.0
 
 
 def add_lab(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to a parser."""
     lab = commands.add_parser(
-        "lab", help="a page with two clients, a server and the lines between: break what you like"
+        "lab", help="open a page with two clients, a server and the connections between them, to break things"
     )
-    lab.add_argument("file", nargs="?", metavar="FILE", help="show this recording, or this dump of a connection, again")
-    lab.add_argument("--port", type=int, default=0, help="of the page; 0 takes a free one")
-    lab.add_argument("--slow", type=float, default=1.0, metavar="N", help="lines N times as slow: N × 50 ms each way")
+    lab.add_argument("file", nargs="?", metavar="FILE", help="replay this recording, or this dump of a connection")
+    lab.add_argument("--port", type=int, default=0, help="port of the page; 0 picks a free one")
+    lab.add_argument(
+        "--slow", type=float, default=1.0, metavar="N", help="delay on the connections: N × 50 ms each way"
+    )
     lab.add_argument("--open", action="store_true", help="open the page in a browser")
-    lab.add_argument("--record", metavar="FILE.webp", help="record a scene as an animated picture, and end")
-    lab.add_argument("--chromium", metavar="FILE", help="the browser for --record ($TAILWIRE_CHROMIUM)")
+    lab.add_argument("--record", metavar="FILE.webp", help="record a scene as an animated picture, and exit")
+    lab.add_argument("--chromium", metavar="FILE", help="browser for --record ($TAILWIRE_CHROMIUM)")
 
 
 def lab(given: argparse.Namespace) -> int:
-    """Run the lab until a signal says stop.
+    """Run the lab until a signal stops it.
 
     Returns:
-        0; 1 when it cannot run; 2 for a wrong call.
+        0; 1 if it cannot run; 2 for invalid arguments.
     """
     problem = _problem(given)
     if problem:
@@ -39,7 +41,7 @@ def lab(given: argparse.Namespace) -> int:
     from tailwire.lab.running import live, replay
     from tailwire.lab.screencast import ScreencastFailed, record
 
-    logging.getLogger("tailwire").addHandler(logging.NullHandler())  # the page shows what the clients meet
+    logging.getLogger("tailwire").addHandler(logging.NullHandler())  # the page shows the errors of the clients
     try:
         if given.record:
             run(record(Path(given.record), chromium=given.chromium or "", said=partial(print, flush=True)))
@@ -49,7 +51,7 @@ def lab(given: argparse.Namespace) -> int:
             print("Starting a server and two clients …", flush=True)
             run(live(partial(_hello, given, ""), port=given.port, slow=given.slow))
     except BadRecording as e:
-        print(f"tailwire: {given.file} is no recording of a lab, and no dump of a connection: {e}", file=sys.stderr)
+        print(f"tailwire: {given.file} is neither a recording nor a dump of a connection: {e}", file=sys.stderr)
         return 1
     except ScreencastFailed as e:
         print(f"tailwire: {e}", file=sys.stderr)
@@ -67,12 +69,12 @@ def lab(given: argparse.Namespace) -> int:
 def _problem(given: argparse.Namespace) -> str:
     if not 0 <= given.port <= 65535:
         return "--port must be from 0 to 65535"
-    if not 1 <= given.slow <= MAX_SLOW:
-        return f"--slow must be from 1 to {MAX_SLOW:g}"
+    if not 1 <= given.slow <= MAX_SLOW_FACTOR:
+        return f"--slow must be from 1 to {MAX_SLOW_FACTOR:g}"
     if given.record and given.file:
-        return "--record makes a picture of a scene of its own: give no FILE"
+        return "--record has its own scene: do not give a FILE"
     if given.record and not given.record.endswith(".webp"):
-        return "--record writes animated WebP: give a name that ends in .webp"
+        return "--record writes animated WebP: the name must end in .webp"
     return ""
 
 
@@ -88,4 +90,4 @@ def _hello(given: argparse.Namespace, file: str, url: str, once: str) -> None:
         from tailwire.lab.running import open_browser
 
         if not open_browser(once):
-            print("There is no browser here that could be opened: open the URL by hand.", flush=True)
+            print("No browser could be opened: open the URL by hand.", flush=True)

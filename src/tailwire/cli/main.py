@@ -1,4 +1,4 @@
-"""Reads the command line and calls the command. Each command imports what it needs when it is called."""
+"""Parses the command line and runs the command. Each command is imported only when it runs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tailwire.sdk.io.http import VERSION
 
 
 def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    """Return the parser for a command line; what `serve` takes is in it only where that is called."""
-    parser = argparse.ArgumentParser(prog="tailwire", description="A chat connection that holds, and its server.")
+    """Return the parser for a command line. The settings of `serve` are only added if it is the command."""
+    parser = argparse.ArgumentParser(prog="tailwire", description="A chat SDK and its server.")
     parser.add_argument("--version", action="version", version=f"tailwire {VERSION}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
@@ -20,30 +20,32 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
         "serve", help="run the server", usage="tailwire serve [--config FILE] [--SETTING VALUE ...]"
     )
     serve.add_argument("--config", default="", metavar="FILE", help="a TOML file with settings")
-    if arguments[:1] == ["serve"]:  # what only the server has is imported only for it
+    if arguments[:1] == ["serve"]:  # needs the packages of the server
         from tailwire.cli.serve import add_settings
 
         add_settings(serve)
 
-    demo = commands.add_parser("demo", help="two clients, a server, and everything that can happen to a connection")
-    demo.add_argument("--svg", default="", metavar="FILE", help="keep what was shown as a picture")
+    demo = commands.add_parser(
+        "demo", help="show two clients and a server, and everything that can happen to a connection"
+    )
+    demo.add_argument("--svg", default="", metavar="FILE", help="save the output as a picture")
 
-    keys = commands.add_parser("keys", help="make new keys; those that there are stay good")
-    keys.add_argument("--data", metavar="DIR", default=None, help="folder of the database (.tailwire)")
-    keys.add_argument("--replace", action="store_true", help="end all other keys")
+    keys = commands.add_parser("keys", help="create new keys; existing keys stay valid")
+    keys.add_argument("--data", metavar="DIR", default=None, help="data folder of the server (.tailwire)")
+    keys.add_argument("--replace", action="store_true", help="revoke all other keys")
 
-    user = commands.add_parser("user", help="users of the database").add_subparsers(dest="verb", required=True)
-    create_user = user.add_parser("create", help="make a user")
+    user = commands.add_parser("user", help="manage users").add_subparsers(dest="verb", required=True)
+    create_user = user.add_parser("create", help="create a user")
     create_user.add_argument("uid")
     create_user.add_argument("name")
     create_user.add_argument("--data", metavar="DIR", default=None)
 
-    export_user = user.add_parser("export", help="print all that is kept about a user, in lines of JSON")
+    export_user = user.add_parser("export", help="print all data about a user, as JSON lines")
     export_user.add_argument("uid")
     export_user.add_argument("--data", metavar="DIR", default=None)
 
-    token = commands.add_parser("token", help="auth tokens").add_subparsers(dest="verb", required=True)
-    create_token = token.add_parser("create", help="make an auth token of a user")
+    token = commands.add_parser("token", help="manage auth tokens").add_subparsers(dest="verb", required=True)
+    create_token = token.add_parser("create", help="create an auth token for a user")
     create_token.add_argument("uid")
     create_token.add_argument("--data", metavar="DIR", default=None)
 
@@ -51,45 +53,50 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     add_lab(commands)
     _doctor(commands)
 
-    wire = commands.add_parser("wire", help="a line that can go wrong, for tests of any client")
-    wire.add_argument("target", metavar="HOST:PORT", help="the server behind it")
-    wire.add_argument("--port", type=int, default=0, help="where clients connect; 0 takes a free one")
-    wire.add_argument("--control", type=int, default=0, metavar="PORT", help="where it is told what goes wrong")
-    wire.add_argument("--rate", default="0", metavar="RATE", help="of both ways: bytes a second, 64kbit or 2mbit")
-    wire.add_argument("--rate-up", metavar="RATE", help="from the clients, where that differs")
-    wire.add_argument("--rate-down", metavar="RATE", help="to the clients, where that differs")
-    wire.add_argument("--queue", default="0.2", metavar="SECONDS", help="of bytes before a line with a rate (0.2)")
-    wire.add_argument("--latency", default="0", metavar="SECONDS", help="that everything takes, each way")
-    wire.add_argument("--ready-file", default="", metavar="FILE", help="JSON with url and control, when it listens")
-
-    replay = commands.add_parser("replay", help="run a dump of a connection again, step by step")
+    _wire(commands)
+    replay = commands.add_parser("replay", help="replay a dump of a connection step by step")
     replay.add_argument("file")
     return parser
 
 
 def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    doctor = commands.add_parser("doctor", help="try a server from here, step by step")
+    doctor = commands.add_parser("doctor", help="test the connection to a server step by step")
     doctor.add_argument("url", nargs="?", default="", metavar="URL")
-    doctor.add_argument("--app", action="store_true", help="say what can be known here of an app's state")
-    doctor.add_argument("--app-id", default="", help="try this app id too")
-    doctor.add_argument("--auth-key", default="", help="try this auth key too (with --app-id)")
+    doctor.add_argument("--app", action="store_true", help="show which states of an app this machine can report")
+    doctor.add_argument("--app-id", default="", help="also test this app id")
+    doctor.add_argument("--auth-key", default="", help="also test this auth key (with --app-id)")
     doctor.add_argument("--ca", default="", metavar="FILE", help="trust the certificates in this file (PEM)")
 
 
+def _wire(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    wire = commands.add_parser("wire", help="run a proxy that simulates network faults, for tests of any client")
+    wire.add_argument("target", metavar="HOST:PORT", help="the server behind the proxy")
+    wire.add_argument("--port", type=int, default=0, help="port for clients; 0 picks a free one")
+    wire.add_argument("--control", type=int, default=0, metavar="PORT", help="port of the HTTP control interface")
+    wire.add_argument("--rate", default="0", metavar="RATE", help="rate both ways: bytes per second, 64kbit or 2mbit")
+    wire.add_argument("--rate-up", metavar="RATE", help="rate from the clients, if it differs")
+    wire.add_argument("--rate-down", metavar="RATE", help="rate to the clients, if it differs")
+    wire.add_argument("--queue", default="0.2", metavar="SECONDS", help="capacity of the queue at a limited rate (0.2)")
+    wire.add_argument("--latency", default="0", metavar="SECONDS", help="delay in each direction")
+    wire.add_argument(
+        "--ready-file", default="", metavar="FILE", help="write url and control there when it listens (JSON)"
+    )
+
+
 def _backups(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    backup = commands.add_parser("backup", help="copy the database and the uploads, beside a running server or not")
-    restore = commands.add_parser("restore", help="put a backup back, while no server runs")
+    backup = commands.add_parser("backup", help="copy the database and the uploads, also while a server runs")
+    restore = commands.add_parser("restore", help="restore a backup, while no server runs")
     for command in (backup, restore):
         command.add_argument("folder", metavar="DIR")
-        command.add_argument("--data", metavar="DIR", help="folder of the database (.tailwire)")
-    restore.add_argument("--replace", action="store_true", help="move what is there aside first")
+        command.add_argument("--data", metavar="DIR", help="data folder of the server (.tailwire)")
+    restore.add_argument("--replace", action="store_true", help="move existing files to another folder first")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The `tailwire` command.
+    """Run the `tailwire` command.
 
     Returns:
-        0 when it did what was asked; 1 when it failed; 2 for a wrong call.
+        0 on success; 1 on failure; 2 for invalid arguments.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -124,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
                 doctor_app()
             elif not given.url:
-                parser.error("doctor takes the URL of a server, or --app")
+                parser.error("doctor needs the URL of a server, or --app")
             if not given.url:
                 return 0
             from tailwire.cli.doctor import doctor

@@ -1,4 +1,4 @@
-"""`tailwire replay FILE`: replay a dump of a connection, step by step."""
+"""`tailwire replay FILE`: replays a dump of a connection step by step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tailwire.sdk.io.untrusted_json import read_object
 
 
 def replay(file: str) -> int:
-    """Print each step of a dump: time, input, commands, and the explanation of the state.
+    """Print each step of a dump: its time, input and commands, and an explanation of the state.
 
     Returns:
         0; 1 if the file is not a dump.

@@ -15,14 +15,14 @@ from tailwire.server.config import BadSetting, Settings, load, unknown_variables
 from tailwire.server.store.migrate import NewerDatabase
 from tailwire.server.telemetry.logs import configure, log
 
-FILES = {"data": "DIR", "tls_cert": "FILE", "tls_key": "FILE", "ready_file": "FILE"}
-"""What stands for the value of a setting in the help; others show the kind of their value."""
+METAVARS = {"data": "DIR", "tls_cert": "FILE", "tls_key": "FILE", "ready_file": "FILE"}
+"""Placeholders for the values of settings in the help; others show the type of the value."""
 
-_MEANING = r"^        (\w+): (.*?)(?=\n        \w+:|\n    $|\Z)"  # as they stand under "Attributes"
+_MEANING = r"^        (\w+): (.*?)(?=\n        \w+:|\n    $|\Z)"  # entries below "Attributes:"
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """Give a parser an argument for each setting of the server."""
+    """Add an argument for each setting of the server to a parser."""
     meanings = dict(re.findall(_MEANING, Settings.__doc__ or "", re.MULTILINE | re.DOTALL))
     kinds = get_type_hints(Settings)
     group = parser.add_argument_group("settings", "As arguments, as TAILWIRE_<NAME>, or in the file of --config.")
@@ -32,13 +32,13 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         default = "" if field.default in ("", False) else f" ({field.default})"
         more: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
         if kind is not bool:
-            more = {"type": kind, "metavar": FILES.get(field.name, {int: "N", float: "NUMBER"}.get(kind, "TEXT"))}
+            more = {"type": kind, "metavar": METAVARS.get(field.name, {int: "N", float: "NUMBER"}.get(kind, "TEXT"))}
         flag = "--" + field.name.replace("_", "-")
         group.add_argument(flag, dest=field.name, default=None, help=shown + default, **more)
 
 
 def loop_factory() -> asyncio.AbstractEventLoop:
-    """Return uvloop's event loop where it is installed, else asyncio's own."""
+    """Return a uvloop event loop if uvloop is installed, else one of asyncio."""
     try:
         import uvloop
     except ModuleNotFoundError:
@@ -47,10 +47,10 @@ def loop_factory() -> asyncio.AbstractEventLoop:
 
 
 def serve(given: argparse.Namespace) -> int:
-    """Run the server until a signal says stop.
+    """Run the server until a signal stops it.
 
     Returns:
-        0; 1 when it could not start; 2 for a wrong setting.
+        0; 1 if it could not start; 2 for an invalid setting.
     """
     arguments = {k: v for k, v in vars(given).items() if k not in ("command", "config")}
     try:
@@ -63,15 +63,15 @@ def serve(given: argparse.Namespace) -> int:
         log.warning("there is no setting %s%s: it is ignored", name, f" (did you mean {meant}?)" if meant else "")
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
-            runner.run(serve_until_stopped(settings, lambda server: _say_hello(server, settings)))
+            runner.run(serve_until_stopped(settings, lambda server: _print_keys(server, settings)))
     except (CannotStart, NewerDatabase, OSError) as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 1
     return 0
 
 
-def _say_hello(server: Running, settings: Settings) -> None:
-    # To people, never to a log: a key that was printed into a journal is a key that many can read.
+def _print_keys(server: Running, settings: Settings) -> None:
+    # Only to a terminal, never to a log, which others may be able to read.
     file = key_file(settings.data)
     if settings.ready_file:
         return
@@ -83,4 +83,4 @@ def _say_hello(server: Running, settings: Settings) -> None:
     if keys.auth_key:
         print(f"  auth key     {keys.auth_key}\n  REST API key {keys.api_key}\n  (kept in {file})\n", flush=True)
     else:
-        print(f"  {file} has no keys of this app: `tailwire keys` makes new ones\n", flush=True)
+        print(f"  {file} has no keys of this app: `tailwire keys` creates new ones\n", flush=True)

@@ -1,6 +1,6 @@
-"""`tailwire` as a process that ends with its parent, whatever ends that: `python -m tailwire.cli.tied PID serve …`.
+"""Runs `tailwire` in a process that ends with its parent, however that ends: `python -m tailwire.cli.tied PID serve …`.
 
-On Linux the kernel does it. Elsewhere a thread of this process looks once a second whether its parent is still there.
+On Linux the kernel ends it. Elsewhere a thread checks once a second whether the parent still exists.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ PR_SET_PDEATHSIG = 1
 
 
 def tie_to(parent: int) -> None:
-    """Have this process killed when its parent ends.
+    """Kill this process when its parent ends.
 
     Args:
-        parent: the parent's process id. Where it has ended already, this process ends now.
+        parent: the process id of the parent. If it has already ended, this process exits now.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     else:
         threading.Thread(target=_watch, args=(parent,), name="tailwire parent", daemon=True).start()
-    if os.getppid() != parent:  # it ended before it could be tied to
+    if os.getppid() != parent:  # the parent has already ended
         sys.exit(1)
 
 
@@ -38,7 +38,7 @@ def _watch(parent: int) -> None:
 
 
 def main() -> int:
-    """Tie this process to its parent, then be the `tailwire` command."""
+    """Tie this process to its parent, then run the `tailwire` command."""
     tie_to(int(sys.argv[1]))
     return command(sys.argv[2:])
 

@@ -16,7 +16,11 @@ from tailwire.testing.line.shape import Shape, read_rate, read_seconds
 
 
 def wire(given: argparse.Namespace) -> int:
-    """Stand between clients and a server, and do what is asked over HTTP, until a signal says stop."""
+    """Run a fault proxy between clients and a server, controlled over HTTP, until a signal stops it.
+
+    Returns:
+        0; 1 if it cannot listen; 2 for invalid arguments.
+    """
     host, _, port = given.target.rpartition(":")
     if not host or not port.isdecimal():
         print(f"tailwire: {given.target!r} is not HOST:PORT", file=sys.stderr)

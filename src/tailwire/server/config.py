@@ -1,4 +1,4 @@
-"""Every setting of the server: name, type, default, meaning. From arguments, `TAILWIRE_*` and a TOML file."""
+"""The settings of the server, read from arguments, `TAILWIRE_*` variables and a TOML file."""
 
 from __future__ import annotations
 
@@ -18,114 +18,117 @@ from tailwire.wire.frames import FEATURES
 
 
 class BadSetting(ValueError):
-    """A setting has a wrong name, type or value. The message says which, and where it came from."""
+    """A setting has an invalid name, type or value. The message names the setting and its source."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The server's settings. Durations are seconds, sizes bytes, rates per minute unless the name says otherwise.
+    """The settings. Durations are in seconds and sizes in bytes.
 
     Attributes:
-        data: the folder of the SQLite file, of uploads, and of the files with keys.
+        data: the folder of the database, of uploads and of key files.
         host: the address to listen at.
-        port: the port to listen at; 0 takes a free one.
-        database: a database URL; empty for the SQLite file in `data`.
-        broker: a broker URL; empty for the one in this process.
-        region: what `GET /settings` names as the region.
+        port: the port to listen at; 0 picks a free one.
+        database: `sqlite:///FILE`, the only kind that this version supports; empty for `tailwire.db` in `data`.
+        broker: a broker URL; must be empty in this version, which has only the broker in its own process.
+        region: the region that `GET /settings` returns.
         tls_cert: certificate file (PEM).
         tls_key: private key file (PEM).
-        tls_self_signed: make and use a certificate for development.
-        ready_file: written when the server listens.
-        public_url: how clients reach the server, when it stands behind a proxy.
+        tls_self_signed: create and use a self-signed certificate, for development.
+        ready_file: a file that is written when the server listens.
+        public_url: the URL at which clients reach the server, if it is behind a proxy.
         demo_users: create a few users to try things with.
-        auth_deadline: a socket that has not authenticated by then is closed.
-        silence_limit: an authenticated socket that says nothing for so long, although it was asked, is closed; at least
-            four times `heartbeat_interval`, since clients say something every two intervals.
-        heartbeat_interval: the interval of heartbeats that is announced to clients.
-        heartbeat_timeout: the timeout of heartbeats that is announced to clients.
-        sweep_interval: how often the sockets are looked over.
-        upgrade_delay: how long the upgrade of a client that does not name itself is held back (for the JavaScript SDK).
-        receipt_delay: how long receipts are held back and merged.
-        features: what is offered to clients that ask for it, beyond the documented protocol (comma between).
-        presence_grace: how long a user counts as online after their last socket broke off.
-        restart_window: the seconds over which clients are asked to come back when the server stops; more when they are
-            many (`returns_per_second`), up to 30.
-        returns_per_second: how many clients are asked to come back a second when the server stops.
-        compress: lists of messages, conversations and groups are compressed for clients that can read them so. Whoever
-            can write to a user and sees how long that user's answers are may guess from it what others wrote.
-        max_body: the largest request body.
-        max_frame: the largest WebSocket message.
-        max_data: the largest `data` of a message.
-        slow_drop: buffered bytes of a socket above which typing and presence are not sent to it.
-        slow_close: buffered bytes of a socket above which it is closed, to come back and catch up.
-        frames_per_second: frames of one socket, on average over a sweep; the first beyond that closes it.
-        core_per_minute: logins, users made and deleted, groups made and joined, in the whole app, whether they succeed
-            or not; one auth token may use a tenth of it, a key all; 0 for no limit.
+        auth_deadline: a socket that has not authenticated within this time is closed.
+        silence_limit: an authenticated socket that sends nothing for this time, although it was pinged, is closed; at
+            least four times `heartbeat_interval`, because clients send something every two intervals.
+        heartbeat_interval: the heartbeat interval that clients are told to use.
+        heartbeat_timeout: the heartbeat timeout that clients are told to use.
+        sweep_interval: how often all sockets are checked for limits and silence.
+        upgrade_delay: delay of the WebSocket upgrade for clients other than the Python SDK (the JavaScript SDK needs
+            it).
+        receipt_delay: how long receipts are held back to be merged.
+        features: features offered to clients beyond the documented protocol, comma-separated.
+        presence_grace: how long a user still counts as online after their last socket broke.
+        restart_window: clients are asked to spread their reconnects over this time when the server stops; longer if
+            there are many (see `returns_per_second`), at most 30 s.
+        returns_per_second: how many clients per second are asked to reconnect when the server stops.
+        compress: compress lists of messages, conversations and groups for clients that accept it. A user who can write
+            to another and observe the size of their responses may infer what others wrote.
+        max_body: size of the largest request body.
+        max_frame: size of the largest WebSocket message.
+        max_data: size of the largest `data` of a message.
+        slow_drop: typing and presence are not sent to a socket with more buffered bytes than this.
+        slow_close: a socket with more buffered bytes than this is closed; its client reconnects and catches up.
+        frames_per_second: frames that one socket may send, on average over `sweep_interval`; one more closes it.
+        core_per_minute: logins, created and deleted users, created and joined groups in the whole app, successful or
+            not; one auth token may use a tenth of it, an API key all of it; 0 for no limit.
         standard_per_minute: all other requests of the whole app; 0 for no limit.
-        sends_per_minute: messages that one token may send: each of several receivers counts; 0 for no limit.
+        sends_per_minute: messages that one token may send, each receiver counted; 0 for no limit.
         requests_per_minute: other requests that one token may make; 0 for no limit.
-        logins_per_minute: logins for one uid; 0 for no limit.
-        wrong_tokens_per_minute: wrong tokens and keys that may come from one address; 0 for no limit.
-        wrong_passwords_per_minute: wrong passwords that one user may try at one group; 0 for no limit. Besides, 3
-            passwords of a user and 64 in all may be looked at at once.
-        upgrades_per_second: new WebSockets that are let in, one after the other; 0 for no limit.
-        overload_lag: seconds by which the event loop is late above which typing is left out (twice that: presence,
-            three times: receipts, four times: fewer sends are taken); 0: it is not looked at.
-        most_sends_under_way: sends that are worked on at once in a burst, and a tenth of it for long; one more is asked
-            to come back later; 0 for no limit.
-        max_connections: connections at once; 0: as many as the system's limit of descriptors allows.
-        request_deadline: a connection that has not sent a whole request's head by then is closed.
-        read_deadline: how long a list may be searched for that is not found by an index; then it is refused.
-        least_rate: bytes a second that a body which comes in, or an answer which goes out, has to move on average over
-            30 s; slower ones are ended. 0 for any.
-        connections_per_address: connections that one address may have at once (of IPv6: one /64), but for trusted
-            proxies; 0 for any number.
-        unauthenticated_per_address: WebSockets of one address that have not authenticated yet; 0 for any number.
-        trusted_proxies: networks of the proxies that are believed when they say whose request they bring, with commas
-            between (`127.0.0.1, 10.1.0.0/16`).
-        forwarded_header: the header in which they say so: `x-forwarded-for` or `forwarded`. They have to write it
-            themselves; the other one is not read.
-        proxy_protocol: trusted proxies begin each connection with a header of the PROXY protocol (version 1 or 2).
-        metrics: who may read `/metrics`: `open` for everybody, `key` for a REST API key, `off` for nobody.
-        docs: the same for `/docs` and `/openapi.json`.
-        webhook_targets: networks beside public addresses that webhooks may reach, with commas between; `any` for all.
-            A server that listens at a loopback address, without `public_url` and `trusted_proxies`, may reach loopback
-            addresses too.
-        keep_alive: how long a connection is kept for the next request after an answer; clients that keep theirs for
-            less (the SDK: 60 s) never ask on one that is just being closed.
-        max_group_members: the largest group.
-        max_receipt_members: the largest group whose members' receipts are told and kept one by one.
-        max_typing_members: the largest group whose members are told who types.
-        max_presence_users: users online up to which it is told who comes and goes.
-        max_groups_per_user: groups that one user may be in.
+        logins_per_minute: logins of one uid; 0 for no limit.
+        wrong_tokens_per_minute: wrong tokens and keys that are checked for one address; 0 for no limit.
+        wrong_passwords_per_minute: wrong passwords that one user may try at one group; 0 for no limit. In addition, at
+            most 3 passwords of a user and 64 in total are checked at the same time.
+        upgrades_per_second: new WebSockets per second, paced evenly; 0 for no limit.
+        overload_lag: lag of the event loop, in seconds, above which typing is shed (twice that: presence, three times:
+            receipts, four times: some sends are refused); 0 to ignore the lag.
+        most_sends_under_way: sends in progress at the same time in a burst, and a tenth of it sustained; further sends
+            are refused with a time to retry; 0 for no limit.
+        max_connections: open connections; 0 for as many as the descriptor limit of the system allows.
+        request_deadline: a connection that has not sent the whole head of a request within this time is closed.
+        read_deadline: how long a list that no index can answer may be searched; then the request is refused
+            (`ERR_QUERY_TOO_BROAD`).
+        least_rate: bytes per second that a request body or a response must transfer on average over 30 s; slower
+            connections are closed; 0 for no limit.
+        connections_per_address: open connections of one address (IPv6: of one /64), except trusted proxies; 0 for no
+            limit.
+        unauthenticated_per_address: WebSockets of one address that have not authenticated yet; 0 for no limit.
+        trusted_proxies: networks of the proxies that are trusted to name the client of a request, comma-separated
+            (`127.0.0.1, 10.1.0.0/16`).
+        forwarded_header: the header in which they name it: `x-forwarded-for` or `forwarded`. The proxies must write it
+            themselves; the other one is ignored.
+        proxy_protocol: trusted proxies start each connection with a header of the PROXY protocol (version 1 or 2).
+        metrics: access to `/metrics`: `open` for anyone, `key` for a REST API key, `off` for no one.
+        docs: access to `/docs` and `/openapi.json`, likewise.
+        webhook_targets: networks besides public addresses that webhooks may reach, comma-separated; `any` for all. A
+            server that listens at a loopback address, without `public_url` and `trusted_proxies`, may also reach
+            loopback addresses.
+        keep_alive: how long a connection is kept open for the next request; clients that keep theirs for less (the SDK:
+            60 s) never use one that is just being closed. If there are more than `max_connections`, idle ones are
+            closed earlier.
+        max_group_members: members of a group.
+        max_receipt_members: members of a group up to which receipts are kept and sent for each member.
+        max_typing_members: members of a group up to which typing is sent.
+        max_presence_users: online users up to which presence is sent.
+        max_groups_per_user: groups of one user.
         max_friends: friends of one user.
-        max_at_once: users or groups named in one call.
+        max_at_once: users or groups in one request.
         max_name: characters of a name.
         max_url: characters of an avatar, icon or link.
-        max_metadata: bytes of the metadata of a user, group or role.
-        max_tags: tags of one thing.
+        max_metadata: size of the metadata of a user, group or role.
+        max_tags: tags of one object.
         max_tag: characters of a tag.
         max_group_password: characters of a group's password.
         max_group_description: characters of a group's description.
-        max_tokens: auth tokens of one user; the oldest go.
-        max_file: the largest file.
+        max_tokens: auth tokens of one user; beyond that the oldest are revoked, and their sockets closed.
+        max_file: size of the largest file.
         max_files: files of one message.
         uploads_per_day: bytes that one user may upload in 24 hours; 0 for no limit.
-        min_free_disk: bytes of the disk that uploads leave free for the database; 0: it is not looked at.
-        deleted_files_after: how long a file stays after the last message that named it was deleted.
-        unused_files_after: how long a file stays that was uploaded and that no message, user or group has ever named;
-            0: until you remove it.
+        min_free_disk: free disk space that uploads must leave for the database; 0 to skip the check.
+        deleted_files_after: how long a file is kept after the last message that refers to it was deleted.
+        unused_files_after: how long an uploaded file is kept that no message, user or group has ever referred to; 0 for
+            forever.
         max_pinned_messages: pinned messages of one conversation.
         max_saved_messages: saved messages of one user.
         max_pinned_conversations: pinned conversations of one user.
-        token_lifetime: how long an auth token is good for, counted from when it was made; 0: until it is taken back.
-        jwt_lifetime: how long the token that authenticates a WebSocket is good for.
-        webhook_retry_for: how long a webhook's delivery is tried again, in growing gaps; 0: only after the documented
-            10 and 30 seconds.
-        webhook_longest_gap: the longest gap between two tries.
-        webhook_failed_for: how long deliveries that were given up are kept, to be listed and sent again.
-        max_webhook_waiting: deliveries that wait for one webhook; beyond them the oldest are given up.
-        max_webhook_failed: deliveries of one webhook that were given up and are kept; beyond them the oldest go.
+        token_lifetime: how long an auth token is valid after it was created; 0 until it is revoked.
+        jwt_lifetime: how long the token that authenticates a WebSocket is valid.
+        webhook_retry_for: how long a failed delivery of a webhook is retried, at growing intervals; 0 for only the
+            documented retries after 10 and 30 s.
+        webhook_longest_gap: the longest interval between two retries.
+        webhook_failed_for: how long failed deliveries are kept, to be listed and sent again.
+        max_webhook_waiting: deliveries that wait for one webhook; beyond that the oldest fail.
+        max_webhook_failed: failed deliveries of one webhook that are kept; beyond that the oldest are deleted.
         log_level: `debug`, `info`, `warning` or `error`.
     """
 
@@ -217,17 +220,17 @@ class Settings:
 
 
 def offered(settings: Settings) -> frozenset[str]:
-    """What is offered to clients that ask for it, beyond the documented protocol."""
+    """Return the features that the server offers to clients."""
     return frozenset(settings.features.replace(" ", "").split(",")) & frozenset(FEATURES)
 
 
 def load(arguments: Mapping[str, Any], environment: Mapping[str, str] | None = None, file: str = "") -> Settings:
-    """The settings: arguments win over the environment, that over the file, that over the defaults.
+    """Load the settings. Arguments override the environment, which overrides the file, which overrides the defaults.
 
     Args:
-        arguments: by the setting's name; None counts as not given.
-        environment: `TAILWIRE_<NAME>`; the process's own by default.
-        file: a TOML file, or "".
+        arguments: values by the name of the setting; None counts as not given.
+        environment: variables named `TAILWIRE_<NAME>`; those of the process by default.
+        file: a TOML file; "" for none.
 
     Raises:
         BadSetting: naming the setting and its source.
@@ -247,7 +250,7 @@ def load(arguments: Mapping[str, Any], environment: Mapping[str, str] | None = N
 
 
 def unknown_variables(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the variables that look like settings and are none, each with the one that may be meant, or ""."""
+    """Return `TAILWIRE_*` variables that are not settings, each with the closest valid variable, or ""."""
     known = [field.name for field in dataclasses.fields(Settings)]
     found = {}
     for variable in sorted(os.environ if environment is None else environment):
@@ -271,15 +274,18 @@ def _from_file(file: str, fields: Mapping[str, type]) -> dict[str, Any]:
     return {name: _typed(name, value, fields[name], file) for name, value in read.items()}
 
 
+_TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+
+
 def _typed(name: str, value: Any, kind: type, source: str) -> Any:
     if kind is bool and isinstance(value, str):
         if value.lower() in ("1", "true", "yes", "on"):
             return True
         if value.lower() in ("0", "false", "no", "off", ""):
             return False
-        raise BadSetting(f"{source}: {name} must be true or false, not {value!r}")
+        raise BadSetting(f"{source}: {name} must be {_TYPE_NAMES[bool]}, not {value!r}")
     if isinstance(value, bool) is not (kind is bool):
-        raise BadSetting(f"{source}: {name} must be a {kind.__name__}, not {value!r}")
+        raise BadSetting(f"{source}: {name} must be {_TYPE_NAMES[kind]}, not {value!r}")
     try:
         typed = kind(value)
         if isinstance(typed, float) and not math.isfinite(typed):
@@ -288,21 +294,21 @@ def _typed(name: str, value: Any, kind: type, source: str) -> Any:
             raise ValueError("not whole")
         return typed
     except (TypeError, ValueError, OverflowError) as e:
-        raise BadSetting(f"{source}: {name} must be a {kind.__name__}, not {value!r}") from e
+        raise BadSetting(f"{source}: {name} must be {_TYPE_NAMES[kind]}, not {value!r}") from e
 
 
 def _check(s: Settings) -> None:
     if not 0 <= s.port <= 65535:
         raise BadSetting(f"port must be from 0 to 65535, not {s.port}")
     if bool(s.tls_cert) != bool(s.tls_key):
-        raise BadSetting("tls_cert and tls_key belong together")
+        raise BadSetting("tls_cert and tls_key must be set together")
     if s.database and not s.database.startswith("sqlite:///"):
-        raise BadSetting("database: only sqlite:///FILE is supported in this version")
+        raise BadSetting("database: this version only supports sqlite:///FILE")
     if s.broker:
-        raise BadSetting("broker: only the broker in this process is supported in this version")
+        raise BadSetting("broker: this version only supports the broker in its own process; leave it empty")
     for name in s.features.replace(" ", "").split(","):
         if name and name not in FEATURES:
-            raise BadSetting(f"features: there is no feature {name!r}; there are {', '.join(FEATURES)}")
+            raise BadSetting(f"features: there is no feature {name!r}; choose from {', '.join(FEATURES)}")
     for name in (
         "sweep_interval", "auth_deadline", "silence_limit", "heartbeat_interval", "heartbeat_timeout",
         "returns_per_second", "request_deadline", "keep_alive", "read_deadline", "webhook_longest_gap",
@@ -318,12 +324,12 @@ def _check(s: Settings) -> None:
     if s.silence_limit < 4 * s.heartbeat_interval:
         raise BadSetting(
             f"silence_limit must be at least four times heartbeat_interval ({4 * s.heartbeat_interval:g}), "
-            f"not {s.silence_limit:g}: clients say something every two intervals"
+            f"not {s.silence_limit:g}: clients send something every two intervals"
         )
     try:
         reached = urlsplit(s.public_url)
         good = not s.public_url or (reached.scheme in ("http", "https", "ws", "wss") and bool(reached.hostname))
-        good = good and reached.port != 0  # one that is none raises
+        good = good and reached.port != 0  # an invalid port raises
     except ValueError:
         good = False
     if not good:
@@ -340,9 +346,9 @@ def _check_edge(s: Settings) -> None:
                 if network.strip() and not (name == "webhook_targets" and network.strip() == "any"):
                     ip_network(network.strip())
             except ValueError as e:
-                raise BadSetting(f"{name}: use addresses or networks like 10.1.0.0/16, commas between: {e}") from e
+                raise BadSetting(f"{name}: use comma-separated addresses or networks like 10.1.0.0/16: {e}") from e
     if s.proxy_protocol and not s.trusted_proxies.strip(" ,"):
-        raise BadSetting("proxy_protocol needs trusted_proxies: only they are believed")
+        raise BadSetting("proxy_protocol requires trusted_proxies: other peers are not trusted to name the client")
     for name, choices in (
         ("forwarded_header", ("x-forwarded-for", "forwarded")),
         ("metrics", ("open", "key", "off")),

@@ -1,4 +1,4 @@
-"""What `tailwire doctor --app` says of this machine."""
+"""The output of `tailwire doctor --app`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def lines(capsys) -> dict[str, str]:
     return {line[10:].partition(": ")[0]: line[:10].strip() + " " + line.partition(": ")[2] for line in shown[1:]}
 
 
-def test_what_is_installed_is_known_and_for_the_rest_it_says_what_to_install(monkeypatch, capsys):
+def test_installed_toolkits_are_listed_and_others_with_what_to_install(monkeypatch, capsys):
     there = {"textual", "_tkinter", "PyQt6", "dbus_fast"}
     monkeypatch.setattr(doctor_app, "find_spec", lambda name: object() if name in there else None)
     monkeypatch.setattr(doctor_app, "in_terminal", lambda: True)
@@ -36,11 +36,11 @@ def test_what_is_installed_is_known_and_for_the_rest_it_says_what_to_install(mon
     monkeypatch.setattr(doctor_app, "in_terminal", lambda: False)
     said = lines(capsys)
     assert "python3-tk" in said["Tk"]
-    assert said["terminal"] == "- this is no terminal"
+    assert said["terminal"] == "- this is not a terminal"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="of Linux")
-def test_sleep_and_network_are_tried(monkeypatch, capsys):
+def test_sleep_and_network_are_tested(monkeypatch, capsys):
     said = lines(capsys)
     assert said["network"] == "known yes"
     told = ("- the system bus cannot be reached", "- not known", "known")
@@ -56,21 +56,21 @@ def test_sleep_and_network_are_tried(monkeypatch, capsys):
     assert 'pip install "tailwire[desktop]"' in said["sleep"]
 
 
-def test_on_a_system_that_tells_nothing(monkeypatch, capsys):
+def test_a_system_without_reports(monkeypatch, capsys):
     monkeypatch.setattr(sys, "platform", "win32")
     said = lines(capsys)
-    assert said["network"] == said["sleep"] == "- this system does not tell it"
+    assert said["network"] == said["sleep"] == "- not reported by this system"
 
 
-def test_it_wants_a_url_or_app(capsys):
+def test_a_url_or_app_is_required(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["doctor"])
     assert ended.value.code == 2
     assert "the URL of a server, or --app" in capsys.readouterr().err
 
 
-def test_both_are_done(capsys):
+def test_app_and_url_can_be_combined(capsys):
     assert main(["doctor", "ftp://nowhere", "--app"]) == 1
     shown = capsys.readouterr().out
     assert "Textual" in shown
-    assert "ftp://nowhere is no URL" in shown
+    assert "ftp://nowhere is not the URL" in shown

@@ -1,4 +1,4 @@
-"""`tailwire lab` says what is wrong with a call."""
+"""Errors of `tailwire lab`."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from tailwire.cli.main import main
         (["--port", "70000"], 2, "--port must be from 0 to 65535"),
         (["--slow", "0"], 2, "--slow must be from 1 to 100"),
         (["--slow", "nan"], 2, "--slow must be from 1 to 100"),
-        (["--record", "out.gif"], 2, "ends in .webp"),
-        (["--record", "out.webp", "file.json"], 2, "give no FILE"),
+        (["--record", "out.gif"], 2, "must end in .webp"),
+        (["--record", "out.webp", "file.json"], 2, "do not give a FILE"),
         (["nowhere.json"], 1, "No such file"),
         (["--record", "out.webp", "--chromium", "/no/such/browser"], 1, "/no/such/browser is not a program"),
         (["--record", "/no/such/folder/out.webp"], 1, "there is no folder /no/such/folder"),
     ],
 )
-def test_a_wrong_call_is_explained(tmp_path, monkeypatch, capsys, arguments, code, said):
+def test_invalid_arguments_are_explained(tmp_path, monkeypatch, capsys, arguments, code, said):
     monkeypatch.chdir(tmp_path)
     assert main(["lab", *arguments]) == code
     assert said in capsys.readouterr().err
 
 
-def test_without_a_browser_it_says_how_to_name_one(tmp_path, monkeypatch, capsys):
+def test_a_missing_browser_is_explained(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("TAILWIRE_CHROMIUM", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -35,8 +35,8 @@ def test_without_a_browser_it_says_how_to_name_one(tmp_path, monkeypatch, capsys
     assert "--chromium FILE or $TAILWIRE_CHROMIUM" in said
 
 
-def test_what_is_no_recording_is_named(tmp_path, capsys):
+def test_an_invalid_recording_is_named(tmp_path, capsys):
     file = tmp_path / "x.json"
     file.write_text("{}")
     assert main(["lab", str(file)]) == 1
-    assert "no recording of a lab, and no dump of a connection" in capsys.readouterr().err
+    assert "is neither a recording nor a dump of a connection" in capsys.readouterr().err

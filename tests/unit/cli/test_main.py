@@ -1,4 +1,4 @@
-"""The command line: what it takes, and what it says when something is wrong."""
+"""The command line and its error messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tailwire.cli.main import main, parser_for
 from tailwire.server.config import Settings
 
 
-def test_it_says_its_version_also_as_a_module(capsys):
+def test_version_of_the_command_and_the_module(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
     said = capsys.readouterr().out
@@ -23,7 +23,7 @@ def test_it_says_its_version_also_as_a_module(capsys):
     )
 
 
-def test_without_a_command_it_shows_what_there_is(capsys):
+def test_without_a_command_the_help_is_shown(capsys):
     assert main([]) == 2
     shown = capsys.readouterr().out
     for command in ("serve", "demo", "keys", "doctor"):
@@ -41,19 +41,19 @@ def test_every_setting_is_an_argument(field):
     else:
         given = parser_for(["serve"]).parse_args(["serve", flag, "7"])
         assert getattr(given, field.name) == type(field.default)("7")
-    assert getattr(parser_for(["serve"]).parse_args(["serve"]), field.name) is None  # then the environment is asked
+    assert getattr(parser_for(["serve"]).parse_args(["serve"]), field.name) is None  # so that the environment applies
 
 
 def test_the_help_of_serve_says_what_each_setting_means(capsys):
     with pytest.raises(SystemExit):
         main(["serve", "--help"])
     shown = " ".join(capsys.readouterr().out.split())
-    assert "--token-lifetime NUMBER how long an auth token is good for" in shown
-    assert "--port N the port to listen at; 0 takes a free one (8480)" in shown
+    assert "--token-lifetime NUMBER how long an auth token is valid" in shown
+    assert "--port N the port to listen at; 0 picks a free one (8480)" in shown
 
 
 @pytest.mark.parametrize("command", [["keys"], ["user", "create", "ann", "Ann"], ["token", "create", "ann"]])
-def test_no_command_makes_a_database_by_accident(tmp_path, capsys, command):
+def test_no_command_creates_a_database(tmp_path, capsys, command):
     assert main([*command, "--data", str(tmp_path / "nowhere")]) == 1
     assert "there is no database at" in capsys.readouterr().err
     assert not (tmp_path / "nowhere").exists()
@@ -61,7 +61,7 @@ def test_no_command_makes_a_database_by_accident(tmp_path, capsys, command):
 
 @pytest.fixture(autouse=True)
 def _the_log_as_it_was():
-    # `serve` has it written to the standard error stream of this one test.
+    # `serve` configures it with the standard error stream of this test.
     loggers = [logging.getLogger(name) for name in ("tailwire.server", "uvicorn.error")]
     before = [(one.handlers, one.level, one.propagate) for one in loggers]
     yield
@@ -101,8 +101,8 @@ def test_serve_says_that_its_data_folder_is_a_file(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("http://127.0.0.1:99999", "is no URL"),
-        ("nonsense://x", "is no URL of a server"),
+        ("http://127.0.0.1:99999", "is not a URL"),
+        ("nonsense://x", "is not the URL of a server"),
         ("http://127.0.0.1:9", "Is the server running?"),
         ("http://no-such-name.invalid", "Check the name in the URL"),
     ],

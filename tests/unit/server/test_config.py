@@ -1,8 +1,10 @@
-"""Settings of the server."""
+"""Loading the settings of the server."""
 
 from __future__ import annotations
 
 import dataclasses
+import re
+from pathlib import Path
 
 import pytest
 
@@ -39,14 +41,14 @@ def test_arguments_win_over_environment_over_file_over_defaults(tmp_path):
         ({}, {}, "port = [", "tailwire.toml"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path, arguments, environment, text, named):
+def test_errors_name_the_setting_or_its_source(tmp_path, arguments, environment, text, named):
     file = tmp_path / "tailwire.toml"
     file.write_text(text)
     with pytest.raises(BadSetting, match=named):
         load(arguments, environment, str(file))
 
 
-def test_a_file_that_is_not_there(tmp_path):
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(BadSetting, match="nowhere"):
         load({}, {}, str(tmp_path / "nowhere"))
 
@@ -58,7 +60,7 @@ def test_every_setting_is_documented():
 
 
 @pytest.mark.parametrize("line", ["port = inf", "port = 8480.5", "sweep_interval = nan", "auth_deadline = -inf"])
-def test_numbers_that_are_none_are_refused(tmp_path, line: str):
+def test_invalid_numbers_are_refused(tmp_path, line: str):
     file = tmp_path / "config.toml"
     file.write_text(line)
     with pytest.raises(BadSetting, match=line.split()[0]):
@@ -66,17 +68,25 @@ def test_numbers_that_are_none_are_refused(tmp_path, line: str):
 
 
 @pytest.mark.parametrize("setting", [{"returns_per_second": 0}, {"request_deadline": 0}, {"overload_lag": -1}])
-def test_numbers_that_would_stop_it_later_are_refused(setting):
+def test_numbers_out_of_range_are_refused(setting):
     with pytest.raises(BadSetting, match=next(iter(setting))):
         load(setting, {})
 
 
-def test_a_variable_that_is_no_setting_is_named_with_what_may_be_meant():
+def test_an_unknown_variable_is_named_with_a_suggestion():
     environment = {"TAILWIRE_PROT": "9", "TAILWIRE_PORT": "9", "TAILWIRE_QQQ": "", "OTHER": ""}
     assert unknown_variables(environment) == {"TAILWIRE_PROT": "TAILWIRE_PORT", "TAILWIRE_QQQ": ""}
 
 
-def test_a_setting_of_the_file_that_does_not_exist_is_named_with_what_may_be_meant(tmp_path):
+def test_an_unknown_setting_in_the_file_is_named_with_a_suggestion(tmp_path):
     (tmp_path / "t.toml").write_text("max_conections = 5")
     with pytest.raises(BadSetting, match="did you mean max_connections"):
         load({}, {}, str(tmp_path / "t.toml"))
+
+
+def test_the_docs_have_the_meaning_of_each_setting():
+    page = (Path(__file__).parents[3] / "docs" / "server.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| .*? \| (.*) \|$", page, re.MULTILINE))
+    documented = " ".join((Settings.__doc__ or "").split())
+    for field in dataclasses.fields(Settings):
+        assert f" {field.name}: {rows[field.name]}." in documented, field.name

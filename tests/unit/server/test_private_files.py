@@ -1,4 +1,4 @@
-"""Files and folders that only the server's own user may read."""
+"""Files and folders that only the user of the server may read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def mode(path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_whatever_the_umask_others_may_nothing(tmp_path, umask):
+def test_files_are_private_with_any_umask(tmp_path, umask):
     folder = tmp_path / "a" / "b"
     private_files.make_folder(folder)
     private_files.create(folder / "created")
@@ -35,7 +35,7 @@ def test_whatever_the_umask_others_may_nothing(tmp_path, umask):
     assert (folder / "whole").read_bytes() == b"x"
 
 
-def test_what_others_could_read_is_tightened_and_told_once(tmp_path, caplog):
+def test_loose_permissions_are_restricted_and_logged_once(tmp_path, caplog):
     files = [tmp_path / name for name in ("one", "two", "own")]
     for path in files:
         path.write_bytes(b"x")
@@ -50,7 +50,7 @@ def test_what_others_could_read_is_tightened_and_told_once(tmp_path, caplog):
     ]
 
 
-def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path):
+def test_a_failed_write_leaves_no_file(tmp_path):
     (tmp_path / "there").mkdir()
     with pytest.raises(OSError, match="there"):
         private_files.write_whole(tmp_path / "there", b"x")

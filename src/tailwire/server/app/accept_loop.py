@@ -149,8 +149,8 @@ class AcceptLoop:
         self._loop.add_reader(self._listening, self._accept_pending)
 
     def _out_of_descriptors(self, error: OSError) -> None:
-        # Without a descriptor a connection can be neither accepted nor refused. The spare one allows closing it, so
-        # that its client notices at once and retries.
+        # Without a descriptor a connection can be neither accepted nor refused. The spare descriptor allows closing it,
+        # so that its client notices at once and retries.
         if error.errno != errno.EMFILE or not self._accept_and_close(error):
             self._report(error)
             self._pause(RETRY_AFTER_SECONDS)

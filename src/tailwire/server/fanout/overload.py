@@ -17,7 +17,7 @@ TICK_SECONDS = 0.1
 MAX_LAG_SECONDS = 1.0  # caps one measurement, so that a single long stall does not dominate the average
 LAG_WEIGHT = 0.3  # of the newest measurement, so that one slow request does not count as load
 SENDS_WEIGHT = 0.05  # low, because short bursts must not count as load
-SUSTAINED_SHARE = 0.1  # of `max_sends`, for sends in progress over a longer time
+SUSTAINED_SHARE = 0.1  # of `most_sends`, for sends in progress over a longer time
 RECOVERY_SECONDS = 0.5  # without load, before the level drops by one
 MIN_SENDS = 16
 MAX_RETRY_SECONDS = 5.0
@@ -27,7 +27,7 @@ MAX_REFUSED_SHARE = 0.03  # refusals cost time too: above this share clients are
 class Level(IntEnum):
     """What is shed: everything up to this level."""
 
-    NOTHING = 0
+    NONE = 0
     TYPING = 1
     PRESENCE = 2
     RECEIPTS = 3
@@ -45,7 +45,7 @@ class Overload:
         clock: seconds, monotonic.
         chance: returns a random number in [0, 1), which spreads the retries of refused clients.
         lag: seconds of event loop lag at which typing is shed; at four times that, sends are refused. 0 to ignore lag.
-        most_sends: maximum number of sends in progress in a burst, and ten times the sustained number; 0 for unlimited.
+        most_sends: maximum number of sends in progress in a burst; a tenth of it when sustained; 0 for unlimited.
 
     Attributes:
         level: what is shed now.
@@ -73,7 +73,7 @@ class Overload:
         self._listeners: list[Callable[[Level, Level], None]] = []
         self._sending = self._accepted = self._refused = 0
         self._retry = 1.0
-        self.level = Level.NOTHING
+        self.level = Level.NONE
 
     def listen(self, listener: Callable[[Level, Level], None]) -> None:
         """Call a function with the previous and the new level whenever the level changes."""
@@ -142,7 +142,7 @@ class Overload:
         by_lag = self._lag / self._most_lag if self._most_lag else 0.0
         by_sends = self._busy / self._sustained if self._sustained else 0.0
         self._adapt(by_lag, by_sends)
-        queued = next((level for share, level in BY_SENDS if by_sends >= share), Level.NOTHING)
+        queued = next((level for share, level in BY_SENDS if by_sends >= share), Level.NONE)
         self._level_for(max(Level(min(Level.SENDS, int(by_lag))), queued), now)
 
     def _adapt(self, by_lag: float, by_sends: float) -> None:

@@ -303,7 +303,7 @@ class Gateway:
         if before >= Level.PRESENCE > now:
             self._run(self._live.tell_untold())
         # Clients are notified when shedding begins, when it starts or stops to affect receipts, and when it ends.
-        begins_or_ends = (before == Level.NOTHING) is not (now == Level.NOTHING)
+        begins_or_ends = (before == Level.NONE) is not (now == Level.NONE)
         if not begins_or_ends and (before >= Level.RECEIPTS) is (now >= Level.RECEIPTS):
             return
         shed = self.overload.shed_names

@@ -15,7 +15,7 @@ TOKEN_SHARE = 10  # one token may use a tenth of the `core` rate of the app
 class RequestKind(StrEnum):
     """Requests that share a limit."""
 
-    CORE = "core"  # logins; users made and deleted; groups made and joined
+    CORE = "core"  # logins; creating and deleting users; creating and joining groups
     SEND = "send"
     OTHER = "other"
 

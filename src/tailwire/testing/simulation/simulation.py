@@ -269,7 +269,7 @@ class Simulation:
 
         async def over() -> None:
             await asyncio.sleep(seconds)
-            overload.set(Level.NOTHING)
+            overload.set(Level.NONE)
 
         self._later.append(asyncio.ensure_future(over()))
 

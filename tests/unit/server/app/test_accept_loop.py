@@ -1,4 +1,4 @@
-"""New connections, on real sockets and virtual time: a herd waits its turn, and whoever cannot be taken is told."""
+"""New connections, on real sockets and virtual time: bursts are paced, and clients that cannot be accepted notice."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ pytestmark = pytest.mark.virtual
 
 
 class Greets(asyncio.Protocol):
-    """Says hello to each, and keeps them."""
+    """Greets each connection, and keeps it."""
 
-    def __init__(self, door: Door) -> None:
-        self.door = door
+    def __init__(self, accepting: Accepting) -> None:
+        self.accepting = accepting
 
     def connection_made(self, transport):
-        self.door.came.append(asyncio.get_running_loop().time())
-        self.door.transports.append(transport)
+        self.accepting.came.append(asyncio.get_running_loop().time())
+        self.accepting.transports.append(transport)
         transport.write(b"hello")
 
 
-class Door:
-    """A listening socket and whoever came."""
+class Accepting:
+    """A listening socket and its connections."""
 
     def __init__(self, per_second: float = 0, tls: ssl.SSLContext | None = None) -> None:
         self.socket = socket.create_server(("127.0.0.1", 0), backlog=1000)
@@ -48,14 +48,14 @@ class Door:
         self.listener = AcceptLoop(self.socket, lambda *_: Greets(self), pacer, self.metrics, tls, 10.0)
 
     def connect(self, count: int = 1) -> list[socket.socket]:
-        """Clients that wait in the system's queue."""
+        """Return clients that wait in the kernel's queue."""
         came = [socket.create_connection(("127.0.0.1", self.port)) for _ in range(count)]
         for client in came:
             client.setblocking(False)
         self.clients += came
         return came
 
-    async def __aenter__(self) -> Door:
+    async def __aenter__(self) -> Accepting:
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -71,7 +71,7 @@ class Door:
 
 
 def heard(client: socket.socket) -> bytes | None:
-    """What a client has been told; None for nothing, b"" for the end."""
+    """Return what a client has received; None for nothing, b"" for the end."""
     try:
         return client.recv(100)
     except BlockingIOError:
@@ -80,36 +80,36 @@ def heard(client: socket.socket) -> bytes | None:
         return b""
 
 
-async def test_a_herd_is_taken_one_after_the_other_and_nobody_is_sent_away():
-    async with Door(per_second=100) as door:
+async def test_a_burst_is_accepted_one_after_the_other_and_nothing_is_refused():
+    async with Accepting(per_second=100) as accepting:
         begin = asyncio.get_running_loop().time()
-        herd = door.connect(300)
+        clients = accepting.connect(300)
         await asyncio.sleep(1)
-        assert 95 <= len(door.came) <= 105
-        assert all(heard(client) is None for client in herd[110:])
+        assert 95 <= len(accepting.came) <= 105
+        assert all(heard(client) is None for client in clients[110:])
         await asyncio.sleep(2.5)
-        assert all(heard(client) == b"hello" for client in herd)
-        assert all(0.9 < came - begin - n / 100 + 1 < 1.1 for n, came in enumerate(door.came))
-        (late,) = door.connect()
+        assert all(heard(client) == b"hello" for client in clients)
+        assert all(0.9 < came - begin - n / 100 + 1 < 1.1 for n, came in enumerate(accepting.came))
+        (late,) = accepting.connect()
         await asyncio.sleep(0.01)
         assert heard(late) == b"hello"
 
 
-async def test_without_a_limit_others_have_their_turn_between():
-    async with Door() as door:
-        door.connect(200)
+async def test_without_a_limit_other_callbacks_run_in_between():
+    async with Accepting() as accepting:
+        accepting.connect(200)
         turns = 0
-        while len(door.came) < 200:
-            before = len(door.came)
+        while len(accepting.came) < 200:
+            before = len(accepting.came)
             await asyncio.sleep(0)
             turns += 1
-            assert len(door.came) - before <= ACCEPTS_PER_TURN
+            assert len(accepting.came) - before <= ACCEPTS_PER_TURN
             assert turns < 100
 
 
 @pytest.fixture
 def take_all() -> Iterator[Callable[[], list[int]]]:
-    """Takes all descriptors that are left, of few."""
+    """Lower the limit of descriptors, and use up all that are left."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     highest = max(int(name) for name in os.listdir("/proc/self/fd"))
     resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 20, hard))
@@ -126,42 +126,44 @@ def take_all() -> Iterator[Callable[[], list[int]]]:
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors there")
-async def test_who_comes_when_no_descriptor_is_left_knows_at_once(take_all, caplog):
-    async with Door() as door:
-        first = door.connect(3)
+async def test_a_client_is_closed_at_once_when_no_descriptor_is_left(take_all, caplog):
+    async with Accepting() as accepting:
+        first = accepting.connect(3)
         taken = take_all()
         await asyncio.sleep(0.1)
         assert [heard(client) for client in first] == [b""] * 3
-        assert door.metrics.closes["no descriptor"] == 3
-        assert [r.levelname for r in caplog.records] == ["WARNING"]  # once, not for each
+        assert accepting.metrics.closes["no descriptor"] == 3
+        assert [r.levelname for r in caplog.records] == ["WARNING"]  # one for all connections
         assert "Too many open files" in caplog.text
-        os.close(taken.pop())  # the spare one was opened again: this is for a client
+        os.close(taken.pop())  # the spare one was reopened; this one is for a client
         os.close(taken.pop())
-        (second,) = door.connect()
+        (second,) = accepting.connect()
         await asyncio.sleep(0.1)
         assert heard(second) == b"hello"
-        assert door.metrics.closes["no descriptor"] == 3
+        assert accepting.metrics.closes["no descriptor"] == 3
         for descriptor in taken:
             os.close(descriptor)
-        (third,) = door.connect()
+        (third,) = accepting.connect()
         await asyncio.sleep(0.1)
         assert heard(third) == b"hello"
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors there")
-async def test_nothing_stays_open():
+async def test_close_leaves_no_descriptor_open():
     before = os.listdir("/proc/self/fd")
-    async with Door() as door:
-        door.connect(3)
+    async with Accepting() as accepting:
+        accepting.connect(3)
         await asyncio.sleep(0.1)
-        assert len(os.listdir("/proc/self/fd")) == len(before) + 8  # the door, the spare one, and both ends of three
+        assert (
+            len(os.listdir("/proc/self/fd")) == len(before) + 8
+        )  # the listening socket, the spare one, and both ends of three
     assert os.listdir("/proc/self/fd") == before
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors there")
-async def test_those_who_are_sent_away_have_their_turns_too(take_all):
-    async with Door(per_second=10) as door:
-        clients = door.connect(8)
+async def test_refused_connections_are_paced_too(take_all):
+    async with Accepting(per_second=10) as accepting:
+        clients = accepting.connect(8)
         taken = take_all()
         await asyncio.sleep(0.35)
         assert 3 <= [heard(client) for client in clients].count(b"") <= 5
@@ -171,39 +173,39 @@ async def test_those_who_are_sent_away_have_their_turns_too(take_all):
             os.close(descriptor)
 
 
-async def test_when_the_machine_has_no_room_it_is_asked_again_a_second_later(monkeypatch):
-    async with Door() as door:
+async def test_accepting_is_retried_after_a_second_when_the_system_is_out_of_descriptors(monkeypatch):
+    async with Accepting() as accepting:
         asked: list[float] = []
 
-        class NoRoom:  # a machine that has none is not to be had
+        class NoRoom:  # a system without free descriptors cannot be had in a test
             def accept(self) -> None:
                 asked.append(asyncio.get_running_loop().time())
                 raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
 
             def fileno(self) -> int:
-                return door.socket.fileno()
+                return accepting.socket.fileno()
 
-        monkeypatch.setattr(door.listener, "_listening", NoRoom())
-        (client,) = door.connect()
+        monkeypatch.setattr(accepting.listener, "_listening", NoRoom())
+        (client,) = accepting.connect()
         await asyncio.sleep(2.5)
         assert len(asked) == 3
         monkeypatch.undo()
         await asyncio.sleep(1)
         assert heard(client) == b"hello"
-        assert door.metrics.closes["no descriptor"] == 3
+        assert accepting.metrics.closes["no descriptor"] == 3
 
 
 @pytest.fixture
 def tls(tmp_path) -> ssl.SSLContext:
-    """A certificate of our own."""
+    """Create a certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*self_signed(tmp_path, "127.0.0.1"))
     return context
 
 
-async def test_what_is_no_tls_is_let_go_and_so_is_who_does_not_shake_hands(tls, caplog):
-    async with Door(tls=tls) as door:
-        wrong, silent, gone = door.connect(3)
+async def test_connections_without_a_tls_handshake_are_closed(tls, caplog):
+    async with Accepting(tls=tls) as accepting:
+        wrong, silent, gone = accepting.connect(3)
         wrong.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
         gone.close()
         await asyncio.sleep(1)
@@ -211,30 +213,30 @@ async def test_what_is_no_tls_is_let_go_and_so_is_who_does_not_shake_hands(tls, 
         assert heard(silent) is None
         await asyncio.sleep(10)
         assert heard(silent) == b""
-        assert door.metrics.closes["no handshake"] == 3
-        assert door.came == []
+        assert accepting.metrics.closes["no handshake"] == 3
+        assert accepting.came == []
         assert caplog.text == ""
 
 
-async def test_a_stop_does_not_wait_for_who_does_not_shake_hands(tls):
-    async with Door(tls=tls) as door:
-        (silent,) = door.connect()
+async def test_close_does_not_wait_for_pending_handshakes(tls):
+    async with Accepting(tls=tls) as accepting:
+        (silent,) = accepting.connect()
         await asyncio.sleep(1)
         begin = asyncio.get_running_loop().time()
-        door.listener.close()
-        await door.listener.wait_closed()
+        accepting.listener.close()
+        await accepting.listener.wait_closed()
         assert asyncio.get_running_loop().time() - begin < 0.1
         assert "tailwire new connection" not in {task.get_name() for task in asyncio.all_tasks()}
         await asyncio.sleep(0.1)
         assert heard(silent) == b""
 
 
-async def test_closed_while_a_herd_waits_it_takes_no_more():
-    async with Door(per_second=10) as door:
-        door.connect(20)
+async def test_closed_during_a_burst_it_accepts_no_more():
+    async with Accepting(per_second=10) as accepting:
+        accepting.connect(20)
         await asyncio.sleep(0.5)
-        door.listener.close()
-        before = len(door.came)
+        accepting.listener.close()
+        before = len(accepting.came)
         assert 5 <= before <= 7
         await asyncio.sleep(5)
-        assert len(door.came) == before
+        assert len(accepting.came) == before

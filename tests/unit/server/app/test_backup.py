@@ -1,4 +1,4 @@
-"""Backups are whole, are made beside a server that writes, and write over nothing."""
+"""Backups are consistent while a server writes, and overwrite nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def messages(folder: Path) -> list[int]:
         return [row[0] for row in c.execute("SELECT id FROM messages ORDER BY id")]
 
 
-async def test_a_backup_beside_a_server_that_writes_is_whole(tmp_path):
+async def test_a_backup_of_a_running_server_is_consistent(tmp_path):
     data, target = tmp_path / "data", tmp_path / "backup"
     store = await opened(data)
     for secret in ("signing.key", "keys.json"):
@@ -49,13 +49,13 @@ async def test_a_backup_beside_a_server_that_writes_is_whole(tmp_path):
     ids = messages(target)
     assert ids == list(range(1, len(ids) + 1))
     assert len(ids) >= len(before)
-    assert during  # sends went on meanwhile
-    assert {f.name for f in target.iterdir()} == {"tailwire.db", "uploads"}  # and nothing that lets one act as somebody
+    assert during  # messages were sent meanwhile
+    assert {f.name for f in target.iterdir()} == {"tailwire.db", "uploads"}  # no key that allows acting as a user
     assert [f.name for f in (target / "uploads").iterdir()] == ["photo"]
     assert (target.stat().st_mode & 0o777, (target / "tailwire.db").stat().st_mode & 0o777) == (0o700, 0o600)
 
 
-async def test_a_backup_writes_over_nothing_and_needs_a_database(tmp_path):
+async def test_a_backup_overwrites_nothing_and_needs_a_database(tmp_path):
     (tmp_path / "there").mkdir()
     store = await opened(tmp_path / "data")
     await store.close()
@@ -67,7 +67,7 @@ async def test_a_backup_writes_over_nothing_and_needs_a_database(tmp_path):
     assert not (tmp_path / "nowhere").exists()
 
 
-async def test_a_restored_store_goes_on_above_what_was_given_out(tmp_path):
+async def test_a_restored_store_does_not_reuse_ids(tmp_path):
     data, target = tmp_path / "data", tmp_path / "backup"
     database, uploads = data / "tailwire.db", data / "uploads"
     store = await opened(data)
@@ -87,7 +87,7 @@ async def test_a_restored_store_goes_on_above_what_was_given_out(tmp_path):
     await again.close()
 
 
-async def test_a_damaged_backup_is_not_put_back(tmp_path):
+async def test_a_damaged_backup_is_not_restored(tmp_path):
     data, target = tmp_path / "data", tmp_path / "backup"
     store = await opened(data)
     for _ in range(200):

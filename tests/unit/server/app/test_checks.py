@@ -1,4 +1,4 @@
-"""What is checked before the server starts."""
+"""Checks before the server starts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 from tailwire.server.app.checks import bind
 
 
-async def test_answers_in_two_writes_do_not_wait_for_each_other():
+async def test_a_response_in_two_writes_is_not_delayed():
     listening, made = bind("127.0.0.1", 0), asyncio.get_running_loop().create_future()
 
     class Served(asyncio.Protocol):

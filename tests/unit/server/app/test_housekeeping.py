@@ -1,4 +1,4 @@
-"""Connections that do not move, on real sockets and virtual time: slow bodies, answers that nobody takes, no room."""
+"""Stalled connections, on real sockets and virtual time: slow bodies, unread responses, too many connections."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ LARGE = 30_000_000
 LEAST = 256
 
 
-class House:
-    """Answers with the size of the body, or with much; watched as the server is."""
+class Server:
+    """A server that responds with the size of the body, or with a large body; with the housekeeping of the real one."""
 
     def __init__(self, most: int = 0, per_address: int = 0) -> None:
         self.loop = asyncio.get_running_loop()
@@ -80,12 +80,12 @@ class House:
         return client
 
     async def begin(self, size: int) -> socket.socket:
-        """A client that sends the head of a request with a body."""
+        """Return a client that has sent the head of a request with a body."""
         client = await self.connect()
         await self.loop.sock_sendall(client, b"POST /in HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % size)
         return client
 
-    async def __aenter__(self) -> House:
+    async def __aenter__(self) -> Server:
         self.ticking = asyncio.create_task(self.ticks())
         return self
 
@@ -100,135 +100,135 @@ class House:
         assert self.http.waiting == self.http.under_way == self.http.idle == {}
 
 
-async def trickle(house: House, client: socket.socket, pieces: int, size: int, every: float) -> bool:
-    """Send pieces, one every so often; whether all could be sent."""
+async def trickle(server: Server, client: socket.socket, pieces: int, size: int, every: float) -> bool:
+    """Send pieces at an interval. Return True if all could be sent."""
     for _ in range(pieces):
         try:
-            await house.loop.sock_sendall(client, b"b" * size)
+            await server.loop.sock_sendall(client, b"b" * size)
         except OSError:
             return False
         await asyncio.sleep(every)
     return True
 
 
-async def everything(house: House, client: socket.socket) -> bytes:
-    """All that comes until the end."""
+async def everything(server: Server, client: socket.socket) -> bytes:
+    """Return everything received until the end."""
     data = b""
     try:
-        while some := await house.loop.sock_recv(client, 1 << 20):
+        while some := await server.loop.sock_recv(client, 1 << 20):
             data += some
     except ConnectionResetError:
         pass
     return data
 
 
-async def test_a_byte_now_and_then_holds_no_connection():
-    async with House() as house:
-        client = await house.begin(1000)
-        begun = house.loop.time()
-        sending = asyncio.create_task(trickle(house, client, 100, 1, 12.0))
-        answer = await everything(house, client)
-        assert house.loop.time() - begun <= 2 * WINDOW
+async def test_a_trickling_body_does_not_keep_a_connection_open():
+    async with Server() as server:
+        client = await server.begin(1000)
+        begun = server.loop.time()
+        sending = asyncio.create_task(trickle(server, client, 100, 1, 12.0))
+        answer = await everything(server, client)
+        assert server.loop.time() - begun <= 2 * WINDOW
         assert answer.startswith(b"HTTP/1.1 400 ")
         error = json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
         assert error["code"] == "ERR_BAD_REQUEST"
         assert "stalled" in error["details"]
-        assert house.metrics.closes["too slow"] == 1
+        assert server.metrics.closes["too slow"] == 1
         assert not await sending
-        assert house.sizes == []
+        assert server.sizes == []
 
 
-async def test_a_body_that_stops_is_given_up():
-    async with House() as house:
-        client, begun = await house.begin(1000), house.loop.time()
-        assert (await everything(house, client)).startswith(b"HTTP/1.1 400 ")
-        assert WINDOW <= house.loop.time() - begun <= WINDOW + 5
+async def test_a_stalled_body_ends_the_connection():
+    async with Server() as server:
+        client, begun = await server.begin(1000), server.loop.time()
+        assert (await everything(server, client)).startswith(b"HTTP/1.1 400 ")
+        assert WINDOW <= server.loop.time() - begun <= WINDOW + 5
 
 
-async def test_a_slow_line_is_waited_for_however_long_it_takes():
-    async with House() as house:
-        client = await house.begin(600 * 1000)
-        assert await trickle(house, client, 600, 1000, 1.0)  # ten minutes of a kilobyte a second
-        assert (await house.loop.sock_recv(client, 1000)).startswith(b"HTTP/1.1 200 ")
-        assert house.sizes == [600_000]
+async def test_a_slow_line_is_never_closed():
+    async with Server() as server:
+        client = await server.begin(600 * 1000)
+        assert await trickle(server, client, 600, 1000, 1.0)  # 1 KB/s for ten minutes
+        assert (await server.loop.sock_recv(client, 1000)).startswith(b"HTTP/1.1 200 ")
+        assert server.sizes == [600_000]
 
 
-async def test_a_line_that_is_dead_for_a_while_is_waited_for():
-    async with House() as house:
-        client = await house.begin(40_000)
-        await trickle(house, client, 1, 20_000, 25.0)
-        await trickle(house, client, 1, 20_000, 0.1)
-        assert (await house.loop.sock_recv(client, 1000)).startswith(b"HTTP/1.1 200 ")
+async def test_a_short_outage_does_not_end_the_connection():
+    async with Server() as server:
+        client = await server.begin(40_000)
+        await trickle(server, client, 1, 20_000, 25.0)
+        await trickle(server, client, 1, 20_000, 0.1)
+        assert (await server.loop.sock_recv(client, 1000)).startswith(b"HTTP/1.1 200 ")
 
 
-async def test_an_answer_that_nobody_takes_holds_no_connection():
-    async with House() as house:
-        client = await house.connect()
+async def test_a_response_that_is_not_read_ends_the_connection():
+    async with Server() as server:
+        client = await server.connect()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        await house.loop.sock_sendall(client, b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n")
+        await server.loop.sock_sendall(client, b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n")
         await asyncio.sleep(3 * WINDOW)
-        assert house.metrics.closes["too slow"] == 1
-        assert not house.state.connections
+        assert server.metrics.closes["too slow"] == 1
+        assert not server.state.connections
 
 
-async def test_neither_does_one_that_ends_with_the_connection():
-    async with House() as house:
-        client = await house.connect()
+async def test_a_response_with_connection_close_that_is_not_read_ends_the_connection():
+    async with Server() as server:
+        client = await server.connect()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        await house.loop.sock_sendall(client, b"GET /large HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        await server.loop.sock_sendall(client, b"GET /large HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
         await asyncio.sleep(3 * WINDOW)
-        assert not house.state.connections
+        assert not server.state.connections
 
 
-async def test_who_takes_an_answer_slowly_gets_all_of_it():
-    async with House() as house:
-        client = await house.connect()
-        await house.loop.sock_sendall(client, b"GET /large HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-        size, begun = 0, house.loop.time()
-        while some := await house.loop.sock_recv(client, 64 * 1024):
+async def test_a_slow_reader_receives_the_whole_response():
+    async with Server() as server:
+        client = await server.connect()
+        await server.loop.sock_sendall(client, b"GET /large HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        size, begun = 0, server.loop.time()
+        while some := await server.loop.sock_recv(client, 64 * 1024):
             size += len(some)
             await asyncio.sleep(1.0)
         assert size > LARGE
-        assert house.loop.time() - begun > 300
-        assert house.metrics.closes["too slow"] == 0
+        assert server.loop.time() - begun > 300
+        assert server.metrics.closes["too slow"] == 0
 
 
-async def test_when_it_is_full_the_slowest_make_room():
-    async with House(most=20) as house:
-        upload = await house.begin(10_000_000)
-        uploading = asyncio.create_task(trickle(house, upload, 1000, 10_000, 0.1))  # 100 KB/s
-        kept = await house.begin(1)
-        await house.loop.sock_sendall(kept, b"x")
-        assert (await house.loop.sock_recv(kept, 1000)).startswith(b"HTTP/1.1 200 ")
+async def test_the_slowest_connections_are_closed_when_the_limit_is_exceeded():
+    async with Server(most=20) as server:
+        upload = await server.begin(10_000_000)
+        uploading = asyncio.create_task(trickle(server, upload, 1000, 10_000, 0.1))  # 100 KB/s
+        kept = await server.begin(1)
+        await server.loop.sock_sendall(kept, b"x")
+        assert (await server.loop.sock_recv(kept, 1000)).startswith(b"HTTP/1.1 200 ")
         await asyncio.sleep(2)
-        slow = [await house.begin(1000) for _ in range(10)]
-        sending = [asyncio.create_task(trickle(house, client, 3, 1, 2.0)) for client in slow]
+        slow = [await server.begin(1000) for _ in range(10)]
+        sending = [asyncio.create_task(trickle(server, client, 3, 1, 2.0)) for client in slow]
         await asyncio.sleep(3)
-        more = [await house.begin(1000) for _ in range(30)]
-        sending += [asyncio.create_task(trickle(house, client, 3, 1, 2.0)) for client in more]
+        more = [await server.begin(1000) for _ in range(30)]
+        sending += [asyncio.create_task(trickle(server, client, 3, 1, 2.0)) for client in more]
         await asyncio.sleep(3)
-        assert len(house.state.connections) <= 20
-        assert house.metrics.closes["slowest"] >= 21
-        for _ in range(10):  # whoever comes is answered
-            client = await house.begin(1)
-            await house.loop.sock_sendall(client, b"x")
-            assert (await house.loop.sock_recv(client, 1000)).startswith(b"HTTP/1.1 200 ")
+        assert len(server.state.connections) <= 20
+        assert server.metrics.closes["slowest"] >= 21
+        for _ in range(10):  # new connections are served
+            client = await server.begin(1)
+            await server.loop.sock_sendall(client, b"x")
+            assert (await server.loop.sock_recv(client, 1000)).startswith(b"HTTP/1.1 200 ")
             client.close()
         assert await uploading
-        assert 10_000_000 in house.sizes
+        assert 10_000_000 in server.sizes
         await asyncio.gather(*sending)
 
 
-async def test_an_address_has_so_many_connections_and_frees_them():
-    async with House(per_address=5) as house:
-        clients = [await house.connect() for _ in range(8)]
+async def test_connections_of_an_address_are_limited_and_freed():
+    async with Server(per_address=5) as server:
+        clients = [await server.connect() for _ in range(8)]
         await asyncio.sleep(0.2)
-        assert len(house.state.connections) == 5
-        assert house.metrics.closes["too many of one address"] == 3
+        assert len(server.state.connections) == 5
+        assert server.metrics.closes["too many of one address"] == 3
         for client in clients[:5]:
             client.close()
         await asyncio.sleep(0.2)
-        assert house.slots.taken("127.0.0.1") == 0
-        again = await house.begin(1)
-        await house.loop.sock_sendall(again, b"x")
-        assert (await house.loop.sock_recv(again, 1000)).startswith(b"HTTP/1.1 200 ")
+        assert server.slots.taken("127.0.0.1") == 0
+        again = await server.begin(1)
+        await server.loop.sock_sendall(again, b"x")
+        assert (await server.loop.sock_recv(again, 1000)).startswith(b"HTTP/1.1 200 ")

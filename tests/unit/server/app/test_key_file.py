@@ -12,7 +12,7 @@ from tailwire.server.app.key_file import Keys, key_file, read_keys, write_keys
 KEYS = Keys("app", "auth", "rest")
 
 
-def test_keys_are_read_as_they_were_written_and_by_their_owner_alone(tmp_path):
+def test_keys_are_read_back_and_only_readable_by_their_owner(tmp_path):
     file = key_file(str(tmp_path))
     before = os.umask(0)
     try:
@@ -25,13 +25,13 @@ def test_keys_are_read_as_they_were_written_and_by_their_owner_alone(tmp_path):
 
 
 @pytest.mark.parametrize("text", [None, "", "{}", "[1]", "null", '{"app_id": 5}', '{"app_id": "another"}', "\xff"])
-def test_a_file_that_is_no_good_has_no_keys(tmp_path, text):
+def test_an_invalid_file_has_no_keys(tmp_path, text):
     file = key_file(str(tmp_path))
     if text is not None:
         file.write_text(text, encoding="latin-1")
     assert read_keys(file, "app") == Keys("app")
 
 
-def test_no_key_is_in_the_words_for_it():
+def test_repr_shows_no_keys():
     assert "auth" not in repr(Keys("app", "auth", "rest")).replace("auth_key", "")
     assert "rest" not in repr(KEYS)

@@ -1,4 +1,4 @@
-"""What a process that is the server alone sets of itself."""
+"""Settings of a process that runs only the server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-MAKES_ROOM = """
+GROWS_TABLE = """
 import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (300, 5000))
 from tailwire.server.app.process import max_connections, raise_descriptor_limit
@@ -20,9 +20,11 @@ print(len(os.listdir("/proc/self/fd")) < 20)
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the size of the table is told there")
-def test_room_for_all_descriptors_is_made_at_the_start():
-    said = subprocess.run([sys.executable, "-c", MAKES_ROOM], capture_output=True, text=True, check=True).stdout.split()
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the size of the table is read there")
+def test_the_descriptor_table_is_grown_at_the_start():
+    said = subprocess.run(
+        [sys.executable, "-c", GROWS_TABLE], capture_output=True, text=True, check=True
+    ).stdout.split()
     limit, most, table, few_are_open = said
     assert (limit, most) == ("5000", "4936")
     assert int(table) >= 4936

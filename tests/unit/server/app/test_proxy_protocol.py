@@ -1,4 +1,4 @@
-"""The PROXY protocol: its headers, whatever comes in their place, and that nothing behind them is taken."""
+"""The PROXY protocol: valid and invalid headers, and that nothing is read beyond them."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ GOOD = [
     (b"PROXY UNKNOWN ffff:f...f:ffff ffff:f...f:ffff 65535 65535\r\n", ""),
     (version_2(0x21, 0x11, TCP4), "192.0.2.1"),
     (version_2(0x21, 0x21, TCP6), "2001:db8::1"),
-    (version_2(0x21, 0x11, TCP4 + b"\x04\x00\x03abc"), "192.0.2.1"),  # with more behind the addresses
-    (version_2(0x20, 0x00, b""), ""),  # the proxy's own
+    (version_2(0x21, 0x11, TCP4 + b"\x04\x00\x03abc"), "192.0.2.1"),  # with bytes after the addresses
+    (version_2(0x20, 0x00, b""), ""),  # LOCAL
     (version_2(0x21, 0x00, b""), ""),
     (version_2(0x21, 0x31, b"x" * 216), ""),  # a unix socket
 ]
@@ -62,7 +62,7 @@ BAD = [
 
 
 def taken(data: bytes, pieces: int = 0) -> tuple[str, bytes]:
-    """What is read from a connection on which data comes, and what is left there. In pieces of a size, or at once."""
+    """Return the client that is read from data, and the bytes left unread. The data comes in pieces, or at once."""
 
     async def main() -> tuple[str, bytes]:
         ours, theirs = socket.socketpair()
@@ -86,19 +86,19 @@ def taken(data: bytes, pieces: int = 0) -> tuple[str, bytes]:
 
 @pytest.mark.parametrize("pieces", [0, 1, 7])
 @pytest.mark.parametrize(("header", "client"), GOOD)
-def test_a_header_is_taken_and_nothing_behind_it(header, client, pieces):
+def test_nothing_is_read_beyond_the_header(header, client, pieces):
     behind = b"\x16\x03\x01 or GET / HTTP/1.1\r\n\r\n"
     assert taken(header + behind, pieces) == (client, behind)
 
 
 @pytest.mark.parametrize("data", BAD)
-def test_what_is_no_header_is_refused(data):
+def test_invalid_headers_are_refused(data):
     with pytest.raises(BadHeader):
         taken(data)
 
 
 @given(st.binary(max_size=MAX_LINE + 20))
-def test_whatever_comes_as_a_line_is_an_address_or_refused(rest):
+def test_any_line_gives_an_address_or_is_refused(rest):
     try:
         client = read_line(b"PROXY " + rest)
     except BadHeader:
@@ -108,7 +108,7 @@ def test_whatever_comes_as_a_line_is_an_address_or_refused(rest):
 
 
 @given(st.binary(min_size=4, max_size=4), st.binary(max_size=300))
-def test_whatever_comes_as_bytes_is_an_address_or_refused(head, more):
+def test_any_bytes_give_an_address_or_are_refused(head, more):
     try:
         client = read_binary(SIGNATURE + head, more)
     except BadHeader:
@@ -119,7 +119,7 @@ def test_whatever_comes_as_bytes_is_an_address_or_refused(head, more):
 
 
 @given(st.ip_addresses(v=4), st.ip_addresses(v=4), st.integers(0, 65535), st.integers(0, 65535))
-def test_every_address_is_read_as_it_was_written(client, server, port, at):
+def test_every_address_is_read_back(client, server, port, at):
     assert read_line(f"PROXY TCP4 {client} {server} {port} {at}\r\n".encode()) == str(client)
     body = client.packed + server.packed + port.to_bytes(2, "big") + at.to_bytes(2, "big")
     assert read_binary(version_2(0x21, 0x11, body)[:16], body) == str(client)

@@ -1,4 +1,4 @@
-"""The running server on the event loops that there are."""
+"""The running server on each event loop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tailwire.server.config import Settings
 
 
 class WatchesNoSocket(asyncio.SelectorEventLoop):
-    """As the loop of Windows."""
+    """Like the default event loop on Windows."""
 
     def add_reader(self, fd: Any, callback: Any, *args: Any) -> None:
         raise NotImplementedError
@@ -35,24 +35,24 @@ async def _ask_for_health(folder: Path) -> bytes:
 
 
 def _spare_ones() -> int:
-    """How many descriptors are kept in reserve."""
+    """Return the number of spare descriptors."""
     links = (Path("/proc/self/fd") / name for name in os.listdir("/proc/self/fd"))
     return sum(os.readlink(link) == os.devnull for link in links if link.is_symlink())
 
 
 @pytest.mark.virtual
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="looks at descriptors there")
-async def test_it_takes_connections_twice_as_fast_as_websockets_and_lets_go_of_all_when_it_stops(tmp_path):
+async def test_connections_are_accepted_twice_as_fast_as_websockets_and_closed_at_shutdown(tmp_path):
     before = _spare_ones()
     async with running(Settings(data=str(tmp_path), port=0, upgrades_per_second=5)) as server:
         serving = asyncio.create_task(server.server.serve([server.listening]))
         await server.server.listening.wait()
         assert _spare_ones() == before + 1
         address = server.listening.getsockname()
-        herd = [socket.create_connection(address) for _ in range(30)]
+        clients = [socket.create_connection(address) for _ in range(30)]
         await asyncio.sleep(1)
         assert 9 <= len(server.server.server_state.connections) <= 12
-        for client in herd:
+        for client in clients:
             client.close()
         server.server.should_exit = True
         await serving
@@ -60,13 +60,13 @@ async def test_it_takes_connections_twice_as_fast_as_websockets_and_lets_go_of_a
 
 
 @pytest.mark.parametrize("loop", [asyncio.SelectorEventLoop, WatchesNoSocket])
-def test_it_serves(loop, tmp_path):
+def test_it_serves_on_each_event_loop(loop, tmp_path):
     with asyncio.Runner(loop_factory=loop) as runner:
         assert runner.run(_ask_for_health(tmp_path)) == b"HTTP/1.1 200 OK\r\n"
 
 
 def _gone(client: socket.socket) -> bool:
-    """Whether the server has closed a connection of which all that it sent was read."""
+    """Return True if the server has closed a connection whose received bytes were all read."""
     client.setblocking(False)
     try:
         return client.recv(1) == b""
@@ -77,7 +77,7 @@ def _gone(client: socket.socket) -> bool:
 
 
 async def _asked(address: Any) -> socket.socket:
-    """A connection that has had an answer."""
+    """Return a connection that has received a response."""
     client = socket.create_connection(address)
     client.setblocking(False)
     loop = asyncio.get_running_loop()
@@ -87,8 +87,8 @@ async def _asked(address: Any) -> socket.socket:
 
 
 @pytest.mark.virtual
-async def test_a_connection_is_kept_for_another_request_for_as_long_as_is_set(tmp_path):
-    """The SDK keeps its own for 60 s: the server's is still there then."""
+async def test_idle_connections_are_kept_for_the_set_time(tmp_path):
+    """The server keeps connections for longer than the SDK (60 s)."""
     for setting, kept in (({}, 75), ({"keep_alive": 7.5}, 7.5)):
         async with running(Settings(data=str(tmp_path), port=0, **setting)) as server:
             serving = asyncio.create_task(server.server.serve([server.listening]))
@@ -104,7 +104,7 @@ async def test_a_connection_is_kept_for_another_request_for_as_long_as_is_set(tm
 
 
 @pytest.mark.virtual
-async def test_idle_connections_make_room_the_longest_idle_first(tmp_path):
+async def test_the_longest_idle_connections_are_closed_first(tmp_path):
     async with running(Settings(data=str(tmp_path), port=0, max_connections=5)) as server:
         serving = asyncio.create_task(server.server.serve([server.listening]))
         await server.server.listening.wait()
@@ -113,7 +113,7 @@ async def test_idle_connections_make_room_the_longest_idle_first(tmp_path):
         await asyncio.sleep(1)
         assert [_gone(client) for client in first] == [False] * 5
         loop = asyncio.get_running_loop()
-        await loop.sock_sendall(first[0], b"GET /v3/health HTTP/1.1\r\nhost: x\r\n\r\n")  # it is idle anew
+        await loop.sock_sendall(first[0], b"GET /v3/health HTTP/1.1\r\nhost: x\r\n\r\n")  # its idle time starts again
         await loop.sock_recv(first[0], 4096)
         more = [await _asked(address) for _ in range(2)]
         await asyncio.sleep(1)

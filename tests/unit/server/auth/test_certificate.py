@@ -1,4 +1,4 @@
-"""The certificate for development: good for this server, and for nothing else."""
+"""The certificate for development: valid for this server, and for nothing else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from tailwire.server.auth.certificate import self_signed
 
 
-def test_it_is_no_authority(tmp_path):
+def test_the_certificate_is_not_a_certificate_authority(tmp_path):
     file, _ = self_signed(tmp_path, "chat.test")
     made = x509.load_pem_x509_certificate(Path(file).read_bytes())
     assert not made.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
@@ -23,7 +23,7 @@ def test_it_is_no_authority(tmp_path):
     assert list(usage) == [ExtendedKeyUsageOID.SERVER_AUTH]
     names = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == ["localhost", "chat.test"]
-    assert self_signed(tmp_path, "chat.test")[0] == file  # it stays
+    assert self_signed(tmp_path, "chat.test")[0] == file  # it is kept
 
 
 async def serving(tmp_path):
@@ -42,11 +42,11 @@ async def serving(tmp_path):
 
 
 @pytest.mark.parametrize("strict", [False, True])
-async def test_python_trusts_it_by_its_file_and_not_without(tmp_path, strict):
+async def test_python_trusts_the_certificate_only_by_its_file(tmp_path, strict):
     server, port, file = await serving(tmp_path)
     async with server:
         context = ssl.create_default_context(cafile=file)
-        if strict:  # as newer versions of Python do by themselves
+        if strict:  # the default in newer versions of Python
             context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
         reader, writer = await asyncio.open_connection("localhost", port, ssl=context, family=2)
         writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
@@ -56,7 +56,7 @@ async def test_python_trusts_it_by_its_file_and_not_without(tmp_path, strict):
             await asyncio.open_connection("localhost", port, ssl=ssl.create_default_context(), family=2)
 
 
-async def test_node_trusts_it_by_its_file_and_not_without(tmp_path):
+async def test_node_trusts_the_certificate_only_by_its_file(tmp_path):
     node = shutil.which("node")
     if not node:
         pytest.skip("node is not installed")

@@ -1,4 +1,4 @@
-"""Passwords: what may wait is bounded, and who gives up still counts until it is done."""
+"""Passwords: pending hashes are limited, and count until they are done even if their caller is cancelled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 
 
-async def test_a_password_is_hashed_and_known_again():
+async def test_a_hashed_password_is_verified():
     passwords = Passwords(World())
     stored = await passwords.hash("alice", "secret")
     assert "secret" not in stored
@@ -22,7 +22,7 @@ async def test_a_password_is_hashed_and_known_again():
     passwords.close()
 
 
-async def test_how_much_may_wait_is_bounded(monkeypatch):
+async def test_pending_hashes_are_limited(monkeypatch):
     go = threading.Event()
     monkeypatch.setattr(module, "same_password", lambda *_: go.wait(30))
     passwords = Passwords(World())
@@ -31,7 +31,7 @@ async def test_how_much_may_wait_is_bounded(monkeypatch):
         return asyncio.create_task(passwords.same(uid, "", ""))
 
     own = [begin("alice") for _ in range(MAX_PENDING_PER_USER + 1)]
-    app = [begin("") for _ in range(MAX_PENDING_PER_USER + 1)]  # the app itself has no bound of its own
+    app = [begin("") for _ in range(MAX_PENDING_PER_USER + 1)]  # the app itself has only the total limit
     others = [begin(f"u{n}") for n in range(MAX_PENDING)]
     await asyncio.sleep(0)
     refused = [t for t in (*own, *app, *others) if t.done()]
@@ -45,7 +45,7 @@ async def test_how_much_may_wait_is_bounded(monkeypatch):
     own[0].cancel()
     await asyncio.sleep(0)
     with pytest.raises(Refused):
-        await passwords.same("alice", "", "")  # what she gave up is under way all the same
+        await passwords.same("alice", "", "")  # cancelled hashes still count
     go.set()
     assert all(await asyncio.gather(*(t for t in (*own[1:], *app, *others) if t not in refused)))
     assert await passwords.same("alice", "", "")

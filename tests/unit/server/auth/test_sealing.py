@@ -1,4 +1,4 @@
-"""What is sealed can be opened with the same key only."""
+"""Encrypted secrets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tailwire.server.auth.sealing import CannotUnseal, Sealer
 KEY = b"k" * 32
 
 
-def test_what_is_sealed_is_opened_with_the_same_key_only():
+def test_a_sealed_text_opens_only_with_the_same_key():
     sealed = Sealer(KEY).seal("correct horse ü \ud800")
     assert Sealer.is_sealed(sealed)
     assert "horse" not in sealed
@@ -23,7 +23,7 @@ def test_the_same_secret_is_sealed_differently_each_time():
     assert Sealer(KEY).seal("x") != Sealer(KEY).seal("x")
 
 
-def test_nothing_stays_nothing():
+def test_an_empty_text_is_not_sealed():
     assert Sealer(KEY).seal("") == Sealer(KEY).unseal("") == ""
 
 

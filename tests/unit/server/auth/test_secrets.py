@@ -29,7 +29,7 @@ class Later(World):
         return super().seconds() + self.by
 
 
-def test_a_pass_is_read_by_the_one_who_signed_it_in_time():
+def test_a_pass_is_valid_with_its_key_until_it_expires():
     signed = sign_pass("alice", "hash", SECRET, 60, World())
     assert read_pass(signed, SECRET, World()) == SocketPass("alice", "hash")
     assert read_pass(signed, "x" * 64, World()) is None
@@ -38,17 +38,17 @@ def test_a_pass_is_read_by_the_one_who_signed_it_in_time():
 
 
 @given(st.text(max_size=200))
-def test_anything_else_is_no_pass(text):
+def test_other_texts_are_not_passes(text):
     assert read_pass(text, SECRET, World()) is None
 
 
 @pytest.mark.parametrize("text", ["", ".", "a.b.c", "a.b.c.d", "..." + "0" * 64, "alice.hash.99999999999." + "0" * 64])
-def test_what_looks_like_a_pass_is_none(text):
+def test_unsigned_passes_are_refused(text):
     assert read_pass(text, SECRET, World()) is None
 
 
 @pytest.mark.parametrize("place", range(0, 80, 7))
-def test_a_changed_pass_is_no_pass(place):
+def test_a_changed_pass_is_refused(place):
     signed = sign_pass("alice", "hash", SECRET, 60, World())
     changed = signed[:place] + ("A" if signed[place] != "A" else "B") + signed[place + 1 :]
     assert read_pass(changed, SECRET, World()) is None
@@ -64,7 +64,7 @@ def test_tokens_and_passwords():
     assert not same_password("Sesame", stored)
 
 
-def test_the_signing_key_is_kept_and_made_anew_when_it_is_lost_or_damaged(tmp_path):
+def test_the_signing_key_is_kept_and_replaced_only_if_missing_or_damaged(tmp_path):
     folder = tmp_path / "data"
     key = signing_key(folder, World())
     assert len(key) == 64

@@ -1,4 +1,4 @@
-"""The hub: who gets what, joined, in order; slow sockets."""
+"""The hub: receivers, joined writes, order, slow sockets."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Sock:
 
 
 class Turn:
-    """A turn of the loop: what was scheduled runs at its end."""
+    """A turn of the event loop: scheduled calls run at its end."""
 
     def __init__(self):
         self.broker, self.metrics, self.scheduled = MemoryBroker(), Metrics(), []
@@ -78,7 +78,7 @@ def test_order_across_subjects_is_kept():
     assert b"".join(s.written) == b"".join(map(text_frame, [b"1", b"2", b"3"]))
 
 
-def test_the_device_that_caused_it_does_not_hear_of_it():
+def test_the_device_that_caused_a_frame_does_not_receive_it():
     t = Turn()
     phone, laptop = Sock("a", "phone"), Sock("a", "laptop")
     t.hub.add(phone)
@@ -102,7 +102,7 @@ def test_membership_begins_and_ends_between_frames():
     assert b"".join(s.written) == text_frame(b"during")
 
 
-def test_a_slow_socket_loses_what_can_be_dropped_and_is_closed_when_it_gets_worse():
+def test_a_slow_socket_misses_droppable_frames_and_is_closed_beyond_slow_close():
     t = Turn()
     s, other = Sock("a"), Sock("a")
     t.hub.add(s)
@@ -120,7 +120,7 @@ def test_a_slow_socket_loses_what_can_be_dropped_and_is_closed_when_it_gets_wors
     assert (t.metrics.frames_dropped, t.metrics.closes["slow"]) == (1, 1)
 
 
-def test_presence_goes_to_those_who_asked():
+def test_presence_reaches_only_its_subscribers():
     t = Turn()
     everyone, admins, nobody = Sock("a", presence=ALL_USERS), Sock("b", presence=frozenset({"admin"})), Sock("c")
     for s in (everyone, admins, nobody):
@@ -145,7 +145,7 @@ def test_first_and_last_socket_of_a_user():
     assert t.hub._by_subject == {}
 
 
-def test_a_token_that_was_taken_back_ends_its_sockets():
+def test_a_revoked_token_closes_its_sockets():
     t = Turn()
     mine, other = Sock("a"), Sock("a")
     other.token = "another"
@@ -155,7 +155,7 @@ def test_a_token_that_was_taken_back_ends_its_sockets():
     assert (mine.closed, other.closed) == (1000, None)
 
 
-def test_the_message_before_is_told_to_those_who_asked_for_it():
+def test_chained_sockets_receive_the_id_of_the_preceding_message():
     t = Turn()
     plain, chained = Sock("a", "1"), Sock("a", "2")
     chained.chained = True
@@ -172,7 +172,7 @@ def test_the_message_before_is_told_to_those_who_asked_for_it():
     assert chained.written[1:] == [text_frame(b'{"n":3,"before":8}')]
 
 
-def test_a_user_lingers_after_a_blip():
+def test_a_user_stays_online_within_the_grace_period():
     t = Turn()
     first, second = Sock("a"), Sock("a")
     assert t.hub.add(first)
@@ -184,7 +184,7 @@ def test_a_user_lingers_after_a_blip():
         True,
     )
     assert t.hub.expire_lingering(9.9) == []
-    assert not t.hub.add(second)  # she never was offline
+    assert not t.hub.add(second)  # the user never was offline
     assert t.hub.expire_lingering(10.0) == []
     assert not t.hub.remove(second, linger_until=20.0)
     assert t.hub.expire_lingering(20.0) == ["a"]
@@ -193,7 +193,7 @@ def test_a_user_lingers_after_a_blip():
     assert t.hub.remove(first)
 
 
-def test_presence_for_a_feature_reaches_only_those_who_have_it():
+def test_presence_for_a_feature_reaches_only_sockets_with_it():
     t = Turn()
     plain, ours = Sock("a", presence=ALL_USERS), Sock("b", presence=ALL_USERS)
     ours.features = frozenset({"appState"})

@@ -1,4 +1,4 @@
-"""What is left out when there is too much to do."""
+"""What is shed under load."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tailwire.server.telemetry.metrics import Metrics
 
 
 class Process:
-    """A process whose loop is late by what a test says."""
+    """A process whose event loop lags as a test says."""
 
     def __init__(self, lag: float = 0.1, most_sends: int = 100) -> None:
         self.now = 0.0
@@ -34,7 +34,7 @@ def process() -> Process:
 
 
 @pytest.mark.parametrize(("late", "level"), [(0.05, 0), (0.15, 1), (0.25, 2), (0.35, 3), (0.5, 4), (30.0, 4)])
-def test_the_later_the_loop_the_more_is_left_out(process: Process, late: float, level: int):
+def test_more_is_shed_with_more_lag(process: Process, late: float, level: int):
     process.pass_time(20 * (TICK_SECONDS + late), late)
     assert process.overload.level == level
     assert process.overload.shed_names == ["typing", "presence", "receipts"][: min(level, 3)]
@@ -45,7 +45,7 @@ def test_the_later_the_loop_the_more_is_left_out(process: Process, late: float, 
     assert sum(process.metrics.shed.values()) == min(level, 3)
 
 
-def test_it_is_over_step_by_step_within_five_seconds_of_the_last_of_it(process: Process):
+def test_the_level_drops_stepwise_to_zero_within_five_seconds(process: Process):
     process.pass_time(20, 0.9)
     assert process.overload.level == 4
     process.pass_time(5)
@@ -53,7 +53,7 @@ def test_it_is_over_step_by_step_within_five_seconds_of_the_last_of_it(process: 
     assert process.changes[-4:] == [(4, 3), (3, 2), (2, 1), (1, 0)]
 
 
-def test_one_slow_request_is_no_load_and_a_freeze_is_over_when_it_is_over(process: Process):
+def test_single_stalls_do_not_raise_the_level(process: Process):
     process.pass_time(TICK_SECONDS, 0.2)
     process.pass_time(5)
     assert process.changes == []
@@ -62,7 +62,7 @@ def test_one_slow_request_is_no_load_and_a_freeze_is_over_when_it_is_over(proces
     assert process.overload.level == 0
 
 
-def test_sends_beyond_what_is_allowed_are_told_when_to_come_back(process: Process):
+def test_excess_sends_are_refused_with_a_retry_time(process: Process):
     overload = process.overload
     doing = [overload.sending() for _ in range(100)]
     for one in doing:
@@ -72,21 +72,21 @@ def test_sends_beyond_what_is_allowed_are_told_when_to_come_back(process: Proces
     assert set(waits) <= {1, 2, 3, 4, 5}
     assert process.metrics.sends_refused == 200
     process.pass_time(2)
-    assert overload.level >= Level.RECEIPTS  # queues count, not the loop alone
+    assert overload.level >= Level.RECEIPTS  # sends in progress count, not only lag
     for _ in range(20):
         assert overload.wait() > 0
         process.pass_time(TICK_SECONDS)
-    assert {overload.wait() for _ in range(200)} == {1, 2, 3, 4, 5}  # the more are refused the later, and spread
+    assert {overload.wait() for _ in range(200)} == {1, 2, 3, 4, 5}  # random, and longer with more refusals
     for one in doing[10:]:
         one.__exit__(None, None, None)
-    assert overload.wait() > 0  # a burst may be of a hundred; what goes on is held at a tenth
+    assert overload.wait() > 0  # 100 are allowed in a burst, 10 sustained
     doing[0].__exit__(None, None, None)
     assert overload.wait() == 0
     process.pass_time(30)
-    assert {overload.retry_after() for _ in range(200)} == {1}  # and when none is refused any more, soon again
+    assert {overload.retry_after() for _ in range(200)} == {1}  # short again without refusals
 
 
-def test_a_burst_passes(process: Process):
+def test_a_burst_does_not_raise_the_level(process: Process):
     doing = [process.overload.sending() for _ in range(100)]
     for one in doing:
         assert process.overload.wait() == 0
@@ -99,13 +99,13 @@ def test_a_burst_passes(process: Process):
     assert process.overload._allowed == 100
 
 
-def test_a_send_that_fails_is_over(process: Process):
+def test_a_failed_send_is_no_longer_counted(process: Process):
     with pytest.raises(ZeroDivisionError), process.overload.sending():
         raise ZeroDivisionError
     assert process.overload._sending == 0
 
 
-def test_a_late_loop_takes_fewer_sends_and_never_none():
+def test_lag_reduces_sends_but_never_to_zero():
     process = Process(most_sends=1000)
     overload = process.overload
     process.pass_time(100, 0.9)
@@ -119,7 +119,7 @@ def test_a_late_loop_takes_fewer_sends_and_never_none():
     assert overload._allowed == 1000
 
 
-def test_without_limits_nothing_is_left_out():
+def test_without_limits_nothing_is_shed():
     process = Process(lag=0.0, most_sends=0)
     for _ in range(5000):
         assert process.overload.wait() == 0

@@ -24,7 +24,7 @@ def test_no_limit():
     assert all(Buckets(0, 1, lambda: 0.0).take("a") == 0 for _ in range(1000))
 
 
-def test_keys_are_forgotten(monkeypatch: pytest.MonkeyPatch):
+def test_full_buckets_are_evicted(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(buckets, "MAX_KEYS", 10)
     now = [0.0]
     b = Buckets(1.0, 1, lambda: now[0])
@@ -34,7 +34,7 @@ def test_keys_are_forgotten(monkeypatch: pytest.MonkeyPatch):
         assert len(b._buckets) <= 10
 
 
-def test_what_is_given_back_can_be_taken_again_and_no_more():
+def test_returned_tokens_can_be_taken_again_up_to_the_capacity():
     now = 0.0
     buckets = Buckets(1.0, 2.0, lambda: now)
     assert (buckets.take("a"), buckets.take("a")) == (0.0, 0.0)
@@ -49,13 +49,13 @@ def test_what_is_given_back_can_be_taken_again_and_no_more():
     assert buckets.left("nobody") == 2
 
 
-def test_several_at_once():
+def test_several_tokens_can_be_taken_together():
     now = [0.0]
     b = Buckets(2.0, 4, lambda: now[0])
     assert (b.take("a", 3), b.left("a")) == (0, 1)
-    assert b.take("a", 3) == 1.0  # two are missing
+    assert b.take("a", 3) == 1.0  # two tokens are missing
     assert b.left("a") == 1
-    # More than it holds: when it is full, and then it takes as long as they are worth.
+    # More than the capacity is granted by a full bucket, which then takes as long to refill as they are worth.
     assert b.take("b", 10) == 0
     assert b.left("b") == 0
     assert b.take("b") == 3.5

@@ -1,4 +1,4 @@
-"""Who sent too much stays away."""
+"""Tokens that are refused after flooding."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ class Clock:
         return self.now
 
 
-def test_who_flooded_stays_away_for_so_long_and_nobody_else():
+def test_only_a_started_token_is_refused_and_only_for_the_time():
     clock = Clock()
     known = Cooldowns(5, clock)
     assert known.remaining("a") == 0.0
     known.start("a")
     clock.now += 2
     assert (known.remaining("a"), known.remaining("b")) == (3.0, 0.0)
-    known.start("a")  # again: from now on
+    known.start("a")  # the time starts again
     assert known.remaining("a") == 5.0
     clock.now += 5
     assert known.remaining("a") == 0.0
 
 
-def test_it_keeps_no_more_than_it_needs(monkeypatch):
+def test_expired_and_excess_keys_are_evicted(monkeypatch):
     monkeypatch.setattr(cooldowns, "MAX_KEYS", 3)
     clock = Clock()
     known = Cooldowns(5, clock)

@@ -1,4 +1,4 @@
-"""Whose connection a proxy brings: only trusted proxies are believed, and of what they say only their own words."""
+"""The client behind proxies: only trusted proxies count, and of a header only what they wrote."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def by_forwarded(*values: str) -> tuple[str, str]:
     return TrustedProxies("10.0.0.0/8, ::1", "forwarded").client(PROXY, headers)
 
 
-def test_who_is_trusted():
+def test_trusted_addresses():
     proxies = TrustedProxies("10.0.0.0/8, ::1")
     assert proxies.trusts("10.9.9.9")
     assert proxies.trusts("::ffff:10.1.1.1")
@@ -39,10 +39,10 @@ def test_who_is_trusted():
     ("said", "client"),
     [
         (["192.0.2.1"], "192.0.2.1"),
-        (["6.6.6.6, 192.0.2.1"], "192.0.2.1"),  # what the client wrote stands before it
-        (["6.6.6.6", "192.0.2.1"], "192.0.2.1"),  # also in a header of its own
-        (["192.0.2.1, 10.0.0.2"], "192.0.2.1"),  # two proxies of ours
-        (["10.0.0.3, 10.0.0.2"], "10.0.0.3"),  # a client within
+        (["6.6.6.6, 192.0.2.1"], "192.0.2.1"),  # the client wrote the first one
+        (["6.6.6.6", "192.0.2.1"], "192.0.2.1"),  # also in a separate header
+        (["192.0.2.1, 10.0.0.2"], "192.0.2.1"),  # two trusted proxies
+        (["10.0.0.3, 10.0.0.2"], "10.0.0.3"),  # a client in the trusted network
         (["[2001:db8::7]:4711"], "2001:db8::7"),
         (["2001:db8::7"], "2001:db8::7"),
         (["192.0.2.1:4711"], "192.0.2.1"),
@@ -57,7 +57,7 @@ def test_who_is_trusted():
         (["fe80::1%eth0"], PROXY),
     ],
 )
-def test_the_last_hop_that_is_not_trusted(said, client):
+def test_the_client_is_the_last_untrusted_hop(said, client):
     assert by_list(*said)[0] == client
 
 
@@ -90,14 +90,14 @@ def test_only_the_header_that_the_proxies_write_is_read():
     assert TrustedProxies("10.0.0.0/8", "forwarded").client(PROXY, forged)[0] == "192.0.2.1"
 
 
-def test_the_scheme():
+def test_the_scheme_of_the_last_hop_is_used():
     assert by_list("192.0.2.1", proto="https") == ("192.0.2.1", "https")
     assert by_list("192.0.2.1", proto="http, https") == ("192.0.2.1", "https")
     assert by_list("192.0.2.1", proto="javascript") == ("192.0.2.1", "")
 
 
 @given(st.lists(st.text(st.characters(max_codepoint=255), max_size=60), max_size=4), st.sampled_from("lf"))
-def test_whatever_comes_an_address_comes_out(values, kind):
+def test_any_header_gives_an_address(values, kind):
     found, scheme = (by_list if kind == "l" else by_forwarded)(*values)
     ipaddress.ip_address(found)
     assert scheme in ("", "http", "https")
@@ -107,7 +107,7 @@ addresses = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).map(str)
 
 
 @given(st.text(st.characters(max_codepoint=255), max_size=60), addresses)
-def test_nothing_that_a_client_writes_changes_what_its_proxy_says(written, client):
+def test_a_client_cannot_override_its_proxy(written, client):
     expected = address_of(client)
     if not TrustedProxies("10.0.0.0/8, ::1").trusts(expected):
         assert by_list(f"{written}, {client}")[0] == expected
@@ -115,7 +115,7 @@ def test_nothing_that_a_client_writes_changes_what_its_proxy_says(written, clien
 
 
 @given(st.text(st.sampled_from('for=,;"\\ []:._1a'), max_size=30))
-def test_forwarded_is_read_whole_or_not_at_all(value):
+def test_a_partly_invalid_forwarded_header_is_ignored(value):
     for element in forwarded_elements(value):
         assert element
         assert all(name and word for name, word in element.items())

@@ -1,4 +1,4 @@
-"""What counts as one address."""
+"""Networks, and what counts as one address."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tailwire.server.limits.networks import counted_as, networks
         ("testclient", "testclient"),
     ],
 )
-def test_ipv6_counts_by_the_line(address, key):
+def test_ipv6_addresses_count_by_their_64_bit_prefix(address, key):
     assert counted_as(address) == key
 
 
 def test_lists_of_networks():
     assert [str(n) for n in networks(" 10.0.0.0/8, ::1 ,192.0.2.1,")] == ["10.0.0.0/8", "::1/128", "192.0.2.1/32"]
     with pytest.raises(ValueError):
-        networks("10.0.0.1/8")  # has bits beyond its network
+        networks("10.0.0.1/8")  # host bits are set

@@ -1,4 +1,4 @@
-"""An even pace."""
+"""Paced arrivals."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ class Clock:
         return self.now
 
 
-def test_some_come_at_once_the_others_one_after_the_other_and_too_many_not():
+def test_a_small_burst_is_not_delayed_then_arrivals_are_paced_and_refused():
     pacer = Pacer(250, 0.202, Clock())
     turns = [pacer.delay() for _ in range(70)]
     given = [t for t in turns if t is not None]
-    assert given[:2] == [0.0, 0.0]  # 4 ms worth, and the next
+    assert given[:2] == [0.0, 0.0]  # arrivals within 4 ms, and the next one
     assert given == sorted(given)
     assert len(given) == 52
     assert round(given[-1], 3) == 0.2
     assert turns[52:] == [None] * 18
 
 
-def test_who_is_given_no_turn_takes_none_and_time_makes_room():
+def test_rejected_caller_does_not_consume_a_slot():
     clock = Clock()
     pacer = Pacer(1, 2, clock)
     assert [pacer.delay() for _ in range(4)] == pytest.approx([0.0, 0.996, 1.996, None])

@@ -1,4 +1,4 @@
-"""Limits of requests: of one token, and of the app."""
+"""Request rates of a token and of the app."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def test_one_token_uses_at_most_a_tenth_of_what_the_app_has_for_logins():
     now = [0.0]
     limits = rates(now, core=600)
     taken = 0
-    for n in range(600):  # a minute, ten requests a second
+    for n in range(600):  # ten requests a second for a minute
         now[0] = n / 10
         taken += not limits.take(RequestKind.CORE, "greedy").wait
-    assert 60 <= taken <= 60 + 15  # a tenth, and the burst
+    assert 60 <= taken <= 60 + 15  # a tenth, plus the burst
     assert "core_per_minute" in limits.take(RequestKind.CORE, "greedy").setting
-    assert not any(limits.take(RequestKind.CORE, "").wait for _ in range(500))  # logins with a key of the app
+    assert not any(limits.take(RequestKind.CORE, "").wait for _ in range(500))  # logins with an API key
 
 
 def test_a_key_may_use_all_of_it():
@@ -28,7 +28,7 @@ def test_a_key_may_use_all_of_it():
     assert limits.take(RequestKind.CORE, "key", key=True).wait
 
 
-def test_what_counts_as_many_takes_as_many_of_both_limits():
+def test_a_request_that_counts_as_several_uses_both_limits():
     now = [0.0]
     limits = rates(now, sends=400, standard=1000)
     assert limits.take(RequestKind.SEND, "alice", count=60)[:2] == (100, 40)

@@ -1,11 +1,11 @@
-"""Places of an address: as many as there are, freed once."""
+"""Connection slots of an address: limited, and freed once."""
 
 from __future__ import annotations
 
 from tailwire.server.limits.slots import ConnectionSlots
 
 
-def test_places_are_taken_and_freed():
+def test_slots_are_taken_and_freed():
     slots = ConnectionSlots(2)
     first, second = slots.take("192.0.2.1"), slots.take("192.0.2.1")
     assert slots.take("192.0.2.1") is None
@@ -13,19 +13,19 @@ def test_places_are_taken_and_freed():
     assert first is not None
     assert second is not None
     first.free()
-    first.free()  # once
+    first.free()  # has no effect
     assert slots.taken("192.0.2.1") == 1
     assert slots.take("192.0.2.1") is not None
     assert slots.take("192.0.2.1") is None
 
 
-def test_a_line_of_ipv6_has_no_more_than_one_address():
+def test_an_ipv6_prefix_shares_its_slots():
     slots = ConnectionSlots(2)
     assert [slots.take(f"2001:db8::{n}") is not None for n in range(1, 4)] == [True, True, False]
     assert slots.take("2001:db8:0:1::1") is not None
 
 
-def test_none_are_kept_of_those_who_are_gone():
+def test_addresses_without_connections_are_not_kept():
     slots = ConnectionSlots(0)
     for n in range(1000):
         slot = slots.take(f"10.0.0.{n % 250}")

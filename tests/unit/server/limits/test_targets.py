@@ -1,4 +1,4 @@
-"""Which addresses the server asks by itself."""
+"""Addresses that the server may connect to."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ OWN = [
 
 
 @pytest.mark.parametrize("address", PUBLIC)
-def test_public_addresses_may_be_asked(address):
+def test_public_addresses_are_allowed(address):
     assert Targets().allows(address)
 
 
 @pytest.mark.parametrize("address", OWN)
-def test_others_may_not_unless_all_may(address):
+def test_other_addresses_are_only_allowed_by_any(address):
     assert not Targets().allows(address)
     assert Targets("any").allows(address)
 
 
 @pytest.mark.parametrize("written", ["127.1", "0x7f000001", "2130706433", "0177.0.0.1"])
-def test_another_way_to_write_an_address_is_looked_at_as_what_it_is(written):
-    assert not Targets().allows(written)  # as it is written it is none
+def test_other_notations_of_an_address_are_refused_too(written):
+    assert not Targets().allows(written)  # not a canonical address
     ((*_, (address, _)),) = socket.getaddrinfo(written, 80, socket.AF_INET, socket.SOCK_STREAM)
     assert address == "127.0.0.1"
     assert not Targets().allows(address)
 
 
-def test_networks_of_ones_own():
+def test_named_networks_are_allowed():
     targets = Targets(f"10.1.0.0/16, {LOOPBACK}")
     assert [targets.allows(a) for a in ("10.1.2.3", "10.2.0.1", "127.0.0.1", "::1", "::ffff:10.1.0.1")] == [
         True, False, True, True, True,

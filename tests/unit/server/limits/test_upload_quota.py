@@ -1,4 +1,4 @@
-"""Room for uploads."""
+"""Upload limits."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ def refused(code, call, *args):
     return refusal.value
 
 
-def test_what_is_under_way_counts_as_what_is_there():
-    room = UploadQuota(1000, 0, lambda: 0)
-    first, second = room.take("alice", 300), room.take("alice", 300)
+def test_uploads_in_progress_count_towards_the_quota():
+    quota = UploadQuota(1000, 0, lambda: 0)
+    first, second = quota.take("alice", 300), quota.take("alice", 300)
     first.expect(500)
     refused("ERR_UPLOAD_QUOTA_EXCEEDED", second.expect, 201)
     second.expect(200)
     refused("ERR_UPLOAD_QUOTA_EXCEEDED", first.written, 501)
-    room.take("bob", 0).expect(1000)
+    quota.take("bob", 0).expect(1000)
     first.end()
     second.written(700)
-    refused("ERR_UPLOAD_QUOTA_EXCEEDED", room.check, "alice", 300, 1)
+    refused("ERR_UPLOAD_QUOTA_EXCEEDED", quota.check, "alice", 300, 1)
     second.end()
-    room.check("alice", 300, 700)
+    quota.check("alice", 300, 700)
 
 
-def test_the_disk_keeps_its_floor_whoever_uploads():
+def test_uploads_leave_the_minimum_free_space():
     free = 1000
-    room = UploadQuota(0, 400, lambda: free)
-    first, second = room.take("alice", 0), room.take("", 0)
+    quota = UploadQuota(0, 400, lambda: free)
+    first, second = quota.take("alice", 0), quota.take("", 0)
     first.expect(400)
     assert refused("ERR_UNAVAILABLE", second.expect, 201).retry_after
     first.written(300)
-    free = 700  # the disk has them; 100 more are to come
+    free = 700  # 100 reserved bytes are not written yet
     second.expect(200)
-    refused("ERR_UNAVAILABLE", room.check, "bob", 0, 1)
+    refused("ERR_UNAVAILABLE", quota.check, "bob", 0, 1)
     second.end()
-    room.check("bob", 0, 200)
+    quota.check("bob", 0, 200)
 
 
-def test_without_limits_everything_may_come():
-    room = UploadQuota(0, 0, lambda: 0)
-    room.take("alice", 1 << 40).written(1 << 40)
-    room.check("alice", 1 << 40, 1 << 40)
+def test_without_limits_every_upload_is_allowed():
+    quota = UploadQuota(0, 0, lambda: 0)
+    quota.take("alice", 1 << 40).written(1 << 40)
+    quota.check("alice", 1 << 40, 1 << 40)

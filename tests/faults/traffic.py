@@ -1,4 +1,4 @@
-"""Two real clients who go on writing to each other, whatever happens: what they were promised is looked at afterwards."""
+"""Two clients that keep sending during a fault. Afterwards, delivery of all acknowledged messages is checked."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 from harness import Actor, LiveStage
 from tailwire import CometChatException
 
-PACE = 0.01
+SEND_INTERVAL_SECONDS = 0.01
 
 
-class Witness:
-    """Sends from alice to bob, one after the other.
+class Traffic:
+    """Messages from alice to bob, one after the other.
 
     Attributes:
-        acknowledged: text by id.
-        failures: codes of sends that were not acknowledged.
+        acknowledged: texts of acknowledged messages, by id.
+        failures: error codes of sends that failed.
     """
 
     def __init__(self, live: LiveStage) -> None:
@@ -28,7 +28,7 @@ class Witness:
         self._ended = False
         self.bob: Any = None
 
-    async def __aenter__(self) -> Witness:
+    async def __aenter__(self) -> Traffic:
         self.alice: Actor = await self._live.enter("alice")
         self.bob = await self._live.enter("bob")
         self._task = asyncio.create_task(self._send())
@@ -44,21 +44,21 @@ class Witness:
             except CometChatException as e:
                 self.failures.append(e.code)
             else:
-                assert stored.id not in self.acknowledged, "an id was given twice"
+                assert stored.id not in self.acknowledged, "an id was used twice"
                 self.acknowledged[stored.id] = text
             self._changed.set()
             self._changed = asyncio.Event()
-            await asyncio.sleep(PACE)
+            await asyncio.sleep(SEND_INTERVAL_SECONDS)
 
     async def until(self, more: int, seconds: float = 40) -> None:
-        """Wait until so many more are acknowledged."""
+        """Wait until `more` further messages are acknowledged."""
         goal = len(self.acknowledged) + more
         async with asyncio.timeout(seconds):
             while len(self.acknowledged) < goal:
                 await self._changed.wait()
 
-    async def until_one_fails(self, seconds: float = 40) -> None:
-        """Wait until a send is not acknowledged."""
+    async def until_failure(self, seconds: float = 40) -> None:
+        """Wait until a send fails."""
         goal = len(self.failures) + 1
         async with asyncio.timeout(seconds):
             while len(self.failures) < goal:
@@ -75,14 +75,14 @@ class Witness:
         await self.check()
 
     def missing(self) -> list[int]:
-        """What bob has neither heard nor been told that it is in a gap: more than he wants to catch up (K1)."""
+        """Return the ids that bob has neither received nor been notified of as a gap (K1)."""
         heard = self.bob.ears
         known = {m.id for m in heard.all("text")}
         gaps = [(gap.from_id, gap.to_id) for gap in heard.all("gap")]
         return [n for n in self.acknowledged if n not in known and not any(a < n <= b for a, b in gaps)]
 
     async def check(self) -> None:
-        """Every acknowledged message is there, at its receiver once and in order, but for a gap that she was told of."""
+        """Check that bob received every acknowledged message once and in order, except in reported gaps."""
         heard = self.bob.ears
         try:
             await heard.until(lambda: not self.missing(), 60)
