@@ -38,8 +38,10 @@ def test_the_examples_of_the_docs(pytester: pytest.Pytester, name: str, code: st
     run(pytester, code).assert_outcomes(passed=1)
 
 
-def test_there_are_seven():
-    assert len(EXAMPLES) == 7
+def test_every_example_of_the_docs_is_run():
+    blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    assert blocks
+    assert blocks == [code for _, code in EXAMPLES]  # one example below each heading
 
 
 def test_a_fresh_server_for_each_test_or_one_for_all(pytester: pytest.Pytester):
