@@ -1,4 +1,4 @@
-"""Our server, which on SIGUSR1 writes 20,000 message frames to bob's sockets, as fast as they take them."""
+"""Our server; on SIGUSR1 it writes 20,000 message frames to bob's sockets, as fast as they accept them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOGETHER = 200
 
 
 def frames() -> list[bytes]:
-    """The frames: as the server itself would build them."""
+    """Return the frames as the server itself encodes them."""
     from tailwire.server.fanout.frames import text_frame
 
     user = '{"uid":"%s","name":"%s","role":"default","status":"available","createdAt":1700000000}'

@@ -1,4 +1,4 @@
-"""The time of a transition, and of `import tailwire` in a fresh interpreter."""
+"""Duration of a machine step, and of `import tailwire` in a new interpreter."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _import(code: str) -> float:
 
 
 def run() -> list[str]:
-    """The table."""
+    """Return the table."""
     peers.pin_load()
     bare = _import("pass")
     rows = {

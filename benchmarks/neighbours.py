@@ -1,4 +1,4 @@
-"""Whether others notice: somebody's send, while others do what a server has to bear; beside the same without it."""
+"""Latency of one user's sends while others put load on the server, compared with an idle server."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TYPING = b'{"type":"typing_indicator","receiver":"bob","receiverType":"user","bo
 
 
 def _now(s: socket.socket) -> bytes | None:
-    # What has come, or None.
+    # Return what has arrived, or None.
     try:
         return s.recv(65536, socket.MSG_DONTWAIT)
     except BlockingIOError:
@@ -46,9 +46,9 @@ def _now(s: socket.socket) -> bytes | None:
 
 @contextmanager
 def beside(meanwhile: Callable[[], Iterator[None]] | None) -> Iterator[None]:
-    """What others do goes on in a process of its own, which runs when this one has nothing to do.
+    """Run the load in a separate process that only runs when this one is idle.
 
-    So what is measured is the server's time, and not that of the load.
+    This measures the server's time, not the load's.
     """
     if meanwhile is None:
         yield
@@ -59,7 +59,7 @@ def beside(meanwhile: Callable[[], Iterator[None]] | None) -> Iterator[None]:
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
             for _ in meanwhile():
                 pass
-        except Exception:  # noqa: BLE001 - told, and noticed by the parent
+        except Exception:  # noqa: BLE001 - printed, and noticed by the parent
             traceback.print_exc()
         os._exit(1)
     try:
@@ -79,7 +79,7 @@ def latencies(
     seconds: float = SECONDS,
     lane: socket.socket | None = None,
 ) -> list[float]:
-    """Sends at an even pace, to their answers, in seconds; beside them what others do."""
+    """Return the latencies of sends at an even pace, in seconds, while `others` runs."""
     lane = lane or raw.tcp(server.port)
     took = []
     with beside(meanwhile):
@@ -100,7 +100,7 @@ def latencies(
 
 
 class Scene:
-    """A server, somebody who sends, and a crowd in a group."""
+    """A server, a sender, and a crowd in a group."""
 
     def __init__(self, server: peers.Started) -> None:
         self.server = server
@@ -109,21 +109,21 @@ class Scene:
         self.api.login("bob")
 
     def message(self, sender: str, receiver: str, kind: str, size: int = 300) -> bytes:
-        """A send, ready to be sent again and again."""
+        """Return a prepared request that sends a message."""
         token = self.api.login(sender)[0]
         body = {"receiver": receiver, "receiverType": kind, "data": {"text": "x" * size}}
         headers = {"appid": self.api.app_id, "authtoken": token, "resource": "bench"}
         return raw.request("POST", "/v3/messages", headers, json.dumps(body).encode())
 
     def crowd(self, count: int) -> list[socket.socket]:
-        """Sockets of users in a group."""
+        """Return sockets of users in a group."""
         token, jwt = self.api.login("listener")
         self.api.ask("POST", "/groups", {"guid": "hall", "name": "Hall", "type": "public"}, authtoken=token)
         frame = self.api.auth_frame("listener", jwt, "crowd")
         return raw.open_sockets(self.server.port, count, lambda _: frame, b'"status":"OK"')[0]
 
     def reading(self, sockets: list[socket.socket], every: float) -> Iterator[None]:
-        """The group is written to, so often; these read."""
+        """Send to the group at an interval, and read some of the sockets."""
         poll, by_fd = select.epoll(), {s.fileno(): s for s in sockets}
         for fd in by_fd:
             poll.register(fd, select.EPOLLIN)
@@ -143,7 +143,7 @@ class Scene:
             yield
 
     def flood_by_socket(self) -> Iterator[None]:
-        """One sends typing over a socket as fast as it can, and comes again when it is let go."""
+        """Send typing frames over a socket as fast as possible; reconnect when closed."""
         _, jwt = self.api.login("flooder")
         frame, piece = self.api.auth_frame("flooder", jwt, "flood"), raw.masked(TYPING) * 20
         while True:
@@ -159,7 +159,7 @@ class Scene:
             yield
 
     def flood_by_http(self) -> Iterator[None]:
-        """One posts as fast as it is answered."""
+        """Post as fast as responses arrive."""
         post, lane = self.message("flooder", "bob", "user"), raw.tcp(self.server.port)
         while True:
             lane.sendall(post)
@@ -167,7 +167,7 @@ class Scene:
             yield
 
     def flood_without_reading(self) -> Iterator[None]:
-        """One posts as fast as it can, and reads its answers now and then."""
+        """Post as fast as possible, and read responses only now and then."""
         post, lane = self.message("flooder", "bob", "user") * 20, raw.tcp(self.server.port)
         lane.setblocking(False)
         left = memoryview(post)
@@ -178,14 +178,14 @@ class Scene:
             yield
 
     def comes_again_and_again(self) -> Iterator[None]:
-        """One connects as fast as it can to a server that has no descriptor left: each connection ends at once."""
+        """Connect as fast as possible to a server without free descriptors, which closes every connection."""
         while True:
             with suppress(OSError), raw.tcp(self.server.port) as s:
                 s.recv(1)
             yield
 
     def large_and_never_whole(self) -> Iterator[None]:
-        """Requests as large as they may be begin, and do not go on; whoever is let go begins again."""
+        """Start requests of the maximum size and never complete them; reconnect when closed."""
         post = self.message("flooder", "bob", "user", 250_000)[:-10_000]
         lanes: list[socket.socket] = []
         while True:
@@ -201,7 +201,7 @@ class Scene:
             yield
 
     def uploads(self, content: bytes, kind: str, at_once: int) -> Iterator[None]:
-        """One sends files in messages, so many at once, again and again."""
+        """Send files in messages, several at once, repeatedly."""
         token = self.api.login("flooder")[0]
         fields = {"receiver": "bob", "receiverType": "user", "type": kind, "data": "{}"}
         parts = [
@@ -229,7 +229,7 @@ class Scene:
             yield
 
     def asks(self, tokens: list[str], paths: list[str], together: int) -> Iterator[None]:
-        """Users ask for lists, some at the same time, each as soon as there was an answer."""
+        """List as users, some concurrently, each as soon as the last response has arrived."""
         chance, poll = random.Random(1), select.epoll()
         lanes: dict[int, tuple[socket.socket, bytes]] = {}
 
@@ -252,7 +252,7 @@ class Scene:
             yield
 
     def slow_bodies(self, count: int) -> Iterator[None]:
-        """Requests whose bodies come a byte now and then; whoever is let go begins again."""
+        """Send request bodies slowly, a byte at a time; reconnect when closed."""
         post = self.message("flooder", "bob", "user", 1000)
         head = post[: post.index(b"\r\n\r\n") + 4]
         lanes: list[tuple[float, socket.socket]] = []
@@ -267,12 +267,12 @@ class Scene:
                 with suppress(OSError):
                     s.sendall(b" ")
                     lanes.append((time.perf_counter() + 12.0, s))
-            if lanes and _now(lanes[0][1]) is not None:  # ended
+            if lanes and _now(lanes[0][1]) is not None:  # closed by the server
                 lanes.pop(0)[1].close()
             yield
 
     def silent_sockets(self, count: int) -> Iterator[None]:
-        """WebSockets that never authenticate; whoever is let go begins again."""
+        """Open WebSockets that never authenticate; reconnect when closed."""
         lanes: list[socket.socket] = []
         while True:
             if len(lanes) >= count:
@@ -284,7 +284,7 @@ class Scene:
             yield
 
     def herd(self, jwts: list[bytes]) -> Iterator[None]:
-        """Clients who have lost their connection at the same moment come back, and come again when they are told to."""
+        """Reconnect many clients at once, as after a network failure; they retry when told to."""
         poll, left = select.epoll(), [(0.0, n) for n in range(len(jwts))]
         begin, chance = time.perf_counter(), random.Random(1)
         lanes: dict[int, tuple[socket.socket, int, bytes]] = {}
@@ -345,8 +345,8 @@ def _silent(scene: Scene) -> dict[str, list[float]]:
     sockets = [raw.tcp(scene.server.port) for _ in range(SILENT)]
     for s in sockets[::2]:
         s.sendall(raw.UPGRADE)
-    raw.Api(scene.server.port, scene.server.more).ask("GET", "/settings")  # all are accepted
-    took = latencies(scene.server, scene.post, None, 2 * SECONDS)  # their deadline too
+    raw.Api(scene.server.port, scene.server.more).ask("GET", "/settings")  # all sockets are accepted
+    took = latencies(scene.server, scene.post, None, 2 * SECONDS)  # and reach their deadline
     for s in sockets:
         s.close()
     return {"nobody else": quiet, "5,000 sockets that never authenticate": took}
@@ -378,7 +378,7 @@ def _herd(scene: Scene) -> dict[str, list[float]]:
     _, jwt = scene.api.login("listener")
     frames = [scene.api.auth_frame("listener", jwt, f"d{n}") for n in range(HERD)]
     quiet, took = [], []
-    for _ in range(ROUNDS):  # a herd is over soon: of one alone there would be few sends
+    for _ in range(ROUNDS):  # the wave is short: one alone gives few samples
         quiet += latencies(scene.server, scene.post, None, 4.0)
         took += latencies(scene.server, scene.post, lambda: scene.herd(frames), 4.0)
         while scene.api.ask("GET", "/health")["sockets"]:
@@ -387,7 +387,7 @@ def _herd(scene: Scene) -> dict[str, list[float]]:
 
 
 def _png(width: int, height: int) -> bytes:
-    # Pixels that are all transparent: some kilobytes that unpack to width x height x 4.
+    # A transparent picture: a few kilobytes that decode to width x height x 4.
     def chunk(kind: bytes, data: bytes) -> bytes:
         return len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
 
@@ -413,7 +413,7 @@ def _uploads(scene: Scene) -> dict[str, list[float]]:
 
 
 def backlog(path: Path, *, messages: int = BACKLOG, own: int = OWN, readers: int = READERS) -> None:
-    """Fill a database: a group with many messages of one user, and many that nobody has read in groups of all."""
+    """Fill a database: a group with many messages of one user, and many unread messages in groups of all users."""
     c = sqlite3.connect(path, isolation_level=None)
     body = json.dumps({"sender": "listener", "data": {"text": "x" * 300}, "tags": ["some"]}).encode()
     c.execute("BEGIN")
@@ -469,7 +469,7 @@ def _few_places(scene: Scene) -> dict[str, list[float]]:
 
 
 def run() -> list[str]:
-    """The table."""
+    """Return the table."""
     peers.pin_load()
     rates = {"TAILWIRE_UPGRADES_PER_SECOND": "500", "TAILWIRE_SENDS_PER_MINUTE": "10000"}
     lines = [

@@ -1,4 +1,4 @@
-"""Twice as much as the server can do, and afterwards; a polite restart. Beside its own maximum, in the same run."""
+"""Twice the server's capacity, and the recovery; a graceful restart. Compared with its own maximum in the same run."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from benchmarks import peers, raw
 USERS = 1000
 LANES = 64
 MAXIMUM_SECONDS, OVERLOAD_SECONDS, AFTER_SECONDS = 5.0, 15.0, 10.0
-GENTLE = 0.2  # of the maximum: before and after
+GENTLE = 0.2  # share of the maximum, before and after
 
 
 @dataclass
 class Told:
-    """What was measured of a stretch of time."""
+    """Measurements of an interval."""
 
     stored: int = 0
     refused: int = 0
@@ -30,16 +30,16 @@ class Told:
 
     @property
     def rate(self) -> float:
-        """Stored messages a second."""
+        """Stored messages per second."""
         return self.stored / self.seconds
 
     def p(self, percent: float) -> float:
-        """A percentile of send to answer, in ms."""
+        """Return a percentile from send to response, in ms."""
         return raw.percentile(self.latencies, percent) * 1000
 
 
 class Lane:
-    """A sender: one message at a time; who is refused waits as long as was asked."""
+    """A sender with one message at a time; after a refusal it waits as long as requested."""
 
     __slots__ = ("answer", "begun", "busy", "queued", "request", "socket")
 
@@ -49,12 +49,12 @@ class Lane:
 
     def send(self) -> None:
         self.busy, self.begun, self.answer = True, time.perf_counter(), b""
-        with suppress(OSError):  # closed just now: `_anew` sends it again
+        with suppress(OSError):  # closed; `_anew` sends it again
             self.socket.sendall(self.request)
 
 
 class Load:
-    """So many messages a second, at random, whatever the server answers."""
+    """Offer messages at a random rate, independent of the responses."""
 
     def __init__(self, lanes: list[Lane], port: int) -> None:
         self._port = port
@@ -68,10 +68,10 @@ class Load:
         self._turn = LANES
 
     def run(self, rate: float, seconds: float, watch: list[tuple[float, Told]] | None = None) -> Told:
-        """Offer `rate` messages a second; 0 for as many as are answered (a closed loop).
+        """Offer `rate` messages per second; 0 for a closed loop.
 
         Args:
-            watch: gets what was measured, for each quarter of a second.
+            watch: receives the measurements of each quarter of a second.
         """
         told, part = Told(), Told()
         begin = last = time.perf_counter()
@@ -102,12 +102,12 @@ class Load:
         return told
 
     def forget(self) -> None:
-        """What waits to be sent is given up."""
+        """Drop the messages that wait to be sent."""
         for lane in self._lanes:
             lane.queued = 0
 
     def _anew(self, lane: Lane) -> None:
-        # The server closes connections that nobody uses.
+        # The server closes idle connections.
         del self._by_fd[lane.socket.fileno()]
         lane.socket.close()
         lane.socket = raw.tcp(self._port)
@@ -148,7 +148,7 @@ class Load:
             lane.send()
 
     def _next_idle(self) -> Lane:
-        # In a closed loop too each sender has their turn: the maximum is that of all of them, not of a few.
+        # Let all senders take turns in the closed loop too, so that the maximum includes all of them.
         while True:
             self._turn = (self._turn + 1) % len(self._lanes)
             if not self._lanes[self._turn].busy:
@@ -163,7 +163,7 @@ def _level(port: int) -> int:
 
 
 def measure(settings: dict[str, str] | None = None) -> tuple[Told, Told, Told, Told, float, list[tuple[float, Told]]]:
-    """Gently, at most, twice the maximum, gently again; the seconds until all is as before; the course of it."""
+    """Measure low load, the maximum, twice the maximum, low load again; the recovery time; and the course."""
     with peers.tailwire(settings=settings) as server:
         api = raw.Api(server.port, server.more)
         lanes = []
@@ -174,7 +174,7 @@ def measure(settings: dict[str, str] | None = None) -> tuple[Told, Told, Told, T
             request = raw.request("POST", "/v3/messages", headers, json.dumps(body).encode())
             lanes.append(Lane(raw.tcp(server.port), request))
         load = Load(lanes, server.port)
-        load.run(0, 2)  # warm
+        load.run(0, 2)  # warm up
         most = load.run(0, MAXIMUM_SECONDS)
         gentle = load.run(most.rate * GENTLE, 5)
         over = load.run(most.rate * 2, OVERLOAD_SECONDS)
@@ -193,7 +193,7 @@ def measure(settings: dict[str, str] | None = None) -> tuple[Told, Told, Told, T
 
 
 def run() -> list[str]:
-    """The table."""
+    """Return the table."""
     peers.pin_load()
     most, gentle, over, after, well, _ = measure()
     plain = measure({"TAILWIRE_OVERLOAD_LAG": "0", "TAILWIRE_MOST_SENDS_UNDER_WAY": "0"})

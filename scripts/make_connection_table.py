@@ -1,4 +1,4 @@
-"""Explores the connection machine and writes its transition table, the page of the docs and the lab's graph from it."""
+"""Explore the connection machine; write its transition table, the docs page and the lab's graph."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ GRAPH = ROOT / "src" / "tailwire" / "lab" / "phases.json"
 
 
 def explore_one(start: State) -> Found:
-    """One start's part of the exploration (in a process of its own)."""
+    """Explore from one start state (in a process of its own)."""
     return explore([start])
 
 
 def explore_all() -> Found:
-    """The whole exploration, on all cores."""
+    """Explore from all start states, on all cores."""
     whole = Found()
     with ProcessPoolExecutor() as pool:
         for part in pool.map(explore_one, starts()):
@@ -34,7 +34,7 @@ def explore_all() -> Found:
 
 
 def table_text(found: Found) -> str:
-    """The table as text: state, event, state after, commands; sorted."""
+    """Return the table as sorted text: state, event, next state, commands."""
     rows = sorted(
         f"{state}\t{event}\t{after}\t{commands}"
         for (state, event), results in found.table.items()
@@ -44,7 +44,7 @@ def table_text(found: Found) -> str:
 
 
 def changes_of_phase(found: Found) -> dict[tuple[str, str], set[str]]:
-    """The events that lead from one phase to another, by the two phases."""
+    """Return the events that lead from one phase to another, by the two phases."""
     phases: dict[tuple[str, str], set[str]] = {}
     for (state, event), results in found.table.items():
         for after, _ in results:
@@ -55,7 +55,7 @@ def changes_of_phase(found: Found) -> dict[tuple[str, str], set[str]]:
 
 
 def graph_text(found: Found) -> str:
-    """The edges between the phases, for the lab."""
+    """Return the edges between the phases, for the lab."""
     lines = [
         json.dumps({"from": a, "to": b, "events": sorted(events)}) for (a, b), events in changes_of_phase(found).items()
     ]
@@ -63,7 +63,7 @@ def graph_text(found: Found) -> str:
 
 
 def page_text(found: Found) -> str:
-    """The page of the docs."""
+    """Return the docs page."""
     lines = [f"    {a} --> {b}: {_label(events)}" for (a, b), events in changes_of_phase(found).items()]
     return f"""# The states of a connection
 

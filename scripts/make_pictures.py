@@ -1,6 +1,6 @@
-"""Draw the pictures of the examples, each from the example itself as it runs beside a real server.
+"""Draw the pictures of the examples, each from the example itself as it runs with a real server.
 
-`make pictures` draws all of them, `make pictures ARGS="tk_chat"` one. A picture is a function, named as its file.
+`make pictures` draws all of them, `make pictures ARGS="tk_chat"` one. Each picture has a function of its name.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ import window_pictures
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"
 MOST = 150_000
-"""Bytes of a picture."""
+"""Size limit of a picture."""
 DRAWN = {**terminal_pictures.DRAWN, **window_pictures.DRAWN, **loop_pictures.DRAWN}
 
 
 def saved(name: str, png: bytes) -> None:
-    """Keep a picture in few colours.
+    """Save a picture with a reduced palette.
 
     Raises:
-        ValueError: it is too large all the same.
+        ValueError: if it is still too large.
     """
     small = io.BytesIO()
     Image.open(io.BytesIO(png)).convert("RGB").quantize(64).save(small, "PNG", optimize=True)

@@ -1,7 +1,7 @@
-"""Writes docs/reference/: each error code, and each documented row beside ours, with the test that shows it.
+"""Write docs/reference/: each error code, and each documented row beside ours, with the test that shows it.
 
-What is compared is read from the code: the operations of the server, the methods of the client, the catalogue, and which
-tests call what. A test fails when a page is not current, or a row has no test.
+The rows are read from the code: the server's operations, the client's methods, the catalogue, and which tests call
+what. A test fails if a page is outdated, or a row has no test.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TESTS = ROOT / "tests"
 sys.path.insert(0, str(TESTS))
 SOURCE = ROOT / "src" / "tailwire"
 
-# The documented surface by chapter. `a>b`: what is called a there is b here.
+# The documented surface by chapter. `a>b`: our name for `a` is `b`.
 SDK: dict[str, str] = {
     "Lifecycle": "init login loginWithAuthToken getLoggedInUser logout connect disconnect ping getConnectionStatus "
     "getLastDeliveredMessageId createUser updateUser updateCurrentUserDetails",
@@ -41,7 +41,7 @@ SDK: dict[str, str] = {
     "transferGroupOwnership getOnlineGroupMemberCount addMembersToGroup kickGroupMember banGroupMember "
     "unbanGroupMember updateGroupMemberScope",
 }
-CALLBACKS: dict[str, str] = {  # the callback, and what the tests' listener notes for it
+CALLBACKS: dict[str, str] = {  # the callback, and the name under which the tests record it
     "onConnected": "status", "onConnecting": "status", "onDisconnected": "status", "onConnectionError": "error",
     "loginSuccess": "login", "loginFailure": "login failure", "logoutSuccess": "logout", "logoutFailure": "logout failure",
     "onUserOnline": "online", "onUserOffline": "offline", "onTextMessageReceived": "text",
@@ -56,7 +56,7 @@ CALLBACKS: dict[str, str] = {  # the callback, and what the tests' listener note
     "onMemberAddedToGroup": "added", "onFileProgress": "progress", "onFileUploaded": "uploaded",
     "onFileError": "rejected", "onFileFailure": "failed", "onComplete": "complete",
 }  # fmt: skip
-FRAMES = {  # what crosses the WebSocket, in the order of the protocol's tables
+FRAMES = {  # WebSocket frames, in the order of the protocol's tables
     "`auth` and its answer": "interop/test_javascript_sdk.py::test_login_settings_socket_and_logout",
     "a refused `auth`": "e2e/test_bad_input.py::test_frames",
     "ping, pong": "spec/test_modes.py::test_ping_succeeds_with_a_socket_and_fails_without",
@@ -74,9 +74,9 @@ FRAMES = {  # what crosses the WebSocket, in the order of the protocol's tables
     "`pin`, `save`": "interop/test_javascript_sdk.py::test_pins_saves_and_flags",
     "`conversation_pin`": "spec/test_chapters.py::test_conversations",
     "own messages and receipts on other devices": "interop/test_javascript_sdk.py::test_several_devices_of_one_user",
-    "after a reload": "interop/test_javascript_sdk.py::test_a_reloaded_page_hears_again",
-    "after a time offline": "interop/test_javascript_sdk.py::test_a_device_that_is_offline_for_a_while",
-    "after the server was killed": "interop/test_javascript_sdk.py::test_a_server_that_is_killed_and_comes_back",
+    "after a reload": "interop/test_javascript_sdk.py::test_reloaded_page_receives_events",
+    "after a time offline": "interop/test_javascript_sdk.py::test_offline_device_catches_up",
+    "after the server was killed": "interop/test_javascript_sdk.py::test_killed_server_returns",
 }
 LEFT_OUT = {
     "Calls (`startCall`, `acceptCall` …, `CallListener`)": "needs media servers; out of scope",
@@ -174,12 +174,12 @@ JS_CALLBACKS = [
 
 
 def snake(name: str) -> str:
-    """A documented name in Python's form."""
+    """Convert a documented name to Python style."""
     return re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
 
 
 def tests() -> dict[str, str]:
-    """The source of every test, by its name."""
+    """Return the source of every test, by its name."""
     found = {}
     for path in sorted(TESTS.rglob("test_*.py")):
         text = path.read_text(encoding="utf-8")
@@ -193,7 +193,7 @@ ALL = tests()
 
 
 def showing(pattern: str, folders: Iterable[str] = ("spec", "property", "e2e", "unit")) -> str:
-    """A test whose source has a pattern; "" when none has."""
+    """Return a test whose source matches a pattern, or ""."""
     for name, source in ALL.items():
         if name.split("/")[0] in folders and re.search(pattern, source):
             return name
@@ -201,11 +201,11 @@ def showing(pattern: str, folders: Iterable[str] = ("spec", "property", "e2e", "
 
 
 def cell(test: str) -> str:
-    """A test as a cell of a table."""
+    """Return a test as a table cell."""
     return f"`{test}`" if test else "**none**"
 
 
-LIMITS = {  # what is documented to be limited, our settings for it, and the test that reaches them
+LIMITS = {  # documented limits, our settings for them, and the test that reaches them
     "message in all": ("max_body max_frame", "how_much_at_once_and_in_messages"),
     "`data` of a message": ("max_data", "how_much_at_once_and_in_messages"),
     "files and attachments": ("max_file max_files", "how_large_and_how_many_files"),
@@ -226,7 +226,7 @@ LIMITS = {  # what is documented to be limited, our settings for it, and the tes
     ),
     "requests a minute": ("core_per_minute standard_per_minute", "the_app_as_a_whole_has_two_rates"),
 }  # fmt: skip
-CONSTANTS = {  # the documented values, and the class that has them here
+CONSTANTS = {  # documented values, and our class for them
     "CometChatReceiverType": ("ReceiverType", "user group"),
     "CometChatConversationType": ("ConversationType", "user group"),
     "CometChatMessageType": ("MessageType", "text image video audio file custom"),
@@ -247,7 +247,7 @@ CONSTANTS = {  # the documented values, and the class that has them here
 
 
 def errors_page() -> str:
-    """Each code: its status, where it comes from, what to do."""
+    """Return the page of error codes: status, origin, what to do."""
     from tailwire.server.rules import permissions
     from tailwire.wire.catalogue import CATALOGUE
 
@@ -275,7 +275,7 @@ def errors_page() -> str:
 
 
 def compatibility_page() -> str:
-    """Row by row: what is documented or was observed, what stands for it here, and the test."""
+    """Return the page that compares row by row: documented or observed, ours, and the test."""
     lines = [(PAGES / "compatibility.head.md").read_text(encoding="utf-8").rstrip(), ""]
     lines += versions()
     lines += ["## The JavaScript SDK, unchanged", "", "| method or builder | test |", "| --- | --- |"]
@@ -345,7 +345,7 @@ def compatibility_page() -> str:
 
 
 def versions() -> list[str]:
-    """The versions of the JavaScript SDK that the scenarios run on, and what each does not have or do."""
+    """Return the versions of the JavaScript SDK that the scenarios run on, and what each lacks."""
     from interop.versions import MISSING, PACKAGES, UNABLE, VERSIONS, versions_for
 
     scenarios = [n.partition("::")[2] for n in ALL if n.startswith("interop/test_javascript_sdk.py::")]
@@ -359,7 +359,7 @@ def versions() -> list[str]:
 
 
 def js_helper(name: str) -> str:
-    """A test that uses what the stage of the interop tests does for each."""
+    """Return a test that uses a helper of the interop stage which covers a row."""
     used = (TESTS / "interop" / "stage.py").read_text(encoding="utf-8") + (
         TESTS / "interop" / "test_javascript_sdk.py"
     ).read_text(encoding="utf-8")
@@ -367,13 +367,13 @@ def js_helper(name: str) -> str:
 
 
 def helper_test(ours: str) -> str:
-    """A test that uses what the stage does for each."""
+    """Return a test that uses a helper of the stage which covers a row."""
     used = (TESTS / "harness.py").read_text(encoding="utf-8")
     return showing(r"stage\.enter") if f".{ours}(" in used else ""
 
 
 def builder_methods() -> list[tuple[str, str]]:
-    """Each public method of each request builder but `build`, under the class that has it."""
+    """Return the public methods of each request builder except `build`, by the class that defines them."""
     import tailwire
     from tailwire.sdk.calls.requests import MessagesRequestBuilder
 
@@ -389,7 +389,7 @@ def builder_methods() -> list[tuple[str, str]]:
 
 
 def builder_test(builder: str, method: str) -> str:
-    """A test that uses a method of a builder."""
+    """Return a test that uses a method of a builder."""
     for name, source in ALL.items():
         known = builder in source or builder == "each of a list"
         if name.split("/")[0] in ("spec", "property", "e2e", "unit") and known and f".{method}(" in source:
@@ -398,7 +398,7 @@ def builder_test(builder: str, method: str) -> str:
 
 
 def operations() -> list[tuple[str, str, str]]:
-    """The operations of the server, as its description lists them."""
+    """Return the server's operations, as in its OpenAPI description."""
     import asyncio
     import tempfile
 
@@ -419,7 +419,7 @@ def operations() -> list[tuple[str, str, str]]:
 
 
 def operation_test(method: str, path: str) -> str:
-    """A test that asks an operation over HTTP, directly or through the SDK."""
+    """Return a test that requests an operation over HTTP, directly or through the SDK."""
     literal = re.sub(r"\\{\w+\\}", r"[^/\"?]+", re.escape(path))
     asked = showing(rf'"{method}",\s*f?"(http[^"]*)?{literal}[\"?]')
     if asked:
@@ -433,7 +433,7 @@ def operation_test(method: str, path: str) -> str:
 
 
 def sdk_calls() -> dict[str, tuple[str, str]]:
-    """Which operation a method of the SDK asks, where its source says so in one line."""
+    """Return the operation that an SDK method requests, if its source states it in one line."""
     found = {}
     for path in (SOURCE / "sdk" / "calls").glob("*.py"):
         text = path.read_text(encoding="utf-8")
@@ -447,7 +447,7 @@ def sdk_calls() -> dict[str, tuple[str, str]]:
 
 
 def pages() -> dict[Path, str]:
-    """All pages."""
+    """Return all pages."""
     return {PAGES / "errors.md": errors_page(), PAGES / "compatibility.md": compatibility_page()}
 
 

@@ -1,4 +1,4 @@
-"""Clients that keep what a watch tells them: one on the running event loop, and one with a loop in its own thread."""
+"""Clients that record a watch's notifications: one on the running event loop, one with a loop in its own thread."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tailwire.testing.loop_thread import LoopThread
 
 
 class Informed:
-    """A client on the running event loop. Its socket says goodbye when the test says so.
+    """A client on the running event loop. Its socket closes when the test says so.
 
     Attributes:
-        told: what it was told, in order, without what changes nothing; reasons without the number that a watch adds.
+        told: notifications, in order, without those that change nothing; reasons without the number that a watch adds.
     """
 
     def __init__(self, *, says_goodbye: bool = True) -> None:
@@ -52,14 +52,14 @@ class Informed:
         self._changed = asyncio.Event()
 
     async def until(self, *told: Any) -> None:
-        """Wait until it has been told exactly this, in all."""
+        """Wait until exactly these notifications have arrived."""
         async with asyncio.timeout(20):
             while self.told != list(told):
                 await self._changed.wait()
 
 
 class InformedInThread:
-    """A client with an event loop in a thread of its own, as `tailwire.sync.Client` is one."""
+    """A client with an event loop in its own thread, like `tailwire.sync.Client`."""
 
     def __init__(self) -> None:
         self._thread = LoopThread("a client's loop")
@@ -82,7 +82,7 @@ class InformedInThread:
         return asyncio.run_coroutine_threadsafe(getattr(self.inner, call)(*arguments, **named), self._loop)
 
     def until(self, *told: Any) -> None:
-        """Wait until it has been told exactly this, in all."""
+        """Wait until exactly these notifications have arrived."""
         self._thread.call(self.inner.until(*told))
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""`make fuzz`: each target with coverage guidance, from the corpus in the repository; what it finds is a file to keep.
+"""`make fuzz`: run each target with coverage guidance, from the corpus in the repository; a find is a file to keep.
 
 python -m fuzz [--seconds 60] [--runs N] [TARGET …]
 """
@@ -19,7 +19,7 @@ LARGEST = 4096
 
 
 def one(target: str, arguments: list[str]) -> None:
-    """Run one target in this process, which ends with it."""
+    """Run one target in this process, which exits at its end."""
     import logging
 
     import atheris
@@ -33,7 +33,7 @@ def one(target: str, arguments: list[str]) -> None:
 
 
 def main() -> int:
-    """The command."""
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="make fuzz")
     parser.add_argument("targets", nargs="*")
     parser.add_argument("--seconds", type=float, default=60.0, help="in all (60)")

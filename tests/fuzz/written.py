@@ -1,7 +1,7 @@
-"""A second client: what one user writes is read by everybody else, from every list and every frame, without an error.
+"""A second client: what one user writes is readable by everyone else, in every list and frame, without an error.
 
-`Readers` is a real server with one who writes and two who read: another user, and the app with its REST key. What is
-written is told as steps, each made of a few bytes, so that fuzzing and property tests can make them.
+`Readers` is a real server with one writer and two readers: another user, and the app with its REST key. Writes are
+steps of a few bytes each, so that fuzzing and property tests can make them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ ODD = (
 
 
 def value_of(data: bytes) -> bytes:
-    """JSON, or what looks like it, from a few bytes."""
+    """Make JSON, or something similar, from a few bytes."""
     if len(data) < 3:
         return b"{}"
     kind, number, rest = data[0] % 8, data[1] * 256 + data[2], data[3:]
@@ -62,7 +62,7 @@ def value_of(data: bytes) -> bytes:
 
 
 def text_of(value: bytes) -> str:
-    """As a text: a name, a reaction, a file's name."""
+    """Make a text: a name, a reaction, a file's name."""
     try:
         found = json.loads(value)
     except (ValueError, RecursionError):
@@ -71,7 +71,7 @@ def text_of(value: bytes) -> str:
 
 
 class Ears:
-    """A socket as the hub sees it; what is written to it is kept."""
+    """A socket as the hub sees it, which keeps what is written to it."""
 
     def __init__(self, uid: str) -> None:
         self.uid, self.device, self.token = uid, f"device of {uid}", ""
@@ -82,7 +82,7 @@ class Ears:
         self.heard: list[bytes] = []
 
     def write(self, data: bytes) -> None:
-        """Take frames, one behind the other."""
+        """Write frames, one behind the other."""
         while data:
             size, begin = data[1], 2
             if size >= 126:
@@ -99,17 +99,17 @@ class Ears:
 
 
 def strictly(text: bytes) -> Any:
-    """JSON as any client would read it: whole, and with numbers that it can write again."""
+    """Parse JSON strictly: complete, and with numbers that can be written again."""
     value = json.loads(text)
     json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     return value
 
 
 class Readers:
-    """A server, who writes there, and who reads.
+    """A server, one writer, and the readers.
 
     Args:
-        read: how the readers take JSON.
+        read: how the readers parse JSON.
     """
 
     def __init__(self, folder: Path, read: Callable[[bytes], Any] = strictly) -> None:
@@ -125,7 +125,7 @@ class Readers:
         return self._loop.run_until_complete(work)
 
     def close(self) -> None:
-        """End the server."""
+        """Stop the server."""
         self._run(self.parts.store.close())
         self._loop.close()
 
@@ -141,7 +141,7 @@ class Readers:
     def ask(
         self, method: str, path: str, behalf: str, body: bytes = b"", content_type: str = "application/json"
     ) -> tuple[int, bytes]:
-        """One request. A fault of the server's own is an exception here."""
+        """Send one request. An internal error of the server raises here."""
         path, _, query = path.partition("?")
         headers = [(b"appid", self.parts.store.app_id.encode()), (b"apikey", self.parts.keys.api_key.encode())]
         headers += [(b"onbehalfof", behalf.encode())] if behalf else []
@@ -162,10 +162,10 @@ class Readers:
             raise AssertionError(f"{method} {path}: {status}, for {body[:200]!r}")
         return status, b"".join(message.get("body", b"") for message in sent[1:])
 
-    # Who writes.
+    # Writing.
 
     def write(self, kind: int, value: bytes) -> None:
-        """Alice writes something; the server may refuse it."""
+        """Let alice write something; the server may refuse it."""
         deeds = (
             self._text, self._text_to_bob, self._custom, self._interactive, self._file, self._me, self._group,
             self._react, self._edit, self._frame, self._form, self._answer, self._raw, self._marks,
@@ -180,7 +180,7 @@ class Readers:
         )
         status, answer = self.ask("POST", "/messages", "alice", head.encode() + data + b"}")
         if status == 200:
-            # Read without parsing: who writes may be able to read what others cannot.
+            # Extract ids without parsing: the writer may be able to read what others cannot.
             self._last = answer.partition(b'"id":"')[2].partition(b'"')[0].decode()
 
     def _text(self, value: bytes) -> None:
@@ -259,13 +259,13 @@ class Readers:
         self.ask("PUT", "/users/alice/conversation", "bob", b'{"tags":%b}' % value)
         self.ask("POST", "/users/alice/conversation/read", "bob", b'{"messageId":%b}' % value)
 
-    # Who reads.
+    # Reading.
 
     def read(self) -> None:
-        """Bob and the app read every list, and Bob's device all that came to it.
+        """Let bob and the app read every list, and bob's device all frames it received.
 
         Raises:
-            AssertionError: saying what could not be read.
+            AssertionError: naming what cannot be read.
         """
         for path, decode in LISTS.items():
             for reader in ("bob", ""):
@@ -292,7 +292,7 @@ class Readers:
 
 
 def message_of(value: Any) -> Any:
-    """A message and all that is read of it later."""
+    """Read a message and everything that belongs to it."""
     message = codec.message_from_wire(value)
     parts = ("receiver_entity", "reactions", "mentioned_users", "quoted_message", "moderation_status", "reply_count")
     for name in (*parts, "pinned_at", "saved_at"):
@@ -301,7 +301,7 @@ def message_of(value: Any) -> Any:
 
 
 def event_of(frame: Mapping[str, Any]) -> None:
-    """A frame as the SDK's dispatch takes it, but that nothing is passed over."""
+    """Read a frame as the SDK's dispatch does, but without ignoring invalid ones."""
     kind = frame["type"]
     if kind == "message":
         message_of(frame["body"])
@@ -316,7 +316,7 @@ def event_of(frame: Mapping[str, Any]) -> None:
 
 
 def tolerantly(value: Any) -> None:
-    """As the catch-up takes a message: what cannot be read is passed over, but it has an id."""
+    """Read a message as catch-up does: an unreadable one is skipped, but must have an id."""
     if history.read(value) is None:
         raise AssertionError("a message without an id")
 
