@@ -12,7 +12,7 @@ from tailwire.server.app import running
 from tailwire.server.config import load
 
 COUNT = 20_000
-TOGETHER = 200
+FRAMES_PER_WRITE = 200
 
 
 def frames() -> list[bytes]:
@@ -31,10 +31,11 @@ def frames() -> list[bytes]:
         '{"appId":"a","receiver":"bob","receiverType":"user","deviceId":"x","type":"message","sender":"alice","body":'
     )
     made = []
-    for start in range(0, COUNT, TOGETHER):
+    for start in range(0, COUNT, FRAMES_PER_WRITE):
         made.append(
             b"".join(
-                text_frame((head + body % (n, n, n) + "}").encode()) for n in range(start + 1, start + TOGETHER + 1)
+                text_frame((head + body % (n, n, n) + "}").encode())
+                for n in range(start + 1, start + FRAMES_PER_WRITE + 1)
             )
         )
     return made

@@ -11,16 +11,16 @@ import time
 from benchmarks import peers, raw
 
 MISSED = 20_000
-LANES = 32
+SENDERS = 32
 TEXT = "Of a message's 200 letters most are words that come again in the next one, as it is in chats of people. " * 2
 PAGE = 100
 
 
 def _send(server: peers.Started, api: raw.Api, token: str) -> None:
     headers = {"appid": api.app_id, "authtoken": token, "resource": "bench"}
-    lanes = {s.fileno(): s for s in (raw.tcp(server.port) for _ in range(LANES))}
+    connections = {s.fileno(): s for s in (raw.tcp(server.port) for _ in range(SENDERS))}
     poll = select.epoll()
-    answers = dict.fromkeys(lanes, b"")
+    answers = dict.fromkeys(connections, b"")
     left = MISSED
 
     def send(fd: int) -> None:
@@ -28,15 +28,15 @@ def _send(server: peers.Started, api: raw.Api, token: str) -> None:
         left -= 1
         data = {"text": f"{left} {TEXT}"[:200]}
         body = json.dumps({"receiver": "bob", "receiverType": "user", "data": data}).encode()
-        lanes[fd].sendall(raw.request("POST", "/v3/messages", headers, body))
+        connections[fd].sendall(raw.request("POST", "/v3/messages", headers, body))
 
-    for fd in lanes:
+    for fd in connections:
         poll.register(fd, select.EPOLLIN)
         send(fd)
     stored = 0
     while stored < MISSED:
         for fd, _ in poll.poll(5):
-            answers[fd] += lanes[fd].recv(65536)
+            answers[fd] += connections[fd].recv(65536)
             if raw.whole_answer(answers[fd]):
                 answers[fd] = b""
                 stored += 1
@@ -84,14 +84,14 @@ async def _ours(server: peers.Started, api: raw.Api, store: object) -> tuple[flo
 
 def _bare(server: peers.Started, api: raw.Api, token: str) -> float:
     headers = {"appid": api.app_id, "authtoken": token, "resource": "bare"}
-    lane = raw.tcp(server.port)
+    connection = raw.tcp(server.port)
     begin, after, read = time.perf_counter(), 0, 0
     while read < MISSED:
         query = f"/v3/messages?per_page={PAGE}&affix=append&id={after}"
-        lane.sendall(raw.request("GET", query, headers))
+        connection.sendall(raw.request("GET", query, headers))
         answer = b""
         while not raw.whole_answer(answer):
-            answer += lane.recv(1 << 20)
+            answer += connection.recv(1 << 20)
         listed = json.loads(answer.partition(b"\r\n\r\n")[2])["data"]
         read, after = read + len(listed), int(listed[-1]["id"])
     return time.perf_counter() - begin

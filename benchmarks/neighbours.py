@@ -20,17 +20,17 @@ from pathlib import Path
 from benchmarks import peers, raw
 
 SECONDS = 6.0
-PACE = 0.02
+SEND_INTERVAL_SECONDS = 0.02
 ROUNDS = 8
-HALVES, LITTLE = 150, 24 * 1024 * 1024
+INCOMPLETE_REQUESTS, MEMORY_BYTES = 150, 24 * 1024 * 1024
 BOMBS, UPLOADS = 24, 4
-CROWD, SLOW, SILENT, HERD = 2000, 100, 5000, 2000
-OWN, BACKLOG, GROUPS, READERS = 100_000, 500_000, 15, 500
+CROWD, SLOW_READERS, SILENT_SOCKETS, RECONNECTING = 2000, 100, 5000, 2000
+OWN_MESSAGES, UNREAD_MESSAGES, GROUPS, READERS = 100_000, 500_000, 15, 500
 SEARCHES = (
     "tags=none", "types=none", "sender=nobody", "searchKey=x&tags=none", "fromTimestamp=1&toTimestamp=2",
     "unread=true&count=true", "mentionedUids=nobody", "hasReactions=true",
 )  # fmt: skip
-BODIES, PLACES = 1000, 300
+SLOW_BODIES, MAX_CONNECTIONS = 1000, 300
 TYPING = b'{"type":"typing_indicator","receiver":"bob","receiverType":"user","body":{"action":"started"}}'
 
 
@@ -45,7 +45,7 @@ def _now(s: socket.socket) -> bytes | None:
 
 
 @contextmanager
-def beside(meanwhile: Callable[[], Iterator[None]] | None) -> Iterator[None]:
+def in_background(meanwhile: Callable[[], Iterator[None]] | None) -> Iterator[None]:
     """Run the load in a separate process that only runs when this one is idle.
 
     This measures the server's time, not the load's.
@@ -77,25 +77,25 @@ def latencies(
     post: bytes,
     meanwhile: Callable[[], Iterator[None]] | None,
     seconds: float = SECONDS,
-    lane: socket.socket | None = None,
+    connection: socket.socket | None = None,
 ) -> list[float]:
     """Return the latencies of sends at an even pace, in seconds, while `others` runs."""
-    lane = lane or raw.tcp(server.port)
+    connection = connection or raw.tcp(server.port)
     took = []
-    with beside(meanwhile):
+    with in_background(meanwhile):
         end, due = time.perf_counter() + seconds, time.perf_counter()
         while due < end:
             time.sleep(max(0.0, due - time.perf_counter()))
-            due = max(due + PACE, time.perf_counter())
+            due = max(due + SEND_INTERVAL_SECONDS, time.perf_counter())
             begun = time.perf_counter()
-            lane.sendall(post)
+            connection.sendall(post)
             answer = b""
             while not raw.whole_answer(answer):
-                answer += lane.recv(65536)
+                answer += connection.recv(65536)
             if b" 200 " not in answer[:20]:
                 raise RuntimeError(answer)
             took.append(time.perf_counter() - begun)
-    lane.close()
+    connection.close()
     return took
 
 
@@ -127,19 +127,19 @@ class Scene:
         poll, by_fd = select.epoll(), {s.fileno(): s for s in sockets}
         for fd in by_fd:
             poll.register(fd, select.EPOLLIN)
-        post, lane, due = (
+        post, connection, due = (
             self.message("listener", "hall", "group", 4000),
             raw.tcp(self.server.port),
             time.perf_counter(),
         )
-        lane.setblocking(False)
+        connection.setblocking(False)
         while True:
             if time.perf_counter() >= due:
                 due += every
-                lane.sendall(post)
+                connection.sendall(post)
             for fd, _ in poll.poll(0, 64):
                 by_fd[fd].recv_into(raw.BUFFER)
-            _now(lane)
+            _now(connection)
             yield
 
     def flood_by_socket(self) -> Iterator[None]:
@@ -160,44 +160,44 @@ class Scene:
 
     def flood_by_http(self) -> Iterator[None]:
         """Post as fast as responses arrive."""
-        post, lane = self.message("flooder", "bob", "user"), raw.tcp(self.server.port)
+        post, connection = self.message("flooder", "bob", "user"), raw.tcp(self.server.port)
         while True:
-            lane.sendall(post)
-            raw.read_answer(lane)
+            connection.sendall(post)
+            raw.read_answer(connection)
             yield
 
     def flood_without_reading(self) -> Iterator[None]:
         """Post as fast as possible, and read responses only now and then."""
-        post, lane = self.message("flooder", "bob", "user") * 20, raw.tcp(self.server.port)
-        lane.setblocking(False)
+        post, connection = self.message("flooder", "bob", "user") * 20, raw.tcp(self.server.port)
+        connection.setblocking(False)
         left = memoryview(post)
         while True:
             with suppress(BlockingIOError):
-                left = left[lane.send(left) :] or memoryview(post)
-            _now(lane)
+                left = left[connection.send(left) :] or memoryview(post)
+            _now(connection)
             yield
 
-    def comes_again_and_again(self) -> Iterator[None]:
+    def refused_connects(self) -> Iterator[None]:
         """Connect as fast as possible to a server without free descriptors, which closes every connection."""
         while True:
             with suppress(OSError), raw.tcp(self.server.port) as s:
                 s.recv(1)
             yield
 
-    def large_and_never_whole(self) -> Iterator[None]:
+    def incomplete_requests(self) -> Iterator[None]:
         """Start requests of the maximum size and never complete them; reconnect when closed."""
         post = self.message("flooder", "bob", "user", 250_000)[:-10_000]
-        lanes: list[socket.socket] = []
+        connections: list[socket.socket] = []
         while True:
-            if len(lanes) < HALVES:
-                lanes.append(raw.tcp(self.server.port))
+            if len(connections) < INCOMPLETE_REQUESTS:
+                connections.append(raw.tcp(self.server.port))
                 with suppress(OSError):
-                    lanes[-1].sendall(post)
-            first = lanes.pop(0)
+                    connections[-1].sendall(post)
+            first = connections.pop(0)
             if _now(first) == b"":
                 first.close()
             else:
-                lanes.append(first)
+                connections.append(first)
             yield
 
     def uploads(self, content: bytes, kind: str, at_once: int) -> Iterator[None]:
@@ -212,31 +212,33 @@ class Scene:
         )
         headers = {"appid": self.api.app_id, "authtoken": token, "content-type": "multipart/form-data; boundary=x"}
         post = raw.request("POST", "/v3/messages", headers, b"".join(parts))
-        lanes = [raw.tcp(self.server.port) for _ in range(at_once)]
-        left = {lane: memoryview(post) for lane in lanes}
-        answers = dict.fromkeys(lanes, b"")
-        for lane in lanes:
-            lane.setblocking(False)
+        connections = [raw.tcp(self.server.port) for _ in range(at_once)]
+        left = {connection: memoryview(post) for connection in connections}
+        answers = dict.fromkeys(connections, b"")
+        for connection in connections:
+            connection.setblocking(False)
         while True:
-            for lane in lanes:
+            for connection in connections:
                 with suppress(BlockingIOError):
-                    left[lane] = left[lane][lane.send(left[lane]) :] if left[lane] else left[lane]
-                answers[lane] += _now(lane) or b""
-                if raw.whole_answer(answers[lane]):
-                    if b" 200 " not in answers[lane][:20]:
-                        raise RuntimeError(answers[lane])
-                    left[lane], answers[lane] = memoryview(post), b""
+                    left[connection] = (
+                        left[connection][connection.send(left[connection]) :] if left[connection] else left[connection]
+                    )
+                answers[connection] += _now(connection) or b""
+                if raw.whole_answer(answers[connection]):
+                    if b" 200 " not in answers[connection][:20]:
+                        raise RuntimeError(answers[connection])
+                    left[connection], answers[connection] = memoryview(post), b""
             yield
 
-    def asks(self, tokens: list[str], paths: list[str], together: int) -> Iterator[None]:
+    def list_requests(self, tokens: list[str], paths: list[str], together: int) -> Iterator[None]:
         """List as users, some concurrently, each as soon as the last response has arrived."""
         chance, poll = random.Random(1), select.epoll()
-        lanes: dict[int, tuple[socket.socket, bytes]] = {}
+        connections: dict[int, tuple[socket.socket, bytes]] = {}
 
         def ask(s: socket.socket) -> None:
             headers = {"appid": self.api.app_id, "authtoken": chance.choice(tokens), "resource": "bench"}
             s.sendall(raw.request("GET", f"/v3{chance.choice(paths)}", headers))
-            lanes[s.fileno()] = (s, b"")
+            connections[s.fileno()] = (s, b"")
 
         for _ in range(together):
             s = raw.tcp(self.server.port)
@@ -244,9 +246,9 @@ class Scene:
             ask(s)
         while True:
             for fd, _ in poll.poll(0, 64):
-                s, data = lanes[fd]
+                s, data = connections[fd]
                 data += s.recv(65536)
-                lanes[fd] = (s, data)
+                connections[fd] = (s, data)
                 if raw.whole_answer(data):
                     ask(s)
             yield
@@ -255,39 +257,39 @@ class Scene:
         """Send request bodies slowly, a byte at a time; reconnect when closed."""
         post = self.message("flooder", "bob", "user", 1000)
         head = post[: post.index(b"\r\n\r\n") + 4]
-        lanes: list[tuple[float, socket.socket]] = []
+        connections: list[tuple[float, socket.socket]] = []
         while True:
-            if len(lanes) < count:
+            if len(connections) < count:
                 with suppress(OSError):
                     s = raw.tcp(self.server.port)
                     s.sendall(head)
-                    lanes.append((time.perf_counter() + 12.0, s))
-            elif lanes[0][0] <= time.perf_counter():
-                _, s = lanes.pop(0)
+                    connections.append((time.perf_counter() + 12.0, s))
+            elif connections[0][0] <= time.perf_counter():
+                _, s = connections.pop(0)
                 with suppress(OSError):
                     s.sendall(b" ")
-                    lanes.append((time.perf_counter() + 12.0, s))
-            if lanes and _now(lanes[0][1]) is not None:  # closed by the server
-                lanes.pop(0)[1].close()
+                    connections.append((time.perf_counter() + 12.0, s))
+            if connections and _now(connections[0][1]) is not None:  # closed by the server
+                connections.pop(0)[1].close()
             yield
 
     def silent_sockets(self, count: int) -> Iterator[None]:
         """Open WebSockets that never authenticate; reconnect when closed."""
-        lanes: list[socket.socket] = []
+        connections: list[socket.socket] = []
         while True:
-            if len(lanes) >= count:
-                lanes.pop(0).close()
+            if len(connections) >= count:
+                connections.pop(0).close()
             with suppress(OSError):
                 s = raw.tcp(self.server.port)
                 s.sendall(raw.UPGRADE)
-                lanes.append(s)
+                connections.append(s)
             yield
 
-    def herd(self, jwts: list[bytes]) -> Iterator[None]:
+    def reconnects(self, jwts: list[bytes]) -> Iterator[None]:
         """Reconnect many clients at once, as after a network failure; they retry when told to."""
         poll, left = select.epoll(), [(0.0, n) for n in range(len(jwts))]
         begin, chance = time.perf_counter(), random.Random(1)
-        lanes: dict[int, tuple[socket.socket, int, bytes]] = {}
+        connections: dict[int, tuple[socket.socket, int, bytes]] = {}
         while True:
             now = time.perf_counter() - begin
             for due in [entry for entry in left if entry[0] <= now][:50]:
@@ -295,14 +297,14 @@ class Scene:
                 s = raw.tcp(self.server.port)
                 s.sendall(raw.UPGRADE)
                 poll.register(s.fileno(), select.EPOLLIN)
-                lanes[s.fileno()] = (s, due[1], b"")
+                connections[s.fileno()] = (s, due[1], b"")
             for fd, _ in poll.poll(0, 64):
-                s, n, data = lanes[fd]
+                s, n, data = connections[fd]
                 data += s.recv(65536)
-                lanes[fd] = (s, n, data)
+                connections[fd] = (s, n, data)
                 if b" 101 " in data[:20] and b"\r\n\r\n" in data:
                     s.sendall(jwts[n])
-                    lanes[fd] = (s, n, b"open")
+                    connections[fd] = (s, n, b"open")
                 elif b" 503 " in data[:20]:
                     wait = int(data.lower().partition(b"retry-after: ")[2].split(b"\r\n")[0])
                     left.append((now + wait + chance.random(), n))
@@ -325,7 +327,7 @@ def _in(
 def _slow(scene: Scene) -> dict[str, list[float]]:
     sockets = scene.crowd(CROWD)
     all_read = latencies(scene.server, scene.post, lambda: scene.reading(sockets, 0.25))
-    some = latencies(scene.server, scene.post, lambda: scene.reading(sockets[SLOW:], 0.25), 4 * SECONDS)
+    some = latencies(scene.server, scene.post, lambda: scene.reading(sockets[SLOW_READERS:], 0.25), 4 * SECONDS)
     return {"2,000 sockets, all read": all_read, "the same, 100 of them never": some}
 
 
@@ -342,7 +344,7 @@ def _flood(scene: Scene) -> dict[str, list[float]]:
 
 def _silent(scene: Scene) -> dict[str, list[float]]:
     quiet = latencies(scene.server, scene.post, None)
-    sockets = [raw.tcp(scene.server.port) for _ in range(SILENT)]
+    sockets = [raw.tcp(scene.server.port) for _ in range(SILENT_SOCKETS)]
     for s in sockets[::2]:
         s.sendall(raw.UPGRADE)
     raw.Api(scene.server.port, scene.server.more).ask("GET", "/settings")  # all sockets are accepted
@@ -354,12 +356,12 @@ def _silent(scene: Scene) -> dict[str, list[float]]:
 
 def _descriptors(scene: Scene) -> dict[str, list[float]]:
     quiet = latencies(scene.server, scene.post, None)
-    lane, pid = raw.tcp(scene.server.port), scene.server.process.pid
-    lane.sendall(scene.post)
-    raw.read_answer(lane)
+    connection, pid = raw.tcp(scene.server.port), scene.server.process.pid
+    connection.sendall(scene.post)
+    raw.read_answer(connection)
     soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")), hard))
-    took = latencies(scene.server, scene.post, scene.comes_again_and_again, lane=lane)
+    took = latencies(scene.server, scene.post, scene.refused_connects, connection=connection)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
     return {"nobody else": quiet, "no descriptor is left, and one comes again and again": took}
 
@@ -368,19 +370,19 @@ def _memory(scene: Scene) -> dict[str, list[float]]:
     quiet = latencies(scene.server, scene.post, None)
     pid = scene.server.process.pid
     used = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    resource.prlimit(pid, resource.RLIMIT_AS, (used + LITTLE, resource.RLIM_INFINITY))
-    took = latencies(scene.server, scene.post, scene.large_and_never_whole)
+    resource.prlimit(pid, resource.RLIMIT_AS, (used + MEMORY_BYTES, resource.RLIM_INFINITY))
+    took = latencies(scene.server, scene.post, scene.incomplete_requests)
     resource.prlimit(pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    return {"nobody else": quiet, f"{HALVES} large requests that are never whole, 24 MB of memory": took}
+    return {"nobody else": quiet, f"{INCOMPLETE_REQUESTS} large requests that are never whole, 24 MB of memory": took}
 
 
 def _herd(scene: Scene) -> dict[str, list[float]]:
     _, jwt = scene.api.login("listener")
-    frames = [scene.api.auth_frame("listener", jwt, f"d{n}") for n in range(HERD)]
+    frames = [scene.api.auth_frame("listener", jwt, f"d{n}") for n in range(RECONNECTING)]
     quiet, took = [], []
     for _ in range(ROUNDS):  # the wave is short: one alone gives few samples
         quiet += latencies(scene.server, scene.post, None, 4.0)
-        took += latencies(scene.server, scene.post, lambda: scene.herd(frames), 4.0)
+        took += latencies(scene.server, scene.post, lambda: scene.reconnects(frames), 4.0)
         while scene.api.ask("GET", "/health")["sockets"]:
             time.sleep(0.1)
     return {"nobody else": quiet, "2,000 clients come back at once": took}
@@ -412,7 +414,7 @@ def _uploads(scene: Scene) -> dict[str, list[float]]:
     }
 
 
-def backlog(path: Path, *, messages: int = BACKLOG, own: int = OWN, readers: int = READERS) -> None:
+def backlog(path: Path, *, messages: int = UNREAD_MESSAGES, own: int = OWN_MESSAGES, readers: int = READERS) -> None:
     """Fill a database: a group with many messages of one user, and many unread messages in groups of all users."""
     c = sqlite3.connect(path, isolation_level=None)
     body = json.dumps({"sender": "listener", "data": {"text": "x" * 300}, "tags": ["some"]}).encode()
@@ -442,29 +444,29 @@ def _lists(scene: Scene) -> dict[str, list[float]]:
     searcher, readers = [scene.api.login("searcher")[0]], [scene.api.login(f"r{n}")[0] for n in range(READERS)]
     return {
         "nobody else": latencies(scene.server, scene.post, None),
-        f"8 searches at a time of one user with {OWN:,} messages": latencies(
-            scene.server, scene.post, lambda: scene.asks(searcher, searches, 8)
+        f"8 searches at a time of one user with {OWN_MESSAGES:,} messages": latencies(
+            scene.server, scene.post, lambda: scene.list_requests(searcher, searches, 8)
         ),
-        f"{READERS} users list their conversations, {BACKLOG:,} messages unread": latencies(
-            scene.server, scene.post, lambda: scene.asks(readers, ["/conversations?per_page=30"], 50)
+        f"{READERS} users list their conversations, {UNREAD_MESSAGES:,} messages unread": latencies(
+            scene.server, scene.post, lambda: scene.list_requests(readers, ["/conversations?per_page=30"], 50)
         ),
     }
 
 
 def _slow_bodies(scene: Scene) -> dict[str, list[float]]:
     quiet = latencies(scene.server, scene.post, None)
-    took = latencies(scene.server, scene.post, lambda: scene.slow_bodies(BODIES))
-    return {"nobody else": quiet, f"{BODIES} bodies, a byte in 12 s each": took}
+    took = latencies(scene.server, scene.post, lambda: scene.slow_bodies(SLOW_BODIES))
+    return {"nobody else": quiet, f"{SLOW_BODIES} bodies, a byte in 12 s each": took}
 
 
 def _few_places(scene: Scene) -> dict[str, list[float]]:
     quiet = latencies(scene.server, scene.post, None)
-    bodies = latencies(scene.server, scene.post, lambda: scene.slow_bodies(2 * PLACES))
-    sockets = latencies(scene.server, scene.post, lambda: scene.silent_sockets(2 * PLACES))
+    bodies = latencies(scene.server, scene.post, lambda: scene.slow_bodies(2 * MAX_CONNECTIONS))
+    sockets = latencies(scene.server, scene.post, lambda: scene.silent_sockets(2 * MAX_CONNECTIONS))
     return {
         "nobody else": quiet,
-        f"room for {PLACES} connections, {2 * PLACES} bodies, a byte in 12 s each": bodies,
-        f"room for {PLACES} connections, {2 * PLACES} sockets that never authenticate": sockets,
+        f"room for {MAX_CONNECTIONS} connections, {2 * MAX_CONNECTIONS} bodies, a byte in 12 s each": bodies,
+        f"room for {MAX_CONNECTIONS} connections, {2 * MAX_CONNECTIONS} sockets that never authenticate": sockets,
     }
 
 
@@ -486,7 +488,7 @@ def run() -> list[str]:
         (rates, _memory),
         (rates, _slow_bodies),
         (
-            {**rates, "TAILWIRE_MAX_CONNECTIONS": str(PLACES), "TAILWIRE_UNAUTHENTICATED_PER_ADDRESS": "100"},
+            {**rates, "TAILWIRE_MAX_CONNECTIONS": str(MAX_CONNECTIONS), "TAILWIRE_UNAUTHENTICATED_PER_ADDRESS": "100"},
             _few_places,
         ),
         (rates, _herd),

@@ -19,7 +19,7 @@ import window_pictures
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"
-MOST = 150_000
+MAX_BYTES = 150_000
 """Size limit of a picture."""
 DRAWN = {**terminal_pictures.DRAWN, **window_pictures.DRAWN, **loop_pictures.DRAWN}
 
@@ -32,8 +32,8 @@ def saved(name: str, png: bytes) -> None:
     """
     small = io.BytesIO()
     Image.open(io.BytesIO(png)).convert("RGB").quantize(64).save(small, "PNG", optimize=True)
-    if small.tell() > MOST:
-        raise ValueError(f"{name}.png has {small.tell()} bytes: at most {MOST} are wanted")
+    if small.tell() > MAX_BYTES:
+        raise ValueError(f"{name}.png has {small.tell()} bytes: at most {MAX_BYTES} are wanted")
     (PICTURES / f"{name}.png").write_bytes(small.getvalue())
     print(f"docs/pictures/{name}.png: {small.tell() // 1000} KB")
 

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
-LARGEST = 4096
+MAX_INPUT_BYTES = 4096
 
 
 def one(target: str, arguments: list[str]) -> None:
@@ -52,7 +52,16 @@ def main() -> int:
                 if given.runs
                 else [f"-max_total_time={max(1, int(given.seconds / len(names)))}"]
             )
-            command = [sys.executable, "-m", "fuzz", "--one", name, *limit, f"-max_len={LARGEST}", "-timeout=20"]
+            command = [
+                sys.executable,
+                "-m",
+                "fuzz",
+                "--one",
+                name,
+                *limit,
+                f"-max_len={MAX_INPUT_BYTES}",
+                "-timeout=20",
+            ]
             command += [
                 "-artifact_prefix=" + str(HERE / "found") + "-",
                 "-print_final_stats=1",

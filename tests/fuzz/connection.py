@@ -13,7 +13,7 @@ from tailwire.server.app import Parts
 from tailwire.server.gateway.protocol import SocketProtocol
 from tailwire.server.telemetry.logs import log
 
-TURNS = 200
+MAX_TURNS = 200
 
 
 class Wire(asyncio.Transport):
@@ -81,7 +81,7 @@ class Connections:
         wire.protocol = self._parts.http(config=self._config, server_state=state, app_state={}, _loop=loop)
         wire.protocol.connection_made(wire)
         for piece in pieces:
-            for _ in range(TURNS):
+            for _ in range(MAX_TURNS):
                 if wire.reading:
                     break
                 await asyncio.sleep(0)

@@ -21,6 +21,7 @@ from tailwire.sdk.connection.replay import BadReplay, replayed
 from tailwire.sdk.continuity.state import Machine, Position
 from tailwire.sdk.dispatch.incoming import Incoming
 from tailwire.sdk.io.files import FileSessionStore
+from tailwire.sdk.io.untrusted_json import BadJson, read_object
 from tailwire.sdk.outbox import Outbox
 from tailwire.sdk.session import Session
 from tailwire.server.config import BadSetting
@@ -30,6 +31,7 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest import operations
 from tailwire.server.rest.forms import read_form
 from tailwire.testing.line.frames import ServerFrames
+from tailwire.testing.server import UNLIMITED
 
 FOLDER = Path(tempfile.mkdtemp(prefix="tailwire-fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
 _loop = asyncio.new_event_loop()
@@ -95,8 +97,7 @@ class _Server:
         from tailwire.server.config import Settings
         from tailwire.server.ports.world import World
 
-        quiet = {f"{n}_per_minute": 0 for n in ("sends", "requests", "logins", "core", "standard", "wrong_tokens")}
-        settings = Settings(data=str(FOLDER / "server"), upgrades_per_second=0, **quiet)
+        settings = Settings(data=str(FOLDER / "server"), upgrades_per_second=0, **UNLIMITED)
         self.parts = _loop.run_until_complete(assemble(settings, World()))
         api = self.parts.api
         found = [*api._fixed.values(), *(o for some in api._varying.values() for _, o in some)]
@@ -290,13 +291,15 @@ def ready_file(data: bytes) -> None:
 
 def replay_file(data: bytes) -> None:
     """A dump of a connection: replayed, or refused with a reason."""
+    path = FOLDER / "dump.json"
+    path.write_bytes(data)
     try:
-        state, recorded = load_dump(json.loads(data))
+        state, recorded = load_dump(read_object(path))
         for at, after, _, commands in replayed(state, recorded):
             explain(after, at)
             str(commands)
-    except (BadDump, BadReplay, ValueError, RecursionError):
-        return
+    except (BadJson, BadDump, BadReplay) as e:
+        str(e).encode("utf-8", "backslashreplace")
 
 
 def proxy_bytes(data: bytes) -> None:

@@ -19,6 +19,7 @@ from tailwire.server.app import assemble
 from tailwire.server.config import Settings
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
+from tailwire.testing.server import UNLIMITED
 from tailwire.wire import codec
 from tailwire.wire.social import (
     conversation_from_wire,
@@ -28,10 +29,9 @@ from tailwire.wire.social import (
     typing_from_frame,
 )
 
-QUIET = {f"{n}_per_minute": 0 for n in ("sends", "requests", "logins", "core", "standard", "wrong_tokens")}
 DEPTHS = (1, 2, 63, 64, 65, 66, 90, 128, 500, *range(900, 1000))
 DIGITS = (1, 9, 16, 17, 18, 19, 20, 39, 63, 64, 65, 310, 4299, 4300, 4301, 6000)
-ODD = (
+ODD_VALUES = (
     b'"\\ud800"', b'"\\u0000"', b'"\\ud83d\\ude00"', b'"\xed\xa0\x80"', b"NaN", b"Infinity", b"1e999", b"-0", b"01", b'""',
     b'{"":""}', b'{"__proto__":{"a":1}}', b'{"a":1,"a":2}', b"[]", b"{}", b"null", b"true", b'"\x7f"', b'"\\q"',
     b'"javascript:alert(1)"', b'"data:text/html,x"', b'"https://x.test/a.png"', b'"<@uid:bob>"', b'"9999999999999999999"',
@@ -53,7 +53,7 @@ def value_of(data: bytes) -> bytes:
     if kind == 3:
         return json.dumps(rest.decode("utf-8", "replace") * (number % 50 + 1)).encode()
     if kind == 4:
-        return ODD[number % len(ODD)]
+        return ODD_VALUES[number % len(ODD_VALUES)]
     if kind == 5:
         return rest
     middle = len(rest) // 2
@@ -70,7 +70,7 @@ def text_of(value: bytes) -> str:
     return found if isinstance(found, str) else value.decode("utf-8", "replace")
 
 
-class Ears:
+class RecordingSocket:
     """A socket as the hub sees it, which keeps what is written to it."""
 
     def __init__(self, uid: str) -> None:
@@ -115,9 +115,9 @@ class Readers:
     def __init__(self, folder: Path, read: Callable[[bytes], Any] = strictly) -> None:
         self._loop = asyncio.new_event_loop()
         self._read = read
-        settings = Settings(data=str(folder), upgrades_per_second=0, **QUIET)
+        settings = Settings(data=str(folder), upgrades_per_second=0, **UNLIMITED)
         self.parts = self._run(assemble(settings, World()))
-        self._ears = Ears("bob")
+        self._ears = RecordingSocket("bob")
         self._last = "1"
         self._begin()
 

@@ -338,7 +338,7 @@ def _restored_backup_restarts_catch_up(patch):
 
 
 # Each fault, and a seed that finds it: tried first, so that the test is quick as long as that holds.
-PLANTS: dict[Plant, int] = {
+PLANTED_FAULTS: dict[Plant, int] = {
     _two_sockets_at_once: 0,
     _waits_never_end: 15,
     _no_heartbeat_deadline: 15,
@@ -369,7 +369,7 @@ PLANTS: dict[Plant, int] = {
 
 
 # Not found by early seeds: `make faults` searches further, for some minutes each.
-FAR = [
+RARE_FAULTS = [
     _position_is_saved_too_early,
     _outbox_is_not_saved,
     _lost_messages_are_not_detected,
@@ -379,7 +379,7 @@ FAR = [
 
 @pytest.mark.skipif(os.environ.get("TAILWIRE_FAULTS") != "full", reason="some minutes each: see `make faults`")
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("plant", FAR, ids=lambda p: p.__name__.strip("_"))
+@pytest.mark.parametrize("plant", RARE_FAULTS, ids=lambda p: p.__name__.strip("_"))
 def test_rare_faults_are_found(plant: Plant, monkeypatch: pytest.MonkeyPatch):
     plant(monkeypatch)
     assert any(fails(make_plan(seed)) is not None for seed in range(MAX_SEEDS))
@@ -387,10 +387,10 @@ def test_rare_faults_are_found(plant: Plant, monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("plant", PLANTS, ids=lambda p: p.__name__.strip("_"))
+@pytest.mark.parametrize("plant", PLANTED_FAULTS, ids=lambda p: p.__name__.strip("_"))
 def test_planted_faults_are_found(plant: Plant, monkeypatch: pytest.MonkeyPatch):
     plant(monkeypatch)
-    for seed in (PLANTS[plant], *range(MAX_SEEDS)):
+    for seed in (PLANTED_FAULTS[plant], *range(MAX_SEEDS)):
         if fails(make_plan(seed)) is not None:
             return
     pytest.fail(f"not found within {MAX_SEEDS} seeds")

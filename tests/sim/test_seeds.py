@@ -15,19 +15,19 @@ from tailwire.testing.simulation.__main__ import run_batch
 
 # Killed processes leave coroutines that were never awaited; they may be collected in the next test.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-SEEDS, TOGETHER = 100, 50
+SEEDS, SEEDS_PER_PROCESS = 100, 50
 PARTS = os.cpu_count() or 1
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, TOGETHER))
+@pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_PER_PROCESS))
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_seeds(first):
     # On all cores: a process for each part of the seeds.
-    parts = [list(range(n, first + TOGETHER, PARTS)) for n in range(first, first + PARTS)]
+    parts = [list(range(n, first + SEEDS_PER_PROCESS, PARTS)) for n in range(first, first + PARTS)]
     with ProcessPoolExecutor(max_workers=PARTS) as pool:
         ran = [one for part in pool.map(run_batch, parts) for one in part]
-    assert len(ran) == TOGETHER
+    assert len(ran) == SEEDS_PER_PROCESS
     assert [(seed, what) for seed, report, _, what in ran if report is None] == []
 
 

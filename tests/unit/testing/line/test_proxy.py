@@ -13,7 +13,7 @@ from tailwire.testing.line.proxy import FaultProxy
 from tailwire.testing.line.shape import Shape, kbit
 
 KBYTE = 1000
-SOON = 20  # seconds that anything may take on a busy machine
+TIMEOUT_SECONDS = 20  # seconds that anything may take on a busy machine
 
 
 class Echo:
@@ -55,7 +55,7 @@ async def line(shape: Shape | None = None) -> AsyncIterator[tuple[FaultProxy, Ec
     server = await asyncio.start_server(echo.answer, "127.0.0.1", 0)
     echo.port = server.sockets[0].getsockname()[1]
     try:
-        async with FaultProxy("127.0.0.1", echo.port) as proxy, asyncio.timeout(SOON):
+        async with FaultProxy("127.0.0.1", echo.port) as proxy, asyncio.timeout(TIMEOUT_SECONDS):
             proxy.shape(shape)
             yield proxy, echo
         assert proxy.open == 0
@@ -65,7 +65,7 @@ async def line(shape: Shape | None = None) -> AsyncIterator[tuple[FaultProxy, Ec
         server.close()
         while OPENED:
             await closed(OPENED.pop())
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while echo.now:
                 await asyncio.sleep(0.01)
 

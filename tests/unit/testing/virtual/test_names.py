@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from tailwire.sdk.io.addresses import connected_socket
-from tailwire.testing.virtual.network import DEAD_CONNECT
+from tailwire.testing.virtual.network import CONNECT_TIMEOUT_SECONDS
 from tailwire.testing.virtual.world import virtual_loop
 
 pytestmark = pytest.mark.virtual
@@ -39,7 +39,7 @@ async def seconds(work):
 async def test_dead_address_delays_without_a_race():
     network(SIX, FOUR, dead=[SIX])
     took = await seconds(virtual_loop().create_connection(asyncio.Protocol, "server", PORT))
-    assert took > DEAD_CONNECT
+    assert took > CONNECT_TIMEOUT_SECONDS
 
 
 @pytest.mark.parametrize("first", [SIX, OTHER])
