@@ -45,8 +45,8 @@ def main() -> int:
         print(sections[-1], "\n")
     file = Path(__file__).with_name("RESULTS.md")
     head = (
-        "# Results\n\nMade by `make bench`: each figure beside a peer or a limit, measured in the same run. "
-        "Servers run on core 0,\nthe load on core 1. Absolute figures are this machine's; look at the ratios.\n\n"
+        "# Results\n\nMade by `make bench`: each figure with a peer or a limit, measured in the same run. "
+        "Servers run on core 0,\nthe load on core 1. Absolute figures depend on this machine; compare the ratios.\n\n"
         f"{datetime.date.today()}, {_processor()}, {platform.system()} {platform.release()}, "
         f"Python {platform.python_version()}.\n\n"
     )

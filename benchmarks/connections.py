@@ -35,10 +35,10 @@ def run() -> list[str]:
     lines = [
         f"### Connections: {COUNT:,} opened, 32 at a time",
         "",
-        "| | a second | a second of the server's CPU | KB each, idle |",
+        "| | per second | per second of the server's CPU | KB each, idle |",
         "| --- | --- | --- | --- |",
     ]
-    for name, (rate, per_cpu, kb) in (("Tailwire, authenticated", mine), ("Node ws, handshake alone", node)):
+    for name, (rate, per_cpu, kb) in (("Tailwire, authenticated", mine), ("Node ws, handshake only", node)):
         lines.append(f"| {name} | {rate:,.0f} | {per_cpu:,.0f} | {kb:.1f} |")
     lines.append(f"| ratio | {mine[0] / node[0]:.2f} | {mine[1] / node[1]:.2f} | {mine[2] / node[2]:.2f} |")
     return lines

@@ -157,7 +157,7 @@ def run() -> list[str]:
     lines = [
         "### Fan-out: one message of about 600 bytes to 1000 sockets of a group",
         "",
-        "Deliveries/s, server on one core; in brackets per second of CPU that the server used.",
+        "Deliveries/s, server on one core; in brackets: per second of the server's CPU time.",
         "",
         "| | 1 in flight | 4 | 16 |",
         "| --- | --- | --- | --- |",

@@ -46,11 +46,11 @@ def run() -> list[str]:
     rows = {
         "`import tailwire`": _import("import tailwire"),
         "`from tailwire import ChatClient`": _import("from tailwire import ChatClient"),
-        "`import websockets.asyncio.client, httpx2` (limit: what it stands on)": _import(
+        "`import websockets.asyncio.client, httpx2` (limit: its dependencies)": _import(
             "import websockets.asyncio.client, httpx2"
         ),
     }
-    lines = ["### The machine, and importing", "", "| transition | µs |", "| --- | --- |"]
+    lines = ["### The connection machine, and importing", "", "| transition | µs |", "| --- | --- |"]
     lines += [f"| {name} | {us:.1f} |" for name, us in _transitions().items()]
     lines += [
         "",

@@ -65,7 +65,7 @@ def in_background(meanwhile: Callable[[], Iterator[None]] | None) -> Iterator[No
     try:
         yield
         if os.waitpid(child, os.WNOHANG) != (0, 0):
-            raise RuntimeError("what others do came to an end")
+            raise RuntimeError("the load process ended")
     finally:
         with suppress(ProcessLookupError, ChildProcessError):
             os.kill(child, signal.SIGKILL)
@@ -328,15 +328,15 @@ def _slow(scene: Scene) -> dict[str, list[float]]:
     sockets = scene.crowd(CROWD)
     all_read = latencies(scene.server, scene.post, lambda: scene.reading(sockets, 0.25))
     some = latencies(scene.server, scene.post, lambda: scene.reading(sockets[SLOW_READERS:], 0.25), 4 * SECONDS)
-    return {"2,000 sockets, all read": all_read, "the same, 100 of them never": some}
+    return {"2,000 sockets, all read": all_read, "the same, 100 never read": some}
 
 
 def _flood(scene: Scene) -> dict[str, list[float]]:
     return {
-        "nobody else": latencies(scene.server, scene.post, None),
-        "one floods over a socket": latencies(scene.server, scene.post, scene.flood_by_socket),
-        "one floods over HTTP": latencies(scene.server, scene.post, scene.flood_by_http),
-        "one floods over HTTP, and does not wait for answers": latencies(
+        "no other load": latencies(scene.server, scene.post, None),
+        "a flood over a socket": latencies(scene.server, scene.post, scene.flood_by_socket),
+        "a flood over HTTP": latencies(scene.server, scene.post, scene.flood_by_http),
+        "a flood over HTTP that does not wait for responses": latencies(
             scene.server, scene.post, scene.flood_without_reading
         ),
     }
@@ -351,7 +351,7 @@ def _silent(scene: Scene) -> dict[str, list[float]]:
     took = latencies(scene.server, scene.post, None, 2 * SECONDS)  # and reach their deadline
     for s in sockets:
         s.close()
-    return {"nobody else": quiet, "5,000 sockets that never authenticate": took}
+    return {"no other load": quiet, "5,000 sockets that never authenticate": took}
 
 
 def _descriptors(scene: Scene) -> dict[str, list[float]]:
@@ -363,7 +363,7 @@ def _descriptors(scene: Scene) -> dict[str, list[float]]:
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")), hard))
     took = latencies(scene.server, scene.post, scene.refused_connects, connection=connection)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
-    return {"nobody else": quiet, "no descriptor is left, and one comes again and again": took}
+    return {"no other load": quiet, "no descriptor left, and a client that keeps connecting": took}
 
 
 def _memory(scene: Scene) -> dict[str, list[float]]:
@@ -373,7 +373,7 @@ def _memory(scene: Scene) -> dict[str, list[float]]:
     resource.prlimit(pid, resource.RLIMIT_AS, (used + MEMORY_BYTES, resource.RLIM_INFINITY))
     took = latencies(scene.server, scene.post, scene.incomplete_requests)
     resource.prlimit(pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    return {"nobody else": quiet, f"{INCOMPLETE_REQUESTS} large requests that are never whole, 24 MB of memory": took}
+    return {"no other load": quiet, f"{INCOMPLETE_REQUESTS} incomplete large requests, 24 MB of memory": took}
 
 
 def _herd(scene: Scene) -> dict[str, list[float]]:
@@ -385,7 +385,7 @@ def _herd(scene: Scene) -> dict[str, list[float]]:
         took += latencies(scene.server, scene.post, lambda: scene.reconnects(frames), 4.0)
         while scene.api.ask("GET", "/health")["sockets"]:
             time.sleep(0.1)
-    return {"nobody else": quiet, "2,000 clients come back at once": took}
+    return {"no other load": quiet, "2,000 clients reconnect at once": took}
 
 
 def _png(width: int, height: int) -> bytes:
@@ -401,8 +401,8 @@ def _png(width: int, height: int) -> bytes:
 
 def _uploads(scene: Scene) -> dict[str, list[float]]:
     return {
-        "nobody else": latencies(scene.server, scene.post, None),
-        f"{BOMBS} pictures of 49 megapixels at once, again and again": latencies(
+        "no other load": latencies(scene.server, scene.post, None),
+        f"{BOMBS} concurrent pictures of 49 megapixels, repeatedly": latencies(
             scene.server, scene.post, lambda: scene.uploads(_png(7000, 7000), "image", BOMBS)
         ),
         f"{BOMBS} pictures of 12 megapixels, which get thumbnails": latencies(
@@ -443,7 +443,7 @@ def _lists(scene: Scene) -> dict[str, list[float]]:
     searches = [f"/messages?{query}" for query in SEARCHES]
     searcher, readers = [scene.api.login("searcher")[0]], [scene.api.login(f"r{n}")[0] for n in range(READERS)]
     return {
-        "nobody else": latencies(scene.server, scene.post, None),
+        "no other load": latencies(scene.server, scene.post, None),
         f"8 searches at a time of one user with {OWN_MESSAGES:,} messages": latencies(
             scene.server, scene.post, lambda: scene.list_requests(searcher, searches, 8)
         ),
@@ -456,7 +456,7 @@ def _lists(scene: Scene) -> dict[str, list[float]]:
 def _slow_bodies(scene: Scene) -> dict[str, list[float]]:
     quiet = latencies(scene.server, scene.post, None)
     took = latencies(scene.server, scene.post, lambda: scene.slow_bodies(SLOW_BODIES))
-    return {"nobody else": quiet, f"{SLOW_BODIES} bodies, a byte in 12 s each": took}
+    return {"no other load": quiet, f"{SLOW_BODIES} bodies, a byte in 12 s each": took}
 
 
 def _few_places(scene: Scene) -> dict[str, list[float]]:
@@ -464,7 +464,7 @@ def _few_places(scene: Scene) -> dict[str, list[float]]:
     bodies = latencies(scene.server, scene.post, lambda: scene.slow_bodies(2 * MAX_CONNECTIONS))
     sockets = latencies(scene.server, scene.post, lambda: scene.silent_sockets(2 * MAX_CONNECTIONS))
     return {
-        "nobody else": quiet,
+        "no other load": quiet,
         f"room for {MAX_CONNECTIONS} connections, {2 * MAX_CONNECTIONS} bodies, a byte in 12 s each": bodies,
         f"room for {MAX_CONNECTIONS} connections, {2 * MAX_CONNECTIONS} sockets that never authenticate": sockets,
     }
@@ -475,9 +475,9 @@ def run() -> list[str]:
     peers.pin_load()
     rates = {"TAILWIRE_UPGRADES_PER_SECOND": "500", "TAILWIRE_SENDS_PER_MINUTE": "10000"}
     lines = [
-        "### Whether others notice: one send each 20 ms, to its answer",
+        "### Effect on others: one send every 20 ms, to its response",
         "",
-        "| | p50 ms | p99 ms | p50 to that before | p99 |",
+        "| | p50 ms | p99 ms | p50 ratio | p99 |",
         "| --- | --- | --- | --- | --- |",
     ]
     for settings, scene, *fill in (

@@ -202,8 +202,8 @@ def run() -> list[str]:
     lines = [
         f"### Under load: {USERS} senders, twice the server's maximum for {OVERLOAD_SECONDS:.0f} s",
         "",
-        f"The maximum is that of a closed loop, {SENDERS_AT_ONCE} sends at once, all senders in turn. The rest is offered at random "
-        "times,\nwhatever the server answers; who is refused (429) comes back when `Retry-After` says. p50 and p99 from the send to the answer.",
+        f"The maximum is that of a closed loop, {SENDERS_AT_ONCE} sends at once, all senders in turn. The other loads arrive at random "
+        "times,\nindependent of the responses; refused senders (429) retry after `Retry-After`. p50 and p99 from the send to the response.",
         "",
         "| | stored/s | to its maximum | refused/s | p50 ms | p99 ms |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -213,12 +213,12 @@ def run() -> list[str]:
         ("the maximum", most, most),
         ("twice the maximum", over, most),
         (f"afterwards, {LOW_LOAD_SHARE:.0%}", after, most),
-        ("twice the maximum, nothing refused or left out (limit)", plain[2], plain[0]),
+        ("twice the maximum, nothing refused or shed (limit)", plain[2], plain[0]),
     ):
         lines.append(
             f"| {name} | {measured.rate:,.0f} | {measured.rate / whole.rate:.2f} | {measured.refused / measured.seconds:,.0f} "
             f"| {measured.p(50):.1f} | {measured.p(99):.1f} |"
         )
-    what = "nothing is left out or refused any more, and the median is at most twice that of before"
+    what = "nothing is shed or refused any more, and the median is at most twice the earlier one"
     lines += ["", f"{well:.1f} s after the end of the load {what} (goal: 5 s)."]
     return lines

@@ -109,11 +109,11 @@ def run() -> list[str]:
         "| --- | --- | --- |",
     ]
     for name, took in (
-        ("Tailwire, told by the platform", hinted),
-        ("Tailwire, not told", alone),
+        ("Tailwire, with a platform hint", hinted),
+        ("Tailwire, without a hint", alone),
         ("a client that waits a fixed 5 s", fixed),
     ):
         lines.append(f"| {name} | {raw.percentile(took, 50):.2f} | {raw.percentile(took, 99):.2f} |")
     ratio = [raw.percentile(hinted, p) / raw.percentile(fixed, p) for p in (50, 99)]
-    lines.append(f"| ratio, told to fixed | {ratio[0]:.2f} | {ratio[1]:.2f} |")
+    lines.append(f"| ratio, with a hint to fixed | {ratio[0]:.2f} | {ratio[1]:.2f} |")
     return lines

@@ -148,7 +148,7 @@ class _Store:
                 lambda: get(f"/users/{pick(users)}/messages?searchKey={pick(WORDS)}&per_page=30"),
                 100,
             ),
-            "search for a word of all": (lambda: get("/messages?searchKey=the&per_page=30"), 30),
+            "search for a word in every message": (lambda: get("/messages?searchKey=the&per_page=30"), 30),
             "conversations of 2,000 groups": (lambda: get("/conversations?per_page=30", self._busy), 100),
             "unread count of 2,000 groups": (lambda: get("/messages?unread=1&count=1", self._busy), 30),
             "send to 10,000 members": (lambda: post(to_all), 200),
@@ -224,7 +224,7 @@ def run() -> list[str]:
     lines = [
         "### A full store",
         "",
-        "p50 in ms over HTTP: 10,000 messages stored, and 1,000,000; asked in turns.",
+        "p50 in ms over HTTP: 10,000 messages stored, and 1,000,000; alternating requests.",
         "",
         "| | 10,000 | 1,000,000 | ratio | goal |",
         "| --- | --- | --- | --- | --- |",
@@ -234,7 +234,7 @@ def run() -> list[str]:
     grown, speed = upload()
     lines += [
         "",
-        f"The index of words takes {indexed:,.0f} messages/s, behind the messages.",
+        f"The search index takes {indexed:,.0f} messages/s, after the messages are stored.",
         "",
         f"Upload of 100 MB: {speed:.0f} MB/s; the server grows by {grown:.1f} MB (goal: under 30).",
     ]

@@ -85,7 +85,7 @@ LEFT_OUT = {
     "Extensions (`callExtension`, polls, stickers, translation)": "services of the vendor's own; the list of them is empty",
     "`onMessageModerated`, moderation rules and keywords": "there is no moderation engine; reports are kept",
     "`onCardMessageReceived`, campaigns, notification feed": "made by the vendor's dashboard",
-    "`mentionsWithTagInfo`, `mentionsWithBlockedInfo`": "mentioned users carry uid and name; `get_user` says the rest",
+    "`mentionsWithTagInfo`, `mentionsWithBlockedInfo`": "mentioned users carry uid and name; `get_user` returns the rest",
     "`interactionGoalCompletedOnly`, `withParent`, `setPage` of messages": "a request's cursor moves through pages; parents are read by id",
     "`unreadRepliesCount`, `deliveredToMeAt`, `readByMeAt`": "what the user has read is kept by conversation: `last_read_message_id`",
     "`setSource`, `setPlatformParams`, `setDemoMetaInfo`": "for the vendor's statistics",
@@ -259,8 +259,8 @@ def errors_page() -> str:
     }
     lines = [
         "# Errors", "",
-        "Made by `make reference`. The server answers `{\"error\": {\"code\", \"message\", \"details\"}}`; the SDK raises",
-        "`CometChatException` with the same. `details` says what to do, by field where a field is wrong.", "",
+        "Made by `make reference`. The server responds with `{\"error\": {\"code\", \"message\", \"details\"}}`; the SDK raises",
+        "`CometChatException` with the same. `details` says what to do, by field if a field is invalid.", "",
         "| code | HTTP | what went wrong | what to do | comes from |", "| --- | --- | --- | --- | --- |",
     ]  # fmt: skip
     sources = {p: p.read_text(encoding="utf-8") for p in SOURCE.rglob("*.py") if p.name != "catalogue.py"}
@@ -302,7 +302,7 @@ def compatibility_page() -> str:
     ]
     for method, path, summary in operations():
         lines.append(f"| `{method} {path}` | {summary} | {cell(operation_test(method, path))} |")
-    lines += ["", "## The Python SDK beside the documented one", ""]
+    lines += ["", "## The Python SDK compared with the documented one", ""]
     lines += ["| chapter | documented | ours | test |", "| --- | --- | --- | --- |"]
     from tailwire import ChatClient
 

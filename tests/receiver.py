@@ -69,4 +69,4 @@ async def until(stage, condition):
         if condition():
             return
         await stage.pass_time(0.1)
-    raise AssertionError("it never did")
+    raise AssertionError("the condition did not become true")

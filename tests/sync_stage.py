@@ -84,7 +84,7 @@ def until(true: Callable[[], Any]) -> Any:
     """Wait for a condition of another thread."""
     end = time.monotonic() + DEADLINE
     while not (value := true()):
-        assert time.monotonic() < end, "it did not come true"
+        assert time.monotonic() < end, "the condition did not become true"
         time.sleep(0.005)
     return value
 

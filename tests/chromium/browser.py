@@ -105,7 +105,7 @@ class Browser:
         """Wait until the recorded reports fulfil a condition."""
         with self._changed:
             if not self._changed.wait_for(lambda: condition() or self.gone, timeout) or self.gone:
-                raise TimeoutError(f"not heard; heard: {what()}")
+                raise TimeoutError(f"not reported; reports: {what()}")
 
     async def open(self, name: str, at: str, **more: Any) -> Page:
         """Open an address in a page with its own cookies and storage.

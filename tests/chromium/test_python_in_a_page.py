@@ -353,7 +353,7 @@ json.dumps(told)
 
 async def test_messages_are_polled_where_websockets_are_refused(scene: Scene):
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # nobody listens there
+        taken.bind(("127.0.0.1", 0))  # no server listens there
         texts = await scene.python(
             """
 bob = await begin(given["bob"], given["bob_token"], session_store=MemorySessionStore())

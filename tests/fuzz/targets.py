@@ -307,7 +307,7 @@ def proxy_bytes(data: bytes) -> None:
     splitter, cut = ServerFrames(), len(data) // 3
     pieces = [piece for part in (data[:cut], data[cut:]) for piece, _ in splitter.feed(part)]
     if not data.startswith(b"".join(pieces)):
-        raise AssertionError("what passes is not what came")
+        raise AssertionError("the output differs from the input")
 
 
 _readers: list[Any] = []
