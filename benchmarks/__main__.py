@@ -1,4 +1,4 @@
-"""`python -m benchmarks [NAME …]`: runs them and writes RESULTS.md, of some of them their sections."""
+"""`python -m benchmarks [NAME …]`: run benchmarks and write RESULTS.md; with names, replace only their sections."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _processor() -> str:
 
 
 def main() -> int:
-    """Each benchmark in a process of its own, so that none sees another's memory."""
+    """Run each benchmark in a separate process, so that none inherits another's memory."""
     if len(sys.argv) == 3 and sys.argv[1] == "--one":
         print("\n".join(importlib.import_module(f"benchmarks.{sys.argv[2]}").run()))
         return 0
@@ -45,16 +45,16 @@ def main() -> int:
         print(sections[-1], "\n")
     file = Path(__file__).with_name("RESULTS.md")
     head = (
-        "# Results\n\nMade by `make bench`: each figure beside a peer or a limit, measured in the same run. "
-        "Servers run on core 0,\nthe load on core 1. Absolute figures are this machine's; look at the ratios.\n\n"
+        "# Results\n\nMade by `make bench`: each figure with a peer or a limit, measured in the same run. "
+        "Servers run on core 0,\nthe load on core 1. Absolute figures depend on this machine; compare the ratios.\n\n"
         f"{datetime.date.today()}, {_processor()}, {platform.system()} {platform.release()}, "
         f"Python {platform.python_version()}.\n\n"
     )
-    if names != list(NAMES):  # of some: they stand in the place of those of before
+    if names != list(NAMES):  # replace existing sections
         old = re.split(r"(?m)^(?=### )", file.read_text())[1:]
         heads = {section.partition("\n")[0]: section for section in sections}
         sections = [heads.pop(section.partition("\n")[0], section).strip() for section in old]
-        sections += heads.values()  # those that are new
+        sections += heads.values()  # append new ones
     file.write_text(head + "\n\n".join(sections) + "\n")
     return 0
 

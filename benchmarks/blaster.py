@@ -1,4 +1,4 @@
-"""Our server, which on SIGUSR1 writes 20,000 message frames to bob's sockets, as fast as they take them."""
+"""Our server; on SIGUSR1 it writes 20,000 message frames to bob's sockets, as fast as they accept them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tailwire.server.app import running
 from tailwire.server.config import load
 
 COUNT = 20_000
-TOGETHER = 200
+FRAMES_PER_WRITE = 200
 
 
 def frames() -> list[bytes]:
-    """The frames: as the server itself would build them."""
+    """Return the frames as the server itself encodes them."""
     from tailwire.server.fanout.frames import text_frame
 
     user = '{"uid":"%s","name":"%s","role":"default","status":"available","createdAt":1700000000}'
@@ -31,10 +31,11 @@ def frames() -> list[bytes]:
         '{"appId":"a","receiver":"bob","receiverType":"user","deviceId":"x","type":"message","sender":"alice","body":'
     )
     made = []
-    for start in range(0, COUNT, TOGETHER):
+    for start in range(0, COUNT, FRAMES_PER_WRITE):
         made.append(
             b"".join(
-                text_frame((head + body % (n, n, n) + "}").encode()) for n in range(start + 1, start + TOGETHER + 1)
+                text_frame((head + body % (n, n, n) + "}").encode())
+                for n in range(start + 1, start + FRAMES_PER_WRITE + 1)
             )
         )
     return made

@@ -1,4 +1,4 @@
-"""Messages a second that one ChatClient hands to a listener; an idle client's memory."""
+"""Messages per second that one ChatClient hands over to a listener; memory of an idle client."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _resident() -> int:
 
 
 def run() -> list[str]:
-    """The table."""
+    """Return the table."""
     peers.pin_load()
     script = str(Path(__file__).with_name("blaster.py"))
     rates: list[tuple[float, float]] = []

@@ -1,4 +1,4 @@
-"""One message to 1000 authenticated sockets of a group, through `POST /messages`; bare frames for the peers."""
+"""Fan-out of one message to 1000 authenticated group members through `POST /messages`; bare frames for the peers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _closed_loop(
     """Keep as many messages in flight as there are senders.
 
     Args:
-        answered: what is to be counted for the message that a sender's answer is about.
+        answered: what counts for the message that a sender's response is about.
 
     Returns:
         Deliveries per second, and per second of the server's CPU.
@@ -56,7 +56,7 @@ def _closed_loop(
 
 
 def ours() -> dict[int, tuple[float, float]]:
-    """Our server."""
+    """Measure our server."""
     with peers.tailwire() as server:
         api = raw.Api(server.port, server.more)
         token, jwt = api.login("alice")
@@ -71,7 +71,7 @@ def ours() -> dict[int, tuple[float, float]]:
             b'"status":"OK"',
         )
         headers = {"appid": api.app_id, "authtoken": token, "resource": "bench"}
-        text = "x" * (SIZE - 330)  # with its envelope the frame has about SIZE bytes
+        text = "x" * (SIZE - 330)  # about SIZE bytes with the envelope
         body = json.dumps({"receiver": "all", "receiverType": "group", "data": {"text": text}}).encode()
         post = raw.request("POST", "/v3/messages", headers, body)
         reader = raw.Reader(sockets)
@@ -100,7 +100,7 @@ def ours() -> dict[int, tuple[float, float]]:
 
 
 def node() -> dict[int, tuple[float, float]]:
-    """Node's ws, bare frames."""
+    """Measure Node's ws with bare frames."""
     with peers.node_ws() as server:
         sockets, _ = raw.open_sockets(server.port, SOCKETS, lambda n: b"", b"")
         reader = raw.Reader(sockets, MARK)
@@ -119,7 +119,7 @@ def node() -> dict[int, tuple[float, float]]:
 
 
 def nats() -> dict[int, tuple[float, float]]:
-    """nats-server's WebSocket, bare frames; published over its own protocol."""
+    """Measure nats-server's WebSocket with bare frames, published over its own protocol."""
     with peers.nats() as server:
         connect = b'CONNECT {"verbose":false,"pedantic":false}\r\nSUB all 1\r\nPING\r\n'
         frame = raw.masked(connect, opcode=2)
@@ -147,7 +147,7 @@ def nats() -> dict[int, tuple[float, float]]:
 
 
 def run() -> list[str]:
-    """The table."""
+    """Return the table."""
     peers.pin_load()
     measured = {
         "Tailwire: POST, stored, delivered": ours(),
@@ -157,7 +157,7 @@ def run() -> list[str]:
     lines = [
         "### Fan-out: one message of about 600 bytes to 1000 sockets of a group",
         "",
-        "Deliveries/s, server on one core; in brackets per second of CPU that the server used.",
+        "Deliveries/s, server on one core; in brackets: per second of the server's CPU time.",
         "",
         "| | 1 in flight | 4 | 16 |",
         "| --- | --- | --- | --- |",

@@ -1,4 +1,4 @@
-"""The time of a transition, and of `import tailwire` in a fresh interpreter."""
+"""Duration of a machine step, and of `import tailwire` in a new interpreter."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ def _import(code: str) -> float:
 
 
 def run() -> list[str]:
-    """The table."""
+    """Return the table."""
     peers.pin_load()
     bare = _import("pass")
     rows = {
         "`import tailwire`": _import("import tailwire"),
         "`from tailwire import ChatClient`": _import("from tailwire import ChatClient"),
-        "`import websockets.asyncio.client, httpx2` (limit: what it stands on)": _import(
+        "`import websockets.asyncio.client, httpx2` (limit: its dependencies)": _import(
             "import websockets.asyncio.client, httpx2"
         ),
     }
-    lines = ["### The machine, and importing", "", "| transition | µs |", "| --- | --- |"]
+    lines = ["### The connection machine, and importing", "", "| transition | µs |", "| --- | --- |"]
     lines += [f"| {name} | {us:.1f} |" for name, us in _transitions().items()]
     lines += [
         "",

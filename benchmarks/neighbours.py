@@ -1,4 +1,4 @@
-"""Whether others notice: somebody's send, while others do what a server has to bear; beside the same without it."""
+"""Latency of one user's sends while others put load on the server, compared with an idle server."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from pathlib import Path
 from benchmarks import peers, raw
 
 SECONDS = 6.0
-PACE = 0.02
+SEND_INTERVAL_SECONDS = 0.02
 ROUNDS = 8
-HALVES, LITTLE = 150, 24 * 1024 * 1024
+INCOMPLETE_REQUESTS, MEMORY_BYTES = 150, 24 * 1024 * 1024
 BOMBS, UPLOADS = 24, 4
-CROWD, SLOW, SILENT, HERD = 2000, 100, 5000, 2000
-OWN, BACKLOG, GROUPS, READERS = 100_000, 500_000, 15, 500
+CROWD, SLOW_READERS, SILENT_SOCKETS, RECONNECTING = 2000, 100, 5000, 2000
+OWN_MESSAGES, UNREAD_MESSAGES, GROUPS, READERS = 100_000, 500_000, 15, 500
 SEARCHES = (
     "tags=none", "types=none", "sender=nobody", "searchKey=x&tags=none", "fromTimestamp=1&toTimestamp=2",
     "unread=true&count=true", "mentionedUids=nobody", "hasReactions=true",
 )  # fmt: skip
-BODIES, PLACES = 1000, 300
+SLOW_BODIES, MAX_CONNECTIONS = 1000, 300
 TYPING = b'{"type":"typing_indicator","receiver":"bob","receiverType":"user","body":{"action":"started"}}'
 
 
 def _now(s: socket.socket) -> bytes | None:
-    # What has come, or None.
+    # Return what has arrived, or None.
     try:
         return s.recv(65536, socket.MSG_DONTWAIT)
     except BlockingIOError:
@@ -45,10 +45,10 @@ def _now(s: socket.socket) -> bytes | None:
 
 
 @contextmanager
-def beside(meanwhile: Callable[[], Iterator[None]] | None) -> Iterator[None]:
-    """What others do goes on in a process of its own, which runs when this one has nothing to do.
+def in_background(meanwhile: Callable[[], Iterator[None]] | None) -> Iterator[None]:
+    """Run the load in a separate process that only runs when this one is idle.
 
-    So what is measured is the server's time, and not that of the load.
+    This measures the server's time, not the load's.
     """
     if meanwhile is None:
         yield
@@ -59,13 +59,13 @@ def beside(meanwhile: Callable[[], Iterator[None]] | None) -> Iterator[None]:
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
             for _ in meanwhile():
                 pass
-        except Exception:  # noqa: BLE001 - told, and noticed by the parent
+        except Exception:  # noqa: BLE001 - printed, and noticed by the parent
             traceback.print_exc()
         os._exit(1)
     try:
         yield
         if os.waitpid(child, os.WNOHANG) != (0, 0):
-            raise RuntimeError("what others do came to an end")
+            raise RuntimeError("the load process ended")
     finally:
         with suppress(ProcessLookupError, ChildProcessError):
             os.kill(child, signal.SIGKILL)
@@ -77,30 +77,30 @@ def latencies(
     post: bytes,
     meanwhile: Callable[[], Iterator[None]] | None,
     seconds: float = SECONDS,
-    lane: socket.socket | None = None,
+    connection: socket.socket | None = None,
 ) -> list[float]:
-    """Sends at an even pace, to their answers, in seconds; beside them what others do."""
-    lane = lane or raw.tcp(server.port)
+    """Return the latencies of sends at an even pace, in seconds, while `others` runs."""
+    connection = connection or raw.tcp(server.port)
     took = []
-    with beside(meanwhile):
+    with in_background(meanwhile):
         end, due = time.perf_counter() + seconds, time.perf_counter()
         while due < end:
             time.sleep(max(0.0, due - time.perf_counter()))
-            due = max(due + PACE, time.perf_counter())
+            due = max(due + SEND_INTERVAL_SECONDS, time.perf_counter())
             begun = time.perf_counter()
-            lane.sendall(post)
+            connection.sendall(post)
             answer = b""
             while not raw.whole_answer(answer):
-                answer += lane.recv(65536)
+                answer += connection.recv(65536)
             if b" 200 " not in answer[:20]:
                 raise RuntimeError(answer)
             took.append(time.perf_counter() - begun)
-    lane.close()
+    connection.close()
     return took
 
 
 class Scene:
-    """A server, somebody who sends, and a crowd in a group."""
+    """A server, a sender, and a crowd in a group."""
 
     def __init__(self, server: peers.Started) -> None:
         self.server = server
@@ -109,41 +109,41 @@ class Scene:
         self.api.login("bob")
 
     def message(self, sender: str, receiver: str, kind: str, size: int = 300) -> bytes:
-        """A send, ready to be sent again and again."""
+        """Return a prepared request that sends a message."""
         token = self.api.login(sender)[0]
         body = {"receiver": receiver, "receiverType": kind, "data": {"text": "x" * size}}
         headers = {"appid": self.api.app_id, "authtoken": token, "resource": "bench"}
         return raw.request("POST", "/v3/messages", headers, json.dumps(body).encode())
 
     def crowd(self, count: int) -> list[socket.socket]:
-        """Sockets of users in a group."""
+        """Return sockets of users in a group."""
         token, jwt = self.api.login("listener")
         self.api.ask("POST", "/groups", {"guid": "hall", "name": "Hall", "type": "public"}, authtoken=token)
         frame = self.api.auth_frame("listener", jwt, "crowd")
         return raw.open_sockets(self.server.port, count, lambda _: frame, b'"status":"OK"')[0]
 
     def reading(self, sockets: list[socket.socket], every: float) -> Iterator[None]:
-        """The group is written to, so often; these read."""
+        """Send to the group at an interval, and read some of the sockets."""
         poll, by_fd = select.epoll(), {s.fileno(): s for s in sockets}
         for fd in by_fd:
             poll.register(fd, select.EPOLLIN)
-        post, lane, due = (
+        post, connection, due = (
             self.message("listener", "hall", "group", 4000),
             raw.tcp(self.server.port),
             time.perf_counter(),
         )
-        lane.setblocking(False)
+        connection.setblocking(False)
         while True:
             if time.perf_counter() >= due:
                 due += every
-                lane.sendall(post)
+                connection.sendall(post)
             for fd, _ in poll.poll(0, 64):
                 by_fd[fd].recv_into(raw.BUFFER)
-            _now(lane)
+            _now(connection)
             yield
 
     def flood_by_socket(self) -> Iterator[None]:
-        """One sends typing over a socket as fast as it can, and comes again when it is let go."""
+        """Send typing frames over a socket as fast as possible; reconnect when closed."""
         _, jwt = self.api.login("flooder")
         frame, piece = self.api.auth_frame("flooder", jwt, "flood"), raw.masked(TYPING) * 20
         while True:
@@ -159,49 +159,49 @@ class Scene:
             yield
 
     def flood_by_http(self) -> Iterator[None]:
-        """One posts as fast as it is answered."""
-        post, lane = self.message("flooder", "bob", "user"), raw.tcp(self.server.port)
+        """Post as fast as responses arrive."""
+        post, connection = self.message("flooder", "bob", "user"), raw.tcp(self.server.port)
         while True:
-            lane.sendall(post)
-            raw.read_answer(lane)
+            connection.sendall(post)
+            raw.read_answer(connection)
             yield
 
     def flood_without_reading(self) -> Iterator[None]:
-        """One posts as fast as it can, and reads its answers now and then."""
-        post, lane = self.message("flooder", "bob", "user") * 20, raw.tcp(self.server.port)
-        lane.setblocking(False)
+        """Post as fast as possible, and read responses only now and then."""
+        post, connection = self.message("flooder", "bob", "user") * 20, raw.tcp(self.server.port)
+        connection.setblocking(False)
         left = memoryview(post)
         while True:
             with suppress(BlockingIOError):
-                left = left[lane.send(left) :] or memoryview(post)
-            _now(lane)
+                left = left[connection.send(left) :] or memoryview(post)
+            _now(connection)
             yield
 
-    def comes_again_and_again(self) -> Iterator[None]:
-        """One connects as fast as it can to a server that has no descriptor left: each connection ends at once."""
+    def refused_connects(self) -> Iterator[None]:
+        """Connect as fast as possible to a server without free descriptors, which closes every connection."""
         while True:
             with suppress(OSError), raw.tcp(self.server.port) as s:
                 s.recv(1)
             yield
 
-    def large_and_never_whole(self) -> Iterator[None]:
-        """Requests as large as they may be begin, and do not go on; whoever is let go begins again."""
+    def incomplete_requests(self) -> Iterator[None]:
+        """Start requests of the maximum size and never complete them; reconnect when closed."""
         post = self.message("flooder", "bob", "user", 250_000)[:-10_000]
-        lanes: list[socket.socket] = []
+        connections: list[socket.socket] = []
         while True:
-            if len(lanes) < HALVES:
-                lanes.append(raw.tcp(self.server.port))
+            if len(connections) < INCOMPLETE_REQUESTS:
+                connections.append(raw.tcp(self.server.port))
                 with suppress(OSError):
-                    lanes[-1].sendall(post)
-            first = lanes.pop(0)
+                    connections[-1].sendall(post)
+            first = connections.pop(0)
             if _now(first) == b"":
                 first.close()
             else:
-                lanes.append(first)
+                connections.append(first)
             yield
 
     def uploads(self, content: bytes, kind: str, at_once: int) -> Iterator[None]:
-        """One sends files in messages, so many at once, again and again."""
+        """Send files in messages, several at once, repeatedly."""
         token = self.api.login("flooder")[0]
         fields = {"receiver": "bob", "receiverType": "user", "type": kind, "data": "{}"}
         parts = [
@@ -212,31 +212,33 @@ class Scene:
         )
         headers = {"appid": self.api.app_id, "authtoken": token, "content-type": "multipart/form-data; boundary=x"}
         post = raw.request("POST", "/v3/messages", headers, b"".join(parts))
-        lanes = [raw.tcp(self.server.port) for _ in range(at_once)]
-        left = {lane: memoryview(post) for lane in lanes}
-        answers = dict.fromkeys(lanes, b"")
-        for lane in lanes:
-            lane.setblocking(False)
+        connections = [raw.tcp(self.server.port) for _ in range(at_once)]
+        left = {connection: memoryview(post) for connection in connections}
+        answers = dict.fromkeys(connections, b"")
+        for connection in connections:
+            connection.setblocking(False)
         while True:
-            for lane in lanes:
+            for connection in connections:
                 with suppress(BlockingIOError):
-                    left[lane] = left[lane][lane.send(left[lane]) :] if left[lane] else left[lane]
-                answers[lane] += _now(lane) or b""
-                if raw.whole_answer(answers[lane]):
-                    if b" 200 " not in answers[lane][:20]:
-                        raise RuntimeError(answers[lane])
-                    left[lane], answers[lane] = memoryview(post), b""
+                    left[connection] = (
+                        left[connection][connection.send(left[connection]) :] if left[connection] else left[connection]
+                    )
+                answers[connection] += _now(connection) or b""
+                if raw.whole_answer(answers[connection]):
+                    if b" 200 " not in answers[connection][:20]:
+                        raise RuntimeError(answers[connection])
+                    left[connection], answers[connection] = memoryview(post), b""
             yield
 
-    def asks(self, tokens: list[str], paths: list[str], together: int) -> Iterator[None]:
-        """Users ask for lists, some at the same time, each as soon as there was an answer."""
+    def list_requests(self, tokens: list[str], paths: list[str], together: int) -> Iterator[None]:
+        """List as users, some concurrently, each as soon as the last response has arrived."""
         chance, poll = random.Random(1), select.epoll()
-        lanes: dict[int, tuple[socket.socket, bytes]] = {}
+        connections: dict[int, tuple[socket.socket, bytes]] = {}
 
         def ask(s: socket.socket) -> None:
             headers = {"appid": self.api.app_id, "authtoken": chance.choice(tokens), "resource": "bench"}
             s.sendall(raw.request("GET", f"/v3{chance.choice(paths)}", headers))
-            lanes[s.fileno()] = (s, b"")
+            connections[s.fileno()] = (s, b"")
 
         for _ in range(together):
             s = raw.tcp(self.server.port)
@@ -244,50 +246,50 @@ class Scene:
             ask(s)
         while True:
             for fd, _ in poll.poll(0, 64):
-                s, data = lanes[fd]
+                s, data = connections[fd]
                 data += s.recv(65536)
-                lanes[fd] = (s, data)
+                connections[fd] = (s, data)
                 if raw.whole_answer(data):
                     ask(s)
             yield
 
     def slow_bodies(self, count: int) -> Iterator[None]:
-        """Requests whose bodies come a byte now and then; whoever is let go begins again."""
+        """Send request bodies slowly, a byte at a time; reconnect when closed."""
         post = self.message("flooder", "bob", "user", 1000)
         head = post[: post.index(b"\r\n\r\n") + 4]
-        lanes: list[tuple[float, socket.socket]] = []
+        connections: list[tuple[float, socket.socket]] = []
         while True:
-            if len(lanes) < count:
+            if len(connections) < count:
                 with suppress(OSError):
                     s = raw.tcp(self.server.port)
                     s.sendall(head)
-                    lanes.append((time.perf_counter() + 12.0, s))
-            elif lanes[0][0] <= time.perf_counter():
-                _, s = lanes.pop(0)
+                    connections.append((time.perf_counter() + 12.0, s))
+            elif connections[0][0] <= time.perf_counter():
+                _, s = connections.pop(0)
                 with suppress(OSError):
                     s.sendall(b" ")
-                    lanes.append((time.perf_counter() + 12.0, s))
-            if lanes and _now(lanes[0][1]) is not None:  # ended
-                lanes.pop(0)[1].close()
+                    connections.append((time.perf_counter() + 12.0, s))
+            if connections and _now(connections[0][1]) is not None:  # closed by the server
+                connections.pop(0)[1].close()
             yield
 
     def silent_sockets(self, count: int) -> Iterator[None]:
-        """WebSockets that never authenticate; whoever is let go begins again."""
-        lanes: list[socket.socket] = []
+        """Open WebSockets that never authenticate; reconnect when closed."""
+        connections: list[socket.socket] = []
         while True:
-            if len(lanes) >= count:
-                lanes.pop(0).close()
+            if len(connections) >= count:
+                connections.pop(0).close()
             with suppress(OSError):
                 s = raw.tcp(self.server.port)
                 s.sendall(raw.UPGRADE)
-                lanes.append(s)
+                connections.append(s)
             yield
 
-    def herd(self, jwts: list[bytes]) -> Iterator[None]:
-        """Clients who have lost their connection at the same moment come back, and come again when they are told to."""
+    def reconnects(self, jwts: list[bytes]) -> Iterator[None]:
+        """Reconnect many clients at once, as after a network failure; they retry when told to."""
         poll, left = select.epoll(), [(0.0, n) for n in range(len(jwts))]
         begin, chance = time.perf_counter(), random.Random(1)
-        lanes: dict[int, tuple[socket.socket, int, bytes]] = {}
+        connections: dict[int, tuple[socket.socket, int, bytes]] = {}
         while True:
             now = time.perf_counter() - begin
             for due in [entry for entry in left if entry[0] <= now][:50]:
@@ -295,14 +297,14 @@ class Scene:
                 s = raw.tcp(self.server.port)
                 s.sendall(raw.UPGRADE)
                 poll.register(s.fileno(), select.EPOLLIN)
-                lanes[s.fileno()] = (s, due[1], b"")
+                connections[s.fileno()] = (s, due[1], b"")
             for fd, _ in poll.poll(0, 64):
-                s, n, data = lanes[fd]
+                s, n, data = connections[fd]
                 data += s.recv(65536)
-                lanes[fd] = (s, n, data)
+                connections[fd] = (s, n, data)
                 if b" 101 " in data[:20] and b"\r\n\r\n" in data:
                     s.sendall(jwts[n])
-                    lanes[fd] = (s, n, b"open")
+                    connections[fd] = (s, n, b"open")
                 elif b" 503 " in data[:20]:
                     wait = int(data.lower().partition(b"retry-after: ")[2].split(b"\r\n")[0])
                     left.append((now + wait + chance.random(), n))
@@ -325,16 +327,16 @@ def _in(
 def _slow(scene: Scene) -> dict[str, list[float]]:
     sockets = scene.crowd(CROWD)
     all_read = latencies(scene.server, scene.post, lambda: scene.reading(sockets, 0.25))
-    some = latencies(scene.server, scene.post, lambda: scene.reading(sockets[SLOW:], 0.25), 4 * SECONDS)
-    return {"2,000 sockets, all read": all_read, "the same, 100 of them never": some}
+    some = latencies(scene.server, scene.post, lambda: scene.reading(sockets[SLOW_READERS:], 0.25), 4 * SECONDS)
+    return {"2,000 sockets, all read": all_read, "the same, 100 never read": some}
 
 
 def _flood(scene: Scene) -> dict[str, list[float]]:
     return {
-        "nobody else": latencies(scene.server, scene.post, None),
-        "one floods over a socket": latencies(scene.server, scene.post, scene.flood_by_socket),
-        "one floods over HTTP": latencies(scene.server, scene.post, scene.flood_by_http),
-        "one floods over HTTP, and does not wait for answers": latencies(
+        "no other load": latencies(scene.server, scene.post, None),
+        "a flood over a socket": latencies(scene.server, scene.post, scene.flood_by_socket),
+        "a flood over HTTP": latencies(scene.server, scene.post, scene.flood_by_http),
+        "a flood over HTTP that does not wait for responses": latencies(
             scene.server, scene.post, scene.flood_without_reading
         ),
     }
@@ -342,52 +344,52 @@ def _flood(scene: Scene) -> dict[str, list[float]]:
 
 def _silent(scene: Scene) -> dict[str, list[float]]:
     quiet = latencies(scene.server, scene.post, None)
-    sockets = [raw.tcp(scene.server.port) for _ in range(SILENT)]
+    sockets = [raw.tcp(scene.server.port) for _ in range(SILENT_SOCKETS)]
     for s in sockets[::2]:
         s.sendall(raw.UPGRADE)
-    raw.Api(scene.server.port, scene.server.more).ask("GET", "/settings")  # all are accepted
-    took = latencies(scene.server, scene.post, None, 2 * SECONDS)  # their deadline too
+    raw.Api(scene.server.port, scene.server.more).ask("GET", "/settings")  # all sockets are accepted
+    took = latencies(scene.server, scene.post, None, 2 * SECONDS)  # and reach their deadline
     for s in sockets:
         s.close()
-    return {"nobody else": quiet, "5,000 sockets that never authenticate": took}
+    return {"no other load": quiet, "5,000 sockets that never authenticate": took}
 
 
 def _descriptors(scene: Scene) -> dict[str, list[float]]:
     quiet = latencies(scene.server, scene.post, None)
-    lane, pid = raw.tcp(scene.server.port), scene.server.process.pid
-    lane.sendall(scene.post)
-    raw.read_answer(lane)
+    connection, pid = raw.tcp(scene.server.port), scene.server.process.pid
+    connection.sendall(scene.post)
+    raw.read_answer(connection)
     soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")), hard))
-    took = latencies(scene.server, scene.post, scene.comes_again_and_again, lane=lane)
+    took = latencies(scene.server, scene.post, scene.refused_connects, connection=connection)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
-    return {"nobody else": quiet, "no descriptor is left, and one comes again and again": took}
+    return {"no other load": quiet, "no descriptor left, and a client that keeps connecting": took}
 
 
 def _memory(scene: Scene) -> dict[str, list[float]]:
     quiet = latencies(scene.server, scene.post, None)
     pid = scene.server.process.pid
     used = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    resource.prlimit(pid, resource.RLIMIT_AS, (used + LITTLE, resource.RLIM_INFINITY))
-    took = latencies(scene.server, scene.post, scene.large_and_never_whole)
+    resource.prlimit(pid, resource.RLIMIT_AS, (used + MEMORY_BYTES, resource.RLIM_INFINITY))
+    took = latencies(scene.server, scene.post, scene.incomplete_requests)
     resource.prlimit(pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    return {"nobody else": quiet, f"{HALVES} large requests that are never whole, 24 MB of memory": took}
+    return {"no other load": quiet, f"{INCOMPLETE_REQUESTS} incomplete large requests, 24 MB of memory": took}
 
 
 def _herd(scene: Scene) -> dict[str, list[float]]:
     _, jwt = scene.api.login("listener")
-    frames = [scene.api.auth_frame("listener", jwt, f"d{n}") for n in range(HERD)]
+    frames = [scene.api.auth_frame("listener", jwt, f"d{n}") for n in range(RECONNECTING)]
     quiet, took = [], []
-    for _ in range(ROUNDS):  # a herd is over soon: of one alone there would be few sends
+    for _ in range(ROUNDS):  # the wave is short: one alone gives few samples
         quiet += latencies(scene.server, scene.post, None, 4.0)
-        took += latencies(scene.server, scene.post, lambda: scene.herd(frames), 4.0)
+        took += latencies(scene.server, scene.post, lambda: scene.reconnects(frames), 4.0)
         while scene.api.ask("GET", "/health")["sockets"]:
             time.sleep(0.1)
-    return {"nobody else": quiet, "2,000 clients come back at once": took}
+    return {"no other load": quiet, "2,000 clients reconnect at once": took}
 
 
 def _png(width: int, height: int) -> bytes:
-    # Pixels that are all transparent: some kilobytes that unpack to width x height x 4.
+    # A transparent picture: a few kilobytes that decode to width x height x 4.
     def chunk(kind: bytes, data: bytes) -> bytes:
         return len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4)
 
@@ -399,8 +401,8 @@ def _png(width: int, height: int) -> bytes:
 
 def _uploads(scene: Scene) -> dict[str, list[float]]:
     return {
-        "nobody else": latencies(scene.server, scene.post, None),
-        f"{BOMBS} pictures of 49 megapixels at once, again and again": latencies(
+        "no other load": latencies(scene.server, scene.post, None),
+        f"{BOMBS} concurrent pictures of 49 megapixels, repeatedly": latencies(
             scene.server, scene.post, lambda: scene.uploads(_png(7000, 7000), "image", BOMBS)
         ),
         f"{BOMBS} pictures of 12 megapixels, which get thumbnails": latencies(
@@ -412,8 +414,8 @@ def _uploads(scene: Scene) -> dict[str, list[float]]:
     }
 
 
-def backlog(path: Path, *, messages: int = BACKLOG, own: int = OWN, readers: int = READERS) -> None:
-    """Fill a database: a group with many messages of one user, and many that nobody has read in groups of all."""
+def backlog(path: Path, *, messages: int = UNREAD_MESSAGES, own: int = OWN_MESSAGES, readers: int = READERS) -> None:
+    """Fill a database: a group with many messages of one user, and many unread messages in groups of all users."""
     c = sqlite3.connect(path, isolation_level=None)
     body = json.dumps({"sender": "listener", "data": {"text": "x" * 300}, "tags": ["some"]}).encode()
     c.execute("BEGIN")
@@ -441,41 +443,41 @@ def _lists(scene: Scene) -> dict[str, list[float]]:
     searches = [f"/messages?{query}" for query in SEARCHES]
     searcher, readers = [scene.api.login("searcher")[0]], [scene.api.login(f"r{n}")[0] for n in range(READERS)]
     return {
-        "nobody else": latencies(scene.server, scene.post, None),
-        f"8 searches at a time of one user with {OWN:,} messages": latencies(
-            scene.server, scene.post, lambda: scene.asks(searcher, searches, 8)
+        "no other load": latencies(scene.server, scene.post, None),
+        f"8 searches at a time of one user with {OWN_MESSAGES:,} messages": latencies(
+            scene.server, scene.post, lambda: scene.list_requests(searcher, searches, 8)
         ),
-        f"{READERS} users list their conversations, {BACKLOG:,} messages unread": latencies(
-            scene.server, scene.post, lambda: scene.asks(readers, ["/conversations?per_page=30"], 50)
+        f"{READERS} users list their conversations, {UNREAD_MESSAGES:,} messages unread": latencies(
+            scene.server, scene.post, lambda: scene.list_requests(readers, ["/conversations?per_page=30"], 50)
         ),
     }
 
 
 def _slow_bodies(scene: Scene) -> dict[str, list[float]]:
     quiet = latencies(scene.server, scene.post, None)
-    took = latencies(scene.server, scene.post, lambda: scene.slow_bodies(BODIES))
-    return {"nobody else": quiet, f"{BODIES} bodies, a byte in 12 s each": took}
+    took = latencies(scene.server, scene.post, lambda: scene.slow_bodies(SLOW_BODIES))
+    return {"no other load": quiet, f"{SLOW_BODIES} bodies, a byte in 12 s each": took}
 
 
 def _few_places(scene: Scene) -> dict[str, list[float]]:
     quiet = latencies(scene.server, scene.post, None)
-    bodies = latencies(scene.server, scene.post, lambda: scene.slow_bodies(2 * PLACES))
-    sockets = latencies(scene.server, scene.post, lambda: scene.silent_sockets(2 * PLACES))
+    bodies = latencies(scene.server, scene.post, lambda: scene.slow_bodies(2 * MAX_CONNECTIONS))
+    sockets = latencies(scene.server, scene.post, lambda: scene.silent_sockets(2 * MAX_CONNECTIONS))
     return {
-        "nobody else": quiet,
-        f"room for {PLACES} connections, {2 * PLACES} bodies, a byte in 12 s each": bodies,
-        f"room for {PLACES} connections, {2 * PLACES} sockets that never authenticate": sockets,
+        "no other load": quiet,
+        f"room for {MAX_CONNECTIONS} connections, {2 * MAX_CONNECTIONS} bodies, a byte in 12 s each": bodies,
+        f"room for {MAX_CONNECTIONS} connections, {2 * MAX_CONNECTIONS} sockets that never authenticate": sockets,
     }
 
 
 def run() -> list[str]:
-    """The table."""
+    """Return the table."""
     peers.pin_load()
     rates = {"TAILWIRE_UPGRADES_PER_SECOND": "500", "TAILWIRE_SENDS_PER_MINUTE": "10000"}
     lines = [
-        "### Whether others notice: one send each 20 ms, to its answer",
+        "### Effect on others: one send every 20 ms, to its response",
         "",
-        "| | p50 ms | p99 ms | p50 to that before | p99 |",
+        "| | p50 ms | p99 ms | p50 ratio | p99 |",
         "| --- | --- | --- | --- | --- |",
     ]
     for settings, scene, *fill in (
@@ -486,7 +488,7 @@ def run() -> list[str]:
         (rates, _memory),
         (rates, _slow_bodies),
         (
-            {**rates, "TAILWIRE_MAX_CONNECTIONS": str(PLACES), "TAILWIRE_UNAUTHENTICATED_PER_ADDRESS": "100"},
+            {**rates, "TAILWIRE_MAX_CONNECTIONS": str(MAX_CONNECTIONS), "TAILWIRE_UNAUTHENTICATED_PER_ADDRESS": "100"},
             _few_places,
         ),
         (rates, _herd),

@@ -1,4 +1,4 @@
-"""Twice as much as the server can do, and afterwards; a polite restart. Beside its own maximum, in the same run."""
+"""Twice the server's capacity, and the recovery; a graceful restart. Compared with its own maximum in the same run."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from benchmarks import peers, raw
 
 USERS = 1000
-LANES = 64
+SENDERS_AT_ONCE = 64
 MAXIMUM_SECONDS, OVERLOAD_SECONDS, AFTER_SECONDS = 5.0, 15.0, 10.0
-GENTLE = 0.2  # of the maximum: before and after
+LOW_LOAD_SHARE = 0.2  # share of the maximum, before and after
 
 
 @dataclass
-class Told:
-    """What was measured of a stretch of time."""
+class Measurements:
+    """Measurements of an interval."""
 
     stored: int = 0
     refused: int = 0
@@ -30,16 +30,16 @@ class Told:
 
     @property
     def rate(self) -> float:
-        """Stored messages a second."""
+        """Stored messages per second."""
         return self.stored / self.seconds
 
     def p(self, percent: float) -> float:
-        """A percentile of send to answer, in ms."""
+        """Return a percentile from send to response, in ms."""
         return raw.percentile(self.latencies, percent) * 1000
 
 
-class Lane:
-    """A sender: one message at a time; who is refused waits as long as was asked."""
+class Sender:
+    """A sender with one message at a time; after a refusal it waits as long as requested."""
 
     __slots__ = ("answer", "begun", "busy", "queued", "request", "socket")
 
@@ -49,110 +49,110 @@ class Lane:
 
     def send(self) -> None:
         self.busy, self.begun, self.answer = True, time.perf_counter(), b""
-        with suppress(OSError):  # closed just now: `_anew` sends it again
+        with suppress(OSError):  # closed; `_anew` sends it again
             self.socket.sendall(self.request)
 
 
 class Load:
-    """So many messages a second, at random, whatever the server answers."""
+    """Offer messages at a random rate, independent of the responses."""
 
-    def __init__(self, lanes: list[Lane], port: int) -> None:
+    def __init__(self, senders: list[Sender], port: int) -> None:
         self._port = port
-        self._lanes = lanes
-        self._by_fd = {lane.socket.fileno(): lane for lane in lanes}
+        self._senders = senders
+        self._by_fd = {sender.socket.fileno(): sender for sender in senders}
         self._poll = select.epoll()
         for fd in self._by_fd:
             self._poll.register(fd, select.EPOLLIN)
         self._later: list[tuple[float, int]] = []
         self._chance = random.Random(1)
-        self._turn = LANES
+        self._turn = SENDERS_AT_ONCE
 
-    def run(self, rate: float, seconds: float, watch: list[tuple[float, Told]] | None = None) -> Told:
-        """Offer `rate` messages a second; 0 for as many as are answered (a closed loop).
+    def run(self, rate: float, seconds: float, watch: list[tuple[float, Measurements]] | None = None) -> Measurements:
+        """Offer `rate` messages per second; 0 for a closed loop.
 
         Args:
-            watch: gets what was measured, for each quarter of a second.
+            watch: receives the measurements of each quarter of a second.
         """
-        told, part = Told(), Told()
+        measured, part = Measurements(), Measurements()
         begin = last = time.perf_counter()
         next_at, part_end = begin, begin + 0.25
         if not rate:
-            for lane in self._lanes[:LANES]:
-                lane.send()
+            for sender in self._senders[:SENDERS_AT_ONCE]:
+                sender.send()
         while (now := time.perf_counter()) < begin + seconds:
             while rate and next_at <= now:
-                lane = self._chance.choice(self._lanes)
-                lane.queued += 1
-                if not lane.busy:
-                    lane.send()
+                sender = self._chance.choice(self._senders)
+                sender.queued += 1
+                if not sender.busy:
+                    sender.send()
                 next_at += self._chance.expovariate(rate)
             while self._later and self._later[0][0] <= now:
                 self._by_fd[heapq.heappop(self._later)[1]].send()
             for fd, _ in self._poll.poll(0.001, 512):
-                self._take(fd, not rate, told, part)
+                self._take(fd, not rate, measured, part)
             if watch is not None and now >= part_end:
                 part.seconds = now - last
                 watch.append((now - begin, part))
-                part, last, part_end = Told(), now, now + 0.25
-        told.seconds = time.perf_counter() - begin
+                part, last, part_end = Measurements(), now, now + 0.25
+        measured.seconds = time.perf_counter() - begin
         if not rate:
-            while any(lane.busy for lane in self._lanes):
+            while any(sender.busy for sender in self._senders):
                 for fd, _ in self._poll.poll(1):
-                    self._take(fd, False, told, part)
-        return told
+                    self._take(fd, False, measured, part)
+        return measured
 
     def forget(self) -> None:
-        """What waits to be sent is given up."""
-        for lane in self._lanes:
-            lane.queued = 0
+        """Drop the messages that wait to be sent."""
+        for sender in self._senders:
+            sender.queued = 0
 
-    def _anew(self, lane: Lane) -> None:
-        # The server closes connections that nobody uses.
-        del self._by_fd[lane.socket.fileno()]
-        lane.socket.close()
-        lane.socket = raw.tcp(self._port)
-        self._by_fd[lane.socket.fileno()] = lane
-        self._poll.register(lane.socket.fileno(), select.EPOLLIN)
-        if lane.busy:
-            lane.send()
+    def _anew(self, sender: Sender) -> None:
+        # The server closes idle connections.
+        del self._by_fd[sender.socket.fileno()]
+        sender.socket.close()
+        sender.socket = raw.tcp(self._port)
+        self._by_fd[sender.socket.fileno()] = sender
+        self._poll.register(sender.socket.fileno(), select.EPOLLIN)
+        if sender.busy:
+            sender.send()
 
-    def _take(self, fd: int, again: bool, *told: Told) -> None:
-        lane = self._by_fd[fd]
+    def _take(self, fd: int, again: bool, *measured: Measurements) -> None:
+        sender = self._by_fd[fd]
         try:
-            data = lane.socket.recv(65536)
+            data = sender.socket.recv(65536)
         except ConnectionResetError:
             data = b""
         if not data:
-            self._anew(lane)
+            self._anew(sender)
             return
-        lane.answer += data
-        if not raw.whole_answer(lane.answer):
+        sender.answer += data
+        if not raw.whole_answer(sender.answer):
             return
         now = time.perf_counter()
-        if lane.answer.startswith(b"HTTP/1.1 429"):
-            wait = int(lane.answer.partition(b"retry-after: ")[2].split(b"\r\n")[0])
+        if sender.answer.startswith(b"HTTP/1.1 429"):
+            wait = int(sender.answer.partition(b"retry-after: ")[2].split(b"\r\n")[0])
             heapq.heappush(self._later, (now + wait + self._chance.random(), fd))
-            for t in told:
+            for t in measured:
                 t.refused += 1
             return
-        if not lane.answer.startswith(b"HTTP/1.1 200"):
-            raise RuntimeError(lane.answer)
-        lane.busy = False
-        lane.queued = max(0, lane.queued - 1)
-        for t in told:
+        if not sender.answer.startswith(b"HTTP/1.1 200"):
+            raise RuntimeError(sender.answer)
+        sender.busy = False
+        sender.queued = max(0, sender.queued - 1)
+        for t in measured:
             t.stored += 1
-            t.latencies.append(now - lane.begun)
+            t.latencies.append(now - sender.begun)
         if again:
             self._next_idle().send()
-        elif lane.queued:
-            lane.send()
+        elif sender.queued:
+            sender.send()
 
-    def _next_idle(self) -> Lane:
-        # In a closed loop too each sender has their turn: the maximum is that of all of them, not of a few.
+    def _next_idle(self) -> Sender:
+        # Let all senders take turns in the closed loop too, so that the maximum includes all of them.
         while True:
-            self._turn = (self._turn + 1) % len(self._lanes)
-            if not self._lanes[self._turn].busy:
-                return self._lanes[self._turn]
+            self._turn = (self._turn + 1) % len(self._senders)
+            if not self._senders[self._turn].busy:
+                return self._senders[self._turn]
 
 
 def _level(port: int) -> int:
@@ -162,61 +162,63 @@ def _level(port: int) -> int:
     return int(float(text.partition("\ntailwire_overload_level ")[2].split("\n")[0]))
 
 
-def measure(settings: dict[str, str] | None = None) -> tuple[Told, Told, Told, Told, float, list[tuple[float, Told]]]:
-    """Gently, at most, twice the maximum, gently again; the seconds until all is as before; the course of it."""
+def measure(
+    settings: dict[str, str] | None = None,
+) -> tuple[Measurements, Measurements, Measurements, Measurements, float, list[tuple[float, Measurements]]]:
+    """Measure low load, the maximum, twice the maximum, low load again; the recovery time; and the course."""
     with peers.tailwire(settings=settings) as server:
         api = raw.Api(server.port, server.more)
-        lanes = []
+        senders = []
         for n in range(USERS):
             token = api.login(f"user{n}")[0]
             body = {"receiver": f"user{(n + 1) % USERS}", "receiverType": "user", "data": {"text": "x" * 300}}
             headers = {"appid": api.app_id, "authtoken": token, "resource": "bench"}
             request = raw.request("POST", "/v3/messages", headers, json.dumps(body).encode())
-            lanes.append(Lane(raw.tcp(server.port), request))
-        load = Load(lanes, server.port)
-        load.run(0, 2)  # warm
+            senders.append(Sender(raw.tcp(server.port), request))
+        load = Load(senders, server.port)
+        load.run(0, 2)  # warm up
         most = load.run(0, MAXIMUM_SECONDS)
-        gentle = load.run(most.rate * GENTLE, 5)
+        gentle = load.run(most.rate * LOW_LOAD_SHARE, 5)
         over = load.run(most.rate * 2, OVERLOAD_SECONDS)
         load.forget()
         ended = time.perf_counter()
-        course: list[tuple[float, Told]] = []
+        course: list[tuple[float, Measurements]] = []
         well = 0.0
         while time.perf_counter() - ended < AFTER_SECONDS:
-            part = load.run(most.rate * GENTLE, 0.5)
+            part = load.run(most.rate * LOW_LOAD_SHARE, 0.5)
             at = time.perf_counter() - ended
             course.append((at, part))
             if _level(server.port) or part.refused or part.p(50) > 2 * gentle.p(50):
                 well = at
-        after = load.run(most.rate * GENTLE, 5)
+        after = load.run(most.rate * LOW_LOAD_SHARE, 5)
         return most, gentle, over, after, well, course
 
 
 def run() -> list[str]:
-    """The table."""
+    """Return the table."""
     peers.pin_load()
     most, gentle, over, after, well, _ = measure()
     plain = measure({"TAILWIRE_OVERLOAD_LAG": "0", "TAILWIRE_MOST_SENDS_UNDER_WAY": "0"})
     lines = [
         f"### Under load: {USERS} senders, twice the server's maximum for {OVERLOAD_SECONDS:.0f} s",
         "",
-        f"The maximum is that of a closed loop, {LANES} sends at once, all senders in turn. The rest is offered at random "
-        "times,\nwhatever the server answers; who is refused (429) comes back when `Retry-After` says. p50 and p99 from the send to the answer.",
+        f"The maximum is that of a closed loop, {SENDERS_AT_ONCE} sends at once, all senders in turn. The other loads arrive at random "
+        "times,\nindependent of the responses; refused senders (429) retry after `Retry-After`. p50 and p99 from the send to the response.",
         "",
         "| | stored/s | to its maximum | refused/s | p50 ms | p99 ms |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for name, told, whole in (
-        (f"{GENTLE:.0%} of the maximum", gentle, most),
+    for name, measured, whole in (
+        (f"{LOW_LOAD_SHARE:.0%} of the maximum", gentle, most),
         ("the maximum", most, most),
         ("twice the maximum", over, most),
-        (f"afterwards, {GENTLE:.0%}", after, most),
-        ("twice the maximum, nothing refused or left out (limit)", plain[2], plain[0]),
+        (f"afterwards, {LOW_LOAD_SHARE:.0%}", after, most),
+        ("twice the maximum, nothing refused or shed (limit)", plain[2], plain[0]),
     ):
         lines.append(
-            f"| {name} | {told.rate:,.0f} | {told.rate / whole.rate:.2f} | {told.refused / told.seconds:,.0f} "
-            f"| {told.p(50):.1f} | {told.p(99):.1f} |"
+            f"| {name} | {measured.rate:,.0f} | {measured.rate / whole.rate:.2f} | {measured.refused / measured.seconds:,.0f} "
+            f"| {measured.p(50):.1f} | {measured.p(99):.1f} |"
         )
-    what = "nothing is left out or refused any more, and the median is at most twice that of before"
+    what = "nothing is shed or refused any more, and the median is at most twice the earlier one"
     lines += ["", f"{well:.1f} s after the end of the load {what} (goal: 5 s)."]
     return lines

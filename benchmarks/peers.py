@@ -1,4 +1,4 @@
-"""Starts what is measured, each on core 0: our server, nats-server, Node's ws. The load runs on core 1."""
+"""Start the measured processes on core 0: our server, nats-server, Node's ws. The load runs on core 1."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ SERVER_CORE, LOAD_CORE = 0, 1
 
 
 def pin_load() -> None:
-    """This process makes the load: on core 1."""
+    """Run this process, which creates the load, on core 1."""
     os.sched_setaffinity(0, {LOAD_CORE})
 
 
 def free_port() -> int:
-    """A port that nobody listens at."""
+    """Return a free port."""
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return int(s.getsockname()[1])
@@ -34,19 +34,19 @@ def free_port() -> int:
 
 @dataclass
 class Started:
-    """A process under measurement."""
+    """A measured process."""
 
     process: subprocess.Popen[bytes]
     port: int
     more: dict[str, Any] = field(default_factory=dict)
 
     def cpu(self) -> float:
-        """Seconds of CPU that it has used."""
+        """Return the CPU time used, in seconds."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def memory(self) -> int:
-        """Resident bytes."""
+        """Return the resident memory in bytes."""
         return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
@@ -84,11 +84,11 @@ def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
 def tailwire(
     script: str = "", fill: Callable[[Path], None] | None = None, settings: dict[str, str] | None = None
 ) -> Iterator[Started]:
-    """Our server, without limits of rates, on a disk of this machine.
+    """Start our server without rate limits, with its data on a local disk.
 
     Args:
-        settings: `TAILWIRE_*` beside these.
-        fill: fills the database's file, while the server is stopped.
+        settings: additional `TAILWIRE_*` settings.
+        fill: fills the database file while the server is stopped.
     """
     with tempfile.TemporaryDirectory(prefix="tailwire-bench-", dir=HERE.parent) as folder:
         ready = Path(folder) / "ready.json"
@@ -124,7 +124,7 @@ def tailwire(
 
 @contextmanager
 def nats(*, jetstream: bool = False) -> Iterator[Started]:
-    """nats-server with a WebSocket port; with JetStream it syncs each message to the disk."""
+    """Start nats-server with a WebSocket port; with JetStream it syncs each message to the disk."""
     with tempfile.TemporaryDirectory(prefix="tailwire-bench-", dir=HERE.parent) as folder:
         port, ws_port = free_port(), free_port()
         config = f"port: {port}\nhost: 127.0.0.1\nwebsocket {{ port: {ws_port}, host: 127.0.0.1, no_tls: true }}\n"
@@ -142,7 +142,7 @@ def nats(*, jetstream: bool = False) -> Iterator[Started]:
 
 @contextmanager
 def node_ws() -> Iterator[Started]:
-    """Node's ws, bare."""
+    """Start bare Node ws."""
     folder = HERE / "node"
     if not (folder / "node_modules").exists():
         npm = shutil.which("npm") or "npm"

@@ -1,4 +1,4 @@
-"""Raw sockets for the load, so that the load costs little: HTTP keep-alive, WebSocket handshakes, counting readers."""
+"""Raw sockets for cheap load: HTTP keep-alive, WebSocket handshakes, counting readers."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ BUFFER = bytearray(1 << 20)
 
 
 def tcp(port: int) -> socket.socket:
-    """A connection."""
+    """Connect."""
     s = socket.create_connection(("127.0.0.1", port))
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return s
 
 
 def masked(payload: bytes, opcode: int = 1) -> bytes:
-    """A client's frame (mask of zeros: the bytes stay as they are)."""
+    """Return a client frame; its mask is zero, so the payload is unchanged."""
     size = len(payload)
     head = bytes([0x80 | opcode])
     if size < 126:
@@ -42,7 +42,7 @@ UPGRADE = (
 
 
 def read_answer(s: socket.socket) -> bytes:
-    """One HTTP answer with Content-Length, or a head alone."""
+    """Read one HTTP response with Content-Length, or only a head."""
     data = b""
     while b"\r\n\r\n" not in data:
         part = s.recv(65536)
@@ -59,7 +59,7 @@ def read_answer(s: socket.socket) -> bytes:
 
 
 def whole_answer(data: bytes) -> bool:
-    """Whether an HTTP answer with Content-Length is complete."""
+    """Return whether an HTTP response with Content-Length is complete."""
     head, gap, body = data.partition(b"\r\n\r\n")
     if not gap:
         return False
@@ -67,19 +67,19 @@ def whole_answer(data: bytes) -> bool:
 
 
 def whole_frame(data: bytes) -> bool:
-    """Whether a server's frame of 126 to 65,535 bytes is complete."""
+    """Return whether a server frame of 126 to 65,535 bytes is complete."""
     return len(data) >= 4 and len(data) >= 4 + int.from_bytes(data[2:4], "big")
 
 
 def request(method: str, path: str, headers: dict[str, str], body: bytes = b"") -> bytes:
-    """A request, ready to be sent again and again."""
+    """Return an encoded request."""
     lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"Content-Length: {len(body)}"]
     lines += [f"{k}: {v}" for k, v in headers.items()]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
 class Api:
-    """Our server's REST, over one connection."""
+    """Our server's REST API over one connection."""
 
     def __init__(self, port: int, keys: dict[str, Any]) -> None:
         self.port = port
@@ -87,13 +87,13 @@ class Api:
         self._socket = tcp(port)
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        """One request."""
+        """Send one request and return the response."""
         content = json.dumps(body).encode() if body is not None else b""
         asked = request(method, "/v3" + path, {"appid": self.app_id, **headers}, content)
         try:
             self._socket.sendall(asked)
             answer = json.loads(read_answer(self._socket))
-        except ConnectionError:  # the server closes connections that nobody uses
+        except ConnectionError:  # the server closes idle connections
             self._socket = tcp(self.port)
             self._socket.sendall(asked)
             answer = json.loads(read_answer(self._socket))
@@ -102,7 +102,7 @@ class Api:
         return answer["data"]
 
     def login(self, uid: str) -> tuple[str, str]:
-        """A user that is made if need be; their token and pass."""
+        """Create the user if needed; return a token and a pass."""
         try:
             self.ask("POST", "/users", {"uid": uid, "name": uid.title()}, apikey=self.auth_key)
         except RuntimeError as e:
@@ -112,7 +112,7 @@ class Api:
         return token, self.ask("PUT", "/me", {}, authtoken=token)["jwt"]
 
     def auth_frame(self, uid: str, jwt: str, device: str) -> bytes:
-        """The first frame of a socket."""
+        """Return a socket's first frame."""
         body = {"auth": jwt, "deviceId": device}
         return masked(json.dumps({"type": "auth", "deviceId": device, "sender": uid, "body": body}).encode())
 
@@ -120,13 +120,13 @@ class Api:
 def open_sockets(
     port: int, count: int, first: Callable[[int], bytes], done: bytes, together: int = 32
 ) -> tuple[list[socket.socket], float]:
-    """Open WebSockets, some together; each is done when the bytes `done` have come.
+    """Open WebSockets, some concurrently; each is ready when the bytes `done` have arrived.
 
     Args:
-        first: what the n-th sends after the handshake; empty for nothing.
+        first: returns what the n-th socket sends after the handshake; empty for nothing.
 
     Returns:
-        The sockets, and the seconds that it took.
+        The sockets, and the time it took in seconds.
     """
     sockets: list[socket.socket] = []
     under_way: dict[int, tuple[socket.socket, int, bytes, bool]] = {}
@@ -157,7 +157,7 @@ def open_sockets(
 
 
 class Reader:
-    """Reads many sockets and counts bytes, or a marker byte."""
+    """Read many sockets and count bytes, or occurrences of a marker byte."""
 
     def __init__(self, sockets: Iterable[socket.socket], marker: bytes = b"") -> None:
         self._by_fd = {s.fileno(): s for s in sockets}
@@ -168,7 +168,7 @@ class Reader:
         self.count = 0
 
     def read(self, timeout: float = 5) -> list[int]:
-        """Read what is there; answers the descriptors that are not its own."""
+        """Read available data; return the ready descriptors that are not its own."""
         others = []
         recv_into, marker = socket.socket.recv_into, self._marker
         for fd, _ in self.poll.poll(timeout, 2048):
@@ -185,6 +185,6 @@ class Reader:
 
 
 def percentile(values: list[float], p: float) -> float:
-    """The p-th percentile."""
+    """Return the p-th percentile."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * p / 100))]

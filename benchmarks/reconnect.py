@@ -1,4 +1,4 @@
-"""From the return of the network to connected and caught up, 200 clients; beside clients that wait a fixed 5 s."""
+"""Time from the network's return to connected and caught up, for 200 clients; compared with a fixed wait of 5 s."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from benchmarks import peers, raw
 
 CLIENTS = 200
-OUTAGES = (6.0, 7.5, 9.0)  # so that a fixed wait of 5 s is met at different points
+OUTAGES = (6.0, 7.5, 9.0)  # so that a fixed wait of 5 s ends at different points
 
 
 async def _ours(server: peers.Started, api: raw.Api, tokens: list[str], outage: float, *, hint: bool) -> list[float]:
@@ -75,7 +75,7 @@ async def _fixed(server: peers.Started, api: raw.Api, users: list[tuple[str, str
                             return time.perf_counter() - begin.result()
                         up = True
                         await ws.recv()
-                except (OSError, EOFError, Exception):  # noqa: BLE001 - this client knows one answer to everything
+                except (OSError, EOFError, Exception):  # noqa: BLE001 - this client handles every error in the same way
                     await asyncio.sleep(5)
 
         tasks = [asyncio.create_task(client(*u)) for u in users]
@@ -89,7 +89,7 @@ async def _fixed(server: peers.Started, api: raw.Api, users: list[tuple[str, str
 
 
 def run() -> list[str]:
-    """The table."""
+    """Return the table."""
     peers.pin_load()
     with peers.tailwire() as server:
         api = raw.Api(server.port, server.more)
@@ -109,11 +109,11 @@ def run() -> list[str]:
         "| --- | --- | --- |",
     ]
     for name, took in (
-        ("Tailwire, told by the platform", hinted),
-        ("Tailwire, not told", alone),
+        ("Tailwire, with a platform hint", hinted),
+        ("Tailwire, without a hint", alone),
         ("a client that waits a fixed 5 s", fixed),
     ):
         lines.append(f"| {name} | {raw.percentile(took, 50):.2f} | {raw.percentile(took, 99):.2f} |")
     ratio = [raw.percentile(hinted, p) / raw.percentile(fixed, p) for p in (50, 99)]
-    lines.append(f"| ratio, told to fixed | {ratio[0]:.2f} | {ratio[1]:.2f} |")
+    lines.append(f"| ratio, with a hint to fixed | {ratio[0]:.2f} | {ratio[1]:.2f} |")
     return lines

@@ -1,4 +1,4 @@
-"""A full store: history, search, conversation lists, large groups, large files; beside one with little in it."""
+"""Large stores: history, search, conversation lists, large groups and files; compared with a small store."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILE = 100 * 1024 * 1024
 
 
 def fill(messages: int) -> Callable[[Path], None]:
-    """Fills a database: so many messages of 100 users with `alice`, of whom each conversation has its share."""
+    """Fill a database with messages of 100 users, in conversations with `alice`."""
 
     def run(path: Path) -> None:
         chance = random.Random(1)
@@ -112,7 +112,7 @@ Ask = Callable[[], Any]
 
 
 class _Store:
-    """A server on a store with so many messages, and what is asked of it."""
+    """A server on a store of a given size, and the requests to measure."""
 
     def __init__(self, server: peers.Started, messages: int) -> None:
         self._server = server
@@ -125,15 +125,15 @@ class _Store:
         return self._api.ask("GET", path, authtoken=token or self._alice)
 
     def index(self) -> float:
-        """Build the index of words; messages a second."""
+        """Build the search index; return messages per second."""
         begin = time.perf_counter()
         self._get("/messages?searchKey=nothing&per_page=30")
         return (self._messages + 3 * GROUPS) / (time.perf_counter() - begin)
 
     def asks(self) -> dict[str, tuple[Ask, int]]:
-        """What is asked, and how often."""
+        """Return the requests by name, with their repetitions."""
         pick, get = self._chance.choice, self._get
-        self._api = raw.Api(self._server.port, self._server.more)  # the first has been idle for too long
+        self._api = raw.Api(self._server.port, self._server.more)  # the first connection was idle for too long
         users = [f"user{n}" for n in range(100)]
         to_all = {"receiver": "large", "receiverType": "group", "data": {"text": "to all"}}
         to_one = {"receiver": "user1", "receiverType": "user", "data": {"text": "to one"}}
@@ -148,7 +148,7 @@ class _Store:
                 lambda: get(f"/users/{pick(users)}/messages?searchKey={pick(WORDS)}&per_page=30"),
                 100,
             ),
-            "search for a word of all": (lambda: get("/messages?searchKey=the&per_page=30"), 30),
+            "search for a word in every message": (lambda: get("/messages?searchKey=the&per_page=30"), 30),
             "conversations of 2,000 groups": (lambda: get("/conversations?per_page=30", self._busy), 100),
             "unread count of 2,000 groups": (lambda: get("/messages?unread=1&count=1", self._busy), 30),
             "send to 10,000 members": (lambda: post(to_all), 200),
@@ -157,7 +157,7 @@ class _Store:
 
 
 def _p50s(asks: list[Ask], times: int) -> list[float]:
-    # In turns, so that what disturbs the machine disturbs all of them.
+    # Alternate, so that disturbances of the machine affect both stores.
     took: list[list[float]] = [[] for _ in asks]
     for _ in range(times):
         for ask, times_of in zip(asks, took, strict=True):
@@ -168,7 +168,7 @@ def _p50s(asks: list[Ask], times: int) -> list[float]:
 
 
 def measure() -> tuple[dict[str, list[float]], float]:
-    """p50 in ms of each kind of request, with few and with many messages stored; and messages indexed a second."""
+    """Return the p50 of each request in ms, with few and with many messages, and messages indexed per second."""
     with peers.tailwire(fill=fill(FEW)) as small, peers.tailwire(fill=fill(MANY)) as large:
         few, many = _Store(small, FEW), _Store(large, MANY)
         few.index()
@@ -178,7 +178,7 @@ def measure() -> tuple[dict[str, list[float]], float]:
 
 
 def upload() -> tuple[float, float]:
-    """MB that the server grows by while it takes a file of 100 MB, and MB a second."""
+    """Return the server's memory growth in MB during an upload of 100 MB, and MB per second."""
     with peers.tailwire() as server:
         api = raw.Api(server.port, server.more)
         token = api.login("alice")[0]
@@ -218,13 +218,13 @@ GOALS = {
 
 
 def run() -> list[str]:
-    """The section of the results."""
+    """Return the section of the results."""
     peers.pin_load()
     found, indexed = measure()
     lines = [
         "### A full store",
         "",
-        "p50 in ms over HTTP: 10,000 messages stored, and 1,000,000; asked in turns.",
+        "p50 in ms over HTTP: 10,000 messages stored, and 1,000,000; alternating requests.",
         "",
         "| | 10,000 | 1,000,000 | ratio | goal |",
         "| --- | --- | --- | --- | --- |",
@@ -234,7 +234,7 @@ def run() -> list[str]:
     grown, speed = upload()
     lines += [
         "",
-        f"The index of words takes {indexed:,.0f} messages/s, behind the messages.",
+        f"The search index takes {indexed:,.0f} messages/s, after the messages are stored.",
         "",
         f"Upload of 100 MB: {speed:.0f} MB/s; the server grows by {grown:.1f} MB (goal: under 30).",
     ]

@@ -1,4 +1,4 @@
-"""Durable sends with 32 senders, to the receipt at the receiver; beside NATS JetStream. History."""
+"""Durable sends with 32 senders, up to delivery at the receiver, compared with NATS JetStream; history reads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SECONDS = 6.0
 
 
 def ours() -> tuple[float, float, float, float, float]:
-    """Sends/s, p50 and p99 from send to receipt (ms), sends per second of CPU, history reads/s."""
+    """Return sends/s, p50 and p99 from send to delivery (ms), sends per second of CPU, history reads/s."""
     with peers.tailwire() as server:
         api = raw.Api(server.port, server.more)
         tokens = [api.login(f"sender{n}")[0] for n in range(SENDERS)]
@@ -64,7 +64,7 @@ def ours() -> tuple[float, float, float, float, float]:
                         continue
                     answers[n] = b""
                 got[n] += 1
-                if got[n] == 2:  # answered, and received
+                if got[n] == 2:  # acknowledged and delivered
                     done += 1
                     send(n)
         took, used = time.perf_counter() - begin, server.cpu() - cpu
@@ -101,7 +101,7 @@ def _history(server: peers.Started, get: bytes) -> float:
 
 
 def jetstream() -> tuple[float, float, float, float]:
-    """Publishes/s, p50 and p99 to the acknowledgement (ms), publishes per second of CPU."""
+    """Return publishes/s, p50 and p99 to the acknowledgement (ms), publishes per second of CPU."""
     with peers.nats(jetstream=True) as server:
         admin = raw.tcp(server.more["tcp"])
         stream = json.dumps({"name": "S", "subjects": ["s.*"], "storage": "file", "num_replicas": 1}).encode()
@@ -141,7 +141,7 @@ def jetstream() -> tuple[float, float, float, float]:
 
 
 def run() -> list[str]:
-    """The table."""
+    """Return the table."""
     peers.pin_load()
     mine, theirs = ours(), jetstream()
     return [

@@ -1,4 +1,4 @@
-"""The pictures of the apps on an asyncio loop, for `make_pictures.py`: each is the example as it runs, in a tunnel."""
+"""Pictures of the asyncio apps, for `make_pictures.py`: each shows the running example while its network is down."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def talk(server: EmbeddedServer) -> None:
 
 @asynccontextmanager
 async def scene(folder: Path) -> AsyncIterator[tuple[EmbeddedServer, Line, Browser]]:
-    """A server on which alice, bob and carol have talked, a line to it, and a browser."""
+    """Start a server on which alice, bob and carol have talked, a line to it, and a browser."""
     server = EmbeddedServer(folder / "server")
     server.start()
     proxy = FaultProxy("127.0.0.1", server.port)
@@ -60,14 +60,14 @@ async def scene(folder: Path) -> AsyncIterator[tuple[EmbeddedServer, Line, Brows
 
 
 async def until(pilot: Any, condition: Callable[[], Any]) -> None:
-    """Wait for something in a Textual app."""
+    """Wait for a condition in a Textual app."""
     async with asyncio.timeout(30):
         while not condition():
             await pilot.pause(0.05)
 
 
 async def textual_chat(folder: Path, saved: Saved) -> None:
-    """The example for Textual; the browser draws what Textual exports."""
+    """Draw the Textual example, from Textual's own export."""
     async with scene(folder) as (server, line, browser):
         os.environ |= {"APP_ID": server.app_id, "AUTH_KEY": server.auth_key, "CHAT_URL": line.url}
         os.environ |= {"CHAT_USER": "alice", "HOME": str(folder)}
@@ -119,14 +119,14 @@ async def web(name: str, folder: Path, saved: Saved, environment: dict[str, str]
 
 
 async def flet_chat(folder: Path, saved: Saved) -> None:
-    """The example for Flet, in a browser."""
+    """Draw the Flet example in a browser."""
     from examples.test_flet_chat import ENVIRONMENT, opened
 
     await web("flet_chat", folder, saved, ENVIRONMENT, opened)
 
 
 async def nicegui_chat(folder: Path, saved: Saved) -> None:
-    """The example for NiceGUI."""
+    """Draw the NiceGUI example."""
     from examples.test_nicegui_chat import ENVIRONMENT, opened
 
     await web("nicegui_chat", folder, saved, ENVIRONMENT, opened)

@@ -1,7 +1,7 @@
-"""Writes "an hour of app life" into docs/reliability.md: what the real client does in an hour of the simulation's time.
+"""Write "an hour of app life" into docs/reliability.md: what the real client does in an hour of virtual time.
 
-Bytes are those that are written, and 40 for TCP and IP for each packet that carries some; acknowledgements are not
-counted. A wake-up is a moment at which the client's event loop has something to do: a timer, or what came in.
+Bytes include 40 for the TCP and IP headers of each data packet; acknowledgements are not counted. A wake-up is a
+moment at which the client's event loop has something to do: a timer, or received data.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ Scene = Callable[[ChatClient, VirtualServer], Awaitable[None]]
 
 
 def client(name: str, server: VirtualServer, *, auto: bool = True) -> ChatClient:
-    """Make a client whose connections and timers belong to a device."""
+    """Return a client whose connections and timers are counted for a device."""
     settings = AppSettingsBuilder().override_client_host(server.url).auto_establish_socket_connection(auto).build()
     current_process.set(f"{name}#1")
     return ChatClient(server.app_id, settings, session_store=MemorySessionStore(), world=VirtualSdkWorld(1))
 
 
 async def idle(chat: ChatClient, server: VirtualServer) -> None:
-    """Let nothing happen."""
+    """Stay idle."""
     await asyncio.sleep(HOUR)
 
 
 async def listening(chat: ChatClient, server: VirtualServer) -> None:
-    """Listen to somebody who writes each 5 s."""
+    """Listen to a user who sends every 5 s."""
 
     async def write() -> None:
         writer = client("writer", server)
@@ -58,25 +58,25 @@ async def listening(chat: ChatClient, server: VirtualServer) -> None:
 
 
 async def offline_with_a_hint(chat: ChatClient, server: VirtualServer) -> None:
-    """Lose the network, and be told."""
+    """Lose the network, with a hint of the platform."""
     chat.set_network("offline")
     await offline_refused(chat, server)
 
 
 async def offline_refused(chat: ChatClient, server: VirtualServer) -> None:
-    """Lose the network: each attempt is refused at once."""
+    """Lose the network: every attempt is refused immediately."""
     virtual_loop().network.cut()
     await asyncio.sleep(HOUR)
 
 
 async def offline_vanishing(chat: ChatClient, server: VirtualServer) -> None:
-    """Lose the network: nothing comes back."""
+    """Lose the network: attempts get no response."""
     virtual_loop().network.swallowing = True
     await asyncio.sleep(HOUR)
 
 
 async def background(chat: ChatClient, server: VirtualServer) -> None:
-    """Keep a manual socket in the background by a ping each 25 s."""
+    """Keep a manual socket open in the background, with a ping every 25 s."""
     chat.set_app_state("background")
     for _ in range(int(HOUR / 25)):
         await chat.ping()
@@ -114,7 +114,7 @@ async def _hour(scene: Scene) -> Counts:
 
 
 def rows() -> list[str]:
-    """Return the table in Markdown, a line each."""
+    """Return the lines of the Markdown table."""
     made = [
         "| an hour | connections, tried ones too | KB up | KB down | timers | wake-ups |",
         "| --- | --- | --- | --- | --- | --- |",

@@ -1,6 +1,6 @@
-"""Draw the pictures of the examples, each from the example itself as it runs beside a real server.
+"""Draw the pictures of the examples, each from the example itself as it runs with a real server.
 
-`make pictures` draws all of them, `make pictures ARGS="tk_chat"` one. A picture is a function, named as its file.
+`make pictures` draws all of them, `make pictures ARGS="tk_chat"` one. Each picture has a function of its name.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ import window_pictures
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"
-MOST = 150_000
-"""Bytes of a picture."""
+MAX_BYTES = 150_000
+"""Size limit of a picture."""
 DRAWN = {**terminal_pictures.DRAWN, **window_pictures.DRAWN, **loop_pictures.DRAWN}
 
 
 def saved(name: str, png: bytes) -> None:
-    """Keep a picture in few colours.
+    """Save a picture with a reduced palette.
 
     Raises:
-        ValueError: it is too large all the same.
+        ValueError: if it is still too large.
     """
     small = io.BytesIO()
     Image.open(io.BytesIO(png)).convert("RGB").quantize(64).save(small, "PNG", optimize=True)
-    if small.tell() > MOST:
-        raise ValueError(f"{name}.png has {small.tell()} bytes: at most {MOST} are wanted")
+    if small.tell() > MAX_BYTES:
+        raise ValueError(f"{name}.png has {small.tell()} bytes: at most {MAX_BYTES} are wanted")
     (PICTURES / f"{name}.png").write_bytes(small.getvalue())
     print(f"docs/pictures/{name}.png: {small.tell() // 1000} KB")
 

@@ -1,7 +1,7 @@
-"""Writes docs/reference/: each error code, and each documented row beside ours, with the test that shows it.
+"""Write docs/reference/: each error code, and each documented row beside ours, with the test that shows it.
 
-What is compared is read from the code: the operations of the server, the methods of the client, the catalogue, and which
-tests call what. A test fails when a page is not current, or a row has no test.
+The rows are read from the code: the server's operations, the client's methods, the catalogue, and which tests call
+what. A test fails if a page is outdated, or a row has no test.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SOURCE = ROOT / "src" / "tailwire"
 
 
 def snake(name: str) -> str:
-    """A documented name in Python's form."""
+    """Convert a documented name to Python style."""
     return re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
 
 
@@ -47,7 +47,7 @@ def cell(test: str) -> str:
 
 
 def errors_page() -> str:
-    """Each code: its status, where it comes from, what to do."""
+    """Return the page of error codes: status, origin, what to do."""
     from tailwire.server.rules import permissions
     from tailwire.wire.catalogue import CATALOGUE
 
@@ -59,8 +59,8 @@ def errors_page() -> str:
     }
     lines = [
         "# Errors", "",
-        "Made by `make reference`. The server answers `{\"error\": {\"code\", \"message\", \"details\"}}`; the SDK raises",
-        "`CometChatException` with the same. `details` says what to do, by field where a field is wrong.", "",
+        "Made by `make reference`. The server responds with `{\"error\": {\"code\", \"message\", \"details\"}}`; the SDK raises",
+        "`CometChatException` with the same. `details` says what to do, by field if a field is invalid.", "",
         "| code | HTTP | what went wrong | what to do | comes from |", "| --- | --- | --- | --- | --- |",
     ]  # fmt: skip
     sources = {p: p.read_text(encoding="utf-8") for p in SOURCE.rglob("*.py") if p.name != "catalogue.py"}
@@ -75,7 +75,7 @@ def errors_page() -> str:
 
 
 def compatibility_page() -> str:
-    """Row by row: what is documented or was observed, what stands for it here, and the test."""
+    """Return the page that compares row by row: documented or observed, ours, and the test."""
     lines = [(PAGES / "compatibility.head.md").read_text(encoding="utf-8").rstrip(), ""]
     lines += versions()
     lines += ["## The JavaScript SDK, unchanged", "", "| method or builder | test |", "| --- | --- |"]
@@ -142,7 +142,7 @@ def compatibility_page() -> str:
 
 
 def versions() -> list[str]:
-    """The versions of the JavaScript SDK that the scenarios run on, and what each does not have or do."""
+    """Return the versions of the JavaScript SDK that the scenarios run on, and what each lacks."""
     from interop.versions import MISSING, PACKAGES, UNABLE, VERSIONS, versions_for
 
     scenarios = [n.partition("::")[2] for n in ALL if n.startswith("interop/test_javascript_sdk.py::")]
@@ -163,7 +163,7 @@ def method_test(ours: str) -> str:
 
 
 def builder_methods() -> list[tuple[str, str]]:
-    """Each public method of each request builder but `build`, under the class that has it."""
+    """Return the public methods of each request builder except `build`, by the class that defines them."""
     import tailwire
     from tailwire.sdk.calls.requests import MessagesRequestBuilder
 
@@ -188,7 +188,7 @@ def builder_test(builder: str, method: str) -> str:
 
 
 def operations() -> list[tuple[str, str, str]]:
-    """The operations of the server, as its description lists them."""
+    """Return the server's operations, as in its OpenAPI description."""
     import asyncio
     import tempfile
 
@@ -222,7 +222,7 @@ def operation_test(operation: str, fixed: frozenset[str]) -> str:
 
 
 def pages() -> dict[Path, str]:
-    """All pages."""
+    """Return all pages."""
     return {PAGES / "errors.md": errors_page(), PAGES / "compatibility.md": compatibility_page()}
 
 

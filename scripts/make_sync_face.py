@@ -1,7 +1,7 @@
 """Write `client.pyi` and `admin.pyi` of `src/tailwire/sync`: the types of the blocking clients (`make reference`).
 
-Each method of `ChatClient`, and of the parts of `tailwire.admin.Admin`, that a blocking client takes over stands there
-with the same parameters; what is async there returns its result here.
+Each method of `ChatClient`, and of the parts of `tailwire.admin.Admin`, that a blocking client adopts appears with the
+same parameters; async methods return their result directly.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ HEAD = '"""Made by `make reference` from `ChatClient`: the types of the blocking
 
 
 def taken_over() -> list[str]:
-    """The names of the methods that `Client` has from `ChatClient`, sorted."""
+    """Return the names of the methods that `Client` adopts from `ChatClient`, sorted."""
     from tailwire.sync import Client
 
     return sorted(name for name in vars(Client) if not name.startswith("_"))
 
 
 def parts() -> dict[str, type]:
-    """The parts of `tailwire.admin.Admin` by the attribute that holds them."""
+    """Return the parts of `tailwire.admin.Admin`, by attribute."""
     from tailwire.admin import groups, keys, messages, roles, users, webhooks
     from tailwire.sync import Admin
 
@@ -37,7 +37,7 @@ def parts() -> dict[str, type]:
 
 
 def definition(owner: type, name: str) -> tuple[ast.FunctionDef, ast.Module, str]:
-    """A method of an async client as a blocking one, the module where it stands, and that module's name."""
+    """Return the blocking form of an async method, its module, and that module's name."""
     function = inspect.unwrap(getattr(owner, name))
     module = sys.modules[function.__module__]
     tree = ast.parse(inspect.getsource(module))
@@ -54,7 +54,7 @@ def definition(owner: type, name: str) -> tuple[ast.FunctionDef, ast.Module, str
 
 
 def imported(name: str, tree: ast.Module, module: str) -> str:
-    """The statement that makes a name of a module known elsewhere; "" for a builtin."""
+    """Return the import statement for a name of a module; "" for a builtin."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom | ast.Import):
             for alias in node.names:
@@ -67,7 +67,7 @@ def imported(name: str, tree: ast.Module, module: str) -> str:
 
 
 def names_in(function: ast.FunctionDef) -> set[str]:
-    """The names in the annotations of a function, also in those that are text."""
+    """Return the names in a function's annotations, including those in strings."""
     arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
     found: set[str] = set()
     for annotation in [a.annotation for a in arguments] + [function.returns]:
@@ -78,7 +78,7 @@ def names_in(function: ast.FunctionDef) -> set[str]:
 
 
 def methods(owner: type, names: list[str], imports: dict[str, str]) -> str:
-    """The body of a class in the stub; what its annotations need is added to the imports."""
+    """Return the body of a class in the stub, and add the imports that its annotations need."""
     body: list[str] = []
     for method in names:
         function, tree, module = definition(owner, method)
@@ -91,7 +91,7 @@ def methods(owner: type, names: list[str], imports: dict[str, str]) -> str:
 
 
 def face() -> str:
-    """The text of the stub of `Client`."""
+    """Return the stub of `Client`."""
     from tailwire import ChatClient
 
     imports = {"Bridge": "from tailwire.sync.bridge import Bridge"}
@@ -100,7 +100,7 @@ def face() -> str:
 
 
 def admin_face() -> str:
-    """The text of the stub of `Admin`."""
+    """Return the stub of `Admin`."""
     bridge = "from tailwire.sync.admin_bridge import"
     imports = {"Bridge": f"{bridge} AdminBridge", "BlockingProxy": "from tailwire.sync.proxy import BlockingProxy"}
     imports["Listing"] = f"{bridge} Listing"
@@ -114,7 +114,7 @@ def admin_face() -> str:
 
 
 def formatted(text: str) -> str:
-    """Python as the project formats it."""
+    """Format Python as the project does."""
     for command in (["check", "--fix-only", "--quiet", "--select", "I"], ["format", "--quiet"]):
         ruff = [sys.executable, "-m", "ruff", *command, "--stdin-filename", str(FACE), "-"]
         text = subprocess.run(ruff, input=text, capture_output=True, text=True, check=True, cwd=ROOT).stdout

@@ -1,4 +1,4 @@
-"""Prints the sentences of the specification that no test covers; exits with 1 when there are any (see docs/project)."""
+"""Print the sentences of the specification that no test covers; exit with 1 if there are any (see docs/project)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _ID = re.compile(r"[SCTIK]\d+")
 
 
 def ids_in(path: Path, begin: str = r"(?:\| |- )") -> list[str]:
-    """The ids that a page defines, in order: those that begin a table row or a list item."""
+    """Return the ids that a page defines, in order: those at the start of a table row or list item."""
     found = re.findall(rf"^{begin}([SCTIK]\d+)\b", path.read_text(encoding="utf-8"), re.MULTILINE)
     return list(dict.fromkeys(found))
 
 
 def covered() -> dict[str, list[str]]:
-    """The tests of each id."""
+    """Return the tests of each id."""
     tests: dict[str, list[str]] = {}
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         for marked in _MARK.findall(path.read_text(encoding="utf-8")):

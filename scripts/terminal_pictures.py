@@ -1,4 +1,4 @@
-"""The picture of the agent, as its reader sees it in a terminal, for `make_pictures.py`: it is the example as it runs."""
+"""The picture of the agent in a reader's terminal, for `make_pictures.py`: it shows the running example."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ async def photographed(page: str, width: int) -> bytes:
 
 
 def terminals(frames: list[tuple[str, str]], mine: set[str]) -> str:
-    """Return a page with terminals one below the other.
+    """Return a page with terminals below each other.
 
     Args:
-        frames: of each, the words above it, and what stands on its screen.
+        frames: the title and the screen content of each.
         mine: lines that were typed.
     """
     figures = []
@@ -67,7 +67,7 @@ def terminals(frames: list[tuple[str, str]], mine: set[str]) -> str:
 
 
 async def ai_agent(folder: Path, saved: Saved) -> None:
-    """An answer of the agent as its reader sees it: while it grows, when it is there, and one that was stopped."""
+    """Draw an answer of the agent: growing, complete, and one that was stopped."""
     first, second = "How does an answer reach me?", "And what was my first question?"
     frames: list[tuple[str, str]] = []
     async with LiveStage(folder) as live:

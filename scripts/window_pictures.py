@@ -1,4 +1,4 @@
-"""The pictures of the script and of the chat windows, for `make_pictures.py`: each is the example as it runs."""
+"""Pictures of the script and the chat windows, for `make_pictures.py`: each shows the running example."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def png(picture: Image.Image) -> bytes:
 
 
 def group(place: Place) -> None:
-    """Make a group of all, in which somebody has written."""
+    """Create a group of all users with a message."""
     with Admin(place.server.app_id, place.settings(), place.server.api_key) as admin:
         admin.groups.create(Group("release", "Release 2.0"), owner="bob")
         admin.groups.add_members("release", [GroupMember("alice"), GroupMember("carol")])
@@ -43,7 +43,7 @@ def group(place: Place) -> None:
 
 
 def window(name: str, folder: Path, saved: Saved) -> None:
-    """A chat window while its line is cut: what was said, what is read, and what waits to be sent."""
+    """Draw a chat window while its line is cut: messages, read marks, and what waits to be sent."""
     place, screen, app = Place(folder), Screen(), None
     driver = ROOT / "tests" / "examples" / f"driven_{name}.py"
     try:
@@ -78,7 +78,7 @@ def window(name: str, folder: Path, saved: Saved) -> None:
 
 
 def _shot(screen: Screen, file: Path) -> bool:
-    # Whether two pictures in a row are the same: all is drawn.
+    # Drawn completely once two pictures in a row are equal.
     screen.screenshot(file)
     before = file.read_bytes()
     screen.screenshot(file)
@@ -86,24 +86,24 @@ def _shot(screen: Screen, file: Path) -> bool:
 
 
 def _cropped(file: Path) -> Image.Image:
-    # The window with its frame, without the black of an empty display.
+    # Crop the window with its frame from the black of an empty display.
     with Image.open(file) as whole:
         picture = whole.convert("RGB")
     return picture.crop(picture.getbbox())
 
 
 async def tk_chat(folder: Path, saved: Saved) -> None:
-    """The window of `examples/tk_chat.py`."""
+    """Draw the window of `examples/tk_chat.py`."""
     await asyncio.to_thread(window, "tk", folder, saved)
 
 
 async def pyside6_chat(folder: Path, saved: Saved) -> None:
-    """The window of `examples/pyside6_chat.py`."""
+    """Draw the window of `examples/pyside6_chat.py`."""
     await asyncio.to_thread(window, "pyside6", folder, saved)
 
 
 async def script(folder: Path, saved: Saved) -> None:
-    """Two runs of `examples/script.py` in a terminal: an answer, and what came between them."""
+    """Draw two runs of `examples/script.py` in a terminal: an answer, and what arrived between them."""
     place = await asyncio.to_thread(Place, folder)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     shell = Shell({**place.environment(), "PS1": "$ ", "PATH": path})
@@ -128,7 +128,7 @@ async def script(folder: Path, saved: Saved) -> None:
 
 
 def _drawn(text: str) -> Image.Image:
-    # A terminal with this text.
+    # Draw a terminal with this text.
     font = ImageFont.truetype(MONOSPACED, 15)
     lines = text.rstrip().removesuffix("$").rstrip().splitlines()
     picture = Image.new("RGB", (720, 24 * len(lines) + 28), "#10161d")

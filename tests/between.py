@@ -1,4 +1,4 @@
-"""What stands between a client and its server, over real sockets: TLS, proxies, and servers that answer in its place."""
+"""Servers between a client and its server, on real sockets: TLS, proxies, and servers that answer in its place."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 class Listener:
-    """Listens on a port of its own as long as the block lasts; closes what is open at the end."""
+    """Listen on a free port for the duration of the block; close all connections at the end."""
 
     def __init__(self, handler: Handler, tls: ssl.SSLContext | None = None) -> None:
         self._handler = handler
@@ -50,7 +50,7 @@ class Listener:
             writer.close()
         except (OSError, EOFError):
             writer.close()
-        except asyncio.CancelledError:  # only the end of the block cancels; asyncio's own callback wants no such end
+        except asyncio.CancelledError:  # only the end of the block cancels; asyncio's own callback must not see it
             writer.transport.abort()
         finally:
             self._serving.discard(task)
@@ -59,7 +59,7 @@ class Listener:
 async def pipe(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, port: int, first: bytes = b""
 ) -> None:
-    """Hand bytes on in both directions until one side ends."""
+    """Forward bytes in both directions until one side ends."""
     far_reader, far_writer = await asyncio.open_connection(host, port)
     far_writer.write(first)
 
@@ -79,7 +79,7 @@ async def pipe(
 
 
 async def head_of(reader: asyncio.StreamReader) -> tuple[list[str], dict[str, str]]:
-    """The first line of a request in its parts, and its headers."""
+    """Return the parts of a request's first line, and its headers."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     headers = dict(line.split(": ", 1) for line in head[1:] if ": " in line)
     return head[0].split(" "), {name.lower(): value for name, value in headers.items()}
@@ -89,8 +89,8 @@ class HttpProxy(Listener):
     """An HTTP proxy.
 
     Args:
-        credentials: `user:password` that it asks for.
-        refuses: what it answers to everything, such as `403 Forbidden`.
+        credentials: required `user:password`.
+        refuses: status for every request, such as `403 Forbidden`.
         tls: of an `https` proxy.
 
     Attributes:
@@ -128,7 +128,7 @@ class SocksProxy(Listener):
     """A SOCKS5 proxy.
 
     Attributes:
-        asked: `host:port` of each request, as the client wrote the host.
+        asked: `host:port` of each request, as the client sent the host.
     """
 
     def __init__(self, username: str = "", password: str = "", *, reply: int = 0) -> None:
@@ -164,7 +164,7 @@ class SocksProxy(Listener):
 
 
 class Answering(Listener):
-    """Answers each request with the same bytes, whatever is asked."""
+    """Give every request the same response."""
 
     def __init__(self, answer: bytes, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(self._handle, tls)
@@ -177,17 +177,17 @@ class Answering(Listener):
 
 
 def answer(status: str, body: bytes = b"", **headers: str) -> bytes:
-    """An HTTP answer; underscores in the headers' names stand for hyphens."""
+    """Return an HTTP response; underscores in header names stand for hyphens."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
 class TlsFront(Listener):
-    """Ends TLS before a server.
+    """Terminate TLS before a server.
 
     Attributes:
-        resumed: of each connection, in order: whether it resumed a session.
+        resumed: for each connection, in order, whether it resumed a session.
     """
 
     def __init__(self, port: int, tls: ssl.SSLContext) -> None:
@@ -201,7 +201,7 @@ class TlsFront(Listener):
 
 
 class Authority:
-    """Issues certificates.
+    """Issue certificates.
 
     Attributes:
         file: its own certificate, for `cafile=` or `SSL_CERT_FILE`.
@@ -231,7 +231,7 @@ class Authority:
         )
 
     def server_context(self, name: str = "localhost", *, begin: int = -1, end: int = 30) -> ssl.SSLContext:
-        """For a server of this name, with a certificate that is good from day `begin` to day `end`."""
+        """Return a context for a server of this name; its certificate is valid from day `begin` to day `end`."""
         key = ec.generate_private_key(ec.SECP256R1())
         made = self._builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key, begin, end)
         made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
@@ -247,13 +247,13 @@ class Authority:
         return context
 
     def client_context(self) -> ssl.SSLContext:
-        """For a client that trusts this authority alone."""
+        """Return a context for a client that only trusts this authority."""
         return ssl.create_default_context(cafile=str(self.file))
 
 
 @contextmanager
 def dead_port(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
-    """A port that answers to nothing: it listens, and its queue of connections is full."""
+    """Yield a port that never responds: it listens, and its accept queue is full."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as listening:
         listening.bind((host, port))

@@ -1,4 +1,4 @@
-"""Async tests, the stages, and the order: fast ones first."""
+"""Run async tests, provide stages, and sort the tests: fast ones first."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ def live(tmp_path: Path) -> LiveStage:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run an async test: on a virtual loop where it has a `stage` or is marked `virtual`, else on a real one."""
+    """Run an async test: on a virtual loop if it has a `stage` or is marked `virtual`, otherwise on a real one.
+
+    The loop only exists while the test runs, so async fixtures are impossible; `stage` and `live` are entered here
+    instead. pytest has no public name for the fixtures that a test requests directly, hence `_fixtureinfo`.
+    """
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
@@ -47,7 +51,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Fast ones first."""
+    """Sort the tests: fast ones first."""
     order = [
         "unit",
         "explore",

@@ -1,4 +1,4 @@
-"""A stage for tests: a server and its clients, on virtual time or for real, and ears that keep what they hear."""
+"""Stages for tests: a server and its clients, on virtual time or real, with ears that record what listeners receive."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CONNECTED, CONNECTING, DISCONNECTED = (
 
 
 class Ears(ConnectionListener, LoginListener, UserListener, GroupListener, MessageListener):
-    """Keeps what is heard, in order, with the loop's time."""
+    """Record what listeners receive, in order, with the loop's time."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[float, str, Any]] = []
@@ -168,17 +168,17 @@ class Ears(ConnectionListener, LoginListener, UserListener, GroupListener, Messa
         self._note("gap", gap)
 
     def all(self, what: str) -> list[Any]:
-        """All values heard under a name."""
+        """Return all recorded values of a kind."""
         return [value for _, name, value in self.heard if name == what]
 
     @property
     def texts(self) -> list[str]:
-        """The texts, in order."""
+        """The received texts, in order."""
         return [m.text for m in self.all("text")]
 
     @property
     def statuses(self) -> list[ConnectionStatus]:
-        """The statuses, in order."""
+        """The received statuses, in order."""
         return self.all("status")
 
     async def until(self, condition: Callable[[], bool], timeout: float = 30) -> None:
@@ -190,7 +190,7 @@ class Ears(ConnectionListener, LoginListener, UserListener, GroupListener, Messa
 
 @dataclass
 class Actor:
-    """A client and its ears."""
+    """A client and the ears that listen to it."""
 
     chat: ChatClient
     ears: Ears = field(default_factory=Ears)
@@ -208,7 +208,7 @@ class Actor:
         return await self.chat.send_message(message)
 
     async def say_or_not(self, receiver: str, text: str, stored: list[TextMessage]) -> None:
-        """Send; what was acknowledged is in `stored` afterwards, whatever else happened is no error."""
+        """Send, and add the message to `stored` if it is acknowledged; a network error is ignored."""
 
         def refused(error: CometChatException) -> None:
             assert error.code in ("NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE"), error
@@ -221,17 +221,17 @@ class Actor:
 
 
 class Cast:
-    """What both stages can do with their actors."""
+    """What both stages have in common."""
 
     server: Any
     actors: list[Actor]
 
     def actor(self, **settings: Any) -> Actor:
-        """A client that has not begun."""
+        """Return a client that is not initialized."""
         raise NotImplementedError
 
     async def enter(self, uid: str, **settings: Any) -> Actor:
-        """A client that is logged in; in auto mode also connected."""
+        """Return a client that is logged in, and in auto mode connected."""
         actor = self.actor(**settings)
         await actor.chat.init()
         actor.listen()
@@ -242,7 +242,7 @@ class Cast:
 
 
 class Stage(Cast):
-    """A server on a virtual loop, and its clients."""
+    """A server and clients on a virtual loop."""
 
     uids = ("alice", "bob", "carol")
 
@@ -281,7 +281,7 @@ class Stage(Cast):
         return builder.build()
 
     def actor(self, *, store: Any = None, provider: Any = None, world: Any = None, **settings: Any) -> Actor:
-        """A client that has not begun."""
+        """Return a client that is not initialized."""
         chat = ChatClient(
             self.server.app_id,
             self.settings(**settings),
@@ -294,7 +294,7 @@ class Stage(Cast):
         return actor
 
     def admin(self, key: str = "") -> Admin:
-        """A backend's client, with the REST key or another one."""
+        """Return a backend's client, with the REST key or another one."""
         world = VirtualSdkWorld(1000 + len(self.admins))
         admin = Admin(self.server.app_id, self.settings(), key or self.server.api_key, world=world)
         self.admins.append(admin)
@@ -316,7 +316,7 @@ class Stage(Cast):
             await admin.aclose()
         await self.server.stop()
         if error[0] is None:
-            await asyncio.sleep(200)  # whatever is still on its way arrives
+            await asyncio.sleep(200)  # whatever is in flight arrives
             left = [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
             assert not left, f"left behind: {left}"
             assert not virtual_loop().pending(), f"left behind: {virtual_loop().pending()}"
@@ -331,7 +331,7 @@ class LiveStage(Cast):
         self.actors: list[Actor] = []
 
     def actor(self, *, url: str = "", auto: bool = True, store: Any = None, presence: bool = False) -> Actor:
-        """A client that has not begun."""
+        """Return a client that is not initialized."""
         builder = AppSettingsBuilder().override_client_host(url or self.server.url)
         builder.auto_establish_socket_connection(auto)
         if presence:

@@ -1,4 +1,4 @@
-"""Somebody else's server on the virtual network, which keeps what webhooks tell it."""
+"""An HTTP server on the virtual network that records webhooks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tailwire.testing.virtual.world import virtual_loop
 
 
 class Receiver:
-    """Answers with a status after some seconds. Until it listens, and after it stopped, connections are refused."""
+    """Respond with a status after some seconds. Connections are refused before it listens and after it has stopped."""
 
     def __init__(self, port: int = 9000) -> None:
         self.port = port
@@ -21,7 +21,7 @@ class Receiver:
         self.bodies: list[bytes] = []
         self.headers: list[dict] = []
         self.status = 200
-        self.statuses: list[int] = []  # of the next answers, before `status` counts
+        self.statuses: list[int] = []  # of the next responses, before `status` applies
         self.seconds = 0.0
 
     async def __call__(self, scope, receive, send):
@@ -50,7 +50,7 @@ class Receiver:
 
     @property
     def hook(self) -> dict:
-        """What makes a webhook of it, but for the triggers."""
+        """Return the settings of a webhook for it, without the triggers."""
         return {"name": "H", "webhookUrl": f"http://hook:{self.port}/in"}
 
     @property
@@ -59,14 +59,14 @@ class Receiver:
 
     @property
     def messages(self) -> list[int]:
-        """The ids of the messages it was told of."""
+        """The ids of the received messages."""
         return [int(t["data"]["message"]["id"]) for t in self.told]
 
 
 async def until(stage, condition):
-    """Let time pass until something holds."""
+    """Let virtual time pass until a condition holds."""
     for _ in range(600):
         if condition():
             return
         await stage.pass_time(0.1)
-    raise AssertionError("it never did")
+    raise AssertionError("the condition did not become true")

@@ -38,7 +38,7 @@ class RecordingLoopClient:
     """A client on the running event loop. Its socket says goodbye when the test says so.
 
     Attributes:
-        told: what it was told, in order, without what changes nothing; reasons without the number that a watch adds.
+        told: notifications, in order, without those that change nothing; reasons without the number that a watch adds.
     """
 
     def __init__(self, *, says_goodbye: bool = True) -> None:
@@ -77,7 +77,7 @@ class RecordingLoopClient:
         self._changed = asyncio.Event()
 
     async def until(self, *told: Any) -> None:
-        """Wait until it has been told exactly this, in all."""
+        """Wait until exactly these notifications have arrived."""
         async with asyncio.timeout(20):
             while self.told != list(told):
                 await self._changed.wait()
@@ -107,7 +107,7 @@ class RecordingThreadClient:
         return asyncio.run_coroutine_threadsafe(getattr(self.inner, call)(*arguments, **named), self._loop)
 
     def until(self, *told: Any) -> None:
-        """Wait until it has been told exactly this, in all."""
+        """Wait until exactly these notifications have arrived."""
         self._thread.call(self.inner.until(*told))
 
     def close(self) -> None:

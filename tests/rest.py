@@ -9,7 +9,7 @@ from tailwire.testing.virtual.world import VirtualSdkWorld
 
 
 class Rest:
-    """Asks the server of a stage: with the REST key, or as a user."""
+    """Request the server of a stage: with the REST key, or as a user."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -17,7 +17,7 @@ class Rest:
         self.tokens: dict[str, str] = {}
 
     async def answer(self, method: str, path: str, *, as_: str = "", behalf: str = "", **more: Any) -> Any:
-        """The HTTP response. `as_`: the user whose token is sent; else the REST key, perhaps on behalf of a user."""
+        """Return the HTTP response. `as_`: the user whose token is sent; else the REST key, on `behalf` of a user if given."""
         headers = {"appid": self._stage.server.app_id, **more.pop("headers", {})}
         if as_:
             headers["authtoken"] = await self.token(as_)
@@ -30,20 +30,20 @@ class Rest:
         return await self._http.request(method, url, headers={k: v for k, v in headers.items() if v}, **more)
 
     async def token(self, uid: str) -> str:
-        """An auth token of a user."""
+        """Return an auth token of a user."""
         if uid not in self.tokens:
             made = await self._stage.server.parts.actions.sessions.create_token(uid)
             self.tokens[uid] = made["authToken"]
         return self.tokens[uid]
 
     async def __call__(self, method: str, path: str, **more: Any) -> Any:
-        """The `data` of a success."""
+        """Return the `data` of a successful response."""
         answer = await self.answer(method, path, **more)
         assert answer.status_code == 200, (method, path, answer.text)
         return answer.json()["data"]
 
     async def refused(self, code: str, method: str, path: str, **more: Any) -> Any:
-        """The error of a refusal with a code."""
+        """Return the error of a request that must be refused with a code."""
         answer = await self.answer(method, path, **more)
         assert answer.status_code >= 400, (method, path, answer.text)
         error = answer.json()["error"]
@@ -53,7 +53,7 @@ class Rest:
         return error
 
     async def user(self, *uids: str, **more: Any) -> None:
-        """Make users."""
+        """Create users."""
         for uid in uids:
             await self("POST", "/users", json={"uid": uid, "name": uid.title(), **more})
 

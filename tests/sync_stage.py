@@ -27,19 +27,19 @@ class Room:
         return AppSettingsBuilder().override_client_host(self.server.url)
 
     def user(self) -> str:
-        """The uid of a new user."""
+        """Create a user and return their uid."""
         self._users += 1
         return self.server.add_user(f"user-{self._users}").uid
 
     def client(self, builder: AppSettingsBuilder | None = None, **more: Any) -> Client:
-        """A client, not logged in."""
+        """Return a client that is not logged in."""
         more.setdefault("session_store", MemorySessionStore())
         made = Client(self.server.app_id, (builder or self.settings()).build(), **more)
         self.clients.append(made)
         return made
 
     def enter(self, uid: str = "", builder: AppSettingsBuilder | None = None, **more: Any) -> Client:
-        """A client that is logged in and connected."""
+        """Return a client that is logged in and connected."""
         chat = self.client(builder, **more)
         chat.login(uid or self.user(), auth_key=self.server.auth_key)
         chat.wait_connected()
@@ -47,7 +47,7 @@ class Room:
 
 
 class Window:
-    """A GUI's thread, played by the test's: what is posted runs in `turn()`."""
+    """The test thread in the role of a GUI's thread: posted calls run in `turn()`."""
 
     def __init__(self) -> None:
         self.posted: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -57,7 +57,7 @@ class Window:
         self.posted.put(function)
 
     def turn(self) -> bool:
-        """Run one of what is posted, if there is one."""
+        """Run one posted call, if there is one."""
         try:
             function = self.posted.get_nowait()
         except queue.Empty:
@@ -84,11 +84,11 @@ def until(true: Callable[[], Any]) -> Any:
     """Wait for a condition of another thread."""
     end = time.monotonic() + DEADLINE
     while not (value := true()):
-        assert time.monotonic() < end, "it did not come true"
+        assert time.monotonic() < end, "the condition did not become true"
         time.sleep(0.005)
     return value
 
 
 def threads(name: str = "tailwire client") -> int:
-    """How many threads of clients there are."""
+    """Return the number of client threads."""
     return sum(t.name == name for t in threading.enumerate())

@@ -1,4 +1,4 @@
-"""A real Chromium for tests: pages in contexts of their own, code run in them, and what they heard."""
+"""A real Chromium for tests: pages in separate contexts, code that runs in them, and what they report."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Frame:
 
 
 class PageError(Exception):
-    """Code in a page failed. `code` is the SDK's, where it has one."""
+    """Code in a page failed. `code` is the SDK's error code, if there is one."""
 
     def __init__(self, text: str) -> None:
         begin = text.find("{")
@@ -53,7 +53,7 @@ class Browser:
     """
 
     def __init__(self, folder: Path = FOLDER, environment: Mapping[str, str] | None = None) -> None:
-        # Pages read the language: one that a browser has, not that of a machine without any.
+        # Pages read the language: use one that browsers have, not that of a machine without a locale.
         self._process = subprocess.Popen(
             ["node", "bridge.mjs"],
             cwd=folder,
@@ -87,7 +87,7 @@ class Browser:
             self._changed.notify_all()
 
     def ask(self, command: str, page: str = "", *, timeout_of_call: float = 60, **more: Any) -> Any:
-        """Do something in a page; wait for its end."""
+        """Run a command in a page and wait for its result."""
         number = next(self._numbers)
         line = json.dumps({"id": number, "do": command, "page": page, **more})
         assert self._process.stdin is not None
@@ -102,17 +102,17 @@ class Browser:
         return answer["value"]
 
     def wait(self, condition: Callable[[], bool], timeout: float, what: Callable[[], Any]) -> None:
-        """Wait until what was heard fulfils a condition."""
+        """Wait until the recorded reports fulfil a condition."""
         with self._changed:
             if not self._changed.wait_for(lambda: condition() or self.gone, timeout) or self.gone:
-                raise TimeoutError(f"not heard; heard: {what()}")
+                raise TimeoutError(f"not reported; reports: {what()}")
 
     async def open(self, name: str, at: str, **more: Any) -> Page:
-        """Open an address in a page with cookies and a storage of its own.
+        """Open an address in a page with its own cookies and storage.
 
         Args:
-            name: of the page, for messages; one that no open page has.
-            more: `width` and `height` of the view; 1280×800 by default.
+            name: of the page, for messages; must not be in use.
+            more: `width` and `height` of the viewport; 1280×800 by default.
         """
         page = self.pages[name] = Page(self, name)
         await asyncio.to_thread(self.ask, "open", name, at=at, **more)
@@ -124,7 +124,7 @@ class Browser:
             await page.close()
 
     def close(self) -> None:
-        """End the browser."""
+        """Stop the browser."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait(20)
@@ -137,9 +137,9 @@ class Page:
     """A page.
 
     Attributes:
-        heard: what the page said, in order: `heard(name, value)` in its code; `console`, `console error`, `page error`
-            and `violation` (of its Content-Security-Policy) by themselves.
-        frames: what was recorded of it.
+        heard: reports of the page, in order: `heard(name, value)` in its code; `console`, `console error`, `page error`
+            and `violation` (of its Content-Security-Policy) are reported automatically.
+        frames: the recorded frames.
     """
 
     def __init__(self, browser: Browser, name: str) -> None:
@@ -149,14 +149,14 @@ class Page:
         self.frames: list[Frame] = []
 
     def take(self, name: str, value: Any) -> None:
-        """Keep what the page said (for the browser)."""
+        """Record a report (for the browser)."""
         if name == "frame":
             self.frames.append(Frame(value["at"], base64.b64decode(value["data"])))
         else:
             self.heard.append((name, value))
 
     async def do(self, command: str, **more: Any) -> Any:
-        """One of the driver's commands."""
+        """Run one of the driver's commands."""
         return await asyncio.to_thread(self._browser.ask, command, self.name, **more)
 
     async def run(self, code: str, /, **args: Any) -> Any:
@@ -168,14 +168,14 @@ class Page:
         return await self.do("run", code=code, args=args)
 
     async def evaluate(self, expression: str, /, **args: Any) -> Any:
-        """Return the value of an expression; it may have an `await`."""
+        """Return the value of an expression, which may contain `await`."""
         return await self.run(f"return ({expression});", **args)
 
     async def wait_for(self, condition: str, /, deadline: float = 10.0, **args: Any) -> Any:
         """Wait until an expression is true in the page; return its value.
 
         Raises:
-            PageError: when it is not so within `deadline` seconds.
+            PageError: if it is not within `deadline` seconds.
         """
         return await self.do(
             "wait_for", condition=condition, args=args, timeout=deadline * 1000, timeout_of_call=deadline + 20
@@ -187,7 +187,7 @@ class Page:
 
     @asynccontextmanager
     async def recording(self, width: int = 1280, height: int = 800) -> AsyncIterator[list[Frame]]:
-        """Record what is drawn while it is open; gives the frames, which go on to come."""
+        """Record what is drawn during the block; yields the growing list of frames."""
         self.frames = []
         await self.do("record", width=width, height=height)
         try:
@@ -200,7 +200,7 @@ class Page:
         await self.do("visibility", value="visible" if visible else "hidden")
 
     async def set_online(self, online: bool) -> None:
-        """Take the network away from the page, or give it back."""
+        """Take the page offline, or back online."""
         await self.do("offline", value=not online)
 
     async def close(self) -> None:
@@ -210,20 +210,20 @@ class Page:
 
     @property
     def console(self) -> list[dict[str, str]]:
-        """What was written to the console: `type` and `text` of each."""
+        """Console messages: `type` and `text` of each."""
         return self.all("console")
 
     @property
     def violations(self) -> list[dict[str, Any]]:
-        """What the Content-Security-Policy forbade."""
+        """Violations of the Content-Security-Policy."""
         return self.all("violation")
 
     def all(self, what: str) -> list[Any]:
-        """All that was heard under a name."""
+        """Return all values reported under a name."""
         return [value for name, value in list(self.heard) if name == what]
 
     async def hears(self, what: str, condition: Callable[[Any], bool] = lambda _: True, timeout: float = 10) -> Any:
-        """Wait for something to be heard; answers it."""
+        """Wait for a report and return it."""
 
         def found() -> list[Any]:
             return [value for value in self.all(what) if condition(value)]

@@ -1,4 +1,4 @@
-"""The fixture `chromium`: one browser for all tests of a process, its pages closed behind each test."""
+"""The fixture `chromium`: one browser for all tests of a process; its pages are closed after each test."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _browser() -> Iterator[Browser]:
         pytest.skip("a browser needs node, which is not installed")
     if not (FOLDER / "node_modules" / "puppeteer-core").is_dir():
         pytest.skip("the browser's packages are not installed: make chromium")
-    # Its package unpacks the browser at its first start, and two of them at once would destroy each other's work.
+    # Its package unpacks the browser at its first start; two at once would destroy each other's files.
     with (Path(tempfile.gettempdir()) / "tailwire-chromium.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         browser = Browser()
@@ -31,6 +31,6 @@ def _browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def chromium(_browser: Browser) -> Iterator[Browser]:
-    """A browser; skips where node or the packages are missing."""
+    """A browser; skips if node or the packages are missing."""
     yield _browser
     asyncio.run(_browser.close_pages())

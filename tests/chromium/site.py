@@ -17,7 +17,7 @@ NEEDED = ("httpx2", "httpx2_jsfetch", "idna")
 
 
 def build_wheel(folder: Path) -> Path:
-    """Build the project's wheel, with what `make chromium` has downloaded and without a network."""
+    """Build the project's wheel, with the downloads of `make chromium` and without a network."""
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-index", "--find-links", str(WHEELS)]
     subprocess.run([*command, "--wheel-dir", str(folder), str(ROOT)], check=True, capture_output=True)
     return next(folder.glob("tailwire-*.whl"))
@@ -49,7 +49,7 @@ class _Handler(SimpleHTTPRequestHandler):
             super().do_GET()
 
     def log_message(self, *said: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class Site:

@@ -1,4 +1,4 @@
-"""The harness itself: what a test can do with a page, and see of it."""
+"""The harness itself: what a test can do with a page and observe of it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class _Page(BaseHTTPRequestHandler):
         self.wfile.write(b"<!doctype html><title>t</title><link rel=icon href='data:,'><p id=p>here</p>")
 
     def log_message(self, *said: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def strict() -> Iterator[str]:
-    """The address of a page that allows next to nothing."""
+    """The address of a page with a strict policy."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Page)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -38,7 +38,7 @@ def strict() -> Iterator[str]:
     server.server_close()
 
 
-async def test_code_runs_under_a_strict_policy_and_what_that_forbids_is_seen(chromium: Browser, strict: str):
+async def test_code_runs_under_a_strict_policy_and_violations_are_reported(chromium: Browser, strict: str):
     page = await chromium.open("strict", strict)
     assert await page.evaluate("document.title + more", more="!") == "t!"
     assert await page.evaluate("navigator.language") == "en-US"
@@ -49,7 +49,7 @@ async def test_code_runs_under_a_strict_policy_and_what_that_forbids_is_seen(chr
     assert page.violations[0]["blocked"] == "inline"
 
 
-async def test_conditions_are_waited_for(chromium: Browser, strict: str):
+async def test_wait_for_conditions(chromium: Browser, strict: str):
     page = await chromium.open("waiting", strict)
     await page.run("setTimeout(() => { document.title = 'late'; console.warn('changed'); }, 100)")
     assert await page.wait_for("document.title === wanted && document.title", wanted="late") == "late"
@@ -58,7 +58,7 @@ async def test_conditions_are_waited_for(chromium: Browser, strict: str):
         await page.wait_for("document.title === 'never'", deadline=0.1)
 
 
-async def test_the_page_is_told_of_its_visibility_and_of_the_network(chromium: Browser, strict: str):
+async def test_page_is_notified_of_visibility_and_network(chromium: Browser, strict: str):
     page = await chromium.open("told", strict)
     await page.run(
         "document.addEventListener('visibilitychange', () => heard('seen', document.visibilityState));"
@@ -73,7 +73,7 @@ async def test_the_page_is_told_of_its_visibility_and_of_the_network(chromium: B
     assert page.all("network") == [False, True]
 
 
-async def test_pictures(chromium: Browser, strict: str, tmp_path):
+async def test_screenshots_and_recordings(chromium: Browser, strict: str, tmp_path):
     page = await chromium.open("drawn", strict, width=200, height=100)
     await page.screenshot(tmp_path / "page.png")
     assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")

@@ -1,4 +1,4 @@
-"""The lab in a real browser: each switch does what it says, and nothing is lost whatever is broken."""
+"""The lab in a real browser: each switch works, and no message is lost whatever fails."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Shown:
         )
 
     async def sees(self, whom: str, status: str, deadline: float = 20) -> None:
-        """Wait until the page says so; then the client does too."""
+        """Wait until the page shows a state; then the client is in it too."""
         await self.page.wait_for(
             "document.querySelector(phone).dataset.status === status", deadline,
             phone=f"[aria-label=\"{whom}'s phone\"] .pill", status=status,
@@ -58,13 +58,13 @@ class Shown:
         return await self.page.evaluate("[...document.querySelectorAll(s)].map((t) => t.textContent)", s=selector)
 
     async def sockets(self, number: int) -> None:
-        """Wait until the server says that it has so many."""
+        """Wait until the server has this many sockets."""
         async with httpx2.AsyncClient(trust_env=False) as http, asyncio.timeout(15):
             while f"tailwire_sockets {number}.0" not in (await http.get(f"{self.lab.server.url}/metrics")).text:
                 await asyncio.sleep(0.05)
 
     async def lights(self, *edges: str) -> None:
-        """Wait until each of these edges has been lit (the page notes them)."""
+        """Wait until each of these edges has been highlighted (the page records them)."""
         await self.page.wait_for("edges.every((e) => window.lit.has(e))", 15, edges=list(edges))
 
     def client(self, whom: str) -> ConnectionStatus:
@@ -81,7 +81,7 @@ new MutationObserver((changes) => {
 
 @asynccontextmanager
 async def showing(chromium: Browser, folder: Path) -> AsyncIterator[Shown]:
-    """A lab and its page. At the end the page has met no error, and nothing that its policy forbids."""
+    """Show a lab. At the end the page must have no errors and no policy violations."""
     async with Lab(folder) as lab, page(listening(), lab) as url:
         tab = await chromium.open("lab", url)
         try:
@@ -98,8 +98,8 @@ async def showing(chromium: Browser, folder: Path) -> AsyncIterator[Shown]:
 
 
 @pytest.mark.timeout(240)
-async def test_each_switch_does_what_it_says(chromium: Browser, tmp_path, monkeypatch):
-    monkeypatch.setenv("TAILWIRE_HEARTBEAT_INTERVAL", "1")  # a tunnel is noticed soon
+async def test_each_switch_works(chromium: Browser, tmp_path, monkeypatch):
+    monkeypatch.setenv("TAILWIRE_HEARTBEAT_INTERVAL", "1")  # so that a tunnel is detected soon
     monkeypatch.setenv("TAILWIRE_HEARTBEAT_TIMEOUT", "1")
     async with showing(chromium, tmp_path) as s:
         await s.sockets(2)
@@ -140,7 +140,7 @@ async def test_each_switch_does_what_it_says(chromium: Browser, tmp_path, monkey
 
 
 @pytest.mark.timeout(240)
-async def test_manual_mode_shows_the_window_that_ping_fills_up(chromium: Browser, tmp_path):
+async def test_manual_mode_shows_the_window_that_ping_extends(chromium: Browser, tmp_path):
     async with showing(chromium, tmp_path) as s:
         await s.press("bob", "manual")
         await s.sees("bob", "disconnected")
@@ -160,16 +160,16 @@ async def test_manual_mode_shows_the_window_that_ping_fills_up(chromium: Browser
         await s.press("alice", "slow")
         await s.is_pressed("alice", "slow")
         await s.write("bob", "are you there?")
-        await s.page.wait_for("document.querySelector('.arc.late.is-right')")  # handed over late, though it was there
+        await s.page.wait_for(
+            "document.querySelector('.arc.late.is-right')"
+        )  # handed over late, although it had arrived
         assert await s.talk("alice") == ["are you there?"]
         await s.press("alice", "slow")
         await s.is_pressed("alice", "slow", False)
 
 
 @pytest.mark.timeout(240)
-async def test_what_is_written_while_the_server_is_killed_arrives_once_and_in_order_and_can_be_looked_at_again(
-    chromium: Browser, tmp_path
-):
+async def test_messages_during_a_server_kill_arrive_once_in_order_and_are_replayed(chromium: Browser, tmp_path):
     written = ["one", "two", "three"]
     async with showing(chromium, tmp_path) as s:
         await s.write("alice", "before")
@@ -193,7 +193,7 @@ async def test_what_is_written_while_the_server_is_killed_arrives_once_and_in_or
         saved = await s.page.evaluate("await (await fetch('save')).json()")
         assert saved.keys() == recorded(s.lab).keys()
     for event in saved["events"]:
-        if event["kind"] == "transition":  # told later than the input that caused it, as on a busy machine
+        if event["kind"] == "transition":  # later than the input that caused it, as on a busy machine
             event["at"] = round(event["at"] + 0.02, 3)
     file = tmp_path / "lab.json"
     file.write_text(json.dumps(saved))
@@ -211,7 +211,7 @@ async def test_what_is_written_while_the_server_is_killed_arrives_once_and_in_or
         steps = int(await again.evaluate(f"{end}.max"))
         assert steps == sum(len(dump["inputs"]) for dumps in saved["dumps"].values() for dump in dumps)
         assert await again.evaluate("document.querySelector('#player output').textContent") == f"{steps} / {steps}"
-        fell = ("SocketLost", "disconnected")  # a socket may also be lost while it is still being opened
+        fell = ("SocketLost", "disconnected")  # a socket may also be lost while it is being opened
         lost = next(n for n, step in enumerate(read(file)["steps"], 1) if (step["input"], step["status"]) == fell)
         await again.run(f"const s = {end}; s.value = at; s.dispatchEvent(new Event('input'))", at=lost)
         await again.wait_for("document.querySelector('.pill[data-status=disconnected]')")
@@ -219,7 +219,7 @@ async def test_what_is_written_while_the_server_is_killed_arrives_once_and_in_or
         assert again.violations + again.all("page error") == []
 
 
-async def test_a_dump_from_the_field_is_shown_step_by_step(chromium: Browser, tmp_path):
+async def test_dump_is_shown_step_by_step(chromium: Browser, tmp_path):
     from tailwire.sdk.connection import inputs as i
     from tailwire.sdk.connection.history import History
     from tailwire.sdk.connection.machine import step
@@ -254,7 +254,7 @@ async def test_a_dump_from_the_field_is_shown_step_by_step(chromium: Browser, tm
 
 
 @pytest.mark.timeout(120)
-async def test_it_fits_and_can_be_used_with_the_keyboard_alone(chromium: Browser, tmp_path):
+async def test_page_fits_and_is_usable_by_keyboard(chromium: Browser, tmp_path):
     async with showing(chromium, tmp_path) as s:
         over = """[...document.querySelectorAll('button, input, .pill, h2')].filter((e) => {
           const box = e.getBoundingClientRect(), phone = (e.closest('.phone') ?? document.body).getBoundingClientRect();

@@ -1,4 +1,4 @@
-"""The SDK in a web page: the wheel as it is, in Pyodide, in a real browser, with a real server."""
+"""The SDK in a web page: the unchanged wheel, in Pyodide, in a real browser, with a real server."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
-    """A server at another origin than the page's."""
+    """A server with another origin than the page's."""
     server = EmbeddedServer(tmp_path_factory.mktemp("server"))
     server.start()
     yield server
@@ -78,13 +78,13 @@ class Scene:
         self.bob: TestUser = server.add_user(f"bob-{n}")
 
     async def python(self, code: str, **given: Any) -> Any:
-        """Run Python in the page; returns what its last line gives as JSON."""
+        """Run Python in the page; return the value of its last line, as JSON."""
         given |= {"url": self.server.url, "app_id": self.server.app_id, "alice": self.alice.uid, "bob": self.bob.uid}
         given |= {"alice_token": self.alice.token, "bob_token": self.bob.token}
         return await self.page.run("return await python(code, given)", code=code, given=given)
 
     async def sockets(self, user: TestUser, number: int) -> None:
-        """Wait until the server has so many sockets of a user."""
+        """Wait until the server has this many sockets of a user."""
         await until(lambda: self._sockets(user) == number, lambda: f"{self._sockets(user)} sockets of {user.uid}")
 
     def _sockets(self, user: TestUser) -> int:
@@ -105,7 +105,7 @@ async def until(condition: Callable[[], bool], what: Callable[[], str], seconds:
 
 @pytest.fixture(scope="module")
 def python(_browser: Browser, site: Site) -> Iterator[Page]:
-    """A page in which Python is ready: one for all tests, it takes seconds."""
+    """A page in which Python has started, shared by all tests because that takes seconds."""
 
     async def opened() -> Page:
         page = await _browser.open("python", site.url)
@@ -119,7 +119,7 @@ def python(_browser: Browser, site: Site) -> Iterator[Page]:
 
 @pytest.fixture
 def scene(python: Page, server: EmbeddedServer) -> Iterator[Scene]:
-    """Two users; their clients in the page are closed at the end, and nothing of them is left at the server."""
+    """Two users. Their clients in the page are closed at the end, and the server must have no sockets left."""
     scene = Scene(python, server)
     asyncio.run(python.run("localStorage.clear()"))
     asyncio.run(scene.python(CLIENTS + "json.dumps(None)"))
@@ -143,7 +143,7 @@ bob = await begin(given["bob"], given["bob_token"], session_store=MemorySessionS
 """
 
 
-async def test_two_clients_write_to_each_other(scene: Scene):
+async def test_two_clients_exchange_messages(scene: Scene):
     texts = await scene.python(
         BOTH
         + """
@@ -157,7 +157,7 @@ json.dumps([heard[given["alice"]], heard[given["bob"]], await alice.get_online_u
     assert texts == [[f"to alice {n}" for n in range(10)], [f"to bob {n}" for n in range(10)], 2]
 
 
-async def test_a_hidden_page_has_no_socket_and_is_told_once_what_it_missed(scene: Scene):
+async def test_hidden_page_has_no_socket_and_catches_up_once(scene: Scene):
     await scene.python(BOTH + "watch = watch_browser(alice)\njson.dumps(None)")
     await scene.sockets(scene.alice, 1)
     await scene.page.run("dispatchEvent(new Event('blur'))")
@@ -176,7 +176,7 @@ async def test_a_hidden_page_has_no_socket_and_is_told_once_what_it_missed(scene
     await scene.page.set_visible(True)
 
 
-async def test_a_machine_that_sleeps_outweighs_a_page_that_is_shown(scene: Scene):
+async def test_sleeping_machine_outweighs_a_visible_page(scene: Scene):
     await scene.python(BOTH + "watch = watch_browser(alice)\njson.dumps(None)")
     await scene.page.set_visible(False)
     await scene.sockets(scene.alice, 0)
@@ -188,7 +188,7 @@ async def test_a_machine_that_sleeps_outweighs_a_page_that_is_shown(scene: Scene
     await scene.python("watch.close()\njson.dumps(None)")
 
 
-async def test_in_manual_mode_a_hidden_page_keeps_its_socket_for_a_window(scene: Scene):
+async def test_hidden_page_in_manual_mode_keeps_its_socket_for_a_window(scene: Scene):
     code = """
 from tailwire.sdk.connection.timings import Timings
 settings = AppSettingsBuilder().override_client_host(given["url"]).auto_establish_socket_connection(False).build()
@@ -211,7 +211,7 @@ json.dumps(None)
     await scene.python("watch.close()\njson.dumps(None)")
 
 
-async def test_the_program_of_the_page_on_apps_runs_as_it_is_printed(scene: Scene):
+async def test_program_of_the_apps_page_runs_as_printed(scene: Scene):
     page = (Path(__file__).parents[2] / "docs" / "apps.md").read_text(encoding="utf-8")
     (code,) = [b for b in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "watch_browser(chat)" in b]
     for printed, here in [
@@ -230,7 +230,7 @@ async def test_the_program_of_the_page_on_apps_runs_as_it_is_printed(scene: Scen
     await scene.python("watch.close()\njson.dumps(None)")
 
 
-async def test_a_page_that_is_left_or_frozen_has_no_socket(scene: Scene):
+async def test_left_or_frozen_page_has_no_socket(scene: Scene):
     await scene.python(BOTH + "watch = watch_browser(alice)\njson.dumps(None)")
     events = [
         ("window", "pagehide", "pageshow", "detached"),
@@ -245,12 +245,12 @@ async def test_a_page_that_is_left_or_frozen_has_no_socket(scene: Scene):
     await scene.python("watch.close()\njson.dumps(None)")
 
 
-async def test_the_network_goes_and_comes_back(scene: Scene):
+async def test_network_loss_and_return(scene: Scene):
     await scene.python(BOTH + "watch = watch_browser(alice)\njson.dumps(sorted(watch.knows))")
     await scene.page.set_online(False)
     assert await scene.python("json.dumps(alice._driver.state.network)") == "offline"
     await scene.page.set_visible(False)
-    await scene.page.set_visible(True)  # it looks for a new connection, and finds none
+    await scene.page.set_visible(True)  # it tries to connect, and fails
     told = "await until(lambda: 'unreachable' in alice.connection.explain())\njson.dumps(alice.connection.explain())"
     assert "the platform reports no network" in await scene.python(told)
     await scene.page.set_online(True)
@@ -266,7 +266,7 @@ json.dumps(heard[given["alice"]])
     assert texts == ["still there"]
 
 
-async def test_the_session_is_kept_by_the_browser(scene: Scene):
+async def test_session_is_stored_in_the_browser(scene: Scene):
     kept = await scene.python(
         """
 import js
@@ -287,7 +287,7 @@ json.dumps([second, "auth_token" in saved, logged_in.uid == given["alice"], left
     assert kept == ["SESSION_IN_USE", True, True, 0]
 
 
-async def test_what_only_a_browser_decides_is_refused(scene: Scene):
+async def test_settings_controlled_by_the_browser_are_refused(scene: Scene):
     refused = await scene.python(
         """
 import ssl
@@ -312,7 +312,7 @@ json.dumps(refused)
         assert f"{name}: in a web page the browser controls this" in details
 
 
-async def test_bytes_are_uploaded_and_paths_of_the_device_are_refused(scene: Scene):
+async def test_bytes_are_uploaded_and_paths_are_refused(scene: Scene):
     told = await scene.python(
         BOTH
         + """
@@ -333,7 +333,7 @@ json.dumps([attachments[0].size, progress, refused])
     assert "UploadFile(content=…, name=…)" in details
 
 
-async def test_a_server_that_is_not_there(scene: Scene):
+async def test_unreachable_server(scene: Scene):
     told = await scene.python(
         """
 settings = AppSettingsBuilder().override_client_host("http://127.0.0.1:9").build()
@@ -351,9 +351,9 @@ json.dumps(told)
     assert "The browser does not say why" in told[1]
 
 
-async def test_where_no_websocket_is_let_through_messages_are_polled(scene: Scene):
+async def test_messages_are_polled_where_websockets_are_refused(scene: Scene):
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # nobody listens there
+        taken.bind(("127.0.0.1", 0))  # no server listens there
         texts = await scene.python(
             """
 bob = await begin(given["bob"], given["bob_token"], session_store=MemorySessionStore())
@@ -378,7 +378,7 @@ json.dumps([heard["polling"], chat.connection.explain()])
     assert "meanwhile messages are read from history" in texts[1]
 
 
-async def test_the_server_restarts(scene: Scene):
+async def test_server_restart(scene: Scene):
     await scene.python(BOTH + "json.dumps(None)")
     await asyncio.to_thread(scene.server.restart)
     texts = await scene.python(

@@ -1,4 +1,4 @@
-"""`make fuzz`: each target with coverage guidance, from the corpus in the repository; what it finds is a file to keep.
+"""`make fuzz`: run each target with coverage guidance, from the corpus in the repository; a find is a file to keep.
 
 python -m fuzz [--seconds 60] [--runs N] [TARGET …]
 """
@@ -15,11 +15,11 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
-LARGEST = 4096
+MAX_INPUT_BYTES = 4096
 
 
 def one(target: str, arguments: list[str]) -> None:
-    """Run one target in this process, which ends with it."""
+    """Run one target in this process, which exits at its end."""
     import logging
 
     import atheris
@@ -33,7 +33,7 @@ def one(target: str, arguments: list[str]) -> None:
 
 
 def main() -> int:
-    """The command."""
+    """Run the command."""
     parser = argparse.ArgumentParser(prog="make fuzz")
     parser.add_argument("targets", nargs="*")
     parser.add_argument("--seconds", type=float, default=60.0, help="in all (60)")
@@ -52,7 +52,16 @@ def main() -> int:
                 if given.runs
                 else [f"-max_total_time={max(1, int(given.seconds / len(names)))}"]
             )
-            command = [sys.executable, "-m", "fuzz", "--one", name, *limit, f"-max_len={LARGEST}", "-timeout=20"]
+            command = [
+                sys.executable,
+                "-m",
+                "fuzz",
+                "--one",
+                name,
+                *limit,
+                f"-max_len={MAX_INPUT_BYTES}",
+                "-timeout=20",
+            ]
             command += [
                 "-artifact_prefix=" + str(HERE / "found") + "-",
                 "-print_final_stats=1",

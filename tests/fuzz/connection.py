@@ -1,4 +1,4 @@
-"""A connection of the real server without a network: bytes go in, and what becomes of it can be looked at."""
+"""A connection of the real server without a network: feed bytes and inspect the result."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tailwire.server.app import Parts
 from tailwire.server.gateway.protocol import SocketProtocol
 from tailwire.server.telemetry.logs import log
 
-TURNS = 200
+MAX_TURNS = 200
 
 
 class Wire(asyncio.Transport):
-    """The server's end of a connection; what is written is counted."""
+    """The server's transport of a connection; written bytes are counted."""
 
     def __init__(self) -> None:
         super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)})
@@ -38,7 +38,7 @@ class Wire(asyncio.Transport):
         return 0
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """There is no buffer."""
+        """Ignore the limits: nothing is buffered."""
 
     def pause_reading(self) -> None:
         self.reading = False
@@ -56,7 +56,7 @@ class Wire(asyncio.Transport):
 
 
 class Connections:
-    """Connections of a server; a fault of its own is an exception here, not a line in a log."""
+    """Connections of a server. Internal errors raise here instead of being logged."""
 
     def __init__(self, parts: Parts) -> None:
         ws: Any = partial(SocketProtocol, parts.gateway)
@@ -69,7 +69,7 @@ class Connections:
         self._faults.append(sys.exc_info()[1])
 
     async def take(self, pieces: list[bytes]) -> Wire:
-        """Give a connection some bytes, piece by piece as it reads on, and end it."""
+        """Feed a connection its bytes, piece by piece as it reads, and close it."""
         log.exception = self._fault  # type: ignore[method-assign]
         try:
             return await self._take(pieces)
@@ -82,7 +82,7 @@ class Connections:
         wire.protocol = self._parts.http(config=self._config, server_state=state, app_state={}, _loop=loop)
         wire.protocol.connection_made(wire)
         for piece in pieces:
-            for _ in range(TURNS):
+            for _ in range(MAX_TURNS):
                 if wire.reading:
                     break
                 await asyncio.sleep(0)
@@ -104,7 +104,7 @@ class Connections:
         return wire
 
     async def _work(self, state: ServerState) -> None:
-        # What was asked for is worked off; a request that goes on waiting for its body is not waited for.
+        # Complete requests are processed; a request that waits for its body is not awaited.
         for _ in range(4):
             await asyncio.sleep(0)
         pending = [*self._parts.gateway._tasks, *(t for t in state.tasks if self._parts.store._writer.busy)]

@@ -1,4 +1,4 @@
-"""What strangers' bytes reach: each target takes bytes, and may only end as its code promises. Anything else is a find."""
+"""Fuzz targets: functions that process untrusted bytes and may only end as documented. Anything else is a find."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from tailwire.sdk.connection.replay import BadReplay, replayed
 from tailwire.sdk.continuity.state import CatchUp, Position
 from tailwire.sdk.dispatch.incoming import Incoming
 from tailwire.sdk.io.files import FileSessionStore
+from tailwire.sdk.io.untrusted_json import BadJson, read_object
 from tailwire.sdk.outbox import Outbox
 from tailwire.sdk.session import Session
 from tailwire.server.config import BadSetting
@@ -30,19 +31,20 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest import operations
 from tailwire.server.rest.forms import read_form
 from tailwire.testing.line.frames import ServerFrames
+from tailwire.testing.server import UNLIMITED
 
 FOLDER = Path(tempfile.mkdtemp(prefix="tailwire-fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
 _loop = asyncio.new_event_loop()
 
 
 class _Kept(list[Any]):
-    # What would be handed to callbacks.
+    # What would be handed over to callbacks.
     def put(self, entry: object) -> None:
         self.append(entry)
 
 
 def sdk_frame(data: bytes) -> None:
-    """A frame that a server sends to a client: taken, or left with a line in the log."""
+    """A server's frame at the client: accepted, or ignored with a log line."""
 
     async def take() -> None:
         incoming = Incoming(
@@ -69,7 +71,7 @@ _BODIES = (frames.Auth, frames.Receipt, frames.Typing, frames.Transient, frames.
 
 
 def server_frame(data: bytes) -> None:
-    """A frame that a client sends to a server: decoded, or refused."""
+    """A client's frame at the server: decoded, or refused."""
     try:
         frame = frames.decode_frame(data)
     except Refused as e:
@@ -88,15 +90,14 @@ PASS, TOKEN, APP = b"J" * 146, b"T" * 46, b"A" * 16
 
 
 class _Server:
-    # The whole HTTP side on a real store: made once, with a few users and a group, by the first who asks.
+    # The whole HTTP side on a real store, with a few users and a group; made once, on first use.
 
     def __init__(self) -> None:
         from tailwire.server.app import assemble
         from tailwire.server.config import Settings
         from tailwire.server.ports.world import World
 
-        quiet = {f"{n}_per_minute": 0 for n in ("sends", "requests", "logins", "core", "standard", "wrong_tokens")}
-        settings = Settings(data=str(FOLDER / "server"), upgrades_per_second=0, **quiet)
+        settings = Settings(data=str(FOLDER / "server"), upgrades_per_second=0, **UNLIMITED)
         self.parts = _loop.run_until_complete(assemble(settings, World()))
         api = self.parts.api
         found = [*api._fixed.values(), *(o for some in api._varying.values() for _, o in some)]
@@ -117,7 +118,7 @@ class _Server:
         self.connections = Connections(self.parts)
 
     def with_secrets(self, data: bytes) -> bytes:
-        """Bytes in which placeholders stand for what each server has its own of."""
+        """Replace placeholders by the secrets of this server."""
         for placeholder, secret in self.known:
             assert len(placeholder) == len(secret), (placeholder, secret)
             data = data.replace(placeholder, secret)
@@ -150,7 +151,7 @@ def _server() -> _Server:
 
 
 def request(data: bytes) -> None:
-    """A whole request, by the app or on behalf of a user, on a real store: never the server's own fault (5xx)."""
+    """A whole request, by the app or on behalf of a user, on a real store: never an internal error (5xx)."""
     if len(data) < 2:
         return
     operation = _server().operations[data[0] % len(_server().operations)]
@@ -164,12 +165,12 @@ def request(data: bytes) -> None:
 
 
 def connection(data: bytes) -> None:
-    """A connection, as HTTP or upgraded to a WebSocket, its bytes cut anywhere: whatever comes, it ends, and nothing else."""
+    """A connection, HTTP or upgraded to a WebSocket, with its bytes cut anywhere: it always ends cleanly."""
     if not data:
         return
     server = _server()
     first, data = data[0], server.with_secrets(data[1:])
-    end = data.find(b"\r\n\r\n") + 4 if b"websocket" in data else 0  # behind an upgrade a client waits for the answer
+    end = data.find(b"\r\n\r\n") + 4 if b"websocket" in data else 0  # clients wait for the response to an upgrade
     cut = end + first * (len(data) - end) // 256
     pieces = [data[:end], data[end:cut], data[cut:]]
     _loop.run_until_complete(server.connections.take(pieces))
@@ -180,7 +181,7 @@ def _operation(data: bytes) -> operations.Operation:
 
 
 def rest_body(data: bytes) -> None:
-    """The body of a request: parsed as one of the operations wants it, or refused."""
+    """The body of a request: parsed for one of the operations, or refused."""
     operation = _operation(data) if data else None
     if operation is not None and operation.body is not None:
         _may_refuse(lambda: operations.parse(data[1:], operation.body))
@@ -215,7 +216,7 @@ class _Sink:
 
 
 def multipart(data: bytes) -> None:
-    """A form with files, in two pieces."""
+    """A multipart form with files, in two pieces."""
     cut = len(data) // 2
     pieces = [
         {"type": "http.request", "body": data[cut:], "more_body": False},
@@ -227,7 +228,7 @@ def multipart(data: bytes) -> None:
 
     async def read() -> None:
         async def admit(fields: Any) -> None:
-            """Take everybody."""
+            """Admit everyone."""
 
         try:
             form = await read_form(
@@ -242,7 +243,7 @@ def multipart(data: bytes) -> None:
 
 
 def session_file(data: bytes) -> None:
-    """A saved session, and a saved outbox: read, or set aside."""
+    """A saved session and outbox: read, or set aside."""
     store = FileSessionStore(FOLDER / "sessions")
     for kind, name in (("session", "app"), ("outbox", "app alice")):
         path = store._path(name, kind)
@@ -267,7 +268,7 @@ def session_file(data: bytes) -> None:
 
 
 def config_file(data: bytes) -> None:
-    """A file of settings."""
+    """A settings file."""
     path = FOLDER / "config.toml"
     path.write_bytes(data)
     try:
@@ -277,7 +278,7 @@ def config_file(data: bytes) -> None:
 
 
 def ready_file(data: bytes) -> None:
-    """What a server writes when it listens, read by who waits for it."""
+    """A server's ready file, as its reader parses it."""
     from tailwire.testing.server import BadReadyFile, read_ready_file
 
     path = FOLDER / "ready.json"
@@ -289,14 +290,16 @@ def ready_file(data: bytes) -> None:
 
 
 def replay_file(data: bytes) -> None:
-    """A dump of a connection: replayed, or refused with what is wrong."""
+    """A dump of a connection: replayed, or refused with a reason."""
+    path = FOLDER / "dump.json"
+    path.write_bytes(data)
     try:
-        state, recorded = load_dump(json.loads(data))
+        state, recorded = load_dump(read_object(path))
         for at, after, _, commands in replayed(state, recorded):
             explain(after, at)
             str(commands)
-    except (BadDump, BadReplay, ValueError, RecursionError):
-        return
+    except (BadJson, BadDump, BadReplay) as e:
+        str(e).encode("utf-8", "backslashreplace")
 
 
 def proxy_bytes(data: bytes) -> None:
@@ -304,14 +307,14 @@ def proxy_bytes(data: bytes) -> None:
     splitter, cut = ServerFrames(), len(data) // 3
     pieces = [piece for part in (data[:cut], data[cut:]) for piece, _ in splitter.feed(part)]
     if not data.startswith(b"".join(pieces)):
-        raise AssertionError("what passes is not what came")
+        raise AssertionError("the output differs from the input")
 
 
 _readers: list[Any] = []
 
 
 def written(data: bytes) -> None:
-    """What one user writes, step by step: everybody else reads all of it."""
+    """Whatever one user writes, step by step: everyone else can read all of it."""
     from fuzz.written import Readers, value_of
 
     if not _readers:

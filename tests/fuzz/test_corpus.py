@@ -1,4 +1,4 @@
-"""Every file of the corpus ends as its target promises: what fuzzing has found stays mended."""
+"""Every file of the corpus ends as its target promises: earlier finds stay fixed."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ def test_every_target_has_its_corpus():
 
 
 @pytest.mark.parametrize(("target", "file"), FILES, ids=[f"{name}-{file.name}" for name, file in FILES])
-def test_it_ends_as_promised(target: str, file: Path):
+def test_corpus_file_ends_as_promised(target: str, file: Path):
     TARGETS[target](file.read_bytes())

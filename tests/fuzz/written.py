@@ -1,7 +1,7 @@
-"""A second client: what one user writes is read by everybody else, from every list and every frame, without an error.
+"""A second client: what one user writes is readable by everyone else, in every list and frame, without an error.
 
-`Readers` is a real server with one who writes and two who read: another user, and the app with its REST key. What is
-written is told as steps, each made of a few bytes, so that fuzzing and property tests can make them.
+`Readers` is a real server with one writer and two readers: another user, and the app with its REST key. Writes are
+steps of a few bytes each, so that fuzzing and property tests can make them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tailwire.server.app import assemble
 from tailwire.server.config import Settings
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
+from tailwire.testing.server import UNLIMITED
 from tailwire.wire import codec
 from tailwire.wire.social import (
     conversation_from_wire,
@@ -30,10 +31,9 @@ from tailwire.wire.social import (
     typing_from_frame,
 )
 
-QUIET = {f"{n}_per_minute": 0 for n in ("sends", "requests", "logins", "core", "standard", "wrong_tokens")}
 DEPTHS = (1, 2, 63, 64, 65, 66, 90, 128, 500, *range(900, 1000))
 DIGITS = (1, 9, 16, 17, 18, 19, 20, 39, 63, 64, 65, 310, 4299, 4300, 4301, 6000)
-ODD = (
+ODD_VALUES = (
     b'"\\ud800"', b'"\\u0000"', b'"\\ud83d\\ude00"', b'"\xed\xa0\x80"', b"NaN", b"Infinity", b"1e999", b"-0", b"01", b'""',
     b'{"":""}', b'{"__proto__":{"a":1}}', b'{"a":1,"a":2}', b"[]", b"{}", b"null", b"true", b'"\x7f"', b'"\\q"',
     b'"javascript:alert(1)"', b'"data:text/html,x"', b'"https://x.test/a.png"', b'"<@uid:bob>"', b'"9999999999999999999"',
@@ -42,7 +42,7 @@ ODD = (
 
 
 def value_of(data: bytes) -> bytes:
-    """JSON, or what looks like it, from a few bytes."""
+    """Make JSON, or something similar, from a few bytes."""
     if len(data) < 3:
         return b"{}"
     kind, number, rest = data[0] % 8, data[1] * 256 + data[2], data[3:]
@@ -55,7 +55,7 @@ def value_of(data: bytes) -> bytes:
     if kind == 3:
         return json.dumps(rest.decode("utf-8", "replace") * (number % 50 + 1)).encode()
     if kind == 4:
-        return ODD[number % len(ODD)]
+        return ODD_VALUES[number % len(ODD_VALUES)]
     if kind == 5:
         return rest
     middle = len(rest) // 2
@@ -64,7 +64,7 @@ def value_of(data: bytes) -> bytes:
 
 
 def text_of(value: bytes) -> str:
-    """As a text: a name, a reaction, a file's name."""
+    """Make a text: a name, a reaction, a file's name."""
     try:
         found = json.loads(value)
     except (ValueError, RecursionError):
@@ -72,8 +72,8 @@ def text_of(value: bytes) -> str:
     return found if isinstance(found, str) else value.decode("utf-8", "replace")
 
 
-class Ears:
-    """A socket as the hub sees it; what is written to it is kept."""
+class RecordingSocket:
+    """A socket as the hub sees it, which keeps what is written to it."""
 
     def __init__(self, uid: str) -> None:
         self.uid, self.device, self.token = uid, f"device of {uid}", ""
@@ -84,7 +84,7 @@ class Ears:
         self.heard: list[bytes] = []
 
     def write(self, data: bytes) -> None:
-        """Take frames, one behind the other."""
+        """Write frames, one behind the other."""
         while data:
             size, begin = data[1], 2
             if size >= 126:
@@ -101,25 +101,25 @@ class Ears:
 
 
 def strictly(text: bytes) -> Any:
-    """JSON as any client would read it: whole, and with numbers that it can write again."""
+    """Parse JSON strictly: complete, and with numbers that can be written again."""
     value = json.loads(text)
     json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     return value
 
 
 class Readers:
-    """A server, who writes there, and who reads.
+    """A server, one writer, and the readers.
 
     Args:
-        read: how the readers take JSON.
+        read: how the readers parse JSON.
     """
 
     def __init__(self, folder: Path, read: Callable[[bytes], Any] = strictly) -> None:
         self._loop = asyncio.new_event_loop()
         self._read = read
-        settings = Settings(data=str(folder), upgrades_per_second=0, **QUIET)
+        settings = Settings(data=str(folder), upgrades_per_second=0, **UNLIMITED)
         self.parts = self._run(assemble(settings, World()))
-        self._ears = Ears("bob")
+        self._ears = RecordingSocket("bob")
         self._last = "1"
         self._begin()
 
@@ -127,7 +127,7 @@ class Readers:
         return self._loop.run_until_complete(work)
 
     def close(self) -> None:
-        """End the server."""
+        """Stop the server."""
         self._run(self.parts.store.close())
         self._loop.close()
 
@@ -143,7 +143,7 @@ class Readers:
     def ask(
         self, method: str, path: str, behalf: str, body: bytes = b"", content_type: str = "application/json"
     ) -> tuple[int, bytes]:
-        """One request. A fault of the server's own is an exception here."""
+        """Send one request. An internal error of the server raises here."""
         path, _, query = path.partition("?")
         headers = [(b"appid", self.parts.store.app_id.encode()), (b"apikey", self.parts.keys.api_key.encode())]
         headers += [(b"onbehalfof", behalf.encode())] if behalf else []
@@ -164,10 +164,10 @@ class Readers:
             raise AssertionError(f"{method} {path}: {status}, for {body[:200]!r}")
         return status, b"".join(message.get("body", b"") for message in sent[1:])
 
-    # Who writes.
+    # Writing.
 
     def write(self, kind: int, value: bytes) -> None:
-        """Alice writes something; the server may refuse it."""
+        """Let alice write something; the server may refuse it."""
         deeds = (
             self._text, self._text_to_bob, self._custom, self._interactive, self._file, self._me, self._group,
             self._react, self._edit, self._frame, self._form, self._answer, self._raw, self._marks,
@@ -182,7 +182,7 @@ class Readers:
         )
         status, answer = self.ask("POST", "/messages", "alice", head.encode() + data + b"}")
         if status == 200:
-            # Read without parsing: who writes may be able to read what others cannot.
+            # Extract ids without parsing: the writer may be able to read what others cannot.
             self._last = answer.partition(b'"id":"')[2].partition(b'"')[0].decode()
 
     def _text(self, value: bytes) -> None:
@@ -261,13 +261,13 @@ class Readers:
         self.ask("PUT", "/users/alice/conversation", "bob", b'{"tags":%b}' % value)
         self.ask("POST", "/users/alice/conversation/read", "bob", b'{"messageId":%b}' % value)
 
-    # Who reads.
+    # Reading.
 
     def read(self) -> None:
-        """Bob and the app read every list, and Bob's device all that came to it.
+        """Let bob and the app read every list, and bob's device all frames it received.
 
         Raises:
-            AssertionError: saying what could not be read.
+            AssertionError: naming what cannot be read.
         """
         for path, decode in LISTS.items():
             for reader in ("bob", ""):
@@ -294,7 +294,7 @@ class Readers:
 
 
 def message_of(value: Any) -> Any:
-    """A message and all that is read of it later."""
+    """Read a message and everything that belongs to it."""
     message = codec.message_from_wire(value)
     parts = ("receiver_entity", "reactions", "mentioned_users", "quoted_message", "moderation_status", "reply_count")
     for name in (*parts, "pinned_at", "saved_at"):
@@ -303,7 +303,7 @@ def message_of(value: Any) -> Any:
 
 
 def event_of(frame: Mapping[str, Any]) -> None:
-    """A frame as the SDK's dispatch takes it, but that nothing is passed over."""
+    """Read a frame as the SDK's dispatch does, but without ignoring invalid ones."""
     kind = frame["type"]
     if kind == "message":
         message_of(frame["body"])
@@ -320,7 +320,7 @@ def event_of(frame: Mapping[str, Any]) -> None:
 
 
 def tolerantly(value: Any) -> None:
-    """As the catch-up takes a message: what cannot be read is passed over, but it has an id."""
+    """Read a message as catch-up does: an unreadable one is skipped, but must have an id."""
     if history.read(value) is None:
         raise AssertionError("a message without an id")
 

@@ -1,4 +1,4 @@
-"""The browser with pages that have the vendor's packages in them."""
+"""The browser with pages that contain the vendor's packages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Browser(AnyBrowser):
     """A browser.
 
     Args:
-        port: of the server's chat host, which pages ask at port 443.
+        port: of the server's chat host, which pages request at port 443.
     """
 
     def __init__(self, port: int = 443) -> None:

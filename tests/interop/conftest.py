@@ -1,4 +1,4 @@
-"""The official clients in a real browser against a real server: run by `make interop` alone."""
+"""The official clients in a real browser against a real server: only run by `make interop`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if "TAILWIRE_INTEROP" not in os.environ:
 
 
 class Server:
-    """`tailwire serve --tls-self-signed` in a process of its own; can be killed and started again on the same port."""
+    """`tailwire serve --tls-self-signed` as a process, which can be killed and restarted on the same port."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -64,7 +64,7 @@ class Server:
         listening.set()  # it ended
 
     def kill(self) -> None:
-        """As kill -9."""
+        """Kill it, as SIGKILL does."""
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
@@ -73,7 +73,7 @@ class Server:
             self._reading.join(5)
 
     def http(self) -> Any:
-        """A client for the REST API with the REST key."""
+        """Return a client for the REST API with the REST key."""
         import httpx2
 
         headers = {"apikey": self.keys["api_key"], "appid": self.keys["app_id"]}
@@ -82,7 +82,7 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server for the tests of a module: what they look for in a list of users is on its first page."""
+    """A server per test module, so that a module's users are on the first page of a list."""
     server = Server(tmp_path_factory.mktemp("server"))
     server.start()
     yield server
@@ -91,7 +91,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def browser(server: Server) -> Iterator[Browser]:
-    """A browser for the tests of a module."""
+    """A browser per test module."""
     browser = Browser(server.port)
     yield browser
     browser.close()

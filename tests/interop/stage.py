@@ -39,7 +39,7 @@ C.addLoginListener("t", new C.LoginListener({ loginSuccess: keep("loginSuccess")
 
 
 class Stage:
-    """A server, a browser, and users in both worlds.
+    """A server, a browser, and users of both SDKs.
 
     Args:
         sdk: the page that has the SDK.
@@ -52,7 +52,7 @@ class Stage:
         self.actors: list[Actor] = []
 
     def user(self, name: str, **more: Any) -> str:
-        """A new user; her uid begins with the name."""
+        """Create a user whose uid begins with the name."""
         uid = f"{name}-{next(_names)}"
         with self.server.http() as http:
             answer = http.post("/users", json={"uid": uid, "name": name.title(), **more})
@@ -60,7 +60,7 @@ class Stage:
         return uid
 
     def ask(self, method: str, path: str, as_: str = "", **more: Any) -> Any:
-        """The REST API with the REST key."""
+        """Request the REST API with the REST key."""
         with self.server.http() as http:
             answer = http.request(method, path, headers={"onBehalfOf": as_} if as_ else {}, **more)
             assert answer.status_code == 200, answer.text
@@ -76,7 +76,7 @@ class Stage:
         token: str = "",
         host: str = "",
     ) -> Page:
-        """The user in a page of her own, connected."""
+        """Open a page with the user logged in and connected."""
         page = await self.browser.open(name or uid, at=f"{self.sdk}.html")
         await page.run(
             START, appId=self.server.keys["app_id"], host=host or self.server.host, presence=presence, auto=auto
@@ -92,12 +92,12 @@ class Stage:
         return page
 
     async def authenticated(self, page: Page) -> None:
-        """Wait until the page's socket can hear: its user sees herself online."""
+        """Wait until the page's socket receives events: its user sees themselves online."""
         await page.hears("connected")
         await self.online(page)
 
     async def online(self, page: Page) -> None:
-        """Wait until the page's user sees herself online."""
+        """Wait until the page's user sees themselves online."""
         await page.run(
             """
             for (let i = 0; i < 200; i++) {
@@ -111,7 +111,7 @@ class Stage:
         )
 
     async def python(self, uid: str, **more: Any) -> Actor:
-        """The user in Python, connected."""
+        """Return the user's connected client in Python."""
         builder = AppSettingsBuilder().override_client_host(self.server.url).subscribe_presence_for_all_users()
         chat = ChatClient(
             self.server.keys["app_id"], builder.build(), session_store=MemorySessionStore(), tls=self.server.tls, **more

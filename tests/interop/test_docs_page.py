@@ -1,11 +1,11 @@
-"""The page that shows the API and lets one try it, in a browser."""
+"""The page that shows the API and lets users try it, in a browser."""
 
 from __future__ import annotations
 
 from interop.stage import Stage
 
 
-async def test_an_operation_is_tried_on_the_page(server, browser):
+async def test_operation_is_tried_on_the_page(server, browser):
     cast = Stage(server, browser)
     async with cast:
         alice = cast.user("alice")

@@ -36,7 +36,7 @@ async def test_login_settings_socket_and_logout(cast):
         assert await again.run("return (await CometChat.getLoggedinUser()).getUid()") == alice
 
 
-async def test_texts_both_ways(cast):
+async def test_texts_in_both_directions(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, pb = await cast.page(alice), await cast.page(bob)
@@ -58,7 +58,7 @@ return await CometChat.sendMessage(m);"""
 
 
 async def say(page, to, text, kind="user", **more):
-    """Send a text; `more` are setters and what they are given."""
+    """Send a text; `more` are setters and their values."""
     return await page.run(SEND, to=to, text=text, kind=kind, more=more)
 
 
@@ -70,7 +70,7 @@ return found;"""
 
 
 async def fetch(page, which, direction="fetchPrevious", **setters):
-    """Messages as the SDK fetches them."""
+    """Return messages as the SDK fetches them."""
     return await page.run(
         """let b = new CometChat.MessagesRequestBuilder().setLimit(30);
         for (const [k, v] of Object.entries({ ...which, ...setters })) b = b[k](v);
@@ -79,7 +79,7 @@ async def fetch(page, which, direction="fetchPrevious", **setters):
     )  # fmt: skip
 
 
-async def test_a_history_in_one_second_is_read_in_pages_both_ways(cast):
+async def test_history_within_one_second_is_paged_in_both_directions(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         page = await cast.page(alice)
@@ -108,7 +108,7 @@ async def test_a_history_in_one_second_is_read_in_pages_both_ways(cast):
             since = {"setTimestamp": seconds[0] - 1}
             pages = await page.run(WALK, which={**which, **since}, direction="fetchNext", pages=7)
             assert [text for p in pages for text in p if text.isdigit()] == [str(n) for n in range(9)]
-        # At its end a request goes on when there is more.
+        # At the end a request continues when there are more messages.
         await page.run(
             "window.last = new CometChat.MessagesRequestBuilder().setLimit(9).setUID(u).setMessageId(1).build()", u=bob
         )
@@ -119,7 +119,7 @@ async def test_a_history_in_one_second_is_read_in_pages_both_ways(cast):
         assert [m["text"] for m in await page.run("return await last.fetchNext()")] == ["late"]
 
 
-async def test_what_a_version_does_not_have(cast, version):
+async def test_features_missing_in_a_version(cast, version):
     async with cast:
         page = await cast.browser.open("missing", at=f"{cast.sdk}.html")
         code = """return names.filter((n) => {
@@ -130,7 +130,7 @@ async def test_what_a_version_does_not_have(cast, version):
         assert found == sorted(MISSING[version])
 
 
-async def test_python_and_javascript_talk(cast):
+async def test_python_and_javascript_exchange_messages(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, bp = await cast.page(alice), await cast.python(bob)
@@ -257,7 +257,7 @@ async def test_threads_and_details(cast):
         assert "reply" not in [m.get("text") for m in without]
 
 
-async def test_quotes_mentions_and_threads_that_are_followed(cast):
+async def test_quotes_mentions_and_thread_subscriptions(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, pb = await cast.page(alice), await cast.page(bob)
@@ -324,7 +324,7 @@ async def test_receipts_and_unread_counts(cast):
         assert await pb.run("return await CometChat.getUnreadMessageCountForAllUsers()") == {alice: 1}
 
 
-async def test_a_conversation_is_marked_as_read_and_unread(cast):
+async def test_conversation_is_marked_as_read_and_unread(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, pb = await cast.page(alice), await cast.page(bob)
@@ -646,7 +646,7 @@ async def test_several_devices_of_one_user(cast):
         assert (await tablet.hears("onMessagesRead"))["messageId"] == answer["id"]
 
 
-async def test_an_upload_request_and_its_listener(cast):
+async def test_upload_request_and_its_listener(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, bp = await cast.page(alice), await cast.python(bob)
@@ -675,11 +675,11 @@ async def test_an_upload_request_and_its_listener(cast):
             assert http.get(attachment.url).text == "a file of the sdk"
 
 
-async def test_a_reloaded_page_hears_again_on_a_slow_line(cast):
+async def test_reloaded_page_receives_events_on_a_slow_line(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, bp = await cast.page(alice), await cast.python(bob)
-        await pa.do("slow", latency=400)  # of requests; the socket opens before they are answered
+        await pa.do("slow", latency=400)  # of requests; the socket opens before their responses arrive
         await pa.do("reload")
         pa.heard.clear()
         await pa.run(START, appId=cast.server.keys["app_id"], host=cast.server.host, presence="all", auto=True)
@@ -689,7 +689,7 @@ async def test_a_reloaded_page_hears_again_on_a_slow_line(cast):
         await pa.hears("onTextMessageReceived")
 
 
-async def test_a_reloaded_page_hears_again(cast):
+async def test_reloaded_page_receives_events(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, bp = await cast.page(alice), await cast.python(bob)
@@ -714,7 +714,7 @@ async def test_manual_mode(cast):
         await pa.run("CometChat.disconnect()")
 
 
-async def test_a_device_that_is_offline_for_a_while(cast):
+async def test_offline_device_catches_up(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, bp = await cast.page(alice), await cast.python(bob)
@@ -733,7 +733,7 @@ async def test_a_device_that_is_offline_for_a_while(cast):
         await pa.hears("onTextMessageReceived", lambda m: m["text"] == "live again")
 
 
-async def test_a_server_that_is_killed_and_comes_back(cast):
+async def test_killed_server_returns(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, bp = await cast.page(alice), await cast.python(bob)
@@ -755,8 +755,8 @@ async def test_a_server_that_is_killed_and_comes_back(cast):
         await bp.ears.until(lambda: bp.ears.texts[-1:] == ["and back"])
 
 
-async def test_over_a_line_that_can_go_wrong(cast, tmp_path):
-    """The vendor's SDK behind `tailwire wire`: what breaks, and that it comes back to everything."""
+async def test_recovery_from_line_faults(cast, tmp_path):
+    """The vendor's SDK behind `tailwire wire`: it recovers completely from each fault."""
     ready = tmp_path / "wire.json"
     command = [
         sys.executable,

@@ -1,4 +1,4 @@
-"""The vendor's React UI kit, unchanged: its components in a small app, looked at and clicked."""
+"""The vendor's React UI kit, unchanged: its components in a small app, inspected and clicked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def cast(server, browser):
 
 
 async def kit(cast, uid, at="kit.html"):
-    """The user in the kit's app."""
+    """Open the kit's app for a user."""
     page = await cast.browser.open(uid, at=at)
     await page.run(
         "await begin({ appId, host, authKey, uid })",
@@ -31,7 +31,7 @@ async def kit(cast, uid, at="kit.html"):
 
 
 async def picture(page, name, but="nothing else"):
-    """Keep what the page looks like, and see that nothing went wrong in it (but errors with a text)."""
+    """Save a picture of the page, and check that it has no errors (except those with a text)."""
     PICTURES.mkdir(parents=True, exist_ok=True)
     await page.do("screenshot", path=str(PICTURES / f"{name}.png"))
     assert [e for e in page.all("uncaught") + page.all("page error") if but not in e] == []
@@ -44,7 +44,7 @@ LIST = "[class*=message-list]"
 
 
 async def open_menu(page, text):
-    """Open the menu of the message with a text, and the rest of it."""
+    """Open the menu of the message with a text, including its overflow."""
     await page.run(
         """const row = [...document.querySelectorAll("[data-message-id]")].find((e) => e.innerText.includes(text));
         row.querySelector(".cometchat-message-bubble__body-container").dispatchEvent(new MouseEvent("mouseover", { bubbles: true }));
@@ -55,7 +55,7 @@ async def open_menu(page, text):
 
 
 async def of_member(page, name, label):
-    """Choose something from the menu of a member."""
+    """Choose an item from the menu of a member."""
     row = f".cometchat-group-members__item[aria-label^={name}]"
     await page.do("hover", selector=row)
     await page.do("click", selector=f"{row} .cometchat-context-menu__trigger")
@@ -63,7 +63,7 @@ async def of_member(page, name, label):
 
 
 async def choose(page, text, label):
-    """Choose something from the menu of a message."""
+    """Choose an item from the menu of a message."""
     await open_menu(page, text)
     await page.run(
         """for (let i = 0; i < 100; i++) {
@@ -114,9 +114,9 @@ async def test_edit_delete_reactions_and_threads(cast):
         await page.do("see", text="the first of us", selector=LIST)
         cast.ask("POST", f"/messages/{first.id}/reactions/%F0%9F%98%80", as_=bob)
         await page.do("see", text="1", selector="[class*=reaction]")
-        await page.do("click", selector=REACTION)  # alice joins in, and takes it back
+        await page.do("click", selector=REACTION)  # alice adds the same reaction, and removes it
         await page.do("see", text="2", selector=REACTION)
-        await bp.ears.until(  # the page shows it before the server has said it
+        await bp.ears.until(  # the page shows it before the server has confirmed it
             lambda: [(added, e.reaction.uid) for added, e in bp.ears.all("reaction")][-1:] == [(True, alice)]
         )
         await page.do("click", selector=REACTION)
@@ -152,7 +152,7 @@ async def test_edit_delete_reactions_and_threads(cast):
         await picture(page, "reactions")
 
 
-async def test_a_group_its_members_and_search(cast):
+async def test_group_members_and_search(cast):
     async with cast:
         alice, bob, carol = cast.user("alice"), cast.user("bob"), cast.user("carol")
         guid = alice.replace("alice", "team")
@@ -177,7 +177,7 @@ async def test_a_group_its_members_and_search(cast):
         await picture(page, "users")
 
 
-async def test_members_are_mentioned_changed_kicked_and_banned_by_clicks(cast):
+async def test_members_are_mentioned_changed_kicked_and_banned(cast):
     async with cast:
         alice, bob, carol = cast.user("alice"), cast.user("bob"), cast.user("carol")
         guid = alice.replace("alice", "club")
@@ -251,7 +251,7 @@ async def test_pinned_and_saved_messages_and_the_menu(cast):
         await picture(page, "saved")
 
 
-async def test_an_attachment_is_chosen_in_the_composer(cast, tmp_path):
+async def test_attachment_in_the_composer(cast, tmp_path):
     file = tmp_path / "kit.txt"
     file.write_text("a file of the kit")
     async with cast:
@@ -274,7 +274,7 @@ async def test_an_attachment_is_chosen_in_the_composer(cast, tmp_path):
         await picture(page, "attachment")
 
 
-async def test_a_reload(cast):
+async def test_reload(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         bp = await cast.python(bob)

@@ -1,4 +1,4 @@
-"""The major version of the React UI kit before the newest, unchanged: reading, writing, reacting, threads, groups."""
+"""The previous major version of the React UI kit, unchanged: reading, writing, reacting, threads, groups."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def cast(server, browser):
     return Stage(server, browser)
 
 
-async def test_what_is_said_is_read_and_answered(cast):
+async def test_message_is_read_and_answered(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         bp = await cast.python(bob)
@@ -45,7 +45,7 @@ async def test_what_is_said_is_read_and_answered(cast):
         await picture(page, "kit-6", but="no supported source")  # the headless browser plays no sounds
 
 
-async def test_a_group_with_a_history(cast):
+async def test_group_with_a_history(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         guid = alice.replace("alice", "group")

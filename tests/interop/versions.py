@@ -1,4 +1,4 @@
-"""The versions of the vendor's JavaScript SDK that the scenarios run on, and what the older ones do not have.
+"""The versions of the vendor's JavaScript SDK that the scenarios run on, and what older ones lack.
 
 A scenario runs on the newest and on the oldest version; those that read histories, search and react run on all.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 NEWEST = "4.2.0"
 OLDEST = "pro 3.0.13"
-# The version, and the page that has it (see browser/bridge.mjs).
+# The version, and its page (see browser/bridge.mjs).
 VERSIONS = {
     NEWEST: "sdk",
     "4.1.13": "sdk-4-1-13",
@@ -21,30 +21,30 @@ PACKAGES = {
 }
 ON_EVERY = frozenset(
     {
-        "test_texts_both_ways",
-        "test_a_history_in_one_second_is_read_in_pages_both_ways",
+        "test_texts_in_both_directions",
+        "test_history_within_one_second_is_paged_in_both_directions",
         "test_threads_and_details",
         "test_search",
         "test_reactions",
         "test_edit_and_delete",
-        "test_what_a_version_does_not_have",
+        "test_features_missing_in_a_version",
     }
 )
-# What a scenario needs that not every version has: `test_what_a_version_does_not_have` looks for each.
+# What a scenario needs that not every version has: `test_features_missing_in_a_version` checks each.
 NEEDING = {
     "test_reactions": ("addReaction", "removeReaction", "ReactionsRequestBuilder"),
     "test_interactive_messages": ("InteractiveMessage", "sendInteractiveMessage", "markAsInteracted"),
-    "test_quotes_mentions_and_threads_that_are_followed": (
+    "test_quotes_mentions_and_thread_subscriptions": (
         "TextMessage.setQuotedMessageId", "subscribeToThread", "unsubscribeFromThread",
     ),
-    "test_a_conversation_is_marked_as_read_and_unread": ("markConversationAsRead", "markMessageAsUnread"),
+    "test_conversation_is_marked_as_read_and_unread": ("markConversationAsRead", "markMessageAsUnread"),
     "test_pinned_conversations": ("pinConversation", "unpinConversation"),
     "test_pins_saves_and_flags": (
         "pinMessage", "unpinMessage", "saveMessage", "unsaveMessage", "isPinMessageEnabled", "getFlagReasons",
         "flagMessage",
     ),
     "test_messages_with_links": ("MessagesRequestBuilder.hasLinks",),
-    "test_an_upload_request_and_its_listener": ("createUploadFileRequest", "UploadFileListener"),
+    "test_upload_request_and_its_listener": ("createUploadFileRequest", "UploadFileListener"),
 }  # fmt: skip
 _LATE = (
     "isPinMessageEnabled", "pinConversation", "pinMessage", "saveMessage", "subscribeToThread", "unpinConversation",
@@ -64,17 +64,17 @@ MISSING: dict[str, tuple[str, ...]] = {
         "addReaction", "markAsInteracted", "removeReaction", "sendInteractiveMessage",
     ),
 }  # fmt: skip
-# What a version has and does not do, as was observed: what it is, by the scenario that is left out for it.
+# What a version has but does not do, as observed, by the scenario that is left out for it.
 UNABLE = {
     OLDEST: {
         "test_group_receipts_for_all": "it calls neither `onMessagesDeliveredToAll` nor `onMessagesReadByAll`",
-        "test_presence_by_role": "`subscribePresenceForRoles`: it asks for roles and names none, and so hears of nobody",
+        "test_presence_by_role": "`subscribePresenceForRoles`: it requests roles without naming any, and receives no presence",
     }
 }
 
 
 def versions_for(test: str) -> list[str]:
-    """The versions that a scenario runs on."""
+    """Return the versions that a scenario runs on."""
     wanted = VERSIONS if test in ON_EVERY else (NEWEST, OLDEST)
     able = [v for v in wanted if not {*NEEDING.get(test, ())} & {*MISSING[v]}]
     return [v for v in able if test not in UNABLE.get(v, {})]

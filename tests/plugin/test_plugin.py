@@ -1,4 +1,4 @@
-"""The pytest plugin, as its users use it: whole examples of the docs, run by a pytest of their own."""
+"""The pytest plugin as its users use it: whole examples of the docs, run by a separate pytest."""
 
 from __future__ import annotations
 
@@ -34,15 +34,17 @@ def run(pytester: pytest.Pytester, code: str, *more: str, ini: str = "") -> pyte
 
 
 @pytest.mark.parametrize(("name", "code"), EXAMPLES, ids=[name for name, _ in EXAMPLES])
-def test_the_examples_of_the_docs(pytester: pytest.Pytester, name: str, code: str):
+def test_docs_example_passes(pytester: pytest.Pytester, name: str, code: str):
     run(pytester, code).assert_outcomes(passed=1)
 
 
-def test_there_are_seven():
-    assert len(EXAMPLES) == 7
+def test_every_example_of_the_docs_is_run():
+    blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    assert blocks
+    assert blocks == [code for _, code in EXAMPLES]  # one example below each heading
 
 
-def test_a_fresh_server_for_each_test_or_one_for_all(pytester: pytest.Pytester):
+def test_server_scope_is_configurable(pytester: pytest.Pytester):
     code = """
 seen = []
 
@@ -62,7 +64,7 @@ def test_two(tailwire_server):
     wrong.stderr.fnmatch_lines(["*tailwire_server_scope: use function, module or session, not 'galaxy'*"])
 
 
-def test_settings_of_the_server(pytester: pytest.Pytester):
+def test_server_settings_are_configurable(pytester: pytest.Pytester):
     code = """
 def test_it(tailwire_server):
     assert tailwire_server.parts.gateway.settings.max_frame == 1000
@@ -72,7 +74,7 @@ def test_it(tailwire_server):
     result.assert_outcomes(errors=1)
 
 
-def test_the_questions_find_what_they_ask_for(pytester: pytest.Pytester):
+def test_assertions_detect_violations(pytester: pytest.Pytester):
     code = (
         HEAD
         + """
@@ -108,7 +110,7 @@ async def test_it(tailwire_server, tailwire_users, wire, received, assert_no_los
     run(pytester, code).assert_outcomes(passed=1)
 
 
-def test_what_can_go_wrong_goes_wrong(pytester: pytest.Pytester):
+def test_line_faults_take_effect(pytester: pytest.Pytester):
     code = (
         HEAD
         + """

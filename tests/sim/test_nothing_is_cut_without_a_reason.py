@@ -1,4 +1,4 @@
-"""A connection that is well is never cut, and what stands in between fails nothing: each a short plan of a finding."""
+"""A healthy connection is never cut, and middleboxes do not fail messages: short plans that once failed."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ A_CATCH_UP_OVER_CUTS = Plan(22, (
 ))  # fmt: skip
 
 
-def test_those_who_only_listen_in_a_busy_chat_stay_connected():
+def test_listening_clients_in_a_busy_chat_stay_connected():
     simulate(Plan(8, (Step(1.0, "carol-phone", "chatter", [300.0, 5.0]), Step(400.0, "network", "restore"))))
 
 
-def test_a_catch_up_over_a_slow_line_is_no_reason_to_cut():
+def test_catch_up_over_a_slow_line_does_not_cut_the_connection():
     simulate(Plan(22, (
         Step(1.0, "carol-phone", "close"),
         Step(5.0, "alice-phone", "letters", 300),
@@ -38,11 +38,11 @@ def test_a_catch_up_over_a_slow_line_is_no_reason_to_cut():
     )))  # fmt: skip
 
 
-def test_what_was_read_of_a_catch_up_is_kept_over_a_cut():
+def test_catch_up_pages_survive_a_reconnect():
     simulate(A_CATCH_UP_OVER_CUTS)
 
 
-def test_an_upload_that_fills_the_line_is_no_reason_to_cut():
+def test_upload_that_fills_the_line_does_not_cut_the_connection():
     simulate(Plan(22, (
         Step(1.0, "carol-phone", "line", [32_000, 32_000, 5.0, 0.05]),
         Step(1.0, "carol-phone", "upload", 2_000_000),
@@ -50,8 +50,8 @@ def test_an_upload_that_fills_the_line_is_no_reason_to_cut():
     )))  # fmt: skip
 
 
-def test_a_piece_of_an_upload_that_leaves_for_many_seconds_is_no_reason_to_cut():
-    # Between two pieces nothing shows in this process that the line moves; the system knows.
+def test_slow_upload_piece_does_not_cut_the_connection():
+    # Between two pieces this process cannot see that the line moves; the operating system can.
     simulate(Plan(314, (
         Step(1.0, "alice-desk", "chatter", [1200.0, 5.0]),
         Step(0.0, "alice-desk", "line", [1_200, 1_200, 5.0, 0.2]),
@@ -60,7 +60,7 @@ def test_a_piece_of_an_upload_that_leaves_for_many_seconds_is_no_reason_to_cut()
     )))  # fmt: skip
 
 
-def test_a_round_trip_of_three_seconds_is_no_reason_to_cut():
+def test_round_trip_of_three_seconds_does_not_cut_the_connection():
     simulate(Plan(22, (
         Step(1.0, "carol-phone", "line", [60_000, 60_000, 0.5, 1.6]),
         Step(300.0, "network", "restore"),
@@ -68,7 +68,7 @@ def test_a_round_trip_of_three_seconds_is_no_reason_to_cut():
 
 
 @pytest.mark.parametrize("kind", ["redirect", "page", "511", "broken gzip", "json"])
-def test_what_is_queued_behind_a_portal_is_sent_after_it(kind):
+def test_messages_queued_behind_a_portal_are_sent_later(kind):
     simulate(Plan(13, (
         Step(1.0, "carol-phone", "portal", [kind, "reset"]),
         Step(1.0, "carol-phone", "queue", "bob"),
@@ -77,7 +77,7 @@ def test_what_is_queued_behind_a_portal_is_sent_after_it(kind):
     )))  # fmt: skip
 
 
-def test_a_proxy_that_asks_for_an_hour_keeps_nobody_away_for_one():
+def test_retry_after_of_a_proxy_does_not_delay_for_an_hour():
     simulate(Plan(13, (
         Step(1.0, "carol-phone", "proxy", ["busy"]),
         Step(1.0, "carol-phone", "queue", "bob"),
@@ -86,5 +86,5 @@ def test_a_proxy_that_asks_for_an_hour_keeps_nobody_away_for_one():
     )))  # fmt: skip
 
 
-def test_a_dead_first_address_keeps_nobody_away():
+def test_dead_first_address_does_not_prevent_a_connection():
     simulate(A_DEAD_FIRST_ADDRESS)

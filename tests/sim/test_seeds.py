@@ -1,4 +1,4 @@
-"""Runs of the whole system, a seed each: whatever happened in it, every promise was kept at its end."""
+"""Runs of the whole system, one per seed: every promise holds at the end."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from tailwire.sdk.io.link import Connector
 from tailwire.testing.simulation import Failed, Plan, Step, as_test, make_plan, oracle, simulate
 from tailwire.testing.simulation.__main__ import run_batch
 
-# What is killed amid its work leaves what was begun and not awaited; it may be collected in the next test.
+# Killed processes leave coroutines that were never awaited; they may be collected in the next test.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-SEEDS, TOGETHER = 100, 50
+SEEDS, SEEDS_PER_PROCESS = 100, 50
 PARTS = os.cpu_count() or 1
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, TOGETHER))
+@pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_PER_PROCESS))
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_seeds(first):
-    # On all cores: a process for each part of them.
-    parts = [list(range(n, first + TOGETHER, PARTS)) for n in range(first, first + PARTS)]
+    # On all cores: a process for each part of the seeds.
+    parts = [list(range(n, first + SEEDS_PER_PROCESS, PARTS)) for n in range(first, first + PARTS)]
     with ProcessPoolExecutor(max_workers=PARTS) as pool:
         ran = [one for part in pool.map(run_batch, parts) for one in part]
-    assert len(ran) == TOGETHER
+    assert len(ran) == SEEDS_PER_PROCESS
     assert [(seed, what) for seed, report, _, what in ran if report is None] == []
 
 
-def test_the_same_seed_gives_the_same_run_in_another_process():
+def test_equal_seeds_give_equal_runs_in_another_process():
     code = "from tailwire.testing.simulation import *; print(*(simulate(make_plan(s)).digest for s in (1, 3, 11)))"
     told = [
         subprocess.run(
@@ -42,7 +42,7 @@ def test_the_same_seed_gives_the_same_run_in_another_process():
     assert told[0] == told[1] == " ".join(simulate(make_plan(s)).digest for s in (1, 3, 11)) + "\n"
 
 
-def test_what_nobody_has_foreseen_is_a_failure_of_its_seed(monkeypatch):
+def test_unexpected_exception_fails_the_seed(monkeypatch):
     def broken(play):
         raise ZeroDivisionError("not foreseen")
 
@@ -51,21 +51,21 @@ def test_what_nobody_has_foreseen_is_a_failure_of_its_seed(monkeypatch):
         simulate(Plan(1, ()))
 
 
-def test_a_plan_can_be_written_and_read_and_any_step_left_out():
+def test_plan_survives_json_and_removal_of_any_step():
     plan = make_plan(5)
     assert Plan.from_json(plan.to_json()) == plan
     for n in range(0, len(plan.steps), 7):
         simulate(Plan(plan.seed, (*plan.steps[:n], *plan.steps[n + 1 :])))
 
 
-def test_a_run_counts_what_it_did():
+def test_report_counts_messages():
     plan = Plan(1, (Step(1.0, "alice-phone", "say", "bob"), Step(3600.0, "alice-phone", "say group")))
     report = simulate(plan)
     assert (report.stored, report.received) == (2, 2 + 3)  # bob and alice's desk; carol, bob and the desk
     assert 3600 < report.seconds < 3600 + 700
 
 
-def test_a_failure_is_printed_as_a_test():
+def test_failure_is_printed_as_a_test():
     plan = Plan(7, (Step(1.0, "alice-phone", "say", "bob"),))
     printed = as_test(plan, Failed("lost: this", []))
     scope: dict = {"simulate": lambda p: scope.__setitem__("seen", p), "Plan": Plan}
@@ -74,11 +74,11 @@ def test_a_failure_is_printed_as_a_test():
     assert scope["seen"] == plan
 
 
-# Histories that once failed, as the simulator printed them.
+# Plans that once failed, as printed by the simulation.
 
 
-def test_seed_3475_closed_amid_a_backlog():
-    # lost: alice-phone did not hear 15: a queue that was closed was taken for one that had been handed over
+def test_seed_3475_close_with_a_backlog():
+    # lost: alice-phone did not receive 15: a closed queue was taken for one that had been handed over
     simulate(
         Plan.from_json("""{"seed": 3475, "steps": [
 [9.0, "alice-phone", "block", 4.0],
@@ -88,8 +88,8 @@ def test_seed_3475_closed_amid_a_backlog():
     )
 
 
-def test_seed_12_closed_while_a_listener_blocks():
-    # once: alice-phone heard 3 two times: what was handed over from a queue that never was empty was not noted
+def test_seed_12_close_while_a_listener_blocks():
+    # once: alice-phone received 3 twice: messages handed over from a queue that was never empty were not saved
     simulate(
         Plan.from_json("""{"seed": 12, "steps": [
 [2291.0, "alice-phone", "block", 0.5],
@@ -99,8 +99,8 @@ def test_seed_12_closed_while_a_listener_blocks():
     )
 
 
-def test_seed_5_a_late_listener():
-    # I8: alice-phone heard connecting twice: once as the status of now, once from the queue
+def test_seed_5_late_listener():
+    # I8: alice-phone received connecting twice: as the current status, and from the queue
     simulate(
         Plan.from_json("""{"seed": 5, "steps": [
 [5.0, "alice-phone", "kill", null]
@@ -108,8 +108,8 @@ def test_seed_5_a_late_listener():
     )
 
 
-def test_seed_286_an_outbox_that_is_closed():
-    # I9: whoever waited for a queued message waited for ever after aclose()
+def test_seed_286_closed_outbox():
+    # I9: callers that waited for a queued message waited for ever after aclose()
     simulate(
         Plan.from_json("""{"seed": 286, "steps": [
 [1653.0, "network", "nameless", null],
@@ -119,7 +119,7 @@ def test_seed_286_an_outbox_that_is_closed():
     )
 
 
-def test_an_error_that_the_sdk_reports_fails_the_run(monkeypatch):
+def test_error_logged_by_the_sdk_fails_the_run(monkeypatch):
     honest, opened = Connector.open, []
 
     async def open_(self, uid, token, last=None):

@@ -246,12 +246,17 @@ async def test_a_ping_loop_keeps_the_connection_for_hours(stage: Stage):
 
 
 @spec("S11")
-async def test_the_server_learns_from_ping_that_the_app_is_active(stage: Stage):
+async def test_ping_extends_the_background_window_at_the_server(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     await alice.chat.connect()
-    before = stage.server.parts.metrics.frames_in
+    alice.chat.set_app_state("background")
+    await stage.pass_time(20)
+    (socket,) = stage.server.parts.gateway._sockets
+    before = socket.background_until
+    await stage.pass_time(1)
+    assert socket.background_until == before > stage.now  # no heartbeat in between
     await alice.chat.ping()
-    assert stage.server.parts.metrics.frames_in == before + 1
+    assert socket.background_until > before + 1
 
 
 @spec("S14", "C10")

@@ -167,23 +167,48 @@ async def test_groups_members_and_bans(stage):
         await rest.refused("ERR_GUID_NOT_FOUND", "GET", "/groups/g")
 
 
-async def test_conversations(stage):
+async def _two_from_bob(rest: Rest) -> list[int]:
+    body = {"receiver": "alice", "receiverType": "user", "data": {"text": "hi"}}
+    return [int((await rest("POST", "/messages", behalf="bob", json=body))["id"]) for _ in range(2)]
+
+
+async def test_a_conversation_has_an_unread_count(stage):
     async with Rest(stage) as rest:
-        text = {"receiver": "alice", "receiverType": "user", "data": {"text": "one"}}
-        first = await rest("POST", "/messages", behalf="bob", json=text)
-        await rest("POST", "/messages", behalf="bob", json=text)
+        await _two_from_bob(rest)
         one = await rest("GET", "/users/bob/conversation", behalf="alice")
         assert (one["conversationId"], one["unreadMessageCount"]) == ("alice_user_bob", "2")
+        one = await rest("GET", "/users/alice/conversation", behalf="bob")
+        assert (one["conversationId"], one["unreadMessageCount"]) == ("alice_user_bob", "0")
+
+
+async def test_a_conversation_is_marked_as_read(stage):
+    async with Rest(stage) as rest:
+        await _two_from_bob(rest)
         done = await rest("POST", "/users/bob/conversation/read", behalf="alice", json={})
         assert done["Message"] == "All the messages from the user are marked as read for the requesting user."
-        # With a REST key those after the message count as unread.
-        done = await rest(
-            "DELETE", "/users/bob/conversation/read", behalf="alice", json={"messageId": int(first["id"])}
-        )
-        assert done["message"].startswith(f"The messages after the message id {first['id']} from the user bob")
+        assert (await rest("GET", "/users/bob/conversation", behalf="alice"))["unreadMessageCount"] == "0"
+
+
+async def test_messages_after_one_are_marked_as_unread_with_the_rest_key(stage):
+    async with Rest(stage) as rest:
+        first, _ = await _two_from_bob(rest)
+        await rest("POST", "/users/bob/conversation/read", behalf="alice", json={})
+        done = await rest("DELETE", "/users/bob/conversation/read", behalf="alice", json={"messageId": first})
+        assert done["message"].startswith(f"The messages after the message id {first} from the user bob")
         assert (await rest("GET", "/users/bob/conversation", behalf="alice"))["unreadMessageCount"] == "1"
+
+
+async def test_a_conversation_is_returned_by_its_id_to_its_participants_only(stage):
+    async with Rest(stage) as rest:
+        await _two_from_bob(rest)
         assert (await rest("GET", "/conversations/alice_user_bob", behalf="alice"))["conversationWith"]["uid"] == "bob"
         await rest.refused("ERR_CONVERSATION_NOT_FOUND", "GET", "/conversations/alice_user_bob", behalf="carol")
+
+
+async def test_a_conversation_is_deleted_for_all_its_users(stage):
+    async with Rest(stage) as rest:
+        await _two_from_bob(rest)
+        assert len(await rest("GET", "/users/alice/messages", behalf="bob")) == 2
         done = await rest("DELETE", "/users/bob/conversation", behalf="alice", json={"deleteMessagesPermanently": True})
         assert done["message"].endswith("for all the users.")
         assert await rest("GET", "/users/alice/messages", behalf="bob") == []

@@ -44,7 +44,7 @@ def lab(given: argparse.Namespace) -> int:
     logging.getLogger("tailwire").addHandler(logging.NullHandler())  # the page shows the errors of the clients
     try:
         if given.record:
-            run(record(Path(given.record), chromium=given.chromium or "", said=partial(print, flush=True)))
+            run(record(Path(given.record), chromium=given.chromium or "", report=partial(print, flush=True)))
         elif given.file:
             run(replay(read(Path(given.file)), partial(_hello, given, given.file), port=given.port))
         else:

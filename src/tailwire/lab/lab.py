@@ -108,7 +108,7 @@ class Lab:
         elif whom in self.phones:
             self.phones[whom].do(what, text)
         else:
-            raise Refused(f"there is no {whom!r}: there are {', '.join(self.phones)} and server")
+            raise Refused(f"unknown {whom!r}: use one of {', '.join(self.phones)}, server")
 
     def dumps(self) -> dict[str, list[dict[str, Any]]]:
         """Return the dumps of the connections, by phone."""

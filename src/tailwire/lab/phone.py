@@ -129,7 +129,7 @@ class Phone(MessageListener, LoginListener):
             self._send(text)
             return
         if what not in _SWITCHES:
-            raise Refused(f"there is no switch {what!r}: there are send, {', '.join(_SWITCHES)}")
+            raise Refused(f"unknown switch {what!r}: use one of send, {', '.join(_SWITCHES)}")
         kind, act = _SWITCHES[what]
         before = self._now.get(kind, "")
         if before == what:

@@ -53,23 +53,23 @@ class Frames:
         self._acknowledging: set[asyncio.Task[None]] = set()
         self.taken: list[tuple[float, bytes]] = []
 
-    def take(self, told: dict[str, Any]) -> None:
+    def take(self, event: dict[str, Any]) -> None:
         """Keep a frame, unless the last one is too recent, and request the next one."""
-        at = float(told["metadata"]["timestamp"])
+        at = float(event["metadata"]["timestamp"])
         if not self.taken or at - self.taken[-1][0] >= MIN_FRAME_SECONDS:
-            self.taken.append((at, base64.b64decode(told["data"])))
-        task = asyncio.create_task(self._browser.notify("Page.screencastFrameAck", sessionId=told["sessionId"]))
+            self.taken.append((at, base64.b64decode(event["data"])))
+        task = asyncio.create_task(self._browser.notify("Page.screencastFrameAck", sessionId=event["sessionId"]))
         self._acknowledging.add(task)
         task.add_done_callback(self._acknowledging.discard)
 
 
-async def record(file: Path, *, chromium: str = "", said: Callable[[str], None]) -> None:
+async def record(file: Path, *, chromium: str = "", report: Callable[[str], None]) -> None:
     """Record the scene.
 
     Args:
         file: for the picture (WebP).
         chromium: path of a browser; searched for if "".
-        said: called with progress messages.
+        report: called with progress messages.
 
     Raises:
         ScreencastFailed: saying what is missing.
@@ -79,17 +79,17 @@ async def record(file: Path, *, chromium: str = "", said: Callable[[str], None])
     except ModuleNotFoundError:
         raise ScreencastFailed("recording needs Pillow: pip install pillow") from None
     if not file.parent.is_dir():
-        raise ScreencastFailed(f"there is no folder {file.parent}")
+        raise ScreencastFailed(f"the folder {file.parent} does not exist")
     try:
-        taken = await _scene(find(chromium), said)
+        taken = await _scene(find(chromium), report)
     except NoChromium as e:
         raise ScreencastFailed(str(e)) from e
-    said(f"writing {len(taken)} pictures …")
+    report(f"writing {len(taken)} pictures …")
     size = await asyncio.to_thread(_write, file, taken)
-    said(f"{file}: {size / 1000:.0f} KB")
+    report(f"{file}: {size / 1000:.0f} KB")
 
 
-async def _scene(program: str, said: Callable[[str], None]) -> list[tuple[float, bytes]]:
+async def _scene(program: str, report: Callable[[str], None]) -> list[tuple[float, bytes]]:
     with tempfile.TemporaryDirectory(prefix="tailwire-lab-", ignore_cleanup_errors=True) as folder:
         async with (
             Lab(Path(folder), slow=SLOWDOWN) as lab,
@@ -102,7 +102,7 @@ async def _scene(program: str, said: Callable[[str], None]) -> list[tuple[float,
             dark = {"name": "prefers-color-scheme", "value": "dark"}
             await browser.call("Emulation.setEmulatedMedia", features=[dark])
             await _until(browser, "document.body?.dataset.ready === 'yes' && " + _IDLE)
-            said("recording …")
+            report("recording …")
             await browser.call("Page.startScreencast", format="png", maxWidth=WIDTH, maxHeight=HEIGHT)
             for pause, whom, what, text in SCENE:
                 await asyncio.sleep(pause)  # the pace of the scene

@@ -153,12 +153,12 @@ class Pages:
         assert self._lab is not None
         log = self._lab.log
         try:
-            yield f"event: story\ndata: {json.dumps({'now': log.now, 'events': log.events})}\n\n"
+            yield f"event: log\ndata: {json.dumps({'now': log.now, 'events': log.events})}\n\n"
             while True:
                 try:
                     event = await asyncio.wait_for(queue.get(), KEEPALIVE_SECONDS)
                 except TimeoutError:
-                    yield ": still here\n\n"
+                    yield ": keep-alive\n\n"
                     continue
                 if event is None:
                     return

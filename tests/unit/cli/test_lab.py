@@ -17,7 +17,7 @@ from tailwire.cli.main import main
         (["--record", "out.webp", "file.json"], 2, "do not give a FILE"),
         (["nowhere.json"], 1, "No such file"),
         (["--record", "out.webp", "--chromium", "/no/such/browser"], 1, "/no/such/browser is not a program"),
-        (["--record", "/no/such/folder/out.webp"], 1, "there is no folder /no/such/folder"),
+        (["--record", "/no/such/folder/out.webp"], 1, "the folder /no/such/folder does not exist"),
     ],
 )
 def test_invalid_arguments_are_explained(tmp_path, monkeypatch, capsys, arguments, code, said):

@@ -1,4 +1,4 @@
-"""The story of a lab: in order, bounded, and without waiting for a listener that does not keep up."""
+"""The event log of a lab: ordered, bounded, and independent of slow listeners."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tailwire.lab.event_log import EventLog
 pytestmark = pytest.mark.virtual
 
 
-async def test_events_are_kept_in_order_with_their_time_and_given_to_those_who_listen():
+async def test_events_are_kept_in_order_and_sent_to_listeners():
     log = EventLog()
     log.add("typed", id="1")
     queue = log.listen()
@@ -25,14 +25,14 @@ async def test_events_are_kept_in_order_with_their_time_and_given_to_those_who_l
     assert queue.get_nowait() is None
 
 
-async def test_it_is_bounded(monkeypatch):
+async def test_log_and_queues_are_bounded(monkeypatch):
     monkeypatch.setattr(module, "MAX_WAITING", 3)
     log = EventLog()
     queue = log.listen()
     for n in range(module.MAX_EVENTS + 10):
         log.add("typed", id=n)
     assert (len(log.events), log.events[0]["id"]) == (module.MAX_EVENTS, 10)
-    assert queue.qsize() == 4  # three, and that it was let go
+    assert queue.qsize() == 4  # three events, and the end of the queue
     assert [queue.get_nowait() for _ in range(4)][-1] is None
     for _ in range(module.MAX_LISTENERS):
         log.listen()

@@ -1,4 +1,4 @@
-"""The graph of the lab has every phase, and each edge is between two of them."""
+"""The lab's graph contains every phase, and each edge joins two of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tailwire.lab.graph import machine
 from tailwire.sdk.connection.state import Phase
 
 
-def test_the_edges_join_the_phases():
+def test_edges_join_phases():
     graph = machine()
     assert graph["phases"] == [p.value for p in Phase]
     pairs = {(e["from"], e["to"]) for e in graph["edges"]}
@@ -18,7 +18,7 @@ def test_the_edges_join_the_phases():
     assert all(e["events"] for e in graph["edges"])
 
 
-def test_the_page_has_a_place_for_each_phase():
+def test_page_draws_each_phase():
     script = (files("tailwire.lab") / "page" / "machine.js").read_text()
     places = re.search(r"const PLACES = \{(.*?)\};", script, re.DOTALL)[1]
     assert set(re.findall(r"^\s*(\w+): \[", places, re.MULTILINE)) == {p.value for p in Phase}

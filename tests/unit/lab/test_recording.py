@@ -1,4 +1,4 @@
-"""Files of the lab: what makes no sense is refused, and a dump from the field is shown as one phone."""
+"""Files of the lab: invalid files are refused, and a dump of a connection is shown as one phone."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ WALK = (
 )
 
 
-def test_a_dump_from_the_field_is_one_phone_with_a_step_for_each_input(tmp_path):
+def test_dump_is_one_phone_with_a_step_per_input(tmp_path):
     file = tmp_path / "dump.json"
     file.write_text(json.dumps(dump_of(*WALK)))
     shown = read(file)
@@ -68,7 +68,7 @@ MOVE = {"at": 1, "kind": "transition", "phone": "bob", "trigger": "x", "before":
 
 
 def one(**fields) -> str:
-    """A file with one event of this kind, which has what it needs besides."""
+    """Return a file with one event of this kind and its other required fields."""
     whole = {"at": 1, "phone": "bob", "id": "1", "text": "t"}
     return json.dumps(lab(events=[{**whole, **fields}]))
 
@@ -87,7 +87,7 @@ EACH = [
 
 
 @pytest.mark.parametrize("event", EACH, ids=lambda e: e["kind"])
-def test_an_event_lacks_nothing_that_the_page_needs(tmp_path, event):
+def test_events_require_the_fields_that_the_page_uses(tmp_path, event):
     file = tmp_path / "lab.json"
     file.write_text(json.dumps(lab(events=[event])))
     assert read(file)["events"] == [event]
@@ -101,7 +101,7 @@ def test_an_event_lacks_nothing_that_the_page_needs(tmp_path, event):
             read(file)
 
 
-def test_no_more_is_read_than_a_recording_may_have(tmp_path, monkeypatch):
+def test_large_files_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("tailwire.sdk.io.untrusted_json.MAX_BYTES", 1000)
     with pytest.raises(BadRecording, match="more than 1,000 bytes"):
         read(Path("/dev/zero"))
@@ -111,7 +111,7 @@ def test_no_more_is_read_than_a_recording_may_have(tmp_path, monkeypatch):
         read(file)
 
 
-def test_a_dump_has_no_more_inputs_than_a_recording_may_have(tmp_path, monkeypatch):
+def test_dumps_with_too_many_inputs_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("tailwire.lab.recording.MAX_EVENTS", 8)
     file = tmp_path / "dump.json"
     dump = dump_of(*WALK)
@@ -123,13 +123,13 @@ def test_a_dump_has_no_more_inputs_than_a_recording_may_have(tmp_path, monkeypat
             read(file)
 
 
-def test_a_name_that_is_no_text_is_shown_with_a_mark(tmp_path):
+def test_undecodable_file_name_is_shown_with_a_mark(tmp_path):
     file = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.json"))
     file.write_text(json.dumps(lab()))
     assert read(file)["name"] == "?.json"
 
 
-def test_a_file_of_the_lab_has_its_events_and_the_steps_on_the_same_clock(tmp_path):
+def test_events_and_steps_share_one_clock(tmp_path):
     file = tmp_path / "lab.json"
     file.write_text(json.dumps(lab()))
     shown = read(file)
@@ -181,7 +181,7 @@ def test_a_file_of_the_lab_has_its_events_and_the_steps_on_the_same_clock(tmp_pa
         (json.dumps(lab(events=[{"at": 1, "kind": "server"}])), "event 1: what is missing"),
     ],
 )
-def test_what_is_no_recording_is_refused(tmp_path, content, said):
+def test_invalid_recordings_are_refused(tmp_path, content, said):
     file = tmp_path / "file.json"
     file.write_text(content)
     with pytest.raises(BadRecording, match=said):

@@ -1,4 +1,4 @@
-"""The page's web app answers this machine, who knows the path, and the page itself; and its colours can be read."""
+"""The page's web app only serves this machine, the secret path and the page itself; its colours have contrast."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def ask(method: str, path: str, **more) -> httpx2.Response:
     ("path", "kind"),
     [("", "text/html"), ("main.js", "text/javascript"), ("lab.css", "text/css"), ("about.json", "application/json")],
 )
-async def test_the_page_is_there_for_who_knows_the_path(path, kind):
+async def test_page_is_served_at_the_secret_path(path, kind):
     answer = await ask("GET", f"/secret/{path}")
     assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, kind)
     assert answer.headers["content-security-policy"] == POLICY
@@ -44,25 +44,25 @@ async def test_the_page_is_there_for_who_knows_the_path(path, kind):
         "/secret/nothing.js",
     ],
 )
-async def test_elsewhere_is_nothing(path):
+async def test_other_paths_are_not_found(path):
     assert (await ask("GET", path)).status_code == 404
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1:1", "evil.example:4321"])
-async def test_another_name_of_this_machine_is_refused(host):
+async def test_other_host_names_are_refused(host):
     assert (await ask("GET", "/secret/", headers={"host": host})).status_code == 403
 
 
 @pytest.mark.parametrize(
     "origin", [None, "null", "http://evil.example", "https://127.0.0.1:4321", "http://127.0.0.1:1", HERE + "/"]
 )
-async def test_another_page_may_not_switch(origin):
+async def test_other_pages_may_not_use_switches(origin):
     headers = {"origin": origin} if origin else {}
     answer = await ask("POST", "/secret/do", json={"whom": "alice", "what": "ping"}, headers=headers)
     assert (answer.status_code, answer.json()["error"]) == (403, "other pages may not use this lab")
 
 
-async def test_a_recording_is_only_looked_at():
+async def test_recording_is_read_only():
     answer = await ask("POST", "/secret/do", json={"whom": "alice", "what": "ping"}, headers={"origin": HERE})
     assert (answer.status_code, "recording" in answer.json()["error"]) == (409, True)
     assert (await ask("GET", "/secret/events")).status_code == 404
@@ -74,7 +74,7 @@ def client() -> httpx2.AsyncClient:
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=HERE)
 
 
-async def test_an_address_on_a_command_line_leads_to_the_page_once():
+async def test_single_use_address_works_once():
     async with client() as http:
         answer = await http.get("/first/")
         assert (answer.status_code, answer.headers["referrer-policy"]) == (303, "no-referrer")
@@ -86,7 +86,7 @@ async def test_an_address_on_a_command_line_leads_to_the_page_once():
         assert (await http.get("/first/about.json")).status_code == 404
 
 
-async def test_when_two_come_with_it_neither_has_the_page_and_the_printed_one_stays():
+async def test_reused_address_revokes_the_page_and_keeps_the_printed_one():
     async with client() as http:
         own = (await http.get("/first/")).headers["location"]
         answer = await http.get("/first/")
@@ -96,7 +96,7 @@ async def test_when_two_come_with_it_neither_has_the_page_and_the_printed_one_st
         assert (await http.get("/secret/")).status_code == 200
 
 
-async def test_another_page_or_another_method_uses_nothing_up():
+async def test_refused_requests_do_not_consume_the_single_use_address():
     async with client() as http:
         assert (await http.post("/first/", headers={"origin": HERE})).status_code == 404
         assert (await http.get("/first/", headers={"host": "evil.example"})).status_code == 403
@@ -104,7 +104,7 @@ async def test_another_page_or_another_method_uses_nothing_up():
 
 
 def colours() -> list[dict[str, str]]:
-    """The variables of the page's style: dark, then light."""
+    """Return the variables of the page's style: dark, then light."""
     style = (files("tailwire.lab") / "page" / "lab.css").read_text()
     return [
         dict(re.findall(r"--([\w-]+): (#\w+)", block)) for block in re.findall(r":root \{(.*?)\}", style, re.DOTALL)
@@ -127,7 +127,7 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(("text", "ground"), PAIRS)
-def test_text_can_be_read_in_the_dark_and_in_the_light(text, ground):
+def test_text_has_contrast_in_dark_and_light_mode(text, ground):
     for scheme in colours():
         one, other = sorted((luminance(scheme[text]), luminance(scheme[ground])))
         assert (other + 0.05) / (one + 0.05) >= 4.5, (text, ground, scheme[text], scheme[ground])

@@ -1,4 +1,4 @@
-// Elements of HTML and SVG, made and changed without markup in strings.
+// Create and update HTML and SVG elements without markup in strings.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -15,7 +15,7 @@ export const html = (tag, attributes = {}, ...children) => fill(document.createE
 
 export const svg = (tag, attributes = {}, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
 
-/** Set attributes, each only where it differs. */
+/** Set the attributes that differ. */
 export const set = (element, attributes) => {
   for (const [name, value] of Object.entries(attributes)) {
     const text = String(value);
@@ -27,7 +27,7 @@ export const say = (element, text) => {
   if (element.textContent !== text) element.textContent = text;
 };
 
-export const stillPlease = matchMedia("(prefers-reduced-motion: reduce)");
+export const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** "AppStateChanged" as words. */
+/** Split a name into words: "AppStateChanged" gives "app state changed". */
 export const words = (name) => name.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();

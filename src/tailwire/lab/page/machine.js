@@ -1,9 +1,9 @@
 // The phases of the connection, the edges between them, and a token for each phone that moves along them.
 
-import { say, set, stillPlease, svg, words } from "./dom.js";
+import { say, set, reducedMotion, svg, words } from "./dom.js";
 
 const PLACES = {
-  renewing: [300, 56, "asks for a new token"],
+  renewing: [300, 56, "requests a new token"],
   idle: [82, 240, "no socket is wanted"],
   connecting: [300, 240, "socket and login"],
   open: [518, 240, "heartbeats watch it"],
@@ -11,15 +11,15 @@ const PLACES = {
 };
 const WIDTH = 600;
 const HALF = [74, 30];
-// How far an edge bends to its right; those that pass by another phase bend far.
+// How far an edge bends to its right; edges that pass another phase bend further.
 const BENDS = { "open idle": -210, "waiting renewing": -225, "renewing waiting": -225 };
 const BEND = 44;
-const MOVE = 480;
+const MOVE_MILLISECONDS = 480;
 
 const inside = ([x, y], [cx, cy]) => Math.abs(x - cx) < HALF[0] + 2 && Math.abs(y - cy) < HALF[1] + 2;
 const at = (a, c, b, t) => [0, 1].map((k) => (1 - t) ** 2 * a[k] + 2 * t * (1 - t) * c[k] + t ** 2 * b[k]);
 
-/** The part of a curve between two phases that lies outside of both. */
+/** Return the part of a curve between two phases that lies outside both. */
 const curve = (from, to) => {
   const a = PLACES[from], b = PLACES[to];
   const [dx, dy] = [b[0] - a[0], b[1] - a[1]];
@@ -47,7 +47,7 @@ export class Machine {
   constructor(element, names, { phases, edges }, slow) {
     this.names = names;
     this.last = 0;
-    this.pace = MOVE * Math.min(3, Math.max(1, slow));
+    this.pace = MOVE_MILLISECONDS * Math.min(3, Math.max(1, slow));
     this.edges = {};
     this.phases = {};
     this.tokens = {};
@@ -89,12 +89,12 @@ export class Machine {
     this.tokens[name].element.setAttribute("transform", `translate(${x.toFixed(1)} ${y.toFixed(1)})`);
   }
 
-  /** A token begins to move. */
+  /** Start to move a token. */
   move({ phone, before, phase }) {
     const token = this.tokens[phone];
     const path = this.edges[`${before} ${phase}`]?.path;
     if (before === phase) return;
-    if (!path || stillPlease.matches || document.hidden) this.jump(phone, phase);
+    if (!path || reducedMotion.matches || document.hidden) this.jump(phone, phase);
     else token.queue.push({ path, phase, begin: null });
   }
 
@@ -136,7 +136,7 @@ export class Machine {
     const lines = [words(move.trigger), ...(tells && move.why ? [move.why] : [])];
     const other = this.names.find((one) => one !== name && newest[one]);
     const shared = other && newest[other].before === move.before && newest[other].phase === move.phase;
-    // A word stands on the outer side of its edge: the one back is on the other side.
+    // A label is on the outer side of its edge; the label of the opposite edge is on the other side.
     const tall = 15 * (lines.length - 1);
     const aside = Math.abs(edge.out[0]) > 0.5 ? Math.sign(edge.out[0]) : 0;
     const lift = (aside ? 4 - tall / 2 : edge.out[1] < 0 ? -4 - tall : 14) +

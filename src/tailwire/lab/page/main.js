@@ -1,6 +1,6 @@
-// Puts the page together: asks what is shown, listens to the events, and draws.
+// Assemble the page: fetch what is shown, listen for events, and draw.
 
-import { html, say, set, stillPlease } from "./dom.js";
+import { html, say, set, reducedMotion } from "./dom.js";
 import { Machine } from "./machine.js";
 import { Model } from "./model.js";
 import { Phone } from "./phone.js";
@@ -20,7 +20,7 @@ const banner = (text) => {
   say(find("banner"), text);
 };
 
-/** Use a switch; whether that was taken. */
+/** Use a switch. Returns whether it was accepted. */
 const act = async (whom, what, text = "") => {
   try {
     const answer = await fetch("do", { method: "POST", body: JSON.stringify({ whom, what, text }) });
@@ -57,9 +57,9 @@ const serverButton = (what, shown, title) => {
   return buttons[what];
 };
 if (isLive) {
-  find("server").append(state, serverButton("kill", "kill −9", "end the server's process at once"), serverButton("restart", "restart", "stop it politely and start it again"),
-    serverButton("overload", "overload", "take the processor away from it most of the time"),
-    html("a", { href: "save", download: true, class: "button", title: "what has happened, as a file: tailwire lab FILE shows it again" }, "save"));
+  find("server").append(state, serverButton("kill", "kill −9", "kill the server's process"), serverButton("restart", "restart", "stop it gracefully and start it again"),
+    serverButton("overload", "overload", "suspend the process most of the time"),
+    html("a", { href: "save", download: true, class: "button", title: "download a recording: tailwire lab FILE replays it" }, "save"));
 } else {
   find("server").append(html("span", { class: "file" }, about.name));
 }
@@ -94,17 +94,17 @@ const draw = (clock) => {
 
 let drawn = 0;
 const frame = (clock) => {
-  if (clock - drawn >= (stillPlease.matches ? 250 : 30)) {
+  if (clock - drawn >= (reducedMotion.matches ? 250 : 30)) {
     drawn = clock;
     draw(clock);
   }
   requestAnimationFrame(frame);
 };
 
-const begin = (story) => {
+const begin = (log) => {
   model = new Model(about.names);
-  offset = story.now - performance.now() / 1000;
-  for (const event of story.events) model.apply(event);
+  offset = log.now - performance.now() / 1000;
+  for (const event of log.events) model.apply(event);
   for (const name of about.names) machine.jump(name, model.phones[name].phase);
   banner("");
   document.body.dataset.ready = "yes";
@@ -112,12 +112,12 @@ const begin = (story) => {
 
 if (isLive) {
   stream = new EventSource("events");
-  stream.addEventListener("story", (event) => begin(JSON.parse(event.data)));
+  stream.addEventListener("log", (event) => begin(JSON.parse(event.data)));
   stream.addEventListener("message", (event) => {
-    const told = JSON.parse(event.data);
-    model.apply(told);
-    if (told.kind === "transition") machine.move(told);
-    if (told.at > now()) offset += told.at - now();
+    const received = JSON.parse(event.data);
+    model.apply(received);
+    if (received.kind === "transition") machine.move(received);
+    if (received.at > now()) offset += received.at - now();
   });
   stream.addEventListener("error", () => banner(GONE));
   setInterval(() => model.prune(now()), 10_000);

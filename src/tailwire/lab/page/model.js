@@ -1,7 +1,7 @@
-// What the events say: a page's whole state follows from them, so that a recording shows what was seen live.
+// The page's state. It follows from the events alone, so that a recording shows what was seen live.
 
 const MAX_MESSAGES = 200;
-const LIT = 2.6;
+const LIT_SECONDS = 2.6;
 const KINDS = new Set(["transition", "switch", "says", "notice", "typed", "accepted", "failed", "handed"]);
 
 export const SPAN = 40;
@@ -26,7 +26,7 @@ export class Model {
 
   apply(event) {
     const phone = this.phones[event.phone];
-    if (event.kind === "server") this.happened(event);
+    if (event.kind === "server") this.serverChanged(event);
     else if (KINDS.has(event.kind)) this[event.kind](event, phone);
   }
 
@@ -51,7 +51,7 @@ export class Model {
     (phone || this.server).notice = event;
   }
 
-  happened(event) {
+  serverChanged(event) {
     Object.assign(this.server, { up: event.up, busy: event.busy, notice: null });
     this.server.marks.push({ at: event.at, what: event.what });
   }
@@ -102,12 +102,12 @@ export class Model {
     return this.counts.typed - this.counts.handed - this.counts.failed;
   }
 
-  /** The moves whose edges are lit at a time. */
+  /** Return the moves whose edges are highlighted at a time. */
   lit(now) {
-    return this.moves.filter((move) => now - move.at <= LIT && move.at <= now + 0.001);
+    return this.moves.filter((move) => now - move.at <= LIT_SECONDS && move.at <= now + 0.001);
   }
 
-  /** Forget what no view shows any more (of a lab that runs for hours). */
+  /** Drop what no view shows any more, so that memory is bounded in a long-running lab. */
   prune(now) {
     const old = now - SPAN - 5;
     this.moves = this.moves.filter((move) => move.at > old);

@@ -1,20 +1,20 @@
-// A phone: what its client says of itself, its chat, and its switches.
+// A phone: the state that its client reports, its chat, and its switches.
 
 import { html, say, set, svg } from "./dom.js";
 
 const ROWS = [
   ["app", [["foreground"], ["background"], ["slow", "too slow", "the app takes 1.5 s for each message"]]],
-  ["line", [["online"], ["offline", "offline", "the line is cut, and the platform says so"],
-    ["tunnel", "tunnel", "half open: connections stay, nothing passes, nobody says so"],
-    ["cut", "cut", "connections are reset, and the platform says nothing"]]],
-  ["mode", [["auto", "auto", "the SDK decides when a socket exists (starts the app anew)"],
-    ["manual", "manual", "the app decides (starts the app anew)"]]],
+  ["line", [["online"], ["offline", "offline", "the line is cut, and the platform reports it"],
+    ["tunnel", "tunnel", "half open: connections stay, nothing passes, the platform reports nothing"],
+    ["cut", "cut", "connections are reset, and the platform reports nothing"]]],
+  ["mode", [["auto", "auto", "the SDK decides when a socket exists (restarts the app)"],
+    ["manual", "manual", "the app decides (restarts the app)"]]],
   ["call", [["connect", "connect()"], ["disconnect", "disconnect()"], ["ping", "ping()"]]],
-  ["token", [["expire", "expire", "the server takes the token no longer; the backend gives a new one"],
-    ["revoke", "revoke", "the server takes the token no longer; the backend gives no other"], ["login", "log in"]]],
+  ["token", [["expire", "expire", "the token is revoked; the backend issues a new one"],
+    ["revoke", "revoke", "the token is revoked; the backend issues no other"], ["login", "log in"]]],
 ];
 const ROUND = 2 * Math.PI * 17;
-const WINDOW = 30;
+const WINDOW_SECONDS = 30;
 
 const mark = ({ message, mine }) => {
   if (!mine) return "";
@@ -24,11 +24,11 @@ const mark = ({ message, mine }) => {
 const marked = ({ message, mine, twice }) => {
   if (!mine) return twice ? "handed over twice" : "";
   if (message.failed) return `refused: ${message.failed}`;
-  return message.handed !== null ? "handed over" : message.accepted !== null ? "the server has it" : "waits on this phone";
+  return message.handed !== null ? "handed over" : message.accepted !== null ? "stored at the server" : "queued on this phone";
 };
 
 export class Phone {
-  /** @param act called with (what, text) when a switch is used; null where nothing can be switched */
+  /** @param act called with (what, text) when a switch is used; null if the switches are disabled */
   constructor(name, place, act) {
     this.name = name;
     this.shown = [];
@@ -94,7 +94,7 @@ export class Phone {
   showWindow(left) {
     const there = left !== null;
     this.element.classList.toggle("has-window", there);
-    set(this.ring, { "stroke-dashoffset": (ROUND * (1 - (there ? Math.min(1, left / WINDOW) : 0))).toFixed(1) });
+    set(this.ring, { "stroke-dashoffset": (ROUND * (1 - (there ? Math.min(1, left / WINDOW_SECONDS) : 0))).toFixed(1) });
     say(this.letter, there ? String(Math.ceil(left)) : this.name[0].toUpperCase());
   }
 

@@ -1,10 +1,10 @@
-// A recording, step by step: a step is one input of a connection.
+// Show a recording step by step; a step is one input of a connection.
 
 import { html, say, set } from "./dom.js";
 import { Model } from "./model.js";
 
-const AFTER = 0.0005;
-const LONGEST = 0.9;
+const TOLERANCE_SECONDS = 0.0005;
+const MAX_WAIT_SECONDS = 0.9;
 
 export class Replay {
   /** @param changed called with (model, now, the moves of a single step forward, or null after a jump) */
@@ -31,15 +31,15 @@ export class Replay {
     const before = this.time;
     this.index = to;
     this.time = to ? this.steps[to - 1].at : Math.min(0, this.steps[0]?.at ?? 0);
-    if (to === this.steps.length) this.time = Math.max(this.time, this.about.events.at(-1)?.at ?? 0);  // and what came of it
+    if (to === this.steps.length) this.time = Math.max(this.time, this.about.events.at(-1)?.at ?? 0);  // include later events
     const model = new Model(this.about.names);
     const moves = [];
     for (const event of this.about.events) {
-      if (event.at > this.time + AFTER) break;
+      if (event.at > this.time + TOLERANCE_SECONDS) break;
       model.apply(event);
-      if (event.kind === "transition" && event.at > before + AFTER) moves.push(event);
+      if (event.kind === "transition" && event.at > before + TOLERANCE_SECONDS) moves.push(event);
     }
-    // An event is written down a moment after the input that caused it: the steps say what each connection is.
+    // Events are recorded slightly after the input that caused them, so take each connection's state from the steps.
     const latest = new Map(this.steps.slice(0, to).map((step) => [step.phone, step]));
     for (const [name, { phase, status, explain }] of latest) Object.assign(model.phones[name], { phase, status, explain });
     const step = this.steps[to - 1];
@@ -73,7 +73,7 @@ export class Replay {
         say(this.play, "play");
         return;
       }
-      const wait = Math.min(LONGEST, Math.max(0.05, this.steps[this.index].at - this.time));
+      const wait = Math.min(MAX_WAIT_SECONDS, Math.max(0.05, this.steps[this.index].at - this.time));
       this.timer = setTimeout(() => {
         this.go(this.index + 1);
         next();

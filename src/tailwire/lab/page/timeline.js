@@ -5,13 +5,13 @@ import { SPAN } from "./model.js";
 
 const LEFT = 64, RIGHT = 78, HEIGHT = 208, LEVELS = 3;
 const TALL = { connected: 18, featureThrottled: 18, connecting: 12, disconnected: 5 };
-const LIVE = 0.6;
+const LIVE_SECONDS = 0.6;
 
 export class Timeline {
   constructor(element, names, slow) {
     this.element = element;
     this.names = names;
-    this.live = LIVE + 0.3 * (slow > 1 ? slow : 0);
+    this.live = LIVE_SECONDS + 0.3 * (slow > 1 ? slow : 0);
     this.kept = new Map();
     this.layers = ["ticks", "marks", "bands", "arcs"].map((name) => svg("g", { class: name }));
     const clip = svg("clipPath", { id: "within" }, this.frame = svg("rect", { x: LEFT, y: 0, height: HEIGHT }));
@@ -35,7 +35,7 @@ export class Timeline {
     return LEFT + (1 - (now - time) / SPAN) * (this.width - LEFT - RIGHT);
   }
 
-  /** An element that is kept from one picture to the next under a key; what is not asked for again is removed. */
+  /** Return the element for a key, made once. Elements that a render does not use are removed. */
   keep(layer, key, make) {
     let element = this.kept.get(key);
     if (!element) {
@@ -106,7 +106,7 @@ export class Timeline {
     const add = (key, mark, [y1, y2], y, step) => {
       if (mark.at < now - SPAN || mark.at > now) return;
       const x = this.x(mark.at, now), taken = (ends[key] ??= Array(LEVELS).fill(-Infinity));
-      // Where its word stands is decided once: it would jump otherwise, when those before it leave.
+      // The label's level is chosen once, so that it does not jump when earlier marks leave.
       mark.level ??= Math.max(0, taken.findIndex((end) => end < x));
       taken[mark.level] = x + mark.what.length * 6.6 + 10;
       const element = this.keep(1, `mark ${key} ${mark.at} ${mark.what}`, () => svg("g", { class: `mark is-${key}` }, svg("line"), svg("text", {}, mark.what)));

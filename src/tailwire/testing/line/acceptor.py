@@ -7,11 +7,12 @@ import contextlib
 import socket
 from collections.abc import Callable
 
+from tailwire.testing.line.pipe import SEGMENT_BYTES
+
 BACKLOG = 1024
 MAX_ACCEPTS_PER_WAKEUP = 64
 ACCEPT_PAUSE_SECONDS = 1.0  # without accepting, after running out of file descriptors
 SOCKET_BUFFER_BYTES = 4096
-SEGMENT_BYTES = 1460
 
 
 def limit_buffers(sock: socket.socket) -> None:

@@ -16,8 +16,7 @@ from starlette.routing import Route
 
 from tailwire.testing.line.operations import OPERATIONS
 from tailwire.testing.line.proxy import FaultProxy
-
-MAX_BODY_BYTES = 1_000_000
+from tailwire.testing.line.responses import MAX_BODY_BYTES
 
 
 class Control:

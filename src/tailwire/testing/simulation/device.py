@@ -263,17 +263,17 @@ class Device:
 
     # Login.
 
-    async def log_in(self, *, anew: bool = False) -> None:
+    async def log_in(self, *, new_token: bool = False) -> None:
         """Log in. Every later message must be received.
 
         Args:
-            anew: log in with a new token, even if already logged in.
+            new_token: log in with a new token, even if already logged in.
         """
         if self.chat is None:
             return
         chat, life = self.chat, self.life
         try:
-            if anew:
+            if new_token:
                 await chat.login_with_auth_token(await self.server.token_for(self.uid))
             else:
                 await chat.login(self.uid, auth_key=self.server.auth_key)

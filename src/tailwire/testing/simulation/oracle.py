@@ -104,7 +104,7 @@ def _ended(device: Device) -> None:
     )
     left = [task for task in device.calls if not task.done()]
     require(not left, f"I9: a call of {device.name} has not ended: {left[:1]}")
-    require(device.max_token_requests <= 1, f"tokens: the provider of {device.name} is asked twice at once")
+    require(device.max_token_requests <= 1, f"tokens: the provider of {device.name} has concurrent calls")
     for task in device.calls:
         error = None if task.cancelled() else task.exception()
         if error is not None:

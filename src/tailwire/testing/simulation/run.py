@@ -215,7 +215,7 @@ def simulate(plan: Plan) -> Report:
                 except TimeoutError as e:
                     if not limit.expired():
                         raise
-                    raise oracle.Violation("ended: the run does not come to its end") from e
+                    raise oracle.Violation("ended: the run did not finish") from e
                 _nothing_is_left()
             oracle.require(not sim.broken, f"{sim.broken[:1]}")
             received = sum(len(p.received) for p in sim.devices.values())

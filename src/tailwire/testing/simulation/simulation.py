@@ -95,7 +95,7 @@ class Simulation:
                 device.context.run(chat.set_network, "online")
             ends = bool(self.plan.token_lifetime) and not device.has_provider
             if ends or chat.get_logged_in_user() is None or chat._kept_session().expired:
-                await device.run(device.log_in(anew=ends))
+                await device.run(device.log_in(new_token=ends))
             held = chat._driver is not None and chat._driver.state.held  # by disconnect(): only connect() ends it
             if hints or held or not device.auto:
                 device.run(ignore_errors(chat.connect()))

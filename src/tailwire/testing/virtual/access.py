@@ -9,13 +9,11 @@ from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tailwire.testing.virtual.meter import HEADER_BYTES, PACKET_BYTES
 from tailwire.testing.virtual.transport import MemoryTransport
 
 if TYPE_CHECKING:
     from tailwire.testing.virtual.network import Network
-
-PACKET_BYTES = 1460
-HEADER_BYTES = 40
 
 
 class Pipe:

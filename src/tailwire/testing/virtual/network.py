@@ -16,7 +16,7 @@ from tailwire.testing.virtual.names import Names, reach_one
 from tailwire.testing.virtual.transport import MemoryTransport
 
 DELAY_SECONDS = 0.005
-DEAD_CONNECT = 130.0
+CONNECT_TIMEOUT_SECONDS = 130.0
 
 current_process: ContextVar[str] = ContextVar("current_process", default="")
 """The process that runs: connections, tasks and timers belong to the process that is set when they are made.
@@ -99,7 +99,7 @@ class Network:
             await line.connect()
         await asyncio.sleep(self.delay + self.accept_delay + self.jitter())
         if self.swallowing or address in self.names.dead:
-            await asyncio.sleep(DEAD_CONNECT)
+            await asyncio.sleep(CONNECT_TIMEOUT_SECONDS)
             raise TimeoutError("timed out")
         if self.nameless:
             raise socket.gaierror(-3, "Temporary failure in name resolution")

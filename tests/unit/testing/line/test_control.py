@@ -1,4 +1,4 @@
-"""The proxy told over HTTP."""
+"""HTTP control of the proxy."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def post(http: httpx2.AsyncClient, path: str, **more: Any) -> dict[str, An
     return answer.json()
 
 
-async def test_a_shape_is_the_whole_shape():
+async def test_shape_replaces_the_previous_shape():
     async with controlled() as (proxy, http):
         await post(http, "/shape?rate=64kbit&up=8000&queue=5&latency=0.3")
         assert proxy._shape == Shape(up=8000, down=8000, queue=5, latency=0.3)
@@ -40,7 +40,7 @@ async def test_a_shape_is_the_whole_shape():
         assert proxy._shape == Shape()
 
 
-async def test_an_answer_as_it_is_given():
+async def test_answer_is_sent_as_given():
     async with controlled() as (proxy, http):
         told = "/answer?status=503&header=Retry-After:%203600&header=Content-Type:text/html"
         await post(http, told, content=b"<html>back soon</html>")
@@ -69,7 +69,7 @@ async def test_an_answer_as_it_is_given():
         ("/delay?seconds=nan", "give seconds"),
     ],
 )
-async def test_what_makes_no_sense_is_refused_with_what_would(path: str, said: str):
+async def test_invalid_parameters_are_refused(path: str, said: str):
     async with controlled() as (proxy, http):
         answer = await http.post(path)
         assert answer.status_code == 400
@@ -77,12 +77,12 @@ async def test_what_makes_no_sense_is_refused_with_what_would(path: str, said: s
         assert proxy._shape == Shape()
 
 
-async def test_a_body_without_end_is_refused():
+async def test_endless_body_is_refused():
     async with controlled() as (_, http):
         assert (await http.post("/answer", content=bytes(1_000_001))).status_code == 413
 
 
-async def test_everything_that_is_listed_can_be_asked_for_as_it_is_listed():
+async def test_every_listed_operation_works_as_listed():
     async with controlled() as (proxy, http):
         deeds = (await http.get("/")).json()["deeds"]
         assert len(deeds) == len(OPERATIONS)

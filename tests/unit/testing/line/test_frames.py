@@ -1,4 +1,4 @@
-"""Where the frames of a server's side begin and end."""
+"""Frame boundaries in a server's side of a connection."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ FRAMES = st.lists(st.tuples(st.sampled_from((Opcode.TEXT, Opcode.PING, Opcode.CL
 LARGE = st.sampled_from((126, 65535, 65536, 70_000))
 
 
-@settings(deadline=None)  # seconds say nothing of it on a machine that is busy
+@settings(deadline=None)  # durations mean nothing on a busy machine
 @given(FRAMES, LARGE, st.integers(1, 4000))
-def test_whatever_the_pieces_it_comes_in(small, large, size):
+def test_frames_are_found_in_any_pieces(small, large, size):
     frames = [Frame(op, b"x" * n).serialize(mask=False) for op, n in [*small, (Opcode.TEXT, large)]]
     sent = HEAD + b"".join(frames)
     splitter = ServerFrames()
@@ -25,5 +25,5 @@ def test_whatever_the_pieces_it_comes_in(small, large, size):
 
 
 @given(st.binary(max_size=200))
-def test_http_passes_as_it_comes(data):
+def test_http_passes_unchanged(data):
     assert ServerFrames().feed(b"HTTP/1.1 200 OK\r\n" + data) == [(b"HTTP/1.1 200 OK\r\n" + data, False)]

@@ -14,13 +14,13 @@ KBYTE = 1000
 
 
 class Sender:
-    """Has so much to send, as an end of a connection does: a piece at a time, until the pipe holds it."""
+    """Send a number of bytes like an end of a connection: a piece at a time, until the pipe holds it."""
 
     def __init__(self, pipe: Pipe, size: int, note: Callable[[int], None]) -> None:
         self._pipe, self._left, self._note = pipe, size, note
 
     def go(self) -> None:
-        """Send until it is held or has sent all."""
+        """Send until it is held or everything is sent."""
         while self._left:
             size = min(self._left, self._pipe.piece)
             self._left -= size
@@ -31,7 +31,7 @@ class Sender:
 
 
 class Arrivals:
-    """Keeps what arrived: bytes by the time."""
+    """Record arrived bytes by time."""
 
     def __init__(self) -> None:
         self.at: list[tuple[float, int]] = []
@@ -45,7 +45,7 @@ class Arrivals:
         return sum(size for _, size in self.at)
 
     def by(self, seconds: float) -> int:
-        """How many bytes were there after so many seconds."""
+        """Return the number of bytes that arrived within the first seconds."""
         return sum(size for when, size in self.at if when <= seconds)
 
 
@@ -59,7 +59,7 @@ def pipe(rate: float = 0, queue: float = 5, latency: float = 0) -> Pipe:
     return made
 
 
-async def test_a_line_without_limits_hands_over_at_once():
+async def test_unlimited_pipe_delivers_immediately():
     arrived = Arrivals()
     line = pipe()
     Sender(line, 10_000_000, arrived).go()
@@ -67,7 +67,7 @@ async def test_a_line_without_limits_hands_over_at_once():
     assert line.passed == 10_000_000
 
 
-async def test_a_rate_is_kept():
+async def test_rate_is_kept():
     arrived = Arrivals()
     Sender(pipe(rate=8 * KBYTE), 80 * KBYTE, arrived).go()
     await asyncio.sleep(20)
@@ -77,7 +77,7 @@ async def test_a_rate_is_kept():
         assert arrived.by(second) == pytest.approx(8 * KBYTE * second, abs=1460)
 
 
-async def test_everything_is_late_by_the_latency_and_nothing_by_more():
+async def test_latency_delays_everything_equally():
     arrived = Arrivals()
     line = pipe(latency=1.6)
     line.send(100, lambda: arrived(100))
@@ -87,8 +87,8 @@ async def test_everything_is_late_by_the_latency_and_nothing_by_more():
     assert arrived.at == [(1.6, 100), (2.1, 200)]
 
 
-async def test_a_full_queue_holds_the_sender_and_what_comes_later_waits_its_length():
-    """Bufferbloat: a small packet behind an upload needs the whole length of the queue."""
+async def test_full_queue_holds_the_sender_and_delays_later_packets():
+    """Bufferbloat: a small packet behind an upload waits for the whole queue."""
     upload, small = Arrivals(), Arrivals()
     line = pipe(rate=32 * KBYTE, queue=5, latency=0.1)
     Sender(line, 2_000 * KBYTE, upload).go()
@@ -102,7 +102,7 @@ async def test_a_full_queue_holds_the_sender_and_what_comes_later_waits_its_leng
     assert upload.total < 32 * KBYTE * 31
 
 
-async def test_two_senders_share_it_in_turns():
+async def test_two_senders_take_turns():
     first, second = Arrivals(), Arrivals()
     line = pipe(rate=16 * KBYTE, queue=1)
     Sender(line, 500 * KBYTE, first).go()
@@ -112,11 +112,11 @@ async def test_two_senders_share_it_in_turns():
     await asyncio.sleep(10)
     mine, other = first.total - begun, second.total
     assert mine + other == pytest.approx(160 * KBYTE, abs=3 * 1460)
-    # A second's bytes of the first were before the other's in the queue; what came later was shared.
+    # The first had queued a second's worth of bytes before the other started; after that they shared the rate.
     assert other == pytest.approx((160 - 16) * KBYTE / 2, rel=0.1)
 
 
-async def test_the_rate_can_be_changed_while_bytes_are_under_way():
+async def test_rate_changes_while_bytes_are_in_flight():
     arrived = Arrivals()
     line = pipe(rate=KBYTE, queue=100)
     Sender(line, 50 * KBYTE, arrived).go()
@@ -130,7 +130,7 @@ async def test_the_rate_can_be_changed_while_bytes_are_under_way():
     assert arrived.total == 100 * KBYTE
 
 
-async def test_nothing_overtakes_when_the_latency_becomes_less():
+async def test_order_is_kept_when_the_latency_decreases():
     order: list[str] = []
     line = pipe(latency=2)
     line.send(1, lambda: order.append("first"))
@@ -141,7 +141,7 @@ async def test_nothing_overtakes_when_the_latency_becomes_less():
     assert order == ["first", "second"]
 
 
-async def test_what_is_under_way_is_lost_when_the_line_is_cleared_and_senders_go_on():
+async def test_clear_drops_bytes_in_flight_and_releases_senders():
     lost, arrived = Arrivals(), Arrivals()
     line = pipe(rate=KBYTE, queue=5)
     line.send(3 * KBYTE, lambda: lost(3 * KBYTE))
@@ -152,14 +152,14 @@ async def test_what_is_under_way_is_lost_when_the_line_is_cleared_and_senders_go
     assert 2 * KBYTE <= arrived.total <= 8 * KBYTE
 
 
-async def test_bytes_under_way_are_bounded_where_there_is_no_rate():
+async def test_bytes_in_flight_are_bounded_without_a_rate():
     arrived = Arrivals()
     line = pipe(latency=3600)
     Sender(line, 100_000_000, arrived).go()
     assert line._queued + line._travelling_bytes < 5_000_000
 
 
-async def test_one_timer_and_none_when_nothing_is_under_way():
+async def test_one_timer_in_flight_and_none_when_idle():
     line = pipe(rate=KBYTE, latency=1)
     loop = asyncio.get_running_loop()
     idle = len(loop.pending())
@@ -170,7 +170,7 @@ async def test_one_timer_and_none_when_nothing_is_under_way():
     assert len(loop.pending()) == idle
 
 
-async def test_an_arrival_may_send_and_change_the_line():
+async def test_arrival_may_send_and_change_the_shape():
     arrived = Arrivals()
     line = pipe(latency=1)
 

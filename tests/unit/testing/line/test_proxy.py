@@ -1,4 +1,4 @@
-"""The proxy over real sockets, to a server that says back what it hears. Bounds of time are lower ones, or wide."""
+"""The proxy on real sockets, to an echo server. Bounds of time are lower ones, or wide."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from tailwire.testing.line.proxy import FaultProxy
 from tailwire.testing.line.shape import Shape, kbit
 
 KBYTE = 1000
-SOON = 20  # seconds that anything may take on a machine that is busy
+TIMEOUT_SECONDS = 20  # seconds that anything may take on a busy machine
 
 
 class Echo:
-    """A server that says everything back.
+    """A server that echoes everything.
 
     Attributes:
         port: where it listens.
-        opened: how many connections it has had.
+        opened: number of connections it has had.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ OPENED: list[asyncio.StreamWriter] = []
 
 
 async def closed(writer: asyncio.StreamWriter) -> None:
-    """Close, whatever state it is in."""
+    """Close a socket, whatever its state."""
     writer.transport.abort()
     with contextlib.suppress(OSError):
         await writer.wait_closed()
@@ -55,7 +55,7 @@ async def line(shape: Shape | None = None) -> AsyncIterator[tuple[FaultProxy, Ec
     server = await asyncio.start_server(echo.answer, "127.0.0.1", 0)
     echo.port = server.sockets[0].getsockname()[1]
     try:
-        async with FaultProxy("127.0.0.1", echo.port) as proxy, asyncio.timeout(SOON):
+        async with FaultProxy("127.0.0.1", echo.port) as proxy, asyncio.timeout(TIMEOUT_SECONDS):
             proxy.shape(shape)
             yield proxy, echo
         assert proxy.open == 0
@@ -65,7 +65,7 @@ async def line(shape: Shape | None = None) -> AsyncIterator[tuple[FaultProxy, Ec
         server.close()
         while OPENED:
             await closed(OPENED.pop())
-        async with asyncio.timeout(SOON):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             while echo.now:
                 await asyncio.sleep(0.01)
 
@@ -77,7 +77,7 @@ async def connect(proxy: FaultProxy) -> tuple[asyncio.StreamReader, asyncio.Stre
 
 
 async def echoed(proxy: FaultProxy, data: bytes) -> float:
-    """Send over a new connection, wait until all came back; return the seconds."""
+    """Send over a new connection and wait until everything is echoed; return the seconds."""
     begin = time.monotonic()
     reader, writer = await connect(proxy)
     writer.write(data)
@@ -86,7 +86,7 @@ async def echoed(proxy: FaultProxy, data: bytes) -> float:
     return time.monotonic() - begin
 
 
-async def test_without_a_shape_it_is_fast_and_nothing_is_changed():
+async def test_unshaped_proxy_is_fast_and_transparent():
     async with line() as (proxy, _):
         assert await echoed(proxy, bytes(range(256)) * 8000) < 5
         up, down = proxy.passed
@@ -94,17 +94,17 @@ async def test_without_a_shape_it_is_fast_and_nothing_is_changed():
         assert down >= 2_048_000
 
 
-async def test_a_rate_is_kept():
+async def test_rate_is_kept():
     async with line(Shape(up=64 * KBYTE)) as (proxy, _):
         assert 0.9 <= await echoed(proxy, bytes(64 * KBYTE)) < 10
 
 
-async def test_down_has_a_rate_of_its_own():
+async def test_down_rate_is_independent():
     async with line(Shape(down=64 * KBYTE)) as (proxy, _):
         assert 0.9 <= await echoed(proxy, bytes(64 * KBYTE)) < 10
 
 
-async def test_connecting_costs_a_round_trip_and_the_question_another():
+async def test_connecting_and_requesting_cost_a_round_trip_each():
     async with line(Shape(latency=0.1)) as (proxy, _):
         assert 0.4 <= await echoed(proxy, b"hello") < 5
         reader, writer = await connect(proxy)
@@ -117,7 +117,7 @@ async def test_connecting_costs_a_round_trip_and_the_question_another():
         writer.close()
 
 
-async def test_what_is_asked_during_an_upload_waits_behind_it_in_the_queue():
+async def test_requests_during_an_upload_wait_in_the_queue():
     async with line(Shape(up=kbit(512), queue=1)) as (proxy, _):
         reader, writer = await connect(proxy)
         writer.write(bytes(400 * KBYTE))
@@ -126,8 +126,8 @@ async def test_what_is_asked_during_an_upload_waits_behind_it_in_the_queue():
         writer.close()
 
 
-async def test_the_kernel_adds_no_long_queue():
-    """Of an upload, only little is under way: what the line has not carried, the sender still has or knows of."""
+async def test_kernel_adds_no_long_queue():
+    """Of an upload, little is in flight: the sender still has, or accounts for, what the line has not carried."""
     async with line(Shape(up=8 * KBYTE, queue=0.5)) as (proxy, _):
         _, writer = await connect(proxy)
         writer.transport.set_write_buffer_limits(high=0)
@@ -142,15 +142,15 @@ async def test_the_kernel_adds_no_long_queue():
         writer.transport.abort()
 
 
-async def test_two_connections_share_it():
+async def test_two_connections_share_the_line():
     async with line(Shape(up=100 * KBYTE, queue=0.1)) as (proxy, _):
         one, other = await asyncio.gather(echoed(proxy, bytes(100 * KBYTE)), echoed(proxy, bytes(100 * KBYTE)))
         assert max(one, other) >= 1.8
-        assert min(one, other) >= 1.2  # neither had it for itself
+        assert min(one, other) >= 1.2  # the two shared the line
 
 
-async def test_a_peer_that_does_not_read_is_not_read_for():
-    """What the client does not take stays with the server: nothing is kept without a bound."""
+async def test_unread_data_stays_with_the_sender():
+    """Data that the client does not read stays with the server: nothing is buffered without a bound."""
     async with line() as (proxy, _):
         reader, writer = await connect(proxy)
         writer.transport.set_write_buffer_limits(high=0)
@@ -168,7 +168,7 @@ async def test_a_peer_that_does_not_read_is_not_read_for():
         writer.close()
 
 
-async def test_a_shape_stays_over_restore_and_faults_work_with_it():
+async def test_restore_keeps_the_shape_and_faults_work_with_it():
     async with line(Shape(up=500 * KBYTE, latency=0.05)) as (proxy, echo):
         reader, writer = await connect(proxy)
         writer.write(b"a")
@@ -198,7 +198,7 @@ async def test_a_shape_stays_over_restore_and_faults_work_with_it():
         assert proxy.delay == 0
 
 
-async def test_the_end_of_a_connection_comes_behind_its_bytes():
+async def test_end_of_a_connection_follows_its_bytes():
     async with line(Shape(up=50 * KBYTE, down=50 * KBYTE)) as (proxy, echo):
         reader, writer = await connect(proxy)
         writer.write(bytes(20 * KBYTE))
@@ -209,7 +209,7 @@ async def test_the_end_of_a_connection_comes_behind_its_bytes():
         assert echo.opened == 1
 
 
-async def test_new_connections_vanish_until_restore():
+async def test_new_connections_are_unanswered_until_restore():
     async with line() as (proxy, echo):
         reader, writer = await connect(proxy)
         writer.write(b"a")
@@ -218,7 +218,7 @@ async def test_new_connections_vanish_until_restore():
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.5):
                 await connect(proxy)
-        writer.write(b"b")  # those of before stay
+        writer.write(b"b")  # existing connections stay
         assert await reader.readexactly(1) == b"b"
         proxy.restore()
         await echoed(proxy, b"c")
@@ -226,7 +226,7 @@ async def test_new_connections_vanish_until_restore():
         writer.close()
 
 
-async def test_connections_of_before_are_forgotten_and_new_ones_are_well():
+async def test_existing_connections_are_half_open_and_new_ones_work():
     async with line() as (proxy, _):
         reader, writer = await connect(proxy)
         writer.write(b"a")
@@ -241,7 +241,7 @@ async def test_connections_of_before_are_forgotten_and_new_ones_are_well():
         assert await reader.read() == b""
 
 
-async def test_idle_connections_are_reset_and_others_not():
+async def test_only_idle_connections_are_reset():
     async with line() as (proxy, _):
         idle, _idle_writer = await connect(proxy)
         busy, writer = await connect(proxy)
@@ -269,7 +269,7 @@ async def ask(proxy: FaultProxy, *headers: str, body: bytes = b"") -> bytes:
 
 
 @pytest.mark.parametrize("shape", [Shape(), Shape(up=500 * KBYTE, down=500 * KBYTE, latency=0.05)])
-async def test_everything_is_answered_in_the_servers_place(shape: Shape):
+async def test_every_request_is_answered_in_the_servers_place(shape: Shape):
     async with line(shape) as (proxy, echo):
         reader, _ = await connect(proxy)
         while not echo.opened:
@@ -298,7 +298,7 @@ async def test_websockets_are_refused_and_other_requests_pass():
         assert (await ask(proxy, "Upgrade: websocket")).startswith(b"POST /messages")
 
 
-async def test_tls_is_not_looked_into():
+async def test_tls_is_not_inspected():
     hello = b"\x16\x03\x01 Upgrade: websocket\r\n\r\n"
     async with line() as (proxy, echo):
         proxy.refuse_websockets(426)
@@ -311,14 +311,14 @@ async def test_tls_is_not_looked_into():
         assert echo.opened == 1
 
 
-async def test_a_server_that_is_not_there():
+async def test_unreachable_server():
     async with line(Shape(latency=0.05)) as (proxy, _):
         proxy.aim(1)
         reader, _ = await connect(proxy)
         assert await reader.read() == b""
 
 
-async def test_a_port_that_is_taken_is_an_error():
+async def test_used_port_is_an_error():
     async with line() as (proxy, _):
         other = FaultProxy("127.0.0.1", 1)
         other.port = proxy.port
@@ -326,7 +326,7 @@ async def test_a_port_that_is_taken_is_an_error():
             await other.start()
 
 
-async def test_a_client_that_ends_at_once_leaves_nothing():
+async def test_client_that_disconnects_immediately_leaves_nothing():
     async with line(Shape(latency=0.02)) as (proxy, _):
         for _ in range(50):
             _, writer = await connect(proxy)

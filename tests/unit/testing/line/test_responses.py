@@ -1,4 +1,4 @@
-"""What answers in a server's place."""
+"""Responses in the server's place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tailwire.testing.line.responses import CannedResponse, RequestHead
 UPGRADE = b"GET /?v=3.0 HTTP/1.1\r\nHost: a\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n\r\n"
 
 
-def test_an_answer_says_how_long_it_is_and_that_the_connection_ends():
+def test_response_has_content_length_and_connection_close():
     sent = CannedResponse(503, {"Retry-After": "3600"}, b"back soon").to_bytes()
     head, _, body = sent.partition(b"\r\n\r\n")
     assert head.split(b"\r\n") == [
@@ -23,7 +23,7 @@ def test_an_answer_says_how_long_it_is_and_that_the_connection_ends():
     assert body == b"back soon"
 
 
-def test_a_header_that_is_given_takes_the_place_of_ours():
+def test_given_headers_replace_the_defaults():
     assert b"content-length: 7" in CannedResponse(200, {"Content-Length": "7"}).to_bytes()
 
 
@@ -32,14 +32,14 @@ def test_a_header_that_is_given_takes_the_place_of_ours():
     [{"status": 99}, {"status": 600}, {"status": 200, "headers": {"a": "b\r\nc: d"}},
      {"status": 200, "headers": {"": "b"}}, {"status": 200, "body": bytes(1_000_001)}],
 )  # fmt: skip
-def test_what_is_no_answer(wrong):
+def test_invalid_responses_are_refused(wrong):
     with pytest.raises(ValueError, match=r"status|header|body"):
         CannedResponse(**wrong)
 
 
 @settings(deadline=None)
 @given(st.integers(1, len(UPGRADE)))
-def test_an_upgrade_is_seen_whatever_the_pieces(size: int):
+def test_upgrade_is_detected_in_any_pieces(size: int):
     head = RequestHead()
     pieces = [UPGRADE[n : n + size] for n in range(0, len(UPGRADE), size)]
     assert [head.feed(piece) for piece in pieces] == [False] * (len(pieces) - 1) + [True]
@@ -58,7 +58,7 @@ def test_an_upgrade_is_seen_whatever_the_pieces(size: int):
         (b"GET / HTTP/1.1\r\n", False, False),
     ],
 )
-def test_other_beginnings(sent: bytes, whole: bool, upgrade: bool):
+def test_other_request_heads(sent: bytes, whole: bool, upgrade: bool):
     head = RequestHead()
     assert head.feed(sent) is whole
     assert head.is_upgrade is upgrade

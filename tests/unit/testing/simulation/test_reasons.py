@@ -1,4 +1,4 @@
-"""What excuses a lost connection, and for how long."""
+"""Which faults excuse a lost connection, and for how long."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def reasons(clock):
     return Reasons(lambda: clock.now)
 
 
-def test_without_a_fault_there_is_no_excuse(reasons):
+def test_no_excuse_without_a_fault(reasons):
     reasons.note_step("alice-phone", "line", [1, 1, 1, 1])
     assert not reasons.is_excused("alice-phone", LOST)
     assert not reasons.is_excused("alice-phone", Cause.HEARTBEAT_TIMEOUT)
 
 
 @pytest.mark.parametrize("cause", [Cause.DISCONNECT_CALLED, Cause.APP_IN_BACKGROUND, Cause.TOKEN_REJECTED])
-def test_what_was_decided_and_a_tokens_end_need_none(reasons, cause):
+def test_decisions_and_rejected_tokens_need_no_fault(reasons, cause):
     assert reasons.is_excused("alice-phone", cause)
 
 
-def test_a_fault_of_a_device_excuses_that_device_until_it_must_be_noticed(reasons, clock):
+def test_device_fault_excuses_that_device_until_detection(reasons, clock):
     reasons.note_step("alice-phone", "half open", None)
     assert not reasons.is_excused("bob-phone", LOST)
     clock.now = DETECTION_SECONDS + EXTRA_DETECTION_SECONDS
@@ -44,7 +44,7 @@ def test_a_fault_of_a_device_excuses_that_device_until_it_must_be_noticed(reason
     assert not reasons.is_excused("alice-phone", LOST)
 
 
-def test_a_fault_that_lasts_excuses_until_it_ends(reasons, clock):
+def test_lasting_fault_excuses_until_it_ends(reasons, clock):
     reasons.note_step("network", "swallow", None)
     clock.now = 1000.0
     assert reasons.is_excused("bob-phone", LOST)
@@ -53,14 +53,14 @@ def test_a_fault_that_lasts_excuses_until_it_ends(reasons, clock):
     assert not reasons.is_excused("bob-phone", LOST)
 
 
-def test_a_cut_amid_is_for_the_connections_of_then(reasons, clock):
+def test_cut_amid_only_excuses_existing_connections(reasons, clock):
     reasons.note_step("bob-phone", "cut amid", 100)
     clock.now = 1000.0
     assert reasons.is_excused("bob-phone", LOST)
     assert not reasons.is_excused("bob-phone", LOST)
 
 
-def test_a_portal_answers_for_as_long_as_it_stands(reasons, clock):
+def test_portal_answers_as_long_as_it_is_active(reasons, clock):
     reasons.note_step("bob-phone", "portal", ["page", "reset"])
     clock.now = 5.0
     assert reasons.answered_by_middlebox("bob-phone", 3.0)

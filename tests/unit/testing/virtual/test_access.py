@@ -1,4 +1,4 @@
-"""A device's line: its rate and its queue are shared by all its connections, and who finds it full waits."""
+"""A device's line: all its connections share its rate and queue, and a sender that finds the queue full waits."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tailwire.testing.virtual.world import virtual_loop
 
 pytestmark = pytest.mark.virtual
 PORT = 1
-RATE = 15_000.0  # ten full packets a second
+RATE = 15_000.0  # ten full packets per second
 
 
 class End(asyncio.Protocol):
-    """Notes what comes and when, and whether it may write."""
+    """Record what arrives and when, and whether writing is paused."""
 
     def __init__(self):
         self.came = []
@@ -58,7 +58,7 @@ def acked(end):
     return struct.unpack_from("=Q", info, 120)[0]
 
 
-async def test_bytes_arrive_at_the_rate_of_the_line():
+async def test_bytes_arrive_at_the_line_rate():
     network, (here,), (there,) = await connections()
     network.set_line("phone", RATE, RATE, queue=5.0)
     begin = virtual_loop().time()
@@ -68,7 +68,7 @@ async def test_bytes_arrive_at_the_rate_of_the_line():
     assert there.came[-1][0] - begin == pytest.approx(1.0 + DELAY_SECONDS)
 
 
-async def test_all_connections_of_a_device_share_its_line_and_take_turns():
+async def test_connections_of_a_device_share_its_line():
     network, (one, two), (at_one, at_two) = await connections(2)
     network.set_line("phone", RATE, RATE, queue=0.2)
     one.transport.write(bytes(14_600))
@@ -78,7 +78,7 @@ async def test_all_connections_of_a_device_share_its_line_and_take_turns():
     assert abs(at_one.bytes - at_two.bytes) <= 3 * 1460
 
 
-async def test_another_device_is_not_slowed():
+async def test_other_devices_are_not_slowed():
     network, (here,), (there,) = await connections()
     network.set_line("desk", 10.0, 10.0, queue=0.0)
     here.transport.write(bytes(100_000))
@@ -86,7 +86,7 @@ async def test_another_device_is_not_slowed():
     assert there.bytes == 100_000
 
 
-async def test_what_waits_for_the_queue_is_in_the_buffer_and_stops_the_writer():
+async def test_full_queue_fills_the_buffer_and_pauses_the_writer():
     network, (here,), (there,) = await connections()
     network.set_line("phone", RATE, RATE, queue=1.0)
     here.transport.set_write_buffer_limits(high=0)
@@ -102,7 +102,7 @@ async def test_what_waits_for_the_queue_is_in_the_buffer_and_stops_the_writer():
     assert there.bytes == 29_200
 
 
-async def test_the_server_sees_what_the_network_took():
+async def test_server_sees_acknowledged_bytes():
     network, (here,), (there,) = await connections()
     network.set_line("phone", RATE, RATE, queue=1.0, latency=0.0)
     there.transport.write(bytes(14_600))
@@ -114,7 +114,7 @@ async def test_the_server_sees_what_the_network_took():
     assert there.transport.get_extra_info("socket").fileno() == -1
 
 
-async def test_connecting_takes_a_trip_each_way_through_the_queue():
+async def test_connecting_takes_a_round_trip_through_the_queue():
     network, (here,), _ = await connections()
     network.set_line("phone", RATE, RATE, queue=5.0, latency=0.3)
     here.transport.write(bytes(14_600))
@@ -123,7 +123,7 @@ async def test_connecting_takes_a_trip_each_way_through_the_queue():
     assert 1.0 + 0.6 < virtual_loop().time() - begin < 1.0 + 0.6 + 0.03
 
 
-async def test_a_line_that_is_lifted_lets_everything_through():
+async def test_removed_line_delivers_everything():
     network, (here,), (there,) = await connections()
     network.set_line("phone", RATE, RATE, queue=1.0)
     here.transport.write(bytes(100_000))
@@ -135,7 +135,7 @@ async def test_a_line_that_is_lifted_lets_everything_through():
     assert not virtual_loop().pending()
 
 
-async def test_what_waits_of_an_aborted_connection_is_not_sent():
+async def test_unsent_data_of_an_aborted_connection_is_dropped():
     network, (here,), (there,) = await connections()
     network.set_line("phone", RATE, RATE, queue=0.2)
     here.transport.write(bytes(100_000))

@@ -1,4 +1,4 @@
-"""The meter counts one device's part of what happens on the loop."""
+"""The meter counts a single device's share of what happens on the loop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def as_device(name):
     return context
 
 
-async def test_timers_and_arrivals_wake_the_device_whose_they_are():
+async def test_timers_and_arrivals_wake_their_device():
     network = virtual_loop().network
     network.listen(PORT, asyncio.Protocol)
     meter = network.meter = Meter()
@@ -37,11 +37,11 @@ async def test_timers_and_arrivals_wake_the_device_whose_they_are():
     await virtual_loop().create_task(asyncio.sleep(5), context=as_device("desk"))
     phone, desk = meter.of("phone"), meter.of("desk")
     assert (phone.connections, phone.up, phone.down) == (1, 3000 + 3 * 40, 10 + 40)
-    assert (phone.timers, phone.wakeups) == (3, 4)  # the way there, two sleeps; and what came
+    assert (phone.timers, phone.wakeups) == (3, 4)  # connecting, two sleeps; and received data
     assert (desk.connections, desk.timers, desk.wakeups) == (0, 1, 1)
 
 
-async def test_an_attempt_that_is_refused_counts():
+async def test_refused_attempts_count():
     network = virtual_loop().network
     meter = network.meter = Meter()
     with pytest.raises(ConnectionRefusedError):

@@ -1,4 +1,4 @@
-"""Portals and proxies: what the real client's libraries get from them."""
+"""Portals and proxies: what the real client's libraries receive from them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def get(url):
 @pytest.mark.parametrize(
     ("kind", "status"), [("redirect", 302), ("page", 200), ("511", 511), ("json", 200), ("broken gzip", None)]
 )
-async def test_a_portal_answers_whatever_is_asked(stage, kind, status):
+async def test_portal_answers_every_request(stage, kind, status):
     stage.network.middleboxes[""] = portal(kind)
     await stage.server.stop()
     if status is None:
@@ -31,12 +31,12 @@ async def test_a_portal_answers_whatever_is_asked(stage, kind, status):
         assert (await get(stage.server.url)).status_code == status
 
 
-def test_every_portal_is_tried():
+def test_every_portal_is_covered():
     assert set(PORTALS) == {"redirect", "page", "511", "json", "broken gzip"}
 
 
 @pytest.mark.parametrize("status", REFUSALS)
-async def test_a_proxy_refuses_upgrades_and_nothing_else(stage, status):
+async def test_proxy_refuses_upgrades_only(stage, status):
     stage.network.middleboxes[""] = refusing(status)
     assert (await get(stage.server.url)).status_code == 400
     with pytest.raises(InvalidStatus) as refused:
@@ -44,14 +44,14 @@ async def test_a_proxy_refuses_upgrades_and_nothing_else(stage, status):
     assert refused.value.response.status_code == status
 
 
-async def test_a_busy_proxy_asks_for_an_hour(stage):
+async def test_busy_proxy_sends_retry_after(stage):
     stage.network.middleboxes[""] = busy()
     answer = await get(stage.server.url)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "3600")
 
 
 @pytest.mark.parametrize(("silently", "within"), [(False, 12.0), (True, 40.0)])
-async def test_a_silent_connection_is_killed(stage, silently, within):
+async def test_idle_connection_is_killed(stage, silently, within):
     alice = await stage.enter("alice")
     before = stage.network.connected
     stage.network.kill_idle("", 10.0, silently=silently)
@@ -62,7 +62,7 @@ async def test_a_silent_connection_is_killed(stage, silently, within):
     assert alice.status is CONNECTED
 
 
-async def test_what_a_proxy_holds_it_has_taken_and_gives_later(stage):
+async def test_held_data_is_acknowledged_and_delivered_later(stage):
     alice = await stage.enter("alice")
     bob = await stage.enter("bob")
     await stage.pass_time(1)

@@ -1,4 +1,4 @@
-"""Names with several addresses: how the loop, the SDK and anyio on it reach one of them."""
+"""Names with several addresses: how the loop, the SDK and anyio on it choose one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from tailwire.sdk.io.addresses import connected_socket
-from tailwire.testing.virtual.network import DEAD_CONNECT
+from tailwire.testing.virtual.network import CONNECT_TIMEOUT_SECONDS
 from tailwire.testing.virtual.world import virtual_loop
 
 pytestmark = pytest.mark.virtual
@@ -36,25 +36,25 @@ async def seconds(work):
     return virtual_loop().time() - begin
 
 
-async def test_without_a_race_a_dead_address_is_waited_for():
+async def test_dead_address_delays_without_a_race():
     network(SIX, FOUR, dead=[SIX])
     took = await seconds(virtual_loop().create_connection(asyncio.Protocol, "server", PORT))
-    assert took > DEAD_CONNECT
+    assert took > CONNECT_TIMEOUT_SECONDS
 
 
 @pytest.mark.parametrize("first", [SIX, OTHER])
-async def test_with_a_race_the_next_address_is_tried_after_the_delay(first):
+async def test_race_tries_the_next_address_after_the_delay(first):
     net = network(first, FOUR, dead=[first])
     assert 0.25 < await seconds(raced()) < 0.3
     assert [t.address for t in net.open] == [FOUR, FOUR]
 
 
-async def test_a_refused_address_is_passed_at_once():
+async def test_refused_address_is_skipped_immediately():
     network(SIX, FOUR, refused=[SIX])
     assert await seconds(virtual_loop().create_connection(asyncio.Protocol, "server", PORT)) < 0.05
 
 
-async def test_an_address_that_is_slow_and_not_dead_is_connected_to_once():
+async def test_slow_address_is_connected_once():
     net = network(SIX, FOUR)
     net.accept_delay = 0.4
     await raced()
@@ -62,19 +62,19 @@ async def test_an_address_that_is_slow_and_not_dead_is_connected_to_once():
     assert net.connected == 1
 
 
-async def test_when_none_is_reached_the_errors_are_told():
+async def test_errors_are_raised_if_no_address_is_reached():
     network(SIX, FOUR, dead=[SIX], refused=[FOUR])
     with pytest.raises(OSError, match=r"Multiple exceptions: timed out.*refused"):
         await virtual_loop().create_connection(asyncio.Protocol, "server", PORT)
 
 
-async def test_anyio_races_by_itself():
+async def test_anyio_races_addresses():
     network(SIX, FOUR, dead=[SIX])
     took = await seconds(anyio.connect_tcp("server", PORT))
     assert 0.25 < took < 0.3
 
 
-async def test_a_name_that_moves_leaves_its_old_address_silent():
+async def test_old_address_of_a_moved_name_is_dead():
     net = network(FOUR)
     transport, _ = await virtual_loop().create_connection(asyncio.Protocol, "server", PORT)
     net.move("server", OTHER)
