@@ -111,5 +111,5 @@ async def test_of_two_toolkits_the_first_is_watched_and_the_other_is_named(
     ]
     assert [line for line in said if "is running too" in line] == [
         "an app of Tk is running too, and is not watched: use watch(chat, app) to choose it",
-        "an app of Textual runs as well, and is not watched: watch(chat, app) takes another",
+        "an app of Textual is running too, and is not watched: use watch(chat, app) to choose it",
     ]

@@ -132,7 +132,7 @@ def test_an_iterator_that_another_thread_closes_ends_quietly(room: Room):
         for timeout in (None, 20):
             events = alice.events(timeout=timeout)
             reading = pool.submit(list, events)
-            until(lambda: events._next is not None and events._next._state.begun)  # noqa: B023 - used at once
+            until(lambda: events._next is not None and events._next._call_state.begun)  # noqa: B023 - used at once
             events.close()
             assert isinstance(reading.result(20), list)
             assert list(events) == []
