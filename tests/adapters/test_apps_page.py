@@ -33,7 +33,7 @@ def program(toolkit: str, folder: Path, url: str, uid: str = "alice") -> Path:
 
 
 @pytest.mark.parametrize("toolkit", NEEDED)
-def test_a_program_with_windows(screen: Screen, house: House, tmp_path: Path, toolkit: str):
+def test_documented_program_with_windows(screen: Screen, house: House, tmp_path: Path, toolkit: str):
     need(*NEEDED[toolkit])
     user, title = house.new_user(), TITLES[toolkit]
     file = program(toolkit, tmp_path, house.server.url, user.uid)
@@ -70,7 +70,7 @@ def test_a_program_with_windows(screen: Screen, house: House, tmp_path: Path, to
 @pytest.mark.slow
 @needs_a_terminal("textual")
 @pytest.mark.parametrize("toolkit", ["textual", "terminal"])
-async def test_a_program_in_a_terminal(live: LiveStage, tmp_path: Path, toolkit: str):
+async def test_documented_program_in_a_terminal(live: LiveStage, tmp_path: Path, toolkit: str):
     bob, server = await live.enter("bob", presence=True), live.server
     file = program(toolkit, tmp_path, server.url)
     shell = Shell({

@@ -20,7 +20,7 @@ pytestmark = [
 ]
 
 
-async def test_the_machine_sleeps_and_ctrl_z_is_pressed(live: LiveStage, monkeypatch):
+async def test_sleep_and_ctrl_z(live: LiveStage, monkeypatch):
     from tailwire.sync import Client
 
     async with private_bus(monkeypatch) as bus:

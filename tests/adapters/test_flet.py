@@ -41,7 +41,7 @@ def device(tmp_path: Path) -> Iterator[WebApp]:
     app.close()
 
 
-async def test_the_socket_follows_the_tab_and_nothing_is_lost(chromium: Browser, app: WebApp):
+async def test_the_socket_follows_the_tab_without_losing_messages(chromium: Browser, app: WebApp):
     alice, bob = TestUser("alice", "Alice", ""), app.server.add_user("bob")
     await app.listens()
     page = await chromium.open("flet", app.url)
@@ -82,7 +82,7 @@ async def test_the_socket_follows_the_tab_and_nothing_is_lost(chromium: Browser,
     assert [line for line in app.said if line.startswith("message")] == ["message meanwhile", "message after"]
 
 
-async def test_in_manual_mode_the_socket_stays_for_its_window(chromium: Browser, tmp_path: Path):
+async def test_manual_mode_keeps_the_socket_for_the_background_window(chromium: Browser, tmp_path: Path):
     app = begun(tmp_path, MANUAL="1")
     try:
         alice, bob = TestUser("alice", "Alice", ""), app.server.add_user("bob")
@@ -103,7 +103,7 @@ async def test_in_manual_mode_the_socket_stays_for_its_window(chromium: Browser,
         app.close()
 
 
-async def test_the_program_of_the_page_runs_as_it_is_printed(chromium: Browser, tmp_path: Path):
+async def test_the_documented_program_runs(chromium: Browser, tmp_path: Path):
     def given(server: EmbeddedServer) -> dict[str, str]:
         server.add_user("alice")
         script = program("flet", tmp_path, server.url)
@@ -126,7 +126,7 @@ async def test_the_program_of_the_page_runs_as_it_is_printed(chromium: Browser, 
     assert not any("Traceback" in line for line in app.said), app.said
 
 
-async def test_the_network_of_a_device_is_told(chromium: Browser, device: WebApp):
+async def test_the_network_of_a_device_is_reported(chromium: Browser, device: WebApp):
     await device.listens()
     page = await chromium.open("device", device.url)
     await device.says("knows hidden network paused", seconds=40)

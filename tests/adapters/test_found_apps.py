@@ -21,7 +21,7 @@ NEEDED = {"tk": ("tkinter", "_tkinter"), "qt": ("PySide6",), "kivy": ("kivy",), 
 
 
 @pytest.mark.parametrize("toolkit", NEEDED)
-def test_the_app_that_runs_is_found(once: Start, screen: Screen, tmp_path: Path, toolkit: str):
+def test_the_running_app_is_found(once: Start, screen: Screen, tmp_path: Path, toolkit: str):
     need(*NEEDED[toolkit])
     environment = {
         **screen.environment, "QT_QPA_PLATFORM": "xcb", "TOGA_BACKEND": "toga_qt", "LC_ALL": "C.UTF-8",
@@ -39,7 +39,7 @@ def test_the_app_that_runs_is_found(once: Start, screen: Screen, tmp_path: Path,
 
 
 @needs_a_bus()
-async def test_a_machine_that_sleeps_and_wakes_brings_no_hidden_window_back(
+async def test_wake_up_does_not_bring_a_hidden_window_to_the_foreground(
     monkeypatch: pytest.MonkeyPatch, once: Start, house: House, screen: Screen
 ):
     need(*NEEDED["tk"])
@@ -64,7 +64,7 @@ async def test_a_machine_that_sleeps_and_wakes_brings_no_hidden_window_back(
         assert app.messages == ["while it slept"]
 
 
-async def test_a_textual_app_is_found_within_it():
+async def test_textual_app_is_found_from_inside():
     need("textual")
     from textual.app import App
 
@@ -82,7 +82,7 @@ async def test_a_textual_app_is_found_within_it():
         app.app_watch.close()
 
 
-async def test_of_two_toolkits_the_first_is_watched_and_the_other_is_named(
+async def test_first_of_two_toolkits_is_watched_and_the_other_is_logged(
     screen: Screen, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     need(*NEEDED["tk"], "textual")

@@ -64,7 +64,7 @@ class Namespace:
 
 
 @needs_a_namespace()
-async def test_offline_is_when_no_interface_has_an_address_and_a_default_route_and_each_change_is_told():
+async def test_offline_means_no_address_with_a_default_route():
     process = await asyncio.create_subprocess_exec(
         "unshare", "-rn", sys.executable, str(Path(__file__).with_name("in_a_namespace.py")),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
@@ -111,7 +111,7 @@ def kernel(monkeypatch):
 
 
 @needs_a_bus()
-async def test_network_manager_alone_tells_offline_and_online(monkeypatch, kernel):
+async def test_network_manager_alone_reports_offline_and_online(monkeypatch, kernel):
     kernel["ways"] = None
     async with private_bus(monkeypatch) as bus:
         service, chat = manager(1), RecordingLoopClient()
@@ -137,7 +137,7 @@ async def test_network_manager_alone_tells_offline_and_online(monkeypatch, kerne
 
 
 @needs_a_bus()
-async def test_network_manager_adds_the_way_into_the_internet_and_does_not_overrule_the_kernel(monkeypatch, kernel):
+async def test_network_manager_does_not_overrule_the_kernel(monkeypatch, kernel):
     async with private_bus(monkeypatch) as bus:
         service, chat = manager(2), RecordingLoopClient()
         await bus.put(MANAGER, PATH, service)
@@ -149,13 +149,13 @@ async def test_network_manager_adds_the_way_into_the_internet_and_does_not_overr
 
 
 @needs_a_bus()
-async def test_a_bus_without_network_manager_is_no_obstacle(monkeypatch, kernel):
+async def test_bus_without_network_manager(monkeypatch, kernel):
     async with private_bus(monkeypatch):
         with watch_network(RecordingLoopClient()) as watch:
             assert await watch.settled() == {"network"}
 
 
-async def test_a_client_in_a_thread_of_its_own(monkeypatch, kernel):
+async def test_client_with_its_own_thread(monkeypatch, kernel):
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
     kernel["ways"] = netlink.Reachability(frozenset(), frozenset())
     chat = RecordingThreadClient()

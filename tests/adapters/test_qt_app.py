@@ -35,33 +35,33 @@ def app_on_x(start: Start, screen: Screen):
 
 
 @pytest.mark.parametrize("happens", rows("qt-offscreen"))
-def test_what_happens_to_its_windows(app, happens: str):
+def test_window_events(app, happens: str):
     play("qt-offscreen", happens, app)
 
 
 @pytest.mark.parametrize("happens", rows("qt-xcb"))
-def test_what_happens_to_its_windows_under_a_window_manager(app_on_x, happens: str):
+def test_window_events_under_a_window_manager(app_on_x, happens: str):
     play("qt-xcb", happens, app_on_x)
 
 
-def test_its_user_minimises_it(app_on_x, screen: Screen):
+def test_minimised_by_the_window_manager(app_on_x, screen: Screen):
     scenes.minimised_by_its_user(app_on_x, screen, "qt main")
 
 
-def test_flapping(app):
+def test_rapid_changes(app):
     scenes.flapping(app)
 
 
-def test_flapping_under_a_window_manager(app_on_x):
+def test_rapid_changes_under_a_window_manager(app_on_x):
     scenes.flapping(app_on_x)
 
 
-def test_another_reason_within_hidden(app):
+def test_other_background_reasons_while_hidden(app):
     scenes.sleep_while_hidden(app)
     scenes.a_wake_up_while_hidden(app)
 
 
-def test_a_new_window_without_focus_while_the_others_are_hidden(app_on_x):
+def test_new_window_without_focus_while_others_are_hidden(app_on_x):
     app = app_on_x
     app.turns()
     app.events.clear()
@@ -80,7 +80,7 @@ def test_a_new_window_without_focus_while_the_others_are_hidden(app_on_x):
     app.until_back()
 
 
-def test_a_window_that_changes_its_form_is_hidden_for_a_moment_only(app):
+def test_reparented_window_is_not_reported_as_hidden(app):
     before = app.sockets()
     app.told.clear()
     app.do("reparent")
@@ -89,27 +89,27 @@ def test_a_window_that_changes_its_form_is_hidden_for_a_moment_only(app):
     assert app.sockets() == before
 
 
-def test_an_app_in_the_tray(once: Start):
+def test_app_in_the_tray_stays_connected(once: Start):
     scenes.tray(once("qt_program", OFFSCREEN, hidden="foreground"))
 
 
-def test_manual_mode(once: Start):
+def test_manual_mode_keeps_the_socket_for_the_background_window(once: Start):
     scenes.manual_mode(once("qt_program", OFFSCREEN, auto=False, background_window=0.5), 0.5)
 
 
-def test_it_quits(once: Start):
+def test_quitting_is_detached(once: Start):
     app = once("qt_program", OFFSCREEN)
     scenes.gone_for_good(app)
     assert "Traceback" not in app.printed
 
 
-def test_a_closed_watch(once: Start):
+def test_closed_watch_withdraws_its_reports(once: Start):
     app = once("qt_program", OFFSCREEN)
     scenes.closed_watch(app)
     assert "Traceback" not in app.printed
 
 
-def test_an_app_that_is_not_shown_at_first(once: Start):
+def test_app_that_starts_hidden(once: Start):
     scenes.not_shown_at_first(once("qt_program", OFFSCREEN, withdrawn=True))
 
 
@@ -124,7 +124,7 @@ def test_cases_without_a_server():
     assert "Traceback" not in done.stderr
 
 
-def test_a_client_in_qts_own_thread_by_qasync(once: Start):
+def test_async_client_in_qts_thread_with_qasync(once: Start):
     need("qasync")
     app = once("qasync_program", OFFSCREEN)
     for happens in ("minimise", "withdraw"):

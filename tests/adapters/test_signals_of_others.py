@@ -38,7 +38,7 @@ async def told_by_another(bus: PrivateBus, path: str, interface: str, member: st
     other.disconnect()
 
 
-async def test_only_logind_puts_the_client_to_sleep(monkeypatch):
+async def test_signals_of_other_senders_are_ignored(monkeypatch):
     async with private_bus(monkeypatch) as bus:
         service, chat = logind(), RecordingLoopClient(says_goodbye=True)
         first = await bus.put(LOGIND, PATH, service)
@@ -59,7 +59,7 @@ async def test_only_logind_puts_the_client_to_sleep(monkeypatch):
             await chat.until(BACK, FRONT)
 
 
-async def test_an_answer_of_another_kind_is_a_refusal(monkeypatch):
+async def test_response_of_the_wrong_type_is_refused(monkeypatch):
     from dbus_fast.service import ServiceInterface, dbus_method
 
     class Odd(ServiceInterface):
@@ -80,7 +80,7 @@ async def test_an_answer_of_another_kind_is_a_refusal(monkeypatch):
             assert await watch.settled() == {"sleep"}
 
 
-async def test_what_makes_no_sense_is_left_out(monkeypatch):
+async def test_malformed_signals_are_ignored(monkeypatch):
     async with private_bus(monkeypatch) as bus, asyncio.timeout(20):
         service = logind()
         await bus.put(LOGIND, PATH, service)

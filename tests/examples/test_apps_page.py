@@ -16,7 +16,7 @@ PROGRAM = re.compile(r"import (asyncio|os)\b|from kivy|watch_(browser|android|io
 
 
 @pytest.mark.skipif(importlib.util.find_spec("dbus_fast") is None, reason="dbus-fast is not installed: run `make gui`")
-async def test_the_blocks_of_the_apps_page_run(live: LiveStage, monkeypatch, capsys):
+async def test_documented_blocks_run(live: LiveStage, monkeypatch, capsys):
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
     alice = await live.enter("alice")
     blocks = [b for b in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL) if not PROGRAM.search(b)]

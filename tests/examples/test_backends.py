@@ -75,7 +75,7 @@ def commands() -> list[object]:
 
 
 @pytest.mark.parametrize(("package", "command"), commands())
-async def test_a_backend_gives_tokens_and_is_told_of_messages(live: LiveStage, package: str, command: list[str]):
+async def test_backend_issues_tokens_and_receives_webhooks(live: LiveStage, package: str, command: list[str]):
     pytest.importorskip(package)
     async with backend(live, *command) as (client, lines):
         assert (await client.post("/chat-token")).status_code == 401
@@ -99,7 +99,7 @@ async def test_a_backend_gives_tokens_and_is_told_of_messages(live: LiveStage, p
         await until(lambda: any(f"dora wrote message {again.id}" in line for line in lines), lines)
 
 
-async def test_the_pages_first_program_runs(live: LiveStage, tmp_path):
+async def test_documented_program_runs(live: LiveStage, tmp_path):
     page = (EXAMPLES.parent / "docs" / "backend.md").read_text()
     program = tmp_path / "program.py"
     program.write_text(page.split("```python\n")[1].split("```")[0].replace("http://127.0.0.1:8480", live.server.url))

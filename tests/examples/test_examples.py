@@ -36,7 +36,7 @@ def bot_of(source: str) -> str:
     return printed("README.md")[0] if source == "README.md" else (ROOT / source).read_text()
 
 
-def test_the_readmes_bot_is_the_examples():
+def test_readme_bot_matches_the_example():
     block = bot_of("README.md")
     assert code(block) == code(bot_of("examples/echo_bot.py"))
     assert len([line for line in block.splitlines() if line.strip()]) <= 15
@@ -81,7 +81,7 @@ class Bot:
 
 
 @pytest.mark.parametrize("source", ["README.md", "examples/echo_bot.py"])
-async def test_a_bot_that_is_killed_and_started_again_answers_every_message_once(live: LiveStage, tmp_path, source):
+async def test_killed_bot_answers_every_message_once(live: LiveStage, tmp_path, source):
     bot, alice = Bot(live, source, tmp_path), await live.enter("alice", presence=True)
     said: list[str] = []
 
@@ -113,7 +113,7 @@ async def test_a_bot_that_is_killed_and_started_again_answers_every_message_once
     assert bot.saved()["auth_token"] == token
 
 
-def test_the_docs_code_is_python_and_names_what_there_is():
+def test_documented_code_uses_existing_names():
     import tailwire
     from tailwire.sync import Client
 
@@ -134,7 +134,7 @@ def test_the_docs_code_is_python_and_names_what_there_is():
                 assert hasattr(tailwire.ChatClient, name) or hasattr(Client, name), f"{page.name}: chat.{name}"
 
 
-async def test_the_blocks_of_the_page_run_one_after_the_other(live: LiveStage, tmp_path, monkeypatch):
+async def test_documented_blocks_run_in_order(live: LiveStage, tmp_path, monkeypatch):
     """As in `python -m asyncio`, twice: what a block makes is no obstacle the next time."""
     monkeypatch.setenv("APP_ID", live.server.app_id)
     monkeypatch.setenv("AUTH_KEY", live.server.auth_key)
@@ -155,7 +155,7 @@ async def test_the_blocks_of_the_page_run_one_after_the_other(live: LiveStage, t
     assert [getattr(m, "text", "") for m in scope["page"]].count("hello, Bob") == 2
 
 
-async def test_the_blocks_of_the_page_on_live_lists_run(live: LiveStage, tmp_path, monkeypatch):
+async def test_documented_live_list_blocks_run(live: LiveStage, tmp_path, monkeypatch):
     monkeypatch.setenv("APP_ID", live.server.app_id)
     monkeypatch.setenv("AUTH_KEY", live.server.auth_key)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))

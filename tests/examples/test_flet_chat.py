@@ -55,7 +55,7 @@ async def opened(browser: Browser, example: WebExample) -> Shown:
     return Shown(page)
 
 
-async def test_two_users_a_cut_line_a_hidden_tab_and_a_second_start(
+async def test_chat_survives_network_failure_hidden_tab_and_restart(
     chromium: Browser, tailwire_server, wire, tmp_path: Path
 ):
     tailwire_server.add_user("alice")

@@ -40,7 +40,7 @@ async def opened(browser: Browser, example: WebExample, name: str = "nicegui") -
     return Shown(page)
 
 
-async def test_two_users_a_cut_line_a_hidden_tab_and_a_second_start(chromium: Browser, tailwire_server, wire, tmp_path):
+async def test_chat_survives_network_failure_hidden_tab_and_restart(chromium: Browser, tailwire_server, wire, tmp_path):
     tailwire_server.add_user("alice")
     tailwire_server.add_user("bob")
     example = WebExample("nicegui_chat.py", tmp_path, tailwire_server, wire.url, **ENVIRONMENT)
@@ -51,9 +51,7 @@ async def test_two_users_a_cut_line_a_hidden_tab_and_a_second_start(chromium: Br
         await example.stop()
 
 
-async def test_the_tabs_of_a_user_share_a_client_and_what_is_not_sent_outlives_the_app(
-    chromium: Browser, tailwire_server, wire, tmp_path
-):
+async def test_tabs_share_a_client_and_unsent_messages_survive(chromium: Browser, tailwire_server, wire, tmp_path):
     tailwire_server.add_user("alice")
     tailwire_server.add_user("bob")
     example = WebExample("nicegui_chat.py", tmp_path, tailwire_server, wire.url, **ENVIRONMENT)

@@ -44,7 +44,7 @@ async def cleared(shell: Shell) -> None:
     await shell.until_shown("as 42")
 
 
-async def test_two_users_a_cut_line_a_stopped_app_and_a_second_start(live: LiveStage, tmp_path: Path):
+async def test_chat_survives_network_failure_suspension_and_restart(live: LiveStage, tmp_path: Path):
     alice = await live.enter("alice", presence=True)
     async with FaultProxy("127.0.0.1", live.server.port) as line:
         shell = Shell(environment(live, line.url, tmp_path))

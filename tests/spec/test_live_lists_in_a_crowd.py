@@ -80,7 +80,7 @@ async def test_many_deletions_hide_nothing_that_is_older(stage: Stage):
 
 async def test_what_a_read_in_vain_has_reached_is_kept(stage: Stage, monkeypatch):
     monkeypatch.setattr("tailwire.sdk.live.messages.MAX_FRUITLESS_REQUESTS", 2)
-    monkeypatch.setattr("tailwire.sdk.live.messages.PAGE", 10)
+    monkeypatch.setattr("tailwire.sdk.live.messages.PAGE_SIZE", 10)
     alice, bob = await group_of(stage)
     first = await bob.chat.send_message(TextMessage(text="first", **IN_GROUP))
     for n in range(75):

@@ -38,7 +38,7 @@ def admin(room: Room) -> Iterator[Admin]:
 # Held against the async one.
 
 
-def test_it_has_the_same_parts_and_nothing_is_missing_or_there_besides(room: Room, admin: Admin):
+def test_parts_match_the_async_client(room: Room, admin: Admin):
     theirs = tailwire.admin.Admin(room.server.app_id, room.settings().build(), room.server.api_key)
     parts = {name: part for name, part in vars(theirs).items() if not name.startswith("_")}
     assert {name: type(part) for name, part in parts.items()} == make_sync_face.parts()
@@ -52,7 +52,7 @@ def test_it_has_the_same_parts_and_nothing_is_missing_or_there_besides(room: Roo
 @pytest.mark.parametrize(
     ("part", "name"), [(p, n) for p, kind in make_sync_face.parts().items() for n in sorted(public(kind))]
 )
-def test_each_call_has_the_same_parameters_and_does_not_return_a_coroutine(admin: Admin, part: str, name: str):
+def test_calls_match_the_async_client(admin: Admin, part: str, name: str):
     theirs = getattr(make_sync_face.parts()[part], name)
     ours = getattr(type(getattr(admin, part)), name)
     assert parameters(ours) == parameters(theirs)
@@ -62,13 +62,13 @@ def test_each_call_has_the_same_parameters_and_does_not_return_a_coroutine(admin
     assert waits or inspect.unwrap(theirs).__annotations__["return"].startswith("Listing["), "it is no list"
 
 
-def test_the_constructor_takes_what_the_async_one_takes():
+def test_constructor_matches_the_async_client():
     theirs, ours = parameters(tailwire.admin.Admin), parameters(Admin)
     assert [p for p in ours if p in theirs] == theirs
     assert [p[0] for p in ours if p not in theirs] == ["timeout"]
 
 
-def test_the_types_are_current():
+def test_stub_is_current():
     assert make_sync_face.ADMIN.read_text(encoding="utf-8") == make_sync_face.admin_face(), "run `make reference`"
 
 
@@ -97,7 +97,7 @@ async def wrong(admin: Admin) -> None:
 """
 
 
-def test_a_type_checker_sees_blocking_calls(tmp_path: Path):
+def test_type_checking(tmp_path: Path):
     assert_errors(tmp_path, {"right": RIGHT, "wrong": WRONG}, range(5, 10))
 
 
@@ -127,7 +127,7 @@ def test_users_groups_and_messages(room: Room, admin: Admin):
     assert chat.login_with_auth_token(admin.tokens.create(dora).token).name == "Dora"
 
 
-def test_a_long_list_is_walked_page_by_page(admin: Admin):
+def test_long_list_is_fetched_page_by_page(admin: Admin):
     for n in range(101):
         admin.users.create(f"many-{n}", name="Many", tags=["many"])
     listing = admin.users.list(tags=["many"])
@@ -137,7 +137,7 @@ def test_a_long_list_is_walked_page_by_page(admin: Admin):
         break
 
 
-def test_many_threads_use_one(room: Room, admin: Admin):
+def test_many_threads_share_one_client(room: Room, admin: Admin):
     uids = [room.user() for _ in range(8)]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         assert list(pool.map(lambda uid: admin.users.get(uid).uid, uids)) == uids
@@ -159,7 +159,7 @@ def test_errors_have_their_codes(room: Room, admin: Admin):
             nowhere.with_timeout(None).users.get("alice")
 
 
-def test_misuse(room: Room):
+def test_misuse_is_refused(room: Room):
     settings = room.settings().build()
     with pytest.raises(ValueError, match="REST API key"):
         Admin("app", settings, "")
@@ -180,7 +180,7 @@ def test_misuse(room: Room):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork() here")
-def test_after_a_fork_it_says_so(admin: Admin):
+def test_client_is_refused_after_a_fork(admin: Admin):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of a process with threads
         child = os.fork()

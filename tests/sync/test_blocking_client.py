@@ -37,7 +37,7 @@ def say(chat: Client, to: str, text: str) -> TextMessage:
     return chat.send_message(TextMessage(receiver=to, receiver_type="user", text=text))
 
 
-def test_a_script_logs_in_sends_reads_and_closes(room: Room):
+def test_script_logs_in_sends_reads_and_closes(room: Room):
     bob_uid = room.user()
     with room.client() as alice:
         user = alice.login(room.user(), auth_key=room.server.auth_key)
@@ -56,7 +56,7 @@ def test_a_script_logs_in_sends_reads_and_closes(room: Room):
     assert threads() == 0
 
 
-def test_the_constructor_raises_what_init_raises_and_leaves_no_thread(room: Room):
+def test_constructor_raises_init_errors_and_leaves_no_thread(room: Room):
     with pytest.raises(CometChatException, match="the app id is empty"):
         Client("", room.settings().build(), session_store=MemorySessionStore())
     with pytest.raises(CometChatException, match="the settings are a str"):
@@ -70,7 +70,7 @@ def test_the_constructor_raises_what_init_raises_and_leaves_no_thread(room: Room
     assert threads() == 0
 
 
-def test_errors_cross_with_their_code_and_callbacks_of_a_call_run_in_the_thread_that_calls(room: Room):
+def test_errors_keep_their_code_and_callbacks_run_in_the_calling_thread(room: Room):
     alice = room.enter()
     with pytest.raises(CometChatException) as caught:
         alice.get_user("nobody")
@@ -108,7 +108,7 @@ def test_requests_fetch_page_by_page(room: Room):
         MessagesRequestBuilder().set_uid(bob_uid).build(alice)  # type: ignore[arg-type]
 
 
-def test_files_are_uploaded_and_a_listener_hears_of_each(room: Room):
+def test_uploads_report_to_a_listener(room: Room):
     heard: list[tuple[str, str]] = []
     progress: list[int] = []
 
@@ -141,7 +141,7 @@ def test_files_are_uploaded_and_a_listener_hears_of_each(room: Room):
     assert seen == [1]
 
 
-def test_queued_messages_have_a_blocking_face(room: Room):
+def test_queued_messages(room: Room):
     bob_uid = room.user()
     alice = room.enter(builder=room.settings().keep_unsent_messages())
     entry = alice.queue_message(TextMessage(receiver=bob_uid, receiver_type="user", text="later"))
@@ -152,7 +152,7 @@ def test_queued_messages_have_a_blocking_face(room: Room):
     assert alice.queued_messages() == []
 
 
-def test_events_come_in_order_to_a_function_and_to_an_iterator(room: Room):
+def test_events_arrive_in_order(room: Room):
     bob_uid = room.user()
     heard: list[str] = []
     where: set[int] = set()
@@ -186,7 +186,7 @@ def test_events_come_in_order_to_a_function_and_to_an_iterator(room: Room):
     assert list(events) == []
 
 
-def test_an_iterator_ends_when_nothing_comes_in_time_and_loses_nothing(room: Room):
+def test_iterator_timeout_loses_nothing(room: Room):
     bob_uid = room.user()
     bob, alice = room.enter(bob_uid), room.enter()
     with bob.events(timeout=0.05) as events:
@@ -198,7 +198,7 @@ def test_an_iterator_ends_when_nothing_comes_in_time_and_loses_nothing(room: Roo
     assert list(events) == []
 
 
-def test_the_first_events_of_a_saved_session_are_not_missed(room: Room):
+def test_first_events_of_a_saved_session_are_delivered(room: Room):
     bob_uid, store = room.user(), MemorySessionStore()
     room.enter(bob_uid, session_store=store).close()
     say(room.enter(), bob_uid, "missed")
@@ -207,7 +207,7 @@ def test_the_first_events_of_a_saved_session_are_not_missed(room: Room):
     until(lambda: [e for e in heard if isinstance(e, MessageReceived) and e.message.text == "missed"])  # type: ignore[attr-defined]
 
 
-def test_listeners_are_called_in_the_clients_thread_and_may_be_async(room: Room, caplog: pytest.LogCaptureFixture):
+def test_listeners_run_in_the_clients_thread(room: Room, caplog: pytest.LogCaptureFixture):
     bob_uid = room.user()
     bob, alice = room.enter(bob_uid), room.enter()
     heard: list[object] = []
@@ -267,7 +267,7 @@ def test_start_does_not_wait(room: Room, caplog: pytest.LogCaptureFixture):
         alice.start("get_user", uid, done="told")  # type: ignore[arg-type]
 
 
-def test_a_call_has_the_clients_limit_unless_a_view_has_another(room: Room):
+def test_timeouts_of_client_and_views(room: Room):
     alice = room.client(timeout=0.05)
     slow = alice.with_timeout(20)
     slow.login(room.user(), auth_key=room.server.auth_key)
@@ -291,7 +291,7 @@ class Hears(MessageListener):
         """Nothing comes."""
 
 
-def test_a_closed_client_refuses_calls_and_ends_those_that_wait(room: Room):
+def test_closed_client_refuses_and_ends_calls(room: Room):
     alice = room.enter()
     alice.disconnect()
     request = alice.request(UsersRequestBuilder())
@@ -318,7 +318,7 @@ def test_a_closed_client_refuses_calls_and_ends_those_that_wait(room: Room):
             call()
 
 
-def test_a_thousand_calls_from_eight_threads(room: Room):
+def test_thousand_calls_from_eight_threads(room: Room):
     bob_uid = room.user()
     alice = room.enter()
 
@@ -359,7 +359,7 @@ def test_app_state_and_network_are_reported_without_waiting(room: Room):
 
 
 @pytest.mark.parametrize("kind", ["plain", "async"])
-def test_a_token_provider_may_be_plain_or_async(room: Room, kind: str):
+def test_token_provider_may_be_plain_or_async(room: Room, kind: str):
     uid = room.user()
     asked: list[str] = []
 
@@ -378,7 +378,7 @@ def test_a_token_provider_may_be_plain_or_async(room: Room, kind: str):
     assert asked[0].startswith("tailwire token provider" if kind == "plain" else "asyncio")
 
 
-def test_a_client_that_nobody_holds_is_closed_with_a_warning(room: Room):
+def test_collected_client_is_closed_with_a_warning(room: Room):
     chat = Client(room.server.app_id, room.settings().build(), session_store=MemorySessionStore())
     chat.login(room.user(), auth_key=room.server.auth_key)
     request, view = chat.request(UsersRequestBuilder()), chat.with_timeout(5)
@@ -395,7 +395,7 @@ def test_a_client_that_nobody_holds_is_closed_with_a_warning(room: Room):
     until(lambda: threads() == 0)
 
 
-def test_a_client_whose_thread_is_held_says_so_and_ends_later(room: Room):
+def test_close_times_out_while_the_thread_is_blocked(room: Room):
     alice = room.enter()
     held, go_on = threading.Event(), threading.Event()
     alice._client_thread._loop.call_soon_threadsafe(lambda: (held.set(), go_on.wait(20)))
@@ -412,7 +412,7 @@ def test_a_client_whose_thread_is_held_says_so_and_ends_later(room: Room):
         pickle.dumps(alice)
 
 
-def test_a_dropped_iterator_holds_nothing_up(room: Room):
+def test_dropped_iterator_does_not_block_events(room: Room):
     alice = room.enter()
     events = alice.events(timeout=0.01)
     list(events)
@@ -423,7 +423,7 @@ def test_a_dropped_iterator_holds_nothing_up(room: Room):
     until(lambda: not alice._client_thread._begun)
 
 
-def test_the_connection_can_be_looked_at_and_dumped(room: Room, tmp_path):
+def test_connection_status_and_dump(room: Room, tmp_path):
     alice = room.enter()
     assert alice.connection.history
     alice.connection.dump(tmp_path / "dump.json")
@@ -432,7 +432,7 @@ def test_the_connection_can_be_looked_at_and_dumped(room: Room, tmp_path):
         alice.connection.dump(tmp_path / "none" / "dump.json")
 
 
-def test_groups_and_everything_else_by_their_own_names(room: Room):
+def test_calls_have_the_names_of_chat_client(room: Room):
     alice = room.enter()
     team = alice.create_group(Group("team-1", "Team"))
     assert alice.get_group(team.guid).name == "Team"

@@ -32,7 +32,7 @@ def held(chat: Client) -> Iterator[None]:
         go_on.set()
 
 
-def test_a_call_that_is_given_up_before_it_began_is_never_done(room: Room):
+def test_call_cancelled_before_it_began_has_no_effect(room: Room):
     alice = room.enter(builder=room.settings().keep_unsent_messages())
     bob_uid = room.user()
     message = TextMessage(receiver=bob_uid, receiver_type="user", text="pay 5")
@@ -47,7 +47,7 @@ def test_a_call_that_is_given_up_before_it_began_is_never_done(room: Room):
     assert not alice._client_thread._begun
 
 
-def test_a_call_that_is_given_up_when_it_had_begun_says_that_it_may_have_been_done(room: Room):
+def test_timeout_says_whether_the_call_had_begun(room: Room):
     alice = room.enter()
     done, go_on = list[str](), threading.Event()
     slow = alice.with_timeout(0.2)
@@ -60,7 +60,7 @@ def test_a_call_that_is_given_up_when_it_had_begun_says_that_it_may_have_been_do
         slow.wait_connected()
 
 
-def test_what_a_call_leaves_behind_needs_no_collector(room: Room):
+def test_calls_leave_no_reference_cycles(room: Room):
     alice = room.enter()
     ended = alice.start("get_user", alice.get_logged_in_user().uid)  # type: ignore[union-attr]
     failed = alice.start("get_user", "nobody")
@@ -79,7 +79,7 @@ def test_what_a_call_leaves_behind_needs_no_collector(room: Room):
         gc.enable()
 
 
-def test_those_who_wait_for_several_futures_hear_of_a_cancelled_one(room: Room):
+def test_cancelled_future_is_reported_by_wait(room: Room):
     alice = room.enter()
     alice.disconnect()
     waiting = alice.start("wait_connected")
@@ -94,7 +94,7 @@ def test_those_who_wait_for_several_futures_hear_of_a_cancelled_one(room: Room):
     until(lambda: not alice._client_thread._begun)
 
 
-def test_what_was_begun_just_before_the_end_is_ended_too(room: Room):
+def test_calls_begun_during_close_are_ended(room: Room):
     alice = room.enter()
     with held(alice):
         futures = [alice.start("wait_connected") for _ in range(3)]
@@ -103,7 +103,7 @@ def test_what_was_begun_just_before_the_end_is_ended_too(room: Room):
     assert all(f.done() for f in futures)
 
 
-def test_a_call_with_a_limit_of_its_own_may_wait_for_ever(room: Room):
+def test_own_timeout_argument_replaces_the_clients_timeout(room: Room):
     alice = room.enter()
     short = alice.with_timeout(0.05)
     alice.disconnect()
@@ -126,7 +126,7 @@ def test_a_call_with_a_limit_of_its_own_may_wait_for_ever(room: Room):
     assert alice.with_timeout(1e300).get_connection_status() is ConnectionStatus.DISCONNECTED
 
 
-def test_an_iterator_that_another_thread_closes_ends_quietly(room: Room):
+def test_iterator_closed_by_another_thread_ends(room: Room):
     alice = room.enter()
     with concurrent.futures.ThreadPoolExecutor() as pool:
         for timeout in (None, 20):
@@ -139,7 +139,7 @@ def test_an_iterator_that_another_thread_closes_ends_quietly(room: Room):
 
 
 @pytest.mark.parametrize("newer", [False, True])
-def test_a_page_that_could_not_be_fetched_is_asked_for_again(room: Room, newer: bool, monkeypatch: pytest.MonkeyPatch):
+def test_failed_page_is_requested_again(room: Room, newer: bool, monkeypatch: pytest.MonkeyPatch):
     bob_uid, alice = room.user(), room.enter()
     first = alice.send_message(TextMessage(receiver=bob_uid, receiver_type="user", text="first"))
     texts = [str(n) for n in range(7)]
@@ -165,7 +165,7 @@ def test_a_page_that_could_not_be_fetched_is_asked_for_again(room: Room, newer: 
     assert read == (texts if newer else [*reversed(texts), "first"])
 
 
-def test_an_iterator_that_cannot_go_on_does_not_end_as_if_that_were_all(room: Room):
+def test_failed_iterator_keeps_raising(room: Room):
     async def half() -> AsyncIterator[int]:
         yield 1
         raise failure("NO_INTERNET_CONNECTION")
@@ -194,7 +194,7 @@ async def cancelled_async() -> str:
 
 
 @pytest.mark.parametrize("refuse", [stop_iteration, leave, leave_async, cancelled_async])
-def test_a_token_provider_that_raises_what_ends_others_is_logged_and_asked_again(
+def test_token_provider_that_raises_base_exceptions_is_retried(
     room: Room, caplog: pytest.LogCaptureFixture, refuse: Any
 ):
     uid = room.user()

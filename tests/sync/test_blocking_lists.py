@@ -29,7 +29,7 @@ def uid(chat: Client) -> str:
     return chat.get_logged_in_user().uid
 
 
-def test_what_is_shown_follows_and_first_comes_what_was_there(room: Room):
+def test_subscription_begins_with_the_current_items(room: Room):
     alice, bob = two(room)
     bob.send_message(text(uid(alice), "one"))
     rows: list = []
@@ -54,7 +54,7 @@ def test_what_is_shown_follows_and_first_comes_what_was_there(room: Room):
     assert len(messages.items) == 4
 
 
-def test_changes_come_in_the_apps_thread_one_at_a_time(room: Room):
+def test_changes_run_in_the_apps_thread_one_at_a_time(room: Room):
     posted: queue.Queue = queue.Queue()
     alice, bob = two(room, post=posted.put)
     threads: list = []
@@ -71,7 +71,7 @@ def test_changes_come_in_the_apps_thread_one_at_a_time(room: Room):
     assert rows == list(messages.items)
 
 
-def test_start_opens_one_without_waiting_and_reads_on(room: Room):
+def test_start_opens_a_list_without_waiting(room: Room):
     alice, bob = two(room)
     for n in range(3):
         bob.send_message(text(uid(alice), str(n)))
@@ -88,7 +88,7 @@ def test_start_opens_one_without_waiting_and_reads_on(room: Room):
     assert texts(messages.items) == ["0", "1", "2"]
 
 
-def test_a_script_walks_through_changes_until_the_list_is_closed(room: Room):
+def test_changes_iterator_ends_with_the_list(room: Room):
     alice, bob = two(room)
     conversations = alice.live_conversations()
     assert isinstance(conversations, LiveConversations)
@@ -108,7 +108,7 @@ def test_a_script_walks_through_changes_until_the_list_is_closed(room: Room):
     conversations.close()
 
 
-def test_a_queued_message_is_shown_and_can_be_cancelled_from_any_thread(room: Room):
+def test_queued_message_can_be_cancelled_from_any_thread(room: Room):
     alice, bob = two(room, builder=room.settings().keep_unsent_messages())
     room.server.stop()
     try:
@@ -127,7 +127,7 @@ def test_a_queued_message_is_shown_and_can_be_cancelled_from_any_thread(room: Ro
         room.server.start()
 
 
-def test_transitions_are_told_in_the_apps_thread(room: Room):
+def test_transitions_are_reported_in_the_apps_thread(room: Room):
     posted: queue.Queue = queue.Queue()
     alice = room.enter(post=posted.put)
     told: list = []
@@ -148,7 +148,7 @@ def test_transitions_are_told_in_the_apps_thread(room: Room):
         alice.connection.subscribe(None)
 
 
-def test_misuse_says_what_to_do(room: Room):
+def test_misuse_is_refused(room: Room):
     alice, bob = two(room)
     messages = alice.live_messages(uid=uid(bob))
 

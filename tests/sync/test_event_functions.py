@@ -30,7 +30,7 @@ def heard_at_the_next_start(room: Room, uid: str, store: MemorySessionStore, las
 
 
 @pytest.mark.parametrize("given", ["to the constructor", "to the method"])
-def test_what_a_window_has_not_been_told_when_the_client_is_closed_comes_again(room: Room, given: str):
+def test_unhandled_events_are_delivered_again_after_close(room: Room, given: str):
     window, uid, store = Window(), room.user(), MemorySessionStore()
     heard: list[str] = []
     first = {"on_event": texts_into(heard)} if given == "to the constructor" else {}
@@ -49,7 +49,7 @@ def test_what_a_window_has_not_been_told_when_the_client_is_closed_comes_again(r
     assert heard_at_the_next_start(room, uid, store, "end") == [*texts[4:], "end"]
 
 
-def test_what_an_async_function_had_not_finished_comes_again(room: Room):
+def test_event_of_an_unfinished_async_function_is_delivered_again(room: Room):
     uid, store = room.user(), MemorySessionStore()
     begun: list[str] = []
 
@@ -65,7 +65,7 @@ def test_what_an_async_function_had_not_finished_comes_again(room: Room):
     assert heard_at_the_next_start(room, uid, store, "end") == ["two", "three", "end"]
 
 
-def test_a_function_that_was_stopped_does_not_keep_the_place_back(room: Room):
+def test_stopped_function_acknowledges_pending_events(room: Room):
     window, uid, store = Window(), room.user(), MemorySessionStore()
     heard: list[str] = []
     bob, alice = room.enter(uid, post=window.post, session_store=store), room.enter()
@@ -105,7 +105,7 @@ def raises_cancelled() -> None:
 
 
 @pytest.mark.parametrize("fail", [waits_for_something_cancelled, raises_cancelled])
-def test_a_callback_that_waits_for_something_cancelled_is_logged_and_the_next_comes(
+def test_cancelled_error_in_a_callback_is_logged(
     room: Room, caplog: pytest.LogCaptureFixture, fail: Callable[[], Awaitable[None] | None]
 ):
     heard: list[str] = []
@@ -136,7 +136,7 @@ def test_a_callback_that_waits_for_something_cancelled_is_logged_and_the_next_co
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_whatever_ends_a_function_nobody_is_held_up_by_its_events(room: Room):
+def test_failed_function_does_not_block_other_listeners(room: Room):
     def told(event: object) -> None:
         raise GeneratorExit
 
@@ -148,7 +148,7 @@ def test_whatever_ends_a_function_nobody_is_held_up_by_its_events(room: Room):
     until(lambda: all(stream()._ended for stream in bob._target._registries.streams._streams.values()))  # type: ignore[union-attr]
 
 
-def test_a_future_is_not_waited_for_in_the_clients_own_thread(room: Room):
+def test_waiting_for_a_future_in_the_clients_thread_is_refused(room: Room):
     uid = room.user()
     bob: Client = room.enter(uid)
     heard: list[object] = []

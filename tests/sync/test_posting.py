@@ -33,7 +33,7 @@ class Ears(MessageListener):
         self.heard.append((message.text, threading.get_ident()))
 
 
-def test_listeners_events_and_results_come_in_the_apps_thread_in_order(room: Room):
+def test_callbacks_run_in_the_apps_thread_in_order(room: Room):
     window, ears, bob_uid = Window(), Ears(), room.user()
     bob, alice = room.enter(bob_uid, post=window.post), room.enter()
     events: list[object] = []
@@ -53,7 +53,7 @@ def test_listeners_events_and_results_come_in_the_apps_thread_in_order(room: Roo
     stop()
 
 
-def test_a_window_that_does_not_keep_up_is_sent_one_at_a_time_and_loses_nothing(room: Room):
+def test_slow_app_receives_one_call_at_a_time(room: Room):
     window, ears, bob_uid, store = Window(), Ears(), room.user(), MemorySessionStore()
     bob, alice = room.enter(bob_uid, post=window.post, session_store=store), room.enter()
     bob.add_message_listener("ears", ears)
@@ -75,7 +75,7 @@ def test_a_window_that_does_not_keep_up_is_sent_one_at_a_time_and_loses_nothing(
     assert [text for text, _ in later.heard] == ["two", "three"]
 
 
-def test_what_the_app_raises_is_logged_and_the_next_comes(room: Room, caplog: pytest.LogCaptureFixture):
+def test_exceptions_of_the_app_are_logged(room: Room, caplog: pytest.LogCaptureFixture):
     window, bob_uid = Window(), room.user()
     heard: list[str] = []
 
@@ -91,7 +91,7 @@ def test_what_the_app_raises_is_logged_and_the_next_comes(room: Room, caplog: py
     assert caplog.text.count("ValueError: clumsy") == 2
 
 
-def test_an_async_listener_is_refused_where_it_would_never_run(room: Room):
+def test_async_listener_is_refused_with_post(room: Room):
     class Ears(MessageListener):
         async def on_text_message_received(self, message):
             raise AssertionError
@@ -107,7 +107,7 @@ def test_an_async_listener_is_refused_where_it_would_never_run(room: Room):
         bob.on_event("told")  # type: ignore[arg-type]
 
 
-def test_a_window_may_wait_for_an_upload_that_tells_it_of_its_progress(room: Room):
+def test_blocking_upload_in_the_apps_thread_does_not_deadlock(room: Room):
     window, told = Window(), list[tuple[str, object]]()
 
     class Hears(UploadFileListener):
@@ -129,7 +129,7 @@ def test_a_window_may_wait_for_an_upload_that_tells_it_of_its_progress(room: Roo
 
 
 @pytest.mark.parametrize(("kind", "level"), [(RuntimeError, logging.ERROR), (WindowGone, logging.DEBUG)])
-def test_a_post_that_raises_hands_nothing_over_and_the_client_still_closes(
+def test_failing_post_does_not_prevent_close(
     room: Room, caplog: pytest.LogCaptureFixture, kind: type[RuntimeError], level: int
 ):
     caplog.set_level(logging.DEBUG, "tailwire")
@@ -152,7 +152,7 @@ def test_a_post_that_raises_hands_nothing_over_and_the_client_still_closes(
     until(lambda: [text for text, _ in ears.heard] == ["kept"])
 
 
-def test_a_window_that_its_user_has_closed_is_no_error(room: Room, caplog: pytest.LogCaptureFixture):
+def test_closed_window_is_not_an_error(room: Room, caplog: pytest.LogCaptureFixture):
     posted: list[int] = []
 
     def gone(function: Callable[[], None]) -> None:
@@ -280,7 +280,7 @@ def test_qt(room: Room, way: str):
 
 
 @pytest.mark.gui
-def test_post_tk_ends_with_its_window(display: str, monkeypatch: pytest.MonkeyPatch):
+def test_post_tk_raises_after_its_window_is_destroyed(display: str, monkeypatch: pytest.MonkeyPatch):
     tkinter = pytest.importorskip("tkinter")
     from tailwire.sync import post_tk
 

@@ -42,7 +42,7 @@ def run(room: Room, folder: Path, code: str, *, uid: str = "", seconds: float = 
 
 
 @pytest.mark.parametrize("how", ["", "sys.exit(0)", "threading.Thread(target=lambda: time.sleep(0.2)).start()"])
-def test_a_program_that_forgets_to_close_ends_and_its_session_is_saved(room: Room, tmp_path: Path, how: str):
+def test_unclosed_client_is_closed_at_exit(room: Room, tmp_path: Path, how: str):
     uid = room.user()
     code = f"chat = enter(); keep = chat.on_event(lambda e: None); events = chat.events()\nprint('in', flush=True)\n{how}\n"
     assert run(room, tmp_path, code, uid=uid) == "in\n"
@@ -51,7 +51,7 @@ def test_a_program_that_forgets_to_close_ends_and_its_session_is_saved(room: Roo
 
 
 @pytest.mark.slow
-def test_a_program_ends_although_a_listener_or_a_token_provider_does_not_return(room: Room, tmp_path: Path):
+def test_blocked_callbacks_do_not_prevent_exit(room: Room, tmp_path: Path):
     code = """
 never = threading.Event()
 class Ears(ConnectionListener):
@@ -92,7 +92,7 @@ chat.close()
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork() on this system")
 @pytest.mark.parametrize("how", ["sys.exit(0)", "del chat; sys.exit(0)", "os._exit(0)"])
-def test_a_forked_child_is_told_and_leaves_the_parent_its_connection(room: Room, tmp_path: Path, how: str):
+def test_client_is_refused_in_a_forked_child(room: Room, tmp_path: Path, how: str):
     code = FORK.replace("HOW", how)
     if sys.version_info >= (3, 12):
         code = "import warnings; warnings.simplefilter('ignore', DeprecationWarning)\n" + code
@@ -113,7 +113,7 @@ print([t.name for t in threading.enumerate() if "tailwire" in t.name])
 """
 
 
-def test_ctrl_c_cancels_the_call_that_waits_and_the_client_goes_on(room: Room, tmp_path: Path):
+def test_ctrl_c_cancels_the_pending_call_only(room: Room, tmp_path: Path):
     server = room.server
     arguments = [server.app_id, server.url, server.auth_key, room.user(), str(tmp_path)]
     command = [sys.executable, "-W", "error", "-c", HEAD + INTERRUPTED, *arguments]

@@ -41,7 +41,7 @@ def page(state="visible", online=True):
     return Target(document=Target(visibilityState=state), navigator=SimpleNamespace(onLine=online))
 
 
-def test_each_event():
+def test_page_events():
     client, window, proxies = RecordingClient(), page(), []
 
     def proxied(told):
@@ -72,18 +72,18 @@ def test_each_event():
     assert [proxy.destroyed for proxy in proxies] == [1] * 7
 
 
-def test_a_page_that_is_opened_hidden_and_without_a_network():
+def test_page_that_starts_hidden_and_offline():
     client = RecordingClient()
     watch_page(client, page("hidden", online=False), Proxy)
     assert client.told == ["background", "offline"]
 
 
-def test_outside_of_a_page():
+def test_outside_of_a_page_is_refused():
     with pytest.raises(RuntimeError, match="web page"):
         watch_browser(RecordingClient())
 
 
-async def test_a_client_before_init_and_one_that_is_closed():
+async def test_uninitialised_and_closed_clients():
     settings = AppSettingsBuilder().override_client_host("http://127.0.0.1:1").build()
     chat = ChatClient("app", settings, session_store=MemorySessionStore())
     with pytest.raises(CometChatException) as e:

@@ -30,7 +30,7 @@ class Page:
             self.on_app_lifecycle_state_change(SimpleNamespace(state=Life[word]))
 
 
-def test_each_word():
+def test_lifecycle_states():
     client, page = RecordingClient(), Page()
     watch = watch_flet(client, page)
     assert page.updated == 1
@@ -45,7 +45,7 @@ def test_each_word():
     assert client.told == ["background", "foreground", "background"]
 
 
-def test_a_page_that_loses_its_connection_comes_back_as_it_was():
+def test_reconnected_page_restores_its_state():
     client, page = RecordingClient(), Page()
     watch = watch_flet(client, page)
     page.on_disconnect(None)
@@ -57,7 +57,7 @@ def test_a_page_that_loses_its_connection_comes_back_as_it_was():
     assert (client.told[2:], watch.seen) == (["background"], "hidden")
 
 
-def test_an_app_without_a_window_may_stay_in_the_foreground():
+def test_hidden_page_may_stay_in_the_foreground():
     client, page = RecordingClient(), Page()
     watch_flet(client, page, hidden="foreground")
     page.live("HIDE")
@@ -66,7 +66,7 @@ def test_an_app_without_a_window_may_stay_in_the_foreground():
     assert client.told == ["background"]
 
 
-def test_closing_gives_the_handlers_back_and_leaves_those_that_the_app_has_set_since():
+def test_closing_restores_handlers_except_newer_ones():
     client, page, called = RecordingClient(), Page(), []
     page.on_connect = before = lambda e: called.append(e)
     watch = watch_flet(client, page)
@@ -81,7 +81,7 @@ def test_closing_gives_the_handlers_back_and_leaves_those_that_the_app_has_set_s
     assert client.told == ["background", "foreground"]
 
 
-def test_handlers_of_every_kind_stay_what_they_are():
+def test_handlers_keep_their_kind():
     called = []
 
     def plain():
@@ -115,7 +115,7 @@ def test_handlers_of_every_kind_stay_what_they_are():
     assert called == ["plain", "a step", "awaited", "an async step"]
 
 
-def test_what_is_no_page():
+def test_invalid_page_is_refused():
     with pytest.raises(TypeError, match="not a page of Flet"):
         watch_flet(RecordingClient(), object())
     with pytest.raises(ValueError, match="hidden"):
@@ -147,7 +147,7 @@ def test_the_network_of_a_device(monkeypatch):
     assert "network" not in watch_flet(client, page).knows
 
 
-async def test_a_client_before_init_and_one_that_is_closed():
+async def test_uninitialised_and_closed_clients():
     settings = AppSettingsBuilder().override_client_host("http://127.0.0.1:1").build()
     chat = ChatClient("app", settings, session_store=MemorySessionStore())
     with pytest.raises(CometChatException) as e:

@@ -41,7 +41,7 @@ def kernel(monkeypatch):
     theirs.close()
 
 
-async def test_a_change_is_told_and_what_changes_nothing_is_not(kernel):
+async def test_only_changes_are_reported(kernel):
     chat = RecordingLoopClient()
     with watch_network(chat) as watch:
         assert await watch.settled() == {"network"}
@@ -60,7 +60,7 @@ async def test_a_change_is_told_and_what_changes_nothing_is_not(kernel):
     assert chat.told == ["offline", "online", "online"]
 
 
-async def test_it_begins_offline_and_takes_it_back_at_the_end(kernel):
+async def test_initial_offline_is_withdrawn_at_close(kernel):
     kernel["ways"] = OFF
     chat = RecordingLoopClient()
     with watch_network(chat) as watch:
@@ -69,7 +69,7 @@ async def test_it_begins_offline_and_takes_it_back_at_the_end(kernel):
     assert chat.told == ["offline", "unknown"]
 
 
-async def test_a_kernel_that_does_not_answer_any_longer_is_not_believed_any_longer(kernel):
+async def test_netlink_failure_withdraws_offline(kernel):
     kernel["ways"] = OFF
     chat = RecordingLoopClient()
     with watch_network(chat) as watch:
@@ -80,7 +80,7 @@ async def test_a_kernel_that_does_not_answer_any_longer_is_not_believed_any_long
         assert (watch.knows, watch.why_not) == (frozenset(), "no")
 
 
-async def test_where_netlink_is_not_allowed_nothing_is_known_and_nothing_breaks(kernel, monkeypatch):
+async def test_forbidden_netlink_is_not_an_error(kernel, monkeypatch):
     def changes():
         raise PermissionError("not allowed")
 
@@ -89,7 +89,7 @@ async def test_where_netlink_is_not_allowed_nothing_is_known_and_nothing_breaks(
         assert await watch.settled() == frozenset()
 
 
-async def test_an_event_loop_that_cannot_read_a_socket_is_no_obstacle(kernel, monkeypatch):
+async def test_event_loop_without_readers_is_not_an_error(kernel, monkeypatch):
     def add_reader(*arguments):
         raise NotImplementedError
 
@@ -98,7 +98,7 @@ async def test_an_event_loop_that_cannot_read_a_socket_is_no_obstacle(kernel, mo
         assert await watch.settled() == frozenset()
 
 
-async def test_another_system_tells_nothing(monkeypatch):
+async def test_other_systems_report_nothing(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     with watch_network(RecordingLoopClient()) as watch:
         assert await watch.settled() == frozenset()

@@ -34,7 +34,7 @@ def send(number: signal.Signals) -> None:
     os.kill(os.getpid(), number)
 
 
-async def test_the_process_stops_after_the_goodbye():
+async def test_process_stops_after_the_socket_is_closed():
     chat, stopped = RecordingLoopClient(says_goodbye=False), asyncio.Event()
     with watch_terminal(chat, stop=stopped.set) as watch:
         assert watch.knows == await watch.settled() == {"paused"}
@@ -48,7 +48,7 @@ async def test_the_process_stops_after_the_goodbye():
         assert watch.seen == "resumed"
 
 
-async def test_a_socket_that_says_no_goodbye_holds_nothing_up(monkeypatch):
+async def test_unclosed_socket_does_not_prevent_the_stop(monkeypatch):
     monkeypatch.setattr(terminal, "CLOSE_TIMEOUT_SECONDS", 0.01)
     chat, stopped = RecordingLoopClient(says_goodbye=False), asyncio.Event()
     with watch_terminal(chat, stop=stopped.set):
@@ -56,7 +56,7 @@ async def test_a_socket_that_says_no_goodbye_holds_nothing_up(monkeypatch):
         await asyncio.wait_for(stopped.wait(), 10)
 
 
-async def test_a_closed_client_does_not_keep_the_process_from_stopping():
+async def test_closed_client_does_not_prevent_the_stop():
     chat, stopped = RecordingLoopClient(), asyncio.Event()
 
     async def wait_disconnected():
@@ -69,7 +69,7 @@ async def test_a_closed_client_does_not_keep_the_process_from_stopping():
         await asyncio.wait_for(stopped.wait(), 10)
 
 
-async def test_handlers_that_were_there_are_called_too_and_put_back():
+async def test_existing_handlers_are_called_and_restored():
     chat, called = RecordingLoopClient(says_goodbye=False), []
     own = asyncio.Event()
 
@@ -98,7 +98,7 @@ async def test_handlers_that_were_there_are_called_too_and_put_back():
         signal.signal(signal.SIGCONT, signal.SIG_DFL)
 
 
-async def test_handlers_of_the_event_loop_are_called_too():
+async def test_handlers_of_the_event_loop_are_called():
     chat, continued = RecordingLoopClient(), asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGCONT, continued.set)
@@ -115,7 +115,7 @@ async def test_handlers_of_the_event_loop_are_called_too():
         loop.remove_signal_handler(signal.SIGCONT)
 
 
-async def test_a_handler_that_stops_nothing_leaves_the_app_in_the_foreground(monkeypatch):
+async def test_handler_that_does_not_stop_leaves_the_app_in_the_foreground(monkeypatch):
     monkeypatch.setattr(terminal, "STOP_CHECK_SECONDS", 0.01)
     chat = RecordingLoopClient()
     signal.signal(signal.SIGTSTP, lambda *_: None)
@@ -127,7 +127,7 @@ async def test_a_handler_that_stops_nothing_leaves_the_app_in_the_foreground(mon
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
 
 
-async def test_where_ctrl_z_is_ignored_it_stays_so():
+async def test_ignored_ctrl_z_stays_ignored():
     signal.signal(signal.SIGTSTP, signal.SIG_IGN)
     try:
         chat = RecordingLoopClient()
@@ -139,7 +139,7 @@ async def test_where_ctrl_z_is_ignored_it_stays_so():
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
 
 
-async def test_a_handler_that_came_later_is_left_alone_and_ours_passes_on_behind_it():
+async def test_later_handler_is_kept_at_close():
     chat, order = RecordingLoopClient(), []
     signal.signal(signal.SIGTSTP, lambda *_: order.append("first"))
     try:
@@ -161,7 +161,7 @@ async def test_a_handler_that_came_later_is_left_alone_and_ours_passes_on_behind
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
 
 
-async def test_two_clients_both_say_goodbye():
+async def test_two_clients_both_close():
     one, two, stopped = RecordingLoopClient(), RecordingLoopClient(), asyncio.Event()
     with watch_terminal(one, stop=stopped.set), watch_terminal(two):
         send(signal.SIGTSTP)
@@ -172,7 +172,7 @@ async def test_two_clients_both_say_goodbye():
         await two.until(BACK, FRONT)
 
 
-def test_a_client_in_a_thread_of_its_own():
+def test_client_with_its_own_thread():
     chat, seen = RecordingThreadClient(), []
     try:
         with watch_terminal(chat, stop=lambda: seen.append(list(chat.inner.told))):
@@ -185,7 +185,7 @@ def test_a_client_in_a_thread_of_its_own():
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-async def test_a_process_that_was_forked_stops_as_by_default():
+async def test_forked_process_stops_by_default():
     chat = RecordingLoopClient()
     with watch_terminal(chat, stop=lambda: os._exit(3)):
         child = os.fork()
@@ -200,7 +200,7 @@ async def test_a_process_that_was_forked_stops_as_by_default():
     assert chat.told == []
 
 
-def test_it_says_why_it_cannot_watch(monkeypatch):
+def test_refusals_name_their_reason(monkeypatch):
     with pytest.raises(TypeError, match="is not a client"):
         watch_terminal("chat")
     failed = []
@@ -231,7 +231,7 @@ def test_it_says_why_it_cannot_watch(monkeypatch):
             watch_terminal(RecordingLoopClient())
 
 
-async def test_a_client_that_takes_no_calls_is_refused_before_anything_is_watched():
+async def test_unusable_client_is_refused_before_anything_is_watched():
     chat = RecordingLoopClient()
     chat.error = failure("ERR_CLIENT_CLOSED")
     with pytest.raises(type(chat.error)):

@@ -35,7 +35,7 @@ class FailingApp(App):
 
 
 @pytest.mark.parametrize("kind", [App, WaitingApp])
-async def test_the_app_is_suspended_after_the_goodbye(kind):
+async def test_app_is_suspended_after_the_socket_is_closed(kind):
     chat = RecordingLoopClient(says_goodbye=False)
     app = kind(chat.told)
     with watch_textual(chat, app) as watch:
@@ -50,7 +50,7 @@ async def test_the_app_is_suspended_after_the_goodbye(kind):
     assert "action_suspend_process" not in vars(app)
 
 
-async def test_a_socket_that_says_no_goodbye_and_a_closed_client_hold_nothing_up(monkeypatch):
+async def test_unclosed_socket_and_closed_client_do_not_prevent_suspension(monkeypatch):
     monkeypatch.setattr(textual, "CLOSE_TIMEOUT_SECONDS", 0.01)
     chat = RecordingLoopClient(says_goodbye=False)
     app = App(chat.told)
@@ -63,7 +63,7 @@ async def test_a_socket_that_says_no_goodbye_and_a_closed_client_hold_nothing_up
     assert chat.told == [BACK, FRONT]
 
 
-async def test_an_error_of_the_apps_action_is_the_apps_and_leaves_it_in_the_foreground():
+async def test_error_of_the_action_propagates():
     chat = RecordingLoopClient()
     app = FailingApp(chat.told)
     with watch_textual(chat, app), pytest.raises(OSError, match="no terminal"):
@@ -71,7 +71,7 @@ async def test_an_error_of_the_apps_action_is_the_apps_and_leaves_it_in_the_fore
     assert chat.told == [BACK, FRONT]
 
 
-async def test_what_the_app_itself_has_put_there_is_kept_and_put_back():
+async def test_instance_attribute_of_the_app_is_restored():
     chat, called = RecordingLoopClient(), []
     app = App(chat.told)
 
@@ -91,7 +91,7 @@ async def test_what_the_app_itself_has_put_there_is_kept_and_put_back():
     assert called == ["own"]
 
 
-async def test_a_client_in_a_thread_of_its_own():
+async def test_client_with_its_own_thread():
     chat = RecordingThreadClient()
     app = App(chat.inner.told)
     with watch_textual(chat, app):
@@ -101,7 +101,7 @@ async def test_a_client_in_a_thread_of_its_own():
     chat.close()
 
 
-async def test_what_is_no_app_or_no_client_is_refused():
+async def test_invalid_arguments_are_refused():
     with pytest.raises(TypeError, match="not a Textual app"):
         watch_textual(RecordingLoopClient(), object())
     with pytest.raises(TypeError, match="not a client"):

@@ -16,7 +16,7 @@ def a_bot() -> Bot:
     return Bot("app", AppSettingsBuilder().build(), uid="bob", auth_key="a key")
 
 
-def test_a_long_answer_is_several_messages_and_an_empty_one_is_none():
+def test_long_reply_is_split_and_empty_reply_is_refused():
     bot, errors = a_bot(), []
     long = "\n\n".join(f"paragraph {n} " + "x" * 1500 for n in range(10))
 
@@ -57,7 +57,7 @@ def test_history_and_threads():
     assert seen == [["a"], ["a", "re a", "b"], ["c"]]
 
 
-def test_typing_is_kept_up_and_ends_also_with_an_error():
+def test_typing_is_renewed_and_ends_after_errors():
     bot = a_bot()
 
     @bot.on_message
@@ -75,6 +75,6 @@ def test_typing_is_kept_up_and_ends_also_with_an_error():
         assert "started" not in chat.typing()[4:]
 
 
-def test_media_has_its_caption_as_text():
+def test_caption_is_the_text_of_media():
     ctx = Context(None, MediaMessage(receiver="bob", caption="a cat"), {})
     assert ctx.text == "a cat"
