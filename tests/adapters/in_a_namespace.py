@@ -22,7 +22,7 @@ class Printing:
         """The network changes nothing here."""
 
     def set_network(self, network):
-        print(json.dumps({"told": network}), flush=True)
+        print(json.dumps({"reported": network}), flush=True)
 
 
 async def main() -> None:

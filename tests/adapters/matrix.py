@@ -104,27 +104,27 @@ def play(toolkit: str, happens: str, app: App) -> None:
     expected = MATRIX[toolkit][happens]
     _in_front(app)
     before = app.sockets()
-    for kept in (app.told, app.reasons, app.events, app.messages):
+    for kept in (app.reported, app.reasons, app.events, app.messages):
         kept.clear()
     app.do(happens)
     if isinstance(expected, Told):
         app.until_gone()
         assert app.do("seen") == expected.word
-        app.house.say(app.uid, "meanwhile")
+        app.server.say(app.uid, "meanwhile")
         app.do(BACK[happens])
         app.until_back()
-        app.until(lambda: app.told == ["background", "foreground"], "both changes are told")
+        app.until(lambda: app.reported == ["background", "foreground"], "both changes are told")
     else:
         app.until(lambda: expected.event in app.events, f"the toolkit says {expected.event!r}")
         app.turns()
-        app.house.say(app.uid, "meanwhile")
+        app.server.say(app.uid, "meanwhile")
         app.until_heard("meanwhile")
         assert app.sockets() == before
         app.do(BACK[happens])
         app.turns()
-        assert app.told == []
+        assert app.reported == []
         assert app.sockets() == before
-    app.house.say(app.uid, "after")
+    app.server.say(app.uid, "after")
     app.until_heard("after")
     assert app.messages == ["meanwhile", "after"]
     assert app.do("seen") == "resumed"

@@ -141,18 +141,18 @@ class Commands:
 
 
 class Heard(MessageListener):
-    """Tells the test of each text message."""
+    """Prints each text message."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
 
     def on_text_message_received(self, message: Any) -> None:
-        """Told."""
+        """Print the message."""
         self._program.tell(message=message.text)
 
 
 class Recorded:
-    """An informed client whose test sees what it is told, without what changes nothing."""
+    """A client that prints what a watch reports to it, without repetitions."""
 
     def __init__(self, program: Program, chat: Any) -> None:
         self._program, self._chat = program, chat
@@ -162,13 +162,13 @@ class Recorded:
         return getattr(self._chat, name)
 
     def set_app_state(self, state: str, *, reason: str = "app") -> None:
-        """Passed on, and printed."""
+        """Forward the state, and print it."""
         self._chat.set_app_state(state, reason=reason)
         if (state == "background") is not (reason in self._background):
             (self._background.add if state == "background" else self._background.discard)(reason)
-            self._program.tell(told=state, reason=reason)
+            self._program.tell(reported=state, reason=reason)
 
     def set_network(self, network: str) -> None:
-        """Passed on, and printed."""
+        """Forward the network, and print it."""
         self._chat.set_network(network)
         self._program.tell(network=network)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.app import House
+from adapters.app import AppServer
 from adapters.conftest import Start, need
 from adapters.matrix import play
 from adapters.private_bus import LOGIND, logind, needs_a_bus, private_bus
@@ -40,7 +40,7 @@ def test_the_running_app_is_found(once: Start, screen: Screen, tmp_path: Path, t
 
 @needs_a_bus()
 async def test_wake_up_does_not_bring_a_hidden_window_to_the_foreground(
-    monkeypatch: pytest.MonkeyPatch, once: Start, house: House, screen: Screen
+    monkeypatch: pytest.MonkeyPatch, once: Start, server: AppServer, screen: Screen
 ):
     need(*NEEDED["tk"])
     async with private_bus(monkeypatch) as bus:
@@ -56,7 +56,7 @@ async def test_wake_up_does_not_bring_a_hidden_window_to_the_foreground(
         service.PrepareForSleep(False)
         await service.until_held(1)
         assert app.sockets() == []
-        await asyncio.to_thread(house.say, app.uid, "while it slept")
+        await asyncio.to_thread(server.say, app.uid, "while it slept")
         await asyncio.to_thread(app.do, "restore")
         await asyncio.to_thread(app.until_back)
         await asyncio.to_thread(app.until_heard, "while it slept")
@@ -78,7 +78,7 @@ async def test_textual_app_is_found_from_inside():
         assert "paused" in await app.app_watch.settled()
         await app.run_action("suspend_process")
         await pilot.pause()
-        assert app.chat.told == [("background", "textual"), ("foreground", "textual")]
+        assert app.chat.reported == [("background", "textual"), ("foreground", "textual")]
         app.app_watch.close()
 
 

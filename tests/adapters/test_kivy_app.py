@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters import scenes
+from adapters import scenarios
 from adapters.app import App
 from adapters.conftest import Start, need
 from adapters.matrix import play, rows
@@ -36,27 +36,27 @@ def test_window_events(app: App, happens: str):
 
 def test_minimised_by_the_window_manager(app: App, screen: Screen):
     window = screen.xdotool("search", "--pid", str(app._process.pid)).split()[-1]
-    scenes.message_while_minimised(
+    scenarios.message_while_minimised(
         app, lambda: screen.xdotool("windowminimize", window), lambda: screen.xdotool("windowactivate", window)
     )
 
 
 def test_rapid_hide_and_show_is_not_reported(app: App):
     before = app.sockets()
-    app.told.clear()
+    app.reported.clear()
     app.do("flap")  # twenty times, within one turn of the loop
     app.until(lambda: app.events.count("show") >= 20, "Kivy has told all of it")
     app.turns()
-    app.house.say(app.uid, "after quick changes")
+    app.server.say(app.uid, "after quick changes")
     app.until_heard("after quick changes")
-    assert len(app.told) <= 4, "hide and show in pairs are one look, a frame later"
+    assert len(app.reported) <= 4, "hide and show in pairs are one look, a frame later"
     app.until_back()
-    if not app.told:
+    if not app.reported:
         assert app.sockets() == before
 
 
 def test_minimising_twenty_times_loses_nothing(app: App):
-    scenes.minimised_twenty_times(app)
+    scenarios.minimised_twenty_times(app)
 
 
 def test_restored_to_a_maximised_window(app: App):
@@ -68,7 +68,7 @@ def test_restored_to_a_maximised_window(app: App):
 
 
 def test_sleep_outweighs_a_visible_window(app: App):
-    scenes.shown_while_asleep(app)
+    scenarios.shown_while_asleep(app)
 
 
 def test_pause_ends_with_resume(app: App):
@@ -81,7 +81,7 @@ def test_pause_ends_with_resume(app: App):
 
 def test_app_in_the_tray_disconnects_only_while_paused(once: Start, environment: dict[str, str]):
     app = once("kivy_program", environment, hidden="foreground")
-    scenes.hidden_in_the_tray(app)
+    scenarios.hidden_in_the_tray(app)
     app.do("pause")
     app.until_gone()
     app.do("resume")
@@ -89,7 +89,7 @@ def test_app_in_the_tray_disconnects_only_while_paused(once: Start, environment:
 
 
 def test_manual_mode_keeps_the_socket_for_the_background_window(once: Start, environment: dict[str, str]):
-    scenes.background_window(once("kivy_program", environment, auto=False, background_window=1.0))
+    scenarios.background_window(once("kivy_program", environment, auto=False, background_window=1.0))
 
 
 def test_blocking_client_with_kivys_main_loop(once: Start, environment: dict[str, str]):
@@ -107,18 +107,18 @@ def test_pause_on_a_phone_blocks_kivys_event_loop(
     app = once("kivy_program", environment, resume=str(pipe), blocking=blocking)
     app.do("pause_as_on_a_phone")
     app.until_gone()  # the goodbye is sent, although an event loop that Kivy runs stands still from now on
-    app.house.say(app.uid, "to a paused app")
+    app.server.say(app.uid, "to a paused app")
     pipe.write_bytes(b".")
     app.until_back()
     app.until_heard("to a paused app")
-    assert app.told[-2:] == ["background", "foreground"]
+    assert app.reported[-2:] == ["background", "foreground"]
 
 
 def test_destroyed_window_is_detached(once: Start, environment: dict[str, str]):
     app = once("kivy_program", environment)
     app.do("destroy")
     app.until(lambda: "ended: detached" in app.events, "the watch sees it, and the app ends for want of a window")
-    assert app.told[-1] == "background"
+    assert app.reported[-1] == "background"
 
 
 def test_stopped_app_is_detached(once: Start, environment: dict[str, str]):
@@ -133,8 +133,8 @@ def test_closed_watch_withdraws_its_reports(once: Start, environment: dict[str, 
     app.until_gone()
     app.do("stop_watching")
     app.until_back()
-    app.told.clear()
+    app.reported.clear()
     app.do("restore")
     app.do("pause")
     app.turns()
-    assert app.told == []
+    assert app.reported == []

@@ -36,15 +36,15 @@ class Namespace:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
-        self.told: list[str] = []
+        self.reported: list[str] = []
 
     async def line(self) -> dict:
         async with asyncio.timeout(30):
             line = await self._process.stdout.readline()
         assert line, "the program has ended"
         said = json.loads(line)
-        if "told" in said:
-            self.told.append(said["told"])
+        if "reported" in said:
+            self.reported.append(said["reported"])
         return said
 
     async def until(self, key: str) -> dict:
@@ -58,9 +58,9 @@ class Namespace:
             assert (await self.until("did"))["error"] == "", command
 
     async def until_told(self, *told: str) -> None:
-        while self.told != list(told):
+        while self.reported != list(told):
             await self.line()
-            assert self.told == list(told[: len(self.told)])
+            assert self.reported == list(told[: len(self.reported)])
 
 
 @needs_a_namespace()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters import scenes
+from adapters import scenarios
 from adapters.conftest import Start, need
 from adapters.matrix import play, rows
 from adapters.screen import Screen
@@ -45,20 +45,20 @@ def test_window_events_under_a_window_manager(app_on_x, happens: str):
 
 
 def test_minimised_by_the_window_manager(app_on_x, screen: Screen):
-    scenes.minimised_by_its_user(app_on_x, screen, "qt main")
+    scenarios.minimised_by_its_user(app_on_x, screen, "qt main")
 
 
 def test_rapid_changes(app):
-    scenes.flapping(app)
+    scenarios.rapid_changes(app)
 
 
 def test_rapid_changes_under_a_window_manager(app_on_x):
-    scenes.flapping(app_on_x)
+    scenarios.rapid_changes(app_on_x)
 
 
 def test_other_background_reasons_while_hidden(app):
-    scenes.sleep_while_hidden(app)
-    scenes.a_wake_up_while_hidden(app)
+    scenarios.sleep_while_hidden(app)
+    scenarios.wake_up_while_hidden(app)
 
 
 def test_new_window_without_focus_while_others_are_hidden(app_on_x):
@@ -82,35 +82,35 @@ def test_new_window_without_focus_while_others_are_hidden(app_on_x):
 
 def test_reparented_window_is_not_reported_as_hidden(app):
     before = app.sockets()
-    app.told.clear()
+    app.reported.clear()
     app.do("reparent")
     app.turns()
-    assert app.told == []
+    assert app.reported == []
     assert app.sockets() == before
 
 
 def test_app_in_the_tray_stays_connected(once: Start):
-    scenes.tray(once("qt_program", OFFSCREEN, hidden="foreground"))
+    scenarios.tray(once("qt_program", OFFSCREEN, hidden="foreground"))
 
 
 def test_manual_mode_keeps_the_socket_for_the_background_window(once: Start):
-    scenes.manual_mode(once("qt_program", OFFSCREEN, auto=False, background_window=0.5), 0.5)
+    scenarios.manual_mode(once("qt_program", OFFSCREEN, auto=False, background_window=0.5), 0.5)
 
 
 def test_quitting_is_detached(once: Start):
     app = once("qt_program", OFFSCREEN)
-    scenes.gone_for_good(app)
+    scenarios.detached(app)
     assert "Traceback" not in app.printed
 
 
 def test_closed_watch_withdraws_its_reports(once: Start):
     app = once("qt_program", OFFSCREEN)
-    scenes.closed_watch(app)
+    scenarios.closed_watch(app)
     assert "Traceback" not in app.printed
 
 
 def test_app_that_starts_hidden(once: Start):
-    scenes.not_shown_at_first(once("qt_program", OFFSCREEN, withdrawn=True))
+    scenarios.hidden_at_first(once("qt_program", OFFSCREEN, withdrawn=True))
 
 
 def test_cases_without_a_server():

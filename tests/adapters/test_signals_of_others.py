@@ -40,7 +40,7 @@ async def told_by_another(bus: PrivateBus, path: str, interface: str, member: st
 
 async def test_signals_of_other_senders_are_ignored(monkeypatch):
     async with private_bus(monkeypatch) as bus:
-        service, chat = logind(), RecordingLoopClient(says_goodbye=True)
+        service, chat = logind(), RecordingLoopClient(closes=True)
         first = await bus.put(LOGIND, PATH, service)
         with watch_sleep(chat) as watch:
             await watch.settled()
@@ -52,7 +52,7 @@ async def test_signals_of_other_senders_are_ignored(monkeypatch):
             again = logind()
             await bus.put(LOGIND, PATH, again)  # another owner of the same name is heard
             await again.until_held(1)
-            assert chat.told == []
+            assert chat.reported == []
             again.PrepareForSleep(True)
             await chat.until(BACK)
             again.PrepareForSleep(False)
@@ -76,7 +76,7 @@ async def test_response_of_the_wrong_type_is_refused(monkeypatch):
             asked = ["sleep", "tailwire", "", "delay"]
             with pytest.raises(BusRefused, match="wrong signature"):
                 await here.call((LOGIND, PATH, "org.freedesktop.login1.Manager"), "Inhibit", "ssss", asked)
-        with watch_sleep(RecordingLoopClient(says_goodbye=True)) as watch:
+        with watch_sleep(RecordingLoopClient(closes=True)) as watch:
             assert await watch.settled() == {"sleep"}
 
 

@@ -33,7 +33,7 @@ def descriptors() -> int:
 
 async def test_sleep_is_delayed_until_the_socket_is_closed(monkeypatch):
     async with private_bus(monkeypatch) as bus:
-        service, chat = logind(), RecordingLoopClient(says_goodbye=False)
+        service, chat = logind(), RecordingLoopClient(closes=False)
         await bus.put(LOGIND, PATH, service)
         with watch_sleep(chat) as watch:
             assert await watch.settled() == {"sleep"}
@@ -43,9 +43,9 @@ async def test_sleep_is_delayed_until_the_socket_is_closed(monkeypatch):
             service.PrepareForSleep(True)
             await chat.until(BACK)
             assert (watch.seen, len(service.held)) == ("paused", 1)
-            chat.goodbye.set()
+            chat.closed_event.set()
             await service.until_held(0)
-            assert chat.told == [BACK]
+            assert chat.reported == [BACK]
             service.PrepareForSleep(False)
             await chat.until(BACK, FRONT)
             await service.until_held(1)
@@ -56,7 +56,7 @@ async def test_sleep_is_delayed_until_the_socket_is_closed(monkeypatch):
 async def test_sleep_is_delayed_at_most_for_the_close_timeout(monkeypatch):
     monkeypatch.setattr(sleep, "CLOSE_TIMEOUT_SECONDS", 0.05)
     async with private_bus(monkeypatch) as bus:
-        service, chat = logind(), RecordingLoopClient(says_goodbye=False)
+        service, chat = logind(), RecordingLoopClient(closes=False)
         await bus.put(LOGIND, PATH, service)
         with watch_sleep(chat) as watch:
             await watch.settled()
@@ -67,7 +67,7 @@ async def test_sleep_is_delayed_at_most_for_the_close_timeout(monkeypatch):
 
 async def test_aborted_sleep_ends_in_the_foreground(monkeypatch):
     async with private_bus(monkeypatch) as bus:
-        service, chat = logind(), RecordingLoopClient(says_goodbye=False)
+        service, chat = logind(), RecordingLoopClient(closes=False)
         await bus.put(LOGIND, PATH, service)
         with watch_sleep(chat) as watch:
             await watch.settled()
@@ -75,7 +75,7 @@ async def test_aborted_sleep_ends_in_the_foreground(monkeypatch):
             await chat.until(BACK)
             service.PrepareForSleep(False)
             await asyncio.sleep(0.05)
-            chat.goodbye.set()
+            chat.closed_event.set()
             await chat.until(BACK, FRONT)
             await service.until_held(1)
 
@@ -135,7 +135,7 @@ async def test_missing_bus_is_not_an_error(monkeypatch, tmp_path):
         chat = RecordingLoopClient()
         with watch_sleep(chat) as watch:
             assert await watch.settled() == frozenset()
-        assert chat.told == []
+        assert chat.reported == []
 
 
 async def test_unresponsive_bus_times_out(monkeypatch, tmp_path):

@@ -68,12 +68,12 @@ async def test_app_that_cannot_be_suspended_stays_in_the_foreground():
         with watch_textual(chat, app) as watch:
             assert watch.knows == {"paused"}
             await app.run_action("suspend_process")
-            assert chat.told == [BACK, FRONT]
+            assert chat.reported == [BACK, FRONT]
             await pilot.pause()
             assert watch.seen == "resumed"
         assert "action_suspend_process" not in vars(app)
         await app.run_action("suspend_process")
-        assert chat.told == [BACK, FRONT]
+        assert chat.reported == [BACK, FRONT]
 
 
 async def test_sleep_outweighs_a_continued_app(live: LiveStage):
@@ -117,7 +117,7 @@ async def test_terminal_focus_is_ignored():
                 app.post_message(event)
                 await pilot.pause()
         assert not app.app_focus
-        assert chat.told == []
+        assert chat.reported == []
 
 
 async def test_watch_terminal_refuses_a_textual_app():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters import scenes
+from adapters import scenarios
 from adapters.conftest import Start, need
 from adapters.matrix import play, rows
 from adapters.screen import Screen
@@ -34,16 +34,16 @@ def test_window_events(app, happens: str):
 
 
 def test_minimised_by_the_window_manager(app, screen: Screen):
-    scenes.minimised_by_its_user(app, screen, "tk main")
+    scenarios.minimised_by_its_user(app, screen, "tk main")
 
 
 def test_rapid_changes(app):
-    scenes.flapping(app)
+    scenarios.rapid_changes(app)
 
 
 def test_other_background_reasons_while_hidden(app):
-    scenes.sleep_while_hidden(app)
-    scenes.a_wake_up_while_hidden(app)
+    scenarios.sleep_while_hidden(app)
+    scenarios.wake_up_while_hidden(app)
 
 
 def test_native_tcl_dialog_counts_as_a_window(app):
@@ -58,17 +58,17 @@ def test_native_tcl_dialog_counts_as_a_window(app):
 
 
 def test_app_in_the_tray_stays_connected(once: Start, screen: Screen):
-    scenes.tray(once("tk_program", screen.environment, hidden="foreground"))
+    scenarios.tray(once("tk_program", screen.environment, hidden="foreground"))
 
 
 def test_manual_mode_keeps_the_socket_for_the_background_window(once: Start, screen: Screen):
     app = once("tk_program", screen.environment, auto=False, background_window=0.5)
-    scenes.manual_mode(app, 0.5)
+    scenarios.manual_mode(app, 0.5)
 
 
 def test_destroyed_root_window_is_detached(once: Start, screen: Screen):
     app = once("tk_program", screen.environment)
-    scenes.gone_for_good(app)
+    scenarios.detached(app)
     assert app.printed == ""
 
 
@@ -76,7 +76,7 @@ def test_closed_watch_withdraws_its_reports(once: Start, screen: Screen):
     app = once("tk_program", screen.environment)
     mine, _, tailwires = app.do("bindings")
     assert tailwires != ""
-    scenes.closed_watch(app)
+    scenarios.closed_watch(app)
     left = app.do("bindings")
     assert left[0] != ""
     assert left[0] in mine, "the app's own binding is kept"
@@ -85,7 +85,7 @@ def test_closed_watch_withdraws_its_reports(once: Start, screen: Screen):
 
 
 def test_app_that_starts_hidden(once: Start, screen: Screen):
-    scenes.not_shown_at_first(once("tk_program", screen.environment, withdrawn=True))
+    scenarios.hidden_at_first(once("tk_program", screen.environment, withdrawn=True))
 
 
 def test_cases_without_a_server(screen: Screen):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters import scenes
+from adapters import scenarios
 from adapters.app import App
 from adapters.conftest import Start, need
 from adapters.matrix import play, rows
@@ -30,27 +30,27 @@ def test_window_events(app: App, happens: str):
 
 
 def test_minimised_by_the_window_manager(app: App, screen: Screen):
-    scenes.message_while_minimised(app, lambda: screen.minimise("toga main"), lambda: screen.activate("toga main"))
+    scenarios.message_while_minimised(app, lambda: screen.minimise("toga main"), lambda: screen.activate("toga main"))
 
 
 def test_rapid_hide_and_show_is_not_reported(app: App):
     app.turns()
     before = app.sockets()
-    app.told.clear()
+    app.reported.clear()
     app.do("flap")  # twenty times, within one turn of the loop
     app.turns()
-    app.house.say(app.uid, "after quick changes")
+    app.server.say(app.uid, "after quick changes")
     app.until_heard("after quick changes")
-    assert app.told == []
+    assert app.reported == []
     assert app.sockets() == before
 
 
 def test_minimising_twenty_times_loses_nothing(app: App):
-    scenes.minimised_twenty_times(app)
+    scenarios.minimised_twenty_times(app)
 
 
 def test_sleep_outweighs_a_visible_window(app: App):
-    scenes.shown_while_asleep(app)
+    scenarios.shown_while_asleep(app)
 
 
 def test_new_window_while_others_are_hidden_reconnects(app: App):
@@ -80,17 +80,17 @@ def test_handlers_passed_to_the_window_constructor_are_called(app: App):
 
 
 def test_app_in_the_tray_stays_connected(once: Start, environment: dict[str, str]):
-    scenes.hidden_in_the_tray(once("toga_program", environment, hidden="foreground"))
+    scenarios.hidden_in_the_tray(once("toga_program", environment, hidden="foreground"))
 
 
 def test_manual_mode_keeps_the_socket_for_the_background_window(once: Start, environment: dict[str, str]):
-    scenes.background_window(once("toga_program", environment, auto=False, background_window=1.0))
+    scenarios.background_window(once("toga_program", environment, auto=False, background_window=1.0))
 
 
 def test_exiting_app_is_detached(once: Start, environment: dict[str, str]):
     app = once("toga_program", environment, close=False)
     app.do("quit")
-    app.until(lambda: app.told[-1:] == ["background"], "the watch sees that it exits")
+    app.until(lambda: app.reported[-1:] == ["background"], "the watch sees that it exits")
     app.until_gone()
 
 
@@ -100,10 +100,10 @@ def test_closed_watch_withdraws_its_reports_and_restores_handlers(once: Start, e
     app.until_gone()
     app.do("stop_watching")
     app.until_back()
-    app.told.clear()
+    app.reported.clear()
     app.do("restore")
     app.do("withdraw")
     app.do("show")
     app.turns()
-    assert app.told == []
+    assert app.reported == []
     assert all("startup" in name for name in app.do("handlers"))

@@ -20,14 +20,14 @@ def two_watches(root: tkinter.Tk) -> None:
     root.update()
     first.close()
     first.close()
-    assert one.told == ["background", "foreground"]
-    assert other.told == ["background"]
+    assert one.reported == ["background", "foreground"]
+    assert other.reported == ["background"]
     late = tkinter.Toplevel(root)
     root.update()
-    assert other.told == ["background", "foreground"]
+    assert other.reported == ["background", "foreground"]
     late.destroy()
     root.update()
-    assert other.told == ["background", "foreground", "background"]
+    assert other.reported == ["background", "foreground", "background"]
     root.deiconify()
     root.update()
     second.close()
@@ -35,8 +35,8 @@ def two_watches(root: tkinter.Tk) -> None:
     root.update()
     root.deiconify()
     root.update()
-    assert one.told == ["background", "foreground"]
-    assert other.told == ["background", "foreground"] * 2
+    assert one.reported == ["background", "foreground"]
+    assert other.reported == ["background", "foreground"] * 2
 
 
 def a_window_that_is_placed_unseen(root: tkinter.Tk) -> None:
@@ -48,7 +48,7 @@ def a_window_that_is_placed_unseen(root: tkinter.Tk) -> None:
         root.geometry("+200+200")
         root.deiconify()
         root.update()
-    assert client.told == []
+    assert client.reported == []
 
 
 def many_widgets_that_come_and_go(root: tkinter.Tk) -> None:
@@ -63,7 +63,7 @@ def many_widgets_that_come_and_go(root: tkinter.Tk) -> None:
     for frame in frames:
         frame.destroy()
     root.update()
-    assert client.told == []
+    assert client.reported == []
     assert 1 <= len(looks) < 20, f"looked {len(looks)} times"
     watch.close()
 
@@ -91,10 +91,10 @@ def the_end(root: tkinter.Tk) -> None:
     root.update()
     root.withdraw()
     root.destroy()  # before anybody could look: gone is gone
-    assert one.told == other.told == ["background"]
+    assert one.reported == other.reported == ["background"]
     assert first.seen == "detached"
     first.close()
-    assert one.told == ["background"]
+    assert one.reported == ["background"]
     with pytest.raises(tkinter.TclError):
         watch_tk(one, root)
 

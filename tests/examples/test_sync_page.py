@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sync_stage import until
+from sync_harness import until
 from tailwire import AppSettingsBuilder, MemorySessionStore, TextMessage
 from tailwire.sync import Client
 from tailwire.testing.embedded import EmbeddedServer

@@ -14,7 +14,7 @@ import pytest
 
 import make_sync_face
 import tailwire.admin
-from sync_stage import Room, threads, until
+from sync_harness import SyncHarness, threads, until
 from tailwire import AppSettingsBuilder, CometChatException, Group, GroupMember, TextMessage
 from tailwire.sync import Admin, Iterating, Listing
 from type_checking import assert_errors
@@ -29,8 +29,8 @@ def parameters(function: object) -> list[tuple[str, object, object]]:
 
 
 @pytest.fixture
-def admin(room: Room) -> Iterator[Admin]:
-    with Admin(room.server.app_id, room.settings().build(), room.server.api_key) as admin:
+def admin(harness: SyncHarness) -> Iterator[Admin]:
+    with Admin(harness.server.app_id, harness.settings().build(), harness.server.api_key) as admin:
         yield admin
     assert threads("tailwire admin") == 0
 
@@ -38,8 +38,8 @@ def admin(room: Room) -> Iterator[Admin]:
 # Held against the async one.
 
 
-def test_parts_match_the_async_client(room: Room, admin: Admin):
-    theirs = tailwire.admin.Admin(room.server.app_id, room.settings().build(), room.server.api_key)
+def test_parts_match_the_async_client(harness: SyncHarness, admin: Admin):
+    theirs = tailwire.admin.Admin(harness.server.app_id, harness.settings().build(), harness.server.api_key)
     parts = {name: part for name, part in vars(theirs).items() if not name.startswith("_")}
     assert {name: type(part) for name, part in parts.items()} == make_sync_face.parts()
     assert {name for name in vars(admin) if not name.startswith("_")} == set(parts)
@@ -104,8 +104,8 @@ def test_type_checking(tmp_path: Path):
 # With a server.
 
 
-def test_users_groups_and_messages(room: Room, admin: Admin):
-    dora, uid = room.user(), room.user()
+def test_users_groups_and_messages(harness: SyncHarness, admin: Admin):
+    dora, uid = harness.user(), harness.user()
     admin.users.update(dora, name="Dora")
     guid = f"hall-{dora}"
     admin.groups.create(Group(guid, "The hall"), owner=dora, members=[GroupMember(uid)])
@@ -123,7 +123,7 @@ def test_users_groups_and_messages(room: Room, admin: Admin):
     assert [m.id for m in listing.first(2)] == [sent[2].id, sent[1].id]
     assert listing.first(0) == []
     assert {m.uid for m in admin.groups.members(guid)} == {dora, uid}
-    chat = room.client()
+    chat = harness.client()
     assert chat.login_with_auth_token(admin.tokens.create(dora).token).name == "Dora"
 
 
@@ -137,20 +137,20 @@ def test_long_list_is_fetched_page_by_page(admin: Admin):
         break
 
 
-def test_many_threads_share_one_client(room: Room, admin: Admin):
-    uids = [room.user() for _ in range(8)]
+def test_many_threads_share_one_client(harness: SyncHarness, admin: Admin):
+    uids = [harness.user() for _ in range(8)]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         assert list(pool.map(lambda uid: admin.users.get(uid).uid, uids)) == uids
 
 
-def test_errors_have_their_codes(room: Room, admin: Admin):
+def test_errors_have_their_codes(harness: SyncHarness, admin: Admin):
     with pytest.raises(CometChatException, match="ERR_UID_NOT_FOUND") as caught:
         admin.users.get("nobody")
     assert caught.value.code == "ERR_UID_NOT_FOUND"
     with pytest.raises(CometChatException, match="ERR_GUID_NOT_FOUND"):
         list(admin.groups.members("nowhere"))
     with pytest.raises(ValueError, match="keep"):
-        admin.users.delete(room.user(), messages="burn")  # type: ignore[arg-type]
+        admin.users.delete(harness.user(), messages="burn")  # type: ignore[arg-type]
     settings = AppSettingsBuilder().override_client_host("http://127.0.0.1:1").build()
     with Admin("app", settings, "key", timeout=0.2) as nowhere:
         with pytest.raises(TimeoutError, match=r"get\(\) has not ended within 0.2 s"):
@@ -159,13 +159,13 @@ def test_errors_have_their_codes(room: Room, admin: Admin):
             nowhere.with_timeout(None).users.get("alice")
 
 
-def test_misuse_is_refused(room: Room):
-    settings = room.settings().build()
+def test_misuse_is_refused(harness: SyncHarness):
+    settings = harness.settings().build()
     with pytest.raises(ValueError, match="REST API key"):
         Admin("app", settings, "")
     with pytest.raises(ValueError, match="timeout"):
         Admin("app", settings, "key", timeout=0)
-    with Admin(room.server.app_id, settings, room.server.api_key) as admin:
+    with Admin(harness.server.app_id, settings, harness.server.api_key) as admin:
         listing = admin.users.list()
         with pytest.raises(TypeError, match="pickled"):
             pickle.dumps(admin)
@@ -173,7 +173,7 @@ def test_misuse_is_refused(room: Room):
     for call in (lambda: admin.users.get("x"), lambda: next(iter(listing)), lambda: admin.users.list().first()):
         with pytest.raises(CometChatException, match="ERR_CLIENT_CLOSED"):
             call()
-    left = Admin(room.server.app_id, settings, room.server.api_key)
+    left = Admin(harness.server.app_id, settings, harness.server.api_key)
     with pytest.warns(ResourceWarning, match=r"tailwire\.sync\.Admin was dropped"):
         del left
     until(lambda: threads("tailwire admin") == 0)

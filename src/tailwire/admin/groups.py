@@ -14,7 +14,7 @@ from tailwire.wire.encoding import group_to_wire
 from tailwire.wire.entities import Group, GroupMember, User
 from tailwire.wire.social import member_from_wire
 
-Scope = Literal["admin", "moderator", "participant"]
+MemberScope = Literal["admin", "moderator", "participant"]
 
 
 class Groups:
@@ -131,7 +131,9 @@ class Groups:
             tags=filtered(tags, "tags"),
         )
 
-    def members(self, guid: str, *, search: str = "", scopes: Sequence[Scope] | None = None) -> Listing[GroupMember]:
+    def members(
+        self, guid: str, *, search: str = "", scopes: Sequence[MemberScope] | None = None
+    ) -> Listing[GroupMember]:
         """Return the members of a group.
 
         Args:
@@ -186,7 +188,7 @@ class Groups:
         """Return the users who are banned from a group."""
         return self._requester.listing(f"{_path(guid)}/bannedusers", user_from_wire, "user")
 
-    async def change_scope(self, guid: str, uid: str, scope: Scope) -> None:
+    async def change_scope(self, guid: str, uid: str, scope: MemberScope) -> None:
         """Change the scope of a member.
 
         Args:

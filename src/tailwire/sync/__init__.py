@@ -6,10 +6,14 @@ Read more: docs/sync.md.
 
 from tailwire.sync.admin import Admin as Admin
 from tailwire.sync.admin_bridge import Listing as Listing
+from tailwire.sync.app_callbacks import Post as Post
+from tailwire.sync.app_callbacks import WindowGone as WindowGone
+from tailwire.sync.bridge import SyncTokenProvider as SyncTokenProvider
 from tailwire.sync.client import Client as Client
 from tailwire.sync.iterating import Iterating as Iterating
 from tailwire.sync.live import LiveConversations as LiveConversations
 from tailwire.sync.live import LiveMessages as LiveMessages
+from tailwire.sync.proxies import Connection as Connection
 from tailwire.sync.proxies import ListRequest as ListRequest
 from tailwire.sync.proxies import OutboxEntry as OutboxEntry
 from tailwire.sync.proxies import Request as Request
@@ -18,6 +22,6 @@ from tailwire.sync.qt import post_qt as post_qt
 from tailwire.sync.tk import post_tk as post_tk
 
 __all__ = [
-    "Admin", "Client", "Iterating", "ListRequest", "Listing", "LiveConversations", "LiveMessages", "OutboxEntry",
-    "Request", "UploadFileRequest", "post_qt", "post_tk",
+    "Admin", "Client", "Connection", "Iterating", "ListRequest", "Listing", "LiveConversations", "LiveMessages",
+    "OutboxEntry", "Post", "Request", "SyncTokenProvider", "UploadFileRequest", "WindowGone", "post_qt", "post_tk",
 ]  # fmt: skip

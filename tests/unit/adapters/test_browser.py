@@ -25,12 +25,12 @@ class Target:
         assert self.listening.pop(event) is told
 
     def fire(self, event):
-        self.listening[event].told(SimpleNamespace(type=event))
+        self.listening[event].callback(SimpleNamespace(type=event))
 
 
 class Proxy:
     def __init__(self, told):
-        self.told = told
+        self.callback = told
         self.destroyed = 0
 
     def destroy(self):
@@ -49,15 +49,15 @@ def test_page_events():
         return proxies[-1]
 
     watch = watch_page(client, window, proxied)
-    assert client.told == []
+    assert client.reported == []
     assert watch.knows == {"hidden", "paused", "network"}
     document = window.document
     document.visibilityState = "hidden"
     document.fire("visibilitychange")
     document.fire("freeze")
-    assert (client.told, watch.seen) == (["background"], "paused")
+    assert (client.reported, watch.seen) == (["background"], "paused")
     document.fire("resume")  # it goes on, and is still hidden
-    assert (client.told, watch.seen) == (["background"], "hidden")
+    assert (client.reported, watch.seen) == (["background"], "hidden")
     document.visibilityState = "visible"
     document.fire("visibilitychange")
     window.fire("pagehide")
@@ -65,7 +65,7 @@ def test_page_events():
     window.fire("pageshow")
     window.fire("offline")
     window.fire("online")
-    assert client.told == ["background", "foreground", "background", "foreground", "offline", "online"]
+    assert client.reported == ["background", "foreground", "background", "foreground", "offline", "online"]
 
     watch.close()
     assert window.listening == document.listening == {}
@@ -75,7 +75,7 @@ def test_page_events():
 def test_page_that_starts_hidden_and_offline():
     client = RecordingClient()
     watch_page(client, page("hidden", online=False), Proxy)
-    assert client.told == ["background", "offline"]
+    assert client.reported == ["background", "offline"]
 
 
 def test_outside_of_a_page_is_refused():

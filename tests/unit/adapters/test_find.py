@@ -83,10 +83,10 @@ async def test_the_app_that_runs_is_found(monkeypatch, adapters, name, modules, 
         assert (given, named) == (arguments, {} if name == "textual" else {"hidden": "background"})
         assert "hidden" in found.knows
         window.see("hidden")
-        assert (found.seen, chat.told) == ("hidden", [HIDDEN])
-    assert chat.told == [HIDDEN, SHOWN]
+        assert (found.seen, chat.reported) == ("hidden", [HIDDEN])
+    assert chat.reported == [HIDDEN, SHOWN]
     window.see("hidden")
-    assert chat.told == [HIDDEN, SHOWN]
+    assert chat.reported == [HIDDEN, SHOWN]
 
 
 @pytest.mark.parametrize(("platform", "name"), [("emscripten", "browser"), ("ios", "ios")])
@@ -153,7 +153,7 @@ async def test_errors_leave_nothing_watched(adapters, monkeypatch):
     with pytest.raises(RuntimeError, match="no network today"):
         watch(chat)
     adapters["tk"][0].see("hidden")
-    assert chat.told == []
+    assert chat.reported == []
 
 
 async def test_terminal_is_watched_without_a_toolkit(monkeypatch, caplog):

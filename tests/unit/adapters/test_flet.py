@@ -36,13 +36,13 @@ def test_lifecycle_states():
     assert page.updated == 1
     assert watch.knows == {"hidden", "paused"}  # the network of a browser is not that of the app
     page.live("INACTIVE")
-    assert client.told == []
+    assert client.reported == []
     page.live("HIDE", "PAUSE", "RESTART")
     assert watch.seen == "paused"
     page.live("SHOW", "RESUME")
-    assert client.told == ["background", "foreground"]
+    assert client.reported == ["background", "foreground"]
     page.live("DETACH")
-    assert client.told == ["background", "foreground", "background"]
+    assert client.reported == ["background", "foreground", "background"]
 
 
 def test_reconnected_page_restores_its_state():
@@ -50,20 +50,20 @@ def test_reconnected_page_restores_its_state():
     watch = watch_flet(client, page)
     page.on_disconnect(None)
     page.on_connect(None)
-    assert client.told == ["background", "foreground"]
+    assert client.reported == ["background", "foreground"]
     page.live("HIDE", "INACTIVE")
     page.on_disconnect(None)
     page.on_connect(None)
-    assert (client.told[2:], watch.seen) == (["background"], "hidden")
+    assert (client.reported[2:], watch.seen) == (["background"], "hidden")
 
 
 def test_hidden_page_may_stay_in_the_foreground():
     client, page = RecordingClient(), Page()
     watch_flet(client, page, hidden="foreground")
     page.live("HIDE")
-    assert client.told == []
+    assert client.reported == []
     page.live("PAUSE")
-    assert client.told == ["background"]
+    assert client.reported == ["background"]
 
 
 def test_closing_restores_handlers_except_newer_ones():
@@ -78,7 +78,7 @@ def test_closing_restores_handlers_except_newer_ones():
     assert page.on_connect is before
     assert page.on_disconnect is since
     assert page.on_app_lifecycle_state_change is None
-    assert client.told == ["background", "foreground"]
+    assert client.reported == ["background", "foreground"]
 
 
 def test_handlers_keep_their_kind():
@@ -111,7 +111,7 @@ def test_handlers_keep_their_kind():
         watch_flet(client, page)
         assert is_one(page.on_disconnect)
         run(page.on_disconnect(None))
-        assert client.told == ["background"]
+        assert client.reported == ["background"]
     assert called == ["plain", "a step", "awaited", "an async step"]
 
 
@@ -140,7 +140,7 @@ def test_the_network_of_a_device(monkeypatch):
     assert "network" in watch.knows
     for kinds in ([Kind.NONE], [Kind.WIFI, Kind.MOBILE], []):
         made[0].on_change(SimpleNamespace(connectivity=kinds))
-    assert client.told == ["offline", "online", "unknown"]
+    assert client.reported == ["offline", "online", "unknown"]
     watch.close()
     assert made[0].on_change is None
     toolkit.context.page = None

@@ -93,14 +93,14 @@ def test_task_runs_in_the_clients_thread():
 
 
 async def test_wait_closed_times_out(caplog):
-    chat = RecordingLoopClient(says_goodbye=False)
+    chat = RecordingLoopClient(closes=False)
     with caplog.at_level(logging.DEBUG, "tailwire"):
         await wait_closed(chat, 0.01)
     assert "still open" in caplog.text
     waiting = asyncio.ensure_future(wait_closed(chat, 20))
     await asyncio.sleep(0)
     assert not waiting.done()
-    chat.goodbye.set()
+    chat.closed_event.set()
     await waiting
 
 

@@ -45,7 +45,7 @@ async def test_only_changes_are_reported(kernel):
     chat = RecordingLoopClient()
     with watch_network(chat) as watch:
         assert await watch.settled() == {"network"}
-        assert chat.told == []
+        assert chat.reported == []
         kernel["tell"]()
         kernel["ways"] = OFF
         kernel["tell"]()
@@ -57,7 +57,7 @@ async def test_only_changes_are_reported(kernel):
         kernel["ways"] = MOVED
         kernel["tell"]()
         await chat.until("offline", "online", "online")
-    assert chat.told == ["offline", "online", "online"]
+    assert chat.reported == ["offline", "online", "online"]
 
 
 async def test_initial_offline_is_withdrawn_at_close(kernel):
@@ -65,8 +65,8 @@ async def test_initial_offline_is_withdrawn_at_close(kernel):
     chat = RecordingLoopClient()
     with watch_network(chat) as watch:
         await watch.settled()
-        assert chat.told == ["offline"]
-    assert chat.told == ["offline", "unknown"]
+        assert chat.reported == ["offline"]
+    assert chat.reported == ["offline", "unknown"]
 
 
 async def test_netlink_failure_withdraws_offline(kernel):

@@ -35,13 +35,13 @@ def send(number: signal.Signals) -> None:
 
 
 async def test_process_stops_after_the_socket_is_closed():
-    chat, stopped = RecordingLoopClient(says_goodbye=False), asyncio.Event()
+    chat, stopped = RecordingLoopClient(closes=False), asyncio.Event()
     with watch_terminal(chat, stop=stopped.set) as watch:
         assert watch.knows == await watch.settled() == {"paused"}
         send(signal.SIGTSTP)
         await chat.until(BACK)
         assert (watch.seen, stopped.is_set()) == ("paused", False)
-        chat.goodbye.set()
+        chat.closed_event.set()
         await stopped.wait()
         send(signal.SIGCONT)
         await chat.until(BACK, FRONT)
@@ -50,7 +50,7 @@ async def test_process_stops_after_the_socket_is_closed():
 
 async def test_unclosed_socket_does_not_prevent_the_stop(monkeypatch):
     monkeypatch.setattr(terminal, "CLOSE_TIMEOUT_SECONDS", 0.01)
-    chat, stopped = RecordingLoopClient(says_goodbye=False), asyncio.Event()
+    chat, stopped = RecordingLoopClient(closes=False), asyncio.Event()
     with watch_terminal(chat, stop=stopped.set):
         send(signal.SIGTSTP)
         await asyncio.wait_for(stopped.wait(), 10)
@@ -70,11 +70,11 @@ async def test_closed_client_does_not_prevent_the_stop():
 
 
 async def test_existing_handlers_are_called_and_restored():
-    chat, called = RecordingLoopClient(says_goodbye=False), []
+    chat, called = RecordingLoopClient(closes=False), []
     own = asyncio.Event()
 
     def stop(number, frame):
-        called.append((number, list(chat.told)))
+        called.append((number, list(chat.reported)))
         own.set()
 
     def go_on(number, frame):
@@ -87,7 +87,7 @@ async def test_existing_handlers_are_called_and_restored():
             send(signal.SIGTSTP)
             await chat.until(BACK)
             assert called == []
-            chat.goodbye.set()
+            chat.closed_event.set()
             await own.wait()
             send(signal.SIGCONT)
             await chat.until(BACK, FRONT)
@@ -156,7 +156,7 @@ async def test_later_handler_is_kept_at_close():
         assert signal.getsignal(signal.SIGTSTP) is later
         send(signal.SIGTSTP)
         assert order == ["later", "first"]
-        assert chat.told == []
+        assert chat.reported == []
     finally:
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
 
@@ -166,7 +166,7 @@ async def test_two_clients_both_close():
     with watch_terminal(one, stop=stopped.set), watch_terminal(two):
         send(signal.SIGTSTP)
         await stopped.wait()
-        assert one.told == two.told == [BACK]
+        assert one.reported == two.reported == [BACK]
         send(signal.SIGCONT)
         await one.until(BACK, FRONT)
         await two.until(BACK, FRONT)
@@ -175,7 +175,7 @@ async def test_two_clients_both_close():
 def test_client_with_its_own_thread():
     chat, seen = RecordingThreadClient(), []
     try:
-        with watch_terminal(chat, stop=lambda: seen.append(list(chat.inner.told))):
+        with watch_terminal(chat, stop=lambda: seen.append(list(chat.inner.reported))):
             send(signal.SIGTSTP)
             assert seen == [[BACK]]
             send(signal.SIGCONT)
@@ -197,7 +197,7 @@ async def test_forked_process_stops_by_default():
         assert os.WIFSTOPPED(status)
         os.kill(child, signal.SIGCONT)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert chat.told == []
+    assert chat.reported == []
 
 
 def test_refusals_name_their_reason(monkeypatch):

@@ -16,13 +16,13 @@ class Client:
     """Keeps what it is told behind the first word of a watch, which is `foreground`."""
 
     def __init__(self):
-        self.told, self.reasons, self.threads = [], [], []
+        self.reported, self.reasons, self.threads = [], [], []
         self.error = None
 
     def _take(self, what):
         if self.error is not None:
             raise self.error
-        self.told.append(what)
+        self.reported.append(what)
         self.threads.append(threading.current_thread())
 
     def set_app_state(self, state, *, reason="app"):
@@ -46,7 +46,7 @@ def test_only_changes_are_reported():
     watch = Watch(client, "window", ["hidden"])
     for word in ("resumed", "inactive", "hidden", "hidden", "paused", "inactive", "resumed", "resumed"):
         watch.see(word)
-    assert client.told == ["background", "foreground"]
+    assert client.reported == ["background", "foreground"]
     assert watch.seen == "resumed"
     assert watch.knows == {"hidden"}
 
@@ -59,7 +59,7 @@ def test_two_watches_of_one_client_have_different_reasons():
     first.see("hidden")
     second.see("hidden")
     second.close()
-    assert client.told == ["background", "background", "foreground"]
+    assert client.reported == ["background", "background", "foreground"]
     first.close()
 
 
@@ -67,10 +67,10 @@ def test_hidden_app_may_stay_in_the_foreground():
     client = Client()
     watch = Watch(client, "window", ["hidden"], hidden="foreground")
     watch.see("hidden")
-    assert client.told == []
+    assert client.reported == []
     assert watch.seen == "hidden"
     watch.see("paused")
-    assert client.told == ["background"]
+    assert client.reported == ["background"]
 
 
 def test_closing_withdraws_reports_and_undoes_in_reverse_order():
@@ -80,12 +80,12 @@ def test_closing_withdraws_reports_and_undoes_in_reverse_order():
         watch.at_close(lambda: undone.append("second"))
         watch.see("hidden")
         watch.see_network("offline")
-    assert client.told == ["background", "offline", "foreground", "unknown"]
+    assert client.reported == ["background", "offline", "foreground", "unknown"]
     assert undone == ["second", "first"]
     watch.close()
     watch.see("hidden")
     watch.see_network("offline")
-    assert len(client.told) == 4
+    assert len(client.reported) == 4
     assert len(undone) == 2
 
 
@@ -106,14 +106,14 @@ def test_error_during_close_releases_everything(fails):
     client.error = None
     watch.close()
     watch.see("hidden")
-    assert client.told == (["background"] if fails == "telling" else [])
+    assert client.reported == (["background"] if fails == "telling" else [])
 
 
 def test_detached_app_stays_in_the_background_after_close():
     client = Client()
     with Watch(client, "window", ["hidden"]) as watch:
         watch.see("detached")
-    assert client.told == ["background"]
+    assert client.reported == ["background"]
 
 
 def test_network_is_reported():
@@ -121,7 +121,7 @@ def test_network_is_reported():
     with Watch(client, "network", ["network"]) as watch:
         watch.see_network("offline")
         watch.see_network("online")
-    assert client.told == ["offline", "online"]
+    assert client.reported == ["offline", "online"]
 
 
 def test_closed_client_is_ignored():
@@ -179,10 +179,10 @@ async def test_reports_of_other_threads_run_on_the_loop_in_order():
 
     await asyncio.to_thread(platform)
     await asyncio.sleep(0)
-    assert chat.told == ["background", "foreground", "background"]
+    assert chat.reported == ["background", "foreground", "background"]
     assert set(chat.threads) == {here}
     watch.say("resumed")  # on the loop itself: at once
-    assert chat.told[-1] == "foreground"
+    assert chat.reported[-1] == "foreground"
 
 
 def test_thread_safe_client_is_called_directly():
@@ -191,7 +191,7 @@ def test_thread_safe_client_is_called_directly():
     thread = threading.Thread(target=watch.say, args=["paused"])
     thread.start()
     thread.join()
-    assert chat.told == ["background"]
+    assert chat.reported == ["background"]
     assert chat.threads == [thread]
 
 
@@ -203,7 +203,7 @@ async def test_close_in_another_thread_withdraws_on_the_loop():
     await asyncio.to_thread(watch.close)
     assert undone == [False]
     await asyncio.sleep(0)
-    assert chat.told == ["background", "foreground"]
+    assert chat.reported == ["background", "foreground"]
     assert set(chat.threads) == {here}
 
 
@@ -220,7 +220,7 @@ def test_thread_safe_client_outlives_the_loop_of_its_watch():
     watch = asyncio.run(begin())
     watch.say("hidden")
     watch.close()
-    assert chat.told == ["background", "foreground"]
+    assert chat.reported == ["background", "foreground"]
 
 
 def test_reports_after_the_loop_is_closed_are_ignored():
@@ -231,4 +231,4 @@ def test_reports_after_the_loop_is_closed_are_ignored():
 
     watch = asyncio.run(begin())
     watch.say("paused")
-    assert chat.told == []
+    assert chat.reported == []

@@ -1,4 +1,4 @@
-"""A stage for the tests of the blocking client: a server in this process, its clients, and conditions to wait for."""
+"""A server in this process, its blocking clients, a simulated GUI thread, and conditions to wait for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tailwire.testing.embedded import EmbeddedServer
 DEADLINE = 30.0
 
 
-class Room:
+class SyncHarness:
     """A server and its blocking clients."""
 
     def __init__(self, server: EmbeddedServer) -> None:
@@ -27,19 +27,19 @@ class Room:
         return AppSettingsBuilder().override_client_host(self.server.url)
 
     def user(self) -> str:
-        """The uid of a new user."""
+        """Create a user, and return the uid."""
         self._users += 1
         return self.server.add_user(f"user-{self._users}").uid
 
     def client(self, builder: AppSettingsBuilder | None = None, **more: Any) -> Client:
-        """A client, not logged in."""
+        """Return a client that is not logged in."""
         more.setdefault("session_store", MemorySessionStore())
         made = Client(self.server.app_id, (builder or self.settings()).build(), **more)
         self.clients.append(made)
         return made
 
     def enter(self, uid: str = "", builder: AppSettingsBuilder | None = None, **more: Any) -> Client:
-        """A client that is logged in and connected."""
+        """Return a client that is logged in and connected."""
         chat = self.client(builder, **more)
         chat.login(uid or self.user(), auth_key=self.server.auth_key)
         chat.wait_connected()
@@ -47,7 +47,7 @@ class Room:
 
 
 class Window:
-    """A GUI's thread, played by the test's: what is posted runs in `turn()`."""
+    """A GUI's thread, simulated by the test's: posted functions run in `turn()`."""
 
     def __init__(self) -> None:
         self.posted: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -57,7 +57,7 @@ class Window:
         self.posted.put(function)
 
     def turn(self) -> bool:
-        """Run one of what is posted, if there is one."""
+        """Run one posted function. Return False if there is none."""
         try:
             function = self.posted.get_nowait()
         except queue.Empty:
@@ -75,20 +75,20 @@ class Window:
         until(tried)
 
 
-def say(chat: Client, to: str, *texts: str) -> None:
+def send_texts(chat: Client, to: str, *texts: str) -> None:
     for text in texts:
         chat.send_message(TextMessage(receiver=to, receiver_type="user", text=text))
 
 
 def until(true: Callable[[], Any]) -> Any:
-    """Wait for a condition of another thread."""
+    """Wait until a condition becomes true in another thread, and return its value."""
     end = time.monotonic() + DEADLINE
     while not (value := true()):
-        assert time.monotonic() < end, "it did not come true"
+        assert time.monotonic() < end, "the condition did not become true"
         time.sleep(0.005)
     return value
 
 
 def threads(name: str = "tailwire client") -> int:
-    """How many threads of clients there are."""
+    """Return the number of running client threads."""
     return sum(t.name == name for t in threading.enumerate())
