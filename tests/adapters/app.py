@@ -120,16 +120,16 @@ class App:
 
     @property
     def printed(self) -> str:
-        """What it printed beside its answers: tracebacks, warnings of the toolkit."""
+        """Other output of the program: tracebacks, warnings of the toolkit."""
         return "".join(self._noise)
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs."""
+        """Whether the process is running."""
         return self._process.poll() is None
 
     def until(self, condition: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
-        """Wait for a condition while the program lives."""
+        """Wait for a condition while the program is running."""
 
         def holds() -> bool:
             if condition():
@@ -161,7 +161,7 @@ class App:
         return answer["value"]
 
     def turns(self) -> None:
-        """Let the toolkit's loop turn: what it had to do by now is done."""
+        """Wait until the toolkit's loop has handled its pending events."""
         for _ in range(3):
             self.do("turn")
 
@@ -170,26 +170,26 @@ class App:
         return self.server.sockets(self.uid)
 
     def until_gone(self) -> None:
-        """Wait until the server knows no socket of the user: far less than a silent socket would be kept."""
+        """Wait until the user has no socket; shorter than the server would keep a silent one."""
         self.until(lambda: not self.sockets(), "the socket is gone at the server", 5)
 
     def until_back(self) -> None:
-        """Wait until the server has one socket of the user again."""
+        """Wait until the user has one socket again."""
         self.until(lambda: len(self.sockets()) == 1, "the socket is back at the server", 5)
 
     def until_heard(self, text: str) -> None:
-        """Wait until a message is handed over."""
+        """Wait until a message was delivered."""
         self.until(lambda: text in self.messages, f"the message {text!r} is handed over")
 
     def close(self) -> int:
-        """Close the line, so that the program ends, and return its exit code."""
+        """Close the connection, so that the program exits, and return its exit code."""
         assert self._process.stdin is not None
         if not self._process.stdin.closed:
             self._process.stdin.close()
         try:
             code = self._process.wait(20)
         except subprocess.TimeoutExpired:
-            self._process.send_signal(signal.SIGABRT)  # it prints where each of its threads stands
+            self._process.send_signal(signal.SIGABRT)  # faulthandler prints the stack of each thread
             code = None
             self._process.wait()
         for thread in self._threads:

@@ -1,4 +1,4 @@
-"""A display, a server, and apps that end with their test."""
+"""A display, a server, and apps that end with their tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Start = Callable[..., App]
 
 
 def need(*modules: str) -> None:
-    """Skip, naming the toolkit, where a module of it is not installed."""
+    """Skip if a module of the toolkit is not installed."""
     for module in modules:
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed: run `make gui`")
@@ -25,7 +25,7 @@ def need(*modules: str) -> None:
 
 @pytest.fixture(scope="session")
 def screen() -> Iterator[Screen]:
-    """A display with a window manager, for all tests of this process."""
+    """A display with a window manager, shared by all tests."""
     if lacking := missing():
         pytest.skip(f"not installed: {', '.join(lacking)} (Debian packages): run `make gui`")
     screen = Screen()
@@ -35,7 +35,7 @@ def screen() -> Iterator[Screen]:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
-    """A real server; each app has a user of its own."""
+    """A real server; each app gets its own user."""
     server = AppServer(tmp_path_factory.mktemp("server"))
     yield server
     server.close()

@@ -1,4 +1,4 @@
-"""Cases of `watch_qt` that need no server: run as a program, one process for all (`python qt_cases.py [binding]`).
+"""Cases of `watch_qt` that need no server; run as one program (`python qt_cases.py [binding]`).
 
 They use QtGui alone, without a display: `QT_QPA_PLATFORM=offscreen`.
 """
@@ -64,7 +64,7 @@ def windows_without_widgets(app: Any) -> None:
     window.close()
 
 
-def menus_and_tips_are_no_windows_of_the_app(app: Any) -> None:
+def menus_and_tooltips_do_not_count(app: Any) -> None:
     client = RecordingClient()
     tips = []
     for kind in (core.Qt.WindowType.Popup, core.Qt.WindowType.ToolTip):
@@ -116,14 +116,14 @@ def in_another_thread(app: Any) -> None:
 
 
 class Phone:
-    """An application on a phone, whose system cannot run here: Qt's own class, but for the platform's name."""
+    """Simulates an application on a phone by changing the platform's name."""
 
     @staticmethod
     def of(app: Any, name: str) -> None:
         type(app).platformName = staticmethod(lambda: name)
 
 
-def the_word_of_a_phone(app: Any) -> None:
+def application_state_on_a_phone(app: Any) -> None:
     state = core.Qt.ApplicationState
     for name in ("android", "ios"):
         Phone.of(app, name)
@@ -133,7 +133,7 @@ def the_word_of_a_phone(app: Any) -> None:
         app.applicationStateChanged.emit(state.ApplicationActive)
         watch = watch_qt(client, app)
         assert watch.knows == {"paused"}
-        client.reported.clear()  # offscreen, the application is inactive or active as the last window left it
+        client.reported.clear()  # offscreen, the last window decides whether the application is active
         for seen in (state.ApplicationActive, state.ApplicationInactive):
             app.applicationStateChanged.emit(seen)
         window.hide()
@@ -158,10 +158,10 @@ def main() -> None:
     app = gui.QGuiApplication(sys.argv[:1])
     app.setQuitOnLastWindowClosed(False)
     refused(ValueError, "hidden", lambda: watch_qt(RecordingClient(), app, hidden="never"))
-    for case in (windows_without_widgets, menus_and_tips_are_no_windows_of_the_app, two_watches, in_another_thread):
+    for case in (windows_without_widgets, menus_and_tooltips_do_not_count, two_watches, in_another_thread):
         case(app)
         turns(app)
-    the_word_of_a_phone(app)
+    application_state_on_a_phone(app)
     print("all cases passed", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""The programs of docs/apps.md, run as they are printed: only the server's address, and who logs in, are others."""
+"""The programs of docs/apps.md, run as they are, except for the server's address and the user."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_documented_program_with_windows(screen: Screen, server: AppServer, tmp_
     assert server.sockets(user.uid) == []
     assert "Traceback" not in printed, printed
     assert "is gone" not in printed, "what comes behind the end of the window is no trouble"
-    if toolkit != "toga":  # with qasync, on which it rests here, the interpreter may die at its exit
+    if toolkit != "toga":  # with qasync, which it uses here, the interpreter may crash at exit
         assert process.returncode == 0, printed
 
 

@@ -1,4 +1,4 @@
-"""`tailwire.watch` with the real toolkits: it finds the app that runs, the machine's sleep and the network beside it."""
+"""`tailwire.watch` with real toolkits: it finds the running app, system sleep and the network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Kivy app under a window manager: its server knows whether it is on the screen."""
+"""A Kivy app under a window manager: its server knows whether it is visible."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def test_minimised_by_the_window_manager(app: App, screen: Screen):
 def test_rapid_hide_and_show_is_not_reported(app: App):
     before = app.sockets()
     app.reported.clear()
-    app.do("flap")  # twenty times, within one turn of the loop
-    app.until(lambda: app.events.count("show") >= 20, "Kivy has told all of it")
+    app.do("flap")  # twenty times in one turn of the loop
+    app.until(lambda: app.events.count("show") >= 20, "Kivy has sent all events")
     app.turns()
     app.server.say(app.uid, "after quick changes")
     app.until_heard("after quick changes")
@@ -106,7 +106,7 @@ def test_pause_on_a_phone_blocks_kivys_event_loop(
     os.mkfifo(pipe)
     app = once("kivy_program", environment, resume=str(pipe), blocking=blocking)
     app.do("pause_as_on_a_phone")
-    app.until_gone()  # the goodbye is sent, although an event loop that Kivy runs stands still from now on
+    app.until_gone()  # the socket is closed although Kivy's event loop stands still from now on
     app.server.say(app.uid, "to a paused app")
     pipe.write_bytes(b".")
     app.until_back()

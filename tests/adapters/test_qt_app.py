@@ -1,4 +1,4 @@
-"""A Qt app: its server knows whether it is on the screen. Most without a display, some under a window manager."""
+"""A Qt app: its server knows whether it is visible. Most tests run offscreen, some under a window manager."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_app_that_starts_hidden(once: Start):
 
 
 def test_cases_without_a_server():
-    """Windows of QtGui alone, phones, misuse: each assertion stands in the program."""
+    """Windows of QtGui alone, phones, misuse: the assertions are in the program."""
     done = subprocess.run(
         [sys.executable, str(HERE / "qt_cases.py")],
         env={**OFFSCREEN, "PYTHONPATH": os.pathsep.join((str(HERE.parents[1] / "src"), str(HERE.parent)))},
@@ -129,5 +129,5 @@ def test_async_client_in_qts_thread_with_qasync(once: Start):
     app = once("qasync_program", OFFSCREEN)
     for happens in ("minimise", "withdraw"):
         play("qt-offscreen", happens, app)
-    app.close()  # its exit code says nothing: the interpreter may die at its exit, behind the client's end
+    app.close()  # ignore its exit code: the interpreter may crash after the client has closed
     assert app.events[-1] == "closed"

@@ -1,4 +1,4 @@
-"""Signals that somebody else on the bus sends straight to the client's connection move nothing."""
+"""Signals that other processes send directly to the client's bus connection are ignored."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def told_by_another(bus: PrivateBus, path: str, interface: str, member: st
                     signature=signature, body=body,
                 )
             )  # fmt: skip
-    await other.call(Message(destination, daemon_path, daemon, "GetId"))  # what was sent before has gone out
+    await other.call(Message(destination, daemon_path, daemon, "GetId"))  # flushes what was sent before
     other.disconnect()
 
 
@@ -50,7 +50,7 @@ async def test_signals_of_other_senders_are_ignored(monkeypatch):
             await told_by_another(bus, DAEMON[1], DAEMON[2], "NameOwnerChanged", "sss", owner)
             first.disconnect()
             again = logind()
-            await bus.put(LOGIND, PATH, again)  # another owner of the same name is heard
+            await bus.put(LOGIND, PATH, again)  # a new owner of the same name is accepted
             await again.until_held(1)
             assert chat.reported == []
             again.PrepareForSleep(True)

@@ -1,4 +1,4 @@
-"""The machine's sleep, from a real D-Bus daemon with a service that speaks as systemd-logind."""
+"""System sleep, with a real D-Bus daemon and a service that imitates systemd-logind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Textual app in a shell with job control: Ctrl+Z stops it after the goodbye, `fg` brings it back as it was."""
+"""A Textual app in a shell with job control: Ctrl+Z stops it after the socket is closed, `fg` restores it."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ async def test_sleep_outweighs_a_continued_app(live: LiveStage):
         with watch_textual(bob.chat, app) as watch:
             bob.chat.set_app_state("background", reason="sleep")
             await alice.ears.until(lambda: alice.ears.all("offline").count("bob") == 1)
-            await app.run_action("suspend_process")  # it cannot be stopped here, and is back at once
+            await app.run_action("suspend_process")  # it cannot be stopped here, so this returns at once
             assert watch.seen == "resumed"
             assert bob.chat.get_connection_status() == "disconnected"
             await alice.say("bob", "while asleep")

@@ -1,4 +1,4 @@
-"""A Tk app under a window manager: its server knows whether it is on the screen."""
+"""A Tk app under a window manager: its server knows whether it is visible."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_app_that_starts_hidden(once: Start, screen: Screen):
 
 
 def test_cases_without_a_server(screen: Screen):
-    """Two watches, many widgets, misuse, the end: each assertion stands in the program."""
+    """Two watches, many widgets, misuse, the end: the assertions are in the program."""
     done = subprocess.run(
         [sys.executable, str(HERE / "tk_cases.py")],
         env={**screen.environment, "PYTHONPATH": os.pathsep.join((str(HERE.parents[1] / "src"), str(HERE.parent)))},

@@ -1,4 +1,4 @@
-"""A Toga app (toga-qt) under a window manager: its server knows whether it is on the screen."""
+"""A Toga app (toga-qt) under a window manager: its server knows whether it is visible."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_rapid_hide_and_show_is_not_reported(app: App):
     app.turns()
     before = app.sockets()
     app.reported.clear()
-    app.do("flap")  # twenty times, within one turn of the loop
+    app.do("flap")  # twenty times in one turn of the loop
     app.turns()
     app.server.say(app.uid, "after quick changes")
     app.until_heard("after quick changes")

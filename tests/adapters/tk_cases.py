@@ -1,4 +1,4 @@
-"""Cases of `watch_tk` that need no server: run as a program under a display, one process for all."""
+"""Cases of `watch_tk` that need no server; run as one program under a display."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def two_watches(root: tkinter.Tk) -> None:
     assert other.reported == ["background", "foreground"] * 2
 
 
-def a_window_that_is_placed_unseen(root: tkinter.Tk) -> None:
+def window_placed_while_withdrawn(root: tkinter.Tk) -> None:
     client = RecordingClient()
     with watch_tk(client, root):
         root.update()
@@ -51,7 +51,7 @@ def a_window_that_is_placed_unseen(root: tkinter.Tk) -> None:
     assert client.reported == []
 
 
-def many_widgets_that_come_and_go(root: tkinter.Tk) -> None:
+def many_short_lived_widgets(root: tkinter.Tk) -> None:
     client, looks = RecordingClient(), []
     watch = watch_tk(client, root)
     root.update()
@@ -83,14 +83,14 @@ def in_another_thread(root: tkinter.Tk) -> None:
     assert isinstance(failed[0], RuntimeError), failed
 
 
-def the_end(root: tkinter.Tk) -> None:
+def destroyed_root(root: tkinter.Tk) -> None:
     one, other = RecordingClient(), RecordingClient()
     first = watch_tk(one, root)
     watch_tk(other, root)  # not kept
     gc.collect()
     root.update()
     root.withdraw()
-    root.destroy()  # before anybody could look: gone is gone
+    root.destroy()  # before the windows are checked
     assert one.reported == other.reported == ["background"]
     assert first.seen == "detached"
     first.close()
@@ -108,10 +108,10 @@ def main() -> None:
         watch_tk(RecordingClient(), root, hidden="never")  # type: ignore[arg-type]
     for case in (
         two_watches,
-        a_window_that_is_placed_unseen,
-        many_widgets_that_come_and_go,
+        window_placed_while_withdrawn,
+        many_short_lived_widgets,
         in_another_thread,
-        the_end,
+        destroyed_root,
     ):
         case(root)
     assert errors == []

@@ -1,4 +1,4 @@
-"""The blocking `Admin`: the same parts with the same calls as the async one, in any thread, to a real server."""
+"""The blocking `Admin`: the same parts and calls as the async one, from any thread, with a real server."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def admin(harness: SyncHarness) -> Iterator[Admin]:
     assert threads("tailwire admin") == 0
 
 
-# Held against the async one.
+# Comparison with the async client.
 
 
 def test_parts_match_the_async_client(harness: SyncHarness, admin: Admin):
@@ -116,7 +116,7 @@ def test_users_groups_and_messages(harness: SyncHarness, admin: Admin):
     assert sent[0].sender.name == "Dora"
     listing = admin.messages.in_group(guid, newest_first=True)
     assert isinstance(listing, Listing)
-    for _ in range(2):  # each walk asks anew
+    for _ in range(2):  # each iteration fetches the list again
         walk = iter(listing)
         assert isinstance(walk, Iterating)
         assert [m.text for m in walk if isinstance(m, TextMessage)] == ["2", "1", "0"]
@@ -132,7 +132,7 @@ def test_long_list_is_fetched_page_by_page(admin: Admin):
         admin.users.create(f"many-{n}", name="Many", tags=["many"])
     listing = admin.users.list(tags=["many"])
     assert len(list(listing)) == 101
-    for user in listing:  # a walk that ends early
+    for user in listing:  # an iteration that ends early
         assert user.name == "Many"
         break
 
@@ -182,7 +182,7 @@ def test_misuse_is_refused(harness: SyncHarness):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork() here")
 def test_client_is_refused_after_a_fork(admin: Admin):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of a process with threads
+        warnings.simplefilter("ignore", DeprecationWarning)  # about fork() in a process with threads
         child = os.fork()
     if child == 0:
         try:

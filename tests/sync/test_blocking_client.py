@@ -1,4 +1,4 @@
-"""The blocking client from threads: calls, requests, events, limits, and its end."""
+"""The blocking client: calls, requests, events, timeouts, and its end."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def test_events_arrive_in_order(harness: SyncHarness):
 
     bob, alice = harness.enter(bob_uid), harness.enter()
     stop, events = bob.on_event(told), bob.events(timeout=20)
-    gc.collect()  # nobody but the client holds what calls the function
+    gc.collect()  # only the client refers to the function
     texts = [str(n) for n in range(20)]
     for text in texts:
         send_text(alice, bob_uid, text)
@@ -205,7 +205,7 @@ def test_first_events_of_a_saved_session_are_delivered(harness: SyncHarness):
     harness.enter(bob_uid, session_store=store).close()
     send_text(harness.enter(), bob_uid, "missed")
     received: list[object] = []
-    harness.client(session_store=store, on_event=received.append)  # no login(): the session is there
+    harness.client(session_store=store, on_event=received.append)  # without login(): there is a saved session
     until(lambda: [e for e in received if isinstance(e, MessageReceived) and e.message.text == "missed"])  # type: ignore[attr-defined]
 
 
@@ -223,11 +223,11 @@ def test_listeners_run_in_the_clients_thread(harness: SyncHarness, caplog: pytes
                 bob.get_user(bob_uid)
             except RuntimeError as e:
                 received.append(str(e))
-            received.append(bob.get_connection_status())  # what does not wait is fine here
+            received.append(bob.get_connection_status())  # non-blocking calls are allowed here
             bob.start("get_user", bob_uid, done=lambda user: received.append(user.uid))
 
     bob.add_message_listener("recorder", Recorder())
-    send_text(alice, bob_uid, "end")  # ends neither the program nor the thread
+    send_text(alice, bob_uid, "end")  # must end neither the program nor the thread
     send_text(alice, bob_uid, "hello")
     until(lambda: len(received) == 3)
     assert "own thread" in str(received[0])
@@ -277,7 +277,7 @@ def test_timeouts_of_client_and_views(harness: SyncHarness):
     with pytest.raises(TimeoutError, match=r"wait_connected\(\) has not ended within 0.05 s, and was cancelled"):
         alice.wait_connected()
     started = time.monotonic()
-    with pytest.raises(TimeoutError, match="disconnect"):  # its own limit, with its own words
+    with pytest.raises(TimeoutError, match="disconnect"):  # the call's own timeout has its own message
         alice.wait_connected(timeout=0.3)
     assert time.monotonic() - started >= 0.3
     slow.connect()
@@ -388,7 +388,7 @@ def test_collected_client_is_closed_with_a_warning(harness: SyncHarness):
     del chat
     gc.collect()
     assert gone() is None
-    assert request.fetch_next()  # what was made of it keeps it open
+    assert request.fetch_next()  # objects made by the client keep it open
     assert view.get_connection_status()
     held = [request, view]
     del request, view

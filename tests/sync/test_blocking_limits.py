@@ -1,4 +1,4 @@
-"""Calls that are given up, iterators that fail or are closed, and token providers that raise what no token is."""
+"""Cancelled calls, iterators that fail or are closed, and token providers that raise unusual exceptions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tailwire.sync import Client, Iterating
 
 @contextmanager
 def held(chat: Client) -> Iterator[None]:
-    """The client's thread is held up within."""
+    """Block the client's thread within the block."""
     holds, go_on = threading.Event(), threading.Event()
     chat._client_thread._loop.call_soon_threadsafe(lambda: (holds.set(), go_on.wait(20)))
     assert holds.wait(20)

@@ -1,4 +1,4 @@
-"""Live lists of the blocking client: in any thread, told in the app's, with queued messages that can be acted on."""
+"""Live lists of the blocking client: usable from any thread, with callbacks in the app's thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions that are given every event: what was not handed over comes again, and one that fails holds nobody up."""
+"""Functions called with every event: unhandled events are delivered again, and a failing one blocks nothing."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_stopped_function_acknowledges_pending_events(harness: SyncHarness):
     send_texts(alice, uid, "one", "two", "three")
     until(lambda: not window.posted.empty())
     stop()
-    window.until(lambda: not bob._client_thread._kept)  # it ends; what waited is done without being told
+    window.until(lambda: not bob._client_thread._kept)  # wait for its end; pending events are acknowledged
     assert "three" not in received
     bob.close()
     assert heard_at_the_next_start(harness, uid, store, "end") == ["end"]

@@ -58,12 +58,12 @@ def test_slow_app_receives_one_call_at_a_time(harness: SyncHarness):
     bob, alice = harness.enter(bob_uid, post=window.post, session_store=store), harness.enter()
     bob.add_message_listener("recorder", recorder)
     send_texts(alice, bob_uid, "one", "two", "three")
-    assert bob.get_user(bob_uid).uid == bob_uid  # calls do not wait for the window
+    assert bob.get_user(bob_uid).uid == bob_uid  # calls do not depend on the window
     until(lambda: not window.posted.empty())
     assert window.posted.qsize() == 1
     assert window.turn()  # "one"
     until(lambda: not window.posted.empty())
-    bob.close()  # with "two" posted and not called: the window waits here, and nothing waits for the window
+    bob.close()  # "two" is posted but not called: this thread is blocked, and nothing must wait for it
     while window.turn():
         pass
     assert [text for text, _ in recorder.received] == ["one"]
@@ -125,7 +125,7 @@ def test_blocking_upload_in_the_apps_thread_does_not_deadlock(harness: SyncHarne
     request = bob.create_upload_file_request(harness.user())
     request.upload_attachments([UploadAttachment("one", UploadFile(content=b"x" * size, name="one.bin"))], Hears())
     window.until(lambda: told and told[-1][0] == "all")
-    assert told == [("one", size), ("one", "uploaded"), ("all", 1)]  # of the progress only the newest waited
+    assert told == [("one", size), ("one", "uploaded"), ("all", 1)]  # only the latest progress was kept
 
 
 @pytest.mark.parametrize(("kind", "level"), [(RuntimeError, logging.ERROR), (WindowGone, logging.DEBUG)])
@@ -292,7 +292,7 @@ def test_post_tk_raises_after_its_window_is_destroyed(display: str, monkeypatch:
     post, ran = post_tk(root), list[int]()
     for n in range(250):
         post(lambda n=n: ran.append(n))  # type: ignore[misc]
-    post(lambda: 1 / 0)  # reported by Tk, as any callback that raises
+    post(lambda: 1 / 0)  # Tk reports it like any failing callback
     post(lambda: ran.append(-1))
     reported: list[type] = []
     root.report_callback_exception = lambda kind, *rest: reported.append(kind)

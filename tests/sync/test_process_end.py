@@ -1,4 +1,4 @@
-"""What becomes of a client when its process forks, is interrupted, or ends: with real processes."""
+"""The blocking client when its process forks, is interrupted or ends; with real processes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def enter(**more):
 
 
 def run(harness: SyncHarness, folder: Path, code: str, *, uid: str = "", seconds: float = 30) -> str:
-    """Run a program to its end; what it printed. It must end well, in time, and without a word of complaint."""
+    """Run a program to its end, and return its output. It must exit in time, without errors or warnings."""
     server = harness.server
     arguments = [server.app_id, server.url, server.auth_key, uid or harness.user(), str(folder)]
     done = subprocess.run(
@@ -47,7 +47,7 @@ def test_unclosed_client_is_closed_at_exit(harness: SyncHarness, tmp_path: Path,
     code = f"chat = enter(); keep = chat.on_event(lambda e: None); events = chat.events()\nprint('in', flush=True)\n{how}\n"
     assert run(harness, tmp_path, code, uid=uid) == "in\n"
     again = "chat = make(); print(chat.get_logged_in_user().uid); chat.wait_connected(); chat.close(); chat.close()"
-    assert run(harness, tmp_path, again) == f"{uid}\n"  # the session is free, and whole
+    assert run(harness, tmp_path, again) == f"{uid}\n"  # the session is unlocked and complete
 
 
 @pytest.mark.slow
@@ -80,7 +80,7 @@ if os.fork() == 0:
         except RuntimeError as e:
             said.append("after the fork" in str(e))
     os.write(write, repr(said).encode())
-    chat.close()  # nothing of it is this process's
+    chat.close()  # has no effect in this process
     HOW
 _, status = os.waitpid(-1, 0)
 print(os.read(read, 1000).decode(), status, chat.connection.status, chat.get_user(uid).uid == uid)
