@@ -1,4 +1,4 @@
-"""The agent of `examples/` and the terminal program that talks with it, as processes beside a real server."""
+"""The example agent and the terminal program that talks to it, as processes with a real server."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Program:
             self.printed += data.decode()
 
     async def until(self, condition: Callable[[str], bool]) -> None:
-        """Wait until what was printed is as it should be."""
+        """Wait until the output satisfies a condition."""
         try:
             async with asyncio.timeout(30):
                 while not condition(self.printed):
@@ -67,7 +67,7 @@ class Program:
         self.process.stdin.write(f"{line}\n".encode())
 
     async def end(self, number: signal.Signals | None = None) -> int:
-        """Send a signal, or close its input; the exit code."""
+        """Send a signal, or close the input, and return the exit code."""
         if number is not None:
             self.process.send_signal(number)
         elif self.process.stdin is not None:
@@ -85,7 +85,7 @@ class Program:
 
 @asynccontextmanager
 async def running(program: Program) -> AsyncIterator[Program]:
-    """Start a program, and end it whatever happens."""
+    """Start a program, and end it in any case."""
     await program.start()
     try:
         yield program
@@ -94,7 +94,7 @@ async def running(program: Program) -> AsyncIterator[Program]:
 
 
 class Reader(MessageListener):
-    """Somebody who sees what the agent writes."""
+    """A user who records the agent's drafts."""
 
     def __init__(self) -> None:
         self.drafts: list[DraftChanged] = []
@@ -210,7 +210,7 @@ async def test_terminal_shows_and_stops_growing_answers(live: LiveStage, tmp_pat
         await watcher.ears.until(lambda: {"alice", "bob"} <= set(watcher.ears.all("online")))
         ask.type("How are you?")
         await ask.until(lambda s: s.startswith("bob: You asked"))
-        assert "what this was" not in ask.printed  # it is seen before it is there
+        assert "what this was" not in ask.printed  # shown before it is complete
         await ask.until(lambda s: s.endswith("know what this was.\n"))
         assert ask.printed.count("You asked") == 1
         ask.type("Again")

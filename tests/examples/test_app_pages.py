@@ -1,4 +1,4 @@
-"""The code of the pages on apps: Python, of names that there are, and the same that the tests of the adapters run."""
+"""The code of docs/apps.md is valid Python, uses existing names, and matches the tested recipes."""
 
 from __future__ import annotations
 

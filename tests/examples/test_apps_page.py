@@ -1,4 +1,4 @@
-"""The page on apps: its short blocks run, with a client that is connected. Its programs: tests/adapters."""
+"""The short code blocks of docs/apps.md run with a connected client. Its programs: tests/adapters."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ async def test_documented_blocks_run(live: LiveStage, monkeypatch, capsys):
         if waiting is not None:
             await waiting
     shown = capsys.readouterr().out
-    assert shown.splitlines()[-1] == "True"  # the network, which is known on every Linux
+    assert shown.splitlines()[-1] == "True"  # `network`, which is known on every Linux
     await alice.connected()

@@ -1,4 +1,4 @@
-"""The backends of `examples/`, as processes beside a real server: tokens for their users, and webhooks."""
+"""The example backends as processes with a real server: tokens for their users, and webhooks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def a_free_port() -> int:
 
 @asynccontextmanager
 async def backend(live: LiveStage, *command: str) -> AsyncIterator[tuple[httpx2.AsyncClient, list[str]]]:
-    """A backend that runs, a client that asks it, and the lines that it has printed."""
+    """Run a backend. Yield an HTTP client for it, and the lines that it prints."""
     port = a_free_port()
     environment = {
         **os.environ,
@@ -59,7 +59,7 @@ async def backend(live: LiveStage, *command: str) -> AsyncIterator[tuple[httpx2.
 
 
 async def until(condition, lines: list[str]) -> None:
-    """Wait until something holds."""
+    """Wait for a condition."""
     try:
         async with asyncio.timeout(30):
             while not condition():
@@ -80,7 +80,7 @@ async def test_backend_issues_tokens_and_receives_webhooks(live: LiveStage, pack
     async with backend(live, *command) as (client, lines):
         assert (await client.post("/chat-token")).status_code == 401
         assert (await client.post("/chat-token", auth=("alice", "wrong"))).status_code == 401
-        dora = (await client.post("/chat-token", auth=("dora", "explorer"))).json()  # not there yet
+        dora = (await client.post("/chat-token", auth=("dora", "explorer"))).json()  # does not exist yet
         actor = live.actor()
         await actor.chat.init()
         actor.listen()

@@ -1,4 +1,4 @@
-"""The bots of the page run, and so does its test of one."""
+"""The programs of docs/bots.md run, including its test of a bot."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ A_BOT, AN_AGENT, A_TEST = re.findall(r"```python\n(.*?)```", PAGE.read_text(), r
 
 
 def module(monkeypatch: pytest.MonkeyPatch, name: str, code: str) -> types.ModuleType:
-    """A block of the page as a module."""
+    """Return a code block of the page as a module."""
     made = types.ModuleType(name)
     monkeypatch.setenv("APP_ID", "app")
     monkeypatch.setenv("AUTH_KEY", "key")

@@ -1,4 +1,4 @@
-"""The chat windows of `examples/` with their real toolkits, as their users use them."""
+"""The example chat windows with their real toolkits."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 @pytest.fixture(params=[("tk", "_tkinter"), ("pyside6", "PySide6")], ids=["tk", "pyside6"])
 def window(request: pytest.FixtureRequest, display: Screen, place: Place) -> Iterator[Open]:
-    """What opens the example's window; it is closed behind the test."""
+    """Return a function that opens the example's window; it is closed after the test."""
     name, module = request.param
     if importlib.util.find_spec(module) is None:
         pytest.skip(f"{module} is not installed: run `make gui`")

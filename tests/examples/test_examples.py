@@ -20,19 +20,19 @@ ROOT = Path(__file__).parents[2]
 
 
 def code(text: str) -> str:
-    """Python code without what only tells its reader something, in one form."""
+    """Return normalised Python code, without comments and docstrings."""
     tree = ast.parse(text)
     body = [n for n in tree.body if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))]
     return "\n".join(ast.unparse(n) for n in body if isinstance(n, ast.AsyncFunctionDef)).replace(" -> None", "")
 
 
 def printed(page: str) -> list[str]:
-    """The Python blocks of a page."""
+    """Return the Python blocks of a page."""
     return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
 
 
 def bot_of(source: str) -> str:
-    """The code of a bot, as it is printed or as it stands in its file."""
+    """Return the code of a bot, from a page or from its file."""
     return printed("README.md")[0] if source == "README.md" else (ROOT / source).read_text()
 
 
@@ -64,7 +64,7 @@ class Bot:
         )
 
     async def end(self, number: signal.Signals) -> tuple[int, str]:
-        """Send a signal; the exit code and what was printed."""
+        """Send a signal, and return the exit code and the output."""
         self._process.send_signal(number)
         _, printed = await self._process.communicate()
         return self._process.returncode or 0, printed.decode()
@@ -74,7 +74,7 @@ class Bot:
         return json.loads(file.read_text())
 
     async def until_saved(self, message_id: int) -> None:
-        """Wait until the place behind a message is on the device."""
+        """Wait until the position after a message is saved on the device."""
         async with asyncio.timeout(30):
             while self.saved()["position"]["last_id"] < message_id:
                 await asyncio.sleep(0.01)
@@ -135,7 +135,7 @@ def test_documented_code_uses_existing_names():
 
 
 async def test_documented_blocks_run_in_order(live: LiveStage, tmp_path, monkeypatch):
-    """As in `python -m asyncio`, twice: what a block makes is no obstacle the next time."""
+    """Run the blocks as in `python -m asyncio`, twice: the second run finds the data of the first."""
     monkeypatch.setenv("APP_ID", live.server.app_id)
     monkeypatch.setenv("AUTH_KEY", live.server.auth_key)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))

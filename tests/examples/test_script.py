@@ -1,4 +1,4 @@
-"""`examples/script.py` as its user runs it: asked, answered, started again, with a line that is cut, and stopped."""
+"""`examples/script.py` as a process: answers, restarts, network failures, suspension."""
 
 from __future__ import annotations
 

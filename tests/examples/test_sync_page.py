@@ -1,4 +1,4 @@
-"""The programs of docs/sync.md run as they stand, with real toolkits; each in a process of its own."""
+"""The programs of docs/sync.md run unchanged with real toolkits, each in its own process."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def ended(program: subprocess.Popen[str]) -> str:
 
 
 def told(server: EmbeddedServer, program: subprocess.Popen[str]) -> str:
-    """Say something to alice until her program has heard it; what it printed at its end."""
+    """Send messages to alice until their program has received one, and return its output."""
     settings = AppSettingsBuilder().override_client_host(server.url).build()
     with Client(server.app_id, settings, session_store=MemorySessionStore()) as bob:
         bob.login("bob", auth_key=server.auth_key)

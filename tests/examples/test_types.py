@@ -1,4 +1,4 @@
-"""What a type checker says of code that uses the SDK: nothing where it is right, and which word is wrong where not."""
+"""A type checker accepts correct code that uses the SDK, and finds each invalid literal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Android by Chaquopy and by python-for-android, imitated as their documentation describes them."""
+"""The Android adapter with imitations of Chaquopy and python-for-android, following their documentation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tailwire import watch_android
 
 
 class Main:
-    """Android's main thread: a looper that runs what is posted."""
+    """Imitates Android's main thread: a looper that runs posted functions."""
 
     def __init__(self):
         self._work = queue.Queue()
@@ -30,7 +30,7 @@ class Main:
         self._work.put(work)
 
     def do(self, work):
-        """Have work done, after what was posted before; raise what it raises."""
+        """Run a function after the posted ones, and raise its exception."""
         done = queue.Queue()
 
         def run():
@@ -65,7 +65,7 @@ class Event:
 
 
 class Lifecycle:
-    """`Lifecycle` of AndroidX: used in the main thread; a new observer catches up with the state."""
+    """Imitates AndroidX's `Lifecycle`: main thread only; a new observer first gets the current state."""
 
     def __init__(self, main):
         self._main = main
@@ -96,7 +96,7 @@ class Lifecycle:
 
 @pytest.fixture
 def lifecycle(main, monkeypatch):
-    """The module `java` of Chaquopy, with the classes that are there."""
+    """Imitates Chaquopy's module `java` with some classes."""
     lifecycle = Lifecycle(main)
 
     class Interface:
@@ -205,7 +205,7 @@ class Activity:
 
 
 class Registered:
-    """`android.activity` of python-for-android: callbacks run in the main thread."""
+    """Imitates python-for-android's `android.activity`: callbacks run in the main thread."""
 
     def __init__(self, main):
         self._main = main
@@ -243,7 +243,7 @@ def activities(main, monkeypatch):
 
 async def test_python_for_android_last_stopped_activity_is_paused(main, activities):
     chat, first, second = RecordingClient(), Activity(), Activity()
-    watch = watch_android(chat)  # the first activity has started before
+    watch = watch_android(chat)  # the first activity has started already
     activities.happens(("onActivityPaused", first), ("onActivityResumed", first))
     activities.happens(("onActivityStarted", second), ("onActivityStopped", first))
     await turns(main)

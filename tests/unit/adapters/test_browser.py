@@ -1,4 +1,4 @@
-"""What a page's events mean; the real ones are in tests/chromium."""
+"""The events of a page, imitated. Real pages: tests/chromium."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tailwire.adapters.browser import watch_page
 
 
 class Target:
-    """Something that has events."""
+    """An imitated JavaScript event target."""
 
     def __init__(self, **more):
         self.listening = {}
@@ -56,7 +56,7 @@ def test_page_events():
     document.fire("visibilitychange")
     document.fire("freeze")
     assert (client.reported, watch.seen) == (["background"], "paused")
-    document.fire("resume")  # it goes on, and is still hidden
+    document.fire("resume")  # resumed, but still hidden
     assert (client.reported, watch.seen) == (["background"], "hidden")
     document.visibilityState = "visible"
     document.fire("visibilitychange")
@@ -92,7 +92,7 @@ async def test_uninitialised_and_closed_clients():
     await chat.init()
     watch = watch_page(chat, page(), Proxy)
     await chat.aclose()
-    watch.see("hidden")  # an app's window outlives its client
+    watch.see("hidden")  # a window may outlive its client
     watch.close()
     watch.close()
     with pytest.raises(CometChatException) as e:

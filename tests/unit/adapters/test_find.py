@@ -1,4 +1,4 @@
-"""What is found without importing anything, and one watch over all of it."""
+"""What `watch` finds without importing anything, and the combined watch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HIDDEN, SHOWN = ("background", "window"), ("foreground", "window")
 
 @pytest.fixture(autouse=True)
 def _a_bare_machine(monkeypatch):
-    """No toolkit runs here, no terminal, no bus; a network that does not change."""
+    """No toolkit, no terminal, no bus, and a network that does not change."""
     for name in [
         n
         for n in sys.modules
@@ -37,7 +37,7 @@ def _a_bare_machine(monkeypatch):
 
 @pytest.fixture
 def adapters(monkeypatch):
-    """Stand in for the adapters of toolkits that are not installed here. What they were given, by name."""
+    """Replace the adapters of toolkits. Return the arguments that they were called with, by name."""
     given = {}
     for toolkit in TOOLKITS:
 

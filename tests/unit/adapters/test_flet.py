@@ -1,4 +1,4 @@
-"""What Flet's events mean, and that the app's own handlers are called; a real page is in tests/adapters."""
+"""Flet's events and the app's own handlers, with an imitated page. Real pages: tests/adapters."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_lifecycle_states():
     client, page = RecordingClient(), Page()
     watch = watch_flet(client, page)
     assert page.updated == 1
-    assert watch.knows == {"hidden", "paused"}  # the network of a browser is not that of the app
+    assert watch.knows == {"hidden", "paused"}  # without the browser's network
     page.live("INACTIVE")
     assert client.reported == []
     page.live("HIDE", "PAUSE", "RESTART")
@@ -156,7 +156,7 @@ async def test_uninitialised_and_closed_clients():
     await chat.init()
     watch = watch_flet(chat, Page())
     await chat.aclose()
-    watch.see("hidden")  # an app's window outlives its client
+    watch.see("hidden")  # a window may outlive its client
     watch.close()
     watch.close()
     with pytest.raises(CometChatException) as e:

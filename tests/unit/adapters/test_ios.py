@@ -1,4 +1,4 @@
-"""iOS by rubicon-objc, imitated as its documentation describes it."""
+"""The iOS adapter with an imitated rubicon-objc, following its documentation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RESIGNS = "UIApplicationWillResignActiveNotification"
 
 
 class Center:
-    """`NSNotificationCenter`, by keyword arguments as rubicon calls its methods."""
+    """Imitates `NSNotificationCenter`, with rubicon's keyword arguments."""
 
     def __init__(self):
         self.observers = {}

@@ -1,4 +1,4 @@
-"""What a Kivy app's watch does on a phone, and where it cannot be: with an imitation. Real Kivy: tests/adapters."""
+"""The Kivy adapter on a phone and with errors, with an imitated Kivy. Real Kivy: tests/adapters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tailwire import AppSettingsBuilder, ChatClient, CometChatException, MemoryS
 
 
 class Dispatcher:
-    """An `EventDispatcher`: the newest handler first, and the first that returns True ends it."""
+    """Imitates `EventDispatcher`: newest handler first; a handler that returns True stops the event."""
 
     def __init__(self):
         self.bound = {}
@@ -36,7 +36,7 @@ class Dispatcher:
 
 
 class Clock:
-    """Kivy's clock: triggers ring at the next frame."""
+    """Imitates Kivy's clock: triggers fire at the next frame."""
 
     def __init__(self):
         self.waiting = []
@@ -118,7 +118,7 @@ def test_hide_and_show_in_pairs_are_not_reported(desktop):
 
 
 def test_window_that_blocks_the_loop_while_minimised(desktop):
-    chat = RecordingClient()  # Kivy's `pause_on_minimize`: the window's own event at the return is lost
+    chat = RecordingClient()  # with Kivy's `pause_on_minimize`, the window's restore event is lost
     watch_kivy(chat, desktop.app)
     desktop.window.dispatch("on_minimize")
     desktop.app.dispatch("on_pause")

@@ -1,4 +1,4 @@
-"""A watch with work on its client's event loop."""
+"""Watches that run a task on their client's event loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs that run until they are told to end; how processes end at signals is tested with the examples' bots."""
+"""Programs that run until they end or receive a signal. With real processes: tests/examples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the kernel says of addresses and routes is read, and strange answers harm nothing. For real: tests/adapters."""
+"""Parsing of netlink responses, including malformed ones. With a real kernel: tests/adapters."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def route(interface, *, family=V4, bits=0, kind=1):
 
 
 class Kernel:
-    """A socket that answers with what the test has prepared."""
+    """A socket that returns prepared responses."""
 
     def __init__(self, addresses=(), routes=()):
         self.prepared = {22: list(addresses), 26: list(routes)}
@@ -99,7 +99,7 @@ def test_unreachable_configurations(kernel, addresses, routes):
 
 def test_other_reachable_configurations(kernel):
     assert ways(kernel, [address(2, "2001:db8::2")], [route(2, family=V6)]).any
-    assert ways(kernel, [address(2, "192.0.2.2")], [route(0)]).any  # over several interfaces
+    assert ways(kernel, [address(2, "192.0.2.2")], [route(0)]).any  # multipath
     assert ways(kernel, [address(5, "198.51.100.9")], [route(5, bits=1)]).any  # a VPN's two halves
 
 

@@ -1,4 +1,4 @@
-"""The network's watch where the system tells little. With a real kernel and a real bus: tests/adapters."""
+"""The network watch on systems with little support. With a real kernel and bus: tests/adapters."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOVED = netlink.Reachability(frozenset({(2, "192.0.2.3")}), frozenset({(2, 2)}))
 
 @pytest.fixture
 def kernel(monkeypatch):
-    """A kernel that tells of a change when a byte is sent to it; `ways` is what it answers."""
+    """Imitates the kernel: a byte sent to it is a change; `ways` is the current reachability."""
     ours, theirs = socket.socketpair(type=socket.SOCK_DGRAM)
     ours.setblocking(False)
     kernel = {"ways": ON, "tell": lambda: theirs.send(b"x")}

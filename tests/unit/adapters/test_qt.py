@@ -1,4 +1,4 @@
-"""What `watch_qt` refuses where there is no Qt. With real windows: tests/adapters."""
+"""`watch_qt` without Qt. With real windows: tests/adapters."""
 
 from __future__ import annotations
 

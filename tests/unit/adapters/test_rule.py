@@ -1,4 +1,4 @@
-"""What a framework says of an app, and what it means for the connection."""
+"""The rule that converts lifecycle states to the app state."""
 
 from __future__ import annotations
 

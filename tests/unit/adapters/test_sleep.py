@@ -1,4 +1,4 @@
-"""Where the machine's sleep is not told. With a real bus: tests/adapters."""
+"""System sleep without support. With a real bus: tests/adapters."""
 
 from __future__ import annotations
 

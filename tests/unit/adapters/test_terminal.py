@@ -1,4 +1,4 @@
-"""Ctrl+Z and `fg`, with handlers of the app that were there before. How a process really stops: tests/adapters, e2e."""
+"""Ctrl+Z and `fg`, with existing signal handlers. How a process really stops: tests/adapters, e2e."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ async def test_forked_process_stops_by_default():
     with watch_terminal(chat, stop=lambda: os._exit(3)):
         child = os.fork()
         if child == 0:
-            os.setpgid(0, 0)  # as a shell starts it, so that the system stops it
+            os.setpgid(0, 0)  # like a shell, so that the default action stops it
             os.kill(os.getpid(), signal.SIGTSTP)
             os._exit(0)
         _, status = os.waitpid(child, os.WUNTRACED)

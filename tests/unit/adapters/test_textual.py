@@ -1,4 +1,4 @@
-"""The action of a Textual app is taken over and given back. With a real app: tests/adapters."""
+"""The wrapped action of a Textual app. With a real app: tests/adapters."""
 
 from __future__ import annotations
 

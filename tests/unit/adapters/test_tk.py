@@ -1,4 +1,4 @@
-"""What `watch_tk` refuses before it watches anything. With real windows: tests/adapters."""
+"""Arguments that `watch_tk` refuses. With real windows: tests/adapters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a Toga app's watch does on a phone, and where it cannot be: with an imitation. Real Toga: tests/adapters."""
+"""The Toga adapter on a phone and with errors, with an imitated Toga. Real Toga: tests/adapters."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class NativeHandler:
 
 
 class Handled:
-    """A window's event, as Toga keeps it: wrapped, with the handler in `_raw`; a native handler as it is."""
+    """Imitates Toga's handler property: wraps a handler, which is in `_raw`; a native one is kept as it is."""
 
     def __set_name__(self, owner, name):
         self._name = f"_{name}"
@@ -47,7 +47,7 @@ class Window:
     def __init__(self, app, **handlers):
         self.visible, self.state = True, "normal"
         app.windows.add(self)
-        for event in EVENTS:  # after it is in the set, as Toga does
+        for event in EVENTS:  # after it was added to the set, like Toga
             setattr(self, event, handlers.get(event))
 
 
@@ -103,7 +103,7 @@ async def test_hidden_window_on_a_phone_is_paused(monkeypatch, platform):
     assert watch.knows == {"paused"}
     window.on_lose_focus()
     assert chat.states == ["foreground"]
-    window.on_hide()  # it says that it is visible all the same
+    window.on_hide()  # it reports itself as visible all the same
     assert watch.seen == "paused"
     assert chat.states == ["foreground", "background"]
     window.on_gain_focus()
@@ -156,7 +156,7 @@ async def test_handlers_of_the_app_are_called_and_restored(desktop):
     later.on_hide()
     assert heard == [("hide", window), "native", ("later", later)]
     hides = window.on_hide._raw
-    later.on_hide = None  # another took the place of the watch
+    later.on_hide = None  # replaces the watch's handler
     watch.close()
     assert window.on_hide._raw is not hides
     assert window.on_show is native

@@ -1,4 +1,4 @@
-"""A watch informs its client of changes, under its own name, until it is closed."""
+"""A watch reports changes to its client, under its own reason, until it is closed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tailwire.sdk.exceptions import failure
 
 
 class Client:
-    """Keeps what it is told behind the first word of a watch, which is `foreground`."""
+    """Records the reports after the initial `foreground` of a watch."""
 
     def __init__(self):
         self.reported, self.reasons, self.threads = [], [], []
@@ -181,7 +181,7 @@ async def test_reports_of_other_threads_run_on_the_loop_in_order():
     await asyncio.sleep(0)
     assert chat.reported == ["background", "foreground", "background"]
     assert set(chat.threads) == {here}
-    watch.say("resumed")  # on the loop itself: at once
+    watch.say("resumed")  # on the loop itself: immediately
     assert chat.reported[-1] == "foreground"
 
 

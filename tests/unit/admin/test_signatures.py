@@ -1,4 +1,4 @@
-"""A backend believes only deliveries that its server signed, a short while ago."""
+"""Only recent deliveries with a valid signature are accepted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOW = 1_790_000_000
 
 
 def signed(body: bytes = BODY, at: object = NOW, delivery: str = "d1", key: bytes = KEY) -> dict[str, str]:
-    """The headers of a delivery, by the published scheme."""
+    """Return the headers of a delivery, following the published scheme."""
     mac = hmac.new(key, f"{delivery}.{at}.".encode() + body, hashlib.sha256).digest()
     return {
         "Webhook-Id": delivery,

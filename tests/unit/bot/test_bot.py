@@ -1,4 +1,4 @@
-"""Which handler gets a message, and what becomes of what it does."""
+"""Which handler gets a message, and what happens to its errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a handler can do with a message."""
+"""The actions of a handler on a message."""
 
 from __future__ import annotations
 

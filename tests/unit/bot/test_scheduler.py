@@ -1,4 +1,4 @@
-"""What holds up nobody else: handlers that hang, that raise whatever they like, that do not end, and one busy user."""
+"""Handlers that hang, raise or ignore cancellation, and busy conversations, do not affect others."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_handler_that_ignores_cancellation_is_closed(caplog):
 
 
 class Odd(BaseException):
-    """Not an `Exception`."""
+    """A `BaseException` that is not an `Exception`."""
 
 
 def test_any_exception_of_a_handler_is_contained(caplog):

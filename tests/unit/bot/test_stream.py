@@ -1,4 +1,4 @@
-"""Answers that grow: what is sent of them, how they are stopped, and how long texts are cut."""
+"""Streamed replies: drafts, stopping, and the splitting of long texts."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_asker_can_stop_the_reply():
         assert "word100" not in text
         assert chat.drafts[-1].ended
         chat.stop_draft(chat.drafts[-1])
-        chat.post("and again")  # the conversation goes on
+        chat.post("and again")  # the conversation continues
         chat.wait(2)
         assert chat.drafts[-1].reply_to != question.id
         assert not chat.drafts[-1].ended

@@ -1,4 +1,4 @@
-"""The steps lead from one list to the other, and one that moves is one step."""
+"""Steps transform the old list into the new one, with one step for a move."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The messages of a conversation, without a client: each rule with the fewest messages that need it."""
+"""The state of a live list of messages, without a client: each rule with a minimal example."""
 
 from __future__ import annotations
 
