@@ -15,7 +15,7 @@ Read more: docs/backend.md.
 from __future__ import annotations
 
 from tailwire.admin.client import Admin
-from tailwire.admin.groups import Groups, MemberScope
+from tailwire.admin.groups import Groups, GroupTypeName, MemberScope
 from tailwire.admin.keys import Keys, KeyScope
 from tailwire.admin.listing import Listing
 from tailwire.admin.messages import Messages
@@ -40,6 +40,7 @@ __all__ = [
     "Audience",
     "AuthToken",
     "Delivery",
+    "GroupTypeName",
     "Groups",
     "KeyScope",
     "Keys",

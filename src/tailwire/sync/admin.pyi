@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from tailwire.admin.groups import MemberScope
+from tailwire.admin.groups import GroupTypeName, MemberScope
 from tailwire.admin.keys import KeyScope
 from tailwire.admin.messages import M
 from tailwire.admin.records import ApiKey, AuthToken, Delivery, RestrictedFeature, Role, Trigger, Webhook
 from tailwire.admin.roles import Audience
 from tailwire.sync.admin_bridge import AdminBridge, Listing
 from tailwire.sync.proxy import BlockingProxy
+from tailwire.wire.constants import GroupType
 from tailwire.wire.entities import BaseMessage, Conversation, Group, GroupMember, User
 
 class Users(BlockingProxy):
@@ -77,7 +78,11 @@ class Groups(BlockingProxy):
     def get(self, guid: str) -> Group: ...
     def kick(self, guid: str, uid: str) -> None: ...
     def list(
-        self, *, search: str = ..., types: Sequence[str] | None = ..., tags: Sequence[str] | None = ...
+        self,
+        *,
+        search: str = ...,
+        types: Sequence[GroupType | GroupTypeName] | None = ...,
+        tags: Sequence[str] | None = ...,
     ) -> Listing[Group]: ...
     def members(
         self, guid: str, *, search: str = ..., scopes: Sequence[MemberScope] | None = ...
@@ -89,7 +94,7 @@ class Groups(BlockingProxy):
         guid: str,
         *,
         name: str | None = ...,
-        type: str | None = ...,
+        type: GroupType | GroupTypeName | None = ...,
         password: str | None = ...,
         icon: str | None = ...,
         description: str | None = ...,

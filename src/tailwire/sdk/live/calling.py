@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from tailwire.sdk.calls.access import checked_id, checked_limit
 from tailwire.sdk.calls.queueing import QueueCalls
@@ -13,6 +13,7 @@ from tailwire.sdk.live.live_list import LiveList
 from tailwire.sdk.live.message_list import MessageList
 from tailwire.sdk.live.messages import LiveMessages
 from tailwire.sdk.sending import AGAIN
+from tailwire.wire.constants import ReceiverTypeName
 
 log = logging.getLogger("tailwire")
 L = TypeVar("L", bound=LiveList[Any])
@@ -73,7 +74,7 @@ class LiveCalls(QueueCalls):
     _live: LiveLists
 
     async def live_conversations(
-        self, *, conversation_type: str = "", limit: int = 30, most: int = MAX_CONVERSATIONS
+        self, *, conversation_type: ReceiverTypeName | Literal[""] = "", limit: int = 30, most: int = MAX_CONVERSATIONS
     ) -> LiveConversations:
         """Return a live list of the user's conversations: order, unread counts, last message, and who is typing.
 
