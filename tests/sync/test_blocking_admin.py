@@ -167,6 +167,7 @@ def test_misuse_is_refused(harness: SyncHarness):
         Admin("app", settings, "key", timeout=0)
     with Admin(harness.server.app_id, settings, harness.server.api_key) as admin:
         listing = admin.users.list()
+        assert repr(listing).startswith("<tailwire.sync.Listing of ")
         with pytest.raises(TypeError, match="pickled"):
             pickle.dumps(admin)
     admin.close()

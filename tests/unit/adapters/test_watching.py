@@ -49,6 +49,7 @@ def test_only_changes_are_reported():
     assert client.reported == ["background", "foreground"]
     assert watch.seen == "resumed"
     assert watch.knows == {"hidden"}
+    assert repr(watch).endswith(": seen='resumed', knows=['hidden']>")
 
 
 def test_two_watches_of_one_client_have_different_reasons():

@@ -78,3 +78,16 @@ def test_typing_is_renewed_and_ends_after_errors():
 def test_caption_is_the_text_of_media():
     ctx = Context(None, MediaMessage(receiver="bob", caption="a cat"), {})
     assert ctx.text == "a cat"
+
+
+def test_representations_name_the_bot_and_the_message():
+    bot, shown = a_bot(), []
+
+    @bot.on_message
+    async def answer(ctx: Context) -> None:
+        shown.extend([repr(ctx), repr(bot)])
+
+    with bot_test(bot) as chat:
+        chat.say("hi")
+    assert shown[0].endswith(", sender='alice', text='hi')")
+    assert shown[1] == "Bot(uid='bob', handlers=1, running=True)"
