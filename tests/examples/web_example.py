@@ -66,7 +66,7 @@ class WebExample:
         assert process.poll() is None, self.printed
 
     async def stop(self) -> None:
-        """End it, as Ctrl+C and a supervisor do."""
+        """Stop it with the signal of Ctrl+C or of a supervisor."""
         process, self._process = self._process, None
         if process is None:
             return
