@@ -1,11 +1,11 @@
-"""An agent whose answers grow while they are written, as those of a language model do.
+"""An agent whose answers appear while they are written, like those of a language model.
 
-Run it beside `make serve` with APP_ID and AUTH_KEY in the environment: `python examples/ai_agent.py`. It logs in as
+Run it against `make serve` with APP_ID and AUTH_KEY in the environment: `python examples/ai_agent.py`. It logs in as
 bob, or as CHAT_USER. Then ask it something: `python examples/ask.py bob`.
 
-It remembers the conversation, reading it from the server: it keeps nothing itself. `/new` begins another one. A reader
-can stop an answer; what was written until then stays. Killed in the middle of an answer, it answers after its restart.
-In groups it answers when it is mentioned.
+It reads the conversation from the server and keeps no state of its own. `/new` starts a new topic. A reader can stop an
+answer; the text so far is kept. If it is killed while it answers, it answers after its restart. In groups it answers
+messages that mention it.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ bot = Bot(os.environ["APP_ID"], settings, uid=UID, auth_key=os.environ["AUTH_KEY
 
 
 async def model(prompt: list[dict[str, str]]) -> AsyncIterator[str]:
-    """Give an answer in parts, as they come. This one stands in for a language model: put the call of yours here.
+    """Yield an answer in parts. This stands in for a language model: replace it with a call of yours.
 
     With most clients of models that is:
 
@@ -37,14 +37,14 @@ async def model(prompt: list[dict[str, str]]) -> AsyncIterator[str]:
         answer += f"It is your question number {len(questions)}. The first one was: “{questions[0]}”."
     else:
         answer += "Ask me something else, and I will still know what this was."
-    await asyncio.sleep(0.3)  # it reads the prompt
+    await asyncio.sleep(0.3)  # time to read the prompt
     for word in re.findall(r"\S+\s*", answer):
         yield word
         await asyncio.sleep(random.uniform(0.01, 0.08))
 
 
 def prompt_of(history: list[BaseMessage]) -> list[dict[str, str]]:
-    """The conversation in the form that models take, from the last `/new` on."""
+    """Return the conversation since the last `/new`, in the format of chat models."""
     turns: list[dict[str, str]] = []
     for message in history:
         if not isinstance(message, TextMessage):
@@ -59,7 +59,7 @@ def prompt_of(history: list[BaseMessage]) -> list[dict[str, str]]:
 
 @bot.command("new")
 async def begin_anew(ctx: Context) -> None:
-    await ctx.react("👍")  # the command itself marks the place
+    await ctx.react("👍")  # prompt_of() looks for the command itself
 
 
 @bot.on_message(direct=True)
@@ -69,7 +69,7 @@ async def answer(ctx: Context) -> None:
     if not ctx.text.strip():
         await ctx.reply("I read text only.")
         return
-    async with ctx.typing():  # until the first word is there, and for readers that know no drafts
+    async with ctx.typing():  # until the first word, and for clients that do not show drafts
         await ctx.stream(model(prompt))
 
 

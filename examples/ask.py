@@ -1,8 +1,8 @@
-"""Talk with a bot in a terminal, and see its answers while they are written.
+"""Talk to a bot in a terminal, and see its answers while they are written.
 
-Run it beside `make serve` and a bot, with APP_ID and AUTH_KEY in the environment: `python examples/ask.py bob`. It
-talks as alice, or as CHAT_USER. Enter sends a line; Enter alone stops an answer that is being written; Ctrl+D ends.
-What was written while the server was away is sent later; what came while this program was away is shown at its start.
+Run it against `make serve` and a bot, with APP_ID and AUTH_KEY in the environment: `python examples/ask.py bob`. It
+logs in as alice, or as CHAT_USER. Enter sends a line; Enter on an empty line stops an answer; Ctrl+D quits. Lines that
+are written offline are sent later; messages that were missed are shown at the next start.
 """
 
 import asyncio
@@ -26,17 +26,17 @@ URL = os.environ.get("CHAT_URL", "http://127.0.0.1:8480")
 
 
 class Conversation:
-    """What is shown of the conversation with one other user."""
+    """The displayed conversation with one other user."""
 
     def __init__(self, chat: ChatClient, other: str) -> None:
         self.chat, self.other = chat, other
         self.draft: DraftChanged | None = None
-        self._shown = ""  # of the answer that grows
+        self._shown = ""  # the part of the current answer that is on the screen
 
     def show(self, event: object) -> None:
         if isinstance(event, DraftChanged) and (event.sender.uid, event.receiver_type) == (self.other, "user"):
             self.draft = None if event.ended else event
-            if not event.ended and not event.start:  # of a very long draft only the end comes: wait for the message
+            if not event.ended and not event.start:  # only the tail of a very long draft is sent: wait for the message
                 self._grow(event.text)
         elif isinstance(event, MessageReceived) and isinstance(event.message, TextMessage):
             message = event.message
@@ -50,7 +50,7 @@ class Conversation:
     def _grow(self, text: str) -> None:
         if not self._shown:
             print(f"{self.other}: ", end="")
-        elif not text.startswith(self._shown.rstrip()):  # the bot was started again, and says it in other words
+        elif not text.startswith(self._shown.rstrip()):  # the bot was restarted, and words it differently
             print(f"\n{self.other}: ", end="")
             self._shown = ""
         print(text[len(self._shown) :], end="", flush=True)

@@ -1,4 +1,4 @@
-"""A backend for a chat app: it gives its own users tokens for the chat, and a webhook tells it of messages.
+"""A backend for a chat app: it issues auth tokens to its own users, and receives a webhook for each message.
 
 Run it against `make serve`, with APP_ID and API_KEY (the REST API key) in the environment:
 `uvicorn backend_fastapi:app --port 8500`. Then: `curl -X POST -u alice:wonderland localhost:8500/chat-token`.
@@ -18,7 +18,7 @@ from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from tailwire import AppSettingsBuilder, CometChatException, TextMessage
 from tailwire.admin import Admin, SignatureError, verify_webhook
 
-PASSWORDS = {"alice": "wonderland", "dora": "explorer"}  # your own way to know who somebody is
+PASSWORDS = {"alice": "wonderland", "dora": "explorer"}  # stands in for your own login
 SETTINGS = AppSettingsBuilder().override_client_host(os.environ.get("CHAT_URL", "http://127.0.0.1:8480")).build()
 HERE = os.environ.get("BACKEND_URL", "http://127.0.0.1:8500")
 SECRET = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
@@ -33,7 +33,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def ask_to_be_told(chat: Admin) -> None:
-    """Have the chat tell this backend of messages, signed with the secret of this run."""
+    """Create or update the webhook, signed with the secret of this run."""
     hook = {"url": f"{HERE}/chat-events", "triggers": ["message_sent"], "secret": SECRET}
     try:
         await chat.webhooks.update("backend", **hook)
@@ -55,7 +55,7 @@ def who(given: Annotated[HTTPBasicCredentials, Depends(HTTPBasic())]) -> str:
 
 @app.post("/chat-token")
 async def chat_token(name: Annotated[str, Depends(who)]) -> dict[str, str]:
-    """What the app's `auth_token_provider` asks for. A user who comes for the first time is made, and welcomed."""
+    """Return an auth token for the app's `auth_token_provider`. New users are created and welcomed."""
     chat: Admin = app.state.chat
     try:
         token = await chat.tokens.create(name)
@@ -70,7 +70,7 @@ async def chat_token(name: Annotated[str, Depends(who)]) -> dict[str, str]:
 
 @app.post("/chat-events")
 async def chat_event(request: Request) -> None:
-    """What the chat tells; answer fast, and do what takes long later."""
+    """Receive an event. Respond quickly, and do slow work later."""
     body = await request.body()
     try:
         delivery = verify_webhook(SECRET, request.headers, body)

@@ -1,8 +1,8 @@
-"""A backend for a chat app: it gives its own users tokens for the chat, and a webhook tells it of messages.
+"""A backend for a chat app: it issues auth tokens to its own users, and receives a webhook for each message.
 
 Run it against `make serve`, with APP_ID and API_KEY (the REST API key) in the environment:
 `flask --app backend_flask run --port 8500`. Then: `curl -X POST -u alice:wonderland localhost:8500/chat-token`.
-A server with several processes (gunicorn) needs WEBHOOK_SECRET too, the same for all of them.
+A server with several processes (gunicorn) also needs WEBHOOK_SECRET, the same for all of them.
 """
 
 import base64
@@ -17,7 +17,7 @@ from tailwire import AppSettingsBuilder, CometChatException, TextMessage
 from tailwire.admin import SignatureError, verify_webhook
 from tailwire.sync import Admin
 
-PASSWORDS = {"alice": "wonderland", "dora": "explorer"}  # your own way to know who somebody is
+PASSWORDS = {"alice": "wonderland", "dora": "explorer"}  # stands in for your own login
 SETTINGS = AppSettingsBuilder().override_client_host(os.environ.get("CHAT_URL", "http://127.0.0.1:8480")).build()
 HERE = os.environ.get("BACKEND_URL", "http://127.0.0.1:8500")
 SECRET = os.environ.get("WEBHOOK_SECRET") or "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
@@ -28,7 +28,7 @@ def create_app() -> Flask:
     app = Flask(__name__)
     app.logger.setLevel("INFO")
     app.register_blueprint(routes)
-    with new_admin() as admin:  # closed again: a server may fork its workers behind this
+    with new_admin() as admin:  # closed before a server may fork its workers
         ask_to_be_told(admin)
     return app
 
@@ -44,7 +44,7 @@ def chat() -> Admin:
 
 
 def ask_to_be_told(admin: Admin) -> None:
-    """Have the chat tell this backend of messages, signed with the secret."""
+    """Create or update the webhook, signed with the secret."""
     hook: dict[str, Any] = {"url": f"{HERE}/chat-events", "triggers": ["message_sent"], "secret": SECRET}
     try:
         admin.webhooks.update("backend", **hook)
@@ -65,7 +65,7 @@ def who() -> str:
 
 @routes.post("/chat-token")
 def chat_token() -> dict[str, str]:
-    """What the app's `auth_token_provider` asks for. A user who comes for the first time is made, and welcomed."""
+    """Return an auth token for the app's `auth_token_provider`. New users are created and welcomed."""
     name = who()
     try:
         token = chat().tokens.create(name)
@@ -80,7 +80,7 @@ def chat_token() -> dict[str, str]:
 
 @routes.post("/chat-events")
 def chat_event() -> tuple[str, int]:
-    """What the chat tells; answer fast, and do what takes long later."""
+    """Receive an event. Respond quickly, and do slow work later."""
     try:
         delivery = verify_webhook(SECRET, dict(request.headers), request.get_data())
     except SignatureError as e:

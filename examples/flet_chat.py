@@ -1,6 +1,6 @@
-"""A chat with Flet: conversations on the left, the one that is open on the right.
+"""A chat with Flet: the conversations on the left, the open one on the right.
 
-Install Flet (`pip install flet flet-web`) and run it beside `make serve`, with APP_ID and AUTH_KEY in the environment:
+Install Flet (`pip install flet flet-web`) and run it against `make serve`, with APP_ID and AUTH_KEY in the environment:
 `CHAT_USER=alice python examples/flet_chat.py` opens a window, whose session and unsent messages are kept on the device.
 With FLET_FORCE_WEB_SERVER=1 it is a web app on http://127.0.0.1:8000; each tab then has a client of its own, in memory.
 """
@@ -33,7 +33,7 @@ class Chat:
         folder = Path.home() / ".flet-chat" / USER
         store = tailwire.MemorySessionStore() if page.web else tailwire.FileSessionStore(folder)
         self.chat = ChatClient(os.environ["APP_ID"], SETTINGS, session_store=store)
-        self.conversations = self.messages = self.place = None  # two live lists, and what the second one is of
+        self.conversations = self.messages = self.place = None  # two live lists, and the conversation of the second one
         self.changed = asyncio.Event()
         self.status = ft.Text(size=12)
         self.list = ft.ListView(expand=True)
@@ -64,7 +64,7 @@ class Chat:
         self.chat.connection.subscribe(lambda _: self.changed.set())
         while not self.conversations.closed:
             self.draw()
-            await asyncio.sleep(0.05)  # however much changes, it is drawn twenty times a second at most
+            await asyncio.sleep(0.05)  # redraw at most twenty times a second
             await self.changed.wait()
             self.changed.clear()
 
@@ -94,7 +94,7 @@ class Chat:
 
     def row(self, item):
         m = item.message
-        mine = m.sender.uid in ("", USER)  # of a queued message the sender is empty
+        mine = m.sender.uid in ("", USER)  # queued messages have no sender yet
         at = time.strftime("%H:%M", time.localtime(m.sent_at or time.time()))
         states = {"pending": "waits for the network", "failed": f"not sent, tap to try again: {item.error}"}
         state = states.get(item.state, "read" if mine and m.read_at else "")

@@ -1,8 +1,8 @@
-"""A chat as a web app with NiceGUI: one client for each user who is logged in, however many tabs they have open.
+"""A chat as a web app with NiceGUI: one client for each user who is logged in, shared by their tabs.
 
-Install NiceGUI (`pip install nicegui`) and run it beside `make serve`, with APP_ID and AUTH_KEY in the environment:
-`CHAT_USER=alice python examples/nicegui_chat.py`, then open http://127.0.0.1:8600. CHAT_USER is whom the form proposes;
-in another browser, log in as bob. Anybody may log in as anybody here: put a login of your own in its place.
+Install NiceGUI (`pip install nicegui`) and run it against `make serve`, with APP_ID and AUTH_KEY in the environment:
+`CHAT_USER=alice python examples/nicegui_chat.py`, then open http://127.0.0.1:8600. CHAT_USER is the default in
+the form; in another browser, log in as bob. There is no password here: replace this with a login of your own.
 """
 
 import asyncio
@@ -16,17 +16,17 @@ from tailwire import AppSettingsBuilder, ChatClient, CometChatException, FileSes
 
 URL = os.environ.get("CHAT_URL", "http://127.0.0.1:8480")
 SETTINGS = AppSettingsBuilder().override_client_host(URL).keep_unsent_messages().build()
-FOLDER = Path.home() / ".nicegui-chat"  # keeps the sessions, and what is not sent yet
+FOLDER = Path.home() / ".nicegui-chat"  # for sessions and unsent messages
 people = {}  # by uid
 
 
 class Person:
-    """The client of a user. While nobody looks it has no socket, and goes on to send what waits."""
+    """The client of a user. Without a visible tab it has no socket, but still sends queued messages."""
 
     def __init__(self, uid):
         people[uid] = self
-        self.uid, self.tabs = uid, {}  # tabs by id: whether nobody sees it
-        store = FileSessionStore(FOLDER / uid.encode().hex())  # no name of a folder is made of what a stranger typed
+        self.uid, self.tabs = uid, {}  # by tab id: whether the tab is hidden
+        store = FileSessionStore(FOLDER / uid.encode().hex())  # never use user input as a folder name
         self.chat = ChatClient(os.environ["APP_ID"], SETTINGS, session_store=store)
         self.ready = asyncio.create_task(self.begin())
 
@@ -35,12 +35,12 @@ class Person:
             await self.chat.init()
             await self.chat.login(self.uid, auth_key=os.environ["AUTH_KEY"])
         except BaseException:
-            people.pop(self.uid, None)  # the next tab tries anew
+            people.pop(self.uid, None)  # so that the next tab can retry
             await self.chat.aclose()
             raise
 
     def see(self, tab, state):
-        """Take that a tab is `visible`, `hidden`, or `gone`: it was closed, and not only loaded again."""
+        """Record that a tab is `visible`, `hidden` or `gone` (closed, not only reloaded)."""
         self.tabs[tab] = state != "visible"
         if state == "gone":
             del self.tabs[tab]
@@ -48,11 +48,11 @@ class Person:
 
 
 class ChatPage:
-    """What a tab shows: the conversations of its user, and the messages of one of them."""
+    """The contents of a tab: the conversations of its user, and the messages of one of them."""
 
     def __init__(self, person, conversations):
         self.uid, self.chat, self.conversations = person.uid, person.chat, conversations
-        self.messages = self.place = self.shown = None  # the open conversation, what it is of, and what is drawn
+        self.messages = self.place = self.shown = None  # the live list, its conversation, and what is drawn
         with ui.left_drawer().props("breakpoint=600").classes("bg-blue-grey-1"):
             self.show_conversations()
             self.to = ui.input("Write to (user id)").props("outlined dense").classes("w-full")
@@ -91,7 +91,7 @@ class ChatPage:
     def show_messages(self):
         for item in self.messages.items if self.messages else ():
             m = item.message
-            mine = m.sender.uid in ("", self.uid)  # of a queued message the sender is empty
+            mine = m.sender.uid in ("", self.uid)  # queued messages have no sender yet
             at = time.strftime("%H:%M", time.localtime(m.sent_at or time.time()))
             states = {"pending": "waits for the network", "failed": f"not sent: {item.error}"}
             state = states.get(item.state, "read" if mine and m.read_at else "")
@@ -132,7 +132,7 @@ async def index():
         conversations = await person.chat.live_conversations()
     except CometChatException as e:
         ui.label(f"{uid} cannot log in: {e}")
-        app.storage.user.clear()  # the form comes when the page is loaded again
+        app.storage.user.clear()  # reloading the page shows the form
         return
     page = ChatPage(person, conversations)
     ui.add_head_html("<script>document.onvisibilitychange = () => emitEvent('tab', document.visibilityState)</script>")

@@ -1,7 +1,7 @@
-"""A chat window with Qt: the conversations on the left, the messages of the one that is open on the right.
+"""A chat window with Qt: the conversations on the left, the messages of the open one on the right.
 
-Run it beside `make serve`, with APP_ID and AUTH_KEY in the environment: `pip install PySide6-Essentials`, then
-`python pyside6_chat.py`. CHAT_USER is who logs in (alice), CHAT_URL the server.
+Run it against `make serve`, with APP_ID and AUTH_KEY in the environment: `pip install PySide6-Essentials`, then
+`python pyside6_chat.py`. CHAT_USER is the user who logs in (alice), CHAT_URL the server.
 """
 
 import os
@@ -22,17 +22,17 @@ SETTINGS = AppSettingsBuilder().override_client_host(URL).subscribe_presence_for
 STATUS = {"connected": "Connected", "connecting": "Connecting …", "disconnected": "Offline: what you write is kept"}
 COLOURS = {"theirs": "#202020", "mine": "#1a5fb4", "pending": "#777777", "failed": "#c01c28"}
 NOTES = {"pending": "   (not sent yet)", "failed": "   (failed: double-click to send it again)"}
-LIVE = Qt.ItemDataRole.UserRole  # where a row keeps the item of the live list that it shows
+LIVE = Qt.ItemDataRole.UserRole  # the role under which a row stores its item of the live list
 
 
 class Window(QWidget):
-    """All of it runs in Qt's thread: the client calls back there, and `start()` waits for nothing."""
+    """Everything runs in Qt's thread: the client calls back there, and `start()` does not block."""
 
     def __init__(self) -> None:
         super().__init__(windowTitle="Chat")
         self.resize(760, 460)
         self.setStyleSheet("font-size: 11pt")
-        self.receiver = ("", "")  # of the conversation that is open: its type, and the uid or guid
+        self.receiver = ("", "")  # the open conversation: its type, and the uid or guid
         self.live: LiveMessages | None = None
         self.conversations, self.messages = QListWidget(spacing=2), QListWidget(spacing=2, wordWrap=True)
         self.uid, self.entry = QLineEdit(placeholderText="Write to (uid)"), QLineEdit(placeholderText="Write a message")
@@ -75,7 +75,7 @@ class Window(QWidget):
         live.subscribe(lambda change: follow(self.conversations, change, self.show_conversation))
 
     def open(self, receiver: tuple[str, str]) -> None:
-        """Show a conversation; what is read of the one before is let go."""
+        """Open a conversation; a pending request for the previous one is ignored."""
         if self.live is not None:
             self.live.close()
         self.receiver, self.live = receiver, None
@@ -84,7 +84,7 @@ class Window(QWidget):
 
     def opened(self, live: LiveMessages, receiver: tuple[str, str]) -> None:
         if receiver != self.receiver or self.live is not None:
-            live.close()  # another one was chosen meanwhile
+            live.close()  # another conversation was chosen meanwhile
         else:
             self.live = live
             live.subscribe(lambda change: self.message_changed(change) if self.live is live else None)
@@ -114,7 +114,7 @@ class Window(QWidget):
     def send(self) -> None:
         kind, name = self.receiver
         if self.entry.text().strip() and name:
-            try:  # it is sent now, or when there is a network
+            try:  # sent now, or as soon as there is a network
                 self.chat.queue_message(TextMessage(receiver=name, receiver_type=kind, text=self.entry.text()))
                 self.entry.clear()
             except CometChatException as e:
@@ -126,7 +126,7 @@ class Window(QWidget):
 
 
 def follow(rows: QListWidget, change: Change[Any], show: Callable[[QListWidgetItem, Any], None]) -> None:
-    """Make a change of a live list to the rows that show it."""
+    """Apply a change of a live list to the rows that show it."""
     if change.kind == "reset":
         rows.clear()
     for at, item in enumerate(change.items) if change.kind == "reset" else [(change.at, change.item)]:

@@ -1,8 +1,8 @@
-"""Ask somebody something, wait for the answer, and print it: a script, without an event loop.
+"""Ask a user something, wait for the answer, and print it: a script without an event loop.
 
-Run it beside `make serve`, with APP_ID and AUTH_KEY in the environment: `python script.py bob "Are you there?"`.
-CHAT_USER is the user who asks (alice), CHAT_URL the server. What the other one wrote since the last run is printed
-first. A question that cannot be sent now stays on this device, and goes out with the next run.
+Run it against `make serve`, with APP_ID and AUTH_KEY in the environment: `python script.py bob "Are you there?"`.
+CHAT_USER is the user who asks (alice), CHAT_URL the server. Unread messages of the other user are printed first. A
+question that cannot be sent now stays on this device, and is sent by the next run.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def ask(chat: Client, uid: str, question: str, wait: float) -> int:
             if message.id < asked.id:
                 print(show(message))
         print(show(asked), flush=True)
-        for _ in messages.changes(timeout=wait):  # first what there is already, then whatever happens
+        for _ in messages.changes(timeout=wait):  # the first change is a reset with the current items
             answers = unread(messages, uid, after=asked.id)
             for answer in answers:
                 print(show(answer))
@@ -54,7 +54,7 @@ def ask(chat: Client, uid: str, question: str, wait: float) -> int:
 
 
 def unread(messages: LiveMessages, uid: str, after: int = 0) -> list[BaseMessage]:
-    """What the other user wrote and nobody has read."""
+    """Return the unread messages of the other user."""
     shown = [item.message for item in messages.items if item.message.sender.uid == uid]
     return [m for m in shown if m.id > after and not m.read_at and not m.deleted_at]
 

@@ -1,6 +1,6 @@
-"""A chat in the terminal, with Textual: conversations on the left, the one that is open on the right.
+"""A chat in the terminal with Textual: the conversations on the left, the open one on the right.
 
-Install Textual (`pip install textual`) and run it beside `make serve`, with APP_ID and AUTH_KEY in the environment:
+Install Textual (`pip install textual`) and run it against `make serve`, with APP_ID and AUTH_KEY in the environment:
 `CHAT_USER=alice python examples/textual_chat.py`, and in another terminal the same with `CHAT_USER=bob`.
 """
 
@@ -21,11 +21,11 @@ from tailwire import AppSettingsBuilder, ChatClient, CometChatException, FileSes
 USER = os.environ.get("CHAT_USER", "alice")
 URL = os.environ.get("CHAT_URL", "http://127.0.0.1:8480")
 SETTINGS = AppSettingsBuilder().override_client_host(URL).keep_unsent_messages().build()
-FOLDER = Path.home() / ".textual-chat" / USER  # keeps the session, and what is not sent yet
+FOLDER = Path.home() / ".textual-chat" / USER  # for the session and unsent messages
 
 
 def plain(text):
-    return "".join(c for c in text if c == "\n" or unicodedata.category(c) != "Cc")  # no commands to the terminal
+    return "".join(c for c in text if c == "\n" or unicodedata.category(c) != "Cc")  # no control characters
 
 
 def place_of(conversation):
@@ -52,9 +52,9 @@ class ChatApp(App):
         yield Footer()
 
     def on_mount(self) -> None:
-        self.query_one("#scroll").anchor()  # stays at the end
+        self.query_one("#scroll").anchor()  # keep scrolled to the end
         self.chat = ChatClient(os.environ["APP_ID"], SETTINGS, session_store=FileSessionStore(FOLDER))
-        self.conversations = self.messages = self.place = None  # two live lists, and what the second one is of
+        self.conversations = self.messages = self.place = None  # two live lists, and the conversation of the second one
         self.changed = asyncio.Event()
         self.begin()
 
@@ -76,7 +76,7 @@ class ChatApp(App):
         self.chat.connection.subscribe(lambda _: self.changed.set())
         while not self.conversations.closed:
             self.draw()
-            await asyncio.sleep(0.05)  # however much changes, it is drawn twenty times a second at most
+            await asyncio.sleep(0.05)  # redraw at most twenty times a second
             await self.changed.wait()
             self.changed.clear()
 
@@ -113,7 +113,7 @@ class ChatApp(App):
 
     def row(self, item) -> Content:
         m = item.message
-        mine = m.sender.uid in ("", USER)  # of a queued message the sender is empty
+        mine = m.sender.uid in ("", USER)  # queued messages have no sender yet
         who = ("You", "bold $primary") if mine else (plain(m.sender.name), "bold $accent")
         at = time.strftime("  %H:%M  ", time.localtime(m.sent_at or time.time()))
         text = "(deleted)" if m.deleted_at else plain(getattr(m, "text", f"({m.type})"))

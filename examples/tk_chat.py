@@ -1,7 +1,7 @@
-"""A chat window with Tk: the conversations on the left, the messages of the one that is open on the right.
+"""A chat window with Tk: the conversations on the left, the messages of the open one on the right.
 
-Run it beside `make serve`, with APP_ID and AUTH_KEY in the environment: `python tk_chat.py`. CHAT_USER is who logs in
-(alice), CHAT_URL the server. Python's own Tk is enough: nothing else has to be installed.
+Run it against `make serve`, with APP_ID and AUTH_KEY in the environment: `python tk_chat.py`. CHAT_USER is the user
+who logs in (alice), CHAT_URL the server. It needs no package besides Python's own Tk.
 """
 
 import os
@@ -22,11 +22,11 @@ NOTES = {"pending": "   (not sent yet)", "failed": "   (failed: double-click to 
 
 
 class Window:
-    """All of it runs in Tk's thread: the client calls back there, and `start()` waits for nothing."""
+    """Everything runs in Tk's thread: the client calls back there, and `start()` does not block."""
 
     def __init__(self, root: tkinter.Tk) -> None:
         self.root = root
-        self.receiver: tuple[str, str] = ("", "")  # of the conversation that is open: its type, and the uid or guid
+        self.receiver: tuple[str, str] = ("", "")  # the open conversation: its type, and the uid or guid
         self.messages: LiveMessages | None = None
         self.conversation_rows: list[Any] = []
         self.message_rows: list[Any] = []
@@ -85,7 +85,7 @@ class Window:
             self.open((kind, name))
 
     def open(self, receiver: tuple[str, str]) -> None:
-        """Show a conversation; what is read of the one before is let go."""
+        """Open a conversation; a pending request for the previous one is ignored."""
         if self.messages is not None:
             self.messages.close()
         self.receiver, self.messages = receiver, None
@@ -94,7 +94,7 @@ class Window:
 
     def opened(self, live: LiveMessages, receiver: tuple[str, str]) -> None:
         if receiver != self.receiver or self.messages is not None:
-            live.close()  # another one was chosen meanwhile
+            live.close()  # another conversation was chosen meanwhile
         else:
             self.messages = live
             live.subscribe(lambda change: self.message_changed(change) if self.messages is live else None)
@@ -131,7 +131,7 @@ class Window:
     def send(self, _: object) -> None:
         kind, name = self.receiver
         if self.entry.get().strip() and name:
-            try:  # it is sent now, or when there is a network
+            try:  # sent now, or as soon as there is a network
                 self.chat.queue_message(TextMessage(receiver=name, receiver_type=kind, text=self.entry.get()))
                 self.entry.delete(0, "end")
             except CometChatException as e:

@@ -14,39 +14,39 @@ class RecordingClient:
     """A client without an event loop, called directly by the watch.
 
     Attributes:
-        states: each app state that was reported, in order.
-        told: the changes among them (a client begins in the foreground), and each network that was reported.
-        threads: the names of the threads that reported.
+        states: each reported app state, in order.
+        reported: the changes among them (a client starts in the foreground), and each reported network.
+        threads: the names of the reporting threads.
     """
 
     def __init__(self) -> None:
         self.states: list[str] = []
-        self.told: list[str] = []
+        self.reported: list[str] = []
         self.threads: list[str] = []
 
     def set_app_state(self, state: str, *, reason: str = "app") -> None:
         if state != (self.states or ["foreground"])[-1]:
-            self.told.append(state)
+            self.reported.append(state)
         self.states.append(state)
         self.threads.append(threading.current_thread().name)
 
     def set_network(self, network: str) -> None:
-        self.told.append(network)
+        self.reported.append(network)
 
 
 class RecordingLoopClient:
-    """A client on the running event loop. Its socket says goodbye when the test says so.
+    """A client on the running event loop. Its socket closes when the test sets `closed_event`.
 
     Attributes:
-        told: notifications, in order, without those that change nothing; reasons without the number that a watch adds.
+        reported: what was reported, in order, without repetitions; reasons without the number that a watch adds.
     """
 
-    def __init__(self, *, says_goodbye: bool = True) -> None:
-        self.told: list[Any] = []
+    def __init__(self, *, closes: bool = True) -> None:
+        self.reported: list[Any] = []
         self.error: Exception | None = None
-        self.goodbye = asyncio.Event()
-        if says_goodbye:
-            self.goodbye.set()
+        self.closed_event = asyncio.Event()
+        if closes:
+            self.closed_event.set()
         self._background: set[str] = set()
         self._changed = asyncio.Event()
 
@@ -69,22 +69,22 @@ class RecordingLoopClient:
 
     async def wait_disconnected(self, timeout: float | None = None) -> None:
         async with asyncio.timeout(timeout):
-            await self.goodbye.wait()
+            await self.closed_event.wait()
 
     def note(self, what: Any) -> None:
-        self.told.append(what)
+        self.reported.append(what)
         self._changed.set()
         self._changed = asyncio.Event()
 
     async def until(self, *told: Any) -> None:
         """Wait until exactly these notifications have arrived."""
         async with asyncio.timeout(20):
-            while self.told != list(told):
+            while self.reported != list(told):
                 await self._changed.wait()
 
 
 class RecordingThreadClient:
-    """A client with an event loop in a thread of its own, as `tailwire.sync.Client` is one."""
+    """A client with an event loop in a thread of its own, like `tailwire.sync.Client`."""
 
     def __init__(self) -> None:
         self._thread = LoopThread("a client's loop")

@@ -1,4 +1,4 @@
-"""The test's side: a program with a toolkit in it, and the server that its client is connected to."""
+"""The test's side: a program with a toolkit, and the server that its client is connected to."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ HERE = Path(__file__).parent
 TESTS = HERE.parent
 
 
-class House:
-    """A real server in the test's process, asked who is connected, and for messages of another user."""
+class AppServer:
+    """A server in the test's process, which can be queried for sockets and send messages of another user."""
 
     def __init__(self, folder: Path) -> None:
-        self.server = EmbeddedServer(folder)
-        self.server.start()
-        self.server.add_user("bob")
-        headers = {"apikey": self.server.api_key, "appid": self.server.app_id, "onBehalfOf": "bob"}
-        self._http = httpx2.Client(base_url=f"{self.server.url}/v3", headers=headers, timeout=20, trust_env=False)
+        self.embedded = EmbeddedServer(folder)
+        self.embedded.start()
+        self.embedded.add_user("bob")
+        headers = {"apikey": self.embedded.api_key, "appid": self.embedded.app_id, "onBehalfOf": "bob"}
+        self._http = httpx2.Client(base_url=f"{self.embedded.url}/v3", headers=headers, timeout=20, trust_env=False)
         self._users = 0
 
     def new_user(self) -> Any:
-        """Make a user for one app."""
+        """Create a user for one app."""
         self._users += 1
-        return self.server.add_user(f"user-{self._users}")
+        return self.embedded.add_user(f"user-{self._users}")
 
     def sockets(self, uid: str) -> list[int]:
-        """Return an identity of each socket that a user has."""
+        """Return an identity for each socket of a user."""
 
         async def look() -> list[int]:
-            return [id(s) for s in self.server.parts.gateway._hub.sockets_of(uid)]
+            return [id(s) for s in self.embedded.parts.gateway._hub.sockets_of(uid)]
 
-        return self.server.call(look())
+        return self.embedded.call(look())
 
     def say(self, uid: str, text: str) -> None:
-        """Send a message of Bob to a user."""
+        """Send a message from Bob to a user."""
         body = {"receiver": uid, "receiverType": "user", "category": "message", "type": "text", "data": {"text": text}}
         self._http.post("/messages", json=body).raise_for_status()
 
     def close(self) -> None:
         """Stop the server."""
         self._http.close()
-        self.server.close()
+        self.embedded.close()
 
 
 class App:
@@ -65,11 +65,11 @@ class App:
         messages: the texts that were handed over, in order.
     """
 
-    def __init__(self, program: str, house: House, environment: dict[str, str], **options: Any) -> None:
-        self.house = house
-        user = house.new_user()
+    def __init__(self, program: str, server: AppServer, environment: dict[str, str], **options: Any) -> None:
+        self.server = server
+        user = server.new_user()
         self.uid: str = user.uid
-        self.told: list[str] = []
+        self.reported: list[str] = []
         self.reasons: list[str] = []
         self.events: list[str] = []
         self.messages: list[str] = []
@@ -78,7 +78,7 @@ class App:
         self._noise: list[str] = []
         self._number = 0
         given = {"auto": True, "hidden": "background", "background_window": 30.0, **options}
-        given |= {"url": house.server.url, "app_id": house.server.app_id, "token": user.token}
+        given |= {"url": server.embedded.url, "app_id": server.embedded.app_id, "token": user.token}
         path = ":".join([str(TESTS), str(TESTS.parent / "src")])
         self._process = subprocess.Popen(
             [sys.executable, "-X", "faulthandler", str(HERE / f"{program}.py"), json.dumps(given)],
@@ -104,8 +104,8 @@ class App:
                 continue
             if "answer" in said:
                 self._answers[said["answer"]] = said
-            elif "told" in said:
-                self.told.append(said["told"])
+            elif "reported" in said:
+                self.reported.append(said["reported"])
                 self.reasons.append(said["reason"])
             elif "event" in said:
                 self.events.append(said["event"])
@@ -120,16 +120,16 @@ class App:
 
     @property
     def printed(self) -> str:
-        """What it printed beside its answers: tracebacks, warnings of the toolkit."""
+        """Other output of the program: tracebacks, warnings of the toolkit."""
         return "".join(self._noise)
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs."""
+        """Whether the process is running."""
         return self._process.poll() is None
 
     def until(self, condition: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
-        """Wait for a condition while the program lives."""
+        """Wait for a condition while the program is running."""
 
         def holds() -> bool:
             if condition():
@@ -140,7 +140,9 @@ class App:
         try:
             wait_for(holds, what, seconds)
         except AssertionError as e:
-            raise AssertionError(f"{e}\ntold: {self.told}\nevents: {self.events[-10:]}\n{self.printed}") from None
+            raise AssertionError(
+                f"{e}\nreported: {self.reported}\nevents: {self.events[-10:]}\n{self.printed}"
+            ) from None
 
     def do(self, command: str) -> Any:
         """Have the program do something in its toolkit's thread, and return what that gave.
@@ -159,35 +161,35 @@ class App:
         return answer["value"]
 
     def turns(self) -> None:
-        """Let the toolkit's loop turn: what it had to do by now is done."""
+        """Wait until the toolkit's loop has handled its pending events."""
         for _ in range(3):
             self.do("turn")
 
     def sockets(self) -> list[int]:
         """Return the sockets of the app's user at the server."""
-        return self.house.sockets(self.uid)
+        return self.server.sockets(self.uid)
 
     def until_gone(self) -> None:
-        """Wait until the server knows no socket of the user: far less than a silent socket would be kept."""
+        """Wait until the user has no socket; shorter than the server would keep a silent one."""
         self.until(lambda: not self.sockets(), "the socket is gone at the server", 5)
 
     def until_back(self) -> None:
-        """Wait until the server has one socket of the user again."""
+        """Wait until the user has one socket again."""
         self.until(lambda: len(self.sockets()) == 1, "the socket is back at the server", 5)
 
     def until_heard(self, text: str) -> None:
-        """Wait until a message is handed over."""
+        """Wait until a message was delivered."""
         self.until(lambda: text in self.messages, f"the message {text!r} is handed over")
 
     def close(self) -> int:
-        """Close the line, so that the program ends, and return its exit code."""
+        """Close the connection, so that the program exits, and return its exit code."""
         assert self._process.stdin is not None
         if not self._process.stdin.closed:
             self._process.stdin.close()
         try:
             code = self._process.wait(20)
         except subprocess.TimeoutExpired:
-            self._process.send_signal(signal.SIGABRT)  # it prints where each of its threads stands
+            self._process.send_signal(signal.SIGABRT)  # faulthandler prints the stack of each thread
             code = None
             self._process.wait()
         for thread in self._threads:

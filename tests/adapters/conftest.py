@@ -1,4 +1,4 @@
-"""A display, a server, and apps that end with their test."""
+"""A display, a server, and apps that end with their tests."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from adapters.app import App, House
+from adapters.app import App, AppServer
 from adapters.screen import Screen, missing
 
 Start = Callable[..., App]
 
 
 def need(*modules: str) -> None:
-    """Skip, naming the toolkit, where a module of it is not installed."""
+    """Skip if a module of the toolkit is not installed."""
     for module in modules:
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed: run `make gui`")
@@ -25,7 +25,7 @@ def need(*modules: str) -> None:
 
 @pytest.fixture(scope="session")
 def screen() -> Iterator[Screen]:
-    """A display with a window manager, for all tests of this process."""
+    """A display with a window manager, shared by all tests."""
     if lacking := missing():
         pytest.skip(f"not installed: {', '.join(lacking)} (Debian packages): run `make gui`")
     screen = Screen()
@@ -34,18 +34,18 @@ def screen() -> Iterator[Screen]:
 
 
 @pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A real server; each app has a user of its own."""
-    house = House(tmp_path_factory.mktemp("server"))
-    yield house
-    house.close()
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
+    """A real server; each app gets its own user."""
+    server = AppServer(tmp_path_factory.mktemp("server"))
+    yield server
+    server.close()
 
 
-def _starting(house: House) -> Iterator[Start]:
+def _starting(server: AppServer) -> Iterator[Start]:
     with ExitStack() as running:
 
         def begin(program: str, environment: dict[str, str] | None = None, **options: Any) -> App:
-            app = App(program, house, dict(os.environ) if environment is None else environment, **options)
+            app = App(program, server, dict(os.environ) if environment is None else environment, **options)
             running.callback(app.close)
             return app
 
@@ -53,12 +53,12 @@ def _starting(house: House) -> Iterator[Start]:
 
 
 @pytest.fixture(scope="module")
-def start(house: House) -> Iterator[Start]:
+def start(server: AppServer) -> Iterator[Start]:
     """Start a program that runs until the end of the module: `start("tk_program", environment, hidden="foreground")`."""
-    yield from _starting(house)
+    yield from _starting(server)
 
 
 @pytest.fixture
-def once(house: House) -> Iterator[Start]:
+def once(server: AppServer) -> Iterator[Start]:
     """Start a program that runs until the end of the test; called as `start` is."""
-    yield from _starting(house)
+    yield from _starting(server)

@@ -1,4 +1,4 @@
-"""A Flet web app with a client in each page: run by test_flet.py as a process."""
+"""A Flet web app with one client for each page; test_flet.py runs it as a process."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ tasks: list[asyncio.Task[None]] = []
 
 
 async def ended(chat: ChatClient) -> None:
-    """Say when a client was closed: its streams end then."""
+    """Print when a client was closed, which ends its streams."""
     async for _ in chat.events():
         pass
     print("client closed", flush=True)
 
 
 async def network(chat: ChatClient) -> None:
-    """Say what the client was told of the network."""
+    """Print the network that was reported to the client."""
     told = ""
     while not chat._closed and chat._driver is not None:
         now = str(chat._driver.state.network)
@@ -34,7 +34,7 @@ async def network(chat: ChatClient) -> None:
 
 
 async def main(page: ft.Page) -> None:
-    """One page: logs alice in, shows her messages, says what it sees on standard output."""
+    """One page: logs alice in, shows their messages, and prints what it sees."""
     shown = ft.Column()
     calls: list[str] = []
 
@@ -68,7 +68,7 @@ async def main(page: ft.Page) -> None:
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, sleeps_or_wakes)
     web = page.web
-    page.web = web and "AS_ON_A_DEVICE" not in os.environ  # there the network is that of the client
+    page.web = web and "AS_ON_A_DEVICE" not in os.environ  # on a device the network is the client's
     watch = watch_flet(chat, page)
     page.web = web
     page.on_close = chat.aclose

@@ -1,4 +1,4 @@
-"""Watches the network of a namespace of its own: prints what a client is told; reads commands for `ip`, one a line.
+"""Watches the network of its own namespace: prints what is reported; reads commands for `ip`, one a line.
 
 Run by `unshare -rn`. `do` is answered with `done` when all that the kernel said has been looked at.
 """
@@ -19,10 +19,10 @@ class Printing:
         return asyncio.get_running_loop()
 
     def set_app_state(self, state, *, reason="app"):
-        """The network changes nothing here."""
+        """Ignore the state."""
 
     def set_network(self, network):
-        print(json.dumps({"told": network}), flush=True)
+        print(json.dumps({"reported": network}), flush=True)
 
 
 async def main() -> None:

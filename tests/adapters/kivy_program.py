@@ -1,4 +1,4 @@
-"""A Kivy app for the tests: the client lives on the loop that Kivy itself runs on, or in a thread of its own."""
+"""A Kivy app for the tests; its client runs on Kivy's event loop, or in a thread of its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from adapters.program import Commands, Program
 from tailwire.adapters.kivy import watch_kivy
 
 WILL_ENTER_BACKGROUND, DID_ENTER_FOREGROUND = 0x103, 0x106
-"""Of `SDL_events.h`."""
+"""From `SDL_events.h`."""
 
 
 class Phone:
@@ -95,7 +95,7 @@ class KivyApp(App):
         await client.aclose()
 
     def main_blocking(self) -> None:
-        """The same without asyncio in Kivy's thread: `tailwire.sync`, and Kivy's own main loop."""
+        """Run without asyncio in Kivy's thread: `tailwire.sync`, and Kivy's own main loop."""
 
         def post(call: Any) -> None:
             Clock.schedule_once(lambda _seconds: call())
@@ -116,7 +116,7 @@ class KivyApp(App):
 
     def on_start(self) -> None:
         if self.program.options.get("found"):
-            self._watch()  # before it runs nothing is found
+            self._watch()  # before that, no running app is found
         self.program.tell(ready=True)
 
 
@@ -157,7 +157,7 @@ class KivyCommands(Commands):
     def lose_focus(self) -> None:
         import tkinter
 
-        self._other = tkinter.Tk()  # of another client of the display, as far as the window manager knows
+        self._other = tkinter.Tk()  # a different app for the window manager
         self._other.title("another app")
         self._other.focus_force()
         self._other.update()

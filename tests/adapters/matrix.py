@@ -1,4 +1,4 @@
-"""What is told when something happens, for each toolkit. A toolkit's tests play each of its rows (`play`).
+"""What must be reported for each event, by toolkit. A toolkit's tests run each of its rows (`play`).
 
 A program (`*_program.py`) has a command for each name in its row, and for the way back (`BACK`).
 """
@@ -12,14 +12,14 @@ from adapters.app import App
 
 @dataclass(frozen=True)
 class Told:
-    """The app's state changes: a word of the rule is seen, and the socket is gone until the way back."""
+    """The app state changes: a lifecycle state is seen, and the socket is closed until the event is undone."""
 
     word: str
 
 
 @dataclass(frozen=True)
 class Nothing:
-    """Nothing is told, and the socket stays: although the toolkit said something, by this name of its own."""
+    """Nothing is reported and the socket stays, although the toolkit has sent the event of this name."""
 
     event: str
 
@@ -81,12 +81,12 @@ MATRIX: dict[str, dict[str, Told | Nothing]] = {
 
 
 def rows(toolkit: str) -> list[str]:
-    """Return what happens in a toolkit's rows."""
+    """Return the events of a toolkit's rows."""
     return list(MATRIX[toolkit])
 
 
 def _in_front(app: App) -> None:
-    # What the row before has asked while the window manager was behind may have left the window minimised.
+    # Requests of the previous row, sent while the window manager was busy, may have left the window minimised.
     for _ in range(3):
         try:
             app.until_back()
@@ -104,27 +104,27 @@ def play(toolkit: str, happens: str, app: App) -> None:
     expected = MATRIX[toolkit][happens]
     _in_front(app)
     before = app.sockets()
-    for kept in (app.told, app.reasons, app.events, app.messages):
+    for kept in (app.reported, app.reasons, app.events, app.messages):
         kept.clear()
     app.do(happens)
     if isinstance(expected, Told):
         app.until_gone()
         assert app.do("seen") == expected.word
-        app.house.say(app.uid, "meanwhile")
+        app.server.say(app.uid, "meanwhile")
         app.do(BACK[happens])
         app.until_back()
-        app.until(lambda: app.told == ["background", "foreground"], "both changes are told")
+        app.until(lambda: app.reported == ["background", "foreground"], "both changes are reported")
     else:
         app.until(lambda: expected.event in app.events, f"the toolkit says {expected.event!r}")
         app.turns()
-        app.house.say(app.uid, "meanwhile")
+        app.server.say(app.uid, "meanwhile")
         app.until_heard("meanwhile")
         assert app.sockets() == before
         app.do(BACK[happens])
         app.turns()
-        assert app.told == []
+        assert app.reported == []
         assert app.sockets() == before
-    app.house.say(app.uid, "after")
+    app.server.say(app.uid, "after")
     app.until_heard("after")
     assert app.messages == ["meanwhile", "after"]
     assert app.do("seen") == "resumed"

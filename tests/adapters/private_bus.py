@@ -1,4 +1,4 @@
-"""A D-Bus daemon of one's own, with services that answer as systemd-logind and NetworkManager do."""
+"""A private D-Bus daemon, with services that imitate systemd-logind and NetworkManager."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ def needs_a_bus() -> pytest.MarkDecorator:
 
 
 class PrivateBus:
-    """A bus, and who is on it."""
+    """A bus and its services."""
 
     def __init__(self, address: str, daemon: asyncio.subprocess.Process) -> None:
         self.address = address
@@ -29,7 +29,7 @@ class PrivateBus:
         self._connections: list[Any] = []
 
     async def put(self, name: str, path: str, service: Any) -> Any:
-        """Put a service on the bus. Answers its connection: `disconnect()` takes it away."""
+        """Add a service to the bus. Return its connection; `disconnect()` removes it."""
         from dbus_fast.aio import MessageBus
 
         connection = await MessageBus(bus_address=self.address, negotiate_unix_fd=True).connect()
@@ -51,7 +51,7 @@ class PrivateBus:
 
 @asynccontextmanager
 async def private_bus(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[PrivateBus]:
-    """A bus that is this process's system bus."""
+    """A bus that this process uses as system bus."""
     daemon = await asyncio.create_subprocess_exec(
         "dbus-daemon", "--session", "--nofork", "--print-address",
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
@@ -66,7 +66,7 @@ async def private_bus(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[PrivateB
 
 
 def logind(*, allows: bool = True) -> Any:
-    """A service as systemd-logind: it gives inhibitors, and knows which of them are still held."""
+    """Imitates systemd-logind: it issues inhibitors, and knows which of them are still held."""
     from dbus_fast import DBusError
     from dbus_fast.service import ServiceInterface, dbus_method, dbus_signal
 
@@ -93,7 +93,7 @@ def logind(*, allows: bool = True) -> Any:
 
         def _sent(self, theirs: int) -> None:
             self.given.remove(theirs)
-            os.close(theirs)  # a copy of it went over the bus
+            os.close(theirs)  # a duplicate was sent over the bus
 
         def _let_go(self, ours: int) -> None:
             asyncio.get_running_loop().remove_reader(ours)
@@ -114,7 +114,7 @@ def logind(*, allows: bool = True) -> Any:
 
 
 def manager(connectivity: int) -> Any:
-    """A service as NetworkManager, with its property `Connectivity`."""
+    """Imitates NetworkManager, with its property `Connectivity`."""
     from dbus_fast.constants import PropertyAccess
     from dbus_fast.service import ServiceInterface, dbus_property
 

@@ -1,8 +1,8 @@
 """The app's side: what every test program shares, whatever its toolkit.
 
-A program is started with its options (JSON) as its one argument. It reads commands from its standard input, one JSON
-object a line, and prints what happens: each answer, each state that its watch told, each message that came, and the
-toolkit's own events. The toolkit's main loop watches the standard input and calls `feed()`.
+A program is started with its options (JSON) as its only argument. It reads commands from standard input, one JSON
+object a line, and prints what happens: each response, each reported state, each message, and the toolkit's own events.
+The toolkit's main loop watches standard input and calls `feed()`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from tailwire.sync import Client
 
 
 class Program:
-    """A program's end of the line to its test.
+    """The program's connection to its test.
 
     Attributes:
-        options: what the test has set: `url`, `app_id`, `token`, `auto`, `hidden`, `background_window`.
-        commands: what the test can ask for, by name; what a command returns goes back to the test.
-        ended: whether the test closed the line: the program ends then.
+        options: set by the test: `url`, `app_id`, `token`, `auto`, `hidden`, `background_window`.
+        commands: the test's commands, by name; the result of a command is sent back.
+        ended: whether the test has closed the connection, so that the program must exit.
     """
 
     def __init__(self, **commands: Callable[[], Any]) -> None:
@@ -43,11 +43,11 @@ class Program:
             print(json.dumps(what), flush=True)
 
     def event(self, name: str) -> None:
-        """Tell that the toolkit said something of its own."""
+        """Report an event of the toolkit."""
         self.tell(event=name)
 
     def feed(self, *_: Any) -> None:
-        """Take what stands in the standard input: called by the toolkit's loop when there is something."""
+        """Read standard input; called by the toolkit's loop when it is readable."""
         came = os.read(0, 65536)
         if not came:
             self.ended = True
@@ -78,7 +78,7 @@ class Program:
         }
 
     def enter_blocking(self, post: Any) -> Client:
-        """Return a client for a main loop that is not asyncio's: logged in, its events posted and told to the test."""
+        """Return a logged-in client for a main loop other than asyncio's; its callbacks are posted."""
         chat = Client(**self._settings(), post=post)
         chat.add_message_listener("test", Heard(self))
         chat.login_with_auth_token(self.options["token"])
@@ -88,11 +88,11 @@ class Program:
         return chat
 
     def make_client(self) -> ChatClient:
-        """Return a client that has not begun, for a main loop that is asyncio's."""
+        """Return a client for asyncio's main loop that is not initialised yet."""
         return ChatClient(**self._settings())
 
     async def enter(self, chat: ChatClient) -> None:
-        """Log in, tell the test of each message, and wait until it is connected."""
+        """Log in, print each message, and wait until the client is connected."""
         await chat.init()
         chat.add_message_listener("test", Heard(self))
         await chat.login_with_auth_token(self.options["token"])
@@ -101,25 +101,25 @@ class Program:
         await chat.wait_connected(20)
 
     def watch(self, chat: Any, adapter: Callable[..., Any], *arguments: Any) -> Any:
-        """Watch with an adapter; or, where the test says `found`, with `tailwire.watch`, which has to find it."""
+        """Watch with an adapter, or with `tailwire.watch` if the test asks for that (`found`)."""
         informed, hidden = self.informed(chat), self.options["hidden"]
         if self.options.get("found"):
             return tailwire.watch(informed, hidden=hidden)
         return adapter(informed, *arguments, hidden=hidden)
 
     def informed(self, chat: Any) -> Recorded:
-        """Return what a `watch_*` is given: the client, with all that it is told printed for the test."""
+        """Return the client to watch; everything that is reported to it is printed."""
         return Recorded(self, chat)
 
 
 class Commands:
-    """The commands that a program has whatever its toolkit. `self.client` and `self.watch` are set by the program."""
+    """The commands of every program. Subclasses set `client` and `watch`."""
 
     client: Any
     watch: Any
 
     def named(self, *besides: str) -> dict[str, Callable[[], Any]]:
-        """Return the public methods by name, without those of the program's own control (`besides`)."""
+        """Return the public methods by name, except those in `besides`."""
         names = [n for n in dir(type(self)) if not n.startswith("_") and n not in ("named", *besides)]
         return {name: getattr(self, name) for name in names}
 
@@ -141,18 +141,18 @@ class Commands:
 
 
 class Heard(MessageListener):
-    """Tells the test of each text message."""
+    """Prints each text message."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
 
     def on_text_message_received(self, message: Any) -> None:
-        """Told."""
+        """Print the message."""
         self._program.tell(message=message.text)
 
 
 class Recorded:
-    """An informed client whose test sees what it is told, without what changes nothing."""
+    """A client that prints what a watch reports to it, without repetitions."""
 
     def __init__(self, program: Program, chat: Any) -> None:
         self._program, self._chat = program, chat
@@ -162,13 +162,13 @@ class Recorded:
         return getattr(self._chat, name)
 
     def set_app_state(self, state: str, *, reason: str = "app") -> None:
-        """Passed on, and printed."""
+        """Forward the state, and print it."""
         self._chat.set_app_state(state, reason=reason)
         if (state == "background") is not (reason in self._background):
             (self._background.add if state == "background" else self._background.discard)(reason)
-            self._program.tell(told=state, reason=reason)
+            self._program.tell(reported=state, reason=reason)
 
     def set_network(self, network: str) -> None:
-        """Passed on, and printed."""
+        """Forward the network, and print it."""
         self._chat.set_network(network)
         self._program.tell(network=network)

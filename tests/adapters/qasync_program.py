@@ -1,4 +1,4 @@
-"""A Qt app whose main loop is asyncio's, by qasync: a `ChatClient` in Qt's own thread. QtGui alone, no widgets."""
+"""A Qt app whose main loop is asyncio's (qasync), with a `ChatClient` in Qt's thread. QtGui only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cases of `watch_qt` that need no server: run as a program, one process for all (`python qt_cases.py [binding]`).
+"""Cases of `watch_qt` that need no server; run as one program (`python qt_cases.py [binding]`).
 
 They use QtGui alone, without a display: `QT_QPA_PLATFORM=offscreen`.
 """
@@ -40,31 +40,31 @@ def windows_without_widgets(app: Any) -> None:
     watch_qt(client, app)  # not kept
     gc.collect()
     turns(app)
-    assert client.told == []
+    assert client.reported == []
     window.setWindowStates(core.Qt.WindowState.WindowMinimized)
     turns(app)
-    assert client.told == ["background"]
+    assert client.reported == ["background"]
     second = gui.QWindow()
     second.show()
     turns(app)
-    assert client.told == ["background", "foreground"]
+    assert client.reported == ["background", "foreground"]
     second.close()
     turns(app)
-    assert client.told == ["background", "foreground", "background"]
+    assert client.reported == ["background", "foreground", "background"]
     window.setWindowStates(core.Qt.WindowState.WindowMinimized | core.Qt.WindowState.WindowMaximized)
     turns(app)
     window.showMaximized()
     turns(app)
-    assert client.told == ["background", "foreground"] * 2
+    assert client.reported == ["background", "foreground"] * 2
     window.hide()
     turns(app)
     window.show()
     turns(app)
-    assert client.told == ["background", "foreground"] * 3
+    assert client.reported == ["background", "foreground"] * 3
     window.close()
 
 
-def menus_and_tips_are_no_windows_of_the_app(app: Any) -> None:
+def menus_and_tooltips_do_not_count(app: Any) -> None:
     client = RecordingClient()
     tips = []
     for kind in (core.Qt.WindowType.Popup, core.Qt.WindowType.ToolTip):
@@ -77,7 +77,7 @@ def menus_and_tips_are_no_windows_of_the_app(app: Any) -> None:
         assert watch.seen == "hidden"
     for tip in tips:
         tip.close()
-    assert client.told == ["background", "foreground"]
+    assert client.reported == ["background", "foreground"]
 
 
 def two_watches(app: Any) -> None:
@@ -89,14 +89,14 @@ def two_watches(app: Any) -> None:
     first.close()
     window.hide()
     turns(app)
-    assert (one.told, other.told) == ([], ["background"])
+    assert (one.reported, other.reported) == ([], ["background"])
     second.close()
     first.close()
     window.show()
     turns(app)
     window.close()
     turns(app)
-    assert (one.told, other.told) == ([], ["background", "foreground"])
+    assert (one.reported, other.reported) == ([], ["background", "foreground"])
 
 
 def in_another_thread(app: Any) -> None:
@@ -116,14 +116,14 @@ def in_another_thread(app: Any) -> None:
 
 
 class Phone:
-    """An application on a phone, whose system cannot run here: Qt's own class, but for the platform's name."""
+    """Simulates an application on a phone by changing the platform's name."""
 
     @staticmethod
     def of(app: Any, name: str) -> None:
         type(app).platformName = staticmethod(lambda: name)
 
 
-def the_word_of_a_phone(app: Any) -> None:
+def application_state_on_a_phone(app: Any) -> None:
     state = core.Qt.ApplicationState
     for name in ("android", "ios"):
         Phone.of(app, name)
@@ -133,22 +133,22 @@ def the_word_of_a_phone(app: Any) -> None:
         app.applicationStateChanged.emit(state.ApplicationActive)
         watch = watch_qt(client, app)
         assert watch.knows == {"paused"}
-        client.told.clear()  # offscreen, the application is inactive or active as the last window left it
+        client.reported.clear()  # offscreen, the last window decides whether the application is active
         for seen in (state.ApplicationActive, state.ApplicationInactive):
             app.applicationStateChanged.emit(seen)
         window.hide()
         turns(app)
-        assert client.told == [], client.told
+        assert client.reported == [], client.reported
         app.applicationStateChanged.emit(state.ApplicationSuspended)
         assert watch.seen == "paused"
         app.applicationStateChanged.emit(state.ApplicationHidden)
         app.applicationStateChanged.emit(state.ApplicationInactive)
-        assert client.told == ["background"]
+        assert client.reported == ["background"]
         app.applicationStateChanged.emit(state.ApplicationActive)
-        assert client.told == ["background", "foreground"]
+        assert client.reported == ["background", "foreground"]
         watch.close()
         app.applicationStateChanged.emit(state.ApplicationSuspended)
-        assert client.told == ["background", "foreground"]
+        assert client.reported == ["background", "foreground"]
 
 
 def main() -> None:
@@ -158,10 +158,10 @@ def main() -> None:
     app = gui.QGuiApplication(sys.argv[:1])
     app.setQuitOnLastWindowClosed(False)
     refused(ValueError, "hidden", lambda: watch_qt(RecordingClient(), app, hidden="never"))
-    for case in (windows_without_widgets, menus_and_tips_are_no_windows_of_the_app, two_watches, in_another_thread):
+    for case in (windows_without_widgets, menus_and_tooltips_do_not_count, two_watches, in_another_thread):
         case(app)
         turns(app)
-    the_word_of_a_phone(app)
+    application_state_on_a_phone(app)
     print("all cases passed", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""A Qt app for the tests, of QtWidgets: a main window, and whatever else a test asks for."""
+"""A Qt app (QtWidgets) for the tests: a main window, and others on request."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class QtApp(Commands):
             self.window.show()
         QTimer.singleShot(0, lambda: self.program.tell(ready=True))
         self.app.exec()
-        while not self.program.ended:  # it has quit: its program goes on, until the test ends it
+        while not self.program.ended:  # the app has quit; the program runs until the test ends it
             self.program.feed()
         self.watch.close()
         self.client.close()

@@ -1,4 +1,4 @@
-"""A display for real windows: Xvfb with the window manager openbox on a free display."""
+"""A virtual display: Xvfb with the window manager openbox."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 NEEDED = {"Xvfb": "xvfb", "openbox": "openbox", "xdotool": "xdotool"}
-"""Programs, and the Debian packages that bring them."""
+"""Programs, and the Debian packages that contain them."""
 
 
 def missing() -> list[str]:
@@ -47,7 +47,7 @@ class Screen:
         finally:
             os.close(writable)
         with os.fdopen(readable) as said:
-            number = said.readline().strip()  # comes when it takes clients; nothing when it ended
+            number = said.readline().strip()  # printed when it accepts clients; empty if it exited
         if not number:
             self.close()
             raise RuntimeError("Xvfb did not start")
@@ -82,7 +82,7 @@ class Screen:
 
         def there() -> bool:
             found[:] = self._run("search", "--name", f"^{title}$").stdout.split()
-            if not found:  # xdotool does not find SDL's by their names
+            if not found:  # xdotool does not find SDL windows by name
                 every = self._run("search", "--class", ".").stdout.split()
                 found[:] = [one for one in every if self._run("getwindowname", one).stdout.strip() == title]
             return bool(found)
@@ -91,25 +91,25 @@ class Screen:
         return found[-1]
 
     def minimise(self, title: str) -> None:
-        """Minimise a window as its user does: by the window manager."""
+        """Minimise a window through the window manager."""
         self.xdotool("windowminimize", self.window(title))
 
     def activate(self, title: str) -> None:
-        """Bring a window back, and give it the focus, by the window manager."""
+        """Restore and focus a window through the window manager."""
         self.xdotool("windowactivate", self.window(title))
 
     def close_window(self, title: str) -> None:
-        """Close a window as its user does, by Alt+F4: its app is asked to."""
+        """Close a window with Alt+F4."""
         self.xdotool("windowactivate", "--sync", self.window(title), "key", "alt+F4")
 
     def screenshot(self, path: Path) -> None:
-        """Write a picture of the whole display (PNG)."""
+        """Write a screenshot of the whole display (PNG)."""
         from PIL import ImageGrab
 
         ImageGrab.grab(xdisplay=self.name).save(path)
 
     def close(self) -> None:
-        """End both programs; windows that are left lose their display."""
+        """End both programs."""
         for process in reversed(self._processes):
             process.terminate()
         for process in self._processes:

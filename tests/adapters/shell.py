@@ -1,4 +1,4 @@
-"""A shell with job control on a terminal of its own, and what stands on the screen."""
+"""An interactive shell with job control on a pseudo-terminal, and the contents of its screen."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Shell:
 
     @property
     def text(self) -> str:
-        """What stands on the screen."""
+        """The contents of the screen."""
         return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
 
     @property
@@ -65,11 +65,11 @@ class Shell:
         return termios.tcgetattr(self._slave)[3]
 
     def type(self, keys: str) -> None:
-        """Type something."""
+        """Type a text."""
         os.write(self._master, keys.encode())
 
     async def until(self, holds: Callable[[], bool], what: str) -> None:
-        """Wait until something holds of the screen."""
+        """Wait until a condition holds for the screen."""
         try:
             async with asyncio.timeout(40):
                 while not holds():
@@ -88,6 +88,6 @@ class Shell:
     def close(self) -> None:
         asyncio.get_running_loop().remove_reader(self._master)
         os.close(self._slave)
-        os.close(self._master)  # hangs up: what runs there ends
+        os.close(self._master)  # hangup ends the programs in the terminal
         self._process.kill()
         self._process.wait(10)

@@ -1,4 +1,4 @@
-"""The programs of docs/apps.md, run as they are printed: only the server's address, and who logs in, are others."""
+"""The programs of docs/apps.md, run as they are, except for the server's address and the user."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.app import House
+from adapters.app import AppServer
 from adapters.conftest import need
 from adapters.screen import Screen, wait_for
 from adapters.shell import Shell, needs_a_terminal
@@ -33,44 +33,44 @@ def program(toolkit: str, folder: Path, url: str, uid: str = "alice") -> Path:
 
 
 @pytest.mark.parametrize("toolkit", NEEDED)
-def test_a_program_with_windows(screen: Screen, house: House, tmp_path: Path, toolkit: str):
+def test_documented_program_with_windows(screen: Screen, server: AppServer, tmp_path: Path, toolkit: str):
     need(*NEEDED[toolkit])
-    user, title = house.new_user(), TITLES[toolkit]
-    file = program(toolkit, tmp_path, house.server.url, user.uid)
+    user, title = server.new_user(), TITLES[toolkit]
+    file = program(toolkit, tmp_path, server.embedded.url, user.uid)
     environment = {
         **screen.environment, "PYTHONPATH": str(ROOT / "src"), "XDG_DATA_HOME": str(tmp_path / "data"),
-        "APP_ID": house.server.app_id, "AUTH_KEY": house.server.auth_key, "LC_ALL": "C.UTF-8",
+        "APP_ID": server.embedded.app_id, "AUTH_KEY": server.embedded.auth_key, "LC_ALL": "C.UTF-8",
         "QT_QPA_PLATFORM": "xcb", "TOGA_BACKEND": "toga_qt", "LIBGL_ALWAYS_SOFTWARE": "1",
         "KIVY_NO_ARGS": "1", "KIVY_NO_FILELOG": "1", "KIVY_NO_CONSOLELOG": "1", "KIVY_HOME": str(tmp_path),
     }  # fmt: skip
     with subprocess.Popen([sys.executable, str(file)], env=environment, stderr=subprocess.PIPE, text=True) as process:
 
         def until(count: int, what: str) -> None:
-            wait_for(lambda: process.poll() is not None or len(house.sockets(user.uid)) == count, what, 30)
+            wait_for(lambda: process.poll() is not None or len(server.sockets(user.uid)) == count, what, 30)
             assert process.poll() is None, process.stderr and process.stderr.read()
 
         try:
             until(1, "it is connected")
             screen.minimise(title)
             until(0, "minimised: the socket is gone")
-            house.say(user.uid, "meanwhile")
+            server.say(user.uid, "meanwhile")
             screen.activate(title)
             until(1, "back: the socket is back")
             screen.close_window(title)
             _, printed = process.communicate(timeout=30)
         finally:
             process.kill()
-    assert house.sockets(user.uid) == []
+    assert server.sockets(user.uid) == []
     assert "Traceback" not in printed, printed
     assert "is gone" not in printed, "what comes behind the end of the window is no trouble"
-    if toolkit != "toga":  # with qasync, on which it rests here, the interpreter may die at its exit
+    if toolkit != "toga":  # with qasync, which it uses here, the interpreter may crash at exit
         assert process.returncode == 0, printed
 
 
 @pytest.mark.slow
 @needs_a_terminal("textual")
 @pytest.mark.parametrize("toolkit", ["textual", "terminal"])
-async def test_a_program_in_a_terminal(live: LiveStage, tmp_path: Path, toolkit: str):
+async def test_documented_program_in_a_terminal(live: LiveStage, tmp_path: Path, toolkit: str):
     bob, server = await live.enter("bob", presence=True), live.server
     file = program(toolkit, tmp_path, server.url)
     shell = Shell({

@@ -1,4 +1,4 @@
-"""The blocking client under the watches that work on its own event loop: real client, real server, real bus."""
+"""The blocking client with watches that work on its event loop: real client, server and bus."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = [
 ]
 
 
-async def test_the_machine_sleeps_and_ctrl_z_is_pressed(live: LiveStage, monkeypatch):
+async def test_sleep_and_ctrl_z(live: LiveStage, monkeypatch):
     from tailwire.sync import Client
 
     async with private_bus(monkeypatch) as bus:
@@ -52,5 +52,5 @@ async def test_the_machine_sleeps_and_ctrl_z_is_pressed(live: LiveStage, monkeyp
                 await asyncio.to_thread(chat.wait_connected, 20)
         finally:
             await asyncio.to_thread(chat.close)
-        found.close()  # after its client: nothing is left to take back
+        found.close()  # after its client, so there is nothing to withdraw
         assert found.knows == frozenset()

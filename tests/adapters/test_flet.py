@@ -1,4 +1,4 @@
-"""Flet: a web app in a real browser; the server says whether its user has a socket."""
+"""Flet as a web app in a real browser; the server knows whether its user has a socket."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.gui, pytest.mark.slow, pytest.mark.timeout(240)]
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[WebApp]:
-    """The app; alice is the user of its pages. Flet gives a page up five seconds after it has lost its tab."""
+    """The app; alice is the user of its pages. Flet drops a page five seconds after it has lost its tab."""
     app = begun(tmp_path, FLET_SESSION_TIMEOUT="5")
     yield app
     app.close()
@@ -41,11 +41,11 @@ def device(tmp_path: Path) -> Iterator[WebApp]:
     app.close()
 
 
-async def test_the_socket_follows_the_tab_and_nothing_is_lost(chromium: Browser, app: WebApp):
+async def test_the_socket_follows_the_tab_without_losing_messages(chromium: Browser, app: WebApp):
     alice, bob = TestUser("alice", "Alice", ""), app.server.add_user("bob")
     await app.listens()
     page = await chromium.open("flet", app.url)
-    await app.says("knows hidden paused", seconds=40)  # and not the network, which is the browser's
+    await app.says("knows hidden paused", seconds=40)  # without network: that is the browser's
     await app.has_sockets(alice, 1)
 
     await page.run("dispatchEvent(new Event('blur'))")
@@ -54,7 +54,7 @@ async def test_the_socket_follows_the_tab_and_nothing_is_lost(chromium: Browser,
 
     await page.set_visible(False)
     await app.has_sockets(alice, 0)
-    await app.says("app saw HIDE")  # the app's own handler goes on to be called
+    await app.says("app saw HIDE")  # the app's own handler is still called
     await app.send(bob, alice, "meanwhile")
     assert "message meanwhile" not in app.said
     await page.set_visible(True)
@@ -65,24 +65,24 @@ async def test_the_socket_follows_the_tab_and_nothing_is_lost(chromium: Browser,
     await app.has_sockets(alice, 0)
     app.signal(signal.SIGUSR1)
     await app.says("asleep")
-    await page.set_visible(True)  # a machine that sleeps outweighs a page that is shown
+    await page.set_visible(True)  # sleep outweighs a visible page
     await app.says("app saw SHOW", times=2)
     assert app.sockets(alice) == 0
     app.signal(signal.SIGUSR1)
     await app.has_sockets(alice, 1)
 
-    await page.do("reload")  # the same page of Flet, connected again
+    await page.do("reload")  # the same Flet page, reconnected
     await app.has_sockets(alice, 1)
     await app.send(bob, alice, "after")
     await app.says("message after")
 
     await page.close()
     await app.has_sockets(alice, 0)
-    await app.says("client closed", seconds=40)  # Flet looks every ten seconds
+    await app.says("client closed", seconds=40)  # Flet checks every ten seconds
     assert [line for line in app.said if line.startswith("message")] == ["message meanwhile", "message after"]
 
 
-async def test_in_manual_mode_the_socket_stays_for_its_window(chromium: Browser, tmp_path: Path):
+async def test_manual_mode_keeps_the_socket_for_the_background_window(chromium: Browser, tmp_path: Path):
     app = begun(tmp_path, MANUAL="1")
     try:
         alice, bob = TestUser("alice", "Alice", ""), app.server.add_user("bob")
@@ -103,7 +103,7 @@ async def test_in_manual_mode_the_socket_stays_for_its_window(chromium: Browser,
         app.close()
 
 
-async def test_the_program_of_the_page_runs_as_it_is_printed(chromium: Browser, tmp_path: Path):
+async def test_the_documented_program_runs(chromium: Browser, tmp_path: Path):
     def given(server: EmbeddedServer) -> dict[str, str]:
         server.add_user("alice")
         script = program("flet", tmp_path, server.url)
@@ -126,14 +126,14 @@ async def test_the_program_of_the_page_runs_as_it_is_printed(chromium: Browser, 
     assert not any("Traceback" in line for line in app.said), app.said
 
 
-async def test_the_network_of_a_device_is_told(chromium: Browser, device: WebApp):
+async def test_the_network_of_a_device_is_reported(chromium: Browser, device: WebApp):
     await device.listens()
     page = await chromium.open("device", device.url)
     await device.says("knows hidden network paused", seconds=40)
 
     async def tell(what: str) -> None:
-        # A real outage would cut the line on which Flet's page reports it, so that the browser's events are made here.
-        # Nothing says when the page listens to them: an event is repeated until it was told.
+        # A real outage would also cut Flet's own connection, so the browser's events are simulated.
+        # The page does not say when it starts to listen, so the event is repeated until it was reported.
         for _ in range(40):
             await page.run(f"dispatchEvent(new Event('{what}'))")
             with contextlib.suppress(TimeoutError):

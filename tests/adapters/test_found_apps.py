@@ -1,4 +1,4 @@
-"""`tailwire.watch` with the real toolkits: it finds the app that runs, the machine's sleep and the network beside it."""
+"""`tailwire.watch` with real toolkits: it finds the running app, system sleep and the network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.app import House
+from adapters.app import AppServer
 from adapters.conftest import Start, need
 from adapters.matrix import play
 from adapters.private_bus import LOGIND, logind, needs_a_bus, private_bus
@@ -21,7 +21,7 @@ NEEDED = {"tk": ("tkinter", "_tkinter"), "qt": ("PySide6",), "kivy": ("kivy",), 
 
 
 @pytest.mark.parametrize("toolkit", NEEDED)
-def test_the_app_that_runs_is_found(once: Start, screen: Screen, tmp_path: Path, toolkit: str):
+def test_the_running_app_is_found(once: Start, screen: Screen, tmp_path: Path, toolkit: str):
     need(*NEEDED[toolkit])
     environment = {
         **screen.environment, "QT_QPA_PLATFORM": "xcb", "TOGA_BACKEND": "toga_qt", "LC_ALL": "C.UTF-8",
@@ -39,8 +39,8 @@ def test_the_app_that_runs_is_found(once: Start, screen: Screen, tmp_path: Path,
 
 
 @needs_a_bus()
-async def test_a_machine_that_sleeps_and_wakes_brings_no_hidden_window_back(
-    monkeypatch: pytest.MonkeyPatch, once: Start, house: House, screen: Screen
+async def test_wake_up_does_not_bring_a_hidden_window_to_the_foreground(
+    monkeypatch: pytest.MonkeyPatch, once: Start, server: AppServer, screen: Screen
 ):
     need(*NEEDED["tk"])
     async with private_bus(monkeypatch) as bus:
@@ -56,7 +56,7 @@ async def test_a_machine_that_sleeps_and_wakes_brings_no_hidden_window_back(
         service.PrepareForSleep(False)
         await service.until_held(1)
         assert app.sockets() == []
-        await asyncio.to_thread(house.say, app.uid, "while it slept")
+        await asyncio.to_thread(server.say, app.uid, "while it slept")
         await asyncio.to_thread(app.do, "restore")
         await asyncio.to_thread(app.until_back)
         await asyncio.to_thread(app.until_heard, "while it slept")
@@ -64,7 +64,7 @@ async def test_a_machine_that_sleeps_and_wakes_brings_no_hidden_window_back(
         assert app.messages == ["while it slept"]
 
 
-async def test_a_textual_app_is_found_within_it():
+async def test_textual_app_is_found_from_inside():
     need("textual")
     from textual.app import App
 
@@ -78,11 +78,11 @@ async def test_a_textual_app_is_found_within_it():
         assert "paused" in await app.app_watch.settled()
         await app.run_action("suspend_process")
         await pilot.pause()
-        assert app.chat.told == [("background", "textual"), ("foreground", "textual")]
+        assert app.chat.reported == [("background", "textual"), ("foreground", "textual")]
         app.app_watch.close()
 
 
-async def test_of_two_toolkits_the_first_is_watched_and_the_other_is_named(
+async def test_first_of_two_toolkits_is_watched_and_the_other_is_logged(
     screen: Screen, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     need(*NEEDED["tk"], "textual")
@@ -111,5 +111,5 @@ async def test_of_two_toolkits_the_first_is_watched_and_the_other_is_named(
     ]
     assert [line for line in said if "is running too" in line] == [
         "an app of Tk is running too, and is not watched: use watch(chat, app) to choose it",
-        "an app of Textual runs as well, and is not watched: watch(chat, app) takes another",
+        "an app of Textual is running too, and is not watched: use watch(chat, app) to choose it",
     ]

@@ -1,4 +1,4 @@
-"""A Kivy app under a window manager: its server knows whether it is on the screen."""
+"""A Kivy app under a window manager: its server knows whether it is visible."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters import scenes
+from adapters import scenarios
 from adapters.app import App
 from adapters.conftest import Start, need
 from adapters.matrix import play, rows
@@ -30,36 +30,36 @@ def app(start: Start, environment: dict[str, str]) -> App:
 
 
 @pytest.mark.parametrize("happens", rows("kivy"))
-def test_what_happens_to_its_window(app: App, happens: str):
+def test_window_events(app: App, happens: str):
     play("kivy", happens, app)
 
 
-def test_its_user_minimises_it_by_the_window_manager(app: App, screen: Screen):
+def test_minimised_by_the_window_manager(app: App, screen: Screen):
     window = screen.xdotool("search", "--pid", str(app._process.pid)).split()[-1]
-    scenes.message_while_minimised(
+    scenarios.message_while_minimised(
         app, lambda: screen.xdotool("windowminimize", window), lambda: screen.xdotool("windowactivate", window)
     )
 
 
-def test_a_quick_change_and_back_is_not_told(app: App):
+def test_rapid_hide_and_show_is_not_reported(app: App):
     before = app.sockets()
-    app.told.clear()
-    app.do("flap")  # twenty times, within one turn of the loop
-    app.until(lambda: app.events.count("show") >= 20, "Kivy has told all of it")
+    app.reported.clear()
+    app.do("flap")  # twenty times in one turn of the loop
+    app.until(lambda: app.events.count("show") >= 20, "Kivy has sent all events")
     app.turns()
-    app.house.say(app.uid, "after quick changes")
+    app.server.say(app.uid, "after quick changes")
     app.until_heard("after quick changes")
-    assert len(app.told) <= 4, "hide and show in pairs are one look, a frame later"
+    assert len(app.reported) <= 4, "hide and show in pairs are one look, a frame later"
     app.until_back()
-    if not app.told:
+    if not app.reported:
         assert app.sockets() == before
 
 
-def test_minimised_and_shown_twenty_times_it_ends_connected_and_loses_nothing(app: App):
-    scenes.minimised_twenty_times(app)
+def test_minimising_twenty_times_loses_nothing(app: App):
+    scenarios.minimised_twenty_times(app)
 
 
-def test_restored_as_a_maximised_window(app: App):
+def test_restored_to_a_maximised_window(app: App):
     app.do("maximise")
     app.do("minimise")
     app.until_gone()
@@ -67,11 +67,11 @@ def test_restored_as_a_maximised_window(app: App):
     app.until_back()
 
 
-def test_a_machine_that_sleeps_outweighs_a_window_that_is_shown(app: App):
-    scenes.shown_while_asleep(app)
+def test_sleep_outweighs_a_visible_window(app: App):
+    scenarios.shown_while_asleep(app)
 
 
-def test_a_pause_outlasts_a_window_that_is_hidden_and_ends_with_resume(app: App):
+def test_pause_ends_with_resume(app: App):
     app.do("pause")
     app.until_gone()
     assert app.do("seen") == "paused"
@@ -79,62 +79,62 @@ def test_a_pause_outlasts_a_window_that_is_hidden_and_ends_with_resume(app: App)
     app.until_back()
 
 
-def test_an_app_in_the_tray_stays_connected_but_not_while_it_is_paused(once: Start, environment: dict[str, str]):
+def test_app_in_the_tray_disconnects_only_while_paused(once: Start, environment: dict[str, str]):
     app = once("kivy_program", environment, hidden="foreground")
-    scenes.hidden_in_the_tray(app)
+    scenarios.hidden_in_the_tray(app)
     app.do("pause")
     app.until_gone()
     app.do("resume")
     app.until_back()
 
 
-def test_in_manual_mode_the_socket_stays_for_its_window(once: Start, environment: dict[str, str]):
-    scenes.background_window(once("kivy_program", environment, auto=False, background_window=1.0))
+def test_manual_mode_keeps_the_socket_for_the_background_window(once: Start, environment: dict[str, str]):
+    scenarios.background_window(once("kivy_program", environment, auto=False, background_window=1.0))
 
 
-def test_the_blocking_client_beside_kivys_own_main_loop(once: Start, environment: dict[str, str]):
+def test_blocking_client_with_kivys_main_loop(once: Start, environment: dict[str, str]):
     app = once("kivy_program", environment, blocking=True)
     for happens in ("minimise", "dialog", "pause"):
         play("kivy", happens, app)
 
 
 @pytest.mark.parametrize("blocking", [False, True])
-def test_a_phone_pauses_it_and_kivy_stands_still(
+def test_pause_on_a_phone_blocks_kivys_event_loop(
     once: Start, environment: dict[str, str], tmp_path: Path, blocking: bool
 ):
     pipe = tmp_path / "resume"
     os.mkfifo(pipe)
     app = once("kivy_program", environment, resume=str(pipe), blocking=blocking)
     app.do("pause_as_on_a_phone")
-    app.until_gone()  # the goodbye is sent, although an event loop that Kivy runs stands still from now on
-    app.house.say(app.uid, "to a paused app")
+    app.until_gone()  # the socket is closed although Kivy's event loop stands still from now on
+    app.server.say(app.uid, "to a paused app")
     pipe.write_bytes(b".")
     app.until_back()
     app.until_heard("to a paused app")
-    assert app.told[-2:] == ["background", "foreground"]
+    assert app.reported[-2:] == ["background", "foreground"]
 
 
-def test_a_destroyed_window_is_detached(once: Start, environment: dict[str, str]):
+def test_destroyed_window_is_detached(once: Start, environment: dict[str, str]):
     app = once("kivy_program", environment)
     app.do("destroy")
     app.until(lambda: "ended: detached" in app.events, "the watch sees it, and the app ends for want of a window")
-    assert app.told[-1] == "background"
+    assert app.reported[-1] == "background"
 
 
-def test_an_app_that_stops_is_detached(once: Start, environment: dict[str, str]):
+def test_stopped_app_is_detached(once: Start, environment: dict[str, str]):
     app = once("kivy_program", environment)
     app.do("quit")
     app.until(lambda: "ended: detached" in app.events, "the app has stopped")
 
 
-def test_a_watch_that_is_closed_watches_no_more_and_withdraws_what_it_said(once: Start, environment: dict[str, str]):
+def test_closed_watch_withdraws_its_reports(once: Start, environment: dict[str, str]):
     app = once("kivy_program", environment)
     app.do("minimise")
     app.until_gone()
     app.do("stop_watching")
     app.until_back()
-    app.told.clear()
+    app.reported.clear()
     app.do("restore")
     app.do("pause")
     app.turns()
-    assert app.told == []
+    assert app.reported == []

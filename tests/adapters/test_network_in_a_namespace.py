@@ -1,4 +1,4 @@
-"""The network, from the real kernel in a network namespace of its own, and from a bus with a NetworkManager."""
+"""The network, from the real kernel in a network namespace, and from a bus with an imitated NetworkManager."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.gui
 
 
 def needs_a_namespace() -> pytest.MarkDecorator:
-    """Skip where no namespace with a pair of interfaces can be made."""
+    """Skip if no namespace with a pair of interfaces can be created."""
     may = False
     if shutil.which("unshare") and shutil.which("ip"):
         make = ["unshare", "-rn", "ip", "link", "add", "a0", "type", "veth", "peer", "name", "a1"]
@@ -36,15 +36,15 @@ class Namespace:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
-        self.told: list[str] = []
+        self.reported: list[str] = []
 
     async def line(self) -> dict:
         async with asyncio.timeout(30):
             line = await self._process.stdout.readline()
         assert line, "the program has ended"
         said = json.loads(line)
-        if "told" in said:
-            self.told.append(said["told"])
+        if "reported" in said:
+            self.reported.append(said["reported"])
         return said
 
     async def until(self, key: str) -> dict:
@@ -57,14 +57,14 @@ class Namespace:
             self._process.stdin.write(f"{command}\n".encode())
             assert (await self.until("did"))["error"] == "", command
 
-    async def until_told(self, *told: str) -> None:
-        while self.told != list(told):
+    async def until_reported(self, *told: str) -> None:
+        while self.reported != list(told):
             await self.line()
-            assert self.told == list(told[: len(self.told)])
+            assert self.reported == list(told[: len(self.reported)])
 
 
 @needs_a_namespace()
-async def test_offline_is_when_no_interface_has_an_address_and_a_default_route_and_each_change_is_told():
+async def test_offline_means_no_address_with_a_default_route():
     process = await asyncio.create_subprocess_exec(
         "unshare", "-rn", sys.executable, str(Path(__file__).with_name("in_a_namespace.py")),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
@@ -73,18 +73,20 @@ async def test_offline_is_when_no_interface_has_an_address_and_a_default_route_a
     try:
         space = Namespace(process)
         assert (await space.until("knows"))["knows"] == ["network"]
-        await space.until_told("offline")
+        await space.until_reported("offline")
         await space.ip("link add a0 type veth peer name a1", "link set lo up", "link set a1 up", "link set a0 up")
         await space.ip("addr add 198.51.100.2/24 dev a0")
         await space.ip("route add default via 198.51.100.1")
-        await space.until_told("offline", "online")
+        await space.until_reported("offline", "online")
         await space.ip("addr add 203.0.113.7/24 dev a0")  # a second address of the same interface
-        await space.until_told("offline", "online", "online")
+        await space.until_reported("offline", "online", "online")
         await space.ip("link add b0 type veth peer name b1", "link set b0 up", "addr add 203.0.113.9/24 dev b0")
         await space.ip("link set a0 down")
-        await space.until_told("offline", "online", "online", "offline")  # an interface without a way out told nothing
+        await space.until_reported(
+            "offline", "online", "online", "offline"
+        )  # an unreachable interface was not reported
         await space.ip("link set a0 up", "-6 addr add 2001:db8::2/64 dev a0 nodad", "-6 route add default dev a0")
-        await space.until_told("offline", "online", "online", "offline", "online")
+        await space.until_reported("offline", "online", "online", "offline", "online")
         process.stdin.close()
         await space.until("closed")
         assert await process.wait() == 0
@@ -96,7 +98,7 @@ async def test_offline_is_when_no_interface_has_an_address_and_a_default_route_a
 
 @pytest.fixture
 def kernel(monkeypatch):
-    """What the kernel says, set by the test; None where netlink is not allowed."""
+    """The kernel's responses, set by the test; None if netlink is not permitted."""
     said = {"ways": netlink.Reachability(frozenset({(2, "192.0.2.2")}), frozenset({(2, 2)}))}
 
     def changes():
@@ -111,7 +113,7 @@ def kernel(monkeypatch):
 
 
 @needs_a_bus()
-async def test_network_manager_alone_tells_offline_and_online(monkeypatch, kernel):
+async def test_network_manager_alone_reports_offline_and_online(monkeypatch, kernel):
     kernel["ways"] = None
     async with private_bus(monkeypatch) as bus:
         service, chat = manager(1), RecordingLoopClient()
@@ -121,7 +123,7 @@ async def test_network_manager_alone_tells_offline_and_online(monkeypatch, kerne
             await chat.until("offline")
             service.becomes(4)
             await chat.until("offline", "online")
-            service.becomes(2)  # a page to sign in: nothing that hastens anything
+            service.becomes(2)  # a captive portal: not reported
             service.becomes(1)
             await chat.until("offline", "online", "offline")
             service.becomes(3)
@@ -137,7 +139,7 @@ async def test_network_manager_alone_tells_offline_and_online(monkeypatch, kerne
 
 
 @needs_a_bus()
-async def test_network_manager_adds_the_way_into_the_internet_and_does_not_overrule_the_kernel(monkeypatch, kernel):
+async def test_network_manager_does_not_overrule_the_kernel(monkeypatch, kernel):
     async with private_bus(monkeypatch) as bus:
         service, chat = manager(2), RecordingLoopClient()
         await bus.put(MANAGER, PATH, service)
@@ -149,13 +151,13 @@ async def test_network_manager_adds_the_way_into_the_internet_and_does_not_overr
 
 
 @needs_a_bus()
-async def test_a_bus_without_network_manager_is_no_obstacle(monkeypatch, kernel):
+async def test_bus_without_network_manager(monkeypatch, kernel):
     async with private_bus(monkeypatch):
         with watch_network(RecordingLoopClient()) as watch:
             assert await watch.settled() == {"network"}
 
 
-async def test_a_client_in_a_thread_of_its_own(monkeypatch, kernel):
+async def test_client_with_its_own_thread(monkeypatch, kernel):
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
     kernel["ways"] = netlink.Reachability(frozenset(), frozenset())
     chat = RecordingThreadClient()

@@ -1,4 +1,4 @@
-"""NiceGUI: the recipe of the docs in a real browser: one client for each user, however many tabs they have open."""
+"""The documented NiceGUI recipe in a real browser: one client for each user, shared by their tabs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Qt app: its server knows whether it is on the screen. Most without a display, some under a window manager."""
+"""A Qt app: its server knows whether it is visible. Most tests run offscreen, some under a window manager."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters import scenes
+from adapters import scenarios
 from adapters.conftest import Start, need
 from adapters.matrix import play, rows
 from adapters.screen import Screen
@@ -35,33 +35,33 @@ def app_on_x(start: Start, screen: Screen):
 
 
 @pytest.mark.parametrize("happens", rows("qt-offscreen"))
-def test_what_happens_to_its_windows(app, happens: str):
+def test_window_events(app, happens: str):
     play("qt-offscreen", happens, app)
 
 
 @pytest.mark.parametrize("happens", rows("qt-xcb"))
-def test_what_happens_to_its_windows_under_a_window_manager(app_on_x, happens: str):
+def test_window_events_under_a_window_manager(app_on_x, happens: str):
     play("qt-xcb", happens, app_on_x)
 
 
-def test_its_user_minimises_it(app_on_x, screen: Screen):
-    scenes.minimised_by_its_user(app_on_x, screen, "qt main")
+def test_minimised_by_the_window_manager(app_on_x, screen: Screen):
+    scenarios.minimised_by_its_user(app_on_x, screen, "qt main")
 
 
-def test_flapping(app):
-    scenes.flapping(app)
+def test_rapid_changes(app):
+    scenarios.rapid_changes(app)
 
 
-def test_flapping_under_a_window_manager(app_on_x):
-    scenes.flapping(app_on_x)
+def test_rapid_changes_under_a_window_manager(app_on_x):
+    scenarios.rapid_changes(app_on_x)
 
 
-def test_another_reason_within_hidden(app):
-    scenes.sleep_while_hidden(app)
-    scenes.a_wake_up_while_hidden(app)
+def test_other_background_reasons_while_hidden(app):
+    scenarios.sleep_while_hidden(app)
+    scenarios.wake_up_while_hidden(app)
 
 
-def test_a_new_window_without_focus_while_the_others_are_hidden(app_on_x):
+def test_new_window_without_focus_while_others_are_hidden(app_on_x):
     app = app_on_x
     app.turns()
     app.events.clear()
@@ -80,41 +80,41 @@ def test_a_new_window_without_focus_while_the_others_are_hidden(app_on_x):
     app.until_back()
 
 
-def test_a_window_that_changes_its_form_is_hidden_for_a_moment_only(app):
+def test_reparented_window_is_not_reported_as_hidden(app):
     before = app.sockets()
-    app.told.clear()
+    app.reported.clear()
     app.do("reparent")
     app.turns()
-    assert app.told == []
+    assert app.reported == []
     assert app.sockets() == before
 
 
-def test_an_app_in_the_tray(once: Start):
-    scenes.tray(once("qt_program", OFFSCREEN, hidden="foreground"))
+def test_app_in_the_tray_stays_connected(once: Start):
+    scenarios.tray(once("qt_program", OFFSCREEN, hidden="foreground"))
 
 
-def test_manual_mode(once: Start):
-    scenes.manual_mode(once("qt_program", OFFSCREEN, auto=False, background_window=0.5), 0.5)
+def test_manual_mode_keeps_the_socket_for_the_background_window(once: Start):
+    scenarios.manual_mode(once("qt_program", OFFSCREEN, auto=False, background_window=0.5), 0.5)
 
 
-def test_it_quits(once: Start):
+def test_quitting_is_detached(once: Start):
     app = once("qt_program", OFFSCREEN)
-    scenes.gone_for_good(app)
+    scenarios.detached(app)
     assert "Traceback" not in app.printed
 
 
-def test_a_closed_watch(once: Start):
+def test_closed_watch_withdraws_its_reports(once: Start):
     app = once("qt_program", OFFSCREEN)
-    scenes.closed_watch(app)
+    scenarios.closed_watch(app)
     assert "Traceback" not in app.printed
 
 
-def test_an_app_that_is_not_shown_at_first(once: Start):
-    scenes.not_shown_at_first(once("qt_program", OFFSCREEN, withdrawn=True))
+def test_app_that_starts_hidden(once: Start):
+    scenarios.hidden_at_first(once("qt_program", OFFSCREEN, withdrawn=True))
 
 
 def test_cases_without_a_server():
-    """Windows of QtGui alone, phones, misuse: each assertion stands in the program."""
+    """Windows of QtGui alone, phones, misuse: the assertions are in the program."""
     done = subprocess.run(
         [sys.executable, str(HERE / "qt_cases.py")],
         env={**OFFSCREEN, "PYTHONPATH": os.pathsep.join((str(HERE.parents[1] / "src"), str(HERE.parent)))},
@@ -124,10 +124,10 @@ def test_cases_without_a_server():
     assert "Traceback" not in done.stderr
 
 
-def test_a_client_in_qts_own_thread_by_qasync(once: Start):
+def test_async_client_in_qts_thread_with_qasync(once: Start):
     need("qasync")
     app = once("qasync_program", OFFSCREEN)
     for happens in ("minimise", "withdraw"):
         play("qt-offscreen", happens, app)
-    app.close()  # its exit code says nothing: the interpreter may die at its exit, behind the client's end
+    app.close()  # ignore its exit code: the interpreter may crash after the client has closed
     assert app.events[-1] == "closed"

@@ -1,4 +1,4 @@
-"""Signals that somebody else on the bus sends straight to the client's connection move nothing."""
+"""Signals that other processes send directly to the client's bus connection are ignored."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ async def told_by_another(bus: PrivateBus, path: str, interface: str, member: st
                     signature=signature, body=body,
                 )
             )  # fmt: skip
-    await other.call(Message(destination, daemon_path, daemon, "GetId"))  # what was sent before has gone out
+    await other.call(Message(destination, daemon_path, daemon, "GetId"))  # flushes what was sent before
     other.disconnect()
 
 
-async def test_only_logind_puts_the_client_to_sleep(monkeypatch):
+async def test_signals_of_other_senders_are_ignored(monkeypatch):
     async with private_bus(monkeypatch) as bus:
-        service, chat = logind(), RecordingLoopClient(says_goodbye=True)
+        service, chat = logind(), RecordingLoopClient(closes=True)
         first = await bus.put(LOGIND, PATH, service)
         with watch_sleep(chat) as watch:
             await watch.settled()
@@ -50,16 +50,16 @@ async def test_only_logind_puts_the_client_to_sleep(monkeypatch):
             await told_by_another(bus, DAEMON[1], DAEMON[2], "NameOwnerChanged", "sss", owner)
             first.disconnect()
             again = logind()
-            await bus.put(LOGIND, PATH, again)  # another owner of the same name is heard
+            await bus.put(LOGIND, PATH, again)  # a new owner of the same name is accepted
             await again.until_held(1)
-            assert chat.told == []
+            assert chat.reported == []
             again.PrepareForSleep(True)
             await chat.until(BACK)
             again.PrepareForSleep(False)
             await chat.until(BACK, FRONT)
 
 
-async def test_an_answer_of_another_kind_is_a_refusal(monkeypatch):
+async def test_response_of_the_wrong_type_is_refused(monkeypatch):
     from dbus_fast.service import ServiceInterface, dbus_method
 
     class Odd(ServiceInterface):
@@ -76,11 +76,11 @@ async def test_an_answer_of_another_kind_is_a_refusal(monkeypatch):
             asked = ["sleep", "tailwire", "", "delay"]
             with pytest.raises(BusRefused, match="wrong signature"):
                 await here.call((LOGIND, PATH, "org.freedesktop.login1.Manager"), "Inhibit", "ssss", asked)
-        with watch_sleep(RecordingLoopClient(says_goodbye=True)) as watch:
+        with watch_sleep(RecordingLoopClient(closes=True)) as watch:
             assert await watch.settled() == {"sleep"}
 
 
-async def test_what_makes_no_sense_is_left_out(monkeypatch):
+async def test_malformed_signals_are_ignored(monkeypatch):
     async with private_bus(monkeypatch) as bus, asyncio.timeout(20):
         service = logind()
         await bus.put(LOGIND, PATH, service)

@@ -1,4 +1,4 @@
-"""The machine's sleep, from a real D-Bus daemon with a service that speaks as systemd-logind."""
+"""System sleep, with a real D-Bus daemon and a service that imitates systemd-logind."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def descriptors() -> int:
                for name in os.listdir("/proc/self/fd"))  # fmt: skip
 
 
-async def test_the_machine_waits_for_the_goodbye_and_wakes_into_the_foreground(monkeypatch):
+async def test_sleep_is_delayed_until_the_socket_is_closed(monkeypatch):
     async with private_bus(monkeypatch) as bus:
-        service, chat = logind(), RecordingLoopClient(says_goodbye=False)
+        service, chat = logind(), RecordingLoopClient(closes=False)
         await bus.put(LOGIND, PATH, service)
         with watch_sleep(chat) as watch:
             assert await watch.settled() == {"sleep"}
@@ -43,9 +43,9 @@ async def test_the_machine_waits_for_the_goodbye_and_wakes_into_the_foreground(m
             service.PrepareForSleep(True)
             await chat.until(BACK)
             assert (watch.seen, len(service.held)) == ("paused", 1)
-            chat.goodbye.set()
+            chat.closed_event.set()
             await service.until_held(0)
-            assert chat.told == [BACK]
+            assert chat.reported == [BACK]
             service.PrepareForSleep(False)
             await chat.until(BACK, FRONT)
             await service.until_held(1)
@@ -53,10 +53,10 @@ async def test_the_machine_waits_for_the_goodbye_and_wakes_into_the_foreground(m
         await until_left_alone()
 
 
-async def test_nothing_holds_the_machine_up_for_longer_than_that(monkeypatch):
+async def test_sleep_is_delayed_at_most_for_the_close_timeout(monkeypatch):
     monkeypatch.setattr(sleep, "CLOSE_TIMEOUT_SECONDS", 0.05)
     async with private_bus(monkeypatch) as bus:
-        service, chat = logind(), RecordingLoopClient(says_goodbye=False)
+        service, chat = logind(), RecordingLoopClient(closes=False)
         await bus.put(LOGIND, PATH, service)
         with watch_sleep(chat) as watch:
             await watch.settled()
@@ -65,9 +65,9 @@ async def test_nothing_holds_the_machine_up_for_longer_than_that(monkeypatch):
             await service.until_held(0)
 
 
-async def test_a_sleep_that_is_broken_off_before_the_goodbye_ends_in_the_foreground(monkeypatch):
+async def test_aborted_sleep_ends_in_the_foreground(monkeypatch):
     async with private_bus(monkeypatch) as bus:
-        service, chat = logind(), RecordingLoopClient(says_goodbye=False)
+        service, chat = logind(), RecordingLoopClient(closes=False)
         await bus.put(LOGIND, PATH, service)
         with watch_sleep(chat) as watch:
             await watch.settled()
@@ -75,12 +75,12 @@ async def test_a_sleep_that_is_broken_off_before_the_goodbye_ends_in_the_foregro
             await chat.until(BACK)
             service.PrepareForSleep(False)
             await asyncio.sleep(0.05)
-            chat.goodbye.set()
+            chat.closed_event.set()
             await chat.until(BACK, FRONT)
             await service.until_held(1)
 
 
-async def test_a_machine_that_lets_nobody_delay_it_still_says_that_it_sleeps(monkeypatch):
+async def test_sleep_is_reported_without_an_inhibitor(monkeypatch):
     async with private_bus(monkeypatch) as bus:
         service, chat = logind(allows=False), RecordingLoopClient()
         await bus.put(LOGIND, PATH, service)
@@ -90,7 +90,7 @@ async def test_a_machine_that_lets_nobody_delay_it_still_says_that_it_sleeps(mon
             await chat.until(BACK)
 
 
-async def test_a_logind_that_goes_and_comes_is_asked_again(monkeypatch):
+async def test_restarted_logind_gets_a_new_inhibitor(monkeypatch):
     async with private_bus(monkeypatch) as bus:
         first, chat = logind(), RecordingLoopClient()
         connection = await bus.put(LOGIND, PATH, first)
@@ -112,7 +112,7 @@ async def test_a_logind_that_goes_and_comes_is_asked_again(monkeypatch):
             assert watch.knows == {"sleep"}
 
 
-async def test_a_bus_without_logind_or_that_ends_leaves_the_app_in_the_foreground(monkeypatch):
+async def test_missing_logind_or_lost_bus_leaves_the_app_in_the_foreground(monkeypatch):
     async with private_bus(monkeypatch) as bus:
         chat = RecordingLoopClient()
         with watch_sleep(chat) as watch:
@@ -129,16 +129,16 @@ async def test_a_bus_without_logind_or_that_ends_leaves_the_app_in_the_foregroun
             assert watch.knows == frozenset()
 
 
-async def test_without_a_bus_nothing_is_known_and_nothing_breaks(monkeypatch, tmp_path):
+async def test_missing_bus_is_not_an_error(monkeypatch, tmp_path):
     for address in (f"unix:path={tmp_path}/none", "nonsense:"):
         monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
         chat = RecordingLoopClient()
         with watch_sleep(chat) as watch:
             assert await watch.settled() == frozenset()
-        assert chat.told == []
+        assert chat.reported == []
 
 
-async def test_a_bus_that_does_not_answer_holds_nothing_up(monkeypatch, tmp_path):
+async def test_unresponsive_bus_times_out(monkeypatch, tmp_path):
     from tailwire.adapters import dbus
 
     monkeypatch.setattr(dbus, "CONNECT_TIMEOUT_SECONDS", 0.05)
@@ -150,7 +150,7 @@ async def test_a_bus_that_does_not_answer_holds_nothing_up(monkeypatch, tmp_path
             assert await watch.settled() == frozenset()
 
 
-async def test_a_client_in_a_thread_of_its_own(monkeypatch):
+async def test_client_with_its_own_thread(monkeypatch):
     async with private_bus(monkeypatch) as bus:
         service, chat = logind(), RecordingThreadClient()
         await bus.put(LOGIND, PATH, service)
@@ -168,7 +168,7 @@ async def test_a_client_in_a_thread_of_its_own(monkeypatch):
         chat.close()
 
 
-async def test_no_descriptor_is_left(monkeypatch):
+async def test_no_file_descriptor_leaks(monkeypatch):
     async with private_bus(monkeypatch) as bus:
         service = logind()
         await bus.put(LOGIND, PATH, service)
@@ -185,7 +185,7 @@ async def test_no_descriptor_is_left(monkeypatch):
         assert descriptors() == before
 
 
-async def test_a_real_client_is_gone_before_the_machine_sleeps(live: LiveStage, monkeypatch):
+async def test_real_client_is_disconnected_before_sleep(live: LiveStage, monkeypatch):
     async with private_bus(monkeypatch) as bus:
         service = logind()
         await bus.put(LOGIND, PATH, service)

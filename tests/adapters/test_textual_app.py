@@ -1,4 +1,4 @@
-"""A Textual app in a shell with job control: Ctrl+Z stops it after the goodbye, `fg` brings it back as it was."""
+"""A Textual app in a shell with job control: Ctrl+Z stops it after the socket is closed, `fg` restores it."""
 
 from __future__ import annotations
 
@@ -61,29 +61,29 @@ def an_app():
     return App()
 
 
-async def test_an_app_that_cannot_be_suspended_stays_in_the_foreground():
+async def test_app_that_cannot_be_suspended_stays_in_the_foreground():
     app = an_app()
     async with app.run_test() as pilot:
         chat = RecordingLoopClient()
         with watch_textual(chat, app) as watch:
             assert watch.knows == {"paused"}
             await app.run_action("suspend_process")
-            assert chat.told == [BACK, FRONT]
+            assert chat.reported == [BACK, FRONT]
             await pilot.pause()
             assert watch.seen == "resumed"
         assert "action_suspend_process" not in vars(app)
         await app.run_action("suspend_process")
-        assert chat.told == [BACK, FRONT]
+        assert chat.reported == [BACK, FRONT]
 
 
-async def test_a_machine_that_sleeps_outweighs_an_app_that_is_continued(live: LiveStage):
+async def test_sleep_outweighs_a_continued_app(live: LiveStage):
     alice, bob = await live.enter("alice", presence=True), await live.enter("bob")
     app = an_app()
     async with app.run_test():
         with watch_textual(bob.chat, app) as watch:
             bob.chat.set_app_state("background", reason="sleep")
             await alice.ears.until(lambda: alice.ears.all("offline").count("bob") == 1)
-            await app.run_action("suspend_process")  # it cannot be stopped here, and is back at once
+            await app.run_action("suspend_process")  # it cannot be stopped here, so this returns at once
             assert watch.seen == "resumed"
             assert bob.chat.get_connection_status() == "disconnected"
             await alice.say("bob", "while asleep")
@@ -92,7 +92,7 @@ async def test_a_machine_that_sleeps_outweighs_an_app_that_is_continued(live: Li
             await bob.ears.until(lambda: bob.ears.texts == ["while asleep"])
 
 
-async def test_in_manual_mode_the_socket_stays_while_it_is_stopped_for_a_moment(live: LiveStage):
+async def test_manual_mode_keeps_the_socket_during_a_short_stop(live: LiveStage):
     alice, bob = await live.enter("alice"), await live.enter("bob", auto=False)
     app = an_app()
     await bob.chat.connect()
@@ -106,7 +106,7 @@ async def test_in_manual_mode_the_socket_stays_while_it_is_stopped_for_a_moment(
     await bob.chat.disconnect()
 
 
-async def test_the_focus_of_the_terminal_is_not_counted():
+async def test_terminal_focus_is_ignored():
     from textual.events import AppBlur, AppFocus
 
     app = an_app()
@@ -117,10 +117,10 @@ async def test_the_focus_of_the_terminal_is_not_counted():
                 app.post_message(event)
                 await pilot.pause()
         assert not app.app_focus
-        assert chat.told == []
+        assert chat.reported == []
 
 
-async def test_the_terminals_watch_refuses_and_names_the_right_one():
+async def test_watch_terminal_refuses_a_textual_app():
     app, said = an_app(), []
 
     def within():

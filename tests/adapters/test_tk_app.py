@@ -1,4 +1,4 @@
-"""A Tk app under a window manager: its server knows whether it is on the screen."""
+"""A Tk app under a window manager: its server knows whether it is visible."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters import scenes
+from adapters import scenarios
 from adapters.conftest import Start, need
 from adapters.matrix import play, rows
 from adapters.screen import Screen
@@ -29,24 +29,24 @@ def app(start: Start, screen: Screen):
 
 
 @pytest.mark.parametrize("happens", rows("tk"))
-def test_what_happens_to_its_windows(app, happens: str):
+def test_window_events(app, happens: str):
     play("tk", happens, app)
 
 
-def test_its_user_minimises_it(app, screen: Screen):
-    scenes.minimised_by_its_user(app, screen, "tk main")
+def test_minimised_by_the_window_manager(app, screen: Screen):
+    scenarios.minimised_by_its_user(app, screen, "tk main")
 
 
-def test_flapping(app):
-    scenes.flapping(app)
+def test_rapid_changes(app):
+    scenarios.rapid_changes(app)
 
 
-def test_another_reason_within_hidden(app):
-    scenes.sleep_while_hidden(app)
-    scenes.a_wake_up_while_hidden(app)
+def test_other_background_reasons_while_hidden(app):
+    scenarios.sleep_while_hidden(app)
+    scenarios.wake_up_while_hidden(app)
 
 
-def test_a_dialog_that_tcl_makes_counts_as_a_window(app):
+def test_native_tcl_dialog_counts_as_a_window(app):
     app.do("withdraw")
     app.until_gone()
     app.do("dialog_alone")
@@ -57,26 +57,26 @@ def test_a_dialog_that_tcl_makes_counts_as_a_window(app):
     app.until_back()
 
 
-def test_an_app_in_the_tray(once: Start, screen: Screen):
-    scenes.tray(once("tk_program", screen.environment, hidden="foreground"))
+def test_app_in_the_tray_stays_connected(once: Start, screen: Screen):
+    scenarios.tray(once("tk_program", screen.environment, hidden="foreground"))
 
 
-def test_manual_mode(once: Start, screen: Screen):
+def test_manual_mode_keeps_the_socket_for_the_background_window(once: Start, screen: Screen):
     app = once("tk_program", screen.environment, auto=False, background_window=0.5)
-    scenes.manual_mode(app, 0.5)
+    scenarios.manual_mode(app, 0.5)
 
 
-def test_the_root_window_is_destroyed(once: Start, screen: Screen):
+def test_destroyed_root_window_is_detached(once: Start, screen: Screen):
     app = once("tk_program", screen.environment)
-    scenes.gone_for_good(app)
+    scenarios.detached(app)
     assert app.printed == ""
 
 
-def test_a_closed_watch(once: Start, screen: Screen):
+def test_closed_watch_withdraws_its_reports(once: Start, screen: Screen):
     app = once("tk_program", screen.environment)
     mine, _, tailwires = app.do("bindings")
     assert tailwires != ""
-    scenes.closed_watch(app)
+    scenarios.closed_watch(app)
     left = app.do("bindings")
     assert left[0] != ""
     assert left[0] in mine, "the app's own binding is kept"
@@ -84,12 +84,12 @@ def test_a_closed_watch(once: Start, screen: Screen):
     assert app.printed == ""
 
 
-def test_an_app_that_is_not_shown_at_first(once: Start, screen: Screen):
-    scenes.not_shown_at_first(once("tk_program", screen.environment, withdrawn=True))
+def test_app_that_starts_hidden(once: Start, screen: Screen):
+    scenarios.hidden_at_first(once("tk_program", screen.environment, withdrawn=True))
 
 
 def test_cases_without_a_server(screen: Screen):
-    """Two watches, many widgets, misuse, the end: each assertion stands in the program."""
+    """Two watches, many widgets, misuse, the end: the assertions are in the program."""
     done = subprocess.run(
         [sys.executable, str(HERE / "tk_cases.py")],
         env={**screen.environment, "PYTHONPATH": os.pathsep.join((str(HERE.parents[1] / "src"), str(HERE.parent)))},
@@ -99,7 +99,7 @@ def test_cases_without_a_server(screen: Screen):
     assert done.stderr == ""
 
 
-def test_a_picture_of_the_display(app, screen: Screen, tmp_path: Path):
+def test_screenshot(app, screen: Screen, tmp_path: Path):
     from PIL import Image
 
     screen.window("tk main")

@@ -1,10 +1,10 @@
-"""A Toga app (toga-qt) under a window manager: its server knows whether it is on the screen."""
+"""A Toga app (toga-qt) under a window manager: its server knows whether it is visible."""
 
 from __future__ import annotations
 
 import pytest
 
-from adapters import scenes
+from adapters import scenarios
 from adapters.app import App
 from adapters.conftest import Start, need
 from adapters.matrix import play, rows
@@ -25,35 +25,35 @@ def app(start: Start, environment: dict[str, str]) -> App:
 
 
 @pytest.mark.parametrize("happens", rows("toga"))
-def test_what_happens_to_its_windows(app: App, happens: str):
+def test_window_events(app: App, happens: str):
     play("toga", happens, app)
 
 
-def test_its_user_minimises_it_by_the_window_manager(app: App, screen: Screen):
-    scenes.message_while_minimised(app, lambda: screen.minimise("toga main"), lambda: screen.activate("toga main"))
+def test_minimised_by_the_window_manager(app: App, screen: Screen):
+    scenarios.message_while_minimised(app, lambda: screen.minimise("toga main"), lambda: screen.activate("toga main"))
 
 
-def test_a_quick_change_and_back_is_not_told(app: App):
+def test_rapid_hide_and_show_is_not_reported(app: App):
     app.turns()
     before = app.sockets()
-    app.told.clear()
-    app.do("flap")  # twenty times, within one turn of the loop
+    app.reported.clear()
+    app.do("flap")  # twenty times in one turn of the loop
     app.turns()
-    app.house.say(app.uid, "after quick changes")
+    app.server.say(app.uid, "after quick changes")
     app.until_heard("after quick changes")
-    assert app.told == []
+    assert app.reported == []
     assert app.sockets() == before
 
 
-def test_minimised_and_shown_twenty_times_it_ends_connected_and_loses_nothing(app: App):
-    scenes.minimised_twenty_times(app)
+def test_minimising_twenty_times_loses_nothing(app: App):
+    scenarios.minimised_twenty_times(app)
 
 
-def test_a_machine_that_sleeps_outweighs_a_window_that_is_shown(app: App):
-    scenes.shown_while_asleep(app)
+def test_sleep_outweighs_a_visible_window(app: App):
+    scenarios.shown_while_asleep(app)
 
 
-def test_a_window_that_is_opened_while_the_others_are_hidden_brings_the_socket_back(app: App):
+def test_new_window_while_others_are_hidden_reconnects(app: App):
     app.do("minimise")
     app.until_gone()
     app.do("open_second")
@@ -64,7 +64,7 @@ def test_a_window_that_is_opened_while_the_others_are_hidden_brings_the_socket_b
     app.until_back()
 
 
-def test_handlers_that_a_window_is_made_with_go_on_working(app: App):
+def test_handlers_passed_to_the_window_constructor_are_called(app: App):
     app.do("open_second_with_handlers")
     app.do("withdraw")
     app.turns()
@@ -79,33 +79,31 @@ def test_handlers_that_a_window_is_made_with_go_on_working(app: App):
     assert app.do("seen") == "resumed"
 
 
-def test_an_app_in_the_tray_stays_connected(once: Start, environment: dict[str, str]):
-    scenes.hidden_in_the_tray(once("toga_program", environment, hidden="foreground"))
+def test_app_in_the_tray_stays_connected(once: Start, environment: dict[str, str]):
+    scenarios.hidden_in_the_tray(once("toga_program", environment, hidden="foreground"))
 
 
-def test_in_manual_mode_the_socket_stays_for_its_window(once: Start, environment: dict[str, str]):
-    scenes.background_window(once("toga_program", environment, auto=False, background_window=1.0))
+def test_manual_mode_keeps_the_socket_for_the_background_window(once: Start, environment: dict[str, str]):
+    scenarios.background_window(once("toga_program", environment, auto=False, background_window=1.0))
 
 
-def test_an_app_that_exits_is_detached(once: Start, environment: dict[str, str]):
+def test_exiting_app_is_detached(once: Start, environment: dict[str, str]):
     app = once("toga_program", environment, close=False)
     app.do("quit")
-    app.until(lambda: app.told[-1:] == ["background"], "the watch sees that it exits")
+    app.until(lambda: app.reported[-1:] == ["background"], "the watch sees that it exits")
     app.until_gone()
 
 
-def test_a_watch_that_is_closed_withdraws_what_it_said_and_gives_the_handlers_back(
-    once: Start, environment: dict[str, str]
-):
+def test_closed_watch_withdraws_its_reports_and_restores_handlers(once: Start, environment: dict[str, str]):
     app = once("toga_program", environment)
     app.do("minimise")
     app.until_gone()
     app.do("stop_watching")
     app.until_back()
-    app.told.clear()
+    app.reported.clear()
     app.do("restore")
     app.do("withdraw")
     app.do("show")
     app.turns()
-    assert app.told == []
+    assert app.reported == []
     assert all("startup" in name for name in app.do("handlers"))

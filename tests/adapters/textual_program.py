@@ -1,4 +1,4 @@
-"""A Textual app: shows its connection's status and each message that comes; q ends it."""
+"""A Textual app that shows its connection status and each message; q quits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cases of `watch_tk` that need no server: run as a program under a display, one process for all."""
+"""Cases of `watch_tk` that need no server; run as one program under a display."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def two_watches(root: tkinter.Tk) -> None:
     root.update()
     first.close()
     first.close()
-    assert one.told == ["background", "foreground"]
-    assert other.told == ["background"]
+    assert one.reported == ["background", "foreground"]
+    assert other.reported == ["background"]
     late = tkinter.Toplevel(root)
     root.update()
-    assert other.told == ["background", "foreground"]
+    assert other.reported == ["background", "foreground"]
     late.destroy()
     root.update()
-    assert other.told == ["background", "foreground", "background"]
+    assert other.reported == ["background", "foreground", "background"]
     root.deiconify()
     root.update()
     second.close()
@@ -35,11 +35,11 @@ def two_watches(root: tkinter.Tk) -> None:
     root.update()
     root.deiconify()
     root.update()
-    assert one.told == ["background", "foreground"]
-    assert other.told == ["background", "foreground"] * 2
+    assert one.reported == ["background", "foreground"]
+    assert other.reported == ["background", "foreground"] * 2
 
 
-def a_window_that_is_placed_unseen(root: tkinter.Tk) -> None:
+def window_placed_while_withdrawn(root: tkinter.Tk) -> None:
     client = RecordingClient()
     with watch_tk(client, root):
         root.update()
@@ -48,10 +48,10 @@ def a_window_that_is_placed_unseen(root: tkinter.Tk) -> None:
         root.geometry("+200+200")
         root.deiconify()
         root.update()
-    assert client.told == []
+    assert client.reported == []
 
 
-def many_widgets_that_come_and_go(root: tkinter.Tk) -> None:
+def many_short_lived_widgets(root: tkinter.Tk) -> None:
     client, looks = RecordingClient(), []
     watch = watch_tk(client, root)
     root.update()
@@ -63,7 +63,7 @@ def many_widgets_that_come_and_go(root: tkinter.Tk) -> None:
     for frame in frames:
         frame.destroy()
     root.update()
-    assert client.told == []
+    assert client.reported == []
     assert 1 <= len(looks) < 20, f"looked {len(looks)} times"
     watch.close()
 
@@ -83,18 +83,18 @@ def in_another_thread(root: tkinter.Tk) -> None:
     assert isinstance(failed[0], RuntimeError), failed
 
 
-def the_end(root: tkinter.Tk) -> None:
+def destroyed_root(root: tkinter.Tk) -> None:
     one, other = RecordingClient(), RecordingClient()
     first = watch_tk(one, root)
     watch_tk(other, root)  # not kept
     gc.collect()
     root.update()
     root.withdraw()
-    root.destroy()  # before anybody could look: gone is gone
-    assert one.told == other.told == ["background"]
+    root.destroy()  # before the windows are checked
+    assert one.reported == other.reported == ["background"]
     assert first.seen == "detached"
     first.close()
-    assert one.told == ["background"]
+    assert one.reported == ["background"]
     with pytest.raises(tkinter.TclError):
         watch_tk(one, root)
 
@@ -108,10 +108,10 @@ def main() -> None:
         watch_tk(RecordingClient(), root, hidden="never")  # type: ignore[arg-type]
     for case in (
         two_watches,
-        a_window_that_is_placed_unseen,
-        many_widgets_that_come_and_go,
+        window_placed_while_withdrawn,
+        many_short_lived_widgets,
         in_another_thread,
-        the_end,
+        destroyed_root,
     ):
         case(root)
     assert errors == []

@@ -1,4 +1,4 @@
-"""A Tk app for the tests: a main window, and whatever else a test asks for."""
+"""A Tk app for the tests: a main window, and others on request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TkApp(Commands):
         self.entry.pack()
         self.others: list[tkinter.Toplevel] = []
         self.cover_window: Any = None
-        self.root.bind_all("<Map>", lambda _: None)  # the app's own
+        self.root.bind_all("<Map>", lambda _: None)  # a binding of the app
         if self.program.options.get("withdrawn"):
             self.root.withdraw()
         self.client = self.program.enter_blocking(post_tk(self.root))
@@ -51,7 +51,7 @@ class TkApp(Commands):
         self.root.tk.createfilehandler(0, tkinter.READABLE, readable)
         self.root.after_idle(lambda: self.program.tell(ready=True))
         self.root.mainloop()
-        while not self.program.ended:  # the window is destroyed: its program goes on, until the test ends it
+        while not self.program.ended:  # the window is destroyed; the program runs until the test ends it
             self.program.feed()
         self.watch.close()
         self.client.close()
@@ -93,7 +93,7 @@ class TkApp(Commands):
         self.root.focus_force()
 
     def cover(self) -> None:
-        self.cover_window = tkinter.Tk(className="Cover")  # another interpreter: another app as far as Tk knows
+        self.cover_window = tkinter.Tk(className="Cover")  # another interpreter, so a different app for Tk
         self.cover_window.overrideredirect(True)
         self.cover_window.geometry("1024x768+0+0")
         self.cover_window.lift()

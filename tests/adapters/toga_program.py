@@ -12,8 +12,8 @@ from tailwire.adapters.toga import watch_toga
 
 class TogaApp(toga.App):
     def startup(self) -> None:
-        self.commands = TogaCommands(self)
-        self.program = Program(**self.commands.named())
+        self.test_commands = TogaCommands(self)
+        self.program = Program(**self.test_commands.named())
         self.main_window = toga.MainWindow(title="toga main", size=(300, 200), position=(50, 50))
         self.main_window.content = toga.Box(children=[toga.Label("Toga")])
         for event in ("hide", "show", "lose_focus", "gain_focus"):
@@ -21,9 +21,9 @@ class TogaApp(toga.App):
         self.main_window.show()
 
     async def on_running(self) -> None:
-        self.commands.client = self.program.make_client()
-        await self.program.enter(self.commands.client)
-        self.commands.watch = self.program.watch(self.commands.client, watch_toga, self)
+        self.test_commands.client = self.program.make_client()
+        await self.program.enter(self.test_commands.client)
+        self.test_commands.watch = self.program.watch(self.test_commands.client, watch_toga, self)
         self.loop.add_reader(0, self.readable)
         self.program.tell(ready=True)
 
@@ -35,7 +35,7 @@ class TogaApp(toga.App):
 
     async def on_exit(self) -> bool:
         if self.program.options.get("close", True):
-            await self.commands.client.aclose()
+            await self.test_commands.client.aclose()
         return True
 
 

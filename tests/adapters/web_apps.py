@@ -1,4 +1,4 @@
-"""Web apps for tests: run as processes, beside a chat server that tells which of its users have sockets."""
+"""Web apps for tests, run as processes, and a chat server that reports the sockets of its users."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parent
 
 
 async def until(condition: Callable[[], Any], what: Callable[[], object], seconds: float = 10.0) -> None:
-    """Wait for a condition; `what` says what there is instead."""
+    """Wait for a condition; `what` describes the current state for the error message."""
     try:
         async with asyncio.timeout(seconds):
             while not condition():
@@ -48,7 +48,7 @@ class WebApp:
         self.said: list[str] = []
         given = {"URL": self.server.url, "APP_ID": self.server.app_id, "FLET_SERVER_PORT": str(self.port)}
         given |= environment(self.server)
-        # NiceGUI runs otherwise when it believes to be a test.
+        # NiceGUI behaves differently if it detects pytest.
         around = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
         self._process = subprocess.Popen(
             [sys.executable, str(FOLDER / script), str(self.port)],
@@ -68,7 +68,7 @@ class WebApp:
                 self.said.append(line.rstrip())
 
     async def listens(self) -> None:
-        """Wait until the app takes connections."""
+        """Wait until the app accepts connections."""
 
         def connects() -> bool:
             with socket.socket() as s:
@@ -78,7 +78,7 @@ class WebApp:
         assert self._process.poll() is None, self.said[-20:]
 
     async def says(self, words: str, times: int = 1, seconds: float = 15.0) -> None:
-        """Wait until the app has printed a line, so many times."""
+        """Wait until the app has printed a line the given number of times."""
         await until(lambda: self.said.count(words) >= times, lambda: self.said[-30:], seconds)
 
     def signal(self, number: signal.Signals) -> None:
@@ -86,7 +86,7 @@ class WebApp:
         self._process.send_signal(number)
 
     def sockets(self, user: TestUser) -> int:
-        """How many sockets the server has of a user."""
+        """Return the number of a user's sockets at the server."""
 
         async def count() -> int:
             return len(self.server.parts.gateway._hub.sockets_of(user.uid))
@@ -94,11 +94,11 @@ class WebApp:
         return self.server.call(count())
 
     async def has_sockets(self, user: TestUser, number: int, seconds: float = 10.0) -> None:
-        """Wait until the server has so many sockets of a user."""
+        """Wait until a user has the given number of sockets."""
         await until(lambda: self.sockets(user) == number, lambda: f"{self.sockets(user)}; {self.said[-20:]}", seconds)
 
     async def send(self, sender: TestUser, receiver: TestUser, text: str) -> None:
-        """Send a message as a user who is elsewhere."""
+        """Send a message as another user."""
         settings = AppSettingsBuilder().override_client_host(self.server.url)
         settings.auto_establish_socket_connection(False)
         async with ChatClient(self.server.app_id, settings.build(), session_store=MemorySessionStore()) as chat:

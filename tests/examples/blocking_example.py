@@ -1,4 +1,4 @@
-"""An example as its user runs it: a process beside a real server, a line that can be cut, and Bob at the other end."""
+"""Runs an example as a process with a real server, a fault proxy in between, and Bob as the other user."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Line:
-    """A fault proxy in a thread of its own, for tests that wait in theirs."""
+    """A fault proxy in its own thread, for blocking tests."""
 
     def __init__(self, port: int) -> None:
         self._thread = LoopThread("tailwire test line")
@@ -31,7 +31,7 @@ class Line:
         self._thread.call(self.proxy.start())
 
     def do(self, name: str) -> None:
-        """Have something go wrong (`cut`, `restore`), by the name of the proxy's method."""
+        """Call a method of the proxy, such as `cut` or `restore`."""
 
         async def call() -> None:
             getattr(self.proxy, name)()
@@ -45,7 +45,7 @@ class Line:
 
 
 class Place:
-    """A server, the line to it, and Bob, who talks to the one user of the example."""
+    """A server, the fault proxy, and Bob, who talks to the user of the example."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -57,17 +57,17 @@ class Place:
         self.bob = self.enter("bob")
 
     def settings(self) -> AppSettings:
-        """Where the server is, beside the line."""
+        """The server's URL without the proxy."""
         return AppSettingsBuilder().override_client_host(self.server.url).build()
 
     def enter(self, uid: str) -> Client:
-        """Log a user in, beside the line."""
+        """Log a user in without the proxy."""
         chat = Client(self.server.app_id, self.settings(), session_store=MemorySessionStore())
         chat.login(uid, auth_key=self.server.auth_key)
         return chat
 
     def say(self, text: str) -> None:
-        """Send a message of Bob to Alice."""
+        """Send a message from Bob to Alice."""
         self.bob.send_message(TextMessage(receiver="alice", text=text))
 
     def heard(self) -> list[str]:
@@ -76,7 +76,7 @@ class Place:
         return [m.text for m in reversed(page)]
 
     def sockets(self) -> int:
-        """Return how many sockets the server has of Alice."""
+        """Return the number of Alice's sockets at the server."""
 
         async def look() -> int:
             return len(self.server.parts.gateway._hub.sockets_of("alice"))
@@ -84,7 +84,7 @@ class Place:
         return self.server.call(look())
 
     def environment(self) -> dict[str, str]:
-        """What the example is given."""
+        """The environment of the example."""
         return {
             "APP_ID": self.server.app_id, "AUTH_KEY": self.server.auth_key, "CHAT_USER": "alice",
             "CHAT_URL": self.line.proxy.url, "XDG_DATA_HOME": str(self.folder / "data"),
@@ -92,7 +92,7 @@ class Place:
         }  # fmt: skip
 
     def close(self) -> None:
-        """End all of it."""
+        """Stop everything."""
         self.bob.close()
         self.line.close()
         self.server.close()
@@ -127,7 +127,7 @@ class Example:
         self.lines.append(line)
 
     def until(self, condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
-        """Wait for a condition while the example runs."""
+        """Wait for a condition while the example is running."""
 
         def holds() -> bool:
             if condition():
@@ -138,13 +138,13 @@ class Example:
         wait_for(holds, what, seconds)
 
     def ended(self, seconds: float = 30.0) -> int:
-        """Wait for its end, and return its exit code."""
+        """Wait until it exits, and return the exit code."""
         code = self._process.wait(seconds)
         self._reading.join(5)
         return code
 
     def close(self) -> None:
-        """End it, if it runs."""
+        """Stop it if it is running."""
         if self._process.poll() is None:
             self._process.kill()
         self.ended()
@@ -154,7 +154,7 @@ class Example:
 
 
 class Driven(Example):
-    """An example with a window, told what its user does."""
+    """An example with a window, controlled by the test."""
 
     def __init__(self, place: Place, program: Path, environment: dict[str, str]) -> None:
         self._answers: dict[int, dict[str, Any]] = {}
@@ -170,7 +170,7 @@ class Driven(Example):
             super()._take(line)
 
     def do(self, what: str, text: str = "") -> dict[str, Any]:
-        """Have the user do something, and return what they see: `title`, `conversations`, `messages`, `status`."""
+        """Perform a user's action, and return what they see: `title`, `conversations`, `messages`, `status`."""
         assert self._process.stdin is not None
         self._number += 1
         number = self._number
@@ -180,11 +180,11 @@ class Driven(Example):
         return self._answers.pop(number)
 
     def texts(self) -> list[str]:
-        """Return the messages that it shows, without their times and their ticks."""
+        """Return the shown messages without times and ticks."""
         return [re.sub(r"^\S+ +|   ✓+$", "", line) for line in self.do("look")["messages"]]
 
     def until_shown(self, *texts: str) -> None:
-        """Wait until the last messages that it shows are these."""
+        """Wait until these are the last shown messages."""
 
         def holds() -> bool:
             return self.texts()[-len(texts) :] == list(texts)
@@ -195,7 +195,7 @@ class Driven(Example):
             raise AssertionError(f"{e}\n{self.do('look')}\n" + "\n".join(self.lines)) from None
 
     def quit(self) -> None:
-        """Have it end by itself, without having printed anything."""
+        """Close the window, and assert that the program exits without output."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         code = self.ended()
@@ -203,5 +203,5 @@ class Driven(Example):
 
 
 def asked(place: Place, text: str) -> Callable[[], bool]:
-    """Return a condition: Bob has been sent this text."""
+    """Return a condition: Bob has received this text."""
     return lambda: text in place.heard()

@@ -1,4 +1,4 @@
-"""`examples/pyside6_chat.py` in its window, told by lines on its input what its user does, and what it shows."""
+"""Runs `examples/pyside6_chat.py`; reads the user's actions from standard input and prints what is shown."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def typed(field: QLineEdit, text: str) -> None:
 
 
 def do(what: str, text: str) -> dict[str, object]:
-    """Do what a user does, and return what they see."""
+    """Perform a user's action, and return what they see."""
     if what == "open":
         names = [line.split()[1] for line in rows(window.conversations)]
         row = window.conversations.item(names.index(text))

@@ -1,4 +1,4 @@
-"""`examples/tk_chat.py` in its window, told by lines on its input what its user does, and what it shows."""
+"""Runs `examples/tk_chat.py`; reads the user's actions from standard input and prints what is shown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ root = window.root
 
 
 def shown() -> dict[str, object]:
-    """What its user sees."""
+    """Return what the user sees."""
     return {
         "title": root.title(),
         "conversations": [line.strip() for line in window.conversations.get(0, "end")],

@@ -1,4 +1,4 @@
-"""The agent of `examples/` and the terminal program that talks with it, as processes beside a real server."""
+"""The example agent and the terminal program that talks to it, as processes with a real server."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Program:
             self.printed += data.decode()
 
     async def until(self, condition: Callable[[str], bool]) -> None:
-        """Wait until what was printed is as it should be."""
+        """Wait until the output satisfies a condition."""
         try:
             async with asyncio.timeout(30):
                 while not condition(self.printed):
@@ -67,7 +67,7 @@ class Program:
         self.process.stdin.write(f"{line}\n".encode())
 
     async def end(self, number: signal.Signals | None = None) -> int:
-        """Send a signal, or close its input; the exit code."""
+        """Send a signal, or close the input, and return the exit code."""
         if number is not None:
             self.process.send_signal(number)
         elif self.process.stdin is not None:
@@ -85,7 +85,7 @@ class Program:
 
 @asynccontextmanager
 async def running(program: Program) -> AsyncIterator[Program]:
-    """Start a program, and end it whatever happens."""
+    """Start a program, and end it in any case."""
     await program.start()
     try:
         yield program
@@ -94,7 +94,7 @@ async def running(program: Program) -> AsyncIterator[Program]:
 
 
 class Reader(MessageListener):
-    """Somebody who sees what the agent writes."""
+    """A user who records the agent's drafts."""
 
     def __init__(self) -> None:
         self.drafts: list[DraftChanged] = []
@@ -127,7 +127,7 @@ async def a_reader(live: LiveStage, uid: str) -> tuple[Actor, Reader]:
 
 
 @pytest.mark.slow
-async def test_an_agent_that_is_killed_amid_its_answers_gives_each_once(live: LiveStage, tmp_path):
+async def test_killed_agent_answers_once(live: LiveStage, tmp_path):
     alice, at_alice = await a_reader(live, "alice")
     carol, at_carol = await a_reader(live, "carol")
     agent = Program(live, tmp_path, "ai_agent.py")
@@ -159,7 +159,7 @@ async def test_an_agent_that_is_killed_amid_its_answers_gives_each_once(live: Li
 
 
 @pytest.mark.slow
-async def test_a_reader_stops_an_answer_and_the_line_is_cut_in_another(live: LiveStage, tmp_path):
+async def test_stopped_answer_and_network_failure(live: LiveStage, tmp_path):
     alice, reader = await a_reader(live, "alice")
     async with FaultProxy("127.0.0.1", live.server.port) as proxy:
         agent = Program(live, tmp_path, "ai_agent.py", url=proxy.url)
@@ -185,7 +185,7 @@ async def test_a_reader_stops_an_answer_and_the_line_is_cut_in_another(live: Liv
     assert len(reader.answers) == 3
 
 
-def test_new_forgets_and_groups_mention(monkeypatch):
+def test_new_command_and_mentions_in_groups(monkeypatch):
     monkeypatch.setenv("APP_ID", "app")
     monkeypatch.setenv("AUTH_KEY", "key")
     scope: dict[str, Any] = {"__name__": "ai_agent"}
@@ -202,7 +202,7 @@ def test_new_forgets_and_groups_mention(monkeypatch):
 
 
 @pytest.mark.slow
-async def test_the_terminal_shows_answers_as_they_grow_and_stops_them(live: LiveStage, tmp_path):
+async def test_terminal_shows_and_stops_growing_answers(live: LiveStage, tmp_path):
     (tmp_path / "agent").mkdir()
     watcher, _ = await a_reader(live, "carol")
     agent, ask = Program(live, tmp_path / "agent", "ai_agent.py"), Program(live, tmp_path, "ask.py", "bob")
@@ -210,7 +210,7 @@ async def test_the_terminal_shows_answers_as_they_grow_and_stops_them(live: Live
         await watcher.ears.until(lambda: {"alice", "bob"} <= set(watcher.ears.all("online")))
         ask.type("How are you?")
         await ask.until(lambda s: s.startswith("bob: You asked"))
-        assert "what this was" not in ask.printed  # it is seen before it is there
+        assert "what this was" not in ask.printed  # shown before it is complete
         await ask.until(lambda s: s.endswith("know what this was.\n"))
         assert ask.printed.count("You asked") == 1
         ask.type("Again")
@@ -222,7 +222,7 @@ async def test_the_terminal_shows_answers_as_they_grow_and_stops_them(live: Live
 
 
 @pytest.mark.slow
-async def test_what_is_written_in_a_tunnel_and_while_the_terminal_program_is_away(live: LiveStage, tmp_path):
+async def test_offline_messages_of_the_terminal_program(live: LiveStage, tmp_path):
     bob = await live.enter("bob", presence=True)
     said: list[str] = []
 
@@ -258,7 +258,7 @@ async def test_what_is_written_in_a_tunnel_and_while_the_terminal_program_is_awa
 @pytest.mark.slow
 @pytest.mark.gui
 @needs_a_terminal()
-async def test_ctrl_z_closes_the_socket_of_the_terminal_program_and_fg_brings_what_came(live: LiveStage, tmp_path):
+async def test_ctrl_z_and_fg_of_the_terminal_program(live: LiveStage, tmp_path):
     bob = await live.enter("bob", presence=True)
     program = Program(live, tmp_path, "ask.py", "bob")
     shell = Shell(program.environment)
@@ -286,7 +286,7 @@ async def test_ctrl_z_closes_the_socket_of_the_terminal_program_and_fg_brings_wh
 
 
 @pytest.mark.slow
-async def test_the_readmes_app_is_started_again_and_shows_what_came_once(live: LiveStage, tmp_path):
+async def test_readme_app_shows_missed_messages_once(live: LiveStage, tmp_path):
     (tmp_path / "app.py").write_text(
         README.read_text().split("```python\n")[2].split("```")[0].replace("http://127.0.0.1:8480", live.server.url)
     )
@@ -304,12 +304,12 @@ async def test_the_readmes_app_is_started_again_and_shows_what_came_once(live: L
         assert await app.end(signal.SIGTERM) == 0
 
 
-def test_the_terminal_program_says_how_it_is_called():
+def test_terminal_program_prints_its_usage():
     done = subprocess.run([sys.executable, str(EXAMPLES / "ask.py")], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, f"usage: {EXAMPLES / 'ask.py'} UID\n")
 
 
-def test_an_answer_that_begins_in_other_words_is_shown_anew(capsys):
+def test_reworded_answer_is_shown_again(capsys):
     scope: dict[str, Any] = {"__name__": "ask"}
     exec(compile((EXAMPLES / "ask.py").read_text(), "ask.py", "exec"), scope)
     conversation, bob = scope["Conversation"](None, "bob"), User("bob", "Bob")

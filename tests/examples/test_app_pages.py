@@ -1,4 +1,4 @@
-"""The code of the pages on apps: Python, of names that there are, and the same that the tests of the adapters run."""
+"""The code of docs/apps.md is valid Python, uses existing names, and matches the tested recipes."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ BLOCKS = [
 ]
 
 
-def test_the_recipe_for_nicegui_is_the_one_that_is_tested():
+def test_nicegui_recipe_matches_the_tested_one():
     app = (ROOT / "tests" / "adapters" / "nicegui_app.py").read_text(encoding="utf-8")
     recipe = app.partition("# recipe\n")[2].partition("\n\n# end")[0].strip()
     assert recipe in [block.strip() for block in BLOCKS]
 
 
-def test_the_blocks_are_python_and_name_what_there_is():
+def test_documented_code_uses_existing_names():
     assert BLOCKS
     for block in BLOCKS:
         tree = compile(block, "block", "exec", flags=ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)

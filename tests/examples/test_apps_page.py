@@ -1,4 +1,4 @@
-"""The page on apps: its short blocks run, with a client that is connected. Its programs: tests/adapters."""
+"""The short code blocks of docs/apps.md run with a connected client. Its programs: tests/adapters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROGRAM = re.compile(r"import (asyncio|os)\b|from kivy|watch_(browser|android|io
 
 
 @pytest.mark.skipif(importlib.util.find_spec("dbus_fast") is None, reason="dbus-fast is not installed: run `make gui`")
-async def test_the_blocks_of_the_apps_page_run(live: LiveStage, monkeypatch, capsys):
+async def test_documented_blocks_run(live: LiveStage, monkeypatch, capsys):
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
     alice = await live.enter("alice")
     blocks = [b for b in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL) if not PROGRAM.search(b)]
@@ -28,5 +28,5 @@ async def test_the_blocks_of_the_apps_page_run(live: LiveStage, monkeypatch, cap
         if waiting is not None:
             await waiting
     shown = capsys.readouterr().out
-    assert shown.splitlines()[-1] == "True"  # the network, which is known on every Linux
+    assert shown.splitlines()[-1] == "True"  # `network`, which is known on every Linux
     await alice.connected()

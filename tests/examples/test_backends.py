@@ -1,4 +1,4 @@
-"""The backends of `examples/`, as processes beside a real server: tokens for their users, and webhooks."""
+"""The example backends as processes with a real server: tokens for their users, and webhooks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def a_free_port() -> int:
 
 @asynccontextmanager
 async def backend(live: LiveStage, *command: str) -> AsyncIterator[tuple[httpx2.AsyncClient, list[str]]]:
-    """A backend that runs, a client that asks it, and the lines that it has printed."""
+    """Run a backend. Yield an HTTP client for it, and the lines that it prints."""
     port = a_free_port()
     environment = {
         **os.environ,
@@ -59,7 +59,7 @@ async def backend(live: LiveStage, *command: str) -> AsyncIterator[tuple[httpx2.
 
 
 async def until(condition, lines: list[str]) -> None:
-    """Wait until something holds."""
+    """Wait for a condition."""
     try:
         async with asyncio.timeout(30):
             while not condition():
@@ -75,12 +75,12 @@ def commands() -> list[object]:
 
 
 @pytest.mark.parametrize(("package", "command"), commands())
-async def test_a_backend_gives_tokens_and_is_told_of_messages(live: LiveStage, package: str, command: list[str]):
+async def test_backend_issues_tokens_and_receives_webhooks(live: LiveStage, package: str, command: list[str]):
     pytest.importorskip(package)
     async with backend(live, *command) as (client, lines):
         assert (await client.post("/chat-token")).status_code == 401
         assert (await client.post("/chat-token", auth=("alice", "wrong"))).status_code == 401
-        dora = (await client.post("/chat-token", auth=("dora", "explorer"))).json()  # not there yet
+        dora = (await client.post("/chat-token", auth=("dora", "explorer"))).json()  # does not exist yet
         actor = live.actor()
         await actor.chat.init()
         actor.listen()
@@ -99,7 +99,7 @@ async def test_a_backend_gives_tokens_and_is_told_of_messages(live: LiveStage, p
         await until(lambda: any(f"dora wrote message {again.id}" in line for line in lines), lines)
 
 
-async def test_the_pages_first_program_runs(live: LiveStage, tmp_path):
+async def test_documented_program_runs(live: LiveStage, tmp_path):
     page = (EXAMPLES.parent / "docs" / "backend.md").read_text()
     program = tmp_path / "program.py"
     program.write_text(page.split("```python\n")[1].split("```")[0].replace("http://127.0.0.1:8480", live.server.url))

@@ -1,4 +1,4 @@
-"""The bots of the page run, and so does its test of one."""
+"""The programs of docs/bots.md run, including its test of a bot."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ A_BOT, AN_AGENT, A_TEST = re.findall(r"```python\n(.*?)```", PAGE.read_text(), r
 
 
 def module(monkeypatch: pytest.MonkeyPatch, name: str, code: str) -> types.ModuleType:
-    """A block of the page as a module."""
+    """Return a code block of the page as a module."""
     made = types.ModuleType(name)
     monkeypatch.setenv("APP_ID", "app")
     monkeypatch.setenv("AUTH_KEY", "key")
@@ -25,14 +25,14 @@ def module(monkeypatch: pytest.MonkeyPatch, name: str, code: str) -> types.Modul
     return made
 
 
-def test_the_bot_and_its_test(monkeypatch):
+def test_documented_bot_and_its_test(monkeypatch):
     bot = module(monkeypatch, "my_bot", A_BOT).bot
     module(monkeypatch, "my_test", A_TEST).test_it_answers()
     with bot_test(bot) as chat:
         assert chat.say("hello") == ["You said: hello"]
 
 
-def test_the_agent(monkeypatch):
+def test_documented_agent(monkeypatch):
     with bot_test(module(monkeypatch, "my_agent", AN_AGENT).bot) as chat:
         assert chat.say("hello") == ["I have read 1 messages, and the last was: hello"]
         assert len(chat.drafts) > 3

@@ -1,4 +1,4 @@
-"""The chat windows of `examples/` with their real toolkits, as their users use them."""
+"""The example chat windows with their real toolkits."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 @pytest.fixture(params=[("tk", "_tkinter"), ("pyside6", "PySide6")], ids=["tk", "pyside6"])
 def window(request: pytest.FixtureRequest, display: Screen, place: Place) -> Iterator[Open]:
-    """What opens the example's window; it is closed behind the test."""
+    """Return a function that opens the example's window; it is closed after the test."""
     name, module = request.param
     if importlib.util.find_spec(module) is None:
         pytest.skip(f"{module} is not installed: run `make gui`")
@@ -50,7 +50,7 @@ def window(request: pytest.FixtureRequest, display: Screen, place: Place) -> Ite
         one.close()
 
 
-def test_two_users_talk_and_a_third_waits(place: Place, window: Open):
+def test_two_users_chat(place: Place, window: Open):
     with place.enter("carol") as carol:
         carol.send_message(TextMessage(receiver="alice", text="Lunch?"))
     app = window()
@@ -71,7 +71,7 @@ def test_two_users_talk_and_a_third_waits(place: Place, window: Open):
     app.quit()
 
 
-def test_started_again_it_shows_what_came_meanwhile_once(place: Place, window: Open):
+def test_restart_shows_missed_messages_once(place: Place, window: Open):
     place.say("before")
     app = window()
     app.until(lambda: app.do("look")["conversations"] == ["● Bob  (1)"], "Bob's message is counted")
@@ -88,7 +88,7 @@ def test_started_again_it_shows_what_came_meanwhile_once(place: Place, window: O
     assert len(app.texts()) == 3
 
 
-def test_a_line_that_is_cut_and_comes_back(place: Place, window: Open):
+def test_network_failure(place: Place, window: Open):
     place.say("first")
     app = window()
     app.until(lambda: app.do("look")["conversations"], "the list is there")
@@ -107,7 +107,7 @@ def test_a_line_that_is_cut_and_comes_back(place: Place, window: Open):
     app.quit()
 
 
-def test_hidden_it_lets_go_of_its_socket_and_shows_what_came_once(place: Place, window: Open):
+def test_hidden_app_disconnects_and_shows_missed_messages_once(place: Place, window: Open):
     place.say("first")
     app = window()
     app.until(lambda: app.do("look")["conversations"], "the list is there")
@@ -123,7 +123,7 @@ def test_hidden_it_lets_go_of_its_socket_and_shows_what_came_once(place: Place, 
     app.quit()
 
 
-def test_what_the_server_refuses_is_shown_as_failed_and_can_be_sent_again(place: Place, window: Open):
+def test_refused_message_is_shown_as_failed_and_can_be_retried(place: Place, window: Open):
     place.say("first")
     app = window()
     app.until(lambda: app.do("look")["conversations"], "the list is there")

@@ -20,23 +20,23 @@ ROOT = Path(__file__).parents[2]
 
 
 def code(text: str) -> str:
-    """Python code without what only tells its reader something, in one form."""
+    """Return normalised Python code, without comments and docstrings."""
     tree = ast.parse(text)
     body = [n for n in tree.body if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))]
     return "\n".join(ast.unparse(n) for n in body if isinstance(n, ast.AsyncFunctionDef)).replace(" -> None", "")
 
 
 def printed(page: str) -> list[str]:
-    """The Python blocks of a page."""
+    """Return the Python blocks of a page."""
     return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
 
 
 def bot_of(source: str) -> str:
-    """The code of a bot, as it is printed or as it stands in its file."""
+    """Return the code of a bot, from a page or from its file."""
     return printed("README.md")[0] if source == "README.md" else (ROOT / source).read_text()
 
 
-def test_the_readmes_bot_is_the_examples():
+def test_readme_bot_matches_the_example():
     block = bot_of("README.md")
     assert code(block) == code(bot_of("examples/echo_bot.py"))
     assert len([line for line in block.splitlines() if line.strip()]) <= 15
@@ -64,7 +64,7 @@ class Bot:
         )
 
     async def end(self, number: signal.Signals) -> tuple[int, str]:
-        """Send a signal; the exit code and what was printed."""
+        """Send a signal, and return the exit code and the output."""
         self._process.send_signal(number)
         _, printed = await self._process.communicate()
         return self._process.returncode or 0, printed.decode()
@@ -74,14 +74,14 @@ class Bot:
         return json.loads(file.read_text())
 
     async def until_saved(self, message_id: int) -> None:
-        """Wait until the place behind a message is on the device."""
+        """Wait until the position after a message is saved on the device."""
         async with asyncio.timeout(30):
             while self.saved()["position"]["last_id"] < message_id:
                 await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("source", ["README.md", "examples/echo_bot.py"])
-async def test_a_bot_that_is_killed_and_started_again_answers_every_message_once(live: LiveStage, tmp_path, source):
+async def test_killed_bot_answers_every_message_once(live: LiveStage, tmp_path, source):
     bot, alice = Bot(live, source, tmp_path), await live.enter("alice", presence=True)
     said: list[str] = []
 
@@ -113,7 +113,7 @@ async def test_a_bot_that_is_killed_and_started_again_answers_every_message_once
     assert bot.saved()["auth_token"] == token
 
 
-def test_the_docs_code_is_python_and_names_what_there_is():
+def test_documented_code_uses_existing_names():
     import tailwire
     from tailwire.sync import Client
 
@@ -134,8 +134,8 @@ def test_the_docs_code_is_python_and_names_what_there_is():
                 assert hasattr(tailwire.ChatClient, name) or hasattr(Client, name), f"{page.name}: chat.{name}"
 
 
-async def test_the_blocks_of_the_page_run_one_after_the_other(live: LiveStage, tmp_path, monkeypatch):
-    """As in `python -m asyncio`, twice: what a block makes is no obstacle the next time."""
+async def test_documented_blocks_run_in_order(live: LiveStage, tmp_path, monkeypatch):
+    """Run the blocks as in `python -m asyncio`, twice: the second run finds the data of the first."""
     monkeypatch.setenv("APP_ID", live.server.app_id)
     monkeypatch.setenv("AUTH_KEY", live.server.auth_key)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
@@ -155,7 +155,7 @@ async def test_the_blocks_of_the_page_run_one_after_the_other(live: LiveStage, t
     assert [getattr(m, "text", "") for m in scope["page"]].count("hello, Bob") == 2
 
 
-async def test_the_blocks_of_the_page_on_live_lists_run(live: LiveStage, tmp_path, monkeypatch):
+async def test_documented_live_list_blocks_run(live: LiveStage, tmp_path, monkeypatch):
     monkeypatch.setenv("APP_ID", live.server.app_id)
     monkeypatch.setenv("AUTH_KEY", live.server.auth_key)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))

@@ -1,4 +1,4 @@
-"""The example for Flet as a web app in a real browser, read as a screen reader does."""
+"""The Flet example as a web app in a real browser, read through its accessibility tree."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ENVIRONMENT = {
 
 
 class Shown:
-    """A page of Flet: what it shows stands in the tree that it makes for screen readers."""
+    """A Flet page; its contents are read from the accessibility tree."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -29,9 +29,9 @@ class Shown:
     async def write(self, field: str, text: str) -> None:
         selector = f"input[aria-label='{field}']:enabled"
         await self.page.wait_for("!!document.querySelector(selector)", selector=selector)
-        for _ in range(5):  # nothing says when Flutter has taken the field for one that is typed into
+        for _ in range(5):  # Flutter does not report when the field is ready for input
             await self.page.do("type", selector=selector, text=text, delay=15)
-            typed = await self.page.evaluate("document.activeElement.value ?? ''")  # with a text it has no label
+            typed = await self.page.evaluate("document.activeElement.value ?? ''")  # a field with text has no label
             if typed == text:
                 break
             for _ in typed:
@@ -55,7 +55,7 @@ async def opened(browser: Browser, example: WebExample) -> Shown:
     return Shown(page)
 
 
-async def test_two_users_a_cut_line_a_hidden_tab_and_a_second_start(
+async def test_chat_survives_network_failure_hidden_tab_and_restart(
     chromium: Browser, tailwire_server, wire, tmp_path: Path
 ):
     tailwire_server.add_user("alice")

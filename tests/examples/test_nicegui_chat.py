@@ -1,4 +1,4 @@
-"""The example for NiceGUI in a real browser: what is shared by all of them, and the tabs of one user."""
+"""The NiceGUI example in a real browser: the common scenario, and the tabs of one user."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Shown:
         await self.page.do("click", text=name)
 
     async def text(self) -> str:
-        return await self.page.wait_for("document.body.innerText")  # also while it is loaded again
+        return await self.page.wait_for("document.body.innerText")  # may be reloading
 
 
 async def opened(browser: Browser, example: WebExample, name: str = "nicegui") -> Shown:
-    """A tab of a browser of its own, logged in as the form proposes: as alice."""
+    """Return a tab in a separate browser context, logged in with the form's default (alice)."""
     page = await browser.open(name, example.url, width=900, height=640)
     await page.do("click", text="Log in")
     await page.wait_for("document.querySelector('footer input') && window.did_handshake", deadline=20)
@@ -40,7 +40,7 @@ async def opened(browser: Browser, example: WebExample, name: str = "nicegui") -
     return Shown(page)
 
 
-async def test_two_users_a_cut_line_a_hidden_tab_and_a_second_start(chromium: Browser, tailwire_server, wire, tmp_path):
+async def test_chat_survives_network_failure_hidden_tab_and_restart(chromium: Browser, tailwire_server, wire, tmp_path):
     tailwire_server.add_user("alice")
     tailwire_server.add_user("bob")
     example = WebExample("nicegui_chat.py", tmp_path, tailwire_server, wire.url, **ENVIRONMENT)
@@ -51,9 +51,7 @@ async def test_two_users_a_cut_line_a_hidden_tab_and_a_second_start(chromium: Br
         await example.stop()
 
 
-async def test_the_tabs_of_a_user_share_a_client_and_what_is_not_sent_outlives_the_app(
-    chromium: Browser, tailwire_server, wire, tmp_path
-):
+async def test_tabs_share_a_client_and_unsent_messages_survive(chromium: Browser, tailwire_server, wire, tmp_path):
     tailwire_server.add_user("alice")
     tailwire_server.add_user("bob")
     example = WebExample("nicegui_chat.py", tmp_path, tailwire_server, wire.url, **ENVIRONMENT)

@@ -1,4 +1,4 @@
-"""`examples/script.py` as its user runs it: asked, answered, started again, with a line that is cut, and stopped."""
+"""`examples/script.py` as a process: answers, restarts, network failures, suspension."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def run(place: Place) -> Iterator[Callable[..., Example]]:
         script.close()
 
 
-def test_it_asks_and_prints_the_answer_and_at_the_next_start_what_came_meanwhile(place: Place, run):
+def test_script_prints_the_answer_and_missed_messages(place: Place, run):
     script = run("Are you there?")
     script.until(asked(place, "Are you there?"), "Bob is asked")
     place.say("Yes")
@@ -53,7 +53,7 @@ def test_it_asks_and_prints_the_answer_and_at_the_next_start_what_came_meanwhile
     assert script.lines == ["Alice: So?", "No answer from bob within 2 s."]
 
 
-def test_an_answer_that_came_while_the_line_was_cut_is_printed_once(place: Place, run):
+def test_answer_during_network_failure_is_printed_once(place: Place, run):
     script = run("Still there?")
     script.until(asked(place, "Still there?"), "Bob is asked")
     script.until(lambda: place.sockets() == 1, "the script is connected")
@@ -65,7 +65,7 @@ def test_an_answer_that_came_while_the_line_was_cut_is_printed_once(place: Place
     assert script.lines == ["Alice: Still there?", "Bob: Yes, still"]
 
 
-def test_a_question_without_a_line_is_said_to_be_unsent_and_goes_out_with_the_next_run(place: Place, run):
+def test_offline_question_is_sent_at_the_next_run(place: Place, run):
     assert run("First", "--wait", "2").ended() == 1
     place.line.do("cut")
     script = run("Second", "--wait", "2")
@@ -81,7 +81,7 @@ def test_a_question_without_a_line_is_said_to_be_unsent_and_goes_out_with_the_ne
     assert script.lines == ["Alice: Third", "Bob: All three"]
 
 
-def test_misuse_is_told(place: Place, run):
+def test_usage_errors_are_printed(place: Place, run):
     script = run()
     assert script.ended() == 2
     assert "the following arguments are required: question" in script.lines[-1]
@@ -93,7 +93,7 @@ def test_misuse_is_told(place: Place, run):
 
 @pytest.mark.gui
 @needs_a_terminal()
-async def test_stopped_in_a_terminal_it_lets_go_of_its_socket_and_prints_what_came_once(place: Place):
+async def test_suspended_script_disconnects_and_prints_missed_messages_once(place: Place):
     shell = Shell(place.environment())
     try:
         await shell.until_asked()

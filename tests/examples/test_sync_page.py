@@ -1,4 +1,4 @@
-"""The programs of docs/sync.md run as they stand, with real toolkits; each in a process of its own."""
+"""The programs of docs/sync.md run unchanged with real toolkits, each in its own process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sync_stage import until
+from sync_harness import until
 from tailwire import AppSettingsBuilder, MemorySessionStore, TextMessage
 from tailwire.sync import Client
 from tailwire.testing.embedded import EmbeddedServer
@@ -91,7 +91,7 @@ def ended(program: subprocess.Popen[str]) -> str:
 
 
 def told(server: EmbeddedServer, program: subprocess.Popen[str]) -> str:
-    """Say something to alice until her program has heard it; what it printed at its end."""
+    """Send messages to alice until their program has received one, and return its output."""
     settings = AppSettingsBuilder().override_client_host(server.url).build()
     with Client(server.app_id, settings, session_store=MemorySessionStore()) as bob:
         bob.login("bob", auth_key=server.auth_key)
@@ -100,17 +100,17 @@ def told(server: EmbeddedServer, program: subprocess.Popen[str]) -> str:
         return ended(program)
 
 
-def test_the_page_has_a_program_for_each():
+def test_page_has_a_program_for_each_framework():
     assert list(PROGRAMS) == ["Scripts", "Live lists", "Flask, Django and other servers", "Backends", "Tk", "Qt"]
 
 
-def test_the_script(server: EmbeddedServer, tmp_path: Path):
+def test_documented_script(server: EmbeddedServer, tmp_path: Path):
     number, explained = ended(command(server, tmp_path, "Scripts")).splitlines()
     assert int(number) > 0
     assert explained.startswith("connect")
 
 
-def test_live_lists(server: EmbeddedServer, tmp_path: Path):
+def test_documented_live_lists(server: EmbeddedServer, tmp_path: Path):
     assert ended(command(server, tmp_path, "Live lists")) == "reset ['How are you?']\n"
 
 
@@ -156,5 +156,5 @@ def test_qt(server: EmbeddedServer, tmp_path: Path):
     assert told(server, program) == "Bob: hello\n"
 
 
-def test_the_page_names_the_codes_there_are():
+def test_documented_codes_exist():
     assert set(re.findall(r"`(ERR_\w+)`", PAGE)) <= set(CATALOGUE)

@@ -1,4 +1,4 @@
-"""The example for Textual in a shell: two users, a line that is cut, Ctrl+Z and `fg`, and a second start."""
+"""The Textual example in a shell: two users, a network failure, Ctrl+Z and `fg`, and a restart."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.gui, pytest.mark.slow, needs_a_terminal("textual")]
 
 
 def environment(live: LiveStage, url: str, folder: Path, user: str = "bob") -> dict[str, str]:
-    """What the docstring of an example asks for."""
+    """Return the environment that the docstring of an example requires."""
     return {
         "PYTHONPATH": str(ROOT / "src"),
         "HOME": str(folder),
@@ -29,7 +29,7 @@ def environment(live: LiveStage, url: str, folder: Path, user: str = "bob") -> d
 
 
 async def until_hidden(alice: Actor, times: int) -> None:
-    """Wait until the server has told so often that bob's last socket is gone."""
+    """Wait until the server has reported bob as offline the given number of times."""
     await alice.ears.until(lambda: alice.ears.all("offline").count("bob") == times)
 
 
@@ -38,13 +38,13 @@ async def until_gone(shell: Shell, text: str) -> None:
 
 
 async def cleared(shell: Shell) -> None:
-    """Wait for the shell's prompt, and clear the screen, which keeps what an app has drawn."""
+    """Wait for the shell's prompt, and clear the remains of the app from the screen."""
     await shell.until_asked()
     shell.type("clear; echo as $((20 + 22))\n")
     await shell.until_shown("as 42")
 
 
-async def test_two_users_a_cut_line_a_stopped_app_and_a_second_start(live: LiveStage, tmp_path: Path):
+async def test_chat_survives_network_failure_suspension_and_restart(live: LiveStage, tmp_path: Path):
     alice = await live.enter("alice", presence=True)
     async with FaultProxy("127.0.0.1", live.server.port) as line:
         shell = Shell(environment(live, line.url, tmp_path))
@@ -84,7 +84,7 @@ async def test_two_users_a_cut_line_a_stopped_app_and_a_second_start(live: LiveS
             await alice.say("bob", "while you were away")
             shell.type(f"{sys.executable} {EXAMPLE}\n")
             await shell.until_shown("1 new")
-            shell.type("\x1b[Z\x1b[B\r")  # back to the list, and its first line
+            shell.type("\x1b[Z\x1b[B\r")  # focus the list, and select its first line
             await shell.until_shown("while you were away")
             await until_gone(shell, "1 new")
             for text in ("good morning", "and to you", "from the tunnel", "are you there?", "stopped", "were away"):

@@ -1,4 +1,4 @@
-"""What a type checker says of code that uses the SDK: nothing where it is right, and which word is wrong where not."""
+"""A type checker accepts correct code that uses the SDK, and finds each invalid literal."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def right(chat: ChatClient, text: TextMessage) -> str:
 """
 
 
-def test_a_type_checker_passes_what_is_right_and_finds_each_word_that_is_wrong(tmp_path):
+def test_type_checker_finds_invalid_literals(tmp_path):
     readme = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert len(readme) == 2
     files = {"a_bot": readme[0], "an_app": readme[1], "right": RIGHT, "wrong": WRONG}

@@ -1,4 +1,4 @@
-"""An example that is a web app, as a process: started, ended, started again; and what all of them have to do."""
+"""An example web app as a process, and the scenario that all of them must pass."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ class WebExample:
         given = {"APP_ID": server.app_id, "AUTH_KEY": server.auth_key, "CHAT_URL": url, "CHAT_USER": "alice"}
         given |= {"HOME": str(folder), "PYTHONPATH": str(ROOT / "src")}
         given |= {key: value.replace("PORT", str(self.port)) for key, value in more.items()}
-        # NiceGUI runs otherwise when it believes to be a test.
+        # NiceGUI behaves differently if it detects pytest.
         self._environment = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"} | given
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def printed(self) -> str:
-        """What it printed."""
+        """The output so far."""
         return self._printed.read_text()
 
     async def start(self) -> None:
-        """Start, and wait until it takes connections."""
+        """Start it, and wait until it accepts connections."""
         with self._printed.open("ab") as printed:
             self._process = subprocess.Popen(
                 [sys.executable, str(ROOT / "examples" / self._name)],
@@ -66,7 +66,7 @@ class WebExample:
         assert process.poll() is None, self.printed
 
     async def stop(self) -> None:
-        """End it, as Ctrl+C and a supervisor do."""
+        """Stop it with the signal of Ctrl+C or of a supervisor."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -79,7 +79,7 @@ class WebExample:
             raise
 
     async def has_sockets(self, number: int) -> None:
-        """Wait until the server has so many sockets of alice."""
+        """Wait until alice has the given number of sockets."""
 
         async def count() -> int:
             return len(self._server.parts.gateway._hub.sockets_of("alice"))
@@ -110,29 +110,29 @@ class Bob(MessageListener):
         self.texts.append(message.text)
 
     async def say(self, text: str) -> None:
-        """Write to alice."""
+        """Send a message to alice."""
         await self.chat.send_message(TextMessage(receiver="alice", text=text))
 
     async def hears(self, *texts: str) -> None:
-        """Wait until he has heard these, and nothing else."""
+        """Wait until exactly these texts have been received."""
         await until(lambda: len(self.texts) >= len(texts), lambda: self.texts, 20)
         assert self.texts == list(texts), self.texts
 
 
 class Shown(Protocol):
-    """A page of an example, as a person uses it."""
+    """A page of an example."""
 
     page: Page
 
     async def write(self, field: str, text: str) -> None:
-        """Type into a field, as soon as that can be done, and press Enter."""
+        """Type into a field as soon as it is available, and press Enter."""
 
     async def choose(self, name: str) -> None: ...
     async def text(self) -> str: ...
 
 
 async def sees(shown: Shown, text: str, gone: bool = False) -> None:
-    """Wait until a text is on the page, or no longer there."""
+    """Wait until a text is on the page, or has disappeared."""
     found = ""
     try:
         async with asyncio.timeout(25):
@@ -146,7 +146,7 @@ Opened = Callable[[Browser, WebExample], Any]
 
 
 async def lives_through(opened: Opened, browser: Browser, example: WebExample, bob: Bob, line: Line) -> None:
-    """Two users talk; the line is cut; the tab is hidden; the app is started again. Everything is shown once."""
+    """Two users chat, with a network failure, a hidden tab and a restart. Each message is shown once."""
     await example.start()
     shown: Shown = await opened(browser, example)
     await sees(shown, "connected")

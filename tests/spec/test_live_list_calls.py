@@ -243,7 +243,7 @@ async def test_who_is_put_out_sees_that_and_may_come_back(stage: Stage):
 
 
 async def test_a_slow_reader_gets_a_reset_and_is_right_again(stage: Stage, monkeypatch):
-    monkeypatch.setattr(live_list, "MAX_WAITING", 5)
+    monkeypatch.setattr(live_list, "MAX_QUEUED_CHANGES", 5)
     alice, bob = await pair(stage)
     live = await alice.chat.live_messages(uid="bob")
     changes, rows = live.changes(), []

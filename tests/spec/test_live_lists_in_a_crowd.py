@@ -79,8 +79,8 @@ async def test_many_deletions_hide_nothing_that_is_older(stage: Stage):
 
 
 async def test_what_a_read_in_vain_has_reached_is_kept(stage: Stage, monkeypatch):
-    monkeypatch.setattr("tailwire.sdk.live.messages.MAX_IN_VAIN", 2)
-    monkeypatch.setattr("tailwire.sdk.live.messages.PAGE", 10)
+    monkeypatch.setattr("tailwire.sdk.live.messages.MAX_FRUITLESS_REQUESTS", 2)
+    monkeypatch.setattr("tailwire.sdk.live.messages.PAGE_SIZE", 10)
     alice, bob = await group_of(stage)
     first = await bob.chat.send_message(TextMessage(text="first", **IN_GROUP))
     for n in range(75):
@@ -105,7 +105,7 @@ async def test_a_storm_of_reactions_costs_a_few_requests_and_ends_right(stage: S
     asked = len(paths)
     assert asked <= 20, "of two lists in two minutes"
     await bob.chat.add_reaction(message.id, "a")
-    await asyncio.sleep(live_list.MAX_DOUBT + 1)
+    await asyncio.sleep(live_list.MAX_DOUBT_SECONDS + 1)
     fresh = await alice.chat.get_message(message.id)
     assert seen(messages.items[-1].message) == seen(fresh)
     assert seen(conversations.items[0].conversation.last_message) == seen(fresh)

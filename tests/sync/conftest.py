@@ -1,4 +1,4 @@
-"""A server for all of these tests, and blocking clients that are closed behind each."""
+"""One server for all tests, and blocking clients that are closed after each test."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sync_stage import Room, threads
+from sync_harness import SyncHarness, threads
 from tailwire.testing.embedded import EmbeddedServer
 
 
@@ -21,16 +21,16 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer
     server.close()
 
 
-_rooms: list[Room] = []
+_harnesses: list[SyncHarness] = []
 
 
 @pytest.fixture
-def room(_server: EmbeddedServer) -> Iterator[Room]:
-    if not _rooms:
-        _rooms.append(Room(_server))
-    (room,) = _rooms
-    yield room
-    clients, room.clients = room.clients, []
+def harness(_server: EmbeddedServer) -> Iterator[SyncHarness]:
+    if not _harnesses:
+        _harnesses.append(SyncHarness(_server))
+    (harness,) = _harnesses
+    yield harness
+    clients, harness.clients = harness.clients, []
     for client in clients:
         client.close()
     assert threads() == 0
@@ -38,7 +38,7 @@ def room(_server: EmbeddedServer) -> Iterator[Room]:
 
 @pytest.fixture(scope="session")
 def display(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """An X display that nobody sees."""
+    """A virtual X display."""
     xvfb = shutil.which("Xvfb")
     if xvfb is None:
         pytest.skip("Xvfb is not installed")

@@ -1,4 +1,4 @@
-"""The blocking `Admin`: the same parts with the same calls as the async one, in any thread, to a real server."""
+"""The blocking `Admin`: the same parts and calls as the async one, from any thread, with a real server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 import make_sync_face
 import tailwire.admin
-from sync_stage import Room, threads, until
+from sync_harness import SyncHarness, threads, until
 from tailwire import AppSettingsBuilder, CometChatException, Group, GroupMember, TextMessage
 from tailwire.sync import Admin, Iterating, Listing
 from type_checking import assert_errors
@@ -29,17 +29,17 @@ def parameters(function: object) -> list[tuple[str, object, object]]:
 
 
 @pytest.fixture
-def admin(room: Room) -> Iterator[Admin]:
-    with Admin(room.server.app_id, room.settings().build(), room.server.api_key) as admin:
+def admin(harness: SyncHarness) -> Iterator[Admin]:
+    with Admin(harness.server.app_id, harness.settings().build(), harness.server.api_key) as admin:
         yield admin
     assert threads("tailwire admin") == 0
 
 
-# Held against the async one.
+# Comparison with the async client.
 
 
-def test_it_has_the_same_parts_and_nothing_is_missing_or_there_besides(room: Room, admin: Admin):
-    theirs = tailwire.admin.Admin(room.server.app_id, room.settings().build(), room.server.api_key)
+def test_parts_match_the_async_client(harness: SyncHarness, admin: Admin):
+    theirs = tailwire.admin.Admin(harness.server.app_id, harness.settings().build(), harness.server.api_key)
     parts = {name: part for name, part in vars(theirs).items() if not name.startswith("_")}
     assert {name: type(part) for name, part in parts.items()} == make_sync_face.parts()
     assert {name for name in vars(admin) if not name.startswith("_")} == set(parts)
@@ -52,7 +52,7 @@ def test_it_has_the_same_parts_and_nothing_is_missing_or_there_besides(room: Roo
 @pytest.mark.parametrize(
     ("part", "name"), [(p, n) for p, kind in make_sync_face.parts().items() for n in sorted(public(kind))]
 )
-def test_each_call_has_the_same_parameters_and_does_not_return_a_coroutine(admin: Admin, part: str, name: str):
+def test_calls_match_the_async_client(admin: Admin, part: str, name: str):
     theirs = getattr(make_sync_face.parts()[part], name)
     ours = getattr(type(getattr(admin, part)), name)
     assert parameters(ours) == parameters(theirs)
@@ -62,13 +62,13 @@ def test_each_call_has_the_same_parameters_and_does_not_return_a_coroutine(admin
     assert waits or inspect.unwrap(theirs).__annotations__["return"].startswith("Listing["), "it is no list"
 
 
-def test_the_constructor_takes_what_the_async_one_takes():
+def test_constructor_matches_the_async_client():
     theirs, ours = parameters(tailwire.admin.Admin), parameters(Admin)
     assert [p for p in ours if p in theirs] == theirs
     assert [p[0] for p in ours if p not in theirs] == ["timeout"]
 
 
-def test_the_types_are_current():
+def test_stub_is_current():
     assert make_sync_face.ADMIN.read_text(encoding="utf-8") == make_sync_face.admin_face(), "run `make reference`"
 
 
@@ -97,15 +97,15 @@ async def wrong(admin: Admin) -> None:
 """
 
 
-def test_a_type_checker_sees_blocking_calls(tmp_path: Path):
+def test_type_checking(tmp_path: Path):
     assert_errors(tmp_path, {"right": RIGHT, "wrong": WRONG}, range(5, 10))
 
 
 # With a server.
 
 
-def test_users_groups_and_messages(room: Room, admin: Admin):
-    dora, uid = room.user(), room.user()
+def test_users_groups_and_messages(harness: SyncHarness, admin: Admin):
+    dora, uid = harness.user(), harness.user()
     admin.users.update(dora, name="Dora")
     guid = f"hall-{dora}"
     admin.groups.create(Group(guid, "The hall"), owner=dora, members=[GroupMember(uid)])
@@ -116,41 +116,41 @@ def test_users_groups_and_messages(room: Room, admin: Admin):
     assert sent[0].sender.name == "Dora"
     listing = admin.messages.in_group(guid, newest_first=True)
     assert isinstance(listing, Listing)
-    for _ in range(2):  # each walk asks anew
+    for _ in range(2):  # each iteration fetches the list again
         walk = iter(listing)
         assert isinstance(walk, Iterating)
         assert [m.text for m in walk if isinstance(m, TextMessage)] == ["2", "1", "0"]
     assert [m.id for m in listing.first(2)] == [sent[2].id, sent[1].id]
     assert listing.first(0) == []
     assert {m.uid for m in admin.groups.members(guid)} == {dora, uid}
-    chat = room.client()
+    chat = harness.client()
     assert chat.login_with_auth_token(admin.tokens.create(dora).token).name == "Dora"
 
 
-def test_a_long_list_is_walked_page_by_page(admin: Admin):
+def test_long_list_is_fetched_page_by_page(admin: Admin):
     for n in range(101):
         admin.users.create(f"many-{n}", name="Many", tags=["many"])
     listing = admin.users.list(tags=["many"])
     assert len(list(listing)) == 101
-    for user in listing:  # a walk that ends early
+    for user in listing:  # an iteration that ends early
         assert user.name == "Many"
         break
 
 
-def test_many_threads_use_one(room: Room, admin: Admin):
-    uids = [room.user() for _ in range(8)]
+def test_many_threads_share_one_client(harness: SyncHarness, admin: Admin):
+    uids = [harness.user() for _ in range(8)]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         assert list(pool.map(lambda uid: admin.users.get(uid).uid, uids)) == uids
 
 
-def test_errors_have_their_codes(room: Room, admin: Admin):
+def test_errors_have_their_codes(harness: SyncHarness, admin: Admin):
     with pytest.raises(CometChatException, match="ERR_UID_NOT_FOUND") as caught:
         admin.users.get("nobody")
     assert caught.value.code == "ERR_UID_NOT_FOUND"
     with pytest.raises(CometChatException, match="ERR_GUID_NOT_FOUND"):
         list(admin.groups.members("nowhere"))
     with pytest.raises(ValueError, match="keep"):
-        admin.users.delete(room.user(), messages="burn")  # type: ignore[arg-type]
+        admin.users.delete(harness.user(), messages="burn")  # type: ignore[arg-type]
     settings = AppSettingsBuilder().override_client_host("http://127.0.0.1:1").build()
     with Admin("app", settings, "key", timeout=0.2) as nowhere:
         with pytest.raises(TimeoutError, match=r"get\(\) has not ended within 0.2 s"):
@@ -159,30 +159,31 @@ def test_errors_have_their_codes(room: Room, admin: Admin):
             nowhere.with_timeout(None).users.get("alice")
 
 
-def test_misuse(room: Room):
-    settings = room.settings().build()
+def test_misuse_is_refused(harness: SyncHarness):
+    settings = harness.settings().build()
     with pytest.raises(ValueError, match="REST API key"):
         Admin("app", settings, "")
     with pytest.raises(ValueError, match="timeout"):
         Admin("app", settings, "key", timeout=0)
-    with Admin(room.server.app_id, settings, room.server.api_key) as admin:
+    with Admin(harness.server.app_id, settings, harness.server.api_key) as admin:
         listing = admin.users.list()
+        assert repr(listing).startswith("<tailwire.sync.Listing of ")
         with pytest.raises(TypeError, match="pickled"):
             pickle.dumps(admin)
     admin.close()
     for call in (lambda: admin.users.get("x"), lambda: next(iter(listing)), lambda: admin.users.list().first()):
         with pytest.raises(CometChatException, match="ERR_CLIENT_CLOSED"):
             call()
-    left = Admin(room.server.app_id, settings, room.server.api_key)
+    left = Admin(harness.server.app_id, settings, harness.server.api_key)
     with pytest.warns(ResourceWarning, match=r"tailwire\.sync\.Admin was dropped"):
         del left
     until(lambda: threads("tailwire admin") == 0)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork() here")
-def test_after_a_fork_it_says_so(admin: Admin):
+def test_client_is_refused_after_a_fork(admin: Admin):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of a process with threads
+        warnings.simplefilter("ignore", DeprecationWarning)  # about fork() in a process with threads
         child = os.fork()
     if child == 0:
         try:

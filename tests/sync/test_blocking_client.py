@@ -1,4 +1,4 @@
-"""The blocking client from threads: calls, requests, events, limits, and its end."""
+"""The blocking client: calls, requests, events, timeouts, and its end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import weakref
 
 import pytest
 
-from sync_stage import Room, threads, until
+from sync_harness import SyncHarness, threads, until
 from tailwire import (
     CometChatException,
     ConnectionStatus,
@@ -33,19 +33,19 @@ from tailwire import (
 from tailwire.sync import Client
 
 
-def say(chat: Client, to: str, text: str) -> TextMessage:
+def send_text(chat: Client, to: str, text: str) -> TextMessage:
     return chat.send_message(TextMessage(receiver=to, receiver_type="user", text=text))
 
 
-def test_a_script_logs_in_sends_reads_and_closes(room: Room):
-    bob_uid = room.user()
-    with room.client() as alice:
-        user = alice.login(room.user(), auth_key=room.server.auth_key)
+def test_script_logs_in_sends_reads_and_closes(harness: SyncHarness):
+    bob_uid = harness.user()
+    with harness.client() as alice:
+        user = alice.login(harness.user(), auth_key=harness.server.auth_key)
         assert alice.get_logged_in_user() == user
         alice.wait_connected(timeout=20)
         assert alice.get_connection_status() is alice.connection.status is ConnectionStatus.CONNECTED
         assert alice.connection.explain().startswith("connected")
-        sent = say(alice, bob_uid, "hello")
+        sent = send_text(alice, bob_uid, "hello")
         assert isinstance(sent, TextMessage)
         assert sent.id > 0
         assert [m.id for m in alice.messages(uid=bob_uid)] == [sent.id]
@@ -56,22 +56,22 @@ def test_a_script_logs_in_sends_reads_and_closes(room: Room):
     assert threads() == 0
 
 
-def test_the_constructor_raises_what_init_raises_and_leaves_no_thread(room: Room):
+def test_constructor_raises_init_errors_and_leaves_no_thread(harness: SyncHarness):
     with pytest.raises(CometChatException, match="the app id is empty"):
-        Client("", room.settings().build(), session_store=MemorySessionStore())
+        Client("", harness.settings().build(), session_store=MemorySessionStore())
     with pytest.raises(CometChatException, match="the settings are a str"):
         Client("app", "settings", session_store=MemorySessionStore())  # type: ignore[arg-type]
     for bad in ({"post": 3}, {"timeout": "long"}, {"timeout": True}, {"on_event": "told"}):
         with pytest.raises(TypeError):
-            Client("app", room.settings().build(), **bad)  # type: ignore[arg-type]
+            Client("app", harness.settings().build(), **bad)  # type: ignore[arg-type]
     for seconds in (0, -1, float("nan"), float("inf")):
         with pytest.raises(ValueError):
-            Client("app", room.settings().build(), timeout=seconds)
+            Client("app", harness.settings().build(), timeout=seconds)
     assert threads() == 0
 
 
-def test_errors_cross_with_their_code_and_callbacks_of_a_call_run_in_the_thread_that_calls(room: Room):
-    alice = room.enter()
+def test_errors_keep_their_code_and_callbacks_run_in_the_calling_thread(harness: SyncHarness):
+    alice = harness.enter()
     with pytest.raises(CometChatException) as caught:
         alice.get_user("nobody")
     assert caught.value.code == "ERR_UID_NOT_FOUND"
@@ -85,10 +85,10 @@ def test_errors_cross_with_their_code_and_callbacks_of_a_call_run_in_the_thread_
         alice.get_user()  # type: ignore[call-arg]
 
 
-def test_requests_fetch_page_by_page(room: Room):
-    bob_uid = room.user()
-    alice = room.enter()
-    ids = [say(alice, bob_uid, str(n)).id for n in range(5)]
+def test_requests_fetch_page_by_page(harness: SyncHarness):
+    bob_uid = harness.user()
+    alice = harness.enter()
+    ids = [send_text(alice, bob_uid, str(n)).id for n in range(5)]
     request = alice.request(MessagesRequestBuilder().set_uid(bob_uid).set_limit(2))
     assert [[m.id for m in request.fetch_previous()] for _ in range(4)] == [ids[3:], ids[1:3], ids[:1], []]
     alice.add_reaction(ids[0], "👍")
@@ -108,42 +108,44 @@ def test_requests_fetch_page_by_page(room: Room):
         MessagesRequestBuilder().set_uid(bob_uid).build(alice)  # type: ignore[arg-type]
 
 
-def test_files_are_uploaded_and_a_listener_hears_of_each(room: Room):
-    heard: list[tuple[str, str]] = []
+def test_uploads_report_to_a_listener(harness: SyncHarness):
+    received: list[tuple[str, str]] = []
     progress: list[int] = []
 
-    class Ears(UploadFileListener):
+    class Recorder(UploadFileListener):
         def on_file_progress(self, file_id, loaded, total, percent):
             progress.append(percent)
 
         def on_file_uploaded(self, file_id, attachment):
-            heard.append(("uploaded", file_id))
+            received.append(("uploaded", file_id))
 
         async def on_complete(self, result):
-            heard.append(("complete", ",".join(result.successful)))
+            received.append(("complete", ",".join(result.successful)))
 
-    alice = room.enter()
-    request = alice.create_upload_file_request(room.user()).set_concurrency(2)
+    alice = harness.enter()
+    request = alice.create_upload_file_request(harness.user()).set_concurrency(2)
     files = [UploadAttachment("one", UploadFile(content=b"x" * 200_000, name="one.txt"))]
-    result = request.upload_attachments(files, Ears())
+    result = request.upload_attachments(files, Recorder())
     assert [a.name for a in request.get_attachments()] == ["one.txt"]
     assert list(result.successful) == ["one"]
-    assert heard == [("uploaded", "one"), ("complete", "one")]
+    assert received == [("uploaded", "one"), ("complete", "one")]
     assert progress[-1] == 100
-    again = request.start("upload_attachments", [UploadAttachment("two", UploadFile(content=b"z", name="z"))], Ears())
+    again = request.start(
+        "upload_attachments", [UploadAttachment("two", UploadFile(content=b"z", name="z"))], Recorder()
+    )
     assert list(again.result(20).successful) == ["two"]
-    assert heard[2:] == [("uploaded", "two"), ("complete", "two")]
+    assert received[2:] == [("uploaded", "two"), ("complete", "two")]
     with pytest.raises(CometChatException, match="would never be called"):
         request.upload_attachments(files, listener=object())  # type: ignore[arg-type]
     seen: list[int] = []
     file = UploadFile(content=b"y", name="two.txt")
-    alice.upload_attachments(room.user(), "user", [file], on_progress=lambda name, sent, total: seen.append(sent))
+    alice.upload_attachments(harness.user(), "user", [file], on_progress=lambda name, sent, total: seen.append(sent))
     assert seen == [1]
 
 
-def test_queued_messages_have_a_blocking_face(room: Room):
-    bob_uid = room.user()
-    alice = room.enter(builder=room.settings().keep_unsent_messages())
+def test_queued_messages(harness: SyncHarness):
+    bob_uid = harness.user()
+    alice = harness.enter(builder=harness.settings().keep_unsent_messages())
     entry = alice.queue_message(TextMessage(receiver=bob_uid, receiver_type="user", text="later"))
     stored = entry.result()
     assert (stored.id > 0, stored, entry.status, entry.error) == (True, entry.message, "sent", None)
@@ -152,67 +154,67 @@ def test_queued_messages_have_a_blocking_face(room: Room):
     assert alice.queued_messages() == []
 
 
-def test_events_come_in_order_to_a_function_and_to_an_iterator(room: Room):
-    bob_uid = room.user()
-    heard: list[str] = []
+def test_events_arrive_in_order(harness: SyncHarness):
+    bob_uid = harness.user()
+    received: list[str] = []
     where: set[int] = set()
 
     def told(event: object) -> None:
         where.add(threading.get_ident())
         if isinstance(event, MessageReceived):
-            heard.append(event.message.text)  # type: ignore[attr-defined]
+            received.append(event.message.text)  # type: ignore[attr-defined]
 
-    bob, alice = room.enter(bob_uid), room.enter()
+    bob, alice = harness.enter(bob_uid), harness.enter()
     stop, events = bob.on_event(told), bob.events(timeout=20)
-    gc.collect()  # nobody but the client holds what calls the function
+    gc.collect()  # only the client refers to the function
     texts = [str(n) for n in range(20)]
     for text in texts:
-        say(alice, bob_uid, text)
+        send_text(alice, bob_uid, text)
     read: list[str] = []
     for event in events:
         if isinstance(event, MessageReceived):
             read.append(event.message.text)  # type: ignore[attr-defined]
             if len(read) == 20:
                 break
-    until(lambda: len(heard) == 20)
-    assert read == heard == texts
+    until(lambda: len(received) == 20)
+    assert read == received == texts
     assert where == {next(t.ident for t in threading.enumerate() if t is bob._client_thread._thread)}
     stop()
     stop()
-    say(alice, bob_uid, "after")
+    send_text(alice, bob_uid, "after")
     assert next(e for e in events if isinstance(e, MessageReceived)).message.text == "after"  # type: ignore[attr-defined]
-    assert heard == texts
+    assert received == texts
     bob.close()
     assert list(events) == []
 
 
-def test_an_iterator_ends_when_nothing_comes_in_time_and_loses_nothing(room: Room):
-    bob_uid = room.user()
-    bob, alice = room.enter(bob_uid), room.enter()
+def test_iterator_timeout_loses_nothing(harness: SyncHarness):
+    bob_uid = harness.user()
+    bob, alice = harness.enter(bob_uid), harness.enter()
     with bob.events(timeout=0.05) as events:
         assert [e for e in events if isinstance(e, MessageReceived)] == []
-        say(alice, bob_uid, "late")
+        send_text(alice, bob_uid, "late")
         found: list[MessageReceived] = []
         until(lambda: found.extend(e for e in events if isinstance(e, MessageReceived)) or found)
         assert [e.message.text for e in found] == ["late"]  # type: ignore[attr-defined]
     assert list(events) == []
 
 
-def test_the_first_events_of_a_saved_session_are_not_missed(room: Room):
-    bob_uid, store = room.user(), MemorySessionStore()
-    room.enter(bob_uid, session_store=store).close()
-    say(room.enter(), bob_uid, "missed")
-    heard: list[object] = []
-    room.client(session_store=store, on_event=heard.append)  # no login(): the session is there
-    until(lambda: [e for e in heard if isinstance(e, MessageReceived) and e.message.text == "missed"])  # type: ignore[attr-defined]
+def test_first_events_of_a_saved_session_are_delivered(harness: SyncHarness):
+    bob_uid, store = harness.user(), MemorySessionStore()
+    harness.enter(bob_uid, session_store=store).close()
+    send_text(harness.enter(), bob_uid, "missed")
+    received: list[object] = []
+    harness.client(session_store=store, on_event=received.append)  # without login(): there is a saved session
+    until(lambda: [e for e in received if isinstance(e, MessageReceived) and e.message.text == "missed"])  # type: ignore[attr-defined]
 
 
-def test_listeners_are_called_in_the_clients_thread_and_may_be_async(room: Room, caplog: pytest.LogCaptureFixture):
-    bob_uid = room.user()
-    bob, alice = room.enter(bob_uid), room.enter()
-    heard: list[object] = []
+def test_listeners_run_in_the_clients_thread(harness: SyncHarness, caplog: pytest.LogCaptureFixture):
+    bob_uid = harness.user()
+    bob, alice = harness.enter(bob_uid), harness.enter()
+    received: list[object] = []
 
-    class Ears(MessageListener):
+    class Recorder(MessageListener):
         async def on_text_message_received(self, message):
             await asyncio.sleep(0)
             if message.text == "end":
@@ -220,24 +222,24 @@ def test_listeners_are_called_in_the_clients_thread_and_may_be_async(room: Room,
             try:
                 bob.get_user(bob_uid)
             except RuntimeError as e:
-                heard.append(str(e))
-            heard.append(bob.get_connection_status())  # what does not wait is fine here
-            bob.start("get_user", bob_uid, done=lambda user: heard.append(user.uid))
+                received.append(str(e))
+            received.append(bob.get_connection_status())  # non-blocking calls are allowed here
+            bob.start("get_user", bob_uid, done=lambda user: received.append(user.uid))
 
-    bob.add_message_listener("ears", Ears())
-    say(alice, bob_uid, "end")  # ends neither the program nor the thread
-    say(alice, bob_uid, "hello")
-    until(lambda: len(heard) == 3)
-    assert "own thread" in str(heard[0])
-    assert "start('get_user'" in str(heard[0])
-    assert heard[1:] == [ConnectionStatus.CONNECTED, bob_uid]
+    bob.add_message_listener("recorder", Recorder())
+    send_text(alice, bob_uid, "end")  # must end neither the program nor the thread
+    send_text(alice, bob_uid, "hello")
+    until(lambda: len(received) == 3)
+    assert "own thread" in str(received[0])
+    assert "start('get_user'" in str(received[0])
+    assert received[1:] == [ConnectionStatus.CONNECTED, bob_uid]
     assert "cannot end the program" in caplog.text
     with pytest.raises(CometChatException, match="would never be called"):
-        bob.add_message_listener("ears", object())  # type: ignore[arg-type]
+        bob.add_message_listener("recorder", object())  # type: ignore[arg-type]
 
 
-def test_start_does_not_wait(room: Room, caplog: pytest.LogCaptureFixture):
-    alice = room.enter()
+def test_start_does_not_wait(harness: SyncHarness, caplog: pytest.LogCaptureFixture):
+    alice = harness.enter()
     uid = alice.get_logged_in_user().uid  # type: ignore[union-attr]
     told: list[object] = []
     assert alice.start("get_user", uid, done=told.append).result(20).uid == uid
@@ -267,15 +269,15 @@ def test_start_does_not_wait(room: Room, caplog: pytest.LogCaptureFixture):
         alice.start("get_user", uid, done="told")  # type: ignore[arg-type]
 
 
-def test_a_call_has_the_clients_limit_unless_a_view_has_another(room: Room):
-    alice = room.client(timeout=0.05)
+def test_timeouts_of_client_and_views(harness: SyncHarness):
+    alice = harness.client(timeout=0.05)
     slow = alice.with_timeout(20)
-    slow.login(room.user(), auth_key=room.server.auth_key)
+    slow.login(harness.user(), auth_key=harness.server.auth_key)
     slow.disconnect()
     with pytest.raises(TimeoutError, match=r"wait_connected\(\) has not ended within 0.05 s, and was cancelled"):
         alice.wait_connected()
     started = time.monotonic()
-    with pytest.raises(TimeoutError, match="disconnect"):  # its own limit, with its own words
+    with pytest.raises(TimeoutError, match="disconnect"):  # the call's own timeout has its own message
         alice.wait_connected(timeout=0.3)
     assert time.monotonic() - started >= 0.3
     slow.connect()
@@ -291,8 +293,8 @@ class Hears(MessageListener):
         """Nothing comes."""
 
 
-def test_a_closed_client_refuses_calls_and_ends_those_that_wait(room: Room):
-    alice = room.enter()
+def test_closed_client_refuses_and_ends_calls(harness: SyncHarness):
+    alice = harness.enter()
     alice.disconnect()
     request = alice.request(UsersRequestBuilder())
     with concurrent.futures.ThreadPoolExecutor() as pool:
@@ -311,19 +313,19 @@ def test_a_closed_client_refuses_calls_and_ends_those_that_wait(room: Room):
         lambda: alice.on_event(print),
         lambda: alice.events(),
         lambda: next(alice.messages()),
-        lambda: alice.add_message_listener("ears", Hears()),
+        lambda: alice.add_message_listener("recorder", Hears()),
         request.fetch_next,
     ):
         with pytest.raises(CometChatException, match="ERR_CLIENT_CLOSED"):
             call()
 
 
-def test_a_thousand_calls_from_eight_threads(room: Room):
-    bob_uid = room.user()
-    alice = room.enter()
+def test_thousand_calls_from_eight_threads(harness: SyncHarness):
+    bob_uid = harness.user()
+    alice = harness.enter()
 
     def some(n: int) -> list[int]:
-        return [say(alice, bob_uid, f"{n}/{k}").id for k in range(125)]
+        return [send_text(alice, bob_uid, f"{n}/{k}").id for k in range(125)]
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         ids = [i for part in pool.map(some, range(8)) for i in part]
@@ -335,8 +337,8 @@ def test_a_thousand_calls_from_eight_threads(room: Room):
         assert of_one == [f"{n}/{k}" for k in range(125)]
 
 
-def test_app_state_and_network_are_reported_without_waiting(room: Room):
-    alice = room.enter()
+def test_app_state_and_network_are_reported_without_waiting(harness: SyncHarness):
+    alice = harness.enter()
     blocked, go_on = threading.Event(), threading.Event()
     alice._client_thread._loop.call_soon_threadsafe(lambda: (blocked.set(), go_on.wait(20)))
     assert blocked.wait(20)
@@ -359,34 +361,34 @@ def test_app_state_and_network_are_reported_without_waiting(room: Room):
 
 
 @pytest.mark.parametrize("kind", ["plain", "async"])
-def test_a_token_provider_may_be_plain_or_async(room: Room, kind: str):
-    uid = room.user()
+def test_token_provider_may_be_plain_or_async(harness: SyncHarness, kind: str):
+    uid = harness.user()
     asked: list[str] = []
 
     def new() -> str:
         asked.append(threading.current_thread().name)
-        return room.server.call(room.server.parts.actions.sessions.create_token(uid))["authToken"]
+        return harness.server.call(harness.server.parts.actions.sessions.create_token(uid))["authToken"]
 
     async def new_async() -> str:
         return await asyncio.to_thread(new)
 
-    alice = room.enter(uid, auth_token_provider=new if kind == "plain" else new_async)
-    room.server.expire_token(uid)
+    alice = harness.enter(uid, auth_token_provider=new if kind == "plain" else new_async)
+    harness.server.expire_token(uid)
     until(lambda: asked)
     alice.wait_connected()
     assert alice.get_user(uid).uid == uid
     assert asked[0].startswith("tailwire token provider" if kind == "plain" else "asyncio")
 
 
-def test_a_client_that_nobody_holds_is_closed_with_a_warning(room: Room):
-    chat = Client(room.server.app_id, room.settings().build(), session_store=MemorySessionStore())
-    chat.login(room.user(), auth_key=room.server.auth_key)
+def test_collected_client_is_closed_with_a_warning(harness: SyncHarness):
+    chat = Client(harness.server.app_id, harness.settings().build(), session_store=MemorySessionStore())
+    chat.login(harness.user(), auth_key=harness.server.auth_key)
     request, view = chat.request(UsersRequestBuilder()), chat.with_timeout(5)
     gone = weakref.ref(chat)
     del chat
     gc.collect()
     assert gone() is None
-    assert request.fetch_next()  # what was made of it keeps it open
+    assert request.fetch_next()  # objects made by the client keep it open
     assert view.get_connection_status()
     held = [request, view]
     del request, view
@@ -395,8 +397,8 @@ def test_a_client_that_nobody_holds_is_closed_with_a_warning(room: Room):
     until(lambda: threads() == 0)
 
 
-def test_a_client_whose_thread_is_held_says_so_and_ends_later(room: Room):
-    alice = room.enter()
+def test_close_times_out_while_the_thread_is_blocked(harness: SyncHarness):
+    alice = harness.enter()
     held, go_on = threading.Event(), threading.Event()
     alice._client_thread._loop.call_soon_threadsafe(lambda: (held.set(), go_on.wait(20)))
     assert held.wait(20)
@@ -412,8 +414,8 @@ def test_a_client_whose_thread_is_held_says_so_and_ends_later(room: Room):
         pickle.dumps(alice)
 
 
-def test_a_dropped_iterator_holds_nothing_up(room: Room):
-    alice = room.enter()
+def test_dropped_iterator_does_not_block_events(harness: SyncHarness):
+    alice = harness.enter()
     events = alice.events(timeout=0.01)
     list(events)
     assert alice._target._registries.streams
@@ -423,8 +425,8 @@ def test_a_dropped_iterator_holds_nothing_up(room: Room):
     until(lambda: not alice._client_thread._begun)
 
 
-def test_the_connection_can_be_looked_at_and_dumped(room: Room, tmp_path):
-    alice = room.enter()
+def test_connection_status_and_dump(harness: SyncHarness, tmp_path):
+    alice = harness.enter()
     assert alice.connection.history
     alice.connection.dump(tmp_path / "dump.json")
     assert (tmp_path / "dump.json").stat().st_size > 100
@@ -432,8 +434,8 @@ def test_the_connection_can_be_looked_at_and_dumped(room: Room, tmp_path):
         alice.connection.dump(tmp_path / "none" / "dump.json")
 
 
-def test_groups_and_everything_else_by_their_own_names(room: Room):
-    alice = room.enter()
+def test_calls_have_the_names_of_chat_client(harness: SyncHarness):
+    alice = harness.enter()
     team = alice.create_group(Group("team-1", "Team"))
     assert alice.get_group(team.guid).name == "Team"
     assert alice.get_online_user_count() >= 1

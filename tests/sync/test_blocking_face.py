@@ -1,4 +1,4 @@
-"""The blocking client, its types and `ChatClient` say the same."""
+"""The blocking client, its types and `ChatClient` send_texts the same."""
 
 from __future__ import annotations
 
@@ -32,24 +32,23 @@ def parameters(function: object) -> list[tuple[str, object, object]]:
     return [(p.name, p.kind, p.default) for p in inspect.signature(function).parameters.values()]  # type: ignore[arg-type]
 
 
-def test_nothing_is_missing_and_nothing_is_there_besides():
+def test_methods_match_chat_client():
     assert public(Client) - OWN == {OTHERWISE.get(name, name) for name in public(ChatClient)} - OWN
 
 
 @pytest.mark.parametrize("name", sorted(public(ChatClient) - set(OTHERWISE)))
-def test_each_has_the_same_parameters_and_does_not_return_a_coroutine(name: str):
+def test_parameters_match_chat_client(name: str):
     theirs, ours = inspect.getattr_static(ChatClient, name), inspect.getattr_static(Client, name)
     assert inspect.getdoc(ours), name
     assert not inspect.iscoroutinefunction(ours)
     assert isinstance(theirs, property) == isinstance(ours, property)
     if not isinstance(ours, property):
         more = [p for p in parameters(ours) if p not in parameters(theirs)]
-        left_out = {"acknowledge"} if name == "events" else set()  # threads acknowledge with on_event()
-        assert [p for p in parameters(ours) if p not in more] == [p for p in parameters(theirs) if p[0] not in left_out]
+        assert [p for p in parameters(ours) if p not in more] == parameters(theirs)
         assert more == ([("timeout", inspect.Parameter.POSITIONAL_OR_KEYWORD, None)] if name == "events" else [])
 
 
-def test_the_constructor_takes_what_chat_client_takes():
+def test_constructor_matches_chat_client():
     theirs, ours = parameters(ChatClient), parameters(Client)
     assert [p for p in ours if p in theirs] == theirs
     assert [p[0] for p in ours if p not in theirs] == ["post", "timeout", "on_event"]
@@ -68,12 +67,12 @@ def test_the_constructor_takes_what_chat_client_takes():
         (tailwire.sync.LiveMessages, LiveMessages),
     ],
 )
-def test_so_have_requests_uploads_queued_messages_and_the_connection(ours: type, theirs: type):
+def test_proxies_match_their_async_classes(ours: type, theirs: type):
     attributes = {"message", "status", "error"} if theirs is OutboxEntry else set()
     if issubclass(theirs, LiveList):
         attributes = {"uid", "error"}
     more = [("timeout", inspect.Parameter.POSITIONAL_OR_KEYWORD, None)]  # of an iterator over changes
-    assert public(ours) - {"start"} == (public(theirs) | attributes) - {"ask_later", "ended", "hear", "queued"}
+    assert public(ours) - {"start"} == (public(theirs) | attributes)
     for name in public(theirs) & {n for n in public(ours) if inspect.isfunction(getattr(ours, n))}:
         given = parameters(getattr(ours, name))
         assert (given if name != "changes" else [p for p in given if p not in more]) == parameters(
@@ -82,7 +81,7 @@ def test_so_have_requests_uploads_queued_messages_and_the_connection(ours: type,
         assert not inspect.iscoroutinefunction(getattr(ours, name))
 
 
-def test_the_types_are_current():
+def test_stub_is_current():
     text = make_sync_face.FACE.read_text(encoding="utf-8")
     assert text == make_sync_face.face(), "run `make reference`"
     (client,) = [n for n in ast.parse(text).body if isinstance(n, ast.ClassDef)]
@@ -143,5 +142,5 @@ async def wrong(chat: Client) -> None:
 """
 
 
-def test_a_type_checker_sees_blocking_calls(tmp_path: Path):
+def test_type_checking(tmp_path: Path):
     assert_errors(tmp_path, {"right": RIGHT, "wrong": WRONG}, range(6, 14))

@@ -1,4 +1,4 @@
-"""Calls that are given up, iterators that fail or are closed, and token providers that raise what no token is."""
+"""Cancelled calls, iterators that fail or are closed, and token providers that raise unusual exceptions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from sync_stage import Room, say, until
+from sync_harness import SyncHarness, send_texts, until
 from tailwire import ConnectionStatus, TextMessage
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sync import Client, Iterating
@@ -22,7 +22,7 @@ from tailwire.sync import Client, Iterating
 
 @contextmanager
 def held(chat: Client) -> Iterator[None]:
-    """The client's thread is held up within."""
+    """Block the client's thread within the block."""
     holds, go_on = threading.Event(), threading.Event()
     chat._client_thread._loop.call_soon_threadsafe(lambda: (holds.set(), go_on.wait(20)))
     assert holds.wait(20)
@@ -32,9 +32,9 @@ def held(chat: Client) -> Iterator[None]:
         go_on.set()
 
 
-def test_a_call_that_is_given_up_before_it_began_is_never_done(room: Room):
-    alice = room.enter(builder=room.settings().keep_unsent_messages())
-    bob_uid = room.user()
+def test_call_cancelled_before_it_began_has_no_effect(harness: SyncHarness):
+    alice = harness.enter(builder=harness.settings().keep_unsent_messages())
+    bob_uid = harness.user()
     message = TextMessage(receiver=bob_uid, receiver_type="user", text="pay 5")
     with held(alice):
         with pytest.raises(TimeoutError, match=r"queue_message\(\) .* cancelled before it began, so nothing was done"):
@@ -47,8 +47,8 @@ def test_a_call_that_is_given_up_before_it_began_is_never_done(room: Room):
     assert not alice._client_thread._begun
 
 
-def test_a_call_that_is_given_up_when_it_had_begun_says_that_it_may_have_been_done(room: Room):
-    alice = room.enter()
+def test_timeout_says_whether_the_call_had_begun(harness: SyncHarness):
+    alice = harness.enter()
     done, go_on = list[str](), threading.Event()
     slow = alice.with_timeout(0.2)
     with pytest.raises(TimeoutError, match="had begun: it may have taken effect"):
@@ -60,8 +60,8 @@ def test_a_call_that_is_given_up_when_it_had_begun_says_that_it_may_have_been_do
         slow.wait_connected()
 
 
-def test_what_a_call_leaves_behind_needs_no_collector(room: Room):
-    alice = room.enter()
+def test_calls_leave_no_reference_cycles(harness: SyncHarness):
+    alice = harness.enter()
     ended = alice.start("get_user", alice.get_logged_in_user().uid)  # type: ignore[union-attr]
     failed = alice.start("get_user", "nobody")
     assert failed.exception(20) is not None
@@ -79,8 +79,8 @@ def test_what_a_call_leaves_behind_needs_no_collector(room: Room):
         gc.enable()
 
 
-def test_those_who_wait_for_several_futures_hear_of_a_cancelled_one(room: Room):
-    alice = room.enter()
+def test_cancelled_future_is_reported_by_wait(harness: SyncHarness):
+    alice = harness.enter()
     alice.disconnect()
     waiting = alice.start("wait_connected")
     with concurrent.futures.ThreadPoolExecutor() as pool:
@@ -94,8 +94,8 @@ def test_those_who_wait_for_several_futures_hear_of_a_cancelled_one(room: Room):
     until(lambda: not alice._client_thread._begun)
 
 
-def test_what_was_begun_just_before_the_end_is_ended_too(room: Room):
-    alice = room.enter()
+def test_calls_begun_during_close_are_ended(harness: SyncHarness):
+    alice = harness.enter()
     with held(alice):
         futures = [alice.start("wait_connected") for _ in range(3)]
         alice._client_thread.begin_close()
@@ -103,8 +103,8 @@ def test_what_was_begun_just_before_the_end_is_ended_too(room: Room):
     assert all(f.done() for f in futures)
 
 
-def test_a_call_with_a_limit_of_its_own_may_wait_for_ever(room: Room):
-    alice = room.enter()
+def test_own_timeout_argument_replaces_the_clients_timeout(harness: SyncHarness):
+    alice = harness.enter()
     short = alice.with_timeout(0.05)
     alice.disconnect()
     with concurrent.futures.ThreadPoolExecutor() as pool:
@@ -126,24 +126,24 @@ def test_a_call_with_a_limit_of_its_own_may_wait_for_ever(room: Room):
     assert alice.with_timeout(1e300).get_connection_status() is ConnectionStatus.DISCONNECTED
 
 
-def test_an_iterator_that_another_thread_closes_ends_quietly(room: Room):
-    alice = room.enter()
+def test_iterator_closed_by_another_thread_ends(harness: SyncHarness):
+    alice = harness.enter()
     with concurrent.futures.ThreadPoolExecutor() as pool:
         for timeout in (None, 20):
             events = alice.events(timeout=timeout)
             reading = pool.submit(list, events)
-            until(lambda: events._next is not None and events._next._state.begun)  # noqa: B023 - used at once
+            until(lambda: events._next is not None and events._next._call_state.begun)  # noqa: B023 - used at once
             events.close()
             assert isinstance(reading.result(20), list)
             assert list(events) == []
 
 
 @pytest.mark.parametrize("newer", [False, True])
-def test_a_page_that_could_not_be_fetched_is_asked_for_again(room: Room, newer: bool, monkeypatch: pytest.MonkeyPatch):
-    bob_uid, alice = room.user(), room.enter()
+def test_failed_page_is_requested_again(harness: SyncHarness, newer: bool, monkeypatch: pytest.MonkeyPatch):
+    bob_uid, alice = harness.user(), harness.enter()
     first = alice.send_message(TextMessage(receiver=bob_uid, receiver_type="user", text="first"))
     texts = [str(n) for n in range(7)]
-    say(alice, bob_uid, *texts)
+    send_texts(alice, bob_uid, *texts)
     fetch, pages = alice._target._list_messages, list[int]()
 
     async def sometimes(*arguments: Any, **named: Any) -> list[Any]:
@@ -165,12 +165,12 @@ def test_a_page_that_could_not_be_fetched_is_asked_for_again(room: Room, newer: 
     assert read == (texts if newer else [*reversed(texts), "first"])
 
 
-def test_an_iterator_that_cannot_go_on_does_not_end_as_if_that_were_all(room: Room):
+def test_failed_iterator_keeps_raising(harness: SyncHarness):
     async def half() -> AsyncIterator[int]:
         yield 1
         raise failure("NO_INTERNET_CONNECTION")
 
-    numbers = Iterating(room.client()._handle, half(), "numbers", 20, ends=False)
+    numbers = Iterating(harness.client()._handle, half(), "numbers", 20, ends=False)
     assert next(numbers) == 1
     for _ in range(3):
         with pytest.raises(CometChatException, match="NO_INTERNET_CONNECTION"):
@@ -194,20 +194,20 @@ async def cancelled_async() -> str:
 
 
 @pytest.mark.parametrize("refuse", [stop_iteration, leave, leave_async, cancelled_async])
-def test_a_token_provider_that_raises_what_ends_others_is_logged_and_asked_again(
-    room: Room, caplog: pytest.LogCaptureFixture, refuse: Any
+def test_token_provider_that_raises_base_exceptions_is_retried(
+    harness: SyncHarness, caplog: pytest.LogCaptureFixture, refuse: Any
 ):
-    uid = room.user()
+    uid = harness.user()
     asked: list[int] = []
 
     def provider() -> Any:
         asked.append(1)
         if len(asked) == 1:
             return refuse()
-        return room.server.call(room.server.parts.actions.sessions.create_token(uid))["authToken"]
+        return harness.server.call(harness.server.parts.actions.sessions.create_token(uid))["authToken"]
 
-    alice = room.enter(uid, auth_token_provider=provider)
-    room.server.expire_token(uid)
+    alice = harness.enter(uid, auth_token_provider=provider)
+    harness.server.expire_token(uid)
     until(lambda: "the token provider raised" in caplog.text)
     alice.with_timeout(30).wait_connected()
     until(lambda: len(asked) >= 2)

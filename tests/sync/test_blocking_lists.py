@@ -1,4 +1,4 @@
-"""Live lists of the blocking client: in any thread, told in the app's, with queued messages that can be acted on."""
+"""Live lists of the blocking client: usable from any thread, with callbacks in the app's thread."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from sync_stage import Room, until
+from sync_harness import SyncHarness, until
 from tailwire import CometChatException, TextMessage
 from tailwire.sync import Client, LiveConversations, LiveMessages
 
@@ -20,17 +20,17 @@ def texts(items) -> list[str]:
     return [item.message.text for item in items]
 
 
-def two(room: Room, **more) -> tuple[Client, Client]:
-    bob = room.enter()
-    return room.enter(**more), bob
+def two(harness: SyncHarness, **more) -> tuple[Client, Client]:
+    bob = harness.enter()
+    return harness.enter(**more), bob
 
 
 def uid(chat: Client) -> str:
     return chat.get_logged_in_user().uid
 
 
-def test_what_is_shown_follows_and_first_comes_what_was_there(room: Room):
-    alice, bob = two(room)
+def test_subscription_begins_with_the_current_items(harness: SyncHarness):
+    alice, bob = two(harness)
     bob.send_message(text(uid(alice), "one"))
     rows: list = []
     with alice.live_messages(uid=uid(bob), limit=10) as messages:
@@ -54,9 +54,9 @@ def test_what_is_shown_follows_and_first_comes_what_was_there(room: Room):
     assert len(messages.items) == 4
 
 
-def test_changes_come_in_the_apps_thread_one_at_a_time(room: Room):
+def test_changes_run_in_the_apps_thread_one_at_a_time(harness: SyncHarness):
     posted: queue.Queue = queue.Queue()
-    alice, bob = two(room, post=posted.put)
+    alice, bob = two(harness, post=posted.put)
     threads: list = []
     rows: list = []
     messages = alice.live_messages(uid=uid(bob))
@@ -71,8 +71,8 @@ def test_changes_come_in_the_apps_thread_one_at_a_time(room: Room):
     assert rows == list(messages.items)
 
 
-def test_start_opens_one_without_waiting_and_reads_on(room: Room):
-    alice, bob = two(room)
+def test_start_opens_a_list_without_waiting(harness: SyncHarness):
+    alice, bob = two(harness)
     for n in range(3):
         bob.send_message(text(uid(alice), str(n)))
     opened: queue.Queue = queue.Queue()
@@ -88,8 +88,8 @@ def test_start_opens_one_without_waiting_and_reads_on(room: Room):
     assert texts(messages.items) == ["0", "1", "2"]
 
 
-def test_a_script_walks_through_changes_until_the_list_is_closed(room: Room):
-    alice, bob = two(room)
+def test_changes_iterator_ends_with_the_list(harness: SyncHarness):
+    alice, bob = two(harness)
     conversations = alice.live_conversations()
     assert isinstance(conversations, LiveConversations)
     bob.send_message(text(uid(alice), "hello"))
@@ -108,28 +108,28 @@ def test_a_script_walks_through_changes_until_the_list_is_closed(room: Room):
     conversations.close()
 
 
-def test_a_queued_message_is_shown_and_can_be_cancelled_from_any_thread(room: Room):
-    alice, bob = two(room, builder=room.settings().keep_unsent_messages())
-    room.server.stop()
+def test_queued_message_can_be_cancelled_from_any_thread(harness: SyncHarness):
+    alice, bob = two(harness, builder=harness.settings().keep_unsent_messages())
+    harness.server.stop()
     try:
         queued = alice.queue_message(text(uid(bob), "later"))
     finally:
-        room.server.start()
+        harness.server.start()
     until(lambda: queued.status == "sent")
     messages = alice.live_messages(uid=uid(bob))
-    room.server.stop()
+    harness.server.stop()
     try:
         alice.queue_message(text(uid(bob), "never"))
         until(lambda: [i.state for i in messages.items] == ["sent", "pending"])
         assert until(lambda: messages.items[-1].entry.cancel())
         until(lambda: texts(messages.items) == ["later"])
     finally:
-        room.server.start()
+        harness.server.start()
 
 
-def test_transitions_are_told_in_the_apps_thread(room: Room):
+def test_transitions_are_reported_in_the_apps_thread(harness: SyncHarness):
     posted: queue.Queue = queue.Queue()
-    alice = room.enter(post=posted.put)
+    alice = harness.enter(post=posted.put)
     told: list = []
     stop = alice.connection.subscribe(lambda t: told.append((t.phase, threading.current_thread())))
     alice.set_app_state("background")
@@ -148,8 +148,8 @@ def test_transitions_are_told_in_the_apps_thread(room: Room):
         alice.connection.subscribe(None)
 
 
-def test_misuse_says_what_to_do(room: Room):
-    alice, bob = two(room)
+def test_misuse_is_refused(harness: SyncHarness):
+    alice, bob = two(harness)
     messages = alice.live_messages(uid=uid(bob))
 
     async def told(change):

@@ -1,4 +1,4 @@
-"""Functions that are given every event: what was not handed over comes again, and one that fails holds nobody up."""
+"""Functions called with every event: unhandled events are delivered again, and a failing one blocks nothing."""
 
 from __future__ import annotations
 
@@ -8,49 +8,49 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from sync_stage import Room, Window, say, until
+from sync_harness import SyncHarness, Window, send_texts, until
 from tailwire import MemorySessionStore, MessageListener, MessageReceived, TextMessage
 from tailwire.sync import Client
 
 
-def texts_into(heard: list[str]) -> Callable[[object], None]:
+def texts_into(received: list[str]) -> Callable[[object], None]:
     def told(event: object) -> None:
         if isinstance(event, MessageReceived) and isinstance(event.message, TextMessage):
-            heard.append(event.message.text)
+            received.append(event.message.text)
 
     return told
 
 
-def heard_at_the_next_start(room: Room, uid: str, store: MemorySessionStore, last: str) -> list[str]:
-    heard: list[str] = []
-    room.client(session_store=store, on_event=texts_into(heard))
-    say(room.enter(), uid, last)
-    until(lambda: last in heard)
-    return heard
+def heard_at_the_next_start(harness: SyncHarness, uid: str, store: MemorySessionStore, last: str) -> list[str]:
+    received: list[str] = []
+    harness.client(session_store=store, on_event=texts_into(received))
+    send_texts(harness.enter(), uid, last)
+    until(lambda: last in received)
+    return received
 
 
 @pytest.mark.parametrize("given", ["to the constructor", "to the method"])
-def test_what_a_window_has_not_been_told_when_the_client_is_closed_comes_again(room: Room, given: str):
-    window, uid, store = Window(), room.user(), MemorySessionStore()
-    heard: list[str] = []
-    first = {"on_event": texts_into(heard)} if given == "to the constructor" else {}
-    bob, alice = room.client(post=window.post, session_store=store, **first), room.enter()
+def test_unhandled_events_are_delivered_again_after_close(harness: SyncHarness, given: str):
+    window, uid, store = Window(), harness.user(), MemorySessionStore()
+    received: list[str] = []
+    first = {"on_event": texts_into(received)} if given == "to the constructor" else {}
+    bob, alice = harness.client(post=window.post, session_store=store, **first), harness.enter()
     if not first:
-        bob.on_event(texts_into(heard))
-    bob.login(uid, auth_key=room.server.auth_key)
+        bob.on_event(texts_into(received))
+    bob.login(uid, auth_key=harness.server.auth_key)
     texts = [str(n) for n in range(20)]
-    say(alice, uid, *texts)
-    until(lambda: (window.turn() and False) or len(heard) == 4)
+    send_texts(alice, uid, *texts)
+    until(lambda: (window.turn() and False) or len(received) == 4)
     until(lambda: not window.posted.empty())
     bob.close()
     while window.turn():
         pass
-    assert heard == texts[:4]
-    assert heard_at_the_next_start(room, uid, store, "end") == [*texts[4:], "end"]
+    assert received == texts[:4]
+    assert heard_at_the_next_start(harness, uid, store, "end") == [*texts[4:], "end"]
 
 
-def test_what_an_async_function_had_not_finished_comes_again(room: Room):
-    uid, store = room.user(), MemorySessionStore()
+def test_event_of_an_unfinished_async_function_is_delivered_again(harness: SyncHarness):
+    uid, store = harness.user(), MemorySessionStore()
     begun: list[str] = []
 
     async def told(event: object) -> None:
@@ -58,32 +58,32 @@ def test_what_an_async_function_had_not_finished_comes_again(room: Room):
         if begun == ["one", "two"]:
             await asyncio.Event().wait()
 
-    bob = room.enter(uid, session_store=store, on_event=told)
-    say(room.enter(), uid, "one", "two", "three")
+    bob = harness.enter(uid, session_store=store, on_event=told)
+    send_texts(harness.enter(), uid, "one", "two", "three")
     until(lambda: len(begun) == 2)
     bob.close()
-    assert heard_at_the_next_start(room, uid, store, "end") == ["two", "three", "end"]
+    assert heard_at_the_next_start(harness, uid, store, "end") == ["two", "three", "end"]
 
 
-def test_a_function_that_was_stopped_does_not_keep_the_place_back(room: Room):
-    window, uid, store = Window(), room.user(), MemorySessionStore()
-    heard: list[str] = []
-    bob, alice = room.enter(uid, post=window.post, session_store=store), room.enter()
-    stop = bob.on_event(texts_into(heard))
-    say(alice, uid, "one", "two", "three")
+def test_stopped_function_acknowledges_pending_events(harness: SyncHarness):
+    window, uid, store = Window(), harness.user(), MemorySessionStore()
+    received: list[str] = []
+    bob, alice = harness.enter(uid, post=window.post, session_store=store), harness.enter()
+    stop = bob.on_event(texts_into(received))
+    send_texts(alice, uid, "one", "two", "three")
     until(lambda: not window.posted.empty())
     stop()
-    window.until(lambda: not bob._client_thread._kept)  # it ends; what waited is done without being told
-    assert "three" not in heard
+    window.until(lambda: not bob._client_thread._kept)  # wait for its end; pending events are acknowledged
+    assert "three" not in received
     bob.close()
-    assert heard_at_the_next_start(room, uid, store, "end") == ["end"]
+    assert heard_at_the_next_start(harness, uid, store, "end") == ["end"]
 
 
-def test_an_iterator_acknowledges_an_event_when_the_next_one_is_requested(room: Room):
-    uid, store = room.user(), MemorySessionStore()
-    bob = room.enter(uid, session_store=store)
+def test_an_iterator_acknowledges_an_event_when_the_next_one_is_requested(harness: SyncHarness):
+    uid, store = harness.user(), MemorySessionStore()
+    bob = harness.enter(uid, session_store=store)
     events = bob.events(timeout=20, acknowledge=True)
-    say(room.enter(), uid, "one", "two", "three")
+    send_texts(harness.enter(), uid, "one", "two", "three")
     taken: list[str] = []
     for event in events:
         texts_into(taken)(event)
@@ -91,7 +91,7 @@ def test_an_iterator_acknowledges_an_event_when_the_next_one_is_requested(room: 
             break
     bob.close()
     assert taken == ["one", "two"]
-    assert heard_at_the_next_start(room, uid, store, "end") == ["two", "three", "end"]
+    assert heard_at_the_next_start(harness, uid, store, "end") == ["two", "three", "end"]
 
 
 async def waits_for_something_cancelled() -> None:
@@ -105,10 +105,10 @@ def raises_cancelled() -> None:
 
 
 @pytest.mark.parametrize("fail", [waits_for_something_cancelled, raises_cancelled])
-def test_a_callback_that_waits_for_something_cancelled_is_logged_and_the_next_comes(
-    room: Room, caplog: pytest.LogCaptureFixture, fail: Callable[[], Awaitable[None] | None]
+def test_cancelled_error_in_a_callback_is_logged(
+    harness: SyncHarness, caplog: pytest.LogCaptureFixture, fail: Callable[[], Awaitable[None] | None]
 ):
-    heard: list[str] = []
+    received: list[str] = []
     listened: list[str] = []
     failed: list[object] = []
 
@@ -117,55 +117,55 @@ def test_a_callback_that_waits_for_something_cancelled_is_logged_and_the_next_co
             failed.append(event)
             if (waiting := fail()) is not None:
                 await waiting
-        texts_into(heard)(event)
+        texts_into(received)(event)
 
-    class Ears(MessageListener):
+    class Recorder(MessageListener):
         async def on_text_message_received(self, message):
             if not listened:
                 listened.append("")
                 await waits_for_something_cancelled()
             listened.append(message.text)
 
-    uid = room.user()
-    bob, alice = room.enter(uid), room.enter()
+    uid = harness.user()
+    bob, alice = harness.enter(uid), harness.enter()
     bob.on_event(told)
-    bob.add_message_listener("ears", Ears())
-    say(alice, uid, "one", "two", "three")
-    until(lambda: heard == ["two", "three"] and listened == ["", "two", "three"])
+    bob.add_message_listener("recorder", Recorder())
+    send_texts(alice, uid, "one", "two", "three")
+    until(lambda: received == ["two", "three"] and listened == ["", "two", "three"])
     assert caplog.text.count("awaited something that was cancelled") == 2
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_whatever_ends_a_function_nobody_is_held_up_by_its_events(room: Room):
+def test_failed_function_does_not_block_other_listeners(harness: SyncHarness):
     def told(event: object) -> None:
         raise GeneratorExit
 
-    uid = room.user()
-    bob, alice = room.enter(uid), room.enter()
+    uid = harness.user()
+    bob, alice = harness.enter(uid), harness.enter()
     bob.on_event(told)
-    say(alice, uid, "one")
+    send_texts(alice, uid, "one")
     until(lambda: not bob._client_thread._kept)
     until(lambda: all(stream()._ended for stream in bob._target._registries.streams._streams.values()))  # type: ignore[union-attr]
 
 
-def test_a_future_is_not_waited_for_in_the_clients_own_thread(room: Room):
-    uid = room.user()
-    bob: Client = room.enter(uid)
-    heard: list[object] = []
+def test_waiting_for_a_future_in_the_clients_thread_is_refused(harness: SyncHarness):
+    uid = harness.user()
+    bob: Client = harness.enter(uid)
+    received: list[object] = []
 
     def told(event: object) -> None:
         if isinstance(event, MessageReceived):
-            future = bob.start("get_user", uid, done=lambda user: heard.extend((user.uid, future.result().uid)))
+            future = bob.start("get_user", uid, done=lambda user: received.extend((user.uid, future.result().uid)))
             for wait in (future.result, future.exception):
                 try:
                     wait()
                 except RuntimeError as e:
-                    heard.append(str(e))
+                    received.append(str(e))
 
     bob.on_event(told)
-    say(room.enter(), uid, "hello")
-    until(lambda: len(heard) == 4)
-    assert all("own thread" in str(words) and "done=" in str(words) for words in heard[:2])
-    assert heard[2:] == [uid, uid]
+    send_texts(harness.enter(), uid, "hello")
+    until(lambda: len(received) == 4)
+    assert all("own thread" in str(words) and "done=" in str(words) for words in received[:2])
+    assert received[2:] == [uid, uid]
     assert bob.start("get_user", uid).exception(20) is None
     assert threading.current_thread() is not bob._client_thread._thread

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sync_stage import Room, Window, say, until
+from sync_harness import SyncHarness, Window, send_texts, until
 from tailwire import (
     CometChatException,
     MemorySessionStore,
@@ -25,26 +25,26 @@ from tailwire import (
 from tailwire.sync.app_callbacks import WindowGone
 
 
-class Ears(MessageListener):
+class Recorder(MessageListener):
     def __init__(self) -> None:
-        self.heard: list[tuple[str, int]] = []
+        self.received: list[tuple[str, int]] = []
 
     def on_text_message_received(self, message):
-        self.heard.append((message.text, threading.get_ident()))
+        self.received.append((message.text, threading.get_ident()))
 
 
-def test_listeners_events_and_results_come_in_the_apps_thread_in_order(room: Room):
-    window, ears, bob_uid = Window(), Ears(), room.user()
-    bob, alice = room.enter(bob_uid, post=window.post), room.enter()
+def test_callbacks_run_in_the_apps_thread_in_order(harness: SyncHarness):
+    window, recorder, bob_uid = Window(), Recorder(), harness.user()
+    bob, alice = harness.enter(bob_uid, post=window.post), harness.enter()
     events: list[object] = []
-    bob.add_message_listener("ears", ears)
+    bob.add_message_listener("recorder", recorder)
     stop = bob.on_event(
         lambda e: events.append((e.message.text, threading.get_ident())) if isinstance(e, MessageReceived) else None
     )  # type: ignore[attr-defined]
-    say(alice, bob_uid, *(str(n) for n in range(10)))
+    send_texts(alice, bob_uid, *(str(n) for n in range(10)))
     here = threading.get_ident()
     window.until(lambda: len(events) == 10)
-    assert ears.heard == events == [(str(n), here) for n in range(10)]
+    assert recorder.received == events == [(str(n), here) for n in range(10)]
     told: list[object] = []
     bob.start("get_user", bob_uid, done=lambda user: told.append((user.uid, threading.get_ident())))
     bob.start("get_user", "nobody", failed=lambda e: told.append((e.code, threading.get_ident())))
@@ -53,61 +53,61 @@ def test_listeners_events_and_results_come_in_the_apps_thread_in_order(room: Roo
     stop()
 
 
-def test_a_window_that_does_not_keep_up_is_sent_one_at_a_time_and_loses_nothing(room: Room):
-    window, ears, bob_uid, store = Window(), Ears(), room.user(), MemorySessionStore()
-    bob, alice = room.enter(bob_uid, post=window.post, session_store=store), room.enter()
-    bob.add_message_listener("ears", ears)
-    say(alice, bob_uid, "one", "two", "three")
-    assert bob.get_user(bob_uid).uid == bob_uid  # calls do not wait for the window
+def test_slow_app_receives_one_call_at_a_time(harness: SyncHarness):
+    window, recorder, bob_uid, store = Window(), Recorder(), harness.user(), MemorySessionStore()
+    bob, alice = harness.enter(bob_uid, post=window.post, session_store=store), harness.enter()
+    bob.add_message_listener("recorder", recorder)
+    send_texts(alice, bob_uid, "one", "two", "three")
+    assert bob.get_user(bob_uid).uid == bob_uid  # calls do not depend on the window
     until(lambda: not window.posted.empty())
     assert window.posted.qsize() == 1
     assert window.turn()  # "one"
     until(lambda: not window.posted.empty())
-    bob.close()  # with "two" posted and not called: the window waits here, and nothing waits for the window
+    bob.close()  # "two" is posted but not called: this thread is blocked, and nothing must wait for it
     while window.turn():
         pass
-    assert [text for text, _ in ears.heard] == ["one"]
-    again = room.client(post=window.post, session_store=store)
-    later = Ears()
-    again.add_message_listener("ears", later)
-    again.login(bob_uid, auth_key=room.server.auth_key)
-    window.until(lambda: len(later.heard) == 2)
-    assert [text for text, _ in later.heard] == ["two", "three"]
+    assert [text for text, _ in recorder.received] == ["one"]
+    again = harness.client(post=window.post, session_store=store)
+    later = Recorder()
+    again.add_message_listener("recorder", later)
+    again.login(bob_uid, auth_key=harness.server.auth_key)
+    window.until(lambda: len(later.received) == 2)
+    assert [text for text, _ in later.received] == ["two", "three"]
 
 
-def test_what_the_app_raises_is_logged_and_the_next_comes(room: Room, caplog: pytest.LogCaptureFixture):
-    window, bob_uid = Window(), room.user()
-    heard: list[str] = []
+def test_exceptions_of_the_app_are_logged(harness: SyncHarness, caplog: pytest.LogCaptureFixture):
+    window, bob_uid = Window(), harness.user()
+    received: list[str] = []
 
     class Clumsy(MessageListener):
         def on_text_message_received(self, message):
-            heard.append(message.text)
+            received.append(message.text)
             raise ValueError("clumsy")
 
-    bob, alice = room.enter(bob_uid, post=window.post), room.enter()
-    bob.add_message_listener("ears", Clumsy())
-    say(alice, bob_uid, "one", "two")
-    window.until(lambda: len(heard) == 2)
+    bob, alice = harness.enter(bob_uid, post=window.post), harness.enter()
+    bob.add_message_listener("recorder", Clumsy())
+    send_texts(alice, bob_uid, "one", "two")
+    window.until(lambda: len(received) == 2)
     assert caplog.text.count("ValueError: clumsy") == 2
 
 
-def test_an_async_listener_is_refused_where_it_would_never_run(room: Room):
-    class Ears(MessageListener):
+def test_async_listener_is_refused_with_post(harness: SyncHarness):
+    class Recorder(MessageListener):
         async def on_text_message_received(self, message):
             raise AssertionError
 
     async def told(event: object) -> None:
         raise AssertionError
 
-    bob = room.enter(post=Window().post)
-    for call in (lambda: bob.add_message_listener("ears", Ears()), lambda: bob.on_event(told)):
+    bob = harness.enter(post=Window().post)
+    for call in (lambda: bob.add_message_listener("recorder", Recorder()), lambda: bob.on_event(told)):
         with pytest.raises(CometChatException, match="async"):
             call()
     with pytest.raises(TypeError):
         bob.on_event("told")  # type: ignore[arg-type]
 
 
-def test_a_window_may_wait_for_an_upload_that_tells_it_of_its_progress(room: Room):
+def test_blocking_upload_in_the_apps_thread_does_not_deadlock(harness: SyncHarness):
     window, told = Window(), list[tuple[str, object]]()
 
     class Hears(UploadFileListener):
@@ -120,47 +120,47 @@ def test_a_window_may_wait_for_an_upload_that_tells_it_of_its_progress(room: Roo
         def on_complete(self, result):
             told.append(("all", len(result.successful)))
 
-    bob = room.enter(post=window.post)
+    bob = harness.enter(post=window.post)
     size = 3_000_000
-    request = bob.create_upload_file_request(room.user())
+    request = bob.create_upload_file_request(harness.user())
     request.upload_attachments([UploadAttachment("one", UploadFile(content=b"x" * size, name="one.bin"))], Hears())
     window.until(lambda: told and told[-1][0] == "all")
-    assert told == [("one", size), ("one", "uploaded"), ("all", 1)]  # of the progress only the newest waited
+    assert told == [("one", size), ("one", "uploaded"), ("all", 1)]  # only the latest progress was kept
 
 
 @pytest.mark.parametrize(("kind", "level"), [(RuntimeError, logging.ERROR), (WindowGone, logging.DEBUG)])
-def test_a_post_that_raises_hands_nothing_over_and_the_client_still_closes(
-    room: Room, caplog: pytest.LogCaptureFixture, kind: type[RuntimeError], level: int
+def test_failing_post_does_not_prevent_close(
+    harness: SyncHarness, caplog: pytest.LogCaptureFixture, kind: type[RuntimeError], level: int
 ):
     caplog.set_level(logging.DEBUG, "tailwire")
 
     def gone(function: Callable[[], None]) -> None:
         raise kind("the window is gone")
 
-    bob_uid, store = room.user(), MemorySessionStore()
-    bob, alice = room.enter(bob_uid, post=gone, session_store=store), room.enter()
-    bob.add_message_listener("ears", Ears())
-    say(alice, bob_uid, "kept")
+    bob_uid, store = harness.user(), MemorySessionStore()
+    bob, alice = harness.enter(bob_uid, post=gone, session_store=store), harness.enter()
+    bob.add_message_listener("recorder", Recorder())
+    send_texts(alice, bob_uid, "kept")
     until(lambda: "no more callbacks are posted" in caplog.text)
     bob.close()
     (said,) = [record for record in caplog.records if "callbacks are posted" in record.getMessage()]
     assert (said.levelno, said.exc_info is None) == (level, level == logging.DEBUG)
-    ears = Ears()
-    again = room.client(session_store=store)
-    again.add_message_listener("ears", ears)
-    again.login(bob_uid, auth_key=room.server.auth_key)
-    until(lambda: [text for text, _ in ears.heard] == ["kept"])
+    recorder = Recorder()
+    again = harness.client(session_store=store)
+    again.add_message_listener("recorder", recorder)
+    again.login(bob_uid, auth_key=harness.server.auth_key)
+    until(lambda: [text for text, _ in recorder.received] == ["kept"])
 
 
-def test_a_window_that_its_user_has_closed_is_no_error(room: Room, caplog: pytest.LogCaptureFixture):
+def test_closed_window_is_not_an_error(harness: SyncHarness, caplog: pytest.LogCaptureFixture):
     posted: list[int] = []
 
     def gone(function: Callable[[], None]) -> None:
         posted.append(1)
         raise WindowGone("the window is gone")
 
-    bob_uid = room.user()
-    bob = room.enter(bob_uid, post=gone, on_event=print)
+    bob_uid = harness.user()
+    bob = harness.enter(bob_uid, post=gone, on_event=print)
     until(lambda: posted)
     bob.close()
     assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
@@ -183,24 +183,24 @@ if way == "polled":  # as on Windows
 chat = Client(app_id, AppSettingsBuilder().override_client_host(url).build(), post=post_tk(root),
               session_store=MemorySessionStore())
 shown = tkinter.StringVar(root)
-heard = []
+received = []
 
-class Ears(MessageListener):
+class Recorder(MessageListener):
     def on_text_message_received(self, message):
         assert threading.current_thread() is threading.main_thread()
         shown.set(message.text)
-        heard.append(message.text)
-        if len(heard) == 100:
+        received.append(message.text)
+        if len(received) == 100:
             root.after(1, end)
 
 def end():
     chat.close()
     root.destroy()
 
-chat.add_message_listener("window", Ears())
+chat.add_message_listener("window", Recorder())
 chat.start("login", uid, auth_key=key, done=lambda user: print("READY", user.uid, flush=True), failed=print)
 root.mainloop()
-assert heard == [str(n) for n in range(100)], heard
+assert received == [str(n) for n in range(100)], received
 print("DONE", flush=True)
 """
 
@@ -224,32 +224,32 @@ else:
     app = QCoreApplication([]); label = None
 chat = Client(app_id, AppSettingsBuilder().override_client_host(url).build(), post=post_qt(),
               session_store=MemorySessionStore())
-heard = []
+received = []
 
-class Ears(MessageListener):
+class Recorder(MessageListener):
     def on_text_message_received(self, message):
         assert QThread.currentThread() is app.thread()
         if label is not None:
             label.setText(message.text)
-        heard.append(message.text)
-        if len(heard) == 100:
+        received.append(message.text)
+        if len(received) == 100:
             QTimer.singleShot(0, end)
 
 def end():
     chat.close()
     app.quit()
 
-chat.add_message_listener("window", Ears())
+chat.add_message_listener("window", Recorder())
 chat.start("login", uid, auth_key=key, done=lambda user: print("READY", user.uid, flush=True), failed=print)
 app.exec()
-assert heard == [str(n) for n in range(100)], heard
+assert received == [str(n) for n in range(100)], received
 print("DONE", flush=True)
 """
 
 
-def run_window(room: Room, code: str, way: str, environment: dict[str, str]) -> None:
-    uid, alice = room.user(), room.enter()
-    server = room.server
+def run_window(harness: SyncHarness, code: str, way: str, environment: dict[str, str]) -> None:
+    uid, alice = harness.user(), harness.enter()
+    server = harness.server
     command = [sys.executable, "-W", "error", "-c", code, server.app_id, server.url, server.auth_key, uid, way]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
@@ -267,20 +267,20 @@ def run_window(room: Room, code: str, way: str, environment: dict[str, str]) -> 
 
 @pytest.mark.gui
 @pytest.mark.parametrize("way", ["watched", "polled"])
-def test_tk(room: Room, display: str, way: str):
+def test_tk(harness: SyncHarness, display: str, way: str):
     pytest.importorskip("tkinter")
-    run_window(room, TK, way, {"DISPLAY": display})
+    run_window(harness, TK, way, {"DISPLAY": display})
 
 
 @pytest.mark.gui
 @pytest.mark.parametrize("way", ["widgets", "core"])
-def test_qt(room: Room, way: str):
+def test_qt(harness: SyncHarness, way: str):
     pytest.importorskip("PySide6")
-    run_window(room, QT, way, {"QT_QPA_PLATFORM": "offscreen"})
+    run_window(harness, QT, way, {"QT_QPA_PLATFORM": "offscreen"})
 
 
 @pytest.mark.gui
-def test_post_tk_ends_with_its_window(display: str, monkeypatch: pytest.MonkeyPatch):
+def test_post_tk_raises_after_its_window_is_destroyed(display: str, monkeypatch: pytest.MonkeyPatch):
     tkinter = pytest.importorskip("tkinter")
     from tailwire.sync import post_tk
 
@@ -292,7 +292,7 @@ def test_post_tk_ends_with_its_window(display: str, monkeypatch: pytest.MonkeyPa
     post, ran = post_tk(root), list[int]()
     for n in range(250):
         post(lambda n=n: ran.append(n))  # type: ignore[misc]
-    post(lambda: 1 / 0)  # reported by Tk, as any callback that raises
+    post(lambda: 1 / 0)  # Tk reports it like any failing callback
     post(lambda: ran.append(-1))
     reported: list[type] = []
     root.report_callback_exception = lambda kind, *rest: reported.append(kind)

@@ -1,4 +1,4 @@
-"""What becomes of a client when its process forks, is interrupted, or ends: with real processes."""
+"""The blocking client when its process forks, is interrupted or ends; with real processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sync_stage import Room
+from sync_harness import SyncHarness
 
 HEAD = """
 import os, signal, sys, threading, time
@@ -29,10 +29,10 @@ def enter(**more):
 """
 
 
-def run(room: Room, folder: Path, code: str, *, uid: str = "", seconds: float = 30) -> str:
-    """Run a program to its end; what it printed. It must end well, in time, and without a word of complaint."""
-    server = room.server
-    arguments = [server.app_id, server.url, server.auth_key, uid or room.user(), str(folder)]
+def run(harness: SyncHarness, folder: Path, code: str, *, uid: str = "", seconds: float = 30) -> str:
+    """Run a program to its end, and return its output. It must exit in time, without errors or warnings."""
+    server = harness.server
+    arguments = [server.app_id, server.url, server.auth_key, uid or harness.user(), str(folder)]
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", HEAD + code, *arguments],
         capture_output=True, text=True, timeout=seconds, check=False,
@@ -42,30 +42,30 @@ def run(room: Room, folder: Path, code: str, *, uid: str = "", seconds: float = 
 
 
 @pytest.mark.parametrize("how", ["", "sys.exit(0)", "threading.Thread(target=lambda: time.sleep(0.2)).start()"])
-def test_a_program_that_forgets_to_close_ends_and_its_session_is_saved(room: Room, tmp_path: Path, how: str):
-    uid = room.user()
+def test_unclosed_client_is_closed_at_exit(harness: SyncHarness, tmp_path: Path, how: str):
+    uid = harness.user()
     code = f"chat = enter(); keep = chat.on_event(lambda e: None); events = chat.events()\nprint('in', flush=True)\n{how}\n"
-    assert run(room, tmp_path, code, uid=uid) == "in\n"
+    assert run(harness, tmp_path, code, uid=uid) == "in\n"
     again = "chat = make(); print(chat.get_logged_in_user().uid); chat.wait_connected(); chat.close(); chat.close()"
-    assert run(room, tmp_path, again) == f"{uid}\n"  # the session is free, and whole
+    assert run(harness, tmp_path, again) == f"{uid}\n"  # the session is unlocked and complete
 
 
 @pytest.mark.slow
-def test_a_program_ends_although_a_listener_or_a_token_provider_does_not_return(room: Room, tmp_path: Path):
+def test_blocked_callbacks_do_not_prevent_exit(harness: SyncHarness, tmp_path: Path):
     code = """
 never = threading.Event()
-class Ears(ConnectionListener):
+class Recorder(ConnectionListener):
     def on_connected(self):
         print("in", flush=True)
         reached.set()
         never.wait()
 reached = threading.Event()
 chat = make(auth_token_provider=never.wait)
-chat.add_connection_listener("ears", Ears())
+chat.add_connection_listener("recorder", Recorder())
 chat.login(uid, auth_key=key)
 reached.wait(20)
 """
-    assert run(room, tmp_path, code) == "in\n"
+    assert run(harness, tmp_path, code) == "in\n"
 
 
 FORK = """
@@ -80,7 +80,7 @@ if os.fork() == 0:
         except RuntimeError as e:
             said.append("after the fork" in str(e))
     os.write(write, repr(said).encode())
-    chat.close()  # nothing of it is this process's
+    chat.close()  # has no effect in this process
     HOW
 _, status = os.waitpid(-1, 0)
 print(os.read(read, 1000).decode(), status, chat.connection.status, chat.get_user(uid).uid == uid)
@@ -92,11 +92,11 @@ chat.close()
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork() on this system")
 @pytest.mark.parametrize("how", ["sys.exit(0)", "del chat; sys.exit(0)", "os._exit(0)"])
-def test_a_forked_child_is_told_and_leaves_the_parent_its_connection(room: Room, tmp_path: Path, how: str):
+def test_client_is_refused_in_a_forked_child(harness: SyncHarness, tmp_path: Path, how: str):
     code = FORK.replace("HOW", how)
     if sys.version_info >= (3, 12):
         code = "import warnings; warnings.simplefilter('ignore', DeprecationWarning)\n" + code
-    assert run(room, tmp_path, code) == f"{[True] * 6} 0 connected True\nTrue\n"
+    assert run(harness, tmp_path, code) == f"{[True] * 6} 0 connected True\nTrue\n"
 
 
 INTERRUPTED = """
@@ -113,9 +113,9 @@ print([t.name for t in threading.enumerate() if "tailwire" in t.name])
 """
 
 
-def test_ctrl_c_cancels_the_call_that_waits_and_the_client_goes_on(room: Room, tmp_path: Path):
-    server = room.server
-    arguments = [server.app_id, server.url, server.auth_key, room.user(), str(tmp_path)]
+def test_ctrl_c_cancels_the_pending_call_only(harness: SyncHarness, tmp_path: Path):
+    server = harness.server
+    arguments = [server.app_id, server.url, server.auth_key, harness.user(), str(tmp_path)]
     command = [sys.executable, "-W", "error", "-c", HEAD + INTERRUPTED, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:

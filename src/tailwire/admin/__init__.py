@@ -15,7 +15,10 @@ Read more: docs/backend.md.
 from __future__ import annotations
 
 from tailwire.admin.client import Admin
+from tailwire.admin.groups import Groups, GroupTypeName, MemberScope
+from tailwire.admin.keys import Keys, KeyScope
 from tailwire.admin.listing import Listing
+from tailwire.admin.messages import Messages
 from tailwire.admin.records import (
     ApiKey,
     AuthToken,
@@ -26,19 +29,33 @@ from tailwire.admin.records import (
     Webhook,
     WebhookState,
 )
+from tailwire.admin.roles import Audience, Roles
 from tailwire.admin.signatures import SignatureError, verify_webhook
+from tailwire.admin.users import Tokens, Users
+from tailwire.admin.webhooks import Webhooks
 
 __all__ = [
     "Admin",
     "ApiKey",
+    "Audience",
     "AuthToken",
     "Delivery",
+    "GroupTypeName",
+    "Groups",
+    "KeyScope",
+    "Keys",
     "Listing",
+    "MemberScope",
+    "Messages",
     "RestrictedFeature",
     "Role",
+    "Roles",
     "SignatureError",
+    "Tokens",
     "Trigger",
+    "Users",
     "Webhook",
     "WebhookState",
+    "Webhooks",
     "verify_webhook",
 ]

@@ -71,6 +71,7 @@ class Admin:
         if not app_id or not api_key:
             raise ValueError("the app id or the REST API key is empty: the server's keys.json has both")
         settings.check_proxy()
+        self._app_id = app_id
         world = world or World()
         if settings.admin_host:
             base_url = replace(settings, client_host=settings.admin_host).base_url(app_id)
@@ -88,6 +89,9 @@ class Admin:
         self.roles = Roles(self._requester)
         self.webhooks = Webhooks(self._requester)
         self.keys = Keys(self._requester)
+
+    def __repr__(self) -> str:
+        return f"Admin(app_id={self._app_id!r})"
 
     async def aclose(self) -> None:
         """Close the connections. Every later call raises `ERR_CLIENT_CLOSED`. May be called more than once."""

@@ -10,11 +10,13 @@ from tailwire.admin.requester import Requester, changes, filtered, listed
 from tailwire.sdk.calls.access import decoded, quoted
 from tailwire.sdk.calls.members import add_body, outcome_of
 from tailwire.wire.codec import group_from_wire, user_from_wire
+from tailwire.wire.constants import GroupType
 from tailwire.wire.encoding import group_to_wire
 from tailwire.wire.entities import Group, GroupMember, User
 from tailwire.wire.social import member_from_wire
 
-Scope = Literal["admin", "moderator", "participant"]
+MemberScope = Literal["admin", "moderator", "participant"]
+GroupTypeName = Literal["public", "private", "password"]
 
 
 class Groups:
@@ -56,7 +58,7 @@ class Groups:
         guid: str,
         *,
         name: str | None = None,
-        type: str | None = None,
+        type: GroupType | GroupTypeName | None = None,
         password: str | None = None,
         icon: str | None = None,
         description: str | None = None,
@@ -113,7 +115,11 @@ class Groups:
         await self._requester.ask("PATCH", f"{_path(guid)}/owner", body={"owner": owner})
 
     def list(
-        self, *, search: str = "", types: Sequence[str] | None = None, tags: Sequence[str] | None = None
+        self,
+        *,
+        search: str = "",
+        types: Sequence[GroupType | GroupTypeName] | None = None,
+        tags: Sequence[str] | None = None,
     ) -> Listing[Group]:
         """Return the matching groups by name, including private ones.
 
@@ -131,7 +137,9 @@ class Groups:
             tags=filtered(tags, "tags"),
         )
 
-    def members(self, guid: str, *, search: str = "", scopes: Sequence[Scope] | None = None) -> Listing[GroupMember]:
+    def members(
+        self, guid: str, *, search: str = "", scopes: Sequence[MemberScope] | None = None
+    ) -> Listing[GroupMember]:
         """Return the members of a group.
 
         Args:
@@ -186,7 +194,7 @@ class Groups:
         """Return the users who are banned from a group."""
         return self._requester.listing(f"{_path(guid)}/bannedusers", user_from_wire, "user")
 
-    async def change_scope(self, guid: str, uid: str, scope: Scope) -> None:
+    async def change_scope(self, guid: str, uid: str, scope: MemberScope) -> None:
         """Change the scope of a member.
 
         Args:

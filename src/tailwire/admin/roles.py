@@ -10,7 +10,7 @@ from tailwire.admin.records import RestrictedFeature, Role, feature_from_wire, r
 from tailwire.admin.requester import Requester, changes, listed
 from tailwire.sdk.calls.access import quoted
 
-Whom = Literal["all", "friendsOnly"]
+Audience = Literal["all", "friendsOnly"]
 
 
 class Roles:
@@ -26,8 +26,8 @@ class Roles:
         name: str,
         description: str | None = None,
         metadata: Mapping[str, Any] | None = None,
-        lists_users: Whom = "all",
-        sends_to: Whom = "all",
+        lists_users: Audience = "all",
+        sends_to: Audience = "all",
     ) -> Role:
         """Create a role.
 
@@ -60,8 +60,8 @@ class Roles:
         name: str | None = None,
         description: str | None = None,
         metadata: Mapping[str, Any] | None = None,
-        lists_users: Whom | None = None,
-        sends_to: Whom | None = None,
+        lists_users: Audience | None = None,
+        sends_to: Audience | None = None,
     ) -> Role:
         """Change the given fields of a role, and return the role. Arguments as for `create`.
 
@@ -124,8 +124,8 @@ def _fields(
     name: str | None,
     description: str | None,
     metadata: Mapping[str, Any] | None,
-    lists_users: Whom | None,
-    sends_to: Whom | None,
+    lists_users: Audience | None,
+    sends_to: Audience | None,
 ) -> dict[str, Any]:
     settings = changes(listUsers=lists_users, sendMessagesTo=sends_to)
     return changes(

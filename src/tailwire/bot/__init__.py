@@ -5,4 +5,6 @@ Read more: docs/bots.md.
 """
 
 from tailwire.bot.bot import Bot as Bot
+from tailwire.bot.bot import ErrorHandler as ErrorHandler
 from tailwire.bot.context import Context as Context
+from tailwire.bot.matching import Handler as Handler

@@ -59,6 +59,9 @@ class Context:
         self._group = message.receiver_type == ReceiverType.GROUP
         self._to = message.receiver if self._group else message.sender.uid
 
+    def __repr__(self) -> str:
+        return f"Context(message={self.message.id}, sender={self.sender.uid!r}, text={self.text!r})"
+
     def _begin(self) -> None:
         # Replies from the handler's own task have the same order when it runs again; see `_name`.
         self._task = asyncio.current_task()

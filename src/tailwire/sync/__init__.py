@@ -7,6 +7,7 @@ Read more: docs/sync.md.
 from tailwire.sync.admin import Admin as Admin
 from tailwire.sync.admin_bridge import Listing as Listing
 from tailwire.sync.app_callbacks import Post as Post
+from tailwire.sync.app_callbacks import WindowGone as WindowGone
 from tailwire.sync.bridge import SyncTokenProvider as SyncTokenProvider
 from tailwire.sync.client import Client as Client
 from tailwire.sync.iterating import Iterating as Iterating
@@ -22,5 +23,5 @@ from tailwire.sync.tk import post_tk as post_tk
 
 __all__ = [
     "Admin", "Client", "Connection", "Iterating", "ListRequest", "Listing", "LiveConversations", "LiveMessages",
-    "OutboxEntry", "Post", "Request", "SyncTokenProvider", "UploadFileRequest", "post_qt", "post_tk",
+    "OutboxEntry", "Post", "Request", "SyncTokenProvider", "UploadFileRequest", "WindowGone", "post_qt", "post_tk",
 ]  # fmt: skip

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from tailwire.admin.groups import Scope
+from tailwire.admin.groups import GroupTypeName, MemberScope
 from tailwire.admin.keys import KeyScope
 from tailwire.admin.messages import M
 from tailwire.admin.records import ApiKey, AuthToken, Delivery, RestrictedFeature, Role, Trigger, Webhook
-from tailwire.admin.roles import Whom
+from tailwire.admin.roles import Audience
 from tailwire.sync.admin_bridge import AdminBridge, Listing
 from tailwire.sync.proxy import BlockingProxy
+from tailwire.wire.constants import GroupType
 from tailwire.wire.entities import BaseMessage, Conversation, Group, GroupMember, User
 
 class Users(BlockingProxy):
@@ -71,16 +72,20 @@ class Groups(BlockingProxy):
     def add_members(self, guid: str, members: Sequence[GroupMember]) -> dict[str, str]: ...
     def ban(self, guid: str, uid: str) -> None: ...
     def banned(self, guid: str) -> Listing[User]: ...
-    def change_scope(self, guid: str, uid: str, scope: Scope) -> None: ...
+    def change_scope(self, guid: str, uid: str, scope: MemberScope) -> None: ...
     def create(self, group: Group, *, owner: str | None = ..., members: Sequence[GroupMember] = ...) -> Group: ...
     def delete(self, guid: str) -> None: ...
     def get(self, guid: str) -> Group: ...
     def kick(self, guid: str, uid: str) -> None: ...
     def list(
-        self, *, search: str = ..., types: Sequence[str] | None = ..., tags: Sequence[str] | None = ...
+        self,
+        *,
+        search: str = ...,
+        types: Sequence[GroupType | GroupTypeName] | None = ...,
+        tags: Sequence[str] | None = ...,
     ) -> Listing[Group]: ...
     def members(
-        self, guid: str, *, search: str = ..., scopes: Sequence[Scope] | None = ...
+        self, guid: str, *, search: str = ..., scopes: Sequence[MemberScope] | None = ...
     ) -> Listing[GroupMember]: ...
     def transfer(self, guid: str, owner: str) -> None: ...
     def unban(self, guid: str, uid: str) -> None: ...
@@ -89,7 +94,7 @@ class Groups(BlockingProxy):
         guid: str,
         *,
         name: str | None = ...,
-        type: str | None = ...,
+        type: GroupType | GroupTypeName | None = ...,
         password: str | None = ...,
         icon: str | None = ...,
         description: str | None = ...,
@@ -120,8 +125,8 @@ class Roles(BlockingProxy):
         name: str,
         description: str | None = ...,
         metadata: Mapping[str, Any] | None = ...,
-        lists_users: Whom = ...,
-        sends_to: Whom = ...,
+        lists_users: Audience = ...,
+        sends_to: Audience = ...,
     ) -> Role: ...
     def delete(self, role: str) -> None: ...
     def get(self, role: str) -> Role: ...
@@ -135,8 +140,8 @@ class Roles(BlockingProxy):
         name: str | None = ...,
         description: str | None = ...,
         metadata: Mapping[str, Any] | None = ...,
-        lists_users: Whom | None = ...,
-        sends_to: Whom | None = ...,
+        lists_users: Audience | None = ...,
+        sends_to: Audience | None = ...,
     ) -> Role: ...
 
 class Webhooks(BlockingProxy):

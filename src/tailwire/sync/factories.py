@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast, overload
+from typing import Any, Literal, TypeVar, cast, overload
 
 from tailwire.sdk.calls.lists import ReactionsRequestBuilder, _Builder
 from tailwire.sdk.calls.requests import MessagesRequestBuilder
@@ -13,6 +13,7 @@ from tailwire.sync.future import CallFuture
 from tailwire.sync.live import LIVE_LISTS, LiveConversations, LiveMessages
 from tailwire.sync.proxies import Connection, ListRequest, OutboxEntry, Request, UploadFileRequest
 from tailwire.sync.proxy import BlockingProxy
+from tailwire.wire.constants import ReceiverTypeName
 from tailwire.wire.entities import BaseMessage, Reaction
 
 T = TypeVar("T")
@@ -49,7 +50,9 @@ class FactoryCalls(BlockingProxy):
         kind = Request if hasattr(request, "fetch_previous") else ListRequest
         return self._proxy(kind, request)
 
-    def create_upload_file_request(self, receiver_id: str, receiver_type: str = "user") -> UploadFileRequest:
+    def create_upload_file_request(
+        self, receiver_id: str, receiver_type: ReceiverTypeName = "user"
+    ) -> UploadFileRequest:
         """Return a request that uploads files for a message, and reports their progress to a listener.
 
         Args:
@@ -87,7 +90,7 @@ class FactoryCalls(BlockingProxy):
         return [self._proxy(OutboxEntry, entry) for entry in listed]
 
     def live_conversations(
-        self, *, conversation_type: str = "", limit: int = 30, most: int = MAX_CONVERSATIONS
+        self, *, conversation_type: ReceiverTypeName | Literal[""] = "", limit: int = 30, most: int = MAX_CONVERSATIONS
     ) -> LiveConversations:
         """Return a live list of the user's conversations: order, unread counts, last message, and who is typing.
 

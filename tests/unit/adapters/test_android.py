@@ -1,4 +1,4 @@
-"""Android by Chaquopy and by python-for-android, imitated as their documentation describes them."""
+"""The Android adapter with imitations of Chaquopy and python-for-android, following their documentation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tailwire import watch_android
 
 
 class Main:
-    """Android's main thread: a looper that runs what is posted."""
+    """Imitates Android's main thread: a looper that runs posted functions."""
 
     def __init__(self):
         self._work = queue.Queue()
@@ -30,7 +30,7 @@ class Main:
         self._work.put(work)
 
     def do(self, work):
-        """Have work done, after what was posted before; raise what it raises."""
+        """Run a function after the posted ones, and raise its exception."""
         done = queue.Queue()
 
         def run():
@@ -65,7 +65,7 @@ class Event:
 
 
 class Lifecycle:
-    """`Lifecycle` of AndroidX: used in the main thread; a new observer catches up with the state."""
+    """Imitates AndroidX's `Lifecycle`: main thread only; a new observer first gets the current state."""
 
     def __init__(self, main):
         self._main = main
@@ -96,7 +96,7 @@ class Lifecycle:
 
 @pytest.fixture
 def lifecycle(main, monkeypatch):
-    """The module `java` of Chaquopy, with the classes that are there."""
+    """Imitates Chaquopy's module `java` with some classes."""
     lifecycle = Lifecycle(main)
 
     class Interface:
@@ -157,7 +157,7 @@ async def turns(main):
         await asyncio.sleep(0)
 
 
-async def test_chaquopy_stop_is_paused_and_start_is_resumed(main, lifecycle):
+async def test_chaquopy_stop_and_start(main, lifecycle):
     chat, here = RecordingClient(), threading.current_thread().name
     watch = watch_android(chat)
     await turns(main)
@@ -178,14 +178,14 @@ async def test_chaquopy_stop_is_paused_and_start_is_resumed(main, lifecycle):
     assert lifecycle.observers == []
 
 
-async def test_chaquopy_a_watch_closed_at_once_leaves_no_observer(main, lifecycle):
+async def test_chaquopy_closed_watch_leaves_no_observer(main, lifecycle):
     with watch_android(RecordingClient()):
         pass
     await turns(main)
     assert lifecycle.observers == []
 
 
-def test_chaquopy_without_the_library_says_what_to_add(lifecycle):
+def test_chaquopy_missing_library_is_reported(lifecycle):
     del sys.modules["java"].classes["androidx.lifecycle.ProcessLifecycleOwner"]
     chat = RecordingClient()
     with pytest.raises(RuntimeError, match="lifecycle-process"):
@@ -205,7 +205,7 @@ class Activity:
 
 
 class Registered:
-    """`android.activity` of python-for-android: callbacks run in the main thread."""
+    """Imitates python-for-android's `android.activity`: callbacks run in the main thread."""
 
     def __init__(self, main):
         self._main = main
@@ -241,9 +241,9 @@ def activities(main, monkeypatch):
     return registered
 
 
-async def test_python_for_android_the_last_activity_that_stops_is_paused(main, activities):
+async def test_python_for_android_last_stopped_activity_is_paused(main, activities):
     chat, first, second = RecordingClient(), Activity(), Activity()
-    watch = watch_android(chat)  # the first activity has started before
+    watch = watch_android(chat)  # the first activity has started already
     activities.happens(("onActivityPaused", first), ("onActivityResumed", first))
     activities.happens(("onActivityStarted", second), ("onActivityStopped", first))
     await turns(main)
@@ -261,7 +261,7 @@ async def test_python_for_android_the_last_activity_that_stops_is_paused(main, a
     assert activities.instances == []
 
 
-async def test_python_for_android_a_rotation_is_no_background(main, activities):
+async def test_python_for_android_rotation_is_ignored(main, activities):
     chat, old, new = RecordingClient(), Activity(changing=True), Activity()
     with watch_android(chat) as watch:
         activities.happens(("onActivityStopped", old), ("onActivityStarted", new))
@@ -272,14 +272,14 @@ async def test_python_for_android_a_rotation_is_no_background(main, activities):
         assert watch.seen == "paused"
 
 
-def test_a_client_of_any_thread_is_told_in_androids(main, activities):
+def test_thread_safe_client_is_called_in_androids_thread(main, activities):
     chat = RecordingClient()
     with watch_android(chat):
         activities.happens(("onActivityStopped", Activity()))
         assert (chat.states[-1], chat.threads[-1]) == ("background", "main looper")
 
 
-def test_elsewhere_it_says_what_to_do(monkeypatch):
+def test_other_platforms_are_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "java", None)
     monkeypatch.setitem(sys.modules, "android.activity", None)
     with pytest.raises(RuntimeError, match="this is not Android"):

@@ -1,4 +1,4 @@
-"""What a page's events mean; the real ones are in tests/chromium."""
+"""The events of a page, imitated. Real pages: tests/chromium."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tailwire.adapters.browser import watch_page
 
 
 class Target:
-    """Something that has events."""
+    """An imitated JavaScript event target."""
 
     def __init__(self, **more):
         self.listening = {}
@@ -25,12 +25,12 @@ class Target:
         assert self.listening.pop(event) is told
 
     def fire(self, event):
-        self.listening[event].told(SimpleNamespace(type=event))
+        self.listening[event].callback(SimpleNamespace(type=event))
 
 
 class Proxy:
     def __init__(self, told):
-        self.told = told
+        self.callback = told
         self.destroyed = 0
 
     def destroy(self):
@@ -41,7 +41,7 @@ def page(state="visible", online=True):
     return Target(document=Target(visibilityState=state), navigator=SimpleNamespace(onLine=online))
 
 
-def test_each_event():
+def test_page_events():
     client, window, proxies = RecordingClient(), page(), []
 
     def proxied(told):
@@ -49,15 +49,15 @@ def test_each_event():
         return proxies[-1]
 
     watch = watch_page(client, window, proxied)
-    assert client.told == []
+    assert client.reported == []
     assert watch.knows == {"hidden", "paused", "network"}
     document = window.document
     document.visibilityState = "hidden"
     document.fire("visibilitychange")
     document.fire("freeze")
-    assert (client.told, watch.seen) == (["background"], "paused")
-    document.fire("resume")  # it goes on, and is still hidden
-    assert (client.told, watch.seen) == (["background"], "hidden")
+    assert (client.reported, watch.seen) == (["background"], "paused")
+    document.fire("resume")  # resumed, but still hidden
+    assert (client.reported, watch.seen) == (["background"], "hidden")
     document.visibilityState = "visible"
     document.fire("visibilitychange")
     window.fire("pagehide")
@@ -65,25 +65,25 @@ def test_each_event():
     window.fire("pageshow")
     window.fire("offline")
     window.fire("online")
-    assert client.told == ["background", "foreground", "background", "foreground", "offline", "online"]
+    assert client.reported == ["background", "foreground", "background", "foreground", "offline", "online"]
 
     watch.close()
     assert window.listening == document.listening == {}
     assert [proxy.destroyed for proxy in proxies] == [1] * 7
 
 
-def test_a_page_that_is_opened_hidden_and_without_a_network():
+def test_page_that_starts_hidden_and_offline():
     client = RecordingClient()
     watch_page(client, page("hidden", online=False), Proxy)
-    assert client.told == ["background", "offline"]
+    assert client.reported == ["background", "offline"]
 
 
-def test_outside_of_a_page():
+def test_outside_of_a_page_is_refused():
     with pytest.raises(RuntimeError, match="web page"):
         watch_browser(RecordingClient())
 
 
-async def test_a_client_before_init_and_one_that_is_closed():
+async def test_uninitialised_and_closed_clients():
     settings = AppSettingsBuilder().override_client_host("http://127.0.0.1:1").build()
     chat = ChatClient("app", settings, session_store=MemorySessionStore())
     with pytest.raises(CometChatException) as e:
@@ -92,7 +92,7 @@ async def test_a_client_before_init_and_one_that_is_closed():
     await chat.init()
     watch = watch_page(chat, page(), Proxy)
     await chat.aclose()
-    watch.see("hidden")  # an app's window outlives its client
+    watch.see("hidden")  # a window may outlive its client
     watch.close()
     watch.close()
     with pytest.raises(CometChatException) as e:

@@ -1,4 +1,4 @@
-"""What is found without importing anything, and one watch over all of it."""
+"""What `watch` finds without importing anything, and the combined watch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HIDDEN, SHOWN = ("background", "window"), ("foreground", "window")
 
 @pytest.fixture(autouse=True)
 def _a_bare_machine(monkeypatch):
-    """No toolkit runs here, no terminal, no bus; a network that does not change."""
+    """No toolkit, no terminal, no bus, and a network that does not change."""
     for name in [
         n
         for n in sys.modules
@@ -37,7 +37,7 @@ def _a_bare_machine(monkeypatch):
 
 @pytest.fixture
 def adapters(monkeypatch):
-    """Stand in for the adapters of toolkits that are not installed here. What they were given, by name."""
+    """Replace the adapters of toolkits. Return the arguments that they were called with, by name."""
     given = {}
     for toolkit in TOOLKITS:
 
@@ -83,20 +83,20 @@ async def test_the_app_that_runs_is_found(monkeypatch, adapters, name, modules, 
         assert (given, named) == (arguments, {} if name == "textual" else {"hidden": "background"})
         assert "hidden" in found.knows
         window.see("hidden")
-        assert (found.seen, chat.told) == ("hidden", [HIDDEN])
-    assert chat.told == [HIDDEN, SHOWN]
+        assert (found.seen, chat.reported) == ("hidden", [HIDDEN])
+    assert chat.reported == [HIDDEN, SHOWN]
     window.see("hidden")
-    assert chat.told == [HIDDEN, SHOWN]
+    assert chat.reported == [HIDDEN, SHOWN]
 
 
 @pytest.mark.parametrize(("platform", "name"), [("emscripten", "browser"), ("ios", "ios")])
-async def test_a_platform_is_found_by_its_name(monkeypatch, adapters, platform, name):
+async def test_platform_is_found_by_its_name(monkeypatch, adapters, platform, name):
     monkeypatch.setattr(sys, "platform", platform)
     with watch(RecordingLoopClient()):
         assert adapters[name][1:] == ((), {})
 
 
-async def test_android_is_found_and_a_toolkit_that_runs_there_is_asked_first(monkeypatch, adapters):
+async def test_running_toolkit_comes_before_android(monkeypatch, adapters):
     monkeypatch.setenv("ANDROID_ARGUMENT", "/data")
     with watch(RecordingLoopClient()):
         assert list(adapters) == ["android"]
@@ -106,7 +106,7 @@ async def test_android_is_found_and_a_toolkit_that_runs_there_is_asked_first(mon
         assert list(adapters) == ["toga"]
 
 
-async def test_toolkits_that_are_only_imported_do_not_run(monkeypatch, adapters):
+async def test_imported_toolkits_are_not_running(monkeypatch, adapters):
     monkeypatch.setitem(sys.modules, "textual._context", types.SimpleNamespace(active_app=ContextVar("none")))
     monkeypatch.setitem(
         sys.modules, "kivy.app", types.SimpleNamespace(App=types.SimpleNamespace(get_running_app=lambda: None))
@@ -126,7 +126,7 @@ async def test_toolkits_that_are_only_imported_do_not_run(monkeypatch, adapters)
     [("textual.app", "textual"), ("kivy.app", "kivy"), ("toga.app", "toga"), ("flet.controls.page", "flet"),
      ("PySide6.QtWidgets", "qt"), ("PyQt6.QtGui", "qt"), ("tkinter", "tk")],
 )  # fmt: skip
-async def test_the_app_that_is_given_is_watched(adapters, module, adapter):
+async def test_given_app_is_watched(adapters, module, adapter):
     kind = type("App", (), {"__module__": module})
     app = type("MyApp", (kind,), {})()
     with watch(RecordingLoopClient(), app, hidden="foreground"):
@@ -134,7 +134,7 @@ async def test_the_app_that_is_given_is_watched(adapters, module, adapter):
         assert adapters[adapter][2] == ({} if adapter == "textual" else {"hidden": "foreground"})
 
 
-async def test_what_is_wrong_is_said_and_nothing_stays_watched(adapters, monkeypatch):
+async def test_errors_leave_nothing_watched(adapters, monkeypatch):
     with pytest.raises(TypeError, match="Textual, Kivy, Toga, Flet, Qt, Tk"):
         watch(RecordingLoopClient(), "app")
     with pytest.raises(TypeError, match="none of the supported toolkits"):
@@ -153,10 +153,10 @@ async def test_what_is_wrong_is_said_and_nothing_stays_watched(adapters, monkeyp
     with pytest.raises(RuntimeError, match="no network today"):
         watch(chat)
     adapters["tk"][0].see("hidden")
-    assert chat.told == []
+    assert chat.reported == []
 
 
-async def test_a_terminal_is_watched_where_no_toolkit_runs(monkeypatch, caplog):
+async def test_terminal_is_watched_without_a_toolkit(monkeypatch, caplog):
     monkeypatch.setattr(find, "in_terminal", lambda: True)
     with caplog.at_level(logging.INFO, "tailwire"), watch(RecordingLoopClient()) as found:
         assert "paused" in found.knows
@@ -164,7 +164,7 @@ async def test_a_terminal_is_watched_where_no_toolkit_runs(monkeypatch, caplog):
     assert "the terminal, the network" in caplog.text
 
 
-async def test_a_terminal_that_cannot_be_watched_is_no_error(monkeypatch, caplog):
+async def test_unwatchable_terminal_is_not_an_error(monkeypatch, caplog):
     def refuses(chat):
         raise RuntimeError("signals come to the main thread only")
 
@@ -175,7 +175,7 @@ async def test_a_terminal_that_cannot_be_watched_is_no_error(monkeypatch, caplog
     assert "main thread only" in caplog.text
 
 
-async def test_where_nothing_can_be_known_it_says_so_and_goes_on(monkeypatch, caplog):
+async def test_nothing_to_watch_is_logged(monkeypatch, caplog):
     monkeypatch.setattr(sys, "platform", "win32")
     with caplog.at_level(logging.WARNING, "tailwire"), watch(RecordingLoopClient()) as found:
         assert await found.settled() == frozenset()
@@ -183,14 +183,14 @@ async def test_where_nothing_can_be_known_it_says_so_and_goes_on(monkeypatch, ca
     assert "set_app_state" in caplog.text
 
 
-async def test_without_dbus_fast_it_says_what_to_install(monkeypatch, caplog):
+async def test_missing_dbus_fast_is_reported(monkeypatch, caplog):
     monkeypatch.setattr(find, "is_installed", lambda: False)
     with caplog.at_level(logging.INFO, "tailwire"), watch(RecordingLoopClient()) as found:
         assert await found.settled() == {"network"}
     assert 'pip install "tailwire[desktop]"' in caplog.text
 
 
-async def test_nothing_is_left_when_it_is_closed():
+async def test_closing_leaves_nothing_behind():
     found = watch(RecordingLoopClient())
     await found.settled()
     found.close()
@@ -200,7 +200,7 @@ async def test_nothing_is_left_when_it_is_closed():
             await asyncio.sleep(0.005)
 
 
-def test_no_toolkit_is_imported():
+def test_search_imports_no_toolkit():
     code = (
         "import sys, tailwire; tailwire.watch\nfrom tailwire.adapters.find import running\nrunning()\n"
         "print([m for m in sys.modules if m.partition('.')[0] in "

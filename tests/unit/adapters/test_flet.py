@@ -1,4 +1,4 @@
-"""What Flet's events mean, and that the app's own handlers are called; a real page is in tests/adapters."""
+"""Flet's events and the app's own handlers, with an imitated page. Real pages: tests/adapters."""
 
 from __future__ import annotations
 
@@ -30,43 +30,43 @@ class Page:
             self.on_app_lifecycle_state_change(SimpleNamespace(state=Life[word]))
 
 
-def test_each_word():
+def test_lifecycle_states():
     client, page = RecordingClient(), Page()
     watch = watch_flet(client, page)
     assert page.updated == 1
-    assert watch.knows == {"hidden", "paused"}  # the network of a browser is not that of the app
+    assert watch.knows == {"hidden", "paused"}  # without the browser's network
     page.live("INACTIVE")
-    assert client.told == []
+    assert client.reported == []
     page.live("HIDE", "PAUSE", "RESTART")
     assert watch.seen == "paused"
     page.live("SHOW", "RESUME")
-    assert client.told == ["background", "foreground"]
+    assert client.reported == ["background", "foreground"]
     page.live("DETACH")
-    assert client.told == ["background", "foreground", "background"]
+    assert client.reported == ["background", "foreground", "background"]
 
 
-def test_a_page_that_loses_its_connection_comes_back_as_it_was():
+def test_reconnected_page_restores_its_state():
     client, page = RecordingClient(), Page()
     watch = watch_flet(client, page)
     page.on_disconnect(None)
     page.on_connect(None)
-    assert client.told == ["background", "foreground"]
+    assert client.reported == ["background", "foreground"]
     page.live("HIDE", "INACTIVE")
     page.on_disconnect(None)
     page.on_connect(None)
-    assert (client.told[2:], watch.seen) == (["background"], "hidden")
+    assert (client.reported[2:], watch.seen) == (["background"], "hidden")
 
 
-def test_an_app_without_a_window_may_stay_in_the_foreground():
+def test_hidden_page_may_stay_in_the_foreground():
     client, page = RecordingClient(), Page()
     watch_flet(client, page, hidden="foreground")
     page.live("HIDE")
-    assert client.told == []
+    assert client.reported == []
     page.live("PAUSE")
-    assert client.told == ["background"]
+    assert client.reported == ["background"]
 
 
-def test_closing_gives_the_handlers_back_and_leaves_those_that_the_app_has_set_since():
+def test_closing_restores_handlers_except_newer_ones():
     client, page, called = RecordingClient(), Page(), []
     page.on_connect = before = lambda e: called.append(e)
     watch = watch_flet(client, page)
@@ -78,10 +78,10 @@ def test_closing_gives_the_handlers_back_and_leaves_those_that_the_app_has_set_s
     assert page.on_connect is before
     assert page.on_disconnect is since
     assert page.on_app_lifecycle_state_change is None
-    assert client.told == ["background", "foreground"]
+    assert client.reported == ["background", "foreground"]
 
 
-def test_handlers_of_every_kind_stay_what_they_are():
+def test_handlers_keep_their_kind():
     called = []
 
     def plain():
@@ -111,11 +111,11 @@ def test_handlers_of_every_kind_stay_what_they_are():
         watch_flet(client, page)
         assert is_one(page.on_disconnect)
         run(page.on_disconnect(None))
-        assert client.told == ["background"]
+        assert client.reported == ["background"]
     assert called == ["plain", "a step", "awaited", "an async step"]
 
 
-def test_what_is_no_page():
+def test_invalid_page_is_refused():
     with pytest.raises(TypeError, match="not a page of Flet"):
         watch_flet(RecordingClient(), object())
     with pytest.raises(ValueError, match="hidden"):
@@ -140,14 +140,14 @@ def test_the_network_of_a_device(monkeypatch):
     assert "network" in watch.knows
     for kinds in ([Kind.NONE], [Kind.WIFI, Kind.MOBILE], []):
         made[0].on_change(SimpleNamespace(connectivity=kinds))
-    assert client.told == ["offline", "online", "unknown"]
+    assert client.reported == ["offline", "online", "unknown"]
     watch.close()
     assert made[0].on_change is None
     toolkit.context.page = None
     assert "network" not in watch_flet(client, page).knows
 
 
-async def test_a_client_before_init_and_one_that_is_closed():
+async def test_uninitialised_and_closed_clients():
     settings = AppSettingsBuilder().override_client_host("http://127.0.0.1:1").build()
     chat = ChatClient("app", settings, session_store=MemorySessionStore())
     with pytest.raises(CometChatException) as e:
@@ -156,7 +156,7 @@ async def test_a_client_before_init_and_one_that_is_closed():
     await chat.init()
     watch = watch_flet(chat, Page())
     await chat.aclose()
-    watch.see("hidden")  # an app's window outlives its client
+    watch.see("hidden")  # a window may outlive its client
     watch.close()
     watch.close()
     with pytest.raises(CometChatException) as e:

@@ -1,4 +1,4 @@
-"""iOS by rubicon-objc, imitated as its documentation describes it."""
+"""The iOS adapter with an imitated rubicon-objc, following its documentation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RESIGNS = "UIApplicationWillResignActiveNotification"
 
 
 class Center:
-    """`NSNotificationCenter`, by keyword arguments as rubicon calls its methods."""
+    """Imitates `NSNotificationCenter`, with rubicon's keyword arguments."""
 
     def __init__(self):
         self.observers = {}
@@ -64,7 +64,7 @@ def center(monkeypatch):
     return center
 
 
-def test_the_background_is_paused_and_its_end_resumed(center):
+def test_background_is_paused_and_foreground_is_resumed(center):
     chat = RecordingClient()
     watch = watch_ios(chat)
     center.post(RESIGNS)
@@ -78,21 +78,21 @@ def test_the_background_is_paused_and_its_end_resumed(center):
     assert center.observers == {}
 
 
-def test_a_watch_that_cannot_begin_leaves_no_observer(center):
+def test_failed_start_leaves_no_observer(center):
     center.fails = True
     with pytest.raises(RuntimeError, match="no more observers"):
         watch_ios(RecordingClient())
     assert center.observers == {}
 
 
-def test_elsewhere_it_says_what_to_do(monkeypatch):
+def test_other_platforms_are_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "rubicon.objc", None)
     with pytest.raises(RuntimeError, match="rubicon-objc cannot be imported"):
         watch_ios(RecordingClient())
 
 
 @pytest.mark.parametrize("error", [ImportError, OSError, ValueError])
-def test_a_rubicon_that_finds_no_objective_c_is_named_too(monkeypatch, error):
+def test_rubicon_without_objective_c_is_refused(monkeypatch, error):
     class Fails:
         def find_spec(self, name, path=None, target=None):
             if name.startswith("rubicon"):

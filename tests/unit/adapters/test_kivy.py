@@ -1,4 +1,4 @@
-"""What a Kivy app's watch does on a phone, and where it cannot be: with an imitation. Real Kivy: tests/adapters."""
+"""The Kivy adapter on a phone and with errors, with an imitated Kivy. Real Kivy: tests/adapters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tailwire import AppSettingsBuilder, ChatClient, CometChatException, MemoryS
 
 
 class Dispatcher:
-    """An `EventDispatcher`: the newest handler first, and the first that returns True ends it."""
+    """Imitates `EventDispatcher`: newest handler first; a handler that returns True stops the event."""
 
     def __init__(self):
         self.bound = {}
@@ -36,7 +36,7 @@ class Dispatcher:
 
 
 class Clock:
-    """Kivy's clock: triggers ring at the next frame."""
+    """Imitates Kivy's clock: triggers fire at the next frame."""
 
     def __init__(self):
         self.waiting = []
@@ -89,7 +89,7 @@ def phone(monkeypatch, request):
     return Kivy(monkeypatch, request.param)
 
 
-def test_on_a_phone_pauses_count_at_once_and_the_window_does_not(phone):
+def test_phone_reports_pauses_only(phone):
     chat = RecordingClient()
     watch = watch_kivy(chat, phone.app, hidden="foreground")
     assert watch.knows == {"paused"}
@@ -102,7 +102,7 @@ def test_on_a_phone_pauses_count_at_once_and_the_window_does_not(phone):
     assert chat.states == ["foreground", "background", "foreground"]
 
 
-def test_hide_and_show_in_pairs_are_not_told(desktop):
+def test_hide_and_show_in_pairs_are_not_reported(desktop):
     chat = RecordingClient()
     watch = watch_kivy(chat, desktop.app)
     for _ in range(20):
@@ -117,8 +117,8 @@ def test_hide_and_show_in_pairs_are_not_told(desktop):
     assert watch.knows == {"hidden"}
 
 
-def test_a_window_that_stops_the_loop_when_it_is_minimised_comes_back(desktop):
-    chat = RecordingClient()  # Kivy's `pause_on_minimize`: the window's own event at the return is lost
+def test_window_that_blocks_the_loop_while_minimised(desktop):
+    chat = RecordingClient()  # with Kivy's `pause_on_minimize`, the window's restore event is lost
     watch_kivy(chat, desktop.app)
     desktop.window.dispatch("on_minimize")
     desktop.app.dispatch("on_pause")
@@ -127,7 +127,7 @@ def test_a_window_that_stops_the_loop_when_it_is_minimised_comes_back(desktop):
     assert chat.states == ["foreground", "background", "foreground"]
 
 
-def test_an_app_that_stops_is_detached_and_one_that_starts_again_is_back(desktop):
+def test_stopped_app_is_detached_and_restarted_app_is_resumed(desktop):
     chat = RecordingClient()
     watch = watch_kivy(chat, desktop.app)
     desktop.app.dispatch("on_stop")
@@ -147,7 +147,7 @@ def test_closing_unbinds_everything(desktop):
     assert chat.states == ["foreground"]
 
 
-async def test_a_client_on_a_loop_in_another_thread_is_told_there(desktop):
+async def test_client_on_a_loop_in_another_thread(desktop):
     chat, app, window = RecordingClient(), desktop.app, desktop.window
     watch = watch_kivy(chat, app)
 
@@ -164,7 +164,7 @@ async def test_a_client_on_a_loop_in_another_thread_is_told_there(desktop):
     watch.close()
 
 
-def test_misuse_is_named(desktop, monkeypatch):
+def test_misuse_is_refused(desktop, monkeypatch):
     with pytest.raises(TypeError, match=r"kivy.app.App\), not a Dispatcher"):
         watch_kivy(RecordingClient(), desktop.window)
     with pytest.raises(TypeError, match="a App is not a client"):
@@ -177,7 +177,7 @@ def test_misuse_is_named(desktop, monkeypatch):
         watch_kivy(RecordingClient(), desktop.app)
 
 
-async def test_a_client_that_cannot_be_told_is_refused_before_anything_is_bound(desktop):
+async def test_unusable_client_is_refused_before_anything_is_bound(desktop):
     settings = AppSettingsBuilder().override_client_host("http://127.0.0.1:1").build()
     chat = ChatClient("app", settings, session_store=MemorySessionStore())
     with pytest.raises(CometChatException, match="INITIALIZATION_NOT_DONE"):
@@ -188,7 +188,7 @@ async def test_a_client_that_cannot_be_told_is_refused_before_anything_is_bound(
     assert desktop.app.handlers == 0
 
 
-def test_without_kivy_it_says_what_to_install(monkeypatch):
+def test_missing_kivy_is_reported(monkeypatch):
     monkeypatch.setitem(sys.modules, "kivy.app", None)
     with pytest.raises(RuntimeError, match="pip install kivy"):
         watch_kivy(RecordingClient(), object())

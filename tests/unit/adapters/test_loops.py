@@ -1,4 +1,4 @@
-"""A watch with work on its client's event loop."""
+"""Watches that run a task on their client's event loop."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tailwire.adapters.loops import LoopWatch, wait_closed
 from tailwire.sdk.exceptions import failure
 
 
-async def test_its_work_ends_with_it_and_what_is_known_is_settled_then():
+async def test_closing_ends_the_task_and_settles():
     watch, ended = LoopWatch(RecordingLoopClient(), "sleep"), asyncio.Event()
 
     async def work():
@@ -31,7 +31,7 @@ async def test_its_work_ends_with_it_and_what_is_known_is_settled_then():
     assert await watch.settled() == watch.knows == frozenset()
 
 
-async def test_who_waits_for_a_watch_that_is_closed_is_answered():
+async def test_settled_returns_when_the_watch_is_closed():
     watch = LoopWatch(RecordingLoopClient(), "sleep")
     watch.run(asyncio.Event().wait())
     waiting = asyncio.ensure_future(watch.settled())
@@ -42,7 +42,7 @@ async def test_who_waits_for_a_watch_that_is_closed_is_answered():
     assert await waiting == frozenset()
 
 
-async def test_what_goes_wrong_is_logged_and_nothing_waits_for_it(caplog):
+async def test_errors_of_the_task_are_logged(caplog):
     watch = LoopWatch(RecordingLoopClient(), "sleep")
 
     async def fails():
@@ -54,7 +54,7 @@ async def test_what_goes_wrong_is_logged_and_nothing_waits_for_it(caplog):
     watch.close()
 
 
-async def test_work_that_begins_after_the_end_does_not():
+async def test_task_does_not_start_after_close():
     watch = LoopWatch(RecordingLoopClient(), "sleep")
     watch.close()
     began = []
@@ -67,7 +67,7 @@ async def test_work_that_begins_after_the_end_does_not():
     assert began == []
 
 
-def test_it_works_in_the_clients_thread_and_is_closed_from_any():
+def test_task_runs_in_the_clients_thread():
     chat, names = RecordingThreadClient(), []
     watch = LoopWatch(chat, "sleep")
 
@@ -92,20 +92,20 @@ def test_it_works_in_the_clients_thread_and_is_closed_from_any():
     assert len(names) == 2
 
 
-async def test_the_goodbye_is_waited_for_but_not_for_ever(caplog):
-    chat = RecordingLoopClient(says_goodbye=False)
+async def test_wait_closed_times_out(caplog):
+    chat = RecordingLoopClient(closes=False)
     with caplog.at_level(logging.DEBUG, "tailwire"):
         await wait_closed(chat, 0.01)
     assert "still open" in caplog.text
     waiting = asyncio.ensure_future(wait_closed(chat, 20))
     await asyncio.sleep(0)
     assert not waiting.done()
-    chat.goodbye.set()
+    chat.closed_event.set()
     await waiting
 
 
 @pytest.mark.parametrize(("code", "raised"), [("ERR_CLIENT_CLOSED", False), ("ERR_WRONG_EVENT_LOOP", True)])
-async def test_a_closed_client_has_said_goodbye(code, raised):
+async def test_wait_closed_returns_for_a_closed_client(code, raised):
     chat = RecordingLoopClient()
 
     async def wait_disconnected():
@@ -120,6 +120,6 @@ async def test_a_closed_client_has_said_goodbye(code, raised):
 
 
 @pytest.mark.parametrize("what", [None, "chat", object(), RecordingLoopClient])
-async def test_what_is_no_client_is_refused(what):
+async def test_invalid_client_is_refused(what):
     with pytest.raises(TypeError, match="not a client"):
         LoopWatch(what, "sleep")

@@ -1,4 +1,4 @@
-"""Programs that run until they are told to end; how processes end at signals is tested with the examples' bots."""
+"""Programs that run until they end or receive a signal. With real processes: tests/examples."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tailwire import run
 
 
-def test_the_result_and_the_error_are_those_of_the_coroutine():
+def test_result_and_error_of_the_coroutine():
     async def result() -> int:
         return 7
 
@@ -29,7 +29,7 @@ def test_the_result_and_the_error_are_those_of_the_coroutine():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_quietly_and_in_order(number: signal.Signals):
+def test_signal_ends_the_program_quietly(number: signal.Signals):
     steps: list[str] = []
 
     async def main() -> str:
@@ -47,7 +47,7 @@ def test_a_signal_ends_it_quietly_and_in_order(number: signal.Signals):
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
-def test_an_error_on_the_way_out_is_told():
+def test_error_during_shutdown_is_raised():
     async def main() -> None:
         try:
             os.kill(os.getpid(), signal.SIGTERM)

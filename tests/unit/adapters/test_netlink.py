@@ -1,4 +1,4 @@
-"""What the kernel says of addresses and routes is read, and strange answers harm nothing. For real: tests/adapters."""
+"""Parsing of netlink responses, including malformed ones. With a real kernel: tests/adapters."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def route(interface, *, family=V4, bits=0, kind=1):
 
 
 class Kernel:
-    """A socket that answers with what the test has prepared."""
+    """A socket that returns prepared responses."""
 
     def __init__(self, addresses=(), routes=()):
         self.prepared = {22: list(addresses), 26: list(routes)}
@@ -73,7 +73,7 @@ def ways(kernel, addresses, routes):
     return found
 
 
-def test_an_address_and_a_default_route_of_one_interface_are_a_way(kernel):
+def test_interface_with_address_and_default_route_is_reachable(kernel):
     found = ways(kernel, [address(1, "127.0.0.1") + address(2, "192.0.2.2")], [route(2) + route(2, bits=24)])
     assert found == netlink.Reachability(frozenset({(2, "192.0.2.2")}), frozenset({(V4, 2)}))
     assert found.any
@@ -93,40 +93,40 @@ def test_an_address_and_a_default_route_of_one_interface_are_a_way(kernel):
         ([], [route(2)]),
     ],
 )
-def test_what_is_no_way_out(kernel, addresses, routes):
+def test_unreachable_configurations(kernel, addresses, routes):
     assert not ways(kernel, addresses, routes).any
 
 
-def test_what_else_is_a_way_out(kernel):
+def test_other_reachable_configurations(kernel):
     assert ways(kernel, [address(2, "2001:db8::2")], [route(2, family=V6)]).any
-    assert ways(kernel, [address(2, "192.0.2.2")], [route(0)]).any  # over several interfaces
+    assert ways(kernel, [address(2, "192.0.2.2")], [route(0)]).any  # multipath
     assert ways(kernel, [address(5, "198.51.100.9")], [route(5, bits=1)]).any  # a VPN's two halves
 
 
-def test_an_interface_without_a_way_out_changes_nothing(kernel):
+def test_unreachable_interface_is_ignored(kernel):
     before = ways(kernel, [address(2, "192.0.2.2")], [route(2)])
     assert ways(kernel, [address(2, "192.0.2.2"), address(7, "172.17.0.1")], [route(2), route(7, bits=16)]) == before
     assert ways(kernel, [address(2, "192.0.2.3")], [route(2)]) != before
 
 
 @pytest.mark.parametrize("cut", range(1, 48, 3))
-def test_an_answer_that_is_cut_short_or_senseless_harms_nothing(kernel, cut):
+def test_truncated_and_malformed_responses_are_ignored(kernel, cut):
     ways(kernel, [address(2, "192.0.2.2")[:cut]], [route(2)[:cut]])
     ways(kernel, [message(ADDRESS, b"\2" * cut)], [message(ROUTE, b"\2" * cut)])
     ways(kernel, [message(99, b"\0" * cut)], [struct.pack("=IHHII", 1, ROUTE, 0, 0, 0)])
 
 
-def test_a_refusal_is_an_error_with_its_number(kernel):
+def test_refusal_raises_an_error_with_its_number(kernel):
     with pytest.raises(PermissionError):
         ways(kernel, [message(ERROR, struct.pack("=i", -1))], [])
 
 
-def test_more_than_can_be_read_ends(kernel):
+def test_number_of_chunks_is_limited(kernel):
     found = ways(kernel, [address(2, "192.0.2.2")], [route(2)] * (netlink.MAX_CHUNKS + 5))
     assert found.any
 
 
-def test_what_was_told_is_read_away_also_when_it_was_too_much():
+def test_drain_survives_a_buffer_overflow():
     class Listening:
         answers = [b"x", OSError(105, "no buffer space"), b"y", BlockingIOError()]
 
@@ -141,7 +141,7 @@ def test_what_was_told_is_read_away_also_when_it_was_too_much():
     assert listening.answers == []
 
 
-def test_a_system_without_netlink_says_so(monkeypatch):
+def test_missing_netlink_is_reported(monkeypatch):
     monkeypatch.delattr(socket, "AF_NETLINK")
     with pytest.raises(OSError, match="no netlink"):
         netlink.open_change_socket()

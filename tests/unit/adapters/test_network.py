@@ -1,4 +1,4 @@
-"""The network's watch where the system tells little. With a real kernel and a real bus: tests/adapters."""
+"""The network watch on systems with little support. With a real kernel and bus: tests/adapters."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOVED = netlink.Reachability(frozenset({(2, "192.0.2.3")}), frozenset({(2, 2)}))
 
 @pytest.fixture
 def kernel(monkeypatch):
-    """A kernel that tells of a change when a byte is sent to it; `ways` is what it answers."""
+    """Imitates the kernel: a byte sent to it is a change; `ways` is the current reachability."""
     ours, theirs = socket.socketpair(type=socket.SOCK_DGRAM)
     ours.setblocking(False)
     kernel = {"ways": ON, "tell": lambda: theirs.send(b"x")}
@@ -41,11 +41,11 @@ def kernel(monkeypatch):
     theirs.close()
 
 
-async def test_a_change_is_told_and_what_changes_nothing_is_not(kernel):
+async def test_only_changes_are_reported(kernel):
     chat = RecordingLoopClient()
     with watch_network(chat) as watch:
         assert await watch.settled() == {"network"}
-        assert chat.told == []
+        assert chat.reported == []
         kernel["tell"]()
         kernel["ways"] = OFF
         kernel["tell"]()
@@ -57,19 +57,19 @@ async def test_a_change_is_told_and_what_changes_nothing_is_not(kernel):
         kernel["ways"] = MOVED
         kernel["tell"]()
         await chat.until("offline", "online", "online")
-    assert chat.told == ["offline", "online", "online"]
+    assert chat.reported == ["offline", "online", "online"]
 
 
-async def test_it_begins_offline_and_takes_it_back_at_the_end(kernel):
+async def test_initial_offline_is_withdrawn_at_close(kernel):
     kernel["ways"] = OFF
     chat = RecordingLoopClient()
     with watch_network(chat) as watch:
         await watch.settled()
-        assert chat.told == ["offline"]
-    assert chat.told == ["offline", "unknown"]
+        assert chat.reported == ["offline"]
+    assert chat.reported == ["offline", "unknown"]
 
 
-async def test_a_kernel_that_does_not_answer_any_longer_is_not_believed_any_longer(kernel):
+async def test_netlink_failure_withdraws_offline(kernel):
     kernel["ways"] = OFF
     chat = RecordingLoopClient()
     with watch_network(chat) as watch:
@@ -80,7 +80,7 @@ async def test_a_kernel_that_does_not_answer_any_longer_is_not_believed_any_long
         assert (watch.knows, watch.why_not) == (frozenset(), "no")
 
 
-async def test_where_netlink_is_not_allowed_nothing_is_known_and_nothing_breaks(kernel, monkeypatch):
+async def test_forbidden_netlink_is_not_an_error(kernel, monkeypatch):
     def changes():
         raise PermissionError("not allowed")
 
@@ -89,7 +89,7 @@ async def test_where_netlink_is_not_allowed_nothing_is_known_and_nothing_breaks(
         assert await watch.settled() == frozenset()
 
 
-async def test_an_event_loop_that_cannot_read_a_socket_is_no_obstacle(kernel, monkeypatch):
+async def test_event_loop_without_readers_is_not_an_error(kernel, monkeypatch):
     def add_reader(*arguments):
         raise NotImplementedError
 
@@ -98,7 +98,7 @@ async def test_an_event_loop_that_cannot_read_a_socket_is_no_obstacle(kernel, mo
         assert await watch.settled() == frozenset()
 
 
-async def test_another_system_tells_nothing(monkeypatch):
+async def test_other_systems_report_nothing(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     with watch_network(RecordingLoopClient()) as watch:
         assert await watch.settled() == frozenset()

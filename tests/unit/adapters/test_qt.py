@@ -1,4 +1,4 @@
-"""What `watch_qt` refuses where there is no Qt. With real windows: tests/adapters."""
+"""`watch_qt` without Qt. With real windows: tests/adapters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from recording_clients import RecordingClient
 from tailwire.adapters.qt import watch_qt
 
 
-def test_without_a_binding_it_says_what_to_install(monkeypatch):
+def test_missing_binding_is_reported(monkeypatch):
     for name in ("PySide6", "PySide6.QtCore", "PySide6.QtGui", "PyQt6", "PyQt6.QtCore", "PyQt6.QtGui"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(RuntimeError, match="pip install PySide6-Essentials"):

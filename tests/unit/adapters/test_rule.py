@@ -1,4 +1,4 @@
-"""What a framework says of an app, and what it means for the connection."""
+"""The rule that converts lifecycle states to the app state."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tailwire.adapters.rule import LIFECYCLES, app_state
     ("word", "after"),
     [("resumed", "foreground"), ("hidden", "background"), ("paused", "background"), ("detached", "background")],
 )
-def test_each_word_means_one_state(word, after, before):
+def test_lifecycle_states(word, after, before):
     assert app_state(word, before) == after
 
 
@@ -24,17 +24,17 @@ def test_lost_focus_changes_nothing(before):
 
 
 @pytest.mark.parametrize("before", ["foreground", "background"])
-def test_an_app_that_lives_in_the_tray_stays_what_it_was_when_it_is_hidden(before):
+def test_hidden_tray_app_keeps_its_state(before):
     assert app_state("hidden", before, hidden="foreground") == before
 
 
 @pytest.mark.parametrize("word", ["paused", "detached"])
-def test_a_stopped_app_is_in_the_background_also_when_it_lives_in_the_tray(word):
+def test_paused_tray_app_is_in_the_background(word):
     assert app_state(word, "foreground", hidden="foreground") == "background"
 
 
 @given(st.lists(st.sampled_from(LIFECYCLES)))
-def test_the_last_word_that_says_anything_decides(words):
+def test_last_significant_state_decides(words):
     state = "foreground"
     for word in words:
         state = app_state(word, state)
@@ -42,11 +42,11 @@ def test_the_last_word_that_says_anything_decides(words):
     assert state == ("foreground" if not telling or telling[-1] == "resumed" else "background")
 
 
-def test_an_unknown_word_is_refused_with_the_known_ones():
+def test_unknown_lifecycle_state_is_refused():
     with pytest.raises(ValueError, match="resumed, inactive, hidden, paused, detached"):
         app_state("focused", "foreground")
 
 
-def test_an_unknown_meaning_of_hidden_is_refused():
+def test_unknown_hidden_value_is_refused():
     with pytest.raises(ValueError, match='"background" or "foreground"'):
         app_state("hidden", "foreground", hidden="yes")

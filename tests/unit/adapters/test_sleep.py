@@ -1,4 +1,4 @@
-"""Where the machine's sleep is not told. With a real bus: tests/adapters."""
+"""System sleep without support. With a real bus: tests/adapters."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from tailwire.adapters import sleep
 from tailwire.adapters.sleep import watch_sleep
 
 
-async def test_another_system_tells_nothing(monkeypatch):
+async def test_other_systems_report_nothing(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     with watch_sleep(RecordingLoopClient()) as watch:
         assert await watch.settled() == frozenset()
 
 
-async def test_without_dbus_fast_it_says_what_to_install(monkeypatch):
+async def test_missing_dbus_fast_is_reported(monkeypatch):
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(sleep, "is_installed", lambda: False)
     with pytest.raises(RuntimeError, match=r'pip install "tailwire\[desktop\]"'):
         watch_sleep(RecordingLoopClient())
 
 
-async def test_what_is_no_client_is_refused(monkeypatch):
+async def test_invalid_client_is_refused(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     with pytest.raises(TypeError, match="not a client"):
         watch_sleep("chat")

@@ -1,4 +1,4 @@
-"""Ctrl+Z and `fg`, with handlers of the app that were there before. How a process really stops: tests/adapters, e2e."""
+"""Ctrl+Z and `fg`, with existing signal handlers. How a process really stops: tests/adapters, e2e."""
 
 from __future__ import annotations
 
@@ -34,29 +34,29 @@ def send(number: signal.Signals) -> None:
     os.kill(os.getpid(), number)
 
 
-async def test_the_process_stops_after_the_goodbye():
-    chat, stopped = RecordingLoopClient(says_goodbye=False), asyncio.Event()
+async def test_process_stops_after_the_socket_is_closed():
+    chat, stopped = RecordingLoopClient(closes=False), asyncio.Event()
     with watch_terminal(chat, stop=stopped.set) as watch:
         assert watch.knows == await watch.settled() == {"paused"}
         send(signal.SIGTSTP)
         await chat.until(BACK)
         assert (watch.seen, stopped.is_set()) == ("paused", False)
-        chat.goodbye.set()
+        chat.closed_event.set()
         await stopped.wait()
         send(signal.SIGCONT)
         await chat.until(BACK, FRONT)
         assert watch.seen == "resumed"
 
 
-async def test_a_socket_that_says_no_goodbye_holds_nothing_up(monkeypatch):
+async def test_unclosed_socket_does_not_prevent_the_stop(monkeypatch):
     monkeypatch.setattr(terminal, "CLOSE_TIMEOUT_SECONDS", 0.01)
-    chat, stopped = RecordingLoopClient(says_goodbye=False), asyncio.Event()
+    chat, stopped = RecordingLoopClient(closes=False), asyncio.Event()
     with watch_terminal(chat, stop=stopped.set):
         send(signal.SIGTSTP)
         await asyncio.wait_for(stopped.wait(), 10)
 
 
-async def test_a_closed_client_does_not_keep_the_process_from_stopping():
+async def test_closed_client_does_not_prevent_the_stop():
     chat, stopped = RecordingLoopClient(), asyncio.Event()
 
     async def wait_disconnected():
@@ -69,12 +69,12 @@ async def test_a_closed_client_does_not_keep_the_process_from_stopping():
         await asyncio.wait_for(stopped.wait(), 10)
 
 
-async def test_handlers_that_were_there_are_called_too_and_put_back():
-    chat, called = RecordingLoopClient(says_goodbye=False), []
+async def test_existing_handlers_are_called_and_restored():
+    chat, called = RecordingLoopClient(closes=False), []
     own = asyncio.Event()
 
     def stop(number, frame):
-        called.append((number, list(chat.told)))
+        called.append((number, list(chat.reported)))
         own.set()
 
     def go_on(number, frame):
@@ -87,7 +87,7 @@ async def test_handlers_that_were_there_are_called_too_and_put_back():
             send(signal.SIGTSTP)
             await chat.until(BACK)
             assert called == []
-            chat.goodbye.set()
+            chat.closed_event.set()
             await own.wait()
             send(signal.SIGCONT)
             await chat.until(BACK, FRONT)
@@ -98,7 +98,7 @@ async def test_handlers_that_were_there_are_called_too_and_put_back():
         signal.signal(signal.SIGCONT, signal.SIG_DFL)
 
 
-async def test_handlers_of_the_event_loop_are_called_too():
+async def test_handlers_of_the_event_loop_are_called():
     chat, continued = RecordingLoopClient(), asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGCONT, continued.set)
@@ -115,7 +115,7 @@ async def test_handlers_of_the_event_loop_are_called_too():
         loop.remove_signal_handler(signal.SIGCONT)
 
 
-async def test_a_handler_that_stops_nothing_leaves_the_app_in_the_foreground(monkeypatch):
+async def test_handler_that_does_not_stop_leaves_the_app_in_the_foreground(monkeypatch):
     monkeypatch.setattr(terminal, "STOP_CHECK_SECONDS", 0.01)
     chat = RecordingLoopClient()
     signal.signal(signal.SIGTSTP, lambda *_: None)
@@ -127,7 +127,7 @@ async def test_a_handler_that_stops_nothing_leaves_the_app_in_the_foreground(mon
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
 
 
-async def test_where_ctrl_z_is_ignored_it_stays_so():
+async def test_ignored_ctrl_z_stays_ignored():
     signal.signal(signal.SIGTSTP, signal.SIG_IGN)
     try:
         chat = RecordingLoopClient()
@@ -139,7 +139,7 @@ async def test_where_ctrl_z_is_ignored_it_stays_so():
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
 
 
-async def test_a_handler_that_came_later_is_left_alone_and_ours_passes_on_behind_it():
+async def test_later_handler_is_kept_at_close():
     chat, order = RecordingLoopClient(), []
     signal.signal(signal.SIGTSTP, lambda *_: order.append("first"))
     try:
@@ -156,26 +156,26 @@ async def test_a_handler_that_came_later_is_left_alone_and_ours_passes_on_behind
         assert signal.getsignal(signal.SIGTSTP) is later
         send(signal.SIGTSTP)
         assert order == ["later", "first"]
-        assert chat.told == []
+        assert chat.reported == []
     finally:
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
 
 
-async def test_two_clients_both_say_goodbye():
+async def test_two_clients_both_close():
     one, two, stopped = RecordingLoopClient(), RecordingLoopClient(), asyncio.Event()
     with watch_terminal(one, stop=stopped.set), watch_terminal(two):
         send(signal.SIGTSTP)
         await stopped.wait()
-        assert one.told == two.told == [BACK]
+        assert one.reported == two.reported == [BACK]
         send(signal.SIGCONT)
         await one.until(BACK, FRONT)
         await two.until(BACK, FRONT)
 
 
-def test_a_client_in_a_thread_of_its_own():
+def test_client_with_its_own_thread():
     chat, seen = RecordingThreadClient(), []
     try:
-        with watch_terminal(chat, stop=lambda: seen.append(list(chat.inner.told))):
+        with watch_terminal(chat, stop=lambda: seen.append(list(chat.inner.reported))):
             send(signal.SIGTSTP)
             assert seen == [[BACK]]
             send(signal.SIGCONT)
@@ -185,22 +185,22 @@ def test_a_client_in_a_thread_of_its_own():
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-async def test_a_process_that_was_forked_stops_as_by_default():
+async def test_forked_process_stops_by_default():
     chat = RecordingLoopClient()
     with watch_terminal(chat, stop=lambda: os._exit(3)):
         child = os.fork()
         if child == 0:
-            os.setpgid(0, 0)  # as a shell starts it, so that the system stops it
+            os.setpgid(0, 0)  # like a shell, so that the default action stops it
             os.kill(os.getpid(), signal.SIGTSTP)
             os._exit(0)
         _, status = os.waitpid(child, os.WUNTRACED)
         assert os.WIFSTOPPED(status)
         os.kill(child, signal.SIGCONT)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert chat.told == []
+    assert chat.reported == []
 
 
-def test_it_says_why_it_cannot_watch(monkeypatch):
+def test_refusals_name_their_reason(monkeypatch):
     with pytest.raises(TypeError, match="is not a client"):
         watch_terminal("chat")
     failed = []
@@ -231,7 +231,7 @@ def test_it_says_why_it_cannot_watch(monkeypatch):
             watch_terminal(RecordingLoopClient())
 
 
-async def test_a_client_that_takes_no_calls_is_refused_before_anything_is_watched():
+async def test_unusable_client_is_refused_before_anything_is_watched():
     chat = RecordingLoopClient()
     chat.error = failure("ERR_CLIENT_CLOSED")
     with pytest.raises(type(chat.error)):

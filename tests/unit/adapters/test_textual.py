@@ -1,4 +1,4 @@
-"""The action of a Textual app is taken over and given back. With a real app: tests/adapters."""
+"""The wrapped action of a Textual app. With a real app: tests/adapters."""
 
 from __future__ import annotations
 
@@ -35,45 +35,45 @@ class FailingApp(App):
 
 
 @pytest.mark.parametrize("kind", [App, WaitingApp])
-async def test_the_app_is_suspended_after_the_goodbye(kind):
-    chat = RecordingLoopClient(says_goodbye=False)
-    app = kind(chat.told)
+async def test_app_is_suspended_after_the_socket_is_closed(kind):
+    chat = RecordingLoopClient(closes=False)
+    app = kind(chat.reported)
     with watch_textual(chat, app) as watch:
         suspending = asyncio.ensure_future(app.action_suspend_process())
         await chat.until(BACK)
         await app.action_suspend_process()  # pressed twice
         assert (app.suspended, watch.seen) == ([], "paused")
-        chat.goodbye.set()
+        chat.closed_event.set()
         await suspending
         assert app.suspended == [[BACK]]
-        assert chat.told == [BACK, FRONT]
+        assert chat.reported == [BACK, FRONT]
     assert "action_suspend_process" not in vars(app)
 
 
-async def test_a_socket_that_says_no_goodbye_and_a_closed_client_hold_nothing_up(monkeypatch):
+async def test_unclosed_socket_and_closed_client_do_not_prevent_suspension(monkeypatch):
     monkeypatch.setattr(textual, "CLOSE_TIMEOUT_SECONDS", 0.01)
-    chat = RecordingLoopClient(says_goodbye=False)
-    app = App(chat.told)
+    chat = RecordingLoopClient(closes=False)
+    app = App(chat.reported)
     with watch_textual(chat, app):
         await app.action_suspend_process()
         assert len(app.suspended) == 1
         chat.error = failure("ERR_CLIENT_CLOSED")
         await app.action_suspend_process()
         assert len(app.suspended) == 2
-    assert chat.told == [BACK, FRONT]
+    assert chat.reported == [BACK, FRONT]
 
 
-async def test_an_error_of_the_apps_action_is_the_apps_and_leaves_it_in_the_foreground():
+async def test_error_of_the_action_propagates():
     chat = RecordingLoopClient()
-    app = FailingApp(chat.told)
+    app = FailingApp(chat.reported)
     with watch_textual(chat, app), pytest.raises(OSError, match="no terminal"):
         await app.action_suspend_process()
-    assert chat.told == [BACK, FRONT]
+    assert chat.reported == [BACK, FRONT]
 
 
-async def test_what_the_app_itself_has_put_there_is_kept_and_put_back():
+async def test_instance_attribute_of_the_app_is_restored():
     chat, called = RecordingLoopClient(), []
-    app = App(chat.told)
+    app = App(chat.reported)
 
     def own():
         called.append("own")
@@ -91,9 +91,9 @@ async def test_what_the_app_itself_has_put_there_is_kept_and_put_back():
     assert called == ["own"]
 
 
-async def test_a_client_in_a_thread_of_its_own():
+async def test_client_with_its_own_thread():
     chat = RecordingThreadClient()
-    app = App(chat.inner.told)
+    app = App(chat.inner.reported)
     with watch_textual(chat, app):
         await app.action_suspend_process()
         assert app.suspended == [[BACK]]
@@ -101,7 +101,7 @@ async def test_a_client_in_a_thread_of_its_own():
     chat.close()
 
 
-async def test_what_is_no_app_or_no_client_is_refused():
+async def test_invalid_arguments_are_refused():
     with pytest.raises(TypeError, match="not a Textual app"):
         watch_textual(RecordingLoopClient(), object())
     with pytest.raises(TypeError, match="not a client"):

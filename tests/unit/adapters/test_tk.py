@@ -1,4 +1,4 @@
-"""What `watch_tk` refuses before it watches anything. With real windows: tests/adapters."""
+"""Arguments that `watch_tk` refuses. With real windows: tests/adapters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tailwire.adapters.tk import watch_tk
 
 
 @pytest.mark.parametrize("root", [None, "root", 1, object()])
-def test_a_root_that_is_no_widget(root):
+def test_invalid_root_is_refused(root):
     pytest.importorskip("tkinter")
     with pytest.raises(TypeError, match=r"give the app's tkinter\.Tk"):
         watch_tk(RecordingClient(), root)

@@ -1,4 +1,4 @@
-"""What a Toga app's watch does on a phone, and where it cannot be: with an imitation. Real Toga: tests/adapters."""
+"""The Toga adapter on a phone and with errors, with an imitated Toga. Real Toga: tests/adapters."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class NativeHandler:
 
 
 class Handled:
-    """A window's event, as Toga keeps it: wrapped, with the handler in `_raw`; a native handler as it is."""
+    """Imitates Toga's handler property: wraps a handler, which is in `_raw`; a native one is kept as it is."""
 
     def __set_name__(self, owner, name):
         self._name = f"_{name}"
@@ -47,7 +47,7 @@ class Window:
     def __init__(self, app, **handlers):
         self.visible, self.state = True, "normal"
         app.windows.add(self)
-        for event in EVENTS:  # after it is in the set, as Toga does
+        for event in EVENTS:  # after it was added to the set, like Toga
             setattr(self, event, handlers.get(event))
 
 
@@ -95,7 +95,7 @@ async def turns():
 
 
 @pytest.mark.parametrize("platform", ["android", "iOS"])
-async def test_on_a_phone_a_window_that_hides_is_a_pause(monkeypatch, platform):
+async def test_hidden_window_on_a_phone_is_paused(monkeypatch, platform):
     imitate(monkeypatch, platform)
     app, chat = App(), RecordingClient()
     window = Window(app)
@@ -103,7 +103,7 @@ async def test_on_a_phone_a_window_that_hides_is_a_pause(monkeypatch, platform):
     assert watch.knows == {"paused"}
     window.on_lose_focus()
     assert chat.states == ["foreground"]
-    window.on_hide()  # it says that it is visible all the same
+    window.on_hide()  # it reports itself as visible all the same
     assert watch.seen == "paused"
     assert chat.states == ["foreground", "background"]
     window.on_gain_focus()
@@ -117,7 +117,7 @@ def desktop(monkeypatch):
     imitate(monkeypatch, "linux")
 
 
-async def test_a_backend_that_says_only_that_the_focus_is_lost_is_looked_at(desktop):
+async def test_backend_that_reports_focus_only(desktop):
     app, chat = App(), RecordingClient()
     window = Window(app)
     watch_toga(chat, app)
@@ -131,7 +131,7 @@ async def test_a_backend_that_says_only_that_the_focus_is_lost_is_looked_at(desk
     assert chat.states == ["foreground", "background", "foreground"]
 
 
-async def test_an_app_that_starts_hidden_is_in_the_background(desktop):
+async def test_app_that_starts_hidden_is_in_the_background(desktop):
     app, chat = App(), RecordingClient()
     Window(app).visible = False
     watch = watch_toga(chat, app)
@@ -140,7 +140,7 @@ async def test_an_app_that_starts_hidden_is_in_the_background(desktop):
     assert chat.states == ["foreground", "background"]
 
 
-async def test_the_apps_own_handlers_are_called_and_given_back(desktop):
+async def test_handlers_of_the_app_are_called_and_restored(desktop):
     app, heard = App(), []
     window = Window(app, on_hide=lambda w: heard.append(("hide", w)))
 
@@ -156,7 +156,7 @@ async def test_the_apps_own_handlers_are_called_and_given_back(desktop):
     later.on_hide()
     assert heard == [("hide", window), "native", ("later", later)]
     hides = window.on_hide._raw
-    later.on_hide = None  # another took the place of the watch
+    later.on_hide = None  # replaces the watch's handler
     watch.close()
     assert window.on_hide._raw is not hides
     assert window.on_show is native
@@ -168,7 +168,7 @@ async def test_the_apps_own_handlers_are_called_and_given_back(desktop):
     assert heard[-1] == ("hide", window)
 
 
-async def test_watches_that_come_and_go_leave_nothing_behind(desktop):
+async def test_repeated_watches_leave_nothing_behind(desktop):
     app = App()
     window = Window(app)
     for _ in range(50):
@@ -180,7 +180,7 @@ async def test_watches_that_come_and_go_leave_nothing_behind(desktop):
     assert set(vars(app.windows)) == {"elements"}
 
 
-async def test_two_watches_that_end_in_the_order_of_their_beginning(desktop):
+async def test_two_watches_closed_in_order(desktop):
     app, first, second = App(), RecordingClient(), RecordingClient()
     window = Window(app)
     one, two = watch_toga(first, app), watch_toga(second, app)
@@ -196,7 +196,7 @@ async def test_two_watches_that_end_in_the_order_of_their_beginning(desktop):
     two.close()
 
 
-async def test_watches_that_overlap_leave_nothing_behind_in_whichever_order_they_end(desktop):
+async def test_overlapping_watches_leave_nothing_behind(desktop):
     app, chat = App(), RecordingClient()
     window = Window(app)
     one, two = watch_toga(chat, app), watch_toga(RecordingClient(), app)
@@ -217,7 +217,7 @@ async def test_watches_that_overlap_leave_nothing_behind_in_whichever_order_they
     assert set(vars(app.windows)) == {"elements"}
 
 
-async def test_a_window_that_is_opened_and_closed_within_one_turn_is_not_touched(desktop):
+async def test_window_closed_in_the_turn_of_its_opening(desktop):
     app, chat = App(), RecordingClient()
     Window(app)
     watch_toga(chat, app)
@@ -228,7 +228,7 @@ async def test_a_window_that_is_opened_and_closed_within_one_turn_is_not_touched
     assert chat.states == ["foreground"]
 
 
-async def test_an_app_that_exits_is_detached_before_its_windows_go(desktop):
+async def test_exiting_app_is_detached_before_its_windows_close(desktop):
     app, chat = App(), RecordingClient()
     window = Window(app)
     watch = watch_toga(chat, app)
@@ -242,7 +242,7 @@ async def test_an_app_that_exits_is_detached_before_its_windows_go(desktop):
     assert chat.states == ["foreground", "background"], "what was said stays: the window is gone for good"
 
 
-async def test_an_exit_from_another_thread_is_no_error(desktop):
+async def test_exit_from_another_thread(desktop):
     app, chat = App(), RecordingClient()
     watch = watch_toga(chat, app)
     await asyncio.to_thread(app.exit)
@@ -250,7 +250,7 @@ async def test_an_exit_from_another_thread_is_no_error(desktop):
     assert watch.seen == "detached"
 
 
-async def test_misuse_is_named(desktop):
+async def test_misuse_is_refused(desktop):
     app = App()
     with pytest.raises(TypeError, match=r"toga.App\), not a WindowSet"):
         watch_toga(RecordingClient(), app.windows)
@@ -261,7 +261,7 @@ async def test_misuse_is_named(desktop):
     assert set(vars(app)) == {"windows", "loop", "ended"}
 
 
-def test_without_toga_it_says_what_to_install(monkeypatch):
+def test_missing_toga_is_reported(monkeypatch):
     monkeypatch.setitem(sys.modules, "toga", None)
     with pytest.raises(RuntimeError, match="pip install toga"):
         watch_toga(RecordingClient(), object())

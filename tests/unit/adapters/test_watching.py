@@ -1,4 +1,4 @@
-"""A watch informs its client of changes, under its own name, until it is closed."""
+"""A watch reports changes to its client, under its own reason, until it is closed."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tailwire.sdk.exceptions import failure
 
 
 class Client:
-    """Keeps what it is told behind the first word of a watch, which is `foreground`."""
+    """Records the reports after the initial `foreground` of a watch."""
 
     def __init__(self):
-        self.told, self.reasons, self.threads = [], [], []
+        self.reported, self.reasons, self.threads = [], [], []
         self.error = None
 
     def _take(self, what):
         if self.error is not None:
             raise self.error
-        self.told.append(what)
+        self.reported.append(what)
         self.threads.append(threading.current_thread())
 
     def set_app_state(self, state, *, reason="app"):
@@ -41,17 +41,18 @@ def client():
     return ChatClient("app", settings, session_store=MemorySessionStore())
 
 
-def test_only_changes_are_told():
+def test_only_changes_are_reported():
     client = Client()
     watch = Watch(client, "window", ["hidden"])
     for word in ("resumed", "inactive", "hidden", "hidden", "paused", "inactive", "resumed", "resumed"):
         watch.see(word)
-    assert client.told == ["background", "foreground"]
+    assert client.reported == ["background", "foreground"]
     assert watch.seen == "resumed"
     assert watch.knows == {"hidden"}
+    assert repr(watch).endswith(": seen='resumed', knows=['hidden']>")
 
 
-def test_two_watches_over_one_client_have_two_reasons():
+def test_two_watches_of_one_client_have_different_reasons():
     client = Client()
     first, second = Watch(client, "window", ["hidden"]), Watch(client, "window", ["hidden"])
     assert len(set(client.reasons)) == 2
@@ -59,38 +60,38 @@ def test_two_watches_over_one_client_have_two_reasons():
     first.see("hidden")
     second.see("hidden")
     second.close()
-    assert client.told == ["background", "background", "foreground"]
+    assert client.reported == ["background", "background", "foreground"]
     first.close()
 
 
-def test_a_window_in_the_tray_may_stay_in_the_foreground():
+def test_hidden_app_may_stay_in_the_foreground():
     client = Client()
     watch = Watch(client, "window", ["hidden"], hidden="foreground")
     watch.see("hidden")
-    assert client.told == []
+    assert client.reported == []
     assert watch.seen == "hidden"
     watch.see("paused")
-    assert client.told == ["background"]
+    assert client.reported == ["background"]
 
 
-def test_closing_withdraws_what_was_said_and_undoes_the_holds_last_first():
+def test_closing_withdraws_reports_and_undoes_in_reverse_order():
     client, undone = Client(), []
     with Watch(client, "window", ["hidden"]) as watch:
         watch.at_close(lambda: undone.append("first"))
         watch.at_close(lambda: undone.append("second"))
         watch.see("hidden")
         watch.see_network("offline")
-    assert client.told == ["background", "offline", "foreground", "unknown"]
+    assert client.reported == ["background", "offline", "foreground", "unknown"]
     assert undone == ["second", "first"]
     watch.close()
     watch.see("hidden")
     watch.see_network("offline")
-    assert len(client.told) == 4
+    assert len(client.reported) == 4
     assert len(undone) == 2
 
 
 @pytest.mark.parametrize("fails", ["telling", "an undo"])
-def test_a_watch_that_fails_while_it_is_closed_holds_nothing_all_the_same(fails):
+def test_error_during_close_releases_everything(fails):
     client, undone = Client(), []
     watch = Watch(client, "window", ["hidden"])
     watch.at_close(lambda: undone.append("first"))
@@ -106,25 +107,25 @@ def test_a_watch_that_fails_while_it_is_closed_holds_nothing_all_the_same(fails)
     client.error = None
     watch.close()
     watch.see("hidden")
-    assert client.told == (["background"] if fails == "telling" else [])
+    assert client.reported == (["background"] if fails == "telling" else [])
 
 
-def test_a_window_that_is_gone_stays_in_the_background_after_the_watch():
+def test_detached_app_stays_in_the_background_after_close():
     client = Client()
     with Watch(client, "window", ["hidden"]) as watch:
         watch.see("detached")
-    assert client.told == ["background"]
+    assert client.reported == ["background"]
 
 
-def test_the_network_is_passed_on():
+def test_network_is_reported():
     client = Client()
     with Watch(client, "network", ["network"]) as watch:
         watch.see_network("offline")
         watch.see_network("online")
-    assert client.told == ["offline", "online"]
+    assert client.reported == ["offline", "online"]
 
 
-def test_a_closed_client_is_told_nothing_and_disturbs_no_window():
+def test_closed_client_is_ignored():
     client = Client()
     watch = Watch(client, "window", ["hidden"])
     client.error = failure("ERR_CLIENT_CLOSED")
@@ -133,7 +134,7 @@ def test_a_closed_client_is_told_nothing_and_disturbs_no_window():
     watch.close()
 
 
-def test_another_error_is_not_hidden():
+def test_other_errors_propagate():
     client = Client()
     watch = Watch(client, "window", ["hidden"])
     client.error = failure("ERR_WRONG_EVENT_LOOP")
@@ -141,7 +142,7 @@ def test_another_error_is_not_hidden():
         watch.see("hidden")
 
 
-def test_what_is_wrong_is_refused_before_anything_is_watched():
+def test_invalid_arguments_are_refused():
     with pytest.raises(ValueError, match="hidden"):
         Watch(Client(), "window", [], hidden="never")
     for what in (None, "chat", object()):
@@ -152,7 +153,7 @@ def test_what_is_wrong_is_refused_before_anything_is_watched():
             Watch(kind, "window", [])
 
 
-async def test_a_client_that_cannot_be_told_is_refused_at_once_and_not_in_a_callback():
+async def test_unusable_client_is_refused_at_start():
     chat = client()
     with pytest.raises(CometChatException) as caught:
         Watch(chat, "window", ["hidden"])
@@ -168,7 +169,7 @@ async def test_a_client_that_cannot_be_told_is_refused_at_once_and_not_in_a_call
     assert caught.value.code == "ERR_CLIENT_CLOSED"
 
 
-async def test_a_word_of_another_thread_is_told_on_the_loop_in_order():
+async def test_reports_of_other_threads_run_on_the_loop_in_order():
     chat, here = Client(), threading.current_thread()
     watch = Watch(chat, "phone", ["paused"])
 
@@ -179,23 +180,23 @@ async def test_a_word_of_another_thread_is_told_on_the_loop_in_order():
 
     await asyncio.to_thread(platform)
     await asyncio.sleep(0)
-    assert chat.told == ["background", "foreground", "background"]
+    assert chat.reported == ["background", "foreground", "background"]
     assert set(chat.threads) == {here}
-    watch.say("resumed")  # on the loop itself: at once
-    assert chat.told[-1] == "foreground"
+    watch.say("resumed")  # on the loop itself: immediately
+    assert chat.reported[-1] == "foreground"
 
 
-def test_a_client_of_any_thread_is_told_in_the_thread_that_says_it():
+def test_thread_safe_client_is_called_directly():
     chat = Client()
     watch = Watch(chat, "phone", ["paused"])
     thread = threading.Thread(target=watch.say, args=["paused"])
     thread.start()
     thread.join()
-    assert chat.told == ["background"]
+    assert chat.reported == ["background"]
     assert chat.threads == [thread]
 
 
-async def test_a_watch_that_is_closed_in_another_thread_withdraws_on_the_loop():
+async def test_close_in_another_thread_withdraws_on_the_loop():
     chat, here, undone = Client(), threading.current_thread(), []
     watch = Watch(chat, "phone", ["paused"])
     watch.at_close(lambda: undone.append(threading.current_thread() is here))
@@ -203,11 +204,11 @@ async def test_a_watch_that_is_closed_in_another_thread_withdraws_on_the_loop():
     await asyncio.to_thread(watch.close)
     assert undone == [False]
     await asyncio.sleep(0)
-    assert chat.told == ["background", "foreground"]
+    assert chat.reported == ["background", "foreground"]
     assert set(chat.threads) == {here}
 
 
-def test_a_client_of_any_thread_is_told_also_behind_the_loop_on_which_its_watch_began():
+def test_thread_safe_client_outlives_the_loop_of_its_watch():
     class InAnyThread(Client):
         def start(self, call):
             raise AssertionError(call)
@@ -220,10 +221,10 @@ def test_a_client_of_any_thread_is_told_also_behind_the_loop_on_which_its_watch_
     watch = asyncio.run(begin())
     watch.say("hidden")
     watch.close()
-    assert chat.told == ["background", "foreground"]
+    assert chat.reported == ["background", "foreground"]
 
 
-def test_a_platform_that_outlives_the_loop_is_not_disturbed():
+def test_reports_after_the_loop_is_closed_are_ignored():
     chat = Client()
 
     async def begin():
@@ -231,4 +232,4 @@ def test_a_platform_that_outlives_the_loop_is_not_disturbed():
 
     watch = asyncio.run(begin())
     watch.say("paused")
-    assert chat.told == []
+    assert chat.reported == []

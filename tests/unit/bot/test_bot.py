@@ -1,4 +1,4 @@
-"""Which handler gets a message, and what becomes of what it does."""
+"""Which handler gets a message, and what happens to its errors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def a_bot(**more) -> Bot:
     return Bot("app", AppSettingsBuilder().build(), **{"uid": "bob", **more})
 
 
-def test_the_first_handler_that_fits_answers():
+def test_first_matching_handler_answers():
     bot = a_bot()
 
     @bot.command("help", "h")
@@ -51,7 +51,7 @@ def test_the_first_handler_that_fits_answers():
         assert chat.say("hi", user="carol", group="team") == []
 
 
-def test_a_conversation_is_answered_in_order_and_others_do_not_wait():
+def test_conversations_are_ordered_and_concurrent():
     bot, steps = a_bot(), []
 
     @bot.on_message
@@ -72,7 +72,7 @@ def test_a_conversation_is_answered_in_order_and_others_do_not_wait():
         assert steps[-1] == "end a2"
 
 
-def test_only_so_many_run_at_once():
+def test_concurrency_is_limited():
     bot, running, most = a_bot(concurrency=2), 0, 0
 
     @bot.on_message
@@ -90,7 +90,7 @@ def test_only_so_many_run_at_once():
     assert (most, running) == (2, 0)
 
 
-def test_what_fails_is_told_and_not_run_again(caplog):
+def test_failed_handler_is_reported_and_not_retried(caplog):
     bot, runs = a_bot(), []
 
     @bot.on_message
@@ -113,7 +113,7 @@ def test_what_fails_is_told_and_not_run_again(caplog):
     assert runs == ["one", "two", "three"]
 
 
-def test_events_of_other_kinds():
+def test_event_handlers():
     bot, heard = a_bot(), []
 
     @bot.on_event(ReactionChanged)
@@ -130,7 +130,7 @@ def test_events_of_other_kinds():
     assert heard == ["hi", "👍"]
 
 
-def test_other_bots_are_not_answered():
+def test_other_bots_are_ignored():
     bot = a_bot(ignored_roles=["default"])
 
     @bot.on_message
@@ -141,7 +141,7 @@ def test_other_bots_are_not_answered():
         assert chat.say("hi") == []
 
 
-def test_what_came_while_it_did_not_run_is_answered():
+def test_messages_are_answered_after_a_restart():
     bot = a_bot()
 
     @bot.on_message
@@ -168,12 +168,12 @@ def test_what_came_while_it_did_not_run_is_answered():
         {"ignored_roles": "bot"},
     ],
 )
-def test_what_makes_no_bot(given):
+def test_invalid_arguments_are_refused(given):
     with pytest.raises(ValueError):
         a_bot(**given)
 
 
-def test_what_is_no_handler():
+def test_invalid_handlers_are_refused():
     bot = a_bot()
     with pytest.raises(TypeError, match="async def"):
         bot.on_message(lambda ctx: None)
@@ -190,20 +190,20 @@ def test_what_is_no_handler():
         _ = bot.chat
 
 
-async def test_within_an_event_loop():
+async def test_run_is_refused_in_an_event_loop():
     with pytest.raises(RuntimeError, match=r"await bot\.serve"):
         a_bot().run()
     with pytest.raises(RuntimeError, match="not async"), bot_test(a_bot()):
         pass
 
 
-def test_each_bot_has_a_session_of_its_own(tmp_path, monkeypatch):
+def test_sessions_are_separate(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     folders = {bot_module._store_of(uid)._path("app").parent for uid in ("bob", "Bob", "../bob", "carol")}
     assert len(folders) == 4
     assert all(folder.parent == tmp_path / "tailwire" / "bots" for folder in folders)
 
 
-def test_what_keeps_a_bot_test_from_running():
+def test_bot_test_refuses_invalid_bots():
     with pytest.raises(ValueError, match="bob is the bot"), bot_test(a_bot()) as chat:
         chat.say("hi", user="bob")

@@ -1,4 +1,4 @@
-"""What a handler can do with a message."""
+"""The actions of a handler on a message."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def a_bot() -> Bot:
     return Bot("app", AppSettingsBuilder().build(), uid="bob", auth_key="a key")
 
 
-def test_a_long_answer_is_several_messages_and_an_empty_one_is_none():
+def test_long_reply_is_split_and_empty_reply_is_refused():
     bot, errors = a_bot(), []
     long = "\n\n".join(f"paragraph {n} " + "x" * 1500 for n in range(10))
 
@@ -57,7 +57,7 @@ def test_history_and_threads():
     assert seen == [["a"], ["a", "re a", "b"], ["c"]]
 
 
-def test_typing_is_kept_up_and_ends_also_with_an_error():
+def test_typing_is_renewed_and_ends_after_errors():
     bot = a_bot()
 
     @bot.on_message
@@ -75,6 +75,19 @@ def test_typing_is_kept_up_and_ends_also_with_an_error():
         assert "started" not in chat.typing()[4:]
 
 
-def test_media_has_its_caption_as_text():
+def test_caption_is_the_text_of_media():
     ctx = Context(None, MediaMessage(receiver="bob", caption="a cat"), {})
     assert ctx.text == "a cat"
+
+
+def test_representations_name_the_bot_and_the_message():
+    bot, shown = a_bot(), []
+
+    @bot.on_message
+    async def answer(ctx: Context) -> None:
+        shown.extend([repr(ctx), repr(bot)])
+
+    with bot_test(bot) as chat:
+        chat.say("hi")
+    assert shown[0].endswith(", sender='alice', text='hi')")
+    assert shown[1] == "Bot(uid='bob', handlers=1, running=True)"

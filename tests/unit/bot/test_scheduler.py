@@ -1,4 +1,4 @@
-"""What holds up nobody else: handlers that hang, that raise whatever they like, that do not end, and one busy user."""
+"""Handlers that hang, raise or ignore cancellation, and busy conversations, do not affect others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def a_bot(**more) -> Bot:
     return Bot("app", AppSettingsBuilder().build(), uid="bob", auth_key="a key", **more)
 
 
-def test_a_handler_that_hangs_fails_when_its_time_is_up():
+def test_handler_times_out():
     bot, errors = a_bot(handler_timeout=60), []
 
     @bot.on_message
@@ -37,7 +37,7 @@ def test_a_handler_that_hangs_fails_when_its_time_is_up():
     assert errors == ["hang: TimeoutError('the handler did not end within 60 seconds')"]
 
 
-def test_one_that_goes_on_after_its_time_holds_up_nobody(caplog):
+def test_handler_that_ignores_cancellation_is_closed(caplog):
     bot, errors = a_bot(handler_timeout=60), []
 
     @bot.on_message
@@ -61,10 +61,10 @@ def test_one_that_goes_on_after_its_time_holds_up_nobody(caplog):
 
 
 class Odd(BaseException):
-    """Not an `Exception`."""
+    """A `BaseException` that is not an `Exception`."""
 
 
-def test_whatever_a_handler_raises_the_conversation_goes_on(caplog):
+def test_any_exception_of_a_handler_is_contained(caplog):
     bot = a_bot()
 
     @bot.on_message
@@ -82,7 +82,7 @@ def test_whatever_a_handler_raises_the_conversation_goes_on(caplog):
     assert "Odd" in caplog.text
 
 
-def test_a_handler_can_end_the_program_and_its_message_is_done():
+def test_system_exit_ends_the_bot():
     bot, runs = a_bot(), []
 
     @bot.on_message
@@ -101,7 +101,7 @@ def test_a_handler_can_end_the_program_and_its_message_is_done():
     assert runs == ["leave", "and again"]
 
 
-def test_what_hangs_and_what_was_done_meanwhile_are_told_apart_after_a_restart(caplog):
+def test_only_interrupted_messages_are_handled_again(caplog):
     bot, runs = a_bot(handler_timeout=None), []
 
     @bot.on_message
@@ -128,7 +128,7 @@ def test_what_hangs_and_what_was_done_meanwhile_are_told_apart_after_a_restart(c
     assert "not handled" not in caplog.text
 
 
-def test_one_busy_user_holds_up_nobody_and_all_is_answered(monkeypatch):
+def test_busy_conversation_does_not_delay_others(monkeypatch):
     monkeypatch.setattr(scheduler, "MAX_QUEUED_PER_CONVERSATION", 10)
     monkeypatch.setattr(scheduler, "MAX_QUEUED", 20)
     bot, seen = a_bot(), []
@@ -158,7 +158,7 @@ def test_one_busy_user_holds_up_nobody_and_all_is_answered(monkeypatch):
     assert len(seen) == 1 + 40 + 15 + 1 + 1
 
 
-def test_what_was_put_off_is_for_the_next_start_too(monkeypatch):
+def test_deferred_messages_survive_a_restart(monkeypatch):
     monkeypatch.setattr(scheduler, "MAX_QUEUED_PER_CONVERSATION", 2)
     bot, seen = a_bot(), []
 
@@ -178,7 +178,7 @@ def test_what_was_put_off_is_for_the_next_start_too(monkeypatch):
     assert seen == [f"m{n}" for n in range(6)]
 
 
-def test_only_so_much_waits_and_the_rest_is_named(monkeypatch, caplog):
+def test_number_of_deferred_messages_is_limited(monkeypatch, caplog):
     monkeypatch.setattr(scheduler, "MAX_QUEUED_PER_CONVERSATION", 2)
     monkeypatch.setattr(scheduler, "MAX_DEFERRED", 8)
     monkeypatch.setattr(scheduler, "MIN_DEFERRED_PER_CONVERSATION", 1)
@@ -199,13 +199,13 @@ def test_only_so_much_waits_and_the_rest_is_named(monkeypatch, caplog):
     assert caplog.text.count("too many messages are waiting in conversation") == 1
 
 
-def test_a_bot_catches_up_with_more_unless_told_otherwise():
+def test_default_catch_up_limit():
     assert a_bot()._settings.catch_up_limit == MAX_MISSED_MESSAGES
     told = AppSettingsBuilder().catch_up_after_reconnect(limit=50).build()
     assert Bot("app", told, uid="bob", auth_key="a key")._settings.catch_up_limit == 50
 
 
 @pytest.mark.parametrize("value", [0, -1, float("nan"), "10"])
-def test_times_that_are_none(value):
+def test_invalid_timeouts_are_refused(value):
     with pytest.raises(ValueError, match="handler_timeout"):
         a_bot(handler_timeout=value)

@@ -1,4 +1,4 @@
-"""Answers that grow: what is sent of them, how they are stopped, and how long texts are cut."""
+"""Streamed replies: drafts, stopping, and the splitting of long texts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def words(count: int, pause: float = 0.1, word: str = "word") -> AsyncIter
         await asyncio.sleep(pause)
 
 
-def test_drafts_come_at_most_four_times_a_second_and_one_message_is_kept():
+def test_drafts_are_limited_to_four_a_second():
     bot = a_bot()
 
     @bot.on_message
@@ -45,7 +45,7 @@ def test_drafts_come_at_most_four_times_a_second_and_one_message_is_kept():
         assert chat.drafts[0].sender.uid == "bob"
 
 
-def test_who_asked_can_stop_it_and_what_there_was_is_kept():
+def test_asker_can_stop_the_reply():
     bot, ends = a_bot(), []
 
     @bot.on_message
@@ -71,13 +71,13 @@ def test_who_asked_can_stop_it_and_what_there_was_is_kept():
         assert "word100" not in text
         assert chat.drafts[-1].ended
         chat.stop_draft(chat.drafts[-1])
-        chat.post("and again")  # the conversation goes on
+        chat.post("and again")  # the conversation continues
         chat.wait(2)
         assert chat.drafts[-1].reply_to != question.id
         assert not chat.drafts[-1].ended
 
 
-def test_a_stream_that_is_slow_that_fails_that_is_empty_and_that_never_ends():
+def test_slow_failing_empty_and_endless_streams():
     bot, errors = a_bot(), []
 
     async def failing() -> AsyncIterator[str]:
@@ -118,7 +118,7 @@ def test_a_stream_that_is_slow_that_fails_that_is_empty_and_that_never_ends():
     assert errors == [KeyError, ValueError]
 
 
-def test_bad_parts_are_refused():
+def test_invalid_parts_are_refused():
     bot, errors = a_bot(), []
 
     async def numbers() -> AsyncIterator[int]:
@@ -141,7 +141,7 @@ def test_bad_parts_are_refused():
     ]
 
 
-def test_two_streams_at_once_have_a_draft_each():
+def test_concurrent_streams_have_separate_drafts():
     bot = a_bot()
 
     @bot.on_message
@@ -159,7 +159,7 @@ def test_two_streams_at_once_have_a_draft_each():
             assert len({d.text[:3] for d in chat.drafts if d.id == one}) == 1
 
 
-def test_a_character_that_comes_in_two_halves_is_one():
+def test_surrogate_pairs_are_joined():
     bot = a_bot()
 
     async def halves() -> AsyncIterator[str]:
@@ -180,7 +180,7 @@ def test_a_character_that_comes_in_two_halves_is_one():
 
 @settings(deadline=None, max_examples=50)
 @given(st.text(max_size=400), st.integers(10, 60))
-def test_a_text_is_cut_into_parts_that_fit_and_nothing_but_space_is_lost(text: str, longest: int):
+def test_split_loses_only_whitespace(text: str, longest: int):
     parts = list(split(text, longest))
     assert all(json_size(part) <= longest and part.strip() for part in parts)
     assert "".join("".join(parts).split()) == "".join(text.split())
@@ -196,5 +196,5 @@ def test_a_text_is_cut_into_parts_that_fit_and_nothing_but_space_is_lost(text: s
         ("", []),
     ],
 )
-def test_where_it_is_cut(text: str, parts: list[str]):
+def test_split_boundaries(text: str, parts: list[str]):
     assert list(split(text, 10)) == parts

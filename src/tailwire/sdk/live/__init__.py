@@ -1,5 +1,5 @@
-"""Live lists: conversations, and the messages of one, kept as the server has them. The rules are pure.
+"""Live lists: conversations and messages that are kept up to date, with the changes between their states.
 
-Who may import it: client.
-Design page: docs/live-lists.md.
+Who may import it: sdk.client, sync, and apps through `tailwire`.
+Read more: docs/live-lists.md.
 """

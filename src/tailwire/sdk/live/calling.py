@@ -1,18 +1,19 @@
-"""Open live lists, and tell them what happens."""
+"""Create live lists, and pass events to them."""
 
 from __future__ import annotations
 
 import logging
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from tailwire.sdk.calls.access import checked_id, checked_limit
 from tailwire.sdk.calls.queueing import QueueCalls
 from tailwire.sdk.exceptions import CometChatException, failure
-from tailwire.sdk.live.conversations import PAGE, LiveConversations
+from tailwire.sdk.live.conversations import PAGE_SIZE, LiveConversations
 from tailwire.sdk.live.live_list import LiveList
 from tailwire.sdk.live.message_list import MessageList
 from tailwire.sdk.live.messages import LiveMessages
 from tailwire.sdk.sending import AGAIN
+from tailwire.wire.constants import ReceiverTypeName
 
 log = logging.getLogger("tailwire")
 L = TypeVar("L", bound=LiveList[Any])
@@ -27,26 +28,27 @@ class LiveLists:
         self._lists: dict[LiveList[Any], None] = {}
 
     def add(self, live: LiveList[Any]) -> None:
-        """Tell a list what happens from now on.
+        """Pass events to a list from now on.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` when too many are open.
+            CometChatException: `ERR_INVALID_ARGUMENT` if 100 lists are open.
         """
         if len(self._lists) >= MAX_LISTS:
-            raise failure("ERR_INVALID_ARGUMENT", f"{MAX_LISTS} live lists are open. Close those that nobody sees.")
+            raise failure("ERR_INVALID_ARGUMENT", f"{MAX_LISTS} live lists are open. Close those that are not shown.")
         self._lists[live] = None
 
     def discard(self, live: LiveList[Any]) -> None:
-        """Tell a list nothing more."""
+        """Pass no further events to a list."""
         self._lists.pop(live, None)
 
     def __bool__(self) -> bool:
         return bool(self._lists)
 
     def tell(self, event: object, uid: str) -> None:
-        """Tell all lists of a user what happened. Those of another user end.
+        """Pass an event to the lists of a user. Lists of other users are closed.
 
         Args:
+            event: the event.
             uid: the user who is logged in; "" for none.
         """
         for live in list(self._lists):
@@ -54,27 +56,27 @@ class LiveLists:
                 live.close()
                 continue
             try:
-                live.hear(event)
+                live._handle(event)
             except Exception:
-                log.exception("a live list could not take %s; it is read again", type(event).__name__)
+                log.exception("a live list could not handle %s; it is read again", type(event).__name__)
                 live._want_all()
                 live._show()
 
     async def close(self) -> None:
-        """End all lists, and wait until nothing runs any more."""
+        """Close all lists, and wait until their tasks have ended."""
         for live in list(self._lists):
-            await live.ended()
+            await live._end()
 
 
 class LiveCalls(QueueCalls):
-    """The part of a client that keeps lists up to date."""
+    """The calls of a client that create live lists."""
 
     _live: LiveLists
 
     async def live_conversations(
-        self, *, conversation_type: str = "", limit: int = 30, most: int = MAX_CONVERSATIONS
+        self, *, conversation_type: ReceiverTypeName | Literal[""] = "", limit: int = 30, most: int = MAX_CONVERSATIONS
     ) -> LiveConversations:
-        """The user's conversations, kept as the server has them: order, unread counts, last message, who types.
+        """Return a live list of the user's conversations: order, unread counts, last message, and who is typing.
 
         ```python
         async with await chat.live_conversations() as live:
@@ -82,23 +84,24 @@ class LiveCalls(QueueCalls):
                 ...
         ```
 
+        If the server is not reachable, the list is empty at first: its `error` says why, and the request is retried.
+
         Args:
-            conversation_type: only those with a `user`, or of a `group`; both by default.
-            limit: how many it begins with, 1 to 50; `more()` reads further down.
-            most: how many it holds, up to 200.
+            conversation_type: only conversations with a `user`, or of a `group`; both by default.
+            limit: the initial number of conversations, 1 to 50; `more()` reads further ones.
+            most: the maximum number of conversations to keep, up to 200.
 
         Raises:
             CometChatException: `INVALID_CONVERSATION_TYPE`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`,
-                `USER_NOT_LOGGED_IN`, or as the server refused it.
-                A server that is not reached is no error: `error` of the list says why, and it is asked again.
+                `ERR_INVALID_ARGUMENT` if 100 lists are open, `USER_NOT_LOGGED_IN`, or another code of the server.
         """
         uid = self._logged_in().uid
         if conversation_type not in ("", "user", "group"):
             raise failure("INVALID_CONVERSATION_TYPE")
-        checked_limit(limit, PAGE)
+        checked_limit(limit, PAGE_SIZE)
         most = max(limit, checked_limit(most, MAX_CONVERSATIONS))
         live = LiveConversations(self, self._live, uid, kind=str(conversation_type), limit=limit, most=most)
-        return await _begun(live)
+        return await _opened(live)
 
     async def live_messages(
         self,
@@ -110,24 +113,27 @@ class LiveCalls(QueueCalls):
         limit: int = 30,
         most: int = MAX_MESSAGES,
     ) -> LiveMessages:
-        """The messages of a conversation, kept as the server has them, with those that are queued behind them.
+        """Return a live list of the messages of a conversation, followed by those that are queued.
+
+        If the server is not reachable, the list contains the queued messages at first: its `error` says why, and the
+        request is retried.
 
         Args:
-            uid: the conversation with a user; or
-            guid: of a group.
+            uid: the conversation with this user. Give either `uid` or `guid`.
+            guid: the conversation of this group.
             parent_message_id: only the replies in the thread of this message.
-            replies: with the replies in threads; without them by default: each message has its `reply_count`.
-            limit: how many it begins with, 1 to 100; `older()` reads further back.
-            most: how many it holds, up to 1,000; the oldest are let go when newer ones come.
+            replies: whether to include the replies in threads. Each message has its `reply_count` in any case.
+            limit: the initial number of messages, 1 to 100; `older()` reads further back.
+            most: the maximum number of messages to keep, up to 1,000; the oldest are dropped when newer ones arrive.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` unless uid or guid is given, `ERROR_INVALID_MESSAGE_ID`,
-                `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, `USER_NOT_LOGGED_IN`, or as the server refused it.
-                A server that is not reached is no error: `error` of the list says why, and it is asked again.
+            CometChatException: `ERR_INVALID_ARGUMENT` unless exactly one of `uid` and `guid` is given, or if 100 lists
+                are open; `ERROR_INVALID_MESSAGE_ID`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`,
+                `USER_NOT_LOGGED_IN`, or another code of the server.
         """
         me = self._logged_in().uid
         if bool(uid) == bool(guid) or not isinstance(uid or guid, str):
-            raise failure("ERR_INVALID_ARGUMENT", "Give uid or guid: one of them, as text.")
+            raise failure("ERR_INVALID_ARGUMENT", "Give either uid or guid, as a string.")
         checked_limit(limit)
         most = max(limit, checked_limit(most, MAX_MESSAGES))
         thread = checked_id(parent_message_id) if parent_message_id else 0
@@ -138,18 +144,18 @@ class LiveCalls(QueueCalls):
         live = LiveMessages(self, self._live, me, state, place, limit)
         if self._outbox is not None:
             for entry in self._outbox.entries:
-                live.queued(entry)
-        return await _begun(live)
+                live._update_queued(entry)
+        return await _opened(live)
 
 
-async def _begun(live: L) -> L:
-    # It hears from before it asks, so that nothing falls between. Without a network it begins with what is queued.
+async def _opened(live: L) -> L:
+    # The list receives events before the first request, so that none is missed in between.
     try:
         await live.refresh()
     except BaseException as e:
         if isinstance(e, CometChatException) and e.code in AGAIN:
-            live.ask_later(e)
+            live._retry_later(e)
             return live
-        await live.ended()
+        await live._end()
         raise
     return live

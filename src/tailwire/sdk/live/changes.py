@@ -1,7 +1,7 @@
-"""What changed in a list, step by step, so that a list of widgets can follow.
+"""The steps between two states of a list, which a list of widgets can follow.
 
-Rules: the steps lead from the items of before to those of now when they are applied one after the other; an item is
-known by its key, and two items of one key that are not equal are a change of it.
+Applied in order to the old items, the steps produce the new ones. An item is identified by its key; two unequal items
+with the same key are a change of that item.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 
 class Keyed(Protocol):
-    """An item that can be told from others."""
+    """An item with a unique key."""
 
     @property
     def key(self) -> str: ...
@@ -24,28 +24,28 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class ChangeKind(StrEnum):
-    """What became of an item, or of the list."""
+    """What happened to an item, or to the list."""
 
     INSERTED = "inserted"
     REMOVED = "removed"
     MOVED = "moved"
     CHANGED = "changed"
     STATUS = "status"
-    """Something beside the items: who types, whether there is more, an error."""
+    """Something besides the items has changed: who is typing, `complete`, `gone` or `error`."""
     RESET = "reset"
-    """More has changed than was kept for a slow reader: show `items` anew."""
+    """Replace all items: a slow reader has missed changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change(Generic[T_co]):
-    """One step from the items of before to those of now.
+    """One step from the old items to the new ones.
 
     Attributes:
         kind: what happened.
-        at: the index that the item has after the step; the one that it had, when it was removed; else -1.
-        item: the item as it is now, or as it was when it was removed; None where the change is no item's.
-        moved_from: the index before the step, of an item that moved; else -1.
-        items: with `reset`: all items.
+        at: the index of the item after the step; of a removed item, the index before it; else -1.
+        item: the item, or the removed item; None if the change does not concern one item.
+        moved_from: the index of a moved item before the step; else -1.
+        items: all items, with `reset` only.
     """
 
     kind: ChangeKind
@@ -55,16 +55,15 @@ class Change(Generic[T_co]):
     items: tuple[T_co, ...] = ()
 
     def apply(self, rows: list[Any], make: Callable[[T_co], Any] | None = None) -> None:
-        """Change a list of one's own in the same way: rows that were as `items` before are as `items` afterwards.
+        """Apply the change to a list of rows that has one row for each item.
 
         ```python
         live.subscribe(lambda change: change.apply(column.controls, make=widget_of))
         ```
 
         Args:
-            rows: the items; or what was made of each, such as widgets.
-            make: returns what stands for an item in `rows`. It is called for those that are new or changed; what stands
-                for an item that moved stays the same.
+            rows: the items, or what `make` returned for them, such as widgets.
+            make: returns the row of an item. It is called for new and changed items; rows of moved items are kept.
         """
         made = make if make is not None else _itself
         if self.kind is ChangeKind.RESET:
@@ -86,9 +85,9 @@ def _itself(item: Any) -> Any:
 
 
 def steps(old: Sequence[K], new: Sequence[K]) -> list[Change[K]]:
-    """Return what leads from one list to another. The keys of each are unique.
+    """Return the steps from one list to another. The keys in each list are unique.
 
-    What both begin and end with costs a comparison for each item; only what lies between is looked at closely.
+    A common start and end of both lists cost one comparison for each item.
     """
     first, last, end = 0, len(old), len(new)
     while first < min(last, end) and old[first] is new[first]:
@@ -116,7 +115,7 @@ def steps(old: Sequence[K], new: Sequence[K]) -> list[Change[K]]:
 
 
 def _move(work: list[K], n: int, key: str, place: dict[str, int], first: int, found: list[Change[K]]) -> None:
-    # One that goes down is moved once, instead of all that it stood before going up.
+    # Move an item that goes down in one step, instead of moving up each item behind it.
     if n + 1 < len(work) and work[n + 1].key == key:
         down = work.pop(n)
         to = n + 1

@@ -1,9 +1,9 @@
-"""The user's conversations, kept from what happens in them.
+"""The state of a live list of conversations.
 
-Rules: each method applies one thing that happened, and gives nothing; what cannot be known without asking is noted in
-`stale` (a conversation) or `lost` (all). What carries an id is applied once, in whatever order it comes: a page of the
-server holds everything up to its latest id, and ids above are remembered. What is shown is replaced by each change of
-it (`_shown`), and by nothing else. This module knows no client and no time.
+Each method applies one event or response, and returns nothing. What cannot be derived without a request is marked in
+`stale` (one conversation) or `lost` (all). Each message id is applied once, in any order: a page of the server includes
+everything up to its latest id, and higher ids are remembered. Each change replaces the shown items (`_shown`). This
+module knows no client and no clock.
 """
 
 from __future__ import annotations
@@ -15,21 +15,22 @@ from typing import Any
 from tailwire.sdk.live import merging
 from tailwire.wire.entities import Action, BaseMessage, Conversation, Group, MessageReceipt, TypingIndicator, User
 
-MAX_COUNTED = 1000  # as the server counts what is unread
-MAX_REMEMBERED = 500
-TRIES = 3
-_GONE = ("left", "kicked", "banned")
-_COME = ("joined", "added")
+MAX_UNREAD = 1000
+"""The server's maximum of an unread count."""
+MAX_REMEMBERED_IDS = 500
+MAX_READ_CHECKS = 3
+_LEFT = ("left", "kicked", "banned")
+_JOINED = ("joined", "added")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LiveConversation:
-    """A conversation in a live list. Two are equal when all that they show is: also reactions to the last message.
+    """A conversation in a live list. Two are equal if they look the same, including reactions to the last message.
 
     Attributes:
-        key: what it is known by: its type and the uid or guid.
-        conversation: as it is now.
-        typing: who types in it.
+        key: identifies it: its type and the uid or guid.
+        conversation: the current `Conversation`.
+        typing: the users who are typing in it.
     """
 
     key: str
@@ -51,8 +52,8 @@ class LiveConversation:
 @dataclass(slots=True)
 class _Row:
     item: LiveConversation
-    known: int  # everything up to this id is in what the server said
-    counted: int = 0  # the highest id that was counted as unread since
+    known: int  # the last response includes everything up to this id
+    counted: int = 0  # the highest id that was counted as unread since then
 
     def rank(self) -> tuple[bool, int, int]:
         c = self.item.conversation
@@ -65,19 +66,19 @@ def key_of(kind: str, other: str) -> str:
 
 
 class ConversationList:
-    """The first conversations of a user, as the server orders them: pinned ones first, then the latest.
+    """The first conversations of a user in the order of the server: pinned ones first, then the most recent.
 
     Args:
         me: the user's uid.
-        kind: only those with a `user`, or of a `group`; "" for both.
-        most: how many are held; those further down are let go.
+        kind: only conversations with a `user`, or of a `group`; "" for both.
+        most: the maximum number to keep; those further down are dropped.
 
     Attributes:
-        complete: whether there are none further down.
-        stale: keys of those that have to be asked for.
-        doubtful: keys of those in which something may have been counted twice: to be asked for some time.
-        lost: whether all have to be asked for.
-        unsure: what is applied now may be in what the server just said.
+        complete: whether the list contains the last conversation.
+        stale: keys of conversations that must be requested.
+        doubtful: keys of conversations in which an event may have been counted twice; to be requested eventually.
+        lost: whether the whole list must be requested.
+        unsure: whether the current event may be included in the last response already.
     """
 
     def __init__(self, me: str, kind: str, most: int) -> None:
@@ -85,8 +86,8 @@ class ConversationList:
         self._kind = kind
         self._most = most
         self._rows: dict[str, _Row] = {}
-        self._applied: dict[str, dict[int, None]] = {}  # of each conversation, ids above what the server said
-        self._reads: dict[str, tuple[int, int]] = {}  # what this device said it has read, until the server says so
+        self._applied: dict[str, dict[int, None]] = {}  # by conversation: applied ids that are not in the last response
+        self._reads: dict[str, tuple[int, int]] = {}  # reads on this device that the server has not confirmed
         self._shown: tuple[LiveConversation, ...] | None = None
         self.complete = False
         self.stale: dict[str, None] = {}
@@ -94,7 +95,7 @@ class ConversationList:
         self.lost = self.unsure = False
 
     def items(self) -> tuple[LiveConversation, ...]:
-        """Return the conversations, in order: the same tuple while nothing in it has changed."""
+        """Return the conversations in order. The tuple is the same object until something changes."""
         if self._shown is None:
             self._shown = tuple(row.item for row in sorted(self._rows.values(), key=_Row.rank))
         return self._shown
@@ -102,10 +103,10 @@ class ConversationList:
     def __len__(self) -> int:
         return len(self._rows)
 
-    # What the server says.
+    # Responses.
 
     def fill(self, page: Sequence[Conversation], *, complete: bool) -> None:
-        """Take the head of the list as the server has it now, in place of what was known."""
+        """Replace the list with its head from the server."""
         typing = {key: row.item.typing for key, row in self._rows.items()}
         self._rows, self._applied, self.stale, self.doubtful, self.lost = {}, {}, {}, {}, False
         self._shown = None
@@ -115,7 +116,7 @@ class ConversationList:
         self._trim()
 
     def more(self, page: Sequence[Conversation], *, complete: bool) -> None:
-        """Take conversations further down."""
+        """Append conversations from further down."""
         for conversation in page:
             if _key(conversation) not in self._rows:
                 self._put(conversation)
@@ -123,7 +124,7 @@ class ConversationList:
         self._trim()
 
     def put(self, conversation: Conversation) -> None:
-        """Take one conversation as the server has it now."""
+        """Replace one conversation with its current state from the server."""
         key = _key(conversation)
         self.stale.pop(key, None)
         self.doubtful.pop(key, None)
@@ -138,7 +139,7 @@ class ConversationList:
             self._sort(key, before.rank() if before else None)
 
     def drop(self, key: str) -> None:
-        """Take a conversation away."""
+        """Remove a conversation."""
         self.stale.pop(key, None)
         self.doubtful.pop(key, None)
         self._rows.pop(key, None)
@@ -150,7 +151,7 @@ class ConversationList:
         key = _key(conversation)
         known = conversation.latest_message_id
         wanted, tries = self._reads.pop(key, (0, 0))
-        if wanted > conversation.last_read_message_id and tries:  # the receipt is on its way still
+        if wanted > conversation.last_read_message_id and tries:  # the server has not processed the receipt yet
             self._reads[key] = wanted, tries - 1
             conversation = _read(conversation, wanted)
             self.stale[key] = None
@@ -164,7 +165,7 @@ class ConversationList:
                 self.drop(row.item.key)
 
     def _sort(self, key: str, before: tuple[bool, int, int] | None) -> None:
-        # Beyond the last one there may be others that are not known: one that goes down behind it goes out of sight.
+        # Unknown conversations may follow the last one, so one that moves behind it leaves the list.
         row = self._rows[key]
         down = before is None or row.rank() > before
         others = [other for other in self._rows.values() if other is not row]
@@ -180,20 +181,20 @@ class ConversationList:
         self._sort(key, before)
 
     def _note(self, key: str, number: int) -> bool:
-        # Whether an id is new here.
+        # Mark an id as applied. Return whether it is new.
         row, applied = self._rows[key], self._applied.setdefault(key, {})
         if number <= row.known or number in applied:
             return False
         applied[number] = None
-        if len(applied) > MAX_REMEMBERED:
-            row.known = sorted(applied)[MAX_REMEMBERED // 2]
+        if len(applied) > MAX_REMEMBERED_IDS:
+            row.known = sorted(applied)[MAX_REMEMBERED_IDS // 2]
             self._applied[key] = {n: None for n in applied if n > row.known}
         return True
 
-    # What happens.
+    # Events.
 
     def message(self, message: BaseMessage) -> None:
-        """A message was sent, edited, deleted, or tells of a group's members."""
+        """Apply a message: a new one, or one about an edit, a deletion or the members of a group."""
         key = _key_of(message, self._me)
         if self._kind not in ("", str(message.receiver_type)):
             return
@@ -214,12 +215,12 @@ class ConversationList:
         self._change(key, **changes)
 
     def _of_me(self, action: Action, key: str) -> bool:
-        # Whether the user has come or gone by it.
+        # Return whether the user themself has joined or left.
         on = action.action_on if isinstance(action.action_on, User) else action.action_by
-        if on is None or on.uid != self._me or action.action not in (*_GONE, *_COME):
+        if on is None or on.uid != self._me or action.action not in (*_LEFT, *_JOINED):
             return False
         self.drop(key)
-        if action.action in _COME:
+        if action.action in _JOINED:
             self.stale[key] = None
         return True
 
@@ -232,18 +233,18 @@ class ConversationList:
                 and _unread(c, on, self._me)
                 and (on.deleted_at or on.mentions(self._me) or c.unread_mentions_count)
             ):
-                self.stale[key] = None  # how many are left
+                self.stale[key] = None  # the remaining count is unknown
             return {}
         if not _unread(c, message, self._me):
             return {}
         row.counted = max(row.counted, message.id)
         return {
-            "unread_message_count": min(c.unread_message_count + 1, MAX_COUNTED),
+            "unread_message_count": min(c.unread_message_count + 1, MAX_UNREAD),
             "unread_mentions_count": c.unread_mentions_count + message.mentions(self._me),
         }
 
     def receipt(self, receipt: MessageReceipt) -> None:
-        """Somebody received or read a conversation up to a message."""
+        """Apply a receipt."""
         kind, reader, at = str(receipt.receiver_type), receipt.sender.uid, receipt.timestamp
         read = receipt.receipt_type in ("read", "readByAll")
         of_all = receipt.receipt_type in ("deliveredToAll", "readByAll")
@@ -258,10 +259,10 @@ class ConversationList:
         self._change(key, last_message=merging.with_receipt(last, at, read=read))
 
     def mine(self, key: str, up_to: int, at: int, *, read: bool, here: bool = False) -> None:
-        """The user has received, or read, a conversation up to a message.
+        """Apply that the user has received, or read, a conversation up to a message.
 
         Args:
-            here: on this device, and perhaps the server has not heard of it yet.
+            here: whether this happened on this device, so that the server may not know it yet.
         """
         row = self._rows.get(key)
         if row is None:
@@ -271,7 +272,7 @@ class ConversationList:
             c = replace(c, last_message=merging.with_receipt(last, at, read=read))
         if read and up_to > c.last_read_message_id:
             if here:
-                self._reads[key] = up_to, TRIES
+                self._reads[key] = up_to, MAX_READ_CHECKS
             c = self._read(key, c, up_to)
         if c is not row.item.conversation:
             _set(self, row, conversation=c)
@@ -279,13 +280,13 @@ class ConversationList:
     def _read(self, key: str, c: Conversation, up_to: int) -> Conversation:
         row, last = self._rows[key], c.last_message
         if c.unread_message_count and up_to < max(row.known, row.counted):
-            self.stale[key] = None  # it is not known how many come after it
+            self.stale[key] = None  # the number of unread messages after it is unknown
             if up_to < max(last.id if last is not None else 0, row.counted):
                 return c
         return _read(c, up_to)
 
     def reaction(self, message_id: int, reaction: str, *, added: bool, by_me: bool) -> None:
-        """Somebody reacted to a message, or took it back."""
+        """Apply that a reaction was added or removed."""
         key = self._change_last(
             message_id, lambda last: merging.with_reaction(last, reaction, added=added, by_me=by_me)
         )
@@ -293,12 +294,12 @@ class ConversationList:
             self.doubtful[key] = None
 
     def flagged(self, message: BaseMessage, *, saved: bool) -> None:
-        """A message was pinned or saved, or no longer."""
+        """Apply that a message was pinned or saved, or that this was undone."""
         change = merging.with_save if saved else merging.with_pin
         self._change_last(message.id, lambda last: change(last, message))
 
     def _change_last(self, message_id: int, change: Callable[[BaseMessage], BaseMessage]) -> str:
-        # The conversation whose last message it is, if any.
+        # Change a last message. Return the key of its conversation; "" if it is none's.
         for key, row in self._rows.items():
             last = row.item.conversation.last_message
             if last is not None and last.id == message_id:
@@ -307,7 +308,7 @@ class ConversationList:
         return ""
 
     def presence(self, user: User) -> None:
-        """A user came online or went offline."""
+        """Apply that a user came online or went offline."""
         key = key_of("user", user.uid)
         row = self._rows.get(key)
         if row is not None and isinstance(row.item.conversation.conversation_with, User):
@@ -316,7 +317,7 @@ class ConversationList:
             self._change(key, conversation_with=replace(other, status=user.status, last_active_at=seen))
 
     def typing(self, indicator: TypingIndicator) -> None:
-        """Somebody began, or stopped, typing."""
+        """Apply that a user started or stopped typing."""
         uid, kind = indicator.sender.uid, str(indicator.receiver_type)
         if uid == self._me:
             return
@@ -332,7 +333,7 @@ class ConversationList:
             _set(self, row, typing=tuple(user for user in row.item.typing if user.uid != uid))
 
     def group(self, group: Group) -> None:
-        """A group was changed."""
+        """Apply a change of a group."""
         key = key_of("group", group.guid)
         if key in self._rows:
             self._change(key, conversation_with=group)
@@ -375,7 +376,7 @@ def _last(c: Conversation, message: BaseMessage) -> dict[str, object]:
 
 
 def _unread(c: Conversation, message: BaseMessage, me: str) -> bool:
-    # Whether it counts as unread.
+    # Return whether a message counts as unread.
     return message.sender.uid != me and message.category != "action" and message.id > c.last_read_message_id
 
 
@@ -390,7 +391,7 @@ def _read(c: Conversation, up_to: int) -> Conversation:
 
 
 def _with_blocks(c: Conversation, before: Conversation) -> Conversation:
-    # One that is asked for alone does not say what blocks there are.
+    # The response for a single conversation does not include blocks.
     now, known = c.conversation_with, before.conversation_with
     if not isinstance(now, User) or not isinstance(known, User):
         return c

@@ -1,4 +1,4 @@
-"""The live list of conversations: hears the client's events, and asks for what they do not tell."""
+"""The live list of conversations: applies the client's events, and requests what they do not contain."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.listeners import events as e
 from tailwire.sdk.listeners import own
 from tailwire.sdk.live.conversation_list import ConversationList, LiveConversation, key_of
-from tailwire.sdk.live.live_list import Lists, LiveList, check_open
+from tailwire.sdk.live.live_list import LiveList, OpenLists, check_open
 from tailwire.wire.entities import Conversation
 from tailwire.wire.social import conversation_from_wire
 
-PAGE = 50
-_NOT_THERE = frozenset(
+PAGE_SIZE = 50
+_NOT_FOUND_CODES = frozenset(
     {
         "ERR_CONVERSATION_NOT_ACCESSIBLE",
         "ERR_CONVERSATION_NOT_FOUND",
@@ -30,12 +30,12 @@ _NOT_THERE = frozenset(
 
 
 class LiveConversations(LiveList[LiveConversation]):
-    """The user's conversations, pinned ones first, then the latest; made by `ChatClient.live_conversations`.
+    """The user's conversations: pinned ones first, then the most recent. Created by `ChatClient.live_conversations`.
 
-    Each item has `key`, `conversation` (a `Conversation`) and `typing` (who types there).
+    Each item has `key`, `conversation` (a `Conversation`) and `typing` (the users who are typing there).
     """
 
-    def __init__(self, client: Access, lists: Lists, uid: str, *, kind: str, limit: int, most: int) -> None:
+    def __init__(self, client: Access, lists: OpenLists, uid: str, *, kind: str, limit: int, most: int) -> None:
         super().__init__(lists, uid)
         self._client = client
         self._kind = kind
@@ -45,32 +45,32 @@ class LiveConversations(LiveList[LiveConversation]):
 
     @property
     def complete(self) -> bool:
-        """Whether there are no conversations further down."""
+        """Whether the list contains the last conversation."""
         return self._state.complete
 
     async def more(self, limit: int = 0) -> int:
-        """Read conversations further down.
+        """Read further conversations.
 
         Args:
-            limit: how many, 1 to 50; as many as the list began with by default.
+            limit: the number of conversations, 1 to 50; by default the initial number.
 
         Returns:
-            How many came; 0 when there are no more, or as many are held as the list may hold.
+            How many were added; 0 at the end, or if the list holds its maximum.
 
         Raises:
-            CometChatException: `LIVE_LIST_CLOSED`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or as the server
-                refused it.
+            CometChatException: `LIVE_LIST_CLOSED`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or another code
+                of the server.
         """
         check_open(self)
         before = len(self._state)
-        wanted = min(checked_limit(limit, PAGE) if limit else self._limit, self._most - before)
+        wanted = min(checked_limit(limit, PAGE_SIZE) if limit else self._limit, self._most - before)
         if self.complete or wanted <= 0:
             return 0
         await self._ask(lambda: self._read_more(wanted))
         return max(0, len(self._state) - before)
 
     async def _read_more(self, wanted: int) -> Callable[[], None]:
-        # The pages of the server are counted: the one in which the next one stands, and those behind it.
+        # The server's pages are numbered: start with the page that contains the next conversation.
         there = len(self._state)
         number, found, complete = there // wanted + 1, list[Conversation](), False
         while not complete and (number - 1) * wanted < there + wanted:
@@ -89,7 +89,7 @@ class LiveConversations(LiveList[LiveConversation]):
 
     async def _read_all(self) -> Callable[[], None]:
         wanted, number, complete = max(len(self._state), self._limit), 1, False
-        size = min(wanted, PAGE)
+        size = min(wanted, PAGE_SIZE)
         found: dict[str, Conversation] = {}
         while not complete and (number - 1) * size < wanted:
             page, complete = await self._page(number, size)
@@ -107,7 +107,7 @@ class LiveConversations(LiveList[LiveConversation]):
         try:
             answer = await self._client._ask("GET", conversation_path(other, kind))
         except CometChatException as error:
-            if error.code not in _NOT_THERE:
+            if error.code not in _NOT_FOUND_CODES:
                 raise
             return lambda: self._state.drop(stale[0])
         conversation = decoded(conversation_from_wire, answer)
@@ -170,4 +170,4 @@ class LiveConversations(LiveList[LiveConversation]):
         elif isinstance(event, e.HistoryGap | own.RelationsChanged):
             self._want_all()
         elif isinstance(event, e.ConnectionChanged) and event.status is ConnectionStatus.CONNECTED:
-            self._want_all()  # what no event tells may have happened meanwhile
+            self._want_all()  # changes while disconnected are not all reported by events

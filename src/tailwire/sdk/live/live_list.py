@@ -1,4 +1,4 @@
-"""What both live lists have: who is told, and when the server is asked again."""
+"""What both live lists share: their readers, and when the server is queried again."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from tailwire.sdk.sending import AGAIN
 
 log = logging.getLogger("tailwire")
 K = TypeVar("K", bound=Keyed)
-EVERY = 1.0
-"""Seconds between two requests of a list that nobody asked for."""
-SETTLES = 1.0
-"""Seconds after an answer in which an event may tell of what is in the answer already."""
-MAX_DOUBT = 30.0
-"""Seconds between two requests because of such events. Each such request doubles them, from `EVERY` on: while events
-keep coming, each answer is in doubt again."""
-MAX_WAIT = 60.0
-MAX_WAITING = 1000
-MAX_REPLAYED = 5000
+MIN_INTERVAL_SECONDS = 1.0
+"""The minimum time between two background requests of a list."""
+OVERLAP_SECONDS = 1.0
+"""For this time after a response, an event may be included in the response already."""
+MAX_DOUBT_SECONDS = 30.0
+"""The maximum time between two requests because of such events. Each one doubles it, from `MIN_INTERVAL_SECONDS` on,
+because under a stream of events every response is in doubt again."""
+MAX_RETRY_SECONDS = 60.0
+MAX_QUEUED_CHANGES = 1000
+MAX_REPLAYED_EVENTS = 5000
 
 
-class Lists(Protocol):
-    """Where the open lists are known."""
+class OpenLists(Protocol):
+    """The registry of open lists."""
 
     def add(self, live: LiveList[Any]) -> None: ...
     def discard(self, live: LiveList[Any]) -> None: ...
 
 
 def check_open(live: LiveList[Any]) -> None:
-    """Let a call on a list pass.
+    """Check that a list is open.
 
     Raises:
         CometChatException: `LIVE_LIST_CLOSED`.
@@ -49,17 +49,17 @@ def check_open(live: LiveList[Any]) -> None:
 
 
 class LiveList(Generic[K]):
-    """A list that is kept as the server has it, from the events of its client.
+    """A list that follows the server, by the events of its client.
 
-    `items` is always a whole: what is in it belongs together. Nothing in it is changed afterwards; what changes is
-    replaced. Close the list when nobody looks at it any more; it is closed with its client, and when the user logs
-    out.
+    `items` is always consistent. Items are immutable; a change replaces them. Close the list when it is not shown any
+    more; it is also closed with its client, and when the user logs out.
 
     Attributes:
-        error: why the server could not be asked at the last try; None when all is well. It is tried again.
+        uid: the user whose list it is.
+        error: why the last request failed; None if it succeeded. Requests are retried.
     """
 
-    def __init__(self, lists: Lists, uid: str) -> None:
+    def __init__(self, lists: OpenLists, uid: str) -> None:
         self._lists = lists
         self._loop = asyncio.get_running_loop()
         self.uid = uid
@@ -70,42 +70,42 @@ class LiveList(Generic[K]):
         self._number = 0
         self._readers: weakref.WeakSet[_Reader[K]] = weakref.WeakSet()
         self._hurry = asyncio.Event()
-        self._closed = self._wanted = self._throttled = self._patient = False
-        self._patience = EVERY
+        self._closed = self._wanted = self._throttled = self._only_doubts = False
+        self._doubt_seconds = MIN_INTERVAL_SECONDS
         self._task: asyncio.Task[None] | None = None
         self._asking = asyncio.Lock()
-        self._replay: list[object] | None = None  # what happened while the server was asked
+        self._replay: list[object] | None = None  # events during a request; applied again to its response
         self._answered = self._asked = float("-inf")
         lists.add(self)
 
-    # For the app.
+    # Called by the app.
 
     @property
     def items(self) -> tuple[K, ...]:
-        """The items, in order."""
+        """The current items, in order."""
         return self._items
 
     @property
     def closed(self) -> bool:
-        """Whether the list is kept no longer. Its last items can still be read."""
+        """Whether the list is closed. Its last items can still be read."""
         return self._closed
 
     def subscribe(self, callback: Callable[[Change[K]], object]) -> Callable[[], None]:
-        """Hear of changes from now on.
+        """Call a function with each change from now on.
 
         Args:
-            callback: called with each `Change`, in order, on the event loop. Applied one after the other to a copy of
-                `items`, they keep it equal to `items`. Must not block; what it raises is logged.
+            callback: a plain function, called on the event loop; it must not block. Applied in order to a copy of
+                `items`, the changes keep it equal to `items`. Exceptions are logged.
 
         Returns:
-            What ends it. Calling it twice does no harm.
+            A function that ends the subscription. It may be called more than once.
 
         Raises:
-            TypeError: when it cannot be called.
+            TypeError: `callback` is not a plain function.
             CometChatException: `LIVE_LIST_CLOSED`.
         """
         if not callable(callback) or inspect.iscoroutinefunction(callback):
-            raise TypeError("Give a plain function; for async code use `async for change in live.changes()`.")
+            raise TypeError("Give a plain function; in async code use `async for change in live.changes()`.")
         check_open(self)
         self._number += 1
         number = self._number
@@ -117,27 +117,27 @@ class LiveList(Generic[K]):
         return stop
 
     def changes(self) -> AsyncIterator[Change[K]]:
-        """Return the changes from now on, for `async for`; ends when the list is closed, at once if it is already.
+        """Return an async iterator over the changes from now on. It ends when the list is closed.
 
-        A reader that is 1,000 changes behind gets one `reset` with all items in their place.
+        If a reader falls 1,000 changes behind, they are replaced by one `reset` with all items.
         """
         reader = _Reader(self)
         self._readers.add(reader)
         return reader
 
     async def refresh(self) -> None:
-        """Read what is shown from the server now.
+        """Read the list from the server again.
 
-        Needed for what no event tells: see the documentation of live lists.
+        This is needed for changes that no event reports: see the documentation of live lists.
 
         Raises:
-            CometChatException: `LIVE_LIST_CLOSED`, or as the server refused it.
+            CometChatException: `LIVE_LIST_CLOSED`, or another code of the server.
         """
         check_open(self)
         await self._ask(self._read_all)
 
     def close(self) -> None:
-        """Keep the list no longer. Its readers come to their end; nothing is called any more."""
+        """Stop updating the list. Its iterators and subscriptions end. May be called more than once."""
         if self._closed:
             return
         self._closed = True
@@ -155,67 +155,69 @@ class LiveList(Generic[K]):
     async def __aexit__(self, *error: object) -> None:
         self.close()
 
-    # For the client.
+    # Called by the client.
 
-    def ask_later(self, error: CometChatException) -> None:
-        """The server could not be asked for the first items: say so, and ask again until it can be."""
+    def _retry_later(self, error: CometChatException) -> None:
+        """Report that the first request failed, and retry it in the background."""
         self.error = error
         self._want_all()
         self._show()
 
-    async def ended(self) -> None:
-        """Close, and wait until nothing runs any more."""
+    async def _end(self) -> None:
+        """Close the list, and wait until its task has ended."""
         task = self._task
         self.close()
         if task is not None and task is not asyncio.current_task():
             await asyncio.wait([task])
 
-    def hear(self, event: object) -> None:
-        """Something happened."""
+    def _handle(self, event: object) -> None:
+        """Apply an event."""
         if self._closed:
             return
         if isinstance(event, StatusChanged):
             if self._throttled and event.status is ConnectionStatus.CONNECTED:
-                self._want_all()  # meanwhile the server left receipts and presence out
+                self._want_all()  # the server has dropped receipts and presence meanwhile
             self._throttled = event.status is ConnectionStatus.FEATURE_THROTTLED
         if self._replay is not None:
-            if len(self._replay) < MAX_REPLAYED:
+            if len(self._replay) < MAX_REPLAYED_EVENTS:
                 self._replay.append(event)
             else:
-                self._wanted = True  # too much for one answer: it is asked for again
-        self._apply(event, unsure=self._loop.time() < self._answered + SETTLES)
+                self._wanted = True  # too many to replay: request the list again
+        self._apply(event, unsure=self._loop.time() < self._answered + OVERLAP_SECONDS)
         self._show()
 
-    # For the two kinds.
+    # Implemented by the two kinds of lists.
 
     def _apply(self, event: object, *, unsure: bool) -> None:
         raise NotImplementedError
 
     def _contents(self) -> tuple[tuple[K, ...], Any]:
-        # The items, and what else is shown.
+        # Return the items, and the rest of the visible state.
         raise NotImplementedError
 
     def _needs(self) -> bool:
-        # Whether the server has to be asked for something.
+        # Return whether something must be requested.
         raise NotImplementedError
 
     def _doubts(self) -> bool:
-        # Whether it may have to be asked for something: an event may have told of what was in the answer already.
+        # Return whether an event may have been counted twice, so that something should be requested.
         raise NotImplementedError
 
     async def _read_all(self) -> Callable[[], None]:
-        # Asks for all that is shown, and gives what takes the answer.
+        # Request everything that is shown. Return a function that applies the response.
         raise NotImplementedError
 
     async def _read_needed(self) -> Callable[[], None]:
-        # Asks for what is needed, and gives what takes the answer.
+        # Request what is needed. Return a function that applies the response.
         raise NotImplementedError
 
     async def _ask(self, read: Callable[[], Any]) -> None:
         async with self._asking:
             check_open(self)
             self._replay, self._asked = [], self._loop.time()
-            self._patience = min(self._patience * 2, MAX_DOUBT) if self._doubts() else EVERY
+            self._doubt_seconds = (
+                min(self._doubt_seconds * 2, MAX_DOUBT_SECONDS) if self._doubts() else MIN_INTERVAL_SECONDS
+            )
             try:
                 take = await read()
                 check_open(self)
@@ -243,7 +245,7 @@ class LiveList(Generic[K]):
             return
         if self._task is None and (self._wanted or self._needs() or self._doubts()):
             self._task = self._loop.create_task(self._keep_asking(), name="tailwire live list")
-        elif self._patient and self._needs():
+        elif self._only_doubts and self._needs():
             self._hurry.set()
 
     def _tell(self, change: Change[K]) -> None:
@@ -254,27 +256,27 @@ class LiveList(Generic[K]):
                 call_plain(callback, change, "a callback of a live list")
 
     def _want_all(self) -> None:
-        # Soon, also where it is tried again only after a while.
+        # Request the list soon, even during a back-off.
         self._wanted = True
         self._hurry.set()
 
     def _give_up(self, error: CometChatException) -> None:
-        # The server refuses, and would again.
+        # The server refused the request, and would do so again.
         self._wanted = False
 
     async def _keep_asking(self) -> None:
-        wait = EVERY
+        wait = MIN_INTERVAL_SECONDS
         try:
             while self._wanted or self._needs() or self._doubts():
-                self._patient = not (self._wanted or self._needs())
-                pause = max(wait, self._patience) if self._patient else wait
-                if await self._hurried(self._asked + pause - self._loop.time()):
-                    wait = EVERY
+                self._only_doubts = not (self._wanted or self._needs())
+                pause = max(wait, self._doubt_seconds) if self._only_doubts else wait
+                if await self._wait_or_hurry(self._asked + pause - self._loop.time()):
+                    wait = MIN_INTERVAL_SECONDS
                     continue
                 whole, self._wanted = self._wanted, False
                 try:
                     await self._ask(self._read_all if whole else self._read_needed)
-                    wait = EVERY
+                    wait = MIN_INTERVAL_SECONDS
                 except CometChatException as error:
                     if self._closed:
                         return
@@ -282,17 +284,17 @@ class LiveList(Generic[K]):
                     self._wanted = self._wanted or whole
                     if error.code not in AGAIN:
                         self._give_up(error)
-                    wait = min(max(wait * 2, error.retry_after or 0.0), MAX_WAIT)
+                    wait = min(max(wait * 2, error.retry_after or 0.0), MAX_RETRY_SECONDS)
                     log.info("a live list could not be read: %s", error.code)
                     self._show()
                 except Exception:
-                    self._wanted, wait = self._wanted or whole, MAX_WAIT
-                    log.exception("a live list could not be read for a reason that was not foreseen")
+                    self._wanted, wait = self._wanted or whole, MAX_RETRY_SECONDS
+                    log.exception("unexpected error while reading a live list; it is retried")
         finally:
-            self._task, self._patient = None, False
+            self._task, self._only_doubts = None, False
 
-    async def _hurried(self, seconds: float) -> bool:
-        # Waits; answers whether something came between that makes a longer wait needless.
+    async def _wait_or_hurry(self, seconds: float) -> bool:
+        # Wait. Return whether a long wait was interrupted because something must be requested soon.
         self._hurry.clear()
         if seconds <= 0:
             return False
@@ -301,11 +303,11 @@ class LiveList(Generic[K]):
                 await self._hurry.wait()
         except TimeoutError:
             return False
-        return seconds > EVERY
+        return seconds > MIN_INTERVAL_SECONDS
 
 
 class _Reader(Generic[K]):
-    """The changes of a list, as they are taken."""
+    """The queue of changes of one iterator."""
 
     def __init__(self, live: LiveList[K]) -> None:
         self._live = live
@@ -314,16 +316,16 @@ class _Reader(Generic[K]):
         self._changed = asyncio.Event()
 
     def put(self, change: Change[K]) -> None:
-        """Keep a change until it is taken."""
+        """Queue a change."""
         if not self._behind:
             self._changes.append(change)
-            if len(self._changes) > MAX_WAITING:
+            if len(self._changes) > MAX_QUEUED_CHANGES:
                 self._changes.clear()
                 self._behind = True
         self._changed.set()
 
     def wake(self) -> None:
-        """The list was closed."""
+        """Notice that the list was closed."""
         self._changed.set()
 
     def __aiter__(self) -> AsyncIterator[Change[K]]:

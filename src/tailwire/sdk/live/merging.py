@@ -1,4 +1,4 @@
-"""How a message reads after something happened to it. Rule: nothing is changed in place; each gives a new message."""
+"""How an event changes a message. Each function returns a new message and changes nothing in place."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import Any, TypeVar
 from tailwire.wire.entities import Action, BaseMessage, Group, User
 
 M = TypeVar("M", bound=BaseMessage)
-_OF_READER = ("savedAt", "quotedMessage", "threadSubscribed")
-_IN_DATA = ("reactions", "interactions")
+_READER_FIELDS = ("savedAt", "quotedMessage", "threadSubscribed")
+_DATA_FIELDS = ("reactions", "interactions")
 
 
 def tells_of_message(message: BaseMessage) -> bool:
-    """Return whether a message only tells that another was edited or deleted."""
+    """Return whether a message only reports that another was edited or deleted."""
     return message.category == "action" and message.type == "message"
 
 
 def reads_alike(one: BaseMessage | None, other: BaseMessage | None) -> bool:
-    """Return whether two messages show the same. `==` leaves out what is read from `raw`: reactions, pins, replies."""
+    """Return whether two messages look the same, including reactions, pins and replies, which `==` ignores."""
     return one == other and (one.raw if one else None) == (other.raw if other else None)
 
 
 def edited(known: BaseMessage, now: M) -> M:
-    """Return a message as it was edited.
+    """Return a message after an edit.
 
-    An event says how the message reads for everybody: what only this reader sees, and what was heard of receipts, is
-    kept from the one that is known.
+    The event contains the message as all users see it. The fields of this reader, and the receipts, are kept from the
+    known message.
     """
     data = dict(now.raw.get("data") or {})
     before = known.raw.get("data") or {}
-    data |= {name: before[name] for name in _IN_DATA if name in before}
-    raw = {**now.raw, "data": data, **{name: known.raw[name] for name in _OF_READER if name in known.raw}}
+    data |= {name: before[name] for name in _DATA_FIELDS if name in before}
+    raw = {**now.raw, "data": data, **{name: known.raw[name] for name in _READER_FIELDS if name in known.raw}}
     if known.reply_count > now.reply_count:
         raw["replyCount"] = known.reply_count
     return replace(
@@ -43,7 +43,7 @@ def edited(known: BaseMessage, now: M) -> M:
 
 
 def deleted(known: BaseMessage, now: M) -> M:
-    """Return what is left of a message that was deleted: its reactions, pin and mark of the reader go too."""
+    """Return what remains of a deleted message, without reactions, pin and the reader's own fields."""
     kept = {name: known.raw[name] for name in ("quotedMessage",) if name in known.raw}
     raw = {k: v for k, v in {**now.raw, **kept}.items() if k not in ("savedAt", "pinnedAt", "pinnedBy")}
     return replace(
@@ -55,7 +55,7 @@ def deleted(known: BaseMessage, now: M) -> M:
 
 
 def with_receipt(message: M, at: int, *, read: bool) -> M:
-    """Return a message that was received, or read. The first time counts; what was read was received."""
+    """Return a message with the time when it was delivered, or read. Earlier times are kept; read implies delivered."""
     if message.deleted_at and not message.id:
         return message
     delivered, seen = message.delivered_at or at, message.read_at or (at if read else 0)
@@ -65,7 +65,7 @@ def with_receipt(message: M, at: int, *, read: bool) -> M:
 
 
 def with_reaction(message: M, reaction: str, *, added: bool, by_me: bool) -> M:
-    """Return a message with one reaction more, or fewer. The user's own counts once, however often it is told."""
+    """Return a message with one reaction more or fewer. The user's own reaction counts once, even if reported twice."""
     if message.deleted_at:
         return message
     data = dict(message.raw.get("data") or {})
@@ -88,31 +88,31 @@ def with_reaction(message: M, reaction: str, *, added: bool, by_me: bool) -> M:
 
 
 def with_reply(message: M) -> M:
-    """Return a message whose thread has one reply more."""
+    """Return a message with one more reply in its thread."""
     return _with_raw(message, {**message.raw, "replyCount": message.reply_count + 1})
 
 
 def with_pin(message: M, now: BaseMessage) -> M:
-    """Return a message pinned, or not, as another copy of it is."""
+    """Return a message with the pin of another copy of it."""
     raw = {k: v for k, v in message.raw.items() if k not in ("pinnedAt", "pinnedBy")}
     raw |= {k: now.raw[k] for k in ("pinnedAt", "pinnedBy") if now.raw.get(k)}
     return _with_raw(message, raw)
 
 
 def with_save(message: M, now: BaseMessage) -> M:
-    """Return a message saved by the user, or not, as another copy of it is."""
+    """Return a message with the user's saved mark of another copy of it."""
     raw = {k: v for k, v in message.raw.items() if k != "savedAt"}
     raw |= {k: now.raw[k] for k in ("savedAt",) if now.raw.get(k)}
     return _with_raw(message, raw)
 
 
 def with_quoted(message: M, quoted: BaseMessage) -> M:
-    """Return a message that quotes another, as that reads now."""
+    """Return a message with a new version of the message that it quotes."""
     return _with_raw(message, {**message.raw, "quotedMessage": quoted.raw})
 
 
 def other_as_in(message: BaseMessage, known: User | Group, me: str) -> User | Group:
-    """Return a user or group as a message names them: a new name comes with the next message."""
+    """Return a user or group, updated from the copy in a newer message."""
     if isinstance(known, Group):
         named = message.action_for if isinstance(message, Action) else message.receiver_entity
         if not isinstance(named, Group) or named.updated_at < known.updated_at:
@@ -126,7 +126,7 @@ def other_as_in(message: BaseMessage, known: User | Group, me: str) -> User | Gr
         return replace(named, has_joined=known.has_joined, scope=scope, joined_at=known.joined_at)
     sender = message.sender
     if sender.uid != known.uid or not sender.name or sender.updated_at < known.updated_at:
-        return known  # what tells of an edit names nobody but by uid
+        return known  # messages about edits contain only the uid of a user
     return replace(known, name=sender.name, avatar=sender.avatar, updated_at=sender.updated_at)
 
 

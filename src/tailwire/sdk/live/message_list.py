@@ -1,9 +1,9 @@
-"""The messages of one conversation, kept from what happens in it.
+"""The state of a live list of messages.
 
-Rules: each method applies one thing that happened, and gives nothing. Stored messages stand in the order of their ids,
-once; what is queued stands behind them in the order of the queue. What may be in a page of the server already, and
-cannot be told from it, is noted in `doubtful`, and the page is asked for once more. What is shown is replaced by each
-change of it (`_shown`), and by nothing else. This module knows no client and no time.
+Each method applies one event or response, and returns nothing. Stored messages are ordered by id; queued ones follow in
+the order of the queue. If an event may be included in the last page already, and this cannot be decided, `doubtful` is
+set, and the page is requested again. Each change replaces the shown items (`_shown`). This module knows no client and
+no clock.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tailwire.wire.entities import Action, BaseMessage, MessageReceipt, TypingIn
 
 
 class MessageState(StrEnum):
-    """Where a message of a live list stands."""
+    """The state of a message in a live list."""
 
     SENT = "sent"
     PENDING = "pending"
@@ -28,14 +28,14 @@ class MessageState(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LiveMessage:
-    """A message in a live list. Two are equal when all that they show is: also reactions, pin, and what is quoted.
+    """A message in a live list. Two are equal if they look the same, including reactions, pin and quoted message.
 
     Attributes:
-        key: what it is known by; that of a queued message stays when it is sent.
-        message: as it reads now. A deleted one has `deleted_at` and no content.
-        state: `sent`; of the user's own queued ones also `pending` and `failed`.
-        entry: of a queued one: the `OutboxEntry`, with `error`, `retry()` and `cancel()`.
-        error: why it failed, or was not sent at the last try.
+        key: identifies it; a queued message keeps its key when it is sent.
+        message: the current message. A deleted one has `deleted_at` and no content.
+        state: `sent`; `pending` or `failed` for the user's own queued messages.
+        entry: the `OutboxEntry` of a queued message, with `error`, `retry()` and `cancel()`.
+        error: why it failed, or why the last attempt to send it failed.
     """
 
     key: str
@@ -56,24 +56,24 @@ class LiveMessage:
 
 
 class MessageList:
-    """The newest messages of a conversation, as far back as they were read.
+    """The newest messages of a conversation or thread, as far back as they were read.
 
     Args:
         me: the user's uid.
         kind: `user` or `group`.
         other: the uid or guid.
-        parent: of a thread: the message that it hangs on; 0 for the conversation itself.
-        replies: whether replies in threads are among the messages of the conversation.
-        most: how many stored ones are held; older ones are let go.
+        parent: id of the parent message of the thread; 0 for the conversation itself.
+        replies: whether replies in threads are included.
+        most: the maximum number of stored messages to keep; older ones are dropped.
 
     Attributes:
-        complete: whether there are no older ones.
+        complete: whether the list contains the first message.
         hides_replies: whether replies in threads are left out.
-        lost: whether what is held has to be read again.
-        doubtful: whether something may have been counted twice, so that what is held has to be read again some time.
-        reached: from this id on nothing is missing.
-        unsure: what is applied now may be in the page that was just taken.
-        gone: whether the user is no longer in the group.
+        lost: whether the list must be requested again.
+        doubtful: whether an event may have been counted twice, so that the list should be requested again.
+        reached: from this id on, no message is missing.
+        unsure: whether the current event may be included in the last page already.
+        gone: whether the user is not in the group any more.
     """
 
     def __init__(self, me: str, kind: str, other: str, *, parent: int, replies: bool, most: int) -> None:
@@ -83,30 +83,30 @@ class MessageList:
         self._ids: list[int] = []
         self._items: dict[int, LiveMessage] = {}
         self._queued: dict[str, LiveMessage] = {}
-        self._keys: dict[int, str] = {}  # of those that were queued
-        self._acts: dict[int, int] = {}  # by message, the last edit or deletion of it that was applied
-        self._counted: dict[int, None] = {}  # replies that were counted
+        self._keys: dict[int, str] = {}  # keys of messages that were queued before
+        self._acts: dict[int, int] = {}  # by message: id of the last applied edit or deletion
+        self._counted: dict[int, None] = {}  # ids of counted replies
         self._typing: dict[str, User] = {}
         self._shown: tuple[LiveMessage, ...] | None = None
         self.reached = 0
         self.complete = self.lost = self.doubtful = self.unsure = self.gone = False
 
     def items(self) -> tuple[LiveMessage, ...]:
-        """Return the messages, oldest first: the same tuple while nothing in it has changed."""
+        """Return the messages, oldest first. The tuple is the same object until something changes."""
         if self._shown is None:
             self._shown = (*(self._items[n] for n in self._ids), *self._queued.values())
         return self._shown
 
     def typing(self) -> tuple[User, ...]:
-        """Return who types."""
+        """Return the users who are typing."""
         return tuple(self._typing.values())
 
     def ends(self) -> tuple[int, int]:
-        """Return the ids of the oldest and the newest one that are held; 0 where there is none."""
+        """Return the ids of the oldest and the newest stored message; 0 if there is none."""
         return (self._ids[0], self._ids[-1]) if self._ids else (0, 0)
 
-    def room(self) -> int:
-        """Return how many more may be held."""
+    def capacity(self) -> int:
+        """Return how many more messages may be kept."""
         return self._most - len(self._ids)
 
     def __len__(self) -> int:
@@ -117,7 +117,7 @@ class MessageList:
         return (self._kind, self._other) == (kind, other)
 
     def shows(self, message: BaseMessage) -> bool:
-        """Return whether a message of the conversation stands in the list."""
+        """Return whether a message of the conversation is shown in the list."""
         if merging.tells_of_message(message):
             return False
         if self._parent:
@@ -125,21 +125,23 @@ class MessageList:
         return self._replies or not message.parent_message_id
 
     def belongs(self, message: BaseMessage) -> bool:
-        """Return whether a message is of the conversation."""
+        """Return whether a message belongs to the conversation."""
         if str(message.receiver_type) != self._kind:
             return False
         if self._kind == "group":
             return message.receiver == self._other
         return {message.sender.uid, message.receiver} == {self._me, self._other}
 
-    # What the server says.
+    # Responses.
 
     def fill(self, page: Sequence[BaseMessage], first: int, *, complete: bool, joins: bool = True) -> None:
-        """Take the newest messages as the server has them now: everything from an id on.
+        """Replace the newest messages with those from the server: everything from an id on.
 
         Args:
-            first: the id; what is held and older stays as it is.
-            joins: whether nothing can be missing before it; else what is older is let go.
+            page: the messages.
+            first: the id; older messages are kept.
+            complete: whether the page contains the first message.
+            joins: whether no message can be missing before `first`; otherwise older messages are dropped.
         """
         for number in list(self._items):
             if number >= first or complete or not joins:
@@ -155,7 +157,7 @@ class MessageList:
         self._trim()
 
     def older(self, page: Sequence[BaseMessage], first: int, *, complete: bool) -> None:
-        """Take messages that are older than those held: everything from an id on."""
+        """Prepend older messages: everything from the id `first` on."""
         self.reached = first
         for message in page:
             if message.id not in self._items:
@@ -163,7 +165,7 @@ class MessageList:
         self.complete = complete
 
     def clear(self) -> None:
-        """The conversation was deleted for the user, or the group for everybody."""
+        """Apply that the conversation was deleted for the user, or the group for everyone."""
         self._ids, self._items, self._acts, self._keys, self._shown = [], {}, {}, {}, None
         self.complete = True
 
@@ -185,10 +187,10 @@ class MessageList:
             self._keys.pop(number, None)
             self.reached, self.complete, self._shown = self._ids[0], False, None
 
-    # What happens.
+    # Events.
 
     def message(self, message: BaseMessage) -> None:
-        """A message was sent, edited, deleted, or tells of a group's members."""
+        """Apply a message: a new one, or one about an edit, a deletion or the members of a group."""
         if isinstance(message, Action) and merging.tells_of_message(message):
             if isinstance(message.action_on, BaseMessage) and self.belongs(message.action_on):
                 self._acted(message.action_on, message.id, deleted=message.action == "deleted")
@@ -209,7 +211,7 @@ class MessageList:
         on = action.action_on if isinstance(action.action_on, User) else action.action_by
         if on is not None and on.uid == self._me and action.action in ("left", "kicked", "banned", "joined", "added"):
             self.gone = action.action not in ("joined", "added")
-            self.lost = not self.gone  # what was said meanwhile
+            self.lost = not self.gone  # messages from the time of absence are missing
 
     def _reply(self, message: BaseMessage) -> None:
         if message.id in self._counted:
@@ -230,7 +232,7 @@ class MessageList:
         self._acts[on.id] = action_id
         known = item_of.message
         if known.deleted_at or (known.updated_at > on.updated_at and not deleted):
-            return  # a page has brought what came after it
+            return  # a page has brought a newer version
         self._change(on.id, lambda m: merging.deleted(m, on) if deleted else merging.edited(m, on))
 
     def _change(self, number: int, change: Any) -> None:
@@ -243,7 +245,7 @@ class MessageList:
             self._shown = None
 
     def receipt(self, receipt: MessageReceipt) -> None:
-        """Somebody received or read the conversation up to a message."""
+        """Apply a receipt."""
         kind, of_all = receipt.receipt_type, receipt.receipt_type in ("deliveredToAll", "readByAll")
         if str(receipt.receiver_type) != self._kind or (self._kind == "group") is not of_all:
             return
@@ -258,29 +260,29 @@ class MessageList:
             self.received(by, receipt.message_id, receipt.timestamp, read=read)
 
     def received(self, by: str, up_to: int, at: int, *, read: bool) -> None:
-        """What somebody sent was received, or read, up to a message."""
+        """Apply that the messages of a sender were delivered, or read, up to an id."""
         for number in self._ids:
             message = self._items[number].message
             if number > up_to:
                 return
-            # Each is looked at: an edit or deletion may have brought the receipt of a newer one already.
+            # Do not stop at a marked one: an edit or deletion may have brought its receipt out of order.
             if message.sender.uid == by and message.category != "action":
                 self._change(number, lambda m: merging.with_receipt(m, at, read=read))
 
     def reaction(self, message_id: int, reaction: str, *, added: bool, by_me: bool) -> None:
-        """Somebody reacted to a message, or took it back."""
+        """Apply that a reaction was added or removed."""
         if message_id not in self._items:
             return
         self.doubtful = self.doubtful or (self.unsure and not by_me)
         self._change(message_id, lambda m: merging.with_reaction(m, reaction, added=added, by_me=by_me))
 
     def flagged(self, message: BaseMessage, *, saved: bool) -> None:
-        """A message was pinned or saved, or no longer."""
+        """Apply that a message was pinned or saved, or that this was undone."""
         change = merging.with_save if saved else merging.with_pin
         self._change(message.id, lambda m: change(m, message))
 
     def typed(self, indicator: TypingIndicator) -> None:
-        """Somebody began, or stopped, typing."""
+        """Apply that a user started or stopped typing."""
         uid, to = indicator.sender.uid, indicator.receiver_id
         here = to == self._other if self._kind == "group" else (uid, to) == (self._other, self._me)
         if uid == self._me or not here or str(indicator.receiver_type) != self._kind:
@@ -292,9 +294,9 @@ class MessageList:
     def queued(
         self, muid: str, message: BaseMessage, state: MessageState | None, entry: Any, error: Exception | None
     ) -> None:
-        """A queued message waits (again), has failed, or has come to its end (no state).
+        """Apply the state of a queued message: pending, failed, or not queued any more (None).
 
-        One that is queued again stands last.
+        A message that is queued again moves to the end.
         """
         known = self._queued.get(muid)
         if state is None:
@@ -311,4 +313,4 @@ class MessageList:
 
 
 def _queued_key(muid: str) -> str:
-    return f"queued/{muid}"  # an app gives the muid: it may read as the id of another message
+    return f"queued/{muid}"  # apps may choose the muid, so it must not collide with a message id

@@ -1,4 +1,4 @@
-"""The live list of a conversation's messages: hears the client's events, and asks for what they do not tell."""
+"""The live list of a conversation's messages: applies the client's events, and requests what they do not contain."""
 
 from __future__ import annotations
 
@@ -14,71 +14,72 @@ from tailwire.sdk.dispatch.history import id_of
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.listeners import events as e
 from tailwire.sdk.listeners import own
-from tailwire.sdk.live.live_list import Lists, LiveList, check_open
+from tailwire.sdk.live.live_list import LiveList, OpenLists, check_open
 from tailwire.sdk.live.message_list import LiveMessage, MessageList, MessageState
 from tailwire.sdk.outbox import OutboxEntry, OutboxStatus
 from tailwire.wire.codec import message_from_wire
 from tailwire.wire.entities import BaseMessage, User
 
-PAGE = 100
-REREAD = 2 * PAGE
+PAGE_SIZE = 100
+MAX_REREAD = 2 * PAGE_SIZE
 MAX_REQUESTS = 5
-MAX_IN_VAIN = 50
-"""Requests after which a read ends that has found nothing to show; the next one goes on from there."""
+MAX_FRUITLESS_REQUESTS = 50
+"""A read ends after so many pages without a visible message; the next one continues there."""
 _CONTENT = "message,custom,interactive,call"
 _STATES = {OutboxStatus.PENDING: MessageState.PENDING, OutboxStatus.FAILED: MessageState.FAILED}
-_NOT_IN_GROUP = frozenset({"ERR_NOT_A_MEMBER", "ERR_GUID_NOT_FOUND"})
+_NOT_A_MEMBER_CODES = frozenset({"ERR_NOT_A_MEMBER", "ERR_GUID_NOT_FOUND"})
 
 
 class LiveMessages(LiveList[LiveMessage]):
-    """The messages of a conversation or thread, oldest first; made by `ChatClient.live_messages`.
+    """The messages of a conversation or thread, oldest first. Created by `ChatClient.live_messages`.
 
-    Each item has `key`, `message`, `state` (`sent`, `pending`, `failed`), and of a queued one `entry` and `error`.
+    Each item has `key`, `message` and `state` (`sent`, `pending` or `failed`); a queued one also has `entry` and
+    `error`.
     """
 
     def __init__(
-        self, client: MessageCalls, lists: Lists, uid: str, state: MessageList, place: dict[str, Any], limit: int
+        self, client: MessageCalls, lists: OpenLists, uid: str, state: MessageList, place: dict[str, Any], limit: int
     ) -> None:
         super().__init__(lists, uid)
         self._client = client
         self._state = state
         self._place = place
         self._limit = limit
-        self._gap: int | None = None  # after this id something may be missing
-        self._sure = 0  # up to this id nothing was missing when the connection ended
+        self._gap: int | None = None  # messages after this id may be missing
+        self._sure = 0  # nothing was missing up to this id when the connection was lost
 
     @property
     def complete(self) -> bool:
-        """Whether the list reaches back to the first message."""
+        """Whether the list contains the first message."""
         return self._state.complete
 
     @property
     def typing(self) -> tuple[User, ...]:
-        """Who types here. Who does not say so for 15 seconds types no more."""
+        """The users who are typing here. A typing indicator expires after 15 seconds."""
         return self._state.typing()
 
     @property
     def gone(self) -> bool:
-        """Whether the user is no longer in the group, or the group is no more. The items stay."""
+        """Whether the user has left the group, or it was deleted. The items stay."""
         return self._state.gone
 
     async def older(self, limit: int = 0) -> int:
-        """Read older messages, before those that are shown.
+        """Read older messages.
 
         Args:
-            limit: how many, 1 to 100; as many as the list began with by default.
+            limit: the number of messages, 1 to 100; by default the initial number.
 
         Returns:
-            How many came; 0 when there are none, or as many are held as the list may hold. Also, while `complete` is
-            False, when thousands of edits and deletions lie in between: the next call goes on behind them.
+            How many were added; 0 at the beginning, or if the list holds its maximum. It may also be 0 while `complete`
+            is False, if thousands of edits and deletions lie in between: the next call continues behind them.
 
         Raises:
-            CometChatException: `LIVE_LIST_CLOSED`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or as the server
-                refused it.
+            CometChatException: `LIVE_LIST_CLOSED`, `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED`, or another code
+                of the server.
         """
         check_open(self)
         before = len(self._state)
-        wanted = min(checked_limit(limit, PAGE) if limit else self._limit, self._state.room())
+        wanted = min(checked_limit(limit, PAGE_SIZE) if limit else self._limit, self._state.capacity())
         if self.complete or wanted <= 0:
             return 0
         await self._ask(lambda: self._read_older(wanted))
@@ -89,17 +90,17 @@ class LiveMessages(LiveList[LiveMessage]):
         found, first, complete = await self._read(reached, wanted, wanted)
 
         def take() -> None:
-            if self._state.reached == reached:  # else older ones were let go meanwhile
+            if self._state.reached == reached:  # otherwise older messages were dropped meanwhile
                 self._state.older(found, first, complete=complete)
 
         return take
 
     async def _read(self, before: int, wanted: int, size: int) -> tuple[list[BaseMessage], int, bool]:
-        # At most so many that are shown, from before an id; from which id on that is all there is; whether there is
-        # nothing older.
+        # Read up to `wanted` visible messages before an id. Return them, the id from which on nothing is missing, and
+        # whether there is nothing older.
         found: list[BaseMessage] = []
         complete = False
-        for number in range(1, MAX_IN_VAIN + 1):
+        for number in range(1, MAX_FRUITLESS_REQUESTS + 1):
             query = {"per_page": size, "affix": "prepend", **self._filters()}
             if before:
                 query["id"] = before
@@ -109,7 +110,7 @@ class LiveMessages(LiveList[LiveMessage]):
             complete = len(listed) < size
             if complete or len(found) >= wanted or (found and number >= MAX_REQUESTS):
                 break
-            size = PAGE  # much of it is what only tells of messages
+            size = PAGE_SIZE  # most of the page is about edits and deletions
         if len(found) > wanted:
             found = found[-wanted:]
             before, complete = found[0].id, False
@@ -118,14 +119,14 @@ class LiveMessages(LiveList[LiveMessage]):
     def _filters(self) -> dict[str, Any]:
         filters: dict[str, Any] = {}
         if "guid" not in self._place and "thread" not in self._place:
-            filters["categories"] = _CONTENT  # between two users there is no action but what tells of messages
+            filters["categories"] = _CONTENT  # between two users all actions are about messages
         if self._state.hides_replies:
             filters["hideReplies"] = 1
         return filters
 
     async def _read_all(self) -> Callable[[], None]:
-        wanted = min(max(len(self._state), self._limit), REREAD)
-        found, first, complete = await self._read(0, wanted, min(wanted, PAGE))
+        wanted = min(max(len(self._state), self._limit), MAX_REREAD)
+        found, first, complete = await self._read(0, wanted, min(wanted, PAGE_SIZE))
 
         def take() -> None:
             joins = self._gap is None or first <= self._gap + 1
@@ -146,7 +147,7 @@ class LiveMessages(LiveList[LiveMessage]):
     def _give_up(self, error: CometChatException) -> None:
         super()._give_up(error)
         self._state.lost = self._state.doubtful = False
-        if error.code in _NOT_IN_GROUP:
+        if error.code in _NOT_A_MEMBER_CODES:
             self._state.gone = True
 
     def _contents(self) -> tuple[tuple[LiveMessage, ...], Any]:
@@ -176,12 +177,12 @@ class LiveMessages(LiveList[LiveMessage]):
         elif isinstance(event, e.MessageSaved):
             state.flagged(event.message, saved=True)
         elif isinstance(event, e.OutboxChanged):
-            self.queued(event.entry)
+            self._update_queued(event.entry)
         else:
             self._apply_rest(event)
 
-    def queued(self, entry: OutboxEntry) -> None:
-        """Take an entry of the outbox as it is now."""
+    def _update_queued(self, entry: OutboxEntry) -> None:
+        """Apply the current state of an outbox entry."""
         self._state.queued(entry.muid, entry.message, _STATES.get(entry.status), entry, entry.error)
 
     def _apply_rest(self, event: object) -> None:

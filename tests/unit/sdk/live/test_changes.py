@@ -1,4 +1,4 @@
-"""The steps lead from one list to the other, and one that moves is one step."""
+"""Steps transform the old list into the new one, with one step for a move."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ rows = st.lists(st.builds(Row, st.sampled_from("abcdefghij"), st.sampled_from("x
 
 
 @given(rows, rows)
-def test_the_steps_lead_from_one_list_to_the_other(old, new):
+def test_steps_transform_the_old_list_into_the_new(old, new):
     mine = list(old)
     for change in steps(old, new):
         change.apply(mine)
@@ -29,7 +29,7 @@ def test_the_steps_lead_from_one_list_to_the_other(old, new):
 
 
 @given(rows, rows)
-def test_what_is_made_of_the_items_follows_and_is_made_once(old, new):
+def test_rows_are_made_once_for_each_item(old, new):
     made: list[Row] = []
 
     def make(row: Row) -> tuple[str, Row]:
@@ -46,7 +46,7 @@ def test_what_is_made_of_the_items_follows_and_is_made_once(old, new):
 
 
 @given(rows, st.data())
-def test_one_that_moves_up_or_down_is_one_step(old, data):
+def test_move_is_one_step(old, data):
     if len(old) < 2:
         return
     at, to = data.draw(st.integers(0, len(old) - 1)), data.draw(st.integers(0, len(old) - 1))
@@ -56,7 +56,7 @@ def test_one_that_moves_up_or_down_is_one_step(old, data):
     assert [c.kind for c in found] == ([ChangeKind.MOVED] if at != to else [])
 
 
-def test_a_reset_brings_all_items():
+def test_reset_replaces_all_items():
     mine = [Row("a")]
     Change(ChangeKind.RESET, items=(Row("b"), Row("c"))).apply(mine)
     assert mine == [Row("b"), Row("c")]

@@ -1,4 +1,4 @@
-"""The messages of a conversation, without a client: each rule with the fewest messages that need it."""
+"""The state of a live list of messages, without a client: each rule with a minimal example."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def words(live: MessageList) -> list[str]:
     return [i.message.text for i in live.items()]
 
 
-def test_messages_stand_in_the_order_of_their_ids_once():
+def test_messages_are_ordered_by_id_without_duplicates():
     live = messages(text(1, "a"))
     for number in (5, 3, 5, 1):
         live.message(text(number, str(number)))
     assert words(live) == ["a", "3", "5"]
 
 
-def test_what_is_older_than_what_is_held_is_left_to_paging():
+def test_older_messages_are_left_to_paging():
     live = messages(text(5, "a"), complete=False)
     live.message(text(3, "b"))
     assert words(live) == ["a"]
@@ -42,7 +42,7 @@ def test_what_is_older_than_what_is_held_is_left_to_paging():
     assert (words(live), live.complete) == (["b", "a"], True)
 
 
-def test_edits_are_taken_in_the_order_of_their_ids():
+def test_edits_are_applied_in_order_of_their_ids():
     live = messages(text(1, "a"))
     live.message(act(4, "edited", text(1, "second")))
     live.message(act(3, "edited", text(1, "first")))
@@ -52,7 +52,7 @@ def test_edits_are_taken_in_the_order_of_their_ids():
     assert (words(live), live.items()[0].message.deleted_at) == ([""], 5)
 
 
-def test_an_edit_keeps_what_only_this_reader_sees():
+def test_edit_keeps_the_fields_of_the_reader():
     live = messages(text(1, "a", raw={"savedAt": 7}))
     live.reaction(1, "+", added=True, by_me=True)
     live.reaction(1, "+", added=True, by_me=True)
@@ -62,7 +62,7 @@ def test_an_edit_keeps_what_only_this_reader_sees():
     assert [(r.reaction, r.count, r.reacted_by_me) for r in item.message.reactions] == [("+", 1, True)]
 
 
-def test_a_snapshot_does_not_change():
+def test_snapshots_are_immutable():
     live = messages(text(1, "a"))
     before = live.items()
     live.reaction(1, "+", added=True, by_me=False)
@@ -70,7 +70,7 @@ def test_a_snapshot_does_not_change():
     assert live.items()[0].message.reactions[0].count == 1
 
 
-def test_what_may_be_in_the_answer_already_is_asked_for_again():
+def test_doubtful_events_request_the_list_again():
     live = messages(text(1, "a"))
     live.unsure = True
     live.reaction(1, "+", added=True, by_me=False)
@@ -78,7 +78,7 @@ def test_what_may_be_in_the_answer_already_is_asked_for_again():
     assert not live.lost
 
 
-def test_a_queued_message_stands_last_and_keeps_its_key():
+def test_queued_message_is_last_and_keeps_its_key():
     live = messages(text(1, "a"))
     waiting = TextMessage(receiver="bob", text="mine", muid="m")
     live.queued("m", waiting, MessageState.PENDING, None, None)
@@ -95,7 +95,7 @@ def test_a_queued_message_stands_last_and_keeps_its_key():
     assert [i.key for i in live.items()] == ["message/1", "message/2", "queued/m"]
 
 
-def test_one_that_failed_and_is_queued_again_stands_behind_the_others():
+def test_requeued_message_moves_to_the_end():
     live = messages()
     for muid in "ab":
         live.queued(muid, TextMessage(receiver="bob", text=muid), MessageState.PENDING, None, None)
@@ -107,7 +107,7 @@ def test_one_that_failed_and_is_queued_again_stands_behind_the_others():
     assert [i.key for i in live.items()] == ["queued/b"]
 
 
-def test_no_more_is_held_than_may_be_and_none_where_a_hole_is():
+def test_maximum_size_and_gaps():
     live = messages(*(text(n) for n in range(1, 11)))
     live.message(text(11))
     assert ([i.message.id for i in live.items()], live.complete) == (list(range(2, 12)), False)
@@ -115,13 +115,13 @@ def test_no_more_is_held_than_may_be_and_none_where_a_hole_is():
     assert [i.message.id for i in live.items()] == [20, 21]
 
 
-def test_a_queued_message_never_has_the_key_of_a_stored_one():
+def test_keys_of_queued_and_stored_messages_differ():
     live = messages(text(1, "a"))
     live.queued("1", text(0, "b", by="me", muid="1"), MessageState.PENDING, None, None)
     assert [i.key for i in live.items()] == ["message/1", "queued/1"]
 
 
-def test_what_is_shown_is_the_same_tuple_until_something_in_it_changes():
+def test_items_are_the_same_tuple_until_a_change():
     live = messages(text(1, "a"), text(2, "b"))
     before = live.items()
     live.reaction(7, "+", added=True, by_me=False)

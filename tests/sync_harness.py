@@ -1,4 +1,4 @@
-"""A stage for the tests of the blocking client: a server in this process, its clients, and conditions to wait for."""
+"""A server in this process, its blocking clients, a simulated GUI thread, and conditions to wait for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tailwire.testing.embedded import EmbeddedServer
 DEADLINE = 30.0
 
 
-class Room:
+class SyncHarness:
     """A server and its blocking clients."""
 
     def __init__(self, server: EmbeddedServer) -> None:
@@ -27,7 +27,7 @@ class Room:
         return AppSettingsBuilder().override_client_host(self.server.url)
 
     def user(self) -> str:
-        """Create a user and return their uid."""
+        """Create a user, and return the uid."""
         self._users += 1
         return self.server.add_user(f"user-{self._users}").uid
 
@@ -47,7 +47,7 @@ class Room:
 
 
 class Window:
-    """The test thread in the role of a GUI's thread: posted calls run in `turn()`."""
+    """A GUI's thread, simulated by the test's: posted functions run in `turn()`."""
 
     def __init__(self) -> None:
         self.posted: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -57,7 +57,7 @@ class Window:
         self.posted.put(function)
 
     def turn(self) -> bool:
-        """Run one posted call, if there is one."""
+        """Run one posted function. Return False if there is none."""
         try:
             function = self.posted.get_nowait()
         except queue.Empty:
@@ -75,13 +75,13 @@ class Window:
         until(tried)
 
 
-def say(chat: Client, to: str, *texts: str) -> None:
+def send_texts(chat: Client, to: str, *texts: str) -> None:
     for text in texts:
         chat.send_message(TextMessage(receiver=to, receiver_type="user", text=text))
 
 
 def until(true: Callable[[], Any]) -> Any:
-    """Wait for a condition of another thread."""
+    """Wait until a condition becomes true in another thread, and return its value."""
     end = time.monotonic() + DEADLINE
     while not (value := true()):
         assert time.monotonic() < end, "the condition did not become true"
@@ -90,5 +90,5 @@ def until(true: Callable[[], Any]) -> Any:
 
 
 def threads(name: str = "tailwire client") -> int:
-    """Return the number of client threads."""
+    """Return the number of running client threads."""
     return sum(t.name == name for t in threading.enumerate())

@@ -1,4 +1,4 @@
-"""What is the same for every toolkit with windows, beyond the rows of the matrix."""
+"""Scenarios that are the same for every toolkit with windows, in addition to the rows of the matrix."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from adapters.screen import Screen
 
 
 def shown_at_last(app: App, text: str) -> None:
-    """Ask for the window until it is there, the socket is back, and a message has come.
+    """Restore the window until it is visible, the socket is back, and a message has arrived.
 
-    What is asked while the window manager is behind may leave the window minimised: then it is asked again.
+    A request that comes while the window manager is busy may leave the window minimised, so it is repeated.
     """
 
     def there() -> bool:
@@ -22,35 +22,35 @@ def shown_at_last(app: App, text: str) -> None:
     app.until(there, "the window and its socket are back", 20)
 
 
-def flapping(app: App) -> None:
-    """Twenty quick changes: only real ones are told, it ends connected, and nothing is lost or comes twice."""
-    app.told.clear()
+def rapid_changes(app: App) -> None:
+    """Twenty rapid changes: only real ones are reported, it ends connected, and no message is lost or duplicated."""
+    app.reported.clear()
     app.messages.clear()
     texts = [f"flapping {n}" for n in range(4)]
     for text in texts:
         app.do("flap")
-        app.house.say(app.uid, text)
+        app.server.say(app.uid, text)
     shown_at_last(app, texts[-1])
     assert app.messages == texts
-    assert app.told == ["background", "foreground"] * (len(app.told) // 2)
+    assert app.reported == ["background", "foreground"] * (len(app.reported) // 2)
 
 
 def sleep_while_hidden(app: App) -> None:
-    """A window that is shown while another reason holds brings no socket back; the end of that reason does."""
-    app.told.clear()
+    """Showing the window does not reconnect while another reason holds; the end of that reason does."""
+    app.reported.clear()
     app.do("minimise")
     app.until_gone()
     app.do("sleep")
     app.do("restore")
-    app.until(lambda: app.told == ["background", "foreground"], "the window is back")
+    app.until(lambda: app.reported == ["background", "foreground"], "the window is back")
     assert app.do("explain").startswith("disconnected")
     assert app.sockets() == []
     app.do("wake")
     app.until_back()
 
 
-def a_wake_up_while_hidden(app: App) -> None:
-    """The end of another reason brings no hidden window's socket back."""
+def wake_up_while_hidden(app: App) -> None:
+    """The end of another reason does not reconnect while the window is hidden."""
     app.do("sleep")
     app.until_gone()
     app.do("minimise")
@@ -63,45 +63,45 @@ def a_wake_up_while_hidden(app: App) -> None:
 
 
 def tray(app: App) -> None:
-    """Without a visible window it stays connected (the app was started with `hidden="foreground"`)."""
+    """The socket stays open without a visible window (the app was started with `hidden="foreground"`)."""
     before = app.sockets()
     app.do("minimise")
     app.until(lambda: app.do("seen") == "hidden", "the window is hidden")
-    app.house.say(app.uid, "into the tray")
+    app.server.say(app.uid, "into the tray")
     app.until_heard("into the tray")
     app.do("restore")
     app.until(lambda: app.do("seen") == "resumed", "the window is back")
     assert app.sockets() == before
-    assert app.told == []
+    assert app.reported == []
 
 
 def manual_mode(app: App, window: float) -> None:
-    """The socket stays for the background's window, and is gone behind it; what is closed stays closed."""
+    """The socket stays open for the background window, then closes; it is not reopened automatically."""
     before = app.sockets()
     app.do("minimise")
     hidden_at = time.monotonic()
-    app.until(lambda: app.told == ["background"], "the background is told")
+    app.until(lambda: app.reported == ["background"], "the background is told")
     assert app.sockets() == before
     app.until(lambda: app.sockets() == [], "the window has passed", window + 10)
     assert time.monotonic() - hidden_at >= window - 0.01
     app.do("restore")
-    app.until(lambda: app.told == ["background", "foreground"], "the foreground is told")
+    app.until(lambda: app.reported == ["background", "foreground"], "the foreground is told")
     assert app.do("explain").startswith("disconnected")
 
 
-def gone_for_good(app: App) -> None:
-    """An app whose window is destroyed is detached, and its socket closed although the process lives."""
+def detached(app: App) -> None:
+    """An app whose window is destroyed is detached, and its socket is closed although the process continues."""
     app.do("destroy")
     app.until_gone()
-    app.until(lambda: app.told == ["background"], "the background is told, and nothing else")
+    app.until(lambda: app.reported == ["background"], "the background is told, and nothing else")
     assert app.do("seen") == "detached"
     app.do("stop_watching")
-    assert app.told == ["background"]
+    assert app.reported == ["background"]
     assert app.alive
 
 
 def closed_watch(app: App) -> None:
-    """A watch that is closed while its window is hidden takes back what it said, and says nothing any more."""
+    """A watch that is closed while its window is hidden withdraws its reports, and reports nothing any more."""
     app.do("minimise")
     app.until_gone()
     app.do("stop_watching")
@@ -110,25 +110,25 @@ def closed_watch(app: App) -> None:
     for command in ("stop_watching", "restore", "minimise", "restore"):
         app.do(command)
         app.turns()
-    assert app.told == ["background", "foreground"]
+    assert app.reported == ["background", "foreground"]
     assert app.sockets() == before
 
 
-def not_shown_at_first(app: App) -> None:
-    """An app that begins without a visible window is in the background until it has one."""
+def hidden_at_first(app: App) -> None:
+    """An app that starts without a visible window is in the background until it has one."""
     app.until_gone()
     assert app.do("seen") == "hidden"
     app.do("show")
     app.until_back()
-    assert app.told == ["background", "foreground"]
+    assert app.reported == ["background", "foreground"]
 
 
 def minimised_twenty_times(app: App) -> None:
-    """Minimise and restore twenty times, with a message each: it ends connected, and nothing is lost or comes twice."""
+    """Minimise and restore twenty times with a message each: no message is lost or duplicated."""
     texts = [f"minimised {n}" for n in range(20)]
     for text in texts:
         app.do("minimise")
-        app.house.say(app.uid, text)
+        app.server.say(app.uid, text)
         app.do("restore")
     shown_at_last(app, texts[-1])
     assert [m for m in app.messages if m in texts] == texts
@@ -152,7 +152,7 @@ def hidden_in_the_tray(app: App) -> None:
     before = app.sockets()
     app.do("withdraw")
     app.until(lambda: app.do("seen") == "hidden", "the watch sees it")
-    app.house.say(app.uid, "to the tray")
+    app.server.say(app.uid, "to the tray")
     app.until_heard("to the tray")
     assert app.sockets() == before
 
@@ -161,8 +161,8 @@ def background_window(app: App) -> None:
     """In manual mode the socket delivers messages within the background window, and is closed after it."""
     before = app.sockets()
     app.do("minimise")
-    app.until(lambda: app.told[-1:] == ["background"], "the background is reported")
-    app.house.say(app.uid, "within the window")
+    app.until(lambda: app.reported[-1:] == ["background"], "the background is reported")
+    app.server.say(app.uid, "within the window")
     app.until_heard("within the window")
     assert app.sockets() == before
     app.until_gone()
@@ -172,7 +172,7 @@ def message_while_minimised(app: App, minimise: Callable[[], object], activate: 
     """A message that arrives while the window manager keeps the window minimised is delivered once, afterwards."""
     minimise()
     app.until_gone()
-    app.house.say(app.uid, "to a minimised app")
+    app.server.say(app.uid, "to a minimised app")
     activate()
     app.until_back()
     app.until_heard("to a minimised app")
@@ -180,10 +180,10 @@ def message_while_minimised(app: App, minimise: Callable[[], object], activate: 
 
 
 def minimised_by_its_user(app: App, screen: Screen, title: str) -> None:
-    """The window manager minimises, and brings back."""
-    app.told.clear()
+    """The window manager minimises and restores the window."""
+    app.reported.clear()
     screen.minimise(title)
     app.until_gone()
     screen.activate(title)
     app.until_back()
-    app.until(lambda: app.told == ["background", "foreground"], "both changes are told")
+    app.until(lambda: app.reported == ["background", "foreground"], "both changes are told")
