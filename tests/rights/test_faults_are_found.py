@@ -12,7 +12,7 @@ import pytest
 
 from rights.scenarios import OVERLAPS, overlap, scenario
 from rights.shrink import fails
-from tailwire.server.actions import delivery, directory, doors, live, members, messages
+from tailwire.server.actions import authorization, delivery, directory, live, members, messages
 from tailwire.server.actions import groups as actions_groups
 from tailwire.server.ports import conversations
 from tailwire.server.ports.records import GroupRow
@@ -80,7 +80,7 @@ def _a_change_of_a_group_is_decided_before_the_hash(patch):
     honest = actions_groups.Groups.update
 
     async def update(self, caller, guid, change):
-        before, _ = await self._doors.group(caller, guid, "update")
+        before, _ = await self._authorizer.group(caller, guid, "update")
         names = [f.name for f in fields(GroupRow)]
 
         async def change_group(act, decide, told):
@@ -110,8 +110,8 @@ def _threads_of_groups_that_one_has_left(patch):
 def _friends_only_is_not_asked_for_what_is_not_kept(patch):
     async def addressee(self, caller, receiver, receiver_type):
         if receiver_type == "user":
-            return await self._doors.user(caller, receiver, "type"), 0
-        found, _ = await self._doors.group(caller, receiver, "write")
+            return await self._authorizer.user(caller, receiver, "type"), 0
+        found, _ = await self._authorizer.group(caller, receiver, "write")
         return found.guid, found.members_count
 
     patch.setattr(live.Live, "_addressee", addressee)
@@ -162,7 +162,7 @@ def _a_participant_pins_what_they_said(patch):
 
 
 def _no_history_before_joining_in_single_messages(patch):
-    honest = doors.Doors.message
+    honest = authorization.Authorizer.message
 
     async def message(self, caller, wanted, operation):
         row = await honest(self, caller, wanted, operation)
@@ -171,7 +171,7 @@ def _no_history_before_joining_in_single_messages(patch):
             raise Refused("ERR_MESSAGE_ID_NOT_FOUND")
         return row
 
-    patch.setattr(doors.Doors, "message", message)
+    patch.setattr(authorization.Authorizer, "message", message)
 
 
 def _no_history_before_joining_in_lists_of_a_group(patch):
@@ -179,7 +179,7 @@ def _no_history_before_joining_in_lists_of_a_group(patch):
 
     async def listed(self, caller, wanted, *, uid="", guid=""):
         if guid:
-            _, member = await self._doors.group(caller, guid, "read")
+            _, member = await self._authorizer.group(caller, guid, "read")
             wanted = replace(wanted, cursor=member.joined_after_id, newer=True)
         return await honest(self, caller, wanted, uid=uid, guid=guid)
 

@@ -10,7 +10,7 @@ import msgspec
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.doors import Doors
+from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.actions.present import encode, group, page, without_none
 from tailwire.server.actions.relations import block_flags
 from tailwire.server.actions.views import Views
@@ -34,7 +34,7 @@ class Conversations:
         self,
         store: Store,
         directory: Directory,
-        doors: Doors,
+        authorizer: Authorizer,
         views: Views,
         delivery: Delivery,
         world: World,
@@ -43,7 +43,7 @@ class Conversations:
     ) -> None:
         self._store = store
         self._directory = directory
-        self._doors = doors
+        self._authorizer = authorizer
         self._views = views
         self._delivery = delivery
         self._world = world
@@ -134,7 +134,7 @@ class Conversations:
             Refused: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER, ERR_CONVERSATION_NOT_ACCESSIBLE: there
                 was no message yet.
         """
-        conversation = await self._doors.conversation(caller, kind, other)
+        conversation = await self._authorizer.conversation(caller, kind, other)
         row = await self._store.conversation(conversation, caller.uid, kind)
         if row is None:
             raise Refused("ERR_CONVERSATION_NOT_ACCESSIBLE")
@@ -180,7 +180,7 @@ class Conversations:
         """
         await self.get(caller, kind, other)
         kept = encode(self._lengths.check_tags(wanted)).decode() if wanted else None
-        await self._store.tag_conversation(await self._doors.conversation(caller, kind, other), caller.uid, kept)
+        await self._store.tag_conversation(await self._authorizer.conversation(caller, kind, other), caller.uid, kept)
         return await self.get(caller, kind, other)
 
     async def delete(self, caller: Caller, kind: str, other: str, *, permanently: bool = False) -> dict[str, Any]:
@@ -193,7 +193,7 @@ class Conversations:
             Refused: as `get`.
         """
         await self.get(caller, kind, other)
-        conversation = await self._doors.conversation(caller, kind, other)
+        conversation = await self._authorizer.conversation(caller, kind, other)
         if permanently and caller.key:
             await self._store.remove_conversation(conversation)
             text = f"The conversation {id_of(conversation)} has been deleted successfully for all the users."
@@ -210,7 +210,7 @@ class Conversations:
             Refused: as `get`; ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED.
         """
         before = await self.get(caller, kind, other)
-        conversation = await self._doors.conversation(caller, kind, other)
+        conversation = await self._authorizer.conversation(caller, kind, other)
         if pinned and "pinnedAt" not in before:
             count = await self._store.pinned_conversations(caller.uid)
             if count >= self._most_pins:
@@ -224,7 +224,7 @@ class Conversations:
         self, caller: Caller, *, kind: str = "", other: str = "", hide_blocked: bool = False
     ) -> list[dict[str, Any]]:
         """How many messages the caller has not read: of one conversation, of those of a kind, or of all."""
-        wanted = await self._doors.conversation(caller, kind, other) if other else None
+        wanted = await self._authorizer.conversation(caller, kind, other) if other else None
         listed = []
         for each in (kind,) if kind else ("user", "group"):
             found = await self._store.unread_counts(caller.uid, each, wanted, hide_blocked)

@@ -10,7 +10,7 @@ import msgspec
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.doors import Doors
+from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.actions.members import Members, NewMembers
 from tailwire.server.actions.present import absent, encode, group, page
 from tailwire.server.auth.passwords import Passwords
@@ -70,7 +70,7 @@ class Groups:
         self,
         store: Store,
         directory: Directory,
-        doors: Doors,
+        authorizer: Authorizer,
         members: Members,
         delivery: Delivery,
         world: World,
@@ -80,7 +80,7 @@ class Groups:
     ) -> None:
         self._store = store
         self._directory = directory
-        self._doors = doors
+        self._authorizer = authorizer
         self._members = members
         self._delivery = delivery
         self._world = world
@@ -140,7 +140,7 @@ class Groups:
         Raises:
             Refused: ERR_GUID_NOT_FOUND.
         """
-        found, member = await self._doors.group(caller, guid, "see")
+        found, member = await self._authorizer.group(caller, guid, "see")
         shown = group(found, member)
         if member is None and not caller.system and await self._store.ban_of(found.guid, caller.uid) is not None:
             shown["isBanned"] = True
@@ -159,7 +159,7 @@ class Groups:
         Raises:
             Refused: ERR_GUID_NOT_FOUND, as the table says, ERR_BAD_REQUEST, ERR_EMPTY_GROUP_PASS.
         """
-        act = self._doors.group_act(caller, guid, "update")
+        act = self._authorizer.group_act(caller, guid, "update")
         before = await self._store.look(act)
         self._lengths.check_group(change.password, change.description)
         columns = self._columns(caller, change)
@@ -212,7 +212,7 @@ class Groups:
         Raises:
             Refused: ERR_GUID_NOT_FOUND, or as the table says.
         """
-        act = self._doors.group_act(caller, guid, "delete")
+        act = self._authorizer.group_act(caller, guid, "delete")
         await self._store.look(act)
 
         def told(standing: GroupStanding) -> tuple[Event, ...]:
@@ -234,7 +234,7 @@ class Groups:
                 raise Refused("ERR_NOT_A_MEMBER", {"owner": "Name a member of the group."})
 
         uid = names.identifier(to, "owner")
-        act = self._doors.group_act(caller, guid, "transfer", uid, is_member)
+        act = self._authorizer.group_act(caller, guid, "transfer", uid, is_member)
         await self._store.look(act)
 
         def told(standing: GroupStanding) -> tuple[Event, ...]:

@@ -11,7 +11,7 @@ import msgspec
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.doors import Doors
+from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.actions.present import empty, encode
 from tailwire.server.actions.roles import Roles
 from tailwire.server.fanout.overload import Level, Overload
@@ -38,7 +38,7 @@ class Live:
         self,
         store: Store,
         directory: Directory,
-        doors: Doors,
+        authorizer: Authorizer,
         roles: Roles,
         delivery: Delivery,
         world: World,
@@ -48,7 +48,7 @@ class Live:
     ) -> None:
         self._store = store
         self._directory = directory
-        self._doors = doors
+        self._authorizer = authorizer
         self._roles = roles
         self._delivery = delivery
         self._world = world
@@ -97,10 +97,10 @@ class Live:
             raise Refused("ERR_INVALID_RECEIVER_TYPE")
         await self._roles.check_feature(caller, "createMessage")
         if receiver_type == "user":
-            uid = await self._doors.user(caller, receiver, "type")
+            uid = await self._authorizer.user(caller, receiver, "type")
             await self._roles.check_receiver(caller, uid)
             return uid, 0
-        found, _ = await self._doors.group(caller, receiver, "write")
+        found, _ = await self._authorizer.group(caller, receiver, "write")
         return found.guid, found.members_count
 
     async def came(self, uid: str, platform: str = "") -> None:

@@ -11,7 +11,7 @@ import msgspec
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.delivery import Delivery, as_told
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.doors import Doors
+from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.actions.member_actions import MemberActions
 from tailwire.server.actions.present import page
 from tailwire.server.actions.roles import Roles
@@ -57,7 +57,7 @@ class Members:
         self,
         store: Store,
         directory: Directory,
-        doors: Doors,
+        authorizer: Authorizer,
         delivery: Delivery,
         world: World,
         lengths: Lengths,
@@ -71,7 +71,7 @@ class Members:
         self._store = store
         self._directory = directory
         self._action = MemberActions(directory)
-        self._doors = doors
+        self._authorizer = authorizer
         self._delivery = delivery
         self._world = world
         self._lengths = lengths
@@ -89,7 +89,7 @@ class Members:
         Raises:
             Refused: ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER.
         """
-        found, _ = await self._doors.group(caller, wanted.guid, "list_members")
+        found, _ = await self._authorizer.group(caller, wanted.guid, "list_members")
         online = await self._directory.online_to(caller.reader) if wanted.online is not None else ()
         rows, total = await self._store.members(replace(wanted, guid=found.guid, status_of=online))
         listed = [{**await self._shown(caller, m.uid), "scope": m.scope, "joinedAt": m.joined_at} for m in rows]
@@ -101,7 +101,7 @@ class Members:
         Raises:
             Refused: ERR_GUID_NOT_FOUND, or as the table says.
         """
-        found, _ = await self._doors.group(caller, wanted.guid, "list_banned")
+        found, _ = await self._authorizer.group(caller, wanted.guid, "list_banned")
         rows, total = await self._store.bans(replace(wanted, guid=found.guid))
         listed = [{**await self._shown(caller, b.uid), "scope": b.scope, "bannedAt": b.banned_at} for b in rows]
         return page(listed, total=total, limit=wanted.limit, number=number)
@@ -118,7 +118,7 @@ class Members:
         Raises:
             Refused: ERR_GUID_NOT_FOUND, ERR_ALREADY_JOINED, ERR_TOO_MANY_REQUESTS, and as `rules.groups.check_join`.
         """
-        found, _ = await self._doors.group(caller, guid, "join")
+        found, _ = await self._authorizer.group(caller, guid, "join")
         opened = ""  # the stored password that the given one is
         if found.password_hash and join.password and await self._is_password(caller, found, join.password):
             opened = found.password_hash
@@ -162,7 +162,7 @@ class Members:
             if standing.on_groups >= self._most_groups:
                 raise Refused("ERR_LIMIT_EXCEEDED", {"groups": f"A user may be in {self._most_groups} groups."})
 
-        return self._doors.group_act(caller, guid, operation, uid, allowed)
+        return self._authorizer.group_act(caller, guid, operation, uid, allowed)
 
     async def _enter(self, caller: Caller, act: GroupAct, scope: str, action: str) -> Stored:
         await self._store.look(act)
@@ -179,7 +179,7 @@ class Members:
         Raises:
             Refused: ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER, ERR_OWNER_EXIT_FORBIDDEN.
         """
-        act = self._doors.group_act(caller, guid, "leave", caller.uid)
+        act = self._authorizer.group_act(caller, guid, "leave", caller.uid)
         return await self._put_out(caller, act, "left")
 
     async def _put_out(self, caller: Caller, act: GroupAct, action: str) -> bytes:
@@ -202,7 +202,7 @@ class Members:
         Raises:
             Refused: ERR_GUID_NOT_FOUND, as the table says, ERR_BAD_REQUEST when there are too many at once.
         """
-        found, member = await self._doors.group(caller, guid, "add_member")
+        found, member = await self._authorizer.group(caller, guid, "add_member")
         lists = {"admins": new.admins, "moderators": new.moderators, "participants": new.participants}
         count = sum(len(uids) for uids in (*lists.values(), new.users_to_ban))
         self._lengths.check_count(count, "members", "members", least=0)
@@ -246,7 +246,7 @@ class Members:
         user = await self._directory.user(identifier(uid, "uid"))
         await self._roles.check_receiver(caller, user.uid)
         if user.uid != caller.uid:
-            await self._doors.user(caller, user.uid, "write")  # a group is no way round a block
+            await self._authorizer.user(caller, user.uid, "write")  # a group is no way round a block
 
         def check(standing: GroupStanding) -> None:
             if not caller.system:
@@ -291,7 +291,7 @@ class Members:
                 raise Refused("ERR_GROUP_NO_CLEARANCE", "Give the group to another member first.")
             also(standing)
 
-        return self._doors.group_act(caller, guid, "see", uid, allowed)
+        return self._authorizer.group_act(caller, guid, "see", uid, allowed)
 
     async def ban(self, caller: Caller, guid: str, uid: str) -> bytes:
         """Put somebody out for good. The answer is the action message that says so.
@@ -320,7 +320,7 @@ class Members:
             if standing.on_ban is None:
                 raise Refused("ERR_NOT_A_BANNED_USER")
 
-        act = self._doors.group_act(caller, guid, "unban", identifier(uid, "uid"), is_banned)
+        act = self._authorizer.group_act(caller, guid, "unban", identifier(uid, "uid"), is_banned)
         await self._store.look(act)
         told = await self._action.of(caller, "unbanned", act.on, self._world.seconds())
         return self._publish(caller, await self._store.unban(act, told))
@@ -357,7 +357,7 @@ class Members:
         counts = {}
         online = list(self._directory.online_uids())
         for guid in guids:
-            found, _ = await self._doors.group(caller, guid, "list_members")
+            found, _ = await self._authorizer.group(caller, guid, "list_members")
             counts[found.guid] = len(await self._store.members_among(found.guid, online))
         return counts
 

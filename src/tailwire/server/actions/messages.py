@@ -12,7 +12,7 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.content import Body, Content, Edit, read_content, receivers
 from tailwire.server.actions.delivery import Delivery, as_told
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.doors import Doors
+from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.actions.present import encode, entity, group
 from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.uploads import Files
@@ -50,7 +50,7 @@ class Messages:
         self,
         store: Store,
         directory: Directory,
-        doors: Doors,
+        authorizer: Authorizer,
         roles: Roles,
         views: Views,
         files: Files,
@@ -62,7 +62,7 @@ class Messages:
     ) -> None:
         self._store = store
         self._directory = directory
-        self._doors = doors
+        self._authorizer = authorizer
         self._roles = roles
         self._views = views
         self._files = files
@@ -112,7 +112,7 @@ class Messages:
         if files := named_files(body.data):
             draft = replace(draft, files=files)
         by_member = receiver_type == "group" and not caller.system
-        act = self._doors.group_act(caller, receiver, "write") if by_member else None
+        act = self._authorizer.group_act(caller, receiver, "write") if by_member else None
         stored = await self._store.add_message(draft, act)
         json = stored.message.json()
         if quoted is not None:
@@ -154,10 +154,10 @@ class Messages:
 
     async def _receiver(self, caller: Caller, receiver: str, receiver_type: str) -> Any:
         if receiver_type == "user":
-            await self._doors.user(caller, receiver, "write")
+            await self._authorizer.user(caller, receiver, "write")
             await self._roles.check_receiver(caller, receiver)
             return await self._directory.stored_entity(receiver)
-        found, _ = await self._doors.group(caller, receiver, "write")
+        found, _ = await self._authorizer.group(caller, receiver, "write")
         return group(found, None)
 
     async def _more(
@@ -172,11 +172,11 @@ class Messages:
             more["tags"] = self._lengths.check_tags(body.tags)
         wanted = body.parent_id or body.parent_message_id
         if wanted:
-            parent = await self._doors.message(caller, wanted, "reply")
+            parent = await self._authorizer.message(caller, wanted, "reply")
             rules.check_parent(parent, conversation)
             more["parentId"] = str(parent.id)
         if body.quoted_message_id:
-            quoted = await self._doors.message(caller, body.quoted_message_id, "quote")
+            quoted = await self._authorizer.message(caller, body.quoted_message_id, "quote")
             if quoted.conversation_id != conversation:
                 raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"quotedMessageId": "There is no such message here."})
             more["quotedMessageId"] = str(quoted.id)
@@ -231,7 +231,7 @@ class Messages:
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND.
         """
-        return await self._doors.message(caller, wanted, "read")
+        return await self._authorizer.message(caller, wanted, "read")
 
     async def get(self, caller: Caller, wanted: str | int, *, following: bool = False) -> bytes:
         """A message that the caller may read; with who has received it, for its sender.
@@ -239,7 +239,7 @@ class Messages:
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, also for one that they may not read: whether it exists is not told.
         """
-        row = await self._doors.message(caller, wanted, "read")
+        row = await self._authorizer.message(caller, wanted, "read")
         shown = await self._views.one(row, caller.reader, following=following)
         if row.sender != caller.uid and not caller.key:
             return shown
@@ -258,7 +258,7 @@ class Messages:
         if uid:
             await self._directory.user_entity(identifier(uid, "uid"))
         if guid:
-            await self._doors.group(caller, guid, "read")
+            await self._authorizer.group(caller, guid, "read")
         if wanted.conversation_id is not None and wanted.reader:
             cleared = await self._store.cleared_until(wanted.conversation_id, wanted.reader)
             if cleared:
@@ -294,7 +294,7 @@ class Messages:
         Raises:
             Refused: with the documented code of what is wrong.
         """
-        act = self._doors.message_act(caller, wanted, "edit", rules.check_changeable)
+        act = self._authorizer.message_act(caller, wanted, "edit", rules.check_changeable)
         row = (await self._store.look_at(act)).message
         data = _decode_object(_decode_object(harmless(row.body))["data"])
         content, edited = None, b""
@@ -333,7 +333,7 @@ class Messages:
         Raises:
             Refused: with the documented code of what is wrong.
         """
-        act = self._doors.message_act(caller, wanted, "delete", rules.check_changeable)
+        act = self._authorizer.message_act(caller, wanted, "delete", rules.check_changeable)
         row = (await self._store.look_at(act)).message
         told = await self._told(caller, row, "deleted", DELETED)
         json = self._publish(

@@ -9,7 +9,7 @@ import msgspec
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.doors import Doors
+from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.actions.present import encode, page
 from tailwire.server.actions.views import Views
 from tailwire.server.ports.records import Event, MessageRow, ReactionRow
@@ -48,7 +48,7 @@ class Reactions:
         self,
         store: Store,
         directory: Directory,
-        doors: Doors,
+        authorizer: Authorizer,
         views: Views,
         delivery: Delivery,
         world: World,
@@ -58,7 +58,7 @@ class Reactions:
     ) -> None:
         self._store = store
         self._directory = directory
-        self._doors = doors
+        self._authorizer = authorizer
         self._views = views
         self._delivery = delivery
         self._world = world
@@ -77,7 +77,7 @@ class Reactions:
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_MESSAGE_ACTION_NOT_ALLOWED, ERR_BAD_REQUEST.
         """
-        act = self._doors.message_act(caller, wanted, "react", rules.check_changeable)
+        act = self._authorizer.message_act(caller, wanted, "react", rules.check_changeable)
         row = (await self._store.look_at(act)).message
         rules.check_reaction(reaction)
         now = self._world.seconds()
@@ -110,7 +110,7 @@ class Reactions:
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND.
         """
-        row = await self._doors.message(caller, wanted, "read")
+        row = await self._authorizer.message(caller, wanted, "read")
         rows = await self._store.reactions(row.id, reaction, newer=newer, cursor=cursor, limit=limit)
         meta: dict[str, Any] = {"current": {"limit": limit, "count": len(rows)}}
         if rows:
@@ -126,7 +126,7 @@ class Reactions:
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_PERMISSION_DENIED, ERR_PINNED_MESSAGES_LIMIT_EXCEEDED.
         """
-        act = self._doors.message_act(caller, wanted, "pin", rules.check_changeable)
+        act = self._authorizer.message_act(caller, wanted, "pin", rules.check_changeable)
         row = (await self._store.look_at(act)).message
         if not await self._store.pin(act, self._world.seconds(), self._most_pins, pinned=pinned):
             raise Refused("ERR_PINNED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._most_pins})
@@ -139,7 +139,7 @@ class Reactions:
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_SAVED_MESSAGES_LIMIT_EXCEEDED.
         """
-        act = self._doors.message_act(caller, wanted, "save", rules.check_changeable)
+        act = self._authorizer.message_act(caller, wanted, "save", rules.check_changeable)
         row = (await self._store.look_at(act)).message
         if not saved:
             await self._store.unsave(row.id, caller.uid)
@@ -157,7 +157,7 @@ class Reactions:
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND.
         """
-        act = self._doors.message_act(caller, wanted, "follow")
+        act = self._authorizer.message_act(caller, wanted, "follow")
         await self._store.subscribe(act, wanted=following)
         what = "subscribed to" if following else "unsubscribed from"
         return {
@@ -179,7 +179,7 @@ class Reactions:
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_REASON_NOT_FOUND, ERR_BAD_REQUEST.
         """
-        act = self._doors.message_act(caller, wanted, "flag")
+        act = self._authorizer.message_act(caller, wanted, "flag")
         row = (await self._store.look_at(act)).message
         reason = flag.reason_id or flag.id
         if reason not in FLAG_REASONS:
@@ -212,7 +212,7 @@ class Reactions:
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, ERR_INVALID_MESSAGE_CATEGORY, ERR_BAD_REQUEST.
         """
-        act = self._doors.message_act(caller, wanted, "interact")
+        act = self._authorizer.message_act(caller, wanted, "interact")
         row = (await self._store.look_at(act)).message
         if row.category != "interactive":
             raise Refused("ERR_INVALID_MESSAGE_CATEGORY", "Only interactive messages have elements.")

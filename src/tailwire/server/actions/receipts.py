@@ -8,7 +8,7 @@ from typing import Any
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.doors import Doors
+from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.actions.present import encode
 from tailwire.server.fanout.overload import Level, Overload
 from tailwire.server.ports.conversations import ConversationKey
@@ -36,7 +36,7 @@ class Receipts:
         self,
         store: Store,
         directory: Directory,
-        doors: Doors,
+        authorizer: Authorizer,
         delivery: Delivery,
         world: World,
         overload: Overload,
@@ -46,7 +46,7 @@ class Receipts:
     ) -> None:
         self._store = store
         self._directory = directory
-        self._doors = doors
+        self._authorizer = authorizer
         self._delivery = delivery
         self._world = world
         self._overload = overload
@@ -64,7 +64,7 @@ class Receipts:
         self._see_whether_there_is_time()
         if action not in ("delivered", "read"):
             raise Refused("ERR_BAD_REQUEST", {"body.action": "Use delivered or read."})
-        row = await self._doors.message(caller, wanted, "read")
+        row = await self._authorizer.message(caller, wanted, "read")
         if row.sender != caller.uid:
             await self._note(caller, row, read=action == "read")
 
@@ -136,7 +136,7 @@ class Receipts:
                 RECEIPTS_TEMPORARILY_BLOCKED.
         """
         self._see_whether_there_is_time()
-        conversation = await self._doors.conversation(caller, kind, other)
+        conversation = await self._authorizer.conversation(caller, kind, other)
         last = await self._last_from_others(conversation, caller.uid, up_to)
         if last is not None:
             await self._note(caller, last, read=read)
@@ -161,8 +161,8 @@ class Receipts:
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, and as `mark_conversation`.
         """
-        conversation = await self._doors.conversation(caller, kind, other)
-        row = await self._doors.message(caller, wanted, "read")
+        conversation = await self._authorizer.conversation(caller, kind, other)
+        row = await self._authorizer.message(caller, wanted, "read")
         if row.conversation_id != conversation:
             raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"messageId": "There is no such message in this conversation."})
         await self._store.unmark(conversation, caller.uid, row.id if caller.key else row.id - 1)

@@ -8,7 +8,7 @@ import msgspec
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.doors import Doors
+from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.actions.present import encode, page, without_none
 from tailwire.server.ports.filters import UserFilter
 from tailwire.server.ports.records import Event
@@ -48,11 +48,11 @@ class Relations:
     """
 
     def __init__(
-        self, store: Store, directory: Directory, doors: Doors, world: World, lengths: Lengths, most_friends: int
+        self, store: Store, directory: Directory, authorizer: Authorizer, world: World, lengths: Lengths, most_friends: int
     ) -> None:
         self._store = store
         self._directory = directory
-        self._doors = doors
+        self._authorizer = authorizer
         self._world = world
         self._lengths = lengths
         self._most_friends = most_friends
@@ -70,7 +70,7 @@ class Relations:
         done = {}
         for uid in uids:
             try:
-                other = await self._doors.user(caller, uid, "block")
+                other = await self._authorizer.user(caller, uid, "block")
             except Refused as e:
                 outcome[uid] = {"success": False, "error": e.told()}
                 continue
@@ -118,7 +118,7 @@ class Relations:
         now = self._world.seconds()
         for uid in self._some(sent.accepted, "accepted"):
             try:
-                other = await self._doors.user(caller, uid, "befriend")
+                other = await self._authorizer.user(caller, uid, "befriend")
                 problem = await self._store.befriend(caller.uid, other, now, self._most_friends)
                 if problem:
                     raise Refused("ERR_ALREADY_FRIEND" if problem == "known" else "ERR_FAILED_TO_ADD_FRIEND")

@@ -14,7 +14,7 @@ import msgspec
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.content import Attachment
-from tailwire.server.actions.doors import Doors
+from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.limits.room import DAY, Room, Taken
 from tailwire.server.ports.file_urls import stored_url
 from tailwire.server.ports.records import FileRow, Kept
@@ -63,7 +63,7 @@ class Files:
         self,
         store: Store,
         uploads: Uploads,
-        doors: Doors,
+        authorizer: Authorizer,
         world: World,
         *,
         most_size: int,
@@ -73,7 +73,7 @@ class Files:
     ) -> None:
         self._store = store
         self._uploads = uploads
-        self._doors = doors
+        self._authorizer = authorizer
         self._world = world
         self.most_size = most_size
         self.most_count = most_count
@@ -96,9 +96,9 @@ class Files:
             raise Refused("ERR_FILE_COUNT_EXCEEDED", {"files": f"Name 1 to {self.most_count} files."})
         if wanted.receiver:
             if wanted.receiver_type == "group":
-                await self._doors.group(caller, wanted.receiver, "write")
+                await self._authorizer.group(caller, wanted.receiver, "write")
             else:
-                await self._doors.user(caller, wanted.receiver, "write")
+                await self._authorizer.user(caller, wanted.receiver, "write")
         for file in wanted.files.values():
             self.check_size(file.size)  # before what there is room for: of one that is too large it does not matter
         whole = sum(max(0, file.size) for file in wanted.files.values())

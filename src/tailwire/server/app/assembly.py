@@ -11,7 +11,7 @@ from pathlib import Path
 from tailwire.server.actions.conversations import Conversations
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.doors import Doors
+from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.actions.groups import Groups
 from tailwire.server.actions.keys import Keys
 from tailwire.server.actions.leftovers import Leftovers
@@ -104,39 +104,39 @@ async def build(
     lengths, secret = _lengths(s), signing_key(Path(s.data), world)
     directory = Directory(store, hub.is_online, hub.everyone_online)
     delivery = Delivery(hub.broker, store.app_id, fixed_base(s))
-    doors = Doors(store, directory)
+    authorizer = Authorizer(store, directory)
     views = Views(store)
     roles = Roles(store, directory, world, lengths)
     await roles.load()
-    uploads, files, leftovers = _files(settings, store, doors, world, secret)
+    uploads, files, leftovers = _files(settings, store, authorizer, world, secret)
 
     def count_message() -> None:
         metrics.messages_stored += 1
 
     passwords = Passwords(world)
     members = Members(
-        store, directory, doors, delivery, world, lengths, roles, passwords,
+        store, directory, authorizer, delivery, world, lengths, roles, passwords,
         Guesses(s.wrong_passwords_per_minute, loop.time),
         most_members=s.max_group_members, most_groups=s.max_groups_per_user,
     )  # fmt: skip
     return Actions(
         messages=Messages(
-            store, directory, doors, roles, views, files, delivery, world, lengths, s.max_data, count_message
+            store, directory, authorizer, roles, views, files, delivery, world, lengths, s.max_data, count_message
         ),
         reactions=Reactions(
-            store, directory, doors, views, delivery, world,
+            store, directory, authorizer, views, delivery, world,
             most_pins=s.max_pinned_messages, most_saves=s.max_saved_messages,
         ),
         receipts=Receipts(
-            store, directory, doors, delivery, world, overload, loop.call_later, s.receipt_delay, s.max_receipt_members
+            store, directory, authorizer, delivery, world, overload, loop.call_later, s.receipt_delay, s.max_receipt_members
         ),
         conversations=Conversations(
-            store, directory, doors, views, delivery, world, lengths, s.max_pinned_conversations
+            store, directory, authorizer, views, delivery, world, lengths, s.max_pinned_conversations
         ),
-        groups=Groups(store, directory, doors, members, delivery, world, lengths, passwords, s.max_groups_per_user),
+        groups=Groups(store, directory, authorizer, members, delivery, world, lengths, passwords, s.max_groups_per_user),
         members=members,
         users=Users(store, directory, roles, delivery, world, lengths),
-        relations=Relations(store, directory, doors, world, lengths, s.max_friends),
+        relations=Relations(store, directory, authorizer, world, lengths, s.max_friends),
         sessions=Sessions(store, directory, delivery, world, per_minute(s.logins_per_minute, loop.time),
                           s.jwt_lifetime, s.token_lifetime, s.max_tokens, secret),
         keys=Keys(store, directory, delivery, world, lengths),
@@ -144,7 +144,7 @@ async def build(
         webhooks=WebhookAdministration(store, world, lengths, webhook_targets(s), sealer, tell_webhooks),
         files=files,
         live=Live(
-            store, directory, doors, roles, delivery, world, overload, s.max_typing_members,
+            store, directory, authorizer, roles, delivery, world, overload, s.max_typing_members,
             lambda: hub.users_online <= s.max_presence_users,
         ),
         views=views,
@@ -162,11 +162,11 @@ def _lengths(s: Settings) -> Lengths:
 
 
 def _files(
-    s: Settings, store: SqliteStore, doors: Doors, world: World, secret: str
+    s: Settings, store: SqliteStore, authorizer: Authorizer, world: World, secret: str
 ) -> tuple[FolderUploads, Files, Leftovers]:
     uploads = FolderUploads(Path(s.data) / "uploads")
     files = Files(
-        store, uploads, doors, world, most_size=s.max_file, most_count=s.max_files, secret=secret,
+        store, uploads, authorizer, world, most_size=s.max_file, most_count=s.max_files, secret=secret,
         room=Room(s.uploads_per_day, s.min_free_disk, uploads.free),
     )  # fmt: skip
     leftovers = Leftovers(

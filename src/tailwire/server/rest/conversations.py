@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from tailwire.server.actions.conversations import Conversations
-from tailwire.server.actions.doors import message_id
+from tailwire.server.actions.authorization import message_id
 from tailwire.server.actions.receipts import Receipts
 from tailwire.server.ports.filters import ConversationFilter
 from tailwire.server.ports.refusal import Refused

@@ -19,7 +19,7 @@ from tailwire.server.rules import permissions
 from tailwire.server.rules.names import identifier
 
 
-class Doors:
+class Authorizer:
     """Looks up, and lets pass or refuses."""
 
     def __init__(self, store: Store, directory: Directory) -> None:
