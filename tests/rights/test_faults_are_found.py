@@ -12,7 +12,7 @@ import pytest
 
 from rights.scenarios import OVERLAPS, overlap, scenario
 from rights.shrink import fails
-from tailwire.server.actions import authorization, delivery, directory, live, members, messages
+from tailwire.server.actions import authorization, delivery, directory, ephemeral, members, messages
 from tailwire.server.actions import groups as actions_groups
 from tailwire.server.ports import conversations
 from tailwire.server.ports.records import GroupRow
@@ -114,7 +114,7 @@ def _friends_only_is_not_asked_for_what_is_not_kept(patch):
         found, _ = await self._authorizer.group(caller, receiver, "write")
         return found.guid, found.members_count
 
-    patch.setattr(live.Live, "_addressee", addressee)
+    patch.setattr(ephemeral.Ephemeral, "_addressee", addressee)
 
 
 def _friends_only_is_not_asked_for_new_members(patch):

@@ -192,7 +192,7 @@ async def test_users(stage, operation):
             else:
                 actions = stage.server.parts.actions
                 caller = await actions.sessions.caller(await rest.token(me), "d")
-                call = actions.live.typing(caller, other, "user", "started", msgspec.Raw(b"null"))
+                call = actions.ephemeral.typing(caller, other, "user", "started", msgspec.Raw(b"null"))
                 if code:
                     with pytest.raises(Exception, match=code):
                         await call

@@ -15,7 +15,7 @@ from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.actions.groups import Groups
 from tailwire.server.actions.keys import Keys
 from tailwire.server.actions.leftovers import Leftovers
-from tailwire.server.actions.live import Live
+from tailwire.server.actions.ephemeral import Ephemeral
 from tailwire.server.actions.members import Members
 from tailwire.server.actions.messages import Messages
 from tailwire.server.actions.reactions import Reactions
@@ -62,7 +62,7 @@ class Actions:
     roles: Roles
     webhooks: WebhookAdministration
     files: Files
-    live: Live
+    ephemeral: Ephemeral
     views: Views
     uploads: FolderUploads
     leftovers: Leftovers
@@ -143,7 +143,7 @@ async def build(
         roles=roles,
         webhooks=WebhookAdministration(store, world, lengths, webhook_targets(s), sealer, tell_webhooks),
         files=files,
-        live=Live(
+        ephemeral=Ephemeral(
             store, directory, authorizer, roles, delivery, world, overload, s.max_typing_members,
             lambda: hub.users_online <= s.max_presence_users,
         ),

@@ -128,7 +128,7 @@ async def _assemble(settings: Settings, store: SqliteStore, world: World) -> Par
         store_name=store.name, mark=store.start, app_id=store.app_id,
     )  # fmt: skip
     gateway = Gateway(
-        loop, settings, hub, actions.sessions, actions.live, actions.receipts, metrics, turns, overload, entrance
+        loop, settings, hub, actions.sessions, actions.ephemeral, actions.receipts, metrics, turns, overload, entrance
     )  # fmt: skip
     api = _api(settings, actions, metrics, overload, guesses, store)
     http = HttpProtocol.bound(TrustedProxies(settings.trusted_proxies, settings.forwarded_header))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from tailwire.server.actions.caller import Caller
-from tailwire.server.actions.live import Live
+from tailwire.server.actions.ephemeral import Ephemeral
 from tailwire.server.actions.receipts import Receipts
 from tailwire.server.actions.sessions import Sessions
 from tailwire.server.config import Settings
@@ -63,7 +63,7 @@ class Gateway:
         settings: Settings,
         hub: Hub,
         sessions: Sessions,
-        live: Live,
+        live: Ephemeral,
         receipts: Receipts,
         metrics: Metrics,
         turns: Turns,

@@ -25,7 +25,7 @@ MAX_UNTOLD = 10_000
 TOLD_AT_ONCE = 50
 
 
-class Live:
+class Ephemeral:
     """Typing, transient messages, presence.
 
     Args:
