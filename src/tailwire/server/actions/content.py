@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.present import absent, empty
+from tailwire.server.actions.payloads import absent, empty
 from tailwire.server.ports.file_urls import is_stored_url
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rules import messages as rules

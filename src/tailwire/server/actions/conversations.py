@@ -11,9 +11,9 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.authorization import Authorizer
-from tailwire.server.actions.present import encode, group, page, without_none
+from tailwire.server.actions.payloads import encode, group, page, without_none
 from tailwire.server.actions.relations import block_flags
-from tailwire.server.actions.views import Views
+from tailwire.server.actions.rendering import Renderer
 from tailwire.server.ports.conversations import ConversationKey, group_in, id_of, keys_with_id, other_in
 from tailwire.server.ports.filters import ConversationFilter
 from tailwire.server.ports.records import ConversationRow
@@ -35,7 +35,7 @@ class Conversations:
         store: Store,
         directory: Directory,
         authorizer: Authorizer,
-        views: Views,
+        renderer: Renderer,
         delivery: Delivery,
         world: World,
         lengths: Lengths,
@@ -44,7 +44,7 @@ class Conversations:
         self._store = store
         self._directory = directory
         self._authorizer = authorizer
-        self._views = views
+        self._renderer = renderer
         self._delivery = delivery
         self._world = world
         self._lengths = lengths
@@ -64,7 +64,7 @@ class Conversations:
         if caller.system:
             wanted = replace(wanted, uid="")
         rows, total = await self._store.conversations(wanted)
-        shown = await self._present(caller, rows, with_tags=with_tags or bool(wanted.tags))
+        shown = await self._render(caller, rows, with_tags=with_tags or bool(wanted.tags))
         if with_blocks:
             await self._add_blocks(shown, rows)
         return encode(page(shown, total=total, limit=wanted.limit, number=number))
@@ -80,11 +80,11 @@ class Conversations:
                 fields = msgspec.json.decode(encode(conversation["conversationWith"]), type=dict[str, msgspec.Raw])
                 conversation["conversationWith"] = {**fields, **block_flags(*found)}
 
-    async def _present(self, caller: Caller, rows: list[ConversationRow], *, with_tags: bool = True) -> list[Any]:
+    async def _render(self, caller: Caller, rows: list[ConversationRow], *, with_tags: bool = True) -> list[Any]:
         found = await self._store.messages_of([row.shown_message_id for row in rows if row.shown_message_id])
         last = [found[row.shown_message_id] for row in rows if row.shown_message_id in found]
         last = [message for message in last if not message.deleted_at]
-        shown = dict(zip([m.id for m in last], await self._views.many(last, caller.reader), strict=True))
+        shown = dict(zip([m.id for m in last], await self._renderer.render_all(last, caller.reader), strict=True))
         guids: dict[str, list[str]] = {}
         for row in rows:
             guid = group_in(row.conversation_id)
@@ -138,7 +138,7 @@ class Conversations:
         row = await self._store.conversation(conversation, caller.uid, kind)
         if row is None:
             raise Refused("ERR_CONVERSATION_NOT_ACCESSIBLE")
-        (shown,) = await self._present(caller, [row])
+        (shown,) = await self._render(caller, [row])
         return dict(shown)
 
     async def by_id(self, caller: Caller, conversation_id: str) -> tuple[str, str]:

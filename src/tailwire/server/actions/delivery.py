@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from tailwire.server.actions.caller import Caller
-from tailwire.server.actions.present import encode
+from tailwire.server.actions.payloads import encode
 from tailwire.server.fanout.frames import with_before, with_head
 from tailwire.server.ports.broker import PRESENCE, Broker, Publication, group_subject, user_subject
 from tailwire.server.ports.conversations import id_of

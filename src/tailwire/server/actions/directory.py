@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import msgspec
 
-from tailwire.server.actions import present
+from tailwire.server.actions import payloads
 from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
@@ -69,7 +69,7 @@ class Directory:
                 self._encoded.clear()
             if not whole:
                 row = replace(row, metadata=None)
-            known = self._encoded[key] = msgspec.Raw(present.encode(present.user(row, online=key[1])))
+            known = self._encoded[key] = msgspec.Raw(payloads.encode(payloads.user(row, online=key[1])))
         return known
 
     def is_online(self, uid: str) -> bool:
@@ -95,24 +95,24 @@ class Directory:
         hidden = await self._store.everyone_blocked(reader) if reader else frozenset()
         return tuple(uid for uid in self._everyone_online() if uid not in hidden)
 
-    async def present(self, row: UserRow, reader: str) -> dict[str, object]:
+    async def render(self, row: UserRow, reader: str) -> dict[str, object]:
         """Return a user as REST gives them; without their presence where there is a block.
 
         Args:
             reader: who is shown them; "" for the app itself, or for the user alone.
         """
         if await self._is_hidden(row.uid, reader):
-            return present.user(replace(row, last_active_at=0), online=False)
-        return present.user(row, online=self._online(row.uid))
+            return payloads.user(replace(row, last_active_at=0), online=False)
+        return payloads.user(row, online=self._online(row.uid))
 
     async def entity_for(self, uid: str, reader: str) -> msgspec.Raw:
-        """Return a user, encoded, as `present` shows them to a reader.
+        """Return a user, encoded, as `render` shows them to a reader.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND.
         """
         if await self._is_hidden(uid, reader):
-            return msgspec.Raw(present.encode(await self.present(await self.user(uid), reader)))
+            return msgspec.Raw(payloads.encode(await self.render(await self.user(uid), reader)))
         return await self.user_entity(uid)
 
     async def _is_hidden(self, uid: str, reader: str) -> bool:

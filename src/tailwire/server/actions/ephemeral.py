@@ -12,7 +12,7 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.authorization import Authorizer
-from tailwire.server.actions.present import empty, encode
+from tailwire.server.actions.payloads import empty, encode
 from tailwire.server.actions.roles import Roles
 from tailwire.server.fanout.overload import Level, Overload
 from tailwire.server.ports.records import Event, UserRow
@@ -124,7 +124,7 @@ class Ephemeral:
         row = await self._store.user(uid)
         if row is None:
             return  # deleted meanwhile
-        shown = await self._directory.present(row, "")
+        shown = await self._directory.render(row, "")
         if action == "away":
             shown = {**shown, "status": "away"}
         if self._overload.sheds(Level.PRESENCE):
@@ -149,7 +149,7 @@ class Ephemeral:
                 row = await self._store.user(uid)
                 if row is not None and self._tells_presence():
                     action = "online" if self._directory.is_online(uid) else "offline"
-                    await self._tell_presence(row, action, await self._directory.present(row, ""))
+                    await self._tell_presence(row, action, await self._directory.render(row, ""))
             await asyncio.sleep(0)
 
     def _connection(self, shown: dict[str, Any], action: str, platform: str) -> Event:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from tailwire.server.actions.present import encode, group, user, without_none
+from tailwire.server.actions.payloads import encode, group, user, without_none
 from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store

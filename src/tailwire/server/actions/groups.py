@@ -12,7 +12,7 @@ from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.actions.members import Members, NewMembers
-from tailwire.server.actions.present import absent, encode, group, page
+from tailwire.server.actions.payloads import absent, encode, group, page
 from tailwire.server.auth.passwords import Passwords
 from tailwire.server.ports.filters import GroupFilter
 from tailwire.server.ports.records import Event, GroupRow, MemberRow

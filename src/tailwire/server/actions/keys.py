@@ -12,7 +12,7 @@ import msgspec
 
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.present import absent, page, stored, without_none
+from tailwire.server.actions.payloads import absent, page, stored, without_none
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.auth.secrets import fingerprint
 from tailwire.server.ports.records import KeyRow, TokenRow
@@ -66,12 +66,12 @@ class Keys:
             fingerprint(key), self._lengths.check_name(new.name), _scope(new.scope), self._world.seconds(), key[-4:]
         )
         await self._store.add_key(row)
-        return {**_present_key(row), "apiKey": key}
+        return {**_render_key(row), "apiKey": key}
 
     async def listed(self, *, scope: str, search: str, limit: int, number: int) -> dict[str, Any]:
         """A page of the API keys."""
         rows, total = await self._store.keys(scope, search, limit=limit, offset=(number - 1) * limit)
-        return page([_present_key(row) for row in rows], total=total, limit=limit, number=number)
+        return page([_render_key(row) for row in rows], total=total, limit=limit, number=number)
 
     async def get(self, key: str) -> dict[str, Any]:
         """An API key.
@@ -79,7 +79,7 @@ class Keys:
         Raises:
             Refused: ERR_APIKEY_NOT_FOUND.
         """
-        return {**_present_key(await self._find(key)), "apiKey": key}
+        return {**_render_key(await self._find(key)), "apiKey": key}
 
     async def _find(self, key: str) -> KeyRow:
         row = await self._store.key(fingerprint(key))
@@ -102,7 +102,7 @@ class Keys:
         row = replace(row, name=self._lengths.check_name(change.name or row.name), scope=_scope(change.scope))
         if not await self._store.change_key(row.key_hash, row.name, row.scope):
             raise Refused("ERR_APIKEY_NOT_FOUND")
-        return {**_present_key(row), "apiKey": key}
+        return {**_render_key(row), "apiKey": key}
 
     async def delete(self, key: str, used: str) -> dict[str, Any]:
         """Delete an API key.
@@ -126,7 +126,7 @@ class Keys:
         """
         row = await self._directory.user(identifier(uid, "uid"))
         rows, total = await self._store.tokens(row.uid, limit=limit, offset=(number - 1) * limit)
-        return page([_present_token(t, f"…{t.hint}") for t in rows], total=total, limit=limit, number=number)
+        return page([_render_token(t, f"…{t.hint}") for t in rows], total=total, limit=limit, number=number)
 
     async def token(self, uid: str, token: str) -> dict[str, Any]:
         """An auth token.
@@ -134,7 +134,7 @@ class Keys:
         Raises:
             Refused: ERR_AUTH_TOKEN_NOT_FOUND.
         """
-        return _present_token(await self._token(uid, token), token)
+        return _render_token(await self._token(uid, token), token)
 
     async def _token(self, uid: str, token: str) -> TokenRow:
         await self._directory.user(identifier(uid, "uid"))
@@ -151,7 +151,7 @@ class Keys:
         """
         row = device_of(change, await self._token(uid, token))
         await self._store.change_token(row)
-        return _present_token(row, token)
+        return _render_token(row, token)
 
     async def delete_token(self, uid: str, token: str) -> dict[str, Any]:
         """Take an auth token back; the sockets that it opened end.
@@ -198,11 +198,11 @@ def _scope(scope: str) -> str:
     return scope
 
 
-def _present_key(row: KeyRow) -> dict[str, Any]:
+def _render_key(row: KeyRow) -> dict[str, Any]:
     return {"apiKey": f"…{row.hint}", "name": row.name, "scope": row.scope, "createdAt": row.created_at}
 
 
-def _present_token(row: TokenRow, shown: str) -> dict[str, Any]:
+def _render_token(row: TokenRow, shown: str) -> dict[str, Any]:
     return without_none(
         {
             "uid": row.uid,

@@ -9,7 +9,7 @@ import msgspec
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.present import encode, entity, group
+from tailwire.server.actions.payloads import encode, entity, group
 from tailwire.server.ports.conversations import conversation_of, key_of
 from tailwire.server.ports.records import Draft, Event
 from tailwire.server.ports.standing import GroupStanding

@@ -13,7 +13,7 @@ from tailwire.server.actions.delivery import Delivery, as_told
 from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.actions.member_actions import MemberActions
-from tailwire.server.actions.present import page
+from tailwire.server.actions.payloads import page
 from tailwire.server.actions.roles import Roles
 from tailwire.server.auth.passwords import Passwords
 from tailwire.server.limits.guesses import Guesses
@@ -108,7 +108,7 @@ class Members:
 
     async def _shown(self, caller: Caller, uid: str) -> dict[str, Any]:
         row = await self._store.user(uid)
-        return await self._directory.present(row, caller.reader) if row is not None else {"uid": uid, "name": uid}
+        return await self._directory.render(row, caller.reader) if row is not None else {"uid": uid, "name": uid}
 
     # Coming and going by oneself.
 

@@ -13,10 +13,10 @@ from tailwire.server.actions.content import Body, Content, Edit, read_content, r
 from tailwire.server.actions.delivery import Delivery, as_told
 from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.authorization import Authorizer
-from tailwire.server.actions.present import encode, entity, group
+from tailwire.server.actions.payloads import encode, entity, group
 from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.uploads import Files
-from tailwire.server.actions.views import Views, with_quoted
+from tailwire.server.actions.rendering import Renderer, with_quoted
 from tailwire.server.ports.conversations import ConversationKey, id_of, key_of
 from tailwire.server.ports.file_names import named_files
 from tailwire.server.ports.filters import MessageFilter
@@ -52,7 +52,7 @@ class Messages:
         directory: Directory,
         authorizer: Authorizer,
         roles: Roles,
-        views: Views,
+        renderer: Renderer,
         files: Files,
         delivery: Delivery,
         world: World,
@@ -64,7 +64,7 @@ class Messages:
         self._directory = directory
         self._authorizer = authorizer
         self._roles = roles
-        self._views = views
+        self._renderer = renderer
         self._files = files
         self._delivery = delivery
         self._world = world
@@ -240,7 +240,7 @@ class Messages:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, also for one that they may not read: whether it exists is not told.
         """
         row = await self._authorizer.message(caller, wanted, "read")
-        shown = await self._views.one(row, caller.reader, following=following)
+        shown = await self._renderer.render(row, caller.reader, following=following)
         if row.sender != caller.uid and not caller.key:
             return shown
         listed = []

@@ -10,8 +10,8 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.authorization import Authorizer
-from tailwire.server.actions.present import encode, page
-from tailwire.server.actions.views import Views
+from tailwire.server.actions.payloads import encode, page
+from tailwire.server.actions.rendering import Renderer
 from tailwire.server.ports.records import Event, MessageRow, ReactionRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
@@ -49,7 +49,7 @@ class Reactions:
         store: Store,
         directory: Directory,
         authorizer: Authorizer,
-        views: Views,
+        renderer: Renderer,
         delivery: Delivery,
         world: World,
         *,
@@ -59,7 +59,7 @@ class Reactions:
         self._store = store
         self._directory = directory
         self._authorizer = authorizer
-        self._views = views
+        self._renderer = renderer
         self._delivery = delivery
         self._world = world
         self._most_pins = most_pins
@@ -67,7 +67,7 @@ class Reactions:
 
     async def _shown(self, row: MessageRow, reader: str) -> bytes:
         fresh = await self._store.message(row.id)
-        return await self._views.one(fresh if fresh is not None else row, reader)
+        return await self._renderer.render(fresh if fresh is not None else row, reader)
 
     # Reactions.
 
@@ -170,7 +170,7 @@ class Reactions:
         ids, total = await self._store.followed_threads(caller.uid, limit=limit, offset=(number - 1) * limit)
         found = await self._store.messages_of(ids)
         rows = [found[i] for i in ids if i in found]
-        shown = await self._views.many(rows, caller.reader, following=True)
+        shown = await self._renderer.render_all(rows, caller.reader, following=True)
         return encode(page([msgspec.Raw(s) for s in shown], total=total, limit=limit, number=number))
 
     async def flag(self, caller: Caller, wanted: str, flag: Flag) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.authorization import Authorizer
-from tailwire.server.actions.present import encode
+from tailwire.server.actions.payloads import encode
 from tailwire.server.fanout.overload import Level, Overload
 from tailwire.server.ports.conversations import ConversationKey
 from tailwire.server.ports.records import Event, MessageRow

@@ -9,7 +9,7 @@ import msgspec
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.authorization import Authorizer
-from tailwire.server.actions.present import encode, page, without_none
+from tailwire.server.actions.payloads import encode, page, without_none
 from tailwire.server.ports.filters import UserFilter
 from tailwire.server.ports.records import Event
 from tailwire.server.ports.refusal import Refused
@@ -103,7 +103,7 @@ class Relations:
             row = await self._store.user(uid)
             if row is not None:
                 at = {"blockedAt": theirs or mine}
-                listed.append({**await self._directory.present(row, caller.reader), **block_flags(mine, theirs), **at})
+                listed.append({**await self._directory.render(row, caller.reader), **block_flags(mine, theirs), **at})
         return page(listed, total=total, limit=limit, number=number)
 
     # Friends.
@@ -135,7 +135,7 @@ class Relations:
         wanted = UserFilter(caller.uid, search=search, friends_only=True, limit=limit, offset=(number - 1) * limit)
         rows, total = await self._store.users(wanted)
         return page(
-            [await self._directory.present(r, caller.reader) for r in rows], total=total, limit=limit, number=number
+            [await self._directory.render(r, caller.reader) for r in rows], total=total, limit=limit, number=number
         )
 
     async def unfriend(self, caller: Caller, sent: Unfriended) -> dict[str, Any]:

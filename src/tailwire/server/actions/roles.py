@@ -9,7 +9,7 @@ import msgspec
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.present import absent, encode, page, stored, without_none
+from tailwire.server.actions.payloads import absent, encode, page, stored, without_none
 from tailwire.server.ports.records import RoleRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
@@ -116,7 +116,7 @@ class Roles:
         if row.role == DEFAULT or not await self._store.put_role(row, new=True):
             raise Refused("ERR_ROLE_ALREADY_EXISTS", {"role": row.role})
         await self._remember(row)
-        return _present(row)
+        return _render(row)
 
     def _filled(self, row: RoleRow, new: NewRole) -> RoleRow:
         for setting in (new.settings.list_users, new.settings.send_messages_to) if new.settings else ():
@@ -139,7 +139,7 @@ class Roles:
         Raises:
             Refused: ERR_ROLE_NOT_FOUND.
         """
-        return _present(await self._find(role))
+        return _render(await self._find(role))
 
     async def _find(self, role: str) -> RoleRow:
         found = await self._store.role(role)
@@ -152,7 +152,7 @@ class Roles:
     async def listed(self, *, limit: int, number: int) -> dict[str, Any]:
         """A page of roles."""
         rows, total = await self._store.roles(limit=limit, offset=(number - 1) * limit)
-        return page([_present(row) for row in rows], total=total, limit=limit, number=number)
+        return page([_render(row) for row in rows], total=total, limit=limit, number=number)
 
     async def update(self, role: str, new: NewRole) -> dict[str, Any]:
         """Change a role.
@@ -163,7 +163,7 @@ class Roles:
         row = self._filled(await self._find(role), new)
         await self._store.put_role(row, new=False)
         await self._remember(row)
-        return _present(row)
+        return _render(row)
 
     async def delete(self, role: str) -> str:
         """Delete a role; its users get the default one.
@@ -231,7 +231,7 @@ def _outcomes(features: list[str], message: str) -> dict[str, Any]:
     }
 
 
-def _present(row: RoleRow) -> dict[str, Any]:
+def _render(row: RoleRow) -> dict[str, Any]:
     return without_none(
         {
             "role": row.role,

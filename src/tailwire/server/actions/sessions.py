@@ -140,14 +140,14 @@ class Sessions:
         kept = replace(known, token_hash=fingerprint(token), uid=uid, created_at=self._world.seconds(), hint=token[-4:])
         for gone in await self._store.add_token(kept, self._most_tokens):
             self._delivery.token_gone(uid, gone)
-        return {**await self._directory.present(row, ""), "authToken": token}
+        return {**await self._directory.render(row, ""), "authToken": token}
 
     async def me(self, caller: Caller, token: str) -> dict[str, Any]:
         """The caller, and the pass with which they open a WebSocket."""
         row = await self._directory.user(caller.uid)
         signed = sign_pass(caller.uid, caller.token, self._secret, self._pass_lifetime, self._world)
         return {
-            **await self._directory.present(row, ""),
+            **await self._directory.render(row, ""),
             "authToken": token,
             "wsChannel": {"identity": caller.uid},
             "jwt": signed,

@@ -10,7 +10,7 @@ import msgspec
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.present import absent, encode, page
+from tailwire.server.actions.payloads import absent, encode, page
 from tailwire.server.actions.relations import block_flags
 from tailwire.server.actions.roles import Roles
 from tailwire.server.ports.conversations import conversation_of
@@ -104,7 +104,7 @@ class Users:
         )
         if row.uid == names.SYSTEM_USER or not await self._store.add_user(row):
             raise Refused("ERR_UID_ALREADY_EXISTS", {"uid": row.uid})
-        return await self._directory.present(row, "")
+        return await self._directory.render(row, "")
 
     async def _role(self, role: str | None) -> str:
         if not role:
@@ -123,7 +123,7 @@ class Users:
         others = row.uid != caller.uid and await self._roles.lists_friends_only(caller)
         if others and not await self._store.are_friends(caller.uid, row.uid):
             raise Refused("ERR_UID_NOT_FOUND", {"uid": row.uid})
-        shown = await self._directory.present(row, caller.reader)
+        shown = await self._directory.render(row, caller.reader)
         if not caller.system:
             shown["conversationId"] = conversation_of(caller.uid, row.uid, "user")
             blocks = await self._store.blocked_with(caller.uid, [row.uid])
@@ -149,7 +149,7 @@ class Users:
         if await self._roles.lists_friends_only(caller):
             wanted = replace(wanted, friends_only=True)
         rows, total = await self._store.users(wanted)
-        listed = [await self._directory.present(row, caller.reader) for row in rows]
+        listed = [await self._directory.render(row, caller.reader) for row in rows]
         if not caller.system:
             blocks = await self._store.blocked_with(caller.uid, [row.uid for row in rows])
             for shown in listed:
@@ -184,7 +184,7 @@ class Users:
         self._directory.forget(found.uid)
         if row is None:
             raise Refused("ERR_UID_NOT_FOUND", {"uid": found.uid})
-        return await self._directory.present(row, "")
+        return await self._directory.render(row, "")
 
     async def deactivate(self, uids: list[str]) -> dict[str, Any]:
         """Put users to rest: they cannot log in, and nobody finds them. Their sockets end."""

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from tailwire.server.actions.present import page, without_none
+from tailwire.server.actions.payloads import page, without_none
 from tailwire.server.auth.sealing import Sealer
 from tailwire.server.limits.targets import Targets
 from tailwire.server.ports.refusal import Refused
@@ -87,11 +87,11 @@ class WebhookAdministration:
             raise Refused(
                 "ERR_BAD_REQUEST", {"id": "There is a webhook with this id already: change it, or use another."}
             )
-        return {**await self._present(row), "secret": new.secret}
+        return {**await self._render(row), "secret": new.secret}
 
     async def listed(self) -> list[dict[str, Any]]:
         """All webhooks."""
-        return [await self._present(row) for row in await self._store.webhooks()]
+        return [await self._render(row) for row in await self._store.webhooks()]
 
     async def get(self, webhook_id: str) -> dict[str, Any]:
         """A webhook.
@@ -99,7 +99,7 @@ class WebhookAdministration:
         Raises:
             Refused: ERR_WEBHOOK_NOT_FOUND.
         """
-        return await self._present(await self._find(webhook_id))
+        return await self._render(await self._find(webhook_id))
 
     async def _find(self, webhook_id: str) -> WebhookRow:
         row = await self._store.webhook(webhook_id)
@@ -116,7 +116,7 @@ class WebhookAdministration:
         row = self._filled(await self._find(webhook_id), change)
         if not await self._store.put_webhook(row, new=False):
             raise Refused("ERR_WEBHOOK_NOT_FOUND")
-        return await self._present(row)
+        return await self._render(row)
 
     async def delete(self, webhook_id: str) -> dict[str, Any]:
         """Delete a webhook, what waits for it, and what was given up.
@@ -149,7 +149,7 @@ class WebhookAdministration:
         rows, total = await self._store.deliveries(
             webhook_id, failed=status == "failed", limit=limit, offset=(number - 1) * limit
         )
-        return page([_present_delivery(row) for row in rows], total=total, limit=limit, number=number)
+        return page([_render_delivery(row) for row in rows], total=total, limit=limit, number=number)
 
     async def delivery(self, webhook_id: str, name: str) -> dict[str, Any]:
         """A delivery that waits or was given up, with what the receiver is told.
@@ -158,7 +158,7 @@ class WebhookAdministration:
             Refused: ERR_WEBHOOK_NOT_FOUND, ERR_DELIVERY_NOT_FOUND.
         """
         row = await self._find_delivery(webhook_id, name)
-        return {**_present_delivery(row), "data": msgspec.Raw(row.body)}
+        return {**_render_delivery(row), "data": msgspec.Raw(row.body)}
 
     async def _find_delivery(self, webhook_id: str, name: str) -> DeliveryRow:
         await self._find(webhook_id)
@@ -211,8 +211,8 @@ class WebhookAdministration:
             row = replace(row, secret=self._sealer.seal(new.secret))
         return row
 
-    async def _present(self, row: WebhookRow) -> dict[str, Any]:
-        return {**_present(row), "state": _present_state(await self._store.webhook_state(row.id))}
+    async def _render(self, row: WebhookRow) -> dict[str, Any]:
+        return {**_render(row), "state": _render_state(await self._store.webhook_state(row.id))}
 
 
 def _check_secret(secret: str) -> None:
@@ -259,7 +259,7 @@ def _filled(row: WebhookRow, new: NewWebhook, lengths: Lengths, targets: Targets
     )
 
 
-def _present(row: WebhookRow) -> dict[str, Any]:
+def _render(row: WebhookRow) -> dict[str, Any]:
     return without_none(
         {
             "id": row.id,
@@ -274,7 +274,7 @@ def _present(row: WebhookRow) -> dict[str, Any]:
     )
 
 
-def _present_state(state: WebhookState) -> dict[str, Any]:
+def _render_state(state: WebhookState) -> dict[str, Any]:
     return without_none(
         {
             "waiting": state.waiting,
@@ -288,7 +288,7 @@ def _present_state(state: WebhookState) -> dict[str, Any]:
     )
 
 
-def _present_delivery(row: DeliveryRow) -> dict[str, Any]:
+def _render_delivery(row: DeliveryRow) -> dict[str, Any]:
     waits = row.failed_at is None
     return without_none(
         {

@@ -25,7 +25,7 @@ from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.sessions import Sessions
 from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.users import Users
-from tailwire.server.actions.views import Views
+from tailwire.server.actions.rendering import Renderer
 from tailwire.server.actions.webhooks import WebhookAdministration
 from tailwire.server.auth.passwords import Passwords
 from tailwire.server.auth.sealing import Sealer
@@ -63,7 +63,7 @@ class Actions:
     webhooks: WebhookAdministration
     files: Files
     ephemeral: Ephemeral
-    views: Views
+    renderer: Renderer
     uploads: FolderUploads
     leftovers: Leftovers
     passwords: Passwords
@@ -105,7 +105,7 @@ async def build(
     directory = Directory(store, hub.is_online, hub.everyone_online)
     delivery = Delivery(hub.broker, store.app_id, fixed_base(s))
     authorizer = Authorizer(store, directory)
-    views = Views(store)
+    renderer = Renderer(store)
     roles = Roles(store, directory, world, lengths)
     await roles.load()
     uploads, files, leftovers = _files(settings, store, authorizer, world, secret)
@@ -121,17 +121,17 @@ async def build(
     )  # fmt: skip
     return Actions(
         messages=Messages(
-            store, directory, authorizer, roles, views, files, delivery, world, lengths, s.max_data, count_message
+            store, directory, authorizer, roles, renderer, files, delivery, world, lengths, s.max_data, count_message
         ),
         reactions=Reactions(
-            store, directory, authorizer, views, delivery, world,
+            store, directory, authorizer, renderer, delivery, world,
             most_pins=s.max_pinned_messages, most_saves=s.max_saved_messages,
         ),
         receipts=Receipts(
             store, directory, authorizer, delivery, world, overload, loop.call_later, s.receipt_delay, s.max_receipt_members
         ),
         conversations=Conversations(
-            store, directory, authorizer, views, delivery, world, lengths, s.max_pinned_conversations
+            store, directory, authorizer, renderer, delivery, world, lengths, s.max_pinned_conversations
         ),
         groups=Groups(store, directory, authorizer, members, delivery, world, lengths, passwords, s.max_groups_per_user),
         members=members,
@@ -147,7 +147,7 @@ async def build(
             store, directory, authorizer, roles, delivery, world, overload, s.max_typing_members,
             lambda: hub.users_online <= s.max_presence_users,
         ),
-        views=views,
+        renderer=renderer,
         uploads=uploads,
         leftovers=leftovers,
         passwords=passwords,

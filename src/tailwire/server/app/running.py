@@ -167,7 +167,7 @@ def _api(
         public_url=settings.public_url, app_id=store.app_id, region=settings.region, offers=offers(settings)
     )
     operations = [
-        *MessageRoutes(a.messages, a.conversations, a.views, a.files).operations(),
+        *MessageRoutes(a.messages, a.conversations, a.renderer, a.files).operations(),
         *ReactionRoutes(a.reactions).operations(),
         *ConversationRoutes(a.conversations, a.receipts).operations(),
         *UserRoutes(a.users, a.sessions, a.relations, Export(store), addresses).operations(),

@@ -13,9 +13,9 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.content import Attachment, Body, Edit, receivers
 from tailwire.server.actions.conversations import Conversations
 from tailwire.server.actions.messages import Messages
-from tailwire.server.actions.present import encode
+from tailwire.server.actions.payloads import encode
 from tailwire.server.actions.uploads import Files
-from tailwire.server.actions.views import Views
+from tailwire.server.actions.rendering import Renderer
 from tailwire.server.limits.rates import Kind
 from tailwire.server.limits.room import Taken
 from tailwire.server.ports.conversations import ConversationKey, key_of
@@ -48,10 +48,10 @@ class Permanent(msgspec.Struct):
 class MessageRoutes:
     """The resource `messages`."""
 
-    def __init__(self, messages: Messages, conversations: Conversations, views: Views, files: Files) -> None:
+    def __init__(self, messages: Messages, conversations: Conversations, renderer: Renderer, files: Files) -> None:
         self._messages = messages
         self._conversations = conversations
-        self._views = views
+        self._renderer = renderer
         self._files = files
 
     def operations(self) -> list[Operation]:
@@ -169,7 +169,7 @@ class MessageRoutes:
         wanted = _filter(caller, q, conversation)
         mark = self._messages.mark(q.mark, wanted.cursor if wanted.newer else None) if q.mark else ""
         rows = await self._messages.listed(caller, wanted, uid=uid, guid=guid)
-        shown = await self._views.many(rows, caller.reader, following=q.with_thread_subscribed)
+        shown = await self._renderer.render_all(rows, caller.reader, following=q.with_thread_subscribed)
         return b'{"data":[%b],"meta":%b}' % (b",".join(shown), _meta(rows, wanted, q.page, mark))
 
     async def _get(self, call: Call) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from tailwire.server.actions.members import Members
-from tailwire.server.actions.present import absent
+from tailwire.server.actions.payloads import absent
 from tailwire.server.actions.sessions import Sessions
 from tailwire.server.actions.users import UserChange, Users
 from tailwire.server.rest import shapes

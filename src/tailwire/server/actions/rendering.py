@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tailwire.server.actions.present import encode
+from tailwire.server.actions.payloads import encode
 from tailwire.server.ports.records import ListedRow, MessageRow, Trait
 from tailwire.server.ports.store import Store
 from tailwire.server.telemetry.logs import log
@@ -18,17 +18,17 @@ _SPECIAL = int(Trait.REACTION | Trait.INTERACTED)
 Rows = Sequence[MessageRow | ListedRow]
 
 
-class Views:
+class Renderer:
     """Presents messages."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def one(self, row: MessageRow, reader: str, *, following: bool = False) -> bytes:
+    async def render(self, row: MessageRow, reader: str, *, following: bool = False) -> bytes:
         """A message as a reader sees it."""
-        return (await self.many([row], reader, following=following))[0]
+        return (await self.render_all([row], reader, following=following))[0]
 
-    async def many(self, rows: Rows, reader: str, *, following: bool = False) -> list[bytes]:
+    async def render_all(self, rows: Rows, reader: str, *, following: bool = False) -> list[bytes]:
         """Messages as a reader sees them.
 
         Args:
