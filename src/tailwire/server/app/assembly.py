@@ -14,7 +14,7 @@ from tailwire.server.actions.directory import Directory
 from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.actions.groups import Groups
 from tailwire.server.actions.keys import Keys
-from tailwire.server.actions.leftovers import Leftovers
+from tailwire.server.actions.cleanup import Cleanup
 from tailwire.server.actions.ephemeral import Ephemeral
 from tailwire.server.actions.members import Members
 from tailwire.server.actions.messages import Messages
@@ -65,7 +65,7 @@ class Actions:
     ephemeral: Ephemeral
     renderer: Renderer
     uploads: FolderUploads
-    leftovers: Leftovers
+    cleanup: Cleanup
     passwords: Passwords
 
 
@@ -108,7 +108,7 @@ async def build(
     renderer = Renderer(store)
     roles = Roles(store, directory, world, lengths)
     await roles.load()
-    uploads, files, leftovers = _files(settings, store, authorizer, world, secret)
+    uploads, files, cleanup = _files(settings, store, authorizer, world, secret)
 
     def count_message() -> None:
         metrics.messages_stored += 1
@@ -149,7 +149,7 @@ async def build(
         ),
         renderer=renderer,
         uploads=uploads,
-        leftovers=leftovers,
+        cleanup=cleanup,
         passwords=passwords,
     )  # fmt: skip
 
@@ -163,15 +163,15 @@ def _lengths(s: Settings) -> Lengths:
 
 def _files(
     s: Settings, store: SqliteStore, authorizer: Authorizer, world: World, secret: str
-) -> tuple[FolderUploads, Files, Leftovers]:
+) -> tuple[FolderUploads, Files, Cleanup]:
     uploads = FolderUploads(Path(s.data) / "uploads")
     files = Files(
         store, uploads, authorizer, world, most_size=s.max_file, most_count=s.max_files, secret=secret,
         room=Room(s.uploads_per_day, s.min_free_disk, uploads.free),
     )  # fmt: skip
-    leftovers = Leftovers(
+    cleanup = Cleanup(
         store, uploads, world, asyncio.get_running_loop().call_later,
         deleted_after=s.deleted_files_after, unused_after=s.unused_files_after,
     )  # fmt: skip
-    store.on_unused(leftovers.wake)
+    store.on_unused(cleanup.wake)
     return uploads, files, leftovers

@@ -134,7 +134,7 @@ async def _assemble(settings: Settings, store: SqliteStore, world: World) -> Par
     http = HttpProtocol.bound(TrustedProxies(settings.trusted_proxies, settings.forwarded_header))
     webhooks.wake()
     actions.uploads.sweep()
-    actions.leftovers.wake()
+    actions.cleanup.wake()
     return Parts(store, api, http, gateway, actions, webhooks, keys, metrics, overload)
 
 
@@ -267,7 +267,7 @@ async def running(
         yield Running(parts, server, listening, url)
     finally:
         listening.close()
-        await finish(parts.gateway, parts.webhooks, parts.actions.leftovers, parts.actions.passwords, parts.store)
+        await finish(parts.gateway, parts.webhooks, parts.actions.cleanup, parts.actions.passwords, parts.store)
         parts.actions.uploads.close()
 
 

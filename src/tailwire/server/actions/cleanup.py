@@ -18,7 +18,7 @@ AT_ONCE = 100
 SOONEST, LATEST = 1.0, 3600.0
 
 
-class Leftovers:
+class Cleanup:
     """Removes in time what nobody needs.
 
     Args:
@@ -51,7 +51,7 @@ class Leftovers:
         """Look whether there is something to remove."""
         self._again = True
         if self._task is None and not self._closed:
-            self._task = asyncio.get_running_loop().create_task(self._run(), name="tailwire leftovers")
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="tailwire cleanup")
 
     async def _run(self) -> None:
         try:
