@@ -174,4 +174,4 @@ def _files(
         deleted_after=s.deleted_files_after, unused_after=s.unused_files_after,
     )  # fmt: skip
     store.on_unused(cleanup.wake)
-    return uploads, files, leftovers
+    return uploads, files, cleanup
