@@ -27,7 +27,7 @@ class Conversations:
     """What can be done with conversations.
 
     Args:
-        most_pins: conversations that a user may pin.
+        max_pins: conversations that a user may pin.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Conversations:
         delivery: Delivery,
         world: World,
         lengths: Lengths,
-        most_pins: int,
+        max_pins: int,
     ) -> None:
         self._store = store
         self._directory = directory
@@ -48,7 +48,7 @@ class Conversations:
         self._delivery = delivery
         self._world = world
         self._lengths = lengths
-        self._most_pins = most_pins
+        self._max_pins = max_pins
 
     async def listed(
         self, caller: Caller, wanted: ConversationFilter, *, number: int, with_tags: bool, with_blocks: bool
@@ -213,8 +213,8 @@ class Conversations:
         conversation = await self._authorizer.conversation(caller, kind, other)
         if pinned and "pinnedAt" not in before:
             count = await self._store.pinned_conversations(caller.uid)
-            if count >= self._most_pins:
-                raise Refused("ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED", {"limit": self._most_pins})
+            if count >= self._max_pins:
+                raise Refused("ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED", {"limit": self._max_pins})
         await self._store.pin_conversation(conversation, caller.uid, self._world.seconds() if pinned else None)
         shown = await self.get(caller, kind, other)
         self._delivery.conversation_pin(caller, "pinned" if pinned else "unpinned", encode(shown))

@@ -30,7 +30,7 @@ class Ephemeral:
 
     Args:
         overload: whether there is time for this.
-        most_typing: members of a group up to which it is told who types.
+        max_typing: members of a group up to which it is told who types.
         presence: whether so few users are online that it is told who comes and goes.
     """
 
@@ -43,7 +43,7 @@ class Ephemeral:
         delivery: Delivery,
         world: World,
         overload: Overload,
-        most_typing: int,
+        max_typing: int,
         presence: Callable[[], bool],
     ) -> None:
         self._store = store
@@ -55,7 +55,7 @@ class Ephemeral:
         self._overload = overload
         self._untold: dict[str, None] = {}  # users of whose coming and going there was no time to tell
         self._platforms: dict[str, str] = {}  # of those who are online
-        self._most_typing = most_typing
+        self._max_typing = max_typing
         self._tells_presence = presence
 
     async def typing(
@@ -74,7 +74,7 @@ class Ephemeral:
         if self._overload.sheds(Level.TYPING):
             return
         receiver, size = await self._addressee(caller, receiver, receiver_type)
-        if size > self._most_typing:
+        if size > self._max_typing:
             return
         user = await self._directory.user_entity(caller.uid)
         body = {"action": action, "user": user, "metadata": metadata}

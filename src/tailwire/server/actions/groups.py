@@ -76,7 +76,7 @@ class Groups:
         world: World,
         lengths: Lengths,
         passwords: Passwords,
-        most_groups: int,
+        max_groups: int,
     ) -> None:
         self._store = store
         self._directory = directory
@@ -86,7 +86,7 @@ class Groups:
         self._world = world
         self._lengths = lengths
         self._passwords = passwords
-        self._most_groups = most_groups
+        self._max_groups = max_groups
 
     async def create(self, caller: Caller, new: NewGroup) -> dict[str, Any]:
         """Make a group; the caller owns it and is its first admin.
@@ -102,8 +102,8 @@ class Groups:
         owner = caller.uid
         if caller.system and new.owner:
             owner = (await self._directory.user(names.identifier(new.owner, "owner"))).uid
-        if len(await self._store.groups_of(owner)) >= self._most_groups:
-            raise Refused("ERR_LIMIT_EXCEEDED", {"groups": f"A user may be in {self._most_groups} groups."})
+        if len(await self._store.groups_of(owner)) >= self._max_groups:
+            raise Refused("ERR_LIMIT_EXCEEDED", {"groups": f"A user may be in {self._max_groups} groups."})
         secret = new.password if new.type == "password" else None
         a_user = owner != names.SYSTEM_USER
         row = GroupRow(

@@ -65,8 +65,8 @@ class Members:
         passwords: Passwords,
         guesses: Guesses,
         *,
-        most_members: int,
-        most_groups: int,
+        max_members: int,
+        max_groups: int,
     ) -> None:
         self._store = store
         self._directory = directory
@@ -78,8 +78,8 @@ class Members:
         self._roles = roles
         self._passwords = passwords
         self._guesses = guesses
-        self._most_members = most_members
-        self._most_groups = most_groups
+        self._max_members = max_members
+        self._max_groups = max_groups
 
     # Lists.
 
@@ -125,7 +125,7 @@ class Members:
 
         def check(standing: GroupStanding) -> None:
             right = bool(opened) and opened == standing.group.password_hash
-            rules.check_join(standing.group, password=join.password, right=right, most=self._most_members)
+            rules.check_join(standing.group, password=join.password, right=right, most=self._max_members)
 
         act = self._entry(caller, found.guid, "join", caller.uid, check)
         stored = await self._enter(caller, act, "participant", "joined")
@@ -157,10 +157,10 @@ class Members:
     ) -> GroupAct:
         def allowed(standing: GroupStanding) -> None:
             also(standing)
-            if standing.group.members_count >= self._most_members:
+            if standing.group.members_count >= self._max_members:
                 raise Refused("ERR_NO_VACANCY")
-            if standing.on_groups >= self._most_groups:
-                raise Refused("ERR_LIMIT_EXCEEDED", {"groups": f"A user may be in {self._most_groups} groups."})
+            if standing.on_groups >= self._max_groups:
+                raise Refused("ERR_LIMIT_EXCEEDED", {"groups": f"A user may be in {self._max_groups} groups."})
 
         return self._authorizer.group_act(caller, guid, operation, uid, allowed)
 

@@ -42,7 +42,7 @@ class Messages:
     """What can be done with messages.
 
     Args:
-        most_data: bytes of a message's `data`.
+        max_data: bytes of a message's `data`.
         stored: called for each new message (a counter).
     """
 
@@ -57,7 +57,7 @@ class Messages:
         delivery: Delivery,
         world: World,
         lengths: Lengths,
-        most_data: int,
+        max_data: int,
         stored: Callable[[], None],
     ) -> None:
         self._store = store
@@ -69,7 +69,7 @@ class Messages:
         self._delivery = delivery
         self._world = world
         self._lengths = lengths
-        self._most_data = most_data
+        self._max_data = max_data
         self._stored = stored
 
     async def send(self, caller: Caller, body: Body) -> bytes:
@@ -83,7 +83,7 @@ class Messages:
         """
         rules.check_receiver(body.receiver, body.receiver_type)
         receiver, receiver_type = identifier(body.receiver or "", "receiver"), body.receiver_type or ""
-        content = await read_content(body.category, body.type, body.data, self._directory, self._most_data)
+        content = await read_content(body.category, body.type, body.data, self._directory, self._max_data)
         data = content.data
         await self._describe(data)
         if body.muid is not None and not 0 < len(body.muid) <= rules.MAX_MUID:
@@ -127,8 +127,8 @@ class Messages:
         # What is known of attachments that are files of ours.
         if "attachments" not in data:
             return
-        if len(data["attachments"]) > self._files.most_count:
-            raise Refused("ERR_FILE_COUNT_EXCEEDED", {"data.attachments": f"Send at most {self._files.most_count}."})
+        if len(data["attachments"]) > self._files.max_count:
+            raise Refused("ERR_FILE_COUNT_EXCEEDED", {"data.attachments": f"Send at most {self._files.max_count}."})
         data["attachments"] = [await self._files.describe(a) for a in data["attachments"]]
         data["url"] = data["attachments"][0].url
 
@@ -307,7 +307,7 @@ class Messages:
                 sent = msgspec.Raw(
                     encode({**{k: data[k] for k in ("attachments", "url") if k in data}, **_object(sent)})
                 )
-            content = await read_content(row.category, row.type, sent, self._directory, self._most_data)
+            content = await read_content(row.category, row.type, sent, self._directory, self._max_data)
             await self._describe(content.data)
             edited, named = encode({**kept, **content.data}), named_files(sent)
         tags = msgspec.Raw(encode(self._lengths.check_tags(edit.tags))) if edit.tags is not None else None

@@ -41,7 +41,7 @@ class Reactions:
     """What can be done to messages.
 
     Args:
-        most_pins, most_saves: in a conversation, of a user.
+        max_pins, max_saves: in a conversation, of a user.
     """
 
     def __init__(
@@ -53,8 +53,8 @@ class Reactions:
         delivery: Delivery,
         world: World,
         *,
-        most_pins: int,
-        most_saves: int,
+        max_pins: int,
+        max_saves: int,
     ) -> None:
         self._store = store
         self._directory = directory
@@ -62,8 +62,8 @@ class Reactions:
         self._renderer = renderer
         self._delivery = delivery
         self._world = world
-        self._most_pins = most_pins
-        self._most_saves = most_saves
+        self._max_pins = max_pins
+        self._max_saves = max_saves
 
     async def _shown(self, row: MessageRow, reader: str) -> bytes:
         fresh = await self._store.message(row.id)
@@ -128,8 +128,8 @@ class Reactions:
         """
         act = self._authorizer.message_act(caller, wanted, "pin", rules.check_changeable)
         row = (await self._store.look_at(act)).message
-        if not await self._store.pin(act, self._world.seconds(), self._most_pins, pinned=pinned):
-            raise Refused("ERR_PINNED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._most_pins})
+        if not await self._store.pin(act, self._world.seconds(), self._max_pins, pinned=pinned):
+            raise Refused("ERR_PINNED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._max_pins})
         self._delivery.pin(caller, row, "pinned" if pinned else "unpinned", await self._shown(row, ""))
         return await self._shown(row, caller.reader)
 
@@ -143,8 +143,8 @@ class Reactions:
         row = (await self._store.look_at(act)).message
         if not saved:
             await self._store.unsave(row.id, caller.uid)
-        elif not await self._store.save(act, self._world.seconds(), self._most_saves):
-            raise Refused("ERR_SAVED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._most_saves})
+        elif not await self._store.save(act, self._world.seconds(), self._max_saves):
+            raise Refused("ERR_SAVED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._max_saves})
         shown = await self._shown(row, caller.reader)
         self._delivery.save(caller, "saved" if saved else "unsaved", shown)
         return shown

@@ -29,7 +29,7 @@ class Receipts:
         later: calls a function after some seconds.
         delay: how long receipts are held back and merged, in seconds: a receipt that overtakes the answer to the send
             that it speaks of is lost by the JavaScript SDK.
-        most_members: of a group whose members' receipts are told and kept one by one.
+        max_members: of a group whose members' receipts are told and kept one by one.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Receipts:
         overload: Overload,
         later: Later,
         delay: float,
-        most_members: int,
+        max_members: int,
     ) -> None:
         self._store = store
         self._directory = directory
@@ -52,7 +52,7 @@ class Receipts:
         self._overload = overload
         self._later = later
         self._delay = delay
-        self._most_members = most_members
+        self._max_members = max_members
         self._held: dict[tuple[str, str, str], Callable[[], None]] = {}
 
     async def receipt(self, caller: Caller, action: str, wanted: str | int) -> None:
@@ -75,7 +75,7 @@ class Receipts:
     async def _note(self, caller: Caller, row: MessageRow, *, read: bool) -> None:
         group = row.receiver if row.receiver_type == "group" else ""
         found = await self._store.group(group) if group else None
-        small = found is not None and found.members_count <= self._most_members
+        small = found is not None and found.members_count <= self._max_members
         now = self._world.seconds()
         told = small or not group
         action = "read" if read else "delivered"

@@ -44,18 +44,18 @@ class Relations:
     """What can be between two users.
 
     Args:
-        most_friends: of one user.
+        max_friends: of one user.
     """
 
     def __init__(
-        self, store: Store, directory: Directory, authorizer: Authorizer, world: World, lengths: Lengths, most_friends: int
+        self, store: Store, directory: Directory, authorizer: Authorizer, world: World, lengths: Lengths, max_friends: int
     ) -> None:
         self._store = store
         self._directory = directory
         self._authorizer = authorizer
         self._world = world
         self._lengths = lengths
-        self._most_friends = most_friends
+        self._max_friends = max_friends
 
     # Blocks.
 
@@ -119,7 +119,7 @@ class Relations:
         for uid in self._some(sent.accepted, "accepted"):
             try:
                 other = await self._authorizer.user(caller, uid, "befriend")
-                problem = await self._store.befriend(caller.uid, other, now, self._most_friends)
+                problem = await self._store.befriend(caller.uid, other, now, self._max_friends)
                 if problem:
                     raise Refused("ERR_ALREADY_FRIEND" if problem == "known" else "ERR_FAILED_TO_ADD_FRIEND")
             except Refused as e:

@@ -44,7 +44,7 @@ class Sessions:
         logins: a bucket for each uid.
         pass_lifetime: of a WebSocket's pass, in seconds.
         token_lifetime: of an auth token, in seconds; 0: it does not end by itself.
-        most_tokens: of one user; the oldest go.
+        max_tokens: of one user; the oldest go.
         secret: what passes are signed with.
     """
 
@@ -57,7 +57,7 @@ class Sessions:
         logins: Buckets,
         pass_lifetime: float,
         token_lifetime: float,
-        most_tokens: int,
+        max_tokens: int,
         secret: str,
     ) -> None:
         self._secret = secret
@@ -68,7 +68,7 @@ class Sessions:
         self._logins = logins
         self._pass_lifetime = pass_lifetime
         self._token_lifetime = token_lifetime
-        self._most_tokens = most_tokens
+        self._max_tokens = max_tokens
 
     async def check_key(self, key: str, operation: str) -> None:
         """Whether something may be done with an API key.
@@ -138,7 +138,7 @@ class Sessions:
         token = new_token(uid, self._world)
         known = device if device is not None else TokenRow("", uid, 0)
         kept = replace(known, token_hash=fingerprint(token), uid=uid, created_at=self._world.seconds(), hint=token[-4:])
-        for gone in await self._store.add_token(kept, self._most_tokens):
+        for gone in await self._store.add_token(kept, self._max_tokens):
             self._delivery.token_gone(uid, gone)
         return {**await self._directory.render(row, ""), "authToken": token}
 

@@ -53,8 +53,8 @@ class Files:
     """What can be done with files.
 
     Args:
-        most_size: of one file, in bytes.
-        most_count: of one message.
+        max_size: of one file, in bytes.
+        max_count: of one message.
         secret: signs the forms with which files are uploaded.
         room: how much may be uploaded.
     """
@@ -66,8 +66,8 @@ class Files:
         authorizer: Authorizer,
         world: World,
         *,
-        most_size: int,
-        most_count: int,
+        max_size: int,
+        max_count: int,
         secret: str,
         room: Room,
     ) -> None:
@@ -75,8 +75,8 @@ class Files:
         self._uploads = uploads
         self._authorizer = authorizer
         self._world = world
-        self.most_size = most_size
-        self.most_count = most_count
+        self.max_size = max_size
+        self.max_count = max_count
         self._secret = secret.encode()
         self._room = room
 
@@ -92,8 +92,8 @@ class Files:
             Refused: ERR_FILE_COUNT_EXCEEDED, ERR_FILE_SIZE_EXCEEDED, ERR_INVALID_FILE_OBJECT,
                 ERR_UPLOAD_QUOTA_EXCEEDED, ERR_UNAVAILABLE, and as a message to the receiver would be.
         """
-        if not 0 < len(wanted.files) <= self.most_count:
-            raise Refused("ERR_FILE_COUNT_EXCEEDED", {"files": f"Name 1 to {self.most_count} files."})
+        if not 0 < len(wanted.files) <= self.max_count:
+            raise Refused("ERR_FILE_COUNT_EXCEEDED", {"files": f"Name 1 to {self.max_count} files."})
         if wanted.receiver:
             if wanted.receiver_type == "group":
                 await self._authorizer.group(caller, wanted.receiver, "write")
@@ -161,8 +161,8 @@ class Files:
         Raises:
             Refused: ERR_FILE_SIZE_EXCEEDED.
         """
-        if size > self.most_size:
-            raise Refused("ERR_FILE_SIZE_EXCEEDED", f"A file has at most {self.most_size} bytes.")
+        if size > self.max_size:
+            raise Refused("ERR_FILE_SIZE_EXCEEDED", f"A file has at most {self.max_size} bytes.")
 
     async def keep(self, caller: Caller, file_name: str, sink: Sink) -> Attachment:
         """A file is complete: keep it. Answers the attachment that it is.

@@ -117,7 +117,7 @@ async def build(
     members = Members(
         store, directory, authorizer, delivery, world, lengths, roles, passwords,
         Guesses(s.wrong_passwords_per_minute, loop.time),
-        most_members=s.max_group_members, most_groups=s.max_groups_per_user,
+        max_members=s.max_group_members, max_groups=s.max_groups_per_user,
     )  # fmt: skip
     return Actions(
         messages=Messages(
@@ -125,7 +125,7 @@ async def build(
         ),
         reactions=Reactions(
             store, directory, authorizer, renderer, delivery, world,
-            most_pins=s.max_pinned_messages, most_saves=s.max_saved_messages,
+            max_pins=s.max_pinned_messages, max_saves=s.max_saved_messages,
         ),
         receipts=Receipts(
             store, directory, authorizer, delivery, world, overload, loop.call_later, s.receipt_delay, s.max_receipt_members
@@ -166,7 +166,7 @@ def _files(
 ) -> tuple[FolderUploads, Files, Cleanup]:
     uploads = FolderUploads(Path(s.data) / "uploads")
     files = Files(
-        store, uploads, authorizer, world, most_size=s.max_file, most_count=s.max_files, secret=secret,
+        store, uploads, authorizer, world, max_size=s.max_file, max_count=s.max_files, secret=secret,
         room=Room(s.uploads_per_day, s.min_free_disk, uploads.free),
     )  # fmt: skip
     cleanup = Cleanup(

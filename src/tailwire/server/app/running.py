@@ -187,7 +187,7 @@ def _api(
         overload,
         guesses,
         app_id=store.app_id,
-        most_body=settings.max_body,
+        max_body=settings.max_body,
         chains="chain" in offered(settings),
         base=addresses.base,
         compress=settings.compress,

@@ -56,7 +56,7 @@ class Api:
 
     Args:
         operations: all of them.
-        most_body: the largest request body but for forms, in bytes.
+        max_body: the largest request body but for forms, in bytes.
         rates: how many requests there may be.
         overload: whether one more send can be taken now.
         guesses: slows who guesses tokens and keys.
@@ -74,7 +74,7 @@ class Api:
         guesses: Guesses,
         *,
         app_id: str,
-        most_body: int,
+        max_body: int,
         rates: Rates,
         chains: bool,
         base: Callable[[Scope], str],
@@ -89,7 +89,7 @@ class Api:
         self._overload = overload
         self._guesses = guesses
         self._app_id = app_id.encode()
-        self._most_body = most_body
+        self._max_body = max_body
         self._chains = chains
         self._rates = rates
         # Found by method and path at once, or where something of the path varies: by method, length and first part.
@@ -153,7 +153,7 @@ class Api:
         if operation.form is not None and given.get(b"content-type", b"").startswith(b"multipart/"):
             handler = operation.form
         elif operation.body is not None:
-            call.body = parse(await read_body(receive, self._most_body), operation.body)
+            call.body = parse(await read_body(receive, self._max_body), operation.body)
             if operation.worth is not None and (more := operation.worth(call.body) - 1) > 0:
                 who = caller.token or text(given.get(b"apikey"))
                 await self._count(operation.counts, who, headers, key=not caller.token, count=more)

@@ -216,8 +216,8 @@ class _Incoming:
 
     def _begin(self, fields: dict[str, str]) -> Any:
         self._begun += 1
-        if self._begun > self._files.most_count:
-            raise Refused("ERR_FILE_COUNT_EXCEEDED", f"A message has at most {self._files.most_count} files.")
+        if self._begun > self._files.max_count:
+            raise Refused("ERR_FILE_COUNT_EXCEEDED", f"A message has at most {self._files.max_count} files.")
         return _Passing(self._files.begin(), self)
 
     async def _admit(self, fields: dict[str, str]) -> None:
