@@ -226,11 +226,11 @@ async def test_keys(stage, operation):
 
 async def test_every_admin_operation_needs_a_rest_key(stage):
     async with Rest(stage) as rest:
-        from tailwire.server.rest.operations import Who
+        from tailwire.server.rest.operations import Access
 
         api = stage.server.parts.api
         listed = [*api._fixed.values(), *(o for group in api._varying.values() for _, o in group)]
-        admin = [o for o in listed if o.who is Who.ADMIN]
+        admin = [o for o in listed if o.access is Access.ADMIN]
         assert len(admin) > 30
         for o in admin:
             path = o.path.replace("{", "").replace("}", "")

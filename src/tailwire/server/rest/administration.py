@@ -9,7 +9,7 @@ import msgspec
 from tailwire.server.actions.keys import Keys, NewKey, TokenChange
 from tailwire.server.actions.roles import NewRole, Roles
 from tailwire.server.actions.webhooks import NewWebhook, WebhookAdministration
-from tailwire.server.rest import shapes
+from tailwire.server.rest import responses
 from tailwire.server.rest.operations import Call, Operation, Who
 from tailwire.server.rest.queries import DeliveryQuery, Paged, SearchQuery
 
@@ -40,94 +40,94 @@ class AdministrationRoutes:
         return [*self._of_keys(), *self._of_tokens(), *self._of_roles(), *self._of_webhooks()]
 
     def _of_keys(self) -> list[Operation]:
-        k, one, admin = self._keys, shapes.ApiKey, Who.ADMIN
+        k, one, admin = self._keys, responses.ApiKey, Access.ADMIN
         path = "/apikeys/{key}"
         return [
-            Operation("POST", "/apikeys", "Create an API key", lambda c: k.create(c.body), who=admin, body=NewKey,
-                      answer=one),
-            Operation("GET", "/apikeys", "List API keys", self._list_keys, who=admin, query=SearchQuery,
-                      answer=list[shapes.ApiKey], whole=True),
-            Operation("GET", path, "See an API key", lambda c: k.get(c.params["key"]), who=admin, answer=one),
+            Operation("POST", "/apikeys", "Create an API key", lambda c: k.create(c.body), access=admin, body=NewKey,
+                      response=one),
+            Operation("GET", "/apikeys", "List API keys", self._list_keys, access=admin, query=SearchQuery,
+                      response=list[responses.ApiKey], enveloped=True),
+            Operation("GET", path, "See an API key", lambda c: k.get(c.params["key"]), access=admin, response=one),
             Operation("PUT", path, "Change an API key",
-                      lambda c: k.update(c.params["key"], c.body, c.header(b"apikey")), who=admin, body=NewKey,
-                      answer=one),
+                      lambda c: k.update(c.params["key"], c.body, c.header(b"apikey")), access=admin, body=NewKey,
+                      response=one),
             Operation("DELETE", path, "Delete an API key",
-                      lambda c: k.delete(c.params["key"], c.header(b"apikey")), who=admin, answer=shapes.Done),
+                      lambda c: k.delete(c.params["key"], c.header(b"apikey")), access=admin, response=responses.Done),
         ]  # fmt: skip
 
     def _of_tokens(self) -> list[Operation]:
-        k, one, admin = self._keys, shapes.AuthToken, Who.ADMIN
+        k, one, admin = self._keys, responses.AuthToken, Access.ADMIN
         path = "/users/{uid}/auth_tokens"
         return [
-            Operation("GET", path, "List a user's auth tokens", self._list_tokens, who=admin, query=Paged,
-                      answer=list[shapes.AuthToken], whole=True),
+            Operation("GET", path, "List a user's auth tokens", self._list_tokens, access=admin, query=Paged,
+                      response=list[responses.AuthToken], enveloped=True),
             Operation("DELETE", path, "Take all auth tokens of a user back",
-                      lambda c: k.delete_tokens(c.params["uid"]), who=admin, answer=shapes.Done),
+                      lambda c: k.delete_tokens(c.params["uid"]), access=admin, response=responses.Done),
             Operation("GET", path + "/{token}", "See an auth token",
-                      lambda c: k.token(c.params["uid"], c.params["token"]), who=admin, answer=one),
+                      lambda c: k.token(c.params["uid"], c.params["token"]), access=admin, response=one),
             Operation("PUT", path + "/{token}", "Say for which device an auth token is",
-                      lambda c: k.change_token(c.params["uid"], c.params["token"], c.body), who=admin,
-                      body=TokenChange, answer=one),
+                      lambda c: k.change_token(c.params["uid"], c.params["token"], c.body), access=admin,
+                      body=TokenChange, response=one),
             Operation("DELETE", path + "/{token}", "Take an auth token back",
-                      lambda c: k.delete_token(c.params["uid"], c.params["token"]), who=admin, answer=shapes.Done),
+                      lambda c: k.delete_token(c.params["uid"], c.params["token"]), access=admin, response=responses.Done),
         ]  # fmt: skip
 
     def _of_roles(self) -> list[Operation]:
-        r, one, admin = self._roles, shapes.Role, Who.ADMIN
+        r, one, admin = self._roles, responses.Role, Access.ADMIN
         path = "/roles/{role}"
         features = path + "/restrictedfeatures"
-        outcome = dict[str, shapes.Outcome]
+        outcome = dict[str, responses.Outcome]
         return [
-            Operation("POST", "/roles", "Create a role", lambda c: r.create(c.body), who=admin, body=NewRole,
-                      answer=one),
-            Operation("GET", "/roles", "List roles", self._list_roles, who=admin, query=Paged,
-                      answer=list[shapes.Role], whole=True),
-            Operation("GET", path, "See a role", lambda c: r.get(c.params["role"]), who=admin, answer=one),
-            Operation("PUT", path, "Change a role", lambda c: r.update(c.params["role"], c.body), who=admin,
-                      body=NewRole, answer=one),
-            Operation("DELETE", path, "Delete a role", self._delete_role, who=admin, answer=shapes.Done),
+            Operation("POST", "/roles", "Create a role", lambda c: r.create(c.body), access=admin, body=NewRole,
+                      response=one),
+            Operation("GET", "/roles", "List roles", self._list_roles, access=admin, query=Paged,
+                      response=list[responses.Role], enveloped=True),
+            Operation("GET", path, "See a role", lambda c: r.get(c.params["role"]), access=admin, response=one),
+            Operation("PUT", path, "Change a role", lambda c: r.update(c.params["role"], c.body), access=admin,
+                      body=NewRole, response=one),
+            Operation("DELETE", path, "Delete a role", self._delete_role, access=admin, response=responses.Done),
             Operation("POST", features, "Take features from a role",
-                      lambda c: r.restrict(c.params["role"], c.body.features_to_restrict), who=admin, body=Restrict,
-                      answer=outcome),
+                      lambda c: r.restrict(c.params["role"], c.body.features_to_restrict), access=admin, body=Restrict,
+                      response=outcome),
             Operation("DELETE", features, "Give features back to a role",
                       lambda c: r.allow(c.params["role"], c.body.features_to_allow, everything=c.body.allow_all),
-                      who=admin, body=Allow, answer=outcome),
+                      access=admin, body=Allow, response=outcome),
             Operation("GET", features, "List the features that a role may not use",
-                      lambda c: r.restricted(c.params["role"], limit=c.query.size, number=c.query.page), who=admin,
-                      query=Paged, answer=list[shapes.Feature], whole=True),
+                      lambda c: r.restricted(c.params["role"], limit=c.query.size, number=c.query.page), access=admin,
+                      query=Paged, response=list[responses.Feature], enveloped=True),
         ]  # fmt: skip
 
     def _of_webhooks(self) -> list[Operation]:
-        w, one, admin = self._webhooks, shapes.Webhook, Who.ADMIN
+        w, one, admin = self._webhooks, responses.Webhook, Access.ADMIN
         path = "/webhooks/{id}"
         return [
-            Operation("POST", "/webhooks", "Create a webhook", lambda c: w.create(c.body), who=admin, body=NewWebhook,
-                      answer=one),
-            Operation("GET", "/webhooks", "List webhooks", lambda c: w.listed(), who=admin,
-                      answer=list[shapes.Webhook]),
+            Operation("POST", "/webhooks", "Create a webhook", lambda c: w.create(c.body), access=admin, body=NewWebhook,
+                      response=one),
+            Operation("GET", "/webhooks", "List webhooks", lambda c: w.listed(), access=admin,
+                      response=list[responses.Webhook]),
             Operation("GET", "/webhooks/triggers", "List what a webhook can be told of", lambda c: w.triggers(),
-                      who=admin, answer=list[shapes.Trigger]),
-            Operation("GET", path, "See a webhook", lambda c: w.get(c.params["id"]), who=admin, answer=one),
-            Operation("PUT", path, "Change a webhook", lambda c: w.update(c.params["id"], c.body), who=admin,
-                      body=NewWebhook, answer=one),
-            Operation("DELETE", path, "Delete a webhook", lambda c: w.delete(c.params["id"]), who=admin,
-                      answer=shapes.Done),
+                      access=admin, response=list[responses.Trigger]),
+            Operation("GET", path, "See a webhook", lambda c: w.get(c.params["id"]), access=admin, response=one),
+            Operation("PUT", path, "Change a webhook", lambda c: w.update(c.params["id"], c.body), access=admin,
+                      body=NewWebhook, response=one),
+            Operation("DELETE", path, "Delete a webhook", lambda c: w.delete(c.params["id"]), access=admin,
+                      response=responses.Done),
             *self._of_deliveries(),
         ]  # fmt: skip
 
     def _of_deliveries(self) -> list[Operation]:
-        w, admin = self._webhooks, Who.ADMIN
+        w, admin = self._webhooks, Access.ADMIN
         path = "/webhooks/{id}/deliveries"
         return [
-            Operation("GET", path, "List what a webhook could not be told", self._list_deliveries, who=admin,
-                      query=DeliveryQuery, answer=list[shapes.Delivery], whole=True),
+            Operation("GET", path, "List what a webhook could not be told", self._list_deliveries, access=admin,
+                      query=DeliveryQuery, response=list[responses.Delivery], enveloped=True),
             Operation("POST", f"{path}/retry", "Send again all that a webhook could not be told",
-                      lambda c: w.send_failed_again(c.params["id"]), who=admin, answer=shapes.Done),
+                      lambda c: w.send_failed_again(c.params["id"]), access=admin, response=responses.Done),
             Operation("GET", f"{path}/{{delivery}}", "See what a webhook could not be told",
-                      lambda c: w.delivery(c.params["id"], c.params["delivery"]), who=admin,
-                      answer=shapes.Delivery),
+                      lambda c: w.delivery(c.params["id"], c.params["delivery"]), access=admin,
+                      response=responses.Delivery),
             Operation("POST", f"{path}/{{delivery}}/retry", "Send one delivery again",
-                      lambda c: w.send_again(c.params["id"], c.params["delivery"]), who=admin, answer=shapes.Done),
+                      lambda c: w.send_again(c.params["id"], c.params["delivery"]), access=admin, response=responses.Done),
         ]  # fmt: skip
 
     async def _list_deliveries(self, call: Call) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from tailwire.server.ports.file_urls import address, with_address
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.compression import compressed
 from tailwire.server.rest.edge import CORS, Receive, Scope, Send, answer, headers_of, problem, read_body, text
-from tailwire.server.rest.operations import Call, Operation, Streamed, Who, parse, read_query
+from tailwire.server.rest.operations import Call, Operation, Streamed, Access, parse, read_query
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 from tailwire.wire.frames import CLIENT_HEADER
@@ -135,14 +135,14 @@ class Api:
         if operation is None:
             # The path as it was sent: what stands in it may hold an escaped slash.
             operation, params = self._find(method, strip_base(scope["raw_path"].decode("ascii", "replace")))
-        sends = operation.counts is Kind.SEND
+        sends = operation.rate is Kind.SEND
         if sends and (wait := self._overload.wait()):  # before anything is done for it
             raise Refused("ERR_TOO_MANY_REQUESTS", BUSY, retry_after=wait)
         given = headers_of(scope)
         caller = await self._known(scope, operation, given, headers)
         # A key asks for many users: its reads do not wait for each other.
         asking.set(f"{caller.uid} {next(self._numbers) % MAX_OF_KEYS}" if caller.system else caller.uid)
-        if operation.behalf and caller.key and caller.system:
+        if operation.acts_for_user and caller.key and caller.system:
             raise Refused("ERR_BAD_REQUEST", {"onBehalfOf": "Name the user for whom it is done, in this header."})
         if operation.feature:
             await self._roles.check_feature(caller, operation.feature)
@@ -150,13 +150,13 @@ class Api:
         if operation.query is not None:
             call.query = read_query(scope["query_string"], operation.query)
         handler = operation.handler
-        if operation.form is not None and given.get(b"content-type", b"").startswith(b"multipart/"):
-            handler = operation.form
+        if operation.form_handler is not None and given.get(b"content-type", b"").startswith(b"multipart/"):
+            handler = operation.form_handler
         elif operation.body is not None:
             call.body = parse(await read_body(receive, self._max_body), operation.body)
-            if operation.worth is not None and (more := operation.worth(call.body) - 1) > 0:
+            if operation.cost is not None and (more := operation.cost(call.body) - 1) > 0:
                 who = caller.token or text(given.get(b"apikey"))
-                await self._count(operation.counts, who, headers, key=not caller.token, count=more)
+                await self._count(operation.rate, who, headers, key=not caller.token, count=more)
         if sends and handler is operation.handler:
             with self._overload.sending():
                 result = await handler(call)
@@ -164,7 +164,7 @@ class Api:
             result = await handler(call)
         if isinstance(result, Streamed) or result is None:
             return result
-        whole = with_address(_enveloped(result, operation.whole), base)
+        whole = with_address(_enveloped(result, operation.enveloped), base)
         if not (operation.compressed and self._compress):
             return whole
         return await compressed(whole, given.get(b"accept-encoding"), headers)
@@ -179,7 +179,7 @@ class Api:
     # Who asks.
 
     async def _known(self, scope: Scope, operation: Operation, given: dict[bytes, bytes], headers: Headers) -> Caller:
-        if operation.who is Who.ANYONE:
+        if operation.access is Access.ANYONE:
             return NOBODY
         address = (scope["client"] or ("",))[0]
         # Both together: one that is known must not vouch for a guess at the other.
@@ -201,25 +201,25 @@ class Api:
         key = given.get(b"apikey")
         token = given.get(b"authtoken")
         app_id = given.get(b"appid")
-        if operation.who is Who.PASS:
+        if operation.access is Access.PASS:
             caller = await self._sessions.pass_caller(text(given.get(b"authorization")))
-            await self._count(operation.counts, caller.token, headers)
+            await self._count(operation.rate, caller.token, headers)
             return caller
         if app_id != self._app_id and (app_id or not key):
             raise Refused("AUTH_ERR_INVALID_APPID" if app_id else "AUTH_ERR_EMPTY_APPID")
         if key is None and token is None and b"resource" not in given:
             raise Refused("AUTH_ERR_EMPTY_APIKEY")  # a backend that forgot it: clients name their device
-        if operation.who is Who.KEY:
+        if operation.access is Access.KEY:
             await self._sessions.check_key(text(key), "create_user")
-            await self._count(operation.counts, "", headers)
+            await self._count(operation.rate, "", headers)
             return NOBODY
-        if operation.who is Who.ADMIN or (key and not token):
+        if operation.access is Access.ADMIN or (key and not token):
             caller = await self._sessions.key_caller(text(key), text(given.get(b"onbehalfof")))
-            await self._count(operation.counts, text(key), headers, key=True)
+            await self._count(operation.rate, text(key), headers, key=True)
         else:
             chained = self._chains and CHAINED in given
             caller = await self._sessions.caller(text(token), text(given.get(b"resource")), chained=chained)
-            await self._count(operation.counts, caller.token, headers)
+            await self._count(operation.rate, caller.token, headers)
         return caller
 
     async def _count(self, kind: Kind, who: str, headers: Headers, *, key: bool = False, count: int = 1) -> None:

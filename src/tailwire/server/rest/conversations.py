@@ -11,7 +11,7 @@ from tailwire.server.actions.authorization import message_id
 from tailwire.server.actions.receipts import Receipts
 from tailwire.server.ports.filters import ConversationFilter
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.rest import shapes
+from tailwire.server.rest import responses
 from tailwire.server.rest.operations import Call, Operation
 from tailwire.server.rest.queries import ConversationQuery
 
@@ -49,36 +49,36 @@ class ConversationRoutes:
         """The operations."""
         listed = [
             Operation("GET", "/conversations", "List conversations", self._list, query=ConversationQuery,
-                      answer=list[shapes.Conversation], feature="listConversations", whole=True, compressed=True),
-            Operation("GET", "/conversations/{id}", "See a conversation by its id", self._by_id, behalf=True,
-                      answer=shapes.Conversation, feature="getConversation"),
+                      response=list[responses.Conversation], feature="listConversations", enveloped=True, compressed=True),
+            Operation("GET", "/conversations/{id}", "See a conversation by its id", self._by_id, acts_for_user=True,
+                      response=responses.Conversation, feature="getConversation"),
             Operation("DELETE", "/conversations/{id}", "Delete a conversation by its id", self._delete_by_id,
-                      behalf=True, answer=shapes.Done, feature="deleteConversationForUser"),
+                      acts_for_user=True, response=responses.Done, feature="deleteConversationForUser"),
         ]  # fmt: skip
         for name, (_, parameter) in KINDS.items():
             listed += self._of(f"/{name}/{parameter}/conversation")
         return listed
 
     def _of(self, path: str) -> list[Operation]:
-        c, one, done = self._conversations, shapes.Conversation, shapes.Done
+        c, one, done = self._conversations, responses.Conversation, responses.Done
         return [
-            Operation("GET", path, "See a conversation", lambda k: c.get(k.caller, *_named(k)), answer=one,
-                      behalf=True, feature="getConversation"),
+            Operation("GET", path, "See a conversation", lambda k: c.get(k.caller, *_named(k)), response=one,
+                      acts_for_user=True, feature="getConversation"),
             Operation("PUT", path, "Tag a conversation", lambda k: c.tag(k.caller, *_named(k), k.body.tags), body=Tags,
-                      behalf=True, answer=one),
+                      acts_for_user=True, response=one),
             Operation("DELETE", path, "Delete a conversation for oneself",
                       lambda k: c.delete(k.caller, *_named(k), permanently=k.body.delete_messages_permanently),
-                      body=Reset, behalf=True, answer=done, feature="deleteConversationForUser"),
+                      body=Reset, acts_for_user=True, response=done, feature="deleteConversationForUser"),
             Operation("POST", path + "/pin", "Pin a conversation", lambda k: c.pin(k.caller, *_named(k), pinned=True),
-                      answer=one),
+                      response=one),
             Operation("DELETE", path + "/pin", "Unpin a conversation",
-                      lambda k: c.pin(k.caller, *_named(k), pinned=False), answer=one),
-            Operation("POST", path + "/read", "Mark a conversation as read", self._read, body=UpTo, behalf=True,
-                      answer=done),
+                      lambda k: c.pin(k.caller, *_named(k), pinned=False), response=one),
+            Operation("POST", path + "/read", "Mark a conversation as read", self._read, body=UpTo, acts_for_user=True,
+                      response=done),
             Operation("POST", path + "/delivered", "Mark a conversation as received", self._delivered, body=UpTo,
-                      behalf=True, answer=done),
+                      acts_for_user=True, response=done),
             Operation("DELETE", path + "/read", "Mark a conversation as unread from a message on", self._unread,
-                      body=UpTo, behalf=True, answer=shapes.Unread),
+                      body=UpTo, acts_for_user=True, response=responses.Unread),
         ]  # fmt: skip
 
     async def _list(self, call: Call) -> bytes:

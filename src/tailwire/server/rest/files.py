@@ -9,7 +9,7 @@ from tailwire.server.actions.uploads import SHOWN, Files, UploadRequest
 from tailwire.server.limits.room import Taken
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import Uploads
-from tailwire.server.rest import shapes
+from tailwire.server.rest import responses
 from tailwire.server.rest.addresses import Addresses
 from tailwire.server.rest.edge import headers_of
 from tailwire.server.rest.forms import read_form
@@ -39,11 +39,11 @@ class FileRoutes:
         """The operations."""
         return [
             Operation("POST", "/files/upload-url", "Get forms to upload files with", self._forms, body=UploadRequest,
-                      answer=dict[str, shapes.UploadForm]),
-            Operation("POST", "/files", "Upload a file with a form", self._no_form, who=Who.ANYONE, form=self._take),
-            Operation("GET", "/files/{name}", "Download a file, whole or in part", self._get, who=Who.ANYONE,
+                      response=dict[str, responses.UploadForm]),
+            Operation("POST", "/files", "Upload a file with a form", self._no_form, access=Access.ANYONE, form_handler=self._take),
+            Operation("GET", "/files/{name}", "Download a file, whole or in part", self._get, access=Access.ANYONE,
                       query=FileQuery),
-            Operation("HEAD", "/files/{name}", "See the headers of a file", self._get, who=Who.ANYONE,
+            Operation("HEAD", "/files/{name}", "See the headers of a file", self._get, access=Access.ANYONE,
                       query=FileQuery),
         ]  # fmt: skip
 

@@ -9,7 +9,7 @@ from tailwire.server.actions.members import Join, Members, NewMembers, NewScope
 from tailwire.server.limits.rates import Kind
 from tailwire.server.ports.filters import GroupFilter, MemberFilter
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.rest import shapes
+from tailwire.server.rest import responses
 from tailwire.server.rest.operations import Call, Operation
 from tailwire.server.rest.queries import GroupQuery, MemberQuery
 
@@ -29,21 +29,21 @@ class GroupRoutes:
 
     def operations(self) -> list[Operation]:
         """The operations."""
-        g, one, done = self._groups, shapes.Group, shapes.Done
+        g, one, done = self._groups, responses.Group, responses.Done
         path = "/groups/{guid}"
         return [
             Operation("POST", "/groups", "Create a group", lambda c: g.create(c.caller, c.body), body=NewGroup,
-                      answer=one, feature="createGroup", counts=Kind.CORE),
-            Operation("GET", "/groups", "List groups", self._list, query=GroupQuery, answer=list[shapes.Group],
-                      feature="listGroups", whole=True, compressed=True),
-            Operation("GET", path, "See a group", lambda c: g.get(c.caller, c.params["guid"]), answer=one,
+                      response=one, feature="createGroup", rate=Kind.CORE),
+            Operation("GET", "/groups", "List groups", self._list, query=GroupQuery, response=list[responses.Group],
+                      feature="listGroups", enveloped=True, compressed=True),
+            Operation("GET", path, "See a group", lambda c: g.get(c.caller, c.params["guid"]), response=one,
                       feature="getGroup"),
             Operation("PUT", path, "Change a group", lambda c: g.update(c.caller, c.params["guid"], c.body),
-                      body=GroupChange, answer=one, feature="updateGroup"),
-            Operation("DELETE", path, "Delete a group", lambda c: g.delete(c.caller, c.params["guid"]), answer=done,
+                      body=GroupChange, response=one, feature="updateGroup"),
+            Operation("DELETE", path, "Delete a group", lambda c: g.delete(c.caller, c.params["guid"]), response=done,
                       feature="deleteGroup"),
             Operation("PATCH", path + "/owner", "Transfer the ownership of a group",
-                      lambda c: g.transfer(c.caller, c.params["guid"], c.body.owner), body=NewOwner, answer=done,
+                      lambda c: g.transfer(c.caller, c.params["guid"], c.body.owner), body=NewOwner, response=done,
                       feature="patchOwner"),
             *self._of_members(path),
             *self._of_banned(path + "/bannedusers"),
@@ -54,17 +54,17 @@ class GroupRoutes:
         m = self._members
         return [
             Operation("GET", path + "/members", "List the members of a group", self._listed, query=MemberQuery,
-                      answer=list[shapes.Member], feature="listGroupMembers", whole=True),
+                      response=list[responses.Member], feature="listGroupMembers", enveloped=True),
             Operation("POST", path + "/members", "Join a group; with a REST key, add members", self._join_or_add,
-                      body=JoinOrAdd, answer=Any, feature="joinGroup", counts=Kind.CORE),
+                      body=JoinOrAdd, response=Any, feature="joinGroup", rate=Kind.CORE),
             Operation("PUT", path + "/members", "Add members to a group",
-                      lambda c: m.add(c.caller, c.params["guid"], c.body), body=NewMembers, answer=Any,
+                      lambda c: m.add(c.caller, c.params["guid"], c.body), body=NewMembers, response=Any,
                       feature="addMember"),
             Operation("DELETE", path + "/members", "Leave a group", lambda c: m.leave(c.caller, c.params["guid"]),
-                      answer=shapes.Message, feature="leaveGroup"),
+                      response=responses.Message, feature="leaveGroup"),
             Operation("PUT", path + "/members/{uid}", "Change the scope of a member", self._change_scope,
-                      body=NewScope, answer=Any, feature="changeScope"),
-            Operation("DELETE", path + "/members/{uid}", "Kick a member", self._kick, answer=Any,
+                      body=NewScope, response=Any, feature="changeScope"),
+            Operation("DELETE", path + "/members/{uid}", "Kick a member", self._kick, response=Any,
                       feature="kickMember"),
         ]  # fmt: skip
 
@@ -76,12 +76,12 @@ class GroupRoutes:
                 "List who is banned from a group",
                 self._banned,
                 query=MemberQuery,
-                answer=list[shapes.User],
+                response=list[responses.User],
                 feature="listBannedUsers",
-                whole=True,
+                enveloped=True,
             ),
-            Operation("POST", path + "/{uid}", "Ban a user from a group", self._ban, answer=Any, feature="ban"),
-            Operation("DELETE", path + "/{uid}", "Lift a ban", self._unban, answer=Any, feature="unban"),
+            Operation("POST", path + "/{uid}", "Ban a user from a group", self._ban, response=Any, feature="ban"),
+            Operation("DELETE", path + "/{uid}", "Lift a ban", self._unban, response=Any, feature="unban"),
         ]
 
     async def _list(self, call: Call) -> dict[str, Any]:

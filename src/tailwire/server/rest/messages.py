@@ -23,7 +23,7 @@ from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.records import ListedRow, Trait
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import Sink
-from tailwire.server.rest import shapes
+from tailwire.server.rest import responses
 from tailwire.server.rest.edge import headers_of
 from tailwire.server.rest.forms import MAX_FIELDS, Form, read_form
 from tailwire.server.rest.operations import Call, Operation, parse
@@ -56,29 +56,29 @@ class MessageRoutes:
 
     def operations(self) -> list[Operation]:
         """The operations."""
-        m, one = self._messages, shapes.Message
-        many = list[shapes.Message]
+        m, one = self._messages, responses.Message
+        many = list[responses.Message]
         return [
-            Operation("POST", "/messages", "Send a message", self._send, body=Body, form=self._send_files, answer=one,
-                      feature="createMessage", counts=Kind.SEND, worth=lambda body: len(receivers(body))),
+            Operation("POST", "/messages", "Send a message", self._send, body=Body, form_handler=self._send_files, response=one,
+                      feature="createMessage", rate=Kind.SEND, cost=lambda body: len(receivers(body))),
             Operation("GET", "/messages", "Read messages of all conversations, or count unread ones", self._list,
-                      query=MessageQuery, answer=many, feature="listMessages", whole=True, compressed=True),
+                      query=MessageQuery, response=many, feature="listMessages", enveloped=True, compressed=True),
             Operation("GET", "/users/{uid}/messages", "Read the messages with a user", self._of_user,
-                      query=MessageQuery, answer=many, feature="getUserMessages", whole=True, compressed=True),
+                      query=MessageQuery, response=many, feature="getUserMessages", enveloped=True, compressed=True),
             Operation("GET", "/groups/{guid}/messages", "Read the messages of a group", self._of_group,
-                      query=MessageQuery, answer=many, feature="getGroupMessages", whole=True, compressed=True),
+                      query=MessageQuery, response=many, feature="getGroupMessages", enveloped=True, compressed=True),
             Operation("GET", "/messages/{id}/thread", "Read the replies to a message", self._of_thread,
-                      query=MessageQuery, answer=many, feature="listThreadedMessages", whole=True, compressed=True),
+                      query=MessageQuery, response=many, feature="listThreadedMessages", enveloped=True, compressed=True),
             Operation("POST", "/messages/{id}/thread", "Reply in a thread", self._reply, body=Body,
-                      behalf=True, form=self._send_files, answer=one, feature="createMessageThread", counts=Kind.SEND),
-            Operation("GET", "/messages/{id}", "See a message", self._get, query=OneMessageQuery, answer=one,
+                      acts_for_user=True, form_handler=self._send_files, response=one, feature="createMessageThread", rate=Kind.SEND),
+            Operation("GET", "/messages/{id}", "See a message", self._get, query=OneMessageQuery, response=one,
                       feature="getMessage"),
             Operation("PUT", "/messages/{id}", "Edit a message",
-                      lambda c: m.edit(c.caller, c.params["id"], c.body), body=Edit, answer=one,
-                      feature="updateMessage", counts=Kind.SEND),
+                      lambda c: m.edit(c.caller, c.params["id"], c.body), body=Edit, response=one,
+                      feature="updateMessage", rate=Kind.SEND),
             Operation("DELETE", "/messages/{id}", "Delete a message",
                       lambda c: m.delete(c.caller, c.params["id"], permanent=c.body.permanent), body=Permanent,
-                      answer=one, feature="deleteMessage", counts=Kind.SEND),
+                      response=one, feature="deleteMessage", rate=Kind.SEND),
         ]  # fmt: skip
 
     async def _send(self, call: Call) -> Any:

@@ -8,22 +8,22 @@ from typing import Any
 
 import msgspec
 
-from tailwire.server.rest import shapes
-from tailwire.server.rest.operations import Operation, Who, lists_of
+from tailwire.server.rest import responses
+from tailwire.server.rest.operations import Operation, Access, lists_of
 from tailwire.wire.catalogue import CATALOGUE
 
 REFERENCE = "#/components/schemas/{name}"
 _ALWAYS = {
-    "User": shapes.User,
-    "Refusal": shapes.Refusal,
-    "Meta": shapes.Meta,
+    "User": responses.User,
+    "Refusal": responses.Refusal,
+    "Meta": responses.Meta,
 }
 
 
 def document(operations: Iterable[Operation], version: str) -> dict[str, Any]:
     """The description of the API."""
     listed = list(operations)
-    types = {t for o in listed for t in (o.body, o.answer) if t is not None and t is not Any} | set(_ALWAYS.values())
+    types = {t for o in listed for t in (o.body, o.response) if t is not None and t is not Any} | set(_ALWAYS.values())
     ordered = sorted(types, key=str)
     schemas, components = msgspec.json.schema_components(ordered, ref_template=REFERENCE)
     by_type = dict(zip(ordered, schemas, strict=True))
@@ -66,18 +66,18 @@ def _operation(o: Operation, by_type: dict[Any, Any]) -> dict[str, Any]:
         "parameters": _parameters(o),
         "responses": _responses(o, by_type),
     }
-    security: dict[Who, list[dict[str, list[str]]]] = {
-        Who.ANYONE: [],
-        Who.USER: [{"authToken": []}, {"apiKey": []}],
-        Who.PASS: [{"pass": []}],
-        Who.KEY: [{"apiKey": []}],
-        Who.ADMIN: [{"apiKey": []}],
+    security: dict[Access, list[dict[str, list[str]]]] = {
+        Access.ANYONE: [],
+        Access.USER: [{"authToken": []}, {"apiKey": []}],
+        Access.PASS: [{"pass": []}],
+        Access.KEY: [{"apiKey": []}],
+        Access.ADMIN: [{"apiKey": []}],
     }
-    described["security"] = security[o.who]
+    described["security"] = security[o.access]
     content: dict[str, Any] = {}
     if o.body is not None:
         content["application/json"] = {"schema": by_type[o.body]}
-    if o.form is not None:
+    if o.form_handler is not None:
         content["multipart/form-data"] = {"schema": {"type": "object"}}
     if content:
         described["requestBody"] = {"content": content, "required": False}
@@ -89,9 +89,9 @@ def _parameters(o: Operation) -> list[dict[str, Any]]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
         for name in re.findall(r"{(\w+)}", o.path)
     ]
-    if o.who is not Who.ANYONE:
+    if o.access is not Access.ANYONE:
         found.append({"name": "appid", "in": "header", "schema": {"type": "string"}})
-    if o.who is Who.USER:
+    if o.access is Access.USER:
         found.append({"name": "onBehalfOf", "in": "header", "schema": {"type": "string"}})
     if o.query is not None:
         (schema,), components = msgspec.json.schema_components([o.query], ref_template=REFERENCE)
@@ -112,11 +112,11 @@ def _asked(field: dict[str, Any]) -> dict[str, Any]:
 
 def _responses(o: Operation, by_type: dict[Any, Any]) -> dict[str, Any]:
     good: dict[str, Any] = {"description": "Done"}
-    if o.answer is not None:
-        value: Any = {} if o.answer is Any else by_type[o.answer]
+    if o.response is not None:
+        value: Any = {} if o.response is Any else by_type[o.response]
         properties = {"data": value}
         required = ["data"]
-        if o.whole:
+        if o.enveloped:
             properties["meta"] = {"$ref": REFERENCE.format(name="Meta")}
             required.append("meta")
             value = {"anyOf": [value, {"type": "array"}]} if "/messages" in o.path else value

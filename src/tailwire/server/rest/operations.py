@@ -18,7 +18,7 @@ from tailwire.server.rules.decoding import decode
 Q = TypeVar("Q")
 
 
-class Who(StrEnum):
+class Access(StrEnum):
     """Who may ask."""
 
     ANYONE = "anyone"
@@ -43,7 +43,7 @@ class Call:
 
     Attributes:
         params: what stands in the path, by name.
-        caller: who asks; for `Who.ANYONE` and `Who.KEY` nobody in particular.
+        caller: who asks; for `Access.ANYONE` and `Access.KEY` nobody in particular.
         body, query: as the operation's types say.
     """
 
@@ -70,7 +70,7 @@ class Operation:
         handler: gives the `data` of the answer, encoded or to be encoded; with `whole` all of it; or `Streamed`.
         body, query: types of what is sent; none by default.
         form: takes the request instead, where it is `multipart/form-data`.
-        answer: the type of `data`, for the documentation.
+        response: the type of `data`, for the documentation.
         behalf: with a REST key it is done for a user, whom the header `onBehalfOf` names.
         feature: the documented key by which a role can be kept from it.
         whole: the handler gives the whole answer, envelope included.
@@ -84,16 +84,16 @@ class Operation:
     path: str
     summary: str
     handler: Handler
-    who: Who = Who.USER
+    who: Who = Access.USER
     body: Any = None
     query: Any = None
-    answer: Any = None
-    form: Handler | None = None
-    behalf: bool = False
+    response: Any = None
+    form_handler: Handler | None = None
+    acts_for_user: bool = False
     feature: str = ""
-    whole: bool = False
-    counts: Kind = Kind.OTHER
-    worth: Callable[[Any], int] | None = None
+    enveloped: bool = False
+    rate: Kind = Kind.OTHER
+    cost: Callable[[Any], int] | None = None
     compressed: bool = False
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tailwire.server.actions.reactions import Flag, Interactions, Reactions
 from tailwire.server.limits.rates import Kind
-from tailwire.server.rest import shapes
+from tailwire.server.rest import responses
 from tailwire.server.rest.operations import Call, Operation, Who
 from tailwire.server.rest.queries import Paged, ReactionQuery
 from tailwire.server.rules.reasons import listed_reasons
@@ -18,43 +18,43 @@ class ReactionRoutes:
 
     def operations(self) -> list[Operation]:
         """The operations."""
-        r, one, done = self._reactions, shapes.Message, shapes.Done
-        lists = list[shapes.Reaction]
+        r, one, done = self._reactions, responses.Message, responses.Done
+        lists = list[responses.Reaction]
         path = "/messages/{id}"
         return [
             Operation("POST", path + "/reactions/{reaction}", "React to a message",
-                      lambda c: r.react(c.caller, c.params["id"], c.params["reaction"]), behalf=True, answer=one,
-                      counts=Kind.SEND),
+                      lambda c: r.react(c.caller, c.params["id"], c.params["reaction"]), acts_for_user=True, response=one,
+                      rate=Kind.SEND),
             Operation("DELETE", path + "/reactions/{reaction}", "Take a reaction back",
-                      lambda c: r.react(c.caller, c.params["id"], c.params["reaction"], take_back=True), behalf=True,
-                      answer=one, counts=Kind.SEND),
+                      lambda c: r.react(c.caller, c.params["id"], c.params["reaction"], take_back=True), acts_for_user=True,
+                      response=one, rate=Kind.SEND),
             Operation("GET", path + "/reactions", "See who reacted to a message", self._list, query=ReactionQuery,
-                      answer=lists, whole=True),
+                      response=lists, enveloped=True),
             Operation("GET", path + "/reactions/{reaction}", "See who reacted with an emoji", self._list,
-                      query=ReactionQuery, answer=lists, whole=True),
+                      query=ReactionQuery, response=lists, enveloped=True),
             Operation("POST", path + "/pin", "Pin a message",
-                      lambda c: r.pin(c.caller, c.params["id"], pinned=True), answer=one),
+                      lambda c: r.pin(c.caller, c.params["id"], pinned=True), response=one),
             Operation("DELETE", path + "/pin", "Unpin a message",
-                      lambda c: r.pin(c.caller, c.params["id"], pinned=False), answer=one),
+                      lambda c: r.pin(c.caller, c.params["id"], pinned=False), response=one),
             Operation("POST", path + "/save", "Save a message for oneself",
-                      lambda c: r.save(c.caller, c.params["id"], saved=True), behalf=True, answer=one),
+                      lambda c: r.save(c.caller, c.params["id"], saved=True), acts_for_user=True, response=one),
             Operation("DELETE", path + "/save", "Save a message no longer",
-                      lambda c: r.save(c.caller, c.params["id"], saved=False), behalf=True, answer=one),
+                      lambda c: r.save(c.caller, c.params["id"], saved=False), acts_for_user=True, response=one),
             Operation("POST", path + "/thread/subscription", "Follow a thread",
-                      lambda c: r.follow(c.caller, c.params["id"], following=True), behalf=True, answer=done),
+                      lambda c: r.follow(c.caller, c.params["id"], following=True), acts_for_user=True, response=done),
             Operation("DELETE", path + "/thread/subscription", "Follow a thread no longer",
-                      lambda c: r.follow(c.caller, c.params["id"], following=False), behalf=True, answer=done),
+                      lambda c: r.follow(c.caller, c.params["id"], following=False), acts_for_user=True, response=done),
             Operation("GET", "/threads", "List the threads that one follows", self._threads, query=Paged,
-                      answer=list[shapes.Message], whole=True),
+                      response=list[responses.Message], enveloped=True),
             Operation("POST", path + "/flagged", "Report a message",
-                      lambda c: r.flag(c.caller, c.params["id"], c.body), body=Flag, answer=done),
+                      lambda c: r.flag(c.caller, c.params["id"], c.body), body=Flag, response=done),
             Operation("PATCH", path + "/interacted", "Say which elements of an interactive message were used",
-                      lambda c: r.interact(c.caller, c.params["id"], c.body), body=Interactions, behalf=True,
-                      answer=done),
+                      lambda c: r.interact(c.caller, c.params["id"], c.body), body=Interactions, acts_for_user=True,
+                      response=done),
             Operation("GET", "/moderation/reasons", "List the reasons for a report", self._reasons,
-                      answer=list[shapes.Reason]),
+                      response=list[responses.Reason]),
             Operation("GET", "/moderation/flagged-messages", "List the reported messages", self._flagged,
-                      who=Who.ADMIN, query=Paged, answer=list[shapes.Flagged], whole=True),
+                      access=Access.ADMIN, query=Paged, response=list[responses.Flagged], enveloped=True),
         ]  # fmt: skip
 
     async def _list(self, call: Call) -> object:

@@ -22,7 +22,7 @@ class ServiceRoutes:
     """`/settings`, `/health`, `/metrics`, `/openapi.json`, `/docs`.
 
     Args:
-        for_metrics, for_docs: who may read them: `open` for everybody, `key` for a REST API key, `off` for nobody. The
+        for_metrics, for_docs: access may read them: `open` for everybody, `key` for a REST API key, `off` for nobody. The
             page itself tells nothing of this server: it asks for the key, and shows the description with it.
     """
 
@@ -49,18 +49,18 @@ class ServiceRoutes:
         """The operations."""
         found = [
             Operation("GET", "/settings", "See how to reach the server, and what it offers", self._settings,
-                      who=Who.ANYONE, answer=dict[str, Any]),
-            Operation("GET", "/health", "See whether the server is well", self._healthy, who=Who.ANYONE,
-                      answer=dict[str, Any]),
+                      access=Access.ANYONE, response=dict[str, Any]),
+            Operation("GET", "/health", "See whether the server is well", self._healthy, access=Access.ANYONE,
+                      response=dict[str, Any]),
         ]  # fmt: skip
         if self._for_metrics != "off":
-            who = Who.ANYONE if self._for_metrics == "open" else Who.ADMIN
-            found.append(Operation("GET", "/metrics", "See the counters, for Prometheus", self._counters, who=who))
+            access = Access.ANYONE if self._for_metrics == "open" else Access.ADMIN
+            found.append(Operation("GET", "/metrics", "See the counters, for Prometheus", self._counters, access=access))
         if self._for_docs != "off":
-            who = Who.ANYONE if self._for_docs == "open" else Who.ADMIN
+            access = Access.ANYONE if self._for_docs == "open" else Access.ADMIN
             found += [
-                Operation("GET", "/openapi.json", "See this description", self._described, who=who),
-                Operation("GET", "/docs", "Read this description, and try it", self._page, who=Who.ANYONE),
+                Operation("GET", "/openapi.json", "See this description", self._described, access=access),
+                Operation("GET", "/docs", "Read this description, and try it", self._page, access=Access.ANYONE),
             ]
         return found
 

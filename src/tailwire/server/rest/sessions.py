@@ -10,7 +10,7 @@ from tailwire.server.actions.members import Members
 from tailwire.server.actions.payloads import absent
 from tailwire.server.actions.sessions import Sessions
 from tailwire.server.actions.users import UserChange, Users
-from tailwire.server.rest import shapes
+from tailwire.server.rest import responses
 from tailwire.server.rest.operations import Call, Operation, Who
 
 
@@ -43,15 +43,15 @@ class SessionRoutes:
         """The operations."""
         return [
             Operation("PUT", "/me", "See oneself, with the pass for a WebSocket; or change oneself", self._me, body=Me,
-                      answer=shapes.Me, feature="getMyDetails"),
-            Operation("GET", "/me", "See oneself", self._me, answer=shapes.Me, feature="getMyDetails"),
-            Operation("DELETE", "/me", "Log out", self._logout, answer=shapes.Done),
+                      response=responses.Me, feature="getMyDetails"),
+            Operation("GET", "/me", "See oneself", self._me, response=responses.Me, feature="getMyDetails"),
+            Operation("DELETE", "/me", "Log out", self._logout, response=responses.Done),
             Operation("POST", "/api/v3.0/online-members", "Count who is online (authorization: the jwt of PUT /me)",
-                      self._online, who=Who.PASS, body=Groups, answer=shapes.Online),
-            Operation("POST", "/user_sessions", "Report a session (taken, not kept)", self._report, who=Who.ANYONE,
-                      answer=shapes.Success),
-            Operation("POST", "/ping", "Report being there (taken, not kept)", self._report, who=Who.ANYONE,
-                      answer=shapes.Success),
+                      self._online, access=Access.PASS, body=Groups, response=responses.Online),
+            Operation("POST", "/user_sessions", "Report a session (taken, not kept)", self._report, access=Access.ANYONE,
+                      response=responses.Success),
+            Operation("POST", "/ping", "Report being there (taken, not kept)", self._report, access=Access.ANYONE,
+                      response=responses.Success),
         ]  # fmt: skip
 
     async def _me(self, call: Call) -> dict[str, Any]:

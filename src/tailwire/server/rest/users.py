@@ -1,4 +1,4 @@
-"""Users over HTTP: who they are, whom they block, with whom they are friends."""
+"""Users over HTTP: access they are, whom they block, with whom they are friends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tailwire.server.limits.rates import Kind
 from tailwire.server.ports.file_urls import with_address
 from tailwire.server.ports.filters import UserFilter
 from tailwire.server.ports.records import TokenRow
-from tailwire.server.rest import shapes
+from tailwire.server.rest import responses
 from tailwire.server.rest.addresses import Addresses
 from tailwire.server.rest.operations import Call, Operation, Streamed, Who
 from tailwire.server.rest.queries import BlockQuery, SearchQuery, UserQuery
@@ -41,26 +41,26 @@ class UserRoutes:
 
     def operations(self) -> list[Operation]:
         """The operations."""
-        u, one, done = self._users, shapes.User, shapes.Done
+        u, one, done = self._users, responses.User, responses.Done
         return [
-            Operation("POST", "/users", "Create a user", self._create, who=Who.KEY, body=NewUser, answer=one,
-                      counts=Kind.CORE),
-            Operation("GET", "/users", "List users", self._list, query=UserQuery, answer=list[shapes.User],
-                      feature="listUsers", whole=True),
-            Operation("GET", "/users/{uid}", "See a user", lambda c: u.get(c.caller, c.params["uid"]), answer=one,
+            Operation("POST", "/users", "Create a user", self._create, access=Access.KEY, body=NewUser, response=one,
+                      rate=Kind.CORE),
+            Operation("GET", "/users", "List users", self._list, query=UserQuery, response=list[responses.User],
+                      feature="listUsers", enveloped=True),
+            Operation("GET", "/users/{uid}", "See a user", lambda c: u.get(c.caller, c.params["uid"]), response=one,
                       feature="getUser"),
             Operation("PUT", "/users/{uid}", "Change a user", lambda c: u.update(c.params["uid"], c.body),
-                      who=Who.ADMIN, body=UserChange, answer=one),
-            Operation("DELETE", "/users/{uid}", "Delete a user", self._delete, who=Who.ADMIN, body=Deleted,
-                      answer=done, counts=Kind.CORE),
+                      access=Access.ADMIN, body=UserChange, response=one),
+            Operation("DELETE", "/users/{uid}", "Delete a user", self._delete, access=Access.ADMIN, body=Deleted,
+                      response=done, rate=Kind.CORE),
             Operation("GET", "/users/{uid}/export", "Get all that is kept about a user, in lines of JSON",
-                      self._exported, who=Who.ADMIN),
+                      self._exported, access=Access.ADMIN),
             Operation("DELETE", "/users", "Deactivate users", lambda c: u.deactivate(c.body.uids_to_deactivate),
-                      who=Who.ADMIN, body=Deactivated, answer=shapes.Deactivated),
+                      access=Access.ADMIN, body=Deactivated, response=responses.Deactivated),
             Operation("PUT", "/users", "Reactivate users", lambda c: u.reactivate(c.body.uids_to_activate),
-                      who=Who.ADMIN, body=Reactivated, answer=shapes.Reactivated),
-            Operation("POST", "/users/{uid}/auth_tokens", "Create an auth token", self._create_token, who=Who.KEY,
-                      body=TokenWanted, answer=one, counts=Kind.CORE),
+                      access=Access.ADMIN, body=Reactivated, response=responses.Reactivated),
+            Operation("POST", "/users/{uid}/auth_tokens", "Create an auth token", self._create_token, access=Access.KEY,
+                      body=TokenWanted, response=one, rate=Kind.CORE),
             *self._blocks("/blockedusers"),
             *self._blocks("/users/{uid}/blockedusers"),
             *self._friends("/friends"),
@@ -68,8 +68,8 @@ class UserRoutes:
         ]  # fmt: skip
 
     def _blocks(self, path: str) -> list[Operation]:
-        r, outcome = self._relations, dict[str, shapes.Outcome]
-        who = Who.ADMIN if "{" in path else Who.USER
+        r, outcome = self._relations, dict[str, responses.Outcome]
+        access = Access.ADMIN if "{" in path else Access.USER
 
         async def block(call: Call) -> Any:
             return await r.block(await self._acting(call), call.body)
@@ -83,16 +83,16 @@ class UserRoutes:
             return await r.blocked(caller, direction=q.direction, search=q.search_key, limit=q.size, number=q.page)
 
         return [
-            Operation("POST", path, "Block users", block, who=who, body=Blocked, answer=outcome, feature="blockUser"),
-            Operation("DELETE", path, "Unblock users", unblock, who=who, body=Blocked, answer=outcome,
+            Operation("POST", path, "Block users", block, access=access, body=Blocked, response=outcome, feature="blockUser"),
+            Operation("DELETE", path, "Unblock users", unblock, access=access, body=Blocked, response=outcome,
                       feature="unblockUser"),
-            Operation("GET", path, "List blocked users", listed, who=who, query=BlockQuery, answer=list[shapes.User],
-                      feature="getBlockedUsers", whole=True),
+            Operation("GET", path, "List blocked users", listed, access=access, query=BlockQuery, response=list[responses.User],
+                      feature="getBlockedUsers", enveloped=True),
         ]  # fmt: skip
 
     def _friends(self, path: str) -> list[Operation]:
         r = self._relations
-        who = Who.ADMIN if "{" in path else Who.USER
+        access = Access.ADMIN if "{" in path else Access.USER
 
         async def befriend(call: Call) -> Any:
             return await r.befriend(await self._acting(call), call.body)
@@ -104,13 +104,13 @@ class UserRoutes:
             q: SearchQuery = call.query
             return await r.friends(await self._acting(call), search=q.search_key, limit=q.size, number=q.page)
 
-        reading = Operation("GET", path, "List friends", listed, who=who, query=SearchQuery, answer=list[shapes.User],
-                            whole=True)  # fmt: skip
-        if who is Who.USER:
-            return [reading]  # who are friends is for the app to say
+        reading = Operation("GET", path, "List friends", listed, access=access, query=SearchQuery, response=list[responses.User],
+                            enveloped=True)  # fmt: skip
+        if access is Access.USER:
+            return [reading]  # access are friends is for the app to say
         return [
-            Operation("POST", path, "Make friends", befriend, who=who, body=NewFriends, answer=shapes.Accepted),
-            Operation("DELETE", path, "End friendships", unfriend, who=who, body=Unfriended, answer=shapes.Done),
+            Operation("POST", path, "Make friends", befriend, access=access, body=NewFriends, response=responses.Accepted),
+            Operation("DELETE", path, "End friendships", unfriend, access=access, body=Unfriended, response=responses.Done),
             reading,
         ]
 

@@ -129,7 +129,7 @@ async def test_nothing_is_compressed_that_carries_a_secret(stage: Stage):
     assert len(packed) > 5
     for operation in packed:
         assert operation.method == "GET", operation.path
-        assert operation.who is operations.Who.USER, operation.path
-        assert not [name for name in fields_of(operation.answer, set()) if SECRET.search(name)], operation.path
-    names = {name for operation in made for name in fields_of(operation.answer, set()) if SECRET.search(name)}
+        assert operation.access is operations.Access.USER, operation.path
+        assert not [name for name in fields_of(operation.response, set()) if SECRET.search(name)], operation.path
+    names = {name for operation in made for name in fields_of(operation.response, set()) if SECRET.search(name)}
     assert {"authToken", "jwt"} <= names  # where they stand, this test would find them

@@ -11,7 +11,7 @@ import pytest
 from harness import Stage
 from rest import Rest
 from tailwire.server.config import Settings
-from tailwire.server.rest.operations import Who
+from tailwire.server.rest.operations import Access
 from tailwire.testing.server import UNLIMITED
 from tailwire.testing.virtual.world import VirtualServer
 
@@ -65,8 +65,8 @@ async def test_nothing_is_read_of_a_body_before_its_sender_is_known(stage: Stage
     api = stage.server.parts.api
     operations = [*api._fixed.values(), *(o for some in api._varying.values() for _, o in some)]
     assert len(operations) > 50
-    assert [o.path for o in operations if o.who is Who.ANYONE and o.body is not None] == []
-    assert {o.path for o in operations if o.who is Who.ANYONE and o.form is not None} == {"/files"}
+    assert [o.path for o in operations if o.access is Access.ANYONE and o.body is not None] == []
+    assert {o.path for o in operations if o.access is Access.ANYONE and o.form_handler is not None} == {"/files"}
     reads = []
 
     async def receive():
@@ -79,7 +79,7 @@ async def test_nothing_is_read_of_a_body_before_its_sender_is_known(stage: Stage
         sent.append(message)
 
     for operation in operations:
-        if operation.who is Who.ANYONE:
+        if operation.access is Access.ANYONE:
             continue
         path = re.sub(r"{\w+}", "x", operation.path)
         scope = {
