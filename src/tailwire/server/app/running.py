@@ -55,7 +55,7 @@ from tailwire.server.rest.conversations import ConversationRoutes
 from tailwire.server.rest.files import FileRoutes
 from tailwire.server.rest.groups import GroupRoutes
 from tailwire.server.rest.messages import MessageRoutes
-from tailwire.server.rest.offers import offers
+from tailwire.server.rest.public_settings import public_settings
 from tailwire.server.rest.protocol import HttpProtocol
 from tailwire.server.rest.reactions import ReactionRoutes
 from tailwire.server.rest.service import ServiceRoutes
@@ -164,7 +164,7 @@ def _api(
         return {"status": "ok", "sockets": metrics.sockets, "uptime": round(loop.time() - started, 1)}
 
     addresses = Addresses(
-        public_url=settings.public_url, app_id=store.app_id, region=settings.region, offers=offers(settings)
+        public_url=settings.public_url, app_id=store.app_id, region=settings.region, offers=public_settings(settings)
     )
     operations = [
         *MessageRoutes(a.messages, a.conversations, a.renderer, a.files).operations(),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Container, Mapping, MutableMapping
 from itertools import islice
 
 from tailwire.server.fanout.overload import Overload
-from tailwire.server.rest.movement import Movement
+from tailwire.server.rest.stalls import StallDetector
 from tailwire.server.rest.protocol import HttpProtocol
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
@@ -27,7 +27,7 @@ class Watch:
         under_way: connections with a request that is under way, and since when, longest first.
         clock: seconds, monotonic.
         deadline: a connection that has not sent the whole head of a request by then is closed.
-        least_rate: see `Movement`.
+        least_rate: see `StallDetector`.
         most: the most connections that the limit of file descriptors allows; 0 for any number.
     """
 
@@ -49,7 +49,7 @@ class Watch:
         self._waiting = waiting
         self._idle = idle
         self._under_way = under_way
-        self._movement = Movement(under_way, least_rate)
+        self._movement = StallDetector(under_way, least_rate)
         self._next_look = 0.0
         self._clock = clock
         self._deadline = deadline

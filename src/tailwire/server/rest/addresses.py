@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from tailwire.server.rest.edge import Scope, headers_of, text
+from tailwire.server.rest.asgi import Scope, headers_of, text
 from tailwire.wire.server_settings import settings_to_wire
 
 

@@ -26,7 +26,7 @@ from tailwire.server.ports.asking import asking
 from tailwire.server.ports.file_urls import address, with_address
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.compression import compressed
-from tailwire.server.rest.edge import CORS, Receive, Scope, Send, answer, headers_of, problem, read_body, text
+from tailwire.server.rest.asgi import CORS, Receive, Scope, Send, error_response, headers_of, read_body, respond, text
 from tailwire.server.rest.operations import Call, Operation, Streamed, Access, parse, read_query
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
@@ -110,11 +110,11 @@ class Api:
         try:
             result = await self._respond(scope, receive, headers)
         except Refused as e:
-            status, result, more = problem(e)
+            status, result, more = error_response(e)
             headers += more
         except Exception:  # noqa: BLE001 - logged, and answered as what it is: our fault
             log.exception("%r %r failed", scope["method"], scope["path"][:200])
-            status, result, _ = problem(Refused("ERR_MISSION_FAILED"))
+            status, result, _ = error_response(Refused("ERR_MISSION_FAILED"))
         else:
             status = 204 if result is None else 200
         if isinstance(result, Streamed):
@@ -122,7 +122,7 @@ class Api:
             await _stream(send, result, headers)
         else:
             self._metrics.requests[status] += 1
-            await answer(send, status, result or b"", headers)
+            await respond(send, status, result or b"", headers)
 
     async def _respond(self, scope: Scope, receive: Receive, headers: Headers) -> bytes | Streamed | None:
         path, method = strip_base(scope["path"]), scope["method"]

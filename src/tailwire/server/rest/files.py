@@ -11,7 +11,7 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import Uploads
 from tailwire.server.rest import responses
 from tailwire.server.rest.addresses import Addresses
-from tailwire.server.rest.edge import headers_of
+from tailwire.server.rest.asgi import headers_of
 from tailwire.server.rest.forms import read_form
 from tailwire.server.rest.operations import Call, Operation, Streamed, Who
 from tailwire.server.rest.queries import FileQuery

@@ -10,7 +10,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import Sink
-from tailwire.server.rest.edge import ENDED, Receive
+from tailwire.server.rest.asgi import ENDED, Receive
 
 MAX_FIELDS = 256 * 1024
 MAX_PARTS = 100

@@ -24,7 +24,7 @@ from tailwire.server.ports.records import ListedRow, Trait
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import Sink
 from tailwire.server.rest import responses
-from tailwire.server.rest.edge import headers_of
+from tailwire.server.rest.asgi import headers_of
 from tailwire.server.rest.forms import MAX_FIELDS, Form, read_form
 from tailwire.server.rest.operations import Call, Operation, parse
 from tailwire.server.rest.queries import MessageQuery, OneMessageQuery

@@ -12,7 +12,7 @@ import msgspec
 from tailwire.server.actions.caller import Caller
 from tailwire.server.limits.rates import Kind
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.rest.edge import Receive, Scope, headers_of, pairs_of, text
+from tailwire.server.rest.asgi import Receive, Scope, headers_of, pairs_of, text
 from tailwire.server.rules.decoding import decode
 
 Q = TypeVar("Q")

@@ -16,7 +16,7 @@ from tailwire.server.app.watch import Watch
 from tailwire.server.fanout.overload import Overload
 from tailwire.server.limits.pace import Pace
 from tailwire.server.limits.places import Places
-from tailwire.server.rest.movement import WINDOW
+from tailwire.server.rest.stalls import WINDOW_SECONDS
 from tailwire.server.rest.protocol import HttpProtocol
 from tailwire.server.telemetry.metrics import Metrics
 
@@ -128,7 +128,7 @@ async def test_a_byte_now_and_then_holds_no_connection():
         begun = house.loop.time()
         sending = asyncio.create_task(trickle(house, client, 100, 1, 12.0))
         answer = await everything(house, client)
-        assert house.loop.time() - begun <= 2 * WINDOW
+        assert house.loop.time() - begun <= 2 * WINDOW_SECONDS
         assert answer.startswith(b"HTTP/1.1 400 ")
         error = json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
         assert error["code"] == "ERR_BAD_REQUEST"
@@ -142,7 +142,7 @@ async def test_a_body_that_stops_is_given_up():
     async with House() as house:
         client, begun = await house.begin(1000), house.loop.time()
         assert (await everything(house, client)).startswith(b"HTTP/1.1 400 ")
-        assert WINDOW <= house.loop.time() - begun <= WINDOW + 5
+        assert WINDOW_SECONDS <= house.loop.time() - begun <= WINDOW_SECONDS + 5
 
 
 async def test_a_slow_line_is_waited_for_however_long_it_takes():
@@ -166,7 +166,7 @@ async def test_an_answer_that_nobody_takes_holds_no_connection():
         client = await house.connect()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         await house.loop.sock_sendall(client, b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n")
-        await asyncio.sleep(3 * WINDOW)
+        await asyncio.sleep(3 * WINDOW_SECONDS)
         assert house.metrics.closes["too slow"] == 1
         assert not house.state.connections
 
@@ -176,7 +176,7 @@ async def test_neither_does_one_that_ends_with_the_connection():
         client = await house.connect()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         await house.loop.sock_sendall(client, b"GET /large HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
-        await asyncio.sleep(3 * WINDOW)
+        await asyncio.sleep(3 * WINDOW_SECONDS)
         assert not house.state.connections
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from tailwire.server.rest.protocol import HttpProtocol
 
-WINDOW = 30.0
-LOOKED_AFTER = 1.0
+WINDOW_SECONDS = 30.0
+GRACE_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -23,13 +23,13 @@ class _Look:
     rate: float
 
 
-class Movement:
+class StallDetector:
     """Watches what is under way.
 
     Args:
         under_way: connections with a request that is under way, and since when, longest first; those that are done are
             taken out.
-        least_rate: bytes a second that have to move, on average over `WINDOW`; 0 for any.
+        least_rate: bytes a second that have to move, on average over `WINDOW_SECONDS`; 0 for any.
     """
 
     def __init__(self, under_way: MutableMapping[HttpProtocol, float], least_rate: int) -> None:
@@ -42,7 +42,7 @@ class Movement:
         before, self._looks = self._looks, {}
         slow: list[HttpProtocol] = []
         for connection, since in list(self._under_way.items()):
-            if now - since < LOOKED_AFTER:
+            if now - since < GRACE_SECONDS:
                 break
             if connection.is_done:
                 del self._under_way[connection]
@@ -50,7 +50,7 @@ class Movement:
                 continue
             moved = connection.moved()
             look = before.get(connection) or _Look(now, moved, float(max(1, self._least)))
-            if now - look.since >= WINDOW:
+            if now - look.since >= WINDOW_SECONDS:
                 rate = (moved - look.moved) / (now - look.since)
                 look = _Look(now, moved, rate)
                 if rate < self._least:
@@ -79,7 +79,7 @@ class Movement:
     def _rate(self, connection: HttpProtocol, now: float) -> float:
         look = self._looks.get(connection)
         if look is None:  # it has just begun: by what came of its body; an answer gets the benefit of the doubt
-            begun = max(LOOKED_AFTER, now - self._under_way[connection])
+            begun = max(GRACE_SECONDS, now - self._under_way[connection])
             return connection.body_received / begun if connection.body_is_due else float(max(1, self._least))
         seconds = now - look.since
-        return (connection.moved() - look.moved) / seconds if seconds >= LOOKED_AFTER else look.rate
+        return (connection.moved() - look.moved) / seconds if seconds >= GRACE_SECONDS else look.rate

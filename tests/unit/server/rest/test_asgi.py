@@ -6,7 +6,7 @@ import pytest
 
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.api import strip_base
-from tailwire.server.rest.edge import pairs_of, problem, read_body
+from tailwire.server.rest.asgi import pairs_of, error_response, read_body
 
 
 def test_queries_that_cannot_be_read():
@@ -36,7 +36,7 @@ async def test_bodies():
 
 
 def test_problems():
-    status, body, headers = problem(Refused("ERR_TOO_MANY_REQUESTS", retry_after=1.2))
+    status, body, headers = error_response(Refused("ERR_TOO_MANY_REQUESTS", retry_after=1.2))
     assert (status, headers) == (429, [(b"retry-after", b"2")])
     assert b'"code":"ERR_TOO_MANY_REQUESTS"' in body
 

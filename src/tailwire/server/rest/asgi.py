@@ -41,7 +41,7 @@ async def read_body(receive: Receive, most: int) -> bytes:
 
     Raises:
         Refused: ERR_TOO_LARGE, while reading; ERR_BAD_REQUEST, when it ends before it is whole. One that stalls is
-            ended with its connection (see `movement`).
+            ended with its connection (see `stalls`).
     """
     message = await receive()
     if message["type"] == "http.disconnect":
@@ -79,7 +79,7 @@ def pairs_of(query: bytes) -> dict[str, str]:
     return {name.removesuffix("[]"): value for name, value in pairs}
 
 
-async def answer(send: Send, status: int, body: bytes, more: list[tuple[bytes, bytes]] | None = None) -> None:
+async def respond(send: Send, status: int, body: bytes, more: list[tuple[bytes, bytes]] | None = None) -> None:
     """Send an answer; JSON, unless `more` says otherwise."""
     plain = CORS if more and any(name == b"content-type" for name, _ in more) else JSON
     headers = [(b"content-length", b"%d" % len(body)), *(more or ()), *plain]
@@ -87,7 +87,7 @@ async def answer(send: Send, status: int, body: bytes, more: list[tuple[bytes, b
     await send({"type": "http.response.body", "body": body})
 
 
-def problem(refused: Refused) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
+def error_response(refused: Refused) -> tuple[int, bytes, list[tuple[bytes, bytes]]]:
     """A refusal as an answer: status, body, headers."""
     more = []
     if refused.retry_after is not None:

@@ -8,7 +8,7 @@ from tailwire.server.config import Settings
 from tailwire.server.rules.reasons import listed_reasons
 
 
-def offers(settings: Settings) -> dict[str, Any]:
+def public_settings(settings: Settings) -> dict[str, Any]:
     """The settings that do not depend on who asks."""
     return {
         "parameters": {
