@@ -12,7 +12,7 @@ from tailwire.server.actions.payloads import absent, empty
 from tailwire.server.ports.file_urls import is_stored_url
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rules import messages as rules
-from tailwire.server.rules.addresses import check_address
+from tailwire.server.rules.urls import check_address
 
 Pixels = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 

@@ -66,7 +66,7 @@ from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 from tailwire.server.webhooks.post import Poster
-from tailwire.server.webhooks.queue_lane import Patience
+from tailwire.server.webhooks.delivery_lane import RetryPolicy
 from tailwire.server.webhooks.sender import WebhookSender
 
 VERSION = "0.1.0"
@@ -148,7 +148,7 @@ def _webhooks(settings: Settings, store: SqliteStore, world: World, metrics: Met
         app_id=store.app_id, region=settings.region, unseal=sealer.unseal, user_agent=f"Tailwire/{VERSION} (webhooks)",
         base=fixed_base(settings), allows=webhook_targets(settings).allows,
     )  # fmt: skip
-    patience = Patience(settings.webhook_retry_for, settings.webhook_longest_gap)
+    patience = RetryPolicy(settings.webhook_retry_for, settings.webhook_longest_gap)
     return WebhookSender(store, world, metrics, poster, patience)
 
 

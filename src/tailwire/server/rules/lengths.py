@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.rules.addresses import check_address
+from tailwire.server.rules.urls import check_address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

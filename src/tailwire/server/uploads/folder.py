@@ -14,7 +14,7 @@ from tailwire.server import private_files
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import Picture
 from tailwire.server.telemetry.logs import log
-from tailwire.server.uploads.pictures import small_copy
+from tailwire.server.uploads.thumbnails import make_thumbnail
 from tailwire.server.uploads.threads import Full, Threads
 
 COME_BACK = 10.0
@@ -82,10 +82,10 @@ class _File:
     async def picture(self) -> Picture | None:
         """Measure it as a picture and make a small copy, unless too many wait for theirs."""
         try:
-            return await self._pictures.run(partial(small_copy, self._path, self._small))
+            return await self._pictures.run(partial(make_thumbnail, self._path, self._small))
         except Full:
             with suppress(Full):
-                return await self._writers.run(partial(small_copy, self._path, None))
+                return await self._writers.run(partial(make_thumbnail, self._path, None))
         return None
 
     async def keep(self, name: str, thumbnail: str | None = None) -> None:

@@ -74,7 +74,7 @@ class Poster:
         import httpx2
 
         if self._client is None:
-            from tailwire.server.webhooks.reaching import CheckedTransport
+            from tailwire.server.webhooks.checked_transport import CheckedTransport
 
             checked = CheckedTransport(self._allows)
             self._client = httpx2.AsyncClient(timeout=ANSWER_WITHIN, follow_redirects=False, transport=checked)

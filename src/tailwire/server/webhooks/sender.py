@@ -14,7 +14,7 @@ from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
 from tailwire.server.telemetry.metrics import Metrics, WebhookQueue
 from tailwire.server.webhooks.post import Poster
-from tailwire.server.webhooks.queue_lane import Lane, Patience
+from tailwire.server.webhooks.delivery_lane import Lane, RetryPolicy
 
 TIDY_EVERY = 3600.0
 MAX_LANES = 50  # twice the webhooks of an app: lanes of deleted ones go, those that may have failed stay
@@ -23,12 +23,12 @@ MAX_LANES = 50  # twice the webhooks of an app: lanes of deleted ones go, those 
 class WebhookSender:
     """Sends deliveries, in order for each webhook."""
 
-    def __init__(self, store: Store, world: World, metrics: Metrics, poster: Poster, patience: Patience) -> None:
+    def __init__(self, store: Store, world: World, metrics: Metrics, poster: Poster, retries: RetryPolicy) -> None:
         self._store = store
         self._world = world
         self._metrics = metrics
         self._poster = poster
-        self._patience = patience
+        self._retries = retries
         self._loop = asyncio.get_running_loop()
         self._lanes: dict[str, Lane] = {}
         self._closed = False
@@ -48,7 +48,7 @@ class WebhookSender:
             lane = self._lanes.get(webhook_id)
             if lane is None:
                 lane = self._lanes[webhook_id] = Lane(
-                    webhook_id, self._store, self._world, self._metrics, self._poster, self._patience
+                    webhook_id, self._store, self._world, self._metrics, self._poster, self._retries
                 )
             lane.wake()
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tailwire.server.ports.uploads import Picture
-from tailwire.server.uploads.pictures import _is_in_one_pass, small_copy
+from tailwire.server.uploads.thumbnails import _is_in_one_pass, make_thumbnail
 
 
 def png_of(width: int, height: int) -> bytes:
@@ -38,7 +38,7 @@ def copy(tmp_path):
     def copied(content: bytes):
         (tmp_path / "picture").write_bytes(content)
         (tmp_path / "small").unlink(missing_ok=True)
-        found = small_copy(tmp_path / "picture", tmp_path / "small")
+        found = make_thumbnail(tmp_path / "picture", tmp_path / "small")
         assert (tmp_path / "small").exists() == bool(found and found.small)
         return found
 
@@ -98,7 +98,7 @@ def test_threads_leave_the_filters_of_warnings_alone(tmp_path):
     for path in paths:
         path.write_bytes(png_of(1500, 1000))
     before, seen = list(warnings.filters), []
-    work = [threading.Thread(target=small_copy, args=(p, p.with_suffix(".jpg"))) for p in paths]
+    work = [threading.Thread(target=make_thumbnail, args=(p, p.with_suffix(".jpg"))) for p in paths]
     for thread in work:
         thread.start()
     while any(thread.is_alive() for thread in work):

@@ -28,7 +28,7 @@ LOG_EVERY = 300  # an outage is logged at most so often, with its end
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How long a delivery is tried, and how long the gaps between the tries become, in seconds."""
 
     retry_for: float
@@ -56,14 +56,14 @@ class Lane:
     """One webhook's deliveries: a task while something is due, a timer for what is due later."""
 
     def __init__(
-        self, webhook_id: str, store: Store, world: World, metrics: Metrics, poster: Poster, patience: Patience
+        self, webhook_id: str, store: Store, world: World, metrics: Metrics, poster: Poster, retries: RetryPolicy
     ) -> None:
         self._id = webhook_id
         self._store = store
         self._world = world
         self._metrics = metrics
         self._poster = poster
-        self._patience = patience
+        self._retries = retries
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -145,7 +145,7 @@ class Lane:
             return
         self._failed(now, problem)
         first = row.first_try_at or now
-        due = self._patience.next_try(row.attempt + 1, first, now, self._world.chance()) if webhook.retry else None
+        due = self._retries.next_try(row.attempt + 1, first, now, self._world.chance()) if webhook.retry else None
         if due is not None:
             self._metrics.webhooks["put off"] += 1
             await self._store.put_off(row, due, now, problem)

@@ -23,7 +23,7 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _IN_ONE_PASS = (0xC0, 0xC1)
 
 
-def small_copy(source: Path, target: Path | None) -> Picture | None:
+def make_thumbnail(source: Path, target: Path | None) -> Picture | None:
     """Measure a picture and write a small JPEG of it.
 
     Args:
