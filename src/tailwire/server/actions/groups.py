@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
+from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.actions.members import Members, NewMembers
 from tailwire.server.actions.payloads import absent, encode, group, page
 from tailwire.server.auth.passwords import Passwords

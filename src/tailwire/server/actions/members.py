@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
+from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.delivery import Delivery, as_told
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.actions.member_actions import MemberActions
 from tailwire.server.actions.payloads import page
 from tailwire.server.actions.roles import Roles

@@ -8,15 +8,15 @@ from typing import Any
 
 import msgspec
 
+from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.content import Body, Content, Edit, read_content, receivers
 from tailwire.server.actions.delivery import Delivery, as_told
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.actions.payloads import encode, entity, group
+from tailwire.server.actions.rendering import Renderer, with_quoted
 from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.uploads import Files
-from tailwire.server.actions.rendering import Renderer, with_quoted
 from tailwire.server.ports.conversations import ConversationKey, id_of, key_of
 from tailwire.server.ports.file_names import named_files
 from tailwire.server.ports.filters import MessageFilter

@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
+from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.actions.payloads import encode, page
 from tailwire.server.actions.rendering import Renderer
 from tailwire.server.ports.records import Event, MessageRow, ReactionRow

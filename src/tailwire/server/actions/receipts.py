@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.actions.payloads import encode
 from tailwire.server.fanout.overload import Level, Overload
 from tailwire.server.ports.conversations import ConversationKey

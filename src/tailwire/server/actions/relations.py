@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
+from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.actions.payloads import encode, page, without_none
 from tailwire.server.ports.filters import UserFilter
 from tailwire.server.ports.records import Event
@@ -48,7 +48,13 @@ class Relations:
     """
 
     def __init__(
-        self, store: Store, directory: Directory, authorizer: Authorizer, world: World, lengths: Lengths, max_friends: int
+        self,
+        store: Store,
+        directory: Directory,
+        authorizer: Authorizer,
+        world: World,
+        lengths: Lengths,
+        max_friends: int,
     ) -> None:
         self._store = store
         self._directory = directory

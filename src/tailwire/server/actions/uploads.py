@@ -12,9 +12,9 @@ from typing import Annotated, Any
 import filetype  # type: ignore[import-untyped]
 import msgspec
 
+from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.content import Attachment
-from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.limits.room import DAY, Room, Taken
 from tailwire.server.ports.file_urls import stored_url
 from tailwire.server.ports.records import FileRow, Kept

@@ -8,24 +8,24 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
+from tailwire.server.actions.authorization import Authorizer
+from tailwire.server.actions.cleanup import Cleanup
 from tailwire.server.actions.conversations import Conversations
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.authorization import Authorizer
+from tailwire.server.actions.ephemeral import Ephemeral
 from tailwire.server.actions.groups import Groups
 from tailwire.server.actions.keys import Keys
-from tailwire.server.actions.cleanup import Cleanup
-from tailwire.server.actions.ephemeral import Ephemeral
 from tailwire.server.actions.members import Members
 from tailwire.server.actions.messages import Messages
 from tailwire.server.actions.reactions import Reactions
 from tailwire.server.actions.receipts import Receipts
 from tailwire.server.actions.relations import Relations
+from tailwire.server.actions.rendering import Renderer
 from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.sessions import Sessions
 from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.users import Users
-from tailwire.server.actions.rendering import Renderer
 from tailwire.server.actions.webhooks import WebhookAdministration
 from tailwire.server.auth.passwords import Passwords
 from tailwire.server.auth.sealing import Sealer
@@ -128,12 +128,15 @@ async def build(
             max_pins=s.max_pinned_messages, max_saves=s.max_saved_messages,
         ),
         receipts=Receipts(
-            store, directory, authorizer, delivery, world, overload, loop.call_later, s.receipt_delay, s.max_receipt_members
+            store, directory, authorizer, delivery, world, overload, loop.call_later, s.receipt_delay,
+            s.max_receipt_members,
         ),
         conversations=Conversations(
             store, directory, authorizer, renderer, delivery, world, lengths, s.max_pinned_conversations
         ),
-        groups=Groups(store, directory, authorizer, members, delivery, world, lengths, passwords, s.max_groups_per_user),
+        groups=Groups(
+            store, directory, authorizer, members, delivery, world, lengths, passwords, s.max_groups_per_user
+        ),
         members=members,
         users=Users(store, directory, roles, delivery, world, lengths),
         relations=Relations(store, directory, authorizer, world, lengths, s.max_friends),

@@ -55,8 +55,8 @@ from tailwire.server.rest.conversations import ConversationRoutes
 from tailwire.server.rest.files import FileRoutes
 from tailwire.server.rest.groups import GroupRoutes
 from tailwire.server.rest.messages import MessageRoutes
-from tailwire.server.rest.public_settings import public_settings
 from tailwire.server.rest.protocol import HttpProtocol
+from tailwire.server.rest.public_settings import public_settings
 from tailwire.server.rest.reactions import ReactionRoutes
 from tailwire.server.rest.service import ServiceRoutes
 from tailwire.server.rest.sessions import SessionRoutes
@@ -65,8 +65,8 @@ from tailwire.server.shutdown import finish
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
-from tailwire.server.webhooks.post import Poster
 from tailwire.server.webhooks.delivery_lane import RetryPolicy
+from tailwire.server.webhooks.post import Poster
 from tailwire.server.webhooks.sender import WebhookSender
 
 VERSION = "0.1.0"

@@ -8,8 +8,8 @@ from collections.abc import Callable, Container, Mapping, MutableMapping
 from itertools import islice
 
 from tailwire.server.fanout.overload import Overload
-from tailwire.server.rest.stalls import StallDetector
 from tailwire.server.rest.protocol import HttpProtocol
+from tailwire.server.rest.stalls import StallDetector
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 

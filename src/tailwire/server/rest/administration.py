@@ -10,7 +10,7 @@ from tailwire.server.actions.keys import Keys, NewKey, TokenChange
 from tailwire.server.actions.roles import NewRole, Roles
 from tailwire.server.actions.webhooks import NewWebhook, WebhookAdministration
 from tailwire.server.rest import responses
-from tailwire.server.rest.operations import Call, Operation, Who
+from tailwire.server.rest.operations import Access, Call, Operation
 from tailwire.server.rest.queries import DeliveryQuery, Paged, SearchQuery
 
 
@@ -69,7 +69,8 @@ class AdministrationRoutes:
                       lambda c: k.change_token(c.params["uid"], c.params["token"], c.body), access=admin,
                       body=TokenChange, response=one),
             Operation("DELETE", path + "/{token}", "Take an auth token back",
-                      lambda c: k.delete_token(c.params["uid"], c.params["token"]), access=admin, response=responses.Done),
+                      lambda c: k.delete_token(c.params["uid"], c.params["token"]), access=admin,
+                      response=responses.Done),
         ]  # fmt: skip
 
     def _of_roles(self) -> list[Operation]:
@@ -101,8 +102,8 @@ class AdministrationRoutes:
         w, one, admin = self._webhooks, responses.Webhook, Access.ADMIN
         path = "/webhooks/{id}"
         return [
-            Operation("POST", "/webhooks", "Create a webhook", lambda c: w.create(c.body), access=admin, body=NewWebhook,
-                      response=one),
+            Operation("POST", "/webhooks", "Create a webhook", lambda c: w.create(c.body), access=admin,
+                      body=NewWebhook, response=one),
             Operation("GET", "/webhooks", "List webhooks", lambda c: w.listed(), access=admin,
                       response=list[responses.Webhook]),
             Operation("GET", "/webhooks/triggers", "List what a webhook can be told of", lambda c: w.triggers(),
@@ -127,7 +128,8 @@ class AdministrationRoutes:
                       lambda c: w.delivery(c.params["id"], c.params["delivery"]), access=admin,
                       response=responses.Delivery),
             Operation("POST", f"{path}/{{delivery}}/retry", "Send one delivery again",
-                      lambda c: w.send_again(c.params["id"], c.params["delivery"]), access=admin, response=responses.Done),
+                      lambda c: w.send_again(c.params["id"], c.params["delivery"]), access=admin,
+                      response=responses.Done),
         ]  # fmt: skip
 
     async def _list_deliveries(self, call: Call) -> dict[str, Any]:

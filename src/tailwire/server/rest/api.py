@@ -25,9 +25,9 @@ from tailwire.server.limits.rates import Kind, Rates
 from tailwire.server.ports.asking import asking
 from tailwire.server.ports.file_urls import address, with_address
 from tailwire.server.ports.refusal import Refused
-from tailwire.server.rest.compression import compressed
 from tailwire.server.rest.asgi import CORS, Receive, Scope, Send, error_response, headers_of, read_body, respond, text
-from tailwire.server.rest.operations import Call, Operation, Streamed, Access, parse, read_query
+from tailwire.server.rest.compression import compressed
+from tailwire.server.rest.operations import Access, Call, Operation, Streamed, parse, read_query
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 from tailwire.wire.frames import CLIENT_HEADER

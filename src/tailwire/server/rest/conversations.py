@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from tailwire.server.actions.conversations import Conversations
 from tailwire.server.actions.authorization import message_id
+from tailwire.server.actions.conversations import Conversations
 from tailwire.server.actions.receipts import Receipts
 from tailwire.server.ports.filters import ConversationFilter
 from tailwire.server.ports.refusal import Refused
@@ -49,7 +49,8 @@ class ConversationRoutes:
         """The operations."""
         listed = [
             Operation("GET", "/conversations", "List conversations", self._list, query=ConversationQuery,
-                      response=list[responses.Conversation], feature="listConversations", enveloped=True, compressed=True),
+                      response=list[responses.Conversation], feature="listConversations", enveloped=True,
+                      compressed=True),
             Operation("GET", "/conversations/{id}", "See a conversation by its id", self._by_id, acts_for_user=True,
                       response=responses.Conversation, feature="getConversation"),
             Operation("DELETE", "/conversations/{id}", "Delete a conversation by its id", self._delete_by_id,

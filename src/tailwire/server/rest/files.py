@@ -13,7 +13,7 @@ from tailwire.server.rest import responses
 from tailwire.server.rest.addresses import Addresses
 from tailwire.server.rest.asgi import headers_of
 from tailwire.server.rest.forms import read_form
-from tailwire.server.rest.operations import Call, Operation, Streamed, Who
+from tailwire.server.rest.operations import Access, Call, Operation, Streamed
 from tailwire.server.rest.queries import FileQuery
 
 SAFE = [
@@ -40,7 +40,8 @@ class FileRoutes:
         return [
             Operation("POST", "/files/upload-url", "Get forms to upload files with", self._forms, body=UploadRequest,
                       response=dict[str, responses.UploadForm]),
-            Operation("POST", "/files", "Upload a file with a form", self._no_form, access=Access.ANYONE, form_handler=self._take),
+            Operation("POST", "/files", "Upload a file with a form", self._no_form, access=Access.ANYONE,
+                      form_handler=self._take),
             Operation("GET", "/files/{name}", "Download a file, whole or in part", self._get, access=Access.ANYONE,
                       query=FileQuery),
             Operation("HEAD", "/files/{name}", "See the headers of a file", self._get, access=Access.ANYONE,

@@ -14,8 +14,8 @@ from tailwire.server.actions.content import Attachment, Body, Edit, receivers
 from tailwire.server.actions.conversations import Conversations
 from tailwire.server.actions.messages import Messages
 from tailwire.server.actions.payloads import encode
-from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.rendering import Renderer
+from tailwire.server.actions.uploads import Files
 from tailwire.server.limits.rates import Kind
 from tailwire.server.limits.room import Taken
 from tailwire.server.ports.conversations import ConversationKey, key_of
@@ -59,8 +59,8 @@ class MessageRoutes:
         m, one = self._messages, responses.Message
         many = list[responses.Message]
         return [
-            Operation("POST", "/messages", "Send a message", self._send, body=Body, form_handler=self._send_files, response=one,
-                      feature="createMessage", rate=Kind.SEND, cost=lambda body: len(receivers(body))),
+            Operation("POST", "/messages", "Send a message", self._send, body=Body, form_handler=self._send_files,
+                      response=one, feature="createMessage", rate=Kind.SEND, cost=lambda body: len(receivers(body))),
             Operation("GET", "/messages", "Read messages of all conversations, or count unread ones", self._list,
                       query=MessageQuery, response=many, feature="listMessages", enveloped=True, compressed=True),
             Operation("GET", "/users/{uid}/messages", "Read the messages with a user", self._of_user,
@@ -68,9 +68,11 @@ class MessageRoutes:
             Operation("GET", "/groups/{guid}/messages", "Read the messages of a group", self._of_group,
                       query=MessageQuery, response=many, feature="getGroupMessages", enveloped=True, compressed=True),
             Operation("GET", "/messages/{id}/thread", "Read the replies to a message", self._of_thread,
-                      query=MessageQuery, response=many, feature="listThreadedMessages", enveloped=True, compressed=True),
+                      query=MessageQuery, response=many, feature="listThreadedMessages", enveloped=True,
+                      compressed=True),
             Operation("POST", "/messages/{id}/thread", "Reply in a thread", self._reply, body=Body,
-                      acts_for_user=True, form_handler=self._send_files, response=one, feature="createMessageThread", rate=Kind.SEND),
+                      acts_for_user=True, form_handler=self._send_files, response=one, feature="createMessageThread",
+                      rate=Kind.SEND),
             Operation("GET", "/messages/{id}", "See a message", self._get, query=OneMessageQuery, response=one,
                       feature="getMessage"),
             Operation("PUT", "/messages/{id}", "Edit a message",

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from tailwire.server.rest import responses
-from tailwire.server.rest.operations import Operation, Access, lists_of
+from tailwire.server.rest.operations import Access, Operation, lists_of
 from tailwire.wire.catalogue import CATALOGUE
 
 REFERENCE = "#/components/schemas/{name}"

@@ -84,7 +84,7 @@ class Operation:
     path: str
     summary: str
     handler: Handler
-    who: Who = Access.USER
+    access: Access = Access.USER
     body: Any = None
     query: Any = None
     response: Any = None

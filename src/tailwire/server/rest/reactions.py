@@ -5,7 +5,7 @@ from __future__ import annotations
 from tailwire.server.actions.reactions import Flag, Interactions, Reactions
 from tailwire.server.limits.rates import Kind
 from tailwire.server.rest import responses
-from tailwire.server.rest.operations import Call, Operation, Who
+from tailwire.server.rest.operations import Access, Call, Operation
 from tailwire.server.rest.queries import Paged, ReactionQuery
 from tailwire.server.rules.reasons import listed_reasons
 
@@ -23,11 +23,11 @@ class ReactionRoutes:
         path = "/messages/{id}"
         return [
             Operation("POST", path + "/reactions/{reaction}", "React to a message",
-                      lambda c: r.react(c.caller, c.params["id"], c.params["reaction"]), acts_for_user=True, response=one,
-                      rate=Kind.SEND),
-            Operation("DELETE", path + "/reactions/{reaction}", "Take a reaction back",
-                      lambda c: r.react(c.caller, c.params["id"], c.params["reaction"], take_back=True), acts_for_user=True,
+                      lambda c: r.react(c.caller, c.params["id"], c.params["reaction"]), acts_for_user=True,
                       response=one, rate=Kind.SEND),
+            Operation("DELETE", path + "/reactions/{reaction}", "Take a reaction back",
+                      lambda c: r.react(c.caller, c.params["id"], c.params["reaction"], take_back=True),
+                      acts_for_user=True, response=one, rate=Kind.SEND),
             Operation("GET", path + "/reactions", "See who reacted to a message", self._list, query=ReactionQuery,
                       response=lists, enveloped=True),
             Operation("GET", path + "/reactions/{reaction}", "See who reacted with an emoji", self._list,

@@ -12,7 +12,7 @@ from typing import Any
 from tailwire.server.actions.payloads import encode
 from tailwire.server.rest.addresses import Addresses
 from tailwire.server.rest.openapi import document
-from tailwire.server.rest.operations import Call, Operation, Streamed, Who
+from tailwire.server.rest.operations import Access, Call, Operation, Streamed
 from tailwire.server.telemetry.metrics import Metrics, as_text
 
 Health = Callable[[], dict[str, Any]]
@@ -22,7 +22,7 @@ class ServiceRoutes:
     """`/settings`, `/health`, `/metrics`, `/openapi.json`, `/docs`.
 
     Args:
-        for_metrics, for_docs: access may read them: `open` for everybody, `key` for a REST API key, `off` for nobody. The
+        for_metrics, for_docs: who may read them: `open` for everybody, `key` for a REST API key, `off` for nobody. The
             page itself tells nothing of this server: it asks for the key, and shows the description with it.
     """
 
@@ -55,7 +55,9 @@ class ServiceRoutes:
         ]  # fmt: skip
         if self._for_metrics != "off":
             access = Access.ANYONE if self._for_metrics == "open" else Access.ADMIN
-            found.append(Operation("GET", "/metrics", "See the counters, for Prometheus", self._counters, access=access))
+            found.append(
+                Operation("GET", "/metrics", "See the counters, for Prometheus", self._counters, access=access)
+            )
         if self._for_docs != "off":
             access = Access.ANYONE if self._for_docs == "open" else Access.ADMIN
             found += [

@@ -11,7 +11,7 @@ from tailwire.server.actions.payloads import absent
 from tailwire.server.actions.sessions import Sessions
 from tailwire.server.actions.users import UserChange, Users
 from tailwire.server.rest import responses
-from tailwire.server.rest.operations import Call, Operation, Who
+from tailwire.server.rest.operations import Access, Call, Operation
 
 
 class Me(UserChange, rename="camel"):
@@ -48,8 +48,8 @@ class SessionRoutes:
             Operation("DELETE", "/me", "Log out", self._logout, response=responses.Done),
             Operation("POST", "/api/v3.0/online-members", "Count who is online (authorization: the jwt of PUT /me)",
                       self._online, access=Access.PASS, body=Groups, response=responses.Online),
-            Operation("POST", "/user_sessions", "Report a session (taken, not kept)", self._report, access=Access.ANYONE,
-                      response=responses.Success),
+            Operation("POST", "/user_sessions", "Report a session (taken, not kept)", self._report,
+                      access=Access.ANYONE, response=responses.Success),
             Operation("POST", "/ping", "Report being there (taken, not kept)", self._report, access=Access.ANYONE,
                       response=responses.Success),
         ]  # fmt: skip

@@ -16,7 +16,7 @@ from tailwire.server.ports.filters import UserFilter
 from tailwire.server.ports.records import TokenRow
 from tailwire.server.rest import responses
 from tailwire.server.rest.addresses import Addresses
-from tailwire.server.rest.operations import Call, Operation, Streamed, Who
+from tailwire.server.rest.operations import Access, Call, Operation, Streamed
 from tailwire.server.rest.queries import BlockQuery, SearchQuery, UserQuery
 
 
@@ -83,11 +83,12 @@ class UserRoutes:
             return await r.blocked(caller, direction=q.direction, search=q.search_key, limit=q.size, number=q.page)
 
         return [
-            Operation("POST", path, "Block users", block, access=access, body=Blocked, response=outcome, feature="blockUser"),
+            Operation("POST", path, "Block users", block, access=access, body=Blocked, response=outcome,
+                      feature="blockUser"),
             Operation("DELETE", path, "Unblock users", unblock, access=access, body=Blocked, response=outcome,
                       feature="unblockUser"),
-            Operation("GET", path, "List blocked users", listed, access=access, query=BlockQuery, response=list[responses.User],
-                      feature="getBlockedUsers", enveloped=True),
+            Operation("GET", path, "List blocked users", listed, access=access, query=BlockQuery,
+                      response=list[responses.User], feature="getBlockedUsers", enveloped=True),
         ]  # fmt: skip
 
     def _friends(self, path: str) -> list[Operation]:
@@ -104,13 +105,17 @@ class UserRoutes:
             q: SearchQuery = call.query
             return await r.friends(await self._acting(call), search=q.search_key, limit=q.size, number=q.page)
 
-        reading = Operation("GET", path, "List friends", listed, access=access, query=SearchQuery, response=list[responses.User],
-                            enveloped=True)  # fmt: skip
+        reading = Operation("GET", path, "List friends", listed, access=access, query=SearchQuery,
+                            response=list[responses.User], enveloped=True)  # fmt: skip
         if access is Access.USER:
-            return [reading]  # access are friends is for the app to say
+            return [reading]  # who are friends is for the app to say
         return [
-            Operation("POST", path, "Make friends", befriend, access=access, body=NewFriends, response=responses.Accepted),
-            Operation("DELETE", path, "End friendships", unfriend, access=access, body=Unfriended, response=responses.Done),
+            Operation(
+                "POST", path, "Make friends", befriend, access=access, body=NewFriends, response=responses.Accepted
+            ),
+            Operation(
+                "DELETE", path, "End friendships", unfriend, access=access, body=Unfriended, response=responses.Done
+            ),
             reading,
         ]
 

@@ -14,8 +14,8 @@ from tailwire.server import private_files
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import Picture
 from tailwire.server.telemetry.logs import log
-from tailwire.server.uploads.thumbnails import make_thumbnail
 from tailwire.server.uploads.threads import Full, Threads
+from tailwire.server.uploads.thumbnails import make_thumbnail
 
 COME_BACK = 10.0
 PIECE = 256 * 1024

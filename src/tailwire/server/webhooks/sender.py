@@ -13,8 +13,8 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
 from tailwire.server.telemetry.metrics import Metrics, WebhookQueue
-from tailwire.server.webhooks.post import Poster
 from tailwire.server.webhooks.delivery_lane import Lane, RetryPolicy
+from tailwire.server.webhooks.post import Poster
 
 TIDY_EVERY = 3600.0
 MAX_LANES = 50  # twice the webhooks of an app: lanes of deleted ones go, those that may have failed stay

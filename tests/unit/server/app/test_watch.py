@@ -16,8 +16,8 @@ from tailwire.server.app.watch import Watch
 from tailwire.server.fanout.overload import Overload
 from tailwire.server.limits.pace import Pace
 from tailwire.server.limits.places import Places
-from tailwire.server.rest.stalls import WINDOW_SECONDS
 from tailwire.server.rest.protocol import HttpProtocol
+from tailwire.server.rest.stalls import WINDOW_SECONDS
 from tailwire.server.telemetry.metrics import Metrics
 
 pytestmark = pytest.mark.virtual

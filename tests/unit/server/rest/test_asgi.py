@@ -6,7 +6,7 @@ import pytest
 
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.api import strip_base
-from tailwire.server.rest.asgi import pairs_of, error_response, read_body
+from tailwire.server.rest.asgi import error_response, pairs_of, read_body
 
 
 def test_queries_that_cannot_be_read():
