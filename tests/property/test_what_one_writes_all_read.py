@@ -16,7 +16,7 @@ import tailwire.server.actions.rendering
 import tailwire.wire.bounds
 from fuzz.written import LISTS, Readers, message_of, strictly, tolerantly, value_of
 from tailwire.sdk.io import reading
-from tailwire.server.actions.payloads import encode
+from tailwire.server.actions.raw_json import encode
 
 REACT, KINDS = 7, 14
 

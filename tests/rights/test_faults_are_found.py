@@ -57,7 +57,7 @@ def _join_is_decided_before_the_password(patch):
     # Nobody looks again, after the slow look at the password, whether there is a ban, or the group is what it was.
     async def enter(self, caller, act, scope, action):
         now = self._world.seconds()
-        told = await self._action.of(caller, action, act.on, now)
+        told = await self._action.drafter(caller, action, act.on, now)
         found = GroupStanding(GroupRow(act.guid, act.guid, "password", owner="", created_at=0))
 
         def add(c: sqlite3.Connection):

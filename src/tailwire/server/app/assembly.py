@@ -23,6 +23,7 @@ from tailwire.server.actions.receipts import Receipts
 from tailwire.server.actions.relations import Relations
 from tailwire.server.actions.rendering import Renderer
 from tailwire.server.actions.roles import Roles
+from tailwire.server.actions.services import Services
 from tailwire.server.actions.sessions import Sessions
 from tailwire.server.actions.uploads import Files
 from tailwire.server.actions.users import Users
@@ -103,52 +104,48 @@ async def build(
     s, loop = settings, asyncio.get_running_loop()
     lengths, secret = _lengths(s), signing_key(Path(s.data), world)
     directory = Directory(store, hub.is_online, hub.everyone_online)
-    delivery = Delivery(hub.broker, store.app_id, fixed_base(s))
-    authorizer = Authorizer(store, directory)
+    services = Services(
+        store=store,
+        directory=directory,
+        authorizer=Authorizer(store, directory),
+        delivery=Delivery(hub.broker, store.app_id, fixed_base(s)),
+        world=world,
+        lengths=lengths,
+    )
     renderer = Renderer(store)
     roles = Roles(store, directory, world, lengths)
     await roles.load()
-    uploads, files, cleanup = _files(settings, store, authorizer, world, secret)
+    uploads, files, cleanup = _files(settings, store, services, secret)
 
     def count_message() -> None:
         metrics.messages_stored += 1
 
     passwords = Passwords(world)
     members = Members(
-        store, directory, authorizer, delivery, world, lengths, roles, passwords,
-        Guesses(s.wrong_passwords_per_minute, loop.time),
+        services, roles, passwords, Guesses(s.wrong_passwords_per_minute, loop.time),
         max_members=s.max_group_members, max_groups=s.max_groups_per_user,
     )  # fmt: skip
     return Actions(
-        messages=Messages(
-            store, directory, authorizer, roles, renderer, files, delivery, world, lengths, s.max_data, count_message
-        ),
+        messages=Messages(services, roles, renderer, files, s.max_data, count_message),
         reactions=Reactions(
-            store, directory, authorizer, renderer, delivery, world,
-            max_pins=s.max_pinned_messages, max_saves=s.max_saved_messages,
+            services, renderer, max_pins=s.max_pinned_messages, max_saves=s.max_saved_messages
         ),
-        receipts=Receipts(
-            store, directory, authorizer, delivery, world, overload, loop.call_later, s.receipt_delay,
-            s.max_receipt_members,
-        ),
-        conversations=Conversations(
-            store, directory, authorizer, renderer, delivery, world, lengths, s.max_pinned_conversations
-        ),
-        groups=Groups(
-            store, directory, authorizer, members, delivery, world, lengths, passwords, s.max_groups_per_user
-        ),
+        receipts=Receipts(services, overload, loop.call_later, s.receipt_delay, s.max_receipt_members),
+        conversations=Conversations(services, renderer, s.max_pinned_conversations),
+        groups=Groups(services, members, passwords, s.max_groups_per_user),
         members=members,
-        users=Users(store, directory, roles, delivery, world, lengths),
-        relations=Relations(store, directory, authorizer, world, lengths, s.max_friends),
-        sessions=Sessions(store, directory, delivery, world, per_minute(s.logins_per_minute, loop.time),
-                          s.jwt_lifetime, s.token_lifetime, s.max_tokens, secret),
-        keys=Keys(store, directory, delivery, world, lengths),
+        users=Users(services, roles),
+        relations=Relations(services, s.max_friends),
+        sessions=Sessions(
+            services, per_minute(s.logins_per_minute, loop.time), pass_lifetime=s.jwt_lifetime,
+            token_lifetime=s.token_lifetime, max_tokens=s.max_tokens, secret=secret,
+        ),
+        keys=Keys(services),
         roles=roles,
         webhooks=WebhookAdministration(store, world, lengths, webhook_targets(s), sealer, tell_webhooks),
         files=files,
         ephemeral=Ephemeral(
-            store, directory, authorizer, roles, delivery, world, overload, s.max_typing_members,
-            lambda: hub.users_online <= s.max_presence_users,
+            services, roles, overload, s.max_typing_members, lambda: hub.users_online <= s.max_presence_users
         ),
         renderer=renderer,
         uploads=uploads,
@@ -164,16 +161,14 @@ def _lengths(s: Settings) -> Lengths:
     )  # fmt: skip
 
 
-def _files(
-    s: Settings, store: SqliteStore, authorizer: Authorizer, world: World, secret: str
-) -> tuple[FolderUploads, Files, Cleanup]:
+def _files(s: Settings, store: SqliteStore, services: Services, secret: str) -> tuple[FolderUploads, Files, Cleanup]:
     uploads = FolderUploads(Path(s.data) / "uploads")
     files = Files(
-        store, uploads, authorizer, world, max_size=s.max_file, max_count=s.max_files, secret=secret,
+        services, uploads, max_size=s.max_file, max_count=s.max_files, secret=secret,
         room=Room(s.uploads_per_day, s.min_free_disk, uploads.free),
     )  # fmt: skip
     cleanup = Cleanup(
-        store, uploads, world, asyncio.get_running_loop().call_later,
+        store, uploads, services.world, asyncio.get_running_loop().call_later,
         deleted_after=s.deleted_files_after, unused_after=s.unused_files_after,
     )  # fmt: skip
     store.on_unused(cleanup.wake)

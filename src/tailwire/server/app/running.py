@@ -49,7 +49,7 @@ from tailwire.server.ports.records import KeyRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.rest.addresses import Addresses
-from tailwire.server.rest.administration import AdministrationRoutes
+from tailwire.server.rest.administration import KeyRoutes, RoleRoutes, WebhookRoutes
 from tailwire.server.rest.api import Api
 from tailwire.server.rest.conversations import ConversationRoutes
 from tailwire.server.rest.files import FileRoutes
@@ -60,7 +60,7 @@ from tailwire.server.rest.public_settings import public_settings
 from tailwire.server.rest.reactions import ReactionRoutes
 from tailwire.server.rest.service import ServiceRoutes
 from tailwire.server.rest.sessions import SessionRoutes
-from tailwire.server.rest.users import UserRoutes
+from tailwire.server.rest.users import RelationRoutes, UserRoutes
 from tailwire.server.shutdown import finish
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.telemetry.logs import log
@@ -118,7 +118,7 @@ async def _assemble(settings: Settings, store: SqliteStore, world: World) -> Par
         metrics, loop.time, world.chance, lag=settings.overload_lag, most_sends=settings.most_sends_under_way
     )
     actions = await build(settings, store, hub, world, metrics, overload, sealer, webhooks.wake)
-    await actions.webhooks.seal_what_is_plain()
+    await actions.webhooks.seal_plain_passwords()
     guesses = Guesses(settings.wrong_tokens_per_minute, loop.time)
     pace, pace_of_known = (Pace(settings.upgrades_per_second, MAX_TURN, loop.time) for _ in range(2))
     strangers = Places(settings.unauthenticated_per_address)
@@ -170,11 +170,14 @@ def _api(
         *MessageRoutes(a.messages, a.conversations, a.renderer, a.files).operations(),
         *ReactionRoutes(a.reactions).operations(),
         *ConversationRoutes(a.conversations, a.receipts).operations(),
-        *UserRoutes(a.users, a.sessions, a.relations, Export(store), addresses).operations(),
+        *UserRoutes(a.users, a.sessions, Export(store), addresses).operations(),
+        *RelationRoutes(a.relations, a.sessions).operations(),
         *GroupRoutes(a.groups, a.members).operations(),
         *FileRoutes(a.files, a.uploads, addresses).operations(),
         *SessionRoutes(a.sessions, a.users, a.members).operations(),
-        *AdministrationRoutes(a.keys, a.roles, a.webhooks).operations(),
+        *KeyRoutes(a.keys).operations(),
+        *RoleRoutes(a.roles).operations(),
+        *WebhookRoutes(a.webhooks).operations(),
     ]
     operations += ServiceRoutes(
         addresses, metrics, health, operations, VERSION, for_metrics=settings.metrics, for_docs=settings.docs

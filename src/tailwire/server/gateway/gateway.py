@@ -334,7 +334,7 @@ class Gateway:
 
     def _load_changed(self, before: Level, now: Level) -> None:
         if before >= Level.PRESENCE > now:
-            self._run(self._live.tell_untold())
+            self._run(self._live.publish_skipped())
         # Told when it begins, when receipts are concerned, and when it is over.
         begins_or_ends = (before == Level.NOTHING) is not (now == Level.NOTHING)
         if not begins_or_ends and (before >= Level.RECEIPTS) is (now >= Level.RECEIPTS):

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from starlette.routing import compile_path
 
 from tailwire.server.actions.caller import Caller
-from tailwire.server.actions.payloads import encode
+from tailwire.server.actions.raw_json import encode
 from tailwire.server.actions.roles import Roles
 from tailwire.server.actions.sessions import Sessions
 from tailwire.server.fanout.overload import Overload

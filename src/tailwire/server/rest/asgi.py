@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from tailwire.server.actions.payloads import encode
+from tailwire.server.actions.raw_json import encode
 from tailwire.server.ports.refusal import Refused
 
 Scope = MutableMapping[str, Any]

@@ -12,7 +12,7 @@ from typing import Any
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from tailwire.server.actions.payloads import encode
+from tailwire.server.actions.raw_json import encode
 from tailwire.server.limits.forwarded import TrustedProxies
 from tailwire.server.limits.places import Place
 from tailwire.server.limits.taken import taken_by

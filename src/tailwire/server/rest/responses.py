@@ -1,6 +1,6 @@
 """What answers look like, for the documentation of the API. A test holds the running server to them.
 
-Optional keys are left out, not null. Messages, users and groups may have more keys than are named here.
+Optional keys are left out, not null. Messages, users and groups may have keys that are not declared here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import msgspec
 
 
 class Shape(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
-    """Of all of them."""
+    """The base of all responses."""
 
 
 class User(Shape, kw_only=True):
@@ -130,59 +130,67 @@ class Conversation(Shape, kw_only=True):
     uid: str = ""
 
 
+class UnreadCount(Shape, kw_only=True):
+    """The number of unread messages in a conversation."""
+
+    entity_type: str
+    entity_id: str
+    count: int
+
+
 class Success(Shape, kw_only=True):
-    """It is done."""
+    """A success without further content."""
 
     success: bool
 
 
 class Done(Success, kw_only=True):
-    """It is done, and what was done. `Message` is what some documented answers call it."""
+    """A success with a message. Some documented responses call the field `Message`."""
 
     message: str = ""
     big_message: str = msgspec.field(default="", name="Message")
 
 
 class Unread(Done, kw_only=True):
-    """What was marked as unread, and the conversation since."""
+    """The messages that were marked as unread, and the conversation after that."""
 
     conversation: dict[str, Any] = {}
 
 
 class Outcome(Success, kw_only=True):
-    """What became of one of several."""
+    """The outcome for one item of several."""
 
     message: str = ""
     error: dict[str, Any] = {}
 
 
 class Accepted(Shape, kw_only=True):
-    """What became of new friendships."""
+    """The outcome of new friendships, by uid."""
 
     accepted: dict[str, Outcome]
 
 
 class Deactivated(Shape, kw_only=True):
-    """Who was deactivated."""
+    """The users who were deactivated."""
 
     deactivated_uids: list[str]
 
 
 class Reactivated(Shape, kw_only=True):
-    """Who came back."""
+    """The users who were reactivated."""
 
     non_deactivated_uids: list[str]
 
 
 class Online(Shape, kw_only=True):
-    """How many are online: users, or members by group."""
+    """The number of users who are online, or of members by group."""
 
     online_users_count: int = 0
     groups: dict[str, int] = {}
 
 
 class ApiKey(Shape, kw_only=True):
-    """An API key; but for the answer to its making, only its last characters."""
+    """An API key. Lists contain only its last characters."""
 
     api_key: str
     name: str
@@ -191,7 +199,7 @@ class ApiKey(Shape, kw_only=True):
 
 
 class AuthToken(Shape, kw_only=True):
-    """An auth token; in lists only its last characters."""
+    """An auth token. Lists contain only its last characters."""
 
     uid: str
     auth_token: str
@@ -224,7 +232,7 @@ class Feature(Shape, kw_only=True):
 
 
 class WebhookState(Shape, kw_only=True):
-    """How a webhook's deliveries fare."""
+    """The state of a webhook's queue. Times are in seconds since 1970."""
 
     waiting: int
     waiting_since: int = 0
@@ -236,7 +244,7 @@ class WebhookState(Shape, kw_only=True):
 
 
 class Webhook(Shape, kw_only=True):
-    """Somebody who is told of events. The secret is only in the answer to its making."""
+    """A receiver of events. The secret is only in the response to its creation."""
 
     id: str
     name: str
@@ -251,14 +259,14 @@ class Webhook(Shape, kw_only=True):
 
 
 class Trigger(Shape, kw_only=True):
-    """What a webhook can be told of."""
+    """An event for which a webhook can be registered."""
 
     trigger: str
     description: str
 
 
 class Delivery(Shape, kw_only=True):
-    """What a webhook could not be told yet, or was given up. `data` is not in lists."""
+    """A delivery that is waiting or has failed. Lists omit `data`."""
 
     id: str
     trigger: str
@@ -273,7 +281,7 @@ class Delivery(Shape, kw_only=True):
 
 
 class Reason(Shape, kw_only=True):
-    """Why a message can be reported."""
+    """A reason for a report."""
 
     id: str
     name: str
@@ -292,7 +300,7 @@ class Flagged(Shape, kw_only=True):
 
 
 class UploadForm(Shape, kw_only=True):
-    """A form to upload a file with."""
+    """A signed form that uploads a file, and the attachment that it will be."""
 
     request: dict[str, Any]
     attachment: dict[str, Any]
@@ -300,7 +308,7 @@ class UploadForm(Shape, kw_only=True):
 
 
 class Problem(Shape, kw_only=True):
-    """What went wrong, and what to do."""
+    """What went wrong, and what to do about it."""
 
     code: str
     message: str
@@ -308,13 +316,13 @@ class Problem(Shape, kw_only=True):
 
 
 class Refusal(Shape, kw_only=True):
-    """The answer to what could not be done."""
+    """The response to a request that was refused."""
 
     error: Problem
 
 
 class Pagination(Shape, kw_only=True):
-    """Of a page. Messages are not counted for it: lists of them have no total."""
+    """The position of a page in a list. Lists of messages have no total."""
 
     total: int = 0
     count: int
@@ -324,7 +332,7 @@ class Pagination(Shape, kw_only=True):
 
 
 class Meta(Shape, kw_only=True):
-    """Where a list goes on: by page, or by cursor."""
+    """How to read on in a list: by page, or by cursor."""
 
     pagination: Pagination | msgspec.UnsetType = msgspec.UNSET
     current: dict[str, int] = {}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from importlib.resources import files
 from typing import Any
 
-from tailwire.server.actions.payloads import encode
+from tailwire.server.actions.raw_json import encode
 from tailwire.server.rest.addresses import Addresses
 from tailwire.server.rest.openapi import document
 from tailwire.server.rest.operations import Access, Call, Operation, Streamed

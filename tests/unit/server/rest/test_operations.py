@@ -7,7 +7,7 @@ import pytest
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.operations import parse, read_query
 from tailwire.server.rest.queries import MessageQuery, Paged
-from tailwire.server.rest.users import TokenWanted
+from tailwire.server.rest.requests import CreateAuthToken
 
 
 def test_numbers_flags_and_lists():
@@ -28,5 +28,5 @@ def test_numbers_that_are_none(value):
 @pytest.mark.parametrize("body", [b"[]", b"{", b'"x"', b'{"platform":1}', b"\xff"])
 def test_bodies_that_are_none(body):
     with pytest.raises(Refused, match="ERR_BAD_REQUEST") as caught:
-        parse(body, TokenWanted)
+        parse(body, CreateAuthToken)
     assert caught.value.details
