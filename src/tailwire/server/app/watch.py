@@ -72,7 +72,7 @@ class Watch:
             log.warning("connections %s, at most %d", "are too many" if full else "are few enough again", self._most)
         if now >= self._next_look:
             self._next_look = now + LOOK
-            await self._end(self._movement.look(now), self._under_way, "too slow", HttpProtocol.end_slow)
+            await self._end(self._movement.stalled(now), self._under_way, "too slow", HttpProtocol.end_slow)
         await self._let_go(now, connections - self._most if full else 0)
         if now >= self._next_report:
             self._next_report = now + REPORT

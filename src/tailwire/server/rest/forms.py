@@ -10,7 +10,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.uploads import Sink
-from tailwire.server.rest.asgi import ENDED, Receive
+from tailwire.server.rest.asgi import INCOMPLETE_BODY, Receive
 
 MAX_FIELDS_BYTES = 256 * 1024
 MAX_PARTS = 100
@@ -144,7 +144,7 @@ async def read_form(
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise Refused("ERR_BAD_REQUEST", ENDED)
+                raise Refused("ERR_BAD_REQUEST", INCOMPLETE_BODY)
             body = message.get("body", b"")
             for at in range(0, len(body), CHUNK_BYTES):  # so that little is written before `admit`
                 parser.write(body[at : at + CHUNK_BYTES])
@@ -155,10 +155,10 @@ async def read_form(
             if not message.get("more_body"):
                 break
         if not reader.complete:
-            raise Refused("ERR_BAD_REQUEST", {"body": "The form ends before its last boundary."})
+            raise Refused("ERR_BAD_REQUEST", {"body": "The form ends before its final boundary."})
     except FormParserError as e:
         reader.form.drop()
-        raise Refused("ERR_BAD_REQUEST", {"body": f"The form cannot be read: {e}"}) from e
+        raise Refused("ERR_BAD_REQUEST", {"body": f"The form is invalid: {e}"}) from e
     except BaseException:
         reader.form.drop()
         raise

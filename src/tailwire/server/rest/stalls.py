@@ -1,7 +1,7 @@
-"""Which connections do not move: bodies that do not come, answers that are not taken.
+"""Finds stalled connections: request bodies that do not arrive, and responses that are not read.
 
-Bytes that move count, in either direction, over a window: a slow line is not a stalled one. What waits for the server
-is never too slow.
+The rate is measured in both directions over a window, so that a slow line does not count as stalled. A connection that
+waits for the server is never stalled.
 """
 
 from __future__ import annotations
@@ -13,33 +13,33 @@ from tailwire.server.rest.protocol import HttpProtocol
 
 WINDOW_SECONDS = 30.0
 GRACE_SECONDS = 1.0
+"""The age of a request from which its rate is measured."""
 
 
 @dataclass(slots=True)
-class _Look:
-    # When a window began, what had moved then, and the rate of the window before it.
+class _Window:
+    # The start of a window, the bytes moved until then, and the rate in the window before it.
     since: float
     moved: int
     rate: float
 
 
 class StallDetector:
-    """Watches what is under way.
+    """Measures the rates of connections with a request in progress.
 
     Args:
-        under_way: connections with a request that is under way, and since when, longest first; those that are done are
-            taken out.
-        least_rate: bytes a second that have to move, on average over `WINDOW_SECONDS`; 0 for any.
+        under_way: these connections, and since when, longest first. Those that are done are removed from it.
+        min_rate: bytes per second, on average over `WINDOW_SECONDS`; 0 for no limit.
     """
 
-    def __init__(self, under_way: MutableMapping[HttpProtocol, float], least_rate: int) -> None:
+    def __init__(self, under_way: MutableMapping[HttpProtocol, float], min_rate: int) -> None:
         self._under_way = under_way
-        self._least = least_rate
-        self._looks: dict[HttpProtocol, _Look] = {}
+        self._min_rate = min_rate
+        self._windows: dict[HttpProtocol, _Window] = {}
 
-    def look(self, now: float) -> list[HttpProtocol]:
-        """Return those that are too slow. Call it each second or so."""
-        before, self._looks = self._looks, {}
+    def stalled(self, now: float) -> list[HttpProtocol]:
+        """Return the connections that are too slow. To be called about once a second."""
+        before, self._windows = self._windows, {}
         slow: list[HttpProtocol] = []
         for connection, since in list(self._under_way.items()):
             if now - since < GRACE_SECONDS:
@@ -49,37 +49,37 @@ class StallDetector:
             if not connection.waits_for_client:
                 continue
             moved = connection.moved()
-            look = before.get(connection) or _Look(now, moved, float(max(1, self._least)))
-            if now - look.since >= WINDOW_SECONDS:
-                rate = (moved - look.moved) / (now - look.since)
-                look = _Look(now, moved, rate)
-                if rate < self._least:
+            window = before.get(connection) or _Window(now, moved, float(max(1, self._min_rate)))
+            if now - window.since >= WINDOW_SECONDS:
+                rate = (moved - window.moved) / (now - window.since)
+                window = _Window(now, moved, rate)
+                if rate < self._min_rate:
                     slow.append(connection)
-            self._looks[connection] = look
+            self._windows[connection] = window
         return slow
 
     def slowest(self, count: int, now: float, *, crawling: bool = False) -> list[HttpProtocol]:
-        """Return so many of those that wait for their clients, slowest first.
+        """Return up to `count` connections that wait for their clients, slowest first.
 
         Args:
-            crawling: only those that have moved less than the least rate since they were last looked at.
+            crawling: only those whose current rate is below the minimum.
         """
         if count <= 0:
             return []
-        least = float(max(1, self._least))
+        minimum = float(max(1, self._min_rate))
         rates: list[tuple[float, int, HttpProtocol]] = []
         for n, connection in enumerate(self._under_way):
             if connection.waits_for_client:
                 rate = self._rate(connection, now)
-                if rate < least or not crawling:
+                if rate < minimum or not crawling:
                     rates.append((rate, n, connection))
         rates.sort(key=lambda entry: entry[:2])
         return [connection for _, _, connection in rates[:count]]
 
     def _rate(self, connection: HttpProtocol, now: float) -> float:
-        look = self._looks.get(connection)
-        if look is None:  # it has just begun: by what came of its body; an answer gets the benefit of the doubt
-            begun = max(GRACE_SECONDS, now - self._under_way[connection])
-            return connection.body_received / begun if connection.body_is_due else float(max(1, self._least))
-        seconds = now - look.since
-        return (connection.moved() - look.moved) / seconds if seconds >= GRACE_SECONDS else look.rate
+        window = self._windows.get(connection)
+        if window is None:  # new: measure the body; assume the minimum for a response
+            age = max(GRACE_SECONDS, now - self._under_way[connection])
+            return connection.body_received / age if connection.body_is_due else float(max(1, self._min_rate))
+        seconds = now - window.since
+        return (connection.moved() - window.moved) / seconds if seconds >= GRACE_SECONDS else window.rate

@@ -47,10 +47,10 @@ def test_who_wants_it(accept, wants):
 
 
 async def test_bodies_of_every_size():
-    for size in (0, 999, 1000, compression.SLICE, compression.SLICE + 1, 3 * compression.SLICE):
+    for size in (0, 999, 1000, compression.SLICE_BYTES, compression.SLICE_BYTES + 1, 3 * compression.SLICE_BYTES):
         body, headers = bytes(n % 251 for n in range(size)), []
         sent = await compressed(body, b"gzip", headers)
-        if size < compression.SMALLEST:
+        if size < compression.MIN_BYTES:
             assert (sent, headers) == (body, [(b"vary", b"accept-encoding")])
         else:
             assert headers == [(b"vary", b"accept-encoding"), (b"content-encoding", b"gzip")]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from uvicorn.server import ServerState
 
-from tailwire.server.rest.protocol import MAX_HEAD, PIECE, HttpProtocol
+from tailwire.server.rest.protocol import CHUNK_BYTES, MAX_HEAD_BYTES, HttpProtocol
 from tailwire.testing.virtual.loop import virtual_run
 from tailwire.testing.virtual.world import virtual_loop
 
@@ -131,7 +131,7 @@ async def test_who_does_not_wait_for_answers_waits_in_the_network():
     await asyncio.sleep(5)
     assert 450 <= server.begun <= 500  # one after the other
     (protocol,) = server.made
-    assert server.most_waiting <= PIECE / len(request(1, None, False)) + 1
+    assert server.most_waiting <= CHUNK_BYTES / len(request(1, None, False)) + 1
     assert not protocol.transport.is_reading()
     client.transport.abort()
     await asyncio.sleep(1)
@@ -144,7 +144,7 @@ async def test_neither_does_it_help_to_send_a_little_again_and_again():
         client.transport.write(request(1, None, False) * 5)
         await asyncio.sleep(0.001)
     assert 150 <= server.begun <= 250
-    assert server.most_waiting <= 2 * PIECE / len(request(1, None, False)) + 1
+    assert server.most_waiting <= 2 * CHUNK_BYTES / len(request(1, None, False)) + 1
     client.transport.abort()
     await asyncio.sleep(1)
 
@@ -153,7 +153,7 @@ async def test_neither_does_it_help_to_send_a_little_again_and_again():
 async def test_a_head_without_end_is_refused():
     server, client = Server(), await connected()
     client.transport.write(b"GET /1 HTTP/1.1\r\nhost: x\r\ncookie: ")
-    for _ in range(MAX_HEAD // 10_000 + 1):
+    for _ in range(MAX_HEAD_BYTES // 10_000 + 1):
         assert not client.ended.is_set()
         client.transport.write(b"x" * 10_000)
         await asyncio.sleep(0.1)
@@ -167,7 +167,7 @@ async def test_a_head_without_end_is_refused():
 @pytest.mark.virtual
 async def test_a_large_head_that_ends_is_served_and_so_is_one_after_many_requests():
     server, client = Server(), await connected()
-    large = b"GET /large HTTP/1.1\r\nhost: x\r\ncookie: " + b"x" * (MAX_HEAD - 2000) + b"\r\n\r\n"
+    large = b"GET /large HTTP/1.1\r\nhost: x\r\ncookie: " + b"x" * (MAX_HEAD_BYTES - 2000) + b"\r\n\r\n"
     client.transport.write(request(1, b"y" * 90_000, False) + request(2, None, False) * 30 + large)
     await asyncio.sleep(2)
     assert client.bodies() == [b"/1 90000", *[b"/2 0"] * 30, b"/large 0"]

@@ -54,7 +54,7 @@ async def test_one_kind_of_work_does_not_wait_for_another(gate):
 
 
 async def test_what_goes_wrong_in_a_thread_is_told():
-    threads = Threads("test", 1, patient=True)
+    threads = Threads("test", 1, low_priority=True)
     with pytest.raises(ZeroDivisionError):
         await threads.run(lambda: 1 // 0)
     threads.close()

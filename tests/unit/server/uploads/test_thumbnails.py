@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tailwire.server.ports.uploads import Picture
-from tailwire.server.uploads.thumbnails import _is_in_one_pass, make_thumbnail
+from tailwire.server.uploads.thumbnails import _is_single_scan, make_thumbnail
 
 
 def png_of(width: int, height: int) -> bytes:
@@ -77,11 +77,11 @@ def test_of_a_jpeg_more_is_taken_where_it_is_unpacked_at_a_reduced_size(copy):
 
 def test_a_jpeg_with_a_scan_for_each_colour_is_not_in_one_pass():
     start, frame = b"\xff\xd8\xff\xe0\0\4ab", b"\xff\xc0\0\x11\x08\0\x10\0\x10\3" + bytes(9)
-    assert _is_in_one_pass(io.BytesIO(start + frame + b"\xff\xda\0\x0c\3"))
-    assert not _is_in_one_pass(io.BytesIO(start + frame + b"\xff\xda\0\x08\1"))
-    assert not _is_in_one_pass(io.BytesIO(start + frame.replace(b"\xff\xc0", b"\xff\xc2") + b"\xff\xda\0\x0c\3"))
+    assert _is_single_scan(io.BytesIO(start + frame + b"\xff\xda\0\x0c\3"))
+    assert not _is_single_scan(io.BytesIO(start + frame + b"\xff\xda\0\x08\1"))
+    assert not _is_single_scan(io.BytesIO(start + frame.replace(b"\xff\xc0", b"\xff\xc2") + b"\xff\xda\0\x0c\3"))
     for cut in range(len(start + frame)):
-        assert not _is_in_one_pass(io.BytesIO((start + frame)[:cut]))
+        assert not _is_single_scan(io.BytesIO((start + frame)[:cut]))
 
 
 def test_only_the_formats_of_the_list_are_opened(copy):

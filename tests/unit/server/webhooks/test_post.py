@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx2
 
 from tailwire.server.ports.webhook_records import DeliveryRow, WebhookRow
-from tailwire.server.webhooks.post import MAX_ANSWER, Poster, signature
+from tailwire.server.webhooks.post import MAX_RESPONSE_BYTES, Poster, signature
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -46,5 +46,5 @@ async def test_an_answer_without_end_is_not_read_to_its_end():
     webhook = WebhookRow("w", "W", "http://hook/in", "message_sent")
     row = DeliveryRow(1, "w", "message_sent", b"{}", 0, 0, 5, None, None, None, None)
     assert await poster.post(webhook, row, 10) == ""
-    assert endless.read <= MAX_ANSWER + 2048
+    assert endless.read <= MAX_RESPONSE_BYTES + 2048
     await poster.close()
