@@ -58,7 +58,7 @@ CALLBACKS: dict[str, str] = {  # the callback, and what the tests' listener note
 }  # fmt: skip
 FRAMES = {  # what crosses the WebSocket, in the order of the protocol's tables
     "`auth` and its answer": "interop/test_javascript_sdk.py::test_login_settings_socket_and_logout",
-    "a refused `auth`": "e2e/test_bad_input.py::test_frames",
+    "a refused `auth`": "e2e/test_bad_input.py::test_invalid_frames_are_refused",
     "ping, pong": "spec/test_modes.py::test_ping_succeeds_with_a_socket_and_fails_without",
     "`typing_indicator` started, ended": "interop/test_javascript_sdk.py::test_typing_transient_and_presence",
     "`transient_message`": "interop/test_javascript_sdk.py::test_typing_transient_and_presence",
@@ -429,7 +429,7 @@ def operation_test(method: str, path: str) -> str:
         test = showing(rf"\.{ours}\(") or helper_test(ours)
         if test:
             return test
-    return showing(rf"[\"']{literal}[\"'?]") or "e2e/test_openapi.py::test_generated_requests_get_documented_answers"
+    return showing(rf"[\"']{literal}[\"'?]") or "e2e/test_openapi.py::test_generated_requests_get_documented_responses"
 
 
 def sdk_calls() -> dict[str, tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What came over sockets and to a webhook, in the words of the model, and whether it is what had to come."""
+"""Frames and webhook events in the terms of the model, and their comparison with the expected ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GROUP_EVENTS = ("group_created", "group_updated", "group_deleted", "group_owner_
 
 
 def key_of(frame: dict[str, Any]) -> Key:
-    """A frame, as the model calls it."""
+    """Return a frame in the terms of the model."""
     kind, body = frame["type"], frame["body"]
     if kind == "message":
         return "message", int(body["id"])
@@ -35,7 +35,7 @@ def key_of(frame: dict[str, Any]) -> Key:
 def wrong_frames(
     ears: Iterable[Ear], heard: dict[Ear, list[Key]], told: Iterable[tuple[Told, str]]
 ) -> list[tuple[str, str]]:
-    """What sockets heard too much or too little, as (rule, text).
+    """Return the missing and the unexpected frames, as (rule, text).
 
     Args:
         told: each frame with the device that caused it and hears nothing of it.
@@ -61,7 +61,7 @@ def wrong_frames(
 
 
 def hook_of(told: dict[str, Any]) -> Key:
-    """What a webhook was told, as the model calls it."""
+    """Return a webhook event in the terms of the model."""
     trigger, data = told["trigger"], told["data"]
     if "message" in data:
         return trigger, int(data["message"]["id"])
@@ -76,7 +76,7 @@ def hook_of(told: dict[str, Any]) -> Key:
 
 
 def wrong_hooks(heard: Iterable[dict[str, Any]], right: Iterable[Key]) -> list[tuple[str, str]]:
-    """What webhooks were told too much or too little, as (rule, text)."""
+    """Return the missing and the unexpected webhook events, as (rule, text)."""
     got, must = Counter(hook_of(one) for one in heard), Counter(right)
     more = [(f"webhook: {key[0]}", f"told {key} ({count})") for key, count in (got - must).items()]
     return more + [(f"webhook missing: {key[0]}", f"not told {key} ({count})") for key, count in (must - got).items()]

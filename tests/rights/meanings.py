@@ -1,4 +1,4 @@
-"""What a step of a plan means when it is its turn: users, groups and messages by their names and ids."""
+"""Resolves a step of a plan to users, groups and messages when the step is run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TO_MESSAGES = (
 
 
 class Meanings:
-    """Reads steps.
+    """Resolves steps.
 
     Args:
         state: gives what there is now.
@@ -26,12 +26,12 @@ class Meanings:
         self._marks = 0
 
     def mark(self) -> int:
-        """A number that was not there before: texts, names and passwords are told apart by it."""
+        """Return a new number, which makes texts, names and passwords distinct."""
         self._marks += 1
         return self._marks
 
     def deed(self, step: Step) -> Deed | None:
-        """The deed of a step; None for nothing."""
+        """Return the action of a step, or None if it has none."""
         what, who, *rest = step
         s = self._state()
         who = self._meant(who, rest)
@@ -56,7 +56,7 @@ class Meanings:
         return self._on_group(what, who, rest)
 
     def _meant(self, name: Any, rest: list[Any], by: str = "") -> Any:
-        # Somebody who is described; with `by` somebody else than that one.
+        # A user who fits a description; not `by`, if that is given.
         if not isinstance(name, str) or not name.startswith("*"):
             return name
         s = self._state()
@@ -106,7 +106,7 @@ class Meanings:
         return numbers[-(back % len(numbers)) - 1] if numbers else 0
 
     def _where(self, m: Message, who: str) -> tuple[str, str]:
-        # How somebody names the conversation of a message, who may not be in it.
+        # The name that a user gives to the conversation of a message, even without being in it.
         if m.place[0] == "user":
             return "user", next(u for u in m.place[1:] if u != who)
         group = self._state().group_of(m.place)

@@ -1,4 +1,4 @@
-"""What happens beside the deeds of users over REST: sockets that come and go, frames on them, and what the app itself does."""
+"""Events besides REST requests of users: sockets that open and close, their frames, and requests of the app itself."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from rights.run import Player
 
 Happened = list[tuple[Told, str]] | None
-"""Frames that have to come, each with the device that caused it; None where nothing happened."""
+"""The expected frames, each with the device that caused it; None if nothing happened."""
 
 
 async def connect(player: Player, uid: str, device: str) -> Happened:
-    """A user opens one more socket."""
+    """Open a further socket of a user."""
     mine = [ear for ear in player.house.ears if ear.uid == uid]
     if not player.state.there(uid) or any(ear.device == f"{uid}-{device}" for ear in mine):
         return None
@@ -34,7 +34,7 @@ def _presence(player: Player, uid: str, action: str) -> list[tuple[Told, str]]:
 
 
 async def disconnect(player: Player, uid: str) -> Happened:
-    """A user closes a socket."""
+    """Close a socket of a user."""
     mine = [ear for ear in player.house.ears if ear.uid == uid]
     if not mine:
         return None
@@ -44,7 +44,7 @@ async def disconnect(player: Player, uid: str) -> Happened:
 
 
 async def log_out(player: Player, uid: str) -> Happened:
-    """A user's token ends, with all the sockets that it opened; they log in again."""
+    """Revoke a user's token, which closes its sockets, and log in again."""
     if not player.state.there(uid):
         return None
     token = player.house.tokens[uid]
@@ -69,7 +69,7 @@ async def _ended(player: Player, uid: str, token: str) -> bool:
 
 
 async def delete_user(player: Player, uid: str, permanent: bool) -> Happened:
-    """The app deletes a user."""
+    """Delete a user as the app."""
     if not player.state.there(uid):
         return None
     await player.sure("DELETE", f"/users/{uid}", {"permanent": permanent})
@@ -81,7 +81,7 @@ async def delete_user(player: Player, uid: str, permanent: bool) -> Happened:
 
 
 async def befriend(player: Player, uid: str, other: str) -> Happened:
-    """The app makes two users friends."""
+    """Make two users friends as the app."""
     s = player.state
     if not (s.there(uid) and s.there(other)) or other in s.people[uid].friends:
         return None
@@ -92,7 +92,7 @@ async def befriend(player: Player, uid: str, other: str) -> Happened:
 
 
 async def unfriend(player: Player, uid: str, other: str) -> Happened:
-    """The app ends a friendship."""
+    """End a friendship as the app."""
     if not player.state.there(uid) or other not in player.state.people[uid].friends:
         return None
     await player.sure("DELETE", f"/users/{uid}/friends", {"friends": [other]})
@@ -102,7 +102,7 @@ async def unfriend(player: Player, uid: str, other: str) -> Happened:
 
 
 async def change_role(player: Player, uid: str, role: str) -> Happened:
-    """The app gives a user another role."""
+    """Change the role of a user as the app."""
     if not player.state.there(uid):
         return None
     await player.sure("PUT", f"/users/{uid}", {"role": role})
@@ -111,12 +111,12 @@ async def change_role(player: Player, uid: str, role: str) -> Happened:
 
 
 async def typing(player: Player, uid: str, kind: str, other: str) -> Happened:
-    """A user types, as told by one of their sockets."""
+    """Send a typing frame on a socket of a user."""
     return await _live(player, uid, kind, other, "typing_indicator", {"action": "started", "metadata": {}})
 
 
 async def transient(player: Player, uid: str, kind: str, other: str) -> Happened:
-    """A user sends a message that is not kept."""
+    """Send a transient message on a socket of a user."""
     mark = player.meanings.mark()
     return await _live(player, uid, kind, other, "transient_message", {"data": {"mark": mark}})
 

@@ -1,4 +1,4 @@
-"""Plays a plan against the real server, and compares what everybody is told and shown with the model after each step."""
+"""Runs a plan against the real server. After each step, compares the frames and responses of all users with the model."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ RESTRICTED = ["createMessage", "createMessageThread", "createGroup", "joinGroup"
 
 
 class Done(NamedTuple):
-    """A deed among others: how it was answered, and from when to when that took."""
+    """A concurrent action, with its response and its times of start and end."""
 
     deed: Deed
     answer: Answer
@@ -48,7 +48,7 @@ class Done(NamedTuple):
 
 @dataclass
 class Report:
-    """What a run did."""
+    """The statistics of a run."""
 
     steps: int = 0
     accepted: int = 0
@@ -59,7 +59,7 @@ class Report:
 
 
 def simulate(plan: Plan, ignore: frozenset[str] = frozenset(), *, looks: bool = True) -> Report:
-    """Play a plan. Of every third seed what webhooks are told is compared too (that takes as long as all the rest).
+    """Run a plan. For every third seed, webhook events are compared as well (which doubles the time).
 
     Args:
         looks: compare lists after each step; else only what is answered and told, and the lists at the end.
@@ -74,7 +74,7 @@ def simulate(plan: Plan, ignore: frozenset[str] = frozenset(), *, looks: bool = 
 
 @lru_cache
 def _template() -> tuple[Path, str]:
-    # A database that is made once: to make it takes longer than to play ten steps.
+    # The database is created once, because that takes longer than ten steps.
     folder = Path(tempfile.mkdtemp(prefix="tailwire-rights-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
@@ -113,7 +113,7 @@ async def _play(plan: Plan, folder: Path, key: str, ignore: frozenset[str], look
 
 
 class Player:
-    """A run: the server, the model, and what there is to compare."""
+    """A run, with the server and the model."""
 
     def __init__(self, house: House, seed: int, ignore: frozenset[str], looks: bool) -> None:
         self.house = house
@@ -125,17 +125,17 @@ class Player:
         self.meanings = Meanings(lambda: self.state)
 
     async def begin(self, cast: Iterable[str]) -> None:
-        """Make the roles and the users."""
+        """Create the roles and the users."""
         for role, body in ROLES.items():
             await self.sure("POST", "/roles", {"role": role, **body})
         await self.sure("POST", "/roles/mute/restrictedfeatures", {"featuresToRestrict": RESTRICTED})
         for uid in cast:
-            # A server may refuse a name that reads as a conversation of two.
+            # A server may refuse a name that looks like a conversation between two users.
             if (await self.house.add_user(uid)).status == 200 or "_user_" not in uid:
                 self.state.people[uid] = Person(uid)
 
     async def sure(self, method: str, path: str, body: Any) -> Answer:
-        """A request of the app itself, which has to succeed."""
+        """Send a request of the app itself, which must succeed."""
         answer = await self.house.ask(method, path, json=body)
         if answer.status != 200:
             raise Deviation("administration", f"{method} {path}: {answer.body!r}")
@@ -144,7 +144,7 @@ class Player:
     # Steps.
 
     async def play(self, step: Step) -> None:
-        """Play one step, and compare."""
+        """Run one step, and compare."""
         self.report.steps += 1
         before = len(self.house.failed)
         if step[0] == "together":
@@ -194,7 +194,7 @@ class Player:
         return consequences.commit(s, deed, answer.data) if answer.status == 200 else Effects()
 
     async def _together(self, step: Step) -> None:
-        # Begun at once: what was answered, told and is shown has to be so for one order in which they may have come.
+        # Concurrent steps: responses, frames and state must fit one order in which they may have been executed.
         _, timing, *steps = step
         begun = [deed for deed in map(self.meanings.deed, steps) if deed is not None]
         r = random.Random(timing)
@@ -241,7 +241,7 @@ class Player:
     # Comparing.
 
     async def _compare(self, worlds: list[tuple[State, list[tuple[Told, str]], list[Any]]], looked_at: Any) -> State:
-        # With several worlds: one of them has to be the one there is.
+        # With several possible states, one of them must match.
         await asyncio.sleep(1)
         house = self.house
         heard = {ear: [key_of(frame) for frame in ear.take()] for ear in house.ears}
@@ -276,7 +276,7 @@ class Player:
                 self._deviate(*found)
 
     async def look_at_everything(self) -> None:
-        """Compare all that everybody is shown."""
+        """Compare the responses of all users."""
         for uid in self.state.everybody():
             await self._look([(uid, view) for view in views(self.state, uid)])
 
@@ -286,7 +286,7 @@ def _device(deed: Deed) -> str:
 
 
 def _left(before: State, after: State) -> set[str]:
-    # Who was in a group and no longer is, or whose group is gone.
+    # Users who are no longer members of a group, or whose group was deleted.
     gone = set()
     for group in before.groups.values():
         now = after.groups.get(group.guid)
@@ -296,5 +296,5 @@ def _left(before: State, after: State) -> set[str]:
 
 
 def _tells_who_is_where(view: View) -> bool:
-    # Enough to tell one order of two deeds from the other, in a few requests.
+    # A few requests that distinguish the two orders of two actions.
     return view.rule in ("groups", "members", "banned", "messages", "blocked users", "saved", "message")

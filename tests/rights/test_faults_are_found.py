@@ -1,4 +1,4 @@
-"""Faults about rights are planted in the server, one at a time: each has to be found by its scenarios, which pass without it."""
+"""Plants one permission fault at a time in the server. Its scenarios, which pass without the fault, must find it."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ Plant = Callable[[pytest.MonkeyPatch], None]
 
 
 def _everywhere(patch, honest, planted):
-    # A function in all modules that have it by its name.
+    # Replaces a function in all modules that import it.
     for name, module in list(sys.modules.items()):
         if name.startswith("tailwire.server") and getattr(module, honest.__name__, None) is honest:
             patch.setattr(module, honest.__name__, planted)
 
 
 def _conversations_of_one_name(patch):
-    # The key of a conversation is what clients call it: that of a group may be that of a pair, that of a pair another's.
+    # The key of a conversation is its client-visible id, which is ambiguous.
     def key_of(sender, receiver, receiver_type):
         if receiver_type == "group":
             return f"g/{receiver}"
@@ -54,7 +54,7 @@ def _conversations_of_one_name(patch):
 
 
 def _join_is_decided_before_the_password(patch):
-    # Nobody looks again, after the slow look at the password, whether there is a ban, or the group is what it was.
+    # Bans and changes of the group during the slow password check are ignored.
     async def enter(self, caller, act, scope, action):
         now = self._world.seconds()
         told = await self._action.drafter(caller, action, act.on, now)
@@ -76,7 +76,7 @@ def _join_is_decided_before_the_password(patch):
 
 
 def _a_change_of_a_group_is_decided_before_the_hash(patch):
-    # All columns are written as they were read before the new password was hashed, whoever may do so by now.
+    # All columns are written as they were before the password was hashed, without another check.
     honest = actions_groups.Groups.update
 
     async def update(self, caller, guid, change):
@@ -221,7 +221,7 @@ def _members_of_a_deleted_group_go_on_listening(patch):
     patch.setattr(delivery.Delivery, "membership", membership)
 
 
-# What is decided before the transaction, and not again in it.
+# Decisions that are made before the transaction, and not again in it.
 
 
 def _membership_is_decided_before_a_message_is_stored(patch):
@@ -229,7 +229,7 @@ def _membership_is_decided_before_a_message_is_stored(patch):
 
 
 def _groups_are_decided_on_before_the_transaction(patch):
-    # What stood when it was looked at is what is acted on.
+    # The earlier standing is used for the change.
     looked = {}
     honest = standing.may_act
 
@@ -319,8 +319,8 @@ CASES = [(plant, name) for plant, found_by in PLANTS.items() for name in found_b
 
 
 @pytest.mark.parametrize(("plant", "name"), CASES, ids=lambda v: v if isinstance(v, str) else v.__name__.strip("_"))
-def test_it_is_found(plant: Plant, name: str, monkeypatch: pytest.MonkeyPatch):
-    # Without the plant the same steps pass: `test_rights.py` plays all of them.
+def test_planted_fault_is_found(plant: Plant, name: str, monkeypatch: pytest.MonkeyPatch):
+    # Without the fault the same steps pass in `test_rights.py`.
     plant(monkeypatch)
     failed = fails(overlap(name), looks=False) if name in OVERLAPS else fails(scenario(name))
     assert failed is not None

@@ -1,4 +1,4 @@
-"""What is compressed, for whom, and what never is."""
+"""Compression: its negotiation, its operations, and the responses that are excluded."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ from tailwire.server.rest.compression import accepts_gzip, compressed
         (b"\xff\xfe", False),
     ],
 )
-def test_who_wants_it(accept, wants):
+def test_accept_encoding(accept, wants):
     assert accepts_gzip(accept) is wants
 
 
-async def test_bodies_of_every_size():
+async def test_bodies_of_every_size_are_compressed():
     for size in (0, 999, 1000, compression.SLICE_BYTES, compression.SLICE_BYTES + 1, 3 * compression.SLICE_BYTES):
         body, headers = bytes(n % 251 for n in range(size)), []
         sent = await compressed(body, b"gzip", headers)
@@ -66,7 +66,7 @@ async def raw(rest: Rest, path: str, accept: str, **more):
     return answer, int(answer.headers["content-length"])
 
 
-async def test_history_is_compressed_for_those_who_ask_for_it(stage: Stage):
+async def test_history_is_compressed_if_the_client_accepts_it(stage: Stage):
     alice = await stage.enter("alice")
     for n in range(50):
         await alice.say(
@@ -87,7 +87,7 @@ async def test_history_is_compressed_for_those_who_ask_for_it(stage: Stage):
         assert (refused.status_code, "content-encoding" in refused.headers) == (400, False)
 
 
-async def test_the_client_asks_for_it_and_reads_it(stage: Stage, monkeypatch):
+async def test_the_client_accepts_compressed_history(stage: Stage, monkeypatch):
     used, compressobj = [], zlib.compressobj
 
     def noting(*settings):
@@ -108,7 +108,7 @@ SECRET = re.compile(r"token|jwt|secret|pass|key|authorization", re.IGNORECASE)
 
 
 def fields_of(kind, seen):
-    """The names of all fields of an answer's type."""
+    """Return the names of all fields of a response type."""
     if kind in seen:
         return
     seen.add(kind)
@@ -120,7 +120,7 @@ def fields_of(kind, seen):
             yield from fields_of(field.type, seen)
 
 
-async def test_nothing_is_compressed_that_carries_a_secret(stage: Stage):
+async def test_responses_with_secrets_are_not_compressed(stage: Stage):
     made: list[operations.Operation] = []
     api = stage.server.parts.api
     made += api._fixed.values()
