@@ -244,7 +244,7 @@ def _nobody_notices_what_the_server_has_lost(patch):
 
 def _an_own_message_hides_what_was_lost_before_it(patch):
     for module in (actions_messages, actions_members):
-        patch.setattr(module, "as_told", lambda caller, json, before: json)
+        patch.setattr(module, "for_sender", lambda caller, json, before: json)
 
 
 def _two_ask_for_a_token_at_once(patch):

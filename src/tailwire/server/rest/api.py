@@ -62,6 +62,9 @@ class Api:
         chains: whether sends return the id of the message before (feature `chain`).
         base: returns the URL under which a client reached the server.
         compress: whether responses may be compressed.
+
+    Attributes:
+        operations: all operations.
     """
 
     def __init__(
@@ -95,7 +98,8 @@ class Api:
         # Fixed paths are looked up by method and path, paths with parameters by method, length and first part.
         self._fixed: dict[tuple[str, str], Operation] = {}
         self._varying: dict[tuple[str, int, str], list[tuple[Pattern[str], Operation]]] = {}
-        for operation in operations:
+        self.operations = list(operations)
+        for operation in self.operations:
             if "{" not in operation.path:
                 self._fixed[operation.method, operation.path] = operation
                 continue
