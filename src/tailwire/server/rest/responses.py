@@ -1,13 +1,20 @@
-"""What answers look like, for the documentation of the API. A test holds the running server to them.
+"""The types of responses, for the documentation of the API. A test compares them with real responses.
 
-Optional keys are left out, not null. Messages, users and groups may have keys that are not declared here.
+Optional keys are omitted, not null. Messages, users and groups may have keys that are not declared here.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+
+from tailwire.server.rules.groups import SCOPES, TYPES
+
+Timestamp = Annotated[int, msgspec.Meta(description="Seconds since 1970.")]
+ReceiverType = Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["user", "group"]})]
+GroupType = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(TYPES)})]
+Scope = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(SCOPES)})]
 
 
 class Shape(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
@@ -25,9 +32,9 @@ class User(Shape, kw_only=True):
     metadata: dict[str, Any] = {}
     status: str = ""
     status_message: str = ""
-    last_active_at: int = 0
-    created_at: int = 0
-    updated_at: int = 0
+    last_active_at: Timestamp = 0
+    created_at: Timestamp = 0
+    updated_at: Timestamp = 0
     tags: list[str] = []
     auth_token: str = ""
     conversation_id: str = ""
@@ -45,8 +52,8 @@ class Me(User, kw_only=True):
 class Member(User, kw_only=True):
     """A member of a group."""
 
-    scope: str
-    joined_at: int
+    scope: Scope
+    joined_at: Timestamp
 
 
 class Group(Shape, kw_only=True):
@@ -54,7 +61,7 @@ class Group(Shape, kw_only=True):
 
     guid: str
     name: str
-    type: str
+    type: GroupType
     icon: str = ""
     description: str = ""
     owner: str = ""
@@ -63,10 +70,10 @@ class Group(Shape, kw_only=True):
     members_count: int
     conversation_id: str
     has_joined: bool
-    scope: str = ""
-    joined_at: int = 0
-    created_at: int
-    updated_at: int = 0
+    scope: Scope = ""
+    joined_at: Timestamp = 0
+    created_at: Timestamp
+    updated_at: Timestamp = 0
 
 
 class Message(Shape, kw_only=True):
@@ -76,25 +83,25 @@ class Message(Shape, kw_only=True):
     conversation_id: str
     sender: str
     receiver: str
-    receiver_type: str
+    receiver_type: ReceiverType
     category: str
     type: str
     data: dict[str, Any]
-    sent_at: int
-    updated_at: int
+    sent_at: Timestamp
+    updated_at: Timestamp
     muid: str = ""
     parent_id: str = ""
     tags: list[str] = []
     reply_count: int = 0
-    delivered_at: int = 0
-    read_at: int = 0
-    edited_at: int = 0
+    delivered_at: Timestamp = 0
+    read_at: Timestamp = 0
+    edited_at: Timestamp = 0
     edited_by: str = ""
-    deleted_at: int = 0
+    deleted_at: Timestamp = 0
     deleted_by: str = ""
-    pinned_at: int = 0
+    pinned_at: Timestamp = 0
     pinned_by: str = ""
-    saved_at: int = 0
+    saved_at: Timestamp = 0
     thread_subscribed: bool = False
     quoted_message: dict[str, Any] = {}
     receipts: dict[str, Any] = {}
@@ -107,7 +114,7 @@ class Reaction(Shape, kw_only=True):
     message_id: str
     reaction: str
     uid: str
-    reacted_at: int
+    reacted_at: Timestamp
     reacted_by: dict[str, Any]
 
 
@@ -115,17 +122,17 @@ class Conversation(Shape, kw_only=True):
     """A conversation, as the reader sees it."""
 
     conversation_id: str
-    conversation_type: str
+    conversation_type: ReceiverType
     unread_message_count: str
     unread_mentions_count: int
-    created_at: int
-    updated_at: int
+    created_at: Timestamp
+    updated_at: Timestamp
     conversation_with: dict[str, Any]
     last_message: dict[str, Any] = {}
     last_read_message_id: str = ""
     latest_message_id: str = ""
     tags: list[str] = []
-    pinned_at: int = 0
+    pinned_at: Timestamp = 0
     pinned_by: str = ""
     uid: str = ""
 
@@ -195,7 +202,7 @@ class ApiKey(Shape, kw_only=True):
     api_key: str
     name: str
     scope: str
-    created_at: int
+    created_at: Timestamp
 
 
 class AuthToken(Shape, kw_only=True):
@@ -203,7 +210,7 @@ class AuthToken(Shape, kw_only=True):
 
     uid: str
     auth_token: str
-    created_at: int
+    created_at: Timestamp
     platform: str = ""
     user_agent: str = ""
     app_info: dict[str, Any] = {}
@@ -217,8 +224,8 @@ class Role(Shape, kw_only=True):
     description: str = ""
     metadata: dict[str, Any] = {}
     settings: dict[str, Any] = {}
-    created_at: int = 0
-    updated_at: int = 0
+    created_at: Timestamp = 0
+    updated_at: Timestamp = 0
 
 
 class Feature(Shape, kw_only=True):
@@ -228,18 +235,18 @@ class Feature(Shape, kw_only=True):
     description: str
     key: str
     path: str
-    created_at: int
+    created_at: Timestamp
 
 
 class WebhookState(Shape, kw_only=True):
     """The state of a webhook's queue. Times are in seconds since 1970."""
 
     waiting: int
-    waiting_since: int = 0
+    waiting_since: Timestamp = 0
     failed: int
-    failing_since: int = 0
-    last_success_at: int = 0
-    last_failure_at: int = 0
+    failing_since: Timestamp = 0
+    last_success_at: Timestamp = 0
+    last_failure_at: Timestamp = 0
     last_failure: str = ""
 
 
@@ -254,7 +261,7 @@ class Webhook(Shape, kw_only=True):
     secret: str = ""
     retry_on_failure: bool
     enabled: bool
-    created_at: int
+    created_at: Timestamp
     state: WebhookState
 
 
@@ -272,10 +279,10 @@ class Delivery(Shape, kw_only=True):
     trigger: str
     status: str
     attempts: int
-    queued_at: int
-    last_try_at: int = 0
-    next_try_at: int = 0
-    failed_at: int = 0
+    queued_at: Timestamp
+    last_try_at: Timestamp = 0
+    next_try_at: Timestamp = 0
+    failed_at: Timestamp = 0
     problem: str = ""
     data: dict[str, Any] = {}
 
@@ -296,7 +303,7 @@ class Flagged(Shape, kw_only=True):
     flagged_by: str
     reason_id: str
     remark: str | None
-    flagged_at: int
+    flagged_at: Timestamp
 
 
 class UploadForm(Shape, kw_only=True):
@@ -304,7 +311,7 @@ class UploadForm(Shape, kw_only=True):
 
     request: dict[str, Any]
     attachment: dict[str, Any]
-    expires_at: int
+    expires_at: Timestamp
 
 
 class Problem(Shape, kw_only=True):
