@@ -28,7 +28,7 @@ def _summary(reports: list[Report]) -> str:
     done: Counter[str] = sum((r.done for r in reports), Counter())
     each = ", ".join(f"{what} {done[what]}/{count}" for what, count in asked.most_common())
     looks = sum(r.looks for r in reports)
-    return f"{done.total()} of {asked.total()} deeds succeeded, {looks} lists were looked at: {each}"
+    return f"{done.total()} of {asked.total()} operations succeeded, {looks} lists were looked at: {each}"
 
 
 def main() -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rights.deeds import Contradiction, Deed, Effects, Told, added, place_of, sent_before
 from rights.facts import group_facts, read_group
+from rights.operations import Contradiction, Effects, Operation, Told, added, place_of, sent_before
 from rights.state import Group, Member, Message, Place, State
 
 
-def commit(s: State, deed: Deed, data: Any) -> Effects:
+def commit(s: State, operation: Operation, data: Any) -> Effects:
     """Apply a success to the state.
 
     Args:
@@ -20,7 +20,7 @@ def commit(s: State, deed: Deed, data: Any) -> Effects:
         Contradiction: when this cannot be what it answers now.
     """
     effects = Effects()
-    _DEEDS[deed.what](s, effects, deed.who, data, *deed.args)
+    _OPERATIONS[operation.what](s, effects, operation.who, data, *operation.args)
     return effects
 
 
@@ -258,7 +258,7 @@ def forget(s: State, numbers: set[int]) -> None:
     s.follows = {(uid, n) for uid, n in s.follows if n not in numbers}
 
 
-_DEEDS: dict[str, Callable[..., None]] = {
+_OPERATIONS: dict[str, Callable[..., None]] = {
     "send": _send,
     "reply": _send,
     "edit": _edit,

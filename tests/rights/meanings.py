@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rights.deeds import Deed
+from rights.operations import Operation
 from rights.plan import Step
 from rights.state import Group, Message, State
 
@@ -30,7 +30,7 @@ class Meanings:
         self._marks += 1
         return self._marks
 
-    def deed(self, step: Step) -> Deed | None:
+    def operation(self, step: Step) -> Operation | None:
         """Return the action of a step, or None if it has none."""
         what, who, *rest = step
         s = self._state()
@@ -44,11 +44,11 @@ class Meanings:
         if what in TO_MESSAGES:
             number = self._message(rest[0])
             more = [f"word edited v{self._marks}"] if what == "edit" else rest[1:]
-            return Deed(what, who, (number, *more)) if number else None
+            return Operation(what, who, (number, *more)) if number else None
         if what in ("send", "mark read", "clear") and rest[1] in (who, ""):
             return None
         if what == "send":
-            return Deed(what, who, (*rest, f"word v{self._marks}", f"m{self._marks}"))
+            return Operation(what, who, (*rest, f"word v{self._marks}", f"m{self._marks}"))
         if what == "reply":
             return self._reply(who, self._message(rest[0]))
         if what == "send again":
@@ -84,19 +84,19 @@ class Meanings:
         }[name]
         return [uid for uid in sorted(group.members) if group.rank(uid) in of_rank]
 
-    def _on_group(self, what: str, who: str, rest: list[Any]) -> Deed:
+    def _on_group(self, what: str, who: str, rest: list[Any]) -> Operation:
         password = f"password {self._marks}"
         if what == "create":
             guid, kind, members = rest
-            return Deed(what, who, (guid, kind, password if kind == "password" else "", members))
+            return Operation(what, who, (guid, kind, password if kind == "password" else "", members))
         if what == "update":
             guid, kind = rest
-            return Deed(what, who, (guid, f"name {self._marks}", kind, password if kind == "password" else ""))
+            return Operation(what, who, (guid, f"name {self._marks}", kind, password if kind == "password" else ""))
         if what == "join":
             guid, given = rest
             right = self._state().groups[guid].password if guid in self._state().groups else "some password"
-            return Deed(what, who, (guid, {"right": right, "wrong": "wrong", "": ""}.get(given, "")))
-        return Deed(what, who, tuple(rest))
+            return Operation(what, who, (guid, {"right": right, "wrong": "wrong", "": ""}.get(given, "")))
+        return Operation(what, who, tuple(rest))
 
     def _message(self, back: int | str) -> int:
         numbers = sorted({*self._state().messages, *self._state().gone})
@@ -112,15 +112,15 @@ class Meanings:
         group = self._state().group_of(m.place)
         return "group", group.guid if group is not None else ""
 
-    def _reply(self, who: str, number: int) -> Deed | None:
+    def _reply(self, who: str, number: int) -> Operation | None:
         m = self._state().messages.get(number)
         if m is None:
             return None
         where = self._where(m, who)
-        return Deed("reply", who, (*where, f"word v{self._marks}", "", number)) if who != where[1] else None
+        return Operation("reply", who, (*where, f"word v{self._marks}", "", number)) if who != where[1] else None
 
-    def _again(self, number: int) -> Deed | None:
+    def _again(self, number: int) -> Operation | None:
         m = self._state().messages.get(number)
         if m is None or not m.muid or not self._state().there(m.sender):
             return None
-        return Deed("send", m.sender, (*self._where(m, m.sender), "word again", m.muid))
+        return Operation("send", m.sender, (*self._where(m, m.sender), "word again", m.muid))

@@ -49,13 +49,13 @@ class Answer:
 
 
 @dataclass(eq=False)
-class Ear:
+class Client:
     """A socket of a user, and the frames since the last call."""
 
     uid: str
     device: str
     wire: Any
-    heard: list[dict[str, Any]] = field(default_factory=list)
+    received: list[dict[str, Any]] = field(default_factory=list)
     open: bool = True
     reading: asyncio.Task[None] | None = None
 
@@ -65,7 +65,7 @@ class Ear:
         try:
             while True:
                 frame = json.loads(await receive())
-                self.heard.append(frame)
+                self.received.append(frame)
         except Exception as e:
             if self.wire.cause_of_end(e) is None:
                 raise
@@ -79,22 +79,22 @@ class Ear:
 
     def take(self) -> list[dict[str, Any]]:
         """Return the frames since the last call."""
-        heard, self.heard = self.heard, []
-        return heard
+        received, self.received = self.received, []
+        return received
 
 
-class House:
+class Backend:
     """A server with the tokens and sockets of its users; with `hooks` also a receiver of webhooks."""
 
     def __init__(self, folder: Path, *, hooks: bool = False) -> None:
         self.server = VirtualServer(folder, Settings(data=str(folder), webhook_targets="any", **UNLIMITED))
         self.hooks = hooks
         self.tokens: dict[str, str] = {}
-        self.ears: list[Ear] = []
+        self.clients: list[Client] = []
         self.told: list[dict[str, Any]] = []
         self.failed: list[str] = []
 
-    async def __aenter__(self) -> House:
+    async def __aenter__(self) -> Backend:
         await self.server.start()
         if self.hooks:
             self._listen_for_hooks()
@@ -103,10 +103,10 @@ class House:
         return self
 
     async def __aexit__(self, *error: Any) -> None:
-        for ear in self.ears:
-            ear.wire.abort()
-            if ear.reading is not None:
-                await asyncio.wait([ear.reading])
+        for client in self.clients:
+            client.wire.abort()
+            if client.reading is not None:
+                await asyncio.wait([client.reading])
         await self.server.stop()
 
     def _listen_for_hooks(self) -> None:
@@ -176,25 +176,25 @@ class House:
 
     # Sockets.
 
-    async def connect(self, uid: str, device: str = "desk", token: str = "") -> Ear:
+    async def connect(self, uid: str, device: str = "desk", token: str = "") -> Client:
         """Open a socket of a user, and wait until it is authenticated."""
         name = f"{uid}-{device}"
         me = await self.ask("PUT", "/me", json={}, authtoken=token or self.tokens[uid], resource=name)
-        wire = await VirtualSdkWorld(len(self.ears)).open_wire(self.server.url.replace("http", "ws"), {}, None)
-        ear = Ear(uid, name, wire)
+        wire = await VirtualSdkWorld(len(self.clients)).open_wire(self.server.url.replace("http", "ws"), {}, None)
+        client = Client(uid, name, wire)
         body = {"auth": me.data["jwt"], "deviceId": name, "presenceSubscription": "ALL_USERS"}
-        await ear.say(type="auth", body=body)
-        ear.reading = asyncio.create_task(ear.listen())
-        self.ears.append(ear)
+        await client.say(type="auth", body=body)
+        client.reading = asyncio.create_task(client.listen())
+        self.clients.append(client)
         await asyncio.sleep(0.2)
-        assert [f["type"] for f in ear.heard][:1] == ["auth"], ear.heard
-        del ear.heard[0]
-        return ear
+        assert [f["type"] for f in client.received][:1] == ["auth"], client.received
+        del client.received[0]
+        return client
 
-    async def disconnect(self, ear: Ear) -> None:
+    async def disconnect(self, client: Client) -> None:
         """Close a socket."""
-        await ear.wire.close(1000)
-        self.ears.remove(ear)
+        await client.wire.close(1000)
+        self.clients.remove(client)
 
 
 def _bytes(value: Any) -> bytes:

@@ -12,7 +12,7 @@ from rights.plan import Plan, Step, make_plan
 from rights.run import Deviation, Report, simulate
 from rights.scenarios import OVERLAPS, PLANS, overlap, scenario
 from rights.shrink import as_test, fails, shrink
-from rights.stage import House
+from rights.stage import Backend
 
 SEEDS = 4
 BOSS, ACTOR, OTHER, STRANGER = "alice", "tom", "smith", "group_admin"
@@ -206,24 +206,24 @@ def test_deleted_users_get_nothing():
 
 @pytest.mark.virtual
 async def test_two_concurrent_readers_both_cause_receipts(tmp_path):
-    async with House(tmp_path) as house:
+    async with Backend(tmp_path) as backend:
         for uid in ("alice", "bob", "carol"):
-            await house.add_user(uid)
+            await backend.add_user(uid)
         group = {"guid": "g", "name": "G", "members": {"participants": ["bob", "carol"]}}
-        assert (await house.ask("POST", "/groups", as_="alice", json=group)).status == 200
-        ears = {uid: await house.connect(uid) for uid in ("alice", "bob", "carol")}
+        assert (await backend.ask("POST", "/groups", as_="alice", json=group)).status == 200
+        clients = {uid: await backend.connect(uid) for uid in ("alice", "bob", "carol")}
         text = {"receiver": "g", "receiverType": "group", "data": {"text": "hi"}}
-        sent = (await house.ask("POST", "/messages", as_="alice", json=text)).data["id"]
+        sent = (await backend.ask("POST", "/messages", as_="alice", json=text)).data["id"]
         await asyncio.sleep(1)
-        ears["alice"].take()
+        clients["alice"].take()
         for uid in ("bob", "carol"):  # within the time for which receipts are held back
-            await ears[uid].say(
+            await clients[uid].say(
                 type="receipts", receiver="g", receiverType="group", body={"action": "read", "messageId": sent}
             )
         await asyncio.sleep(1)
-        heard = [f for f in ears["alice"].take() if f["type"] == "receipts" and f["body"]["action"] == "read"]
-        assert sorted(f["sender"] for f in heard) == ["bob", "carol"]
-        assert {f["body"]["messageId"] for f in heard} == {sent}
+        received = [f for f in clients["alice"].take() if f["type"] == "receipts" and f["body"]["action"] == "read"]
+        assert sorted(f["sender"] for f in received) == ["bob", "carol"]
+        assert {f["body"]["messageId"] for f in received} == {sent}
 
 
 # Files: the URL grants access. Users who may not write to a receiver get no upload form for it.
@@ -237,21 +237,21 @@ def _form(fields: dict[str, str], file: bytes) -> tuple[str, bytes]:
 
 @pytest.mark.virtual
 async def test_the_url_of_a_file_grants_access(tmp_path):
-    async with House(tmp_path) as house:
+    async with Backend(tmp_path) as backend:
         for uid in ("alice", "bob", "mallory"):
-            await house.add_user(uid)
+            await backend.add_user(uid)
         group = {"guid": "g", "name": "G", "type": "private", "members": {"participants": ["bob"]}}
-        await house.ask("POST", "/groups", as_="alice", json=group)
+        await backend.ask("POST", "/groups", as_="alice", json=group)
         wanted = {
             "files": {"1": {"name": "a.txt", "size": 6, "mimeType": "text/plain"}},
             "receiver": "g",
             "receiverType": "group",
         }
-        refused = await house.ask("POST", "/files/upload-url", as_="mallory", json=wanted)
+        refused = await backend.ask("POST", "/files/upload-url", as_="mallory", json=wanted)
         assert refused.code == "ERR_GUID_NOT_FOUND"
-        form = (await house.ask("POST", "/files/upload-url", as_="bob", json=wanted)).data["1"]
+        form = (await backend.ask("POST", "/files/upload-url", as_="bob", json=wanted)).data["1"]
         kind, body = _form(form["request"]["body"], b"secret")
-        assert (await house.request("POST", "/files", {"content-type": kind}, body)).status == 204
+        assert (await backend.request("POST", "/files", {"content-type": kind}, body)).status == 204
         url = form["attachment"]["url"]
         message = {
             "receiver": "g",
@@ -259,17 +259,17 @@ async def test_the_url_of_a_file_grants_access(tmp_path):
             "type": "file",
             "data": {"attachments": [form["attachment"]]},
         }
-        assert (await house.ask("POST", "/messages", as_="bob", json=message)).status == 200
+        assert (await backend.ask("POST", "/messages", as_="bob", json=message)).status == 200
         path = "/files/" + url.rpartition("/")[2]
-        assert (await house.request("GET", path, {}, b"")).body == b"secret"
-        await house.ask("POST", "/groups/g/bannedusers/bob", as_="alice")
-        assert (await house.ask("POST", "/files/upload-url", as_="bob", json=wanted)).code == "ERR_GUID_NOT_FOUND"
-        assert (await house.request("GET", path, {}, b"")).body == b"secret"
+        assert (await backend.request("GET", path, {}, b"")).body == b"secret"
+        await backend.ask("POST", "/groups/g/bannedusers/bob", as_="alice")
+        assert (await backend.ask("POST", "/files/upload-url", as_="bob", json=wanted)).code == "ERR_GUID_NOT_FOUND"
+        assert (await backend.request("GET", path, {}, b"")).body == b"secret"
         # Only users who may read the message see the URL.
         for uid in ("bob", "mallory"):
             for shown in ("/messages?limit=1000", "/conversations", "/messages?hasAttachments=1", "/threads"):
-                assert url not in (await house.ask("GET", shown, as_=uid)).body.decode(), (uid, shown)
-        assert url in json.dumps((await house.ask("GET", "/messages?limit=1000", as_="alice")).data)
+                assert url not in (await backend.ask("GET", shown, as_=uid)).body.decode(), (uid, shown)
+        assert url in json.dumps((await backend.ask("GET", "/messages?limit=1000", as_="alice")).data)
 
 
 def test_deviations_name_step_and_rule():

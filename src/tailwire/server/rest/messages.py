@@ -168,9 +168,7 @@ def _filter(caller: Caller, q: MessageQuery, conversation: ConversationKey | Non
         reader=caller.reader,
         conversation_id=conversation,
         newer=q.affix == "append",
-        cursor=q.id
-        if q.id is not None and (q.id > 0 or q.affix == "append")
-        else None,  # id=0: append from the start; there is nothing before
+        cursor=q.id if q.id is not None and (q.id > 0 or q.affix == "append") else None,  # nothing is before id 0
         sent_cursor=q.sent_at,
         updated_after=q.updated_at,
         only_updates=q.only_updates,

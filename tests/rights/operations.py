@@ -1,6 +1,6 @@
 """The actions of users in the model: their requests, their permissions, and their effects.
 
-`judge` says with which codes a deed may be answered ("" is a success), before it is known how it was; `commit` takes its
+`judge` says with which codes a operation may be answered ("" is a success), before it is known how it was; `commit` takes its
 success into the state and says who is told of it.
 """
 
@@ -21,7 +21,7 @@ Codes = set[str]
 Key = tuple[Any, ...]
 
 
-class Deed(NamedTuple):
+class Operation(NamedTuple):
     """An action of a user. `args` contains the names of users and groups, and the ids of messages."""
 
     what: str
@@ -66,10 +66,10 @@ class Deviation(AssertionError):
 # Requests.
 
 
-def request(deed: Deed) -> tuple[str, str, Any]:
+def request(operation: Operation) -> tuple[str, str, Any]:
     """Return method, path and body of the request of an action."""
-    a = deed.args
-    match deed.what:
+    a = operation.args
+    match operation.what:
         case "send" | "reply":
             kind, receiver, text, muid, *parent = a
             body = {"receiver": receiver, "receiverType": kind, "data": {"text": text}}
@@ -80,13 +80,13 @@ def request(deed: Deed) -> tuple[str, str, Any]:
         case "delete":
             return "DELETE", f"/messages/{a[0]}", {}
         case "react" | "unreact":
-            return "POST" if deed.what == "react" else "DELETE", f"/messages/{a[0]}/reactions/{a[1]}", None
+            return "POST" if operation.what == "react" else "DELETE", f"/messages/{a[0]}/reactions/{a[1]}", None
         case "pin" | "save":
-            return "POST", f"/messages/{a[0]}/{deed.what}", None
+            return "POST", f"/messages/{a[0]}/{operation.what}", None
         case "unpin" | "unsave":
-            return "DELETE", f"/messages/{a[0]}/{deed.what[2:]}", None
+            return "DELETE", f"/messages/{a[0]}/{operation.what[2:]}", None
         case "follow" | "unfollow":
-            return "POST" if deed.what == "follow" else "DELETE", f"/messages/{a[0]}/thread/subscription", None
+            return "POST" if operation.what == "follow" else "DELETE", f"/messages/{a[0]}/thread/subscription", None
         case "mark read":
             return "POST", f"/{a[0]}s/{a[1]}/conversation/read", {}
         case "clear":
@@ -94,13 +94,13 @@ def request(deed: Deed) -> tuple[str, str, Any]:
         case "look":
             return "GET", f"/groups/{a[0]}", None
         case "block" | "unblock":
-            return "POST" if deed.what == "block" else "DELETE", "/blockedusers", {"blockedUids": [a[0]]}
-    return _group_request(deed)
+            return "POST" if operation.what == "block" else "DELETE", "/blockedusers", {"blockedUids": [a[0]]}
+    return _group_request(operation)
 
 
-def _group_request(deed: Deed) -> tuple[str, str, Any]:
-    a, path = deed.args, f"/groups/{deed.args[0]}"
-    match deed.what:
+def _group_request(operation: Operation) -> tuple[str, str, Any]:
+    a, path = operation.args, f"/groups/{operation.args[0]}"
+    match operation.what:
         case "create":
             guid, kind, password, members = a
             body = {"guid": guid, "name": guid, "type": kind, "members": {"participants": list(members)}}
@@ -122,19 +122,19 @@ def _group_request(deed: Deed) -> tuple[str, str, Any]:
         case "scope":
             return "PUT", f"{path}/members/{a[1]}", {"scope": a[2]}
         case "ban" | "unban":
-            return "POST" if deed.what == "ban" else "DELETE", f"{path}/bannedusers/{a[1]}", None
-    raise ValueError(deed.what)
+            return "POST" if operation.what == "ban" else "DELETE", f"{path}/bannedusers/{a[1]}", None
+    raise ValueError(operation.what)
 
 
 # Permissions.
 
 
-def judge(s: State, deed: Deed) -> Codes:
+def judge(s: State, operation: Operation) -> Codes:
     """Return the codes with which an action may be refused; {""} if it must succeed."""
     refused: Codes = set()
-    if deed.what in MUTE and s.people[deed.who].role == "mute":
+    if operation.what in MUTE and s.people[operation.who].role == "mute":
         refused.add(RESTRICTED)
-    allowed = _JUDGES[deed.what](s, deed.who, *deed.args)
+    allowed = _JUDGES[operation.what](s, operation.who, *operation.args)
     return (refused | allowed) - {""} if refused else allowed or {""}
 
 
