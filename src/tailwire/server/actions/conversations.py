@@ -9,7 +9,7 @@ import msgspec
 
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.payloads import group_payload, without_none
-from tailwire.server.actions.raw_json import encode
+from tailwire.server.actions.raw_json import decode_object, encode
 from tailwire.server.actions.relations import block_flags
 from tailwire.server.actions.rendering import Renderer
 from tailwire.server.actions.services import Services
@@ -64,7 +64,7 @@ class Conversations:
         for conversation, row in zip(shown, rows, strict=True):
             found = blocks[row.uid].get(other_in(row.conversation_id, row.uid))
             if found is not None:
-                fields = msgspec.json.decode(encode(conversation["conversationWith"]), type=dict[str, msgspec.Raw])
+                fields = decode_object(encode(conversation["conversationWith"]))
                 conversation["conversationWith"] = {**fields, **block_flags(*found)}
 
     async def _render(self, caller: Caller, rows: list[ConversationRow], *, with_tags: bool = True) -> list[Any]:
