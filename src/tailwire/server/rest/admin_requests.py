@@ -23,7 +23,7 @@ class ApiKeyFields(msgspec.Struct):
     scope: Annotated[str, Meta(extra_json_schema=one_of(AUTH_ONLY, FULL_ACCESS))] = AUTH_ONLY
 
 
-class Role(msgspec.Struct):
+class RoleBody(msgspec.Struct):
     """A role to create or change; absent fields keep their value."""
 
     role: str = ""
@@ -38,7 +38,9 @@ class Role(msgspec.Struct):
         return RoleFields(self.name, self.description, bytes(self.metadata), self.settings, tuple(self.unset or ()))
 
 
-Features = Annotated[list[str], Meta(extra_json_schema=list_of(*FEATURES, *(f"u.{name}" for name in FEATURES)))]
+Features = Annotated[
+    list[str], Meta(description="Keys of features, with or without the prefix `u.`.", examples=[list(FEATURES)[:2]])
+]
 
 
 class RestrictFeatures(msgspec.Struct, rename="camel"):
@@ -54,7 +56,7 @@ class AllowFeatures(msgspec.Struct, rename="camel"):
     allow_all: bool = False
 
 
-class Webhook(msgspec.Struct, rename="camel"):
+class WebhookBody(msgspec.Struct, rename="camel"):
     """A webhook to create or change; absent fields keep their value.
 
     Attributes:

@@ -117,12 +117,13 @@ class RoleRoutes:
         features = path + "/restrictedfeatures"
         outcome = dict[str, responses.Outcome]
         return [
-            Operation("POST", "/roles", "Create a role", self._create, access=admin, body=admin_requests.Role,
+            Operation("POST", "/roles", "Create a role", self._create, access=admin, body=admin_requests.RoleBody,
                       response=one),
             Operation("GET", "/roles", "List roles", self._list, access=admin, query=Paged,
                       response=list[responses.Role], enveloped=True),
             Operation("GET", path, "Get a role", self._get, access=admin, response=one),
-            Operation("PUT", path, "Change a role", self._update, access=admin, body=admin_requests.Role, response=one),
+            Operation("PUT", path, "Change a role", self._update, access=admin, body=admin_requests.RoleBody,
+                      response=one),
             Operation("DELETE", path, "Delete a role", self._delete, access=admin, response=responses.Done),
             Operation("POST", features, "Forbid features to a role", self._restrict, access=admin,
                       body=admin_requests.RestrictFeatures, response=outcome),
@@ -133,7 +134,7 @@ class RoleRoutes:
         ]  # fmt: skip
 
     async def _create(self, call: Call) -> dict[str, Any]:
-        body: admin_requests.Role = call.body
+        body: admin_requests.RoleBody = call.body
         return role_payload(await self._roles.create(body.role, body.to_fields()))
 
     async def _list(self, call: Call) -> dict[str, Any]:
@@ -180,13 +181,13 @@ class WebhookRoutes:
         one, admin = responses.Webhook, Access.ADMIN
         path = "/webhooks/{id}"
         return [
-            Operation("POST", "/webhooks", "Create a webhook", self._create, access=admin, body=admin_requests.Webhook,
-                      response=one),
+            Operation("POST", "/webhooks", "Create a webhook", self._create, access=admin,
+                      body=admin_requests.WebhookBody, response=one),
             Operation("GET", "/webhooks", "List webhooks", self._list, access=admin, response=list[responses.Webhook]),
             Operation("GET", "/webhooks/triggers", "List the triggers of webhooks", self._list_triggers, access=admin,
                       response=list[responses.Trigger]),
             Operation("GET", path, "Get a webhook", self._get, access=admin, response=one),
-            Operation("PUT", path, "Change a webhook", self._update, access=admin, body=admin_requests.Webhook,
+            Operation("PUT", path, "Change a webhook", self._update, access=admin, body=admin_requests.WebhookBody,
                       response=one),
             Operation("DELETE", path, "Delete a webhook", self._delete, access=admin, response=responses.Done),
             *self._delivery_operations(path + "/deliveries"),
@@ -206,7 +207,7 @@ class WebhookRoutes:
         ]  # fmt: skip
 
     async def _create(self, call: Call) -> dict[str, Any]:
-        body: admin_requests.Webhook = call.body
+        body: admin_requests.WebhookBody = call.body
         webhook, secret = await self._webhooks.create(body.id, body.to_fields())
         return {**webhook_payload(webhook), "secret": secret}
 
